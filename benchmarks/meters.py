@@ -1,0 +1,69 @@
+"""What is read from outside: CPU time of process trees, memory, commits, statements in the server's log."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+
+LOG_PREFIX = "%m|%p|%d|%a|"
+_STATEMENT = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC\|\d+\|([^|]*)\|([^|]*)\|LOG:  (?:statement|execute [^:]*): (\w+)")
+#: What frames statements, or sets a connection up, is none.
+_FRAMES = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "DEALLOCATE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """CPU seconds of a program and of the database server."""
+
+    program: float
+    server: float
+
+    def __sub__(self, earlier: "Used") -> "Used":
+        return Used(self.program - earlier.program, self.server - earlier.server)
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """Return the process ``pid`` and all below it; none when it is gone."""
+    try:
+        top = psutil.Process(pid)
+        return [top, *top.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process, those below it, and the ended ones that these waited for, have used so far."""
+    total = 0.0
+    for process in tree(pid):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def proportional_set_bytes(pids: Iterable[int]) -> int:
+    """Return the memory of the processes, each shared page counted once in all (Linux)."""
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+    return total
+
+
+def statements(log: Path, database: str, begin: datetime, end: datetime, *, without: str) -> int:
+    """Count what ``log`` says was executed in ``database`` from ``begin`` to ``end``, bar the application ``without``."""
+    first, last = (f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}" for moment in (begin, end))
+    count = 0
+    with log.open(errors="replace") as lines:
+        for line in lines:
+            if (found := _STATEMENT.match(line)) and first <= found[1] <= last and found[2] == database and found[3] != without:
+                count += found[4].upper() not in _FRAMES
+    return count

@@ -1,0 +1,1 @@
+"""Who may, who stopped, who did: namespaces, audit trail, roles and tokens. It knows no cycle."""

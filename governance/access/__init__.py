@@ -1,0 +1,1 @@
+"""Who may: roles, scopes, namespaces, tokens."""

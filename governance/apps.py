@@ -1,0 +1,9 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class GovernanceConfig(AppConfig):
+    """The app ``governance``."""
+
+    name = "governance"

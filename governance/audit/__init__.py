@@ -1,0 +1,1 @@
+"""The audit trail: one door to write, a chain to prove."""

@@ -1,0 +1,1 @@
+"""Small terms that every app builds on. It imports no model."""

@@ -1,0 +1,54 @@
+"""State machines as tables: the allowed moves, made as compare-and-set."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from django.db.models import CheckConstraint, Model, Q, QuerySet
+
+from governance.kernel.errors import Kind, OrbitError
+
+S = TypeVar("S", bound=StrEnum)
+M = TypeVar("M", bound=Model)
+
+
+class IllegalMove(OrbitError):
+    """This state can't be reached from any other."""
+
+    code, kind = "invalid_transition", Kind.CONFLICT
+
+
+class Machine(Generic[S]):
+    """A table of moves over the states ``S``: ``{source: {targets}}``. A state without targets is final."""
+
+    def __init__(self, states: type[S], moves: Mapping[S, set[S]]) -> None:
+        self.states = states
+        self.moves = {state: frozenset(moves.get(state, ())) for state in states}
+
+    @property
+    def final(self) -> frozenset[S]:
+        """The states that nothing leaves."""
+        return frozenset(state for state, targets in self.moves.items() if not targets)
+
+    def sources(self, target: S) -> list[str]:
+        """Return the states from which ``target`` may be reached; raises IllegalMove when there is none."""
+        found = sorted(str(state) for state, targets in self.moves.items() if target in targets)
+        if not found:
+            raise IllegalMove(f"Nothing becomes {target}.")
+        return found
+
+    def allows(self, source: S, target: S) -> bool:
+        """Tell whether ``source -> target`` is in the table."""
+        return target in self.moves[source]
+
+    def move(self, rows: "QuerySet[M]", target: S, **values: Any) -> int:
+        """Move those of ``rows`` that may become ``target``; return how many did. One UPDATE that names the sources."""
+        return rows.filter(status__in=self.sources(target)).update(status=str(target), **values)
+
+    def check(self, name: str, field: str = "status") -> CheckConstraint:
+        """Return the CHECK constraint that keeps ``field`` to the states of this machine."""
+        return CheckConstraint(condition=Q(**{f"{field}__in": [str(state) for state in self.states]}), name=name)
+
+    def sql_sources(self, target: S) -> str:
+        """Return the sources of ``target`` as an SQL list of literals, for statements that move in bulk."""
+        return ", ".join(f"'{source}'" for source in self.sources(target))

@@ -1,0 +1,188 @@
+"""JSON read without mercy: what a lenient parser would let pass or blow up on is refused, with the place where it stands.
+
+Refused are: bytes that aren't UTF-8, a byte order mark, duplicate keys, NUL, half a surrogate pair, NaN and numbers that overflow
+to infinity, and nesting beyond the limit. Whole numbers stay exact, however long (up to Python's own 4,300 digits).
+
+The fast way is the standard parser; only when it or a cheap look at the text finds something wrong, a slow scan says where.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from governance.kernel.errors import Kind, OrbitError
+
+# A string's end is optional here, so that one without an end is matched once instead of being tried again from each of its quotes.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
+_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class StrictJsonError(OrbitError):
+    """This isn't the JSON that Orbit accepts."""
+
+    code, kind = "malformed_json", Kind.MALFORMED
+
+
+class _Wrong(Exception):
+    """The fast way met something that the slow scan has to find."""
+
+
+def loads(data: bytes, *, max_depth: int = 64) -> Any:
+    """Parse one JSON document.
+
+    Raises StrictJsonError for everything else, with one ``{pointer, detail}``: the JSON pointer of the innermost value that was being read.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _refusal("", f"Byte {error.start} isn't UTF-8.") from None
+    try:
+        return _parse(text, max_depth)
+    except (_Wrong, ValueError, RecursionError) as error:
+        pointer, detail, offset = _locate(text, max_depth)
+        if not detail:
+            detail, offset = (error.msg, error.pos) if isinstance(error, json.JSONDecodeError) else ("This can't be read", 0)
+            pointer = _locate(text[:offset], max_depth)[0]
+        line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+        raise _refusal(pointer, f"{detail} (line {line}, column {column}).") from None
+
+
+def _parse(text: str, max_depth: int) -> Any:
+    if _deeper(text, max_depth):
+        raise _Wrong
+    value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+    # Without an escape, neither NUL nor half a pair can be in a string: the parser refuses the one raw, UTF-8 the other.
+    if "\\u" in text and _has_bad_character(value):
+        raise _Wrong
+    return value
+
+
+def _refusal(pointer: str, detail: str) -> StrictJsonError:
+    return StrictJsonError(detail, errors=[{"pointer": pointer, "detail": detail}])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Wrong
+    return members
+
+
+def _constant(name: str) -> Any:
+    raise _Wrong
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _Wrong
+    return number
+
+
+def _deeper(text: str, max_depth: int) -> bool:
+    if text.count("[") + text.count("{") <= max_depth:
+        return False
+    depth = 0
+    for match in _BRACKET.finditer(text):
+        if match[1]:
+            depth += 1
+            if depth > max_depth:
+                return True
+        elif match[2]:
+            depth -= 1
+    return False
+
+
+def _bad(text: str) -> bool:
+    return "\0" in text or _SURROGATE.search(text) is not None
+
+
+def _has_bad_character(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if _bad(item):
+                return True
+        elif isinstance(item, dict):
+            waiting.extend(item.keys())
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False
+
+
+@dataclass
+class _Container:
+    """An open object or array of the slow scan: the key or index that is being read, and for an object the keys so far."""
+
+    step: str | int
+    keys: set[str] | None
+    awaits_key: bool
+
+
+def _locate(text: str, max_depth: int) -> tuple[str, str, int]:
+    """Return pointer, detail and offset of the first thing that the parser itself wouldn't name, or where the text ends and an empty detail."""
+    path: list[_Container] = []
+    for match in _TOKEN.finditer(text):
+        start = match[0][0]
+        detail = ""
+        if start in "[{":
+            if len(path) >= max_depth:
+                return _pointer(path), f"Nested deeper than {max_depth}", match.start()
+            path.append(_Container("", set(), True) if start == "{" else _Container(0, None, False))
+        elif start in "]},:":
+            _step(path, start)
+        elif start == '"':
+            detail = _string(match[0], path[-1] if path else None)
+        else:
+            detail = _number(match[0])
+        if detail:
+            return _pointer(path), detail, match.start()
+    return _pointer(path), "", len(text)
+
+
+def _step(path: list[_Container], mark: str) -> None:
+    if not path:
+        return
+    if mark in "]}":
+        path.pop()
+    elif mark == ":":
+        path[-1].awaits_key = False
+    elif isinstance(path[-1].step, int):
+        path[-1].step += 1
+    else:
+        path[-1].awaits_key = True
+
+
+def _string(written: str, within: _Container | None) -> str:
+    try:
+        value = json.loads(written)
+    except ValueError:
+        return ""  # the parser itself says what is wrong with it
+    if within is not None and within.keys is not None and within.awaits_key:
+        within.step = value
+        if value in within.keys:
+            return "The same key stands here twice"
+        within.keys.add(value)
+    return "NUL and half a surrogate pair are refused" if _bad(value) else ""
+
+
+def _number(digits: str) -> str:
+    if digits in ("NaN", "Infinity", "-Infinity"):
+        return f"{digits} is no JSON number"
+    if digits.lstrip("-").isdigit():
+        return "This number is too long" if len(digits) > 4300 else ""
+    try:
+        return "This number is out of range" if math.isinf(float(digits)) else ""
+    except ValueError:
+        return ""
+
+
+def _pointer(path: list[_Container]) -> str:
+    # A key with NUL or half a surrogate pair couldn't stand in the answer.
+    steps = (str(container.step).replace("\0", "?").encode("utf-8", "replace").decode() for container in path)
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)

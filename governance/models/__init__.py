@@ -1,0 +1,8 @@
+"""The tables of governance."""
+
+from governance.models.access import ApiToken, NamespaceGrant
+from governance.models.audit import AuditHead, AuditTrailEntry
+from governance.models.namespace import GovernanceSetting, Namespace
+from governance.models.request import IdempotentRequest
+
+__all__ = ["ApiToken", "AuditHead", "AuditTrailEntry", "GovernanceSetting", "IdempotentRequest", "Namespace", "NamespaceGrant"]

@@ -1,0 +1,45 @@
+"""API tokens, and the namespaces that a person is confined to."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from governance.models.namespace import Namespace
+
+
+class ApiToken(models.Model):
+    """A bearer token, kept as its SHA-256; it may never do more than its owner."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100, default="", blank=True)
+    prefix = models.CharField(max_length=16)
+    token_hash = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=20))
+    namespaces = ArrayField(models.CharField(max_length=100), null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(scopes__contained_by=["read", "operate", "review", "configure"]), name="token_scopes_known"),
+            models.CheckConstraint(condition=~models.Q(scopes=[]), name="token_has_a_scope"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}... of {self.owner}"
+
+
+class NamespaceGrant(models.Model):
+    """A user with any grant is confined to the namespaces granted; one without sees all."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="namespace_grants")
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="grants")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "namespace"], name="one_grant_per_user_and_namespace")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.namespace}"

@@ -1,0 +1,46 @@
+"""The audit trail: append-only and chained."""
+
+from django.db import models
+
+
+class AuditTrailEntry(models.Model):
+    """One deed: who did what to which object, when, why, with its link to the entry before."""
+
+    id = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+    action = models.CharField(max_length=100)
+    object_type = models.CharField(max_length=100, default="", db_default="")
+    object_id = models.CharField(max_length=200, default="", db_default="")
+    namespace = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is the whole workspace
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    reason = models.TextField(default="", db_default="")
+    request_id = models.CharField(max_length=200, default="", db_default="")
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "-id"], name="audit_object"),
+            models.Index(fields=["namespace", "-id"], name="audit_namespace"),
+        ]
+        verbose_name_plural = "audit trail entries"
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.action}"
+
+
+class AuditHead(models.Model):
+    """The end of the chain: one row, whose lock keeps the chain from forking."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    sequence = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="audit_head_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.hash}"

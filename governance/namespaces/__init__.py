@@ -1,0 +1,1 @@
+"""Namespaces: their births, and whether work may go on in them."""

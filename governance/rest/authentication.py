@@ -1,0 +1,54 @@
+"""Who calls: a bearer token, or the console's session with its CSRF token. ``request.auth`` is the Actor."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from governance.access import actors, tokens
+from governance.access.actors import Actor
+
+
+class TokenAuthentication(BaseAuthentication):
+    """``Authorization: Bearer <api token>``."""
+
+    def authenticate(self, request: Request) -> tuple[User, Actor] | None:
+        """Return the token's owner and what the token may do; raises AuthenticationFailed for one that isn't good."""
+        scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        found = tokens.authenticate(raw.strip())
+        if found is None:
+            raise exceptions.AuthenticationFailed("This token is unknown, revoked or expired.")
+        return found
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return what a 401 says it wants."""
+        return "Bearer"
+
+
+class _Csrf(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason
+
+
+class SessionAuthentication(BaseAuthentication):
+    """The session of a person who is logged in to the console; whatever changes something needs ``X-CSRFToken``."""
+
+    def authenticate(self, request: Request) -> tuple[User, Actor] | None:
+        """Return the person and what they may do; raises PermissionDenied without a CSRF token."""
+        plain: HttpRequest = request._request
+        user = getattr(plain, "user", None)
+        if not isinstance(user, User) or not user.is_active:
+            return None
+        if plain.method not in {"GET", "HEAD", "OPTIONS"}:
+            check = _Csrf(lambda _: HttpResponse())
+            check.process_request(plain)
+            reason = check.process_view(plain, lambda _: None, (), {})  # type: ignore[arg-type, return-value]
+            if reason:
+                raise exceptions.PermissionDenied(f"CSRF: {reason}")
+        return user, actors.of_user(user)

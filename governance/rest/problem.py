@@ -1,0 +1,85 @@
+"""Every refusal over HTTP as a problem (RFC 9457): one mapper, for our errors and for those of the frameworks."""
+
+import http
+import logging
+from typing import Any
+
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from governance.kernel.errors import Kind, OrbitError
+from governance.rest import request_id
+
+CONTENT_TYPE = "application/problem+json"
+logger = logging.getLogger(__name__)
+
+STATUS = {
+    Kind.MALFORMED: 400,
+    Kind.DENIED: 403,
+    Kind.MISSING: 404,
+    Kind.CONFLICT: 409,
+    Kind.TOO_LARGE: 413,
+    Kind.INVALID: 422,
+    Kind.LOCKED: 423,
+    Kind.UNAVAILABLE: 503,
+}
+#: For refusals of the frameworks: their exception, our code and, where theirs says too little or too much, our words.
+_FOREIGN: list[tuple[type[Exception], int, str, str]] = [
+    (exceptions.NotAuthenticated, 401, "unauthenticated", "Send an API token as `Authorization: Bearer ...`, or log in to the console."),
+    (exceptions.AuthenticationFailed, 401, "invalid_token", ""),
+    (exceptions.PermissionDenied, 403, "forbidden", ""),
+    (exceptions.MethodNotAllowed, 405, "method_not_allowed", ""),
+    (exceptions.NotAcceptable, 406, "not_acceptable", "Answers are application/json: accept that."),
+    (exceptions.UnsupportedMediaType, 415, "unsupported_media_type", "Send the body as application/json."),
+    (exceptions.Throttled, 429, "throttled", ""),
+    (exceptions.ParseError, 400, "malformed", ""),
+    (Http404, 404, "not_found", "There is nothing here."),
+    (PermissionDenied, 403, "forbidden", "This needs a permission that you don't have."),
+    (RequestDataTooBig, 413, "body_too_large", "The body is too large."),
+    (UnreadablePostError, 400, "malformed", "The body broke off."),
+    (SuspiciousOperation, 400, "malformed", "The request can't be read."),
+    (BadRequest, 400, "malformed", "The request can't be read."),
+    (OperationalError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
+    (InterfaceError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
+]
+
+
+def body(status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None, **extra: Any) -> dict[str, Any]:
+    """Return the problem document; ``extra`` are members of its own."""
+    named = {"errors": errors} if errors else {}
+    title = http.HTTPStatus(status).phrase
+    return {**extra, "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code, **named, "request_id": request_id.current()}
+
+
+def respond(status: int, code: str, detail: str) -> HttpResponse:
+    """Return a problem from outside of the API's views."""
+    return JsonResponse(body(status, code, detail), status=status, content_type=CONTENT_TYPE)
+
+
+def describe(error: BaseException) -> dict[str, Any] | None:
+    """Return the problem document for ``error``, None for one that is nobody's refusal but a fault."""
+    if isinstance(error, OrbitError):
+        return body(STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra)
+    for kind, status, code, words in _FOREIGN:
+        if isinstance(error, kind):
+            return body(status, code, words or str(getattr(error, "detail", error)))
+    if isinstance(error, exceptions.APIException):
+        return body(error.status_code, "refused", str(error.detail))
+    return None
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer for an exception of an API view; None leaves it to the site's own handler of faults."""
+    document = describe(error)
+    if document is None:
+        return None
+    if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        logger.warning("%s: %s", document["code"], error)
+    headers = {}
+    for header, value in (("WWW-Authenticate", getattr(error, "auth_header", None)), ("Retry-After", getattr(error, "wait", None))):
+        if value:
+            headers[header] = str(value)
+    return Response(document, status=document["status"], headers=headers, content_type=CONTENT_TYPE)

@@ -1,0 +1,46 @@
+"""The request id: taken or made, returned, logged."""
+
+import contextvars
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+_current: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+# What a client may send: anything else could forge a log line or a header.
+_ACCEPTED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+
+
+def current() -> str:
+    """Return the id of the request that is being answered, or an empty text outside of one."""
+    return _current.get()
+
+
+class RequestIdMiddleware:
+    """Gives every request an id and returns it as ``X-Request-ID``."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request under its id."""
+        sent = request.headers.get("X-Request-ID", "")
+        token = _current.set(sent if _ACCEPTED.fullmatch(sent) else uuid.uuid4().hex)
+        try:
+            response = self.get_response(request)
+            response["X-Request-ID"] = _current.get()
+            return response
+        finally:
+            _current.reset(token)
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the request's id on each log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add ``request_id`` and its form for a text line; every record passes."""
+        number = current()
+        vars(record).update(request_id=number, request_suffix=f" [{number}]" if number else "")
+        return True

@@ -1,0 +1,1 @@
+"""Profiles, cycles, the pipeline and dispatch."""

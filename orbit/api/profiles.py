@@ -1,0 +1,82 @@
+"""``/profiles`` and ``/run-profiles``: the configuration that runs."""
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.access.actors import Actor
+from governance.kernel.errors import Kind, OrbitError
+from governance.rest import pages, queries
+from governance.rest.resources import Resource
+from orbit.errors import RunProfileUnknown
+from orbit.models import Profile, RunProfile
+from orbit.states import State
+
+
+class ProfileUnknown(OrbitError):
+    """There is no such profile."""
+
+    code, kind = "unknown_profile", Kind.MISSING
+
+
+def profiles(actor: Actor) -> QuerySet[Profile]:
+    """Return the profiles that ``actor`` sees: one who is confined to namespaces, those that run there."""
+    rows = Profile.objects.filter(hidden=False)
+    if actor.namespaces is None:
+        return rows
+    return rows.filter(Exists(RunProfile.objects.filter(actor.filter(), profile=OuterRef("pk"), hidden=False)))
+
+
+def run_profiles(actor: Actor) -> QuerySet[RunProfile]:
+    """Return the run profiles that ``actor`` sees."""
+    return RunProfile.objects.filter(actor.filter(), hidden=False)
+
+
+class Profiles(Resource):
+    """All profiles, in pages."""
+
+    def get(self, request: Request) -> Response:
+        """Answer whole documents, by id."""
+        sent = queries.read(request, {"state": queries.one_of(State), **pages.PARAMETERS})
+        rows = profiles(self.actor).filter(**{name: value for name, value in sent.items() if name == "state"})
+        return pages.respond(request, rows, lambda row: row.document, sent=sent, key="profile_id", newest_first=False)
+
+
+class OneProfile(Resource):
+    """One profile."""
+
+    def get(self, request: Request, profile_id: str) -> Response:
+        """Answer the whole document, its revision as ETag."""
+        queries.read(request, {})
+        return _document(profiles(self.actor).filter(profile_id=profile_id).first() if "\x00" not in profile_id else None, ProfileUnknown)
+
+
+class RunProfiles(Resource):
+    """All run profiles, in pages."""
+
+    def get(self, request: Request) -> Response:
+        """Answer whole documents, by id."""
+        known = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
+        sent = queries.read(request, {**known, **pages.PARAMETERS})
+        columns = {"profile_id": "profile__profile_id"}
+        rows = run_profiles(self.actor).filter(**{columns.get(name, name): value for name, value in sent.items() if name in known})
+        return pages.respond(request, rows, lambda row: row.document, sent=sent, key="run_profile_id", newest_first=False)
+
+
+class OneRunProfile(Resource):
+    """One run profile."""
+
+    def get(self, request: Request, run_profile_id: str) -> Response:
+        """Answer the whole document, its revision as ETag."""
+        queries.read(request, {})
+        found = run_profiles(self.actor).filter(run_profile_id=run_profile_id).first() if "\x00" not in run_profile_id else None
+        return _document(found, RunProfileUnknown)
+
+
+def _document(row: Profile | RunProfile | None, unknown: type[OrbitError]) -> Response:
+    if row is None:
+        raise unknown
+    document: dict[str, Any] = row.document
+    return Response(document, headers={"ETag": f'"{row.revision}"'})

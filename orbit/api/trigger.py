@@ -1,0 +1,96 @@
+"""``POST /cycles/trigger``."""
+
+import base64
+import binascii
+import json
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.access.roles import Power
+from governance.rest import idempotency, parsing
+from governance.rest.parsing import BodyInvalid
+from governance.rest.resources import Resource
+from orbit.cycles import trigger
+from orbit.cycles.trigger import Started
+from orbit.pipeline.contract import Payload
+from orbit.states import Trigger
+
+ROUTE = "cycles.trigger"
+ACCEPTED = 202
+_BODY = parsing.closed_object(
+    {
+        "namespace": {"type": "string", "minLength": 1, "maxLength": 200},
+        "run_profile_id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "payload": {},
+        "payload_base64": {"type": "string"},
+        "payload_content_type": {
+            "type": "string",
+            "pattern": r"^[!-~](?:[ -~]{0,198}[!-~])?$",
+            "description": "a content type: 1 to 200 visible ASCII characters",
+        },
+    }
+)
+
+
+class TriggerCycle(Resource):
+    """The start of a cycle."""
+
+    powers = {"POST": Power.OPERATE}
+
+    def post(self, request: Request) -> Response:
+        """Start a cycle, once for each Idempotency-Key: 202 ``{cycle_run_id, status, namespace, resumed}``."""
+        sent = parsing.document(request, _BODY)
+        key = idempotency.of(request, route=ROUTE, body=parsing.raw_body(request))
+        started = trigger.start(
+            namespace=sent.get("namespace"),
+            source=Trigger.REST,
+            actor=self.actor,
+            run_profile_id=sent.get("run_profile_id"),
+            payload=_payload(sent),
+            once=None if key is None else _Once(key),
+        )
+        return Response(_answer(started), status=ACCEPTED)
+
+
+class _Once:
+    """Answers the same request with what it started before."""
+
+    def __init__(self, key: idempotency.Key) -> None:
+        self._key = key
+
+    def seen(self) -> Started | None:
+        answer = self._key.claim()
+        if answer is None:
+            return None
+        return Started(UUID(answer["cycle_run_id"]), answer["status"], answer["namespace"], answer["resumed"])
+
+    def keep(self, started: Started) -> None:
+        self._key.keep(ACCEPTED, _answer(started))
+
+
+def _answer(started: Started) -> dict[str, Any]:
+    return {"cycle_run_id": str(started.cycle_id), "status": started.status, "namespace": started.namespace, "resumed": started.resumed}
+
+
+def _payload(sent: dict[str, Any]) -> Payload | None:
+    """Return the payload as the bytes that will be delivered; JSON is encoded here, once. Raises BodyInvalid."""
+    if "payload" in sent and "payload_base64" in sent:
+        raise _invalid("/payload_base64", "Stands beside `payload`: send one of the two.")
+    if "payload_content_type" in sent and "payload_base64" not in sent:
+        raise _invalid("/payload_content_type", "Belongs to `payload_base64`; a `payload` is application/json.")
+    if "payload" in sent:
+        return Payload(json.dumps(sent["payload"], ensure_ascii=False, separators=(",", ":")).encode(), "application/json")
+    if "payload_base64" not in sent:
+        return None
+    try:
+        data = base64.b64decode(sent["payload_base64"], validate=True)
+    except (binascii.Error, ValueError):
+        raise _invalid("/payload_base64", "Isn't base64 (RFC 4648, with padding).") from None
+    return Payload(data, sent.get("payload_content_type", "application/octet-stream"))
+
+
+def _invalid(pointer: str, detail: str) -> BodyInvalid:
+    return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])

@@ -1,0 +1,9 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class OrbitConfig(AppConfig):
+    """The app ``orbit``."""
+
+    name = "orbit"

@@ -1,0 +1,1 @@
+"""Cycles: how they start, go on and end."""

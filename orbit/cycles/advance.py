@@ -1,0 +1,121 @@
+"""One claimed cycle, carried by one lane, as far as it goes now.
+
+Whatever ends the carrying, the cycle is left so that somebody goes on: given back with the moment when it is due, ended, or left to its
+lease, which runs out. A database that goes away is waited for while the lease may still hold; then the checkpoints say what happened, and
+nothing is retried blindly.
+"""
+
+import logging
+import time
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from governance.namespaces.gate import paused_here
+from orbit import boundary
+from orbit.cycles import finish, lease, stages, state
+from orbit.cycles.state import State
+from orbit.dispatch import deliver, receipts
+from orbit.records import execution, fence
+from orbit.records.checkpoints import Checkpoint
+from orbit.records.execution import Record
+from orbit.records.fence import Fenced, Work
+from orbit.states import Cycle
+
+logger = logging.getLogger(__name__)
+
+MAX_RESUMES = 5
+
+# What a resume counts: marks of progress that are there and can't go away again.
+PROGRESS = """WITH done AS (SELECT (SELECT count(*) FROM orbit_cyclecheckpoint WHERE cycle_id = %(id)s)
+    + (SELECT count(*) FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %(id)s) AS n)
+UPDATE orbit_cyclerun c SET progress = done.n, resumes = CASE WHEN done.n > c.progress THEN 1 ELSE c.resumes END FROM done
+WHERE c.id = %(id)s AND c.fencing_token = %(token)s RETURNING c.resumes"""
+
+
+def run(work: Work, *, worker: str) -> float | None:
+    """Carry ``work`` on; return the seconds until it is due again when it was given back, else None."""
+    give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
+    while True:
+        try:
+            return _carry(work, worker=worker)
+        except Fenced:
+            _note_fenced(work)
+            return None
+        except boundary.Stop:
+            return _give_back(work, 0.0)
+        except (OperationalError, InterfaceError) as exc:
+            connection.close()
+            if time.monotonic() >= give_up_at or boundary.process.drained:
+                logger.warning("cycle %s: the database is away (%s); the lease runs out and another worker resumes", work.id, exc)
+                return None
+            time.sleep(0.2)
+        except Exception as exc:
+            _fail(work, exc)
+            return None
+
+
+def _carry(work: Work, *, worker: str) -> float | None:
+    if work.resumed and not _may_resume(work):
+        return None
+    found = state.load(work)
+    ending = finish.ending(found)
+    if found.orphans:
+        cancelled = work.status == Cycle.CANCELLED
+        deliver.close(work, [receipts.lost(orphan, cancelled=cancelled) for orphan in found.orphans], found.tally, ending)
+        if not found.tally.open:
+            return None
+    elif not found.tally.open and (found.final or _is_over(found)):
+        deliver.close(work, [], found.tally, ending)
+        return None
+    wait = deliver.run(work, found.tally, ending, worker=worker) if found.final else stages.run(found, worker=worker)
+    return None if wait is None else _give_back(work, wait)
+
+
+def _is_over(found: State) -> bool:
+    """Tell whether a running cycle has nothing left to do but to end: every job is, and its enqueueing is behind it."""
+    return found.has(Checkpoint.DISPATCH_ENQUEUED)
+
+
+def _may_resume(work: Work) -> bool:
+    """Count a resume; end the cycle as parked when it is the fifth in a row that found no progress."""
+    rows = fence.run(PROGRESS, {"id": work.id, "token": work.token})
+    if not rows:
+        raise Fenced
+    resumes = rows[0][0]
+    if resumes < MAX_RESUMES:
+        execution.write(Record("cycle", "cycle_resumed", "the lease of its worker ran out", "warning", {"resumes": resumes, "token": work.token}),
+                        namespace=work.namespace, cycle_id=work.id)  # fmt: skip
+        return True
+    finish.give_up(work, reason="parked", message=f"resumed {resumes} times in a row without a new checkpoint or delivery attempt")
+    return False
+
+
+def _give_back(work: Work, wait: float) -> float | None:
+    """Give the lease back; a pause holds the cycle where it is until somebody looks again."""
+    try:
+        due = lease.give_back([work], wait=max(wait, 1.0) if paused_here() else wait)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return None
+    return None if due is None else wait
+
+
+def _note_fenced(work: Work) -> None:
+    """Record that this worker was fenced; the record is all that it may still write."""
+    try:
+        execution.write(Record("cycle", "fenced", f"token {work.token} is no longer the cycle's", "warning"), namespace=work.namespace, cycle_id=work.id)
+    except DatabaseError:
+        connection.close()
+
+
+def _fail(work: Work, exc: Exception) -> None:
+    """The outer failure handler: the cycle ends as failed with an error record, and keeps everything that it has."""
+    logger.exception("cycle %s failed", work.id)
+    try:
+        finish.give_up(work, reason="error", message=f"{type(exc).__name__}: {exc}")
+    except Fenced:
+        _note_fenced(work)
+    except DatabaseError:
+        # The lease runs out, and the next worker meets the same fault or not: five times at most.
+        connection.close()

@@ -1,0 +1,57 @@
+"""Cancel: at once, on a halted cycle too."""
+
+from uuid import UUID
+
+from django.db import connection
+
+from governance.access.actors import Actor
+from governance.access.roles import Power
+from governance.audit import trail
+from governance.rest import request_id
+from orbit.errors import CycleFinished, CycleUnknown
+from orbit.models import CycleRun
+from orbit.records import execution
+from orbit.records.execution import Record
+from orbit.states import CYCLE, Cycle
+
+# The token is bumped, so whoever carries the cycle writes nothing more but a 2xx that it has received. Requests in flight end by
+# themselves; the cycle stays due until the longest of them is over, so that their attempts are closed.
+CANCEL = f"""WITH locked AS (
+    UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(), fencing_token = c.fencing_token + 1, lease_owner = NULL,
+        lease_expires_at = NULL, reason = %(reason)s,
+        next_due_at = CASE WHEN EXISTS (SELECT 1 FROM orbit_dispatchjob j WHERE j.cycle_id = c.id AND j.status = 'sending')
+            THEN clock_timestamp() + interval '130 seconds' END
+    WHERE c.id = %(id)s AND c.status IN ({CYCLE.sql_sources(Cycle.CANCELLED)}) RETURNING c.id),
+jobs AS (
+    UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was cancelled'
+    FROM locked WHERE j.cycle_id = locked.id AND j.status = 'pending' RETURNING j.id)
+SELECT (SELECT count(*) FROM locked), (SELECT count(*) FROM jobs)"""
+
+
+def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
+    """End the cycle ``cycle_id`` now; its unsent deliveries are cancelled, what was delivered stays.
+
+    Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, and CycleFinished when its status is final.
+    """
+    actor.require(Power.OPERATE)
+    found = CycleRun.objects.filter(pk=cycle_id).values_list("namespace_id", "status").first()
+    if found is None or not actor.sees(found[0]):
+        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+    with trail.deed():
+        with connection.cursor() as cursor:
+            cursor.execute(CANCEL, {"id": cycle_id, "reason": execution.clean(f"cancelled by {actor.name}: {reason or 'none given'}")})
+            cancelled, jobs = cursor.fetchone()
+        if not cancelled:
+            raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
+        execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": jobs}), namespace=found[0], cycle_id=cycle_id)
+        trail.record(
+            "cycle.cancelled",
+            actor=actor.name,
+            object_type="cycle",
+            object_id=str(cycle_id),
+            namespace=found[0],
+            before={"status": found[1]},
+            after={"status": str(Cycle.CANCELLED), "jobs_cancelled": jobs},
+            reason=reason,
+            request_id=request_id.current(),
+        )

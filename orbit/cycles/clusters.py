@@ -1,0 +1,15 @@
+"""Is anybody there to run a cycle?"""
+
+from datetime import timedelta
+
+from django.db.models.functions import Now
+
+from orbit.models import ClusterNode
+
+#: A keeper writes its sign of life every five seconds; three missed ones, and its cluster counts as gone.
+SILENT_AFTER = timedelta(seconds=15)
+
+
+def any_alive() -> bool:
+    """Tell whether a cluster lives that takes new cycles, by the database's clock."""
+    return ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False).exists()

@@ -1,0 +1,168 @@
+"""One cycle with everything that hangs on it: what the API answers and the console's page shows.
+
+Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Ten queries, however many rows there are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import BinaryField, F, Q, QuerySet
+from django.db.models.functions import Length, Substr
+
+from governance.access.actors import Actor
+from orbit.errors import CycleUnknown
+from orbit.models import (
+    CycleCheckpoint,
+    CycleRun,
+    DeadLetterDispatch,
+    DeliveryReceipt,
+    DispatchJob,
+    ExecutionRecord,
+    NormalizationBatch,
+    NormalizationItem,
+    Transformation,
+)
+from orbit.states import Job
+
+LIMIT = 200
+EXCERPT = 2048
+
+#: What became of each delivery that the cycle made, its requeued copies taken together: delivered by any of them, else where the newest stands.
+TALLY = """WITH RECURSIVE chain AS (
+    SELECT id, status, id AS root FROM orbit_dispatchjob WHERE cycle_id = %s AND requeue_of_id IS NULL
+    UNION ALL SELECT j.id, j.status, chain.root FROM orbit_dispatchjob j JOIN chain ON j.requeue_of_id = chain.id)
+SELECT ended, count(*) FROM (
+    SELECT CASE WHEN bool_or(status = 'delivered') THEN 'delivered' ELSE (array_agg(status ORDER BY id DESC))[1] END AS ended FROM chain GROUP BY root
+) AS deliveries GROUP BY ended"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A payload as far as it is shown: the first bytes of ``size``."""
+
+    content_type: str
+    sha256: str
+    size: int
+    excerpt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many deliveries the cycle made, and what became of them; a requeued copy counts for its original."""
+
+    total: int = 0
+    delivered: int = 0
+    dead: int = 0
+    cancelled: int = 0
+    open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A cycle with its stages, tiers, items, jobs, attempts, dead letters, records and checkpoints, in the order in which they came."""
+
+    cycle: CycleRun
+    input: Bytes
+    #: How each stage ended, as ``outcome.Stage.data``; empty until the cycle has.
+    stages: list[dict[str, Any]]
+    tiers: Sequence[Transformation]
+    batch: NormalizationBatch | None
+    items: Sequence[NormalizationItem]
+    jobs: list[DispatchJob]
+    receipts: list[DeliveryReceipt]
+    dead_letters: list[DeadLetterDispatch]
+    records: list[ExecutionRecord]
+    checkpoints: list[CycleCheckpoint]
+    tally: Tally
+    #: The kinds of which there is more than is shown.
+    cut: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def since(self) -> datetime:
+        """When it started, or was accepted."""
+        return self.cycle.started_at or self.cycle.created_at
+
+
+def read(cycle_id: UUID, *, actor: Actor) -> Detail:
+    """Read the cycle; raises CycleUnknown where there is none, or none that ``actor`` sees."""
+    cycle = (
+        CycleRun.objects.filter(actor.filter(), pk=cycle_id)
+        .defer("input")
+        .annotate(size=Length("input"), excerpt=_excerpt("input"))
+        .first()
+    )
+    if cycle is None:
+        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+    tiers = list(
+        Transformation.objects.filter(cycle=cycle).defer("output").annotate(size=Length("output"), excerpt=_excerpt("output")).order_by("tier")
+    )
+    batch = NormalizationBatch.objects.filter(cycle=cycle).first()
+    items = [] if batch is None else list(
+        NormalizationItem.objects.filter(transformation__in=tiers).defer("payload").annotate(size=Length("payload"), excerpt=_excerpt("payload"))
+        .select_related("transformation").order_by("transformation__tier").defer("transformation__output", "payload")
+    )  # fmt: skip
+    cut: set[str] = set()
+    letters = _first(DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id"), "dead_letters", cut)
+    # By what the indexes hold: a cycle's own jobs, then those that requeues made.
+    own = Q(cycle=cycle, requeue_of__isnull=True)
+    copies = [letter.requeued_job_id for letter in letters if letter.requeued_job_id]
+    jobs = _first(_jobs(own).order_by("id"), "jobs", cut)
+    jobs += _first(_jobs(Q(pk__in=copies)).order_by("id"), "jobs", cut) if copies else []
+    receipts = _first(DeliveryReceipt.objects.filter(job__in=jobs).order_by("id"), "receipts", cut)
+    by_id = {job.pk: job for job in jobs}
+    for receipt in receipts:
+        receipt.job = by_id[receipt.job_id]
+    records = _first(ExecutionRecord.objects.filter(partition_key=cycle.pk).order_by("partition_key", "id"), "records", cut)
+    return Detail(
+        cycle=cycle,
+        input=Bytes(cycle.input_content_type, cycle.input_sha256, cycle.size, _bytes(cycle.excerpt)),
+        stages=cycle.stages or [],
+        tiers=tiers,
+        batch=batch,
+        items=items,
+        jobs=jobs,
+        receipts=receipts,
+        dead_letters=letters,
+        records=records,
+        checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
+        tally=_tally(cycle.pk),
+        cut=frozenset(cut),
+    )
+
+
+def refuse_unseen(cycle_id: UUID, *, actor: Actor) -> None:
+    """Raise CycleUnknown where there is no such cycle, or none that ``actor`` sees."""
+    if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
+        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+
+
+def _excerpt(column: str) -> Substr:
+    return Substr(F(column), 1, EXCERPT, output_field=BinaryField())
+
+
+def _jobs(which: Q) -> "QuerySet[DispatchJob]":
+    return DispatchJob.objects.filter(which).select_related("snapshot", "normalization_item").defer("snapshot__sealed", "normalization_item__payload")
+
+
+def _first(rows: "QuerySet[Any]", kind: str, cut: set[str]) -> list[Any]:
+    found = list(rows[: LIMIT + 1])
+    if len(found) > LIMIT:
+        cut.add(kind)
+    return found[:LIMIT]
+
+
+def _tally(cycle_id: UUID) -> Tally:
+    with connection.cursor() as cursor:
+        cursor.execute(TALLY, [cycle_id])
+        counts: dict[str, int] = dict(cursor.fetchall())
+    delivered, dead, cancelled = (counts.get(str(status), 0) for status in (Job.DELIVERED, Job.DEAD, Job.CANCELLED))
+    total = sum(counts.values())
+    return Tally(total=total, delivered=delivered, dead=dead, cancelled=cancelled, open=total - delivered - dead - cancelled)
+
+
+def _bytes(column: Any) -> bytes:
+    return bytes(column or b"")

@@ -1,0 +1,102 @@
+"""The end of a cycle: its status, its ledger, its last checkpoints, in the write that closes its last delivery."""
+
+import time
+from typing import Any
+
+from orbit.cycles import outcome
+from orbit.cycles.state import State
+from orbit.dispatch import enqueue, receipts
+from orbit.dispatch.deliver import Ending, Tally
+from orbit.pipeline import normalization
+from orbit.records import fence, value_ledger
+from orbit.records.checkpoints import Checkpoint
+from orbit.records.execution import Record, clean
+from orbit.records.fence import Work
+from orbit.states import Cycle
+from telemetry.emit import Event
+from telemetry.events import Name
+
+# A requeue that came while the cycle was held raised ``requeues``: then there is a new job, and the cycle stays due. The comparison is made
+# on the row as it is when the statement holds its lock, not as its snapshot saw it.
+FINISH_CTE = """finishes AS (
+    UPDATE orbit_cyclerun c SET status = coalesce(x.status, c.status), stages = coalesce(x.stages, c.stages), reason = coalesce(x.reason, c.reason),
+        finished_at = coalesce(c.finished_at, clock_timestamp()), lease_owner = NULL, lease_expires_at = NULL,
+        next_due_at = CASE WHEN c.requeues = x.requeues THEN NULL ELSE clock_timestamp() END
+    FROM json_to_recordset(%(finishes)s::json) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int)
+    JOIN locked ON locked.id = x.cycle_id WHERE c.id = locked.id)"""
+
+CTES = (FINISH_CTE, value_ledger.LEDGER_CTE)
+
+#: Closes deliveries, and with the last one the cycle.
+CLOSE = fence.statement(*receipts.CTES, *CTES)
+
+#: Normalization and enqueueing, and the end of a cycle that has nothing to deliver.
+PREPARE = fence.statement(*normalization.CTES, *enqueue.CTES, *CTES)
+
+#: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, nothing is deleted.
+GIVE_UP = fence.statement(
+    """cancelled AS (
+    UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
+    FROM locked WHERE j.cycle_id = locked.id AND j.status IN ('pending', 'sending') RETURNING j.id),
+unknown AS (
+    UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
+    FROM cancelled WHERE r.job_id = cancelled.id AND r.status = 'sending')""",
+    FINISH_CTE,
+)
+
+
+def ending(state: State) -> Ending:
+    """Return what the cycle adds to the write that closes its last job."""
+    return Ending(CLOSE, lambda write, tally: put(write, state, tally))
+
+
+def put(write: fence.Write, state: State, tally: Tally) -> None:
+    """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease."""
+    work = state.work
+    if state.final:
+        write.rows["finishes"] = [_row(work, None)]
+        write.records.append(Record("dispatch", "late_deliveries_ended", data={"delivered": tally.delivered, "dead": tally.dead}))
+        return
+    found = outcome.stages(tiers_ok=state.tiers_ok, items=state.items, targets=state.targets, jobs=tally.total, delivered=tally.delivered)
+    status = outcome.status(found)
+    dispatch = found[-1]
+    message = "skipped" if dispatch.skipped else "" if dispatch.ok else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
+    stages = [stage.data() for stage in found]
+    now = time.monotonic()
+    duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
+    write.rows["finishes"] = [_row(work, status, stages=stages)]
+    write.rows["ledger"] = value_ledger.rows(
+        cycle_id=work.id,
+        namespace=work.namespace,
+        profile_id=work.profile_id,
+        run_profile_id=work.run_profile_id,
+        tags=list(work.context.get("value_tags", [])),
+        delivered=tally.delivered,
+    )
+    write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
+    level = "info" if status == Cycle.SUCCESS else "warning"
+    write.records += [
+        Record("dispatch", "stage_finished", message, "info" if dispatch.ok else "warning", {**dispatch.data(), "duration_ms": round(dispatch_ms, 3)}),
+        Record("cycle", "cycle_finished", status, level, {"status": status, "stages": stages, "duration_ms": round(duration, 3)}),
+    ]
+    write.events += [
+        Event(Name.STAGE_FINISHED, stage="dispatch", duration_ms=dispatch_ms, metadata={"ok": dispatch.ok}),
+        Event(Name.EXECUTION_FINISHED, level=level, duration_ms=duration, metadata={"status": status}),
+    ]
+
+
+def give_up(work: Work, *, reason: str, message: str) -> None:
+    """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays. Raises Fenced."""
+    final = Cycle(work.status) not in {Cycle.PENDING, Cycle.RUNNING}
+    row = _row(work, None if final else Cycle.FAILED, reason=clean(reason))
+    write = fence.Write(work, GIVE_UP, rows={"finishes": [row]})
+    write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
+    if not final:
+        write.checkpoints.append(Checkpoint.CYCLE_FINISHED)
+        write.records.append(Record("cycle", "cycle_finished", reason, "error", {"status": Cycle.FAILED}))
+        write.events.append(Event(Name.EXECUTION_FINISHED, level="error", metadata={"status": Cycle.FAILED, "reason": reason}))
+    fence.commit(write)
+
+
+def _row(work: Work, status: Cycle | None, *, stages: list[dict[str, Any]] | None = None, reason: str | None = None) -> dict[str, Any]:
+    return {"cycle_id": str(work.id), "status": status, "stages": stages, "reason": reason, "requeues": work.requeues}

@@ -1,0 +1,109 @@
+"""Who runs a cycle: claim, renew, give back.
+
+A claim takes cycles that are due and that nobody holds, or whose lease ran out, in one statement; SKIP LOCKED lets any number of workers
+claim side by side. Each claim raises the fencing token, which every later write must carry. Times are the database's. After a crash
+nothing needs to be done: the lease runs out, and the next claim takes the cycle.
+"""
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from governance.namespaces import gate
+from orbit.records import fence
+from orbit.records.fence import Work
+
+# A cycle that was resumed this often already is claimed by itself: should it be what kills its worker, it takes no other with it.
+ALONE_FROM = 2
+
+CLAIM = f"""WITH due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
+    SELECT c.id, c.lease_owner IS NOT NULL AS ran_out FROM orbit_cyclerun c
+    WHERE c.next_due_at <= now() AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now()) AND (c.resumes >= {ALONE_FROM}) = %(alone)s
+        AND {gate.OPEN_SQL.format(namespace="c.namespace")}
+    ORDER BY c.next_due_at, c.id LIMIT %(limit)s FOR NO KEY UPDATE OF c SKIP LOCKED)
+UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %(owner)s,
+    lease_expires_at = now() + %(seconds)s * interval '1 second', next_due_at = now() + %(seconds)s * interval '1 second',
+    status = CASE WHEN c.status = 'pending' THEN 'running' ELSE c.status END, started_at = coalesce(c.started_at, clock_timestamp()),
+    resumes = c.resumes + due.ran_out::int
+FROM due WHERE c.id = due.id
+RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash, c.input,
+    c.input_content_type, c.requeues, due.ran_out"""
+
+RENEW = """UPDATE orbit_cyclerun c SET lease_expires_at = now() + %(seconds)s * interval '1 second',
+    next_due_at = now() + %(seconds)s * interval '1 second'
+FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token)
+WHERE c.id = held.id AND c.fencing_token = held.token AND c.lease_owner = %(owner)s RETURNING c.id"""
+
+# A requeue that came meanwhile has made a job that the worker doesn't know of: then the cycle is due at once.
+GIVE_BACK = """UPDATE orbit_cyclerun c SET lease_owner = NULL, lease_expires_at = NULL,
+    next_due_at = clock_timestamp() + CASE WHEN c.requeues = held.requeues THEN %(wait)s ELSE 0 END * interval '1 second'
+FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(requeues)s::int[]) AS held(id, token, requeues)
+WHERE c.id = held.id AND c.fencing_token = held.token AND c.lease_owner = %(owner)s RETURNING c.id, c.next_due_at"""
+
+_owner: tuple[int, str] = (0, "")
+
+
+def owner() -> str:
+    """Return this process's name as a holder of leases: new at every start, since host and pid come again."""
+    global _owner
+    if _owner[0] != os.getpid():
+        _owner = (os.getpid(), f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
+    return _owner[1]
+
+
+def claim(limit: int, *, alone: bool = False) -> list[Work]:
+    """Claim up to ``limit`` cycles that are due; with ``alone`` such as were resumed repeatedly, without it all others."""
+    if gate.paused_here():
+        return []
+    seconds = settings.ORBIT_LEASE_SECONDS
+    rows = fence.run(CLAIM, {"limit": limit, "alone": alone, "owner": owner(), "seconds": seconds})
+    return [
+        Work(
+            id=id_,
+            token=token,
+            namespace=namespace,
+            status=status,
+            profile_id=profile_id,
+            run_profile_id=run_profile_id,
+            instruction_id=instruction_id,
+            context=json.loads(context),
+            initiation_hash=initiation_hash,
+            input=bytes(input_),
+            input_content_type=content_type,
+            requeues=requeues,
+            resumed=ran_out,
+        )
+        for id_, token, namespace, status, profile_id, run_profile_id, instruction_id, context, initiation_hash, input_, content_type, requeues, ran_out in rows
+    ]
+
+
+def renew(held: Sequence[Work]) -> set[UUID]:
+    """Extend the leases of ``held`` to a full term from now, in one statement; return those that are still ours."""
+    rows = fence.run(RENEW, {**_held(held), "seconds": settings.ORBIT_LEASE_SECONDS})
+    return {row[0] for row in rows}
+
+
+def give_back(held: Sequence[Work], *, wait: float) -> datetime | None:
+    """End the leases of ``held`` and make their cycles due in ``wait`` seconds; return that moment, or None when all were another's."""
+    requeues = [work.requeues for work in held]
+    rows = fence.run(GIVE_BACK, {**_held(held), "requeues": requeues, "wait": max(0.0, wait)})
+    return min((row[1] for row in rows), default=None)
+
+
+def _held(held: Sequence[Work]) -> dict[str, object]:
+    return {"ids": [work.id for work in held], "tokens": [work.token for work in held], "owner": owner()}
+
+
+def next_due() -> datetime | None:
+    """Return when the next cycle that nobody holds is due; None when there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT min(next_due_at) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL AND lease_owner IS NULL")
+        (moment,) = cursor.fetchone()
+        return moment  # type: ignore[no-any-return]

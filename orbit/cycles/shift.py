@@ -1,0 +1,222 @@
+"""A shift: one queue task that carries the cycles that are due, side by side in lanes.
+
+A queue worker runs one task at a time, and a slow receiver would hold it; so the task claims up to ``ORBIT_LANES`` cycles, takes the next
+as a lane gets free, and stops claiming after ten seconds or when nothing is due. The shift's own thread, the process's main one, claims,
+renews the leases of lanes that keep their deadlines, and gives the sign of life; lanes are threads that work.
+
+A lane that overruns its deadline is hung: its lease isn't renewed, its cycle goes to another worker, and this process takes nothing new,
+lets the other lanes finish, and ends.
+"""
+
+import logging
+import os
+import queue as queues
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from orbit import boundary
+from orbit.boundary import Lane
+from orbit.cycles import advance, lease
+from orbit.records.fence import Work
+
+logger = logging.getLogger(__name__)
+
+CLAIMING_SECONDS = 10.0
+BEAT_SECONDS = 0.5
+# What a lane may take for acts that name no deadline of their own: statements of the pipeline.
+ACT_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Carried:
+    work: Work
+    lane: Lane
+    held: bool = True
+
+
+@dataclass(slots=True)
+class _Shift:
+    carried: dict[int, _Carried] = field(default_factory=dict)
+    done: "queues.SimpleQueue[tuple[int, float | None]]" = field(default_factory=queues.SimpleQueue)
+    due: datetime | None = None
+    renewed: float = field(default_factory=time.monotonic)
+    number: int = 0
+    alone: bool = False
+    hung: bool = False
+
+    def free(self) -> int:
+        return 0 if self.alone else settings.ORBIT_LANES - len(self.carried)
+
+
+class Lanes:
+    """The lane threads of this process; they keep their database connections from shift to shift."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._idle = threading.Semaphore(0)
+
+    def start(self, task: Callable[[], None]) -> None:
+        """Run ``task`` in a lane's thread, made when none is idle."""
+        if not self._idle.acquire(blocking=False):
+            thread = threading.Thread(target=self._run, name=f"lane-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._tasks.put(task)
+
+    def _run(self) -> None:
+        while True:
+            self._tasks.get()()
+            self._idle.release()
+
+
+_lanes: Lanes | None = None
+
+
+def _pool() -> Lanes:
+    global _lanes
+    if _lanes is None or _lanes.pid != os.getpid():
+        _lanes = Lanes()
+    return _lanes
+
+
+def run(*, seconds: float = CLAIMING_SECONDS) -> datetime | None:
+    """Carry what is due; return when the next cycle that this shift gave back, or left, is due. None: nothing is known to be.
+
+    Call it in the process's main thread. It claims for at most ``seconds``, then lets its lanes finish. A database error ends the
+    claiming; the lanes deal with it themselves.
+    """
+    shift, ends = _Shift(), time.monotonic() + seconds
+    claiming = True
+    while claiming or shift.carried:
+        boundary.process.stamp()
+        if claiming:
+            claiming = _claim(shift, ends)
+        if not shift.carried:
+            break
+        _wait(shift)
+        _renew(shift)
+        if boundary.process.drained and not _settle(shift):
+            break
+    _attempt(lambda: _look_ahead(shift))
+    return shift.due
+
+
+def hung() -> bool:
+    """Tell whether a lane of this process was found hung: then the process is to end after its shift."""
+    return _hung
+
+
+_hung = False
+
+
+def _claim(shift: _Shift, ends: float) -> bool:
+    """Fill the free lanes with due cycles; return whether to claim on."""
+    if boundary.process.draining or shift.hung:
+        return False
+    if time.monotonic() >= ends:
+        shift.due = datetime.now(UTC)
+        return False
+    free = shift.free()
+    if free <= 0:
+        return True
+    try:
+        works = [] if shift.carried else lease.claim(1, alone=True)
+        shift.alone = bool(works)
+        works = works or lease.claim(free)
+    except (DatabaseError, InterfaceError) as exc:
+        logger.warning("claiming stops: %s", exc)
+        connection.close()
+        shift.due = datetime.now(UTC) + timedelta(seconds=1)
+        return False
+    for work in works:
+        _carry(shift, work)
+    return bool(works) or bool(shift.carried)
+
+
+def _carry(shift: _Shift, work: Work) -> None:
+    shift.number += 1
+    number, lane = shift.number, Lane()
+    lane.deadline = time.monotonic() + ACT_SECONDS
+    shift.carried[number] = _Carried(work, lane)
+
+    def task() -> None:
+        wait: float | None = None
+        boundary.enter(lane)
+        try:
+            wait = advance.run(work, worker=lease.owner())
+        except Exception:
+            logger.exception("lane of cycle %s", work.id)
+        finally:
+            shift.done.put((number, wait))
+
+    _pool().start(task)
+
+
+def _wait(shift: _Shift) -> None:
+    """Take the lanes that have finished, waiting for one no longer than a beat."""
+    try:
+        finished = [shift.done.get(timeout=BEAT_SECONDS)]
+    except queues.Empty:
+        return
+    while not shift.done.empty():
+        finished.append(shift.done.get())
+    for number, wait in finished:
+        shift.carried.pop(number, None)
+        if wait is not None:
+            due = datetime.now(UTC) + timedelta(seconds=wait)
+            shift.due = due if shift.due is None else min(shift.due, due)
+    if not shift.carried:
+        shift.alone = False
+
+
+def _renew(shift: _Shift) -> None:
+    """Renew the leases of lanes inside their deadlines, all in one statement, each third of a lease."""
+    global _hung
+    if time.monotonic() - shift.renewed < settings.ORBIT_LEASE_SECONDS / 3:
+        return
+    shift.renewed = time.monotonic()
+    for carried in shift.carried.values():
+        if carried.held and carried.lane.overrun:
+            logger.error("the lane of cycle %s is hung: its lease is left to run out", carried.work.id)
+            carried.held, shift.hung, _hung = False, True, True
+    held = [carried for carried in shift.carried.values() if carried.held]
+    if held:
+        _attempt(lambda: lease.renew([carried.work for carried in held]))
+    if shift.hung and not held:
+        # Nobody waits for a hung lane: its thread ends with the process.
+        shift.carried.clear()
+
+
+def _settle(shift: _Shift) -> bool:
+    """At the end of a drain, give back what the lanes still hold; return whether to wait on for lanes at a boundary."""
+    if boundary.process.remaining() > -1.0:
+        return True
+    held = [carried.work for carried in shift.carried.values() if carried.held]
+    if held:
+        _attempt(lambda: lease.give_back(held, wait=0.0))
+    shift.carried.clear()
+    return False
+
+
+def _look_ahead(shift: _Shift) -> None:
+    """Find when the next cycle that nobody holds is due; the shift leaves a wake-up for then."""
+    found = lease.next_due()
+    if found is not None:
+        shift.due = found if shift.due is None else min(shift.due, found)
+
+
+def _attempt(act: Callable[[], object]) -> None:
+    """Do what may fail with the database: the next beat, the next shift or the keeper makes good what did not happen."""
+    try:
+        act()
+    except (DatabaseError, InterfaceError) as exc:
+        logger.warning("the database is away: %s", exc)
+        connection.close()

@@ -1,0 +1,95 @@
+"""What a claimed cycle has behind it, read from its checkpoints: where a resume goes on."""
+
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db import connection
+
+from orbit.dispatch.claim import Sending
+from orbit.dispatch.deliver import Tally
+from orbit.dispatch.endpoints import DEFAULT_KEY
+from orbit.pipeline.contract import Payload
+from orbit.pipeline.transformations import TierResult
+from orbit.records.checkpoints import Checkpoint
+from orbit.records.fence import Work
+from orbit.states import CYCLE, Cycle, Job, Tier
+
+TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, t.initiation_id, t.output, t.output_content_type,
+    extract(epoch FROM t.next_attempt_at - clock_timestamp())::float8 FROM orbit_transformation t WHERE t.cycle_id = %s"""
+JOBS = """SELECT j.id, j.status, extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8, r.id, j.attempts, j.spent, j.max_retries,
+    j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL
+FROM orbit_dispatchjob j LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WHERE j.cycle_id = %s"""
+
+
+@dataclass(slots=True)
+class State:
+    """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it."""
+
+    work: Work
+    began: float = field(default_factory=time.monotonic)
+    checkpoints: set[str] = field(default_factory=set)
+    initiation_id: UUID | None = None
+    tiers: dict[int, TierResult] = field(default_factory=dict)
+    items: int = 0
+    tally: Tally = field(default_factory=Tally)
+    orphans: list[Sending] = field(default_factory=list)
+
+    @property
+    def final(self) -> bool:
+        """Whether the cycle's status is final."""
+        return Cycle(self.work.status) in CYCLE.final
+
+    @property
+    def targets(self) -> int:
+        """How many endpoints the cycle delivers to."""
+        return len(self.work.context.get("distribution_targets") or [DEFAULT_KEY])
+
+    @property
+    def tiers_ok(self) -> int:
+        """How many tiers succeeded."""
+        return sum(result.ok is True for result in self.tiers.values())
+
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """Tell whether ``checkpoint`` was reached."""
+        return checkpoint in self.checkpoints
+
+
+def load(work: Work) -> State:
+    """Return what ``work`` has behind it; a cycle that is claimed for the first time has nothing, and isn't asked."""
+    state = State(work)
+    if work.token == 1:
+        return state
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", [work.id])
+        state.checkpoints = {row[0] for row in cursor.fetchall()}
+        if state.has(Checkpoint.INITIATION_COMPLETE):
+            cursor.execute("SELECT id FROM orbit_initiation WHERE initiation_hash = %s", [work.initiation_hash])
+            state.initiation_id = cursor.fetchone()[0]
+        cursor.execute(TIERS, [work.id])
+        for id_, tier, status, attempts, error, _, output, content_type, wait in cursor.fetchall():
+            ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
+            payload = Payload(bytes(output), content_type) if ok else None
+            state.tiers[tier] = TierResult(tier, id_, ok, payload, attempts, error, wait or 0.0)
+        if state.has(Checkpoint.NORMALIZATION_COMPLETE):
+            cursor.execute("SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [work.id])
+            state.items = cursor.fetchone()[0]
+        cursor.execute(JOBS, [work.id])
+        _count(state, cursor.fetchall())
+    return state
+
+
+def _count(state: State, rows: list[tuple[object, ...]]) -> None:
+    """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open. Requeued ones are no part of a running cycle's outcome."""
+    tally, now = state.tally, time.monotonic()
+    for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued in rows:
+        if status in {Job.PENDING, Job.SENDING}:
+            tally.open[job_id] = now + (wait or 0.0)  # type: ignore[index,operator]
+            if receipt_id is not None:
+                state.orphans.append(
+                    Sending(receipt_id, job_id, attempts, spent, max_retries, delivery_id, endpoint_key, None, b"", "")  # type: ignore[arg-type]
+                )
+        elif not requeued:
+            tally.delivered += status == Job.DELIVERED
+            tally.dead += status == Job.DEAD
+            tally.cancelled += status == Job.CANCELLED

@@ -1,0 +1,174 @@
+"""The one start of a cycle, whoever asks for it.
+
+The gate, the overlap guard, the cycle and its wake-up are one transaction: an accepted trigger is never lost, and of any number of
+triggers at once the unique index lets one through. After a crash there is a cycle that is due, or nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from governance.access.actors import Actor
+from governance.access.roles import Power
+from governance.audit import trail
+from governance.kernel.canonical import sha256_hex
+from governance.kernel.identifiers import uuid7
+from governance.namespaces import gate
+from governance.rest import request_id
+from orbit import queue
+from orbit.cycles import bridge, skipped
+from orbit.cycles.bridge import Context
+from orbit.errors import CycleActive, NamespaceMismatch, PayloadTooLarge
+from orbit.pipeline.contract import Payload
+from orbit.states import Trigger
+
+DEFAULT_NAMESPACE = "default"
+MAX_PAYLOAD = 16 * 1024 * 1024
+
+# Shared by all triggers, exclusive for a reload: no cycle can start in the middle of one.
+HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
+
+START = """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, triggered_by, profile_id, profile_revision, run_profile_id, run_profile_revision,
+    instruction_id, context, initiation_hash, input, input_content_type, input_sha256, next_due_at)
+VALUES (%(id)s, %(namespace)s, 'pending', %(trigger)s, %(by)s, %(profile_id)s, %(profile_revision)s, %(run_profile_id)s, %(run_profile_revision)s,
+    %(instruction_id)s, %(context)s, %(hash)s, %(input)s, %(content_type)s, %(sha256)s, clock_timestamp())
+ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id"""
+
+# A cycle that was started and whose lease has run out is dead weight: the same trigger again resumes it rather than being refused.
+ACTIVE = """SELECT id, status, started_at IS NOT NULL AND lease_expires_at <= now() AND run_profile_id IS NOT DISTINCT FROM %(run_profile_id)s
+    AND (%(sha256)s::text IS NULL OR input_sha256 = %(sha256)s)
+FROM orbit_cyclerun WHERE namespace = %(namespace)s AND status IN ('pending', 'running')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a trigger started, or found lying and resumed."""
+
+    cycle_id: UUID
+    status: str
+    namespace: str
+    resumed: bool
+
+
+class Once(Protocol):
+    """A promise to answer the same request the same way: asked first, told last, inside the trigger's transaction."""
+
+    def seen(self) -> Started | None:
+        """Return what this very request started before, or None."""
+        ...
+
+    def keep(self, started: Started) -> None:
+        """Keep what it started."""
+        ...
+
+
+def start(
+    *,
+    namespace: str | None,
+    source: Trigger,
+    actor: Actor,
+    run_profile_id: str | None = None,
+    payload: Payload | None = None,
+    once: Once | None = None,
+    reason: str = "",
+) -> Started:
+    """Start a cycle for a run profile, or a raw one in ``namespace``.
+
+    Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch, PayloadTooLarge, and CycleActive with the
+    id of the cycle that is in the way; nothing is written then but the record of the skip.
+    """
+    actor.require(Power.OPERATE)
+    if payload is not None and len(payload.body) > MAX_PAYLOAD:
+        raise PayloadTooLarge(f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are taken.")
+    try:
+        with trail.deed():
+            if once is not None and (before := once.seen()) is not None:
+                return before
+            with connection.cursor() as cursor:
+                cursor.execute(HOLD_CONFIGURATION)
+            context = _context(namespace, run_profile_id, actor)
+            gate.refuse_if_stopped(context.namespace)
+            started = _insert(context, payload, source, actor, reason) or _resume(context, payload)
+            if once is not None:
+                once.keep(started)
+            return started
+    except CycleActive as exc:
+        skipped.note(str(exc.extra["namespace"]), trigger=source, active=str(exc.extra["active_cycle_run_id"]), run_profile_id=run_profile_id)
+        raise
+
+
+def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) -> Context:
+    if run_profile_id is None:
+        wanted = namespace or DEFAULT_NAMESPACE
+        actor.require_namespace(wanted)
+        return bridge.raw_context(wanted)
+    context = bridge.context_for(run_profile_id, actor=actor)
+    if namespace is not None and namespace != context.namespace:
+        raise NamespaceMismatch(f"The run profile {run_profile_id} runs in {context.namespace}, not in {namespace}. Leave the namespace out.")
+    return context
+
+
+def _insert(context: Context, payload: Payload | None, source: Trigger, actor: Actor, reason: str) -> Started | None:
+    """Insert the cycle, its wake-up and its audit entry; None when another cycle is active."""
+    cycle_id, given = uuid7(), payload or Payload(context.input, "application/json")
+    values: dict[str, Any] = {
+        "id": cycle_id,
+        "namespace": context.namespace,
+        "trigger": source,
+        "by": actor.name,
+        "profile_id": context.profile_id,
+        "profile_revision": context.profile_revision,
+        "run_profile_id": context.run_profile_id,
+        "run_profile_revision": context.run_profile_revision,
+        "instruction_id": context.instruction.instruction_id if context.instruction else None,
+        "context": Jsonb(context.document),
+        "hash": bridge.initiation_hash(context),
+        "input": given.body,
+        "content_type": given.content_type,
+        "sha256": sha256_hex(given.body),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(START, values)
+        if cursor.fetchone() is None:
+            return None
+    queue.wake()
+    if source != Trigger.CRON:
+        # What the clock starts stands in the tick ledger; what a person starts, on the audit trail.
+        trail.record(
+            "cycle.triggered",
+            actor=actor.name,
+            object_type="cycle",
+            object_id=str(cycle_id),
+            namespace=context.namespace,
+            after={"run_profile_id": context.run_profile_id, "trigger": str(source), "input_sha256": values["sha256"]},
+            reason=reason,
+            request_id=request_id.current(),
+        )
+    return Started(cycle_id, "pending", context.namespace, resumed=False)
+
+
+def _resume(context: Context, payload: Payload | None) -> Started:
+    """Return the active cycle that this trigger resumes, or raise CycleActive."""
+    values = {
+        "namespace": context.namespace,
+        "run_profile_id": context.run_profile_id,
+        "sha256": sha256_hex(payload.body) if payload else None,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(ACTIVE, values)
+        row = cursor.fetchone()
+    if row is None:
+        # It ended between the two statements: the caller may simply try again.
+        raise CycleActive(f"A cycle in {context.namespace} has ended this moment. Try again.", namespace=context.namespace, active_cycle_run_id=None)
+    cycle_id, status, resumable = row
+    if not resumable:
+        raise CycleActive(
+            f"The cycle {cycle_id} is {status} in {context.namespace}: at most one runs there at a time.",
+            namespace=context.namespace,
+            active_cycle_run_id=str(cycle_id),
+        )
+    queue.wake()
+    return Started(cycle_id, status, context.namespace, resumed=True)

@@ -1,0 +1,88 @@
+"""A cycle in one sentence, made from its data: what happened, where it failed, how much of it is done, what it waits for."""
+
+from collections import Counter
+from datetime import datetime
+
+from orbit.cycles.detail import Detail
+from orbit.states import Cycle, Job, Tier
+
+_OPENING = {
+    Cycle.QUEUED: "Queued: it waits for the cycle before it in {namespace}",
+    Cycle.PENDING: "Pending: no worker has taken it yet",
+    Cycle.RUNNING: "Running",
+    Cycle.SUCCESS: "Success",
+    Cycle.PARTIAL_SUCCESS: "Partial success",
+    Cycle.FAILED: "Failed",
+    Cycle.CANCELLED: "Cancelled",
+}
+
+
+def sentence(detail: Detail, *, now: datetime) -> str:
+    """Return the verdict on ``detail`` as it stands at ``now``."""
+    cycle = detail.cycle
+    status = Cycle(cycle.status)
+    parts = [*_tiers(detail), *_deliveries(detail)]
+    if status in (Cycle.FAILED, Cycle.CANCELLED) and cycle.reason:
+        parts.insert(0, cycle.reason.rstrip("."))
+    if status == Cycle.RUNNING:
+        parts += _waits(detail, now)
+    opening = _OPENING[status].format(namespace=cycle.namespace_id)
+    return f"{opening}: {'; '.join(parts)}." if parts else f"{opening}."
+
+
+def _tiers(detail: Detail) -> list[str]:
+    done = [tier for tier in detail.tiers if tier.status == Tier.SUCCESS]
+    failed = [tier for tier in detail.tiers if tier.status == Tier.FAILED]
+    said = [f"tier {tier.tier} failed after {_times(tier.attempts, 'try', 'tries')} ({_short(tier.error) or 'no reason given'})" for tier in failed]
+    if done and not failed:
+        said.append(f"{len(done)} of 3 tiers done" if len(done) < 3 else "3 tiers")
+    return said
+
+
+def _deliveries(detail: Detail) -> list[str]:
+    tally = detail.tally
+    if not tally.total:
+        skipped = [record.message for record in detail.records if record.event in {"no_items", "no_endpoint"} and record.message]
+        return [message.rstrip(".") for message in skipped[:1]]
+    if tally.delivered == tally.total:
+        return [_times(tally.total, "delivery", "deliveries")]
+    said = [f"{tally.delivered} of {tally.total} deliveries done"]
+    if tally.dead:
+        said.append(f"{tally.dead} dead at {_where(detail)}")
+    if tally.cancelled:
+        said.append(f"{tally.cancelled} cancelled")
+    if tally.open and detail.cycle.finished_at is not None:
+        said.append(f"{tally.open} still open")
+    return said
+
+
+def _where(detail: Detail) -> str:
+    """Name the endpoints of the dead letters, each with its commonest last answer."""
+    answers: dict[str, Counter[str]] = {}
+    for letter in detail.dead_letters:
+        answers.setdefault(letter.endpoint_key, Counter())[str(letter.status_code or letter.reason)] += 1
+    return ", ".join(f"{key} ({counts.most_common(1)[0][0]})" for key, counts in sorted(answers.items())) or "an endpoint"
+
+
+def _waits(detail: Detail, now: datetime) -> list[str]:
+    """Say what a running cycle waits for, when it isn't being worked on right now."""
+    due = [job.next_attempt_at for job in detail.jobs if job.status == Job.PENDING and job.next_attempt_at]
+    due += [tier.next_attempt_at for tier in detail.tiers if tier.status == Tier.PENDING and tier.next_attempt_at]
+    later = [moment for moment in due if moment > now]
+    cycle = detail.cycle
+    if cycle.lease_expires_at is not None:
+        if cycle.lease_expires_at < now:
+            return [f"its worker is silent since {cycle.lease_expires_at:%H:%M:%S}, another one takes over"]
+        return []
+    if later and len(later) == len(due):
+        return [f"the next retry is due in {max(1, round((min(later) - now).total_seconds()))} s"]
+    return ["it waits for a worker"]
+
+
+def _times(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _short(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return (line if len(line) <= 160 else line[:157] + "...").rstrip(".")

@@ -1,0 +1,92 @@
+"""Which jobs are sent next. Jobs have no lease of their own: the cycle's counts.
+
+One statement takes the due jobs of one cycle, reads the gate, and writes a receipt for each attempt before a byte leaves. After a crash the
+receipts that say ``sending`` tell which requests may have been made.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from governance.kernel.identifiers import uuid7
+from governance.namespaces import gate
+from orbit.dispatch import endpoints
+from orbit.dispatch.endpoints import Endpoint
+from orbit.outbound import secrets
+from orbit.records import fence
+from orbit.records.fence import Fenced, Work
+
+WAVE = f"""WITH {fence.LOCKED_CTE},
+due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
+    SELECT j.id FROM orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id
+    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
+    ORDER BY j.next_attempt_at, j.id LIMIT %(limit)s FOR NO KEY UPDATE OF j),
+numbered AS (SELECT id, row_number() OVER () AS place FROM due),
+moved AS (
+    UPDATE orbit_dispatchjob j SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL
+    FROM numbered WHERE j.id = numbered.id
+    RETURNING j.id, (%(receipts)s::uuid[])[numbered.place] AS receipt_id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key,
+        j.snapshot_id, j.normalization_item_id, j.cycle_id),
+written AS (
+    INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, body_sha256)
+    SELECT m.receipt_id, m.id, m.attempts, 'sending', %(worker)s, locked.token, clock_timestamp(), i.sha256
+    FROM moved m JOIN locked ON locked.id = m.cycle_id JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id)
+SELECT locked.id, m.receipt_id, m.id, m.attempts, m.spent, m.max_retries, m.delivery_id, m.endpoint_key, m.snapshot_id, i.payload, i.content_type
+FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id"""
+
+_CACHED = 256
+_opened: "OrderedDict[UUID, Endpoint | None]" = OrderedDict()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One attempt whose receipt is written and whose request has not left. ``endpoint`` is None when no key opens its snapshot."""
+
+    receipt_id: UUID
+    job_id: UUID
+    attempt: int
+    spent: int
+    max_retries: int
+    delivery_id: UUID
+    endpoint_key: str
+    endpoint: Endpoint | None
+    body: bytes
+    content_type: str
+
+
+def wave(work: Work, *, limit: int, worker: str) -> list[Sending]:
+    """Take at most ``limit`` due jobs of ``work`` for sending. Raises Fenced. None are taken where the gate is closed."""
+    parameters = {"ids": [work.id], "tokens": [work.token], "limit": limit, "receipts": [uuid7() for _ in range(limit)], "worker": worker}
+    rows = fence.run(WAVE, parameters)
+    if not rows:
+        raise Fenced
+    return [
+        Sending(receipt, job, attempt, spent, retries, delivery, key, opened(snapshot), bytes(body), content_type)
+        for _, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type in rows
+        if receipt is not None
+    ]
+
+
+def opened(snapshot_id: UUID) -> Endpoint | None:
+    """Return the endpoint of a snapshot, or None when no key opens it; kept in memory, since snapshots never change."""
+    with _lock:
+        if snapshot_id in _opened:
+            _opened.move_to_end(snapshot_id)
+            return _opened[snapshot_id]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sealed FROM orbit_endpointsnapshot WHERE id = %s", [snapshot_id])
+        (sealed,) = cursor.fetchone()
+    try:
+        endpoint: Endpoint | None = endpoints.from_snapshot(secrets.unseal(bytes(sealed), settings.ORBIT_ENCRYPTION_KEYS))
+    except (secrets.Unreadable, ValueError):
+        endpoint = None
+    with _lock:
+        _opened[snapshot_id] = endpoint
+        while len(_opened) > _CACHED:
+            _opened.popitem(last=False)
+    return endpoint

@@ -1,0 +1,209 @@
+"""Endpoints: where deliveries go, as ORBIT_DISPATCH_ENDPOINTS says, checked before anything is sent.
+
+An error never shows a token, a secret or more of a url than its host.
+"""
+
+import functools
+import json
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from django.conf import settings
+
+from governance.kernel import canonical, schemas, strict_json
+from governance.kernel.errors import Kind, OrbitError
+from orbit.outbound import addresses, client, connections, signing
+
+DEFAULT_KEY = "default-endpoint"
+MAX_TEXT = 1024 * 1024
+_SCHEMA = Path(__file__).resolve().parent.parent.parent / "config" / "schemas" / "endpoints.schema.json"
+_RESERVED = frozenset(("authorization", "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "cookie", "set-cookie",
+                       "expect", "idempotency-key", "accept-encoding", "user-agent", "date"))
+_RESERVED_PREFIXES = ("content-", "proxy-", "webhook-", "x-orbit-", "sec-")
+
+
+class EndpointsInvalid(OrbitError):
+    """ORBIT_DISPATCH_ENDPOINTS can't be used."""
+
+    code, kind = "endpoints_invalid", Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One receiver. Times are seconds; None for a cap means that there is none. Its text shows key and host alone."""
+
+    key: str
+    url: str = field(repr=False)
+    token: str = field(repr=False)
+    method: str = "POST"
+    signing_secret: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout: float = 5
+    read_timeout: float = 10
+    total_timeout: float = 20
+    max_concurrency: int | None = None
+    rate_per_second: float | None = None
+    permanent_statuses: tuple[int, ...] = (410,)
+    inquiry_url: str | None = field(default=None, repr=False)
+    on_unknown: str = "resend"
+    ca_bundle: str | None = None
+    alerts: bool = False
+    witness: bool = False
+
+    @property
+    def host(self) -> str:
+        """The host of the url, which is all of it that may be shown."""
+        return urlsplit(self.url).hostname or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a delivery carries beside its bytes. Ids that don't exist are empty."""
+
+    delivery_id: str
+    content_type: str
+    attempt: int
+    namespace: str = ""
+    profile_id: str = ""
+    run_profile_id: str = ""
+    cycle_id: str = ""
+
+
+def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[dict[str, Endpoint], list[str]]:
+    """Return the endpoints of ``text`` by their keys, and warnings about names that don't resolve at the moment.
+
+    Raises EndpointsInvalid with every error as ``{pointer, detail}``. With ``resolve`` names are looked up too: one whose addresses
+    are all refused is an error that names endpoint, address and setting.
+    """
+    if len(text) > MAX_TEXT:
+        raise _invalid([{"pointer": "", "detail": f"Is longer than {MAX_TEXT} characters."}])
+    try:
+        document = strict_json.loads(text.strip().encode("utf-8", "surrogatepass") or b"[]")
+    except strict_json.StrictJsonError as error:
+        raise _invalid(error.errors) from None
+    problems = schemas.problems(_schema(), document)
+    if problems:
+        raise _invalid(problems)
+    warnings: list[str] = []
+    found: dict[str, Endpoint] = {}
+    for number, entry in enumerate(document):
+        endpoint = _endpoint(entry)
+        problems += [{"pointer": f"/{number}{pointer}", "detail": f"Endpoint `{endpoint.key}`: {detail}"}
+                     for pointer, detail in _faults(endpoint, tuple(allowed), warnings, resolve=resolve)]
+        if endpoint.key in found:
+            problems.append({"pointer": f"/{number}/key", "detail": f"Endpoint `{endpoint.key}` is there twice."})
+        found[endpoint.key] = endpoint
+    if problems:
+        raise _invalid(problems)
+    return found, warnings
+
+
+def configured() -> Mapping[str, Endpoint]:
+    """Return the endpoints of the settings. Raises EndpointsInvalid as ``parse`` does; names aren't resolved."""
+    return _configured(settings.ORBIT_DISPATCH_ENDPOINTS, tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS))
+
+
+def snapshot_document(endpoint: Endpoint) -> bytes:
+    """Return ``endpoint`` whole as canonical JSON, which is what gets sealed: it holds the secrets."""
+    return canonical.canonical_json({**asdict(endpoint), "permanent_statuses": list(endpoint.permanent_statuses)})
+
+
+def from_snapshot(document: bytes) -> Endpoint:
+    """Return the endpoint of a snapshot, an older or newer release's too. Raises ValueError for anything else."""
+    try:
+        return _endpoint(json.loads(document))
+    except (TypeError, KeyError, AttributeError):
+        raise ValueError("This is no snapshot of an endpoint.") from None
+
+
+def build_request(endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: float | None = None) -> client.Request:
+    """Return the request of one attempt. ``now`` (Unix time, default the clock's) is what a signature is stamped with."""
+    headers = {
+        **endpoint.headers,
+        "Authorization": f"Bearer {endpoint.token}",
+        "Content-Type": delivery.content_type,
+        "Idempotency-Key": delivery.delivery_id,
+        "webhook-id": delivery.delivery_id,
+        "X-Orbit-Attempt": str(delivery.attempt),
+    }
+    context = (("Namespace", delivery.namespace), ("Profile", delivery.profile_id), ("Run-Profile", delivery.run_profile_id), ("Cycle", delivery.cycle_id))
+    # Names may hold any letter, a header only ASCII.
+    headers.update({f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value})
+    if endpoint.signing_secret:
+        timestamp = int(time.time() if now is None else now)
+        headers["webhook-timestamp"] = str(timestamp)
+        headers["webhook-signature"] = signing.sign(endpoint.signing_secret, message_id=delivery.delivery_id, timestamp=timestamp, body=body)
+    return client.Request(endpoint.method, endpoint.url, headers, body, endpoint.connect_timeout, endpoint.read_timeout, endpoint.total_timeout,
+                          endpoint.ca_bundle)
+
+
+@functools.lru_cache(maxsize=8)
+def _configured(text: str, allowed: tuple[str, ...]) -> Mapping[str, Endpoint]:
+    return MappingProxyType(parse(text, allowed)[0])
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    return schemas.load(_SCHEMA)
+
+
+def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
+    known = {name.name: entry[name.name] for name in fields(Endpoint) if name.name in entry}
+    if "permanent_statuses" in known:
+        known["permanent_statuses"] = tuple(known["permanent_statuses"])
+    return Endpoint(**known)
+
+
+def _faults(endpoint: Endpoint, allowed: tuple[str, ...], warnings: list[str], *, resolve: bool) -> list[tuple[str, str]]:
+    found = _header_faults(endpoint.headers)
+    for pointer, url in (("/url", endpoint.url), ("/inquiry_url", (endpoint.inquiry_url or "").replace("{id}", "0"))):
+        if url:
+            try:
+                _check_address(url, allowed, warnings, endpoint.key, resolve=resolve)
+            except addresses.Refused as error:
+                found.append((pointer, error.detail))
+    if endpoint.inquiry_url and "{id}" not in endpoint.inquiry_url:
+        found.append(("/inquiry_url", "Must hold {id}, in whose place the delivery id is put."))
+    if endpoint.signing_secret is not None:
+        try:
+            signing.parse_secrets(endpoint.signing_secret)
+        except ValueError as error:
+            found.append(("/signing_secret", str(error)))
+    if endpoint.ca_bundle:
+        try:
+            connections.tls(endpoint.ca_bundle)
+        except (ssl.SSLError, OSError, ValueError) as error:
+            found.append(("/ca_bundle", f"Can't be used as a file of certificates ({getattr(error, 'strerror', None) or type(error).__name__})."))
+    return found
+
+
+def _check_address(url: str, allowed: tuple[str, ...], warnings: list[str], key: str, *, resolve: bool) -> None:
+    parts = addresses.check_url(url, allowed)
+    if resolve:
+        try:
+            addresses.resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), allowed, plain=parts.scheme == "http")
+        except addresses.Unresolved as error:
+            warnings.append(f"Endpoint `{key}`: {error.detail}")
+
+
+def _header_faults(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    found, seen = [], set()
+    for name in headers:
+        low = name.lower()
+        if low in _RESERVED or low.startswith(_RESERVED_PREFIXES):
+            found.append((f"/headers/{schemas.pointer([name])[1:]}", "This header is set by Orbit."))
+        if low in seen:
+            found.append((f"/headers/{schemas.pointer([name])[1:]}", "This header is there twice, in another case."))
+        seen.add(low)
+    return found
+
+
+def _invalid(problems: list[dict[str, str]]) -> EndpointsInvalid:
+    shown = "; ".join(f"{problem['pointer'] or 'the whole'}: {problem['detail']}" for problem in problems[:20])
+    return EndpointsInvalid(f"ORBIT_DISPATCH_ENDPOINTS can't be used: {shown}", errors=problems)

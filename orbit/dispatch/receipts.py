@@ -1,0 +1,268 @@
+"""Completing attempts: receipt, job and, where it ends so, dead letter, in the statement that the cycle's fence guards.
+
+A 2xx is never lost. It is written again and again until the database takes it, and a worker that has lost its cycle still brings it home,
+by a statement that needs no fence since a success only ever ends things. Everything else of such a worker is refused.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from governance.audit import trail
+from governance.kernel.identifiers import uuid7
+from orbit import boundary
+from orbit.dispatch import outcome
+from orbit.dispatch.claim import Sending
+from orbit.dispatch.outcome import Move, Retry
+from orbit.outbound.client import Answer
+from orbit.records import execution, fence
+from orbit.records.execution import Record, clean
+from orbit.records.fence import Fenced, Work
+from orbit.states import ATTEMPT, JOB, LETTER, Attempt, Job, Letter
+from telemetry.emit import Event
+from telemetry.events import Name
+
+STAGE = "dispatch"
+
+CTES = (
+    f"""closed AS (
+    SELECT x.*, locked.namespace FROM json_to_recordset(%(attempts)s::json)
+        AS x(receipt_id uuid, job_id uuid, cycle_id uuid, letter_id uuid, status text, job_status text, status_code int, error_class text, error text,
+            latency_ms float8, excerpt text, wait float8, spent int, reason text, endpoint_key text, attempt int)
+    JOIN locked ON locked.id = x.cycle_id),
+receipts AS (
+    UPDATE orbit_deliveryreceipt r SET status = closed.status, finished_at = clock_timestamp(), status_code = closed.status_code,
+        error_class = closed.error_class, error = closed.error, latency_ms = closed.latency_ms, response_excerpt = closed.excerpt
+    FROM closed WHERE r.id = closed.receipt_id AND r.status IN ({ATTEMPT.sql_sources(Attempt.FAILED)})),
+jobs AS (
+    UPDATE orbit_dispatchjob j SET status = closed.job_status, spent = j.spent + closed.spent, last_error = closed.error,
+        next_attempt_at = CASE WHEN closed.job_status = 'pending' THEN clock_timestamp() + closed.wait * interval '1 second' END,
+        finished_at = CASE WHEN closed.job_status <> 'pending' THEN clock_timestamp() END
+    FROM closed WHERE j.id = closed.job_id AND j.status IN ({JOB.sql_sources(Job.PENDING)})
+    RETURNING j.id, j.cycle_id, j.status),
+letters AS (
+    INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key, status, reason, last_error, status_code, attempts,
+        first_failed_at, last_failed_at)
+    SELECT closed.letter_id, jobs.id, jobs.cycle_id, closed.namespace, closed.endpoint_key, 'open', closed.reason, closed.error, closed.status_code,
+        closed.attempt, coalesce((SELECT min(r.finished_at) FROM orbit_deliveryreceipt r
+            WHERE r.job_id = jobs.id AND r.status IN ('failed', 'unknown')), clock_timestamp()), clock_timestamp()
+    FROM jobs JOIN closed ON closed.job_id = jobs.id WHERE jobs.status = 'dead')""",
+)
+
+# What a 2xx ends, whoever brings it: the attempt, the job, its dead letter, and a copy of the job that nobody has sent yet.
+ABSORB = f"""WITH found AS (
+    SELECT * FROM json_to_recordset(%(attempts)s::json) AS x(receipt_id uuid, job_id uuid, status_code int, latency_ms float8, excerpt text)),
+receipts AS (
+    UPDATE orbit_deliveryreceipt r SET status = 'delivered', finished_at = clock_timestamp(), status_code = found.status_code, error = '',
+        error_class = NULL, latency_ms = found.latency_ms, response_excerpt = found.excerpt
+    FROM found WHERE r.id = found.receipt_id AND r.status IN ({ATTEMPT.sql_sources(Attempt.DELIVERED)})),
+jobs AS (
+    UPDATE orbit_dispatchjob j SET status = 'delivered', next_attempt_at = NULL, finished_at = clock_timestamp()
+    FROM found WHERE j.id = found.job_id AND j.status IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING j.id),
+letters AS (
+    UPDATE orbit_deadletterdispatch l SET status = 'delivered_late', resolved_at = clock_timestamp(), resolved_by = 'orbit',
+        resolved_reason = 'a 2xx arrived late'
+    FROM jobs WHERE l.job_id = jobs.id AND l.status IN ({LETTER.sql_sources(Letter.DELIVERED_LATE)}) RETURNING l.requeued_job_id)
+UPDATE orbit_dispatchjob c SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the original was delivered late'
+FROM letters WHERE c.id = letters.requeued_job_id AND c.status = 'pending'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """An attempt that has ended, with what becomes of its job."""
+
+    sending: Sending
+    answer: Answer | None
+    status: Attempt
+    move: Move
+    error: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was sent, or may have been, and brought no 2xx."""
+        return self.status in {Attempt.FAILED, Attempt.UNKNOWN}
+
+
+def judge(sending: Sending, answer: Answer | None) -> Closed:
+    """Return what ``answer`` makes of an attempt; None is an attempt that was stopped before a byte left, and spends nothing."""
+    if sending.endpoint is None:
+        return Closed(sending, None, Attempt.UNSENT, Move(Job.DEAD, 0, reason="unreadable_snapshot"), "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot")
+    if answer is None:
+        return Closed(sending, None, Attempt.UNSENT, Move(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
+    verdict = outcome.classify(answer, permanent=sending.endpoint.permanent_statuses)
+    error = "" if isinstance(verdict, outcome.Delivered) else clean(answer.error or f"HTTP {answer.status}")
+    return Closed(sending, answer, outcome.attempt_status(answer), _move(sending, verdict), error)
+
+
+def lost(sending: Sending, *, cancelled: bool = False) -> Closed:
+    """Return the end of an attempt whose worker died: it may have arrived, so it is unknown.
+
+    It spends a retry, and is made again under the same key; in a cycle that was cancelled it isn't made again.
+    """
+    move = Move(Job.CANCELLED, 1) if cancelled else _move(sending, Retry())
+    return Closed(sending, None, Attempt.UNKNOWN, move, "the worker that sent it was lost")
+
+
+def _move(sending: Sending, verdict: outcome.Verdict) -> Move:
+    return outcome.decide(
+        verdict,
+        spent=sending.spent,
+        max_retries=sending.max_retries,
+        base=settings.ORBIT_DISPATCH_BACKOFF_BASE,
+        cap=settings.ORBIT_DISPATCH_BACKOFF_CAP,
+    )
+
+
+def put(write: fence.Write, closed: Sequence[Closed]) -> None:
+    """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
+    write.rows["attempts"] = [_row(write.work, item) for item in closed]
+    for item in closed:
+        _tell(write, item)
+
+
+def _row(work: Work, item: Closed) -> dict[str, Any]:
+    answer = item.answer
+    return {
+        "receipt_id": str(item.sending.receipt_id),
+        "job_id": str(item.sending.job_id),
+        "cycle_id": str(work.id),
+        "letter_id": str(uuid7()),
+        "status": item.status,
+        "job_status": item.move.status,
+        "status_code": answer.status if answer else None,
+        "error_class": (answer.error_class if answer else None) or ("lost" if item.status == Attempt.UNKNOWN and answer is None else None),
+        "error": item.error,
+        "latency_ms": answer.latency_ms if answer else None,
+        "excerpt": excerpt(answer),
+        "wait": item.move.wait,
+        "spent": item.move.spent,
+        "reason": item.move.reason,
+        "endpoint_key": item.sending.endpoint_key,
+        "attempt": item.sending.attempt,
+    }
+
+
+def excerpt(answer: Answer | None) -> str:
+    """Return the kept beginning of an answer's body as text: what is not UTF-8, and NUL, shows as a replacement character."""
+    return answer.excerpt.decode("utf-8", "replace").replace("\x00", "\ufffd") if answer else ""
+
+
+def _tell(write: fence.Write, item: Closed) -> None:
+    sending, answer = item.sending, item.answer
+    level = "warning" if item.failed else "info"
+    data = {
+        "job_id": str(sending.job_id),
+        "attempt": sending.attempt,
+        "endpoint_key": sending.endpoint_key,
+        "outcome": item.status,
+        "status_code": answer.status if answer else None,
+        "wait": round(item.move.wait, 3) if item.move.wait is not None else None,
+    }
+    write.records.append(Record(STAGE, "delivery_attempt", item.error, level, data))
+    latency = answer.latency_ms if answer else None
+    metadata = {"job_id": str(sending.job_id), "endpoint_key": sending.endpoint_key, "attempt": sending.attempt}
+    if item.move.status == Job.DELIVERED:
+        write.events.append(Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=latency, metadata=metadata))
+    else:
+        write.events.append(Event(Name.DELIVERY_ATTEMPT, stage=STAGE, level=level, duration_ms=latency, metadata={**metadata, "outcome": item.status}))
+    if item.move.status == Job.DEAD:
+        message = f"{sending.endpoint_key}: {item.move.reason} after {sending.attempt} attempts"
+        write.records.append(Record(STAGE, "dead_letter_created", message, "error", {"job_id": str(sending.job_id), "reason": item.move.reason}))
+
+
+def commit(write: fence.Write, closed: Sequence[Closed]) -> None:
+    """Make the ends of attempts durable, however long the database is away.
+
+    Raises Fenced when the cycle is another's; successes are on record all the same then. A commit whose answer was lost is told by the
+    receipts: when none of them is open any more, it happened.
+    """
+    pause = 0.1
+    while True:
+        try:
+            _commit_audited(write, closed)
+            return
+        except Fenced:
+            _bring_home(write.work, closed)
+            raise
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if boundary.process.drained:
+                raise
+            time.sleep(pause)
+            pause = min(2.0, pause * 2)
+            if _is_done(closed):
+                return
+
+
+def _commit_audited(write: fence.Write, closed: Sequence[Closed]) -> None:
+    """One statement; where failures are among them, a short transaction with the audit trail's entries appended last."""
+    failed = [item for item in closed if item.failed]
+    dead = [item for item in closed if item.move.status == Job.DEAD]
+    if not failed and not dead:
+        fence.commit(write)
+        return
+    with trail.deed():
+        fence.commit(write)
+        if failed:
+            _audit_failures(write.work, failed)
+        for item in dead:
+            trail.record(
+                "dead_letter.created",
+                actor="orbit",
+                object_type="dispatch_job",
+                object_id=str(item.sending.job_id),
+                namespace=write.work.namespace,
+                after={"cycle_id": str(write.work.id), "endpoint_key": item.sending.endpoint_key, "reason": item.move.reason, "error": item.error},
+            )
+
+
+def _audit_failures(work: Work, failed: Sequence[Closed]) -> None:
+    causes = sorted({(item.sending.endpoint_key, _cause(item)) for item in failed})
+    trail.record(
+        "dispatch.failed",
+        actor="orbit",
+        object_type="cycle",
+        object_id=str(work.id),
+        namespace=work.namespace,
+        after={
+            "attempts": len(failed),
+            "jobs": sorted({str(item.sending.job_id) for item in failed}),
+            "causes": [{"endpoint_key": key, "cause": cause} for key, cause in causes],
+        },
+    )
+
+
+def _cause(item: Closed) -> str:
+    if item.answer is None:
+        return "lost"
+    return f"status_{item.answer.status}" if item.answer.status is not None else str(item.answer.error_class)
+
+
+def _is_done(closed: Sequence[Closed]) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM orbit_deliveryreceipt WHERE id = ANY(%s) AND status = 'sending'", [[item.sending.receipt_id for item in closed]]
+            )
+            return bool(cursor.fetchone()[0] == 0)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return False
+
+
+def _bring_home(work: Work, closed: Sequence[Closed]) -> None:
+    """Write what a worker without its cycle may still write: the successes that it received, and that it was fenced."""
+    won = [_row(work, item) for item in closed if item.status == Attempt.DELIVERED]
+    if won:
+        write = fence.Write(work, ABSORB, rows={"attempts": won})
+        fence.run(write.sql, write.parameters())
+    execution.write(
+        Record(STAGE, "fenced", f"token {work.token} is no longer the cycle's: {len(won)} of {len(closed)} answers were a 2xx and are kept", "warning"),
+        namespace=work.namespace,
+        cycle_id=work.id,
+    )

@@ -1,0 +1,75 @@
+"""What the app refuses, and why: one class per refusal, shared by its rooms."""
+
+from governance.kernel.errors import Kind, OrbitError
+
+
+class CycleActive(OrbitError):
+    """A cycle is already active in this namespace."""
+
+    code, kind = "cycle_active", Kind.CONFLICT
+
+
+class CyclesActive(OrbitError):
+    """Cycles are active, so the configuration can't be replaced now."""
+
+    code, kind = "cycles_active", Kind.CONFLICT
+
+
+class CycleUnknown(OrbitError):
+    """There is no such cycle."""
+
+    code, kind = "unknown_cycle", Kind.MISSING
+
+
+class CycleFinished(OrbitError):
+    """This cycle has finished: its status is final."""
+
+    code, kind = "finished", Kind.CONFLICT
+
+
+class RunProfileUnknown(OrbitError):
+    """There is no such run profile."""
+
+    code, kind = "unknown_run_profile", Kind.MISSING
+
+
+class Disabled(OrbitError):
+    """This run profile, or its profile, is disabled."""
+
+    code, kind = "disabled", Kind.CONFLICT
+
+
+class NamespaceMismatch(OrbitError):
+    """This run profile runs in another namespace."""
+
+    code, kind = "namespace_mismatch", Kind.INVALID
+
+
+class PayloadTooLarge(OrbitError):
+    """This payload is over the limit."""
+
+    code, kind = "payload_too_large", Kind.TOO_LARGE
+
+
+class LetterUnknown(OrbitError):
+    """There is no such dead letter."""
+
+    code, kind = "unknown_dead_letter", Kind.MISSING
+
+
+class AlreadyRequeued(OrbitError):
+    """This dead letter has been requeued already."""
+
+    code, kind = "already_requeued", Kind.CONFLICT
+
+
+class AlreadyResolved(OrbitError):
+    """This dead letter has been dismissed, or its delivery was confirmed late."""
+
+    code, kind = "already_resolved", Kind.CONFLICT
+
+
+class EndpointGone(OrbitError):
+    """The endpoint of this delivery can't be used any more."""
+
+    code, kind = "endpoint_gone", Kind.CONFLICT

@@ -1,0 +1,31 @@
+"""The tables of orbit."""
+
+from orbit.models.cycle import CycleRun, SkipNotice
+from orbit.models.dispatch import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
+from orbit.models.pipeline import Initiation, NormalizationBatch, NormalizationItem, Transformation
+from orbit.models.profile import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
+from orbit.models.record import CycleCheckpoint, ExecutionRecord, ValueLedgerEntry
+from orbit.models.schedule import ClusterNode, CronTick
+
+__all__ = [
+    "AppliedFiles",
+    "ClusterNode",
+    "CronTick",
+    "CycleCheckpoint",
+    "CycleRun",
+    "DeadLetterDispatch",
+    "DeliveryReceipt",
+    "DispatchJob",
+    "EndpointSnapshot",
+    "ExecutionRecord",
+    "Initiation",
+    "NormalizationBatch",
+    "NormalizationItem",
+    "Profile",
+    "ProfileRevision",
+    "RunProfile",
+    "RunProfileRevision",
+    "SkipNotice",
+    "Transformation",
+    "ValueLedgerEntry",
+]

@@ -1,0 +1,87 @@
+"""Cycles: one pass of the pipeline each."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from governance.models import Namespace
+from orbit.states import ACTIVE, CYCLE, Trigger
+
+
+class CycleRun(models.Model):
+    """One pass of the pipeline for one namespace.
+
+    ``next_due_at`` is the one place that says when the cycle is to be looked at next: a fresh trigger, a retry, a lease that runs out,
+    open deliveries of a cycle that has ended. ``fencing_token`` grows with every claim, and every write of the pipeline carries it.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, to_field="name", db_column="namespace", related_name="+", db_index=False)
+    status = models.CharField(max_length=16)
+    trigger = models.CharField(max_length=10)
+    triggered_by = models.CharField(max_length=200, default="", db_default="")
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    profile_revision = models.PositiveIntegerField(null=True)
+    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    run_profile_revision = models.PositiveIntegerField(null=True)
+    instruction_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - a raw cycle has none
+    context = models.JSONField()
+    initiation_hash = models.CharField(max_length=64)
+    input = models.BinaryField()
+    input_content_type = models.CharField(max_length=200)
+    input_sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    next_due_at = models.DateTimeField(null=True)
+    lease_owner = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is free
+    lease_expires_at = models.DateTimeField(null=True)
+    fencing_token = models.BigIntegerField(default=0, db_default=0)
+    resumes = models.PositiveSmallIntegerField(default=0, db_default=0)
+    progress = models.PositiveIntegerField(default=0, db_default=0)
+    requeues = models.PositiveIntegerField(default=0, db_default=0)
+    stages = models.JSONField(null=True)
+    reason = models.TextField(default="", db_default="")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            CYCLE.check("cycle_status"),
+            models.CheckConstraint(condition=models.Q(trigger__in=[str(t) for t in Trigger]), name="cycle_trigger"),
+            models.UniqueConstraint(fields=["namespace"], condition=models.Q(status__in=[str(s) for s in ACTIVE]), name="one_active_cycle_per_namespace"),
+            models.CheckConstraint(
+                condition=models.Q(finished_at__isnull=True, status__in=["queued", "pending", "running"])
+                | models.Q(finished_at__isnull=False, status__in=sorted(CYCLE.final)),
+                name="cycle_finish_matches_status",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(lease_owner__isnull=True, lease_expires_at__isnull=True)
+                | models.Q(lease_owner__isnull=False, lease_expires_at__isnull=False, next_due_at__isnull=False),
+                name="cycle_lease_whole",
+            ),
+            # An active cycle that nothing will ever look at again can't exist.
+            models.CheckConstraint(condition=models.Q(next_due_at__isnull=False) | ~models.Q(status__in=[str(s) for s in ACTIVE]), name="active_cycle_is_due"),
+        ]
+        indexes = [
+            models.Index(fields=["next_due_at"], condition=models.Q(next_due_at__isnull=False), name="cycle_due"),
+            models.Index(fields=["namespace", "-id"], name="cycle_namespace"),
+            models.Index(fields=["run_profile_id", "-id"], name="cycle_run_profile"),
+            # What an operator looks for is rare; the many successes stay out of this index.
+            models.Index(
+                fields=["status", "-id"], condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]), name="cycle_notable"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SkipNotice(models.Model):
+    """When a namespace's last ``cycle_skipped`` record was written, and how many were held back since."""
+
+    namespace = models.CharField(max_length=100, primary_key=True)
+    written_at = models.DateTimeField()
+    suppressed = models.PositiveIntegerField(default=0, db_default=0)
+    carried = models.PositiveIntegerField(default=0, db_default=0)
+
+    def __str__(self) -> str:
+        return self.namespace

@@ -1,0 +1,131 @@
+"""Deliveries: jobs, attempts, dead letters, and the sealed endpoints that they go to."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from orbit.models.cycle import CycleRun
+from orbit.models.pipeline import NormalizationItem
+from orbit.states import ATTEMPT, JOB, LETTER
+
+
+class EndpointSnapshot(models.Model):
+    """One distinct endpoint configuration, sealed; only the host stays in clear."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    fingerprint = models.CharField(max_length=64, unique=True)
+    endpoint_key = models.CharField(max_length=100)
+    host = models.CharField(max_length=255)
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint_key} at {self.host}"
+
+
+class DispatchJob(models.Model):
+    """One item to one endpoint. ``attempts`` counts requests, ``spent`` those that used up a retry."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    cycle = models.ForeignKey(CycleRun, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    normalization_item = models.ForeignKey(NormalizationItem, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    endpoint_key = models.CharField(max_length=100)
+    snapshot = models.ForeignKey(EndpointSnapshot, on_delete=models.PROTECT, related_name="+", db_index=False)
+    delivery_id = models.UUIDField()
+    status = models.CharField(max_length=10)
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    spent = models.PositiveSmallIntegerField(default=0, db_default=0)
+    max_retries = models.PositiveSmallIntegerField()
+    next_attempt_at = models.DateTimeField(null=True)
+    requeue_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="requeues", db_index=False)
+    last_error = models.TextField(default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cycle", "normalization_item", "endpoint_key"], condition=models.Q(requeue_of__isnull=True), name="one_job_per_item_and_endpoint"
+            ),
+            models.UniqueConstraint(fields=["requeue_of"], condition=models.Q(requeue_of__isnull=False), name="one_requeue_per_job"),
+            JOB.check("job_status"),
+            models.CheckConstraint(condition=models.Q(next_attempt_at__isnull=False) | ~models.Q(status="pending"), name="pending_job_is_due"),
+        ]
+        indexes = [
+            models.Index(fields=["cycle", "next_attempt_at"], condition=models.Q(status__in=["pending", "sending"]), name="job_open"),
+            models.Index(fields=["delivery_id"], name="job_delivery_id"),
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["dead", "cancelled"]), name="job_notable"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class DeliveryReceipt(models.Model):
+    """One request on the wire, written before it leaves and completed by its own answer."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    job = models.ForeignKey(DispatchJob, on_delete=models.PROTECT, related_name="receipts", db_index=False)
+    attempt = models.PositiveSmallIntegerField()
+    status = models.CharField(max_length=10)
+    worker = models.CharField(max_length=100)
+    fencing_token = models.BigIntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    error_class = models.CharField(max_length=40, null=True)  # noqa: DJ001 - null is none
+    error = models.TextField(default="", db_default="")
+    latency_ms = models.FloatField(null=True)
+    response_excerpt = models.TextField(default="", db_default="")
+    body_sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "attempt"], name="one_receipt_per_attempt"),
+            ATTEMPT.check("receipt_status"),
+        ]
+        indexes = [models.Index(fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt}: {self.status}"
+
+
+class DeadLetterDispatch(models.Model):
+    """A delivery that was given up, with what is needed to understand it. Only a person sends it again."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    job = models.OneToOneField(DispatchJob, on_delete=models.PROTECT, related_name="dead_letter")
+    cycle = models.ForeignKey(CycleRun, on_delete=models.PROTECT, related_name="dead_letters")
+    namespace = models.CharField(max_length=100)
+    endpoint_key = models.CharField(max_length=100)
+    status = models.CharField(max_length=16)
+    reason = models.CharField(max_length=100)
+    last_error = models.TextField(default="", db_default="")
+    status_code = models.PositiveSmallIntegerField(null=True)
+    attempts = models.PositiveSmallIntegerField()
+    first_failed_at = models.DateTimeField(null=True)
+    last_failed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    requeued_job = models.OneToOneField(DispatchJob, on_delete=models.PROTECT, null=True, related_name="requeued_from")
+    resolved_by = models.CharField(max_length=200, default="", db_default="")
+    resolved_at = models.DateTimeField(null=True)
+    resolved_reason = models.TextField(default="", db_default="")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            LETTER.check("dead_letter_status"),
+            models.CheckConstraint(condition=models.Q(requeued_job__isnull=False) | ~models.Q(status="requeued"), name="requeued_letter_has_its_job"),
+        ]
+        indexes = [
+            models.Index(fields=["namespace", "-id"], name="dead_letter_namespace"),
+            models.Index(fields=["endpoint_key", "-id"], condition=models.Q(status="open"), name="dead_letter_open"),
+        ]
+        verbose_name_plural = "dead letter dispatches"
+
+    def __str__(self) -> str:
+        return str(self.id)

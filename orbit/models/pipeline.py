@@ -1,0 +1,92 @@
+"""What the stages of a cycle leave behind: initiations, transformations, normalization."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from orbit.models.cycle import CycleRun
+from orbit.states import TIER
+
+
+class Initiation(models.Model):
+    """A logical context, known by its hash: the same context is initiated once and reused."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    initiation_hash = models.CharField(max_length=64, unique=True)
+    namespace = models.CharField(max_length=100)
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    instruction_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - a raw cycle has none
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.initiation_hash
+
+
+class Transformation(models.Model):
+    """One tier of a cycle with its output."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    cycle = models.ForeignKey(CycleRun, on_delete=models.PROTECT, related_name="transformations", db_index=False)
+    initiation = models.ForeignKey(Initiation, on_delete=models.PROTECT, related_name="transformations", db_index=False)
+    tier = models.PositiveSmallIntegerField()
+    transformer = models.CharField(max_length=100)
+    status = models.CharField(max_length=10)
+    attempts = models.PositiveSmallIntegerField()
+    next_attempt_at = models.DateTimeField(null=True)
+    output = models.BinaryField(null=True)
+    output_content_type = models.CharField(max_length=200, default="", db_default="")
+    output_sha256 = models.CharField(max_length=64, default="", db_default="")
+    error = models.TextField(default="", db_default="")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["cycle", "tier"]
+        constraints = [
+            models.UniqueConstraint(fields=["cycle", "tier"], name="one_transformation_per_tier"),
+            models.CheckConstraint(condition=models.Q(tier__in=[1, 2, 3]), name="transformation_tier"),
+            TIER.check("transformation_status"),
+            models.CheckConstraint(condition=models.Q(output__isnull=False) | ~models.Q(status="success"), name="transformation_success_has_output"),
+        ]
+
+    def __str__(self) -> str:
+        return f"tier {self.tier}: {self.status}"
+
+
+class NormalizationBatch(models.Model):
+    """The successful tiers of a cycle, normalized together."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    cycle = models.OneToOneField(CycleRun, on_delete=models.PROTECT, related_name="batch")
+    processor = models.CharField(max_length=100)
+    item_count = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "normalization batches"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class NormalizationItem(models.Model):
+    """What is delivered, byte for byte; it points at the transformation that it came from."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    batch = models.ForeignKey(NormalizationBatch, on_delete=models.PROTECT, related_name="items", db_index=False)
+    transformation = models.OneToOneField(Transformation, on_delete=models.PROTECT, related_name="item")
+    payload = models.BinaryField()
+    content_type = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["sha256"], name="item_sha256")]
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,54 @@
+"""Ticks, and the clusters that are alive."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from orbit.states import TICK
+
+
+class CronTick(models.Model):
+    """One due tick of one schedule, unique over any number of clusters."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    schedule = models.CharField(max_length=200)
+    tick_key = models.CharField(max_length=40)
+    due_at = models.DateTimeField()
+    outcome = models.CharField(max_length=10)
+    detail = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-due_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["schedule", "tick_key"], name="one_row_per_tick"),
+            TICK.check("tick_outcome", "outcome"),
+        ]
+        indexes = [
+            models.Index(fields=["-due_at"], name="tick_recent"),
+            models.Index(fields=["created_at"], condition=models.Q(outcome="due"), name="tick_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schedule} {self.tick_key}"
+
+
+class ClusterNode(models.Model):
+    """A running cluster's sign of life, written by its keeper every five seconds."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    release = models.CharField(max_length=40)
+    workers = models.PositiveSmallIntegerField()
+    paused = models.BooleanField(default=False, db_default=False)
+    draining = models.BooleanField(default=False, db_default=False)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-seen_at"]
+        indexes = [models.Index(fields=["-seen_at"], name="cluster_seen")]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -1,0 +1,212 @@
+"""Where requests may go: public addresses over https, and what the operator listed.
+
+A name is judged by the addresses that it resolves to, at the moment of connecting, and the connection goes to one of these very
+addresses: a name that answers differently a moment later gains nothing. ``ipaddress.is_global`` alone isn't the rule, since it
+calls NAT64, 6to4, ``::127.0.0.1``, ``fec0::`` and multicast global.
+
+A listed *name* may resolve to private and loopback addresses. Link-local addresses, where clouds keep their metadata, and the
+other special ones need to be listed as an address or a network: a name alone never opens them.
+"""
+
+import functools
+import ipaddress
+import re
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from governance.kernel.errors import Kind, OrbitError
+
+SETTING = "ORBIT_DISPATCH_ALLOWED_HOSTS"
+RESOLVE_TIMEOUT = 3.0
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
+_DIGITS = re.compile(r"(?:\d+|0x[0-9a-f]*)")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
+# Special first: these need to be listed as an address or a network. The rest is merely private.
+_SPECIAL: list[tuple[Network, str]] = [(ipaddress.ip_network(network), word) for network, word in (
+    ("169.254.0.0/16", "link-local, where clouds keep their metadata"), ("fe80::/10", "link-local"), ("168.63.129.16/32", "a cloud's metadata address"),
+    ("100.100.100.200/32", "a cloud's metadata address"), ("fd00:ec2::254/128", "a cloud's metadata address"), ("0.0.0.0/8", "unspecified"),
+    ("::/128", "unspecified"), ("224.0.0.0/4", "multicast"), ("ff00::/8", "multicast"), ("240.0.0.0/4", "reserved"), ("fec0::/10", "site-local"),
+    ("2002::/16", "6to4"), ("2001::/32", "Teredo"), ("64:ff9b:1::/48", "NAT64"), ("192.88.99.0/24", "6to4 relay"),
+    ("3fff::/20", "for documentation only"))]
+_PRIVATE: list[tuple[Network, str]] = [(ipaddress.ip_network(network), word) for network, word in (
+    ("127.0.0.0/8", "loopback"), ("::1/128", "loopback"), ("10.0.0.0/8", "private"), ("172.16.0.0/12", "private"), ("192.168.0.0/16", "private"),
+    ("100.64.0.0/10", "carrier-grade private"), ("fc00::/7", "private"), ("198.18.0.0/15", "private"))]
+# getaddrinfo can't be given a time-out, so each call has a thread of its own; a resolver that hangs can't collect more than these.
+_resolvers = threading.BoundedSemaphore(32)
+
+
+class Refused(OrbitError):
+    """This address may not be sent to."""
+
+    code, kind = "address_refused", Kind.INVALID
+
+
+class Unresolved(OrbitError):
+    """This host name has no address."""
+
+    code, kind = "name_unresolved", Kind.UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The operator's list, parsed: lower-case names, and networks (a single address is one of one)."""
+
+    names: frozenset[str]
+    networks: tuple[Network, ...]
+
+    def holds(self, address: Address) -> bool:
+        """Tell whether an address or network of the list covers ``address``."""
+        return any(address.version == network.version and address in network for network in self.networks)
+
+
+@functools.lru_cache(maxsize=64)
+def rules(allowed: tuple[str, ...]) -> Rules:
+    """Parse the operator's list. Raises Refused for an entry that is no name, address or network, since it would silently allow nothing."""
+    names, networks = set(), []
+    for entry in allowed:
+        bare = entry.strip().lower().strip("[]")
+        try:
+            networks.append(ipaddress.ip_network(bare))
+        except ValueError:
+            name = bare.rstrip(".")
+            if not _NAME.fullmatch(name) or _DIGITS.fullmatch(name.rpartition(".")[2]):
+                raise Refused(f"{SETTING} holds {entry!r}: write a host name, an address or a network such as 10.0.0.0/8, without scheme or port.") from None
+            names.add(name)
+    return Rules(frozenset(names), tuple(networks))
+
+
+def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
+    """Return ``url`` split, if requests may go there as far as that shows without resolving its name.
+
+    Raises Refused for a wrong syntax, scheme, user name, fragment, port or host, and for an address that the rules refuse. The
+    message never holds more of the url than its host.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]{1,4096}", url) or "\\" in url:
+        raise Refused("The url must be at most 4096 visible ASCII characters. Write a host outside ASCII in its xn-- form, other characters as %XX.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Refused("The url can't be read: look at its port and its brackets.") from None
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme not in ("https", "http"):
+        raise Refused("The url must start with https:// (or http:// for a listed host).")
+    if not host or "@" in parts.netloc:
+        raise Refused("The url must name a host, and neither user nor password: the token belongs into `token`.")
+    if "#" in url:
+        raise Refused(f"The url of {host} holds a fragment (#...), which is never sent. Leave it out.")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise Refused(f"The url of {host} has no valid port: write one between 1 and 65535.")
+    literal = _literal(host)
+    if literal is None and (not _NAME.fullmatch(host) or _DIGITS.fullmatch(host.rpartition(".")[2])):
+        raise Refused(f"{host[:100]!r} is no host name. Write an IPv4 address as four plain numbers, an IPv6 address in brackets.")
+    known = rules(tuple(allowed))
+    if literal is not None:
+        _judge(host, literal, known, plain=parts.scheme == "http", named=False)
+    elif parts.scheme == "http" and host not in known.names and not known.networks:
+        raise Refused(f"{host} may be reached over https only. To allow http, add {host} to {SETTING}.")
+    return parts
+
+
+def resolve(host: str, port: int, allowed: Sequence[str], *, plain: bool = False, timeout: float = RESOLVE_TIMEOUT) -> list[Address]:
+    """Return the addresses of ``host`` that requests may go to, in the resolver's order; ``plain`` means over http.
+
+    Of a name with public and refused addresses only the public ones are returned. Raises Refused, naming host, address and setting,
+    when none is left, and Unresolved when there is no answer within ``timeout`` seconds.
+    """
+    host = host.rstrip(".").lower()
+    known = rules(tuple(allowed))
+    literal = _literal(host)
+    answers = [literal] if literal is not None else _lookup(host, port, timeout)
+    permitted: list[Address] = []
+    refusal: Refused | None = None
+    for answer in answers:
+        try:
+            permitted.append(_judge(host, answer, known, plain=plain, named=host in known.names))
+        except Refused as error:
+            refusal = refusal or error
+    if not permitted:
+        raise refusal or Unresolved(f"{host} has no address.")
+    return permitted
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        raise Refused(f"{host} names a network interface, which a url can't. Write the address without %.")
+    return address
+
+
+def _lookup(host: str, port: int, timeout: float) -> list[Address]:
+    if not _resolvers.acquire(timeout=max(0.0, timeout)):
+        raise Unresolved(f"{host} was not resolved: the resolver is busy.")
+    answers: list[Address] = []
+    failure: list[OSError | UnicodeError] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            for *_rest, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                answers.append(ipaddress.ip_address(str(place[0])))
+        except (OSError, UnicodeError, ValueError) as error:
+            failure.append(error if isinstance(error, OSError | UnicodeError) else OSError(str(error)))
+        finally:
+            _resolvers.release()
+            done.set()
+
+    try:
+        threading.Thread(target=ask, name="orbit-resolve", daemon=True).start()
+    except RuntimeError:
+        _resolvers.release()
+        raise Unresolved(f"{host} was not resolved: no thread could be started.") from None
+    if not done.wait(max(0.0, timeout)):
+        raise Unresolved(f"{host} was not resolved within {timeout:.1f} s.")
+    if failure or not answers:
+        raise Unresolved(f"{host} can't be resolved{f' ({failure[0]})' if failure else ''}.")
+    return list(dict.fromkeys(answers))
+
+
+def _judge(host: str, address: Address, known: Rules, *, plain: bool, named: bool) -> Address:
+    """Return the address to connect to, or raise Refused."""
+    shown = host if str(address) == host else f"{host} ({address})"
+    if known.holds(address):
+        return address
+    target, word, special = _classify(address)
+    if target.version != address.version and known.holds(target):
+        return target
+    if special or (word and not named):
+        hint = f"add {address} to {SETTING}" if special or not _NAME.fullmatch(host) or host == str(address) else f"add {host} or {address} to {SETTING}"
+        raise Refused(f"{shown} is {word}, and requests go to public addresses only. To allow it, {hint}.")
+    if plain and not named:
+        raise Refused(f"{shown} may be reached over https only. To allow http, add {host} to {SETTING}.")
+    return target
+
+
+def _classify(address: Address) -> tuple[Address, str, bool]:
+    """Return the address that counts, what it is if it isn't public, and whether only an address or a network can open it."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return _classify(address.ipv4_mapped)
+        if address in _NAT64:
+            _, word, _ = _classify(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+            return address, f"NAT64 of an address that is {word}" if word else "", bool(word)
+    for network, word in _SPECIAL:
+        if address.version == network.version and address in network:
+            return address, word, True
+    for network, word in _PRIVATE:
+        if address.version == network.version and address in network:
+            return address, word, False
+    if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_6:
+        return address, "not a public address", True
+    return (address, "", False) if address.is_global else (address, "not a public address", True)

@@ -1,0 +1,35 @@
+"""Signatures by the Standard Webhooks specification: ``v1,<base64 HMAC-SHA256>`` of ``id.timestamp.body``."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+
+def parse_secrets(text: str) -> list[bytes]:
+    """Return the keys in ``text``: one ``whsec_`` secret, or several separated by spaces while they are being rotated.
+
+    Raises ValueError, without the secret, for one that isn't ``whsec_`` and the base64 of 24 to 64 bytes, or is a single repeated byte.
+    """
+    keys = []
+    for secret in text.split(" "):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+            raise ValueError("Must be `whsec_` and the base64 of 24 to 64 random bytes; two of them, separated by a space, during a rotation.")
+        if len(set(key)) < 8:
+            raise ValueError("This signing secret can be guessed: make it from 24 to 64 random bytes.")
+        keys.append(key)
+    return keys
+
+
+def sign(secrets: str, *, message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the value of ``webhook-signature``: one signature per secret, separated by spaces, over the bytes as they are.
+
+    ``timestamp`` is in whole seconds and must be that of the attempt: receivers accept five minutes. Raises ValueError for a bad secret.
+    """
+    content = f"{message_id}.{timestamp}.".encode() + body
+    digests = (hmac.new(key, content, hashlib.sha256).digest() for key in parse_secrets(secrets))
+    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

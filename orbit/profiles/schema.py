@@ -1,0 +1,148 @@
+"""What a profile and a run profile may hold: the JSON Schemas of the release, and what schemas can't say. Every error, not the first."""
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from governance.kernel import canonical, schemas
+
+PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
+MAX_DOCUMENT = 256 * 1024
+DEFAULT_TARGET = "default-endpoint"
+# The schemas are part of the release: ORBIT_CONFIG_DIR may be a copy that is older.
+_FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
+
+Faults = list[dict[str, str]]
+OptionChecks = Mapping[str, Callable[[Mapping[str, Any]], Faults]]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error: in which file, where in it (a JSON pointer), and what."""
+
+    file: str
+    pointer: str
+    detail: str
+
+
+def check(profiles: Sequence[Any], run_profiles: Sequence[Any], *, endpoints: Collection[str] | None, transformers: OptionChecks,
+          processors: Collection[str]) -> list[Problem]:
+    """Return every error of both lists, an empty list when there is none.
+
+    ``transformers`` maps each known name to the function that finds the faults of its options; ``endpoints`` are the configured keys, or None
+    to leave targets unchecked.
+    """
+    found = []
+    for number, document in enumerate(profiles):
+        found += [Problem(PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
+                  for fault in profile_faults(document, transformers=transformers, processors=processors)]
+    known = {str(document.get("profile_id")) for document in profiles if isinstance(document, dict)}
+    for number, document in enumerate(run_profiles):
+        found += [Problem(RUN_PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
+                  for fault in run_profile_faults(document, profiles=known, endpoints=endpoints)]
+    return found + _twice(PROFILES, profiles, "profile_id") + _twice(RUN_PROFILES, run_profiles, "run_profile_id")
+
+
+def profile_faults(document: Any, *, transformers: OptionChecks, processors: Collection[str]) -> Faults:
+    """Return the errors of one profile as ``{pointer, detail}``."""
+    faults = _shape(_schema("profiles", "profile"), document)
+    if faults:
+        return faults
+    rules = document.get("execution_rules", {})
+    for tier, rule in rules.get("tiers", {}).items():
+        place = f"/execution_rules/tiers/{tier}"
+        options_faults = transformers.get(rule["transformer"])
+        if options_faults is None:
+            faults.append(_fault(f"{place}/transformer", f"No transformer is called `{rule['transformer']}`. Known are: {', '.join(sorted(transformers))}."))
+        else:
+            faults += [_fault(f"{place}/options{fault['pointer']}", fault["detail"]) for fault in options_faults(rule.get("options", {}))]
+    processor = rules.get("normalizer", {}).get("processor")
+    if processor is not None and processor not in processors:
+        faults.append(_fault("/execution_rules/normalizer/processor", f"No processor is called `{processor}`. Known are: {', '.join(sorted(processors))}."))
+    return faults + _names(document, "label")
+
+
+def run_profile_faults(document: Any, *, profiles: Collection[str], endpoints: Collection[str] | None) -> Faults:
+    """Return the errors of one run profile as ``{pointer, detail}``; ``profiles`` are the profile ids that exist."""
+    faults = _shape(_schema("runProfiles", "runProfile"), document)
+    if faults:
+        return faults
+    if document["profile_id"] not in profiles:
+        faults.append(_fault("/profile_id", f"No profile is called `{document['profile_id']}`."))
+    policy = document.get("execution_policy", {})
+    if "cron" in policy and (why := cron_fault(policy["cron"])):
+        faults.append(_fault("/execution_policy/cron", why))
+    if "time_zone" in policy and policy["time_zone"] not in available_timezones():
+        faults.append(_fault("/execution_policy/time_zone", "Is no time zone. Write an IANA name such as Europe/Berlin."))
+    if endpoints is not None:
+        faults += _target_faults(document.get("distribution_targets", []), endpoints)
+    return faults + _names(document)
+
+
+def cron_fault(cron: str) -> str:
+    """Return why ``cron`` can't be a schedule, or an empty text: five fields, and a moment in the next years at which it fires."""
+    if len(cron.split()) != 5:
+        return "Must be five cron fields: minute, hour, day of month, month, day of week."
+    try:
+        next(CronSim(cron, datetime.now(UTC)))
+    except (CronSimError, AssertionError) as error:
+        return f"Is no cron schedule: {error}."
+    except StopIteration:
+        return "Never fires."
+    return ""
+
+
+def _target_faults(targets: Sequence[str], endpoints: Collection[str]) -> Faults:
+    # Without any endpoint Orbit starts all the same: the dispatch stage then says so.
+    known = set(endpoints) or {DEFAULT_TARGET}
+    shown = ", ".join(sorted(known))
+    if not targets and DEFAULT_TARGET not in known:
+        return [_fault("/distribution_targets", f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. Known are: {shown}.")]
+    return [_fault(f"/distribution_targets/{number}", f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. Known are: {shown}.")
+            for number, target in enumerate(targets) if target not in known]
+
+
+def _shape(schema: Mapping[str, Any], document: Any) -> Faults:
+    faults = schemas.problems(schema, document)
+    if faults:
+        return faults
+    try:
+        size = len(canonical.canonical_json(document))
+    except ValueError as error:
+        return [_fault("", str(error))]
+    return [_fault("", f"Is longer than {MAX_DOCUMENT} bytes.")] if size > MAX_DOCUMENT else []
+
+
+def _names(document: Mapping[str, Any], *members: str) -> Faults:
+    texts = [(f"/{member}", document[member]) for member in members]
+    texts += [(f"/value_tags/{number}", tag) for number, tag in enumerate(document.get("value_tags", []))]
+    return [_fault(pointer, "Holds a control or direction character, or nothing to see.") for pointer, text in texts
+            if schemas.unseen(text) or not text.strip()]
+
+
+def _twice(file: str, documents: Sequence[Any], member: str) -> list[Problem]:
+    seen: set[str] = set()
+    found = []
+    for number, document in enumerate(documents):
+        name = document.get(member) if isinstance(document, dict) else None
+        if isinstance(name, str):
+            if name in seen:
+                found.append(Problem(file, f"/{number}/{member}", f"`{name}` is there twice."))
+            seen.add(name)
+    return found
+
+
+def _fault(pointer: str, detail: str) -> dict[str, str]:
+    return {"pointer": pointer, "detail": detail}
+
+
+@functools.cache
+def _schema(name: str, part: str) -> dict[str, Any]:
+    whole = schemas.load(_FOLDER / f"{name}.schema.json")
+    return {**whole["$defs"][part], "$defs": whole["$defs"]}

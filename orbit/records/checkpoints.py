@@ -1,0 +1,26 @@
+"""Checkpoints: append-only marks, each in the statement that writes the rows it vouches for."""
+
+from enum import StrEnum
+
+
+class Checkpoint(StrEnum):
+    """A stage that is done. A tier's means ended, ok or not; ``dispatch_complete`` means stopped waiting."""
+
+    CYCLE_STARTED = "cycle_started"
+    INITIATION_COMPLETE = "initiation_complete"
+    TIER1_COMPLETE = "tier1_complete"
+    TIER2_COMPLETE = "tier2_complete"
+    TIER3_COMPLETE = "tier3_complete"
+    NORMALIZATION_COMPLETE = "normalization_complete"
+    DISPATCH_ENQUEUED = "dispatch_enqueued"
+    DISPATCH_COMPLETE = "dispatch_complete"
+    CYCLE_FINISHED = "cycle_finished"
+
+
+TIERS = {1: Checkpoint.TIER1_COMPLETE, 2: Checkpoint.TIER2_COMPLETE, 3: Checkpoint.TIER3_COMPLETE}
+
+#: A CTE for a statement that has a CTE ``locked`` with the ids of the cycles whose rows may be written; ``checkpoints`` is its JSON.
+CHECKPOINTS_CTE = """checkpoints AS (
+    INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
+    SELECT x.cycle_id, x.stage, locked.token FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
+    JOIN locked ON locked.id = x.cycle_id)"""

@@ -1,0 +1,109 @@
+"""The fence: no worker that lost its cycle writes a row.
+
+Every write of the pipeline is one statement. Its first CTE locks the cycles whose (id, token) still hold; everything that the statement
+inserts or updates joins that CTE; what it returns shows who was fenced. Testing the token in a WHERE alone would be no fence: a takeover
+could win between the test and the commit. The lock is ``FOR NO KEY UPDATE``: foreign keys of rows inserted meanwhile don't wait for it.
+
+``commit`` is the one door. A statement takes many cycles as easily as one, so that a writer behind this door can later put what many
+lanes hand it into one commit; the callers stay those of a single cycle. After a crash the statement has happened whole or not at all.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+
+from orbit.records import checkpoints, execution
+from orbit.records.checkpoints import Checkpoint
+from orbit.records.execution import Record
+from telemetry import emit
+from telemetry.emit import Event
+
+LOCKED_CTE = """locked AS MATERIALIZED (
+    SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status FROM orbit_cyclerun c
+    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token) ON held.id = c.id AND held.token = c.fencing_token
+    ORDER BY c.id FOR NO KEY UPDATE OF c)"""
+
+
+class Fenced(Exception):  # noqa: N818 - it is no error: another worker holds the cycle
+    """Another worker holds a newer token: this one writes nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed cycle: its lease (id and token) and what its stages read."""
+
+    id: UUID
+    token: int
+    namespace: str
+    status: str
+    profile_id: str | None
+    run_profile_id: str | None
+    instruction_id: str | None
+    context: dict[str, Any]
+    initiation_hash: str
+    input: bytes
+    input_content_type: str
+    requeues: int
+    resumed: bool
+
+
+def statement(*ctes: str, select: str = "SELECT id FROM locked") -> str:
+    """Return the SQL of a fenced write: ``ctes`` may use ``locked``; the last part must return the cycles' ids first."""
+    parts = (LOCKED_CTE, *ctes, checkpoints.CHECKPOINTS_CTE, execution.RECORDS_CTE, emit.EVENTS_CTE)
+    return "WITH " + ",\n".join(parts) + "\n" + select
+
+
+@dataclass(slots=True)
+class Write:
+    """What one cycle hands to one statement: its own rows by parameter name, and what goes on record with them."""
+
+    work: Work
+    sql: str
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    blobs: list[bytes] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def blob(self, data: bytes) -> int:
+        """Keep ``data`` for the statement's ``blobs``; return its place there, counted from one."""
+        self.blobs.append(data)
+        return len(self.blobs)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the statement takes."""
+        work = self.work
+        cycle_id = str(work.id)
+        return {
+            "ids": [work.id],
+            "tokens": [work.token],
+            "blobs": self.blobs,
+            "checkpoints": json.dumps([{"cycle_id": cycle_id, "stage": mark} for mark in self.checkpoints]),
+            "records": json.dumps([execution.row(record, cycle_id=work.id, namespace=work.namespace) for record in self.records]),
+            "events": json.dumps([emit.row(event, run_id=work.id, namespace=work.namespace, profile_id=work.profile_id) for event in self.events]),
+            **{name: json.dumps(rows) for name, rows in self.rows.items()},
+            **self.values,
+        }
+
+
+def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Run one statement of the pipeline, prepared, on this thread's connection; return its rows."""
+    connection.ensure_connection()
+    raw: Any = connection.connection
+    # Django's own cursor puts the values into the text; one of psycopg's lets the server keep the plan.
+    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+        cursor.execute(sql, parameters, prepare=True)
+        return cursor.fetchall() if cursor.description else []
+
+
+def commit(write: Write) -> list[tuple[Any, ...]]:
+    """Make ``write`` durable; return the statement's rows. Raises Fenced, with nothing written, when the cycle is another's."""
+    rows = run(write.sql, write.parameters())
+    if not rows:
+        raise Fenced
+    return rows

@@ -1,0 +1,120 @@
+"""Every machine of the app on one page."""
+
+from enum import StrEnum
+
+from governance.kernel.machines import Machine
+
+
+class Cycle(StrEnum):
+    """A pass of the pipeline."""
+
+    QUEUED = "queued"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    PARTIAL_SUCCESS = "partial_success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_ENDS = {Cycle.SUCCESS, Cycle.PARTIAL_SUCCESS, Cycle.FAILED}
+CYCLE = Machine(
+    Cycle,
+    {
+        Cycle.QUEUED: {Cycle.PENDING, Cycle.CANCELLED},
+        Cycle.PENDING: {Cycle.RUNNING, Cycle.FAILED, Cycle.CANCELLED},
+        Cycle.RUNNING: {*_ENDS, Cycle.CANCELLED},
+    },
+)
+ACTIVE = (Cycle.PENDING, Cycle.RUNNING)
+
+
+class Tier(StrEnum):
+    """One of the three transformations of a cycle; pending waits for its next attempt."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+TIER = Machine(Tier, {Tier.PENDING: {Tier.SUCCESS, Tier.FAILED}})
+
+
+class Job(StrEnum):
+    """A delivery to be made. Delivered is reached from cancelled and dead by a 2xx that came late."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+JOB = Machine(
+    Job,
+    {
+        Job.PENDING: {Job.SENDING, Job.DELIVERED, Job.DEAD, Job.CANCELLED},
+        Job.SENDING: {Job.DELIVERED, Job.PENDING, Job.DEAD, Job.CANCELLED},
+        Job.DEAD: {Job.DELIVERED},
+        Job.CANCELLED: {Job.DELIVERED},
+    },
+)
+
+
+class Attempt(StrEnum):
+    """One request on the wire; unsent was stopped before a byte left, unknown may have arrived."""
+
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    UNSENT = "unsent"
+
+
+ATTEMPT = Machine(
+    Attempt,
+    {Attempt.SENDING: {Attempt.DELIVERED, Attempt.FAILED, Attempt.UNKNOWN, Attempt.UNSENT}, Attempt.UNKNOWN: {Attempt.DELIVERED}},
+)
+
+
+class Letter(StrEnum):
+    """A dead letter: open until a person, or a late 2xx, ends it."""
+
+    OPEN = "open"
+    REQUEUED = "requeued"
+    DISMISSED = "dismissed"
+    DELIVERED_LATE = "delivered_late"
+
+
+LETTER = Machine(Letter, {Letter.OPEN: {Letter.REQUEUED, Letter.DISMISSED, Letter.DELIVERED_LATE}, Letter.REQUEUED: {Letter.DELIVERED_LATE}})
+
+
+class Tick(StrEnum):
+    """What became of a due tick; due is the moment before its task ran."""
+
+    DUE = "due"
+    STARTED = "started"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+    MISSED = "missed"
+    LATE = "late"
+
+
+_TICK_ENDS = {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED, Tick.MISSED, Tick.LATE}
+TICK = Machine(Tick, {Tick.DUE: _TICK_ENDS})
+
+
+class State(StrEnum):
+    """Whether a profile or run profile takes part."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class Trigger(StrEnum):
+    """Where a cycle came from."""
+
+    CRON = "cron"
+    REST = "rest"
+    ADMIN = "admin"
+    COMMAND = "command"

@@ -1,0 +1,17 @@
+"""App configurations of the site and of its console."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class SiteConfig(AppConfig):
+    """Commands, checks and templates of the site itself."""
+
+    name = "orbit_site"
+    verbose_name = "Orbit"
+
+
+class ConsoleConfig(AdminConfig):
+    """The stock admin on our one site."""
+
+    default_site = "orbit_site.console.site.OrbitAdminSite"

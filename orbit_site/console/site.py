@@ -1,0 +1,68 @@
+"""The one admin site."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import unquote
+
+from django.contrib.admin import AdminSite
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse
+
+from governance.access.roles import Power
+from governance.console.base import actor_of
+from orbit_site import faults
+from orbit_site.console import banner
+
+#: Tells a stranger whether any row of any table exists.
+_UNWANTED = {"view_on_site"}
+
+
+class OrbitAdminSite(AdminSite):
+    """The stock admin, without the pages of Django-Q2: its lists unpickle rows, and its actions run what a row names."""
+
+    site_header = site_title = "Orbit"
+    index_title = "Console"
+    site_url = None
+    enable_nav_sidebar = True
+    final_catch_all_view = False
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register as the stock site does; models of Django-Q2 are left out."""
+        models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
+        ours = [model for model in models if model._meta.app_label != "django_q"]
+        if ours:
+            super().register(ours, admin_class, **options)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Let in people of the staff who may read."""
+        return super().has_permission(request) and actor_of(request).may(Power.READ)
+
+    def each_context(self, request: HttpRequest) -> Any:
+        """Add the banners, for whoever is inside."""
+        context = super().each_context(request)
+        return {**context, "banners": banner.standing(actor_of(request)) if context["has_permission"] else []}
+
+    def get_urls(self) -> Any:
+        """Leave out what nobody needs."""
+        return [url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Wrap as the stock site does; what no column can hold is a bad request, not a fault."""
+        inner: Callable[..., HttpResponse] = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            sent = [request.path, unquote(request.META.get("QUERY_STRING", "")), *(value for values in request.POST.lists() for value in values[1])]
+            if any("\x00" in text for text in sent):
+                return faults.bad_request(request)
+            try:
+                response = inner(request, *args, **kwargs)
+                # Lists are read while the page is drawn: here, so that what they refuse is caught here.
+                if hasattr(response, "render") and not getattr(response, "is_rendered", True):
+                    response = response.render()
+            except DataError:
+                return faults.bad_request(request)
+            return response
+
+        return guarded

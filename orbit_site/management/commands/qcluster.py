@@ -1,0 +1,15 @@
+"""``manage.py qcluster``: ``cluster`` under the name that Django-Q2 has for it, in the place of its own process tree."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from orbit_site.processes import cluster
+
+
+class Command(BaseCommand):
+    help = "Run cycles: workers and a keeper, in the foreground; SIGTERM and Ctrl-C drain."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        cluster.run()

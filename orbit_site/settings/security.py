@@ -1,0 +1,72 @@
+"""Keys, hosts, cookies and the content security policy."""
+
+import os
+import secrets
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from orbit.outbound import secrets as sealing
+from orbit_site.settings import environment as env
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in ``path``, made at first use; of two processes that make it at once, one wins."""
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(64))
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        except OSError as exc:
+            raise ImproperlyConfigured(f"{path} can't be written ({exc.strerror}). Make the folder writable, or set ORBIT_SECRET_KEY.") from exc
+    try:
+        return path.read_text().strip()
+    except OSError as exc:
+        raise ImproperlyConfigured(f"{path} can't be read ({exc.strerror}). Run as its owner, or set ORBIT_SECRET_KEY.") from exc
+
+
+SECRET_KEY = env.SECRET_KEY or _kept_secret(env.VAR_DIR / "secret-key")
+ENCRYPTION_KEYS = env.ENCRYPTION_KEYS or [sealing.derive_key(SECRET_KEY)]
+DEBUG = False
+ALLOWED_HOSTS = env.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+CSRF_FAILURE_VIEW = "orbit_site.faults.csrf_failure"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31536000 if env.PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.PRODUCTION
+# Whoever terminates TLS in front of Orbit redirects; a redirect here would break its health checks.
+SECURE_SSL_REDIRECT = False
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.PRODUCTION else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.PRODUCTION
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SILENCED_SYSTEM_CHECKS = ["security.W008"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]

@@ -1,0 +1,1 @@
+"""What happened: the event log. It refers to other things by plain ids."""

@@ -1,0 +1,29 @@
+"""The event log, partitioned by day."""
+
+from django.db import models
+
+
+class TelemetryEvent(models.Model):
+    """Something that happened. The database's key is (id, occurred_at): a table partitioned by day can keep no other."""
+
+    id = models.UUIDField(primary_key=True)
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    name = models.CharField(max_length=100)
+    namespace = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is the whole workspace
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - an event outside a profile has none
+    run_id = models.UUIDField(null=True)
+    session_id = models.CharField(max_length=200, null=True)  # noqa: DJ001 - see profile_id
+    task_id = models.CharField(max_length=200, null=True)  # noqa: DJ001 - see profile_id
+    stage = models.CharField(max_length=50, null=True)  # noqa: DJ001 - see profile_id
+    level = models.CharField(max_length=10)
+    duration_ms = models.FloatField(null=True)
+    metadata = models.JSONField()
+
+    class Meta:
+        managed = False
+        db_table = "telemetry_telemetryevent"
+        ordering = ["-occurred_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.occurred_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,72 @@
+"""The database of the tests: an embedded server, one migrated template, a copy for each test process, and fresh copies for tests that commit."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from orbit.cycles import shift
+from orbit_site.processes import postgres
+from orbit_site.processes.postgres import Server
+from tests.support import database
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server in the controlling process, before any worker of xdist asks for it."""
+    if not hasattr(config, "workerinput"):
+        database.template(database.start_test_server())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of the server; it stops unless another run uses it."""
+    if not hasattr(config, "workerinput"):
+        database.stop_test_server()
+
+
+@pytest.fixture(scope="session")
+def server() -> Server:
+    """The running test server."""
+    return postgres.locate(database.BASE)
+
+
+def _point(server: Server, name: str) -> None:
+    """Have Django use the database ``name`` as the processes do: by the role that owns nothing."""
+    connections["default"].close()
+    connections["default"].settings_dict.update({"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""})
+    settings.DATABASES["default"]["NAME"] = name
+    settings.DATABASES["default"]["HOST"] = server.host
+    settings.DATABASES["default"]["USER"] = "orbit_app"
+    # Threads make their connections from the table of settings.
+    connections.settings["default"].update(connections["default"].settings_dict)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """A copy of the template for this test process, in place of what pytest-django would make."""
+    name = f"orbit_test_{os.getpid()}_{uuid.uuid4().hex[:6]}"
+    database.clone(server, name)
+    _point(server, name)
+    yield
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        connections["default"].close()
+    database.drop(server, name)
+
+
+@pytest.fixture
+def committed(server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of this test's own, where commits are real; its name. For threads, processes, leases and crashes."""
+    before = str(connections["default"].settings_dict["NAME"])
+    name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    database.clone(server, name)
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        _point(server, name)
+        try:
+            yield name
+        finally:
+            # Lane threads keep their connections; those of this database go with it.
+            shift._lanes = None
+            _point(server, before)
+            database.drop(server, name)

@@ -1,0 +1,106 @@
+"""The command `config`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from governance.models import AuditTrailEntry
+from orbit.errors import CyclesActive
+from orbit.models import Profile, RunProfile
+from orbit.profiles import reload
+from orbit.profiles.files import ConfigInvalid
+from tests.support.configuration import active_cycle, profile, run_profile, store, write
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings) -> Path:
+    settings.ORBIT_CONFIG_DIR = tmp_path
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
+    write(tmp_path, [profile()], [run_profile()])
+    return tmp_path
+
+
+def run(capsys, *words: str) -> tuple[int, str]:
+    code = 0
+    try:
+        call_command("config", *words)
+    except SystemExit as left:
+        code = int(left.code or 0)
+    return code, capsys.readouterr().out
+
+
+def answer(capsys, *words: str) -> tuple[int, Any]:
+    code, out = run(capsys, *words, "--json")
+    return code, json.loads(out)
+
+
+def test_check_says_that_files_can_be_used(folder: Path, capsys) -> None:
+    assert run(capsys, "check") == (0, "The configuration can be used: 1 profile, 1 run profile.\n")
+    assert answer(capsys, "check") == (0, {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []})
+
+
+def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
+    write(folder, [profile(state="on")], [run_profile(profile_id="who", more=1)])
+    code, said = answer(capsys, "check")
+    assert (code, said["code"]) == (2, "config_invalid")
+    assert {(error["file"], error["pointer"]) for error in said["errors"]} == {("profiles.json", "/0/state"), ("runProfiles.json", "/0/more")}
+    with pytest.raises(ConfigInvalid, match="/0/state"):
+        call_command("config", "check")
+
+
+def test_check_looks_up_the_addresses_of_endpoints(folder: Path, settings, capsys) -> None:
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "hook", "url": "https://localhost/x", "method": "POST", "token": "t"}])
+    code, said = answer(capsys, "check")
+    assert (code, said["code"]) == (2, "endpoints_invalid")
+    assert "hook" in said["errors"][0]["detail"]
+
+
+def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, capsys) -> None:
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "default-endpoint", "url": "https://nobody.invalid/x", "method": "POST", "token": "t"}])
+    code, said = answer(capsys, "check")
+    assert code == 0
+    assert ["default-endpoint" in warning for warning in said["warnings"]] == [True]
+
+
+def test_reload_applies_the_files_and_is_on_record(folder: Path, capsys) -> None:
+    code, said = answer(capsys, "reload", "--reason", "as agreed")
+    assert (code, said) == (0, {"created": ["profiles/daily", "run-profiles/daily-eu"], "changed": [], "hidden": [], "unchanged": 0, "namespaces": ["eu"]})
+    assert RunProfile.objects.get().run_profile_id == "daily-eu"
+    entry = AuditTrailEntry.objects.get(action="config.reloaded")
+    assert (entry.reason, entry.actor.startswith("command:")) == ("as agreed", True)
+    code, out = run(capsys, "reload")
+    assert (code, out) == (0, "0 created, 0 changed, 0 hidden, 2 unchanged.\n")
+
+
+def test_reload_is_refused_while_a_cycle_is_active(folder: Path, capsys) -> None:
+    cycle = active_cycle()
+    code, said = answer(capsys, "reload")
+    assert (code, said["code"], said["active_cycle_run_ids"]) == (4, "cycles_active", [str(cycle.id)])
+    with pytest.raises(CyclesActive):
+        call_command("config", "reload")
+    assert not Profile.objects.exists()
+
+
+def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys) -> None:
+    reload.load_at_start()
+    assert run(capsys, "diff") == (0, "Files and database say the same.\n")
+    store([profile(label="By hand", value_tags=["new"])], [])
+    code, out = run(capsys, "diff")
+    assert (code, out) == (1, 'profiles.json daily/label: files "Daily", database "By hand"\nprofiles.json daily/value_tags: files nothing, database ["new"]\n')
+    code, said = answer(capsys, "diff")
+    assert (code, said[0]) == (1, {"file": "profiles.json", "id": "daily", "pointer": "/label", "in_files": "Daily", "in_database": "By hand"})
+
+
+def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> None:
+    reload.load_at_start()
+    store([profile(label="By hand")], [])
+    code, said = answer(capsys, "export")
+    assert (code, said) == (0, {"written": [str(folder / "profiles.json"), str(folder / "runProfiles.json")]})
+    assert json.loads((folder / "profiles.json").read_text()) == [profile(label="By hand")]
+    assert run(capsys, "diff")[0] == 0

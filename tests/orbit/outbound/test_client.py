@@ -1,0 +1,329 @@
+import gzip
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from orbit.outbound import addresses, client
+from tests.support.receiver import OK, Receiver, close, dripping, http, reset, then
+
+LOCAL = ["127.0.0.1"]
+
+
+def post(url: str, body: bytes = b"hello", *, total: float = 2, read: float = 1, ca_bundle: str | None = None, allowed: list[str] | None = None,
+         headers: dict[str, str] | None = None, **options: int) -> client.Answer:
+    request = client.Request("POST", url, {"Authorization": "Bearer t", **(headers or {})}, body, 1, read, total, ca_bundle)
+    return client.send(request, allowed=LOCAL if allowed is None else allowed, **options)
+
+
+def test_the_body_arrives_byte_for_byte_with_its_length_and_no_compression_asked_for() -> None:
+    body = b"\x00\xff\r\n{\"a\":1,\"a\":2}\n" * 1000
+    with Receiver() as receiver:
+        answer = post(receiver.url + "?q=%2F", body)
+        sent = receiver.requests[0]
+    assert (answer.status, answer.body, answer.sent, answer.error_class) == (200, b"ok", True, None)
+    assert sent.body == body
+    assert sent.line == "POST /hook?q=%2F HTTP/1.1"
+    assert sent.headers["content-length"] == str(len(body))
+    assert sent.headers["accept-encoding"] == "identity"
+    assert sent.headers["user-agent"].startswith("Orbit/")
+    assert sent.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert "transfer-encoding" not in sent.headers
+
+
+def test_an_empty_body_is_sent_with_length_nought() -> None:
+    with Receiver() as receiver:
+        assert post(receiver.url, b"").status == 200
+        assert receiver.requests[0].headers["content-length"] == "0"
+
+
+def test_one_connection_serves_many_requests() -> None:
+    with Receiver() as receiver:
+        assert [post(receiver.url).status for _ in range(20)] == [200] * 20
+        assert receiver.connections == 1
+
+
+def test_sixteen_threads_share_the_connections() -> None:
+    with Receiver() as receiver:
+        found: list[int | None] = []
+        threads = [threading.Thread(target=lambda: found.extend(post(receiver.url).status for _ in range(20))) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [200] * 320
+        assert receiver.connections <= 16
+
+
+def test_a_connection_that_the_receiver_closed_meanwhile_is_not_used_again() -> None:
+    with Receiver(then(OK, close), OK) as receiver:
+        assert post(receiver.url).status == 200
+        time.sleep(0.05)
+        assert post(receiver.url).status == 200
+        assert len(receiver.requests) == 2
+
+
+def test_a_head_that_drips_in_ends_at_the_total_deadline() -> None:
+    with Receiver(dripping(b"HTTP/1.1 200 OK\r\n", b"X")) as receiver:
+        started = time.monotonic()
+        answer = post(receiver.url, total=0.6)
+    assert (answer.status, answer.error_class, answer.sent) == (None, "timeout", True)
+    assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize(("start", "piece"), [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"z"),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nz\r\n"),
+    (b"HTTP/1.1 200 OK\r\n\r\n", b"z"),
+])
+def test_a_body_that_drips_in_leaves_the_status_and_what_came(start: bytes, piece: bytes) -> None:
+    with Receiver(dripping(start, piece)) as receiver:
+        started = time.monotonic()
+        answer = post(receiver.url, total=0.6)
+    assert (answer.status, answer.error_class, answer.body) == (200, None, None)
+    assert answer.excerpt.startswith(b"zz")
+    assert time.monotonic() - started < 1.5
+
+
+def test_continue_answers_without_end_stop_at_the_deadline() -> None:
+    with Receiver(dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) as receiver:
+        assert post(receiver.url, total=0.5).error_class == "timeout"
+
+
+def test_early_hints_are_no_answer_and_the_next_request_gets_its_own() -> None:
+    with Receiver(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + http("200 OK", b"first"), http("200 OK", b"second")) as receiver:
+        first, second = post(receiver.url), post(receiver.url)
+    assert (first.status, first.error_class) == (None, "bad_response")
+    assert second.body == b"second"
+    assert [request.connection for request in receiver.requests] == [1, 2]
+
+
+def test_bytes_forged_behind_an_answer_are_never_the_next_one() -> None:
+    with Receiver(then(OK, http("500 No", b"forged")), http("200 OK", b"own")) as receiver:
+        post(receiver.url)
+        assert post(receiver.url).body == b"own"
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
+def test_a_head_cut_off_is_no_delivery(head: bytes) -> None:
+    with Receiver(then(head, close)) as receiver:
+        answer = post(receiver.url)
+    assert (answer.status, answer.error_class, answer.sent) == (None, "reset", True)
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+])
+def test_a_success_with_a_broken_body_is_a_success(answer: bytes) -> None:
+    with Receiver(then(answer, close)) as receiver:
+        found = post(receiver.url)
+    assert (found.status, found.error_class, found.body) == (200, None, None)
+
+
+def test_a_redirect_is_an_answer_like_any_other_and_its_target_is_left_alone() -> None:
+    with Receiver() as target, Receiver(http("302 Found", b"go", [f"Location: {target.url}", "Set-Cookie: a=b"]), OK) as receiver:
+        assert (post(receiver.url).status, post(receiver.url).status) == (302, 200)
+        assert target.requests == []
+        assert "cookie" not in receiver.requests[1].headers
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "\xff\xfe", "/\x00"])
+def test_a_malformed_location_is_never_looked_at(location: str) -> None:
+    with Receiver(b"HTTP/1.1 302 Found\r\nLocation: " + location.encode("latin-1") + b"\r\nContent-Length: 0\r\n\r\n") as receiver:
+        assert post(receiver.url).status == 302
+
+
+def test_an_endless_body_is_read_up_to_the_limit_and_the_connection_dropped() -> None:
+    with Receiver(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n", b"z" * 65536, every=0), OK) as receiver:
+        tracemalloc.start()
+        answer = post(receiver.url)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert post(receiver.url).body == b"ok"
+        assert receiver.connections == 2
+    assert (answer.status, len(answer.excerpt), answer.body) == (200, client.KEEP, None)
+    assert peak < 3_000_000
+
+
+def test_a_compressed_answer_is_kept_as_it_is() -> None:
+    bomb = gzip.compress(b"\0" * 20_000_000)
+    assert len(bomb) < client.LIMIT
+    with Receiver(http("200 OK", bomb, ["Content-Encoding: gzip"])) as receiver:
+        tracemalloc.start()
+        answer = post(receiver.url)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert answer.excerpt == bomb[:client.KEEP]
+    assert peak < 3_000_000
+
+
+def test_a_larger_body_comes_whole_where_it_is_asked_for() -> None:
+    with Receiver(http("200 OK", b"x" * 300_000, ["Content-Type: image/png"])) as receiver:
+        answer = post(receiver.url, keep=300_000, limit=300_000)
+        short = post(receiver.url, keep=299_999, limit=299_999)
+    assert (answer.body, answer.content_type) == (b"x" * 300_000, "image/png")
+    assert short.body is None
+    assert "longer than 299999" in short.error
+
+
+@pytest.mark.parametrize("nonsense", [
+    b"SSH-2.0-OpenSSH_9\r\n", b"<html>hello</html>", b"HTTP/1.1 999 Odd\r\n\r\n", b"HTTP/1.1 099 Odd\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(150)) + b"\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+])
+def test_what_is_no_proper_http_is_a_bad_response(nonsense: bytes) -> None:
+    with Receiver(then(nonsense, close)) as receiver:
+        answer = post(receiver.url)
+    assert (answer.status, answer.error_class, answer.sent) == (None, "bad_response", True)
+
+
+def test_a_success_needs_neither_reason_nor_readable_headers() -> None:
+    with Receiver(b"HTTP/1.1 204\r\nX: \xff\xfe\r\n\r\n") as receiver:
+        assert post(receiver.url).status == 204
+
+
+@pytest.mark.parametrize("ending", [close, reset])
+def test_a_connection_that_breaks_after_the_request_leaves_the_outcome_open(ending: Callable[..., None]) -> None:
+    with Receiver(ending) as receiver:
+        answer = post(receiver.url)
+    assert (answer.status, answer.error_class, answer.sent) == (None, "reset", True)
+
+
+def test_an_early_refusal_of_a_large_body_is_still_read() -> None:
+    with Receiver(greeting=then(http("413 Too Large", b"no"), lambda sock: time.sleep(1.5))) as receiver:
+        answer = post(receiver.url, b"x" * 30_000_000, read=0.5)
+        assert (answer.status, answer.excerpt) == (413, b"no")
+        post(receiver.url, read=0.2)
+        assert receiver.connections == 2
+
+
+def test_a_receiver_that_never_reads_ends_in_a_time_out() -> None:
+    with Receiver(greeting=lambda sock: time.sleep(3)) as receiver:
+        answer = post(receiver.url, b"x" * 50_000_000, total=0.6)
+    assert (answer.error_class, answer.sent) == ("timeout", True)
+
+
+def test_nobody_listening_proves_that_nothing_was_sent() -> None:
+    with Receiver() as receiver:
+        url = receiver.url
+    answer = post(url)
+    assert (answer.error_class, answer.sent) == ("connect", False)
+
+
+def test_an_address_that_is_not_listed_is_refused_before_a_connection() -> None:
+    with Receiver() as receiver:
+        answer = post(receiver.url, allowed=[])
+        assert receiver.connections == 0
+    assert (answer.error_class, answer.sent) == ("refused", False)
+    assert addresses.SETTING in answer.error
+
+
+def test_a_warm_connection_is_not_used_once_the_list_is_narrower() -> None:
+    with Receiver() as receiver:
+        assert post(receiver.url).status == 200
+        assert post(receiver.url, allowed=[]).error_class == "refused"
+        assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\0", "a\x7f", "\u2603", "a\n"])
+def test_a_header_that_cannot_be_sent_is_refused_and_not_shown(value: str) -> None:
+    with Receiver() as receiver:
+        answer = post(receiver.url, headers={"X-Secret": f"hush{value}"})
+        assert receiver.requests == []
+    assert (answer.error_class, answer.sent) == ("refused", False)
+    assert "hush" not in answer.error
+
+
+def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login wrong password wrong\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    program = ("import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
+               "from orbit.outbound import client\n"
+               "print(client.send(client.Request('POST', sys.argv[1], {'Authorization': 'Bearer t'}, b'x', 1, 1, 2, None), allowed=['127.0.0.1']).status)")
+    environment = {**os.environ, "HOME": str(tmp_path), "HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1",
+                   "ALL_PROXY": "http://127.0.0.1:1", "REQUESTS_CA_BUNDLE": "/nowhere", "CURL_CA_BUNDLE": "/nowhere", "SSL_CERT_FILE": "/nowhere"}
+    with Receiver() as receiver:
+        done = subprocess.run([sys.executable, "-c", program, receiver.url], env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert done.stdout.strip() == "200", done.stderr
+        assert receiver.requests[0].headers["authorization"] == "Bearer t"
+
+
+def test_a_forked_child_does_not_speak_on_its_parents_connection() -> None:
+    with Receiver() as receiver:
+        assert post(receiver.url).status == 200
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if post(receiver.url).status == 200 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert post(receiver.url).status == 200
+        assert [request.connection for request in receiver.requests] == [1, 2, 1]
+
+
+def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256()))
+    bundle, private = folder / f"{name}.pem", folder / f"{name}.key"
+    bundle.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle, private)
+    return context, str(bundle)
+
+
+def test_tls_is_verified_against_the_name_while_the_connection_goes_to_the_checked_address(tmp_path: Path) -> None:
+    context, bundle = certificate(tmp_path, "localhost")
+    names: list[str | None] = []
+    context.sni_callback = lambda sock, name, ctx: names.append(name)  # type: ignore[assignment]
+    with Receiver(tls=context) as receiver:
+        url = f"https://localhost:{receiver.port}/hook"
+        assert post(url, ca_bundle=bundle, allowed=["localhost"]).body == b"ok"
+        assert names == ["localhost"]
+        assert receiver.requests[0].headers["host"] == f"localhost:{receiver.port}"
+
+
+def test_an_unknown_authority_and_a_wrong_name_are_refused_before_a_byte_of_the_request(tmp_path: Path) -> None:
+    known, _ = certificate(tmp_path, "localhost")
+    other, other_bundle = certificate(tmp_path, "elsewhere.example")
+    with Receiver(tls=known) as receiver:
+        unknown = post(f"https://localhost:{receiver.port}/", ca_bundle=other_bundle, allowed=["localhost"])
+        public = post(f"https://localhost:{receiver.port}/", allowed=["localhost"])
+        assert receiver.requests == []
+    with Receiver(tls=other) as receiver:
+        wrong = post(f"https://localhost:{receiver.port}/", ca_bundle=other_bundle, allowed=["localhost"])
+        assert receiver.requests == []
+    assert {(answer.error_class, answer.sent) for answer in (unknown, public, wrong)} == {("tls", False)}
+    assert "certificate" in wrong.error
+
+
+def test_plain_http_where_tls_is_spoken_to_and_a_handshake_that_stalls_send_nothing() -> None:
+    with Receiver(greeting=OK) as receiver:
+        assert post(f"https://127.0.0.1:{receiver.port}/").error_class == "tls"
+    with Receiver(greeting=lambda sock: time.sleep(3)) as receiver:
+        started = time.monotonic()
+        stalled = post(f"https://127.0.0.1:{receiver.port}/")
+        assert time.monotonic() - started < 2.5
+    assert (stalled.error_class, stalled.sent) == ("connect", False)
+
+
+def test_a_bundle_that_is_not_there_is_an_answer_too() -> None:
+    answer = post("https://127.0.0.1:1/", ca_bundle="/nowhere.pem")
+    assert (answer.status, answer.sent) == (None, False)

@@ -1,0 +1,89 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from orbit_site.management.commands.migrate import APPEND_ONLY
+from orbit_site.processes.postgres import Server
+from tests.support import database
+from tests.support.project import PROJECT
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def empty(server: Server) -> Iterator[str]:
+    """The name of a database with nothing in it."""
+    name = f"orbit_migrate_{os.getpid()}"
+    database.drop(server, name)
+    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER orbit_owner")
+    yield name
+    database.drop(server, name)
+
+
+@pytest.fixture
+def migrated(server: Server) -> Iterator[str]:
+    name = f"orbit_migrated_{os.getpid()}"
+    database.clone(server, name)
+    yield name
+    database.drop(server, name)
+
+
+def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "manage.py", "migrate", *arguments], cwd=PROJECT, env={**os.environ, **database.environment(server, name), **more},
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_two_at_once_both_succeed(server: Server, empty: str) -> None:
+    both = [start(server, empty) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("No migrations to apply" in text for text in said) == 1
+
+
+def test_a_schema_of_its_own_is_made_and_public_stays_empty(server: Server, empty: str) -> None:
+    process = start(server, empty, ORBIT_DATABASE_SCHEMA="orbit_here")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    with psycopg.connect(server.url("orbit_app", empty)) as app:
+        assert app.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname IN ('public', 'orbit_here')").fetchall() == [("orbit_here",)]
+        assert app.execute("SELECT count(*) FROM orbit_here.orbit_cyclerun").fetchone() == (0,)
+
+
+def test_the_application_may_work_in_every_table_and_owns_none(server: Server, migrated: str) -> None:
+    with psycopg.connect(server.url("orbit_app", migrated)) as app:
+        rows = app.execute("""SELECT tablename, tableowner, has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT, INSERT'),
+            has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE'), has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE'),
+            has_table_privilege(format('%I.%I', schemaname, tablename), 'TRUNCATE') FROM pg_tables WHERE schemaname = 'public'""").fetchall()
+    assert {owner for _, owner, *_ in rows} == {"orbit_owner"}
+    assert all(reads for _, _, reads, *_ in rows)
+    assert not any(row[5] for row in rows)
+    for name, _, _, updates, deletes, _ in rows:
+        assert (updates, deletes) == ((False, False) if name.startswith(APPEND_ONLY) else (True, True)), name
+
+
+def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(server: Server, migrated: str) -> None:
+    with psycopg.connect(server.url("orbit_owner", migrated)) as owner:
+        owner.execute("CREATE TABLE later (id int) PARTITION BY RANGE (id)")
+        owner.execute("CREATE TABLE later_1 PARTITION OF later FOR VALUES FROM (0) TO (9)")
+    with psycopg.connect(server.url("orbit_app", migrated), autocommit=True) as app:
+        app.execute("INSERT INTO later VALUES (1)")
+        app.execute("INSERT INTO later_1 VALUES (2)")
+        assert app.execute("SELECT count(*) FROM later_1").fetchone() == (2,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            app.execute("UPDATE later_1 SET id = 3")
+
+
+def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(server: Server, migrated: str) -> None:
+    with psycopg.connect(server.url("orbit_owner", migrated)) as busy:
+        busy.execute("LOCK TABLE django_session IN ACCESS SHARE MODE")
+        process = start(server, migrated, "sessions", "zero")
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert "Run it again" in said
+        assert "Traceback" not in said
+        assert busy.execute("SELECT count(*) FROM django_session").fetchone() == (0,)

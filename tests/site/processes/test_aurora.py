@@ -1,0 +1,118 @@
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orbit_site.processes import aurora, demo
+from tests.support.project import free_port
+
+pytestmark = pytest.mark.processes
+
+
+class Receiver:
+    def __init__(self, var: Path) -> None:
+        self.var, self.port = var, free_port()
+        (var / "aurora-token").write_text("secret")
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-P", aurora.__file__, str(self.var), str(self.port)])
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                self.ask("GET", "/deliveries")
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+            else:
+                return
+        raise AssertionError("the receiver doesn't answer")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def deliver(self, body: bytes, **headers: str) -> tuple[int, Any]:
+        status, _, said = self.ask("POST", "/deliveries", body, **{"Authorization": "Bearer secret", "Idempotency_Key": "k1", **headers})
+        return status, json.loads(said)
+
+    def kept(self) -> Any:
+        return json.loads(self.ask("GET", "/deliveries")[2])["results"]
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    made = Receiver(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_a_delivery_is_kept_with_its_hash_and_a_repeat_is_counted_not_kept_again(receiver: Receiver) -> None:
+    assert receiver.deliver(b"one", X_Orbit_Namespace="eu") == (200, {"received": True, "repeat": False})
+    assert receiver.deliver(b"one") == (200, {"received": True, "repeat": True})
+    assert receiver.deliver(b"two", Idempotency_Key="k2")[1]["repeat"] is False
+    newest, oldest = receiver.kept()
+    assert (newest["key"], newest["repeats"], oldest["key"], oldest["repeats"]) == ("k2", 0, "k1", 1)
+    assert oldest["sha256"] == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
+    assert oldest["headers"]["X-Orbit-Namespace"] == "eu"
+
+
+def test_keys_are_known_after_a_restart_and_after_a_kill(receiver: Receiver) -> None:
+    receiver.deliver(b"one")
+    receiver.stop()
+    receiver.start()
+    assert receiver.deliver(b"one")[1]["repeat"] is True
+
+
+@pytest.mark.parametrize(("headers", "status"), [({"Authorization": "Bearer wrong"}, 401), ({"Authorization": ""}, 401), ({"Idempotency_Key": ""}, 400)])
+def test_without_token_or_key_nothing_is_kept(receiver: Receiver, headers: dict[str, str], status: int) -> None:
+    assert receiver.deliver(b"one", **headers)[0] == status
+    assert receiver.kept() == []
+
+
+def test_the_page_shows_what_came_as_text_and_allows_no_script(receiver: Receiver) -> None:
+    receiver.deliver(b"<script>alert(1)</script>", X_Orbit_Namespace="<b>eu")
+    status, headers, page = receiver.ask("GET", "/")
+    assert status == 200
+    assert b"&lt;script&gt;alert(1)" in page
+    assert b"&lt;b&gt;eu" in page
+    assert b"<script" not in page
+    assert (headers["Content-Security-Policy"] or "").startswith("default-src 'none'; style-src 'self';")
+
+
+def test_a_name_that_was_pointed_at_this_machine_reads_nothing(receiver: Receiver) -> None:
+    assert receiver.ask("GET", "/deliveries", Host="evil.example")[0] == 421
+
+
+def test_only_the_last_two_hundred_are_kept(tmp_path: Path) -> None:
+    deliveries = aurora.Deliveries(tmp_path / "kept.jsonl")
+    for number in range(aurora.KEEP * 7):
+        deliveries.add(f"k{number}", {}, b"")
+    assert len(deliveries.newest_first()) == aurora.KEEP
+    assert len((tmp_path / "kept.jsonl").read_text().splitlines()) <= 5 * aurora.KEEP + 1
+    assert [kept["key"] for kept in aurora.Deliveries(tmp_path / "kept.jsonl").newest_first()] == [kept["key"] for kept in deliveries.newest_first()]
+
+
+def test_token_password_and_port_are_made_once_and_for_this_user_alone(tmp_path: Path) -> None:
+    port = demo.receiver_port(tmp_path)
+    first, second = (demo.endpoint(tmp_path, port, ["10.0.0.1"]) for _ in range(2))
+    assert first == second
+    assert first["ORBIT_DISPATCH_ALLOWED_HOSTS"] == "10.0.0.1,127.0.0.1"
+    assert demo.password(tmp_path) == demo.password(tmp_path)
+    assert demo.receiver_port(tmp_path) == port
+    for name in ("aurora-token", "admin-password"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,286 @@
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from orbit_site.processes import data_folder, placement, postgres
+
+QUICK = {"fsync": "off", "shared_buffers": "16MB"}
+PROJECT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that any account may enter (pytest's own may not, for root's server); servers below it are stopped, and it is removed."""
+    made = Path(tempfile.mkdtemp(prefix="orbit-test-"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        made.chmod(0o755)
+        for base in {path.parent for path in made.rglob("postgres.lock")}:
+            server = postgres.locate(base)
+            postgres.stop(base)
+            if server.host != str(server.data):
+                shutil.rmtree(server.host, ignore_errors=True)
+            if placement.moved(base):
+                shutil.rmtree(server.data.parent)
+        shutil.rmtree(made)
+
+
+def connect(base: Path, role: str = "orbit_app") -> psycopg.Connection:
+    return psycopg.connect(postgres.locate(base).url(role), autocommit=True)
+
+
+def postmaster(base: Path) -> psutil.Process:
+    return psutil.Process(int((postgres.locate(base).data / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def in_a_process(base: Path, code: str) -> subprocess.Popen[str]:
+    text = f"import sys; from pathlib import Path; from orbit_site.processes import postgres; base = Path(sys.argv[1]); quick = {QUICK!r}; {code}"
+    return subprocess.Popen([sys.executable, "-c", text, str(base)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_application_s_role_is_no_superuser_and_owns_nothing(folder: Path) -> None:
+    assert postgres.ensure(folder, settings=QUICK) is True
+    with connect(folder) as app, connect(folder, "orbit_owner") as owner:
+        owner.execute("CREATE TABLE thing (id int)")
+        assert app.execute("SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
+        assert app.execute("SHOW listen_addresses").fetchone() == ("",)
+        for statement in ("SELECT * FROM thing", "DROP TABLE thing", "CREATE TABLE other (id int)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(statement)
+
+
+def test_a_second_start_adopts_the_server_within_milliseconds(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    first = postmaster(folder).pid
+    began = time.perf_counter()
+    assert postgres.ensure(folder, settings=QUICK) is False
+    assert time.perf_counter() - began < 0.1
+    assert postmaster(folder).pid == first
+
+
+def test_stop_ends_every_process_and_the_data_stay(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    with connect(folder, "orbit_owner") as owner:
+        owner.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    processes = [postmaster(folder), *postmaster(folder).children(recursive=True)]
+    postgres.stop(folder)
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+    postgres.stop(folder)
+    assert postgres.ensure(folder, settings=QUICK) is True
+    with connect(folder, "orbit_owner") as owner:
+        assert owner.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+@pytest.mark.parametrize("name", ["with spaces", "it's \"quoted\" \\ and %20 + & # ? $x @", "a, comma", "long-" * 30, "ümläut ✓"])
+def test_any_folder_name_works(folder: Path, name: str) -> None:
+    base = folder / name / "var"
+    postgres.ensure(base, settings=QUICK)
+    with connect(base) as app:
+        assert app.execute("SELECT current_user::text").fetchone() == ("orbit_app",)
+
+
+def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    with connect(folder, "orbit_owner") as owner:
+        owner.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    busy = connect(folder, "orbit_owner")
+    spinning = threading.Thread(target=_ignore_errors, args=(lambda: busy.execute("DO $$ BEGIN LOOP END LOOP; END $$"),))
+    spinning.start()
+    backend = psutil.Process(busy.info.backend_pid)
+    while backend.cpu_times().user < 0.1:
+        time.sleep(0.01)
+    server = postmaster(folder)
+    server.kill()
+    server.wait(10)
+    assert backend.is_running()
+    assert postgres.ensure(folder, settings=QUICK) is True
+    with connect(folder, "orbit_owner") as owner:
+        assert owner.execute("SELECT answer FROM kept").fetchone() == (42,)
+    spinning.join(10)
+    assert not backend.is_running()
+
+
+def _ignore_errors(call: Callable[[], object]) -> None:
+    with contextlib.suppress(psycopg.Error):
+        call()
+
+
+def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    pid_file = postgres.locate(folder).data / "postmaster.pid"
+    kept = pid_file.read_text()
+    postgres.stop(folder)
+    pid_file.write_text(kept.replace(kept.splitlines()[0], str(os.getpid()), 1))
+    assert postgres.ensure(folder, settings=QUICK) is True
+    assert postmaster(folder).pid != os.getpid()
+
+
+def test_of_four_that_start_it_at_once_one_does_and_all_are_served(folder: Path) -> None:
+    use = "import psycopg; made = postgres.ensure(base, settings=quick); psycopg.connect(postgres.locate(base).url()).close(); print(made)"
+    starters = [in_a_process(folder, use) for _ in range(4)]
+    said = sorted(starter.communicate(timeout=60)[0].strip() for starter in starters)
+    assert said == ["False", "False", "False", "True"]
+
+
+def test_the_last_holder_stops_the_server(folder: Path) -> None:
+    hold = "import contextlib\nwith postgres.held(base, settings=quick):\n print('held', flush=True); sys.stdin.read()"
+    first, second = (in_a_process(folder, "\n" + hold) for _ in range(2))
+    for holder in (first, second):
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+    server = postmaster(folder)
+    first.communicate(timeout=60)
+    assert server.is_running()
+    second.communicate(timeout=60)
+    assert not server.is_running()
+
+
+def test_a_forked_child_that_leaves_the_block_stops_nothing(folder: Path) -> None:
+    fork = ("import os\nwith postgres.held(base, settings=quick):\n child = os.fork()\n if not child: sys.exit(0)\n"
+            " os.waitpid(child, 0); print(postgres.ensure(base))")
+    assert in_a_process(folder, "\n" + fork).communicate(timeout=60)[0] == "False\n"
+
+
+def test_a_killed_holder_leaves_the_server_to_the_next_one(folder: Path) -> None:
+    holder = in_a_process(folder, "\nwith postgres.held(base, settings=quick):\n print('held', flush=True); sys.stdin.read()")
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    server = postmaster(folder)
+    holder.kill()
+    holder.communicate()
+    assert server.is_running()
+    with postgres.held(folder):
+        assert postmaster(folder) == server
+    assert not server.is_running()
+
+
+def test_an_interrupted_creation_is_begun_again(folder: Path) -> None:
+    (folder / "postgres.new").mkdir()
+    (folder / "postgres.new" / "PG_VERSION").write_text("18")
+    assert postgres.ensure(folder, settings=QUICK) is True
+
+
+def test_data_of_another_release_are_refused_and_left_alone(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    postgres.stop(folder)
+    version = postgres.locate(folder).data / "PG_VERSION"
+    version.write_text("16\n")
+    with pytest.raises(postgres.PostgresError, match=r"PostgreSQL 16.*pg_upgrade"):
+        postgres.ensure(folder, settings=QUICK)
+    assert version.read_text() == "16\n"
+
+
+def test_a_setting_that_postgresql_refuses_is_told_in_its_words(folder: Path) -> None:
+    with pytest.raises(postgres.PostgresError, match=r"work_mem.*postgres\.log"):
+        postgres.ensure(folder, settings={"work_mem": "plenty"})
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do() -> None:
+    with pytest.raises(postgres.PostgresError, match=r"/proc/orbit.*writable.*DATABASE_URL"):
+        postgres.ensure(Path("/proc/orbit/var"))
+
+
+def test_a_socket_folder_of_somebody_else_is_refused(folder: Path) -> None:
+    base = folder / ("long-" * 30)
+    host = Path(postgres.locate(base).host)
+    host.mkdir(mode=0o777)
+    host.chmod(0o777)
+    try:
+        with pytest.raises(postgres.PostgresError, match="somebody else or is open to others"):
+            postgres.ensure(base, settings=QUICK)
+    finally:
+        host.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    psql = placement.programs(placement.account(folder)) / "psql"
+    for account in ("nobody", "daemon"):
+        done = subprocess.run([psql, postgres.locate(folder).url(), "-c", "SELECT 1"], user=account, group="nogroup", extra_groups=[], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 2, account
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.chmod(0o700)
+    postgres.ensure(folder / "var", settings=QUICK)
+    assert postgres.locate(folder / "var").data.is_relative_to(placement.STATE_DIR)
+    assert str(postgres.locate(folder / "var").data) in capsys.readouterr().err
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with connect(folder / "var") as app:
+        assert app.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_root_writes_through_no_symbolic_link_that_the_server_s_account_laid(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    postgres.stop(folder)
+    victim = folder / "victim"
+    victim.write_text("precious")
+    for name in ("orbit.conf", "pg_ident.conf.new", "pg_hba.conf"):
+        link = postgres.locate(folder).data / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(victim)
+    postgres.ensure(folder, settings=QUICK)
+    assert victim.read_text() == "precious"
+    assert victim.stat().st_uid == 0
+
+
+def test_a_copy_of_the_programs_works_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "STATE_DIR", folder / "state")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(placement, "_may_run", lambda program, runner: False)
+    programs = placement.programs(placement.Account("somebody", 65534, 65534))
+    assert programs.is_relative_to(folder / "state")
+    assert "18." in subprocess.run([programs / "initdb", "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alone(folder: Path) -> None:
+    runner = placement.account(folder)
+    odd = folder / "it's `a` \"$HOME\" \\ place"
+    placement._copy(placement.programs(runner).parent.parent, odd)
+    programs = odd / placement.PACKAGE / placement.INSTALL / "bin"
+    with placement.quotable(programs) as plain:
+        assert plain != programs
+        assert "18." in subprocess.run([plain / "initdb", "--version"], capture_output=True, text=True, check=True).stdout
+    assert not plain.exists()
+    data_folder.create(postgres.locate(folder), runner, programs, quick=True)
+    assert (folder / "postgres" / "PG_VERSION").exists()
+
+
+def test_a_server_that_is_stopped_while_a_client_is_connected_goes_at_once(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    client = connect(folder)
+    began = time.monotonic()
+    postgres.stop(folder)
+    assert time.monotonic() - began < 5
+    with pytest.raises(psycopg.OperationalError):
+        client.execute("SELECT 1")
+
+
+def test_a_server_that_does_not_answer_the_first_request_to_stop_gets_the_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "STOP_SECONDS", 0.5)
+    postgres.ensure(folder, settings=QUICK)
+    child = postmaster(folder).children()[0]
+    child.send_signal(signal.SIGSTOP)  # one that never ends by itself
+    threading.Timer(1.5, child.send_signal, [signal.SIGCONT]).start()
+    server = postmaster(folder)
+    postgres.stop(folder)
+    assert not server.is_running()

@@ -1,0 +1,161 @@
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from orbit_site.processes import postgres
+from tests.support import project
+from tests.support.project import Project, Talking, processes_of
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("up")]
+
+
+def ask(port: int, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def end(running: Talking, number: signal.Signals = signal.SIGINT) -> int:
+    running.process.send_signal(number)
+    return running.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Talking]]:
+    """What `make run` starts, in a folder with an awkward name, when its first cycle has ended."""
+    copied = project.copy(tmp_path_factory.mktemp("up") / "it's my \"orbit\"")
+    running = Talking(copied.start("up", "--demo"))
+    try:
+        running.wait_for(" deliveries")
+        yield copied, running
+    finally:
+        end(running)
+
+
+def test_it_shows_address_login_and_the_outcome_of_a_real_cycle(demo: tuple[Project, Talking]) -> None:
+    copied, running = demo
+    assert re.search(r"cycle [0-9a-f-]{36} success: 3 tiers, 3 deliveries", running.wait_for(" deliveries"))
+    assert f"http://127.0.0.1:{copied.environment['PORT']}/admin/" in running.wait_for("ready")
+    assert running.wait_for("login: ").strip() == f"login: admin / {(copied.var / 'admin-password').read_text()}"
+
+
+def test_the_demo_receiver_got_what_the_cycle_delivered_once_each(demo: tuple[Project, Talking]) -> None:
+    copied, _ = demo
+    got = ask(int((copied.var / "aurora-port").read_text()), "/deliveries")["results"]
+    first = [delivery for delivery in got if delivery["headers"]["X-Orbit-Cycle"] == got[-1]["headers"]["X-Orbit-Cycle"]]
+    assert len(first) == 3
+    assert {delivery["repeats"] for delivery in first} == {0}
+
+
+def test_what_is_secret_is_readable_by_its_owner_alone(demo: tuple[Project, Talking]) -> None:
+    copied, _ = demo
+    for name in ("admin-password", "aurora-token", "secret-key"):
+        assert (copied.var / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_a_second_up_on_the_same_folder_is_refused_by_naming_the_first(demo: tuple[Project, Talking]) -> None:
+    copied, running = demo
+    code, said = copied.run("up", PORT=str(project.free_port()))
+    assert code == 2
+    assert f"process {running.process.pid}, http://127.0.0.1:{copied.environment['PORT']}" in said
+    assert running.process.poll() is None
+
+
+@pytest.mark.parametrize("victim", ["web", "cluster", "postgres"])
+def test_what_is_killed_is_started_again_and_cycles_go_on(demo: tuple[Project, Talking], victim: str) -> None:
+    copied, running = demo
+    if victim == "postgres":
+        target = psutil.Process(int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0]))
+    else:
+        target = next(child for child in psutil.Process(running.process.pid).children() if child.cmdline()[-1] == victim)
+    target.kill()
+    running.wait_for("database    had ended, and is started again" if victim == "postgres" else f"{victim:<12}ended (-9) and is started again", seconds=20)
+    until = time.monotonic() + 60
+    while True:
+        try:
+            if set(ask(int(copied.environment["PORT"]), "/ready?cluster=1")["checks"].values()) == {True}:
+                break
+        except (OSError, http.client.HTTPException, ValueError):
+            pass
+        assert time.monotonic() < until, running.lines
+        time.sleep(0.2)
+    code, said = copied.run("trigger", "--wait")
+    assert code == 0, said
+
+
+def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_the_next_one_adopts(tmp_path: Path) -> None:
+    copied = project.copy(tmp_path / "orbit")
+    running = Talking(copied.start("up"))
+    running.wait_for("running  ")
+    os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
+    assert running.process.wait(60) == 0
+    assert processes_of(copied) == []
+
+    running = Talking(copied.start("up"))
+    running.wait_for("running  ", seconds=30)
+    running.process.kill()
+    running.process.wait()
+    until = time.monotonic() + 20
+    while any("manage.py" in " ".join(process.cmdline()) for process in processes_of(copied)):
+        assert time.monotonic() < until, processes_of(copied)
+        time.sleep(0.1)
+    server = psutil.Process(int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0]))
+
+    running = Talking(copied.start("up"))
+    running.wait_for("running  ", seconds=30)
+    assert server.is_running()
+    assert end(running, signal.SIGTERM) == 0
+    assert processes_of(copied) == []
+
+
+def test_a_signal_in_the_middle_of_the_start_leaves_no_process(tmp_path: Path) -> None:
+    copied = project.copy(tmp_path / "orbit")
+    for text in ("database", "migrations", "processes"):
+        running = Talking(copied.start("up", "--demo"))
+        running.wait_for(text)
+        assert end(running) == 0, text
+        assert processes_of(copied) == [], text
+
+
+def test_a_busy_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    copied = project.copy(tmp_path / "orbit")
+    with socket.create_server(("127.0.0.1", int(copied.environment["PORT"]))):
+        code, said = copied.run("up", "--demo")
+    assert code == 2
+    assert f"port {copied.environment['PORT']}" in said
+    assert "PORT=" in said
+    assert len(said.splitlines()) == 1
+    assert not (copied.var / "postgres").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    copied = project.copy(tmp_path / "orbit")
+    copied.var.write_text("a file where a folder should be")
+    code, said = copied.run("up", "--demo")
+    assert code == 2
+    assert f"Can't write in {copied.var}" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(tmp_path: Path) -> None:
+    copied = project.copy(tmp_path / "orbit")
+    (copied.folder / "config" / "profiles.json").write_text('[{"profile_id": "Not An Id"}]')
+    code, said = copied.run("up")
+    assert code == 2
+    assert "profiles.json" in said
+    assert "/0/profile_id" in said
+    assert "Traceback" not in said
+    assert processes_of(copied) == []

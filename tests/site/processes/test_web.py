@@ -1,0 +1,96 @@
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import psycopg
+import pytest
+
+from orbit_site.processes.postgres import Server
+from tests.support import database
+from tests.support.project import PROJECT, free_port
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def variables(server: Server) -> Iterator[dict[str, str]]:
+    """What a web process needs: a migrated database of its own and a free port."""
+    name = f"orbit_web_{os.getpid()}"
+    database.clone(server, name)
+    yield {**os.environ, **database.environment(server, name), "PORT": str(free_port()), "ORBIT_DRAIN_SECONDS": "10"}
+    database.drop(server, name)
+
+
+def start(variables: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "manage.py", "web"], cwd=PROJECT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)
+
+
+def wait_until_it_serves(variables: dict[str, str], process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", int(variables["PORT"]), timeout=5)
+            connection.request("GET", "/health")
+            assert connection.getresponse().status == 200
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+        finally:
+            connection.close()
+    process.kill()
+    raise AssertionError(process.communicate()[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_group_lets_the_running_request_end_refuses_new_ones_and_exits_with_0(variables: dict[str, str], number: signal.Signals) -> None:
+    process = start(variables)
+    wait_until_it_serves(variables, process)
+    address = ("127.0.0.1", int(variables["PORT"]))
+    with socket.create_connection(address, timeout=10) as slow:
+        slow.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")  # a request that is under way
+        time.sleep(0.3)
+        os.killpg(process.pid, number)
+        time.sleep(1)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=10)
+        slow.sendall(b"\r\n")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+
+
+def test_its_worker_dies_with_a_master_that_was_killed(variables: dict[str, str]) -> None:
+    process = start(variables)
+    wait_until_it_serves(variables, process)
+    (worker,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    psutil.wait_procs([worker], timeout=10)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_busy_port_is_named_with_the_way_out(variables: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(variables["PORT"]))):
+        process = start(variables)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"127.0.0.1:{variables['PORT']}" in said
+    assert "set PORT" in said
+    assert "Traceback" not in said
+
+
+def test_over_a_database_that_lacks_a_migration_it_does_not_start(variables: dict[str, str]) -> None:
+    with psycopg.connect(variables["ORBIT_OWNER_DATABASE_URL"]) as owner:
+        owner.execute("DELETE FROM django_migrations WHERE app = 'orbit' AND name = (SELECT max(name) FROM django_migrations WHERE app = 'orbit')")
+    process = start(variables)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "manage.py migrate" in said

@@ -1,0 +1,88 @@
+"""Real clusters on a database of the test's own: started, looked into, killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from django.db import connection
+
+from orbit_site.processes.postgres import Server
+from tests.support import database
+from tests.support.configuration import write
+from tests.support.pipeline import rows
+
+
+def until[T](look: Callable[[], T], seconds: float, what: str) -> T:
+    """Return what ``look`` returns once it is true; fail after ``seconds``."""
+    ends = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > ends:
+            pytest.fail(f"after {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class Cluster:
+    """A running ``manage.py cluster``, in a group of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def children(self) -> list[int]:
+        return [child.pid for child in psutil.Process(self.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+
+    def of(self, role: str) -> list[int]:
+        """Return the live children that are connected as ``worker`` or ``keeper``."""
+        names = {name for (name,) in rows("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")}
+        return [pid for pid in self.children() if f"orbit-{role} {pid}" in names]
+
+    def ready(self, workers: int = 2) -> "Cluster":
+        until(lambda: len(self.of("worker")) == workers and len(self.of("keeper")) == 1 and rows("SELECT 1 FROM orbit_clusternode WHERE NOT draining"),
+              20, "the cluster isn't there")
+        return self
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def code(self, seconds: float = 20) -> int:
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def cluster(server: Server, name: str, folder: Path, *, command: str = "cluster", **variables: str) -> Iterator[Cluster]:
+    """Start a cluster on the database ``name`` with an empty configuration in ``folder``; whatever is left of it at the end is killed."""
+    write(folder, [], [])
+    environment = {**os.environ, **database.environment(server, name), "ORBIT_CRON_SCHEDULE": "", "ORBIT_CONFIG_DIR": str(folder), **variables}
+    process = subprocess.Popen([sys.executable, "manage.py", command], cwd=database.PROJECT, env=environment, start_new_session=True)
+    try:
+        yield Cluster(process)
+    finally:
+        left = [process.pid, *(child.pid for child in _descendants(process.pid))]
+        for pid in left:
+            if psutil.pid_exists(pid):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        connection.close()
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def endpoint(url: str) -> dict[str, str]:
+    """Return the variables that make ``url`` the one endpoint."""
+    return {"ORBIT_DISPATCH_ENDPOINTS": json.dumps([{"key": "sink", "url": url, "method": "POST", "token": "token-of-sink"}]),
+            "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.1"}

@@ -1,0 +1,98 @@
+"""A copy of the project in a folder of its own, run as somebody would run it: its own ``var``, its own embedded database."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parents[2]
+PARTS = ("manage.py", "prepare.py", "requirements.txt", "requirements-dev.txt", "orbit_site", "orbit", "telemetry", "governance", "templates", "config")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The copy's folder and the variables that its commands get."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    @property
+    def var(self) -> Path:
+        return self.folder / "var"
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        """Start ``manage.py`` with ``arguments``, in a group of its own; output and errors come on its stdout."""
+        return subprocess.Popen([sys.executable, str(self.folder / "manage.py"), *arguments], cwd="/", env={**self.environment, **more}, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def run(self, *arguments: str, **more: str) -> tuple[int, str]:
+        """Run ``manage.py`` to its end; return its exit code and what it said."""
+        process = self.start(*arguments, **more)
+        said, _ = process.communicate(timeout=120)
+        return process.returncode, said
+
+
+def copy(folder: Path, **more: str) -> Project:
+    """Copy the project to ``folder``; of this process's variables none that configures Orbit goes along."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = PROJECT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy2(source, folder / part)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORBIT_", "DATABASE_URL", "PORT", "DJANGO_"))}
+    return Project(folder, {**kept, "PYTHONUNBUFFERED": "1", "PORT": str(free_port()), **more})
+
+
+class Talking:
+    """A started command whose output is read as it comes."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process, self.lines = process, list[str]()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, text: str, *, seconds: float = 120) -> str:
+        """Return the first line that holds ``text``, once it is there."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            ended = self.process.poll() is not None
+            for line in list(self.lines):
+                if text in line:
+                    return line
+            if ended:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"no line with {text!r} (exit code {self.process.poll()}) in:\n" + "".join(self.lines))
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+
+def processes_of(project: Project) -> list[psutil.Process]:
+    """Return the processes that run the copy or work in its folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and (str(project.folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(project.folder))):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
