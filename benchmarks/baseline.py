@@ -89,7 +89,7 @@ class Baseline:
                 if number is None:
                     return
                 self._cycle(connection, number)
-        except Exception as error:  # noqa: BLE001 - handed to the main thread
+        except Exception as error:  # the main thread raises it
             self._faults.append(error)
 
     def _cycle(self, connection: psycopg.Connection, number: int) -> None:

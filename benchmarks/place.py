@@ -52,6 +52,11 @@ class Place:
         return self.folder / "project"
 
     @property
+    def log(self) -> Path:
+        """What the measured processes said."""
+        return self.folder / "processes.log"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables of Orbit's processes here."""
         known = json.loads((self.folder / "secrets.json").read_text())
@@ -87,8 +92,10 @@ class Place:
 
     @contextmanager
     def running(self, *words: str, environment: Mapping[str, str] | None = None, **options: Any) -> Iterator[subprocess.Popen[str]]:
-        """Have a process of Orbit running, and end it in good order."""
-        process = subprocess.Popen(list(words), cwd=self.project, env=dict(environment or self.environment), text=True, **options)
+        """Have a process of Orbit running, and end it in good order; what it says goes to ``self.log``."""
+        with self.log.open("a") as log:
+            streams = {"stdout": log, "stderr": log, **options}
+            process = subprocess.Popen(list(words), cwd=self.project, env=dict(environment or self.environment), text=True, **streams)
         try:
             yield process
         finally:
@@ -153,7 +160,7 @@ def prepared(within: str | None = None) -> Iterator[Place]:
         _write_secrets(folder)
         _write_configuration(folder / "config")
         # The defaults of PostgreSQL: every commit is on the disk before it is answered.
-        server = stack.enter_context(postgres.held(folder / "database", settings={"log_line_prefix": f"'{LOG_PREFIX}'"}))
+        server = stack.enter_context(postgres.held(folder / "database", settings={"log_line_prefix": LOG_PREFIX}))
         sink = subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], cwd=folder / "project", stdout=subprocess.PIPE, text=True)
         stack.callback(end, sink)
         assert sink.stdout is not None
@@ -163,7 +170,11 @@ def prepared(within: str | None = None) -> Iterator[Place]:
             connection.execute(sql.SQL("CREATE DATABASE baseline OWNER orbit_app"))
         place.manage("migrate", "--verbosity", "0")
         place.manage("config", "reload")
-        yield place
+        try:
+            yield place
+        except Exception:
+            print(place.log.read_text()[-5000:] if place.log.exists() else "", file=sys.stderr)
+            raise
 
 
 def on_disk(folder: Path) -> bool:
@@ -173,7 +184,8 @@ def on_disk(folder: Path) -> bool:
 
 
 def _write_secrets(folder: Path) -> None:
-    values = {"ORBIT_SECRET_KEY": secrets.token_urlsafe(48), "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(), "ORBIT_PASSWORD": secrets.token_urlsafe(16)}
+    values = {"ORBIT_SECRET_KEY": secrets.token_urlsafe(48), "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+              "ORBIT_PASSWORD": secrets.token_urlsafe(16)}  # fmt: skip
     (folder / "secrets.json").write_text(json.dumps(values))
     (folder / "secrets.json").chmod(0o600)
 
@@ -181,6 +193,7 @@ def _write_secrets(folder: Path) -> None:
 def _write_configuration(folder: Path) -> None:
     folder.mkdir()
     profiles = [{"profile_id": "bench", "label": "Benchmark", "state": "enabled"}]
-    run_profiles = [{"run_profile_id": run_profile_id(number), "profile_id": "bench", "namespace": f"ns-{number}", "state": "enabled"} for number in range(NAMESPACES)]
+    run_profiles = [{"run_profile_id": run_profile_id(number), "profile_id": "bench", "namespace": f"ns-{number}", "state": "enabled"}
+                    for number in range(NAMESPACES)]  # fmt: skip
     (folder / "profiles.json").write_text(json.dumps(profiles))
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))

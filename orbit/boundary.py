@@ -11,8 +11,8 @@ from collections.abc import Callable
 from governance.namespaces import gate
 
 
-class Stop(Exception):  # noqa: N818 - it is no error: work ends here in good order
-    """This process stops here: the lease is to be given back."""
+class Stop(Exception):
+    """This process stops here: the lease is to be given back. It is no error: work ends in good order."""
 
 
 class Boundary:

@@ -3,11 +3,11 @@
 What a person may comes from their roles alone; Django's own permissions are not asked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BinaryField, JSONField, Model, Q, QuerySet
 from django.http import HttpRequest
@@ -38,8 +38,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         """How many rows there are, ``COUNTED`` at most."""
-        rows = self.object_list
-        return len(rows[:COUNTED]) if isinstance(rows, list) else rows[:COUNTED].count()  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return len(rows[:COUNTED]) if isinstance(rows, list) else int(rows[:COUNTED].count())
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -59,9 +59,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
-    sortable_by: Any = ()
+    sortable_by: ClassVar[Any] = ()
     actions: Any = ()
     view_on_site = False
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        for name in self._json:
+            setattr(self, f"{name}_shown", _laid_out(name))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Show the app to whoever sees one of its tables."""
@@ -93,34 +98,20 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _binary(self) -> list[str]:
         return [field.name for field in self.opts.concrete_fields if isinstance(field, BinaryField)]
 
+    @property
+    def _json(self) -> list[str]:
+        return [field.name for field in self.opts.concrete_fields if isinstance(field, JSONField)]
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show every column but the binary and the hidden ones, unless the class names its own."""
         if self.fields:
             return self.fields
         shown = [f.name for f in self.opts.concrete_fields if not isinstance(f, BinaryField) and f.name not in self.hidden]
-        return [f"{name}_shown" if self._is_json(name) else name for name in shown] + list(self.readonly_fields)
+        return [f"{name}_shown" if name in self._json else name for name in shown] + list(self.readonly_fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Nothing is edited here."""
         return self.get_fields(request, obj)
-
-    def _is_json(self, name: str) -> bool:
-        try:
-            return isinstance(self.opts.get_field(name), JSONField)
-        except FieldDoesNotExist:
-            return False
-
-    def __getattr__(self, name: str) -> Any:
-        # `<column>_shown` for each JSON column: laid out for people, and never as markup.
-        column = name.removesuffix("_shown")
-        if name == column or name.startswith("__") or "opts" not in self.__dict__ or not self._is_json(column):
-            raise AttributeError(name)
-
-        def shown(obj: Model) -> SafeString:
-            return display.json_block(getattr(obj, column))
-
-        shown.short_description = column.replace("_", " ")  # type: ignore[attr-defined]
-        return shown
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the declared links alone: any other lookup would let one guess at columns that aren't shown."""
@@ -142,3 +133,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 continue
             found |= Q(**{name: value})
         return found
+
+
+def _laid_out(name: str) -> Callable[[Model], SafeString]:
+    """Return the column ``name``, JSON, as a page shows it: on lines, and never as markup."""
+
+    def shown(obj: Model) -> SafeString:
+        return display.json_block(getattr(obj, name))
+
+    shown.short_description = name.replace("_", " ")  # type: ignore[attr-defined]
+    return shown

@@ -56,20 +56,21 @@ def json_block(value: Any) -> SafeString:
 
 def readable(data: bytes, *, size: int) -> str:
     """Return the first bytes of something of ``size`` as text if they are text, else as hexadecimal lines, with a note where it goes on."""
-    shown = data
-    try:
-        # The last character may be cut in two.
-        text = data.decode("utf-8") if len(data) >= size else data.decode("utf-8", "ignore")
-        if len(data) < size and len(data) - len(text.encode()) > 3:
-            raise UnicodeError
-    except UnicodeError:
-        shown = data[:_HEX_BYTES]
-        text = _hex(shown)
-    if any(not (character.isprintable() or character in "\n\r\t") for character in text):
-        shown = data[:_HEX_BYTES]
-        text = _hex(shown)
+    text = _text(data, whole=len(data) >= size)
+    shown = data if text is not None else data[:_HEX_BYTES]
     more = size - len(shown)
-    return text + (f"\n... {more:,} more bytes" if more > 0 else "")
+    return (text if text is not None else _hex(shown)) + (f"\n... {more:,} more bytes" if more > 0 else "")
+
+
+def _text(data: bytes, *, whole: bool) -> str | None:
+    """Return ``data`` as text, None where it isn't; the last character of a beginning may be cut in two."""
+    for cut in range(1 if whole else 4):
+        try:
+            text = data[: len(data) - cut].decode("utf-8")
+        except UnicodeError:
+            continue
+        return text if all(character.isprintable() or character in "\n\r\t" for character in text) else None
+    return None
 
 
 def _hex(data: bytes) -> str:

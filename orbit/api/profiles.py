@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.actors import Actor
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import pages, queries
 from governance.rest.resources import Resource
 from orbit.errors import RunProfileUnknown
 from orbit.models import Profile, RunProfile
+from orbit.profiles import visible
 from orbit.states import State
 
 
@@ -21,26 +20,13 @@ class ProfileUnknown(OrbitError):
     code, kind = "unknown_profile", Kind.MISSING
 
 
-def profiles(actor: Actor) -> QuerySet[Profile]:
-    """Return the profiles that ``actor`` sees: one who is confined to namespaces, those that run there."""
-    rows = Profile.objects.filter(hidden=False)
-    if actor.namespaces is None:
-        return rows
-    return rows.filter(Exists(RunProfile.objects.filter(actor.filter(), profile=OuterRef("pk"), hidden=False)))
-
-
-def run_profiles(actor: Actor) -> QuerySet[RunProfile]:
-    """Return the run profiles that ``actor`` sees."""
-    return RunProfile.objects.filter(actor.filter(), hidden=False)
-
-
 class Profiles(Resource):
     """All profiles, in pages."""
 
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
         sent = queries.read(request, {"state": queries.one_of(State), **pages.PARAMETERS})
-        rows = profiles(self.actor).filter(**{name: value for name, value in sent.items() if name == "state"})
+        rows = visible.profiles(self.actor).filter(**{name: value for name, value in sent.items() if name == "state"})
         return pages.respond(request, rows, lambda row: row.document, sent=sent, key="profile_id", newest_first=False)
 
 
@@ -50,7 +36,7 @@ class OneProfile(Resource):
     def get(self, request: Request, profile_id: str) -> Response:
         """Answer the whole document, its revision as ETag."""
         queries.read(request, {})
-        return _document(profiles(self.actor).filter(profile_id=profile_id).first() if "\x00" not in profile_id else None, ProfileUnknown)
+        return _document(visible.profiles(self.actor).filter(profile_id=profile_id).first() if "\x00" not in profile_id else None, ProfileUnknown)
 
 
 class RunProfiles(Resource):
@@ -61,7 +47,7 @@ class RunProfiles(Resource):
         known = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
         sent = queries.read(request, {**known, **pages.PARAMETERS})
         columns = {"profile_id": "profile__profile_id"}
-        rows = run_profiles(self.actor).filter(**{columns.get(name, name): value for name, value in sent.items() if name in known})
+        rows = visible.run_profiles(self.actor).filter(**{columns.get(name, name): value for name, value in sent.items() if name in known})
         return pages.respond(request, rows, lambda row: row.document, sent=sent, key="run_profile_id", newest_first=False)
 
 
@@ -71,7 +57,7 @@ class OneRunProfile(Resource):
     def get(self, request: Request, run_profile_id: str) -> Response:
         """Answer the whole document, its revision as ETag."""
         queries.read(request, {})
-        found = run_profiles(self.actor).filter(run_profile_id=run_profile_id).first() if "\x00" not in run_profile_id else None
+        found = visible.run_profiles(self.actor).filter(run_profile_id=run_profile_id).first() if "\x00" not in run_profile_id else None
         return _document(found, RunProfileUnknown)
 
 

@@ -36,9 +36,14 @@ WHERE c.id = %(id)s AND c.fencing_token = %(token)s RETURNING c.resumes"""
 def run(work: Work, *, worker: str) -> float | None:
     """Carry ``work`` on; return the seconds until it is due again when it was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
+    read = state.fresh if work.token == 1 else state.load
+    counted = not work.resumed
     while True:
         try:
-            return _carry(work, worker=worker)
+            if not counted and not _may_resume(work):
+                return None
+            counted = True
+            return _carry(work, read(work), worker=worker)
         except Fenced:
             _note_fenced(work)
             return None
@@ -46,6 +51,8 @@ def run(work: Work, *, worker: str) -> float | None:
             return _give_back(work, 0.0)
         except (OperationalError, InterfaceError) as exc:
             connection.close()
+            # A commit whose answer was lost may have happened: what is on record says.
+            read = state.load
             if time.monotonic() >= give_up_at or boundary.process.drained:
                 logger.warning("cycle %s: the database is away (%s); the lease runs out and another worker resumes", work.id, exc)
                 return None
@@ -55,10 +62,9 @@ def run(work: Work, *, worker: str) -> float | None:
             return None
 
 
-def _carry(work: Work, *, worker: str) -> float | None:
-    if work.resumed and not _may_resume(work):
+def _carry(work: Work, found: State, *, worker: str) -> float | None:
+    if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
         return None
-    found = state.load(work)
     ending = finish.ending(found)
     if found.orphans:
         cancelled = work.status == Cycle.CANCELLED
@@ -111,7 +117,7 @@ def _note_fenced(work: Work) -> None:
 
 def _fail(work: Work, exc: Exception) -> None:
     """The outer failure handler: the cycle ends as failed with an error record, and keeps everything that it has."""
-    logger.exception("cycle %s failed", work.id)
+    logger.error("cycle %s failed", work.id, exc_info=exc)
     try:
         finish.give_up(work, reason="error", message=f"{type(exc).__name__}: {exc}")
     except Fenced:

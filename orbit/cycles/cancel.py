@@ -34,23 +34,24 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, and CycleFinished when its status is final.
     """
     actor.require(Power.OPERATE)
-    found = CycleRun.objects.filter(pk=cycle_id).values_list("namespace_id", "status").first()
-    if found is None or not actor.sees(found[0]):
+    found = CycleRun.objects.filter(pk=cycle_id).values("namespace__name", "status").first()
+    if found is None or not actor.sees(found["namespace__name"]):
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
+    namespace = found["namespace__name"]
     with trail.deed():
         with connection.cursor() as cursor:
             cursor.execute(CANCEL, {"id": cycle_id, "reason": execution.clean(f"cancelled by {actor.name}: {reason or 'none given'}")})
             cancelled, jobs = cursor.fetchone()
         if not cancelled:
             raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
-        execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": jobs}), namespace=found[0], cycle_id=cycle_id)
+        execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": jobs}), namespace=namespace, cycle_id=cycle_id)
         trail.record(
             "cycle.cancelled",
             actor=actor.name,
             object_type="cycle",
             object_id=str(cycle_id),
-            namespace=found[0],
-            before={"status": found[1]},
+            namespace=namespace,
+            before={"status": found["status"]},
             after={"status": str(Cycle.CANCELLED), "jobs_cancelled": jobs},
             reason=reason,
             request_id=request_id.current(),

@@ -1,7 +1,7 @@
 """Dead letters: never retried by the system; a person sends one again, and the letter remembers who, when and why."""
 
 import uuid
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import connection
@@ -48,9 +48,10 @@ def requeue(
     letter = DeadLetterDispatch.objects.filter(pk=letter_id).first()
     if letter is None or not actor.sees(letter.namespace):
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
-    values = {
+    job_id = uuid7()
+    values: dict[str, Any] = {
         "id": letter_id,
-        "job": uuid7(),
+        "job": job_id,
         "by": actor.name,
         "reason": execution.clean(reason),
         "snapshot": _current_snapshot(letter) if endpoint == "current" else None,
@@ -63,7 +64,7 @@ def requeue(
         if row is None:
             raise _refusal(letter_id)
         cycle_id, delivery_id = row
-        choice = {"requeued_job_id": str(values["job"]), "delivery_id": str(delivery_id), "endpoint": endpoint, "new_key": new_key}
+        choice = {"requeued_job_id": str(job_id), "delivery_id": str(delivery_id), "endpoint": endpoint, "new_key": new_key}
         execution.write(
             Record("dispatch", "dead_letter_requeued", reason, data={"dead_letter_id": str(letter_id), "by": actor.name, **choice}),
             namespace=letter.namespace,
@@ -81,7 +82,7 @@ def requeue(
             request_id=request_id.current(),
         )
         queue.wake()
-    return values["job"]  # type: ignore[return-value]
+    return job_id
 
 
 def _current_snapshot(letter: DeadLetterDispatch) -> UUID:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -91,7 +90,8 @@ class Closed:
 def judge(sending: Sending, answer: Answer | None) -> Closed:
     """Return what ``answer`` makes of an attempt; None is an attempt that was stopped before a byte left, and spends nothing."""
     if sending.endpoint is None:
-        return Closed(sending, None, Attempt.UNSENT, Move(Job.DEAD, 0, reason="unreadable_snapshot"), "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot")
+        move = Move(Job.DEAD, 0, reason="unreadable_snapshot")
+        return Closed(sending, None, Attempt.UNSENT, move, "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot")
     if answer is None:
         return Closed(sending, None, Attempt.UNSENT, Move(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
     verdict = outcome.classify(answer, permanent=sending.endpoint.permanent_statuses)

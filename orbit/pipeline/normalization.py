@@ -84,7 +84,8 @@ def draft(write: fence.Write, sources: Iterable[Source]) -> list[UUID]:
     duration = (time.monotonic() - began) * 1000
     ok = bool(made) and not errors
     message = f"{len(errors)} of {len(made) + len(errors)} failed" if errors else ""
-    write.records.append(Record(STAGE, "stage_finished", message, "info" if ok else "warning", {"ok": ok, "items": len(made), "duration_ms": round(duration, 3)}))
+    data = {"ok": ok, "items": len(made), "duration_ms": round(duration, 3)}
+    write.records.append(Record(STAGE, "stage_finished", message, "info" if ok else "warning", data))
     write.events.append(Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": ok}))
     write.checkpoints.append(Checkpoint.NORMALIZATION_COMPLETE)
     return made

@@ -1,11 +1,11 @@
 """Execution records: one line of what happened, append-only."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from governance.kernel.identifiers import uuid7
 
@@ -54,5 +54,5 @@ def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None
         cursor.execute(
             "INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [number, cycle_id or number, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message), Jsonb(record.data)],
+            [number, cycle_id or number, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message), json.dumps(record.data)],
         )

@@ -28,7 +28,7 @@ LOCKED_CTE = """locked AS MATERIALIZED (
     ORDER BY c.id FOR NO KEY UPDATE OF c)"""
 
 
-class Fenced(Exception):  # noqa: N818 - it is no error: another worker holds the cycle
+class Fenced(Exception):
     """Another worker holds a newer token: this one writes nothing more."""
 
 

@@ -25,10 +25,7 @@ def standing(actor: Actor) -> list[Banner]:
     if gate.paused_here():
         found.append(Banner("bad", "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on."))
     halted = GovernanceSetting.objects.filter(actor.filter("namespace__name"), halt=True).select_related("namespace").order_by("-since")[: _NAMED + 1]
-    found += [
-        Banner("part", f"{row.namespace.name} is halted since {row.since:%Y-%m-%d %H:%M} UTC by {row.changed_by or 'nobody named'}: {row.reason or 'none given'}.")
-        for row in halted[:_NAMED]
-    ]
+    found += [Banner("part", _halt(row)) for row in halted[:_NAMED]]
     if len(halted) > _NAMED:
         found.append(Banner("part", "More namespaces are halted: see Governance settings."))
     if not clusters.any_alive():
@@ -36,3 +33,8 @@ def standing(actor: Actor) -> list[Banner]:
     if not endpoints.configured():
         found.append(Banner("part", "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS."))
     return found
+
+
+def _halt(setting: GovernanceSetting) -> str:
+    by, why = setting.changed_by or "nobody named", setting.reason or "none given"
+    return f"{setting.namespace.name} is halted since {setting.since:%Y-%m-%d %H:%M} UTC by {by}: {why}."

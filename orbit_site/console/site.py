@@ -10,12 +10,15 @@ from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
 from governance.access.roles import Power
+from governance.audit import trail
 from governance.console.base import actor_of
+from governance.rest import request_id
 from orbit_site import faults
 from orbit_site.console import banner
 
 #: Tells a stranger whether any row of any table exists.
 _UNWANTED = {"view_on_site"}
+_CHANGED = 302
 
 
 class OrbitAdminSite(AdminSite):
@@ -46,6 +49,21 @@ class OrbitAdminSite(AdminSite):
     def get_urls(self) -> Any:
         """Leave out what nobody needs."""
         return [url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED]
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Let people change their own password; that they did stands on the audit trail."""
+        with trail.deed():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == _CHANGED:
+                trail.record(
+                    "user.changed",
+                    actor=actor_of(request).name,
+                    object_type="user",
+                    object_id=str(request.user.pk),
+                    after={"changed": "own password"},
+                    request_id=request_id.current(),
+                )
+        return response
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Wrap as the stock site does; what no column can hold is a bad request, not a fault."""

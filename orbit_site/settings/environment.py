@@ -109,7 +109,8 @@ PRODUCTION = ORBIT_ENV == "production"
 
 DATABASE_URL = _text("DATABASE_URL", "", "`postgresql://user:password@host:5432/database` (15 or newer); `?host=/dir` names a socket directory. "
                      "Empty: an embedded PostgreSQL under `var/postgres/`.")
-OWNER_DATABASE_URL = _text("ORBIT_OWNER_DATABASE_URL", "", "The role that owns the tables, used by `migrate` alone. Empty: the same as `DATABASE_URL`.")
+OWNER_DATABASE_URL = _text("ORBIT_OWNER_DATABASE_URL", "",
+                           "The role that owns the tables, used by `migrate` alone. Empty: the same as `DATABASE_URL`.")
 DATABASE_SCHEMA = _text("ORBIT_DATABASE_SCHEMA", "public", "The schema that holds Orbit's tables, so that it can share a database.")
 PORT = _integer("PORT", "3000", "The port of the console and the API.", low=1, high=65535)
 SECRET_KEY = _text("ORBIT_SECRET_KEY", "", "Signs sessions and queue entries; the same on every machine. In development one is made and kept under `var/`.")
@@ -123,10 +124,12 @@ TIME_ZONE = _text("ORBIT_TIME_ZONE", "UTC", "The zone of the schedules and of th
 DISPATCH_ENDPOINTS = _text("ORBIT_DISPATCH_ENDPOINTS", "[]", "Where deliveries go: a JSON array of `{key, url, method, token}` and options (docs/configuration.md).")
 DISPATCH_ALLOWED_HOSTS = _items("ORBIT_DISPATCH_ALLOWED_HOSTS", "", "Hosts, addresses or networks that requests may go to beside public ones over https; "
                                 "for these http is allowed too. Comma separated.")
-MAX_DISPATCH_RETRIES = _integer("ORBIT_MAX_DISPATCH_RETRIES", "3", "Retries after the first attempt of a delivery; then it is a dead letter.", low=0, high=100)
+MAX_DISPATCH_RETRIES = _integer("ORBIT_MAX_DISPATCH_RETRIES", "3", "Retries after the first attempt of a delivery; then it is a dead letter.",
+                                low=0, high=100)
 DISPATCH_BACKOFF_BASE = _number("ORBIT_DISPATCH_BACKOFF_BASE", "2", "Seconds before the first retry of a delivery; each further wait is three times as long.",
                                 low=0.01, high=3600)
-DISPATCH_BACKOFF_CAP = _number("ORBIT_DISPATCH_BACKOFF_CAP", "300", "The longest wait before a retry, in seconds; `Retry-After` is honoured up to it.", low=0.01, high=86400)
+DISPATCH_BACKOFF_CAP = _number("ORBIT_DISPATCH_BACKOFF_CAP", "300", "The longest wait before a retry, in seconds; `Retry-After` is honoured up to it.",
+                               low=0.01, high=86400)
 WORKERS = _integer("ORBIT_WORKERS", "2", "Worker processes of a cluster.", low=1, high=64)
 LANES = _integer("ORBIT_LANES", "8", "Cycles that one worker carries side by side.", low=1, high=64)
 LEASE_SECONDS = _integer("ORBIT_LEASE_SECONDS", "15", "A worker silent for this long loses its cycles; another one resumes them.", low=2, high=3600)

@@ -61,7 +61,6 @@ TIME_ZONE = env.TIME_ZONE
 LANGUAGE_CODE = "en"
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = env.BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [env.BASE_DIR / "orbit_site" / "static"]
 # The finder serves files as they lie in the packages: no collect step that a fresh machine could forget.
 WHITENOISE_USE_FINDERS = True

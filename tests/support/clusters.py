@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -19,8 +20,10 @@ from tests.support import database
 from tests.support.configuration import write
 from tests.support.pipeline import rows
 
+T = TypeVar("T")
 
-def until[T](look: Callable[[], T], seconds: float, what: str) -> T:
+
+def until(look: Callable[[], T], seconds: float, what: str) -> T:
     """Return what ``look`` returns once it is true; fail after ``seconds``."""
     ends = time.monotonic() + seconds
     while True:

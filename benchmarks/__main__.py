@@ -1,0 +1,83 @@
+"""``python -m benchmarks [cycles] [latency] [idle]``: measures, and prints a table. Without a word: all three, about five minutes."""
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+
+from benchmarks import cycles, idle, latency, place
+from benchmarks.cycles import Round
+
+PARTS = ("cycles", "latency", "idle")
+GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline.")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="cycles, latency, idle (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
+    parser.add_argument("--cycles", type=int, default=place.NAMESPACES, help=f"cycles in a round, at most {place.NAMESPACES}, which is the default")
+    parser.add_argument("--triggers", type=int, default=100, help="triggers by each door (100)")
+    parser.add_argument("--seconds", type=float, default=20, help="how long the idle stack is watched (20)")
+    parser.add_argument("--folder", help="make the temporary folder in here; it should be on the disk that counts")
+    options = parser.parse_args()
+    if not 1 <= options.cycles <= place.NAMESPACES:
+        parser.error(f"--cycles must be between 1 and {place.NAMESPACES}: each cycle has a namespace of its own")
+    wanted = options.parts or PARTS
+    lines: list[str] = []
+    with place.prepared(options.folder) as here:
+        if not place.on_disk(Path(here.folder)):
+            lines.append(f"{here.folder} is in memory: commits cost nothing there. Name a folder on a disk with --folder.")
+        if "cycles" in wanted:
+            lines += _cycles(cycles.measure(here, rounds=options.rounds, cycles=options.cycles), options.cycles)
+        if "latency" in wanted:
+            lines += _latency(latency.measure(here, triggers=options.triggers))
+        if "idle" in wanted:
+            lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
+    print("\n".join(lines))
+    return 0
+
+
+def _cycles(result: cycles.Result, count: int) -> list[str]:
+    ratios = result.ratios
+    return [
+        "",
+        f"Cycles end to end: {count} a round, one in each namespace, 3 tiers, 3 deliveries of 1 KB; medians of {len(ratios)} rounds",
+        f"{'':<10}{'cycles/s':>10}{'CPU ms/cycle: program + PostgreSQL':>38}{'statements/cycle':>20}{'commits/cycle':>16}",
+        _side("orbit", result.orbit, result.orbit_counted),
+        _side("baseline", result.baseline, result.baseline_counted),
+        f"{'ratio':<10}{result.ratio:>10.2f}   ({min(ratios):.2f} to {max(ratios):.2f}; {_met(result.ratio >= GOAL_RATIO)}: at least {GOAL_RATIO})",
+    ]
+
+
+def _side(name: str, rounds: list[Round], counted: Round) -> str:
+    figures = zip(*((one.rate, one.program_ms, one.server_ms, one.commits) for one in rounds), strict=True)
+    rate, program, server, commits = (statistics.median(values) for values in figures)
+    return f"{name:<10}{rate:>10.1f}{f'{program:.2f} + {server:.2f}':>38}{counted.statements or 0:>20.1f}{commits:>16.1f}"
+
+
+def _latency(result: latency.Result) -> list[str]:
+    lines = ["", f"Trigger to first POST on an idle system, {len(result.rest)} triggers each", f"{'':<12}{'p50 ms':>8}{'p95 ms':>8}{'max ms':>8}"]
+    for name, values in (("in process", result.in_process), ("REST", result.rest)):
+        p50, p95 = latency.percentile(values, 0.5), latency.percentile(values, 0.95)
+        lines.append(f"{name:<12}{p50:>8.1f}{p95:>8.1f}{values[-1]:>8.1f}   ({_met(p95 < GOAL_LATENCY_MS)}: p95 below {GOAL_LATENCY_MS})")
+    return lines
+
+
+def _idle(result: idle.Result, seconds: float) -> list[str]:
+    return [
+        "",
+        f"The whole `make run` stack idle, watched for {seconds:g} s ({result.processes} processes)",
+        f"memory  {result.megabytes:>8.1f} MB proportional set size   ({_met(result.megabytes < GOAL_MEGABYTES)}: below {GOAL_MEGABYTES})",
+        f"CPU     {result.cpu_percent:>8.2f} % of a core               ({_met(result.cpu_percent < GOAL_CPU_PERCENT)}: below {GOAL_CPU_PERCENT})",
+        *(f"        {size:>8.1f} MB  {name}" for name, size in result.parts if size >= 5),
+    ]
+
+
+def _met(reached: bool) -> str:
+    return "goal met" if reached else "GOAL MISSED"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

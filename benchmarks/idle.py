@@ -1,0 +1,65 @@
+"""What `make run` costs while it has nothing to do: memory and CPU of every process of it, the embedded PostgreSQL included."""
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from benchmarks import meters
+from benchmarks.place import Place, bare_environment, free_port, until
+from orbit_site.processes import postgres
+
+SETTLE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The stack at rest; ``parts`` are megabytes by process."""
+
+    megabytes: float
+    cpu_percent: float
+    processes: int
+    parts: list[tuple[str, float]]
+
+
+def measure(place: Place, *, seconds: float) -> Result:
+    """Start the stack in the copy of the project, wait for its first cycle to end and for rest, and watch it for ``seconds``."""
+    var = place.project / "var"
+    environment = {**bare_environment(), "PORT": str(free_port()), "PYTHONUNBUFFERED": "1"}
+    with place.running(sys.executable, "manage.py", "up", "--demo", environment=environment, stdout=subprocess.PIPE) as up:
+        said: list[str] = []
+        threading.Thread(target=_read, args=(up, said), daemon=True).start()
+        until(lambda: up.poll() is not None or any(line.startswith("running") for line in said), "`make run` is up", seconds=120)
+        if up.poll() is not None:
+            raise RuntimeError(f"`make run` ended with {up.returncode}: {''.join(said)[-2000:]}")
+        time.sleep(SETTLE)
+        server = int((postgres.locate(var).data / "postmaster.pid").read_text().splitlines()[0])
+        roots = {up.pid, server}
+        before, begin = _cpu(roots), time.monotonic()
+        time.sleep(seconds)
+        spent, passed = _cpu(roots) - before, time.monotonic() - begin
+        processes = {process.pid: process for root in roots for process in meters.tree(root)}
+        parts = sorted(((_name(process), meters.proportional_set_bytes([pid]) / 1e6) for pid, process in processes.items()), key=lambda part: -part[1])
+    return Result(sum(size for _, size in parts), 100 * spent / passed, len(parts), parts)
+
+
+def _read(process: "subprocess.Popen[str]", said: list[str]) -> None:
+    assert process.stdout is not None
+    said.extend(process.stdout)
+
+
+def _cpu(roots: set[int]) -> float:
+    # The server may be a child of `up` or not: each process is counted once.
+    below = {process.pid for root in roots for process in meters.tree(root)[1:]}
+    return sum(meters.cpu_seconds(root) for root in roots - below)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return "ended"
+    return " ".join(word.rsplit("/", 1)[-1] for word in words)[:60]

@@ -1,0 +1,35 @@
+"""How templates of the console show values."""
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from governance.console import display
+
+register = template.Library()
+
+
+@register.simple_tag
+def badge(state: str | None) -> SafeString:
+    """Show a state as sign, word and colour."""
+    return display.badge(state)
+
+
+@register.simple_tag
+def readable(data: bytes, size: int) -> str:
+    """Show the first bytes of something as text, or in hexadecimal."""
+    return display.readable(data, size=size)
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """Show a time to the second, with its zone."""
+    return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
+
+
+@register.filter
+def after(value: datetime, start: datetime) -> str:
+    """Show how long it took from ``start``."""
+    return f"{(value - start).total_seconds():.2f} s"

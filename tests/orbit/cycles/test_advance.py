@@ -1,0 +1,278 @@
+"""What holds when workers die, wake late, or meet each other: leases, the fence, resume, parking."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from orbit import boundary
+from orbit.cycles import advance, cancel, lease, shift, stages, state
+from orbit.dispatch import claim, deliver, receipts
+from orbit.errors import CycleActive, CycleFinished
+from orbit.models import CycleRun
+from orbit.outbound.client import Answer
+from orbit.pipeline import initiation
+from orbit.records import fence
+from orbit.records.fence import Fenced, Work
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver
+
+pytestmark = pytest.mark.usefixtures("committed")
+YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+NO = Answer(500, None, "", b"no", None, 1.0, True, b"no")
+
+
+def run_out(cycle_id: UUID) -> None:
+    """Let the lease of a cycle have run out: what time does when a worker is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s", [cycle_id])
+
+
+def claimed(limit: int = 1) -> Work:
+    (work,) = lease.claim(limit)
+    return work
+
+
+def test_fifty_triggers_at_once_make_one_cycle() -> None:
+    configure()
+
+    def attempt(_: int) -> bool:
+        try:
+            start()
+        except CycleActive:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(attempt, range(50)))
+    assert won.count(True) == 1
+    assert CycleRun.objects.count() == 1
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [(1,)]
+
+
+def test_two_claimers_never_get_the_same_cycle() -> None:
+    configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(12)})
+    for n in range(12):
+        start(f"r{n}")
+
+    def take(_: int) -> list[UUID]:
+        try:
+            return [work.id for work in lease.claim(3)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = [cycle for found in pool.map(take, range(8)) for cycle in found]
+    assert len(taken) == len(set(taken)) == 12
+
+
+def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
+    configure()
+    cycle_id = start()
+    zombie = claimed()
+    run_out(cycle_id)
+    heir = claimed()
+    assert heir.token == zombie.token + 1
+    with pytest.raises(Fenced):
+        initiation.run(zombie)
+    assert rows("SELECT count(*) FROM orbit_cyclecheckpoint") == rows("SELECT count(*) FROM orbit_initiation") == [(0,)]
+    assert lease.renew([zombie]) == set()
+    assert lease.give_back([zombie], wait=0) is None
+    assert lease.renew([heir]) == {cycle_id}
+
+
+def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
+    configure()
+    cycle_id = start()
+    work = claimed()
+    run_out(cycle_id)
+    with ThreadPoolExecutor(1) as pool:
+        from django.db import transaction
+
+        with transaction.atomic():
+            initiation.run(work)
+            # The row is locked until the commit: SKIP LOCKED leaves it to its writer.
+            assert pool.submit(lambda: (lease.claim(1), connection.close())[0]).result() == []
+    assert state.load(claimed()).initiation_id is not None
+
+
+def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        initiation.run(claimed())
+        before = rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1")
+        run_out(cycle_id)
+        assert carry(cycle_id).status == "success"
+    assert [row for row in rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1") if row in before] == before
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'initiation_created'") == [(1,)]
+    assert len(receiver.requests) == 3
+
+
+def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], deliver.Ending, deliver.Tally]:
+    """A cycle whose three deliveries have their receipts and have not been answered."""
+    endpoints(settings, default_endpoint=receiver.url)
+    configure()
+    start()
+    work = claimed()
+    found = state.load(work)
+    found.initiation_id = initiation.run(work)
+    stages.transformations.run(work, found.initiation_id, found.tiers)
+    stages._prepare(found)
+    return work, claim.wave(work, limit=16, worker="w"), stages.finish.ending(found), found.tally
+
+
+def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(settings) -> None:
+    with Receiver(OK) as receiver:
+        work, sendings, ending, tally = _sending(settings, receiver)
+        run_out(work.id)
+        heir = claimed()
+        answers = [receipts.judge(sendings[0], YES), receipts.judge(sendings[1], NO)]
+        with pytest.raises(Fenced):
+            deliver.close(work, answers, tally, ending)
+        assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {"delivered": 1, "sending": 2}
+        assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'fenced'") == [(1,)]
+        advance.run(heir, worker="heir")
+        assert carry(work.id).status == "success"
+    # The two that were open were sent again, under their keys; the one with a success never was.
+    keys = {got.headers["idempotency-key"] for got in receiver.requests}
+    assert keys == {str(sending.delivery_id) for sending in sendings[1:]}
+    assert dict(rows("SELECT r.status, count(*) FROM orbit_deliveryreceipt r GROUP BY 1")) == {"delivered": 3, "unknown": 2}
+
+
+def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    with Receiver(OK) as receiver:
+        work, sendings, ending, tally = _sending(settings, receiver)
+        deliver.close(work, [receipts.judge(sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)) for sending in sendings], tally, ending)
+        assert dict(rows("SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY 1")) == {"open": 3}
+        from orbit.dispatch import dead_letters
+
+        letter = rows("SELECT id FROM orbit_deadletterdispatch WHERE job_id = %s", sendings[0].job_id)[0][0]
+        copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+        claimed()  # another worker holds the cycle now
+        with pytest.raises(Fenced):
+            deliver.close(work, [receipts.judge(sendings[0], YES)], tally, ending)
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", copy) == [("cancelled",)]
+    assert rows("SELECT status FROM orbit_deadletterdispatch WHERE id = %s", letter) == [("delivered_late",)]
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sendings[0].job_id) == [("delivered",)]
+
+
+def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+        poisoned = start("r1")
+        claimed()
+        for _ in range(4):
+            run_out(poisoned)
+            works = lease.claim(1) or lease.claim(1, alone=True)
+            assert advance._may_resume(works[0])
+        run_out(poisoned)
+        assert carry(poisoned).reason == "parked"
+        assert carry(start("r2")).status == "success"
+    assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poisoned) == [("failed",)]
+    assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [("parked",)]
+
+
+def test_a_drain_does_not_count_as_a_resume_and_gives_the_lease_back_at_once() -> None:
+    configure()
+    cycle_id = start()
+    for _ in range(8):
+        work = claimed()
+        assert not work.resumed
+        lease.give_back([work], wait=0)
+    assert CycleRun.objects.get(pk=cycle_id).resumes == 0
+
+
+def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
+    with Receiver(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n") as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60.0
+        configure()
+        cycle_id = start()
+        due = shift.run(seconds=2)
+    cycle = CycleRun.objects.get(pk=cycle_id)
+    assert (cycle.status, cycle.lease_owner) == ("running", None)
+    assert cycle.next_due_at is not None and due is not None and abs((cycle.next_due_at - due).total_seconds()) < 1
+    assert 40 < (cycle.next_due_at - cycle.started_at).total_seconds() < 80
+
+
+def test_cancel_works_at_once_on_a_cycle_that_somebody_carries(settings) -> None:
+    with Receiver(OK) as receiver:
+        work, sendings, ending, tally = _sending(settings, receiver)
+        cancel.cancel(work.id, actor=SYSTEM, reason="wrong payload")
+        with pytest.raises(Fenced):
+            deliver.close(work, [receipts.judge(sendings[0], YES)], tally, ending)
+        with pytest.raises(CycleFinished):
+            cancel.cancel(work.id, actor=SYSTEM, reason="again")
+        run_out_due(work.id)
+        assert carry(work.id).status == "cancelled"
+    assert receiver.requests == []
+    assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {"delivered": 1, "cancelled": 2}
+    assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
+    assert rows("SELECT actor, reason FROM governance_audittrailentry WHERE action = 'cycle.cancelled'") == [("orbit", "wrong payload")]
+
+
+def run_out_due(cycle_id: UUID) -> None:
+    """Let the moment have come at which the attempts of a cancelled cycle are closed."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", [cycle_id])
+
+
+def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more(settings) -> None:
+    settings.ORBIT_LEASE_SECONDS = 2
+    released = threading.Event()
+    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    start("r1")
+    original = advance.run
+
+    def hang(work: Work, *, worker: str) -> None:
+        boundary.act(0.1)
+        released.wait(20)
+
+    advance.run = hang
+    try:
+        began = time.monotonic()
+        shift.run(seconds=30)
+        assert time.monotonic() - began < 10
+        assert shift.hung()
+        start("r2")
+        time.sleep(2)
+        assert {work.namespace for work in lease.claim(2)} == {"a", "b"}
+    finally:
+        advance.run, shift._hung = original, False
+        released.set()
+
+
+def test_a_connection_cut_in_mid_cycle_costs_nothing(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        real, cut = fence.run, []
+
+        def cutting(sql: str, parameters: dict) -> list:
+            found = real(sql, parameters)
+            if len(cut) < 6 and threading.current_thread().name.startswith("lane"):
+                cut.append(sql[:40])
+                connection.close()
+                from django.db import OperationalError
+
+                raise OperationalError("server closed the connection: the commit's answer was lost")
+            return found
+
+        fence.run = cutting
+        try:
+            assert carry(cycle_id).status == "success"
+        finally:
+            fence.run = real
+    assert len(cut) >= 5
+    assert len(receiver.requests) == len({got.headers["idempotency-key"] for got in receiver.requests}) == 3

@@ -1,0 +1,95 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django_q.models import OrmQ
+
+from governance.kernel.identifiers import uuid7
+from governance.models import GovernanceSetting, IdempotentRequest
+from orbit import queue
+from orbit.cycles import recover
+from orbit.models import ClusterNode, CycleRun
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import rows
+
+
+def forgotten(namespace: str = "default", **values: Any) -> CycleRun:
+    """Put a cycle into the database that has been due for a second."""
+    rows("INSERT INTO governance_namespace (name, external_id) VALUES (%s, gen_random_uuid()) ON CONFLICT DO NOTHING RETURNING 1", namespace)
+    cycle = active_cycle(namespace)
+    CycleRun.objects.filter(pk=cycle.pk).update(next_due_at=Now() - timedelta(seconds=1), **values)
+    return cycle
+
+
+@pytest.mark.django_db
+def test_a_forgotten_cycle_is_woken_once_while_the_wakeup_waits() -> None:
+    forgotten()
+    assert [recover.wake_due(2), recover.wake_due(2)] == [1, 0]
+    assert queue.ready_wakeups() == 1
+
+
+@pytest.mark.django_db
+def test_a_cycle_that_came_due_just_now_has_a_wakeup_of_its_own() -> None:
+    active_cycle()
+    assert recover.wake_due(2) == 0
+
+
+@pytest.mark.django_db
+def test_no_more_wakeups_than_workers() -> None:
+    for name in "abc":
+        forgotten(name)
+    assert recover.wake_due(2) == 2
+    assert OrmQ.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_a_cycle_is_woken_when_its_lease_has_run_out_and_not_before() -> None:
+    cycle = forgotten(lease_owner="gone", lease_expires_at=Now() + timedelta(seconds=5))
+    assert recover.wake_due(2) == 0
+    CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
+    assert recover.wake_due(2) == 1
+
+
+@pytest.mark.django_db
+def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None:
+    forgotten()
+    setting, _ = GovernanceSetting.objects.get_or_create(namespace_id=rows("SELECT id FROM governance_namespace WHERE name = 'default'")[0][0])
+    GovernanceSetting.objects.filter(pk=setting.pk).update(halt=True, mode="halting")
+    assert recover.wake_due(2) == 0
+    GovernanceSetting.objects.filter(pk=setting.pk).update(halt=False, mode="running")
+    settings.ORBIT_GLOBAL_PAUSE = True
+    assert recover.wake_due(2) == 0
+    settings.ORBIT_GLOBAL_PAUSE = False
+    assert recover.wake_due(2) == 1
+
+
+@pytest.mark.django_db
+def test_the_sign_of_life_is_one_row_that_is_renewed_and_taken_away() -> None:
+    node = uuid7()
+    for draining in (False, True):
+        recover.sign_of_life(node, host="h", pid=7, release="1", workers=2, draining=draining)
+    row = ClusterNode.objects.get()
+    assert (row.id, row.host, row.pid, row.workers, row.draining) == (node, "h", 7, 2, True)
+    recover.sign_off(node)
+    assert not ClusterNode.objects.exists()
+
+
+def test_a_missing_partition_is_made_by_the_role_that_owns_nothing(committed: str) -> None:
+    assert recover.make_room() == 0
+    ahead = date.today() + timedelta(days=40)
+    assert rows("SELECT telemetry_ensure_partitions(%s, %s)", ahead, ahead) == [(1,)]
+    assert rows("SELECT to_regclass(%s) IS NOT NULL", f"telemetry_telemetryevent_p{ahead:%Y%m%d}") == [(True,)]
+
+
+@pytest.mark.django_db
+def test_what_has_served_is_cleared_away_and_the_rest_stays() -> None:
+    owner = User.objects.create(username="u")
+    for key, hours in (("old", 25), ("new", 23)):
+        made = IdempotentRequest.objects.create(owner=owner, route="r", key=key, body_sha256="0", status=202, answer={})
+        IdempotentRequest.objects.filter(pk=made.pk).update(created_at=datetime.now(UTC) - timedelta(hours=hours))
+        ClusterNode.objects.create(id=uuid7(), host=key, pid=1, release="1", workers=1, seen_at=datetime.now(UTC) - timedelta(hours=hours))
+    recover.clear_away()
+    assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
+    assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]

@@ -1,0 +1,34 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django_q.models import OrmQ
+
+from governance.kernel.identifiers import uuid7
+from orbit import queue, tasks
+from orbit.models import CronTick, CycleRun
+from tests.support.configuration import active_cycle
+
+
+def test_a_shift_that_may_not_have_what_is_due_rests_before_it_comes_again(committed: str) -> None:
+    cycle = active_cycle()
+    CycleRun.objects.filter(pk=cycle.pk).update(lease_owner=None, next_due_at=datetime.now(UTC) + timedelta(seconds=30))
+    tasks.advance()
+    [row] = OrmQ.objects.all()
+    assert row.key == queue.WAKE
+    assert row.lock > datetime.now(UTC) + timedelta(seconds=0.2)
+
+
+def test_a_shift_with_nothing_ahead_leaves_nothing(committed: str) -> None:
+    tasks.advance()
+    assert not OrmQ.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_tick_is_performed_by_its_id() -> None:
+    made = CronTick.objects.create(id=uuid7(), schedule="cycles", tick_key="k", due_at=datetime.now(UTC), outcome="due")
+    tasks.tick(str(made.id))
+    assert CronTick.objects.get().outcome == "started"
+
+
+def test_the_table_of_tasks_names_functions_that_exist() -> None:
+    assert {f"orbit.tasks.{name}" for name in ("advance", "tick") if callable(getattr(tasks, name))} == queue.TASKS

@@ -1,0 +1,135 @@
+import os
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django_q.models import Schedule as Row
+
+from governance.kernel.identifiers import uuid7
+from orbit import boundary, queue
+from orbit.boundary import Boundary
+from orbit.models import ClusterNode, CronTick, CycleRun
+from orbit_site.processes import keeper
+from orbit_site.processes.keeper import Duty, Keeper
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import rows
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
+    own = Boundary()
+    monkeypatch.setattr(boundary, "process", own)
+    yield own
+    own.drain(0)
+
+
+@pytest.fixture
+def tended(committed: str, process: Boundary, settings: Any) -> Keeper:
+    settings.ORBIT_CRON_SCHEDULE = "0 0 * * *"
+    return Keeper(uuid7(), os.getpid())
+
+
+def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wakeup(tended: Keeper) -> None:
+    CycleRun.objects.filter(pk=active_cycle().pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=5))
+    tended.tend(100.0)
+    assert Row.objects.get().name == "cycles"
+    assert ClusterNode.objects.get().id == tended.node
+    assert queue.ready_wakeups() == 1
+    Row.objects.update(next_run=datetime.now(UTC) - timedelta(seconds=1))
+    tended.tend(100.5)
+    assert not CronTick.objects.exists()
+    tended.tend(101.1)
+    assert CronTick.objects.get().outcome == "due"
+
+
+def test_a_duty_that_fails_stops_no_other_and_is_tried_again(tended: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+    tries: list[str] = []
+
+    def broken() -> None:
+        tries.append("broken")
+        raise ZeroDivisionError("by zero")
+
+    tended.duties = [Duty("It breaks", 1.0, broken), Duty("It works", 1.0, lambda: tries.append("works"))]
+    for now in (0.0, 0.5, 1.0):
+        tended.tend(now)
+    assert tries == ["broken", "works", "broken", "works"]
+    assert caplog.text.count("It breaks: by zero") == 1
+
+
+def test_an_hourly_duty_that_failed_is_tried_again_within_the_minute(tended: Keeper) -> None:
+    tries: list[float] = []
+
+    def broken() -> None:
+        tries.append(1)
+        raise ZeroDivisionError
+
+    tended.duties = [Duty("It breaks", keeper.HOUR, broken)]
+    for now in (0.0, 30.0, 61.0):
+        tended.tend(now)
+    assert len(tries) == 2
+
+
+def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(tended: Keeper) -> None:
+    settings_dict = connections["default"].settings_dict
+    tended.duties = [duty for duty in tended.duties if duty.every == keeper.LIFE]
+    connections["default"].close()
+    host, settings_dict["HOST"] = settings_dict["HOST"], "/nowhere"
+    pauses = []
+    try:
+        for now in range(6):
+            tended.tend(float(now))
+            pauses.append(tended.pause)
+    finally:
+        settings_dict["HOST"] = host
+    assert pauses[0] == 1.0
+    assert pauses[-1] == keeper.LONGEST_BACK_OFF
+    tended.tend(10.0)
+    assert tended.pause == 1.0
+    assert ClusterNode.objects.exists()
+
+
+def running(node: Any, **states: Any) -> threading.Thread:
+    def run() -> None:
+        try:
+            keeper.run(node=node, supervisor=os.getpid(), stopping=lambda: states["stopping"].is_set(), alone=lambda: states["alone"].is_set())
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def until_true(sql: str) -> None:
+    ends = time.monotonic() + 10
+    while not rows(sql):
+        assert time.monotonic() < ends, sql
+        time.sleep(0.05)
+
+
+def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_worker(committed: str, process: Boundary, settings: Any) -> None:
+    settings.ORBIT_CRON_SCHEDULE = ""
+    stopping, alone = threading.Event(), threading.Event()
+    thread = running(uuid7(), stopping=stopping, alone=alone)
+    until_true("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
+    stopping.set()
+    process.drain(30)
+    until_true("SELECT 1 FROM orbit_clusternode WHERE draining")
+    alone.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not ClusterNode.objects.exists()
+
+
+def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_the_next(committed: str, process: Boundary, settings: Any) -> None:
+    settings.ORBIT_CRON_SCHEDULE = ""
+    thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
+    until_true("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
+    process.drain(30)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert ClusterNode.objects.get().draining is False

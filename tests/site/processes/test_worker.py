@@ -1,0 +1,129 @@
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django_q.models import OrmQ, Task
+
+from orbit import boundary, queue
+from orbit.boundary import Boundary
+from orbit_site.processes import worker
+from tests.support.pipeline import rows
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
+    """A boundary of this test's own, since one that drains never stops draining."""
+    own = Boundary()
+    monkeypatch.setattr(boundary, "process", own)
+    yield own
+    own.drain(0)
+
+
+@pytest.fixture
+def claims(committed: str, process: Boundary) -> Iterator[worker.Claims]:
+    made = worker.Claims()
+    yield made
+    made.close()
+
+
+def soon(seconds: float, act: Any) -> threading.Thread:
+    def run() -> None:
+        time.sleep(seconds)
+        try:
+            act()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_worker_that_waits_is_woken_at_once(claims: worker.Claims) -> None:
+    begun: list[float] = []
+    thread = soon(0.7, lambda: (begun.append(time.monotonic()), queue.wake(queue.TICK, "x")))
+    task = claims.get()
+    late = time.monotonic() - begun[0]
+    thread.join()
+    assert isinstance(task, dict)
+    assert task["args"] == ("x",)
+    assert late < 0.25
+
+
+def test_a_row_whose_notify_was_held_back_is_found_by_the_second_look(claims: worker.Claims) -> None:
+    def two_at_once() -> None:
+        queue.wake(queue.TICK, "first")
+        # As if by another process, whose NOTIFY came so soon after its last that it sent none.
+        rows("INSERT INTO django_q_ormq (key, payload, lock) SELECT key, payload, now() FROM django_q_ormq RETURNING 1")
+
+    thread = soon(0.7, two_at_once)
+    claims.get()
+    began = time.monotonic()
+    claims.get()
+    thread.join()
+    assert time.monotonic() - began < 0.2
+
+
+def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: Boundary) -> None:
+    queue.wake()
+    process.drain(10)
+    assert claims.get() == "STOP"
+    assert queue.ready_wakeups() == 1
+
+
+def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(claims: worker.Claims, process: Boundary) -> None:
+    stamps: list[float] = []
+    process.stamp = lambda: stamps.append(time.monotonic())
+    thread = soon(1.5, lambda: process.drain(10))
+    assert claims.get() == "STOP"
+    assert time.monotonic() - stamps[-1] < worker.POLL + 0.3
+    assert max(later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)) < 1
+    thread.join()
+
+
+def test_lost_connections_are_opened_again_and_nothing_is_lost(claims: worker.Claims, caplog: pytest.LogCaptureFixture) -> None:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+    def act() -> None:
+        rows(cut)
+        queue.wake(queue.TICK, "after")
+
+    thread = soon(0.7, act)
+    task = claims.get()
+    thread.join()
+    assert isinstance(task, dict)
+    assert task["args"] == ("after",)
+    assert "No task can be claimed" in caplog.text
+
+
+def test_a_task_that_is_done_is_gone_and_a_failure_is_kept(committed: str, process: Boundary) -> None:
+    for success in (True, False):
+        queue.wake(queue.TICK, "x")
+        [(row, payload)] = queue.PgBroker().dequeue()
+        task = queue.read(row, payload)
+        assert task is not None
+        worker.Results().put({**task, "success": success, "result": "why : traceback", "stopped": datetime.now(UTC)})
+        assert not OrmQ.objects.exists()
+    assert Task.objects.get().success is False
+
+
+def test_a_task_is_acknowledged_over_a_connection_that_was_cut_meanwhile(committed: str, process: Boundary) -> None:
+    queue.wake(queue.TICK, "x")
+    [(row, payload)] = queue.PgBroker().dequeue()
+    task = queue.read(row, payload)
+    assert task is not None
+    other = connections.create_connection("default")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    finally:
+        other.close()
+    worker.Results().put({**task, "success": True, "result": None, "stopped": datetime.now(UTC)})
+    assert not OrmQ.objects.exists()
