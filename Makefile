@@ -9,7 +9,7 @@ IN := .venv/bin/python
 PREPARE = @command -v "$(PYTHON)" >/dev/null || { echo 'orbit: "$(PYTHON)" is not found. Install Python 3.11 to 3.14, or name it: make PYTHON=...' >&2; exit 2; }; \
 	"$(PYTHON)" prepare.py
 
-.PHONY: help setup run test lint e2e bench lock
+.PHONY: help setup run test lint e2e bench docs lock
 help:
 	@echo 'make run    everything from nothing, with a demo receiver and a first cycle; Ctrl-C drains and stops'
 	@echo 'make test   the whole suite on a PostgreSQL of its own      make e2e    the console in a real browser'
@@ -34,6 +34,8 @@ lint:
 	@$(IN) -m djlint --lint --quiet templates
 	@ORBIT_ENV=test $(IN) manage.py check --fail-level WARNING
 	@ORBIT_ENV=test $(IN) manage.py makemigrations --check --dry-run
+docs:
+	$(PREPARE) && exec $(IN) -m orbit_site.documentation
 lock:
 	$(PREPARE) --dev
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

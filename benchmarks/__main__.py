@@ -1,6 +1,7 @@
 """``python -m benchmarks [cycles] [latency] [idle]``: measures, and prints a table. Without a word: all three, about five minutes."""
 
 import argparse
+import os
 import statistics
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def main() -> int:
     if not 1 <= options.cycles <= place.NAMESPACES:
         parser.error(f"--cycles must be between 1 and {place.NAMESPACES}: each cycle has a namespace of its own")
     wanted = options.parts or PARTS
-    lines: list[str] = []
+    lines = _load()
     with place.prepared(options.folder) as here:
         if not place.on_disk(Path(here.folder)):
             lines.append(f"{here.folder} is in memory: commits cost nothing there. Name a folder on a disk with --folder.")
@@ -37,6 +38,11 @@ def main() -> int:
             lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
     print("\n".join(lines))
     return 0
+
+
+def _load() -> list[str]:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return [f"Others keep this machine busy (load {load:.1f} on {cores} cores): trust the ratio, not the rest."] if load > cores / 4 else []
 
 
 def _cycles(result: cycles.Result, count: int) -> list[str]:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.baseline import PAYLOAD
-from benchmarks.place import Place, ask, free_port, run_profile_id, until
+from benchmarks.place import Place, free_port, run_profile_id, until
 
 GAP = 0.25  # seconds between two triggers on average: a cycle is over by then
 WARM = 5
@@ -40,15 +40,19 @@ def measure(place: Place, *, triggers: int) -> Result:
         place.running(sys.executable, "manage.py", "cluster"),
         place.running(sys.executable, "manage.py", "web", environment={**place.environment, "PORT": str(port)}),
     ):
-        until(lambda: _ready(port), "the web server and the cluster are ready", seconds=60)
+        until(lambda: _ready(port), "the web server and the cluster are ready", seconds=60, every=0.5)
         return Result(in_process=_in_process(place, triggers), rest=_over_rest(place, triggers, port, token))
 
 
 def _ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        return ask(port, "GET", "/ready?cluster=1").get("status") == "ok"
-    except (OSError, ValueError, http.client.HTTPException):
+        connection.request("GET", "/ready?cluster=1")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _in_process(place: Place, triggers: int) -> list[float]:

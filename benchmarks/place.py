@@ -103,23 +103,18 @@ class Place:
 
     def sink(self, method: str, path: str) -> dict[str, Any]:
         """Ask the sink for what it counted, or to forget it."""
-        return ask(self.sink_port, method, path)
+        connection = http.client.HTTPConnection("127.0.0.1", self.sink_port, timeout=10)
+        try:
+            connection.request(method, path)
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+            return answer
+        finally:
+            connection.close()
 
 
 def bare_environment() -> dict[str, str]:
     """Return our environment without anything that configures an Orbit."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ORBIT_") and name not in {"DATABASE_URL", "PORT"}}
-
-
-def ask(port: int, method: str, path: str) -> dict[str, Any]:
-    """Make one request to this machine and return its JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path)
-        answer: dict[str, Any] = json.loads(connection.getresponse().read())
-        return answer
-    finally:
-        connection.close()
 
 
 def free_port() -> int:

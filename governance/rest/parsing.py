@@ -75,4 +75,4 @@ def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ())
 
 
 #: Why somebody does something: some text, visible, not without end.
-REASON = {"type": "string", "minLength": 1, "maxLength": 2000, "pattern": r"\S", "description": "a reason in words"}
+REASON = {"type": "string", "maxLength": 2000, "pattern": r"\S", "description": "a reason in words"}

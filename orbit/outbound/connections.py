@@ -146,9 +146,13 @@ class PlainConnection(HTTPConnection):
             share = (until - time.monotonic()) / (len(found) - number)
             if share <= 0:
                 break
+            # Not create_connection(): that asks the resolver again.
+            sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
             try:
-                sock = socket.create_connection((str(address), port), timeout=share)
+                sock.settimeout(share)
+                sock.connect((str(address), port))
             except OSError as error:
+                sock.close()
                 failure = f"{address} port {port}: {error.strerror or error or 'no answer in time'}"
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

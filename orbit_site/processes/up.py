@@ -229,7 +229,7 @@ class _Session:
 
 def _ask_ready() -> str:
     """Return nothing when web and cluster say that they are ready, else what they say instead."""
-    connection = http.client.HTTPConnection("127.0.0.1", environment.PORT, timeout=2)
+    connection = http.client.HTTPConnection("127.0.0.1", environment.PORT, timeout=5)
     try:
         connection.request("GET", "/ready?cluster=1", headers={"Host": environment.ALLOWED_HOSTS[0].lstrip(".*") if environment.ALLOWED_HOSTS else "localhost"})
         answer = connection.getresponse()

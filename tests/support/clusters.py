@@ -87,5 +87,5 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 def endpoint(url: str) -> dict[str, str]:
     """Return the variables that make ``url`` the one endpoint."""
-    return {"ORBIT_DISPATCH_ENDPOINTS": json.dumps([{"key": "sink", "url": url, "method": "POST", "token": "token-of-sink"}]),
+    return {"ORBIT_DISPATCH_ENDPOINTS": json.dumps([{"key": "default-endpoint", "url": url, "method": "POST", "token": "token"}]),
             "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.1"}

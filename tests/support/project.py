@@ -5,13 +5,17 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from orbit_site.processes import placement, postgres
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("manage.py", "prepare.py", "requirements.txt", "requirements-dev.txt", "orbit_site", "orbit", "telemetry", "governance", "templates", "config")
@@ -53,6 +57,28 @@ def copy(folder: Path, **more: str) -> Project:
     return Project(folder, {**kept, "PYTHONUNBUFFERED": "1", "PORT": str(free_port()), **more})
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that any account may enter: pytest's own are for root alone, and root's server runs as another account.
+
+    At the end the embedded servers below it are stopped, and it is removed with what they kept elsewhere.
+    """
+    made = Path(tempfile.mkdtemp(prefix="orbit-test-"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        made.chmod(0o755)
+        for base in {path.parent for path in made.rglob("postgres.lock")}:
+            server = postgres.locate(base)
+            postgres.stop(base)
+            if server.host != str(server.data):
+                shutil.rmtree(server.host, ignore_errors=True)
+            if placement.moved(base):
+                shutil.rmtree(server.data.parent)
+        shutil.rmtree(made)
+
+
 class Talking:
     """A started command whose output is read as it comes."""
 
@@ -81,10 +107,10 @@ class Talking:
 
 def processes_of(project: Project) -> list[psutil.Process]:
     """Return the processes that run the copy or work in its folder."""
-    found = []
+    found, folder = [], str(project.folder)
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and (str(project.folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(project.folder))):
+            if process.status() != psutil.STATUS_ZOMBIE and (folder in " ".join(process.cmdline()) or process.cwd().startswith(folder)):
                 found.append(process)
         except psutil.Error:
             continue

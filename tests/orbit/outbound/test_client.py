@@ -113,6 +113,7 @@ def test_early_hints_are_no_answer_and_the_next_request_gets_its_own() -> None:
 def test_bytes_forged_behind_an_answer_are_never_the_next_one() -> None:
     with Receiver(then(OK, http("500 No", b"forged")), http("200 OK", b"own")) as receiver:
         post(receiver.url)
+        time.sleep(0.05)  # what arrives while the next request is under way can't be told from its answer
         assert post(receiver.url).body == b"own"
 
 

@@ -9,7 +9,7 @@ from django.test import override_settings
 from orbit.pipeline import registry
 from orbit.pipeline.contract import MAX_OUTPUT
 from orbit.pipeline.registry import Context, Payload, TransformError
-from tests.support.receiver import Receiver, close, dripping, http
+from tests.support.receiver import Receiver, close, dripping, http, then
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,8 @@ def test_a_template_that_would_blow_up_fails_for_good_before_it_does() -> None:
 
 
 @pytest.mark.parametrize(("options", "pointer"), [
-    ({}, ""), ({"template": 1}, "/template"), ({"template": "$nobody"}, "/template"), ({"template": "${payload"}, "/template"), ({"template": "5 $ left"}, "/template"),
+    ({}, ""), ({"template": 1}, "/template"), ({"template": "$nobody"}, "/template"),
+    ({"template": "${payload"}, "/template"), ({"template": "5 $ left"}, "/template"),
     ({"template": "x", "content_type": "text"}, "/content_type"), ({"template": "x", "content_type": "text/plain\r\nX: y"}, "/content_type"),
     ({"template": "x", "engine": "jinja"}, "/engine"), ({"template": "x" * 300_000}, "/template")])
 def test_wrong_template_options_are_found_before_a_cycle_runs(options: dict[str, Any], pointer: str) -> None:
@@ -96,7 +97,7 @@ def test_an_answer_other_than_2xx_is_a_failure(status: str, retry: bool) -> None
 
 
 def test_a_body_cut_off_is_no_output() -> None:
-    with Receiver(lambda sock: (sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab"), close(sock))) as receiver:  # type: ignore[arg-type,return-value]
+    with Receiver(then(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab", close)) as receiver:
         assert failure("http", url=receiver.url).retry is True
 
 
@@ -125,7 +126,8 @@ def test_an_address_that_is_refused_at_run_time_fails_for_good() -> None:
     ({}, ""), ({"url": "http://10.0.0.1/"}, "/url"), ({"url": "http://example.com/"}, "/url"), ({"url": "https://u:p@example.com/"}, "/url"),
     ({"url": "https://example.com/", "token": "a b"}, "/token"), ({"url": "https://example.com/", "headers": {"X": "a\r\nb"}}, "/headers/X"),
     ({"url": "https://example.com/", "headers": {"Authorization": "x"}}, "/headers/Authorization"),
-    ({"url": "https://example.com/", "headers": {"Idempotency-Key": "x"}}, "/headers/Idempotency-Key"), ({"url": "https://example.com/", "method": "GET"}, "/method")])
+    ({"url": "https://example.com/", "headers": {"Idempotency-Key": "x"}}, "/headers/Idempotency-Key"),
+    ({"url": "https://example.com/", "method": "GET"}, "/method")])
 def test_wrong_http_options_are_found_before_a_cycle_runs(options: dict[str, Any], pointer: str) -> None:
     with override_settings(ORBIT_DISPATCH_ALLOWED_HOSTS=[]):
         found = problems("http", **options)

@@ -38,9 +38,11 @@ def test_everything_that_a_profile_may_hold_passes() -> None:
 
 
 @pytest.mark.parametrize(("document", "pointer"), [
-    ({}, ""), ([], ""), ({**PROFILE, "colour": 1}, "/colour"), ({**PROFILE, "profile_id": "a b"}, "/profile_id"), ({**PROFILE, "profile_id": "a\n"}, "/profile_id"),
+    ({}, ""), ([], ""), ({**PROFILE, "colour": 1}, "/colour"), ({**PROFILE, "profile_id": "a b"}, "/profile_id"),
+    ({**PROFILE, "profile_id": "a\n"}, "/profile_id"),
     ({**PROFILE, "profile_id": "x" * 101}, "/profile_id"), ({**PROFILE, "profile_id": 5}, "/profile_id"), ({**PROFILE, "label": ""}, "/label"),
-    ({**PROFILE, "label": "x" * 201}, "/label"), ({**PROFILE, "label": "a\u202eb"}, "/label"), ({**PROFILE, "label": "a\x07"}, "/label"), ({**PROFILE, "label": "  "}, "/label"),
+    ({**PROFILE, "label": "x" * 201}, "/label"), ({**PROFILE, "label": "a\u202eb"}, "/label"),
+    ({**PROFILE, "label": "a\x07"}, "/label"), ({**PROFILE, "label": "  "}, "/label"),
     ({**PROFILE, "state": "on"}, "/state"), ({**PROFILE, "style_vector": []}, "/style_vector"), ({**PROFILE, "value_tags": ["a", "a"]}, "/value_tags"),
     ({**PROFILE, "value_tags": ["a\nb"]}, "/value_tags/0"), ({**PROFILE, "value_tags": [1]}, "/value_tags/0"), ({**PROFILE, "style_vector": {"n": 2**60}}, ""),
     ({**PROFILE, "style_vector": {"n": "x" * 300_000}}, ""), ({**PROFILE, "style_vector": {str(number): 1 for number in range(1001)}}, "/style_vector"),
@@ -62,14 +64,18 @@ def test_each_error_of_a_profile_is_found_at_its_place(document: Any, pointer: s
 
 @pytest.mark.parametrize(("change", "pointer"), [
     ({"profile_id": "p2"}, "/profile_id"), ({"namespace": ""}, "/namespace"), ({"namespace": "e u"}, "/namespace"), ({"state": None}, "/state"),
-    ({"extra": 1}, "/extra"), ({"execution_policy": {"cron": "0 6 * *"}}, "/execution_policy/cron"), ({"execution_policy": {"cron": "0 0 6 * * *"}}, "/execution_policy/cron"),
+    ({"extra": 1}, "/extra"), ({"execution_policy": {"cron": "0 6 * *"}}, "/execution_policy/cron"),
+    ({"execution_policy": {"cron": "0 0 6 * * *"}}, "/execution_policy/cron"),
     ({"execution_policy": {"cron": "61 6 * * *"}}, "/execution_policy/cron"), ({"execution_policy": {"cron": "0 0 30 2 *"}}, "/execution_policy/cron"),
     ({"execution_policy": {"cron": "@daily   x"}}, "/execution_policy/cron"), ({"execution_policy": {"cron": "1/2/3 * * * *"}}, "/execution_policy/cron"),
-    ({"execution_policy": {"cron": "L/L * * * *"}}, "/execution_policy/cron"), ({"execution_policy": {"time_zone": "Mars/Base"}}, "/execution_policy/time_zone"),
+    ({"execution_policy": {"cron": "L/L * * * *"}}, "/execution_policy/cron"),
+    ({"execution_policy": {"time_zone": "Mars/Base"}}, "/execution_policy/time_zone"),
     ({"execution_policy": {"time_zone": "../../etc/passwd"}}, "/execution_policy/time_zone"),
-    ({"execution_policy": {"max_dispatch_retries": -1}}, "/execution_policy/max_dispatch_retries"), ({"execution_policy": {"on_missed": "twice"}}, "/execution_policy/on_missed"),
+    ({"execution_policy": {"max_dispatch_retries": -1}}, "/execution_policy/max_dispatch_retries"),
+    ({"execution_policy": {"on_missed": "twice"}}, "/execution_policy/on_missed"),
     ({"execution_policy": {"max_lateness": 1.5}}, "/execution_policy/max_lateness"), ({"execution_policy": {"crn": "x"}}, "/execution_policy/crn"),
-    ({"distribution_targets": ["default-endpoint", "nobody"]}, "/distribution_targets/1"), ({"distribution_targets": "default-endpoint"}, "/distribution_targets"),
+    ({"distribution_targets": ["default-endpoint", "nobody"]}, "/distribution_targets/1"),
+    ({"distribution_targets": "default-endpoint"}, "/distribution_targets"),
     ({"value_tags": ["\u200b"]}, "/value_tags/0")])
 def test_each_error_of_a_run_profile_is_found_at_its_place(change: dict[str, Any], pointer: str) -> None:
     found = check([PROFILE], [{**RUN_PROFILE, **change}], {"default-endpoint"})

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return project.copy(tmp_path_factory.mktemp("entry") / "orbit")
+def copied() -> Iterator[Project]:
+    with project.open_folder() as folder:
+        yield project.copy(folder / "orbit")
 
 
 @pytest.fixture

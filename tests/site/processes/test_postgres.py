@@ -1,13 +1,11 @@
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -19,25 +17,6 @@ from orbit_site.processes import data_folder, placement, postgres
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.processes
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that any account may enter (pytest's own may not, for root's server); servers below it are stopped, and it is removed."""
-    made = Path(tempfile.mkdtemp(prefix="orbit-test-"))
-    made.chmod(0o755)
-    try:
-        yield made
-    finally:
-        made.chmod(0o755)
-        for base in {path.parent for path in made.rglob("postgres.lock")}:
-            server = postgres.locate(base)
-            postgres.stop(base)
-            if server.host != str(server.data):
-                shutil.rmtree(server.host, ignore_errors=True)
-            if placement.moved(base):
-                shutil.rmtree(server.data.parent)
-        shutil.rmtree(made)
 
 
 def connect(base: Path, role: str = "orbit_app") -> psycopg.Connection:

@@ -34,15 +34,16 @@ def end(running: Talking, number: signal.Signals = signal.SIGINT) -> int:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Talking]]:
+def demo() -> Iterator[tuple[Project, Talking]]:
     """What `make run` starts, in a folder with an awkward name, when its first cycle has ended."""
-    copied = project.copy(tmp_path_factory.mktemp("up") / "it's my \"orbit\"")
-    running = Talking(copied.start("up", "--demo"))
-    try:
-        running.wait_for(" deliveries")
-        yield copied, running
-    finally:
-        end(running)
+    with project.open_folder() as folder:
+        copied = project.copy(folder / "it's my \"orbit\"")
+        running = Talking(copied.start("up", "--demo"))
+        try:
+            running.wait_for(" deliveries")
+            yield copied, running
+        finally:
+            end(running)
 
 
 def test_it_shows_address_login_and_the_outcome_of_a_real_cycle(demo: tuple[Project, Talking]) -> None:
@@ -86,7 +87,7 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(demo: tuple[Project, T
     until = time.monotonic() + 60
     while True:
         try:
-            if set(ask(int(copied.environment["PORT"]), "/ready?cluster=1")["checks"].values()) == {True}:
+            if set(ask(int(copied.environment["PORT"]), "/ready?cluster=1")["checks"].values()) == {"ok"}:
                 break
         except (OSError, http.client.HTTPException, ValueError):
             pass
@@ -96,8 +97,8 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(demo: tuple[Project, T
     assert code == 0, said
 
 
-def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_the_next_one_adopts(tmp_path: Path) -> None:
-    copied = project.copy(tmp_path / "orbit")
+def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_the_next_one_adopts(folder: Path) -> None:
+    copied = project.copy(folder / "orbit")
     running = Talking(copied.start("up"))
     running.wait_for("running  ")
     os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
@@ -121,8 +122,8 @@ def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_
     assert processes_of(copied) == []
 
 
-def test_a_signal_in_the_middle_of_the_start_leaves_no_process(tmp_path: Path) -> None:
-    copied = project.copy(tmp_path / "orbit")
+def test_a_signal_in_the_middle_of_the_start_leaves_no_process(folder: Path) -> None:
+    copied = project.copy(folder / "orbit")
     for text in ("database", "migrations", "processes"):
         running = Talking(copied.start("up", "--demo"))
         running.wait_for(text)
@@ -130,8 +131,8 @@ def test_a_signal_in_the_middle_of_the_start_leaves_no_process(tmp_path: Path) -
         assert processes_of(copied) == [], text
 
 
-def test_a_busy_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    copied = project.copy(tmp_path / "orbit")
+def test_a_busy_port_is_refused_before_anything_starts(folder: Path) -> None:
+    copied = project.copy(folder / "orbit")
     with socket.create_server(("127.0.0.1", int(copied.environment["PORT"]))):
         code, said = copied.run("up", "--demo")
     assert code == 2
@@ -141,17 +142,18 @@ def test_a_busy_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
     assert not (copied.var / "postgres").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    copied = project.copy(tmp_path / "orbit")
+def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
+    copied = project.copy(folder / "orbit")
     copied.var.write_text("a file where a folder should be")
     code, said = copied.run("up", "--demo")
     assert code == 2
-    assert f"Can't write in {copied.var}" in said
+    assert str(copied.var) in said
+    assert "writable" in said
     assert len(said.splitlines()) == 1
 
 
-def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(tmp_path: Path) -> None:
-    copied = project.copy(tmp_path / "orbit")
+def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(folder: Path) -> None:
+    copied = project.copy(folder / "orbit")
     (copied.folder / "config" / "profiles.json").write_text('[{"profile_id": "Not An Id"}]')
     code, said = copied.run("up")
     assert code == 2

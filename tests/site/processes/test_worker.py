@@ -2,6 +2,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(c
     thread = soon(1.5, lambda: process.drain(10))
     assert claims.get() == "STOP"
     assert time.monotonic() - stamps[-1] < worker.POLL + 0.3
-    assert max(later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)) < 1
+    assert max(later - earlier for earlier, later in pairwise(stamps)) < 1
     thread.join()
 
 

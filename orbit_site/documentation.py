@@ -1,0 +1,83 @@
+"""Documents that are made from code: ``make docs`` writes them, a test compares them.
+
+docs/configuration.md and .env.example come from the table of variables, so that neither can say what the code doesn't do.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orbit_site.settings import environment
+
+CONFIGURATION = """# Configuration
+
+Everything is set by environment variables, read once at start. A `.env` file in the project's folder is read too; the real environment
+wins. A mistyped boolean, number or name is a start error that names the variable. This page is made from the code by `make docs`.
+
+| variable | default | what it does |
+|---|---|---|
+{rows}
+
+In production (`ORBIT_ENV=production`) a missing `ORBIT_SECRET_KEY`, `ORBIT_ENCRYPTION_KEYS`, `ORBIT_ALLOWED_HOSTS` or `DATABASE_URL` is a
+start error. In development a missing secret key is made once and kept in `var/secret-key`, readable by its owner alone; the encryption key
+is derived from it.
+
+## Endpoints
+
+`ORBIT_DISPATCH_ENDPOINTS` is a JSON array. An endpoint has a `key` that run profiles name in `distribution_targets`, a `url`, a `method`
+and a `token`, which is sent as `Authorization: Bearer <token>`:
+
+```json
+[{{"key": "default-endpoint", "url": "https://aurora.example.com/webhook", "method": "POST", "token": "..."}}]
+```
+
+Optional: `headers` (further request headers), `signing_secret` (`whsec_...`: requests are signed by the Standard Webhooks specification),
+`connect_timeout` (5 s), `read_timeout` (10 s), `total_timeout` (20 s, at most 120), `permanent_statuses` (`[410]`: answers that are not tried
+again), `ca_bundle` (a file of certificates to trust). `config/schemas/endpoints.schema.json` has every key with its bounds. An endpoint whose address the rules refuse is a
+start error that names the endpoint, the address and the setting to change.
+
+By default requests go to public addresses over https only. `ORBIT_DISPATCH_ALLOWED_HOSTS` adds names, addresses or networks, for which plain
+http is allowed too, such as `127.0.0.1`, `aurora.internal` or `10.1.0.0/16`.
+
+## Profiles and run profiles
+
+`profiles.json` and `runProfiles.json` in `ORBIT_CONFIG_DIR` are checked against `config/schemas/` at every start; an invalid file stops the
+start with every error, each with file and JSON pointer. The database is what runs: the files are loaded into an empty database, and
+again whenever they changed and nobody edited the database meanwhile. `manage.py config check` checks files, endpoints and addresses,
+`config diff` shows where files and database differ, `config reload` applies the files, `config export` writes the database back.
+"""
+
+
+def configuration() -> str:
+    """Return docs/configuration.md."""
+    rows = "\n".join(f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE)
+    return CONFIGURATION.format(rows=rows)
+
+
+def _default(item: environment.Variable) -> str:
+    if item.name == "ORBIT_LOG_FORMAT":
+        return "`text`, in production `json`"
+    return f"`{item.default}`" if item.default else "empty"
+
+
+def example() -> str:
+    """Return .env.example: every variable with what it does, commented out at its default."""
+    parts = ["# Copy to .env and change what you need. docs/configuration.md has the details.\n"]
+    for item in environment.TABLE:
+        default = "text" if item.name == "ORBIT_LOG_FORMAT" else item.default
+        parts.append(f"# {item.doc}\n#{item.name}={default}\n")
+    return "\n".join(parts)
+
+
+def documents(project: Path) -> Mapping[Path, str]:
+    """Return every document that is made from code, by its path."""
+    return {project / "docs" / "configuration.md": configuration(), project / ".env.example": example()}
+
+
+def main() -> None:
+    """Write them all."""
+    for path, text in documents(environment.BASE_DIR).items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

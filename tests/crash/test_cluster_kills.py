@@ -1,0 +1,197 @@
+"""What a cluster survives: every kind of death of its processes, and of its database, with real signals."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from socket import socket as Socket
+
+import psutil
+import psycopg
+import pytest
+from django.db import connection
+from django_q.models import OrmQ
+from django_q.models import Schedule as Row
+from psycopg import sql
+
+from governance.access.actors import SYSTEM
+from orbit import queue
+from orbit.cycles import trigger
+from orbit.models import ClusterNode, CronTick, CycleRun, DeliveryReceipt
+from orbit.states import Trigger
+from orbit_site.processes.postgres import Server
+from tests.support.clusters import Cluster, cluster, endpoint, until
+from tests.support.pipeline import rows
+from tests.support.receiver import OK, Receiver
+
+pytestmark = pytest.mark.processes
+
+
+def start_cycle() -> CycleRun:
+    return CycleRun.objects.get(pk=trigger.start(namespace="default", source=Trigger.COMMAND, actor=SYSTEM).cycle_id)
+
+
+def ended(cycle: CycleRun) -> bool:
+    cycle.refresh_from_db()
+    return cycle.finished_at is not None
+
+
+def runs_within(seconds: float) -> CycleRun:
+    cycle = start_cycle()
+    until(lambda: ended(cycle), seconds, "the cycle didn't end")
+    assert cycle.status == "success"
+    return cycle
+
+
+def replaced(running: Cluster, role: str, old: list[int], seconds: float, number: int) -> list[int]:
+    def others() -> list[int]:
+        found = running.of(role)
+        return found if len(found) == number and not set(found) & set(old) else []
+
+    return until(others, seconds, f"no other {role} came")
+
+
+def first_slowly(seconds: float) -> Callable[[Socket], None]:
+    asked: list[float] = []
+
+    def answer(sock: Socket) -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            time.sleep(seconds)
+        sock.sendall(OK)
+
+    return answer
+
+
+def test_idle_workers_that_are_killed_delay_the_next_cycle_by_less_than_two_seconds(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        running.ready()
+        for _ in range(3):
+            workers = running.of("worker")
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            runs_within(2)
+            replaced(running, "worker", workers, 10, 2)
+        running.stop()
+        assert running.code() == 0
+
+
+def test_a_killed_keeper_is_replaced_and_due_ticks_go_on(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink, cluster(server, committed, tmp_path, ORBIT_CRON_SCHEDULE="0 0 * * *", **endpoint(sink.url)) as running:
+        [old] = running.ready().of("keeper")
+        os.kill(old, signal.SIGKILL)
+        replaced(running, "keeper", [old], 3, 1)
+        rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) RETURNING 1")
+        until(lambda: CronTick.objects.filter(outcome="started").count() == 1, 4, "the tick didn't fire")
+        assert ClusterNode.objects.count() == 1
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_the_next_cluster_goes_on(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink:
+        with cluster(server, committed, tmp_path, **endpoint(sink.url)) as first:
+            children = first.ready().children()
+            first.stop(signal.SIGKILL)
+            first.code()
+            until(lambda: not any(psutil.pid_exists(pid) for pid in children), 5, "orphans live on")
+        cycle = start_cycle()
+        with cluster(server, committed, tmp_path, **endpoint(sink.url)):
+            until(lambda: ended(cycle), 15, "the next cluster didn't run the cycle")
+
+
+def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(server: Server, committed: str, tmp_path: Path) -> None:
+    variables = {"ORBIT_LEASE_SECONDS": "2", "ORBIT_WORKERS": "1"}
+    with Receiver(first_slowly(30)) as sink, cluster(server, committed, tmp_path, **variables, **endpoint(sink.url)) as running:
+        [old] = running.ready(workers=1).of("worker")
+        cycle = start_cycle()
+        until(lambda: sink.requests, 10, "nothing was sent")
+        os.kill(old, signal.SIGKILL)
+        until(lambda: ended(cycle), 15, "nobody took over")
+        assert cycle.status == "success"
+        assert cycle.fencing_token >= 2
+        assert len({request.headers["idempotency-key"] for request in sink.requests}) == 3
+        assert DeliveryReceipt.objects.filter(status="delivered").count() == 3
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_killed_and_replaced_within_twelve_seconds_while_the_other_works(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        stopped, other = running.ready().of("worker")
+        os.kill(stopped, signal.SIGSTOP)
+        began = time.monotonic()
+        runs_within(3)
+        until(lambda: len(workers := running.of("worker")) == 2 and stopped not in workers, 15, "the stopped worker wasn't replaced")
+        assert 8 < time.monotonic() - began < 13
+        assert other in running.of("worker")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_was_stopped_as_a_whole_goes_on_with_the_same_processes(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        before = set(running.ready().children())
+        os.killpg(running.process.pid, signal.SIGSTOP)
+        time.sleep(12)
+        os.killpg(running.process.pid, signal.SIGCONT)
+        runs_within(3)
+        time.sleep(1)
+        assert set(running.children()) == before
+
+
+def test_a_database_that_goes_away_and_comes_back_needs_no_hand(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        before = set(running.ready().children())
+        runs_within(3)
+        connection.close()
+        with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+            owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(committed)))
+            owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [committed])
+            time.sleep(3)
+            owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(committed)))
+        runs_within(4)
+        assert set(running.children()) == before
+        running.stop()
+        assert running.code() == 0
+
+
+def test_two_clusters_fire_each_tick_once(server: Server, committed: str, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    variables = {"ORBIT_CRON_SCHEDULE": "0 0 * * *"}
+    with Receiver() as sink, cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one, \
+            cluster(server, committed, folders[1], **variables, **endpoint(sink.url)) as two:
+        one.ready()
+        two.ready()
+        assert ClusterNode.objects.count() == 2
+        assert Row.objects.count() == 1
+        for number in range(1, 4):
+            rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) - %s * interval '1 hour' - interval '1 minute' RETURNING 1", 4 - number)
+            until(lambda: not rows("SELECT 1 FROM django_q_schedule WHERE next_run < now()") and not CronTick.objects.filter(outcome="due").exists(),
+                  6, "the tick wasn't done")
+        keys = list(CronTick.objects.values_list("tick_key", flat=True))
+        assert len(keys) == len(set(keys)) >= 3
+        started = CronTick.objects.filter(outcome="started").count()
+        assert CycleRun.objects.count() == started
+
+
+def test_a_wakeup_that_is_lost_or_doubled_changes_nothing(server: Server, committed: str, tmp_path: Path) -> None:
+    lost = start_cycle()
+    OrmQ.objects.all().delete()
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        until(lambda: ended(lost), 10, "nobody missed the cycle")
+        running.ready()
+        doubled = start_cycle()
+        for _ in range(20):
+            queue.wake()
+        until(lambda: ended(doubled), 5, "the doubled cycle didn't end")
+        until(lambda: not queue.ready_wakeups(), 5, "wake-ups are left")
+        assert len({request.headers["idempotency-key"] for request in sink.requests}) == len(sink.requests) == 6
+
+
+def test_a_row_that_names_a_strange_function_harms_no_worker(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        before = set(running.ready().children())
+        rows("INSERT INTO django_q_ormq (key, payload, lock) VALUES ('orbit', 'forged', now() - interval '1 day') RETURNING 1")
+        runs_within(3)
+        assert OrmQ.objects.get(payload="forged").key == queue.BAD
+        assert set(running.children()) == before

@@ -1,0 +1,90 @@
+"""The audit trail: with its deed or not at all, in one chain whatever the concurrency, and closed to change."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from governance.audit import chain, trail
+from governance.models import AuditTrailEntry
+
+
+def do(action: str = "thing.done", **fields: object) -> None:
+    with trail.deed():
+        trail.record(action, actor="ann", **fields)
+
+
+def recomputed(entry: AuditTrailEntry) -> str:
+    draft = chain.Draft(entry.actor, entry.action, entry.object_type, entry.object_id, entry.namespace, entry.before, entry.after, entry.reason,
+                        entry.request_id)  # fmt: skip
+    return chain.entry_hash(draft, number=entry.pk, at=entry.at, previous=entry.previous_hash)
+
+
+def entries() -> list[AuditTrailEntry]:
+    return list(AuditTrailEntry.objects.order_by("id"))
+
+
+@pytest.mark.django_db
+def test_entries_are_numbered_without_gaps_and_each_holds_the_hash_before_it() -> None:
+    for n in range(3):
+        do(after={"n": n, "big": 2**60, "tiny": 1e-9, "text": "ä\x00"}, namespace="eu")
+    found = entries()
+    assert [entry.pk for entry in found] == [1, 2, 3]
+    assert found[0].previous_hash == "0" * 64
+    assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(found))
+    assert all(recomputed(entry) == entry.hash for entry in found)
+
+
+@pytest.mark.django_db
+def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
+    do()
+    with pytest.raises(ZeroDivisionError), trail.deed():
+        trail.record("thing.failed", actor="ann")
+        raise ZeroDivisionError
+    do()
+    assert [(entry.pk, entry.action) for entry in entries()] == [(1, "thing.done"), (2, "thing.done")]
+
+
+@pytest.mark.django_db
+def test_a_deed_within_a_deed_is_written_with_the_outer_one_and_undone_alone() -> None:
+    with trail.deed():
+        do("inner.done")
+        with pytest.raises(ZeroDivisionError), trail.deed():
+            trail.record("inner.failed", actor="ann")
+            raise ZeroDivisionError
+        assert AuditTrailEntry.objects.count() == 0
+        trail.record("outer.done", actor="ann")
+    assert [entry.action for entry in entries()] == ["inner.done", "outer.done"]
+
+
+def test_a_record_outside_of_a_deed_is_refused() -> None:
+    with pytest.raises(trail.NoDeed):
+        trail.record("thing.done", actor="ann")
+
+
+@pytest.mark.usefixtures("committed")
+def test_sixteen_writers_make_one_chain() -> None:
+    def write(n: int) -> None:
+        try:
+            do(after={"n": n})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(200)))
+    found = entries()
+    assert [entry.pk for entry in found] == list(range(1, 201))
+    assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(found))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sql", [
+    "UPDATE governance_audittrailentry SET actor = 'eve'", "DELETE FROM governance_audittrailentry", "TRUNCATE governance_audittrailentry",
+    "ALTER TABLE governance_audittrailentry DISABLE TRIGGER ALL", "DROP TABLE governance_audittrailentry",
+])  # fmt: skip
+def test_the_role_of_the_processes_can_only_append(sql: str) -> None:
+    do()
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    assert AuditTrailEntry.objects.get().actor == "ann"

@@ -1,0 +1,115 @@
+"""GET /cycles, /cycles/recent, /cycles/{id}; POST /cycles/{id}/cancel."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from governance.kernel.identifiers import uuid7
+from governance.models import AuditTrailEntry
+from orbit.models import CycleRun
+from tests.support.callers import api, person, problem
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.receiver import Receiver, http
+
+pytestmark = pytest.mark.django_db
+RECENT_FIELDS = {"id", "namespace", "status", "trigger", "run_profile_id", "created_at", "started_at", "finished_at"}
+
+
+def _ended(number: int) -> list[CycleRun]:
+    return CycleRun.objects.bulk_create(
+        CycleRun(id=uuid7(), namespace_id="default", status="success" if n % 2 else "failed", trigger="rest", context={}, initiation_hash="0" * 64, input=b"{}",
+                 input_content_type="application/json", input_sha256="0" * 64, finished_at="2026-01-01T00:00:00Z") for n in range(number))  # fmt: skip
+
+
+def test_recent_is_the_last_twenty_newest_first() -> None:
+    made = [str(cycle.pk) for cycle in _ended(25)]
+    found = api(person()).get("/cycles/recent").json()["results"]
+    assert [row["id"] for row in found] == made[:-21:-1]
+    assert set(found[0]) >= RECENT_FIELDS
+    assert found[0]["created_at"].endswith("Z")
+
+
+def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -> None:
+    made = [str(cycle.pk) for cycle in _ended(7)][::-1]
+    client = api(person())
+    first = client.get("/cycles?limit=3").json()
+    assert first["previous"] is None
+    _ended(2)
+    second = client.get(first["next"].replace("http://testserver", "")).json()
+    third = client.get(second["next"].replace("http://testserver", "")).json()
+    assert [row["id"] for page in (first, second, third) for row in page["results"]] == made
+    assert third["next"] is None
+    again = client.get(third["previous"].replace("http://testserver", "")).json()
+    assert [row["id"] for row in again["results"]] == made[3:6]
+    assert again["next"] is not None
+
+
+def test_filters_narrow_and_stay_in_the_links() -> None:
+    _ended(6)
+    client = api(person())
+    page = client.get("/cycles?status=failed&limit=2&created_from=2020-01-01T00:00:00Z&namespace=default").json()
+    assert {row["status"] for row in page["results"]} == {"failed"}
+    assert "status=failed" in page["next"]
+    assert "created_from=2020" in page["next"]
+    assert client.get("/cycles?created_to=2020-01-01T00:00:00Z").json()["results"] == []
+    assert len(client.get("/cycles?created_from=2020-01-01T00:00:00Z").json()["results"]) == 6
+
+
+@pytest.mark.parametrize(("path", "queries"), [("/cycles", 3), ("/cycles/recent", 3), ("/dead-letters", 3), ("/profiles", 3), ("/run-profiles", 3)])
+def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, queries: int) -> None:
+    client = api(person())
+    client.get(path)
+    _ended(60)
+    configure(**{f"r{n}": {"namespace": "a"} for n in range(30)})
+    with CaptureQueriesContext(connection, ) as seen:
+        assert client.get(path).status_code == 200
+    statements = [query["sql"] for query in seen if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(statements) == queries, statements
+    assert not any("COUNT(" in statement.upper() for statement in statements)
+
+
+def test_an_unknown_cycle_is_a_404() -> None:
+    problem(api(person()).get(f"/cycles/{uuid.uuid4()}"), 404, "unknown_cycle")
+
+
+def test_a_fresh_cycle_has_nothing_yet() -> None:
+    body = api(person()).get(f"/cycles/{active_cycle().pk}").json()
+    assert (body["status"], body["tiers"], body["jobs"], body["stages"], body["input"]["size"]) == ("pending", [], [], [], 2)
+    assert body["verdict"].startswith("Pending")
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> None:
+    with Receiver(http("200 OK", b"thanks")) as good, Receiver(http("410 Gone", b"<b>gone</b>")) as bad:
+        endpoints(settings, good=good.url, bad=bad.url)
+        configure(r1={"namespace": "a", "distribution_targets": ["good", "bad"]})
+        cycle = carry(start("r1", b'{"x":1}'))
+    client = api(person())
+    with CaptureQueriesContext(connection) as seen:
+        body = client.get(f"/cycles/{cycle.pk}").json()
+    assert body["status"] == "partial_success"
+    assert body["verdict"] == "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at bad (410)."
+    assert body["deliveries"] == {"total": 6, "delivered": 3, "dead": 3, "cancelled": 0, "open": 0}
+    assert [stage["name"] for stage in body["stages"]] == ["initiation", "transformations", "normalization", "dispatch"]
+    assert [(tier["tier"], tier["status"]) for tier in body["tiers"]] == [(1, "success"), (2, "success"), (3, "success")]
+    assert (len(body["items"]), len(body["jobs"]), len(body["receipts"]), len(body["dead_letters"])) == (3, 6, 6, 3)
+    assert {mark["stage"] for mark in body["checkpoints"]} >= {"cycle_started", "cycle_finished"}
+    assert {record["event"] for record in body["records"]} >= {"cycle_started", "tier_attempt", "delivery_attempt", "cycle_finished"}
+    assert {receipt["response_excerpt"] for receipt in body["receipts"]} == {"thanks", "<b>gone</b>"}
+    assert len(seen) <= 16
+    assert "token-of" not in str(body)
+
+
+def test_cancel_ends_the_cycle_once_with_an_audit_entry() -> None:
+    cycle = active_cycle()
+    client = api(person())
+    answer = client.post(f"/cycles/{cycle.pk}/cancel", {"reason": "wrong input"})
+    assert (answer.status_code, answer.json()) == (202, {"cycle_run_id": str(cycle.pk), "status": "cancelled"})
+    problem(client.post(f"/cycles/{cycle.pk}/cancel", {"reason": "again"}), 409, "finished")
+    entry = AuditTrailEntry.objects.get(action="cycle.cancelled")
+    assert (entry.actor, entry.reason, entry.object_id) == ("ann", "wrong input", str(cycle.pk))
+    assert "wrong input" in client.get(f"/cycles/{cycle.pk}").json()["verdict"]

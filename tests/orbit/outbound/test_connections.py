@@ -1,0 +1,91 @@
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orbit.outbound import client, connections
+from tests.support.receiver import Receiver
+
+
+def post(url: str, *allowed: str) -> client.Answer:
+    return client.send(client.Request("POST", url, {}, b"x", 1, 1, 2, None), allowed=allowed)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *found: list[str]) -> list[str]:
+    """Have the resolver give one list of addresses after another; returns the names that it was asked for."""
+    asked: list[str] = []
+
+    def resolver(host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found[min(len(asked), len(found)) - 1]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    return asked
+
+
+def test_the_connection_goes_to_the_checked_address_and_the_name_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
+    with Receiver() as receiver:
+        url = f"http://rebinding.example:{receiver.port}/"
+        assert post(url, "127.0.0.1").status == 200
+        assert post(url, "127.0.0.1").status == 200
+        assert receiver.requests[0].headers["host"] == f"rebinding.example:{receiver.port}"
+        assert receiver.connections == 1
+    assert asked.count("rebinding.example") == 1
+
+
+def test_a_new_connection_is_judged_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
+    with Receiver() as receiver:
+        url = f"http://moving.example:{receiver.port}/"
+        assert post(url, "127.0.0.1").status == 200
+        refused = post(url, "127.0.0.1")
+    assert (refused.error_class, refused.sent) == ("refused", False)
+    assert "10.9.9.9" in refused.error
+
+
+def test_a_dead_first_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver() as receiver, socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full:
+        # A full backlog leaves a SYN unanswered, as a black hole does.
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        answers(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+        answer = post(f"http://two.example:{receiver.port}/", "127.0.0.0/8")
+        for filler in fillers:
+            filler.close()
+    assert answer.status == 200
+
+
+def test_a_connection_idle_for_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
+    with Receiver() as receiver:
+        assert [post(receiver.url, "127.0.0.1").status for _ in range(3)] == [200] * 3
+        assert receiver.connections == 3
+
+
+def test_head_and_body_leave_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    send = connections.HTTPConnection.send
+
+    def counted(self: connections.HTTPConnection, data: Any) -> None:
+        sizes.append(len(data))
+        send(self, data)
+
+    monkeypatch.setattr(connections.HTTPConnection, "send", counted)
+    with Receiver() as receiver:
+        assert post(receiver.url, "127.0.0.1").status == 200
+    assert len(sizes) == 1
+
+
+def test_no_descriptor_is_left_behind_by_failures() -> None:
+    with Receiver(b"SSH-2.0\r\n") as receiver:
+        post(receiver.url, "127.0.0.1")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(10):
+            post(receiver.url, "127.0.0.1")
+        receiver.stop()
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2

@@ -1,0 +1,168 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from socket import socket as Socket
+from typing import Any
+
+import pytest
+from django.core.management import get_commands
+
+from governance.access.actors import SYSTEM
+from orbit.cycles import trigger
+from orbit.models import ClusterNode, CycleRun
+from orbit.states import Trigger
+from orbit_site.processes.cluster import LONGEST_WAIT, STEADY_SECONDS, Child, Life
+from orbit_site.processes.postgres import Server
+from tests.support import database
+from tests.support.clusters import cluster, endpoint, until
+from tests.support.configuration import write
+from tests.support.receiver import OK, Receiver
+
+
+def start_cycle() -> CycleRun:
+    return CycleRun.objects.get(pk=trigger.start(namespace="default", source=Trigger.COMMAND, actor=SYSTEM).cycle_id)
+
+
+def slowly(seconds: float) -> Callable[[Socket], None]:
+    def answer(sock: Socket) -> None:
+        time.sleep(seconds)
+        sock.sendall(OK)
+
+    return answer
+
+
+def ended(cycle: CycleRun) -> bool:
+    cycle.refresh_from_db()
+    return cycle.finished_at is not None
+
+
+def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
+    """Start a cluster that is to refuse, and return what it says."""
+    write(folder, [], [])
+    environment = {**os.environ, **database.environment(server, name), "ORBIT_CONFIG_DIR": str(folder), **variables}
+    done = subprocess.run([sys.executable, "manage.py", "cluster"], cwd=database.PROJECT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_the_name_that_people_know_runs_our_cluster() -> None:
+    assert get_commands()["qcluster"] == get_commands()["cluster"] == "orbit_site"
+
+
+@pytest.mark.processes
+def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees_it(server: Server, committed: str, tmp_path: Path) -> None:
+    before = start_cycle()
+    with Receiver() as sink, cluster(server, committed, tmp_path, command="qcluster", **endpoint(sink.url)) as running:
+        until(lambda: ended(before), 20, "the cycle from before didn't end")
+        running.ready()
+        node = ClusterNode.objects.get()
+        assert (node.pid, node.workers, node.draining) == (running.process.pid, 2, False)
+        after = start_cycle()
+        until(lambda: ended(after), 5, "the cycle from after didn't end")
+        assert {before.status, after.status} == {"success"}
+        running.stop()
+        assert running.code() == 0
+    assert not ClusterNode.objects.exists()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("to_group", [False, True], ids=["parent", "group"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_what_runs_finish_and_exits_with_0(server: Server, committed: str, tmp_path: Path, number: signal.Signals, *, to_group: bool) -> None:
+    with Receiver(slowly(1.5)) as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        running.ready()
+        cycle = start_cycle()
+        until(lambda: sink.requests, 10, "nothing was sent")
+        for _ in range(3):  # a second one changes nothing
+            if to_group:
+                os.killpg(running.process.pid, number)
+            else:
+                running.stop(number)
+            time.sleep(0.01)
+        until(lambda: ClusterNode.objects.filter(draining=True), 3, "the row doesn't say that the cluster drains")
+        assert running.code() == 0
+    assert ended(cycle)
+    assert cycle.status == "success"
+    assert not ClusterNode.objects.exists()
+
+
+@pytest.mark.processes
+def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(server: Server, committed: str, tmp_path: Path) -> None:
+    with Receiver(slowly(60)) as sink, cluster(server, committed, tmp_path, ORBIT_DRAIN_SECONDS="1", **endpoint(sink.url)) as running:
+        running.ready()
+        cycle = start_cycle()
+        until(lambda: sink.requests, 10, "nothing was sent")
+        began = time.monotonic()
+        running.stop()
+        assert running.code() == 0
+        assert time.monotonic() - began < 1 + 6
+    cycle.refresh_from_db()
+    assert (cycle.status, cycle.lease_owner) == ("running", None)
+    assert cycle.next_due_at is not None
+
+
+@pytest.mark.processes
+def test_an_idle_cluster_ends_within_two_seconds(server: Server, committed: str, tmp_path: Path) -> None:
+    with cluster(server, committed, tmp_path) as running:
+        running.ready()
+        began = time.monotonic()
+        os.killpg(running.process.pid, signal.SIGTERM)
+        assert running.code() == 0
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.processes
+def test_a_database_without_tables_is_refused_with_the_command_that_mends_it(server: Server, committed: str, tmp_path: Path) -> None:
+    assert "manage.py migrate" in refused(server, "postgres", tmp_path)
+
+
+@pytest.mark.processes
+def test_a_server_that_is_not_there_is_refused_by_its_name(server: Server, committed: str, tmp_path: Path) -> None:
+    said = refused(server, committed, tmp_path, DATABASE_URL="postgresql://u@127.0.0.1:1/x", ORBIT_OWNER_DATABASE_URL="")
+    assert "127.0.0.1" in said
+    assert "DATABASE_URL" in said
+
+
+@pytest.mark.processes
+def test_a_cron_that_cannot_be_read_is_refused(server: Server, committed: str, tmp_path: Path) -> None:
+    assert "ORBIT_CRON_SCHEDULE" in refused(server, committed, tmp_path, ORBIT_CRON_SCHEDULE="every day")
+
+
+def test_a_place_is_filled_at_once_and_ever_later_where_its_processes_die_young() -> None:
+    child, now, waits = Child(1, "worker 1", lambda: None), 100.0, []
+    for _ in range(9):
+        child.pid, child.born = 1, now
+        child.died(now)
+        waits.append(child.due - now)
+    assert waits[0] == 0
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_WAIT
+    child.born = now
+    child.died(now + STEADY_SECONDS)
+    assert (child.due, child.pid) == (now + STEADY_SECONDS, 0)
+
+
+def test_a_stamp_of_a_forked_child_is_seen_by_its_parent() -> None:
+    life = Life(2)
+    life.stamp(0)
+    pid = os.fork()
+    if not pid:
+        life.stamp(1)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert life.silence(1) < 5
+    life.phase = 2.0
+    assert life.silence(0) < 5
+
+
+def test_silence_grows_from_the_last_stamp(monkeypatch: Any) -> None:
+    life = Life(1)
+    life.stamp(0)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
+    assert 10.9 < life.silence(0) < 11.1

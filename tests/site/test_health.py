@@ -1,0 +1,66 @@
+"""/health and /ready."""
+
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.db.models.functions import Now
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from governance.kernel.identifiers import uuid7
+from orbit.models import AppliedFiles, ClusterNode
+from orbit_site import health
+
+
+@pytest.fixture
+def fresh(committed: str, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(health, "_probe", health._Probe())
+    return Client(raise_request_exception=False)
+
+
+@pytest.mark.django_db
+def test_health_asks_the_database_nothing() -> None:
+    with CaptureQueriesContext(connection) as seen:
+        answer = Client().get("/health")
+    assert (answer.status_code, answer.json(), len(seen)) == (200, {"status": "ok"}, 0)
+
+
+def test_ready_wants_a_loaded_configuration_and_on_request_a_cluster(fresh: Client) -> None:
+    answer = fresh.get("/ready")
+    assert (answer.status_code, answer.json()) == (
+        503, {"status": "not_ready", "checks": {"database": "ok", "migrations": "ok", "config": "failed", "cluster": "failed"}})  # fmt: skip
+    AppliedFiles.objects.update(sha256="0" * 64)
+    assert fresh.get("/ready").status_code == 200
+    assert fresh.get("/ready?cluster=1").status_code == 503
+    node = ClusterNode.objects.create(id=uuid7(), host="h", pid=1, release="0", workers=1)
+    assert fresh.get("/ready?cluster=1").json()["checks"]["cluster"] == "ok"
+    ClusterNode.objects.filter(pk=node.pk).update(seen_at=Now() - health.clusters.SILENT_AFTER)
+    assert fresh.get("/ready?cluster=1").status_code == 503
+
+
+def test_ready_is_a_503_without_the_database_and_recovers(fresh: Client, settings: Any) -> None:
+    AppliedFiles.objects.update(sha256="0" * 64)
+    place = connections.settings["default"]
+    host = place["HOST"]
+    place["HOST"] = "/nonexistent"
+    try:
+        answer = fresh.get("/ready")
+        assert (answer.status_code, set(answer.json()["checks"].values())) == (503, {"failed"})
+    finally:
+        place["HOST"] = host
+    assert fresh.get("/ready").status_code == 200
+
+
+def test_a_database_that_hangs_is_given_up_and_asked_once(fresh: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.2)
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE orbit_appliedfiles IN ACCESS EXCLUSIVE MODE")
+        try:
+            assert [fresh.get("/ready").status_code for _ in range(2)] == [503, 503]
+        finally:
+            cursor.execute("ROLLBACK")
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 5)
+    AppliedFiles.objects.update(sha256="0" * 64)
+    health._probe._asked.result(5)  # type: ignore[union-attr]
+    assert fresh.get("/ready").status_code == 200

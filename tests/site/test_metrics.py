@@ -1,0 +1,54 @@
+"""/metrics: what stands there is what stands in the database."""
+
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.callers import Api, api, console, person
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver
+
+
+def _samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in text_string_to_metric_families(text) for s in family.samples}
+
+
+@pytest.mark.usefixtures("committed")
+def test_the_numbers_are_those_of_the_tables(settings: Any) -> None:
+    with Receiver(OK) as good:
+        endpoints(settings, **{"default-endpoint": good.url})
+        configure()
+        carry(start())
+    active_cycle()
+    answer = api(person()).get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    found = _samples(answer.content.decode())
+    for status, count in rows("SELECT status, count(*) FROM orbit_cyclerun GROUP BY status"):
+        assert found["orbit_cycles", (("status", status),)] == count
+    assert found["orbit_dispatch_jobs", (("status", "delivered"),)] == 3
+    assert found["orbit_dead_letters", (("status", "open"),)] == 0
+    assert found["orbit_cycles_due", ()] == 1
+    assert found["orbit_delivery_latency_seconds_count", ()] == found["orbit_delivery_latency_seconds_bucket", (("le", "+Inf"),)] == 3
+    assert found["orbit_delivery_latency_seconds_sum", ()] > 0
+    assert found["orbit_cycle_duration_seconds_count", ()] == 1
+    assert found["orbit_stage_duration_seconds_count", (("stage", "transformations"),)] == 1
+    assert {"orbit_queue_depth", "orbit_queue_age_seconds", "orbit_lease_losses", "orbit_halted_namespaces", "orbit_clusters"} <= {name for name, _ in found}
+
+
+@pytest.mark.django_db
+def test_the_scrape_token_reads_metrics_and_nothing_else(settings: Any) -> None:
+    settings.ORBIT_METRICS_TOKEN = "scrape-me"
+    scraper = Api("scrape-me")
+    assert scraper.get("/metrics", Accept="application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5").status_code == 200
+    assert scraper.get("/cycles").status_code == 401
+    assert Api("scrape-m").get("/metrics").status_code == 401
+    settings.ORBIT_METRICS_TOKEN = ""
+    assert Api("").get("/metrics").status_code == 401
+
+
+@pytest.mark.django_db
+def test_a_person_who_may_read_reads_metrics_in_the_browser() -> None:
+    assert console(person("vic", "Viewer")).get("/metrics").status_code == 200
