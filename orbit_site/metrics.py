@@ -50,9 +50,8 @@ class DatabaseCollector(Collector):
     """Reads each metric from the database when asked."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics; all of them are of one snapshot."""
+        """Yield the metrics."""
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SCRAPE_SECONDS}s"])
             yield from _collect(cursor)
 
