@@ -1,35 +1,27 @@
 """Time-ordered identifiers: UUID version 7 (RFC 9562, section 5.7, with the counter of method 1 in section 6.2)."""
 
+import itertools
 import os
-import threading
 import time
 import uuid
 from datetime import UTC, datetime
 
-_lock = threading.Lock()
+_COUNTER_BITS, _TAIL_BITS = 26, 48
+# One step of a count is atomic, so no lock is needed; it starts anywhere, and wraps after 67 million.
+_count = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _last_ms = 0
-_counter = 0
-_RAND_A = 12
 
 
 def uuid7() -> uuid.UUID:
-    """Return a new UUIDv7: 48 bits of Unix milliseconds, a 12-bit counter, 62 random bits.
+    """Return a new UUIDv7: 48 bits of Unix milliseconds, a 26-bit counter, 48 random bits.
 
-    Ids made by one process are strictly increasing, so rows written together keep their order.
+    Ids that one thread makes are increasing, so rows written together keep their order; where the clock goes back, its latest time stands.
     """
-    global _last_ms, _counter
-    with _lock:
-        now = time.time_ns() // 1_000_000
-        if now > _last_ms:
-            _last_ms, _counter = now, os.urandom(1)[0]
-        else:
-            # The clock stood or went back: count on, and borrow the next millisecond when the counter is full.
-            _counter += 1
-            if _counter >= 1 << _RAND_A:
-                _last_ms, _counter = _last_ms + 1, 0
-        ms, counter = _last_ms, _counter
-    value = (ms & ((1 << 48) - 1)) << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
-    return uuid.UUID(int=value)
+    global _last_ms
+    ms = _last_ms = max(_last_ms, time.time_ns() // 1_000_000)
+    rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | int.from_bytes(os.urandom(6), "big")
+    # The 74 bits after the time are split by the version (4 bits after 12) and the variant (2 bits).
+    return uuid.UUID(int=(ms & ((1 << 48) - 1)) << 80 | 0x7 << 76 | (rest >> 62) << 64 | 0b10 << 62 | rest & ((1 << 62) - 1))
 
 
 def uuid7_floor(moment: datetime) -> uuid.UUID:

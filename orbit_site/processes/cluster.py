@@ -97,10 +97,10 @@ class Child:
     due: float = 0.0
 
     def died(self, now: float) -> None:
-        """Have the place filled again: at once, but later and later where one process after the other dies young."""
+        """Have the place filled again: at once, but later and later where one process after the other dies young (0.5, 1, 2 .. 10 s)."""
         self.pid = 0
         self.short_lives = 0 if now - self.born >= STEADY_SECONDS else self.short_lives + 1
-        self.due = now + (0.0 if self.short_lives <= 1 else min(0.25 * 2**self.short_lives, LONGEST_WAIT))
+        self.due = now + (0.0 if self.short_lives <= 2 else min(2.0 ** (self.short_lives - 4), LONGEST_WAIT))
 
 
 class Cluster:
@@ -146,7 +146,9 @@ class Cluster:
         if left := [child.name for child in self._children if child.pid]:
             log.warning("Killed, since the time for draining is over: %s. Other clusters take over their cycles.", ", ".join(left))
             self._send(signal.SIGKILL)
-            while any(child.pid for child in self._children):
+            # A process that the kernel itself can't end must not hold us.
+            until = time.monotonic() + GRACE_SECONDS
+            while any(child.pid for child in self._children) and time.monotonic() < until:
                 self._look(0.1)
 
     def _send(self, number: signal.Signals) -> None:
@@ -210,10 +212,12 @@ class Cluster:
         except BaseException:
             log.exception("The %s broke down.", child.name)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            # At once: a thread that still waits for a receiver must not hold the process.
-            os._exit(code)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                # At once, whatever happened: a thread that still waits for a receiver must not hold the process, and no child may go on as us.
+                os._exit(code)
 
 
 class _Drain:

@@ -2,8 +2,6 @@
 
 import base64
 import hashlib
-import json
-import threading
 from typing import Any
 
 import pytest
@@ -128,28 +126,3 @@ def test_a_key_belongs_to_its_owner_and_for_a_day() -> None:
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "schlüssel"])
 def test_a_key_that_is_none_is_refused(key: str) -> None:
     problem(api(person()).post(TRIGGER, Idempotency_Key=key), 400, "invalid_idempotency_key")
-
-
-@pytest.mark.usefixtures("committed")
-def test_equal_requests_at_once_start_one_cycle_and_all_get_its_id() -> None:
-    client_of = person()
-    clients = [api(client_of) for _ in range(8)]
-    answers: list[tuple[int, str]] = []
-    go = threading.Barrier(len(clients))
-
-    def call(client: Any) -> None:
-        go.wait()
-        try:
-            answer = client.post(TRIGGER, json.dumps({"payload": {"x": 1}}).encode(), Idempotency_Key="one")
-            answers.append((answer.status_code, answer.json().get("cycle_run_id", answer.json().get("code"))))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=call, args=[client]) for client in clients]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {status for status, _ in answers} == {202}
-    assert len({cycle for _, cycle in answers}) == 1
-    assert CycleRun.objects.count() == 1

@@ -71,8 +71,7 @@ def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("to_group", [False, True], ids=["parent", "group"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "to_group"), [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)], ids=["parent", "group", "ctrl-c"])
 def test_a_signal_lets_what_runs_finish_and_exits_with_0(server: Server, committed: str, tmp_path: Path, number: signal.Signals, *, to_group: bool) -> None:
     with Receiver(slowly(1.5)) as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
         running.ready()
@@ -139,8 +138,7 @@ def test_a_place_is_filled_at_once_and_ever_later_where_its_processes_die_young(
         child.pid, child.born = 1, now
         child.died(now)
         waits.append(child.due - now)
-    assert waits[0] == 0
-    assert waits == sorted(waits)
+    assert waits[:5] == [0, 0, 0.5, 1, 2]
     assert waits[-1] == LONGEST_WAIT
     child.born = now
     child.died(now + STEADY_SECONDS)

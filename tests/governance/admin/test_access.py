@@ -1,0 +1,55 @@
+"""People in the console."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from governance.access import actors
+from governance.models import AuditTrailEntry, Namespace
+from tests.support.callers import console, person
+
+pytestmark = pytest.mark.django_db
+
+NO_GRANTS = {"namespace_grants-TOTAL_FORMS": "0", "namespace_grants-INITIAL_FORMS": "0"}
+
+
+def _changed() -> list[Any]:
+    return [entry.after for entry in AuditTrailEntry.objects.filter(action="user.changed").order_by("id")]
+
+
+def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
+    browser = console(person("adm", "Administrator"))
+    made = browser.post("/admin/auth/user/add/", {"username": "new", "usable_password": "true", "password1": "a-long-password-1", "password2": "a-long-password-1", **NO_GRANTS})
+    assert made.status_code == 302
+    user = User.objects.get(username="new")
+    assert user.is_staff
+    operator, eu = Group.objects.get(name="Operator"), Namespace.objects.create(name="eu")
+    sent = {"username": "new", "is_active": "on", "is_staff": "on", "groups": [operator.pk], "namespace_grants-TOTAL_FORMS": "1",
+            "namespace_grants-INITIAL_FORMS": "0", "namespace_grants-0-namespace": eu.pk, "namespace_grants-0-user": user.pk}  # fmt: skip
+    assert browser.post(f"/admin/auth/user/{user.pk}/change/", sent).status_code == 302
+    found = actors.of_user(user)
+    assert (found.namespaces, {str(power) for power in found.powers}) == (frozenset({"eu"}), {"read", "operate"})
+    assert browser.post(f"/admin/auth/user/{user.pk}/password/", {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}).status_code == 302
+    trail = _changed()
+    assert [entry["username"] for entry in trail] == ["new"] * 3
+    assert (trail[1]["roles"], trail[1]["namespaces"]) == (["Operator"], ["eu"])
+    assert "another-long-1" not in str(trail)
+
+
+def test_nobody_is_deleted_and_nobody_else_gets_in() -> None:
+    victim = person("vic", "Viewer")
+    assert console(person("adm", "Administrator")).post(f"/admin/auth/user/{victim.pk}/delete/", {"post": "yes"}).status_code == 403
+    browser = console(person("con", "Configurator"))
+    for path in ("", "add/", f"{victim.pk}/change/", f"{victim.pk}/password/"):
+        assert browser.get(f"/admin/auth/user/{path}").status_code == 403
+    assert User.objects.filter(pk=victim.pk).exists()
+
+
+def test_ones_own_new_password_is_on_the_record() -> None:
+    browser = console(person())
+    wrong = {"old_password": "wrong", "new_password1": "another-long-1", "new_password2": "another-long-1"}
+    browser.post("/admin/password_change/", wrong)
+    assert _changed() == []
+    browser.post("/admin/password_change/", {**wrong, "old_password": "a-long-password-1"})
+    assert _changed() == [{"changed": "own password"}]

@@ -1,0 +1,93 @@
+"""Actions that ask for a reason: by page and by selection, without a script."""
+
+from typing import Any
+
+import pytest
+
+from governance.access import tokens
+from governance.access.actors import SYSTEM
+from governance.models import AuditTrailEntry
+from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from tests.support.callers import console, person
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.receiver import Receiver, http
+
+
+@pytest.mark.django_db
+def test_cancel_asks_for_a_reason_and_acts_with_it() -> None:
+    cycle = active_cycle()
+    browser = console(person())
+    page = f"/admin/orbit/cyclerun/{cycle.pk}/cancel/"
+    assert 'name="reason"' in browser.get(page).content.decode()
+    for reason in ("", "   ", "a\x00b"):
+        assert browser.post(page, {"reason": reason}).status_code in {200, 400}
+    assert CycleRun.objects.get().status == "pending"
+    answer = browser.post(page, {"reason": "wrong input"}, follow=True)
+    assert "cancelled" in answer.content.decode()
+    assert CycleRun.objects.get().status == "cancelled"
+    assert AuditTrailEntry.objects.get(action="cycle.cancelled").reason == "wrong input"
+    assert "/cancel/" not in answer.content.decode()
+    assert "has finished" in browser.post(page, {"reason": "again"}, follow=True).content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", ["Viewer", "Reviewer", "Configurator"])
+def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
+    cycle = active_cycle()
+    browser = console(person("vic", role))
+    pages = browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/change/").content.decode() + browser.get("/admin/orbit/cyclerun/").content.decode()
+    assert "/cancel/" not in pages
+    assert "/trigger/" not in pages
+    assert browser.post(f"/admin/orbit/cyclerun/{cycle.pk}/cancel/", {"reason": "x"}).status_code == 403
+    assert browser.post("/admin/orbit/cyclerun/trigger/", {"reason": "x"}).status_code == 403
+    browser.post("/admin/orbit/cyclerun/", {"action": "cancel", "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"})
+    assert CycleRun.objects.get().status == "pending"
+
+
+@pytest.mark.django_db
+def test_trigger_starts_a_cycle_with_the_reason_on_the_trail_and_says_what_is_in_the_way() -> None:
+    configure(r1={"namespace": "a"})
+    browser = console(person())
+    answer = browser.post("/admin/orbit/cyclerun/trigger/", {"run_profile_id": "r1", "namespace": "", "reason": "by hand"}, follow=True)
+    cycle = CycleRun.objects.get()
+    assert answer.redirect_chain == [(f"/admin/orbit/cyclerun/{cycle.pk}/change/", 302)]
+    assert (cycle.trigger, cycle.triggered_by, cycle.namespace_id) == ("admin", "ann", "a")
+    assert AuditTrailEntry.objects.get(action="cycle.triggered").reason == "by hand"
+    again = browser.post("/admin/orbit/cyclerun/trigger/", {"run_profile_id": "r1", "reason": "again"})
+    assert str(cycle.pk) in again.content.decode()
+    assert browser.post("/admin/orbit/cyclerun/trigger/", {"namespace": "nowhere", "reason": "x"}).status_code == 200
+    assert CycleRun.objects.count() == 1
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) -> None:
+    with Receiver(http("410 Gone")) as bad:
+        endpoints(settings, **{"default-endpoint": bad.url})
+        configure()
+        carry(start())
+    chosen = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
+    browser = console(person())
+    asked = browser.post("/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": chosen})
+    page = asked.content.decode()
+    assert all(f'name="_selected_action" value="{pk}"' in page for pk in chosen)
+    assert DispatchJob.objects.count() == 3
+    sent = {"action": "requeue", "_selected_action": chosen, "asked": "1", "reason": "Aurora is back", "endpoint": "snapshot"}
+    done = browser.post("/admin/orbit/deadletterdispatch/", sent, follow=True)
+    assert done.content.decode().count("requeued as job") == 2
+    assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
+    refused = browser.post("/admin/orbit/deadletterdispatch/", sent, follow=True)
+    assert "has been requeued already" in refused.content.decode()
+    assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
+
+
+@pytest.mark.django_db
+def test_a_token_is_revoked_by_an_administrator() -> None:
+    boss = person("adm", "Administrator")
+    token, raw = tokens.create(boss, scopes=["read"], actor=SYSTEM)
+    page = console(boss).get(f"/admin/governance/apitoken/{token.pk}/change/").content.decode()
+    assert raw not in page
+    assert token.token_hash not in page
+    console(boss).post(f"/admin/governance/apitoken/{token.pk}/revoke/", {"reason": "lost"})
+    assert tokens.authenticate(raw) is None
+    assert AuditTrailEntry.objects.get(action="token.revoked").reason == "lost"

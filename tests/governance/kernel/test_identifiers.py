@@ -1,0 +1,56 @@
+"""Time-ordered identifiers."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from governance.kernel import identifiers
+from governance.kernel.identifiers import uuid7, uuid7_floor, uuid7_time
+
+
+def test_an_id_is_a_version_7_of_this_moment() -> None:
+    before = time.time()
+    made = uuid7()
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert before - 0.002 <= uuid7_time(made).timestamp() <= time.time()
+
+
+def test_ids_of_one_thread_increase_and_those_of_many_are_distinct() -> None:
+    def make(_: int) -> list[str]:
+        return [str(uuid7()) for _ in range(20_000)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(make, range(4)))
+    assert all(ids == sorted(ids) for ids in found)
+    assert len({one for ids in found for one in ids}) == 80_000
+
+
+def test_a_clock_that_goes_back_makes_no_smaller_id() -> None:
+    first = uuid7()
+    ahead = identifiers._last_ms + 5000
+    identifiers._last_ms = ahead
+    try:
+        later = uuid7()
+        assert later > first
+        assert uuid7_time(later).timestamp() * 1000 >= ahead
+    finally:
+        identifiers._last_ms = 0
+
+
+def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writer, b"".join(uuid7().bytes for _ in range(200)))
+        os._exit(0)
+    mine = {uuid7().bytes for _ in range(200)}
+    data = os.read(reader, 200 * 16)
+    os.waitpid(pid, 0)
+    assert len(mine | {data[at : at + 16] for at in range(0, len(data), 16)}) == 400
+
+
+def test_a_floor_bounds_the_ids_of_its_moment() -> None:
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    assert uuid7_time(uuid7_floor(moment)) == moment
+    assert uuid7_floor(moment) < uuid7()

@@ -1,0 +1,168 @@
+"""Every page of the console: who gets it, what it costs, and that nothing on it can be forced."""
+
+import re
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.db.models import Model
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from governance.audit import trail
+from tests.support.callers import console, person
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.receiver import Receiver, http
+
+OURS = {"governance", "orbit", "telemetry"}
+REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
+ADMINISTRATORS = {"auth.User", "auth.Group", "governance.ApiToken"}
+
+
+def _list(model: type[Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
+    ours = {model for model in apps.get_models() if model._meta.app_label in OURS}
+    inlines = {"governance.NamespaceGrant"}
+    assert {model._meta.label for model in ours} - inlines == {model._meta.label for model in REGISTERED if model._meta.app_label in OURS}
+    assert not [model for model in REGISTERED if model._meta.app_label == "django_q"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", ["Viewer", "Operator", "Reviewer", "Configurator", "Administrator"])
+def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None:
+    browser = console(person("ann", role))
+    for model in REGISTERED:
+        allowed = role == "Administrator" or model._meta.label not in ADMINISTRATORS
+        assert browser.get(_list(model)).status_code == (200 if allowed else 403), model
+        if model._meta.label != "auth.User":
+            assert browser.get(_list(model) + "add/").status_code == 403, model
+
+
+@pytest.mark.django_db
+def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
+    browser = console(person("bea", "Administrator", "b"))
+    for label in ("orbit.EndpointSnapshot", "orbit.ClusterNode", "orbit.AppliedFiles", "orbit.CronTick", "governance.AuditHead", "auth.User", "governance.ApiToken"):
+        assert browser.get(_list(apps.get_model(label))).status_code == 403, label
+
+
+@pytest.mark.django_db
+def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
+    nobody = person("nob", "Viewer")
+    nobody.groups.clear()
+    assert console(nobody).get("/admin/").status_code == 302
+    outsider = person("out", "Viewer")
+    outsider.is_staff = False
+    outsider.save()
+    assert console(outsider).get("/admin/").status_code == 302
+    assert Client().get("/", follow=True).redirect_chain == [("/admin/", 302), ("/admin/login/?next=/admin/", 302)]
+
+
+@pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/delete/", ""])
+@pytest.mark.django_db
+def test_a_table_that_is_only_looked_at_takes_no_post(path: str) -> None:
+    browser = console(person("adm", "Administrator"))
+    cycle = active_cycle()
+    answer = browser.post("/admin/orbit/cyclerun/" + path.format(cycle.pk), {"status": "success", "action": "delete_selected", "_selected_action": str(cycle.pk), "post": "yes"})
+    assert answer.status_code in {200, 302, 403}
+    cycle.refresh_from_db()
+    assert cycle.status == "pending"
+
+
+@pytest.mark.usefixtures("committed")
+def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(settings: Any) -> None:
+    with Receiver(http("410 Gone", b"<script>alert(1)</script>")) as bad:
+        endpoints(settings, **{"default-endpoint": bad.url})
+        configure(r1={"namespace": "a"})
+        carry(start("r1", b'{"x": "<script>alert(2)</script>"}'))
+    with trail.deed():
+        trail.record("namespace.halted", actor="<script>alert(3)</script>", reason="<script>alert(4)</script>", before={"a": "<script>"}, after={})
+    browser = console(person("adm", "Administrator"))
+    shown = 0
+    for model in REGISTERED:
+        _get(browser, _list(model))
+        for row in model._default_manager.all()[:3]:
+            _get(browser, reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk]))
+            shown += 1
+    assert shown > 30
+
+
+def _get(browser: Client, path: str) -> None:
+    with CaptureQueriesContext(connection) as seen:
+        answer = browser.get(path)
+    page = answer.content.decode()
+    assert answer.status_code == 200, path
+    assert len(seen) <= 30, (path, len(seen))
+    assert len(answer.content) < 300 * 1024, path
+    assert "<script>alert" not in page, path
+    assert not re.search(r"<style|<script(?![^>]*\bsrc=)[^>]*>|\sstyle=|\son[a-z]+=\"", page), path
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page), path
+    assert "token-of" not in page, path
+    assert not any(re.search(r"COUNT\(\*\) AS \"__count\" FROM \"", query["sql"]) for query in seen.captured_queries), path
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "query",
+    ["namespace=%00", "q=%00", "namespace=%FF", "status=%27", "p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999", "q=" + "x" * 5000, "all=1",
+     "q=%D9%A1", "e=1", "_facets=True", "run_profile_id=%25"],
+)  # fmt: skip
+def test_an_odd_address_is_no_fault(query: str) -> None:
+    browser = console(person("adm", "Administrator"))
+    browser.raise_request_exception = False
+    for model in REGISTERED:
+        answer = browser.get(f"{_list(model)}?{query}")
+        assert answer.status_code in {200, 302, 400}, (model, answer.status_code)
+
+
+@pytest.mark.django_db
+def test_columns_cant_be_guessed_at_through_the_address() -> None:
+    browser = console(person("adm", "Administrator"))
+    browser.raise_request_exception = False
+    for path in ("governance/apitoken/?token_hash__startswith=a", "auth/user/?password__startswith=p", "orbit/endpointsnapshot/?sealed__gt=a",
+                 "orbit/cyclerun/?input__contains=a", "governance/idempotentrequest/?owner__password__startswith=p"):  # fmt: skip
+        assert browser.get(f"/admin/{path}").status_code == 400, path
+
+
+@pytest.mark.django_db
+def test_another_namespaces_page_looks_like_a_missing_one() -> None:
+    configure(r1={"namespace": "a"})
+    cycle = active_cycle("a")
+    browser = console(person("bea", "Operator", "b"))
+    assert str(cycle.pk) not in browser.get("/admin/orbit/cyclerun/").content.decode()
+    for page in ("change/", "cancel/"):
+        assert browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/{page}").status_code == 404
+    answer = browser.post("/admin/orbit/cyclerun/", {"action": "cancel", "_selected_action": str(cycle.pk), "asked": "1", "reason": "mine"})
+    assert answer.status_code in {200, 302}
+    cycle.refresh_from_db()
+    assert cycle.status == "pending"
+
+
+@pytest.mark.django_db
+def test_a_search_finds_whole_ids_only() -> None:
+    cycle = active_cycle()
+    browser = console(person("vic", "Viewer"))
+
+    def found(term: str) -> bool:
+        return f"/{cycle.pk}/change/" in browser.get("/admin/orbit/cyclerun/", {"q": term}).content.decode()
+
+    assert found(str(cycle.pk))
+    assert not found(str(cycle.pk)[:8])
+    assert not found("nonsense")
+
+
+@pytest.mark.django_db
+def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governance.console.base.COUNTED", 2)
+    configure(a={"namespace": "a"}, b={"namespace": "b"}, c={"namespace": "c"})
+    for namespace in "abc":
+        active_cycle(namespace)
+    with CaptureQueriesContext(connection) as seen:
+        assert "2 cycle runs" in console(person("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
+    assert any("COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"] for query in seen.captured_queries)
