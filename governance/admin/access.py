@@ -13,7 +13,7 @@ from governance.access import tokens
 from governance.access.roles import ROLES, Power
 from governance.audit import trail
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import BoundedPaginator, ReadOnlyAdmin, actor_of
 from governance.models import ApiToken, NamespaceGrant
 from governance.rest import request_id
 
@@ -57,6 +57,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     ordering = ("username",)
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
+    paginator = BoundedPaginator
     inlines: ClassVar[Any] = [_Grants]
     filter_horizontal: ClassVar[Any] = ()
     fieldsets = (

@@ -17,7 +17,7 @@ FORGOTTEN_AFTER = 0.3
 # A wake-up of its own is under way for a cycle that came due just now; who is later than that was forgotten.
 DUE = f"""SELECT count(*) FROM (SELECT 1 FROM orbit_cyclerun AS c
 WHERE c.next_due_at <= now() - %(late)s * interval '1 second' AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())
-AND {gate.OPEN_SQL.format(namespace="c.namespace")} LIMIT %(most)s) AS forgotten"""  # noqa: S608 - no input is part of it
+AND {gate.OPEN_SQL.format(namespace="c.namespace")} LIMIT %(most)s) AS forgotten"""
 AHEAD = """SELECT telemetry_ensure_partitions(today - 1, today + 7) + orbit_ensure_partitions(today - 31, today + 366)
 FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS day"""
 OLD_ANSWERS = """DELETE FROM governance_idempotentrequest WHERE id IN

@@ -34,7 +34,7 @@ HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
 START = """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, triggered_by, profile_id, profile_revision, run_profile_id, run_profile_revision,
     instruction_id, context, initiation_hash, input, input_content_type, input_sha256, next_due_at)
 VALUES (%(id)s, %(namespace)s, 'pending', %(trigger)s, %(by)s, %(profile_id)s, %(profile_revision)s, %(run_profile_id)s, %(run_profile_revision)s,
-    %(instruction_id)s, %(context)s, %(hash)s, %(input)s, %(content_type)s, %(sha256)s, clock_timestamp())
+    %(instruction_id)s, %(context)s, %(hash)s, %(input)s, %(content_type)s, %(sha256)s, now())
 ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id"""
 
 # A cycle that was started and whose lease has run out is dead weight: the same trigger again resumes it rather than being refused.

@@ -42,7 +42,7 @@ def _tiers(detail: Detail) -> list[str]:
 def _deliveries(detail: Detail) -> list[str]:
     tally = detail.tally
     if not tally.total:
-        skipped = [record.message for record in detail.records if record.event in {"no_items", "no_endpoint"} and record.message]
+        skipped = [record.message for record in detail.records if record.event in {"no_items", "no_endpoint", "endpoint_unknown"} and record.message]
         return [message.rstrip(".") for message in skipped[:1]]
     if tally.delivered == tally.total:
         return [_times(tally.total, "delivery", "deliveries")]

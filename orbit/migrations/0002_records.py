@@ -51,7 +51,8 @@ BEGIN
             part := parent || '_p' || to_char(month, 'YYYYMM');
             CONTINUE WHEN to_regclass(part) IS NOT NULL;
             PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
-            CONTINUE WHEN to_regclass(part) IS NOT NULL;
+            -- A query, not to_regclass again: what that has looked up before, an advisory lock does not refresh.
+            CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class WHERE relname = part AND relnamespace = current_schema()::regnamespace);
             EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', part, parent,
                            orbit_uuid_floor(month::timestamp AT TIME ZONE 'UTC'),
                            orbit_uuid_floor((month + interval '1 month')::timestamp AT TIME ZONE 'UTC'));

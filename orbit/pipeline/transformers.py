@@ -49,8 +49,6 @@ def _http(payload: Payload, context: Context) -> Payload:
     options = context.options
     headers = {"Content-Type": payload.content_type, **options.get("headers", {}),
                "Idempotency-Key": context.transformation_id}
-    if "token" in options:
-        headers["Authorization"] = f"Bearer {options['token']}"
     answer = client.send(
         client.Request("POST", options["url"], headers, payload.body, min(5.0, context.timeout), context.timeout, context.timeout, None),
         allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS, keep=MAX_OUTPUT, limit=MAX_OUTPUT)
@@ -64,7 +62,7 @@ def _http(payload: Payload, context: Context) -> Payload:
 
 
 def _readable(content_type: str) -> str:
-    return content_type if content_type.isascii() and content_type.isprintable() and len(content_type) <= 255 else ""
+    return content_type if content_type.isascii() and content_type.isprintable() and len(content_type) <= 200 else ""
 
 
 def _check_http(options: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -76,7 +74,7 @@ def _check_http(options: Mapping[str, Any]) -> list[dict[str, str]]:
     return found
 
 
-_CONTENT_TYPE = {"type": "string", "maxLength": 255, "pattern": "^[!-~]+/[!-~]+(?:;[ -~]*)?$", "description": "a content type such as text/html; charset=utf-8"}
+_CONTENT_TYPE = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+/[!-~]+(?:;[ -~]*)?$", "description": "a content type such as text/html; charset=utf-8"}
 
 PASSTHROUGH = Transformer("passthrough", {"type": "object", "additionalProperties": False}, _passthrough, slow=False)
 TEMPLATE = Transformer("template", {
@@ -86,7 +84,6 @@ HTTP = Transformer("http", {
     "type": "object", "additionalProperties": False, "required": ["url"],
     "properties": {
         "url": {"type": "string", "maxLength": 4096},
-        "token": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,4096}$", "description": "visible ASCII without spaces, at most 4096 characters"},
         "headers": {"type": "object", "maxProperties": 50, "propertyNames": {"pattern": _HEADER_NAME, "description": "a header name"},
                     "additionalProperties": {"type": "string", "pattern": _HEADER_VALUE, "description": "visible ASCII, at most 4096 characters"}}}},
     _http, check=_check_http)

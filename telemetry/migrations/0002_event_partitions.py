@@ -38,7 +38,8 @@ BEGIN
         part := 'telemetry_telemetryevent_p' || to_char(day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(part) IS NOT NULL;
         PERFORM pg_advisory_xact_lock(hashtext('telemetry_ensure_partitions'));
-        CONTINUE WHEN to_regclass(part) IS NOT NULL;
+        -- A query, not to_regclass again: what that has looked up before, an advisory lock does not refresh.
+        CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class WHERE relname = part AND relnamespace = current_schema()::regnamespace);
         EXECUTE format('CREATE TABLE %I PARTITION OF telemetry_telemetryevent FOR VALUES FROM (%L) TO (%L)',
                        part, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
         made := made + 1;

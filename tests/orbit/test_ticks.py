@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django_q.models import OrmQ
 from django_q.models import Schedule as Row
 
@@ -204,7 +204,8 @@ def test_a_tick_that_is_in_the_ledger_is_not_enqueued_again() -> None:
     due_at(NOON)
     ticks.enqueue_due(NOON)
     Row.objects.update(next_run=NOON)
-    ticks.enqueue_due(NOON)
+    assert ticks.enqueue_due(NOON) == []
+    assert the_row()[2] == NOON + timedelta(days=1)
     assert (CronTick.objects.count(), OrmQ.objects.count()) == (1, 1)
 
 
@@ -233,8 +234,32 @@ def test_four_keepers_at_once_write_each_tick_once(committed: str) -> None:
     assert (CronTick.objects.count(), OrmQ.objects.count()) == (20, 20)
 
 
+def test_a_schedule_that_another_keeper_is_at_is_not_waited_for(committed: str) -> None:
+    due_at(NOON, "held")
+    due_at(NOON, "free")
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT 1 FROM django_q_schedule WHERE name = 'held' FOR UPDATE")
+            rows("SELECT set_config('statement_timeout', '2s', false)")
+            assert ticks.enqueue_due(NOON) == []
+            assert list(CronTick.objects.values_list("schedule", flat=True)) == ["free"]
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
+    ticks.enqueue_due(NOON)
+    assert CronTick.objects.filter(schedule="held").exists()
+
+
 def test_keepers_that_start_at_once_make_one_row(committed: str) -> None:
-    side_by_side(4, lambda: ticks.sync([asked()]))
+    second = threading.Thread(target=lambda: (ticks.sync([asked()]), connections.close_all()))
+    with transaction.atomic():
+        ticks.sync([asked()])
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    second.join(10)
     assert Row.objects.count() == 1
 
 
@@ -344,6 +369,7 @@ def test_a_tick_that_two_workers_perform_at_once_starts_one_cycle(committed: str
     side_by_side(4, lambda: ticks.perform(made))
     assert CycleRun.objects.count() == 1
     assert verdict()[0] == "started"
+    assert not rows("SELECT 1 FROM orbit_executionrecord WHERE event = 'cycle_skipped'")
 
 
 def test_a_year_of_ticks_is_walked_without_a_gap() -> None:

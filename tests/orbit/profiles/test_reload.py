@@ -27,6 +27,8 @@ pytestmark = pytest.mark.django_db
 
 HOOK = json.dumps([{"key": "hook", "url": "https://192.0.2.1/hook", "method": "POST", "token": "t"}])
 
+LOCKED = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()"
+
 
 @pytest.fixture
 def folder(tmp_path: Path, settings) -> Path:
@@ -193,13 +195,25 @@ def own_database(server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
     database.drop(server, name)
 
 
+def wait_for_lock(connection: psycopg.Connection, waiting: list[subprocess.Popen[str]]) -> None:
+    """Wait until every one of ``waiting`` stands before a lock; none may end meanwhile."""
+    until = time.monotonic() + 60
+    while connection.execute(LOCKED).fetchone() != (len(waiting),):
+        assert [process.poll() for process in waiting] == [None] * len(waiting)
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 @pytest.mark.processes
 def test_several_processes_that_start_at_once_load_the_files_once(own_database: dict[str, str]) -> None:
     code = "import django; django.setup(); from orbit.profiles import reload; reload.load_at_start()"
     environment = {**own_database, "DJANGO_SETTINGS_MODULE": "orbit_site.settings"}
-    starting = [subprocess.Popen([sys.executable, "-c", code], cwd=database.PROJECT, env=environment) for _ in range(4)]
-    assert [process.wait(60) for process in starting] == [0, 0, 0, 0]
     with psycopg.connect(own_database["DATABASE_URL"]) as connection:
+        connection.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR UPDATE")  # so that all of them have found the database empty
+        starting = [subprocess.Popen([sys.executable, "-c", code], cwd=database.PROJECT, env=environment, text=True) for _ in range(3)]
+        wait_for_lock(connection, starting)
+        connection.commit()
+        assert [process.wait(60) for process in starting] == [0, 0, 0]
         counted = connection.execute("SELECT (SELECT count(*) FROM orbit_runprofilerevision), "
                                      "(SELECT count(*) FROM governance_audittrailentry WHERE action = 'config.reloaded')").fetchone()
     assert counted == (50, 1)
@@ -211,13 +225,7 @@ def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(own_database
         connection.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE")  # as every start of a cycle does
         reloading = subprocess.Popen([sys.executable, "manage.py", "config", "reload", "--json"], cwd=database.PROJECT, env=own_database,
                                      stdout=subprocess.PIPE, text=True)  # fmt: skip
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        until = time.monotonic() + 30
-        while connection.execute(waiting).fetchone() == (0,):
-            assert reloading.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.05)
-            connection.execute("SELECT pg_stat_clear_snapshot()")
+        wait_for_lock(connection, [reloading])
         connection.execute(
             "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash, input, input_content_type, input_sha256, next_due_at) "
             "VALUES (gen_random_uuid(), 'default', 'pending', 'rest', '{}', '', '', 'application/json', '', now())")  # fmt: skip

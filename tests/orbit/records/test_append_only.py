@@ -61,3 +61,21 @@ def test_a_partition_made_later_refuses_as_well(server: Server, committed: str) 
             owner.execute("SET session_replication_role = replica")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 owner.execute(f"TRUNCATE {relation}")
+
+
+@pytest.mark.usefixtures("committed")
+def test_processes_that_make_partitions_at_once_do_not_collide() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    from tests.support.pipeline import rows
+
+    def make(_: int) -> int:
+        try:
+            return int(rows("SELECT orbit_ensure_partitions('2032-01-01', '2032-12-01')")[0][0])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(make, range(6))) == 24

@@ -1,0 +1,110 @@
+"""Tokens and actors: never more than their owner, gone when ended."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Group, User
+from django.utils import timezone
+
+from governance.access import actors, tokens
+from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
+from governance.access.roles import ROLES, Power, powers_of
+from governance.models import ApiToken, AuditTrailEntry, Namespace, NamespaceGrant
+from governance.namespaces import registry
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ann() -> User:
+    user = User.objects.create_user("ann", password="x")
+    user.groups.add(Group.objects.get(name="Operator"))
+    return user
+
+
+def confine(user: User, *names: str) -> None:
+    registry.ensure(names)
+    for namespace in Namespace.objects.filter(name__in=names):
+        NamespaceGrant.objects.create(user=user, namespace=namespace)
+
+
+def test_the_five_roles_are_groups_and_their_powers_add_up() -> None:
+    assert set(ROLES) <= set(Group.objects.values_list("name", flat=True))
+    assert powers_of(["Viewer", "Reviewer"], superuser=False) == {Power.READ, Power.REVIEW}
+    assert powers_of(["Nobody"], superuser=False) == frozenset()
+    assert powers_of([], superuser=True) == frozenset(Power)
+
+
+def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
+    row, raw = tokens.create(ann, scopes=["read", "operate"], actor=SYSTEM)
+    assert raw not in str(ApiToken.objects.values().get())
+    found = tokens.authenticate(raw)
+    assert found is not None
+    owner, actor = found
+    assert (owner, actor.name, actor.powers, actor.namespaces) == (ann, "ann", {Power.READ, Power.OPERATE}, None)
+    row.refresh_from_db()
+    assert row.last_used_at is not None
+    assert AuditTrailEntry.objects.get(action="token.created").after["owner"] == "ann"
+
+
+def test_a_token_may_no_more_than_its_owner(ann: User) -> None:
+    confine(ann, "a", "b")
+    _, raw = tokens.create(ann, scopes=["read", "operate", "review", "configure"], namespaces=["b", "default"], actor=SYSTEM)
+    found = tokens.authenticate(raw)
+    assert found is not None
+    assert found[1].powers == {Power.READ, Power.OPERATE}
+    assert found[1].namespaces == {"b"}
+    ann.groups.clear()
+    again = tokens.authenticate(raw)
+    assert again is not None
+    assert again[1].powers == frozenset()
+
+
+@pytest.mark.parametrize("raw", ["", "orbit_", "orbit_" + "x" * 43, "Orbit_abc", "orbit_" + "x" * 5000, "orbit_\x00"])
+def test_what_is_no_token_is_nobody(raw: str) -> None:
+    assert tokens.authenticate(raw) is None
+
+
+def test_an_ended_expired_or_orphaned_token_is_nobody(ann: User) -> None:
+    ended, raw_ended = tokens.create(ann, scopes=["read"], actor=SYSTEM)
+    assert tokens.revoke(ended, actor=SYSTEM)
+    assert not tokens.revoke(ended, actor=SYSTEM)
+    _, raw_expired = tokens.create(ann, scopes=["read"], actor=SYSTEM, expires_at=timezone.now() - timedelta(seconds=1))
+    _, raw = tokens.create(ann, scopes=["read"], actor=SYSTEM)
+    assert tokens.authenticate(raw_ended) is None
+    assert tokens.authenticate(raw_expired) is None
+    User.objects.filter(pk=ann.pk).update(is_active=False)
+    assert tokens.authenticate(raw) is None
+    assert AuditTrailEntry.objects.filter(action="token.revoked").count() == 1
+
+
+@pytest.mark.parametrize("scopes", [[], ["administer"], ["read", "fly"]])
+def test_unknown_or_no_scopes_are_refused(ann: User, scopes: list[str]) -> None:
+    with pytest.raises(tokens.ScopeUnknown):
+        tokens.create(ann, scopes=scopes, actor=SYSTEM)
+
+
+def test_an_actor_sees_only_its_namespaces(ann: User) -> None:
+    confine(ann, "a")
+    actor = actors.of_user(ann)
+    assert actor.sees("a")
+    assert not actor.sees("b")
+    assert not actor.sees(None)
+    with pytest.raises(NamespaceUnknown):
+        actor.require_namespace("b")
+    with pytest.raises(NotAllowed):
+        actor.require(Power.CONFIGURE)
+    assert Namespace.objects.filter(actor.filter("name")).count() == 1
+
+
+def test_nobody_may_do_anything() -> None:
+    actor = actors.of_user(AnonymousUser())
+    assert (actor.powers, actor.namespaces) == (frozenset(), frozenset())
+
+
+def test_namespaces_are_made_once_each_with_a_random_uuid_and_a_setting(django_assert_num_queries) -> None:
+    with django_assert_num_queries(1):
+        assert registry.ensure(["b", "a", "a", "default"]) == ["a", "b"]
+    assert registry.ensure(["a"]) == []
+    assert {namespace.external_id.version for namespace in Namespace.objects.all()} == {4}
+    assert all(namespace.setting.mode == "running" for namespace in Namespace.objects.select_related("setting"))

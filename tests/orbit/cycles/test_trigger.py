@@ -1,0 +1,140 @@
+"""What a trigger starts, resumes and refuses."""
+
+from dataclasses import replace
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
+from governance.access.roles import Power
+from governance.models import AuditTrailEntry
+from governance.namespaces.gate import GloballyPaused, NamespaceDraining, NamespaceHalted
+from orbit.cycles import lease, trigger
+from orbit.errors import CycleActive, Disabled, NamespaceMismatch, PayloadTooLarge, RunProfileUnknown
+from orbit.models import CycleRun
+from orbit.pipeline.contract import Payload
+from orbit.states import Trigger
+from tests.support.configuration import run_profile, store
+from tests.support.pipeline import configure, rows, start
+
+pytestmark = pytest.mark.django_db
+
+
+def begin(**arguments: object) -> trigger.Started:
+    return trigger.start(**{"namespace": None, "source": Trigger.REST, "actor": SYSTEM, **arguments})
+
+
+def test_a_raw_cycle_runs_on_an_empty_object_in_the_default_namespace() -> None:
+    cycle = CycleRun.objects.get(pk=begin().cycle_id)
+    assert (cycle.namespace_id, bytes(cycle.input), cycle.input_content_type, cycle.run_profile_id) == ("default", b"{}", "application/json", None)
+    assert cycle.next_due_at is not None
+
+
+def test_without_a_payload_the_input_is_the_instruction_and_its_id_the_hash() -> None:
+    configure()
+    cycle = CycleRun.objects.get(pk=start())
+    assert cycle.instruction_id == cycle.input_sha256
+    assert cycle.context["run_profile_id"] == "r1"
+    assert (cycle.profile_revision, cycle.run_profile_revision) == (1, 1)
+
+
+def test_the_payload_s_bytes_are_kept_as_they_are() -> None:
+    body = bytes(range(256))
+    cycle = CycleRun.objects.get(pk=begin(payload=Payload(body, "application/x-raw")).cycle_id)
+    assert (bytes(cycle.input), cycle.input_content_type) == (body, "application/x-raw")
+
+
+def test_a_person_s_trigger_is_on_the_audit_trail_and_the_clock_s_is_not() -> None:
+    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    begin(run_profile_id="r1", reason="try it")
+    begin(run_profile_id="r2", source=Trigger.CRON)
+    entry = AuditTrailEntry.objects.get(action="cycle.triggered")
+    assert (entry.namespace, entry.reason) == ("a", "try it")
+
+
+@pytest.mark.parametrize(("arguments", "refusal"), [
+    ({"namespace": "nowhere"}, NamespaceUnknown),
+    ({"run_profile_id": "nobody"}, RunProfileUnknown),
+    ({"run_profile_id": "r1", "namespace": "b"}, NamespaceMismatch),
+    ({"run_profile_id": "off"}, Disabled),
+    ({"payload": Payload(b"x" * (trigger.MAX_PAYLOAD + 1), "text/plain")}, PayloadTooLarge),
+    ({"actor": replace(SYSTEM, namespaces=frozenset({"b"}))}, NamespaceUnknown),
+    ({"actor": replace(SYSTEM, namespaces=frozenset({"b"})), "run_profile_id": "r1"}, RunProfileUnknown),
+    ({"actor": replace(SYSTEM, powers=frozenset({Power.READ}))}, NotAllowed),
+])  # fmt: skip
+def test_what_it_refuses_leaves_nothing_behind(arguments: dict, refusal: type[Exception]) -> None:
+    configure()
+    store([], [run_profile("off", "p1", namespace="b", state="disabled")])
+    with pytest.raises(refusal):
+        begin(**arguments)
+    assert CycleRun.objects.count() == 0
+    assert rows("SELECT count(*) FROM django_q_ormq") == [(0,)]
+
+
+@pytest.mark.parametrize(("values", "refusal"), [("halt = true, mode = 'halting'", NamespaceHalted), ("mode = 'draining'", NamespaceDraining)])
+def test_a_stopped_namespace_is_refused_and_not_queued(values: str, refusal: type[Exception]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE governance_governancesetting SET {values}, reason = 'fire', changed_by = 'ann'")
+    with pytest.raises(refusal, match="ann"):
+        begin()
+    assert CycleRun.objects.count() == 0
+
+
+def test_a_paused_process_refuses_and_claims_nothing(settings) -> None:
+    begin()
+    settings.ORBIT_GLOBAL_PAUSE = True
+    with pytest.raises(GloballyPaused):
+        begin()
+    assert lease.claim(1) == []
+
+
+def test_a_halt_stops_the_very_next_claim() -> None:
+    begin()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE governance_governancesetting SET halt = true, mode = 'halting'")
+    assert lease.claim(1) == []
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE governance_governancesetting SET halt = false, mode = 'running'")
+    assert len(lease.claim(1)) == 1
+
+
+def _abandon(cycle_id: object) -> None:
+    assert len(lease.claim(1)) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now() - interval '1 second' WHERE id = %s", [cycle_id])
+
+
+def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
+    configure()
+    cycle_id = start(body=b'{"n":1}')
+    _abandon(cycle_id)
+    same = begin(run_profile_id="r1", payload=Payload(b'{"n":1}', "application/json"))
+    assert (same.cycle_id, same.resumed) == (cycle_id, True)
+    assert begin(run_profile_id="r1").resumed
+    with pytest.raises(CycleActive):
+        begin(run_profile_id="r1", payload=Payload(b'{"n":2}', "application/json"))
+    with pytest.raises(CycleActive):
+        begin(namespace="a")
+
+
+def test_a_cycle_that_was_given_back_is_not_resumed_by_a_trigger() -> None:
+    configure()
+    start()
+    lease.give_back(lease.claim(1), wait=60)
+    with pytest.raises(CycleActive):
+        begin(run_profile_id="r1")
+
+
+def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -> None:
+    configure()
+    start()
+    for _ in range(5):
+        with pytest.raises(CycleActive):
+            start()
+    assert rows("SELECT data ->> 'suppressed' FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [("0",)]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_skipnotice SET written_at = written_at - interval '61 seconds'")
+    with pytest.raises(CycleActive):
+        start()
+    found = rows("SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord WHERE event = 'cycle_skipped' ORDER BY created_at, id")
+    assert found == [(0,), (4,)]

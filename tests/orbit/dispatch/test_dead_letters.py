@@ -1,0 +1,105 @@
+"""Requeue: one job for one letter, under the same key, to the endpoint that was chosen."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from governance.models import AuditTrailEntry
+from orbit.cycles import lease
+from orbit.dispatch import dead_letters
+from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
+from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+@pytest.fixture
+def dead(settings) -> CycleRun:
+    """A cycle whose three deliveries died of a 500."""
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    with Receiver(http("500 No", b"no")) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle = carry(start())
+        assert cycle.status == "partial_success"
+    return cycle
+
+
+def letters() -> list[DeadLetterDispatch]:
+    return list(DeadLetterDispatch.objects.order_by("id"))
+
+
+def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(dead: CycleRun, settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        first, second, _ = letters()
+        job = dead_letters.requeue(first.pk, actor=SYSTEM, reason="it is back", endpoint="current")
+        fresh = dead_letters.requeue(second.pk, actor=SYSTEM, reason="it is back", endpoint="current", new_key=True)
+        assert carry(dead.pk).status == "partial_success"
+        sent = {request.headers["idempotency-key"] for request in receiver.requests}
+    jobs = {found.pk: found for found in DispatchJob.objects.all()}
+    assert {jobs[job].status, jobs[fresh].status} == {"delivered"}
+    assert jobs[job].delivery_id == jobs[first.job_id].delivery_id
+    assert jobs[fresh].delivery_id != jobs[second.job_id].delivery_id
+    assert sent == {str(jobs[job].delivery_id), str(jobs[fresh].delivery_id)}
+    first.refresh_from_db()
+    assert (first.status, first.requeued_job_id, first.resolved_by, first.resolved_reason) == ("requeued", job, "orbit", "it is back")
+    assert AuditTrailEntry.objects.filter(action="dead_letter.requeued").count() == 2
+
+
+def test_two_people_at_once_make_one_job(dead: CycleRun) -> None:
+    letter = letters()[0]
+
+    def attempt(_: int) -> UUID | None:
+        try:
+            return dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
+        except AlreadyRequeued as refusal:
+            assert refusal.extra["dispatch_job_id"]
+            return None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [job for job in pool.map(attempt, range(16)) if job]
+    assert len(made) == 1
+    assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(1,)]
+
+
+def test_a_requeue_while_a_worker_holds_the_cycle_is_not_forgotten(dead: CycleRun, settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        first, second, _ = letters()
+        dead_letters.requeue(first.pk, actor=SYSTEM, reason="one", endpoint="current")
+        (held,) = lease.claim(1)
+        dead_letters.requeue(second.pk, actor=SYSTEM, reason="two", endpoint="current")
+        # The worker knows of the first alone, and lets go with nothing more to do as far as it knows.
+        lease.give_back([held], wait=3600)
+        carry(dead.pk)
+        assert len(receiver.requests) == 2
+
+
+def test_a_letter_that_dies_again_is_a_letter_of_its_own(dead: CycleRun) -> None:
+    dead_letters.requeue(letters()[0].pk, actor=SYSTEM, reason="again")
+    carry(dead.pk)
+    assert [letter.status for letter in letters()] == ["requeued", "open", "open", "open"]
+
+
+def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(dead: CycleRun, settings) -> None:
+    letter = letters()[0]
+    with pytest.raises(LetterUnknown):
+        dead_letters.requeue(uuid4(), actor=SYSTEM, reason="x")
+    with pytest.raises(LetterUnknown):
+        dead_letters.requeue(letter.pk, actor=replace(SYSTEM, namespaces=frozenset({"other"})), reason="x")
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    with pytest.raises(EndpointGone):
+        dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x", endpoint="current")
+    DeadLetterDispatch.objects.filter(pk=letter.pk).update(status="dismissed", resolved_by="ann", resolved_at=letter.created_at)
+    with pytest.raises(AlreadyResolved, match="dismissed by ann"):
+        dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x")
+    assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(0,)]

@@ -1,0 +1,110 @@
+"""Waves: what is sent, what is kept of it, and what can't be sent."""
+
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as configured
+
+from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver, close, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def test_each_attempt_carries_its_key_its_token_and_its_context(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle = carry(start())
+    for request in receiver.requests:
+        headers = request.headers
+        assert headers["authorization"] == "Bearer token-of-default_endpoint"
+        assert headers["idempotency-key"] == headers["webhook-id"]
+        assert (headers["x-orbit-namespace"], headers["x-orbit-run-profile"], headers["x-orbit-profile"]) == ("a", "r1", "p1")
+        assert headers["x-orbit-cycle"] == str(cycle.pk)
+
+
+def test_a_receipt_says_what_came_back(settings) -> None:
+    with Receiver(http("500 No", b"a\x00\xffb"), OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure({"2": {"transformer": "template", "options": {"template": "x"}}, "3": {"transformer": "template", "options": {"template": "y"}}})
+        assert carry(start()).status == "success"
+    failed = DeliveryReceipt.objects.get(status="failed")
+    assert (failed.status_code, failed.response_excerpt, failed.error) == (500, "a\ufffd\ufffdb", "HTTP 500")
+    assert failed.latency_ms is not None
+    assert failed.finished_at >= failed.started_at
+    assert len({receipt.body_sha256 for receipt in DeliveryReceipt.objects.all()}) == 3
+
+
+def test_an_answer_that_never_came_is_unknown_and_sent_again_under_its_key(settings) -> None:
+    with Receiver(close, OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        assert carry(start()).status == "success"
+        keys = [request.headers["idempotency-key"] for request in receiver.requests]
+    assert len(keys) == 4
+    assert len(set(keys)) == 3
+    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1 ORDER BY 1") == [("delivered", 3), ("unknown", 1)]
+
+
+def test_nothing_secret_of_an_endpoint_lies_in_the_database(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url + "?key=hush-hush")
+        configure()
+        carry(start())
+    snapshot = EndpointSnapshot.objects.get()
+    assert snapshot.host == "127.0.0.1"
+    for table in ("orbit_endpointsnapshot", "orbit_dispatchjob", "orbit_deliveryreceipt", "orbit_executionrecord", "telemetry_telemetryevent"):
+        for (text,) in rows(f"SELECT t::text FROM {table} t"):
+            assert "hush-hush" not in text
+            assert "token-of" not in text
+            assert b"hush-hush".hex() not in text
+
+
+def test_a_snapshot_that_no_key_opens_is_a_dead_letter_and_the_others_go_on(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        before = configured.ORBIT_ENCRYPTION_KEYS
+        assert carry(start()).status == "success"
+        settings.ORBIT_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        from orbit.dispatch import claim
+
+        claim._opened.clear()
+        # The endpoint is the same object, so its snapshot is the old one: made under the key that is gone.
+        assert carry(start()).status == "partial_success"
+        settings.ORBIT_ENCRYPTION_KEYS = before
+    assert set(DeadLetterDispatch.objects.values_list("reason", flat=True)) == {"unreadable_snapshot"}
+    assert DispatchJob.objects.filter(status="dead").count() == 3
+    assert len(receiver.requests) == 3
+
+
+def test_two_endpoints_get_a_delivery_of_each_item_under_keys_of_their_own(settings) -> None:
+    with Receiver(OK) as one, Receiver(OK) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        assert carry(start()).status == "success"
+    keys = [request.headers["idempotency-key"] for request in [*one.requests, *two.requests]]
+    assert (len(one.requests), len(two.requests), len(set(keys))) == (3, 3, 6)
+
+
+def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_address(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        from orbit.cycles import lease, stages, state
+
+        (work,) = lease.claim(1)
+        found = state.fresh(work)
+        found.initiation_id = stages.initiation.run(work)
+        stages.transformations.run(work, found.initiation_id, found.tiers)
+        stages._prepare(found)
+        lease.give_back([work], wait=0)
+        settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
+        assert carry(cycle_id).status == "partial_success"
+        assert receiver.requests == []
+    letter = DeadLetterDispatch.objects.first()
+    assert letter is not None
+    assert (letter.reason, letter.attempts) == ("address_refused", 1)
+    assert "127.0.0.1" in letter.last_error
