@@ -19,30 +19,30 @@ class Boundary:
     """What this process knows of stopping."""
 
     def __init__(self) -> None:
-        self._drain = threading.Event()
-        self._deadline = 0.0
+        # One name bound to a number: what a signal's handler sets must need no lock, for the interrupted code may hold it.
+        self._deadline: float | None = None
         #: Called by the main thread at least every two seconds; the worker process points it at the clock that its supervisor reads.
         self.stamp: Callable[[], None] = lambda: None
 
     def drain(self, seconds: float) -> None:
         """Start nothing new; what runs may go on for ``seconds``. A second call changes nothing."""
-        if not self._drain.is_set():
+        if self._deadline is None:
             self._deadline = time.monotonic() + seconds
-            self._drain.set()
 
     @property
     def draining(self) -> bool:
         """Whether nothing new may start here."""
-        return self._drain.is_set()
+        return self._deadline is not None
 
     @property
     def drained(self) -> bool:
         """Whether the time for what runs is over."""
-        return self._drain.is_set() and time.monotonic() >= self._deadline
+        return self.remaining() <= 0
 
     def remaining(self) -> float:
         """Seconds that running work still has; infinite when nothing drains."""
-        return self._deadline - time.monotonic() if self._drain.is_set() else float("inf")
+        deadline = self._deadline
+        return float("inf") if deadline is None else deadline - time.monotonic()
 
     def check(self) -> None:
         """Raise Stop where work may not go on."""

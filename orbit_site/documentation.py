@@ -32,8 +32,8 @@ and a `token`, which is sent as `Authorization: Bearer <token>`:
 
 Optional: `headers` (further request headers), `signing_secret` (`whsec_...`: requests are signed by the Standard Webhooks specification),
 `connect_timeout` (5 s), `read_timeout` (10 s), `total_timeout` (20 s, at most 120), `permanent_statuses` (`[410]`: answers that are not tried
-again), `ca_bundle` (a file of certificates to trust). `config/schemas/endpoints.schema.json` has every key with its bounds. An endpoint whose address the rules refuse is a
-start error that names the endpoint, the address and the setting to change.
+again), `ca_bundle` (a file of certificates to trust). `config/schemas/endpoints.schema.json` has every key with its bounds. An endpoint
+whose address the rules refuse is a start error that names the endpoint, the address and the setting to change.
 
 By default requests go to public addresses over https only. `ORBIT_DISPATCH_ALLOWED_HOSTS` adds names, addresses or networks, for which plain
 http is allowed too, such as `127.0.0.1`, `aurora.internal` or `10.1.0.0/16`.

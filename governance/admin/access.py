@@ -27,11 +27,12 @@ def _administers(request: HttpRequest) -> bool:
     return actor.may(Power.ADMINISTER) and actor.namespaces is None
 
 
-class _Grants(admin.TabularInline):  # type: ignore[type-arg]
+class _Grants(admin.StackedInline):  # type: ignore[type-arg]
     """The namespaces that the person is confined to; none: they see all."""
 
     model = NamespaceGrant
     extra = 1
+    verbose_name = "namespace"
     verbose_name_plural = "confined to namespaces (none: sees all)"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

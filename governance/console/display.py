@@ -12,7 +12,7 @@ _LOOKS = {
     "part": ("part", "!"),
     "bad": ("bad", "✕"),
     "busy": ("run", "▸"),
-    "waiting": ("wait", "…"),
+    "waiting": ("wait", "·"),
 }
 _STATES = {
     "success": "good",

@@ -31,7 +31,8 @@ class OrbitCommand(BaseCommand):
             super().run_from_argv(argv)
         except OrbitError as error:
             self.stderr.write(f"orbit: {error.detail}")
-            for found in error.errors:
+            # Some refusals say everything in their text already.
+            for found in (found for found in error.errors if found["detail"] not in error.detail):
                 self.stderr.write(f"  {found['pointer'] or '/'}: {found['detail']}")
             sys.exit(EXIT[error.kind])
 

@@ -30,6 +30,12 @@ def moment(value: datetime | None) -> str:
 
 
 @register.filter
+def clock(value: datetime | None) -> str:
+    """Show a time of a day that the page has named, to the millisecond."""
+    return "-" if value is None else f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
+
+
+@register.filter
 def after(value: datetime, start: datetime) -> str:
     """Show how long it took from ``start``."""
     return f"{(value - start).total_seconds():.2f} s"

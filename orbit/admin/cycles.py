@@ -46,7 +46,7 @@ class CycleRunAdmin(ReasonedAdmin):
     """Passes of the pipeline."""
 
     namespace_path = "namespace"
-    list_display = ("id", "status_shown", "namespace_id", "run_profile_id", "trigger", "triggered_by", "created_at", "took")
+    list_display = ("id", "status_shown", "where", "run_profile_id", "created_at", "took", "trigger", "triggered_by")
     list_filter = (filters.NamespaceFilter, filters.choice("status", Cycle))
     search_fields = ("id",)
     links = ("run_profile_id", "run_profile_id__exact")
@@ -57,6 +57,11 @@ class CycleRunAdmin(ReasonedAdmin):
     def status_shown(self, cycle: CycleRun) -> str:
         """The status as a badge."""
         return display.badge(cycle.status)
+
+    @admin.display(description="namespace")
+    def where(self, cycle: CycleRun) -> str:
+        """The namespace's name."""
+        return cycle.namespace_id
 
     @admin.display(description="took")
     def took(self, cycle: CycleRun) -> str:

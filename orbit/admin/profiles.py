@@ -42,11 +42,16 @@ class RunProfileAdmin(_Configured):
     """Where and when profiles run."""
 
     namespace_path = "namespace"
-    list_display = ("run_profile_id", "profile", "namespace_id", "state_shown", "revision", "updated_at")
+    list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at")
     list_select_related = ("profile",)
     list_filter = (filters.NamespaceFilter, filters.choice("state", State))
     search_fields = ("run_profile_id",)
     ordering = ("run_profile_id",)
+
+    @admin.display(description="namespace")
+    def where(self, row: RunProfile) -> str:
+        """The namespace's name."""
+        return row.namespace_id
 
 
 @admin.register(ProfileRevision)

@@ -47,6 +47,10 @@ GIVE_BACK = """UPDATE orbit_cyclerun c SET lease_owner = NULL, lease_expires_at 
 FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(requeues)s::int[]) AS held(id, token, requeues)
 WHERE c.id = held.id AND c.fencing_token = held.token AND c.lease_owner = %(owner)s RETURNING c.id, c.next_due_at"""
 
+# In the order of the index, and no further than the first that the gate lets through.
+NEXT_DUE = f"""SELECT c.next_due_at FROM orbit_cyclerun c WHERE c.next_due_at IS NOT NULL AND c.lease_owner IS NULL
+    AND {gate.OPEN_SQL.format(namespace="c.namespace")} ORDER BY c.next_due_at LIMIT 1"""
+
 _owner: tuple[int, str] = (0, "")
 
 
@@ -102,8 +106,10 @@ def _held(held: Sequence[Work]) -> dict[str, object]:
 
 
 def next_due() -> datetime | None:
-    """Return when the next cycle that nobody holds is due; None when there is none."""
+    """Return when the next cycle that nobody holds and nothing stops is due; None when there is none."""
+    if gate.paused_here():
+        return None
     with connection.cursor() as cursor:
-        cursor.execute("SELECT min(next_due_at) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL AND lease_owner IS NULL")
-        (moment,) = cursor.fetchone()
-        return moment  # type: ignore[no-any-return]
+        cursor.execute(NEXT_DUE)
+        row = cursor.fetchone()
+    return row[0] if row else None

@@ -9,6 +9,7 @@ from django.db import transaction
 from governance.access.actors import Actor
 from governance.kernel.errors import OrbitError
 from governance.namespaces.gate import GloballyPaused, NamespaceDraining, NamespaceHalted
+from orbit import boundary
 from orbit.cycles import trigger
 from orbit.errors import CycleActive, Disabled
 from orbit.models import RunProfile
@@ -47,6 +48,8 @@ def all_enabled(*, source: Trigger, actor: Actor) -> list[Outcome]:
 
 
 def _one(run_profile_id: str, *, source: Trigger, actor: Actor) -> Outcome:
+    # A tick runs in a worker's main thread, whose supervisor waits for a sign of life: thousands of run profiles take their time.
+    boundary.process.stamp()
     try:
         with transaction.atomic():
             return _start(run_profile_id, source=source, actor=actor)

@@ -22,7 +22,10 @@ def sentence(detail: Detail, *, now: datetime) -> str:
     cycle = detail.cycle
     status = Cycle(cycle.status)
     parts = [*_tiers(detail), *_deliveries(detail)]
-    if status in (Cycle.FAILED, Cycle.CANCELLED) and cycle.reason:
+    if status == Cycle.CANCELLED and cycle.reason:
+        # The reason starts with by whom, as a sentence of its own.
+        return "; ".join([cycle.reason[:1].upper() + cycle.reason[1:].rstrip("."), *parts]) + "."
+    if status == Cycle.FAILED and cycle.reason:
         parts.insert(0, cycle.reason.rstrip("."))
     if status == Cycle.RUNNING:
         parts += _waits(detail, now)

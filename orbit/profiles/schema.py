@@ -116,7 +116,18 @@ def _shape(schema: Mapping[str, Any], document: Any) -> Faults:
         size = len(canonical.canonical_json(document))
     except ValueError as error:
         return [_fault("", str(error))]
-    return [_fault("", f"Is longer than {MAX_DOCUMENT} bytes.")] if size > MAX_DOCUMENT else []
+    if size > MAX_DOCUMENT:
+        return [_fault("", f"Is longer than {MAX_DOCUMENT} bytes.")]
+    return [_fault(schemas.pointer(path), "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a text.") for path in _huge(document, [])]
+
+
+def _huge(value: Any, path: list[str | int]) -> list[list[str | int]]:
+    """Return the paths of numbers that the database gives back in another form than they came in."""
+    if isinstance(value, dict):
+        return [found for key, item in value.items() for found in _huge(item, [*path, key])]
+    if isinstance(value, list):
+        return [found for number, item in enumerate(value) for found in _huge(item, [*path, number])]
+    return [path] if isinstance(value, int | float) and abs(value) > 2**53 else []
 
 
 def _names(document: Mapping[str, Any], *members: str) -> Faults:

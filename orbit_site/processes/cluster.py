@@ -30,7 +30,7 @@ from governance.kernel.identifiers import uuid7
 from orbit import boundary, tasks  # noqa: F401 - loaded before the fork, the tasks are in memory once
 from orbit.profiles import reload
 from orbit_site import schedules
-from orbit_site.processes import keeper, web, worker
+from orbit_site.processes import keeper, unmigrated, worker
 from orbit_site.processes.lifeline import die_with_parent
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ GRACE_SECONDS = 5.0
 STEADY_SECONDS = 5.0
 LONGEST_WAIT = 10.0
 LOOK_SECONDS = 0.5
+# Statements of the pipeline are planned once and kept. Planned on tables that are still empty they would scan them, and go on so when
+# they have grown; each of them finds its few rows by a key.
+BY_INDEX = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 RUNNING, STOPPING, ALONE = 0.0, 1.0, 2.0
 
@@ -50,7 +53,7 @@ def run() -> None:
 
     Raises Unmigrated, or what reading the configuration refuses, before anything is started.
     """
-    web.refuse_unmigrated()
+    unmigrated.refuse()
     reload.load_at_start()
     schedules.table()
     # A connection that two processes share mixes up their answers: each child opens its own.
@@ -205,7 +208,9 @@ class Cluster:
             signal.signal(signal.SIGTERM, drain)
             signal.signal(signal.SIGINT, drain)
             boundary.process.stamp = partial(_stamp, self._life, child.number, parent)
-            connections.settings["default"]["OPTIONS"]["application_name"] = f"orbit-{child.name.split()[0]} {os.getpid()}"
+            options = connections.settings["default"]["OPTIONS"]
+            options["application_name"] = f"orbit-{child.name.split()[0]} {os.getpid()}"
+            options["options"] += BY_INDEX
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             child.main()
             code = 0

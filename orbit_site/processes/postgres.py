@@ -233,4 +233,6 @@ def _end_leftovers(server: Server) -> None:
     for process in stubborn:
         process.kill()
     psutil.wait_procs(stubborn, timeout=5)
+    # Both name a process that is gone, or dead and not yet buried, which to PostgreSQL looks alive; the lock on this folder is ours.
     (server.data / "postmaster.pid").unlink(missing_ok=True)
+    (Path(server.host) / ".s.PGSQL.5432.lock").unlink(missing_ok=True)

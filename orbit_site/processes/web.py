@@ -9,8 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.db import connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -18,6 +17,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from governance.kernel.errors import Kind, OrbitError
 from orbit.profiles import reload
+from orbit_site.processes import unmigrated
 from orbit_site.processes.lifeline import die_with_parent
 
 THREADS = 8
@@ -29,31 +29,16 @@ class PortBusy(OrbitError):
     code, kind = "port_busy", Kind.UNAVAILABLE
 
 
-class Unmigrated(OrbitError):
-    """The database isn't at this release."""
-
-    code, kind = "unmigrated", Kind.UNAVAILABLE
-
-
 def serve() -> None:
     """Serve until SIGTERM or SIGINT, finish running requests, then exit with 0.
 
     Raises Unmigrated, PortBusy, or what reading the configuration refuses, before anything is served.
     """
-    refuse_unmigrated()
+    unmigrated.refuse()
     reload.load_at_start()
     # The worker opens its own: a connection that two processes share mixes up their answers.
     connections.close_all()
     _Master(_Application(listen(settings.ORBIT_PORT))).run()
-
-
-def refuse_unmigrated() -> None:
-    """Raise Unmigrated when a migration of this release isn't in the database, naming the first ones."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if plan:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan[:3])
-        raise Unmigrated(f"{len(plan)} migrations are missing in the database ({names}{', ...' if len(plan) > 3 else ''}). Run `manage.py migrate`.")
 
 
 def address() -> str:

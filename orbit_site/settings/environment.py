@@ -121,7 +121,8 @@ CONFIG_DIR = Path(_text("ORBIT_CONFIG_DIR", "config", "The folder of `profiles.j
 GLOBAL_PAUSE = _boolean("ORBIT_GLOBAL_PAUSE", "false", "`true` pauses every process that has it: no trigger is accepted, no cycle goes on.")
 CRON_SCHEDULE = _text("ORBIT_CRON_SCHEDULE", "0 0,12 * * *", "When cycles start by themselves: five cron fields. Empty: off.")
 TIME_ZONE = _text("ORBIT_TIME_ZONE", "UTC", "The zone of the schedules and of the console, an IANA name.")
-DISPATCH_ENDPOINTS = _text("ORBIT_DISPATCH_ENDPOINTS", "[]", "Where deliveries go: a JSON array of `{key, url, method, token}` and options (docs/configuration.md).")
+DISPATCH_ENDPOINTS = _text("ORBIT_DISPATCH_ENDPOINTS", "[]",
+                           "Where deliveries go: a JSON array of `{key, url, method, token}` and options (docs/configuration.md).")
 DISPATCH_ALLOWED_HOSTS = _items("ORBIT_DISPATCH_ALLOWED_HOSTS", "", "Hosts, addresses or networks that requests may go to beside public ones over https; "
                                 "for these http is allowed too. Comma separated.")
 MAX_DISPATCH_RETRIES = _integer("ORBIT_MAX_DISPATCH_RETRIES", "3", "Retries after the first attempt of a delivery; then it is a dead letter.",

@@ -31,8 +31,8 @@ def test_statements_of_one_database_between_two_moments_are_counted_without_what
 
 def test_the_cpu_time_of_a_tree_holds_that_of_children_that_ended() -> None:
     before = meters.cpu_seconds(os.getpid())
-    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
-    assert meters.cpu_seconds(os.getpid()) - before >= 0.3
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
+    assert meters.cpu_seconds(os.getpid()) - before >= 0.4  # counted in ticks of 10 ms
 
 
 def test_the_tree_of_a_process_that_is_gone_is_empty() -> None:

@@ -172,7 +172,8 @@ def test_a_task_that_nobody_knew_for_ten_minutes_is_quarantined_and_kept(caplog:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("payload", ["", "no signature", "a:b:c", SignedPackage.dumps({"func": 1}), SignedPackage.dumps([1])])
+@pytest.mark.parametrize("payload", ["", "no signature", "a:b:c", SignedPackage.dumps({"func": 1}), SignedPackage.dumps([1])],
+                         ids=["empty", "unsigned", "badly signed", "no name", "no task"])
 def test_a_row_that_cannot_be_read_is_quarantined(payload: str) -> None:
     OrmQ.objects.create(key=queue.QUEUE, payload=payload, lock=datetime.now(UTC))
     assert claim_and_read() is None

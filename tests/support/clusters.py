@@ -51,7 +51,7 @@ class Cluster:
 
     def ready(self, workers: int = 2) -> "Cluster":
         until(lambda: len(self.of("worker")) == workers and len(self.of("keeper")) == 1 and rows("SELECT 1 FROM orbit_clusternode WHERE NOT draining"),
-              20, "the cluster isn't there")
+              60, "the cluster isn't there")
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:

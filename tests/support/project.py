@@ -76,6 +76,8 @@ def open_folder() -> Iterator[Path]:
                 shutil.rmtree(server.host, ignore_errors=True)
             if placement.moved(base):
                 shutil.rmtree(server.data.parent)
+        for process in processes_in(made):
+            process.kill()  # of a test that failed
         shutil.rmtree(made)
 
 
@@ -105,12 +107,12 @@ class Talking:
             self.lines.append(line)
 
 
-def processes_of(project: Project) -> list[psutil.Process]:
-    """Return the processes that run the copy or work in its folder."""
-    found, folder = [], str(project.folder)
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return the processes that run something from ``folder`` or work in it."""
+    found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and (folder in " ".join(process.cmdline()) or process.cwd().startswith(folder)):
+            if process.status() != psutil.STATUS_ZOMBIE and (str(folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(folder))):
                 found.append(process)
         except psutil.Error:
             continue

@@ -1,7 +1,7 @@
 """``config check|diff|reload|export``: the configuration files, and the database that runs."""
 
 import json
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Command(OrbitCommand):
         for name, does in (("check", "check files, endpoints and their addresses"), ("diff", "show where files and database differ"),
                            ("reload", "make the database what the files say"), ("export", "write the database into the files")):  # fmt: skip
             action = actions.add_parser(name, help=does)
-            action.add_argument("--json", action="store_true", default=None, help="print one JSON document")
+            action.add_argument("--json", action="store_true", default=SUPPRESS, help="print one JSON document")
             if name == "reload":
                 action.add_argument("--reason", default="", help="why, for the audit trail")
 

@@ -20,8 +20,8 @@ def _changed() -> list[Any]:
 
 def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
     browser = console(person("adm", "Administrator"))
-    made = browser.post("/admin/auth/user/add/", {"username": "new", "usable_password": "true", "password1": "a-long-password-1", "password2": "a-long-password-1", **NO_GRANTS})
-    assert made.status_code == 302
+    sent: dict[str, Any] = {"username": "new", "usable_password": "true", "password1": "a-long-password-1", "password2": "a-long-password-1", **NO_GRANTS}
+    assert browser.post("/admin/auth/user/add/", sent).status_code == 302
     user = User.objects.get(username="new")
     assert user.is_staff
     operator, eu = Group.objects.get(name="Operator"), Namespace.objects.create(name="eu")
@@ -30,7 +30,8 @@ def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
     assert browser.post(f"/admin/auth/user/{user.pk}/change/", sent).status_code == 302
     found = actors.of_user(user)
     assert (found.namespaces, {str(power) for power in found.powers}) == (frozenset({"eu"}), {"read", "operate"})
-    assert browser.post(f"/admin/auth/user/{user.pk}/password/", {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}).status_code == 302
+    sent = {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}
+    assert browser.post(f"/admin/auth/user/{user.pk}/password/", sent).status_code == 302
     trail = _changed()
     assert [entry["username"] for entry in trail] == ["new"] * 3
     assert (trail[1]["roles"], trail[1]["namespaces"]) == (["Operator"], ["eu"])

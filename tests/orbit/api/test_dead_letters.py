@@ -24,7 +24,8 @@ def dead(committed: str, settings: Any) -> CycleRun:
 def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
     client = api(person())
     page = client.get("/dead-letters").json()
-    assert [(row["namespace"], row["endpoint_key"], row["status"], row["status_code"]) for row in page["results"]] == [("a", "default-endpoint", "open", 410)] * 3
+    found = [(row["namespace"], row["endpoint_key"], row["status"], row["status_code"]) for row in page["results"]]
+    assert found == [("a", "default-endpoint", "open", 410)] * 3
     assert client.get(f"/dead-letters/{page['results'][0]['id']}").json() == page["results"][0]
     assert len(client.get(f"/dead-letters?cycle_run_id={dead.pk}&status=open&endpoint_key=default-endpoint").json()["results"]) == 3
     assert client.get("/dead-letters?status=requeued").json()["results"] == []

@@ -15,6 +15,7 @@ from tests.support.pipeline import configure, rows
 pytestmark = pytest.mark.django_db
 
 TRIGGER = "/cycles/trigger"
+HALT = """UPDATE governance_governancesetting s SET halt = true, mode = 'halting' FROM governance_namespace n WHERE n.id = s.namespace_id AND n.name = %s"""
 
 
 def test_an_empty_body_starts_a_raw_cycle_in_default() -> None:
@@ -85,7 +86,7 @@ def test_refusals_have_their_codes() -> None:
     problem(client.post(TRIGGER, {"run_profile_id": "off"}), 409, "disabled")
     problem(client.post(TRIGGER, {"run_profile_id": "r1", "namespace": "b"}), 422, "namespace_mismatch")
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE governance_governancesetting SET halt = true, mode = 'halting' WHERE namespace_id = (SELECT id FROM governance_namespace WHERE name = 'a')")
+        cursor.execute(HALT, ["a"])
     problem(client.post(TRIGGER, {"run_profile_id": "r1"}), 423, "namespace_halted")
     assert not CycleRun.objects.exists()
 

@@ -45,6 +45,11 @@ def test_check_says_that_files_can_be_used(folder: Path, capsys) -> None:
     assert answer(capsys, "check") == (0, {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []})
 
 
+def test_json_may_stand_before_the_action_too(folder: Path, capsys) -> None:
+    code, out = run(capsys, "--json", "check")
+    assert (code, json.loads(out)["valid"]) == (0, True)
+
+
 def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
     write(folder, [profile(state="on")], [run_profile(profile_id="who", more=1)])
     code, said = answer(capsys, "check")

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 HOOK = json.dumps([{"key": "hook", "url": "https://192.0.2.1/hook", "method": "POST", "token": "t"}])
 
-LOCKED = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()"
+LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -202,6 +202,7 @@ def wait_for_lock(connection: psycopg.Connection, waiting: list[subprocess.Popen
         assert [process.poll() for process in waiting] == [None] * len(waiting)
         assert time.monotonic() < until
         time.sleep(0.05)
+        connection.execute("SELECT pg_stat_clear_snapshot()")
 
 
 @pytest.mark.processes

@@ -113,3 +113,10 @@ def test_a_thousand_documents_are_checked_in_seconds() -> None:
     profiles = [{**PROFILE, "profile_id": f"p{number}"} for number in range(500)]
     assert check(profiles, [{**RUN_PROFILE, "run_profile_id": f"r{number}", "profile_id": f"p{number}"} for number in range(500)]) == []
     assert time.monotonic() - started < 5
+
+
+def test_a_number_that_the_database_would_give_back_otherwise_is_refused_with_its_pointer() -> None:
+    faults = schema.profile_faults(
+        {"profile_id": "p", "label": "P", "state": "enabled", "style_vector": {"a": [1, 1e22]}}, transformers={}, processors=[]
+    )
+    assert [fault["pointer"] for fault in faults] == ["/style_vector/a/1"]

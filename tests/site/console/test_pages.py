@@ -48,7 +48,8 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 @pytest.mark.django_db
 def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
     browser = console(person("bea", "Administrator", "b"))
-    for label in ("orbit.EndpointSnapshot", "orbit.ClusterNode", "orbit.AppliedFiles", "orbit.CronTick", "governance.AuditHead", "auth.User", "governance.ApiToken"):
+    whole = ("orbit.EndpointSnapshot", "orbit.ClusterNode", "orbit.AppliedFiles", "orbit.CronTick", "governance.AuditHead", "auth.User", "governance.ApiToken")
+    for label in whole:
         assert browser.get(_list(apps.get_model(label))).status_code == 403, label
 
 
@@ -69,7 +70,8 @@ def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
 def test_a_table_that_is_only_looked_at_takes_no_post(path: str) -> None:
     browser = console(person("adm", "Administrator"))
     cycle = active_cycle()
-    answer = browser.post("/admin/orbit/cyclerun/" + path.format(cycle.pk), {"status": "success", "action": "delete_selected", "_selected_action": str(cycle.pk), "post": "yes"})
+    sent = {"status": "success", "action": "delete_selected", "_selected_action": str(cycle.pk), "post": "yes"}
+    answer = browser.post("/admin/orbit/cyclerun/" + path.format(cycle.pk), sent)
     assert answer.status_code in {200, 302, 403}
     cycle.refresh_from_db()
     assert cycle.status == "pending"
@@ -110,8 +112,8 @@ def _get(browser: Client, path: str) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "query",
-    ["namespace=%00", "q=%00", "namespace=%FF", "status=%27", "p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999", "q=" + "x" * 5000, "all=1",
-     "q=%D9%A1", "e=1", "_facets=True", "run_profile_id=%25"],
+    ["namespace=%00", "q=%00", "namespace=%FF", "status=%27", "p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999",
+     "q=" + "x" * 5000, "all=1", "q=%D9%A1", "e=1", "_facets=True", "run_profile_id=%25"],
 )  # fmt: skip
 def test_an_odd_address_is_no_fault(query: str) -> None:
     browser = console(person("adm", "Administrator"))

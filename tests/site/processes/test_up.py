@@ -14,7 +14,7 @@ import pytest
 
 from orbit_site.processes import postgres
 from tests.support import project
-from tests.support.project import Project, Talking, processes_of
+from tests.support.project import Project, Talking, processes_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("up")]
 
@@ -103,15 +103,15 @@ def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_
     running.wait_for("running  ")
     os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
     assert running.process.wait(60) == 0
-    assert processes_of(copied) == []
+    assert processes_in(copied.folder) == []
 
     running = Talking(copied.start("up"))
     running.wait_for("running  ", seconds=30)
     running.process.kill()
     running.process.wait()
     until = time.monotonic() + 20
-    while any("manage.py" in " ".join(process.cmdline()) for process in processes_of(copied)):
-        assert time.monotonic() < until, processes_of(copied)
+    while any("manage.py" in " ".join(process.cmdline()) for process in processes_in(copied.folder)):
+        assert time.monotonic() < until, processes_in(copied.folder)
         time.sleep(0.1)
     server = psutil.Process(int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0]))
 
@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_
     running.wait_for("running  ", seconds=30)
     assert server.is_running()
     assert end(running, signal.SIGTERM) == 0
-    assert processes_of(copied) == []
+    assert processes_in(copied.folder) == []
 
 
 def test_a_signal_in_the_middle_of_the_start_leaves_no_process(folder: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_signal_in_the_middle_of_the_start_leaves_no_process(folder: Path) -> 
         running = Talking(copied.start("up", "--demo"))
         running.wait_for(text)
         assert end(running) == 0, text
-        assert processes_of(copied) == [], text
+        assert processes_in(copied.folder) == [], text
 
 
 def test_a_busy_port_is_refused_before_anything_starts(folder: Path) -> None:
@@ -160,4 +160,4 @@ def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(folder
     assert "profiles.json" in said
     assert "/0/profile_id" in said
     assert "Traceback" not in said
-    assert processes_of(copied) == []
+    assert processes_in(copied.folder) == []

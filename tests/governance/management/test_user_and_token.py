@@ -1,0 +1,97 @@
+"""`user create` and `token create`."""
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command, load_command_class
+
+from governance.access import actors, tokens
+from governance.access.actors import NamespaceUnknown
+from governance.access.tokens import ScopeUnknown
+from governance.management.commands.token import ExpiryInvalid, OwnerUnknown
+from governance.management.commands.user import UserExists, UserInvalid
+from governance.models import ApiToken, AuditTrailEntry
+from governance.namespaces import registry
+from tests.support.callers import person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def password(settings: Any) -> None:
+    settings.ORBIT_PASSWORD = "a-long-password-1"
+
+
+def test_a_user_gets_a_role_namespaces_and_a_way_in(client: Any) -> None:
+    registry.ensure(["eu"])
+    call_command("user", "create", "ann", "--role", "operator", "--namespaces", "eu")
+    user = User.objects.get(username="ann")
+    assert client.login(username="ann", password="a-long-password-1")
+    assert client.get("/admin/").status_code == 200
+    found = actors.of_user(user)
+    assert (sorted(found.powers), found.namespaces, user.is_superuser) == (["operate", "read"], frozenset({"eu"}), False)
+    entry = AuditTrailEntry.objects.get(action="user.changed")
+    assert entry.actor.startswith("command:")
+    assert (entry.after["role"], entry.after["namespaces"]) == ("Operator", ["eu"])
+
+
+def test_a_name_that_is_taken_is_refused_or_left_as_it_is(settings: Any, capsys: Any) -> None:
+    call_command("user", "create", "ann", "--role", "viewer")
+    settings.ORBIT_PASSWORD = "another-password-1"
+    with pytest.raises(UserExists):
+        call_command("user", "create", "ann", "--role", "administrator")
+    capsys.readouterr()
+    call_command("user", "create", "ann", "--role", "administrator", "--if-missing", "--json")
+    assert json.loads(capsys.readouterr().out) == {"username": "ann", "created": False}
+    assert User.objects.get().check_password("a-long-password-1")
+
+
+@pytest.mark.parametrize(("name", "given", "arguments", "refusal"), [
+    ("ann", "short", [], UserInvalid), ("a b", "a-long-password-1", [], UserInvalid), ("x" * 200, "a-long-password-1", [], UserInvalid),
+    ("ann", "", [], UserInvalid), ("ann", "a-long-password-1", ["--namespaces", "nowhere"], NamespaceUnknown),
+])  # fmt: skip
+def test_a_user_who_cant_be_made_leaves_nothing(settings: Any, name: str, given: str, arguments: list[str], refusal: type[Exception]) -> None:
+    settings.ORBIT_PASSWORD = given
+    with pytest.raises(refusal):
+        call_command("user", "create", name, "--role", "viewer", *arguments)
+    assert not User.objects.exists()
+
+
+def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
+    person("ann", "Operator", "eu")
+    call_command("token", "create", "ann", "--scopes", "read,operate", "--namespaces", "eu", "--expires", "7", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    found = tokens.authenticate(printed["token"])
+    assert found is not None
+    assert (found[0].username, sorted(found[1].powers), found[1].namespaces) == ("ann", ["operate", "read"], frozenset({"eu"}))
+    row = ApiToken.objects.get()
+    assert printed["token"] not in (row.token_hash, row.prefix)
+    assert row.expires_at is not None
+    assert AuditTrailEntry.objects.get(action="token.created").after["prefix"] == row.prefix
+    call_command("token", "create", "ann", "--scopes", "read")
+    assert tokens.authenticate(capsys.readouterr().out.strip()) is not None
+
+
+@pytest.mark.parametrize(("arguments", "refusal"), [
+    (["nobody", "--scopes", "read"], OwnerUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
+    (["ann", "--scopes", "read", "--namespaces", "nowhere"], NamespaceUnknown), (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
+])  # fmt: skip
+def test_a_token_that_cant_be_made_leaves_nothing(arguments: list[str], refusal: type[Exception]) -> None:
+    person("ann")
+    with pytest.raises(refusal):
+        call_command("token", "create", *arguments)
+    assert not ApiToken.objects.exists()
+
+
+def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load_command_class("governance", "token").run_from_argv(["manage.py", "token", "create", "nobody", "--scopes", "read"])
+    assert ended.value.code == 3
+    assert capsys.readouterr().err.strip() == "orbit: There is no user 'nobody'. Make one with `manage.py user create`."
+
+
+def test_an_unknown_role_is_refused_by_the_command_line() -> None:
+    with pytest.raises(CommandError, match="invalid choice"):
+        call_command("user", "create", "ann", "--role", "emperor")
