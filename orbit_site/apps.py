@@ -10,6 +10,10 @@ class SiteConfig(AppConfig):
     name = "orbit_site"
     verbose_name = "Orbit"
 
+    def ready(self) -> None:
+        """Register the system checks."""
+        from orbit_site import checks  # noqa: F401 - importing registers
+
 
 class ConsoleConfig(AdminConfig):
     """The stock admin on our one site."""

@@ -60,6 +60,8 @@ USE_TZ = True
 TIME_ZONE = env.TIME_ZONE
 LANGUAGE_CODE = "en"
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "Y-m-d"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [env.BASE_DIR / "orbit_site" / "static"]
 # The finder serves files as they lie in the packages: no collect step that a fresh machine could forget.

@@ -41,7 +41,7 @@ def test_nesting_up_to_the_limit_is_fine(client: Api) -> None:
     assert client.post("/cycles/trigger", b'{"payload":' + b"[" * 63 + b"]" * 63 + b"}").status_code == 202
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "nonsense"])
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; b=x", "", "nonsense"])
 def test_another_content_type_is_a_415(client: Api, content_type: str) -> None:
     problem(client.post("/cycles/trigger", b'{"namespace": "default"}', content_type), 415, "unsupported_media_type")
 
@@ -93,16 +93,19 @@ def test_a_cursor_of_another_list_is_refused(client: Api) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/cycles/", "/cycles/x", "/cycles/%00", f"/cycles/{ID}/nothing", "/profiles/%00", "/profiles/%FF", "/run-profiles/a%0Ab", "/run-profiles/../admin",
-     "/profiles/" + "a" * 5000, "/health/", "/api/schema.json", "/static/nothing.css"],
+    ["/nothing", "/cycles/", "/cycles/x", "/cycles/%00", f"/cycles/{ID}/nothing", "/profiles/%00", "/profiles/%FF", "/run-profiles/a%0Ab",
+     "/run-profiles/../admin", "/profiles/" + "a" * 5000, "/health/", "/api/schema.json", "/static/nothing.css"],
 )  # fmt: skip
 def test_an_unknown_path_is_a_404_problem(client: Api, path: str) -> None:
     answer = client.get(path)
     problem(answer, 404, answer.json()["code"])
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/cycles"), ("GET", "/cycles/trigger"), ("POST", "/health"), ("PUT", "/ready"), ("PATCH", f"/cycles/{ID}"),
-                                              ("OPTIONS", "/cycles"), ("TRACE", "/cycles"), ("BREW", "/cycles"), ("POST", "/metrics")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/cycles"), ("GET", "/cycles/trigger"), ("POST", "/health"), ("PUT", "/ready"), ("PATCH", f"/cycles/{ID}"), ("OPTIONS", "/cycles"),
+     ("TRACE", "/cycles"), ("BREW", "/cycles"), ("POST", "/metrics")],
+)  # fmt: skip
 def test_an_unknown_method_is_a_405_problem(client: Api, method: str, path: str) -> None:
     problem(client.client.generic(method, path), 405, "method_not_allowed")
 

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.django_db
 
 ID = str(uuid.UUID(int=0))
 READS = [
-    "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters", f"/dead-letters/{ID}", "/metrics",
+    "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters",
+    f"/dead-letters/{ID}", "/metrics",
 ]  # fmt: skip
 WRITES = ["/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue"]
 

@@ -1,0 +1,73 @@
+"""A wrong value in the environment is a start error that names the variable; secrets are not echoed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+PRODUCTION = {
+    "ORBIT_ENV": "production",
+    "ORBIT_SECRET_KEY": "a-long-and-varied-key-0123456789-for-a-test-of-production",
+    "ORBIT_ALLOWED_HOSTS": "orbit.example.com",
+    "DATABASE_URL": "postgresql://u:hush@db/orbit",
+    "ORBIT_ENCRYPTION_KEYS": "GTqxJ0Ch0y2nXkBcbn5Cq1uRZ2pYy2bq1m0Cw0Xl8aQ=",
+}
+
+
+def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings in a process of their own, with ``variables`` alone; run ``code`` on them as ``s``."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    script = f"import os; os.environ['DJANGO_SETTINGS_MODULE']='orbit_site.settings'\nfrom django.conf import settings as s\ns.DEBUG\n{code}"
+    return subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**kept, **variables}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("ORBIT_GLOBAL_PAUSE", "ture"), ("ORBIT_ENV", "prod"), ("PORT", "0"), ("PORT", "80a"), ("ORBIT_WORKERS", "1.5"), ("ORBIT_LEASE_SECONDS", "-1"),
+    ("ORBIT_TIME_ZONE", "Mars/Base"), ("ORBIT_DISPATCH_BACKOFF_BASE", "nan"), ("ORBIT_MAX_DISPATCH_RETRIES", "many"), ("ORBIT_LOG_FORMAT", "xml"),
+    ("ORBIT_DATABASE_SCHEMA", "a;b"), ("ORBIT_ENCRYPTION_KEYS", "hush"), ("DATABASE_URL", "mysql://u:hush@h/d"), ("DATABASE_URL", "postgresql://u:hush@h"),
+    ("DATABASE_URL", "postgresql://u:hush@h:port/d"), ("ORBIT_OWNER_DATABASE_URL", "nonsense hush"),
+])  # fmt: skip
+def test_a_wrong_value_is_named_and_no_secret_is_shown(name: str, value: str) -> None:
+    variables = {"DATABASE_URL": "postgresql://u:hush@h/d"} if name == "ORBIT_OWNER_DATABASE_URL" else {}
+    found = settings(**{**variables, name: value})
+    assert found.returncode != 0
+    last = found.stderr.strip().splitlines()[-1]
+    assert name in last
+    assert "ImproperlyConfigured" in last
+    assert "hush" not in last
+
+
+@pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "ORBIT_ENV"])
+def test_production_needs_its_keys_hosts_and_database(missing: str) -> None:
+    found = settings(**{name: value for name, value in PRODUCTION.items() if name != missing})
+    assert found.returncode != 0
+    assert missing in found.stderr.splitlines()[-1]
+
+
+def test_production_is_closed() -> None:
+    found = settings("assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_HSTS_SECONDS and not s.DEBUG", **PRODUCTION)
+    assert found.returncode == 0, found.stderr
+
+
+def test_check_deploy_is_clean_in_production() -> None:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    command = [sys.executable, "-m", "django", "check", "--deploy", "--fail-level", "WARNING"]
+    variables = {**kept, **PRODUCTION, "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "PYTHONPATH": ".",
+                 "ORBIT_OWNER_DATABASE_URL": "postgresql://owner:hush@db/orbit"}
+    found = subprocess.run(command, cwd=PROJECT, env=variables, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize(("value", "pause"), [("true", True), ("1", True), ("YES", True), ("off", False), ("", False), ("false", False)])
+def test_booleans_are_read_strictly(value: str, pause: bool) -> None:
+    found = settings(f"assert s.ORBIT_GLOBAL_PAUSE is {pause}", ORBIT_GLOBAL_PAUSE=value)
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_database_url_may_name_a_socket_directory() -> None:
+    url = "postgresql://postgres@/orbit?host=/tmp/a%20b"
+    found = settings("d = s.DATABASES['default']; assert (d['HOST'], d['NAME'], d['USER']) == ('/tmp/a b', 'orbit', 'postgres'), d", DATABASE_URL=url)
+    assert found.returncode == 0, found.stderr
