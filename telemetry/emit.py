@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
-from governance.kernel.identifiers import uuid7
+from governance.kernel.identifiers import uuid7_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +26,14 @@ EVENTS_CTE = """events AS (
     JOIN locked ON locked.id = x.run_id)"""
 
 
-def row(event: Event, *, run_id: UUID, namespace: str, profile_id: str | None) -> dict[str, Any]:
+def row(event: Event, *, run_id: str, namespace: str, profile_id: str | None) -> dict[str, Any]:
     """Return ``event`` as a row for ``EVENTS_CTE``."""
     return {
-        "id": str(uuid7()),
+        "id": uuid7_text(),
         "name": event.name,
         "namespace": namespace,
         "profile_id": profile_id,
-        "run_id": str(run_id),
+        "run_id": run_id,
         "stage": event.stage,
         "level": event.level,
         "duration_ms": event.duration_ms,

@@ -31,7 +31,8 @@ CTES = (FINISH_CTE, value_ledger.LEDGER_CTE)
 CLOSE = fence.statement(*receipts.CTES, *CTES)
 
 #: Normalization and enqueueing, and the end of a cycle that has nothing to deliver.
-PREPARE = fence.statement(*normalization.CTES, *enqueue.CTES, *CTES)
+PREPARE_CTES = (*normalization.CTES, *enqueue.CTES, *CTES)
+PREPARE = fence.statement(*PREPARE_CTES)
 
 #: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, nothing is deleted.
 GIVE_UP = fence.statement(

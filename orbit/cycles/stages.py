@@ -1,4 +1,9 @@
-"""The pipeline: four stages, each an independent unit, each skipped when its checkpoint stands."""
+"""The pipeline: four stages, each an independent unit, each skipped when its checkpoint stands.
+
+A stage is durable before anything outside this process is touched: before a transformer that waits, before a retry, before the first
+delivery. Stages between which nothing of that kind lies share one statement and one commit, each still with its own rows, records and
+checkpoints.
+"""
 
 import time
 
@@ -10,6 +15,11 @@ from orbit.pipeline.normalization import Source
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 
+#: Initiation and tiers of a quick cycle in which a tier has to wait for its next attempt.
+START = fence.statement(*initiation.CTES, *transformations.CTES_WITH_INITIATION, select=initiation.SELECT)
+#: All that a quick cycle does before its deliveries.
+STRAIGHT = fence.statement(*initiation.CTES, *transformations.CTES_WITH_INITIATION, *finish.PREPARE_CTES, select=initiation.SELECT)
+
 
 def run(state: State, *, worker: str) -> float | None:
     """Bring a cycle as far as it goes now; return the seconds until it is due again, or None when nothing is left of it.
@@ -17,23 +27,37 @@ def run(state: State, *, worker: str) -> float | None:
     Raises Fenced, Stop at a boundary, and the database's errors. After a crash the next call goes on behind the last checkpoints.
     """
     work = state.work
+    if state.initiation_id is None and transformations.quick(work):
+        _straight(state)
     if state.initiation_id is None:
         state.initiation_id = initiation.run(work)
-    if any(state.tiers.get(tier) is None or state.tiers[tier].ok is None for tier in (1, 2, 3)):
+    if not state.tiers_ended and state.wait <= 0:
         transformations.run(work, state.initiation_id, state.tiers)
-        waits = [result.wait for result in state.tiers.values() if result.ok is None]
-        if waits:
-            return min(waits)
+    if not state.tiers_ended:
+        return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
-        _prepare(state)
-        if not state.tally.open:
-            return None
+        write = fence.Write(work, finish.PREPARE)
+        _prepare(state, write)
+        fence.commit(write)
+    if not state.tally.open:
+        return None
     return deliver.run(work, state.tally, finish.ending(state), worker=worker)
 
 
-def _prepare(state: State) -> None:
-    """Normalize and enqueue in one write; a cycle without a job ends with it."""
-    write = fence.Write(state.work, finish.PREPARE, rows={"finishes": [], "ledger": []})
+def _straight(state: State) -> None:
+    """Initiate, transform, normalize and enqueue in one write, as far as no tier has to wait."""
+    write = fence.Write(state.work, START)
+    initiation.draft(write)
+    state.tiers = transformations.draft(write)
+    if state.tiers_ended:
+        write.sql = STRAIGHT
+        _prepare(state, write)
+    state.initiation_id = initiation.commit(write)
+
+
+def _prepare(state: State, write: fence.Write) -> None:
+    """Put normalization and enqueueing into ``write``; a cycle without a job ends with it."""
+    write.rows.update({"finishes": [], "ledger": []})
     sources = [Source(result.transformation_id, result.payload) for result in state.tiers.values() if result.payload is not None]
     items = normalization.draft(write, sources)
     state.items = len(items)
@@ -42,4 +66,4 @@ def _prepare(state: State) -> None:
     state.tally.began = time.monotonic()
     if not state.tally.open:
         finish.put(write, state, state.tally)
-    fence.commit(write)
+    state.checkpoints.add(Checkpoint.NORMALIZATION_COMPLETE)

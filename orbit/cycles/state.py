@@ -46,6 +46,16 @@ class State:
         return len(self.work.context.get("distribution_targets") or [DEFAULT_KEY])
 
     @property
+    def tiers_ended(self) -> bool:
+        """Whether all three tiers have succeeded or failed for good."""
+        return len(self.tiers) == 3 and all(result.ok is not None for result in self.tiers.values())
+
+    @property
+    def wait(self) -> float:
+        """Seconds until a tier is due; zero or less when one is, or none was tried yet."""
+        return min((result.wait for result in self.tiers.values() if result.ok is None), default=0.0) if len(self.tiers) == 3 else 0.0
+
+    @property
     def tiers_ok(self) -> int:
         """How many tiers succeeded."""
         return sum(result.ok is True for result in self.tiers.values())

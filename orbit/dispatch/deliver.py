@@ -29,6 +29,8 @@ from orbit.states import Job
 SENDERS = 16
 # How long after its wave's longest total time-out a lane may take to write the answers.
 GRACE_SECONDS = 10
+# How long an answer waits for the next one of its wave: no longer than the commit takes that it may save.
+GATHER_SECONDS = 0.002
 # A due job that the claim did not take: the gate is closed, or the clocks differ.
 LOOK_AGAIN_SECONDS = 0.5
 
@@ -154,8 +156,12 @@ def _send(work: Work, sendings: list[Sending], tally: Tally, ending: Ending, sen
             came = [inbox.get(timeout=longest + GRACE_SECONDS)]
         except queue.Empty:
             raise Hung(f"{left} deliveries of cycle {work.id}") from None
-        while not inbox.empty():
-            came.append(inbox.get())
+        # Answers that come close together share a commit.
+        while len(came) < left:
+            try:
+                came.append(inbox.get(timeout=GATHER_SECONDS))
+            except queue.Empty:
+                break
         left -= len(came)
         close(work, [receipts.judge(sending, answer) for sending, answer in came], tally, ending)
 

@@ -28,6 +28,8 @@ from telemetry.events import Name
 
 STAGE = "dispatch"
 
+# ``status || ''`` keeps the planner from the partial indexes over open rows: it would walk all that are open in the whole table, where the
+# key finds the one.
 CTES = (
     f"""closed AS (
     SELECT x.*, locked.namespace FROM json_to_recordset(%(attempts)s::json)
@@ -37,12 +39,12 @@ CTES = (
 receipts AS (
     UPDATE orbit_deliveryreceipt r SET status = closed.status, finished_at = clock_timestamp(), status_code = closed.status_code,
         error_class = closed.error_class, error = closed.error, latency_ms = closed.latency_ms, response_excerpt = closed.excerpt
-    FROM closed WHERE r.id = closed.receipt_id AND r.status IN ({ATTEMPT.sql_sources(Attempt.FAILED)})),
+    FROM closed WHERE r.id = closed.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.FAILED)})),
 jobs AS (
     UPDATE orbit_dispatchjob j SET status = closed.job_status, spent = j.spent + closed.spent, last_error = closed.error,
         next_attempt_at = CASE WHEN closed.job_status = 'pending' THEN clock_timestamp() + closed.wait * interval '1 second' END,
         finished_at = CASE WHEN closed.job_status <> 'pending' THEN clock_timestamp() END
-    FROM closed WHERE j.id = closed.job_id AND j.status IN ({JOB.sql_sources(Job.PENDING)})
+    FROM closed WHERE j.id = closed.job_id AND j.status || '' IN ({JOB.sql_sources(Job.PENDING)})
     RETURNING j.id, j.cycle_id, j.status),
 letters AS (
     INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key, status, reason, last_error, status_code, attempts,
@@ -59,16 +61,16 @@ ABSORB = f"""WITH found AS (
 receipts AS (
     UPDATE orbit_deliveryreceipt r SET status = 'delivered', finished_at = clock_timestamp(), status_code = found.status_code, error = '',
         error_class = NULL, latency_ms = found.latency_ms, response_excerpt = found.excerpt
-    FROM found WHERE r.id = found.receipt_id AND r.status IN ({ATTEMPT.sql_sources(Attempt.DELIVERED)})),
+    FROM found WHERE r.id = found.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.DELIVERED)})),
 jobs AS (
     UPDATE orbit_dispatchjob j SET status = 'delivered', next_attempt_at = NULL, finished_at = clock_timestamp()
-    FROM found WHERE j.id = found.job_id AND j.status IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING j.id),
+    FROM found WHERE j.id = found.job_id AND j.status || '' IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING j.id),
 letters AS (
     UPDATE orbit_deadletterdispatch l SET status = 'delivered_late', resolved_at = clock_timestamp(), resolved_by = 'orbit',
         resolved_reason = 'a 2xx arrived late'
     FROM jobs WHERE l.job_id = jobs.id AND l.status IN ({LETTER.sql_sources(Letter.DELIVERED_LATE)}) RETURNING l.requeued_job_id)
 UPDATE orbit_dispatchjob c SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the original was delivered late'
-FROM letters WHERE c.id = letters.requeued_job_id AND c.status = 'pending'"""
+FROM letters WHERE c.id = letters.requeued_job_id AND c.status = 'pending' RETURNING c.id"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import time
 from uuid import UUID
 
-from governance.kernel.identifiers import uuid7
+from governance.kernel.identifiers import uuid7_text
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -15,7 +15,7 @@ STAGE = "initiation"
 
 # DO UPDATE rather than DO NOTHING: it returns the row that is there, whoever made it, and waits for one that is being made. xmax is 0
 # only on a row that this very statement inserted.
-SQL = fence.statement(
+CTES = (
     """initiation AS (
     INSERT INTO orbit_initiation (id, initiation_hash, namespace, profile_id, run_profile_id, instruction_id)
     SELECT x.id, x.initiation_hash, x.namespace, x.profile_id, x.run_profile_id, x.instruction_id
@@ -33,24 +33,43 @@ reuse AS (
         CASE WHEN made THEN 'a new context' ELSE 'the context is known' END,
         jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
     FROM found)""",
-    select="SELECT locked.id, found.id FROM locked JOIN found ON found.cycle_id = locked.id",
 )
+
+SELECT = "SELECT locked.id, found.id FROM locked JOIN found ON found.cycle_id = locked.id"
+
+SQL = fence.statement(*CTES, select=SELECT)
 
 
 def run(work: Work) -> UUID:
     """Initiate ``work`` and return the initiation's id. Raises Fenced. After a crash the stage has its checkpoint, or left nothing."""
+    write = fence.Write(work, SQL)
+    draft(write)
+    return commit(write)
+
+
+def commit(write: fence.Write) -> UUID:
+    """Make ``write``, whose statement selects ``SELECT``, durable; return the initiation's id. Raises Fenced."""
+    ((_, initiation_id),) = fence.commit(write)
+    return UUID(str(initiation_id))
+
+
+def draft(write: fence.Write) -> None:
+    """Put the stage into ``write``, whose statement has ``CTES``."""
+    work: Work = write.work
     began = time.monotonic()
-    row = {
-        "cycle_id": str(work.id),
-        "id": str(uuid7()),
-        "record_id": str(uuid7()),
-        "initiation_hash": work.initiation_hash,
-        "namespace": work.namespace,
-        "profile_id": work.profile_id,
-        "run_profile_id": work.run_profile_id,
-        "instruction_id": work.instruction_id,
-    }
-    write = fence.Write(work, SQL, rows={"initiations": [row]}, checkpoints=[Checkpoint.CYCLE_STARTED, Checkpoint.INITIATION_COMPLETE])
+    write.rows["initiations"] = [
+        {
+            "cycle_id": str(work.id),
+            "id": uuid7_text(),
+            "record_id": uuid7_text(),
+            "initiation_hash": work.initiation_hash,
+            "namespace": work.namespace,
+            "profile_id": work.profile_id,
+            "run_profile_id": work.run_profile_id,
+            "instruction_id": work.instruction_id,
+        }
+    ]
+    write.checkpoints += [Checkpoint.CYCLE_STARTED, Checkpoint.INITIATION_COMPLETE]
     duration = (time.monotonic() - began) * 1000
     write.records += [
         Record("cycle", "cycle_started", data={"token": work.token}),
@@ -61,5 +80,3 @@ def run(work: Work) -> UUID:
         Event(Name.EXECUTION_STARTED, metadata={"run_profile_id": work.run_profile_id}),
         Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": True}),
     ]
-    ((_, initiation_id),) = fence.commit(write)
-    return UUID(str(initiation_id))

@@ -2,7 +2,7 @@
 
 A tier is retried with back-off, then it has succeeded or failed; one tier's failure never stops another. Waiting for a retry holds no
 worker: the tier's row says when it is due. Tiers that wait for nothing outside are written together, a slow one by itself, as soon as it
-ends. A tier may run again after a crash until its checkpoint is written; its transformation id stays the same, so that a receiver knows
+ends; those of a cycle that has only quick ones in one statement with the stages beside them. A tier may run again after a crash until its checkpoint is written; its transformation id stays the same, so that a receiver knows
 the repetition by its Idempotency-Key.
 """
 
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from governance.kernel import backoff
 from governance.kernel.canonical import sha256_hex
+from governance.kernel.errors import OrbitError
 from orbit import boundary
 from orbit.pipeline import registry
 from orbit.pipeline.contract import Context, Payload, TransformError
@@ -31,21 +32,25 @@ BACKOFF_CAP = 60.0
 # How much longer than its own time-out an attempt may take before its lane counts as hung.
 GRACE_SECONDS = 10
 
-SQL = fence.statement(
-    """tiers AS (
+_TIERS = """tiers AS (
     INSERT INTO orbit_transformation AS t (id, cycle_id, initiation_id, tier, transformer, status, attempts, next_attempt_at,
         output, output_content_type, output_sha256, error, started_at, finished_at)
-    SELECT x.id, x.cycle_id, x.initiation_id, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second',
-        (%(blobs)b::bytea[])[x.blob], x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second',
+    SELECT x.id, x.cycle_id, {initiation}, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second',
+        (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second',
         CASE WHEN x.status <> 'pending' THEN clock_timestamp() END
     FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, cycle_id uuid, initiation_id uuid, tier int, transformer text, status text, attempts int,
         wait float8, blob int, content_type text, sha256 text, error text, took float8)
-    JOIN locked ON locked.id = x.cycle_id
+    JOIN {source}
     ON CONFLICT (cycle_id, tier) DO UPDATE SET status = EXCLUDED.status, attempts = EXCLUDED.attempts, next_attempt_at = EXCLUDED.next_attempt_at,
         output = EXCLUDED.output, output_content_type = EXCLUDED.output_content_type, output_sha256 = EXCLUDED.output_sha256,
         error = EXCLUDED.error, finished_at = EXCLUDED.finished_at
     WHERE t.status = 'pending')"""
-)
+
+#: For a cycle that was initiated before.
+CTES = (_TIERS.format(initiation="x.initiation_id", source="locked ON locked.id = x.cycle_id"),)
+#: For a statement that initiates too, by the CTEs of ``initiation``: what it inserts, no other part of it can read from the table.
+CTES_WITH_INITIATION = (_TIERS.format(initiation="found.id", source="found ON found.cycle_id = x.cycle_id"),)
+SQL = fence.statement(*CTES)
 
 
 @dataclass(slots=True)
@@ -75,7 +80,7 @@ class TierResult:
 @dataclass(slots=True)
 class _Stage:
     work: Work
-    initiation_id: UUID
+    initiation_id: UUID | None
     results: dict[int, TierResult]
     began: float = field(default_factory=time.monotonic)
     write: fence.Write | None = None
@@ -98,6 +103,22 @@ def transformation_id(cycle_id: UUID, tier: int) -> UUID:
     return uuid.UUID(int=moment << 80 | 0x7 << 76 | (digest >> 62 & 0xFFF) << 64 | 0b10 << 62 | digest & ((1 << 62) - 1))
 
 
+def quick(work: Work) -> bool:
+    """Tell whether no tier of ``work`` waits for anything outside this process."""
+    try:
+        return not any(registry.transformer(_settings(work, tier)["transformer"]).slow for tier in TIERS)
+    except OrbitError:
+        return False
+
+
+def draft(write: fence.Write) -> dict[int, TierResult]:
+    """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``."""
+    stage = _Stage(write.work, None, {}, write=write)
+    write.rows["tiers"] = []
+    _attempt_due(stage)
+    return stage.results
+
+
 def run(work: Work, initiation_id: UUID, results: dict[int, TierResult]) -> dict[int, TierResult]:
     """Bring each tier that is due one attempt further; return what is known of all three.
 
@@ -105,15 +126,19 @@ def run(work: Work, initiation_id: UUID, results: dict[int, TierResult]) -> dict
     Raises Fenced, and Stop at a boundary between tiers, with everything that has ended written.
     """
     stage = _Stage(work, initiation_id, results)
-    fresh = not results
-    for tier in TIERS:
-        known = results.setdefault(tier, TierResult(tier, transformation_id(work.id, tier)))
-        if known.ok is None and known.wait <= 0:
-            _attempt(stage, known, first=fresh and tier == 1)
-    if all(result.ok is not None for result in results.values()):
-        _end(stage)
+    _attempt_due(stage)
     stage.flush()
     return results
+
+
+def _attempt_due(stage: _Stage) -> None:
+    fresh = not stage.results
+    for tier in TIERS:
+        known = stage.results.setdefault(tier, TierResult(tier, transformation_id(stage.work.id, tier)))
+        if known.ok is None and known.wait <= 0:
+            _attempt(stage, known, first=fresh and tier == 1)
+    if all(result.ok is not None for result in stage.results.values()):
+        _end(stage)
 
 
 def _settings(work: Work, tier: int) -> dict[str, Any]:
@@ -170,7 +195,7 @@ def _draft(stage: _Stage, result: TierResult, transformer: str, took: float) -> 
         {
             "id": str(result.transformation_id),
             "cycle_id": str(stage.work.id),
-            "initiation_id": str(stage.initiation_id),
+            "initiation_id": str(stage.initiation_id) if stage.initiation_id else None,
             "tier": result.tier,
             "transformer": transformer,
             "status": status,

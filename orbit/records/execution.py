@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from governance.kernel.identifiers import uuid7
+from governance.kernel.identifiers import uuid7, uuid7_text
 
 #: A CTE for a statement that has a CTE ``locked`` with the ids of the cycles whose rows may be written; ``records`` is its JSON.
 RECORDS_CTE = """records AS (
@@ -28,11 +28,11 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-def row(record: Record, *, cycle_id: UUID, namespace: str) -> dict[str, Any]:
+def row(record: Record, *, cycle_id: str, namespace: str) -> dict[str, Any]:
     """Return ``record`` as a row for ``RECORDS_CTE``."""
     return {
-        "id": str(uuid7()),
-        "cycle_id": str(cycle_id),
+        "id": uuid7_text(),
+        "cycle_id": cycle_id,
         "stage": record.stage,
         "event": record.event,
         "level": record.level,

@@ -8,19 +8,23 @@ could win between the test and the commit. The lock is ``FOR NO KEY UPDATE``: fo
 lanes hand it into one commit; the callers stay those of a single cycle. After a crash the statement has happened whole or not at all.
 """
 
+import functools
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
+
+_PLACE = re.compile(r"%\((\w+)\)s")
 
 LOCKED_CTE = """locked AS MATERIALIZED (
     SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status FROM orbit_cyclerun c
@@ -84,21 +88,33 @@ class Write:
             "tokens": [work.token],
             "blobs": self.blobs,
             "checkpoints": json.dumps([{"cycle_id": cycle_id, "stage": mark} for mark in self.checkpoints]),
-            "records": json.dumps([execution.row(record, cycle_id=work.id, namespace=work.namespace) for record in self.records]),
-            "events": json.dumps([emit.row(event, run_id=work.id, namespace=work.namespace, profile_id=work.profile_id) for event in self.events]),
+            "records": json.dumps([execution.row(record, cycle_id=cycle_id, namespace=work.namespace) for record in self.records]),
+            "events": json.dumps([emit.row(event, run_id=cycle_id, namespace=work.namespace, profile_id=work.profile_id) for event in self.events]),
             **{name: json.dumps(rows) for name, rows in self.rows.items()},
             **self.values,
         }
 
 
+@functools.cache
+def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """Return ``sql`` with $1, $2 for its named places, and the names in that order: worked out once, since the texts are long."""
+    names = tuple(dict.fromkeys(_PLACE.findall(sql)))
+    return _PLACE.sub(lambda place: f"${names.index(place[1]) + 1}", sql), names
+
+
 def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run one statement of the pipeline, prepared, on this thread's connection; return its rows."""
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    # Django's own cursor puts the values into the text; one of psycopg's lets the server keep the plan.
-    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        cursor.execute(sql, parameters, prepare=True)
-        return cursor.fetchall() if cursor.description else []
+    """Run one statement of the pipeline that returns rows, prepared, on this thread's connection; return its rows."""
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    # Django's own cursor puts the values into the text; one of psycopg's lets the server keep the plan. It is kept with its connection.
+    cursor: Any = getattr(database, "_fence_cursor", None)
+    if cursor is None or cursor.connection is not database.connection:
+        cursor = database._fence_cursor = psycopg.RawCursor(database.connection)  # type: ignore[attr-defined,arg-type]
+    text, names = _numbered(sql)
+    with database.wrap_database_errors:
+        cursor.execute(text, [parameters[name] for name in names], prepare=True)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def commit(write: Write) -> list[tuple[Any, ...]]:

@@ -123,9 +123,7 @@ def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], d
     start()
     work = claimed()
     found = state.load(work)
-    found.initiation_id = initiation.run(work)
-    stages.transformations.run(work, found.initiation_id, found.tiers)
-    stages._prepare(found)
+    stages._straight(found)
     return work, claim.wave(work, limit=16, worker="w"), stages.finish.ending(found), found.tally
 
 

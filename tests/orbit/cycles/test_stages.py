@@ -7,8 +7,10 @@ import pytest
 from orbit.cycles import trigger
 from orbit.errors import CycleActive
 from orbit.models import CycleRun, DeadLetterDispatch
+from orbit.pipeline import registry
+from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
 from tests.support.pipeline import carry, configure, endpoints, rows, start
-from tests.support.receiver import OK, Receiver
+from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
 NO = b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"
@@ -88,3 +90,67 @@ def test_a_second_trigger_in_a_namespace_starts_nothing(settings) -> None:
     assert list(CycleRun.objects.values_list("pk", flat=True)) == [first]
     assert rows("SELECT level, namespace FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [("warning", "a")]
     assert trigger.DEFAULT_NAMESPACE == "default"
+
+
+def test_quick_stages_share_one_commit_and_a_slow_tier_is_durable_by_itself(settings) -> None:
+    """What commits together has one transaction id; each stage keeps rows, records and checkpoints of its own."""
+    with Receiver(OK) as receiver, Receiver(http("200 OK", b"made")) as service:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        quick = carry(start())
+        configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
+        slow = carry(start())
+    commits = "SELECT stage, xmin::text FROM orbit_cyclecheckpoint WHERE cycle_id = %s"
+    together = dict(rows(commits, quick.id))
+    assert len({xmin for stage, xmin in together.items() if stage not in {"dispatch_complete", "cycle_finished"}}) == 1
+    apart = dict(rows(commits, slow.id))
+    assert len({apart[stage] for stage in ("initiation_complete", "tier1_complete", "tier2_complete", "tier3_complete")}) == 4
+
+
+def test_a_tier_that_cannot_succeed_is_tried_once(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure(tiers={"3": {"transformer": "template", "options": {"template": "$payload"}}})
+        assert carry(start(body=b"\xff")).status == "partial_success"
+    assert rows("SELECT status, attempts FROM orbit_transformation WHERE tier = 3") == [("failed", 1)]
+    assert len(receiver.requests) == 2
+
+
+def test_a_quick_tier_that_waits_for_its_next_attempt_is_resumed_from_its_row(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def flaky(payload: Payload, context: Context) -> Payload:
+        tried.append(context.transformation_id)
+        if len(tried) < 3:
+            raise TransformError("not yet")
+        return payload
+
+    known = {**registry._transformers(), "flaky": Transformer("flaky", {}, flaky, slow=False)}
+    monkeypatch.setattr(registry, "_transformers", lambda: known)
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure(tiers={"2": {"transformer": "flaky", "backoff_base": 0.05, "max_attempts": 3}})
+        cycle = carry(start())
+    assert cycle.status == "success"
+    assert len(tried) == 3
+    assert len(set(tried)) == 1
+    assert rows("SELECT tier, status, attempts FROM orbit_transformation ORDER BY tier") == [(1, "success", 1), (2, "success", 3), (3, "success", 1)]
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'tier_retry'") == [(2,)]
+    assert len(receiver.requests) == 3
+
+
+def test_a_fault_in_a_transformer_costs_its_tier_and_no_other(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(payload: Payload, context: Context) -> Payload:
+        raise ZeroDivisionError
+
+    known = {**registry._transformers(), "broken": Transformer("broken", {}, broken)}
+    monkeypatch.setattr(registry, "_transformers", lambda: known)
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure(tiers={"1": {"transformer": "broken", "max_attempts": 1}, "2": {"transformer": "gone", "max_attempts": 1}})
+        cycle = carry(start())
+    assert cycle.status == "partial_success"
+    errors = dict(rows("SELECT tier, error FROM orbit_transformation"))
+    assert errors[1] == "ZeroDivisionError: "
+    assert "gone" in errors[2]
+    assert len(receiver.requests) == 1

@@ -97,9 +97,7 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
 
         (work,) = lease.claim(1)
         found = state.fresh(work)
-        found.initiation_id = stages.initiation.run(work)
-        stages.transformations.run(work, found.initiation_id, found.tiers)
-        stages._prepare(found)
+        stages._straight(found)
         lease.give_back([work], wait=0)
         settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
         assert carry(cycle_id).status == "partial_success"
