@@ -1,12 +1,25 @@
 """Documents that are made from code: ``make docs`` writes them, a test compares them.
 
-docs/configuration.md and .env.example come from the table of variables, so that neither can say what the code doesn't do.
+docs/configuration.md and .env.example come from the table of variables, docs/states.md from the state machines, so that none can say what
+the code doesn't do.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from governance.kernel.machines import Machine
+from orbit import states
 from orbit_site.settings import environment
+
+MACHINES: Mapping[str, Machine[Any]] = {
+    "Cycle": states.CYCLE,
+    "Tier": states.TIER,
+    "Dispatch job": states.JOB,
+    "Delivery attempt": states.ATTEMPT,
+    "Dead letter": states.LETTER,
+    "Tick": states.TICK,
+}
 
 CONFIGURATION = """# Configuration
 
@@ -68,9 +81,19 @@ def example() -> str:
     return "\n".join(parts)
 
 
+def diagrams() -> str:
+    """Return docs/states.md: every state machine, drawn."""
+    parts = ["# States\n\nWhich moves exist, drawn from `orbit/states.py` by `make docs`. A state that nothing leaves is final.\n"]
+    for title, machine in MACHINES.items():
+        moves = [f"    {source} --> {target}" for source in machine.states for target in machine.states if machine.allows(source, target)]
+        drawing = "\n".join(moves)
+        parts.append(f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {', '.join(sorted(machine.final))}.\n")
+    return "\n".join(parts)
+
+
 def documents(project: Path) -> Mapping[Path, str]:
     """Return every document that is made from code, by its path."""
-    return {project / "docs" / "configuration.md": configuration(), project / ".env.example": example()}
+    return {project / "docs" / "configuration.md": configuration(), project / "docs" / "states.md": diagrams(), project / ".env.example": example()}
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 A tier is retried with back-off, then it has succeeded or failed; one tier's failure never stops another. Waiting for a retry holds no
 worker: the tier's row says when it is due. Tiers that wait for nothing outside are written together, a slow one by itself, as soon as it
-ends; those of a cycle that has only quick ones in one statement with the stages beside them. A tier may run again after a crash until its checkpoint is written; its transformation id stays the same, so that a receiver knows
-the repetition by its Idempotency-Key.
+ends; those of a cycle that has only quick ones in one statement with the stages beside them. A tier may run again after a crash until its
+checkpoint is written; its transformation id stays the same, so that a receiver knows the repetition by its Idempotency-Key.
 """
 
 import hashlib

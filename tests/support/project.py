@@ -119,6 +119,17 @@ def processes_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def commands_in(folder: Path) -> list[str]:
+    """Return the command lines of the processes in ``folder``; one that ends meanwhile has none."""
+    found = []
+    for process in processes_in(folder):
+        try:
+            found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -14,7 +14,7 @@ import pytest
 
 from orbit_site.processes import postgres
 from tests.support import project
-from tests.support.project import Project, Talking, processes_in
+from tests.support.project import Project, Talking, commands_in, processes_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("up")]
 
@@ -110,7 +110,7 @@ def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_
     running.process.kill()
     running.process.wait()
     until = time.monotonic() + 20
-    while any("manage.py" in " ".join(process.cmdline()) for process in processes_in(copied.folder)):
+    while any("manage.py" in command for command in commands_in(copied.folder)):
         assert time.monotonic() < until, processes_in(copied.folder)
         time.sleep(0.1)
     server = psutil.Process(int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0]))

@@ -1,0 +1,103 @@
+"""Every module has a test of its own name, or its line here says which test holds it."""
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+APPS = {"orbit_site": "site", "orbit": "orbit", "telemetry": "telemetry", "governance": "governance"}
+
+# Wiring and tables of names hold nothing that a test could miss: what they name is used by every other test.
+WIRING = {
+    "orbit_site/urls.py", "orbit_site/wsgi.py", "orbit_site/settings/cluster.py", "orbit_site/settings/framework.py", "orbit_site/settings/logs.py",
+    "orbit_site/settings/security.py", "orbit/errors.py", "telemetry/events.py", "governance/states.py", "governance/kernel/errors.py",
+}  # fmt: skip
+
+HELD_BY = {
+    "orbit_site/documentation.py": "tests/house/test_documents.py",
+    "orbit_site/console/banner.py": "tests/site/console/test_pages.py",
+    "orbit_site/console/site.py": "tests/site/console/test_pages.py",
+    "orbit_site/management/commands/cluster.py": "tests/site/processes/test_cluster.py",
+    "orbit_site/management/commands/qcluster.py": "tests/site/processes/test_cluster.py",
+    "orbit_site/management/commands/up.py": "tests/site/processes/test_up.py",
+    "orbit_site/management/commands/web.py": "tests/site/processes/test_web.py",
+    "orbit_site/processes/data_folder.py": "tests/site/processes/test_postgres.py",
+    "orbit_site/processes/demo.py": "tests/site/processes/test_up.py",
+    "orbit_site/processes/lifeline.py": "tests/site/processes/test_children.py",
+    "orbit_site/processes/placement.py": "tests/site/processes/test_postgres.py",
+    "orbit_site/processes/unmigrated.py": "tests/site/processes/test_web.py",
+    "orbit/admin/cycles.py": "tests/site/console/test_pages.py",
+    "orbit/admin/dispatch.py": "tests/site/console/test_pages.py",
+    "orbit/admin/pipeline.py": "tests/site/console/test_pages.py",
+    "orbit/admin/profiles.py": "tests/site/console/test_pages.py",
+    "orbit/admin/records.py": "tests/site/console/test_pages.py",
+    "orbit/api/shapes.py": "tests/orbit/api",
+    "orbit/boundary.py": "tests/orbit/cycles/test_advance.py",
+    "orbit/cycles/cancel.py": "tests/orbit/cycles/test_advance.py",
+    "orbit/cycles/clusters.py": "tests/site/test_health.py",
+    "orbit/cycles/finish.py": "tests/orbit/cycles/test_stages.py",
+    "orbit/cycles/lease.py": "tests/orbit/cycles/test_advance.py",
+    "orbit/cycles/listing.py": "tests/orbit/api",
+    "orbit/cycles/shift.py": "tests/orbit/cycles/test_advance.py",
+    "orbit/cycles/skipped.py": "tests/orbit/cycles/test_trigger.py",
+    "orbit/cycles/state.py": "tests/orbit/cycles/test_advance.py",
+    "orbit/dispatch/claim.py": "tests/orbit/dispatch/test_deliver.py",
+    "orbit/dispatch/enqueue.py": "tests/orbit/dispatch/test_deliver.py",
+    "orbit/dispatch/receipts.py": "tests/orbit/dispatch/test_deliver.py",
+    "orbit/management/commands/cycles.py": "tests/orbit/management/test_commands.py",
+    "orbit/management/commands/dlq.py": "tests/orbit/management/test_commands.py",
+    "orbit/management/commands/trigger.py": "tests/orbit/management/test_commands.py",
+    "orbit/pipeline/initiation.py": "tests/orbit/cycles/test_stages.py",
+    "orbit/pipeline/normalization.py": "tests/orbit/cycles/test_stages.py",
+    "orbit/pipeline/transformations.py": "tests/orbit/cycles/test_stages.py",
+    "orbit/profiles/visible.py": "tests/orbit/api",
+    "orbit/records/checkpoints.py": "tests/orbit/cycles/test_stages.py",
+    "orbit/records/execution.py": "tests/orbit/records/test_append_only.py",
+    "orbit/records/fence.py": "tests/orbit/cycles/test_advance.py",
+    "orbit/records/value_ledger.py": "tests/orbit/cycles/test_stages.py",
+    "telemetry/admin/events.py": "tests/site/console/test_pages.py",
+    "telemetry/emit.py": "tests/orbit/cycles/test_stages.py",
+    "governance/access/actors.py": "tests/governance/access/test_tokens.py",
+    "governance/access/roles.py": "tests/governance/access/test_tokens.py",
+    "governance/admin/records.py": "tests/site/console/test_pages.py",
+    "governance/audit/chain.py": "tests/governance/audit/test_trail.py",
+    "governance/console/base.py": "tests/site/console/test_pages.py",
+    "governance/console/filters.py": "tests/site/console/test_pages.py",
+    "governance/kernel/append_only.py": "tests/orbit/records/test_append_only.py",
+    "governance/kernel/backoff.py": "tests/orbit/dispatch/test_outcome.py",
+    "governance/kernel/commands.py": "tests/orbit/management/test_commands.py",
+    "governance/kernel/machines.py": "tests/orbit/test_states.py",
+    "governance/management/commands/token.py": "tests/governance/management",
+    "governance/management/commands/user.py": "tests/governance/management",
+    "governance/namespaces/gate.py": "tests/orbit/cycles/test_trigger.py",
+    "governance/namespaces/registry.py": "tests/governance/access/test_tokens.py",
+    "governance/rest/authentication.py": "tests/contract/test_who_may.py",
+    "governance/rest/pages.py": "tests/orbit/api",
+    "governance/rest/parsing.py": "tests/contract/test_bad_input.py",
+    "governance/rest/permissions.py": "tests/contract/test_who_may.py",
+    "governance/rest/problem.py": "tests/contract/test_bad_input.py",
+    "governance/rest/queries.py": "tests/contract/test_bad_input.py",
+    "governance/rest/request_id.py": "tests/contract/test_bad_input.py",
+    "governance/rest/resources.py": "tests/contract/test_who_may.py",
+    "governance/templatetags/console.py": "tests/site/console/test_pages.py",
+}
+
+
+def without_twin() -> set[str]:
+    found = set()
+    for app, mirror in APPS.items():
+        for path in (PROJECT / app).rglob("*.py"):
+            inside = path.relative_to(PROJECT / app)
+            if {"migrations", "models"} & set(inside.parts) or path.stem in {"__init__", "apps"}:
+                continue
+            folder = Path(*(part for part in inside.parent.parts if part != "commands"))
+            if not (PROJECT / "tests" / mirror / folder / f"test_{path.stem}.py").exists():
+                found.add(str(path.relative_to(PROJECT)))
+    return found
+
+
+def test_every_module_has_its_test() -> None:
+    assert sorted(without_twin() - WIRING - HELD_BY.keys()) == []
+
+
+def test_no_line_here_is_out_of_date() -> None:
+    assert sorted((WIRING | HELD_BY.keys()) - without_twin()) == []
+    assert [test for test in HELD_BY.values() if not (PROJECT / test).exists()] == []
