@@ -109,7 +109,7 @@ def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     # Django's own cursor puts the values into the text; one of psycopg's lets the server keep the plan. It is kept with its connection.
     cursor: Any = getattr(database, "_fence_cursor", None)
     if cursor is None or cursor.connection is not database.connection:
-        cursor = database._fence_cursor = psycopg.RawCursor(database.connection)  # type: ignore[attr-defined,arg-type]
+        cursor = database._fence_cursor = psycopg.RawCursor(database.connection)  # type: ignore[attr-defined]
     text, names = _numbered(sql)
     with database.wrap_database_errors:
         cursor.execute(text, [parameters[name] for name in names], prepare=True)
