@@ -38,7 +38,7 @@ def raw_body(request: Request) -> bytes:
         raise LengthRequired
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise exceptions.UnsupportedMediaType(request.headers["Content-Encoding"])
-    length = request.META.get("CONTENT_LENGTH") or "0"
+    length = request.headers.get("content-length") or "0"
     if not length.isascii() or not length.isdigit() or len(length) > len(str(LIMIT)) or int(length) > LIMIT:
         raise BodyTooLarge
     body: bytes = request._request.body
