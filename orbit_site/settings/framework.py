@@ -60,8 +60,8 @@ USE_TZ = True
 TIME_ZONE = env.TIME_ZONE
 LANGUAGE_CODE = "en"
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"
-DATE_FORMAT = "Y-m-d"
+# Django's own formats for a language come before a setting's: ours are in a module.
+FORMAT_MODULE_PATH = ["orbit_site.formats"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [env.BASE_DIR / "orbit_site" / "static"]
 # The finder serves files as they lie in the packages: no collect step that a fresh machine could forget.

@@ -71,3 +71,8 @@ def test_a_database_url_may_name_a_socket_directory() -> None:
     url = "postgresql://postgres@/orbit?host=/tmp/a%20b"
     found = settings("d = s.DATABASES['default']; assert (d['HOST'], d['NAME'], d['USER']) == ('/tmp/a b', 'orbit', 'postgres'), d", DATABASE_URL=url)
     assert found.returncode == 0, found.stderr
+
+
+def test_times_are_written_as_they_sort() -> None:
+    code = "import datetime, django; django.setup()\nfrom django.utils import formats\nprint(formats.localize(datetime.datetime(2026, 1, 2, 15, 4, 5)))"
+    assert settings(code, **PRODUCTION).stdout.strip() == "2026-01-02 15:04:05"

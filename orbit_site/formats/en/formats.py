@@ -1,0 +1,6 @@
+"""How the console writes dates and times: as they sort."""
+
+DATETIME_FORMAT = "Y-m-d H:i:s"
+SHORT_DATETIME_FORMAT = DATETIME_FORMAT
+DATE_FORMAT = "Y-m-d"
+TIME_FORMAT = "H:i:s"
