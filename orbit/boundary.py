@@ -78,3 +78,10 @@ def act(seconds: float) -> None:
     lane: Lane | None = getattr(_here, "lane", None)
     if lane is not None:
         lane.deadline = time.monotonic() + seconds
+
+
+def prolong(seconds: float) -> None:
+    """Give the present act at least ``seconds`` more: for a wait that is nobody's fault here, such as for a database that is away."""
+    lane: Lane | None = getattr(_here, "lane", None)
+    if lane is not None:
+        lane.deadline = max(lane.deadline, time.monotonic() + seconds)

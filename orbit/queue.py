@@ -138,6 +138,13 @@ def collapse() -> int:
         return int(cursor.rowcount)
 
 
+def tasks_wait() -> bool:
+    """Tell whether a task other than a wake-up, such as a tick, waits for a worker."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM django_q_ormq WHERE key = %s AND lock <= now())", [QUEUE])
+        return bool(cursor.fetchone()[0])
+
+
 def ready_wakeups() -> int:
     """Return how many wake-ups wait for a worker."""
     with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ import logging
 import time
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, connection
 
 from governance.namespaces.gate import paused_here
 from orbit import boundary
@@ -49,7 +49,11 @@ def run(work: Work, *, worker: str) -> float | None:
             return None
         except boundary.Stop:
             return _give_back(work, 0.0)
-        except (OperationalError, InterfaceError) as exc:
+        except deliver.Hung as exc:
+            # No verdict on the cycle: its lease runs out, and whoever resumes it closes what is open.
+            logger.error("cycle %s: senders hang: %s", work.id, exc)
+            return None
+        except fence.AWAY as exc:
             connection.close()
             # A commit whose answer was lost may have happened: what is on record says.
             read = state.load
@@ -101,7 +105,7 @@ def _give_back(work: Work, wait: float) -> float | None:
     """Give the lease back; a pause holds the cycle where it is until somebody looks again."""
     try:
         due = lease.give_back([work], wait=max(wait, 1.0) if paused_here() else wait)
-    except (OperationalError, InterfaceError):
+    except fence.AWAY:
         connection.close()
         return None
     return None if due is None else wait

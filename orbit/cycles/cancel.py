@@ -14,18 +14,16 @@ from orbit.records import execution
 from orbit.records.execution import Record
 from orbit.states import CYCLE, Cycle
 
-# The token is bumped, so whoever carries the cycle writes nothing more but a 2xx that it has received. Requests in flight end by
-# themselves; the cycle stays due until the longest of them is over, so that their attempts are closed.
-CANCEL = f"""WITH locked AS (
-    UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(), fencing_token = c.fencing_token + 1, lease_owner = NULL,
-        lease_expires_at = NULL, reason = %(reason)s,
-        next_due_at = CASE WHEN EXISTS (SELECT 1 FROM orbit_dispatchjob j WHERE j.cycle_id = c.id AND j.status = 'sending')
-            THEN clock_timestamp() + interval '130 seconds' END
-    WHERE c.id = %(id)s AND c.status IN ({CYCLE.sql_sources(Cycle.CANCELLED)}) RETURNING c.id),
-jobs AS (
-    UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was cancelled'
-    FROM locked WHERE j.cycle_id = locked.id AND j.status = 'pending' RETURNING j.id)
-SELECT (SELECT count(*) FROM locked), (SELECT count(*) FROM jobs)"""
+# The token is bumped, so whoever carries the cycle writes nothing more but a 2xx that it has received.
+CANCEL = f"""UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(), fencing_token = c.fencing_token + 1, lease_owner = NULL,
+    lease_expires_at = NULL, next_due_at = NULL, reason = %(reason)s
+WHERE c.id = %(id)s AND c.status IN ({CYCLE.sql_sources(Cycle.CANCELLED)}) RETURNING c.id"""
+# Two statements after it, in its transaction: the first may have waited for the worker's write, and sees nothing of what that write made.
+JOBS = """UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was cancelled'
+WHERE j.cycle_id = %(id)s AND j.status = 'pending' RETURNING j.id"""
+# Requests in flight end by themselves; the cycle stays due until the longest of them is over, so that their attempts are closed.
+IN_FLIGHT = """UPDATE orbit_cyclerun c SET next_due_at = clock_timestamp() + interval '130 seconds'
+WHERE c.id = %(id)s AND EXISTS (SELECT 1 FROM orbit_dispatchjob j WHERE j.cycle_id = c.id AND j.status = 'sending')"""
 
 
 def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
@@ -41,9 +39,11 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
     with trail.deed():
         with connection.cursor() as cursor:
             cursor.execute(CANCEL, {"id": cycle_id, "reason": execution.clean(f"cancelled by {actor.name}: {reason or 'none given'}")})
-            cancelled, jobs = cursor.fetchone()
-        if not cancelled:
-            raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
+            if cursor.fetchone() is None:
+                raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
+            cursor.execute(JOBS, {"id": cycle_id})
+            jobs = len(cursor.fetchall())
+            cursor.execute(IN_FLIGHT, {"id": cycle_id})
         execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": jobs}), namespace=namespace, cycle_id=cycle_id)
         trail.record(
             "cycle.cancelled",

@@ -31,7 +31,7 @@ CLAIM = f"""WITH due AS MATERIALIZED (  -- fences the planner: a nested loop cou
 UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %(owner)s,
     lease_expires_at = now() + %(seconds)s * interval '1 second', next_due_at = now() + %(seconds)s * interval '1 second',
     status = CASE WHEN c.status = 'pending' THEN 'running' ELSE c.status END, started_at = coalesce(c.started_at, clock_timestamp()),
-    resumes = c.resumes + due.ran_out::int
+    resumes = least(c.resumes + due.ran_out::int, 30000)
 FROM due WHERE c.id = due.id
 RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash, c.input,
     c.input_content_type, c.requeues, due.ran_out"""

@@ -1,7 +1,8 @@
 """A shift: one queue task that carries the cycles that are due, side by side in lanes.
 
 A queue worker runs one task at a time, and a slow receiver would hold it; so the task claims up to ``ORBIT_LANES`` cycles, takes the next
-as a lane gets free, and stops claiming after ten seconds or when nothing is due. The shift's own thread, the process's main one, claims,
+as a lane gets free, and stops claiming when nothing is due, or after ten seconds; but while a lane is busy and no other task waits for this
+worker it goes on, so that one slow receiver doesn't idle the other lanes. The shift's own thread, the process's main one, claims,
 renews the leases of lanes that keep their deadlines, and gives the sign of life; lanes are threads that work.
 
 A lane that overruns its deadline is hung: its lease isn't renewed, its cycle goes to another worker, and this process takes nothing new,
@@ -20,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from orbit import boundary
+from orbit import boundary, queue
 from orbit.boundary import Lane
 from orbit.cycles import advance, lease
 from orbit.records.fence import Work
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CLAIMING_SECONDS = 10.0
 BEAT_SECONDS = 0.5
+# A round of the loop that takes longer than this was no round: the process was stopped, or waited for the database.
+STANDSTILL_SECONDS = 5.0
 # What a lane may take for acts that name no deadline of their own: statements of the pipeline.
 ACT_SECONDS = 30.0
 
@@ -46,6 +49,8 @@ class _Shift:
     done: "queues.SimpleQueue[tuple[int, float | None]]" = field(default_factory=queues.SimpleQueue)
     due: datetime | None = None
     renewed: float = field(default_factory=time.monotonic)
+    beat: float = field(default_factory=time.monotonic)
+    tidied: float = field(default_factory=time.monotonic)
     number: int = 0
     alone: bool = False
     hung: bool = False
@@ -97,6 +102,7 @@ def run(*, seconds: float = CLAIMING_SECONDS) -> datetime | None:
     claiming = True
     while claiming or shift.carried:
         boundary.process.stamp()
+        _beat(shift)
         if claiming:
             claiming = _claim(shift, ends)
         if not shift.carried:
@@ -117,17 +123,26 @@ def hung() -> bool:
 _hung = False
 
 
+def _beat(shift: _Shift) -> None:
+    """Give the lanes the time in which this whole process stood still: one that was stopped and goes on finds them late, not hung."""
+    lost = time.monotonic() - shift.beat
+    shift.beat += lost
+    if lost > STANDSTILL_SECONDS:
+        for carried in shift.carried.values():
+            carried.lane.deadline += lost
+
+
 def _claim(shift: _Shift, ends: float) -> bool:
     """Fill the free lanes with due cycles; return whether to claim on."""
     if boundary.process.draining or shift.hung:
         return False
-    if time.monotonic() >= ends:
-        shift.due = datetime.now(UTC)
-        return False
     free = shift.free()
-    if free <= 0:
-        return True
     try:
+        if time.monotonic() >= ends and not _goes_on(shift):
+            shift.due = datetime.now(UTC)
+            return False
+        if free <= 0:
+            return True
         works = [] if shift.carried else lease.claim(1, alone=True)
         shift.alone = bool(works)
         works = works or lease.claim(free)
@@ -139,6 +154,16 @@ def _claim(shift: _Shift, ends: float) -> bool:
     for work in works:
         _carry(shift, work)
     return bool(works) or bool(shift.carried)
+
+
+def _goes_on(shift: _Shift) -> bool:
+    """Tell whether a shift whose time is over claims on, beside a lane that is busy; the wake-ups that it makes superfluous go."""
+    if not shift.carried or queue.tasks_wait():
+        return False
+    if time.monotonic() - shift.tidied > CLAIMING_SECONDS:
+        shift.tidied = time.monotonic()
+        queue.collapse()
+    return True
 
 
 def _carry(shift: _Shift, work: Work) -> None:
@@ -188,8 +213,9 @@ def _renew(shift: _Shift) -> None:
             logger.error("the lane of cycle %s is hung: its lease is left to run out", carried.work.id)
             carried.held, shift.hung, _hung = False, True, True
     held = [carried for carried in shift.carried.values() if carried.held]
-    if held:
-        _attempt(lambda: lease.renew([carried.work for carried in held]))
+    if held and not _attempt(lambda: lease.renew([carried.work for carried in held])):
+        # At the next beat again: a database that is back may find leases that still hold.
+        shift.renewed = float("-inf")
     if shift.hung and not held:
         # Nobody waits for a hung lane: its thread ends with the process.
         shift.carried.clear()
@@ -213,10 +239,12 @@ def _look_ahead(shift: _Shift) -> None:
         shift.due = found if shift.due is None else min(shift.due, found)
 
 
-def _attempt(act: Callable[[], object]) -> None:
-    """Do what may fail with the database: the next beat, the next shift or the keeper makes good what did not happen."""
+def _attempt(act: Callable[[], object]) -> bool:
+    """Do what may fail with the database, and tell whether it was done: the next beat, the next shift or the keeper makes good what was not."""
     try:
         act()
     except (DatabaseError, InterfaceError) as exc:
         logger.warning("the database is away: %s", exc)
         connection.close()
+        return False
+    return True

@@ -97,6 +97,8 @@ def _count(state: State, rows: list[tuple[object, ...]]) -> None:
     tally, now = state.tally, time.monotonic()
     for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued in rows:
         if status in {Job.PENDING, Job.SENDING}:
+            if requeued and not state.final:
+                tally.aside.add(job_id)  # type: ignore[arg-type]
             tally.open[job_id] = now + (wait or 0.0)  # type: ignore[index,operator]
             if receipt_id is not None:
                 state.orphans.append(

@@ -5,7 +5,7 @@ triggers at once the unique index lets one through. After a crash there is a cyc
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from django.db import connection
@@ -92,6 +92,8 @@ def start(
             context = _context(namespace, run_profile_id, actor)
             gate.refuse_if_stopped(context.namespace)
             started = _insert(context, payload, source, actor, reason) or _resume(context, payload)
+            # The cycle in the way has ended between the two: the way is free.
+            started = started or _insert(context, payload, source, actor, reason) or _refuse(context, None, "about to end")
             if once is not None:
                 once.keep(started)
             return started
@@ -150,8 +152,8 @@ def _insert(context: Context, payload: Payload | None, source: Trigger, actor: A
     return Started(cycle_id, "pending", context.namespace, resumed=False)
 
 
-def _resume(context: Context, payload: Payload | None) -> Started:
-    """Return the active cycle that this trigger resumes, or raise CycleActive."""
+def _resume(context: Context, payload: Payload | None) -> Started | None:
+    """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
     values = {
         "namespace": context.namespace,
         "run_profile_id": context.run_profile_id,
@@ -161,14 +163,18 @@ def _resume(context: Context, payload: Payload | None) -> Started:
         cursor.execute(ACTIVE, values)
         row = cursor.fetchone()
     if row is None:
-        # It ended between the two statements: the caller may simply try again.
-        raise CycleActive(f"A cycle in {context.namespace} has ended this moment. Try again.", namespace=context.namespace, active_cycle_run_id=None)
+        return None
     cycle_id, status, resumable = row
     if not resumable:
-        raise CycleActive(
-            f"The cycle {cycle_id} is {status} in {context.namespace}: at most one runs there at a time.",
-            namespace=context.namespace,
-            active_cycle_run_id=str(cycle_id),
-        )
+        _refuse(context, cycle_id, status)
     queue.wake()
     return Started(cycle_id, status, context.namespace, resumed=True)
+
+
+def _refuse(context: Context, active: UUID | None, status: str) -> NoReturn:
+    name = f"The cycle {active}" if active else "Another cycle"
+    raise CycleActive(
+        f"{name} is {status} in {context.namespace}: at most one runs there at a time.",
+        namespace=context.namespace,
+        active_cycle_run_id=str(active) if active else None,
+    )

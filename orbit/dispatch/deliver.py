@@ -4,6 +4,7 @@ The lane's thread owns the database; sender threads only send. An answer is writ
 while the write before it ran. Waiting for a retry holds no worker: the caller gives the lease back until then.
 """
 
+import math
 import os
 import queue
 import threading
@@ -23,7 +24,7 @@ from orbit.dispatch.receipts import Closed
 from orbit.outbound import client
 from orbit.outbound.client import Answer
 from orbit.records import fence
-from orbit.records.fence import Work
+from orbit.records.fence import Fenced, Work
 from orbit.states import Job
 
 SENDERS = 16
@@ -31,18 +32,23 @@ SENDERS = 16
 GRACE_SECONDS = 10
 # How long an answer waits for the next one of its wave: no longer than the commit takes that it may save.
 GATHER_SECONDS = 0.002
+BEAT_SECONDS = 1.0
 # A due job that the claim did not take: the gate is closed, or the clocks differ.
 LOOK_AGAIN_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class Tally:
-    """The jobs of one cycle: those still open with the moment (monotonic seconds) at which each is due, and how the others ended."""
+    """The jobs of one cycle: those still open with the moment (monotonic seconds) at which each is due, and how the others ended.
+
+    Jobs ``aside`` are sent like all others and not counted: requeued ones of a cycle that still runs.
+    """
 
     open: dict[UUID, float] = field(default_factory=dict)
     delivered: int = 0
     dead: int = 0
     cancelled: int = 0
+    aside: set[UUID] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -57,6 +63,8 @@ class Tally:
             self.open[job] = time.monotonic() + (item.move.wait or 0.0)
             return
         self.open.pop(job, None)
+        if job in self.aside:
+            return
         if item.move.status == Job.DELIVERED:
             self.delivered += 1
         elif item.move.status == Job.DEAD:
@@ -152,18 +160,37 @@ def _send(work: Work, sendings: list[Sending], tally: Tally, ending: Ending, sen
         senders.pool.submit(_send_one, work, sending, inbox, senders)
     left = len(sendings)
     while left:
-        try:
-            came = [inbox.get(timeout=longest + GRACE_SECONDS)]
-        except queue.Empty:
-            raise Hung(f"{left} deliveries of cycle {work.id}") from None
-        # Answers that come close together share a commit.
-        while len(came) < left:
-            try:
-                came.append(inbox.get(timeout=GATHER_SECONDS))
-            except queue.Empty:
-                break
+        came = _gather(work, inbox, left, longest)
         left -= len(came)
-        close(work, [receipts.judge(sending, answer) for sending, answer in came], tally, ending)
+        try:
+            close(work, came, tally, ending)
+        except Fenced:
+            # The cycle is another's; a 2xx that is still to come is ours to bring home.
+            while left:
+                came = _gather(work, inbox, left, longest)
+                left -= len(came)
+                receipts.bring_home(work, came)
+            raise
+
+
+def _gather(work: Work, inbox: "queue.SimpleQueue[tuple[Sending, Answer | None]]", most: int, longest: float) -> list[Closed]:
+    """Return the next answers, at least one; those that come close together share a commit. Raises Hung."""
+    came: list[tuple[Sending, Answer | None]] = []
+    # Counted in beats: a process that was stopped and goes on finds its senders late, not hung.
+    beats = math.ceil((longest + GRACE_SECONDS) / BEAT_SECONDS)
+    while not came:
+        try:
+            came.append(inbox.get(timeout=BEAT_SECONDS))
+        except queue.Empty:
+            beats -= 1
+            if beats <= 0:
+                raise Hung(f"{most} deliveries of cycle {work.id}") from None
+    while len(came) < most:
+        try:
+            came.append(inbox.get(timeout=GATHER_SECONDS))
+        except queue.Empty:
+            break
+    return [receipts.judge(sending, answer) for sending, answer in came]
 
 
 def close(work: Work, closed: list[Closed], tally: Tally, ending: Ending) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from governance.audit import trail
 from governance.kernel.identifiers import uuid7
@@ -27,6 +27,8 @@ from telemetry.emit import Event
 from telemetry.events import Name
 
 STAGE = "dispatch"
+# Between tries while the database is away; doubled up to two seconds.
+FIRST_PAUSE = 0.1
 
 # ``status || ''`` keeps the planner from the partial indexes over open rows: it would walk all that are open in the whole table, where the
 # key finds the one.
@@ -181,24 +183,35 @@ def commit(write: fence.Write, closed: Sequence[Closed]) -> None:
     """Make the ends of attempts durable, however long the database is away.
 
     Raises Fenced when the cycle is another's; successes are on record all the same then. A commit whose answer was lost is told by the
-    receipts: when none of them is open any more, it happened.
+    receipts: when each says what was to be written, it happened.
     """
-    pause = 0.1
+    pause = FIRST_PAUSE
     while True:
         try:
             _commit_audited(write, closed)
             return
         except Fenced:
-            _bring_home(write.work, closed)
+            bring_home(write.work, closed)
             raise
-        except (OperationalError, InterfaceError):
-            connection.close()
-            if boundary.process.drained:
+        except fence.AWAY as exc:
+            if not closed:
                 raise
-            time.sleep(pause)
-            pause = min(2.0, pause * 2)
+            pause = _wait(exc, pause)
             if _is_done(closed):
                 return
+
+
+def _wait(exc: Exception, pause: float) -> float:
+    """Wait for a database that failed with ``exc``; return the next pause. Raises it where this process has no time left."""
+    connection.close()
+    if boundary.process.drained:
+        raise exc
+    code = getattr(exc.__cause__, "sqlstate", None)
+    if code is None or code.startswith(("08", "25", "57P")):
+        # The server is away: the lane doesn't hang, it holds answers that are nowhere else. A statement that fails again and again is hung.
+        boundary.prolong(settings.ORBIT_LEASE_SECONDS)
+    time.sleep(pause)
+    return min(2.0, pause * 2)
 
 
 def _commit_audited(write: fence.Write, closed: Sequence[Closed]) -> None:
@@ -246,25 +259,33 @@ def _cause(item: Closed) -> str:
 
 
 def _is_done(closed: Sequence[Closed]) -> bool:
+    """Tell whether the receipts say what was to be written. Closed as something else, they are the work of whoever took the cycle over."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM orbit_deliveryreceipt WHERE id = ANY(%s) AND status = 'sending'", [[item.sending.receipt_id for item in closed]]
+                "SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::uuid[], %s::text[]) AS x(id, status) ON x.id = r.id AND x.status = r.status",
+                [[item.sending.receipt_id for item in closed], [str(item.status) for item in closed]],
             )
-            return bool(cursor.fetchone()[0] == 0)
-    except (OperationalError, InterfaceError):
+            return bool(cursor.fetchone()[0] == len(closed))
+    except fence.AWAY:
         connection.close()
         return False
 
 
-def _bring_home(work: Work, closed: Sequence[Closed]) -> None:
-    """Write what a worker without its cycle may still write: the successes that it received, and that it was fenced."""
+def bring_home(work: Work, closed: Sequence[Closed]) -> None:
+    """Write what a worker without its cycle may still write: the successes that it received, and that it was fenced.
+
+    However long the database is away; done twice it changes nothing but the record.
+    """
     won = [_row(work, item) for item in closed if item.status == Attempt.DELIVERED]
-    if won:
-        write = fence.Write(work, ABSORB, rows={"attempts": won})
-        fence.run(write.sql, write.parameters())
-    execution.write(
-        Record(STAGE, "fenced", f"token {work.token} is no longer the cycle's: {len(won)} of {len(closed)} answers were a 2xx and are kept", "warning"),
-        namespace=work.namespace,
-        cycle_id=work.id,
-    )
+    write = fence.Write(work, ABSORB, rows={"attempts": won})
+    message = f"token {work.token} is no longer the cycle's: {len(won)} of {len(closed)} answers were a 2xx and are kept"
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            if won:
+                fence.run(write.sql, write.parameters())
+            execution.write(Record(STAGE, "fenced", message, "warning"), namespace=work.namespace, cycle_id=work.id)
+            return
+        except fence.AWAY as exc:
+            pause = _wait(exc, pause)

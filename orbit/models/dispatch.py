@@ -47,8 +47,9 @@ class DispatchJob(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
+            # Nulls are equal in it, so that it keeps what is no requeue unique, and finds all jobs of a cycle.
             models.UniqueConstraint(
-                fields=["cycle", "normalization_item", "endpoint_key"], condition=models.Q(requeue_of__isnull=True), name="one_job_per_item_and_endpoint"
+                fields=["cycle", "normalization_item", "endpoint_key", "requeue_of"], nulls_distinct=False, name="one_job_per_item_and_endpoint"
             ),
             models.UniqueConstraint(fields=["requeue_of"], condition=models.Q(requeue_of__isnull=False), name="one_requeue_per_job"),
             JOB.check("job_status"),

@@ -16,13 +16,17 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, connections
 
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
+
+#: What a statement raises when the server is away, lets nobody write, or has ended a transaction in which it heard nothing for too long. None
+#: of it says whether the statement happened.
+AWAY = (OperationalError, InterfaceError, InternalError)
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 
@@ -75,7 +79,10 @@ class Write:
     events: list[Event] = field(default_factory=list)
 
     def blob(self, data: bytes) -> int:
-        """Keep ``data`` for the statement's ``blobs``; return its place there, counted from one."""
+        """Keep ``data`` for the statement's ``blobs``, the same object once; return its place there, counted from one."""
+        for place, known in enumerate(self.blobs, start=1):
+            if known is data:
+                return place
         self.blobs.append(data)
         return len(self.blobs)
 

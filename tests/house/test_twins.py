@@ -42,7 +42,6 @@ HELD_BY = {
     "orbit/cycles/state.py": "tests/orbit/cycles/test_advance.py",
     "orbit/dispatch/claim.py": "tests/orbit/dispatch/test_deliver.py",
     "orbit/dispatch/enqueue.py": "tests/orbit/dispatch/test_deliver.py",
-    "orbit/dispatch/receipts.py": "tests/orbit/dispatch/test_deliver.py",
     "orbit/management/commands/cycles.py": "tests/orbit/management/test_commands.py",
     "orbit/management/commands/dlq.py": "tests/orbit/management/test_commands.py",
     "orbit/management/commands/trigger.py": "tests/orbit/management/test_commands.py",

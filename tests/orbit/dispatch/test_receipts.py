@@ -1,0 +1,137 @@
+"""A 2xx that was received is never lost: not to a takeover, not to a cancel, not to a database that is away."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from governance.access.actors import SYSTEM
+from orbit import boundary
+from orbit.boundary import Lane
+from orbit.cycles import cancel, finish, lease, shift, stages, state
+from orbit.dispatch import claim, deliver, receipts
+from orbit.outbound.client import Answer
+from orbit.records import fence
+from orbit.records.fence import Fenced, Work
+from tests.support.clusters import until
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+
+
+def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], deliver.Ending, deliver.Tally]:
+    endpoints(settings, default_endpoint=url)
+    configure()
+    start()
+    (work,) = lease.claim(1)
+    found = state.fresh(work)
+    stages._straight(found)
+    return work, claim.wave(work, limit=16, worker="w"), finish.ending(found), found.tally
+
+
+def takeover(work: Work) -> None:
+    """Let another worker have resumed the cycle and closed what was open."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s", [work.id])
+    (heir,) = lease.claim(1)
+    found = state.load(heir)
+    deliver.close(heir, [receipts.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+
+
+def failing(times: int, meanwhile: Any = None) -> Any:
+    """Stand before the database: the first ``times`` statements find it away."""
+    real, left = fence.run, [times]
+
+    def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        if not left[0]:
+            return real(sql, parameters)
+        left[0] -= 1
+        if not left[0] and meanwhile:
+            fence.run = real
+            meanwhile()
+            fence.run = run
+        raise OperationalError("the server is away")
+
+    return run
+
+
+def test_a_success_outlives_an_outage_in_which_another_worker_closed_its_attempt(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(OK) as receiver:
+        work, wave, ending, tally = sending(settings, receiver.url)
+        monkeypatch.setattr(fence, "run", failing(1, lambda: takeover(work)))
+        with pytest.raises(Fenced):
+            deliver.close(work, [receipts.judge(one, YES) for one in wave], tally, ending)
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
+    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1") == [("delivered", 3)]
+
+
+def test_a_success_outlives_an_outage_while_a_lost_worker_brings_it_home(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(OK) as receiver:
+        work, wave, *_ = sending(settings, receiver.url)
+        takeover(work)
+        closed = [receipts.judge(one, YES) for one in wave]
+        monkeypatch.setattr(fence, "run", failing(2))
+        receipts.bring_home(work, closed)
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
+
+
+def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(settings) -> None:
+    order, go = iter(range(3)), threading.Event()
+
+    def answer(sock: Any) -> None:
+        place = next(order)
+        if place:
+            go.wait(10)
+            time.sleep(0.1 * place)
+        sock.sendall(OK)
+
+    with Receiver(answer) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        lane = threading.Thread(target=lambda: (shift.run(seconds=1), connection.close()))
+        lane.start()
+        until(lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"), 10, "no delivery came")
+        until(lambda: len(receiver.requests) == 3, 10, "not all were sent")
+        cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
+        go.set()
+        lane.join(20)
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
+    assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
+
+
+def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(OK) as receiver:
+        work, wave, ending, tally = sending(settings, receiver.url)
+        lane = Lane()
+        boundary.enter(lane)
+        boundary.act(0.2)
+        monkeypatch.setattr(fence, "run", failing(3))
+        deliver.close(work, [receipts.judge(one, YES) for one in wave], tally, ending)
+        assert not lane.overrun
+        assert carry(work.id).status == "success"
+
+
+def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_the_cycle(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, stood = receipts._audit_failures, []
+
+    def stand_still(work: Work, failed: Any) -> None:
+        if not stood:
+            stood.append(work.id)
+            with connection.cursor() as cursor:
+                cursor.execute("SET idle_in_transaction_session_timeout = '200ms'")
+            time.sleep(0.8)
+        real(work, failed)
+
+    monkeypatch.setattr(receipts, "_audit_failures", stand_still)
+    with Receiver(http("500 No"), OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle = carry(start())
+    assert stood == [cycle.pk]
+    assert cycle.status == "success"
+    assert len(receiver.requests) == 4
