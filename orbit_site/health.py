@@ -9,6 +9,7 @@ from concurrent.futures import TimeoutError as TookTooLong
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from governance.rest import problem
 from orbit.cycles import clusters
@@ -20,21 +21,29 @@ OK, FAILED = "ok", "failed"
 logger = logging.getLogger(__name__)
 
 
+@csrf_exempt
 def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 whenever the process can answer at all; nothing is asked of the database."""
     if request.method not in {"GET", "HEAD"}:
-        return problem.respond(405, "method_not_allowed", f'Method "{request.method}" not allowed.')
+        return _not_allowed(request)
     return JsonResponse({"status": OK})
 
 
+@csrf_exempt
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 when database, migrations and configuration are there, with ``?cluster=1`` a live cluster too; else 503. Names no details."""
     if request.method not in {"GET", "HEAD"}:
-        return problem.respond(405, "method_not_allowed", f'Method "{request.method}" not allowed.')
+        return _not_allowed(request)
     checks = _probe.ask()
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
     good = all(checks[name] == OK for name in needed)
     return JsonResponse({"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503)
+
+
+def _not_allowed(request: HttpRequest) -> HttpResponse:
+    answer = problem.respond(405, "method_not_allowed", f'Method "{request.method}" not allowed.')
+    answer["Allow"] = "GET, HEAD"
+    return answer
 
 
 class _Probe:

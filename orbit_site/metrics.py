@@ -110,9 +110,9 @@ class ScrapeToken(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Actor] | None:
         """Accept the scrape token; leave every other one to the API's own authentication."""
-        sent = request.headers.get("Authorization", "").encode()
-        wanted = f"Bearer {settings.ORBIT_METRICS_TOKEN}".encode()
-        if not settings.ORBIT_METRICS_TOKEN or not hmac.compare_digest(sent, wanted):
+        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        wanted: str = settings.ORBIT_METRICS_TOKEN
+        if scheme.lower() != "bearer" or not wanted or not hmac.compare_digest(sent.strip().encode(), wanted.encode()):
             return None
         return AnonymousUser(), Actor(name="metrics", user_id=None, powers=frozenset({Power.READ}), namespaces=None)
 

@@ -41,7 +41,7 @@ def create(
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
-        raise ScopeUnknown(f"{', '.join(unknown) or 'No scope'} is not among {', '.join(SCOPES)}.")
+        raise ScopeUnknown(f"{', '.join(unknown)} is not among {', '.join(SCOPES)}." if unknown else f"Name a scope: {', '.join(SCOPES)}.")
     confined = None if namespaces is None else sorted(set(namespaces))
     for namespace in confined or []:
         actor.require_namespace(namespace)

@@ -27,6 +27,10 @@ def _administers(request: HttpRequest) -> bool:
     return actor.may(Power.ADMINISTER) and actor.namespaces is None
 
 
+def _superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
+
+
 class _Grants(admin.StackedInline):  # type: ignore[type-arg]
     """The namespaces that the person is confined to; none: they see all."""
 
@@ -81,8 +85,12 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         return _administers(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Administrators only."""
-        return _administers(request)
+        """Administrators only; a superuser is changed by superusers, since whoever sets a password can be that person."""
+        return _administers(request) and (_superuser(request) or not getattr(obj, "is_superuser", False))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody makes somebody what they aren't themselves."""
+        return (*super().get_readonly_fields(request, obj), *(() if _superuser(request) else ("is_superuser",)))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: a name on the audit trail stays somebody's. Switch the person off instead."""

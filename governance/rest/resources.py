@@ -12,7 +12,7 @@ class Resource(APIView):
     """A resource; ``powers`` says what each method needs. Answers nothing to OPTIONS: what there is stands in the schema."""
 
     powers: ClassVar[dict[str, Power]] = {}
-    metadata_class = None
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     @property
     def actor(self) -> Actor:

@@ -37,11 +37,16 @@ class Documents:
 
 def read(folder: Path) -> Documents:
     """Read both files of ``folder``. Raises ConfigInvalid with the errors of both: not there, too long, not the JSON that Orbit accepts, no array."""
-    problems: list[Problem] = []
-    documents = Documents(_read(folder, PROFILES, problems), _read(folder, RUN_PROFILES, problems))
+    documents, problems = read_what_can_be(folder)
     if problems:
         raise ConfigInvalid.of(problems)
     return documents
+
+
+def read_what_can_be(folder: Path) -> tuple[Documents, list[Problem]]:
+    """Read both files of ``folder``; return the errors of ``read`` beside the entries, of which a file that can't be read has none."""
+    problems: list[Problem] = []
+    return Documents(_read(folder, PROFILES, problems), _read(folder, RUN_PROFILES, problems)), problems
 
 
 def _read(folder: Path, name: str, problems: list[Problem]) -> list[Any]:

@@ -97,7 +97,7 @@ def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     except EndpointsInvalid as error:
         wrong = error
     try:
-        documents = _checked(files.read(Path(settings.ORBIT_CONFIG_DIR)), known)
+        documents = _checked(Path(settings.ORBIT_CONFIG_DIR), known)
     except ConfigInvalid as error:
         if wrong is None:
             raise
@@ -108,10 +108,12 @@ def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     return documents, warnings
 
 
-def _checked(documents: Documents, known: Mapping[str, Endpoint] | None) -> Documents:
-    found = schema.check(
+def _checked(folder: Path, known: Mapping[str, Endpoint] | None) -> Documents:
+    documents, found = files.read_what_can_be(folder)
+    found += schema.check(
         documents.profiles,
         documents.run_profiles,
+        profiles_known=schema.PROFILES not in {problem.file for problem in found},
         endpoints=None if known is None else known.keys(),
         transformers=registry.option_checks(),
         processors=registry.processor_names(),

@@ -32,17 +32,17 @@ class Problem:
 
 
 def check(profiles: Sequence[Any], run_profiles: Sequence[Any], *, endpoints: Collection[str] | None, transformers: OptionChecks,
-          processors: Collection[str]) -> list[Problem]:
+          processors: Collection[str], profiles_known: bool = True) -> list[Problem]:
     """Return every error of both lists, an empty list when there is none.
 
     ``transformers`` maps each known name to the function that finds the faults of its options; ``endpoints`` are the configured keys, or None
-    to leave targets unchecked.
+    to leave targets unchecked; without ``profiles_known``, because their file can't be read, it is left unchecked whether they exist.
     """
     found = []
     for number, document in enumerate(profiles):
         found += [Problem(PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
                   for fault in profile_faults(document, transformers=transformers, processors=processors)]
-    known = {str(document.get("profile_id")) for document in profiles if isinstance(document, dict)}
+    known = {str(document.get("profile_id")) for document in profiles if isinstance(document, dict)} if profiles_known else None
     for number, document in enumerate(run_profiles):
         found += [Problem(RUN_PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
                   for fault in run_profile_faults(document, profiles=known, endpoints=endpoints)]
@@ -52,37 +52,37 @@ def check(profiles: Sequence[Any], run_profiles: Sequence[Any], *, endpoints: Co
 def profile_faults(document: Any, *, transformers: OptionChecks, processors: Collection[str]) -> Faults:
     """Return the errors of one profile as ``{pointer, detail}``."""
     faults = _shape(_schema("profiles", "profile"), document)
-    if faults:
-        return faults
-    rules = document.get("execution_rules", {})
-    for tier, rule in rules.get("tiers", {}).items():
+    sound = _Sound(document, faults)
+    for tier in sound.get(dict, "execution_rules", "tiers") or {}:
+        name = sound.get(str, "execution_rules", "tiers", tier, "transformer")
         place = f"/execution_rules/tiers/{tier}"
-        options_faults = transformers.get(rule["transformer"])
-        if options_faults is None:
-            faults.append(_fault(f"{place}/transformer", f"No transformer is called `{rule['transformer']}`. Known are: {', '.join(sorted(transformers))}."))
-        else:
-            faults += [_fault(f"{place}/options{fault['pointer']}", fault["detail"]) for fault in options_faults(rule.get("options", {}))]
-    processor = rules.get("normalizer", {}).get("processor")
+        if name is not None and name not in transformers:
+            faults.append(_fault(f"{place}/transformer", f"No transformer is called `{name}`. Known are: {', '.join(sorted(transformers))}."))
+        elif name is not None and (options := sound.get(dict, "execution_rules", "tiers", tier, "options", default={})) is not None:
+            faults += [_fault(f"{place}/options{fault['pointer']}", fault["detail"]) for fault in transformers[name](options)]
+    processor = sound.get(str, "execution_rules", "normalizer", "processor")
     if processor is not None and processor not in processors:
         faults.append(_fault("/execution_rules/normalizer/processor", f"No processor is called `{processor}`. Known are: {', '.join(sorted(processors))}."))
-    return faults + _names(document, "label")
+    return faults + _names(sound, "label")
 
 
-def run_profile_faults(document: Any, *, profiles: Collection[str], endpoints: Collection[str] | None) -> Faults:
-    """Return the errors of one run profile as ``{pointer, detail}``; ``profiles`` are the profile ids that exist."""
+def run_profile_faults(document: Any, *, profiles: Collection[str] | None, endpoints: Collection[str] | None) -> Faults:
+    """Return the errors of one run profile as ``{pointer, detail}``; ``profiles`` are the profile ids that exist, None leaves that unchecked."""
     faults = _shape(_schema("runProfiles", "runProfile"), document)
-    if faults:
-        return faults
-    if document["profile_id"] not in profiles:
-        faults.append(_fault("/profile_id", f"No profile is called `{document['profile_id']}`."))
-    policy = document.get("execution_policy", {})
-    if "cron" in policy and (why := cron_fault(policy["cron"])):
+    sound = _Sound(document, faults)
+    profile = sound.get(str, "profile_id")
+    if profiles is not None and profile is not None and profile not in profiles:
+        faults.append(_fault("/profile_id", f"No profile is called `{profile}`."))
+    cron = sound.get(str, "execution_policy", "cron")
+    if cron is not None and (why := cron_fault(cron)):
         faults.append(_fault("/execution_policy/cron", why))
-    if "time_zone" in policy and policy["time_zone"] not in available_timezones():
+    zone = sound.get(str, "execution_policy", "time_zone")
+    if zone is not None and zone not in available_timezones():
         faults.append(_fault("/execution_policy/time_zone", "Is no time zone. Write an IANA name such as Europe/Berlin."))
-    if endpoints is not None:
-        faults += _target_faults(document.get("distribution_targets", []), endpoints)
-    return faults + _names(document)
+    targets = sound.get(list, "distribution_targets", default=[])
+    if endpoints is not None and targets is not None:
+        faults += _target_faults(targets, endpoints)
+    return faults + _names(sound)
 
 
 def cron_fault(cron: str) -> str:
@@ -98,14 +98,14 @@ def cron_fault(cron: str) -> str:
     return ""
 
 
-def _target_faults(targets: Sequence[str], endpoints: Collection[str]) -> Faults:
+def _target_faults(targets: Sequence[Any], endpoints: Collection[str]) -> Faults:
     # Without any endpoint Orbit starts all the same: the dispatch stage then says so.
     known = set(endpoints) or {DEFAULT_TARGET}
     shown = ", ".join(sorted(known))
     if not targets and DEFAULT_TARGET not in known:
         return [_fault("/distribution_targets", f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. Known are: {shown}.")]
     return [_fault(f"/distribution_targets/{number}", f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. Known are: {shown}.")
-            for number, target in enumerate(targets) if target not in known]
+            for number, target in enumerate(targets) if isinstance(target, str) and target not in known]
 
 
 def _shape(schema: Mapping[str, Any], document: Any) -> Faults:
@@ -130,9 +130,29 @@ def _huge(value: Any, path: list[str | int]) -> list[list[str | int]]:
     return [path] if isinstance(value, int | float) and abs(value) > 2**53 else []
 
 
-def _names(document: Mapping[str, Any], *members: str) -> Faults:
-    texts = [(f"/{member}", document[member]) for member in members]
-    texts += [(f"/value_tags/{number}", tag) for number, tag in enumerate(document.get("value_tags", []))]
+class _Sound:
+    """The parts of a document that its schema has nothing against, so that one mistake hides no other one."""
+
+    def __init__(self, document: Any, faults: Faults) -> None:
+        self._document = document
+        # A fault of the whole, such as a member that lacks, says nothing against the members that are there.
+        self._wrong = {fault["pointer"] for fault in faults} - {""}
+
+    def get(self, kind: type[Any], *path: str, default: Any = None) -> Any:
+        """Return what stands at ``path``: ``default`` where nothing does, None where it or something around it is wrong."""
+        value = self._document
+        for depth, step in enumerate(path, start=1):
+            if schemas.pointer(path[:depth]) in self._wrong or not isinstance(value, dict):
+                return None
+            if step not in value:
+                return default
+            value = value[step]
+        return value if isinstance(value, kind) else None
+
+
+def _names(sound: _Sound, *members: str) -> Faults:
+    texts = [(f"/{member}", text) for member in members if (text := sound.get(str, member)) is not None]
+    texts += [(f"/value_tags/{number}", tag) for number, tag in enumerate(sound.get(list, "value_tags") or []) if isinstance(tag, str)]
     return [_fault(pointer, "Holds a control or direction character, or nothing to see.") for pointer, text in texts
             if schemas.unseen(text) or not text.strip()]
 

@@ -35,7 +35,9 @@ def run(argv: list[str]) -> int:
     except ImproperlyConfigured as error:
         return _refuse(str(error))
     except OrbitError as error:
-        return _refuse("\n  ".join([error.detail, *(f"{found.get('pointer', '')}: {found.get('detail', '')}" for found in error.errors)]))
+        # Some refusals say everything in their text already.
+        more = [f"{found['pointer']}: {found['detail']}" for found in error.errors if found["detail"] not in error.detail]
+        return _refuse("\n  ".join([error.detail, *more]))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
@@ -54,11 +56,17 @@ def asks_for_help(argv: list[str]) -> bool:
 
 def _run_django(argv: list[str]) -> int:
     from django.core.management import execute_from_command_line
-    from django.db import InterfaceError, OperationalError
+    from django.db import InterfaceError, OperationalError, ProgrammingError
+    from django.db.migrations.exceptions import MigrationSchemaMissing
 
     try:
         with _database(argv):
             execute_from_command_line(argv)
+    except (ProgrammingError, MigrationSchemaMissing) as error:
+        known = _unprepared(error)
+        if known is None:
+            raise
+        return _refuse(known)
     except (OperationalError, InterfaceError) as error:
         if getattr(error.__cause__, "sqlstate", None):
             raise  # the server answered: this is about a statement, not about reaching it
@@ -97,6 +105,20 @@ def _refuse_old_server() -> None:
         raise ImproperlyConfigured(f"{error} {mend}") from error
     if found < OLDEST_SERVER:
         raise ImproperlyConfigured(f"The database server is PostgreSQL {found}. {mend}")
+
+
+def _unprepared(error: Exception) -> str | None:
+    """Say what a database lacks that nobody migrated, or whose tables are somebody else's; None for any other error."""
+    from psycopg import errors
+
+    # Django's own exception names the driver's as its cause, a failed migration names Django's as its context.
+    within = error.__cause__ or getattr(error.__context__, "__cause__", None)
+    said = str(within).strip().partition("\n")[0]
+    if isinstance(within, errors.UndefinedTable):
+        return f"The database isn't migrated: {said}. Run `manage.py migrate`; ORBIT_DATABASE_SCHEMA names the schema."
+    if isinstance(within, errors.InsufficientPrivilege):
+        return f"The database refuses: {said}. Name the role that owns the tables in ORBIT_OWNER_DATABASE_URL, and run `manage.py migrate`."
+    return None
 
 
 def _unreachable(error: Exception) -> str:

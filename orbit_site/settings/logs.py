@@ -3,13 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from orbit_site.settings import environment as env
 
 _handlers: dict[str, dict[str, Any]] = {
     "stderr": {"class": "logging.StreamHandler", "formatter": env.LOG_FORMAT, "filters": ["request_id"]},
 }
 if env.LOG_DIR:
-    Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"ORBIT_LOG_DIR={env.LOG_DIR!r} can't be used: {error.strerror}. Name a folder that can be made or written.") from None
     _handlers["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(Path(env.LOG_DIR) / "orbit.log"),

@@ -26,6 +26,12 @@ def test_health_asks_the_database_nothing() -> None:
     assert (answer.status_code, answer.json(), len(seen)) == (200, {"status": "ok"}, 0)
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_another_method_is_a_405_that_names_those_there_are_and_not_a_missing_form_token(path: str) -> None:
+    answer = Client(enforce_csrf_checks=True).post(path)
+    assert (answer.status_code, answer.headers["Allow"], answer.json()["code"]) == (405, "GET, HEAD", "method_not_allowed")
+
+
 def test_ready_wants_a_loaded_configuration_and_on_request_a_cluster(fresh: Client) -> None:
     answer = fresh.get("/ready")
     assert (answer.status_code, answer.json()) == (

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.callers import Api, api, console, person
@@ -45,6 +46,8 @@ def test_the_scrape_token_reads_metrics_and_nothing_else(settings: Any) -> None:
     assert scraper.get("/metrics", Accept="application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5").status_code == 200
     assert scraper.get("/cycles").status_code == 401
     assert Api("scrape-m").get("/metrics").status_code == 401
+    assert Client().get("/metrics", headers={"Authorization": "bearer scrape-me"}).status_code == 200
+    assert Client().get("/metrics", headers={"Authorization": "Basic scrape-me"}).status_code == 401
     settings.ORBIT_METRICS_TOKEN = ""
     assert Api("").get("/metrics").status_code == 401
 

@@ -7,12 +7,19 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
+from governance.kernel.errors import Kind, OrbitError
 from orbit.dispatch import dead_letters
 from orbit.errors import LetterUnknown
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
 _COLUMNS = "{id:<37}{namespace:<17}{endpoint_key:<21}{attempts:<9}{error}"
+
+
+class ReasonMissing(OrbitError):
+    """A deed needs a reason in words, at most 2000 characters."""
+
+    code, kind = "invalid_reason", Kind.INVALID
 
 
 class Command(OrbitCommand):
@@ -39,6 +46,8 @@ class Command(OrbitCommand):
             letter_id = UUID(options["id"])
         except ValueError:
             raise LetterUnknown(f"There is no dead letter {options['id']!r}.") from None
+        if not options["reason"].strip() or len(options["reason"]) > 2000:
+            raise ReasonMissing
         job = dead_letters.requeue(
             letter_id, actor=actors.operator(), reason=options["reason"], endpoint=options["endpoint"], new_key=options["new_key"]
         )

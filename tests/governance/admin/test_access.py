@@ -47,6 +47,21 @@ def test_nobody_is_deleted_and_nobody_else_gets_in() -> None:
     assert User.objects.filter(pk=victim.pk).exists()
 
 
+def test_only_a_superuser_makes_or_changes_one() -> None:
+    adm, root = person("adm", "Administrator"), person("root", "Administrator")
+    User.objects.filter(pk=root.pk).update(is_superuser=True)
+    role = Group.objects.get(name="Administrator")
+    sent = {"username": "adm", "is_active": "on", "is_staff": "on", "is_superuser": "on", "groups": [role.pk], **NO_GRANTS}
+    browser = console(adm)
+    assert browser.post(f"/admin/auth/user/{adm.pk}/change/", sent).status_code == 302
+    assert not User.objects.get(pk=adm.pk).is_superuser
+    password = {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}
+    assert browser.post(f"/admin/auth/user/{root.pk}/password/", password).status_code == 403
+    assert browser.post(f"/admin/auth/user/{root.pk}/change/", {**sent, "username": "taken"}).status_code == 403
+    assert console(User.objects.get(pk=root.pk)).post(f"/admin/auth/user/{adm.pk}/change/", sent).status_code == 302
+    assert User.objects.get(pk=adm.pk).is_superuser
+
+
 def test_ones_own_new_password_is_on_the_record() -> None:
     browser = console(person())
     wrong = {"old_password": "wrong", "new_password1": "another-long-1", "new_password2": "another-long-1"}

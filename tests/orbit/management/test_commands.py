@@ -12,6 +12,7 @@ from django.db import connection
 from governance.models import AuditTrailEntry
 from orbit.cycles import shift
 from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown
+from orbit.management.commands.dlq import ReasonMissing
 from orbit.management.commands.trigger import PayloadUnreadable
 from orbit.models import CycleRun, DeadLetterDispatch
 from tests.support.pipeline import carry, configure, endpoints, start
@@ -102,6 +103,10 @@ def test_dlq_lists_and_requeues(settings: Any, capsys: Any) -> None:
     call_command("dlq", "list", "--limit", "2")
     assert len(capsys.readouterr().out.splitlines()) == 3
     letter = found[0]["id"]
+    for empty in ("", " \n", "x" * 2001):
+        with pytest.raises(ReasonMissing):
+            call_command("dlq", "requeue", letter, "--reason", empty)
+    assert DeadLetterDispatch.objects.get(pk=letter).status == "open"
     call_command("dlq", "requeue", letter, "--reason", "it is back", "--json")
     job = json.loads(capsys.readouterr().out)["dispatch_job_id"]
     assert str(DeadLetterDispatch.objects.get(pk=letter).requeued_job_id) == job

@@ -54,7 +54,8 @@ def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
     write(folder, [profile(state="on")], [run_profile(profile_id="who", more=1)])
     code, said = answer(capsys, "check")
     assert (code, said["code"]) == (2, "config_invalid")
-    assert {(error["file"], error["pointer"]) for error in said["errors"]} == {("profiles.json", "/0/state"), ("runProfiles.json", "/0/more")}
+    assert {(error["file"], error["pointer"]) for error in said["errors"]} == {
+        ("profiles.json", "/0/state"), ("runProfiles.json", "/0/more"), ("runProfiles.json", "/0/profile_id")}
     with pytest.raises(ConfigInvalid, match="/0/state"):
         call_command("config", "check")
 

@@ -128,6 +128,19 @@ def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(fold
     assert not Profile.objects.exists()
 
 
+def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) -> None:
+    write(folder, [profile(state="on")], [])
+    (folder / "runProfiles.json").write_text('[{"namespace": 1, "namespace": 2}]')
+    with pytest.raises(ConfigInvalid) as caught:
+        reload.load_at_start()
+    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {("runProfiles.json", "/0/namespace"), ("profiles.json", "/0/state")}
+    write(folder, [], [run_profile(state="on")])
+    (folder / "profiles.json").write_text("[")
+    with pytest.raises(ConfigInvalid) as caught:
+        reload.load_at_start()
+    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {("profiles.json", "/0"), ("runProfiles.json", "/0/state")}
+
+
 def test_invalid_files_stop_a_start_even_where_the_database_would_stand(folder: Path) -> None:
     reload.load_at_start()
     store([profile(label="By hand")], [])

@@ -89,6 +89,20 @@ def test_every_error_of_both_files_is_told_at_once() -> None:
         ("runProfiles.json", "/1/run_profile_id")]
 
 
+def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
+    rules = {"tiers": {"1": {"transformer": "nobody", "timeout": 0}, "2": {"transformer": "http", "options": {"url": "ftp://x/"}}, "9": {}},
+             "normalizer": {"processor": "nobody"}}
+    found = check([{**PROFILE, "state": "on", "execution_rules": rules, "value_tags": [1, "\u200b"]}],
+                  [{**RUN_PROFILE, "namespace": "e u", "profile_id": "p2", "execution_policy": {"cron": "61 6 * * *", "time_zone": "Mars/Base"},
+                    "distribution_targets": [{}, "nobody"]}], {"default-endpoint"})
+    assert {problem.pointer for problem in found if problem.file == "profiles.json"} == {
+        "/0/state", "/0/execution_rules/tiers/1/transformer", "/0/execution_rules/tiers/1/timeout", "/0/execution_rules/tiers/2/options/url",
+        "/0/execution_rules/tiers/9", "/0/execution_rules/normalizer/processor", "/0/value_tags/0", "/0/value_tags/1"}
+    assert {problem.pointer for problem in found if problem.file == "runProfiles.json"} == {
+        "/0/namespace", "/0/profile_id", "/0/execution_policy/cron", "/0/execution_policy/time_zone", "/0/distribution_targets/0",
+        "/0/distribution_targets/1"}
+
+
 @pytest.mark.parametrize(("targets", "endpoints", "fine"), [
     (["default-endpoint"], set(), True), ([], set(), True), (["aurora"], set(), False), (["aurora"], None, True), (["aurora"], {"aurora"}, True),
     ([], {"aurora"}, False), ([], {"default-endpoint"}, True), (["default-endpoint"], {"aurora"}, False)])

@@ -54,6 +54,14 @@ def test_a_schema_of_its_own_is_made_and_public_stays_empty(server: Server, empt
         assert app.execute("SELECT count(*) FROM orbit_here.orbit_cyclerun").fetchone() == (0,)
 
 
+def test_a_role_that_may_not_make_tables_is_told_how_to_name_one_that_may(server: Server, empty: str) -> None:
+    process = start(server, empty, ORBIT_OWNER_DATABASE_URL=server.url("orbit_app", empty))
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, said
+    assert "permission denied for schema public. Name the role that owns the tables in ORBIT_OWNER_DATABASE_URL" in said
+    assert "Traceback" not in said
+
+
 def test_the_application_may_work_in_every_table_and_owns_none(server: Server, migrated: str) -> None:
     with psycopg.connect(server.url("orbit_app", migrated)) as app:
         rows = app.execute("""SELECT tablename, tableowner, has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT, INSERT'),

@@ -54,6 +54,7 @@ def old_server() -> Iterator[int]:
     ({"PORT": "http"}, "PORT='http' is not a number"),
     ({"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL must start with postgresql://"),
     ({"ORBIT_ENV": "production"}, "ORBIT_ENV=production needs ORBIT_SECRET_KEY"),
+    ({"ORBIT_LOG_DIR": "/dev/null/logs"}, "ORBIT_LOG_DIR='/dev/null/logs' can't be used: Not a directory"),
     ({"DATABASE_URL": "postgresql://me@127.0.0.1:1/orbit"}, "Can't reach the database 'orbit' at 127.0.0.1:1"),
     ({"DATABASE_URL": "postgresql://me@/orbit?host=/nowhere"}, "Can't reach the database 'orbit' at /nowhere"),
 ])
@@ -78,6 +79,13 @@ def test_a_command_without_database_url_finds_one_and_leaves_no_process(copied: 
     assert code == 0, said
     assert "[ ]" in said
     assert not (postgres.locate(copied.var).data / "postmaster.pid").exists()
+
+
+def test_a_database_that_nobody_migrated_is_one_line_that_says_how(copied: Project) -> None:
+    code, said = copied.run("cycles")
+    assert (code, len(said.splitlines())) == (2, 1), said
+    assert said.startswith("orbit: The database isn't migrated: relation ")
+    assert "Run `manage.py migrate`" in said
 
 
 @pytest.mark.parametrize(("arguments", "needed"), [
