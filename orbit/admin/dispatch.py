@@ -58,7 +58,7 @@ class DeadLetterDispatchAdmin(_Stateful, ReasonedAdmin):
     """Deliveries that were given up; only a person sends one again."""
 
     namespace_path = "namespace"
-    list_display = ("id", "status_shown", "namespace", "endpoint_key", "reason", "status_code", "attempts", "last_error", "created_at")
+    list_display = ("id", "status_shown", "endpoint_key", "last_error", "created_at", "namespace", "reason", "attempts")
     list_filter = (filters.NamespaceFilter, filters.choice("status", Letter))
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")

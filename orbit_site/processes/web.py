@@ -1,9 +1,14 @@
 """The web server: gunicorn, one worker of eight threads, started only over a database that is migrated."""
 
+import contextlib
 import functools
+import json
 import os
 import signal
 import socket
+import time
+import uuid
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +18,24 @@ from django.db import connections
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.http import errors as faults
 from gunicorn.workers.gthread import ThreadWorker
 
 from governance.kernel.errors import Kind, OrbitError
+from governance.rest import problem
 from orbit.profiles import reload
 from orbit_site.processes import unmigrated
 from orbit_site.processes.lifeline import die_with_parent
 
 THREADS = 8
+READ_SECONDS = 10.0
+#: What gunicorn refuses before there is a request, from the special to the general.
+REFUSALS = {
+    faults.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    faults.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    faults.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    faults.ParseException: HTTPStatus.BAD_REQUEST,
+}
 
 
 class PortBusy(OrbitError):
@@ -65,7 +80,43 @@ class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Closes its socket at once when it drains: a new connection is refused then, and doesn't hang until the last request is done."""
+    """Threads that nobody can hold: a request must be in whole within ten seconds of its first byte.
+
+    It closes its socket at once when it drains: a new connection is refused then, and doesn't hang until the last request is done.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._reading: dict[int, tuple[float, socket.socket]] = {}
+
+    def handle(self, conn: Any) -> Any:
+        """Serve a connection, in a thread; the main thread ends its reading at the deadline."""
+        self._reading[id(conn)] = (time.monotonic() + READ_SECONDS, conn.sock)
+        try:
+            return super().handle(conn)
+        finally:
+            self._reading.pop(id(conn), None)
+
+    def notify(self) -> None:
+        """Give the sign of life, each second; end the reading of those who take too long. What is being answered isn't disturbed."""
+        super().notify()
+        for number, (deadline, sock) in list(self._reading.items()):
+            if time.monotonic() > deadline:
+                self._reading.pop(number, None)
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RD)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what is no request as every other error: application/problem+json."""
+        status = next((status for kind, status in REFUSALS.items() if isinstance(exc, kind)), None)
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        body = json.dumps(problem.body(status.value, code="bad_request", detail="This is no request that the server takes."), default=str).encode()
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        request_id = f"X-Request-ID: {uuid.uuid4().hex}\r\nContent-Length: {len(body)}\r\n\r\n"
+        with contextlib.suppress(OSError):
+            client.sendall((head + request_id).encode() + body)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)

@@ -3,12 +3,14 @@
 import os
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import environ
+from cronsim import CronSim, CronSimError
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
@@ -141,6 +143,16 @@ LOG_FORMAT = _choice("ORBIT_LOG_FORMAT", "json" if PRODUCTION else "text", "`tex
 LOG_DIR = _text("ORBIT_LOG_DIR", "", "A folder for log files beside standard error. Empty: standard error alone.")
 
 
+def _check_cron(cron: str, name: str) -> None:
+    if not cron:
+        return
+    try:
+        # A sixth field would be seconds, which no tick is fine enough for.
+        next(CronSim(cron if len(cron.split()) == 5 else "", datetime.now(UTC)))
+    except (CronSimError, AssertionError, StopIteration):
+        raise ImproperlyConfigured(f"{name}={cron!r} is no schedule that ever fires. Write five cron fields, such as 0 6 * * *.") from None
+
+
 def _check() -> None:
     """Refuse combinations that can't work, each with the variable's name. Raises ImproperlyConfigured."""
     if TIME_ZONE not in available_timezones():
@@ -148,6 +160,7 @@ def _check() -> None:
     ZoneInfo(TIME_ZONE)
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", DATABASE_SCHEMA):
         raise ImproperlyConfigured("ORBIT_DATABASE_SCHEMA must be a plain lower-case name, such as orbit.")
+    _check_cron(CRON_SCHEDULE, "ORBIT_CRON_SCHEDULE")
     for key in ENCRYPTION_KEYS:
         try:
             Fernet(key)

@@ -40,6 +40,8 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "django-q": {"level": "WARNING", "propagate": True, "handlers": []},
         "django.request": {"level": "ERROR"},
+        # A foreign Host header is a client's error: anybody could fill the log with it.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "gunicorn.access": {"level": "WARNING"},
     },
 }

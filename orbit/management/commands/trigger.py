@@ -59,7 +59,8 @@ class Command(OrbitCommand):
             self.print_json({"cycle_run_id": started.cycle_id, "status": ended.cycle.status, "tiers": tiers, "deliveries": ended.tally.delivered})
         else:
             done = f"{_count(tiers, 'tier', 'tiers')}, {_count(ended.tally.delivered, 'delivery', 'deliveries')}"
-            self.say(f"cycle {started.cycle_id} {ended.cycle.status}: {done}")
+            dead = f", {_count(ended.tally.dead, 'dead letter', 'dead letters')}" if ended.tally.dead else ""
+            self.say(f"cycle {started.cycle_id} {ended.cycle.status}: {done}{dead}")
         if ended.cycle.status != Cycle.SUCCESS:
             if Cycle(ended.cycle.status) not in CYCLE.final:
                 self.stderr.write(f"It hasn't ended after {options['timeout']:g} s. Is a cluster running? See `manage.py cycles`.")

@@ -1,4 +1,5 @@
 import http.client
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from orbit_site.processes.postgres import Server
+from orbit_site.processes.web import READ_SECONDS, THREADS
 from tests.support import database
 from tests.support.project import PROJECT, free_port
 
@@ -94,3 +96,42 @@ def test_over_a_database_that_lacks_a_migration_it_does_not_start(variables: dic
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "manage.py migrate" in said
+
+
+def test_requests_that_never_end_hold_no_thread_for_longer_than_their_deadline(variables: dict[str, str]) -> None:
+    process = start(variables)
+    wait_until_it_serves(variables, process)
+    address = ("127.0.0.1", int(variables["PORT"]))
+    held = [socket.create_connection(address, timeout=30) for _ in range(THREADS + 4)]
+    try:
+        for number, slow in enumerate(held):
+            body = b"POST /cycles/trigger HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+            slow.sendall(body if number % 2 else b"GET /health HTTP/1.1\r\nHost: localh")
+        time.sleep(1)
+        connection = http.client.HTTPConnection(*address, timeout=2 * READ_SECONDS + 5)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+    finally:
+        for slow in held:
+            slow.close()
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def test_what_is_no_request_is_answered_as_a_problem(variables: dict[str, str]) -> None:
+    process = start(variables)
+    wait_until_it_serves(variables, process)
+    address = ("127.0.0.1", int(variables["PORT"]))
+    try:
+        for sent, status in ((b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414), (b"GET / HTTP/1.1\r\nA: " + b"b" * 99000 + b"\r\n\r\n", 431),
+                             (b"NO REQUEST AT ALL\r\n\r\n", 400)):  # fmt: skip
+            with socket.create_connection(address, timeout=10) as client:
+                client.sendall(sent)
+                answer = http.client.HTTPResponse(client)
+                answer.begin()
+                assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+                assert json.loads(answer.read())["code"] == "bad_request"
+                assert answer.headers["X-Request-ID"]
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)

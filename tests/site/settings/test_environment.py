@@ -27,7 +27,9 @@ def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[st
 @pytest.mark.parametrize(("name", "value"), [
     ("ORBIT_GLOBAL_PAUSE", "ture"), ("ORBIT_ENV", "prod"), ("PORT", "0"), ("PORT", "80a"), ("ORBIT_WORKERS", "1.5"), ("ORBIT_LEASE_SECONDS", "-1"),
     ("ORBIT_TIME_ZONE", "Mars/Base"), ("ORBIT_DISPATCH_BACKOFF_BASE", "nan"), ("ORBIT_MAX_DISPATCH_RETRIES", "many"), ("ORBIT_LOG_FORMAT", "xml"),
-    ("ORBIT_DATABASE_SCHEMA", "a;b"), ("ORBIT_ENCRYPTION_KEYS", "hush"), ("DATABASE_URL", "mysql://u:hush@h/d"), ("DATABASE_URL", "postgresql://u:hush@h"),
+    ("ORBIT_CRON_SCHEDULE", "0 0 * *"), ("ORBIT_CRON_SCHEDULE", "0 0 31 2 *"), ("ORBIT_CRON_SCHEDULE", "99 * * * *"),
+    ("ORBIT_DATABASE_SCHEMA", "a;b"), ("ORBIT_ENCRYPTION_KEYS", "hush"), ("DATABASE_URL", "mysql://u:hush@h/d"),
+    ("DATABASE_URL", "postgresql://u:hush@h"),
     ("DATABASE_URL", "postgresql://u:hush@h:port/d"), ("ORBIT_OWNER_DATABASE_URL", "nonsense hush"),
 ])  # fmt: skip
 def test_a_wrong_value_is_named_and_no_secret_is_shown(name: str, value: str) -> None:
