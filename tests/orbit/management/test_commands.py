@@ -41,7 +41,7 @@ def test_trigger_says_what_is_in_the_way() -> None:
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("answers", "line", "code"), [((OK,), "success: 3 tiers, 3 deliveries", None),
-                                                       ((OK, http("410 Gone")), "partial_success: 3 tiers, 1 delivery", 1)])  # fmt: skip
+                                                       ((OK, http("410 Gone")), "partial_success: 3 tiers, 1 delivery, 2 dead letters", 1)])  # fmt: skip
 def test_trigger_waits_for_the_end_and_exits_with_it(settings: Any, capsys: Any, answers: tuple[Any, ...], line: str, code: int | None) -> None:
     over = threading.Event()
 
