@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from governance.kernel.identifiers import uuid7, uuid7_text
+from governance.kernel.identifiers import uuid7_text
 
 #: A CTE for a statement that has a CTE ``locked`` with the ids of the cycles whose rows may be written; ``records`` is its JSON.
 RECORDS_CTE = """records AS (
@@ -19,19 +19,20 @@ RECORDS_CTE = """records AS (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What happened at which stage; ``level`` is debug, info, warning or error."""
+    """What happened at which stage; ``level`` is debug, info, warning or error. Its id says when it was made, so records keep their order."""
 
     stage: str
     event: str
     message: str = ""
     level: str = "info"
     data: dict[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=uuid7_text)
 
 
 def row(record: Record, *, cycle_id: str, namespace: str) -> dict[str, Any]:
     """Return ``record`` as a row for ``RECORDS_CTE``."""
     return {
-        "id": uuid7_text(),
+        "id": record.id,
         "cycle_id": cycle_id,
         "stage": record.stage,
         "event": record.event,
@@ -49,10 +50,9 @@ def clean(text: str, limit: int = 2000) -> str:
 
 def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None) -> None:
     """Write one record by itself, outside of any cycle's fence."""
-    number = uuid7()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [number, cycle_id or number, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message), json.dumps(record.data)],
+            [record.id, cycle_id or record.id, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message), json.dumps(record.data)],
         )
