@@ -50,8 +50,8 @@ class Cluster:
         return [pid for pid in self.children() if f"orbit-{role} {pid}" in names]
 
     def ready(self, workers: int = 2) -> "Cluster":
-        until(lambda: len(self.of("worker")) == workers and len(self.of("keeper")) == 1 and rows("SELECT 1 FROM orbit_clusternode WHERE NOT draining"),
-              60, "the cluster isn't there")
+        node = "SELECT 1 FROM orbit_clusternode WHERE NOT draining AND pid = %s"
+        until(lambda: len(self.of("worker")) == workers and len(self.of("keeper")) == 1 and rows(node, self.process.pid), 60, "the cluster isn't there")
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
