@@ -70,3 +70,9 @@ def test_a_database_that_hangs_is_given_up_and_asked_once(fresh: Client, monkeyp
     AppliedFiles.objects.update(sha256="0" * 64)
     health._probe._asked.result(5)  # type: ignore[union-attr]
     assert fresh.get("/ready").status_code == 200
+
+
+@pytest.mark.django_db
+def test_not_being_ready_is_no_line_in_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    assert client.get("/ready?cluster=1").status_code == 503
+    assert caplog.records == []

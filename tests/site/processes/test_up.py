@@ -49,7 +49,7 @@ def demo() -> Iterator[tuple[Project, Talking]]:
 def test_it_shows_address_login_and_the_outcome_of_a_real_cycle(demo: tuple[Project, Talking]) -> None:
     copied, running = demo
     assert re.search(r"cycle [0-9a-f-]{36} success: 3 tiers, 3 deliveries", running.wait_for(" deliveries"))
-    assert f"http://127.0.0.1:{copied.environment['PORT']}/admin/" in running.wait_for("ready")
+    assert f"http://127.0.0.1:{copied.environment['PORT']}/admin/" in running.wait_for("ready  ")
     assert running.wait_for("login: ").strip() == f"login: admin / {(copied.var / 'admin-password').read_text()}"
 
 
