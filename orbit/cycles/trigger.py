@@ -91,9 +91,21 @@ def start(
                 cursor.execute(HOLD_CONFIGURATION)
             context = _context(namespace, run_profile_id, actor)
             gate.refuse_if_stopped(context.namespace)
-            started = _insert(context, payload, source, actor, reason) or _resume(context, payload)
+            started = _insert(context, payload, source, actor) or _resume(context, payload)
             # The cycle in the way has ended between the two: the way is free.
-            started = started or _insert(context, payload, source, actor, reason) or _refuse(context, None, "about to end")
+            started = started or _insert(context, payload, source, actor) or _refuse(context, None, "about to end")
+            if source != Trigger.CRON:
+                # What the clock starts stands in the tick ledger; what a person starts or resumes, on the audit trail.
+                trail.record(
+                    "cycle.triggered",
+                    actor=actor.name,
+                    object_type="cycle",
+                    object_id=str(started.cycle_id),
+                    namespace=started.namespace,
+                    after={"run_profile_id": run_profile_id, "trigger": str(source), "resumed": started.resumed},
+                    reason=reason,
+                    request_id=request_id.current(),
+                )
             if once is not None:
                 once.keep(started)
             return started
@@ -113,8 +125,8 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
     return context
 
 
-def _insert(context: Context, payload: Payload | None, source: Trigger, actor: Actor, reason: str) -> Started | None:
-    """Insert the cycle, its wake-up and its audit entry; None when another cycle is active."""
+def _insert(context: Context, payload: Payload | None, source: Trigger, actor: Actor) -> Started | None:
+    """Insert the cycle and its wake-up; None when another cycle is active."""
     cycle_id, given = uuid7(), payload or Payload(context.input, "application/json")
     values: dict[str, Any] = {
         "id": cycle_id,
@@ -137,18 +149,6 @@ def _insert(context: Context, payload: Payload | None, source: Trigger, actor: A
         if cursor.fetchone() is None:
             return None
     queue.wake()
-    if source != Trigger.CRON:
-        # What the clock starts stands in the tick ledger; what a person starts, on the audit trail.
-        trail.record(
-            "cycle.triggered",
-            actor=actor.name,
-            object_type="cycle",
-            object_id=str(cycle_id),
-            namespace=context.namespace,
-            after={"run_profile_id": context.run_profile_id, "trigger": str(source), "input_sha256": values["sha256"]},
-            reason=reason,
-            request_id=request_id.current(),
-        )
     return Started(cycle_id, "pending", context.namespace, resumed=False)
 
 

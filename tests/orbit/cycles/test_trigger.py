@@ -111,6 +111,7 @@ def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
     same = begin(run_profile_id="r1", payload=Payload(b'{"n":1}', "application/json"))
     assert (same.cycle_id, same.resumed) == (cycle_id, True)
     assert begin(run_profile_id="r1").resumed
+    assert [entry.after["resumed"] for entry in AuditTrailEntry.objects.filter(action="cycle.triggered").order_by("id")] == [False, True, True]
     with pytest.raises(CycleActive):
         begin(run_profile_id="r1", payload=Payload(b'{"n":2}', "application/json"))
     with pytest.raises(CycleActive):
