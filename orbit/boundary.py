@@ -4,6 +4,7 @@ One process holds one ``Boundary``: whether it drains and until when, whether it
 sees that it lives. What stops a cycle is raised as ``Stop``, which the cycle's lane turns into a lease given back.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -54,15 +55,29 @@ process = Boundary()
 
 
 class Lane:
-    """One cycle's place in a shift: until when its present act may last. A lane past that is hung, and loses its lease."""
+    """One cycle's place in a shift: until when its present act may last, and until when its lease certainly holds (``now``'s seconds).
+
+    A lane past its deadline is hung, and loses its lease.
+    """
 
     def __init__(self) -> None:
         self.deadline = 0.0
+        self.held_until = math.inf
+
+    @property
+    def holds(self) -> bool:
+        """Whether nobody else can have taken the cycle yet. Asked right before a byte leaves: a process that was stopped after its claim may wake late."""
+        return now() < self.held_until
 
     @property
     def overrun(self) -> bool:
         """Whether the present act lasts longer than it said."""
         return time.monotonic() > self.deadline
+
+
+def now() -> float:
+    """Return the seconds of a clock that goes on while this process is stopped, and where the system has one while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 _here = threading.local()
@@ -71,6 +86,12 @@ _here = threading.local()
 def enter(lane: Lane) -> None:
     """Make ``lane`` the one whose acts this thread performs."""
     _here.lane = lane
+
+
+def lane() -> Lane:
+    """Return the lane of this thread; outside of a shift one that holds for ever."""
+    found: Lane | None = getattr(_here, "lane", None)
+    return found or Lane()
 
 
 def act(seconds: float) -> None:

@@ -32,6 +32,7 @@ JOBS = "SELECT status, count(*) FROM orbit_dispatchjob GROUP BY status"
 LETTERS = "SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY status"
 DUE = "SELECT count(*), coalesce(extract(epoch FROM now() - min(next_due_at)), 0) FROM orbit_cyclerun WHERE next_due_at <= now()"
 QUEUE = "SELECT count(*), coalesce(extract(epoch FROM now() - min(lock)), 0) FROM django_q_ormq WHERE lock <= now()"
+CIRCUITS = "SELECT endpoint_key, max((opened_at IS NOT NULL)::int) FROM orbit_endpointstate GROUP BY 1 ORDER BY 1 LIMIT 1000"
 HALTS = "SELECT count(*) FROM governance_governancesetting WHERE halt"
 CLUSTERS = "SELECT count(*) FROM orbit_clusternode WHERE seen_at > now() - interval '15 s'"
 # Of the newest only: the whole history would be read at each scrape.
@@ -76,6 +77,7 @@ def _collect(cursor: Any) -> Iterator[Metric]:
     yield GaugeMetricFamily("orbit_halted_namespaces", "Namespaces that are halted.", rows(HALTS)[0][0])
     yield GaugeMetricFamily("orbit_paused", "1 while this web process is paused by its environment.", int(gate.paused_here()))
     yield GaugeMetricFamily("orbit_clusters", "Clusters that show signs of life.", rows(CLUSTERS)[0][0])
+    yield _by_endpoint("orbit_endpoint_down", "1 while the circuit of an endpoint is open: its deliveries wait.", dict(rows(CIRCUITS)))
     limits = {"buckets": [0.0, *BUCKETS]}
     yield _histogram("orbit_stage_duration_seconds", "How long the stages of the newest 1,000 cycles took.", "stage", rows(STAGES, limits))
     yield _histogram("orbit_cycle_duration_seconds", "From trigger to end, the newest 1,000 cycles.", None, rows(DURATIONS, limits))
@@ -86,6 +88,13 @@ def _by_status(name: str, text: str, states: Any, counts: dict[str, int]) -> Met
     family = GaugeMetricFamily(name, text, labels=["status"])
     for state in states:
         family.add_metric([str(state)], counts.get(str(state), 0))
+    return family
+
+
+def _by_endpoint(name: str, text: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["endpoint_key"])
+    for key, value in values.items():
+        family.add_metric([key], value)
     return family
 
 

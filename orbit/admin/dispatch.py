@@ -1,18 +1,14 @@
-"""Deliveries: jobs, attempts, dead letters with Requeue, endpoints' snapshots."""
+"""Deliveries: jobs, attempts, endpoints' snapshots."""
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.utils import timezone
 
-from governance.access.roles import Power
 from governance.console import display, filters
-from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
-from orbit.dispatch import dead_letters
-from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
-from orbit.states import Attempt, Job, Letter
+from governance.console.base import ReadOnlyAdmin
+from orbit.models import DeliveryReceipt, DispatchJob, EndpointSnapshot, EndpointState
+from orbit.states import Attempt, Job
 
 
 class _Stateful(ReadOnlyAdmin):
@@ -44,36 +40,16 @@ class DeliveryReceiptAdmin(_Stateful):
     links = ("job", "job__id__exact")
 
 
-class RequeueForm(ReasonForm):
-    """How to send it again."""
+@admin.register(EndpointState)
+class EndpointStateAdmin(ReadOnlyAdmin):
+    """What all processes know of each receiver: its caps, and whether it is down."""
 
-    endpoint = forms.ChoiceField(
-        label="Endpoint", choices=[("snapshot", "as it was when the delivery was made"), ("current", "as it is configured now")], initial="snapshot"
-    )
-    new_key = forms.BooleanField(label="New key: the receiver takes it for another delivery, and may act twice", required=False)
+    list_display = ("endpoint_key", "host", "circuit", "failures", "last_error", "opened_at", "probe_at", "hold_until", "max_concurrency", "rate_per_second")
 
-
-@admin.register(DeadLetterDispatch)
-class DeadLetterDispatchAdmin(_Stateful, ReasonedAdmin):
-    """Deliveries that were given up; only a person sends one again."""
-
-    namespace_path = "namespace"
-    list_display = ("id", "status_shown", "endpoint_key", "last_error", "created_at", "namespace", "reason", "attempts")
-    list_filter = (filters.NamespaceFilter, filters.choice("status", Letter))
-    search_fields = ("id", "job", "cycle")
-    links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
-
-    @reasoned_action(
-        label="Requeue",
-        power=Power.OPERATE,
-        explains="A new delivery job is made of it, under the same delivery id: a receiver that did act the first time won't act twice.",
-        form=RequeueForm,
-        when=lambda letter: letter.status == Letter.OPEN,
-    )
-    def requeue(self, request: HttpRequest, letter: DeadLetterDispatch, reason: str, endpoint: Any, new_key: bool) -> str:
-        """Send it again."""
-        job = dead_letters.requeue(letter.pk, actor=actor_of(request), reason=reason, endpoint=endpoint, new_key=new_key)
-        return f"Dead letter {letter.pk} requeued as job {job}."
+    @admin.display(description="circuit")
+    def circuit(self, row: EndpointState) -> str:
+        """Open while the receiver is down, held while it asked for a pause, else closed."""
+        return display.badge("open" if row.opened_at else "held" if row.hold_until and row.hold_until > timezone.now() else "closed")
 
 
 @admin.register(EndpointSnapshot)

@@ -15,7 +15,7 @@ from governance.namespaces.gate import paused_here
 from orbit import boundary
 from orbit.cycles import finish, lease, stages, state
 from orbit.cycles.state import State
-from orbit.dispatch import deliver, receipts
+from orbit.dispatch import deliver, judge
 from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -31,6 +31,10 @@ PROGRESS = """WITH done AS (SELECT (SELECT count(*) FROM orbit_cyclecheckpoint W
     + (SELECT count(*) FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %(id)s) AS n)
 UPDATE orbit_cyclerun c SET progress = done.n, resumes = CASE WHEN done.n > c.progress THEN 1 ELSE c.resumes END FROM done
 WHERE c.id = %(id)s AND c.fencing_token = %(token)s RETURNING c.resumes"""
+
+# Attempts of a lost worker whose job a late 2xx has ended: nobody waits for them, and what became of them nobody knows.
+STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error_class = 'lost',
+    error = 'the worker that sent it was lost' FROM locked WHERE r.id = ANY(%(strays)s::uuid[]) AND r.status = 'sending' RETURNING r.id"""
 
 
 def run(work: Work, *, worker: str) -> float | None:
@@ -58,7 +62,7 @@ def run(work: Work, *, worker: str) -> float | None:
             # A commit whose answer was lost may have happened: what is on record says.
             read = state.load
             if time.monotonic() >= give_up_at or boundary.process.drained:
-                logger.warning("cycle %s: the database is away (%s); the lease runs out and another worker resumes", work.id, exc)
+                logger.warning("cycle %s: the database is away (%s); the lease runs out and another worker resumes", work.id, " ".join(str(exc).split()))
                 return None
             time.sleep(0.2)
         except Exception as exc:
@@ -70,9 +74,11 @@ def _carry(work: Work, found: State, *, worker: str) -> float | None:
     if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
         return None
     ending = finish.ending(found)
+    if found.strays:
+        fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
     if found.orphans:
         cancelled = work.status == Cycle.CANCELLED
-        deliver.close(work, [receipts.lost(orphan, cancelled=cancelled) for orphan in found.orphans], found.tally, ending)
+        deliver.close(work, [judge.lost(orphan, cancelled=cancelled) for orphan in found.orphans], found.tally, ending)
         if not found.tally.open:
             return None
     elif not found.tally.open and (found.final or _is_over(found)):

@@ -6,7 +6,7 @@ from typing import Any
 from orbit.cycles import outcome
 from orbit.cycles.state import State
 from orbit.dispatch import enqueue, receipts
-from orbit.dispatch.deliver import Ending, Tally
+from orbit.dispatch.tally import Ending, Tally
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
 from orbit.records.checkpoints import Checkpoint
@@ -21,8 +21,8 @@ from telemetry.events import Name
 FINISH_CTE = """finishes AS (
     UPDATE orbit_cyclerun c SET status = coalesce(x.status, c.status), stages = coalesce(x.stages, c.stages), reason = coalesce(x.reason, c.reason),
         finished_at = coalesce(c.finished_at, clock_timestamp()), lease_owner = NULL, lease_expires_at = NULL,
-        next_due_at = CASE WHEN c.requeues = x.requeues THEN NULL ELSE clock_timestamp() END
-    FROM json_to_recordset(%(finishes)s::json) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int)
+        next_due_at = CASE WHEN c.requeues = x.requeues THEN clock_timestamp() + x.wait * interval '1 second' ELSE clock_timestamp() END
+    FROM json_to_recordset(%(finishes)s::json) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int, wait float8)
     JOIN locked ON locked.id = x.cycle_id WHERE c.id = locked.id)"""
 
 CTES = (FINISH_CTE, value_ledger.LEDGER_CTE)
@@ -48,11 +48,14 @@ unknown AS (
 
 def ending(state: State) -> Ending:
     """Return what the cycle adds to the write that closes its last job."""
-    return Ending(CLOSE, lambda write, tally: put(write, state, tally))
+    return Ending(CLOSE, lambda write, tally, wait: put(write, state, tally, wait))
 
 
-def put(write: fence.Write, state: State, tally: Tally) -> None:
-    """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease."""
+def put(write: fence.Write, state: State, tally: Tally, wait: float | None = None) -> None:
+    """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease.
+
+    With ``wait`` jobs are open that outlive it: the cycle is due for them in so many seconds.
+    """
     work = state.work
     if state.final:
         write.rows["finishes"] = [_row(work, None)]
@@ -65,7 +68,7 @@ def put(write: fence.Write, state: State, tally: Tally) -> None:
     stages = [stage.data() for stage in found]
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
-    write.rows["finishes"] = [_row(work, status, stages=stages)]
+    write.rows["finishes"] = [_row(work, status, stages=stages, wait=wait)]
     write.rows["ledger"] = value_ledger.rows(
         cycle_id=work.id,
         namespace=work.namespace,
@@ -76,6 +79,9 @@ def put(write: fence.Write, state: State, tally: Tally) -> None:
     )
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
     level = "info" if status == Cycle.SUCCESS else "warning"
+    if wait is not None:
+        over = f"the stage's time is over: {len(tally.open)} deliveries go on by themselves"
+        write.records.append(Record("dispatch", "stage_deadline", over, "warning", {"open": len(tally.open)}))
     write.records += [
         Record("dispatch", "stage_finished", message, "info" if dispatch.ok else "warning", {**dispatch.data(), "duration_ms": round(dispatch_ms, 3)}),
         Record("cycle", "cycle_finished", status, level, {"status": status, "stages": stages, "duration_ms": round(duration, 3)}),
@@ -99,5 +105,7 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
     fence.commit(write)
 
 
-def _row(work: Work, status: Cycle | None, *, stages: list[dict[str, Any]] | None = None, reason: str | None = None) -> dict[str, Any]:
-    return {"cycle_id": str(work.id), "status": status, "stages": stages, "reason": reason, "requeues": work.requeues}
+def _row(
+    work: Work, status: Cycle | None, *, stages: list[dict[str, Any]] | None = None, reason: str | None = None, wait: float | None = None
+) -> dict[str, Any]:
+    return {"cycle_id": str(work.id), "status": status, "stages": stages, "reason": reason, "requeues": work.requeues, "wait": wait}

@@ -33,8 +33,8 @@ UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %
     status = CASE WHEN c.status = 'pending' THEN 'running' ELSE c.status END, started_at = coalesce(c.started_at, clock_timestamp()),
     resumes = least(c.resumes + due.ran_out::int, 30000)
 FROM due WHERE c.id = due.id
-RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash, c.input,
-    c.input_content_type, c.requeues, due.ran_out"""
+RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash,
+    CASE WHEN c.fencing_token = 1 THEN c.input END, c.input_content_type, c.requeues, due.ran_out"""
 
 RENEW = """UPDATE orbit_cyclerun c SET lease_expires_at = now() + %(seconds)s * interval '1 second',
     next_due_at = now() + %(seconds)s * interval '1 second'
@@ -79,7 +79,7 @@ def claim(limit: int, *, alone: bool = False) -> list[Work]:
             instruction_id=instruction_id,
             context=json.loads(context),
             initiation_hash=initiation_hash,
-            input=bytes(input_),
+            input=bytes(input_) if input_ is not None else None,
             input_content_type=content_type,
             requeues=requeues,
             resumed=ran_out,

@@ -13,11 +13,15 @@ from orbit import queue
 from orbit.models import ClusterNode
 
 FORGOTTEN_AFTER = 0.3
+OPERATION_FORGOTTEN_AFTER = 3.0
+_MOST_OPERATIONS = 100
 
 # A wake-up of its own is under way for a cycle that came due just now; who is later than that was forgotten.
 DUE = f"""SELECT count(*) FROM (SELECT 1 FROM orbit_cyclerun AS c
 WHERE c.next_due_at <= now() - %(late)s * interval '1 second' AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())
 AND {gate.OPEN_SQL.format(namespace="c.namespace")} LIMIT %(most)s) AS forgotten"""
+DUE_OPERATIONS = """SELECT id FROM governance_operationrun WHERE status IN ('queued', 'running') AND next_due_at <= now() - %s * interval '1 second'
+ORDER BY next_due_at LIMIT %s"""
 AHEAD = """SELECT telemetry_ensure_partitions(today - 1, today + 7) + orbit_ensure_partitions(today - 31, today + 366)
 FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS day"""
 OLD_ANSWERS = """DELETE FROM governance_idempotentrequest WHERE id IN
@@ -38,6 +42,18 @@ def wake_due(workers: int) -> int:
     for _ in range(found):
         queue.wake()
     return found
+
+
+def wake_operations() -> int:
+    """Enqueue a task for each operation run whose slice is some seconds late, unless tasks wait for a worker anyway; return how many."""
+    if queue.tasks_wait():
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(DUE_OPERATIONS, [OPERATION_FORGOTTEN_AFTER, _MOST_OPERATIONS])
+        late = [row[0] for row in cursor.fetchall()]
+    for run_id in late:
+        queue.wake(queue.OPERATE, str(run_id))
+    return len(late)
 
 
 def sign_of_life(node: UUID, *, host: str, pid: int, release: str, workers: int, draining: bool) -> None:

@@ -34,6 +34,7 @@ BEAT_SECONDS = 0.5
 STANDSTILL_SECONDS = 5.0
 # What a lane may take for acts that name no deadline of their own: statements of the pipeline.
 ACT_SECONDS = 30.0
+COMPLAINT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -108,6 +109,8 @@ def run(*, seconds: float = CLAIMING_SECONDS) -> datetime | None:
         if not shift.carried:
             break
         _wait(shift)
+        # The wait is where a stopped process stands still: first the lanes get that time, then they are judged.
+        _beat(shift)
         _renew(shift)
         if boundary.process.drained and not _settle(shift):
             break
@@ -137,6 +140,7 @@ def _claim(shift: _Shift, ends: float) -> bool:
     if boundary.process.draining or shift.hung:
         return False
     free = shift.free()
+    asked = boundary.now()
     try:
         if time.monotonic() >= ends and not _goes_on(shift):
             shift.due = datetime.now(UTC)
@@ -147,12 +151,12 @@ def _claim(shift: _Shift, ends: float) -> bool:
         shift.alone = bool(works)
         works = works or lease.claim(free)
     except (DatabaseError, InterfaceError) as exc:
-        logger.warning("claiming stops: %s", exc)
+        complain("claiming stops", exc)
         connection.close()
         shift.due = datetime.now(UTC) + timedelta(seconds=1)
         return False
     for work in works:
-        _carry(shift, work)
+        _carry(shift, work, held_until=asked + settings.ORBIT_LEASE_SECONDS)
     return bool(works) or bool(shift.carried)
 
 
@@ -166,9 +170,10 @@ def _goes_on(shift: _Shift) -> bool:
     return True
 
 
-def _carry(shift: _Shift, work: Work) -> None:
+def _carry(shift: _Shift, work: Work, *, held_until: float) -> None:
     shift.number += 1
     number, lane = shift.number, Lane()
+    lane.held_until = held_until
     lane.deadline = time.monotonic() + ACT_SECONDS
     shift.carried[number] = _Carried(work, lane)
 
@@ -213,12 +218,21 @@ def _renew(shift: _Shift) -> None:
             logger.error("the lane of cycle %s is hung: its lease is left to run out", carried.work.id)
             carried.held, shift.hung, _hung = False, True, True
     held = [carried for carried in shift.carried.values() if carried.held]
-    if held and not _attempt(lambda: lease.renew([carried.work for carried in held])):
+    if held and not _attempt(lambda: _extend(held)):
         # At the next beat again: a database that is back may find leases that still hold.
         shift.renewed = float("-inf")
     if shift.hung and not held:
         # Nobody waits for a hung lane: its thread ends with the process.
         shift.carried.clear()
+
+
+def _extend(held: list[_Carried]) -> None:
+    """Renew the leases of ``held``; each that is still ours holds for a term from the moment before it was asked for."""
+    asked = boundary.now()
+    ours = lease.renew([carried.work for carried in held])
+    for carried in held:
+        if carried.work.id in ours:
+            carried.lane.held_until = asked + settings.ORBIT_LEASE_SECONDS
 
 
 def _settle(shift: _Shift) -> bool:
@@ -244,7 +258,18 @@ def _attempt(act: Callable[[], object]) -> bool:
     try:
         act()
     except (DatabaseError, InterfaceError) as exc:
-        logger.warning("the database is away: %s", exc)
+        complain("the database is away", exc)
         connection.close()
         return False
     return True
+
+
+_complained = float("-inf")
+
+
+def complain(what: str, trouble: Exception) -> None:
+    """Log what ails the database, once a minute: while it does, a shift ends every half second."""
+    global _complained
+    if time.monotonic() - _complained > COMPLAINT_SECONDS:
+        _complained = time.monotonic()
+        logger.warning("%s: %s", what, " ".join(str(trouble).split()))

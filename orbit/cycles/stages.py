@@ -5,8 +5,6 @@ delivery. Stages between which nothing of that kind lies share one statement and
 checkpoints.
 """
 
-import time
-
 from orbit.cycles import finish
 from orbit.cycles.state import State
 from orbit.dispatch import deliver, enqueue
@@ -63,7 +61,7 @@ def _prepare(state: State, write: fence.Write) -> None:
     state.items = len(items)
     for job in enqueue.draft(write, items).jobs:
         state.tally.open[job] = 0.0
-    state.tally.began = time.monotonic()
+    state.tally.begin()
     if not state.tally.open:
         finish.put(write, state, state.tally)
     state.checkpoints.add(Checkpoint.NORMALIZATION_COMPLETE)

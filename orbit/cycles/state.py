@@ -1,30 +1,35 @@
 """What a claimed cycle has behind it, read from its checkpoints: where a resume goes on."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from django.db import connection
 
+from orbit.dispatch import claim
 from orbit.dispatch.claim import Sending
-from orbit.dispatch.deliver import Tally
 from orbit.dispatch.endpoints import DEFAULT_KEY
+from orbit.dispatch.tally import Tally
 from orbit.pipeline.contract import Payload
 from orbit.pipeline.transformations import TierResult
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.fence import Work
 from orbit.states import CYCLE, Cycle, Job, Tier
 
-TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, t.initiation_id, t.output, t.output_content_type,
+# Outputs and input may be large: they are read while something is still to be made of them.
+TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, CASE WHEN %s THEN t.output END, t.output_content_type,
     extract(epoch FROM t.next_attempt_at - clock_timestamp())::float8 FROM orbit_transformation t WHERE t.cycle_id = %s"""
 JOBS = """SELECT j.id, j.status, extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8, r.id, j.attempts, j.spent, j.max_retries,
-    j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL
+    j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL, j.snapshot_id
 FROM orbit_dispatchjob j LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WHERE j.cycle_id = %s"""
 
 
 @dataclass(slots=True)
 class State:
-    """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it."""
+    """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it.
+
+    ``orphans`` are attempts that a lost worker left open; ``strays`` the receipts of such whose job has ended meanwhile by a late 2xx.
+    """
 
     work: Work
     began: float = field(default_factory=time.monotonic)
@@ -34,6 +39,7 @@ class State:
     items: int = 0
     tally: Tally = field(default_factory=Tally)
     orphans: list[Sending] = field(default_factory=list)
+    strays: list[UUID] = field(default_factory=list)
 
     @property
     def final(self) -> bool:
@@ -74,37 +80,49 @@ def load(work: Work) -> State:
     """Return what ``work`` has behind it."""
     state = State(work)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", [work.id])
-        state.checkpoints = {row[0] for row in cursor.fetchall()}
+        cursor.execute("SELECT stage, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", [work.id])
+        ages = dict(cursor.fetchall())
+        state.checkpoints = set(ages)
+        normalized = state.has(Checkpoint.NORMALIZATION_COMPLETE)
         if state.has(Checkpoint.INITIATION_COMPLETE):
             cursor.execute("SELECT id FROM orbit_initiation WHERE initiation_hash = %s", [work.initiation_hash])
             state.initiation_id = cursor.fetchone()[0]
-        cursor.execute(TIERS, [work.id])
-        for id_, tier, status, attempts, error, _, output, content_type, wait in cursor.fetchall():
+        cursor.execute(TIERS, [not normalized, work.id])
+        for id_, tier, status, attempts, error, output, content_type, wait in cursor.fetchall():
             ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
-            payload = Payload(bytes(output), content_type) if ok else None
+            payload = Payload(bytes(output), content_type) if ok and output is not None else None
             state.tiers[tier] = TierResult(tier, id_, ok, payload, attempts, error, wait or 0.0)
-        if state.has(Checkpoint.NORMALIZATION_COMPLETE):
+        if not state.tiers_ended and work.input is None:
+            cursor.execute("SELECT input FROM orbit_cyclerun WHERE id = %s", [work.id])
+            state.work = replace(work, input=bytes(cursor.fetchone()[0]))
+        if normalized:
             cursor.execute("SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [work.id])
             state.items = cursor.fetchone()[0]
         cursor.execute(JOBS, [work.id])
-        _count(state, cursor.fetchall())
+        found = cursor.fetchall()
+    _count(state, found)
+    if state.has(Checkpoint.DISPATCH_ENQUEUED) and not state.final:
+        state.tally.begin(ages[Checkpoint.DISPATCH_ENQUEUED])
     return state
 
 
 def _count(state: State, rows: list[tuple[object, ...]]) -> None:
     """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open. Requeued ones are no part of a running cycle's outcome."""
     tally, now = state.tally, time.monotonic()
-    for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued in rows:
+    for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued, snapshot_id in rows:
         if status in {Job.PENDING, Job.SENDING}:
             if requeued and not state.final:
                 tally.aside.add(job_id)  # type: ignore[arg-type]
             tally.open[job_id] = now + (wait or 0.0)  # type: ignore[index,operator]
             if receipt_id is not None:
+                endpoint = claim.opened(snapshot_id)  # type: ignore[arg-type]
                 state.orphans.append(
-                    Sending(receipt_id, job_id, attempts, spent, max_retries, delivery_id, endpoint_key, None, b"", "")  # type: ignore[arg-type]
+                    Sending(state.work.id, receipt_id, job_id, attempts, spent, max_retries, delivery_id, endpoint_key, endpoint)  # type: ignore[arg-type]
                 )
-        elif not requeued:
+            continue
+        if receipt_id is not None:
+            state.strays.append(receipt_id)  # type: ignore[arg-type]
+        if not requeued:
             tally.delivered += status == Job.DELIVERED
             tally.dead += status == Job.DEAD
             tally.cancelled += status == Job.CANCELLED

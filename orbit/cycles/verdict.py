@@ -79,6 +79,11 @@ def _waits(detail: Detail, now: datetime) -> list[str]:
         return []
     if later and len(later) == len(due):
         return [f"the next retry is due in {max(1, round((min(later) - now).total_seconds()))} s"]
+    if cycle.next_due_at is not None and cycle.next_due_at > now:
+        held = sorted({job.endpoint_key for job in detail.jobs if job.status == Job.PENDING and job.next_attempt_at and job.next_attempt_at <= now})
+        if held:
+            until = max(1, round((cycle.next_due_at - now).total_seconds()))
+            return [f"it waits for {', '.join(held)}, which is down or takes no more just now: looked at again in {until} s"]
     return ["it waits for a worker"]
 
 

@@ -6,7 +6,9 @@ receipts that say ``sending`` tell which requests may have been made.
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -19,24 +21,34 @@ from orbit.dispatch.endpoints import Endpoint
 from orbit.outbound import secrets
 from orbit.records import fence
 from orbit.records.fence import Fenced, Work
+from orbit.states import JOB, Job
 
-WAVE = f"""WITH {fence.LOCKED_CTE},
-due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
-    SELECT j.id FROM orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id
-    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
-    ORDER BY j.next_attempt_at, j.id LIMIT %(limit)s FOR NO KEY UPDATE OF j),
-numbered AS (SELECT id, row_number() OVER () AS place FROM due),
+# How a claim goes on from its CTE ``due``: the jobs move, their receipts are written, and what a sender needs comes back.
+TAKEN = f"""numbered AS (SELECT id, row_number() OVER () AS place FROM due),
 moved AS (
     UPDATE orbit_dispatchjob j SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL
-    FROM numbered WHERE j.id = numbered.id
+    FROM numbered WHERE j.id = numbered.id AND j.status IN ({JOB.sql_sources(Job.SENDING)})
     RETURNING j.id, (%(receipts)s::uuid[])[numbered.place] AS receipt_id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key,
         j.snapshot_id, j.normalization_item_id, j.cycle_id),
 written AS (
     INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, body_sha256)
     SELECT m.receipt_id, m.id, m.attempts, 'sending', %(worker)s, locked.token, clock_timestamp(), i.sha256
     FROM moved m JOIN locked ON locked.id = m.cycle_id JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id)
-SELECT locked.id, m.receipt_id, m.id, m.attempts, m.spent, m.max_retries, m.delivery_id, m.endpoint_key, m.snapshot_id, i.payload, i.content_type
-FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id"""
+SELECT locked.id, m.receipt_id, m.id, m.attempts, m.spent, m.max_retries, m.delivery_id, m.endpoint_key, m.snapshot_id, i.payload, i.content_type,
+    s.state_id, m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown')
+FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id
+    LEFT JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id"""
+
+# Jobs whose receiver has a cap, an open circuit or asked for a pause are left to ``guarded``, which locks the receiver's row.
+WAVE = f"""WITH {fence.LOCKED_CTE},
+due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
+    SELECT j.id FROM orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+        LEFT JOIN orbit_endpointstate e ON e.id = s.state_id
+    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
+        AND (e.id IS NULL OR e.max_concurrency IS NULL AND e.rate_per_second IS NULL AND e.opened_at IS NULL
+            AND (e.hold_until IS NULL OR e.hold_until <= clock_timestamp()))
+    ORDER BY j.next_attempt_at, j.id LIMIT %(limit)s FOR NO KEY UPDATE OF j),
+{TAKEN}"""
 
 _CACHED = 256
 _opened: "OrderedDict[UUID, Endpoint | None]" = OrderedDict()
@@ -45,9 +57,15 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One attempt whose receipt is written and whose request has not left. ``endpoint`` is None when no key opens its snapshot."""
+    """One attempt whose receipt is written and whose request has not left. ``endpoint`` is None when no key opens its snapshot.
 
-    receipt_id: UUID
+    ``asks`` tells that an earlier attempt may have arrived; ``state_id`` is the receiver's row, and ``probe`` says
+    that its circuit is open. Without a ``receipt_id`` there is no attempt:
+    the job ends as it stands.
+    """
+
+    cycle_id: UUID
+    receipt_id: UUID | None
     job_id: UUID
     attempt: int
     spent: int
@@ -55,19 +73,31 @@ class Sending:
     delivery_id: UUID
     endpoint_key: str
     endpoint: Endpoint | None
-    body: bytes
-    content_type: str
+    body: bytes = b""
+    content_type: str = ""
+    state_id: UUID | None = None
+    asks: bool = False
+    probe: bool = False
 
 
 def wave(work: Work, *, limit: int, worker: str) -> list[Sending]:
     """Take at most ``limit`` due jobs of ``work`` for sending. Raises Fenced. None are taken where the gate is closed."""
-    parameters = {"ids": [work.id], "tokens": [work.token], "limit": limit, "receipts": [uuid7() for _ in range(limit)], "worker": worker}
-    rows = fence.run(WAVE, parameters)
+    rows = fence.run(WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit})
     if not rows:
         raise Fenced
+    return sendings(rows)
+
+
+def parameters(work: Work, *, limit: int, worker: str) -> dict[str, Any]:
+    """Return what ``TAKEN`` and the fence take, with ids for up to ``limit`` receipts."""
+    return {"ids": [work.id], "tokens": [work.token], "receipts": [uuid7() for _ in range(limit)], "worker": worker}
+
+
+def sendings(rows: Sequence[tuple[Any, ...]]) -> list[Sending]:
+    """Return the attempts that ``TAKEN`` gave back."""
     return [
-        Sending(receipt, job, attempt, spent, retries, delivery, key, opened(snapshot), bytes(body), content_type)
-        for _, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type in rows
+        Sending(cycle, receipt, job, attempt, spent, retries, delivery, key, opened(snapshot), bytes(body), content_type, state, asks)
+        for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks in rows
         if receipt is not None
     ]
 

@@ -18,10 +18,11 @@ from django.conf import settings
 
 from governance.kernel import canonical, schemas, strict_json
 from governance.kernel.errors import Kind, OrbitError
-from orbit.outbound import addresses, client, connections, signing
+from orbit.outbound import addresses, client, connections, redaction, signing
 
 DEFAULT_KEY = "default-endpoint"
 MAX_TEXT = 1024 * 1024
+LOOK_UP_SECONDS = 10.0
 _SCHEMA = Path(__file__).resolve().parent.parent.parent / "config" / "schemas" / "endpoints.schema.json"
 _RESERVED = frozenset(("authorization", "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "cookie", "set-cookie",
                        "expect", "idempotency-key", "accept-encoding", "user-agent", "date"))
@@ -78,9 +79,14 @@ class Delivery:
 def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[dict[str, Endpoint], list[str]]:
     """Return the endpoints of ``text`` by their keys, and warnings about names that don't resolve at the moment.
 
-    Raises EndpointsInvalid with every error as ``{pointer, detail}``. With ``resolve`` names are looked up too: one whose addresses
-    are all refused is an error that names endpoint, address and setting.
+    Raises EndpointsInvalid with every error as ``{pointer, detail}``; a list of allowed hosts that can't be read is one too. With
+    ``resolve`` names are looked up, for at most ``LOOK_UP_SECONDS`` in all: one whose addresses are all refused is an error that names
+    endpoint, address and setting.
     """
+    try:
+        addresses.rules(tuple(allowed))
+    except addresses.Refused as error:
+        raise EndpointsInvalid(error.detail, errors=[{"pointer": "", "detail": error.detail}]) from None
     if len(text) > MAX_TEXT:
         raise _invalid([{"pointer": "", "detail": f"Is longer than {MAX_TEXT} characters."}])
     try:
@@ -90,15 +96,16 @@ def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[
     problems = schemas.problems(_schema(), document)
     if problems:
         raise _invalid(problems)
-    warnings: list[str] = []
     found: dict[str, Endpoint] = {}
+    places: dict[tuple[str, str], addresses.Place] = {}
     for number, entry in enumerate(document):
         endpoint = _endpoint(entry)
-        problems += [{"pointer": f"/{number}{pointer}", "detail": f"Endpoint `{endpoint.key}`: {detail}"}
-                     for pointer, detail in _faults(endpoint, tuple(allowed), warnings, resolve=resolve)]
+        faults = [*_faults(endpoint, entry), *_url_faults(endpoint, tuple(allowed), f"/{number}", places)]
+        problems += [{"pointer": f"/{number}{pointer}", "detail": f"Endpoint `{endpoint.key}`: {detail}"} for pointer, detail in faults]
         if endpoint.key in found:
             problems.append({"pointer": f"/{number}/key", "detail": f"Endpoint `{endpoint.key}` is there twice."})
         found[endpoint.key] = endpoint
+    warnings = _look_up(places, allowed, problems) if resolve else []
     if problems:
         raise _invalid(problems)
     return found, warnings
@@ -140,7 +147,19 @@ def build_request(endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: f
         headers["webhook-timestamp"] = str(timestamp)
         headers["webhook-signature"] = signing.sign(endpoint.signing_secret, message_id=delivery.delivery_id, timestamp=timestamp, body=body)
     return client.Request(endpoint.method, endpoint.url, headers, body, endpoint.connect_timeout, endpoint.read_timeout, endpoint.total_timeout,
-                          endpoint.ca_bundle)
+                          endpoint.ca_bundle, secrets_of(endpoint))
+
+
+def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return everything of ``endpoint`` that no page, log or table may show, should a receiver send it back."""
+    return _secrets(endpoint.token, endpoint.signing_secret or "", tuple(endpoint.headers.values()), endpoint.url, endpoint.inquiry_url or "")
+
+
+@functools.lru_cache(maxsize=256)
+def _secrets(token: str, signing_secret: str, values: tuple[str, ...], *urls: str) -> tuple[str, ...]:
+    parts = (part for url in urls for part in redaction.of_url(url))
+    keys = [key for key in signing_secret.split(" ") if key]
+    return tuple(dict.fromkeys((token, *keys, *(key.removeprefix("whsec_") for key in keys), *values, *parts)))
 
 
 @functools.lru_cache(maxsize=8)
@@ -160,16 +179,10 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
     return Endpoint(**known)
 
 
-def _faults(endpoint: Endpoint, allowed: tuple[str, ...], warnings: list[str], *, resolve: bool) -> list[tuple[str, str]]:
+def _faults(endpoint: Endpoint, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = _header_faults(endpoint.headers)
-    for pointer, url in (("/url", endpoint.url), ("/inquiry_url", (endpoint.inquiry_url or "").replace("{id}", "0"))):
-        if url:
-            try:
-                _check_address(url, allowed, warnings, endpoint.key, resolve=resolve)
-            except addresses.Refused as error:
-                found.append((pointer, error.detail))
-    if endpoint.inquiry_url and "{id}" not in endpoint.inquiry_url:
-        found.append(("/inquiry_url", "Must hold {id}, in whose place the delivery id is put."))
+    found += [(f"/{name}", f"Is longer than total_timeout ({endpoint.total_timeout:g} s), so it would never be reached.")
+              for name in ("connect_timeout", "read_timeout") if name in entry and entry[name] > endpoint.total_timeout]
     if endpoint.signing_secret is not None:
         try:
             signing.parse_secrets(endpoint.signing_secret)
@@ -183,13 +196,33 @@ def _faults(endpoint: Endpoint, allowed: tuple[str, ...], warnings: list[str], *
     return found
 
 
-def _check_address(url: str, allowed: tuple[str, ...], warnings: list[str], key: str, *, resolve: bool) -> None:
-    parts = addresses.check_url(url, allowed)
-    if resolve:
+def _url_faults(endpoint: Endpoint, allowed: tuple[str, ...], entry: str, places: dict[tuple[str, str], addresses.Place]) -> list[tuple[str, str]]:
+    """Return what is wrong with the urls of an endpoint; add where they go to ``places``, by the error's pointer and the endpoint's key."""
+    found = []
+    for name, url in (("url", endpoint.url), ("inquiry_url", endpoint.inquiry_url)):
+        if url is None:
+            continue
         try:
-            addresses.resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), allowed, plain=parts.scheme == "http")
-        except addresses.Unresolved as error:
+            parts = addresses.check_url(url.replace("{id}", "0") if name == "inquiry_url" else url, allowed)
+            places[f"{entry}/{name}", endpoint.key] = addresses.place_of(parts)
+        except addresses.Refused as error:
+            found.append((f"/{name}", error.detail))
+    if endpoint.inquiry_url is not None and "{id}" not in endpoint.inquiry_url.partition("//")[2].partition("/")[2]:
+        found.append(("/inquiry_url", "Must hold {id} behind the host, in whose place the delivery id is put."))
+    return found
+
+
+def _look_up(places: Mapping[tuple[str, str], addresses.Place], allowed: Sequence[str], problems: list[dict[str, str]]) -> list[str]:
+    """Add to ``problems`` where the rules refuse an address; return a warning for each name that has none at the moment."""
+    warnings = []
+    answers = addresses.look_up_all(places.values(), allowed, seconds=LOOK_UP_SECONDS)
+    for (pointer, key), place in places.items():
+        error = answers[place]
+        if isinstance(error, addresses.Refused):
+            problems.append({"pointer": pointer, "detail": f"Endpoint `{key}`: {error.detail}"})
+        elif error:
             warnings.append(f"Endpoint `{key}`: {error.detail}")
+    return warnings
 
 
 def _header_faults(headers: Mapping[str, str]) -> list[tuple[str, str]]:

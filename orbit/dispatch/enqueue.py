@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -33,8 +34,14 @@ CTES = (
     JOIN locked ON locked.id = x.cycle_id)""",
 )
 
-KEEP_SNAPSHOT = """INSERT INTO orbit_endpointsnapshot (id, fingerprint, endpoint_key, host, sealed) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (fingerprint) DO UPDATE SET fingerprint = EXCLUDED.fingerprint RETURNING id"""
+# The caps bind all jobs to this receiver from now on; what a job holds of its endpoint stays as it was.
+KEEP_SNAPSHOT = """WITH state AS (
+    INSERT INTO orbit_endpointstate (id, endpoint_key, host, max_concurrency, rate_per_second)
+    VALUES (%(state)s, %(key)s, %(host)s, %(max_concurrency)s, %(rate_per_second)s)
+    ON CONFLICT (endpoint_key, host) DO UPDATE SET max_concurrency = EXCLUDED.max_concurrency, rate_per_second = EXCLUDED.rate_per_second RETURNING id)
+INSERT INTO orbit_endpointsnapshot (id, fingerprint, endpoint_key, host, sealed, state_id)
+SELECT %(id)s, %(fingerprint)s, %(key)s, %(host)s, %(sealed)s, state.id FROM state
+ON CONFLICT (fingerprint) DO UPDATE SET state_id = EXCLUDED.state_id RETURNING id"""
 
 # The endpoints of one configuration stay the same objects, so that identity tells whether a snapshot is that of today.
 _known: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
@@ -57,14 +64,28 @@ def snapshot_id(endpoint: Endpoint) -> UUID:
     if known is not None and known[0] is endpoint:
         return known[1]
     document = endpoints.snapshot_document(endpoint)
-    fingerprint = secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS)
-    sealed = secrets.seal(document, settings.ORBIT_ENCRYPTION_KEYS)
+    values: dict[str, Any] = {
+        "id": uuid7(),
+        "state": uuid7(),
+        "key": endpoint.key,
+        "host": endpoint.host,
+        "fingerprint": secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS),
+        "sealed": secrets.seal(document, settings.ORBIT_ENCRYPTION_KEYS),
+        "max_concurrency": endpoint.max_concurrency,
+        "rate_per_second": endpoint.rate_per_second,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(KEEP_SNAPSHOT, [uuid7(), fingerprint, endpoint.key, endpoint.host, sealed])
+        cursor.execute(KEEP_SNAPSHOT, values)
         found = UUID(str(cursor.fetchone()[0]))
     with _lock:
         _known[place] = (endpoint, found)
     return found
+
+
+def announce() -> None:
+    """Write today's endpoints down, with their caps, before anything is sent: a process calls it when it starts."""
+    for endpoint in endpoints.configured().values():
+        snapshot_id(endpoint)
 
 
 def draft(write: fence.Write, items: Sequence[UUID]) -> Enqueued:

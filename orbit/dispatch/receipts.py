@@ -6,21 +6,19 @@ by a statement that needs no fence since a success only ever ends things. Everyt
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
 from governance.audit import trail
-from governance.kernel.identifiers import uuid7
+from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import boundary
-from orbit.dispatch import outcome
-from orbit.dispatch.claim import Sending
-from orbit.dispatch.outcome import Move, Retry
+from orbit.dispatch import circuit
+from orbit.dispatch.judge import Closed
 from orbit.outbound.client import Answer
 from orbit.records import execution, fence
-from orbit.records.execution import Record, clean
+from orbit.records.execution import Record
 from orbit.records.fence import Fenced, Work
 from orbit.states import ATTEMPT, JOB, LETTER, Attempt, Job, Letter
 from telemetry.emit import Event
@@ -36,17 +34,21 @@ CTES = (
     f"""closed AS (
     SELECT x.*, locked.namespace FROM json_to_recordset(%(attempts)s::json)
         AS x(receipt_id uuid, job_id uuid, cycle_id uuid, letter_id uuid, status text, job_status text, status_code int, error_class text, error text,
-            latency_ms float8, excerpt text, wait float8, spent int, reason text, endpoint_key text, attempt int)
+            latency_ms float8, excerpt text, wait float8, spent int, reason text, endpoint_key text, attempt int, confirms boolean)
     JOIN locked ON locked.id = x.cycle_id),
 receipts AS (
     UPDATE orbit_deliveryreceipt r SET status = closed.status, finished_at = clock_timestamp(), status_code = closed.status_code,
         error_class = closed.error_class, error = closed.error, latency_ms = closed.latency_ms, response_excerpt = closed.excerpt
     FROM closed WHERE r.id = closed.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.FAILED)})),
+confirmed AS (
+    UPDATE orbit_deliveryreceipt r SET status = 'delivered', error = closed.error FROM closed
+    WHERE closed.confirms AND r.status || '' = 'unknown' AND r.id = (SELECT u.id FROM orbit_deliveryreceipt u
+        WHERE u.job_id = closed.job_id AND u.status || '' = 'unknown' ORDER BY u.attempt DESC LIMIT 1)),
 jobs AS (
     UPDATE orbit_dispatchjob j SET status = closed.job_status, spent = j.spent + closed.spent, last_error = closed.error,
         next_attempt_at = CASE WHEN closed.job_status = 'pending' THEN clock_timestamp() + closed.wait * interval '1 second' END,
         finished_at = CASE WHEN closed.job_status <> 'pending' THEN clock_timestamp() END
-    FROM closed WHERE j.id = closed.job_id AND j.status || '' IN ({JOB.sql_sources(Job.PENDING)})
+    FROM closed WHERE j.id = closed.job_id AND j.status || '' = CASE WHEN closed.receipt_id IS NULL THEN 'pending' ELSE 'sending' END
     RETURNING j.id, j.cycle_id, j.status),
 letters AS (
     INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key, status, reason, last_error, status_code, attempts,
@@ -55,6 +57,7 @@ letters AS (
         closed.attempt, coalesce((SELECT min(r.finished_at) FROM orbit_deliveryreceipt r
             WHERE r.job_id = jobs.id AND r.status IN ('failed', 'unknown')), clock_timestamp()), clock_timestamp()
     FROM jobs JOIN closed ON closed.job_id = jobs.id WHERE jobs.status = 'dead')""",
+    *circuit.CTES,
 )
 
 # What a 2xx ends, whoever brings it: the attempt, the job, its dead letter, and a copy of the job that nobody has sent yet.
@@ -74,57 +77,15 @@ letters AS (
 UPDATE orbit_dispatchjob c SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the original was delivered late'
 FROM letters WHERE c.id = letters.requeued_job_id AND c.status = 'pending' RETURNING c.id"""
 
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """An attempt that has ended, with what becomes of its job."""
-
-    sending: Sending
-    answer: Answer | None
-    status: Attempt
-    move: Move
-    error: str
-
-    @property
-    def failed(self) -> bool:
-        """Whether it was sent, or may have been, and brought no 2xx."""
-        return self.status in {Attempt.FAILED, Attempt.UNKNOWN}
-
-
-def judge(sending: Sending, answer: Answer | None) -> Closed:
-    """Return what ``answer`` makes of an attempt; None is an attempt that was stopped before a byte left, and spends nothing."""
-    if sending.endpoint is None:
-        move = Move(Job.DEAD, 0, reason="unreadable_snapshot")
-        return Closed(sending, None, Attempt.UNSENT, move, "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot")
-    if answer is None:
-        return Closed(sending, None, Attempt.UNSENT, Move(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
-    verdict = outcome.classify(answer, permanent=sending.endpoint.permanent_statuses)
-    error = "" if isinstance(verdict, outcome.Delivered) else clean(answer.error or f"HTTP {answer.status}")
-    return Closed(sending, answer, outcome.attempt_status(answer), _move(sending, verdict), error)
-
-
-def lost(sending: Sending, *, cancelled: bool = False) -> Closed:
-    """Return the end of an attempt whose worker died: it may have arrived, so it is unknown.
-
-    It spends a retry, and is made again under the same key; in a cycle that was cancelled it isn't made again.
-    """
-    move = Move(Job.CANCELLED, 1) if cancelled else _move(sending, Retry())
-    return Closed(sending, None, Attempt.UNKNOWN, move, "the worker that sent it was lost")
-
-
-def _move(sending: Sending, verdict: outcome.Verdict) -> Move:
-    return outcome.decide(
-        verdict,
-        spent=sending.spent,
-        max_retries=sending.max_retries,
-        base=settings.ORBIT_DISPATCH_BACKOFF_BASE,
-        cap=settings.ORBIT_DISPATCH_BACKOFF_CAP,
-    )
+DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::uuid[], %s::text[]) AS x(id, status) ON x.id = r.id AND x.status = r.status)
+    + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
 
 
 def put(write: fence.Write, closed: Sequence[Closed]) -> None:
     """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
     write.rows["attempts"] = [_row(write.work, item) for item in closed]
+    signs = [item.sign for item in closed if item.sign is not None]
+    write.rows["circuits"] = circuit.rows(signs, cycle_id=write.work.id, record_ids=[uuid7_text() for _ in signs])
     for item in closed:
         _tell(write, item)
 
@@ -132,7 +93,7 @@ def put(write: fence.Write, closed: Sequence[Closed]) -> None:
 def _row(work: Work, item: Closed) -> dict[str, Any]:
     answer = item.answer
     return {
-        "receipt_id": str(item.sending.receipt_id),
+        "receipt_id": str(item.sending.receipt_id) if item.sending.receipt_id else None,
         "job_id": str(item.sending.job_id),
         "cycle_id": str(work.id),
         "letter_id": str(uuid7()),
@@ -148,6 +109,7 @@ def _row(work: Work, item: Closed) -> dict[str, Any]:
         "reason": item.move.reason,
         "endpoint_key": item.sending.endpoint_key,
         "attempt": item.sending.attempt,
+        "confirms": item.confirms,
     }
 
 
@@ -167,7 +129,8 @@ def _tell(write: fence.Write, item: Closed) -> None:
         "status_code": answer.status if answer else None,
         "wait": round(item.move.wait, 3) if item.move.wait is not None else None,
     }
-    write.records.append(Record(STAGE, "delivery_attempt", item.error, level, data))
+    if sending.receipt_id is not None:
+        write.records.append(Record(STAGE, "delivery_attempt", item.error, level, data))
     latency = answer.latency_ms if answer else None
     metadata = {"job_id": str(sending.job_id), "endpoint_key": sending.endpoint_key, "attempt": sending.attempt}
     if item.move.status == Job.DELIVERED:
@@ -260,12 +223,11 @@ def _cause(item: Closed) -> str:
 
 def _is_done(closed: Sequence[Closed]) -> bool:
     """Tell whether the receipts say what was to be written. Closed as something else, they are the work of whoever took the cycle over."""
+    attempts = [item for item in closed if item.sending.receipt_id is not None]
+    given_up = [item.sending.job_id for item in closed if item.sending.receipt_id is None]
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::uuid[], %s::text[]) AS x(id, status) ON x.id = r.id AND x.status = r.status",
-                [[item.sending.receipt_id for item in closed], [str(item.status) for item in closed]],
-            )
+            cursor.execute(DONE, [[item.sending.receipt_id for item in attempts], [str(item.status) for item in attempts], given_up])
             return bool(cursor.fetchone()[0] == len(closed))
     except fence.AWAY:
         connection.close()

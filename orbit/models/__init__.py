@@ -1,7 +1,7 @@
 """The tables of orbit."""
 
 from orbit.models.cycle import CycleRun, SkipNotice
-from orbit.models.dispatch import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
+from orbit.models.dispatch import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot, EndpointState
 from orbit.models.pipeline import Initiation, NormalizationBatch, NormalizationItem, Transformation
 from orbit.models.profile import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.models.record import CycleCheckpoint, ExecutionRecord, ValueLedgerEntry
@@ -17,6 +17,7 @@ __all__ = [
     "DeliveryReceipt",
     "DispatchJob",
     "EndpointSnapshot",
+    "EndpointState",
     "ExecutionRecord",
     "Initiation",
     "NormalizationBatch",

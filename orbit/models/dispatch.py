@@ -8,6 +8,46 @@ from orbit.models.pipeline import NormalizationItem
 from orbit.states import ATTEMPT, JOB, LETTER
 
 
+class EndpointState(models.Model):
+    """What all processes know together about one receiver: its caps, and whether its circuit is open.
+
+    The caps are those of the newest configuration that a process has read; they bind jobs of older snapshots too. ``failures`` counts
+    attempts in a row that found the receiver down, ``several`` tells that they were of more than one job. While ``opened_at`` is set the
+    circuit is open: one probe goes out at ``probe_at``, the next ``probe_wait`` seconds later. ``next_slot_at`` is the virtual time of the
+    rate cap, ``next_turn_at`` the end of the line of cycles that wait, ``hold_until`` what the receiver asked for by Retry-After.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    endpoint_key = models.CharField(max_length=100)
+    host = models.CharField(max_length=255)
+    max_concurrency = models.PositiveIntegerField(null=True)
+    rate_per_second = models.FloatField(null=True)
+    failures = models.PositiveIntegerField(default=0, db_default=0)
+    failed_job = models.UUIDField(null=True)
+    several = models.BooleanField(default=False, db_default=False)
+    last_error = models.TextField(default="", db_default="")
+    opened_at = models.DateTimeField(null=True)
+    probe_at = models.DateTimeField(null=True)
+    probe_wait = models.FloatField(null=True)
+    hold_until = models.DateTimeField(null=True)
+    next_slot_at = models.DateTimeField(null=True)
+    next_turn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["endpoint_key", "host"]
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint_key", "host"], name="one_state_per_receiver"),
+            models.CheckConstraint(
+                condition=models.Q(opened_at__isnull=True, probe_at__isnull=True, probe_wait__isnull=True)
+                | models.Q(opened_at__isnull=False, probe_at__isnull=False, probe_wait__isnull=False),
+                name="open_circuit_is_probed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint_key} at {self.host}"
+
+
 class EndpointSnapshot(models.Model):
     """One distinct endpoint configuration, sealed; only the host stays in clear."""
 
@@ -15,6 +55,8 @@ class EndpointSnapshot(models.Model):
     fingerprint = models.CharField(max_length=64, unique=True)
     endpoint_key = models.CharField(max_length=100)
     host = models.CharField(max_length=255)
+    # Null where a release before the states wrote it beside a newer one: no caps then, and no circuit.
+    state = models.ForeignKey(EndpointState, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     sealed = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
 
@@ -96,7 +138,11 @@ class DeliveryReceipt(models.Model):
 
 
 class DeadLetterDispatch(models.Model):
-    """A delivery that was given up, with what is needed to understand it. Only a person sends it again."""
+    """A delivery that was given up, with what is needed to understand it. Only a person sends it again.
+
+    The database makes ``error_pattern``, the last error without what differs from one to the next, and ``error_group``, the name of the
+    group of letters that have endpoint, reason, status code and pattern in common.
+    """
 
     id = models.UUIDField(primary_key=True, editable=False)
     job = models.OneToOneField(DispatchJob, on_delete=models.PROTECT, related_name="dead_letter")
@@ -115,6 +161,14 @@ class DeadLetterDispatch(models.Model):
     resolved_by = models.CharField(max_length=200, default="", db_default="")
     resolved_at = models.DateTimeField(null=True)
     resolved_reason = models.TextField(default="", db_default="")
+    error_pattern = models.GeneratedField(
+        expression=models.Func("last_error", function="orbit_error_pattern"), output_field=models.CharField(max_length=200), db_persist=True
+    )
+    error_group = models.GeneratedField(
+        expression=models.Func("endpoint_key", "reason", "status_code", "last_error", function="orbit_error_group"),
+        output_field=models.CharField(max_length=16),
+        db_persist=True,
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -125,6 +179,8 @@ class DeadLetterDispatch(models.Model):
         indexes = [
             models.Index(fields=["namespace", "-id"], name="dead_letter_namespace"),
             models.Index(fields=["endpoint_key", "-id"], condition=models.Q(status="open"), name="dead_letter_open"),
+            models.Index(fields=["error_group", "id"], condition=models.Q(status="open"), name="dead_letter_open_group"),
+            models.Index(fields=["id"], condition=models.Q(status="open"), name="dead_letter_open_id"),
         ]
         verbose_name_plural = "dead letter dispatches"
 

@@ -146,6 +146,11 @@ def _settings(work: Work, tier: int) -> dict[str, Any]:
     return {"transformer": "passthrough", "options": {}, "max_attempts": 3, "backoff_base": 1.0, "timeout": 30.0, **tiers.get(str(tier), {})}
 
 
+def _input(work: Work) -> Payload:
+    assert work.input is not None  # noqa: S101 - read while a tier has not ended
+    return Payload(work.input, work.input_content_type)
+
+
 def _attempt(stage: _Stage, result: TierResult, *, first: bool) -> None:
     work, options = stage.work, _settings(stage.work, result.tier)
     if first:
@@ -168,7 +173,7 @@ def _attempt(stage: _Stage, result: TierResult, *, first: bool) -> None:
             stage.flush()
         boundary.process.check()
         boundary.act(context.timeout + GRACE_SECONDS)
-        result.payload = transformer.run(Payload(work.input, work.input_content_type), context)
+        result.payload = transformer.run(_input(work), context)
         result.ok, result.error = True, ""
     except boundary.Stop:
         stage.flush()

@@ -42,7 +42,7 @@ class Fenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed cycle: its lease (id and token) and what its stages read."""
+    """A claimed cycle: its lease (id and token) and what its stages read; ``input`` is None where it was not asked for."""
 
     id: UUID
     token: int
@@ -53,7 +53,7 @@ class Work:
     instruction_id: str | None
     context: dict[str, Any]
     initiation_hash: str
-    input: bytes
+    input: bytes | None
     input_content_type: str
     requeues: int
     resumed: bool

@@ -1,4 +1,4 @@
-"""What stands above every page while it is true: nobody works, everything is paused, a namespace is halted, nothing can be delivered."""
+"""What stands above every page while it is true: nobody works, everything is paused, a namespace is halted, an endpoint is down."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from governance.models import GovernanceSetting
 from governance.namespaces import gate
 from orbit.cycles import clusters
 from orbit.dispatch import endpoints
+from orbit.models import EndpointState
 
 _NAMED = 5
 
@@ -20,7 +21,7 @@ class Banner:
 
 
 def standing(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. Two queries."""
+    """Return the banners for ``actor``, the most severe first. Three queries."""
     found: list[Banner] = []
     if gate.paused_here():
         found.append(Banner("bad", "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on."))
@@ -32,7 +33,15 @@ def standing(actor: Actor) -> list[Banner]:
         found.append(Banner("bad", "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`."))
     if not endpoints.configured():
         found.append(Banner("part", "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS."))
+    down = list(EndpointState.objects.filter(opened_at__isnull=False).order_by("opened_at")[: _NAMED + 1]) if actor.namespaces is None else []
+    found += [Banner("part", _down(row)) for row in down[:_NAMED]]
+    if len(down) > _NAMED:
+        found.append(Banner("part", "More endpoints are down: see Endpoint states."))
     return found
+
+
+def _down(state: EndpointState) -> str:
+    return f"{state.endpoint_key} is down since {state.opened_at:%Y-%m-%d %H:%M} UTC: its deliveries wait. The next probe: {state.probe_at:%H:%M:%S}."
 
 
 def _halt(setting: GovernanceSetting) -> str:

@@ -28,6 +28,7 @@ from django.db import connections
 
 from governance.kernel.identifiers import uuid7
 from orbit import boundary, tasks  # noqa: F401 - loaded before the fork, the tasks are in memory once
+from orbit.dispatch import enqueue
 from orbit.profiles import reload
 from orbit_site import schedules
 from orbit_site.processes import keeper, unmigrated, worker
@@ -55,6 +56,7 @@ def run() -> None:
     """
     unmigrated.refuse()
     reload.load_at_start()
+    enqueue.announce()
     schedules.table()
     # A connection that two processes share mixes up their answers: each child opens its own.
     connections.close_all()

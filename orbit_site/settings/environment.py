@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,6 +116,10 @@ OWNER_DATABASE_URL = _text("ORBIT_OWNER_DATABASE_URL", "",
                            "The role that owns the tables, used by `migrate` alone. Empty: the same as `DATABASE_URL`.")
 DATABASE_SCHEMA = _text("ORBIT_DATABASE_SCHEMA", "public", "The schema that holds Orbit's tables, so that it can share a database.")
 PORT = _integer("PORT", "3000", "The port of the console and the API.", low=1, high=65535)
+BIND = _text("ORBIT_BIND", "0.0.0.0" if PRODUCTION else "127.0.0.1",  # noqa: S104 - production has a proxy or a firewall in front
+             "The address that the web server listens on; everywhere (`0.0.0.0`) in production, else this machine alone.")
+TRUSTED_PROXIES = _items("ORBIT_TRUSTED_PROXIES", "127.0.0.1,::1", "Addresses or networks of your proxies: their `X-Forwarded-Proto` is believed, "
+                         "nobody else's. Comma separated.")
 SECRET_KEY = _text("ORBIT_SECRET_KEY", "", "Signs sessions and queue entries; the same on every machine. In development one is made and kept under `var/`.")
 ENCRYPTION_KEYS = _items("ORBIT_ENCRYPTION_KEYS", "", "Fernet keys that seal endpoint secrets at rest, comma separated: the first seals, all open. "
                          "In development derived from the secret key.")
@@ -133,6 +138,8 @@ DISPATCH_BACKOFF_BASE = _number("ORBIT_DISPATCH_BACKOFF_BASE", "2", "Seconds bef
                                 low=0.01, high=3600)
 DISPATCH_BACKOFF_CAP = _number("ORBIT_DISPATCH_BACKOFF_CAP", "300", "The longest wait before a retry, in seconds; `Retry-After` is honoured up to it.",
                                low=0.01, high=86400)
+DISPATCH_DEADLINE_SECONDS = _number("ORBIT_DISPATCH_DEADLINE_SECONDS", "900", "How long a cycle waits for its deliveries; what is open then goes on by itself, "
+                                    "and the cycle ends with what it has.", low=0.1, high=86400)
 WORKERS = _integer("ORBIT_WORKERS", "2", "Worker processes of a cluster.", low=1, high=64)
 LANES = _integer("ORBIT_LANES", "8", "Cycles that one worker carries side by side.", low=1, high=64)
 LEASE_SECONDS = _integer("ORBIT_LEASE_SECONDS", "15", "A worker silent for this long loses its cycles; another one resumes them.", low=2, high=3600)
@@ -141,6 +148,19 @@ METRICS_TOKEN = _text("ORBIT_METRICS_TOKEN", "", "A bearer token that may read `
 PASSWORD = _raw("ORBIT_PASSWORD", "", "The password that `user create` gives; only that command reads it. Empty: it asks.")
 LOG_FORMAT = _choice("ORBIT_LOG_FORMAT", "json" if PRODUCTION else "text", "`text` or `json`; `json` is the default in production.", ("text", "json"))
 LOG_DIR = _text("ORBIT_LOG_DIR", "", "A folder for log files beside standard error. Empty: standard error alone.")
+
+
+def _check_addresses() -> None:
+    try:
+        ip_address(BIND)
+    except ValueError:
+        raise ImproperlyConfigured(f"ORBIT_BIND={BIND!r} is no address. Write 127.0.0.1, 0.0.0.0, or one of this machine's.") from None
+    for item in TRUSTED_PROXIES:
+        try:
+            ip_network(item)
+        except ValueError:
+            if item != "*":
+                raise ImproperlyConfigured(f"ORBIT_TRUSTED_PROXIES holds {item!r}, no address and no network. Write 10.0.0.7 or 10.0.0.0/24.") from None
 
 
 def _check_cron(cron: str, name: str) -> None:
@@ -158,6 +178,7 @@ def _check() -> None:
     if TIME_ZONE not in available_timezones():
         raise ImproperlyConfigured(f"ORBIT_TIME_ZONE={TIME_ZONE!r} is no time zone. Write an IANA name such as Europe/Berlin.")
     ZoneInfo(TIME_ZONE)
+    _check_addresses()
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", DATABASE_SCHEMA):
         raise ImproperlyConfigured("ORBIT_DATABASE_SCHEMA must be a plain lower-case name, such as orbit.")
     _check_cron(CRON_SCHEDULE, "ORBIT_CRON_SCHEDULE")

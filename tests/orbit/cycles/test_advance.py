@@ -11,7 +11,8 @@ from django.db import connection
 from governance.access.actors import SYSTEM
 from orbit import boundary
 from orbit.cycles import advance, cancel, lease, shift, stages, state
-from orbit.dispatch import claim, deliver, receipts
+from orbit.dispatch import claim, deliver, judge
+from orbit.dispatch.tally import Ending, Tally
 from orbit.errors import CycleActive, CycleFinished
 from orbit.models import CycleRun
 from orbit.outbound.client import Answer
@@ -116,7 +117,7 @@ def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
     assert len(receiver.requests) == 3
 
 
-def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], deliver.Ending, deliver.Tally]:
+def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], Ending, Tally]:
     """A cycle whose three deliveries have their receipts and have not been answered."""
     endpoints(settings, default_endpoint=receiver.url)
     configure()
@@ -132,7 +133,7 @@ def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_chang
         work, sendings, ending, tally = _sending(settings, receiver)
         run_out(work.id)
         heir = claimed()
-        answers = [receipts.judge(sendings[0], YES), receipts.judge(sendings[1], NO)]
+        answers = [judge.ended(sendings[0], YES), judge.ended(sendings[1], NO)]
         with pytest.raises(Fenced):
             deliver.close(work, answers, tally, ending)
         assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {"delivered": 1, "sending": 2}
@@ -149,7 +150,7 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK) as receiver:
         work, sendings, ending, tally = _sending(settings, receiver)
-        deliver.close(work, [receipts.judge(sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)) for sending in sendings], tally, ending)
+        deliver.close(work, [judge.ended(sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)) for sending in sendings], tally, ending)
         assert dict(rows("SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY 1")) == {"open": 3}
         from orbit.dispatch import dead_letters
 
@@ -157,7 +158,7 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
         copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         claimed()  # another worker holds the cycle now
         with pytest.raises(Fenced):
-            deliver.close(work, [receipts.judge(sendings[0], YES)], tally, ending)
+            deliver.close(work, [judge.ended(sendings[0], YES)], tally, ending)
     assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", copy) == [("cancelled",)]
     assert rows("SELECT status FROM orbit_deadletterdispatch WHERE id = %s", letter) == [("delivered_late",)]
     assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sendings[0].job_id) == [("delivered",)]
@@ -208,7 +209,7 @@ def test_cancel_works_at_once_on_a_cycle_that_somebody_carries(settings) -> None
         work, sendings, ending, tally = _sending(settings, receiver)
         cancel.cancel(work.id, actor=SYSTEM, reason="wrong payload")
         with pytest.raises(Fenced):
-            deliver.close(work, [receipts.judge(sendings[0], YES)], tally, ending)
+            deliver.close(work, [judge.ended(sendings[0], YES)], tally, ending)
         with pytest.raises(CycleFinished):
             cancel.cancel(work.id, actor=SYSTEM, reason="again")
         run_out_due(work.id)

@@ -7,7 +7,9 @@ from django.db.models.functions import Now
 from django_q.models import OrmQ
 
 from governance.kernel.identifiers import uuid7
-from governance.models import GovernanceSetting, IdempotentRequest
+from governance.models import GovernanceSetting, IdempotentRequest, OperationRun
+from governance.operations import ledger
+from governance.states import Outcome
 from orbit import queue
 from orbit.cycles import recover
 from orbit.models import ClusterNode, CycleRun
@@ -93,3 +95,16 @@ def test_what_has_served_is_cleared_away_and_the_rest_stays() -> None:
     recover.clear_away()
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
     assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]
+
+
+@pytest.mark.django_db
+def test_an_operation_run_that_is_seconds_late_is_woken_unless_tasks_wait_anyway() -> None:
+    late, _ = ledger.ensure_workspace_run_with_identity("t", {"n": 1}, initiator="ann")
+    ledger.ensure_workspace_run_with_identity("t", {"n": 2}, initiator="ann")
+    ended, _ = ledger.ensure_workspace_run_with_identity("t", {"n": 3}, initiator="ann")
+    OperationRun.objects.filter(pk=late.pk).update(next_due_at=Now() - timedelta(seconds=4))
+    ledger.complete(ended, Outcome.SUCCEEDED, {}, progress={})
+    assert [recover.wake_operations(), recover.wake_operations()] == [1, 0]
+    task = queue.read(*queue.PgBroker().dequeue()[0])
+    assert task is not None
+    assert (task["func"], task["args"]) == (queue.OPERATE, (str(late.pk),))

@@ -106,3 +106,38 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
     assert letter is not None
     assert (letter.reason, letter.attempts) == ("address_refused", 1)
     assert "127.0.0.1" in letter.last_error
+
+
+def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_claimed(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        from orbit import boundary
+        from orbit.cycles import finish, lease, stages, state
+        from orbit.dispatch import claim, deliver
+
+        (work,) = lease.claim(1)
+        found = state.fresh(work)
+        stages._straight(found)
+        lane = boundary.Lane()
+        lane.held_until = boundary.now() + 60
+        boundary.enter(lane)
+        real = claim.wave
+
+        def stopped_behind_the_claim(*args, **kwargs):
+            taken = real(*args, **kwargs)
+            lane.held_until = boundary.now()
+            return taken
+
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(claim, "wave", stopped_behind_the_claim)
+                assert deliver.run(work, found.tally, finish.ending(found), worker="w") == 0.0
+        finally:
+            boundary.enter(boundary.Lane())
+        assert receiver.requests == []
+        assert rows("SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id") == [("unsent", 0)]
+        lease.give_back([work], wait=0)
+        assert carry(cycle_id).status == "success"
+    assert len(receiver.requests) == 3

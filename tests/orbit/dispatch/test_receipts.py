@@ -11,7 +11,8 @@ from governance.access.actors import SYSTEM
 from orbit import boundary
 from orbit.boundary import Lane
 from orbit.cycles import cancel, finish, lease, shift, stages, state
-from orbit.dispatch import claim, deliver, receipts
+from orbit.dispatch import claim, deliver, judge, receipts
+from orbit.dispatch.tally import Ending, Tally
 from orbit.outbound.client import Answer
 from orbit.records import fence
 from orbit.records.fence import Fenced, Work
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
-def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], deliver.Ending, deliver.Tally]:
+def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], Ending, Tally]:
     endpoints(settings, default_endpoint=url)
     configure()
     start()
@@ -39,7 +40,7 @@ def takeover(work: Work) -> None:
         cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s", [work.id])
     (heir,) = lease.claim(1)
     found = state.load(heir)
-    deliver.close(heir, [receipts.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+    deliver.close(heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
 
 
 def failing(times: int, meanwhile: Any = None) -> Any:
@@ -64,7 +65,7 @@ def test_a_success_outlives_an_outage_in_which_another_worker_closed_its_attempt
         work, wave, ending, tally = sending(settings, receiver.url)
         monkeypatch.setattr(fence, "run", failing(1, lambda: takeover(work)))
         with pytest.raises(Fenced):
-            deliver.close(work, [receipts.judge(one, YES) for one in wave], tally, ending)
+            deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
     assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1") == [("delivered", 3)]
 
@@ -73,7 +74,7 @@ def test_a_success_outlives_an_outage_while_a_lost_worker_brings_it_home(setting
     with Receiver(OK) as receiver:
         work, wave, *_ = sending(settings, receiver.url)
         takeover(work)
-        closed = [receipts.judge(one, YES) for one in wave]
+        closed = [judge.ended(one, YES) for one in wave]
         monkeypatch.setattr(fence, "run", failing(2))
         receipts.bring_home(work, closed)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
@@ -111,7 +112,7 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
         boundary.enter(lane)
         boundary.act(0.2)
         monkeypatch.setattr(fence, "run", failing(3))
-        deliver.close(work, [receipts.judge(one, YES) for one in wave], tally, ending)
+        deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
         assert not lane.overrun
         assert carry(work.id).status == "success"
 

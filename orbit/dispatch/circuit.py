@@ -1,0 +1,151 @@
+"""One receiver's caps and its circuit breaker, shared by all processes through its row.
+
+Pure here: how many deliveries may go now, from the row as a claim has locked it; and the part of a closing write that counts failures in
+a row. A circuit opens after ten of them from at least two jobs; then one probe goes out after 30 s, 60 s, 120 s .. 300 s, and the first
+answer below 500 closes it. After a crash in between, the row says what was committed: at worst a failure isn't counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+FAILURES_TO_OPEN = 10
+FIRST_PROBE_SECONDS, LAST_PROBE_SECONDS = 30.0, 300.0
+#: How long a job waits for an open circuit before it is given up.
+DOWN_SECONDS = 86400.0
+# The share of a second's rate that may go at once.
+BURST = 0.1
+# Who finds a cap full looks again after this, and those in line come back this far apart, however many they are.
+PAUSE, SPACING = timedelta(seconds=0.05), timedelta(seconds=0.02)
+
+CTES = (
+    """guards AS MATERIALIZED (  -- the row as it is once it is locked, in one order for all
+    SELECT e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up, x.failed, x.job_id, x.error, x.hold, x.record_id,
+        locked.namespace, e.several OR x.several OR e.failed_job <> x.job_id AS several
+    FROM json_to_recordset(%(circuits)s::json) AS x(state_id uuid, cycle_id uuid, up boolean, failed int, job_id uuid, several boolean, error text,
+        hold float8, record_id uuid)
+    JOIN locked ON locked.id = x.cycle_id JOIN orbit_endpointstate e ON e.id = x.state_id
+    WHERE x.hold IS NOT NULL OR NOT x.up OR e.failures > 0 OR e.opened_at IS NOT NULL
+    ORDER BY e.id FOR NO KEY UPDATE OF e)""",
+    f"""judged AS (
+    SELECT g.*, g.up AND g.opened_at IS NOT NULL AS closes,
+        NOT g.up AND g.opened_at IS NULL AND g.failures + g.failed >= {FAILURES_TO_OPEN} AND coalesce(g.several, false) AS opens FROM guards g)""",
+    f"""circuits AS (
+    UPDATE orbit_endpointstate e SET
+        failures = CASE WHEN g.up THEN 0 ELSE g.failures + g.failed END, last_error = CASE WHEN g.failed > 0 THEN g.error ELSE e.last_error END,
+        failed_job = CASE WHEN NOT g.up THEN coalesce(g.failed_job, g.job_id) END, several = NOT g.up AND coalesce(g.several, false),
+        opened_at = CASE WHEN g.opens THEN clock_timestamp() WHEN NOT g.up THEN e.opened_at END,
+        probe_at = CASE WHEN g.opens THEN clock_timestamp() + {FIRST_PROBE_SECONDS} * interval '1 second' WHEN NOT g.up THEN e.probe_at END,
+        probe_wait = CASE WHEN g.opens THEN {FIRST_PROBE_SECONDS} WHEN NOT g.up THEN e.probe_wait END,
+        next_turn_at = CASE WHEN g.closes THEN NULL ELSE e.next_turn_at END,
+        hold_until = greatest(e.hold_until, clock_timestamp() + g.hold * interval '1 second')
+    FROM judged g WHERE e.id = g.id)""",
+    """circuit_records AS (
+    INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
+    SELECT g.record_id, g.cycle_id, g.cycle_id, 'dispatch', CASE WHEN g.opens THEN 'circuit_opened' ELSE 'circuit_closed' END,
+        CASE WHEN g.opens THEN 'error' ELSE 'info' END, g.namespace,
+        g.endpoint_key || CASE WHEN g.opens THEN ' is down: ' || g.failures + g.failed || ' attempts in a row failed, the last one with: ' || g.error
+            ELSE ' answers again' END,
+        jsonb_build_object('endpoint_key', g.endpoint_key, 'host', g.host, 'opened_at', g.opened_at)
+    FROM judged g WHERE g.opens OR g.closes)""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The row of a receiver, as far as a claim reads it."""
+
+    id: UUID
+    max_concurrency: int | None
+    rate_per_second: float | None
+    opened_at: datetime | None
+    probe_at: datetime | None
+    probe_wait: float | None
+    hold_until: datetime | None
+    next_slot_at: datetime | None
+    next_turn_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many deliveries may go now, the row as it is after them, and when to come back for what may not."""
+
+    count: int
+    guard: Guard
+    again_at: datetime | None = None
+
+
+def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int) -> Allowance:
+    """Return how many of ``wanted`` deliveries may go to the receiver at ``now``, of which ``in_flight`` are on their way already.
+
+    An open circuit lets one probe through when it is due; else the smallest of the caps counts. The rate is kept by the generic cell rate
+    algorithm (ITU-T I.371), with a burst of a tenth of a second.
+    """
+    if guard.opened_at is not None:
+        assert guard.probe_at is not None  # noqa: S101 - the table's own CHECK
+        assert guard.probe_wait is not None  # noqa: S101
+        if guard.probe_at > now or not wanted:
+            return _line_up(guard, 0, guard.probe_at, wanted)
+        wait = min(guard.probe_wait * 2, LAST_PROBE_SECONDS)
+        probed = replace(guard, probe_at=now + timedelta(seconds=wait), probe_wait=wait)
+        return _line_up(probed, 1, probed.probe_at or now, wanted)
+    if guard.hold_until is not None and guard.hold_until > now:
+        return _line_up(guard, 0, guard.hold_until, wanted)
+    count, free_at = wanted, now + PAUSE
+    if guard.max_concurrency is not None:
+        count = max(0, min(count, guard.max_concurrency - in_flight))
+    if guard.rate_per_second is not None and count:
+        count, free_at, guard = _slots(guard, guard.rate_per_second, now, count)
+    return _line_up(guard, count, free_at, wanted)
+
+
+def _slots(guard: Guard, rate: float, now: datetime, wanted: int) -> tuple[int, datetime, Guard]:
+    interval = 1 / rate
+    tolerance = (max(1.0, rate * BURST) - 1) * interval
+    start = max(guard.next_slot_at or now, now)
+    ahead = (start - now).total_seconds()
+    # A billionth is added since the quotient of two times may come out a hair below the whole number that it is.
+    count = min(wanted, int((tolerance - ahead) / interval + 1e-9) + 1) if ahead <= tolerance else 0
+    after = start + timedelta(seconds=count * interval)
+    return count, after - timedelta(seconds=tolerance), replace(guard, next_slot_at=after)
+
+
+def _line_up(guard: Guard, count: int, free_at: datetime, wanted: int) -> Allowance:
+    """Give who wants more a turn of its own behind those that wait already: a line of thousands doesn't come back all at once."""
+    if count >= wanted:
+        return Allowance(count, guard)
+    spacing = max(SPACING, timedelta(seconds=1 / guard.rate_per_second)) if guard.rate_per_second else SPACING
+    turn = max(free_at, (guard.next_turn_at + spacing) if guard.next_turn_at else free_at)
+    return Allowance(count, replace(guard, next_turn_at=turn), turn)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What one attempt says about its receiver. ``hold`` is for how many seconds it asked to be left alone."""
+
+    state_id: UUID
+    job_id: UUID
+    up: bool
+    error: str
+    hold: float | None = None
+
+
+def rows(signs: Sequence[Sign], *, cycle_id: UUID, record_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of ``circuits`` for ``CTES``: one for each receiver. A receiver that answered one of them is up."""
+    found: dict[UUID, dict[str, Any]] = {}
+    for sign in signs:
+        row = found.setdefault(sign.state_id, {
+            "state_id": str(sign.state_id), "cycle_id": str(cycle_id), "up": False, "failed": 0, "job_id": None, "several": False, "error": "", "hold": None,
+            "record_id": record_ids[len(found)],
+        })  # fmt: skip
+        row["up"] = row["up"] or sign.up
+        if not sign.up:
+            row["failed"] += 1
+            row["error"] = sign.error
+            row["several"] = row["several"] or row["job_id"] not in (None, str(sign.job_id))
+            row["job_id"] = row["job_id"] or str(sign.job_id)
+        if sign.hold is not None:
+            row["hold"] = max(row["hold"] or 0.0, sign.hold)
+    return list(found.values())

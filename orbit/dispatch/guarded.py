@@ -1,0 +1,121 @@
+"""The claim of jobs whose receiver has a cap, an open circuit, or asked for a pause.
+
+One short transaction: the fence first, then the receivers' rows in one order, then the counts as they are under these locks, then the
+claim. What is in flight is counted from the receipts that say ``sending``, of all processes; so those of a worker that died count until
+its cycle is resumed, and nothing has to be put right after a crash.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from governance.namespaces import gate
+from orbit import queue
+from orbit.dispatch import circuit, claim
+from orbit.dispatch.circuit import Allowance, Guard
+from orbit.dispatch.claim import Sending
+from orbit.records import fence
+from orbit.records.fence import Fenced, Work
+
+OPEN = f"WITH {fence.LOCKED_CTE} SELECT {gate.OPEN_SQL.format(namespace='locked.namespace')} FROM locked"
+GUARDS = """SELECT e.id, e.max_concurrency, e.rate_per_second, e.opened_at, e.probe_at, e.probe_wait, e.hold_until, e.next_slot_at, e.next_turn_at
+FROM orbit_endpointstate e WHERE e.id IN (SELECT s.state_id FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+    WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp())
+ORDER BY e.id FOR NO KEY UPDATE OF e"""
+# In flight are few: no more than there are senders.
+COUNTS = f"""SELECT e.id, clock_timestamp(),
+    (SELECT count(*) FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+        WHERE r.status = 'sending' AND s.state_id = e.id AND e.max_concurrency IS NOT NULL),
+    (SELECT count(*) FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id WHERE j.cycle_id = %(cycle)s AND s.state_id = e.id
+        AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()
+        AND NOT (e.opened_at IS NOT NULL AND j.next_attempt_at < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'))
+FROM orbit_endpointstate e WHERE e.id = ANY(%(states)s::uuid[]) ORDER BY e.id"""
+# Waited for an open circuit for longer than a day: given up, as they stand.
+EXPIRED = f"""SELECT j.id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key, e.id
+FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id JOIN orbit_endpointstate e ON e.id = s.state_id
+WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND e.opened_at IS NOT NULL AND e.id = ANY(%(states)s::uuid[])
+    AND j.next_attempt_at < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second' ORDER BY j.id LIMIT 1000"""
+CLAIM = f"""WITH {fence.LOCKED_CTE},
+ranked AS MATERIALIZED (
+    SELECT j.id, x.most, row_number() OVER (PARTITION BY s.state_id ORDER BY j.next_attempt_at, j.id) AS rank
+    FROM orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+    JOIN json_to_recordset(%(allowed)s::json) AS x(state_id uuid, most int) ON x.state_id = s.state_id
+    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()),
+due AS MATERIALIZED (
+    SELECT j.id FROM orbit_dispatchjob j JOIN ranked r ON r.id = j.id WHERE r.rank <= r.most AND j.status = 'pending' FOR NO KEY UPDATE OF j),
+guards AS (
+    UPDATE orbit_endpointstate e SET probe_at = x.probe_at, probe_wait = x.probe_wait, next_slot_at = x.next_slot_at, next_turn_at = x.next_turn_at
+    FROM json_to_recordset(%(guards)s::json)
+        AS x(id uuid, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz) WHERE e.id = x.id),
+{claim.TAKEN}"""
+
+# No wait for an open circuit is longer than the longest between two probes and a line of waiting cycles behind it.
+WAKE = """UPDATE orbit_cyclerun c SET next_due_at = clock_timestamp() WHERE c.id IN (
+    SELECT w.id FROM orbit_cyclerun w WHERE w.next_due_at > now() AND w.next_due_at < now() + interval '10 minutes' AND w.lease_owner IS NULL
+        AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+            WHERE j.cycle_id = w.id AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND s.state_id = %(state)s)
+    ORDER BY w.next_due_at LIMIT 1000 FOR NO KEY UPDATE OF w SKIP LOCKED) RETURNING c.id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What may be sent, what is given up, and the seconds until it is worth asking again for the rest; None when there is no rest."""
+
+    sendings: list[Sending] = field(default_factory=list)
+    expired: list[Sending] = field(default_factory=list)
+    wait: float | None = None
+
+
+def wave(work: Work, *, limit: int, worker: str) -> Taken:
+    """Take at most ``limit`` due jobs of ``work``, no more than each receiver's caps and circuit allow. Raises Fenced."""
+    with transaction.atomic():
+        rows = fence.run(OPEN, {"ids": [work.id], "tokens": [work.token]})
+        if not rows:
+            raise Fenced
+        if not rows[0][0]:
+            return Taken()
+        guards = {row[0]: Guard(*row) for row in fence.run(GUARDS, {"cycle": work.id})}
+        known = {"cycle": work.id, "states": list(guards)}
+        counts = fence.run(COUNTS, known)
+        if not counts:
+            return Taken()
+        allowed = _allow(guards, counts, limit)
+        expired = [Sending(work.id, None, job, attempt, spent, retries, delivery, key, None, state_id=state)
+                   for job, attempt, spent, retries, delivery, key, state in fence.run(EXPIRED, known)]  # fmt: skip
+        rows = fence.run(CLAIM, {
+            **claim.parameters(work, limit=limit, worker=worker),
+            "allowed": json.dumps([{"state_id": str(found.guard.id), "most": found.count} for found in allowed]),
+            "guards": json.dumps([_row(found.guard) for found in allowed]),
+        })  # fmt: skip
+        sendings = [replace(found, probe=found.state_id in guards and guards[found.state_id].opened_at is not None) for found in claim.sendings(rows)]
+    now: datetime = counts[0][1]
+    waits = [max(0.0, (found.again_at - now).total_seconds()) for found in allowed if found.again_at]
+    return Taken(sendings, expired, min(waits, default=None))
+
+
+def wake(state_id: UUID) -> int:
+    """Have the cycles looked at now that wait for a receiver whose circuit was open; return how many. They'd find out by themselves, later."""
+    with transaction.atomic():
+        found = len(fence.run(WAKE, {"state": state_id}))
+        if found:
+            queue.wake()
+    return found
+
+
+def _allow(guards: dict[UUID, Guard], counts: list[tuple[Any, ...]], limit: int) -> list[Allowance]:
+    """Return what each receiver allows; together no more than ``limit``."""
+    found: list[Allowance] = []
+    for id_, now, in_flight, wanted in counts:
+        allowance = circuit.allow(guards[id_], now=now, in_flight=in_flight, wanted=min(wanted, limit))
+        limit -= allowance.count
+        found.append(allowance)
+    return found
+
+
+def _row(guard: Guard) -> dict[str, Any]:
+    times = {"probe_at": guard.probe_at, "next_slot_at": guard.next_slot_at, "next_turn_at": guard.next_turn_at}
+    return {"id": str(guard.id), "probe_wait": guard.probe_wait, **{name: at.isoformat() if at else None for name, at in times.items()}}

@@ -1,0 +1,144 @@
+"""The end of a cycle whose deliveries take too long: it stops waiting, they don't stop."""
+
+import time
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from orbit.cycles import cancel, lease, shift, stages, state
+from orbit.dispatch import claim, receipts
+from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from orbit.outbound.client import Answer
+from orbit.records.fence import Fenced
+from tests.support.clusters import until
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+
+
+def ended(cycle_id: Any) -> CycleRun:
+    def look() -> CycleRun | None:
+        shift.run(seconds=0.3)
+        return CycleRun.objects.filter(pk=cycle_id, finished_at__isnull=False).first()
+
+    found = until(look, 15, "the cycle doesn't end")
+    assert found is not None
+    return found
+
+
+def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_on_by_themselves(settings: Any) -> None:
+    settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.5
+    with Receiver(OK, OK, http("500 No"), OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_BACKOFF_BASE, settings.ORBIT_DISPATCH_BACKOFF_CAP = 1, 1
+        configure()
+        first = start()
+        cycle = ended(first)
+        assert cycle.status == "partial_success"
+        assert cycle.next_due_at is not None
+        assert cycle.stages[-1]["done"] == 2
+        assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'stage_deadline' AND level = 'warning'") == [(1,)]
+        assert DispatchJob.objects.filter(status="pending").count() == 1
+        # The namespace is free again, while the delivery of the first cycle still waits.
+        second = start()
+        assert carry(second).status == "success"
+        later = carry(first)
+    assert later.status == "partial_success"
+    assert later.stages == cycle.stages
+    assert DispatchJob.objects.filter(status="delivered").count() == 6
+    assert rows("SELECT data->>'delivered' FROM orbit_executionrecord WHERE event = 'late_deliveries_ended'") == [("3",)]
+    assert rows("SELECT stage, count(*) FROM orbit_cyclecheckpoint GROUP BY 1 HAVING count(*) <> 2") == []
+
+
+def test_what_outlives_its_cycle_becomes_a_dead_letter_as_ever(settings: Any) -> None:
+    settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.3
+    with Receiver(http("500 No")) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_BACKOFF_BASE, settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.4, 0.4
+        configure()
+        cycle_id = start()
+        assert ended(cycle_id).status == "partial_success"
+        assert DeadLetterDispatch.objects.count() == 0
+        assert carry(cycle_id).status == "partial_success"
+    assert DeadLetterDispatch.objects.filter(reason="retries_exhausted").count() == 3
+    assert len(receiver.requests) == 12
+
+
+def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: Any) -> None:
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure()
+    start()
+    (work,) = lease.claim(1)
+    stages._straight(state.fresh(work))
+    time.sleep(0.3)
+    found = state.load(work)
+    assert settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5 < found.tally.left() < settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 0.3
+
+
+def test_a_cycle_in_retry_is_looked_at_when_its_time_is_over_not_when_the_retry_is_due(settings: Any) -> None:
+    settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.5
+    with Receiver(http("503 Later", headers=["Retry-After: 200"])) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_BACKOFF_CAP = 300
+        configure()
+        began = time.monotonic()
+        cycle = ended(start())
+    assert time.monotonic() - began < 10
+    assert cycle.next_due_at is not None
+    assert (cycle.next_due_at - cycle.finished_at).total_seconds() > 150  # type: ignore[operator]
+
+
+def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_its_job(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        (first, *_) = claim.wave(work, limit=1, worker="zombie")
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        # The heir takes the job over and dies in its second attempt; meanwhile the first worker's 2xx comes home.
+        (heir,) = lease.claim(1)
+        from orbit.cycles import finish
+        from orbit.dispatch import deliver, judge
+
+        found = state.load(heir)
+        deliver.close(heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+        time.sleep(0.1)
+        assert [sending.attempt for sending in claim.wave(heir, limit=9, worker="heir") if sending.job_id == first.job_id] == [2]
+        with pytest.raises(Fenced):
+            receipts.commit(_closing(work, first), [judge.ended(first, YES)])
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        assert carry(cycle_id).status == "success"
+    assert rows("SELECT attempt, status FROM orbit_deliveryreceipt WHERE job_id = %s ORDER BY 1", first.job_id) == [(1, "delivered"), (2, "unknown")]
+    assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
+
+
+def _closing(work: Any, sending: Any) -> Any:
+    from orbit.cycles import finish
+    from orbit.dispatch import judge
+    from orbit.records import fence
+
+    write = fence.Write(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
+    receipts.put(write, [judge.ended(sending, YES)])
+    return write
+
+
+def test_a_cancel_ends_what_outlived_its_cycle_too(settings: Any) -> None:
+    settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.2
+    from governance.access.actors import SYSTEM
+    from orbit.errors import CycleFinished
+
+    with Receiver(http("500 No")) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_BACKOFF_BASE, settings.ORBIT_DISPATCH_BACKOFF_CAP = 60, 60
+        configure()
+        cycle_id = start()
+        ended(cycle_id)
+        with pytest.raises(CycleFinished):
+            cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")

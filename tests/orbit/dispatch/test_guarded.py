@@ -1,0 +1,215 @@
+"""Caps and circuits on real rows: over all processes, and without burning retries."""
+
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from orbit.cycles import shift
+from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, EndpointState
+from tests.support.clusters import until
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def capped(settings: Any, url: str, **members: Any) -> None:
+    endpoints(settings, default_endpoint=url)
+    entry = {**json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)[0], **members}
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([entry])
+
+
+def sql(statement: str, *values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+class Busy:
+    """Answers after a while, and remembers how many requests it had at once and when each came."""
+
+    def __init__(self, seconds: float) -> None:
+        self.most, self.at, self._now, self._seconds, self._lock = 0, list[float](), 0, seconds, threading.Lock()
+
+    def __call__(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._now += 1
+            self.at.append(time.monotonic())
+            self.most = max(self.most, self._now)
+        time.sleep(self._seconds)
+        with self._lock:
+            self._now -= 1
+        sock.sendall(OK)
+
+
+def test_no_more_requests_are_under_way_than_the_cap_allows_however_many_lanes_want_to(settings: Any) -> None:
+    busy = Busy(0.05)
+    with Receiver(busy) as receiver:
+        capped(settings, receiver.url, max_concurrency=2)
+        configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(8)})
+        cycles = [start(f"r{n}") for n in range(8)]
+        assert {carry(cycle, seconds=30).status for cycle in cycles} == {"success"}
+    assert busy.most == 2
+    assert len(busy.at) == 24
+
+
+def test_a_rate_is_kept_by_all_lanes_together(settings: Any) -> None:
+    busy = Busy(0)
+    with Receiver(busy) as receiver:
+        capped(settings, receiver.url, rate_per_second=10)
+        configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(6)})
+        cycles = [start(f"r{n}") for n in range(6)]
+        assert {carry(cycle, seconds=30).status for cycle in cycles} == {"success"}
+    assert len(busy.at) == 18
+    assert busy.at[-1] - busy.at[0] >= 16 / 10
+    # On the wire requests may come a little closer together than they were let go.
+    assert all(later - at > 0.8 for at, later in zip(busy.at, busy.at[10:], strict=False))
+
+
+def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        carry(start())
+        capped(settings, receiver.url, max_concurrency=1, rate_per_second=50.5)
+        carry(start())
+    state = EndpointState.objects.get()
+    assert (state.max_concurrency, state.rate_per_second) == (1, 50.5)
+    assert rows("SELECT count(DISTINCT snapshot_id) FROM orbit_dispatchjob") == [(2,)]
+    assert rows("SELECT count(*) FROM orbit_endpointsnapshot WHERE state_id = %s", state.pk) == [(2,)]
+
+
+def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
+    """Run ``cycles`` of three jobs against a receiver that is down until the circuit is open."""
+    capped(settings, receiver.url)
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 6
+    configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
+    ids = [start(f"r{n}") for n in range(cycles)]
+    shift.run(seconds=1)
+    until(lambda: shift.run(seconds=1) is None or EndpointState.objects.get().opened_at, 15, "the circuit isn't open")
+    return ids
+
+
+def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhile(settings: Any) -> None:
+    with Receiver(http("503 Down")) as receiver:
+        ids = down(settings, receiver)
+        state = EndpointState.objects.get()
+        assert state.failures >= 10
+        assert state.several
+        assert state.probe_wait == 30
+        shift.run(seconds=1)
+        seen, spent = len(receiver.requests), rows("SELECT sum(spent) FROM orbit_dispatchjob")
+        for _ in range(5):
+            shift.run(seconds=0.2)
+        assert len(receiver.requests) == seen
+        assert rows("SELECT sum(spent) FROM orbit_dispatchjob") == spent
+        assert {status for (status,) in rows("SELECT DISTINCT status FROM orbit_dispatchjob")} == {"pending"}
+        # Each cycle comes back at a moment of its own, behind the next probe.
+        assert len({due for (due,) in rows("SELECT next_due_at FROM orbit_cyclerun")}) == len(ids)
+    assert rows("SELECT count(*), min(level) FROM orbit_executionrecord WHERE event = 'circuit_opened'") == [(1, "error")]
+
+
+def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settings: Any) -> None:
+    state: dict[str, bytes] = {"answer": http("500 No")}
+    with Receiver(lambda sock: sock.sendall(state["answer"])) as receiver:
+        ids = down(settings, receiver)
+        shift.run(seconds=1)
+        seen = len(receiver.requests)
+        # The probe fails: the next one is later.
+        sql("UPDATE orbit_endpointstate SET probe_at = now()")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now()")
+        shift.run(seconds=1)
+        assert len(receiver.requests) == seen + 1
+        assert EndpointState.objects.get().probe_wait == 60
+        state["answer"] = OK
+        sql("UPDATE orbit_endpointstate SET probe_at = now()")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        assert {carry(cycle).status for cycle in ids} == {"success"}
+    found = EndpointState.objects.get()
+    assert (found.failures, found.opened_at, found.probe_at, found.several, found.failed_job) == (0, None, None, False, None)
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_closed'") == [(1,)]
+
+
+def test_one_job_alone_opens_no_circuit(settings: Any) -> None:
+    with Receiver(http("503 Down")) as receiver:
+        capped(settings, receiver.url)
+        settings.ORBIT_MAX_DISPATCH_RETRIES = 12
+        configure({str(tier): {"transformer": "template", "options": {"template": "$payload"}} for tier in (2, 3)})
+        cycle = carry(start(body=b"\xff"), seconds=30)
+    assert cycle.status == "partial_success"
+    assert len(receiver.requests) == 13
+    assert EndpointState.objects.get().opened_at is None
+
+
+def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None:
+    with Receiver(*[http("404 No") if n % 5 == 4 else http("500 No") for n in range(60)], http("404 No")) as receiver:
+        capped(settings, receiver.url)
+        settings.ORBIT_MAX_DISPATCH_RETRIES = 8
+        configure(r0={"namespace": "n0"}, r1={"namespace": "n1"})
+        for cycle in [start("r0"), start("r1")]:
+            carry(cycle, seconds=30)
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_opened'") == [(0,)]
+    assert DeadLetterDispatch.objects.filter(reason="retries_exhausted").count() == 6
+
+
+def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any) -> None:
+    with Receiver(http("503 Down")) as receiver:
+        ids = down(settings, receiver)
+        shift.run(seconds=1)
+        seen = len(receiver.requests)
+        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s", ids[0])
+        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        cycle = carry(ids[0])
+        assert len(receiver.requests) == seen
+    assert cycle.status == "partial_success"
+    letters = list(DeadLetterDispatch.objects.all())
+    assert {(letter.reason, letter.cycle_id) for letter in letters} == {("endpoint_down", ids[0])}
+    assert len(letters) == 3
+    assert rows("SELECT count(*) FROM governance_audittrailentry WHERE action = 'dead_letter.created'") == [(3,)]
+    assert DispatchJob.objects.filter(status="pending").count() == 9
+
+
+def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
+    with Receiver(http("429 Slow down", headers=["Retry-After: 1"]), OK) as receiver:
+        capped(settings, receiver.url, max_concurrency=1)
+        settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
+        configure()
+        began = time.monotonic()
+        cycle = carry(start())
+        assert time.monotonic() - began >= 1
+    assert cycle.status == "success"
+    assert len(receiver.requests) == 4
+    assert sorted(DispatchJob.objects.values_list("spent", flat=True)) == [0, 0, 1]
+
+
+def test_a_claim_that_fails_half_way_sends_what_was_claimed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError
+
+    from orbit.dispatch import guarded
+
+    calls: list[int] = []
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        raise OperationalError("gone")
+
+    with Receiver(OK) as one, Receiver(OK) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        both = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
+        settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([both[0], {**both[1], "max_concurrency": 4}])
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        cycle_id = start()
+        with monkeypatch.context() as patch:
+            patch.setattr(guarded, "wave", away)
+            settings.ORBIT_LEASE_SECONDS = 2
+            shift.run(seconds=0.5)
+        assert calls
+        assert len(one.requests) == 3
+        sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        assert carry(cycle_id).status == "success"
+    assert (len(one.requests), len(two.requests)) == (3, 3)
+    assert CycleRun.objects.get().status == "success"
