@@ -26,9 +26,9 @@ from django_q.tasks import async_task
 
 log = logging.getLogger(__name__)
 
-ADVANCE, TICK = "orbit.tasks.advance", "orbit.tasks.tick"
+ADVANCE, TICK, OPERATE = "orbit.tasks.advance", "orbit.tasks.tick", "orbit.tasks.operate"
 #: What may be run. A row that names anything else is never imported.
-TASKS = {ADVANCE, TICK}
+TASKS = {ADVANCE, TICK, OPERATE}
 
 QUEUE, WAKE, BAD = str(Conf.CLUSTER_NAME), "orbit.wake", "orbit.bad"
 CHANNEL = "orbit_q"
@@ -42,8 +42,8 @@ GIVE_UP = timedelta(minutes=10)
 CLAIM = """UPDATE django_q_ormq AS q SET lock = now() + %s * interval '1 second'
 FROM (SELECT id FROM django_q_ormq WHERE key = ANY(%s) AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED) AS c
 WHERE q.id = c.id RETURNING q.id, q.payload"""
-ENQUEUE = "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, now()) RETURNING id"
-# Every shift that ends names the next moment: one row for each second will do.
+ENQUEUE = "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, coalesce(%s, now())) RETURNING id"
+# Every shift that ends names the next moment: one row for each second will do. Of wake-ups alone: a task of another one may be meant.
 ENQUEUE_LATER = """INSERT INTO django_q_ormq (key, payload, lock) SELECT %(key)s, %(payload)s, %(at)s
 WHERE NOT EXISTS (SELECT 1 FROM django_q_ormq WHERE key = %(key)s AND lock > %(at)s - interval '1 second' AND lock <= %(at)s) RETURNING id"""
 # The kept ones are read without a lock: a worker that claims meanwhile must not find all of them locked.
@@ -71,8 +71,8 @@ class PgBroker(ORM):  # type: ignore[misc]
     def enqueue(self, task: str) -> int | None:
         """Insert a row in the caller's transaction; None where the same moment has its wake-up already."""
         with connection.cursor() as cursor:
-            if self.at is None:
-                cursor.execute(ENQUEUE, [self.list_key, task])
+            if self.at is None or self.list_key != WAKE:
+                cursor.execute(ENQUEUE, [self.list_key, task, self.at])
             else:
                 cursor.execute(ENQUEUE_LATER, {"key": self.list_key, "payload": task, "at": self.at})
             row = cursor.fetchone()
@@ -118,8 +118,8 @@ class _PlainPickles:
 def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
     """Have ``task`` run with ``args``, at once or, with ``at``, at that moment of the database's clock.
 
-    The row joins the transaction that is open; the workers are told after its commit. A wake-up for a moment that has one within the
-    second before it adds nothing.
+    The row joins the transaction that is open; the workers are told after its commit. An ``ADVANCE`` for a moment that has one within the
+    second before it adds nothing; other tasks are each for something of their own.
     """
     broker = PgBroker(WAKE if task == ADVANCE else QUEUE, at=at)
     async_task(task, *args, broker=broker)

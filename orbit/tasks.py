@@ -4,26 +4,44 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from governance.operations import guard
 from orbit import queue, ticks
 from orbit.cycles import shift
+from orbit.dispatch import bulk, redrive
 
 SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
 
+#: Who does the slices of operation runs, by their type.
+OPERATIONS: dict[str, guard.Handler] = {bulk.REQUEUE: redrive.requeue, bulk.DISMISS: redrive.dismiss}
+
 
 def advance() -> None:
-    """Carry the cycles that are due, and leave a wake-up for the next one that is known."""
+    """Carry the cycles that are due, and leave a wake-up for the next one that is known.
+
+    Where the database goes away in the middle that wake-up is missing: the keeper wakes what was forgotten.
+    """
     began = time.monotonic()
-    queue.collapse()
-    due = shift.run()
-    if due is not None:
-        # What a short shift left undone it may not have: without a rest it would come back at once, for ever.
-        rested = time.monotonic() - began >= SHORT_SECONDS
-        queue.wake(at=due if rested else max(due, timezone.now() + REST))
+    try:
+        queue.collapse()
+        due = shift.run()
+        if due is not None:
+            # What a short shift left undone it may not have: without a rest it would come back at once, for ever.
+            rested = time.monotonic() - began >= SHORT_SECONDS
+            queue.wake(at=due if rested else max(due, timezone.now() + REST))
+    except (OperationalError, InterfaceError) as error:
+        shift.complain("the database is away", error)
+        connection.close()
 
 
 def tick(tick_id: str) -> None:
     """Do what the tick ``tick_id`` is for, unless somebody did."""
     ticks.perform(UUID(tick_id))
+
+
+def operate(run_id: str) -> None:
+    """Do the next slice of the operation run ``run_id``, unless it isn't due, has ended, or somebody is at it."""
+    guard.work(UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due))

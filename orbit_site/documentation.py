@@ -1,7 +1,7 @@
 """Documents that are made from code: ``make docs`` writes them, a test compares them.
 
-docs/configuration.md and .env.example come from the table of variables, docs/states.md from the state machines, so that none can say what
-the code doesn't do.
+docs/configuration.md and .env.example come from the table of variables, docs/states.md from the state machines, the checklist in
+docs/deploy.md from the checks, so that none can say what the code doesn't do.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from governance.kernel.machines import Machine
+from governance.states import OPERATION
 from orbit import states
+from orbit_site import checks
 from orbit_site.settings import environment
 
+CHECKLIST = "<!-- made from the code by `make docs` -->"
 MACHINES: Mapping[str, Machine[Any]] = {
     "Cycle": states.CYCLE,
     "Tier": states.TIER,
@@ -19,6 +22,7 @@ MACHINES: Mapping[str, Machine[Any]] = {
     "Delivery attempt": states.ATTEMPT,
     "Dead letter": states.LETTER,
     "Tick": states.TICK,
+    "Operation run": OPERATION,
 }
 
 CONFIGURATION = """# Configuration
@@ -69,6 +73,8 @@ def configuration() -> str:
 def _default(item: environment.Variable) -> str:
     if item.name == "ORBIT_LOG_FORMAT":
         return "`text`, in production `json`"
+    if item.name == "ORBIT_BIND":
+        return "`127.0.0.1`, in production `0.0.0.0`"
     return f"`{item.default}`" if item.default else "empty"
 
 
@@ -76,14 +82,14 @@ def example() -> str:
     """Return .env.example: every variable with what it does, commented out at its default."""
     parts = ["# Copy to .env and change what you need. docs/configuration.md has the details.\n"]
     for item in environment.TABLE:
-        default = "text" if item.name == "ORBIT_LOG_FORMAT" else item.default
+        default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(item.name, item.default)
         parts.append(f"# {item.doc}\n#{item.name}={default}\n")
     return "\n".join(parts)
 
 
 def diagrams() -> str:
     """Return docs/states.md: every state machine, drawn."""
-    parts = ["# States\n\nWhich moves exist, drawn from `orbit/states.py` by `make docs`. A state that nothing leaves is final.\n"]
+    parts = ["# States\n\nWhich moves exist, drawn from the apps' `states.py` by `make docs`. A state that nothing leaves is final.\n"]
     for title, machine in MACHINES.items():
         moves = [f"    {source} --> {target}" for source in machine.states for target in machine.states if machine.allows(source, target)]
         drawing = "\n".join(moves)
@@ -91,9 +97,18 @@ def diagrams() -> str:
     return "\n".join(parts)
 
 
+def with_checklist(page: str) -> str:
+    """Return docs/deploy.md with its checklist as the checks have it; the rest of it is written by hand."""
+    before, begin, rest = page.partition(CHECKLIST)
+    _, end, after = rest.partition("<!-- end -->")
+    return f"{before}{begin}\n{checks.checklist()}\n{end}{after}"
+
+
 def documents(project: Path) -> Mapping[Path, str]:
     """Return every document that is made from code, by its path."""
-    return {project / "docs" / "configuration.md": configuration(), project / "docs" / "states.md": diagrams(), project / ".env.example": example()}
+    deploy = project / "docs" / "deploy.md"
+    return {project / "docs" / "configuration.md": configuration(), project / "docs" / "states.md": diagrams(), project / ".env.example": example(),
+            deploy: with_checklist(deploy.read_text())}
 
 
 def main() -> None:

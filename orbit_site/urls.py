@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from governance.api import operations
 from orbit.api import cycles, dead_letters, profiles, trigger
 from orbit_site import health, metrics
 
@@ -23,8 +24,16 @@ urlpatterns = [
     path("run-profiles", profiles.RunProfiles.as_view()),
     path("run-profiles/<str:run_profile_id>", profiles.OneRunProfile.as_view()),
     path("dead-letters", dead_letters.Collection.as_view()),
+    path("dead-letters/groups", dead_letters.Groups.as_view()),
+    path("dead-letters/requeue", dead_letters.RequeueMany.as_view()),
+    path("dead-letters/dismiss", dead_letters.DismissMany.as_view()),
     path("dead-letters/<uuid:letter_id>", dead_letters.One.as_view()),
     path("dead-letters/<uuid:letter_id>/requeue", dead_letters.Requeue.as_view()),
+    path("dead-letters/<uuid:letter_id>/dismiss", dead_letters.Dismiss.as_view()),
+    path("operations", operations.Collection.as_view()),
+    path("operations/<uuid:run_id>", operations.One.as_view()),
+    path("operations/<uuid:run_id>/items", operations.Items.as_view()),
+    path("operations/<uuid:run_id>/cancel", operations.Cancel.as_view()),
 ]
 
 handler400 = "orbit_site.faults.bad_request"

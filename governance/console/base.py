@@ -114,8 +114,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self.get_fields(request, obj)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow the declared links alone: any other lookup would let one guess at columns that aren't shown."""
-        return lookup in self.links
+        """Allow the filters and the declared links alone: any other lookup would let one guess at columns that aren't shown."""
+        return lookup in self.links or any(lookup == getattr(offered, "parameter_name", None) for offered in self.list_filter)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
         """Find whole values of ``search_fields``; what can't be a value of a column finds nothing in it."""

@@ -16,6 +16,7 @@ _LOOKS = {
 }
 _STATES = {
     "success": "good",
+    "succeeded": "good",
     "delivered": "good",
     "delivered_late": "good",
     "started": "good",
@@ -26,6 +27,7 @@ _STATES = {
     "draining": "part",
     "quiet": "part",
     "partial_success": "part",
+    "partially_succeeded": "part",
     "unknown": "part",
     "missed": "part",
     "late": "part",

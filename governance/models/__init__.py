@@ -3,6 +3,17 @@
 from governance.models.access import ApiToken, NamespaceGrant
 from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace
+from governance.models.operation import OperationRun, OperationRunItem
 from governance.models.request import IdempotentRequest
 
-__all__ = ["ApiToken", "AuditHead", "AuditTrailEntry", "GovernanceSetting", "IdempotentRequest", "Namespace", "NamespaceGrant"]
+__all__ = [
+    "ApiToken",
+    "AuditHead",
+    "AuditTrailEntry",
+    "GovernanceSetting",
+    "IdempotentRequest",
+    "Namespace",
+    "NamespaceGrant",
+    "OperationRun",
+    "OperationRunItem",
+]

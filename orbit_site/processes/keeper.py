@@ -55,6 +55,7 @@ class Keeper:
             Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
             Duty("Lost ticks can't be enqueued", SECOND, ticks.enqueue_lost),
             Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS)),
+            Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
             Duty("Old rows can't be deleted", HOUR, recover.clear_away),
         ]
 

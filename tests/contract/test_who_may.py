@@ -20,9 +20,12 @@ pytestmark = pytest.mark.django_db
 ID = str(uuid.UUID(int=0))
 READS = [
     "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters",
-    f"/dead-letters/{ID}", "/metrics",
+    f"/dead-letters/{ID}", "/dead-letters/groups", "/operations", f"/operations/{ID}", f"/operations/{ID}/items", "/metrics",
 ]  # fmt: skip
-WRITES = ["/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue"]
+WRITES = [
+    "/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
+    "/dead-letters/dismiss", f"/operations/{ID}/cancel",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", READS)

@@ -7,7 +7,7 @@ APPS = {"orbit_site": "site", "orbit": "orbit", "telemetry": "telemetry", "gover
 
 # Wiring and tables of names hold nothing that a test could miss: what they name is used by every other test.
 WIRING = {
-    "orbit_site/urls.py", "orbit_site/wsgi.py", "orbit_site/settings/cluster.py", "orbit_site/settings/framework.py", "orbit_site/settings/logs.py",
+    "orbit_site/urls.py", "orbit_site/wsgi.py", "orbit_site/settings/cluster.py", "orbit_site/settings/framework.py",
     "orbit_site/settings/security.py", "orbit/errors.py", "telemetry/events.py", "governance/states.py", "governance/kernel/errors.py",
 }  # fmt: skip
 
@@ -16,7 +16,10 @@ HELD_BY = {
     "orbit_site/documentation.py": "tests/house/test_documents.py",
     "orbit_site/console/banner.py": "tests/site/console/test_pages.py",
     "orbit_site/console/site.py": "tests/site/console/test_pages.py",
+    "orbit_site/management/commands/backup.py": "tests/site/backup/test_make.py",
+    "orbit_site/management/commands/restore.py": "tests/site/backup/test_load.py",
     "orbit_site/management/commands/cluster.py": "tests/site/processes/test_cluster.py",
+    "orbit_site/management/commands/health.py": "tests/site/processes/test_health.py",
     "orbit_site/management/commands/qcluster.py": "tests/site/processes/test_cluster.py",
     "orbit_site/management/commands/up.py": "tests/site/processes/test_up.py",
     "orbit_site/management/commands/web.py": "tests/site/processes/test_web.py",
@@ -30,11 +33,11 @@ HELD_BY = {
     "orbit/admin/pipeline.py": "tests/site/console/test_pages.py",
     "orbit/admin/profiles.py": "tests/site/console/test_pages.py",
     "orbit/admin/records.py": "tests/site/console/test_pages.py",
+    "orbit/dispatch/slices.py": "tests/orbit/dispatch/test_redrive.py",
     "orbit/api/shapes.py": "tests/orbit/api",
     "orbit/boundary.py": "tests/orbit/cycles/test_advance.py",
     "orbit/cycles/cancel.py": "tests/orbit/cycles/test_advance.py",
     "orbit/cycles/clusters.py": "tests/site/test_health.py",
-    "orbit/cycles/finish.py": "tests/orbit/cycles/test_stages.py",
     "orbit/cycles/lease.py": "tests/orbit/cycles/test_advance.py",
     "orbit/cycles/listing.py": "tests/orbit/api",
     "orbit/cycles/shift.py": "tests/orbit/cycles/test_advance.py",
@@ -42,6 +45,9 @@ HELD_BY = {
     "orbit/cycles/state.py": "tests/orbit/cycles/test_advance.py",
     "orbit/dispatch/claim.py": "tests/orbit/dispatch/test_deliver.py",
     "orbit/dispatch/enqueue.py": "tests/orbit/dispatch/test_deliver.py",
+    "orbit/dispatch/judge.py": "tests/orbit/dispatch/test_inquiry.py",
+    "orbit/dispatch/senders.py": "tests/orbit/dispatch/test_deliver.py",
+    "orbit/dispatch/tally.py": "tests/orbit/cycles/test_finish.py",
     "orbit/management/commands/cycles.py": "tests/orbit/management/test_commands.py",
     "orbit/management/commands/dlq.py": "tests/orbit/management/test_commands.py",
     "orbit/management/commands/trigger.py": "tests/orbit/management/test_commands.py",
@@ -69,6 +75,7 @@ HELD_BY = {
     "governance/management/commands/user.py": "tests/governance/management",
     "governance/namespaces/gate.py": "tests/orbit/cycles/test_trigger.py",
     "governance/namespaces/registry.py": "tests/governance/access/test_tokens.py",
+    "governance/operations/counts.py": "tests/governance/operations/test_ledger.py",
     "governance/rest/authentication.py": "tests/contract/test_who_may.py",
     "governance/rest/pages.py": "tests/orbit/api",
     "governance/rest/parsing.py": "tests/contract/test_bad_input.py",

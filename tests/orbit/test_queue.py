@@ -123,6 +123,15 @@ def test_a_wakeup_for_later_is_not_ready_now_and_one_for_the_same_second_adds_no
 
 
 @pytest.mark.django_db
+def test_tasks_for_the_same_second_are_each_for_something_of_their_own() -> None:
+    later = datetime.now(UTC) + timedelta(seconds=60)
+    for run in ("one", "two"):
+        queue.wake(queue.OPERATE, run, at=later)
+    assert queue.PgBroker().dequeue() == []
+    assert [lock for (lock,) in rows("SELECT lock FROM django_q_ormq")] == [later, later]
+
+
+@pytest.mark.django_db
 def test_a_burst_collapses_to_the_eight_oldest_and_spares_other_tasks_and_times() -> None:
     for _ in range(20):
         queue.wake()

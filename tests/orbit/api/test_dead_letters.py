@@ -1,13 +1,14 @@
-"""GET /dead-letters, POST /dead-letters/{id}/requeue."""
+"""GET /dead-letters, /dead-letters/groups, POST /dead-letters/{id}/requeue, /{id}/dismiss, /dead-letters/requeue, /dead-letters/dismiss."""
 
 import uuid
 from typing import Any
 
 import pytest
 
-from governance.models import AuditTrailEntry
+from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from tests.support.callers import api, person, problem
+from tests.support.letters import letters, operate
 from tests.support.pipeline import carry, configure, endpoints, start
 from tests.support.receiver import OK, Receiver, http
 
@@ -39,8 +40,10 @@ def test_a_confined_person_neither_sees_nor_requeues_another_namespaces(dead: Cy
     client = api(person("bea", "Operator", "b"))
     assert client.get("/dead-letters").json()["results"] == []
     problem(client.get(f"/dead-letters/{letter.pk}"), 404, "unknown_dead_letter")
-    problem(client.post(f"/dead-letters/{letter.pk}/requeue", {"reason": "try"}), 404, "unknown_dead_letter")
+    for deed in ("requeue", "dismiss"):
+        problem(client.post(f"/dead-letters/{letter.pk}/{deed}", {"reason": "try"}), 404, "unknown_dead_letter")
     assert DispatchJob.objects.count() == 3
+    assert not DeadLetterDispatch.objects.exclude(status="open").exists()
 
 
 def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(dead: CycleRun, settings: Any) -> None:
@@ -71,3 +74,113 @@ def test_a_wrong_body_makes_no_job(dead: CycleRun, body: dict[str, Any], pointer
     found = problem(api(person()).post(f"/dead-letters/{letter.pk}/requeue", body), 422, "invalid_body")
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert DispatchJob.objects.count() == 3
+
+
+def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
+    client = api(person())
+    one, other = (row["id"] for row in client.get("/dead-letters?limit=2").json()["results"])
+    answer = client.post(f"/dead-letters/{one}/dismiss", {"reason": "too old"})
+    assert (answer.status_code, answer.json()["status"], answer.json()["resolved_reason"]) == (200, "dismissed", "too old")
+    problem(client.post(f"/dead-letters/{one}/dismiss", {"reason": "again"}), 409, "already_resolved")
+    problem(client.post(f"/dead-letters/{one}/requeue", {"reason": "again"}), 409, "already_resolved")
+    client.post(f"/dead-letters/{other}/requeue", {"reason": "it is back"})
+    problem(client.post(f"/dead-letters/{other}/dismiss", {"reason": "no"}), 409, "already_requeued")
+    problem(client.post(f"/dead-letters/{uuid.uuid4()}/dismiss", {"reason": "no"}), 404, "unknown_dead_letter")
+    entry = AuditTrailEntry.objects.get(action="dead_letter.dismissed")
+    assert (entry.object_id, entry.reason, entry.namespace) == (one, "too old", "a")
+    events = [row["event"] for row in client.get(f"/cycles/{dead.pk}").json()["records"]]
+    assert (events.count("dead_letter_dismissed"), events.count("dead_letter_requeued")) == (1, 1)
+
+
+def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
+    letters(2, error="order {i} unknown")
+    client = api(person("vic", "Viewer"), "read")
+    first = client.get("/dead-letters/groups?limit=1").json()
+    assert [(row["error"], row["status_code"], row["count"]) for row in first["results"]] == [("HTTP 410", 410, 3)]
+    second = client.get(first["next"].replace("http://testserver", "")).json()
+    [group] = second["results"]
+    assert (group["error"], group["count"], second["next"]) == ("order # unknown", 2, None)
+    assert client.get(second["previous"].replace("http://testserver", "")).json() == first
+    members = client.get(f"/dead-letters?group={group['group']}").json()["results"]
+    assert {row["last_error"] for row in members} == {"order 1 unknown", "order 2 unknown"}
+    assert group["example_id"] == members[0]["id"]
+    assert api(person("bea", "Viewer", "b"), "read").get("/dead-letters/groups").json() == {"results": [], "next": None, "previous": None}
+
+
+def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, settings: Any) -> None:
+    client = api(person())
+    letter = client.get("/dead-letters").json()["results"][0]
+    assert letter["endpoint_now"] == "same"
+    settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace("token-of", "newer-token-of")
+    changed = client.get(f"/dead-letters/{letter['id']}")
+    assert changed.json()["endpoint_now"] == "changed"
+    assert "token-of" not in changed.content.decode()
+    endpoints(settings, other="http://127.0.0.1:9/x")
+    assert client.get(f"/dead-letters/{letter['id']}").json()["endpoint_now"] == "gone"
+    client.post(f"/dead-letters/{letter['id']}/dismiss", {"reason": "x"})
+    assert client.get(f"/dead-letters/{letter['id']}").json()["endpoint_now"] is None
+
+
+@pytest.mark.parametrize("deed", ["requeue", "dismiss"])
+def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
+    client = api(person())
+    ids = [row["id"] for row in client.get("/dead-letters").json()["results"]]
+    answer = client.post(f"/dead-letters/{deed}", {"reason": "it is back", "filter": {"namespace": "a", "endpoint_key": "default-endpoint"}})
+    run_id = answer.json()["operation_run_id"]
+    assert (answer.status_code, answer.json()) == (202, {"operation_run_id": run_id, "matched": 3})
+    again = client.post(f"/dead-letters/{deed}", {"reason": "again", "filter": {"endpoint_key": "default-endpoint", "namespace": "a"}})
+    assert again.json() == answer.json()
+    named = client.post(f"/dead-letters/{deed}", {"reason": "these", "ids": [*ids[:2], ids[0].upper(), str(uuid.uuid4())], "rate": 1})
+    assert (named.status_code, named.json()["matched"]) == (202, 3)
+    operate(uuid.UUID(run_id))
+    found = client.get(f"/operations/{run_id}").json()
+    assert (found["namespace"], found["progress"]["processed"]) == ("a", 1 if deed == "requeue" else 3)
+    assert client.get(f"/operations/{run_id}/items?outcome=succeeded").json()["results"][0]["object_id"] == min(ids)
+
+
+def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun) -> None:
+    client = api(person("bea", "Operator", "b"))
+    answer = client.post("/dead-letters/requeue", {"reason": "x", "filter": {}})
+    assert (answer.status_code, answer.json()["matched"]) == (202, 0)
+    found = client.get(f"/operations/{answer.json()['operation_run_id']}").json()
+    assert (found["status"], found["outcome"], found["progress"]["note"]) == ("completed", "skipped", "nothing matches")
+    for namespace in ("a", "nowhere"):
+        problem(client.post("/dead-letters/requeue", {"reason": "x", "filter": {"namespace": namespace}}), 404, "unknown_namespace")
+
+
+def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRun) -> None:
+    theirs = DeadLetterDispatch.objects.first()
+    assert theirs is not None
+    client = api(person("bea", "Operator", "b"))
+    ids = [str(theirs.pk), str(uuid.uuid4())]
+    run_id = client.post("/dead-letters/requeue", {"reason": "x", "ids": ids}).json()["operation_run_id"]
+    assert operate(uuid.UUID(run_id)).outcome == "failed"
+    assert set(OperationRunItem.objects.values_list("outcome", "detail")) == {("failed", "there is no such dead letter")}
+    assert DispatchJob.objects.count() == 3
+
+
+ONE = str(uuid.UUID(int=1))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("deed", ["requeue", "dismiss"])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, ""), ({"ids": [ONE], "filter": {}}, "/filter"), ({"ids": []}, "/ids"), ({"reason": None, "filter": {}}, "/reason"), ({"ids": ["x"]}, "/ids/0"),
+        ({"ids": [ONE] * 1001}, "/ids"), ({"filter": {"status": "open"}}, "/filter/status"),
+        ({"filter": {"created_after": "yesterday"}}, "/filter/created_after"), ({"filter": {"cycle_run_id": "x"}}, "/filter/cycle_run_id"),
+        ({"filter": {}, "rate": 0}, "/rate"), ({"filter": {}, "rate": 501}, "/rate"),
+        ({"filter": {}, "rate": 1.5}, "/rate"), ({"filter": {"group": ""}}, "/filter/group"), ({"filter": []}, "/filter"),
+        ({"reason": " ", "filter": {}}, "/reason"),
+    ],
+)  # fmt: skip
+def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: str) -> None:
+    found = problem(api(person()).post(f"/dead-letters/{deed}", {"reason": "x", **body}), 422, "invalid_body")
+    assert [error["pointer"] for error in found["errors"]] == [pointer]
+    assert not OperationRun.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_dismissal_knows_no_endpoint_and_no_key() -> None:
+    problem(api(person()).post("/dead-letters/dismiss", {"reason": "x", "filter": {}, "new_key": True}), 422, "invalid_body")

@@ -1,5 +1,8 @@
 import base64
 import json
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,10 @@ def test_an_endpoint_of_four_fields_has_the_documented_defaults() -> None:
     assert (endpoint.connect_timeout, endpoint.read_timeout, endpoint.total_timeout) == (5, 10, 20)
     assert (endpoint.permanent_statuses, endpoint.on_unknown, endpoint.method, endpoint.host) == ((410,), "resend", "POST", "aurora.example.com")
     assert (endpoint.max_concurrency, endpoint.rate_per_second, endpoint.inquiry_url, warnings) == (None, None, None, [])
+
+
+def test_a_total_time_out_below_the_defaults_of_the_others_is_fine() -> None:
+    assert endpoints.parse(json.dumps([{**PLAIN, "total_timeout": 2}]), [])[0]["aurora"].total_timeout == 2
 
 
 def test_every_field_is_carried() -> None:
@@ -119,8 +126,62 @@ def test_a_name_that_does_not_resolve_is_a_warning() -> None:
     assert "nothing.invalid" in warnings[0]
 
 
-def test_a_mistyped_allow_list_is_an_error_of_the_endpoint() -> None:
-    assert "http://localhost" in errors(PLAIN, allowed=("http://localhost",))[0]["detail"]
+@pytest.mark.parametrize("entries", [[PLAIN], []])
+def test_a_mistyped_allow_list_is_an_error_even_where_nothing_is_configured(entries: list[Any]) -> None:
+    (error,) = errors(*entries, allowed=("http://localhost",))
+    assert "ORBIT_DISPATCH_ALLOWED_HOSTS holds 'http://localhost'" in error["detail"]
+
+
+def test_a_resolver_that_is_silent_does_not_hold_the_start_for_each_of_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: quiet.wait(10) and [])
+    monkeypatch.setattr(endpoints, "LOOK_UP_SECONDS", 0.5)
+    entries = [{**PLAIN, "key": f"e{number}", "url": f"https://host-{number}.example/"} for number in range(100)]
+    started = time.monotonic()
+    found, warnings = endpoints.parse(json.dumps(entries), [], resolve=True)
+    assert time.monotonic() - started < 3
+    assert (len(found), len(warnings)) == (100, 100)
+    quiet.set()
+
+
+def test_a_name_is_looked_up_once_however_many_endpoints_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *arguments, **options: asked.append(host) or [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", port))])  # fmt: skip
+    found = errors(*({**PLAIN, "key": f"e{number}", "url": "https://one.example/x", "inquiry_url": "https://one.example/{id}"} for number in range(9)),
+                   resolve=True)
+    assert asked == ["one.example"]
+    assert [error["pointer"] for error in found] == [f"/{number}/{name}" for number in range(9) for name in ("url", "inquiry_url")]
+    assert all("10.1.2.3" in error["detail"] for error in found)
+
+
+@pytest.mark.parametrize(("change", "pointer"), [
+    ({"read_timeout": 30}, "/0/read_timeout"), ({"total_timeout": 3, "connect_timeout": 4}, "/0/connect_timeout"),
+    ({"total_timeout": -0.0}, "/0/total_timeout"), ({"total_timeout": True}, "/0/total_timeout"), ({"total_timeout": None}, "/0/total_timeout"),
+    ({"inquiry_url": "https://{id}.example.com/"}, "/0/inquiry_url"), ({"inquiry_url": "ftp://x/{id}"}, "/0/inquiry_url"),
+    ({"inquiry_url": ""}, "/0/inquiry_url"), ({"url": ""}, "/0/url"), ({"url": "https://x.example/hush\r\nX: y"}, "/0/url"),
+    ({"url": "https://x.example/\u2603"}, "/0/url"),
+    ({"url": "https://x.example/a b"}, "/0/url"), ({"url": ["hush"]}, "/0/url"), ({"token": ["hush"]}, "/0/token"), ({"token": {"hush": 1}}, "/0/token"),
+    ({"method": "hush"}, "/0/method"), ({"on_unknown": "hush"}, "/0/on_unknown"), ({"alerts": "hush"}, "/0/alerts"), ({"ca_bundle": ["hush"]}, "/0/ca_bundle"),
+    ({"signing_secret": None}, "/0/signing_secret"), ({"signing_secret": ["hush"]}, "/0/signing_secret"),
+    ({"signing_secret": "hush " * 100}, "/0/signing_secret"),
+    ({"permanent_statuses": ["hush"]}, "/0/permanent_statuses/0"), ({"permanent_statuses": [410.5]}, "/0/permanent_statuses/0"),
+    ({"headers": ["hush"]}, "/0/headers"), ({"headers": {"X-A": ["hush"]}}, "/0/headers/X-A"), ({"headers": {"X-A": "hush\tb"}}, "/0/headers/X-A"),
+    ({"headers": {"X-A": "hush\x7f"}}, "/0/headers/X-A"), ({"headers": {"X-A": "hush\x00"}}, "/0/headers/X-A"),
+    ({"headers": {"X-A": "hush\r"}}, "/0/headers/X-A"),
+    ({"headers": {"X-A": "hush\u00fc"}}, "/0/headers/X-A"), ({"headers": {"": "hush"}}, "/0/headers/"), ({"headers": {"X:A": "hush"}}, "/0/headers/X:A"),
+    ({"rate_per_second": "hush"}, "/0/rate_per_second"), ({"max_concurrency": 1.5}, "/0/max_concurrency")])
+def test_each_wrong_field_is_told_without_what_it_held(change: dict[str, Any], pointer: str) -> None:
+    assert pointer in {error["pointer"] for error in errors({**PLAIN, **change})}
+
+
+@pytest.mark.parametrize("text", [
+    '[{"key":"a","url":"https://x.example/hush","token":"hush",}]', '[{"token":"hush"', '[{"token":"hush","token":"hush"}]', '[{"token":"hush\n"}]',
+    '[{"total_timeout":NaN,"token":"hush"}]', '[{"total_timeout":Infinity}]', '[{"total_timeout":1e400}]', '[{"token":"hush"}] hush', "{'token':'hush'}",
+    '[{"token":"hush\\ud800"}]', '[{"token":"\\u0000hush"}]', "hush", '"hush"', '["hush"]', "[" * 100_000, '[{"token":"hush"}' * 2000,
+])  # fmt: skip
+def test_a_text_that_is_no_json_is_told_without_what_it_held(text: str) -> None:
+    assert errors(text=text)
 
 
 def test_the_configured_ones_follow_the_settings() -> None:

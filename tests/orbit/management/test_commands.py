@@ -1,6 +1,7 @@
 """`trigger`, `cycles`, `dlq`."""
 
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from governance.models import AuditTrailEntry
+from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.cycles import shift
 from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown
-from orbit.management.commands.dlq import ReasonMissing
+from orbit.management.commands.dlq import LettersUnclear, ReasonMissing
 from orbit.management.commands.trigger import PayloadUnreadable
 from orbit.models import CycleRun, DeadLetterDispatch
+from tests.support.letters import letters, operate
 from tests.support.pipeline import carry, configure, endpoints, start
 from tests.support.receiver import OK, Receiver, http
 
@@ -116,3 +118,60 @@ def test_dlq_lists_and_requeues(settings: Any, capsys: Any) -> None:
     for unknown in ("nonsense", job):
         with pytest.raises(LetterUnknown):
             call_command("dlq", "requeue", unknown, "--reason", "x")
+
+
+@pytest.mark.usefixtures("committed")
+def test_dlq_takes_many_by_an_operation_run(settings: Any, capsys: Any) -> None:
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    found = [*letters(2), *letters(1, namespace="b", error="order {i} unknown")]
+    call_command("dlq", "list", "--groups", "--json")
+    groups = json.loads(capsys.readouterr().out)["results"]
+    assert [(group["error"], group["count"]) for group in groups] == [("HTTP 503", 2), ("order # unknown", 1)]
+    call_command("dlq", "list", "--groups")
+    assert groups[1]["group"] in capsys.readouterr().out.splitlines()[2]
+    call_command("dlq", "list", "--group", groups[1]["group"], "--json")
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [str(found[2])]
+    for words, matched in (
+        ([str(found[0]), str(found[1])], 2), (["--all"], 3), (["--group", groups[1]["group"]], 1), (["--filter", "namespace=b", "--filter", "reason=x"], 0)
+    ):  # fmt: skip
+        call_command("dlq", "requeue", *words, "--reason", "it is back", "--json")
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["matched"] == OperationRunItem.objects.filter(run=answer["operation_run_id"]).count() == matched
+    call_command("dlq", "dismiss", str(found[0]), "--reason", "too old", "--json")
+    assert json.loads(capsys.readouterr().out) == {"id": str(found[0]), "status": "dismissed"}
+    for words in ([], ["--all", "--group", "x"], [str(found[1]), "--all"], ["--filter", "status=open"], ["--filter", "created_after=x"],
+                  ["--filter", "reason=a", "--filter", "reason=b"], [str(found[1])] * 3 + ["--filter", "reason=a"]):  # fmt: skip
+        with pytest.raises(LettersUnclear):
+            call_command("dlq", "requeue", *words, "--reason", "x")
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(("gone", "outcome", "code"), [(False, "succeeded", None), (True, "failed", 1)])
+def test_dlq_waits_for_the_end_of_a_run_and_exits_with_it(
+    settings: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, gone: bool, outcome: str, code: int | None
+) -> None:
+    # As on a terminal, where it draws a bar.
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    ids = ["01a1fe84-0ce6-70ae-861c-0fab234ab46e", "01a1fe84-0ce6-70ae-861c-0fab234ab46f"] if gone else [str(one) for one in letters(2)]
+
+    def work() -> None:
+        try:
+            while not (run := OperationRun.objects.first()) or run.status != "completed":
+                if run:
+                    operate(run.pk)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    ended = None
+    try:
+        call_command("dlq", "dismiss", *ids, "--reason", "too old", "--wait")
+    except SystemExit as stopped:
+        ended = stopped.code
+    worker.join()
+    assert ended == code
+    out, err = capsys.readouterr()
+    assert f"{outcome}: 2 total, 2 processed" in out
+    assert f"[{'#' * 30}] 2 of 2" in err

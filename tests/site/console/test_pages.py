@@ -48,7 +48,8 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 @pytest.mark.django_db
 def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
     browser = console(person("bea", "Administrator", "b"))
-    whole = ("orbit.EndpointSnapshot", "orbit.ClusterNode", "orbit.AppliedFiles", "orbit.CronTick", "governance.AuditHead", "auth.User", "governance.ApiToken")
+    whole = ("orbit.EndpointSnapshot", "orbit.EndpointState", "orbit.ClusterNode", "orbit.AppliedFiles", "orbit.CronTick", "governance.AuditHead",
+             "auth.User", "governance.ApiToken")
     for label in whole:
         assert browser.get(_list(apps.get_model(label))).status_code == 403, label
 
@@ -168,3 +169,17 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
     with CaptureQueriesContext(connection) as seen:
         assert "2 cycle runs" in console(person("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
     assert any("COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"] for query in seen.captured_queries)
+
+
+@pytest.mark.django_db
+def test_every_filter_that_a_list_offers_can_be_used() -> None:
+    configure(r1={"namespace": "a"})
+    active_cycle("a")
+    browser = console(person("adm", "Administrator"))
+    used = 0
+    for model in REGISTERED:
+        page = browser.get(_list(model)).content.decode()
+        for link in set(re.findall(r'href="\?([a-z_]+=[^"&]+)"', page)):
+            assert browser.get(f"{_list(model)}?{link}").status_code == 200, (model, link)
+            used += 1
+    assert used > 30

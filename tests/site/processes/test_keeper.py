@@ -10,6 +10,8 @@ from django.db import connections
 from django_q.models import Schedule as Row
 
 from governance.kernel.identifiers import uuid7
+from governance.models import OperationRun
+from governance.operations import ledger
 from orbit import boundary, queue
 from orbit.boundary import Boundary
 from orbit.models import ClusterNode, CronTick, CycleRun
@@ -44,6 +46,13 @@ def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wake
     assert not CronTick.objects.exists()
     tended.tend(101.1)
     assert CronTick.objects.get().outcome == "due"
+
+
+def test_a_late_operation_run_is_woken(tended: Keeper) -> None:
+    run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
+    OperationRun.objects.filter(pk=run.pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=9))
+    tended.tend(100.0)
+    assert queue.tasks_wait()
 
 
 def test_a_duty_that_fails_stops_no_other_and_is_tried_again(tended: Keeper, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,97 @@
+"""Operation runs: how far each is, how it ended, what became of its objects, and Cancel."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from governance.access.roles import Power
+from governance.console import display, filters
+from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.models import OperationRun, OperationRunItem
+from governance.operations import cancel, ledger
+from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
+
+
+@admin.register(OperationRun)
+class OperationRunAdmin(ReasonedAdmin):
+    """Background work on record."""
+
+    namespace_path = "scope"
+    list_display = ("id", "type", "status_shown", "outcome_shown", "how_far", "note", "initiator", "created_at", "finished_at")
+    list_filter = (filters.choice("status", Operation), filters.choice("outcome", Outcome))
+    search_fields = ("id",)
+    links = ("type", "type__exact")
+    readonly_fields = ("how_far", "items_link")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the runs that the person sees."""
+        return OperationRun.objects.filter(ledger.visible(actor_of(request))).select_related("namespace").order_by("-id")
+
+    @admin.display(description="status")
+    def status_shown(self, run: OperationRun) -> str:
+        """The status as a badge."""
+        return display.badge(run.status)
+
+    @admin.display(description="outcome")
+    def outcome_shown(self, run: OperationRun) -> str:
+        """The outcome as a badge."""
+        return display.badge(run.outcome)
+
+    @admin.display(description="progress")
+    def how_far(self, run: OperationRun) -> SafeString:
+        """A bar and its numbers."""
+        total, processed = int(run.progress.get("total", 0)), int(run.progress.get("processed", 0))
+        if not total:
+            return display.badge(None)
+        return format_html('<progress max="{}" value="{}" aria-label="progress"></progress> {} of {}', total, processed, f"{processed:,}", f"{total:,}")
+
+    @admin.display(description="note")
+    def note(self, run: OperationRun) -> str:
+        """What it waits for, or why it ended."""
+        return str(run.progress.get("note", "-"))
+
+    @admin.display(description="items")
+    def items_link(self, run: OperationRun) -> SafeString:
+        """The way to what became of each object."""
+        return format_html('<a href="{}?run__id__exact={}">each with its outcome</a>', reverse("admin:governance_operationrunitem_changelist"), run.pk)
+
+    @reasoned_action(
+        label="Cancel",
+        power=Power.OPERATE,
+        explains="The run ends at once. What it did stays done; what it hasn't reached stays as it is.",
+        when=lambda run: run.status in OPERATION_ACTIVE,
+    )
+    def cancel(self, request: HttpRequest, run: OperationRun, reason: str) -> str:
+        """End the run."""
+        cancel.cancel(run.pk, actor=actor_of(request), reason=reason)
+        return f"Operation run {run.pk} cancelled."
+
+
+@admin.register(OperationRunItem)
+class OperationRunItemAdmin(ReadOnlyAdmin):
+    """What became of each object of an operation run."""
+
+    namespace_path = "run__scope"
+    list_display = ("object_id", "outcome_shown", "detail", "run")
+    list_select_related = ("run",)
+    list_filter = (filters.choice("outcome", ItemOutcome),)
+    search_fields = ("object_id",)
+    ordering = ("-run_id", "-object_id")
+    links = ("run", "run__id__exact")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the items of the runs that the person sees."""
+        actor = actor_of(request)
+        seen = Q() if actor.namespaces is None else Q(run__scope__contained_by=sorted(actor.namespaces))
+        return OperationRunItem.objects.filter(seen).select_related("run").order_by("-run_id", "-object_id")
+
+    @admin.display(description="outcome")
+    def outcome_shown(self, item: OperationRunItem) -> str:
+        """The outcome as a badge; without one it wasn't reached yet."""
+        return display.badge(item.outcome or "not_reached")

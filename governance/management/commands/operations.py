@@ -1,0 +1,76 @@
+"""``manage.py operations``: background work on record."""
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandParser
+
+from governance.access import actors
+from governance.kernel.commands import OrbitCommand
+from governance.kernel.errors import Kind, OrbitError
+from governance.models import OperationRun
+from governance.operations import cancel, ledger
+from governance.operations.ledger import OperationUnknown
+
+_COLUMNS = "{id:<37}{type:<20}{status:<11}{outcome:<21}{done:<17}{note}"
+
+
+class ReasonMissing(OrbitError):
+    """A deed needs a reason in words, at most 2000 characters."""
+
+    code, kind = "invalid_reason", Kind.INVALID
+
+
+class Command(OrbitCommand):
+    help = "Lists operation runs; `operations ID` shows one, `operations cancel ID --reason R` ends it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("words", nargs="*", metavar="[cancel] ID", help="A run to show, or to cancel. Left out: the newest are listed.")
+        parser.add_argument("--reason", default="", help="Why it is cancelled.")
+        parser.add_argument("--limit", type=int, default=20, help="How many (20; at most 1000).")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        words: list[str] = options["words"]
+        if words[:1] == ["cancel"]:
+            self._cancel(words[1:], options)
+        elif words:
+            self._show(_read(words), options)
+        else:
+            self._list(options)
+
+    def _cancel(self, words: list[str], options: dict[str, Any]) -> None:
+        run = _read(words)
+        if not options["reason"].strip() or len(options["reason"]) > 2000:
+            raise ReasonMissing
+        cancel.cancel(run.pk, actor=actors.operator(), reason=options["reason"])
+        self._show(_read(words), options)
+
+    def _show(self, run: OperationRun, options: dict[str, Any]) -> None:
+        found = ledger.described(run)
+        if options["json"]:
+            self.print_json(found)
+            return
+        for name, value in found.items():
+            self.say(f"{name.replace('_', ' '):<21}{'-' if value in (None, '') else value}")
+
+    def _list(self, options: dict[str, Any]) -> None:
+        runs = OperationRun.objects.select_related("namespace").order_by("-id")[: max(1, min(options["limit"], 1000))]
+        rows = [ledger.described(run) for run in runs]
+        if options["json"]:
+            self.print_json({"results": rows})
+            return
+        self.say(_COLUMNS.format(id="operation run", type="type", status="status", outcome="outcome", done="done", note="note"))
+        for row in rows:
+            progress = row["progress"]
+            done = f"{progress.get('processed', 0)} of {progress['total']}" if "total" in progress else "-"
+            self.say(_COLUMNS.format(**{**row, "id": str(row["id"]), "outcome": row["outcome"] or "-"}, done=done, note=progress.get("note", "")))
+
+
+def _read(words: list[str]) -> OperationRun:
+    """Return the run that ``words`` name. Raises OperationUnknown."""
+    try:
+        run_id = UUID(" ".join(words))
+    except ValueError:
+        raise OperationUnknown(f"There is no operation run {' '.join(words)!r}.") from None
+    return ledger.find(run_id, actor=actors.operator())

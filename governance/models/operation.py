@@ -1,0 +1,92 @@
+"""Operation runs: background work on record, and what became of each of its objects."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from governance.models.namespace import Namespace
+from governance.states import OPERATION, OPERATION_ACTIVE, ItemOutcome, Outcome
+
+_ACTIVE = models.Q(status__in=[str(state) for state in OPERATION_ACTIVE])
+
+
+class OperationRun(models.Model):
+    """One run of background work. At most one is active for each identity: of a namespace, or of the whole workspace.
+
+    ``scope`` names the namespaces that it touches, and with them who sees it; null is all of them. ``context`` is what it was asked to do:
+    no secret, no payload. ``next_due_at`` says when its next slice is due.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, null=True, related_name="+")
+    scope = ArrayField(models.CharField(max_length=100), null=True)
+    type = models.CharField(max_length=60)
+    identity_hash = models.CharField(max_length=64)
+    status = models.CharField(max_length=10)
+    outcome = models.CharField(max_length=20, null=True)  # noqa: DJ001 - null until it is completed
+    summary_counts = models.JSONField(default=dict, db_default={})
+    progress = models.JSONField(default=dict, db_default={})
+    context = models.JSONField(default=dict, db_default={})
+    initiator = models.CharField(max_length=200)
+    reason = models.TextField(default="", db_default="")
+    faults = models.PositiveSmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    next_due_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.CharField(max_length=200, default="", db_default="")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            OPERATION.check("operation_status"),
+            models.CheckConstraint(
+                condition=models.Q(outcome__isnull=True) | models.Q(outcome__in=[str(outcome) for outcome in Outcome]), name="operation_outcome"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="completed", outcome__isnull=False, finished_at__isnull=False, next_due_at__isnull=True)
+                | (~models.Q(status="completed") & models.Q(outcome__isnull=True, finished_at__isnull=True)),
+                name="operation_outcome_at_its_end",
+            ),
+            models.CheckConstraint(condition=models.Q(scope__isnull=True) | ~models.Q(scope=[]), name="operation_scope_names_some"),
+            models.CheckConstraint(condition=models.Q(namespace__isnull=True) | models.Q(scope__isnull=False), name="operation_of_a_namespace_is_in_it"),
+            models.UniqueConstraint(
+                fields=["namespace", "type", "identity_hash"],
+                condition=_ACTIVE & models.Q(namespace__isnull=False),
+                name="one_active_run_in_a_namespace",
+            ),
+            models.UniqueConstraint(
+                fields=["type", "identity_hash"], condition=_ACTIVE & models.Q(namespace__isnull=True), name="one_active_run_in_the_workspace"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_due_at"], condition=_ACTIVE, name="operation_due"),
+            models.Index(fields=["type", "-id"], name="operation_type"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class OperationRunItem(models.Model):
+    """One object of an operation run; without an outcome it wasn't reached yet."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(OperationRun, on_delete=models.CASCADE, related_name="items", db_index=False)
+    object_id = models.UUIDField()
+    outcome = models.CharField(max_length=10, null=True)  # noqa: DJ001 - null is not reached
+    detail = models.CharField(max_length=300, default="", db_default="")
+
+    class Meta:
+        ordering = ["run", "object_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "object_id"], name="one_item_per_run_and_object"),
+            models.CheckConstraint(
+                condition=models.Q(outcome__isnull=True) | models.Q(outcome__in=[str(outcome) for outcome in ItemOutcome]), name="operation_item_outcome"
+            ),
+        ]
+        indexes = [models.Index(fields=["run", "object_id"], condition=models.Q(outcome__isnull=True), name="operation_item_open")]
+
+    def __str__(self) -> str:
+        return str(self.object_id)

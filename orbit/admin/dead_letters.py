@@ -1,0 +1,187 @@
+"""Dead letters: their groups, and Requeue and Dismiss for one, for a selection, and for all that match."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from governance.access.roles import Power
+from governance.console import display, filters
+from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
+from governance.console.base import actor_of
+from governance.kernel.errors import OrbitError
+from orbit.dispatch import bulk, dead_letters, error_groups
+from orbit.dispatch.error_groups import Group
+from orbit.dispatch.today import Configuration, Today
+from orbit.models import DeadLetterDispatch
+from orbit.states import Letter
+
+_OFFERED = 20
+_SHORT = 60
+#: What an address of the list may say, and what a bulk run's filter calls it.
+_NAMES = {"namespace": "namespace", "group": "group", "endpoint_key__exact": "endpoint_key", "cycle__id__exact": "cycle_run_id"}
+_TODAY = {
+    Today.SAME: "as it was then",
+    Today.CHANGED: "changed since (url, token or another setting): Requeue with the endpoint as it is now",
+    Today.GONE: "no longer configured",
+}
+
+
+class RequeueForm(ReasonForm):
+    """How to send it again."""
+
+    endpoint = forms.ChoiceField(
+        label="Endpoint", choices=[("snapshot", "as it was when the delivery was made"), ("current", "as it is configured now")], initial="snapshot"
+    )
+    new_key = forms.BooleanField(label="New key: the receiver takes it for another delivery, and may act twice", required=False)
+
+
+class RequeueManyForm(RequeueForm):
+    """How to send many again."""
+
+    rate = forms.IntegerField(label="Letters a second", min_value=1, max_value=bulk.FASTEST, initial=bulk.RATE)
+
+
+class GroupFilter(SimpleListFilter):
+    """By group, of the largest ones; another one may be named in the address."""
+
+    title, parameter_name = "group", "group"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the largest groups."""
+        return [(group.group, _words(group)[:_SHORT]) for group in _groups(request)] or [("", "none")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow the list."""
+        return queryset if self.value() is None else queryset.filter(error_group=self.value())
+
+
+@admin.register(DeadLetterDispatch)
+class DeadLetterDispatchAdmin(ReasonedAdmin):
+    """Deliveries that were given up; only a person sends one again."""
+
+    namespace_path = "namespace"
+    list_display = ("id", "status_shown", "endpoint_key", "last_error", "created_at", "namespace", "reason", "attempts", "endpoint_today")
+    list_filter = (filters.NamespaceFilter, filters.choice("status", Letter), GroupFilter)
+    search_fields = ("id", "job", "cycle")
+    links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
+    readonly_fields = ("endpoint_today",)
+    change_list_template = "console/dead_letters.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Add the fingerprint of the endpoint that the job keeps."""
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(fingerprint=F("job__snapshot__fingerprint"))
+        return rows
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages for all that match."""
+        many = {"requeue": (RequeueManyForm, bulk.requeue), "dismiss": (ReasonForm, bulk.dismiss)}
+        return [
+            path(f"{name}-matching/", self.admin_site.admin_view(self._of_all(name, *how)), name=f"orbit_deadletterdispatch_{name}_matching")
+            for name, how in many.items()
+        ] + super().get_urls()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the groups above the list, and what may be done with all that match."""
+        may = actor_of(request).may(Power.OPERATE)
+        plain = request.GET.get("status", str(Letter.OPEN)) == Letter.OPEN and not request.GET.get("q")
+        shown = {
+            "groups": [{"words": _words(group), "row": group} for group in ([] if "group" in request.GET else _groups(request))],
+            "may": may,
+            "matching": urlencode(_wanted(request.GET)) if may and plain else None,
+        }
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
+
+    @admin.display(description="status")
+    def status_shown(self, letter: DeadLetterDispatch) -> str:
+        """The status as a badge."""
+        return display.badge(letter.status)
+
+    @admin.display(description="endpoint today")
+    def endpoint_today(self, letter: Any) -> str:
+        """How today's configuration of its endpoint differs from that of an open letter's job."""
+        return _TODAY[Configuration().compare(letter.endpoint_key, letter.fingerprint)] if letter.status == Letter.OPEN else "-"
+
+    @reasoned_action(
+        label="Requeue",
+        power=Power.OPERATE,
+        explains="A new delivery job is made of it, under the same delivery id: a receiver that did act the first time won't act twice.",
+        form=RequeueForm,
+        when=lambda letter: letter.status == Letter.OPEN,
+    )
+    def requeue(self, request: HttpRequest, letter: DeadLetterDispatch, reason: str, endpoint: Any, new_key: bool) -> str:
+        """Send it again."""
+        job = dead_letters.requeue(letter.pk, actor=actor_of(request), reason=reason, endpoint=endpoint, new_key=new_key)
+        return f"Dead letter {letter.pk} requeued as job {job}."
+
+    @reasoned_action(
+        label="Dismiss",
+        power=Power.OPERATE,
+        explains="It is closed without being sent. Nothing is deleted.",
+        when=lambda letter: letter.status == Letter.OPEN,
+    )
+    def dismiss(self, request: HttpRequest, letter: DeadLetterDispatch, reason: str) -> str:
+        """Close it."""
+        dead_letters.dismiss(letter.pk, actor=actor_of(request), reason=reason)
+        return f"Dead letter {letter.pk} dismissed."
+
+    def _of_all(self, name: str, form_class: type[ReasonForm], start: Any) -> Any:
+        def view(request: HttpRequest) -> HttpResponse:
+            actor = actor_of(request)
+            if not actor.may(Power.OPERATE):
+                raise PermissionDenied
+            wanted = _wanted(request.GET)
+            form = form_class(request.POST if request.method == "POST" else None)
+            if form.is_valid():
+                try:
+                    started = start(_filter(wanted), actor=actor, **form.cleaned_data)
+                except OrbitError as error:
+                    messages.error(request, error.detail)
+                else:
+                    level = messages.SUCCESS if started.created else messages.INFO
+                    said = f"Operation run {started.run_id} {'takes' if started.created else 'is under way, and takes'} {started.matched} dead letters."
+                    messages.add_message(request, level, said)
+                    return HttpResponseRedirect(reverse("admin:governance_operationrun_change", args=[started.run_id]))
+            label = f"{name.capitalize()} all that match"
+            context = {**self.admin_site.each_context(request), "title": label, "opts": self.opts, "form": form, "label": name.capitalize(),
+                       "wanted": {_NAMES[key]: value for key, value in wanted.items()}, "back": urlencode(wanted)}  # fmt: skip
+            return TemplateResponse(request, "console/matching.html", context)
+
+        return view
+
+
+def _groups(request: HttpRequest) -> list[Group]:
+    """Return the largest groups, read once for each request."""
+    known: list[Group] | None = getattr(request, "dead_letter_groups", None)
+    if known is None:
+        known = error_groups.listed(actor_of(request), limit=_OFFERED)
+        request.dead_letter_groups = known  # type: ignore[attr-defined]
+    return known
+
+
+def _words(group: Group) -> str:
+    return f"{group.endpoint_key}: {group.reason.replace('_', ' ')}, {group.error}"
+
+
+def _wanted(sent: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the list's address narrows a bulk run too."""
+    return {name: sent[name] for name in _NAMES if sent.get(name)}
+
+
+def _filter(wanted: Mapping[str, str]) -> bulk.Filter:
+    given: dict[str, Any] = {_NAMES[name]: value for name, value in wanted.items()}
+    if "cycle_run_id" in given:
+        try:
+            given["cycle_run_id"] = UUID(given["cycle_run_id"])
+        except ValueError:
+            raise BadRequest("cycle__id__exact is no UUID") from None
+    return bulk.Filter(**given)

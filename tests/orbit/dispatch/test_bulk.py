@@ -1,0 +1,121 @@
+"""The start of a bulk run: which letters it takes, and that the same one isn't started twice."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django_q.models import OrmQ
+
+from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
+from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
+from orbit.dispatch import bulk
+from orbit.dispatch.bulk import Filter
+from orbit.models import DeadLetterDispatch
+from tests.support.letters import letters
+from tests.support.pipeline import endpoints
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+@pytest.fixture(autouse=True)
+def _endpoints(committed: str, settings: Any) -> None:
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y")
+
+
+def taken(run_id: UUID) -> set[UUID]:
+    return set(OperationRunItem.objects.filter(run=run_id).values_list("object_id", flat=True))
+
+
+def test_a_filter_takes_the_open_letters_that_match_now() -> None:
+    a, b, c = letters(2, namespace="a"), letters(2, namespace="b", key="other"), letters(1, namespace="b", error="tls", code=None)
+    DeadLetterDispatch.objects.filter(pk=a[0]).update(status="dismissed")
+    group = DeadLetterDispatch.objects.get(pk=c[0]).error_group
+    now = datetime.now(UTC)
+    for wanted, expected in (
+        (Filter(), {a[1], *b, *c}),
+        (Filter(namespace="a"), {a[1]}),
+        (Filter(endpoint_key="other"), set(b)),
+        (Filter(group=group), set(c)),
+        (Filter(reason="retries_exhausted", namespace="b"), {*b, *c}),
+        (Filter(cycle_run_id=b[1]), {b[1]}),
+        (Filter(created_after=now - timedelta(hours=1)), {a[1], *b, *c}),
+        (Filter(created_before=now - timedelta(hours=1)), set()),
+    ):
+        started = bulk.requeue(wanted, actor=SYSTEM, reason="x")
+        assert (taken(started.run_id), started.matched) == (expected, len(expected)), wanted
+        run = OperationRun.objects.get(pk=started.run_id)
+        assert run.context["filter"] == wanted.plain
+        assert (run.namespace is None) == (wanted.namespace is None)
+
+
+def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
+    started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+    run = OperationRun.objects.get(pk=started.run_id)
+    assert (run.status, run.outcome, run.summary_counts["total"], run.progress["note"]) == ("completed", "skipped", 0, "nothing matches")
+    assert not OrmQ.objects.exists()
+
+
+def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "MOST_LETTERS", 3)
+    found = letters(5)
+    started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+    run = OperationRun.objects.get(pk=started.run_id)
+    assert (started.matched, taken(run.pk), run.progress["total"], run.progress["more"]) == (3, set(found[:3]), 3, True)
+    assert "more than 3 match" in run.progress["note"]
+
+
+def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> None:
+    letters(2)
+    first = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+    again = bulk.requeue(Filter(), actor=SYSTEM, reason="y", rate=99)
+    assert (again.run_id, again.matched, again.created) == (first.run_id, 2, False)
+    assert bulk.requeue(Filter(), actor=SYSTEM, reason="x", endpoint="current").run_id != first.run_id
+    assert bulk.dismiss(Filter(), actor=SYSTEM, reason="x").run_id != first.run_id
+    assert AuditTrailEntry.objects.filter(action="operation.started").count() == 3
+    OperationRun.objects.filter(pk=first.run_id).update(status="completed", outcome="cancelled", finished_at=datetime.now(UTC), next_due_at=None)
+    assert bulk.requeue(Filter(), actor=SYSTEM, reason="x").created
+
+
+def test_ids_name_letters_in_any_order_and_each_once() -> None:
+    one, two = letters(2)
+    first = bulk.requeue([one, two, one], actor=SYSTEM, reason="x")
+    assert bulk.requeue([two, one], actor=SYSTEM, reason="x").run_id == first.run_id
+    assert (first.matched, taken(first.run_id)) == (2, {one, two})
+
+
+def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
+    a, b, _ = letters(1, namespace="a"), letters(1, namespace="b"), letters(1, namespace="c")
+    both = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
+    started = bulk.requeue(Filter(), actor=both, reason="x")
+    run = OperationRun.objects.get(pk=started.run_id)
+    assert (taken(run.pk), run.scope, run.namespace) == ({*a, *b}, ["a", "b"], None)
+    alone = OperationRun.objects.get(pk=bulk.requeue(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"})), reason="x").run_id)
+    assert (taken(alone.pk), alone.scope, alone.namespace.name if alone.namespace else None) == (set(b), ["b"], "b")
+    for hidden in ("c", "nowhere"):
+        with pytest.raises(NamespaceUnknown):
+            bulk.requeue(Filter(namespace=hidden), actor=both, reason="x")
+    with pytest.raises(NamespaceUnknown):
+        bulk.requeue(Filter(), actor=replace(SYSTEM, namespaces=frozenset()), reason="x")
+    with pytest.raises(NotAllowed):
+        bulk.dismiss([uuid4()], actor=replace(SYSTEM, powers=frozenset()), reason="x")
+
+
+def test_of_many_who_start_the_same_at_once_one_does() -> None:
+    letters(50)
+
+    def start(_: int) -> tuple[UUID, bool]:
+        try:
+            started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+            return started.run_id, started.created
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(start, range(32)))
+    assert len({run for run, _ in found}) == 1
+    assert sum(created for _, created in found) == 1
+    assert OperationRunItem.objects.count() == 50

@@ -1,0 +1,31 @@
+"""Today's configuration beside that of a job: told by fingerprints alone."""
+
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from orbit.dispatch import endpoints as room
+from orbit.dispatch import enqueue
+from orbit.dispatch.today import Configuration, Today
+from orbit.models import EndpointSnapshot
+from tests.support.pipeline import endpoints
+
+pytestmark = pytest.mark.usefixtures("committed")
+URL = "http://127.0.0.1:9/x"
+
+
+def now(key: str, fingerprint: str) -> Today:
+    return Configuration().compare(key, fingerprint)
+
+
+def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
+    endpoints(settings, default_endpoint=URL)
+    kept = EndpointSnapshot.objects.get(pk=enqueue.snapshot_id(room.configured()["default-endpoint"])).fingerprint
+    assert now("default-endpoint", kept) == Today.SAME
+    settings.ORBIT_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ORBIT_ENCRYPTION_KEYS]
+    assert now("default-endpoint", kept) == Today.SAME
+    settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace("token-of-default_endpoint", "another-token")
+    assert now("default-endpoint", kept) == Today.CHANGED
+    endpoints(settings, other=URL)
+    assert now("default-endpoint", kept) == Today.GONE
