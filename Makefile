@@ -9,11 +9,13 @@ IN := .venv/bin/python
 PREPARE = @command -v "$(PYTHON)" >/dev/null || { echo 'orbit: "$(PYTHON)" is not found. Install Python 3.11 to 3.14, or name it: make PYTHON=...' >&2; exit 2; }; \
 	"$(PYTHON)" prepare.py
 
-.PHONY: help setup run test lint e2e bench docs lock
+.PHONY: help setup run test lint e2e chaos bench upgrade docs lock
 help:
 	@echo 'make run    everything from nothing, with a demo receiver and a first cycle; Ctrl-C drains and stops'
 	@echo 'make test   the whole suite on a PostgreSQL of its own      make e2e    the console in a real browser'
-	@echo 'make lint   style, types, imports, templates, migrations    make bench  cycles per second, beside a baseline'
+	@echo 'make lint   style, types, imports, templates, migrations    make bench  cycles and deliveries per second, beside a baseline'
+	@echo 'make chaos  kills of every kind, and an audit of what is left (ten minutes; ARGS="--list", "--only NAME", "--seed N")'
+	@echo 'make upgrade  backup, packages, migrations and check of a release that you checked out'
 	@echo 'make setup  .venv with everything                           make lock   pin the packages anew'
 
 setup:
@@ -24,8 +26,18 @@ test:
 	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/e2e $(ARGS)
 e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
+# Alone on the machine: it measures how long a recovery takes.
+chaos:
+	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
+# `make bench deliveries` measures that part alone.
+PARTS := cycles latency idle deliveries
 bench:
-	$(PREPARE) --dev && exec $(IN) -m benchmarks $(ARGS)
+	$(PREPARE) --dev && exec $(IN) -m benchmarks $(filter $(PARTS),$(MAKECMDGOALS)) $(ARGS)
+ifneq ($(filter bench,$(MAKECMDGOALS)),)
+.PHONY: $(PARTS)
+$(PARTS): bench
+	@:
+endif
 lint:
 	$(PREPARE) --dev
 	@$(IN) -m ruff check .
@@ -34,6 +46,21 @@ lint:
 	@$(IN) -m djlint --lint --quiet templates
 	@ORBIT_ENV=test $(IN) manage.py check --fail-level WARNING
 	@ORBIT_ENV=test $(IN) manage.py makemigrations --check --dry-run
+# Nothing before `migrate` changes the database. A release that can't start with the old packages gets its own before the backup.
+NO_BACKUP := orbit: no backup was made, so nothing was changed. Mend what stands above and run it again; \
+	where there is no Orbit yet, make run or manage.py migrate makes one.
+NO_PACKAGES := orbit: the packages are not complete; the database was not changed. Run it again, or check out the release that you had and run make setup.
+NOT_MIGRATED := orbit: not migrated. Each migration is there as a whole or not at all: mend what stands above and run it again, \
+	or go back as docs/operations.md says ("Going back").
+NOT_CLEAN := orbit: the database is at this release, but the check is not clean. Mend that before you restart anything.
+DEPLOYED := from orbit_site.settings import environment as e; print("--deploy" if e.PRODUCTION else "")
+upgrade:
+	@$(IN) manage.py help backup >/dev/null 2>&1 || "$(PYTHON)" prepare.py
+	@mkdir -p -m 700 var/backups && $(IN) manage.py backup var/backups || { echo '$(NO_BACKUP)' >&2; exit 1; }
+	@"$(PYTHON)" prepare.py || { echo '$(NO_PACKAGES)' >&2; exit 1; }
+	@$(IN) manage.py migrate --skip-checks || { echo '$(NOT_MIGRATED)' >&2; exit 1; }
+	@$(IN) manage.py migrate --check --skip-checks && $(IN) manage.py check $$($(IN) -c '$(DEPLOYED)') || { echo '$(NOT_CLEAN)' >&2; exit 1; }
+	@echo 'upgraded. Restart web and clusters one after another; until then they go on as they were.'
 docs:
 	$(PREPARE) && exec $(IN) -m orbit_site.documentation
 lock:

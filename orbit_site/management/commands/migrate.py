@@ -30,10 +30,10 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate as the owner's role; raises CommandError when a table stays locked by somebody else."""
-        with _as_owner():
+        with as_owner():
             try:
                 self._wait_for_turn(quiet=options["verbosity"] == 0)
-                _ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
+                ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
                 with connection.cursor() as cursor:
                     # A migration that waits for a lock makes everybody behind it wait: better give up and say so.
                     cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
@@ -60,7 +60,7 @@ class Command(migrate.Command):
 
 
 @contextmanager
-def _as_owner() -> Iterator[None]:
+def as_owner() -> Iterator[None]:
     """Let the default connection log in as the owner inside the block; outside it is the application's again."""
     before = connection.settings_dict
     connection.close()
@@ -72,7 +72,8 @@ def _as_owner() -> Iterator[None]:
         connection.settings_dict = before
 
 
-def _ensure_schema(schema: str) -> None:
+def ensure_schema(schema: str) -> None:
+    """Make ``schema`` where it is missing."""
     with connection.cursor() as cursor:
         # CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it exists.
         cursor.execute("SELECT to_regnamespace(%s) IS NULL", [schema])

@@ -1,0 +1,54 @@
+"""An installation that is in use, its backup, and an empty database to restore to."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from orbit_site.processes.postgres import Server
+from tests.support import backups, database
+from tests.support.pipeline import configure, start
+
+
+@pytest.fixture
+def elsewhere(server: Server) -> Iterator[str]:
+    """The name of a database with nothing in it."""
+    name = f"orbit_elsewhere_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    backups.create(server, name)
+    yield name
+    database.drop(server, name)
+
+
+@pytest.fixture
+def used(committed: str) -> str:
+    """The database of an installation with profiles, a user, open cycles and entries on its trail."""
+    configure(**{f"r{n}": {"namespace": f"n-{n}"} for n in range(3)})
+    for n in range(3):
+        start(f"r{n}", b'{"a": "\xc3\xa4\\\\n\\\\."}')
+    User.objects.create_user("ann")
+    return committed
+
+
+@pytest.fixture
+def backup(server: Server, used: str, tmp_path: Path) -> Path:
+    """A backup of ``used``."""
+    code, _, errors = backups.run(server, used, "backup", str(tmp_path / "a.backup"))
+    assert code == 0, errors
+    return tmp_path / "a.backup"
+
+
+@pytest.fixture(scope="session")
+def first_backup() -> list[bytes]:
+    return []
+
+
+@pytest.fixture
+def a_backup(request: pytest.FixtureRequest, first_backup: list[bytes], tmp_path: Path) -> Path:
+    """A backup of such an installation, whichever: taken once, for those who only want to restore one."""
+    if not first_backup:
+        first_backup.append(request.getfixturevalue("backup").read_bytes())
+    (tmp_path / "a.backup").write_bytes(first_backup[0])
+    return tmp_path / "a.backup"

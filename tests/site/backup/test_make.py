@@ -1,0 +1,132 @@
+"""A backup is of one moment while everything works, and leaves a trace."""
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from orbit_site.backup import container
+from orbit_site.processes.postgres import Server
+from tests.support.backups import names, rows, run, start
+from tests.support.clusters import until
+
+pytestmark = pytest.mark.processes
+
+
+def test_it_says_what_it_holds_and_is_on_the_trail(server: Server, used: str, tmp_path: Path) -> None:
+    code, output, errors = run(server, used, "backup", str(tmp_path / "a.backup"), "--json")
+    assert (code, errors) == (0, "")
+    told = json.loads(output)
+    with container.opened(tmp_path / "a.backup") as found:
+        assert told["sha256"] == found.sha256
+        assert found.manifest["rows"]["orbit_cyclerun"] == 3
+        assert found.manifest["current"]
+    query = "SELECT id, previous_hash, actor, after FROM governance_audittrailentry WHERE action = 'backup.made'"
+    ((number, previous, actor, after),) = rows(server, used, query)
+    assert told["audit"] == {"sequence": number - 1, "hash": previous}
+    assert actor.startswith("command:")
+    assert (after["file"], after["sha256"]) == ("a.backup", found.sha256)
+
+
+def test_in_a_folder_it_gets_a_name_of_its_own(server: Server, used: str, tmp_path: Path) -> None:
+    code, output, _ = run(server, used, "backup", str(tmp_path))
+    assert code == 0
+    (path,) = tmp_path.glob("orbit-[0-9]*.backup")
+    assert output.startswith(f"{path}: ")
+
+
+def test_two_tables_that_change_together_are_never_seen_apart(server: Server, used: str, elsewhere: str, tmp_path: Path) -> None:
+    with psycopg.connect(server.url("orbit_owner", used)) as owner:
+        owner.execute("CREATE TABLE aaa (n int); CREATE TABLE zzz (n int)")
+        # Many rows between them, so that a dump takes a while.
+        owner.execute("CREATE TABLE mmm AS SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 100000) n")
+    stop = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(server.url("orbit_owner", used), autocommit=True) as writer:
+            while not stop.is_set():
+                with writer.transaction():
+                    writer.execute("INSERT INTO aaa VALUES (1)")
+                    writer.execute("INSERT INTO zzz VALUES (1)")
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        code, _, errors = run(server, used, "backup", str(tmp_path / "a.backup"))
+    finally:
+        stop.set()
+        writing.join()
+    assert code == 0, errors
+    code, _, errors = run(server, elsewhere, "restore", str(tmp_path / "a.backup"))
+    assert code == 0, errors
+    ((one, other),) = rows(server, elsewhere, "SELECT (SELECT count(*) FROM aaa), (SELECT count(*) FROM zzz)")
+    assert 0 < one == other < rows(server, used, "SELECT count(*) FROM aaa")[0][0]
+
+
+def test_a_file_that_is_there_stays_and_nothing_is_on_the_trail(server: Server, used: str, tmp_path: Path) -> None:
+    (tmp_path / "a.backup").write_text("mine")
+    code, _, errors = run(server, used, "backup", str(tmp_path / "a.backup"))
+    assert code == 4
+    assert "--force" in errors
+    assert (tmp_path / "a.backup").read_text() == "mine"
+    assert rows(server, used, "SELECT count(*) FROM governance_audittrailentry WHERE action = 'backup.made'") == [(0,)]
+
+
+def test_a_database_without_orbit_is_said(server: Server, elsewhere: str, tmp_path: Path) -> None:
+    code, _, errors = run(server, elsewhere, "backup", str(tmp_path / "a.backup"))
+    assert code == 2
+    assert "isn't migrated" in errors
+    assert names(tmp_path) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "orbit-test", str(folder)], capture_output=True, check=False).returncode:
+        pytest.skip("this account may not mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(server: Server, used: str, small_disk: Path) -> None:
+    code, _, errors = run(server, used, "backup", str(small_disk / "a.backup"))
+    assert code == 7
+    assert "No space left on device" in errors
+    assert names(small_disk) == []
+    sessions = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    until(lambda: ("pg_dump",) not in rows(server, used, sessions), 10, "pg_dump goes on")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(server: Server, used: str, tmp_path: Path, number: signal.Signals) -> None:
+    path = tmp_path / "a.backup"
+    with psycopg.connect(server.url("orbit_owner", used)) as owner:
+        owner.execute("CREATE TABLE big AS SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 400000) n")
+    taking = start(server, used, "backup", str(path))
+    until(lambda: (tmp_path / "a.backup.part").exists() and (tmp_path / "a.backup.part").stat().st_size > 100_000, 30, "nothing is written")
+    (dumping,) = psutil.Process(taking.pid).children()
+    taking.send_signal(number)
+    taking.communicate(timeout=30)
+    assert not path.exists()
+    assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
+    until(lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE, 30, "pg_dump goes on")
+    with psycopg.connect(server.url("orbit_owner", used)) as owner:
+        owner.execute("DROP TABLE big")
+    assert run(server, used, "backup", str(path))[0] == 0
+    assert names(tmp_path) == ["a.backup"]
+
+
+def test_a_migration_that_runs_is_not_dumped_half_way(server: Server, used: str, tmp_path: Path) -> None:
+    with psycopg.connect(server.url("orbit_owner", used)) as migrating:
+        migrating.execute("SELECT pg_advisory_lock(hashtext('orbit.migrate'), hashtext('public'))")
+        code, _, errors = run(server, used, "backup", str(tmp_path / "a.backup"))
+    assert code == 7
+    assert "A migration of this database is running" in errors
+    assert names(tmp_path) == []

@@ -1,0 +1,76 @@
+"""``make upgrade``: a backup first, and at each step that fails a word about the way back."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from orbit_site.backup import container
+from orbit_site.processes.postgres import Server
+from tests.support import backups, database, project
+from tests.support.backups import rows, run
+
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(not (project.PROJECT / ".venv").exists(), reason="no .venv that make could use")]
+
+
+@pytest.fixture
+def older(server: Server) -> Iterator[str]:
+    """The name of a database that isn't at this release."""
+    name = f"orbit_older_{os.getpid()}"
+    database.clone(server, name)
+    assert run(server, name, "migrate", "sessions", "zero", "--skip-checks")[0] == 0
+    yield name
+    database.drop(server, name)
+
+
+def upgrade(server: Server, name: str, folder: Path) -> tuple[int, str, list[Path]]:
+    """Run it in a copy of the project; return its exit code, what it said, and the backups that it left."""
+    copied = project.copy(folder / "project", **database.environment(server, name))
+    shutil.copy2(project.PROJECT / "Makefile", copied.folder)
+    (copied.folder / ".venv").symlink_to(project.PROJECT / ".venv")
+    done = subprocess.run(["make", "upgrade"], cwd=copied.folder, env=dict(copied.environment), capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout + done.stderr, sorted(copied.var.glob("backups/*"))
+
+
+def test_it_backs_up_what_was_there_and_then_migrates(server: Server, older: str, tmp_path: Path) -> None:
+    code, said, found = upgrade(server, older, tmp_path)
+    assert code == 0, said
+    assert said.rstrip().endswith("until then they go on as they were.")
+    (backup,) = found
+    assert backup.name.startswith("orbit-before-")
+    assert backup.parent.stat().st_mode & 0o777 == 0o700
+    with container.opened(backup) as opened:
+        assert "django_session" not in opened.manifest["rows"]
+    assert rows(server, older, "SELECT count(*) FROM django_session") == [(0,)]
+
+
+def test_without_a_backup_nothing_is_done(server: Server, older: str, tmp_path: Path) -> None:
+    with psycopg.connect(server.url("orbit_owner", older)) as owner:
+        owner.execute("SELECT pg_advisory_lock(hashtext('orbit.migrate'), hashtext('public'))")
+        code, said, found = upgrade(server, older, tmp_path)
+    assert code == 2
+    assert "A migration of this database is running" in said
+    assert "no backup was made, so nothing was changed" in said
+    assert found == []
+    assert rows(server, older, "SELECT to_regclass('django_session')") == [(None,)]
+
+
+def test_a_migration_that_fails_names_the_way_back_and_that_way_works(server: Server, older: str, tmp_path: Path) -> None:
+    with psycopg.connect(server.url("orbit_owner", older)) as owner:
+        owner.execute("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$")
+        owner.execute("CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()")
+    code, said, (backup,) = upgrade(server, older, tmp_path)
+    assert code == 2
+    assert "no table here" in said
+    assert "or go back as docs/operations.md says" in said
+    empty = f"{older}_back"
+    backups.create(server, empty)
+    try:
+        code, _, errors = run(server, empty, "restore", str(backup))
+        assert code == 0, errors
+    finally:
+        database.drop(server, empty)

@@ -1,0 +1,91 @@
+"""Backups and restores by the real commands, and what the catalog of a database says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from orbit_site.backup import container
+from orbit_site.processes.postgres import Server
+from tests.support import database
+
+
+def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """Start a command on the database ``name``."""
+    environment = {**os.environ, **database.environment(server, name), "ORBIT_CRON_SCHEDULE": "", **more}
+    return subprocess.Popen([sys.executable, "manage.py", *arguments], cwd=database.PROJECT, env=environment, text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, str, str]:
+    """Run a command to its end; return its exit code, its output and its errors."""
+    process = start(server, name, *arguments, **more)
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
+
+
+def create(server: Server, name: str) -> None:
+    """Make an empty database."""
+    database.drop(server, name)
+    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER orbit_owner")
+
+
+def rewritten(path: Path, **changes: Any) -> Path:
+    """Return a backup, whole in itself, that says something else about its dump."""
+    other = path.with_suffix(".other")
+    with container.opened(path) as found:
+        container.write(other, {**found.manifest, **changes}, found.pieces(), force=True)
+    return other
+
+
+def is_empty(server: Server, name: str) -> bool:
+    """Whether nothing at all is in the database ``name``."""
+    return rows(server, name, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of everything in ``folder``."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+# (ARRAY['a'::character varying])::text[] is printed, and once more read, as ARRAY[('a'::character varying)::text]: one and the same to the server.
+SPELLING = re.compile(r"::character varying|::text(\[\])?|[()]")
+
+# Foreign keys' own triggers carry numbers in their names, and come with their constraints.
+CATALOG = {
+    "relations": """SELECT c.relname, c.relkind, r.rolname, c.relpersistence, c.reloptions, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
+        (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) AS a) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+        WHERE c.relnamespace = 'public'::regnamespace""",
+    "columns": """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
+        pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped""",
+    "constraints": """SELECT c.relname, n.conname, n.contype, n.convalidated, pg_get_constraintdef(n.oid), n.condeferrable, n.condeferred
+        FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid WHERE n.connamespace = 'public'::regnamespace""",
+    "indexes": """SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready, p.inhparent::regclass::text
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_inherits p ON p.inhrelid = i.indexrelid
+        WHERE c.relnamespace = 'public'::regnamespace""",
+    "triggers": """SELECT c.relname, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid), t.tgparentid <> 0
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'public'::regnamespace AND t.tgname NOT LIKE 'RI_%'""",
+    "functions": """SELECT pg_get_functiondef(p.oid), r.rolname, (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(p.proacl) AS a)
+        FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.pronamespace = 'public'::regnamespace""",
+    "defaults": "SELECT defaclrole::regrole::text, defaclobjtype, defaclacl::text FROM pg_default_acl",
+    "sequences": "SELECT sequencename, last_value, increment_by, cycle FROM pg_sequences WHERE schemaname = 'public'",
+}
+
+
+def catalog(server: Server, name: str) -> dict[str, list[Any]]:
+    """Return everything of the schema that isn't a row."""
+    with psycopg.connect(server.url("orbit_owner", name)) as connection:
+        return {what: sorted(SPELLING.sub("", str(row)) for row in connection.execute(query)) for what, query in CATALOG.items()}
+
+
+def rows(server: Server, name: str, query: str, role: str = "orbit_owner") -> list[tuple[Any, ...]]:
+    """Return the rows of a query on the database ``name``."""
+    with psycopg.connect(server.url(role, name)) as connection:
+        return connection.execute(query).fetchall()
