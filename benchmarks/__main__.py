@@ -1,4 +1,4 @@
-"""``python -m benchmarks [cycles] [latency] [idle]``: measures, and prints a table. Without a word: all three, about five minutes."""
+"""``python -m benchmarks [cycles] [latency] [idle] [deliveries]``: measures, and prints a table. Without a word: all of them, about eight minutes."""
 
 import argparse
 import os
@@ -6,23 +6,28 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import cycles, idle, latency, place
+from benchmarks import cycles, deliveries, idle, latency, memory, place
 from benchmarks.cycles import Round
 
-PARTS = ("cycles", "latency", "idle")
+PARTS = ("cycles", "latency", "idle", "deliveries")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
+GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
 def main() -> int:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline.")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="cycles, latency, idle (default: all)")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="cycles, latency, idle, deliveries (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument("--cycles", type=int, default=place.NAMESPACES, help=f"cycles in a round, at most {place.NAMESPACES}, which is the default")
     parser.add_argument("--triggers", type=int, default=100, help="triggers by each door (100)")
     parser.add_argument("--seconds", type=float, default=20, help="how long the idle stack is watched (20)")
+    parser.add_argument("--delivery-cycles", type=int, default=200, help="cycles in a round of deliveries, 30 jobs each (200)")
+    parser.add_argument("--memory", action="store_true", help="with deliveries: the workers' memory over 100,000 of them too (some minutes)")
     parser.add_argument("--folder", help="make the temporary folder in here; it should be on the disk that counts")
     options = parser.parse_args()
+    if not 1 <= options.delivery_cycles <= place.NAMESPACES:
+        parser.error(f"--delivery-cycles must be between 1 and {place.NAMESPACES}")
     if not 1 <= options.cycles <= place.NAMESPACES:
         parser.error(f"--cycles must be between 1 and {place.NAMESPACES}: each cycle has a namespace of its own")
     wanted = options.parts or PARTS
@@ -36,6 +41,12 @@ def main() -> int:
             lines += _latency(latency.measure(here, triggers=options.triggers))
         if "idle" in wanted:
             lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
+        if "deliveries" in wanted:  # the last one: it has a configuration of its own
+            lines += _deliveries(deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles), options.delivery_cycles)
+            lines += _slowed(deliveries.measure_dead(here, cycles=options.delivery_cycles))
+            lines += _memory("with endless, bombed and dripping answers", memory.with_hostile_receivers(here, wanted=900))
+        if "deliveries" in wanted and options.memory:
+            lines += _memory("over many", memory.over_many(here, wanted=100_000, marks=(10_000, 50_000)))
     print("\n".join(lines))
     return 0
 
@@ -78,6 +89,36 @@ def _idle(result: idle.Result, seconds: float) -> list[str]:
         f"memory  {result.megabytes:>8.1f} MB proportional set size   ({_met(result.megabytes < GOAL_MEGABYTES)}: below {GOAL_MEGABYTES})",
         f"CPU     {result.cpu_percent:>8.2f} % of a core               ({_met(result.cpu_percent < GOAL_CPU_PERCENT)}: below {GOAL_CPU_PERCENT})",
         *(f"        {size:>8.1f} MB  {name}" for name, size in result.parts if size >= 5),
+    ]
+
+
+def _deliveries(result: deliveries.Result, count: int) -> list[str]:
+    lines = [
+        "",
+        f"Deliveries: {count * deliveries.ITEMS * deliveries.ENDPOINTS} a round to {deliveries.ENDPOINTS} endpoints, 2 KB each; "
+        f"medians of {len(result.orbit)} rounds",
+        f"{'':<10}{'deliveries/s':>14}{'CPU ms/delivery: program + PostgreSQL':>42}",
+    ]
+    for name, rounds in (("orbit", result.orbit), ("baseline", result.baseline)):
+        rate, program, server = (statistics.median(values) for values in zip(*((one.rate, one.program_ms, one.server_ms) for one in rounds), strict=True))
+        lines.append(f"{name:<10}{rate:>14.0f}{f'{program:.2f} + {server:.2f}':>42}")
+    return [*lines, f"{'ratio':<10}{result.ratio:>14.2f}   ({_met(result.ratio >= GOAL_DELIVERIES)}: at least {GOAL_DELIVERIES})"]
+
+
+def _slowed(result: deliveries.Slowed) -> list[str]:
+    lines = ["", f"Nine endpoints beside a tenth that lives: {result.alive:.0f} deliveries/s to the nine"]
+    for how, rate in result.dead.items():
+        percent = 100 * (1 - rate / result.alive)
+        lines.append(f"beside one that {how:<20}{rate:>6.0f}   {percent:>5.1f} % slower ({_met(percent < GOAL_SLOWED_PERCENT)}: below {GOAL_SLOWED_PERCENT} %)")
+    return lines
+
+
+def _memory(how: str, readings: list[memory.Reading]) -> list[str]:
+    growth = readings[-1].megabytes - readings[0].megabytes
+    return [
+        "",
+        f"Memory of the cluster's processes {how}: {growth:+.1f} MB ({_met(growth < GOAL_GROWTH_MEGABYTES)}: below {GOAL_GROWTH_MEGABYTES})",
+        *(f"{reading.deliveries:>10} deliveries{reading.megabytes:>10.1f} MB" for reading in readings),
     ]
 
 

@@ -13,7 +13,9 @@ import ipaddress
 import re
 import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -65,6 +67,21 @@ class Rules:
     def holds(self, address: Address) -> bool:
         """Tell whether an address or network of the list covers ``address``."""
         return any(address.version == network.version and address in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a url goes; ``plain`` means over http."""
+
+    host: str
+    port: int
+    plain: bool
+
+
+def place_of(parts: SplitResult) -> Place:
+    """Return where a checked url goes."""
+    plain = parts.scheme == "http"
+    return Place(parts.hostname or "", parts.port or (80 if plain else 443), plain)
 
 
 @functools.lru_cache(maxsize=64)
@@ -138,6 +155,22 @@ def resolve(host: str, port: int, allowed: Sequence[str], *, plain: bool = False
     return permitted
 
 
+def look_up_all(places: Iterable[Place], allowed: Sequence[str], *, seconds: float) -> dict[Place, Refused | Unresolved | None]:
+    """Resolve all of ``places`` side by side; return what ``resolve`` raised for each. What isn't answered within ``seconds`` is Unresolved."""
+    deadline = time.monotonic() + seconds
+
+    def fault(place: Place) -> Refused | Unresolved | None:
+        try:
+            resolve(place.host, place.port, allowed, plain=place.plain, timeout=max(0.0, min(RESOLVE_TIMEOUT, deadline - time.monotonic())))
+        except (Refused, Unresolved) as error:
+            return error
+        return None
+
+    wanted = list(dict.fromkeys(places))
+    with ThreadPoolExecutor(16) as pool:
+        return dict(zip(wanted, pool.map(fault, wanted), strict=True))
+
+
 def _literal(host: str) -> Address | None:
     try:
         address = ipaddress.ip_address(host)
@@ -149,7 +182,8 @@ def _literal(host: str) -> Address | None:
 
 
 def _lookup(host: str, port: int, timeout: float) -> list[Address]:
-    if not _resolvers.acquire(timeout=max(0.0, timeout)):
+    slots = _resolvers
+    if not slots.acquire(timeout=max(0.0, timeout)):
         raise Unresolved(f"{host} was not resolved: the resolver is busy.")
     answers: list[Address] = []
     failure: list[OSError | UnicodeError] = []
@@ -162,13 +196,13 @@ def _lookup(host: str, port: int, timeout: float) -> list[Address]:
         except (OSError, UnicodeError, ValueError) as error:
             failure.append(error if isinstance(error, OSError | UnicodeError) else OSError(str(error)))
         finally:
-            _resolvers.release()
+            slots.release()
             done.set()
 
     try:
         threading.Thread(target=ask, name="orbit-resolve", daemon=True).start()
     except RuntimeError:
-        _resolvers.release()
+        slots.release()
         raise Unresolved(f"{host} was not resolved: no thread could be started.") from None
     if not done.wait(max(0.0, timeout)):
         raise Unresolved(f"{host} was not resolved within {timeout:.1f} s.")

@@ -7,6 +7,7 @@ The body is read as raw bytes, never decompressed, and no more of it than ``limi
 
 import functools
 import http.client
+import math
 import os
 import re
 import ssl
@@ -14,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -26,26 +27,34 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import SSLError as WrappedTlsError
 from urllib3.response import HTTPResponse
 
-from orbit.outbound import addresses
-from orbit.outbound.connections import BadResponse, Clock, ConnectFailed, Cut, PlainConnection, Pool, discard
+from orbit.outbound import addresses, redaction
+from orbit.outbound.connections import IDLE_SECONDS, BadResponse, Clock, ConnectFailed, Cut, PlainConnection, Pool, discard
 
-KEEP, LIMIT, POOLS = 4096, 65536, 256
+KEEP, LIMIT = 4096, 65536
+# Idle connections to all hosts together, looked at every so many requests.
+IDLE_IN_ALL, SWEEP_USES = 256, 64
+# Looked at beyond what is kept, so that no secret is cut in two there.
+_ROUND = 16384
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, complete; times are seconds. ``ca_bundle`` is a file of authorities to trust instead of the public ones."""
+    """One request, complete; times are seconds. ``ca_bundle`` is a file of authorities to trust instead of the public ones.
+
+    ``secrets`` are what the excerpt of an answer must not hold, should the receiver send them back.
+    """
 
     method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     connect_timeout: float
     read_timeout: float
     total_timeout: float
     ca_bundle: str | None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class Answer:
     With a ``status`` there was an answer, and ``error`` at most says why its body isn't whole. Without one ``error_class`` is
     ``refused`` (Orbit's own rules), ``dns``, ``connect``, ``tls``, ``timeout``, ``reset``, ``bad_response`` or ``unexpected``.
     ``sent`` is False when it is proven that no byte of the request left. ``body`` is the whole body where it was read to its end and is no
-    longer than ``keep``, else None; ``excerpt`` its beginning. ``latency_ms`` ends with the head of the answer, or with the error.
+    longer than ``keep``, else None; ``excerpt`` its beginning, without the request's secrets. ``latency_ms`` ends with the head of the
+    answer, or with the error.
     """
 
     status: int | None
@@ -77,6 +87,7 @@ class Adapter(BaseAdapter):
         super().__init__()
         self._pools: OrderedDict[tuple[Any, ...], Pool] = OrderedDict()
         self._lock = threading.Lock()
+        self._uses = 0
 
     def send(self, request: requests.PreparedRequest, stream: bool = True, timeout: Any = (5, 10), verify: bool | str = True,
              cert: Any = None, proxies: Mapping[str, str] | None = None, *, allowed: Sequence[str] = (), clock: Clock | None = None) -> "_Received":
@@ -122,10 +133,20 @@ class Adapter(BaseAdapter):
             if pool is None:
                 pool = Pool(secure=parts.scheme == "https", host=parts.hostname or "", port=parts.port, allowed=allowed, ca_bundle=ca_bundle)
                 self._pools[key] = pool
-                if len(self._pools) > POOLS:
-                    self._pools.popitem(last=False)[1].close()
             self._pools.move_to_end(key)
+            self._uses += 1
+            if self._uses % SWEEP_USES == 0:
+                self._sweep()
         return pool
+
+    def _sweep(self) -> None:
+        """Let go of what nobody used for long, and of the rest what was used longest ago: each idle connection is a descriptor."""
+        idle, fresh = 0, time.monotonic() - IDLE_SECONDS
+        for key, pool in reversed(list(self._pools.items())):
+            pool.close(before=fresh if idle + len(pool) <= IDLE_IN_ALL else math.inf)
+            idle += len(pool)
+            if not pool and pool.used_at < fresh:
+                del self._pools[key]
 
 
 class _Lent:
@@ -173,13 +194,14 @@ def send(request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: i
         response = _adapter.send(prepared, verify=request.ca_bundle or True, allowed=allowed, clock=clock)
         latency = _since(started)
         body, why = _read(response.raw, clock, limit)
-        response.lent.finish(whole=not why)
+        response.lent.finish(whole=not why and not clock.surplus)
     except Exception as error:  # whatever it is, the caller has an outcome to record
         word, text = _classify(error, clock)
         return Answer(None, word, text[:500], b"", None, _since(started), clock.sent, None)
     whole = body if not why and len(body) <= keep else None
     note = why or ("" if whole is not None else f"the body is longer than {keep} bytes")
-    return Answer(response.status_code, None, note, body[:keep], response.headers.get("Retry-After"), latency, True, whole,
+    excerpt = redaction.mask(body[:keep + _ROUND], request.secrets)[:keep] if body and request.secrets else body[:keep]
+    return Answer(response.status_code, None, note, excerpt, response.headers.get("Retry-After"), latency, True, whole,
                   response.headers.get("Content-Type", ""))
 
 
@@ -209,6 +231,8 @@ def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedReq
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise addresses.Refused(f"The header {name[:60]!r} holds something that can't be sent: only printable ASCII can, at most 8192 characters.")
     prepared = _target(request.method, request.url, allowed).copy()
+    # As it was written: a receiver may have signed it, and normalising it would break that.
+    prepared.url = request.url
     prepared.headers = CaseInsensitiveDict({"User-Agent": _agent(), "Accept-Encoding": "identity", "Accept": "*/*", **request.headers})
     prepared.body = request.body if request.body or request.method not in ("GET", "HEAD") else None
     return prepared

@@ -5,9 +5,11 @@ in byte by byte; a head that is cut off counts as a complete one; a ``103 Early 
 next request on the connection gets this one's 200.
 """
 
+import contextlib
 import functools
 import http.client
 import io
+import math
 import socket
 import ssl
 import time
@@ -41,7 +43,7 @@ class ConnectFailed(Exception):
 class Clock:
     """The limits of one request, and what became of it."""
 
-    __slots__ = ("connect", "cut", "deadline", "read", "sent")
+    __slots__ = ("connect", "cut", "deadline", "read", "sent", "surplus")
 
     def __init__(self, connect: float, read: float, total: float) -> None:
         """Start the clock; all three are seconds."""
@@ -49,6 +51,7 @@ class Clock:
         self.deadline = time.monotonic() + total
         self.sent = False  # whether a byte of the request may have left
         self.cut = ""  # why the body isn't whole, if it isn't
+        self.surplus = False  # whether bytes came behind the answer
 
     def left(self, limit: float) -> float:
         """Return the seconds that one step may take: ``limit``, or what is left in total. Raises TimeoutError when nothing is."""
@@ -62,21 +65,24 @@ class _Source(io.RawIOBase):
     """The bytes of an answer, each read bounded by the clock. Inside the body an error is an end with ``clock.cut`` set: what came before it is kept."""
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
-        self._sock, self._clock = sock, clock
+        self._sock, self.clock = sock, clock
         self._raw = sock.makefile("rb", buffering=0)  # holds the socket open while this is
         self.in_head = True
+        self.ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
+        if self.ended:
+            return 0
         try:
-            self._sock.settimeout(self._clock.left(self._clock.read))
+            self._sock.settimeout(self.clock.left(self.clock.read))
             return self._sock.recv_into(buffer)
         except OSError as error:
             if self.in_head:
                 raise
-            self._clock.cut = "timeout" if isinstance(error, TimeoutError) else "reset"
+            self.clock.cut = "timeout" if isinstance(error, TimeoutError) else "reset"
             return 0
 
     def close(self) -> None:
@@ -100,6 +106,13 @@ class _Reader(io.BufferedReader):
             if not line and self._lines > 1:
                 raise Cut("the connection was closed inside the head of the answer")
         return line
+
+    def close(self) -> None:
+        """Note whether more had arrived than the answer: on the connection that would be the beginning of the next one."""
+        if not self.closed:
+            self.source.ended = True
+            self.source.clock.surplus = bool(self.peek(1))
+            super().close()
 
 
 class _Door:
@@ -218,9 +231,11 @@ class Pool:
         self._secure, self._host, self._port, self._allowed = secure, host, port, allowed
         self._options: dict[str, Any] = {"ssl_context": tls(ca_bundle)} if secure else {}
         self._idle: deque[PlainConnection] = deque(maxlen=IDLE_CONNECTIONS)
+        self.used_at = time.monotonic()
 
     def take(self, clock: Clock) -> PlainConnection:
         """Return the connection used last if it is fresh and silent, else an unconnected one."""
+        self.used_at = time.monotonic()
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -239,10 +254,20 @@ class Pool:
         connection.used_at = time.monotonic()
         self._idle.append(connection)
 
-    def close(self) -> None:
-        """Close what is idle."""
-        while self._idle:
-            discard(self._idle.popleft())
+    def __len__(self) -> int:
+        """Return how many connections are idle."""
+        return len(self._idle)
+
+    def close(self, *, before: float = math.inf) -> None:
+        """Close what is idle and was last used before that moment, by the monotonic clock."""
+        with contextlib.suppress(IndexError):  # another thread was quicker
+            # The one that waits longest stands first.
+            while self._idle and self._idle[0].used_at < before:
+                connection = self._idle.popleft()
+                if connection.used_at >= before:
+                    self._idle.append(connection)
+                    return
+                discard(connection)
 
 
 def discard(connection: PlainConnection) -> None:

@@ -16,6 +16,8 @@ MASK = b"[masked]"
 
 def mask(data: bytes, secrets: tuple[str, ...]) -> bytes:
     """Return ``data`` with every one of ``secrets`` masked, the beginning of one at the very end too, where an excerpt may cut it."""
+    if len(data) < SHORTEST:
+        return data
     forms = _forms(secrets)
     for form in forms:
         if form in data:

@@ -28,19 +28,21 @@ Answer = bytes | Callable[[socket.socket], None]
 
 
 class Receiver:
-    """Listens on 127.0.0.1 from ``with`` on; answers each request with the next of ``answers``, the last one again and again."""
+    """Listens on ``host`` from ``with`` on; answers each request with the next of ``answers``, the last one again and again."""
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, greeting: Answer | None = None) -> None:
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, greeting: Answer | None = None, host: str = "127.0.0.1") -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._answers, self._tls, self._greeting = answers or (OK,), tls, greeting
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._host = host
+        self._server = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._server.getsockname()[1]
         self._open: list[socket.socket] = []
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/hook"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}/hook"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -48,6 +50,13 @@ class Receiver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def hung_up(self, seconds: float) -> bool:
+        """Tell whether within ``seconds`` the other side closes the first connection, and so ours does."""
+        ends = time.monotonic() + seconds
+        while self._open[0].fileno() >= 0 and time.monotonic() < ends:
+            time.sleep(0.01)
+        return self._open[0].fileno() < 0
 
     def stop(self) -> None:
         for sock in [self._server, *self._open]:

@@ -1,20 +1,14 @@
 import gzip
 import os
-import ssl
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from orbit.outbound import addresses, client
 from tests.support.receiver import OK, Receiver, close, dripping, http, reset, then
@@ -272,59 +266,3 @@ def test_a_forked_child_does_not_speak_on_its_parents_connection() -> None:
         assert os.waitpid(child, 0)[1] == 0
         assert post(receiver.url).status == 200
         assert [request.connection for request in receiver.requests] == [1, 2, 1]
-
-
-def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256()))
-    bundle, private = folder / f"{name}.pem", folder / f"{name}.key"
-    bundle.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(bundle, private)
-    return context, str(bundle)
-
-
-def test_tls_is_verified_against_the_name_while_the_connection_goes_to_the_checked_address(tmp_path: Path) -> None:
-    context, bundle = certificate(tmp_path, "localhost")
-    names: list[str | None] = []
-    context.sni_callback = lambda sock, name, ctx: names.append(name)  # type: ignore[assignment]
-    with Receiver(tls=context) as receiver:
-        url = f"https://localhost:{receiver.port}/hook"
-        assert post(url, ca_bundle=bundle, allowed=["localhost"]).body == b"ok"
-        assert names == ["localhost"]
-        assert receiver.requests[0].headers["host"] == f"localhost:{receiver.port}"
-
-
-def test_an_unknown_authority_and_a_wrong_name_are_refused_before_a_byte_of_the_request(tmp_path: Path) -> None:
-    known, _ = certificate(tmp_path, "localhost")
-    other, other_bundle = certificate(tmp_path, "elsewhere.example")
-    with Receiver(tls=known) as receiver:
-        unknown = post(f"https://localhost:{receiver.port}/", ca_bundle=other_bundle, allowed=["localhost"])
-        public = post(f"https://localhost:{receiver.port}/", allowed=["localhost"])
-        assert receiver.requests == []
-    with Receiver(tls=other) as receiver:
-        wrong = post(f"https://localhost:{receiver.port}/", ca_bundle=other_bundle, allowed=["localhost"])
-        assert receiver.requests == []
-    assert {(answer.error_class, answer.sent) for answer in (unknown, public, wrong)} == {("tls", False)}
-    assert "certificate" in wrong.error
-
-
-def test_plain_http_where_tls_is_spoken_to_and_a_handshake_that_stalls_send_nothing() -> None:
-    with Receiver(greeting=OK) as receiver:
-        assert post(f"https://127.0.0.1:{receiver.port}/").error_class == "tls"
-    with Receiver(greeting=lambda sock: time.sleep(3)) as receiver:
-        started = time.monotonic()
-        stalled = post(f"https://127.0.0.1:{receiver.port}/")
-        assert time.monotonic() - started < 2.5
-    assert (stalled.error_class, stalled.sent) == ("connect", False)
-
-
-def test_a_bundle_that_is_not_there_is_an_answer_too() -> None:
-    answer = post("https://127.0.0.1:1/", ca_bundle="/nowhere.pem")
-    assert (answer.status, answer.sent) == (None, False)

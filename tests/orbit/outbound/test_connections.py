@@ -1,4 +1,6 @@
 import socket
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +91,28 @@ def test_no_descriptor_is_left_behind_by_failures() -> None:
             post(receiver.url, "127.0.0.1")
         receiver.stop()
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+
+
+def test_connections_to_hosts_that_nobody_asks_any_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SWEEP_USES", 1)
+    with Receiver() as old, Receiver() as new:
+        assert post(old.url, "127.0.0.1").status == 200
+        monkeypatch.setattr(client, "IDLE_SECONDS", 0.2)
+        time.sleep(0.3)
+        assert post(new.url, "127.0.0.1").status == 200
+        assert client._adapter._pools.keys() == {("http", "127.0.0.1", new.port, ("127.0.0.1",), None)}
+        assert old.hung_up(1)
+
+
+def test_idle_connections_to_many_hosts_stay_below_a_bound_and_the_latest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SWEEP_USES", 1)
+    monkeypatch.setattr(client, "IDLE_IN_ALL", 3)
+    client._adapter.close()
+    with ExitStack() as stack:
+        receivers = [stack.enter_context(Receiver()) for _ in range(6)]
+        for receiver in receivers:
+            assert post(receiver.url, "127.0.0.1").status == 200
+        assert sum(len(pool) for pool in client._adapter._pools.values()) <= 4
+        assert post(receivers[-1].url, "127.0.0.1").status == 200
+        assert receivers[-1].connections == 1
+        assert receivers[0].hung_up(1)

@@ -1,0 +1,38 @@
+"""Cycles whose deliveries are due and unsent: ``python -m benchmarks.enqueued COUNT`` in Orbit's environment, while no cluster runs.
+
+Starts them and carries them up to the point where their jobs are written, as a worker would that gives its cycles back right then.
+Prints a JSON list of their ids.
+"""
+
+import json
+import sys
+
+import django
+
+from benchmarks.place import run_profile_id
+
+PAYLOAD = json.dumps({"text": "0123456789abcdef" * 127}).encode()
+
+
+def main() -> None:
+    """Make as many as the command line asks for."""
+    django.setup()
+    from governance.access.actors import SYSTEM
+    from orbit.cycles import lease, stages, state, trigger
+    from orbit.pipeline.contract import Payload
+    from orbit.states import Trigger
+
+    held = []
+    for number in range(int(sys.argv[1])):
+        trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
+                      payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        held.append(work)
+    # Together, in the end: given back one by one, they would be claimed again here.
+    lease.give_back(held, wait=0)
+    print(json.dumps([str(work.id) for work in held]))
+
+
+if __name__ == "__main__":
+    main()

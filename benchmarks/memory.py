@@ -1,0 +1,94 @@
+"""The memory of a cluster's workers: over many deliveries, and while receivers answer without end, with a bomb, and drop by drop."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+import psycopg
+
+from benchmarks import deliveries
+from benchmarks.deliveries import ENDPOINTS, ITEMS
+from benchmarks.place import NAMESPACES, Place, end, until
+
+PATIENCE = 1200
+_DONE = "SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'delivered'"
+_ACTIVE = "SELECT 1 FROM orbit_cyclerun WHERE status IN ('pending', 'running') LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The resident memory of all workers together, in megabytes, after so many deliveries."""
+
+    deliveries: int
+    megabytes: float
+
+
+def over_many(place: Place, *, wanted: int, marks: tuple[int, ...]) -> list[Reading]:
+    """Have one cluster make ``wanted`` deliveries, through the whole pipeline; return the memory at the first of each of ``marks`` and at the end."""
+    deliveries.configure(place)
+    return _watch(place, deliveries.environment(place), wanted=wanted, marks=marks)
+
+
+def with_hostile_receivers(place: Place, *, wanted: int) -> list[Reading]:
+    """Have one cluster make deliveries to receivers that answer badly; return the memory after some ordinary ones and in the end, at its highest."""
+    deliveries.configure(place)
+    variables = deliveries.environment(place)
+    hostile = subprocess.Popen([sys.executable, "-m", "benchmarks.hostile"], cwd=place.project, stdout=subprocess.PIPE, text=True)
+    assert hostile.stdout is not None
+    try:
+        port = int(hostile.stdout.readline())
+        targets = json.loads(variables["ORBIT_DISPATCH_ENDPOINTS"])
+        for number, target in enumerate(targets):
+            target |= {"url": f"http://127.0.0.1:{port}/{('endless', 'bomb', 'drip')[number % 3]}", "total_timeout": 1}
+        return _watch(place, {**variables, "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets)}, wanted=wanted, marks=(wanted // 10,))
+    finally:
+        end(hostile)
+
+
+def _watch(place: Place, variables: dict[str, str], *, wanted: int, marks: tuple[int, ...]) -> list[Reading]:
+    readings: list[Reading] = []
+    with place.watch("orbit") as watch, place.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster:
+        left, highest = list(marks), 0.0
+        begun = 0
+        while begun < wanted:
+            cycles = min(NAMESPACES, -(-(wanted - begun) // (ITEMS * ENDPOINTS)))
+            begun += cycles * ITEMS * ENDPOINTS
+            subprocess.run([sys.executable, "-m", "benchmarks.starts", str(cycles)], cwd=place.project, env=variables, check=True, stdout=subprocess.DEVNULL)
+
+            def quiet() -> bool:
+                nonlocal highest
+                done, now = _count(watch), _megabytes(cluster.pid)
+                highest = max(highest, now)
+                if left and done >= left[0]:
+                    left.pop(0)
+                    readings.append(Reading(done, now))
+                    highest = now
+                return watch.execute(_ACTIVE).fetchone() is None
+
+            _until(quiet)
+        readings.append(Reading(_count(watch), highest))
+    return readings
+
+
+def _until(done: Callable[[], bool]) -> None:
+    until(done, "the deliveries", seconds=PATIENCE, every=0.2)
+    time.sleep(0.5)
+
+
+def _count(watch: psycopg.Connection) -> int:
+    row = watch.execute(_DONE).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _megabytes(cluster: int) -> float:
+    total = 0
+    for process in psutil.Process(cluster).children():
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 1e6

@@ -1,0 +1,74 @@
+import base64
+import html
+import json
+import time
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from orbit.outbound import redaction
+from orbit.outbound.redaction import MASK, mask, of_url
+
+SECRET = 'tok/en+"4&2<7=~Zq'
+
+
+def test_what_holds_no_secret_stays_as_it_is_byte_for_byte() -> None:
+    text = b"\xff\x00 not found: to"
+    assert mask(text, (SECRET,)) == text
+    assert mask(b"", (SECRET,)) == b""
+    assert mask(text, ()) == text
+
+
+@pytest.mark.parametrize("spelled", [
+    SECRET, json.dumps(SECRET), json.dumps(SECRET).replace("/", "\\/"), html.escape(SECRET), html.escape(SECRET, quote=False), quote(SECRET),
+    quote(SECRET, safe=""), quote_plus(SECRET), SECRET.encode().hex(), SECRET.encode().hex().upper(), f"Bearer {SECRET}, {SECRET}",
+])  # fmt: skip
+def test_each_spelling_that_an_echo_uses_is_masked(spelled: str) -> None:
+    found = mask(f"you sent <{spelled}>!".encode(), (SECRET,))
+    assert found.startswith(b"you sent <")
+    assert found.endswith(b">!")
+    assert MASK in found
+    assert not any(SECRET[start : start + 4].encode() in found for start in range(len(SECRET) - 3))
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", range(6))
+def test_inside_base64_of_a_longer_text_next_to_nothing_is_left(before: int, encode: object) -> None:
+    text = b"x" * before + SECRET.encode() + b": and so on"
+    found = mask(encode(text), (SECRET,))  # type: ignore[operator]
+    assert MASK in found
+    left = base64.b64decode(found.split(MASK)[0] + b"A" * (-len(found.split(MASK)[0]) % 4), altchars=b"-_" if encode is base64.urlsafe_b64encode else None)
+    assert SECRET[:3].encode() not in left
+
+
+def test_a_secret_that_an_excerpt_cuts_in_two_is_masked_too() -> None:
+    assert mask(b"you sent " + SECRET[:9].encode(), (SECRET,)) == b"you sent " + MASK
+    assert mask(b"aaaaaaaaaaaaa", ("aaaaaaaab",)) == b"aaaaa" + MASK
+    assert mask(b"ends with " + SECRET[:3].encode(), (SECRET,)) == b"ends with " + SECRET[:3].encode()
+
+
+def test_of_two_secrets_the_longer_one_is_masked_whole() -> None:
+    assert mask(b"<secret-key-and-more>", ("secret-key", "secret-key-and-more")) == b"<" + MASK + b">"
+
+
+def test_what_every_text_would_hold_is_left() -> None:
+    assert mask(b"take one", ("t", "one")) == b"take one"
+
+
+def test_of_a_url_everything_but_the_host_is_secret() -> None:
+    url = "https://hooks.example.com/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1"
+    for text in ("/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1", "/services/T0123/abcdefghij0123456789", "sig=a%2Fbcdef&v=1", "a/bcdef",
+                 "abcdefghij0123456789"):  # fmt: skip
+        assert MASK in mask(f"Cannot POST {text}.".encode(), of_url(url))
+    assert mask(b"hooks.example.com: services", of_url(url)) == b"hooks.example.com: services"
+    assert of_url("https://example.com") == of_url("https://example.com/v1") == ()
+
+
+def test_masking_costs_next_to_nothing_where_there_is_nothing_to_mask() -> None:
+    secrets = tuple(f"{SECRET}-{number}" for number in range(10))
+    mask(b"ok", secrets)
+    started = time.thread_time()
+    for _ in range(1000):
+        mask(b'{"ok":true}', secrets)
+    assert time.thread_time() - started < 0.5
+    assert len(redaction._forms(secrets)) > 50

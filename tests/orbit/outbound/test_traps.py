@@ -1,0 +1,249 @@
+"""Receivers that misbehave, beside those of test_client: each trap that stock HTTP clients walk into, set up on the loopback."""
+
+import errno
+import gzip
+import socket
+import threading
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from orbit.outbound import addresses, client
+from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, reset, then
+
+
+def post(url: str, body: bytes = b"hello", *, total: float = 2, read: float = 1, method: str = "POST", allowed: tuple[str, ...] = ("127.0.0.1",),
+         secrets: tuple[str, ...] = ()) -> client.Answer:  # fmt: skip
+    return client.send(client.Request(method, url, {"Authorization": "Bearer t"}, body, 1, read, total, None, secrets), allowed=allowed)
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
+    """Have every name resolve to ``found``."""
+    families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *arguments, **options: [
+        (family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in zip(families, found, strict=True)])  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b"HTTP/1.1 199 Odd\r\n\r\n"])
+def test_no_interim_answer_is_a_final_one_and_its_connection_is_not_used_again(first: bytes) -> None:
+    with Receiver(first + http("200 OK", b"first"), http("200 OK", b"second")) as receiver:
+        assert (post(receiver.url).error_class, post(receiver.url).body) == ("bad_response", b"second")
+        assert receiver.connections == 2
+
+
+def test_one_continue_before_the_answer_is_passed_over() -> None:
+    with Receiver(b"HTTP/1.1 100 Continue\r\n\r\n" + OK) as receiver:
+        assert [post(receiver.url).body for _ in range(2)] == [b"ok", b"ok"]
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize("behind", [b"HTTP/1.1 200 OK\r\nContent-Len", http("200 OK", b"forged"), b"x"])
+def test_what_lies_behind_an_answer_makes_its_connection_unfit(status: str, behind: bytes) -> None:
+    # In one packet with the head, so that the socket itself looks silent afterwards.
+    with Receiver(f"HTTP/1.1 {status}\r\n\r\n".encode() + behind, http("200 OK", b"own")) as receiver:
+        assert post(receiver.url).status == int(status[:3])
+        assert post(receiver.url).body == b"own"
+        assert receiver.connections == 2
+
+
+def test_what_lies_behind_a_body_makes_its_connection_unfit() -> None:
+    with Receiver(OK + b"HTTP/1.1 500 Forged\r\n", http("200 OK", b"own")) as receiver:
+        assert (post(receiver.url).body, post(receiver.url).body, receiver.connections) == (b"ok", b"own", 2)
+
+
+@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"x" * 1000)[:-9], b""], ids=["no gzip", "cut", "empty"])
+def test_a_success_with_broken_compression_is_a_success(body: bytes) -> None:
+    with Receiver(http("200 OK", body, ["Content-Encoding: gzip"])) as receiver:
+        answer = post(receiver.url)
+    assert (answer.status, answer.excerpt) == (200, body)
+
+
+def test_a_chunked_bomb_and_an_endless_chunk_head_cost_no_memory() -> None:
+    bomb = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for answer in (dripping(bomb, b"10000\r\n" + b"\0" * 65536 + b"\r\n", every=0), dripping(bomb, b"0" * 65536, every=0),
+                   dripping(bomb + b"0\r\n", b"X: " + b"y" * 60000 + b"\r\n", every=0)):  # fmt: skip
+        with Receiver(answer) as receiver:
+            tracemalloc.start()
+            started = time.monotonic()
+            status = post(receiver.url).status
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert status == 200
+        assert peak < 3_000_000
+        assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("head", [
+    b"", b"\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 \r\n\r\n", b"HTTP/1.1 2OO OK\r\n\r\n", b"HTTP/1.1 -200 OK\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n",
+    b"HTTP/1.1 600 Odd\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/9.9 200 OK\r\n\r\n", b"ICY 200 OK\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n", b"\x16\x03\x01\x02\x00",
+    b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nok",
+])  # fmt: skip
+def test_nonsense_is_never_an_exception_and_only_a_proper_status_line_counts(head: bytes) -> None:
+    with Receiver(then(head, close), OK) as receiver:
+        answer = post(receiver.url)
+        assert post(receiver.url).body == b"ok"
+    if b" 200 OK\r\nContent-Length: -1" not in head:
+        assert (answer.status, answer.sent) == (None, True)
+        assert answer.error_class in {"bad_response", "reset"}
+
+
+def test_every_status_comes_back_as_it_was_sent() -> None:
+    statuses = list(range(200, 600))
+    with Receiver(*(http(f"{status} Some", b"") if status not in (204, 304) else f"HTTP/1.1 {status}\r\n\r\n".encode() for status in statuses)) as receiver:
+        assert [post(receiver.url).status for _ in statuses] == statuses
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", [True, False])
+def test_no_redirect_is_followed_and_the_credentials_stay_here(status: int, location: bool) -> None:
+    with Receiver() as target, Receiver(http(f"{status} Moved", b"", [f"Location: {target.url}"] if location else [])) as receiver:
+        answer = post(receiver.url)
+        assert target.connections == 0
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("piece", [b"z" * 65536, b"z"])
+def test_the_body_of_a_redirect_is_bounded_like_any_other(piece: bytes) -> None:
+    start = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 150000000\r\n\r\n"
+    with Receiver(dripping(start, piece, every=0 if len(piece) > 1 else 0.05)) as receiver:
+        started = time.monotonic()
+        answer = post(receiver.url, total=0.6)
+        assert time.monotonic() - started < 1.5
+    assert (answer.status, len(answer.excerpt) <= client.KEEP) == (302, True)
+
+
+def test_a_connection_closed_as_the_second_request_arrives_is_an_attempt_and_not_hidden() -> None:
+    with Receiver(OK, close, OK) as receiver:
+        first, second = post(receiver.url), post(receiver.url)
+        assert (first.status, second.error_class, second.sent) == (200, "reset", True)
+        assert len(receiver.requests) == 2
+
+
+def test_a_reset_as_the_second_request_arrives_is_not_sent_again_either() -> None:
+    with Receiver(OK, reset, OK) as receiver:
+        assert [post(receiver.url).error_class for _ in range(2)] == [None, "reset"]
+        assert len(receiver.requests) == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_time_out_is_one_request_whatever_the_method(method: str) -> None:
+    with Receiver(lambda sock: time.sleep(1)) as receiver:
+        assert post(receiver.url, read=0.2, method=method).error_class == "timeout"
+        time.sleep(0.2)
+        assert (len(receiver.requests), receiver.connections) == (1, 1)
+
+
+def test_a_receiver_on_ipv6_alone_is_reached_by_address_and_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(host="::1") as receiver:
+        assert post(receiver.url, allowed=("::1",)).status == 200
+        assert receiver.requests[0].headers["host"] == f"[::1]:{receiver.port}"
+        resolving(monkeypatch, "::1")
+        assert post(f"http://six.example:{receiver.port}/", allowed=("six.example",)).status == 200
+
+
+def test_of_three_addresses_the_one_that_lives_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, "127.0.0.3", "127.0.0.2", "127.0.0.1")
+    with Receiver() as receiver:
+        assert post(f"http://three.example:{receiver.port}/", allowed=("127.0.0.0/8",)).status == 200
+
+
+def test_a_black_hole_costs_the_connect_time_out_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.2", 0), backlog=0) as full:
+        # A full backlog leaves a SYN unanswered, as a black hole does.
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            assert filler.connect_ex(full.getsockname()) in {0, errno.EINPROGRESS}
+        started = time.monotonic()
+        answer = post(f"http://127.0.0.2:{full.getsockname()[1]}/", allowed=("127.0.0.2",), total=5)
+        took = time.monotonic() - started
+        for filler in fillers:
+            filler.close()
+    assert (answer.error_class, answer.sent) == ("connect", False)
+    assert 0.9 < took < 1.8
+
+
+@pytest.mark.parametrize("fault", [socket.gaierror(socket.EAI_NONAME, "Name or service not known"), socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
+                                   UnicodeError("label too long"), OSError(errno.EMFILE, "Too many open files")])  # fmt: skip
+def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    answer = post("http://nobody.example/", allowed=("nobody.example",))
+    assert (answer.error_class, answer.sent) == ("dns", False)
+    assert "nobody.example" in answer.error
+
+
+def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: quiet.wait(10) and [])
+    started = time.monotonic()
+    answers = [post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(3)]
+    took = time.monotonic() - started
+    quiet.set()
+    assert {(answer.error_class, answer.sent) for answer in answers} == {("dns", False)}
+    assert took < 2
+
+
+def test_resolvers_that_never_come_back_do_not_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet, asking = threading.Event(), list[threading.Thread]()
+
+    def never(*arguments: Any, **options: Any) -> Any:
+        asking.append(threading.current_thread())
+        quiet.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    monkeypatch.setattr(addresses, "_resolvers", threading.BoundedSemaphore(2))
+    try:
+        answers = [post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(6)]
+    finally:
+        quiet.set()
+        for thread in asking:
+            thread.join()
+    assert {answer.error_class for answer in answers} == {"dns"}
+    assert len(asking) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/a%2Fb/%20?x=%2F&y=a+b", "?only=query", "/..%2f..%2fetc", "/a/../b", "/a//b", "/%", "/%zz", "/a;b=c@d:e"])
+def test_a_path_goes_out_as_it_was_written(path: str) -> None:
+    with Receiver() as receiver:
+        base = receiver.url.removesuffix("/hook")
+        assert post(base + path).status == 200
+        sent = receiver.requests[0].line.split(" ")[1]
+    assert sent == (path if path.startswith("/") else "/" + path)
+
+
+def test_an_answer_that_echoes_the_request_shows_no_secret_of_it() -> None:
+    def echo(sock: socket.socket) -> None:
+        sock.sendall(http("401 No", b"bad credentials: Bearer hush-hush-hush; path /hook; padding " + b"." * 4005 + b"hush-hush-hush"))
+
+    with Receiver(echo) as receiver:
+        answer = post(receiver.url, secrets=("hush-hush-hush",))
+    assert b"hush" not in answer.excerpt
+    assert answer.excerpt.startswith(b"bad credentials: Bearer [masked]; path")
+
+
+ABUSE: dict[str, Answer] = {
+    "a head without end": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", every=0.01),
+    "a line without end": dripping(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 10, every=0.01),
+    "a status line without end": dripping(b"", b"H", every=0.01),
+    "continues without end": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01),
+    "a continue that drips": dripping(b"HTTP/1.1 100 Continue\r\n", b"X: y\r\n", every=0.01),
+    "a body without end": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"z", every=0.01),
+    "trailers without end": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", every=0.01),
+    "silence": lambda sock: time.sleep(5),
+}
+
+
+@pytest.mark.parametrize("answer", ABUSE.values(), ids=ABUSE.keys())
+def test_nothing_holds_a_sender_beyond_the_total_deadline(answer: Answer) -> None:
+    with Receiver(answer) as receiver:
+        started = time.monotonic()
+        found = post(receiver.url, total=0.7, read=5)
+        assert time.monotonic() - started < 1.5
+    assert found.sent is True
+    assert found.status in {None, 200}
