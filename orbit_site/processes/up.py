@@ -7,7 +7,6 @@ is ever half started.
 
 import argparse
 import fcntl
-import http.client
 import os
 import signal
 import socket
@@ -20,12 +19,13 @@ from pathlib import Path
 
 from governance.kernel.errors import Kind, OrbitError
 from orbit_site.processes import demo as demonstration
-from orbit_site.processes import postgres
+from orbit_site.processes import health, postgres
 from orbit_site.processes.children import Child, drain, spawn
 from orbit_site.settings import environment
 
 LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 60  # for /ready, before saying what is missing
+DATABASE_SECONDS = 3  # between two tries to start a database again that can't be started
 REFUSED = 2  # the exit code of a child that can't work with what it was given; starting it again wouldn't help
 
 
@@ -89,9 +89,8 @@ def _only_one(var: Path) -> Iterator[None]:
 
 
 def _refuse_busy_port(port: int) -> None:
-    host = "0.0.0.0" if environment.PRODUCTION else "127.0.0.1"  # noqa: S104
     try:
-        socket.create_server((host, port)).close()
+        socket.create_server((environment.BIND, port), family=socket.AF_INET6 if ":" in environment.BIND else socket.AF_INET).close()
     except OSError as error:
         other = port % 65535 + 1
         raise UpRefused(f"Can't listen on port {port}: {error.strerror}. Stop what uses it, or choose another one: PORT={other} make run.") from error
@@ -106,6 +105,7 @@ class _Session:
         self._children: list[Child] = []
         self._environment = dict(os.environ)
         self._began = time.monotonic()
+        self._database_due, self._complained = 0.0, float("-inf")
 
     def end(self, *_: object) -> None:
         """Take note of a signal; a second one adds nothing, since draining is bounded."""
@@ -192,8 +192,8 @@ class _Session:
         while not done():
             if self._ending:
                 raise _Ended(0)
-            if not environment.DATABASE_URL and postgres.ensure(environment.VAR_DIR):
-                self._say("database", "had ended, and is started again")
+            if not environment.DATABASE_URL:
+                self._tend_database()
             for child in self._children:
                 code = child.tend()
                 if code == REFUSED and not self._ready:
@@ -202,12 +202,27 @@ class _Session:
                     self._say(child.name, f"ended ({code}) and is started again")
             time.sleep(LOOK_SECONDS)
 
+    def _tend_database(self) -> None:
+        """Start the embedded server again when it has ended. What hinders that once all was ready, such as a full disk, may pass: it is tried again."""
+        if time.monotonic() < self._database_due:
+            return
+        try:
+            if postgres.ensure(environment.VAR_DIR):
+                self._say("database", "had ended, and is started again")
+        except postgres.PostgresError as error:
+            if not self._ready:
+                raise
+            self._database_due = time.monotonic() + DATABASE_SECONDS
+            if time.monotonic() - self._complained > PATIENCE_SECONDS:
+                self._complained = time.monotonic()
+                self._say("database", f"can't be started again, and is tried every {DATABASE_SECONDS} s: {error.detail}")
+
     def _until_ready(self) -> None:
         patience = time.monotonic() + PATIENCE_SECONDS
 
         def ready() -> bool:
             nonlocal patience
-            answer = _ask_ready()
+            answer = health.ready()
             if answer != "" and time.monotonic() > patience:
                 patience = time.monotonic() + PATIENCE_SECONDS
                 self._say("not ready", answer)
@@ -225,17 +240,3 @@ class _Session:
 
     def _say(self, what: str, text: str) -> None:
         print(f"{what:<12}{text}", flush=True)
-
-
-def _ask_ready() -> str:
-    """Return nothing when web and cluster say that they are ready, else what they say instead."""
-    connection = http.client.HTTPConnection("127.0.0.1", environment.PORT, timeout=5)
-    try:
-        connection.request("GET", "/ready?cluster=1", headers={"Host": environment.ALLOWED_HOSTS[0].lstrip(".*") if environment.ALLOWED_HOSTS else "localhost"})
-        answer = connection.getresponse()
-        body = answer.read(2000).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return f"the web server doesn't answer yet ({error})"
-    finally:
-        connection.close()
-    return "" if answer.status == 200 else f"/ready answers {answer.status}: {body}"

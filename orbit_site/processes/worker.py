@@ -124,8 +124,9 @@ class Results:
         for attempt in range(1, PUT_TRIES + 1):
             boundary.process.stamp()
             try:
-                save_task(task, self._broker)
+                # First the row: where the database is away this says so in a line; saving a failure would in a page, and go on.
                 self._broker.acknowledge(task["ack_id"])
+                save_task(task, self._broker)
             except Error as error:
                 connection.close()
                 log.warning("The task %s can't be acknowledged (try %s of %s): %s", task["func"], attempt, PUT_TRIES, " ".join(str(error).split()))

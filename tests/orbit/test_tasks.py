@@ -5,6 +5,7 @@ from django_q.models import OrmQ
 
 from governance.kernel.identifiers import uuid7
 from orbit import queue, tasks
+from orbit.dispatch import bulk
 from orbit.models import CronTick, CycleRun
 from tests.support.configuration import active_cycle
 
@@ -31,4 +32,8 @@ def test_a_tick_is_performed_by_its_id() -> None:
 
 
 def test_the_table_of_tasks_names_functions_that_exist() -> None:
-    assert {f"orbit.tasks.{name}" for name in ("advance", "tick") if callable(getattr(tasks, name))} == queue.TASKS
+    assert {f"orbit.tasks.{name}" for name in ("advance", "tick", "operate") if callable(getattr(tasks, name))} == queue.TASKS
+
+
+def test_every_type_of_bulk_run_has_its_slices() -> None:
+    assert set(tasks.OPERATIONS) == {bulk.REQUEUE, bulk.DISMISS}

@@ -1,0 +1,71 @@
+"""``python -m tests.chaos``: kills Orbit in every way we could think of, and holds what is left against what was promised.
+
+Prints the seed and a line for each scenario; exit code 1 when anything was violated. About ten minutes.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import django
+
+from tests.support import database
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Kills Orbit, and audits what is left.")
+    parser.add_argument("--seed", type=int, help="repeat a run's choices (its order of kills and its waits)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="run this scenario alone; may be given more than once")
+    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    options = parser.parse_args()
+    # Whoever ends us has everything ended that we started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    folder = Path(tempfile.mkdtemp(prefix="orbit-chaos-"))
+    folder.chmod(0o755)  # root's PostgreSQL runs as somebody else, who must get in
+    server = database.start_test_server()
+    os.environ.update(database.environment(server, "postgres"), DJANGO_SETTINGS_MODULE="orbit_site.settings")
+    django.setup()
+    try:
+        return _run(parser, options, folder)
+    finally:
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder)
+        database.stop_test_server()
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, folder: Path) -> int:
+    # Models can't be imported before Django is set up.
+    from orbit_site.processes import postgres
+    from tests.chaos import report, scenarios
+
+    if options.list:
+        for name, scenario in scenarios.SCENARIOS.items():
+            print(f"{name:<22}{(scenario.act.__doc__ or '').splitlines()[0]}")
+        return 0
+    names = options.only or list(scenarios.SCENARIOS)
+    if unknown := [name for name in names if name not in scenarios.SCENARIOS]:
+        parser.error(f"unknown: {', '.join(unknown)}; --list names them all")
+    seed = random.randrange(10**6) if options.seed is None else options.seed
+    print(f"seed {seed}\n\n{report.HEAD}", flush=True)
+    results = []
+    for name in names:
+        result = scenarios.run(name, postgres.locate(database.BASE), folder / name, seed)
+        results.append(result)
+        print(result.line(), flush=True)
+        for line in [*(f"VIOLATION {violation}" for violation in result.violations), *result.notes]:
+            print(f"    {line}", flush=True)
+    whole = report.total(results)
+    print(f"{whole.line()}\n\n{len(whole.violations)} violations; repeat with --seed {seed}")
+    if whole.violations:
+        print(f"the logs of what went wrong are in {folder}")
+    return 1 if whole.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

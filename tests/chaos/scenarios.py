@@ -1,0 +1,116 @@
+"""The scenarios by name, and how one of them is run: on a place of its own, inside its time, with whatever it breaks on record."""
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from orbit_site.processes import postgres
+from orbit_site.processes.postgres import Server
+from tests.chaos import deaths, disk, drains, poison, rows, storms, sweep, zombies
+from tests.chaos.audit import Audit
+from tests.chaos.fleet import Late
+from tests.chaos.report import Result
+from tests.chaos.stand import Stand, fresh_database, point, stand
+
+SHARED, OWN, VOLUME = "the test server", "a server of its own", "a server on a small volume"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is done, on which server, and in how many seconds at most."""
+
+    act: Callable[[Stand], None]
+    place: str = SHARED
+    seconds: int = 120
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "sweep": Scenario(sweep.run, seconds=420),
+    "moments": Scenario(sweep.moments),
+    "zombie-tier": Scenario(zombies.in_a_tier),
+    "zombie-before-send": Scenario(zombies.before_sending),
+    "zombie-after-answer": Scenario(zombies.after_the_answer),
+    "idle-workers": Scenario(deaths.idle_workers),
+    "supervisor": Scenario(deaths.supervisor),
+    "group-term": Scenario(deaths.group_term),
+    "one-host": Scenario(deaths.one_host),
+    "drain": Scenario(drains.drain),
+    "rolling-restart": Scenario(drains.rolling_restart),
+    "server-stopped": Scenario(storms.server_stopped, OWN, 180),
+    "sessions-cut": Scenario(storms.sessions_cut, seconds=180),
+    "queue-rows": Scenario(rows.doubled_late_deleted),
+    "two-releases": Scenario(rows.two_releases),
+    "poison": Scenario(poison.poison),
+    "full-disk": Scenario(disk.full, VOLUME, 180),
+}
+
+
+def run(name: str, server: Server, folder: Path, seed: int) -> Result:
+    """Run one scenario; what it raises is a violation like any other. Then its folder is kept."""
+    scenario, began = SCENARIOS[name], time.monotonic()
+    folder.mkdir()
+    made: Stand | None = None
+    result = Result(name)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_within(scenario.seconds, name))
+            place, database = stack.enter_context(_place(scenario.place, server, folder))
+            made = stack.enter_context(stand(place, database, folder, seed))
+            scenario.act(made)
+        except disk.Unmountable as why:
+            result.skipped = str(why)
+        except Exception as error:
+            result.violations.append(f"{type(error).__name__}: {error}")
+            if made is not None:
+                with suppress(Exception):
+                    made.violations += Audit(made).look()
+        if made is not None:
+            _take(result, made)
+            if result.violations:
+                made.sink.write(folder / "sink.jsonl")
+    result.seconds = time.monotonic() - began
+    if not result.violations:
+        shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+def _take(result: Result, made: Stand) -> None:
+    result.kills, result.cycles, result.deliveries = made.kills, len(made.accepted), len(made.sink.deliveries())
+    result.lost, result.doubled, result.notes = made.lost, made.doubled, made.notes
+    result.recovery = max(made.recoveries, default=None)
+    result.violations = [*made.violations, *result.violations]
+
+
+@contextmanager
+def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, str]]:
+    with ExitStack() as stack:
+        if kind == VOLUME:
+            small = stack.enter_context(disk.volume(folder))
+            point(small, "orbit")
+            yield small, "orbit"
+            return
+        if kind == OWN:
+            # As it is shipped: what is committed is on the disk.
+            server = stack.enter_context(postgres.held(folder / "database"))
+        yield server, stack.enter_context(fresh_database(server, f"chaos_{folder.name}".replace("-", "_")))
+
+
+@contextmanager
+def _within(seconds: int, name: str) -> Iterator[None]:
+    """Have Late raised in this thread, the main one, when the block takes longer."""
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise Late(f"{name} isn't over (after {seconds} s)")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

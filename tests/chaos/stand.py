@@ -1,0 +1,229 @@
+"""Where a scenario plays: a database of its own, a sink, clusters, and a journal of what was asked for and what was done to them."""
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.db import Error, connections
+
+from governance.access.actors import SYSTEM
+from orbit.cycles import trigger
+from orbit.pipeline.contract import Payload
+from orbit.states import Trigger
+from orbit_site.processes.postgres import Server
+from tests.chaos.fleet import Late, Member, kill, until
+from tests.chaos.sink import Sink
+from tests.chaos.watch import Watch
+from tests.support import database
+from tests.support.configuration import profile, run_profile, store, write
+
+LEASE = 2
+FINAL = ("success", "partial_success", "failed", "cancelled")
+OPEN = "SELECT count(*) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL OR status NOT IN ('success', 'partial_success', 'failed', 'cancelled')"
+
+
+@dataclass
+class Stand:
+    """One scenario's place. ``accepted`` are the cycles that Orbit said yes to; ``kills`` counts what was done to it."""
+
+    server: Server
+    name: str
+    folder: Path
+    sink: Sink
+    chance: random.Random
+    accepted: list[UUID] = field(default_factory=list)
+    kills: int = 0
+    lost: int = 0
+    doubled: int = 0
+    recoveries: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+    watch: Watch = field(init=False)
+    _connection: psycopg.Connection[Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.url)
+
+    @property
+    def url(self) -> str:
+        """Where the owner of the tables finds them: no worker is stopped by what is done through it."""
+        return self.server.url("orbit_owner", self.name)
+
+    def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement; a server that is away is waited for, half a minute at most."""
+        ends = time.monotonic() + 30
+        while True:
+            try:
+                if self._connection is None:
+                    self._connection = psycopg.connect(self.url, autocommit=True, application_name="chaos", connect_timeout=5)
+                cursor = self._connection.execute(text, values)
+                return list(cursor.fetchall()) if cursor.description else []
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                self._connection = None
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.1)
+
+    def one(self, text: str, *values: Any) -> Any:
+        """Return the one value of a statement."""
+        rows = self.query(text, *values)
+        return rows[0][0] if rows else None
+
+    def configure(self, names: list[str], tiers: Mapping[str, Any] | None = None, *, profile_id: str = "p1") -> None:
+        """Store the run profiles ``names``, each in a namespace of its own, of one profile with ``tiers``."""
+        store([profile(profile_id, execution_rules={"tiers": dict(tiers or {})})], [run_profile(name, profile_id, f"n-{name}") for name in names])
+
+    def asking_tiers(self) -> dict[str, Any]:
+        """Return tiers that ask the sink, so that each is a request and a commit."""
+        return {str(tier): {"transformer": "http", "backoff_base": 0.1, "options": {"url": f"{self.sink.url}/tier/{tier}"}} for tier in (1, 2, 3)}
+
+    def start(self, name: str) -> UUID | None:
+        """Trigger a cycle; return its id, or None when the database went away in the middle, so that nobody knows."""
+        body = json.dumps({"run": name, "n": len(self.accepted)}).encode()
+        try:
+            found = trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=name, payload=Payload(body, "application/json"))
+        except Error:
+            connections["default"].close()
+            return None
+        self.accepted.append(found.cycle_id)
+        return found.cycle_id
+
+    def begin(self, name: str) -> UUID:
+        """Trigger a cycle while the database is there; return its id."""
+        cycle = self.start(name)
+        if cycle is None:
+            raise Late(f"no cycle of {name} could be triggered")
+        return cycle
+
+    def cluster(self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str) -> Member:
+        """Start a cluster; its log is kept in the stand's folder."""
+        folder = self.folder / f"cluster-{len(self.members)}"
+        folder.mkdir()
+        write(folder, [], [])
+        target = {"key": "default-endpoint", "url": f"{self.sink.url}/hook", "method": "POST", "token": "token"}
+        environment = {**os.environ, **database.environment(self.server, self.name), "ORBIT_CRON_SCHEDULE": "",
+                       "ORBIT_CONFIG_DIR": str(folder), "ORBIT_SECRET_KEY": str(settings.SECRET_KEY),
+                       "ORBIT_DISPATCH_ENDPOINTS": json.dumps([target]), "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.1",
+                       "ORBIT_DISPATCH_BACKOFF_CAP": "1", "ORBIT_MAX_DISPATCH_RETRIES": "20", "ORBIT_LEASE_SECONDS": str(LEASE), "ORBIT_WORKERS": "1",
+                       **variables}
+        member = Member(project, environment, folder / "log", command)
+        self.members.append(member)
+        return member
+
+    def ready(self, *members: Member, workers: int = 1, seconds: float = 30) -> None:
+        """Wait until ``members`` have all their processes and showed a sign of life."""
+        for member in members:
+            until(partial(self._is_ready, member, workers), seconds, f"the cluster {member.pid} isn't ready: {member.log}")
+
+    def _is_ready(self, member: Member, workers: int) -> bool:
+        if not member.alive:
+            raise Late(f"the cluster {member.pid} ended at its start: {member.log.read_text()[-2000:]}")
+        if not self.query("SELECT 1 FROM orbit_clusternode WHERE pid = %s AND NOT draining", member.pid):
+            return False
+        return len(self.of(member, "worker")) == workers and len(self.of(member, "keeper")) == 1
+
+    def of(self, member: Member, role: str) -> list[int]:
+        """Return the live children of ``member`` that are connected as ``worker`` or ``keeper``."""
+        names = {row[0] for row in self.query("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")}
+        return [pid for pid in member.children() if f"orbit-{role} {pid}" in names]
+
+    def holder(self, cycle: UUID) -> int | None:
+        """Return the process that holds the lease of ``cycle``."""
+        owner = self.one("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
+        return int(owner.split(":")[1]) if owner else None
+
+    def carrier(self, cycle: UUID) -> int:
+        """Return the process that carries ``cycle``, as soon as there is one. Raises Late."""
+        return until(lambda: self.holder(cycle), 5, f"nobody carries {cycle}", every=0.001)
+
+    def member_of(self, pid: int) -> Member:
+        """Return the cluster that the process ``pid`` belongs to."""
+        return next(member for member in self.members if member.alive and member.owns(pid))
+
+    def kill(self, pid: int) -> float:
+        """SIGKILL a process, and count it; return the moment."""
+        self.kills += 1
+        return kill(pid)
+
+    def ended(self, cycle: UUID) -> bool:
+        """Tell whether a cycle has ended and nothing of it is due."""
+        return bool(self.one("SELECT status = ANY(%s) AND next_due_at IS NULL FROM orbit_cyclerun WHERE id = %s", list(FINAL), cycle))
+
+    def finish(self, cycle: UUID, seconds: float) -> None:
+        """Wait until a cycle has ended. Raises Late."""
+        until(lambda: self.ended(cycle), seconds, f"the cycle {cycle} doesn't end")
+
+    def settle(self, seconds: float = 60) -> None:
+        """Wait until no cycle has anything left to do. Raises Late."""
+        until(lambda: not self.one(OPEN), seconds, "cycles are left undone", every=0.05)
+
+    def recovered(self, cycle: UUID, killed: float, *, before: int = 1, within: float = LEASE + 2) -> None:
+        """Wait until another worker has resumed ``cycle``, or it has ended without; note how long after ``killed`` that was.
+
+        Longer than ``within`` seconds is a violation. ``before`` is the fencing token at the kill: a worker that died between its claim and its first
+        record has a lease of its own to wait for.
+        """
+        resumed = """SELECT extract(epoch FROM created_at)::float8, (data->>'token')::int FROM orbit_executionrecord
+            WHERE cycle_id = %s AND event = 'cycle_resumed' ORDER BY id"""
+
+        def found() -> list[tuple[float, int]]:
+            after = [(float(at), token) for at, token in self.query(resumed, cycle) if at > killed]
+            return after or [(killed, 0)] if after or self.ended(cycle) else []
+
+        at, token = until(found, LEASE + 20, f"nobody resumed {cycle}")[0]
+        if token > before + 1:
+            self.notes.append(f"a cycle went on after {at - killed:.1f} s: whoever claimed it first died at once")
+            return
+        self.recoveries.append(at - killed)
+        if at - killed > within:
+            self.violations.append(f"recovery: the cycle {cycle} went on {at - killed:.1f} s after the kill, not within {within} s")
+
+    def end(self) -> None:
+        """End everything that was started."""
+        self.watch.stop()
+        for member in self.members:
+            member.end()
+        if self._connection is not None:
+            self._connection.close()
+
+
+@contextmanager
+def stand(server: Server, name: str, folder: Path, seed: int) -> Iterator[Stand]:
+    """A stand on the database ``name``, which Django in this process uses already."""
+    with ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        made = Stand(server, name, folder, sink, random.Random(seed))
+        stack.callback(made.end)
+        yield made
+
+
+@contextmanager
+def fresh_database(server: Server, name: str) -> Iterator[str]:
+    """Make the database ``name`` from the template, have Django in this process use it inside the block, and drop it then."""
+    database.clone(server, name)
+    point(server, name)
+    try:
+        yield name
+    finally:
+        connections["default"].close()
+        with suppress(psycopg.Error):
+            database.drop(server, name)
+
+
+def point(server: Server, name: str) -> None:
+    """Have Django in this process use the database ``name`` by the role that owns nothing, as Orbit's processes do."""
+    connections["default"].close()
+    there = {"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""}
+    connections["default"].settings_dict.update(there)
+    settings.DATABASES["default"].update(there)

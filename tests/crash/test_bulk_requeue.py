@@ -1,0 +1,56 @@
+"""A bulk requeue whose workers are killed in mid-run: each letter gets one job, and each job is delivered."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from governance.access.actors import SYSTEM
+from governance.models import OperationRun, OperationRunItem
+from orbit.dispatch import bulk
+from orbit.dispatch.bulk import Filter
+from orbit.models import DeadLetterDispatch
+from orbit_site.processes.postgres import Server
+from tests.support.clusters import cluster, endpoint, until
+from tests.support.letters import letters
+from tests.support.pipeline import endpoints, rows
+from tests.support.receiver import OK, Receiver
+
+pytestmark = pytest.mark.processes
+LETTERS = 150
+
+
+@pytest.mark.slow
+def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(server: Server, committed: str, tmp_path: Path, settings: Any) -> None:
+    with Receiver(OK) as sink, cluster(server, committed, tmp_path, ORBIT_LEASE_SECONDS="2", **endpoint(sink.url)) as running:
+        endpoints(settings, default_endpoint=sink.url)
+        running.ready()
+        found = letters(LETTERS, retries=20)
+        run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="it is back", rate=25).run_id
+
+        def run() -> OperationRun:
+            return OperationRun.objects.get(pk=run_id)
+
+        killed, seen = 0, 0
+        while run().status != "completed" and killed < 4:
+            # While it is at work: soon after each step forward.
+            seen = until(lambda before=seen: run().progress["processed"] > before and run().progress["processed"], 30, "the run doesn't go on")
+            for pid in running.of("worker"):
+                if psutil.pid_exists(pid):
+                    os.kill(pid, signal.SIGKILL)
+            killed += 1
+            time.sleep(0.3)
+        until(lambda: run().status == "completed", 60, "the run didn't end")
+        until(lambda: rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL AND status = 'delivered'") == [(LETTERS,)], 40,
+              "not all were delivered")  # fmt: skip
+        keys = [request.headers["idempotency-key"] for request in sink.requests]
+    assert killed == 4
+    assert (run().outcome, run().summary_counts["succeeded"]) == ("succeeded", LETTERS)
+    assert rows("SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(LETTERS, LETTERS)]
+    assert len(set(keys)) == LETTERS
+    assert DeadLetterDispatch.objects.filter(pk__in=found, status="requeued").count() == LETTERS
+    assert OperationRunItem.objects.filter(outcome="succeeded").count() == LETTERS
