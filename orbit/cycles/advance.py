@@ -16,6 +16,7 @@ from orbit import boundary
 from orbit.cycles import finish, lease, stages, state
 from orbit.cycles.state import State
 from orbit.dispatch import deliver, judge
+from orbit.dispatch.flight import Hung
 from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -53,7 +54,7 @@ def run(work: Work, *, worker: str) -> float | None:
             return None
         except boundary.Stop:
             return _give_back(work, 0.0)
-        except deliver.Hung as exc:
+        except Hung as exc:
             # No verdict on the cycle: its lease runs out, and whoever resumes it closes what is open.
             logger.error("cycle %s: senders hang: %s", work.id, exc)
             return None
@@ -77,8 +78,10 @@ def _carry(work: Work, found: State, *, worker: str) -> float | None:
     if found.strays:
         fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
     if found.orphans:
-        cancelled = work.status == Cycle.CANCELLED
-        deliver.close(work, [judge.lost(orphan, cancelled=cancelled) for orphan in found.orphans], found.tally, ending)
+        # A cancel ended what was on its way then, not what a person has sent again since.
+        ended = [work.status == Cycle.CANCELLED and orphan.job_id not in found.later for orphan in found.orphans]
+        lost = [judge.lost(orphan, cancelled=cancelled) for orphan, cancelled in zip(found.orphans, ended, strict=True)]
+        deliver.close(work, lost, found.tally, ending)
         if not found.tally.open:
             return None
     elif not found.tally.open and (found.final or _is_over(found)):

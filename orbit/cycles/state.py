@@ -20,8 +20,9 @@ from orbit.states import CYCLE, Cycle, Job, Tier
 TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, CASE WHEN %s THEN t.output END, t.output_content_type,
     extract(epoch FROM t.next_attempt_at - clock_timestamp())::float8 FROM orbit_transformation t WHERE t.cycle_id = %s"""
 JOBS = """SELECT j.id, j.status, extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8, r.id, j.attempts, j.spent, j.max_retries,
-    j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL, j.snapshot_id
-FROM orbit_dispatchjob j LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WHERE j.cycle_id = %s"""
+    j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL, j.snapshot_id, coalesce(j.created_at > c.finished_at, false)
+FROM orbit_dispatchjob j JOIN orbit_cyclerun c ON c.id = j.cycle_id
+LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WHERE j.cycle_id = %s"""
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class State:
     """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it.
 
     ``orphans`` are attempts that a lost worker left open; ``strays`` the receipts of such whose job has ended meanwhile by a late 2xx.
+    ``later`` are open jobs that were made when the cycle had ended.
     """
 
     work: Work
@@ -40,6 +42,7 @@ class State:
     tally: Tally = field(default_factory=Tally)
     orphans: list[Sending] = field(default_factory=list)
     strays: list[UUID] = field(default_factory=list)
+    later: set[UUID] = field(default_factory=set)
 
     @property
     def final(self) -> bool:
@@ -109,11 +112,13 @@ def load(work: Work) -> State:
 def _count(state: State, rows: list[tuple[object, ...]]) -> None:
     """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open. Requeued ones are no part of a running cycle's outcome."""
     tally, now = state.tally, time.monotonic()
-    for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued, snapshot_id in rows:
+    for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued, snapshot_id, later in rows:
         if status in {Job.PENDING, Job.SENDING}:
             if requeued and not state.final:
                 tally.aside.add(job_id)  # type: ignore[arg-type]
             tally.open[job_id] = now + (wait or 0.0)  # type: ignore[index,operator]
+            if later:
+                state.later.add(job_id)  # type: ignore[arg-type]
             if receipt_id is not None:
                 endpoint = claim.opened(snapshot_id)  # type: ignore[arg-type]
                 state.orphans.append(

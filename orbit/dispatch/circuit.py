@@ -15,6 +15,8 @@ FAILURES_TO_OPEN = 10
 FIRST_PROBE_SECONDS, LAST_PROBE_SECONDS = 30.0, 300.0
 #: How long a job waits for an open circuit before it is given up.
 DOWN_SECONDS = 86400.0
+#: No attempt takes longer: an inquiry and a request of at most 120 s each, and the grace after them.
+LONGEST_SECONDS = 300.0
 # The share of a second's rate that may go at once.
 BURST = 0.1
 # Who finds a cap full looks again after this, and those in line come back this far apart, however many they are.
@@ -80,7 +82,8 @@ class Allowance:
 def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int) -> Allowance:
     """Return how many of ``wanted`` deliveries may go to the receiver at ``now``, of which ``in_flight`` are on their way already.
 
-    An open circuit lets one probe through when it is due; else the smallest of the caps counts. The rate is kept by the generic cell rate
+    An open circuit lets one probe through when it is due; time in which nobody looked whether one is, such as while Orbit was off, isn't
+    time in which the receiver was down. Else the smallest of the caps counts. The rate is kept by the generic cell rate
     algorithm (ITU-T I.371), with a burst of a tenth of a second.
     """
     if guard.opened_at is not None:
@@ -89,7 +92,9 @@ def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int) -> Allowa
         if guard.probe_at > now or not wanted:
             return _line_up(guard, 0, guard.probe_at, wanted)
         wait = min(guard.probe_wait * 2, LAST_PROBE_SECONDS)
-        probed = replace(guard, probe_at=now + timedelta(seconds=wait), probe_wait=wait)
+        late = now - guard.probe_at
+        opened_at = guard.opened_at + late if late.total_seconds() > LAST_PROBE_SECONDS else guard.opened_at
+        probed = replace(guard, opened_at=opened_at, probe_at=now + timedelta(seconds=wait), probe_wait=wait)
         return _line_up(probed, 1, probed.probe_at or now, wanted)
     if guard.hold_until is not None and guard.hold_until > now:
         return _line_up(guard, 0, guard.hold_until, wanted)

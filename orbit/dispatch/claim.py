@@ -23,8 +23,17 @@ from orbit.records import fence
 from orbit.records.fence import Fenced, Work
 from orbit.states import JOB, Job
 
-# How a claim goes on from its CTE ``due``: the jobs move, their receipts are written, and what a sender needs comes back.
-TAKEN = f"""numbered AS (SELECT id, row_number() OVER () AS place FROM due),
+# What ``guarded`` claims, under the lock of the receiver's row: a cap, an open circuit, or a pause that was asked for.
+_GUARDED = """(e.max_concurrency IS NOT NULL OR e.rate_per_second IS NOT NULL OR e.opened_at IS NOT NULL
+            OR e.hold_until IS NOT NULL AND e.hold_until > clock_timestamp())"""
+_DUE = """orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+        LEFT JOIN orbit_endpointstate e ON e.id = s.state_id
+    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()"""
+
+
+def taken(left: str) -> str:
+    """Return how a claim goes on from its CTE ``due``: jobs move, receipts are written, what a sender needs comes back, and last ``left``."""
+    return f"""numbered AS (SELECT id, row_number() OVER () AS place FROM due),
 moved AS (
     UPDATE orbit_dispatchjob j SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL
     FROM numbered WHERE j.id = numbered.id AND j.status IN ({JOB.sql_sources(Job.SENDING)})
@@ -35,20 +44,18 @@ written AS (
     SELECT m.receipt_id, m.id, m.attempts, 'sending', %(worker)s, locked.token, clock_timestamp(), i.sha256
     FROM moved m JOIN locked ON locked.id = m.cycle_id JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id)
 SELECT locked.id, m.receipt_id, m.id, m.attempts, m.spent, m.max_retries, m.delivery_id, m.endpoint_key, m.snapshot_id, i.payload, i.content_type,
-    s.state_id, m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown')
+    s.state_id, m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown'), {left}
 FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id
     LEFT JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id"""
 
-# Jobs whose receiver has a cap, an open circuit or asked for a pause are left to ``guarded``, which locks the receiver's row.
+
+# Whether guarded jobs are left is asked for only where senders are.
 WAVE = f"""WITH {fence.LOCKED_CTE},
 due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
-    SELECT j.id FROM orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-        LEFT JOIN orbit_endpointstate e ON e.id = s.state_id
-    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
-        AND (e.id IS NULL OR e.max_concurrency IS NULL AND e.rate_per_second IS NULL AND e.opened_at IS NULL
-            AND (e.hold_until IS NULL OR e.hold_until <= clock_timestamp()))
+    SELECT j.id FROM {_DUE} AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
+        AND (e.id IS NULL OR NOT {_GUARDED} AND e.id <> ALL(%(full)s::uuid[]))
     ORDER BY j.next_attempt_at, j.id LIMIT %(limit)s FOR NO KEY UPDATE OF j),
-{TAKEN}"""
+{taken(f"CASE WHEN (SELECT count(*) FROM moved) < %(limit)s THEN (SELECT EXISTS (SELECT 1 FROM {_DUE} AND {_GUARDED})) ELSE false END")}"""
 
 _CACHED = 256
 _opened: "OrderedDict[UUID, Endpoint | None]" = OrderedDict()
@@ -59,9 +66,8 @@ _lock = threading.Lock()
 class Sending:
     """One attempt whose receipt is written and whose request has not left. ``endpoint`` is None when no key opens its snapshot.
 
-    ``asks`` tells that an earlier attempt may have arrived; ``state_id`` is the receiver's row, and ``probe`` says
-    that its circuit is open. Without a ``receipt_id`` there is no attempt:
-    the job ends as it stands.
+    ``asks`` tells that an earlier attempt may have arrived; ``state_id`` is the receiver's row, and ``probe`` says that its circuit is open.
+    Without a ``receipt_id`` there is no attempt: the job ends as it stands.
     """
 
     cycle_id: UUID
@@ -80,24 +86,27 @@ class Sending:
     probe: bool = False
 
 
-def wave(work: Work, *, limit: int, worker: str) -> list[Sending]:
-    """Take at most ``limit`` due jobs of ``work`` for sending. Raises Fenced. None are taken where the gate is closed."""
-    rows = fence.run(WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit})
+def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> tuple[list[Sending], bool]:
+    """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell whether guarded ones are left.
+
+    Raises Fenced. None are taken where the gate is closed.
+    """
+    rows = fence.run(WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit, "full": list(full)})
     if not rows:
         raise Fenced
-    return sendings(rows)
+    return sendings(rows), bool(rows[0][-1])
 
 
 def parameters(work: Work, *, limit: int, worker: str) -> dict[str, Any]:
-    """Return what ``TAKEN`` and the fence take, with ids for up to ``limit`` receipts."""
+    """Return what ``taken`` and the fence take, with ids for up to ``limit`` receipts."""
     return {"ids": [work.id], "tokens": [work.token], "receipts": [uuid7() for _ in range(limit)], "worker": worker}
 
 
 def sendings(rows: Sequence[tuple[Any, ...]]) -> list[Sending]:
-    """Return the attempts that ``TAKEN`` gave back."""
+    """Return the attempts that ``taken`` gave back."""
     return [
         Sending(cycle, receipt, job, attempt, spent, retries, delivery, key, opened(snapshot), bytes(body), content_type, state, asks)
-        for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks in rows
+        for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks, _ in rows
         if receipt is not None
     ]
 

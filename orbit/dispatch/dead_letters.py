@@ -93,6 +93,9 @@ def requeue(letter_id: UUID, *, actor: Actor, reason: str, endpoint: Choice = "s
     """
     actor.require(Power.OPERATE)
     letter = find(letter_id, actor=actor)
+    if endpoint == "current":
+        # Before the transaction: it may lock the receiver's row, which those who hold a cycle lock after theirs.
+        current_snapshot(letter.endpoint_key)
     with trail.deed():
         made = requeue_all({letter_id: letter.endpoint_key}, Deed(actor.name, reason, endpoint, new_key))
         if not made:

@@ -26,19 +26,22 @@ GUARDS = """SELECT e.id, e.max_concurrency, e.rate_per_second, e.opened_at, e.pr
 FROM orbit_endpointstate e WHERE e.id IN (SELECT s.state_id FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
     WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp())
 ORDER BY e.id FOR NO KEY UPDATE OF e"""
-# In flight are few: no more than there are senders.
+# Waited for an open circuit for longer than a day. Not while a probe is due: who was away that long itself looks first.
+GIVEN_UP = f"""e.opened_at IS NOT NULL AND e.probe_at > clock_timestamp()
+    AND greatest(e.opened_at, j.next_attempt_at) < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'"""
+# In flight are few: no more than there are senders. A receipt that is older than any request can be is one of a worker that died, in a
+# namespace where nobody may resume: it counts no more, or a halt there would hold the receiver's cap against all others.
 COUNTS = f"""SELECT e.id, clock_timestamp(),
     (SELECT count(*) FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-        WHERE r.status = 'sending' AND s.state_id = e.id AND e.max_concurrency IS NOT NULL),
+        WHERE r.status = 'sending' AND r.started_at > clock_timestamp() - {circuit.LONGEST_SECONDS} * interval '1 second'
+            AND s.state_id = e.id AND e.max_concurrency IS NOT NULL),
     (SELECT count(*) FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id WHERE j.cycle_id = %(cycle)s AND s.state_id = e.id
         AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()
-        AND NOT (e.opened_at IS NOT NULL AND j.next_attempt_at < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'))
+        AND NOT ({GIVEN_UP}))
 FROM orbit_endpointstate e WHERE e.id = ANY(%(states)s::uuid[]) ORDER BY e.id"""
-# Waited for an open circuit for longer than a day: given up, as they stand.
 EXPIRED = f"""SELECT j.id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key, e.id
 FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id JOIN orbit_endpointstate e ON e.id = s.state_id
-WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND e.opened_at IS NOT NULL AND e.id = ANY(%(states)s::uuid[])
-    AND j.next_attempt_at < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second' ORDER BY j.id LIMIT 1000"""
+WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND e.id = ANY(%(states)s::uuid[]) AND {GIVEN_UP} ORDER BY j.id LIMIT 1000"""
 CLAIM = f"""WITH {fence.LOCKED_CTE},
 ranked AS MATERIALIZED (
     SELECT j.id, x.most, row_number() OVER (PARTITION BY s.state_id ORDER BY j.next_attempt_at, j.id) AS rank
@@ -48,14 +51,18 @@ ranked AS MATERIALIZED (
 due AS MATERIALIZED (
     SELECT j.id FROM orbit_dispatchjob j JOIN ranked r ON r.id = j.id WHERE r.rank <= r.most AND j.status = 'pending' FOR NO KEY UPDATE OF j),
 guards AS (
-    UPDATE orbit_endpointstate e SET probe_at = x.probe_at, probe_wait = x.probe_wait, next_slot_at = x.next_slot_at, next_turn_at = x.next_turn_at
+    UPDATE orbit_endpointstate e SET opened_at = x.opened_at, probe_at = x.probe_at, probe_wait = x.probe_wait,
+        next_slot_at = x.next_slot_at, next_turn_at = x.next_turn_at
     FROM json_to_recordset(%(guards)s::json)
-        AS x(id uuid, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz) WHERE e.id = x.id),
-{claim.TAKEN}"""
+        AS x(id uuid, opened_at timestamptz, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz)
+    WHERE e.id = x.id),
+{claim.taken('false')}"""
 
-# No wait for an open circuit is longer than the longest between two probes and a line of waiting cycles behind it.
-WAKE = """UPDATE orbit_cyclerun c SET next_due_at = clock_timestamp() WHERE c.id IN (
-    SELECT w.id FROM orbit_cyclerun w WHERE w.next_due_at > now() AND w.next_due_at < now() + interval '10 minutes' AND w.lease_owner IS NULL
+# No wait for an open circuit is longer than the longest between two probes and a line of waiting cycles behind it. Who holds a cycle may have
+# looked a moment before the circuit closed, and be about to give it back for minutes: raised ``requeues`` tell it that there is more to do.
+WAKE = """UPDATE orbit_cyclerun c SET next_due_at = CASE WHEN c.lease_owner IS NULL THEN clock_timestamp() ELSE c.next_due_at END,
+    requeues = c.requeues + (c.lease_owner IS NOT NULL)::int WHERE c.id IN (
+    SELECT w.id FROM orbit_cyclerun w WHERE w.next_due_at > now() AND w.next_due_at < now() + interval '10 minutes'
         AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
             WHERE j.cycle_id = w.id AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND s.state_id = %(state)s)
     ORDER BY w.next_due_at LIMIT 1000 FOR NO KEY UPDATE OF w SKIP LOCKED) RETURNING c.id"""
@@ -117,5 +124,5 @@ def _allow(guards: dict[UUID, Guard], counts: list[tuple[Any, ...]], limit: int)
 
 
 def _row(guard: Guard) -> dict[str, Any]:
-    times = {"probe_at": guard.probe_at, "next_slot_at": guard.next_slot_at, "next_turn_at": guard.next_turn_at}
+    times = {"opened_at": guard.opened_at, "probe_at": guard.probe_at, "next_slot_at": guard.next_slot_at, "next_turn_at": guard.next_turn_at}
     return {"id": str(guard.id), "probe_wait": guard.probe_wait, **{name: at.isoformat() if at else None for name, at in times.items()}}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -51,7 +52,7 @@ def ended(sending: Sending, answer: Answer | None, reply: Reply | None = None) -
         return Closed(sending, None, Attempt.UNSENT, move, "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot")
     if answer is None:
         if reply is not None and (move_ := after_inquiry(sending, reply.found)) is not None:
-            return Closed(sending, None, Attempt.UNSENT, move_, clean(reply.note), confirms=reply.found == Found.HELD)
+            return Closed(sending, None, Attempt.UNSENT, move_, clean(reply.note), confirms=reply.found == Found.HELD, sign=_answered(sending, reply))
         return Closed(sending, None, Attempt.UNSENT, Move(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
     verdict = outcome.classify(answer, permanent=sending.endpoint.permanent_statuses)
     error = "" if isinstance(verdict, outcome.Delivered) else clean(answer.error or f"HTTP {answer.status}")
@@ -92,6 +93,13 @@ def _sign(sending: Sending, answer: Answer, verdict: outcome.Verdict, error: str
     asked = verdict.after if isinstance(verdict, outcome.Retry) and answer.status in _HOLDING else None
     up = answer.status is not None and answer.status < 500
     return Sign(sending.state_id, sending.job_id, up, error, min(asked, settings.ORBIT_DISPATCH_BACKOFF_CAP) if asked is not None else None)
+
+
+def _answered(sending: Sending, reply: Reply) -> Sign | None:
+    """Return the sign of an inquiry that the receiver's own host answered: it is up, though it was sent nothing."""
+    if sending.state_id is None or sending.endpoint is None or reply.found == Found.SILENT:
+        return None
+    return Sign(sending.state_id, sending.job_id, True, "") if urlsplit(sending.endpoint.inquiry_url or "").hostname == sending.endpoint.host else None
 
 
 def _retries(sending: Sending) -> dict[str, Any]:

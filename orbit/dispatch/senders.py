@@ -1,39 +1,131 @@
-"""The threads that make the requests: few, shared by all lanes of a process."""
+"""The threads that make the requests: few, shared by all lanes of a process.
 
+Lanes take turns, and each waits a moment for as many senders as it has jobs: a wave of eight is one commit, eight waves of one are eight.
+While several receivers are in use, one that doesn't answer gets a share of the senders: it would hold all of them, until its circuit opens.
+"""
+
+import math
 import os
+import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from uuid import UUID
 
 SENDERS = 16
+# How long a lane waits for more senders than are free.
+GATHER_SECONDS = 0.01
+# A receiver is in use for so long after its last claim. One that doesn't answer may have 12 senders with two in use, 8 with three, 4 with six or more.
+IN_USE_SECONDS = 10.0
+FEWEST, SHARED = 4, 24
+# Who has answered within this time, and as quickly, is well.
+WELL_SECONDS = 0.5
 
 
 class Senders:
-    """The sender threads of this process and the count of the free ones; made anew after a fork."""
+    """The sender threads of this process, which of them are free, and how many each receiver has."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int = SENDERS) -> None:
         self.pid = os.getpid()
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix="sender")
-        self._free = size
-        self._changed = threading.Condition()
+        self._size = self._free = size
+        self._acts: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._turn, self._lock = threading.Lock(), threading.Lock()
+        # How many senders the lane whose turn it is waits for, and what wakes it.
+        self._wanted, self._enough = 0, queue.SimpleQueue[None]()
+        self._under_way: Counter[UUID | None] = Counter()
+        # When each receiver was claimed for last, when what is under way for it began, and when it last gave a quick answer.
+        self._used: dict[UUID | None, float] = {}
+        self._since: dict[UUID | None, float] = {}
+        self._answered: dict[UUID | None, float] = {}
+        for number in range(size):
+            threading.Thread(target=self._serve, name=f"sender-{number}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            self._acts.get()()
 
     def submit(self, act: Callable[[], None]) -> None:
-        """Have a sender that was taken do ``act``, which gives it back."""
-        self._pool.submit(act)
+        """Have a sender that was taken do ``act``, which gives it back and raises nothing."""
+        self._acts.put(act)
 
     def take(self, most: int, timeout: float) -> int:
         """Take up to ``most`` free senders; wait for one, at most ``timeout`` seconds; return how many."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free > 0, timeout)
-            taken = min(most, self._free)
-            self._free -= taken
-            return taken
+        if not self._turn.acquire(timeout=timeout):
+            return 0
+        try:
+            most = min(most, self._size)
+            return self._await(most, most, GATHER_SECONDS) or self._await(1, most, timeout)
+        finally:
+            self._turn.release()
+
+    def _await(self, least: int, most: int, timeout: float) -> int:
+        until = time.monotonic() + timeout
+        while True:
+            with self._lock:
+                if self._free >= least:
+                    taken = min(most, self._free)
+                    self._free -= taken
+                    self._wanted = 0
+                    return taken
+                self._wanted = least
+            try:
+                self._enough.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return 0
 
     def give(self, count: int) -> None:
-        """Give ``count`` senders back."""
-        with self._changed:
+        """Give ``count`` senders back that did nothing."""
+        with self._lock:
             self._free += count
-            self._changed.notify_all()
+            self._wake()
+
+    def end(self, receiver: UUID | None, seconds: float | None = None) -> None:
+        """Give a sender back whose request to ``receiver`` is over; an answer took ``seconds``."""
+        with self._lock:
+            self._free += 1
+            self._under_way[receiver] -= 1
+            if not self._under_way[receiver]:
+                del self._under_way[receiver]
+                del self._since[receiver]
+            if seconds is not None and seconds < WELL_SECONDS:
+                self._answered[receiver] = time.monotonic()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake the lane that waits, where enough are free for it; the lock is held."""
+        if 0 < self._wanted <= self._free:
+            self._wanted = 0
+            self._enough.put(None)
+
+    def begin(self, receivers: Iterable[UUID | None]) -> None:
+        """Note that a request to each of ``receivers`` is under way."""
+        now = time.monotonic()
+        with self._lock:
+            for receiver in receivers:
+                self._since.setdefault(receiver, now)
+                self._under_way[receiver] += 1
+                self._used[receiver] = now
+
+    def full(self) -> list[UUID]:
+        """Return the receivers that don't answer and have their share of the senders."""
+        now = time.monotonic()
+        with self._lock:
+            if len(self._used) > 1:
+                self._used = {receiver: at for receiver, at in self._used.items() if now - at < IN_USE_SECONDS or receiver in self._under_way}
+                self._answered = {receiver: at for receiver, at in self._answered.items() if receiver in self._used}
+            share = max(FEWEST, SHARED // max(1, len(self._used))) if len(self._used) > 1 else self._size
+            return [receiver for receiver, count in self._under_way.items() if receiver is not None and count >= share and not self._well(receiver, now)]
+
+    def hangs(self) -> bool:
+        """Tell whether a receiver that has its share has given no answer for a while: it is not worth waiting for here."""
+        now = time.monotonic()
+        full = self.full()
+        with self._lock:
+            return any(now - max(self._since.get(receiver, now), self._answered.get(receiver, 0.0)) > WELL_SECONDS for receiver in full)
+
+    def _well(self, receiver: UUID | None, now: float) -> bool:
+        return now - self._answered.get(receiver, -math.inf) <= WELL_SECONDS
 
 
 _senders: Senders | None = None
@@ -41,9 +133,9 @@ _making = threading.Lock()
 
 
 def pool() -> Senders:
-    """Return the senders of this process."""
+    """Return the senders of this process; made anew after a fork."""
     global _senders
     with _making:
         if _senders is None or _senders.pid != os.getpid():
-            _senders = Senders(SENDERS)
+            _senders = Senders()
         return _senders

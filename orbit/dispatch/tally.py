@@ -18,10 +18,11 @@ class Tally:
     """The jobs of one cycle: those still open with the moment (monotonic seconds) at which each is due, and how the others ended.
 
     Jobs ``aside`` are sent like all others and not counted: requeued ones of a cycle that still runs. At ``ends`` (monotonic seconds) the
-    cycle stops waiting for those that are open.
+    cycle stops waiting for those that are open. Those in ``flying`` are under way, and are counted as due by nobody.
     """
 
     open: dict[UUID, float] = field(default_factory=dict)
+    flying: set[UUID] = field(default_factory=set)
     delivered: int = 0
     dead: int = 0
     cancelled: int = 0
@@ -37,6 +38,7 @@ class Tally:
     def take(self, item: Closed) -> None:
         """Count the end of an attempt."""
         job = item.sending.job_id
+        self.flying.discard(job)
         if item.move.status == Job.PENDING:
             self.open[job] = time.monotonic() + (item.move.wait or 0.0)
             return
@@ -52,22 +54,25 @@ class Tally:
 
     def wait(self) -> float:
         """Seconds until the next open job is due; zero or less when one is."""
-        return min(self.open.values()) - time.monotonic()
+        return min(self._waiting(), default=math.inf) - time.monotonic()
+
+    def _waiting(self) -> list[float]:
+        return [at for job, at in self.open.items() if job not in self.flying]
 
     def due(self) -> int:
         """How many open jobs are due."""
         now = time.monotonic()
-        return sum(at <= now for at in self.open.values())
+        return sum(at <= now for at in self._waiting())
 
     def next_wait(self) -> float:
         """Seconds until the next open job comes due that isn't yet; infinite where all are."""
         now = time.monotonic()
-        return min((at - now for at in self.open.values() if at > now), default=math.inf)
+        return min((at - now for at in self._waiting() if at > now), default=math.inf)
 
     def gather(self, seconds: float) -> float:
         """Seconds until the last of those is due that are due within ``seconds``: they failed together, and go again in one wave."""
         now = time.monotonic()
-        return max((at - now for at in self.open.values() if at - now <= seconds), default=0.0)
+        return max((at - now for at in self._waiting() if at - now <= seconds), default=0.0)
 
     def begin(self, age: float = 0.0) -> None:
         """Note that the stage began ``age`` seconds ago: from then on the time runs that it may take."""

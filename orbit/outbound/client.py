@@ -230,10 +230,14 @@ def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedReq
     for name, value in request.headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise addresses.Refused(f"The header {name[:60]!r} holds something that can't be sent: only printable ASCII can, at most 8192 characters.")
-    prepared = _target(request.method, request.url, allowed).copy()
+    target = _target(request.method, request.url, allowed)
+    prepared = requests.PreparedRequest()
     # As it was written: a receiver may have signed it, and normalising it would break that.
-    prepared.url = request.url
-    prepared.headers = CaseInsensitiveDict({"User-Agent": _agent(), "Accept-Encoding": "identity", "Accept": "*/*", **request.headers})
+    prepared.method, prepared.url, prepared.hooks = target.method, request.url, target.hooks
+    given = {name.lower() for name in request.headers}
+    # A plain dict: requests' own kind is read a hundred times for one request.
+    own = {name: value for name, value in (("User-Agent", _agent()), ("Accept-Encoding", "identity"), ("Accept", "*/*")) if name.lower() not in given}
+    prepared.headers = {**own, **request.headers}  # type: ignore[assignment]
     prepared.body = request.body if request.body or request.method not in ("GET", "HEAD") else None
     return prepared
 

@@ -26,6 +26,8 @@ from orbit.outbound import addresses
 
 IDLE_SECONDS = 30.0
 IDLE_CONNECTIONS = 32
+# What it sets where it isn't told: it must know of these.
+_SET_BY_URLLIB3 = frozenset(("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding"))
 
 
 class BadResponse(Exception):
@@ -147,6 +149,7 @@ class PlainConnection(HTTPConnection):
         self.allowed, self.clock = allowed, clock
         self.used_at = 0.0
         self._held: list[bytes] | None = None
+        self._lines = b""
 
     def _new_conn(self) -> socket.socket:
         clock, failure = self.clock, "no address"
@@ -175,14 +178,26 @@ class PlainConnection(HTTPConnection):
         raise ConnectFailed(f"no connection to {self.host}: {failure}")
 
     def deliver(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
-        """Send a whole request: head and body in one piece, which is one packet instead of two for most deliveries."""
+        """Send a whole request: head and body in one piece, which is one packet instead of two for most deliveries.
+
+        ``headers`` are such as may be sent: the caller has checked them. So they are written as they are, but for those that urllib3 would
+        add; its own way checks each of them four times over.
+        """
+        own = {name: value for name, value in headers.items() if name.lower() in _SET_BY_URLLIB3}
+        self._lines = "\r\n".join(f"{name}: {value}" for name, value in headers.items() if name not in own).encode("ascii")
         self._held = []
         try:
-            self.request(method, target, body=body, headers=headers, preload_content=False, decode_content=False)
+            self.request(method, target, body=body, headers=own, preload_content=False, decode_content=False)
             pieces = b"".join(self._held)
         finally:
-            self._held = None
+            self._held, self._lines = None, b""
         self.send(pieces)
+
+    def endheaders(self, *args: Any, **options: Any) -> None:
+        """End the head with the headers that ``deliver`` was given."""
+        if self._lines:
+            self._output(self._lines)  # type: ignore[attr-defined]  # http.client's own way to add a line
+        super().endheaders(*args, **options)
 
     def send(self, data: Any) -> None:
         """Send all of ``data`` within the clock's limits, connecting first where necessary."""

@@ -16,7 +16,7 @@ from orbit_site.processes import postgres
 
 OLDEST_SERVER = 15
 #: Commands that read no table. `up` has its own way with the database.
-WITHOUT_DATABASE = {"help", "version", "check", "up", "diffsettings", "findstatic"}
+WITHOUT_DATABASE = {"help", "version", "check", "up", "health", "diffsettings", "findstatic"}
 REFUSED = 2
 
 
@@ -31,6 +31,11 @@ def run(argv: list[str]) -> int:
             from orbit_site.processes import up
 
             return up.main(argv[2:])
+        if argv[1:2] == ["health"] and not asks_for_help(argv):
+            # Without Django: it is asked every few seconds.
+            from orbit_site.processes import health
+
+            return health.main(argv[2:])
         return _run_django(argv)
     except ImproperlyConfigured as error:
         return _refuse(str(error))

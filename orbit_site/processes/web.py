@@ -19,16 +19,17 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as faults
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
-from governance.kernel.errors import Kind, OrbitError
 from governance.rest import problem
 from orbit.profiles import reload
-from orbit_site.processes import unmigrated
+from orbit_site.processes import listener, unmigrated
 from orbit_site.processes.lifeline import die_with_parent
 
 THREADS = 8
 READ_SECONDS = 10.0
+#: Beyond ORBIT_DRAIN_SECONDS, as the cluster has it: requests get to their end even where cycles get no time at all.
+GRACE_SECONDS = 5
 #: What gunicorn refuses before there is a request, from the special to the general.
 REFUSALS = {
     faults.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -36,12 +37,6 @@ REFUSALS = {
     faults.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     faults.ParseException: HTTPStatus.BAD_REQUEST,
 }
-
-
-class PortBusy(OrbitError):
-    """Another program listens on the port."""
-
-    code, kind = "port_busy", Kind.UNAVAILABLE
 
 
 def serve() -> None:
@@ -53,20 +48,7 @@ def serve() -> None:
     reload.load_at_start()
     # The worker opens its own: a connection that two processes share mixes up their answers.
     connections.close_all()
-    _Master(_Application(listen(settings.ORBIT_PORT))).run()
-
-
-def address() -> str:
-    """Return where to listen: everywhere in production, where a proxy or a container's network is in front; else on this machine alone."""
-    return "0.0.0.0" if settings.ORBIT_ENV == "production" else "127.0.0.1"  # noqa: S104
-
-
-def listen(port: int) -> socket.socket:
-    """Return a listening socket on ``port``. Raises PortBusy with what to do."""
-    try:
-        return socket.create_server((address(), port), backlog=512)
-    except OSError as error:
-        raise PortBusy(f"Can't listen on {address()}:{port}: {error.strerror}. Stop what uses it, or set PORT to another number (PORT=3001).") from error
+    _Master(_Application(listener.listen(settings.ORBIT_PORT))).run()
 
 
 class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -82,7 +64,7 @@ class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 class _Worker(ThreadWorker):  # type: ignore[misc]
     """Threads that nobody can hold: a request must be in whole within ten seconds of its first byte.
 
-    It closes its socket at once when it drains: a new connection is refused then, and doesn't hang until the last request is done.
+    Draining, it answers whoever got a connection, and refuses others at once rather than when the last request is done.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -93,9 +75,15 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         """Serve a connection, in a thread; the main thread ends its reading at the deadline."""
         self._reading[id(conn)] = (time.monotonic() + READ_SECONDS, conn.sock)
         try:
-            return super().handle(conn)
+            kept = super().handle(conn)
         finally:
             self._reading.pop(id(conn), None)
+        if kept and (kept is not _DEFER or self.alive):
+            return kept
+        # Said good-bye to in this thread: it takes up to two seconds with who doesn't hang up, and the main thread accepts nobody meanwhile.
+        conn.close(graceful=True)
+        conn.close = _is_closed
+        return False
 
     def notify(self) -> None:
         """Give the sign of life, each second; end the reading of those who take too long. What is being answered isn't disturbed."""
@@ -121,8 +109,19 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
         if not self.alive:
-            for listener in self.sockets:
-                listener.close()
+            for sock in self.sockets:
+                listener.retire(sock, self._let_in)
+
+    def _let_in(self, sock: socket.socket) -> bool:
+        before: int = self.nr_conns
+        self.accept(sock)
+        return bool(self.nr_conns > before)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        # Gunicorn's own for those who asked before; those who never asked must not hold a drain for longer.
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
 
 class _Master(Arbiter):  # type: ignore[misc]
@@ -131,16 +130,24 @@ class _Master(Arbiter):  # type: ignore[misc]
     def handle_int(self) -> None:
         self.handle_term()
 
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
+        """Drain and exit. Another signal adds nothing: it would cut requests off, or, as Python ends, turn a drained 0 into a -15."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        super().halt(reason, exit_status)
+
 
 class _Application(BaseApplication):  # type: ignore[misc]
-    def __init__(self, listener: socket.socket) -> None:
-        self._listener = listener.detach()  # gunicorn closes it
+    def __init__(self, sock: socket.socket) -> None:
+        self._listener = sock.detach()  # gunicorn closes it
         super().__init__()
 
     def load_config(self) -> None:
         options = {
             "bind": f"fd://{self._listener}", "workers": 1, "threads": THREADS, "worker_class": _Worker, "preload_app": True,
-            "graceful_timeout": settings.ORBIT_DRAIN_SECONDS, "timeout": 60, "keepalive": 15, "logger_class": _Log, "loglevel": "warning",
+            "graceful_timeout": settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS, "timeout": 60, "keepalive": 15, "logger_class": _Log, "loglevel": "warning",
+            # Whose X-Forwarded-Proto says how the client came. Anybody else's is left alone, and the request counts as plain http.
+            "forwarded_allow_ips": ",".join(settings.ORBIT_TRUSTED_PROXIES),
             "control_socket_disable": True, "post_fork": functools.partial(_after_fork, os.getpid()), "post_worker_init": _ignore_interrupt,
             # The worker's life sign is a file; on a disk it could block.
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
@@ -150,6 +157,10 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         return get_wsgi_application()
+
+
+def _is_closed(*, graceful: bool = False) -> None:
+    """Stand in for the ``close`` of a connection that is closed."""
 
 
 def _after_fork(master: int, server: Any, worker: Any) -> None:

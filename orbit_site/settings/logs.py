@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from pythonjsonlogger.core import RESERVED_ATTRS
 
 from orbit_site.settings import environment as env
 
@@ -31,8 +32,12 @@ LOGGING: dict[str, Any] = {
         "text": {"()": "logging.Formatter", "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(request_suffix)s"},
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "%(asctime)s %(levelname)s %(process)d %(name)s %(message)s %(request_id)s",
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            "format": "%(levelname)s %(process)d %(name)s %(message)s %(request_id)s",
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
+            # ISO 8601 in UTC: the text format's time is in ORBIT_TIME_ZONE, and doesn't say so.
+            "timestamp": "time",
+            # Django hands the request itself along, and the text format has its own form of the request's id.
+            "reserved_attrs": [*RESERVED_ATTRS, "request", "request_suffix"],
         },
     },
     "handlers": _handlers,

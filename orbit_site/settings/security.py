@@ -59,7 +59,8 @@ SECURE_HSTS_SECONDS = 31536000 if env.PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.PRODUCTION
 # Whoever terminates TLS in front of Orbit redirects; a redirect here would break its health checks.
 SECURE_SSL_REDIRECT = False
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.PRODUCTION else None
+# Which proxies may say that a client came over TLS is the web server's to know (ORBIT_TRUSTED_PROXIES): Django would believe everybody.
+SECURE_PROXY_SSL_HEADER = None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.PRODUCTION
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from orbit.cycles import advance, cancel, lease, shift, stages, state
-from orbit.dispatch import claim, dead_letters, deliver
+from orbit.dispatch import claim, dead_letters, flight
 from orbit.models import CycleRun
 from orbit.records import fence
 from orbit_site.processes.cluster import BY_INDEX
@@ -44,7 +44,7 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
         (work,) = lease.claim(1)
         stages._straight(state.fresh(work))
         with transaction.atomic():
-            assert len(claim.wave(work, limit=16, worker="w")) == 3
+            assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     cycle = CycleRun.objects.get(pk=cycle_id)
@@ -92,7 +92,7 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((state.JOBS, [cycle.pk]), (state.TIERS, [cycle.pk]), (advance.PROGRESS, {"id": cycle.pk, "token": 1}),
+        for sql, values in ((state.JOBS, [cycle.pk]), (state.TIERS, [True, cycle.pk]), (advance.PROGRESS, {"id": cycle.pk, "token": 1}),
                             (cancel.JOBS, {"id": cycle.pk}), (cancel.IN_FLIGHT, {"id": cycle.pk})):  # fmt: skip
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
@@ -130,8 +130,8 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(settings, monke
         cycle_id = start()
         (work,) = lease.claim(1)
         with monkeypatch.context() as patch:
-            patch.setattr(deliver, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
-            patch.setattr(deliver.client, "send", lambda *args, **kwargs: released.wait(10))
+            patch.setattr(flight, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
+            patch.setattr(flight.client, "send", lambda *args, **kwargs: released.wait(10))
             assert advance.run(work, worker="w") is None
         released.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"

@@ -66,6 +66,15 @@ def test_an_open_circuit_lets_one_probe_through_when_it_is_due_and_doubles_the_w
     assert waits == [60, 120, 240, 300, 300]
 
 
+def test_time_in_which_nobody_looked_is_no_time_in_which_the_receiver_was_down() -> None:
+    state = guard(opened_at=NOW, probe_at=NOW + timedelta(minutes=5), probe_wait=300.0)
+    assert state.probe_at is not None
+    soon = circuit.allow(state, now=state.probe_at + timedelta(seconds=2), in_flight=0, wanted=1)
+    assert soon.guard.opened_at == NOW
+    away = circuit.allow(state, now=state.probe_at + timedelta(days=2), in_flight=0, wanted=1)
+    assert (away.count, away.guard.opened_at) == (1, NOW + timedelta(days=2))
+
+
 def test_a_receiver_that_asked_for_a_pause_is_left_alone_until_it_is_over() -> None:
     state = guard(hold_until=NOW + timedelta(seconds=7))
     assert circuit.allow(state, now=NOW, in_flight=0, wanted=1).again_at == state.hold_until

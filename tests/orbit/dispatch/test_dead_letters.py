@@ -1,18 +1,21 @@
 """Requeue: one job for one letter, under the same key, to the endpoint that was chosen."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
 from orbit.cycles import lease
-from orbit.dispatch import dead_letters
+from orbit.dispatch import claim, dead_letters, enqueue
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from tests.support.letters import letters as make
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, http
 
@@ -103,3 +106,47 @@ def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(d
     with pytest.raises(AlreadyResolved, match="dismissed by ann"):
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x")
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(0,)]
+
+
+def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settings) -> None:
+    with Receiver(http("410 Gone"), OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        carry(cycle_id)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orbit_cyclerun SET status = 'cancelled'")
+        job_id = dead_letters.requeue(DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again")
+        (work,) = lease.claim(1)
+        assert [sending.job_id for sending in claim.wave(work, limit=9, worker="dies")[0]] == [job_id]
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        carry(cycle_id)
+    assert DispatchJob.objects.get(pk=job_id).status == "delivered"
+
+
+def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_deadlock(settings) -> None:
+    """As in a web process that has just started: the endpoint of today isn't written down yet."""
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = make(1)
+    cycle_id = DeadLetterDispatch.objects.get().cycle_id
+    enqueue._known.clear()
+
+    def ends() -> None:
+        """What the closing write of an attempt locks, in its order."""
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM orbit_cyclerun WHERE id = %s FOR NO KEY UPDATE", [cycle_id])
+                locked.set()
+                time.sleep(0.5)
+                cursor.execute("SELECT 1 FROM orbit_endpointstate ORDER BY id FOR NO KEY UPDATE")
+        finally:
+            connection.close()
+
+    locked = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(ends)
+        assert locked.wait(5)
+        dead_letters.requeue(letter, actor=SYSTEM, reason="again", endpoint="current")
+        ending.result(10)
+    assert DeadLetterDispatch.objects.get().status == "requeued"

@@ -1,9 +1,17 @@
 """Waves: what is sent, what is kept of it, and what can't be sent."""
 
+import socket
+import time
+from typing import Any
+
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as configured
+from django.db import connection
 
+from governance.access.actors import SYSTEM
+from orbit.cycles import cancel, shift
+from orbit.dispatch import claim
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, close, http
@@ -141,3 +149,45 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         lease.give_back([work], wait=0)
         assert carry(cycle_id).status == "success"
     assert len(receiver.requests) == 3
+
+
+def _slowly(sock: socket.socket) -> None:
+    time.sleep(0.8)
+    sock.sendall(OK)
+
+
+def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = claim.wave, []
+
+    def cut(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return real(*args, **kwargs)
+
+    with Receiver(_slowly) as one, Receiver(http("500 No"), http("500 No"), http("500 No"), OK) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        monkeypatch.setattr(claim, "wave", cut)
+        assert carry(start()).status == "success"
+    assert (len(calls) > 2, len(one.requests), len(two.requests)) == (True, 3, 6)
+
+
+def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_way(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = claim.wave, []
+
+    def cancelled(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
+        return real(*args, **kwargs)
+
+    with Receiver(_slowly) as one, Receiver(http("500 No")) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        cycle_id = start()
+        monkeypatch.setattr(claim, "wave", cancelled)
+        shift.run(seconds=1)
+    assert len(calls) == 2
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'one' GROUP BY 1") == [("delivered", 3)]

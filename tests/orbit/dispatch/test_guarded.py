@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orbit.cycles import shift
+from orbit.cycles import lease, shift, stages, state
+from orbit.dispatch import enqueue, guarded
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, EndpointState
 from tests.support.clusters import until
 from tests.support.pipeline import carry, configure, endpoints, rows, start
-from tests.support.receiver import OK, Receiver, http
+from tests.support.receiver import OK, Receiver, close, http
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -163,6 +164,11 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
         seen = len(receiver.requests)
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s", ids[0])
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        shift.run(seconds=1)
+        # Due for so long, but not for that reason: the circuit opened just now.
+        assert DeadLetterDispatch.objects.count() == 0
+        sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         cycle = carry(ids[0])
         assert len(receiver.requests) == seen
     assert cycle.status == "partial_success"
@@ -213,3 +219,120 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(settings: Any, monke
         assert carry(cycle_id).status == "success"
     assert (len(one.requests), len(two.requests)) == (3, 3)
     assert CycleRun.objects.get().status == "success"
+
+
+def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_given_up(settings: Any) -> None:
+    now: dict[str, bytes] = {"answer": http("503 Down")}
+    with Receiver(lambda sock: sock.sendall(now["answer"])) as receiver:
+        ids = down(settings, receiver)
+        shift.run(seconds=1)
+        sql("UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'")
+        sql("UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now()")
+        now["answer"] = OK
+        assert {carry(cycle).status for cycle in ids} == {"success"}
+    assert DeadLetterDispatch.objects.count() == 0
+
+
+def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        capped(settings, receiver.url, max_concurrency=1)
+        configure()
+        cycle_id = start()
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
+        sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        assert carry(cycle_id).status == "success"
+
+
+def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_last(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        capped(settings, receiver.url, max_concurrency=1)
+        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+        start("r1")
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        assert len(guarded.wave(work, limit=1, worker="dies").sendings) == 1
+        # Nobody resumes it: its namespace is halted.
+        sql("INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, since) "
+            "SELECT id, 'halting', true, 'x', now() FROM governance_namespace WHERE name = 'a' "
+            "ON CONFLICT (namespace_id) DO UPDATE SET halt = true, mode = 'halting'")  # fmt: skip
+        sql("UPDATE orbit_deliveryreceipt SET started_at = now() - interval '301 seconds'")
+        assert carry(start("r2")).status == "success"
+
+
+def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        capped(settings, receiver.url, max_concurrency=1)
+        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+        start("r1")
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        assert len(guarded.wave(work, limit=1, worker="slow").sendings) == 1
+        second = start("r2")
+        began = time.monotonic()
+        shift.run(seconds=0.1)
+        assert time.monotonic() - began < 5
+    cycle = CycleRun.objects.get(pk=second)
+    assert (cycle.status, cycle.lease_owner) == ("running", None)
+    assert cycle.next_due_at is not None
+
+
+def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) -> None:
+    with Receiver(close) as receiver, Receiver(OK) as desk:
+        capped(settings, receiver.url, inquiry_url=f"{desk.url}/{{id}}")
+        settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
+        configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
+        ids = [start(f"r{n}") for n in range(4)]
+        until(lambda: shift.run(seconds=1) and EndpointState.objects.get().opened_at, 15, "the circuit isn't open")
+        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now()")
+        sql("UPDATE orbit_endpointstate SET probe_at = now()")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        assert {carry(cycle).status for cycle in ids} == {"success"}
+    assert (len(receiver.requests), len(desk.requests)) == (12, 12)
+    assert EndpointState.objects.get().opened_at is None
+
+
+def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError
+
+    calls: list[Any] = []
+
+    def away(*args: Any) -> int:
+        calls.append(args)
+        raise OperationalError("gone")
+
+    def slow(sock: socket.socket) -> None:
+        time.sleep(0.5)
+        sock.sendall(OK)
+
+    with Receiver(OK) as one, Receiver(slow) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        enqueue.announce()
+        sql("UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'")
+        monkeypatch.setattr(guarded, "wake", away)
+        assert carry(start()).status == "success"
+        assert calls
+        assert len(two.requests) == 3
+    assert rows("SELECT DISTINCT attempt, status FROM orbit_deliveryreceipt") == [(1, "delivered")]
+
+
+def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_probe(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        capped(settings, receiver.url)
+        configure()
+        cycle_id = start()
+        enqueue.announce()
+        sql("UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10")
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        looked = guarded.wave(work, limit=9, worker="w")
+        assert looked.wait is not None
+        # Now another cycle's probe succeeds, before this one is given back.
+        sql("UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = NULL, failures = 0, next_turn_at = NULL")
+        assert guarded.wake(EndpointState.objects.get().pk) == 1
+        lease.give_back([work], wait=looked.wait)
+        assert rows("SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id) == [(True,)]
+        assert carry(cycle_id).status == "success"

@@ -112,7 +112,7 @@ def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> N
         cycle_id = start(body=BODY)
         (work,) = lease.claim(1)
         stages._straight(state.fresh(work))
-        assert len(claim.wave(work, limit=9, worker="w")) == 1
+        assert len(claim.wave(work, limit=9, worker="w")[0]) == 1
         with connection.cursor() as cursor:
             cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         carry(cycle_id)

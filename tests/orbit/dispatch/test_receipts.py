@@ -31,7 +31,7 @@ def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], Ending,
     (work,) = lease.claim(1)
     found = state.fresh(work)
     stages._straight(found)
-    return work, claim.wave(work, limit=16, worker="w"), finish.ending(found), found.tally
+    return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.tally
 
 
 def takeover(work: Work) -> None:

@@ -90,7 +90,7 @@ def test_a_database_that_nobody_migrated_is_one_line_that_says_how(copied: Proje
 
 @pytest.mark.parametrize(("arguments", "needed"), [
     (["trigger", "--wait"], True), (["migrate"], True), (["check"], False), (["check", "--database", "default"], True), (["migrate", "--help"], False),
-    (["help", "migrate"], False), ([], False), (["--version"], False), (["up", "--demo"], False),
+    (["help", "migrate"], False), ([], False), (["--version"], False), (["up", "--demo"], False), (["health", "cluster"], False),
 ])
 def test_only_commands_that_read_tables_get_a_database(arguments: list[str], needed: bool) -> None:
     assert entry.needs_database(["manage.py", *arguments]) is needed

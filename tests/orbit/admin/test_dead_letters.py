@@ -1,0 +1,89 @@
+"""Dead letters in the console: groups, how their endpoints stand today, all that match."""
+
+from typing import Any
+
+import pytest
+
+from governance.models import OperationRun, OperationRunItem
+from orbit.models import DeadLetterDispatch
+from tests.support.callers import console, person
+from tests.support.letters import letters
+from tests.support.pipeline import endpoints
+
+LIST = "/admin/orbit/deadletterdispatch/"
+
+
+@pytest.fixture(autouse=True)
+def _endpoints(committed: str, settings: Any) -> None:
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y")
+
+
+def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
+    inside, outside = letters(3, error="<b>{i}</b>"), letters(1, key="other")
+    group = DeadLetterDispatch.objects.get(pk=inside[0]).error_group
+    browser = console(person())
+    page = browser.get(LIST).content.decode()
+    assert f'<a href="?group={group}">default-endpoint: retries exhausted, &lt;b&gt;#&lt;/b&gt;</a>' in page
+    assert f"requeue-matching/?group={group}" in page
+    members = browser.get(f"{LIST}?group={group}").content.decode()
+    assert all(f"/{letter}/change/" in members for letter in inside)
+    assert f"/{outside[0]}/change/" not in members
+    viewer = console(person("vic", "Viewer")).get(LIST).content.decode()
+    assert f"?group={group}" in viewer
+    assert "-matching/" not in viewer
+
+
+def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> None:
+    letter = letters(1)[0]
+    browser = console(person())
+    assert "as it was then" in browser.get(f"{LIST}{letter}/change/").content.decode()
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/moved")
+    assert "changed since" in browser.get(LIST).content.decode()
+    endpoints(settings, other="http://127.0.0.1:9/x")
+    assert "no longer configured" in browser.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize("deed", ["requeue", "dismiss"])
+def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
+    a, _ = letters(2, namespace="a"), letters(2, namespace="b")
+    browser = console(person())
+    assert f"{deed}-matching/?namespace=a" in browser.get(f"{LIST}?namespace=a").content.decode()
+    asked = browser.get(f"{LIST}{deed}-matching/?namespace=a").content.decode()
+    assert 'namespace is <span class="mono">a</span>' in asked
+    more = {"endpoint": "current", "rate": "7"} if deed == "requeue" else {}
+    assert browser.post(f"{LIST}{deed}-matching/?namespace=a", {"reason": " ", **more}).status_code == 200
+    assert not OperationRun.objects.exists()
+    for said in ("takes 2 dead letters", "is under way, and takes 2"):
+        done = browser.post(f"{LIST}{deed}-matching/?namespace=a", {"reason": "because", **more}, follow=True)
+        run = OperationRun.objects.get()
+        assert done.redirect_chain == [(f"/admin/governance/operationrun/{run.pk}/change/", 302)]
+        assert said in done.content.decode()
+    assert (run.type, run.initiator, run.reason, run.scope) == (f"dlq.bulk_{deed}", "ann", "because", ["a"])
+    assert set(OperationRunItem.objects.values_list("object_id", flat=True)) == set(a)
+
+
+def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() -> None:
+    letters(1)
+    browser = console(person())
+    browser.raise_request_exception = False
+    for query in ("q=x", "status=requeued"):
+        assert "-matching/" not in browser.get(f"{LIST}?{query}&group=1").content.decode()
+    assert browser.post(f"{LIST}requeue-matching/?cycle__id__exact=x", {"reason": "x", "endpoint": "snapshot", "rate": "1"}).status_code == 400
+    hidden = console(person("bea", "Operator", "c")).post(f"{LIST}dismiss-matching/?namespace=a", {"reason": "x"})
+    assert "There is no namespace" in hidden.content.decode()
+    assert not OperationRun.objects.exists()
+
+
+def test_only_an_operator_gets_there() -> None:
+    for path in ("requeue-matching/", "dismiss-matching/"):
+        assert console(person(f"v{path}", "Viewer")).get(LIST + path).status_code == 403
+
+
+def test_a_letter_and_a_selection_are_dismissed_with_a_reason() -> None:
+    first, *others = letters(3)
+    browser = console(person())
+    assert " dismissed." in browser.post(f"{LIST}{first}/dismiss/", {"reason": "too old"}, follow=True).content.decode()
+    chosen = {"action": "dismiss", "_selected_action": [str(one) for one in [first, *others]], "asked": "1", "reason": "all too old"}
+    page = browser.post(LIST, chosen, follow=True).content.decode()
+    assert (page.count(" dismissed."), "It was dismissed by ann" in page) == (2, True)
+    assert set(DeadLetterDispatch.objects.values_list("status", "resolved_by")) == {("dismissed", "ann")}
