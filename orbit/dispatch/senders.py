@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from uuid import UUID
 
 SENDERS = 16
-# How long a lane waits for more senders than are free.
-GATHER_SECONDS = 0.01
+# A lane that could use more senders waits while others keep coming free at this pace, and no longer than that in all.
+PACE_SECONDS, GATHER_SECONDS = 0.008, 0.04
 # A receiver is in use for so long after its last claim. One that doesn't answer may have 12 senders with two in use, 8 with three, 4 with six or more.
 IN_USE_SECONDS = 10.0
 FEWEST, SHARED = 4, 24
@@ -55,11 +55,26 @@ class Senders:
             return 0
         try:
             most = min(most, self._size)
-            return self._await(most, most, GATHER_SECONDS) or self._await(1, most, timeout)
+            return self._gather(most) or self._await(1, most, timeout)
         finally:
             self._turn.release()
 
+    def _gather(self, most: int) -> int:
+        """Take ``most`` senders once so many are free, or those that are when no more come; none where none is."""
+        until, before = time.monotonic() + GATHER_SECONDS, -1
+        while True:
+            with self._lock:
+                free = self._free
+            patience = PACE_SECONDS if free < most and free != before and time.monotonic() < until else 0.0
+            if not patience and not free:
+                return 0
+            taken = self._await(most if patience else 1, most, patience)
+            if taken or not patience:
+                return taken
+            before = free
+
     def _await(self, least: int, most: int, timeout: float) -> int:
+        """Take up to ``most`` once ``least`` are free; none after ``timeout`` seconds."""
         until = time.monotonic() + timeout
         while True:
             with self._lock:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
@@ -213,7 +214,10 @@ class PlainConnection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
         """Return the final answer, its head read and its body not. Raises BadResponse for one that can't be final, and then closes."""
         self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]  # it is only called
-        response = super().getresponse()
+        # Not urllib3's own: it parses the head once more, to log what it finds odd in it.
+        found = http.client.HTTPConnection.getresponse(self)
+        response = HTTPResponse(found, HTTPHeaderDict(found.msg.items()), found.status, found.version, reason=found.reason, preload_content=False,
+                                decode_content=False, original_response=found, request_method=self._method)  # type: ignore[attr-defined]  # http.client's
         if not 200 <= response.status <= 599:
             self.close()
             raise BadResponse(f"the answer's status {response.status} can't be a final one")

@@ -44,7 +44,7 @@ LONGEST_WAIT = 10.0
 LOOK_SECONDS = 0.5
 # Statements of the pipeline are planned once and kept. Planned on tables that are still empty they would scan them, and go on so when
 # they have grown; each of them finds its few rows by a key.
-BY_INDEX = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+BY_INDEX = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 RUNNING, STOPPING, ALONE = 0.0, 1.0, 2.0
 
