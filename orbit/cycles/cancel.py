@@ -23,7 +23,8 @@ JOBS = """UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at =
 WHERE j.cycle_id = %(id)s AND j.status = 'pending' RETURNING j.id"""
 # Requests in flight end by themselves; the cycle stays due until the longest of them is over, so that their attempts are closed.
 IN_FLIGHT = """UPDATE orbit_cyclerun c SET next_due_at = clock_timestamp() + interval '130 seconds'
-WHERE c.id = %(id)s AND EXISTS (SELECT 1 FROM orbit_dispatchjob j WHERE j.cycle_id = c.id AND j.status = 'sending')"""
+WHERE c.id = %(id)s AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_deliveryreceipt r ON r.job_id = j.id
+    WHERE j.cycle_id = c.id AND r.status = 'sending')"""
 
 
 def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:

@@ -19,8 +19,10 @@ DOWN_SECONDS = 86400.0
 LONGEST_SECONDS = 300.0
 # The share of a second's rate that may go at once.
 BURST = 0.1
-# Who finds a cap full looks again after this, and those in line come back this far apart, however many they are.
-PAUSE, SPACING = timedelta(seconds=0.05), timedelta(seconds=0.02)
+# Those in line for a receiver come back this far apart, however many they are. In line for a free place of a cap: as far apart as places come
+# free, told by how long the oldest delivery is under way; between these bounds (seconds).
+SPACING = timedelta(seconds=0.02)
+SHORTEST_TURN, LONGEST_TURN = 0.005, 2.0
 
 CTES = (
     """guards AS MATERIALIZED (  -- the row as it is once it is locked, in one order for all
@@ -79,8 +81,10 @@ class Allowance:
     again_at: datetime | None = None
 
 
-def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int) -> Allowance:
+def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int, oldest: float = 0.0) -> Allowance:
     """Return how many of ``wanted`` deliveries may go to the receiver at ``now``, of which ``in_flight`` are on their way already.
+
+    ``oldest`` is for how many seconds the oldest of those is.
 
     An open circuit lets one probe through when it is due; time in which nobody looked whether one is, such as while Orbit was off, isn't
     time in which the receiver was down. Else the smallest of the caps counts. The rate is kept by the generic cell rate
@@ -98,12 +102,14 @@ def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int) -> Allowa
         return _line_up(probed, 1, probed.probe_at or now, wanted)
     if guard.hold_until is not None and guard.hold_until > now:
         return _line_up(guard, 0, guard.hold_until, wanted)
-    count, free_at = wanted, now + PAUSE
+    count, spacing = wanted, SPACING
     if guard.max_concurrency is not None:
-        count = max(0, min(count, guard.max_concurrency - in_flight))
+        count = max(0, min(wanted, guard.max_concurrency - in_flight))
+        spacing = timedelta(seconds=min(LONGEST_TURN, max(SHORTEST_TURN, oldest / guard.max_concurrency / 2)))
+    free_at = now + spacing
     if guard.rate_per_second is not None and count:
         count, free_at, guard = _slots(guard, guard.rate_per_second, now, count)
-    return _line_up(guard, count, free_at, wanted)
+    return _line_up(guard, count, free_at, wanted, spacing)
 
 
 def _slots(guard: Guard, rate: float, now: datetime, wanted: int) -> tuple[int, datetime, Guard]:
@@ -117,11 +123,12 @@ def _slots(guard: Guard, rate: float, now: datetime, wanted: int) -> tuple[int, 
     return count, after - timedelta(seconds=tolerance), replace(guard, next_slot_at=after)
 
 
-def _line_up(guard: Guard, count: int, free_at: datetime, wanted: int) -> Allowance:
+def _line_up(guard: Guard, count: int, free_at: datetime, wanted: int, spacing: timedelta = SPACING) -> Allowance:
     """Give who wants more a turn of its own behind those that wait already: a line of thousands doesn't come back all at once."""
     if count >= wanted:
         return Allowance(count, guard)
-    spacing = max(SPACING, timedelta(seconds=1 / guard.rate_per_second)) if guard.rate_per_second else SPACING
+    if guard.rate_per_second:
+        spacing = max(spacing, timedelta(seconds=1 / guard.rate_per_second))
     turn = max(free_at, (guard.next_turn_at + spacing) if guard.next_turn_at else free_at)
     return Allowance(count, replace(guard, next_turn_at=turn), turn)
 

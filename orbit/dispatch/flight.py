@@ -91,8 +91,8 @@ def _send(work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", sende
     except Exception as exc:  # a request that can't even be built is an attempt that failed, not a lane that hangs
         answer = Answer(None, "unexpected", f"{type(exc).__name__}: {exc}", b"", None, 0.0, False, None)
     finally:
-        senders.end(sending.state_id, answer.latency_ms / 1000 if answer is not None else None)
         inbox.put((sending, answer, reply))
+        senders.end(sending.state_id, answer.latency_ms / 1000 if isinstance(answer, Answer) else None)
 
 
 def _request(work: Work, sending: Sending, endpoint: Endpoint) -> Answer:

@@ -31,14 +31,15 @@ GIVEN_UP = f"""e.opened_at IS NOT NULL AND e.probe_at > clock_timestamp()
     AND greatest(e.opened_at, j.next_attempt_at) < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'"""
 # In flight are few: no more than there are senders. A receipt that is older than any request can be is one of a worker that died, in a
 # namespace where nobody may resume: it counts no more, or a halt there would hold the receiver's cap against all others.
-COUNTS = f"""SELECT e.id, clock_timestamp(),
-    (SELECT count(*) FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-        WHERE r.status = 'sending' AND r.started_at > clock_timestamp() - {circuit.LONGEST_SECONDS} * interval '1 second'
-            AND s.state_id = e.id AND e.max_concurrency IS NOT NULL),
-    (SELECT count(*) FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id WHERE j.cycle_id = %(cycle)s AND s.state_id = e.id
-        AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()
-        AND NOT ({GIVEN_UP}))
-FROM orbit_endpointstate e WHERE e.id = ANY(%(states)s::uuid[]) ORDER BY e.id"""
+COUNTS = f"""SELECT e.id, clock_timestamp(), flying.number, (SELECT count(*) FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+        WHERE j.cycle_id = %(cycle)s AND s.state_id = e.id AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND NOT ({GIVEN_UP})),
+    flying.oldest
+FROM orbit_endpointstate e, LATERAL (
+    SELECT count(*) AS number, coalesce(extract(epoch FROM clock_timestamp() - min(r.started_at)), 0)::float8 AS oldest
+    FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+    WHERE r.status = 'sending' AND r.started_at > clock_timestamp() - {circuit.LONGEST_SECONDS} * interval '1 second'
+        AND s.state_id = e.id AND e.max_concurrency IS NOT NULL) AS flying
+WHERE e.id = ANY(%(states)s::uuid[]) ORDER BY e.id"""
 EXPIRED = f"""SELECT j.id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key, e.id
 FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id JOIN orbit_endpointstate e ON e.id = s.state_id
 WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND e.id = ANY(%(states)s::uuid[]) AND {GIVEN_UP} ORDER BY j.id LIMIT 1000"""
@@ -116,8 +117,8 @@ def wake(state_id: UUID) -> int:
 def _allow(guards: dict[UUID, Guard], counts: list[tuple[Any, ...]], limit: int) -> list[Allowance]:
     """Return what each receiver allows; together no more than ``limit``."""
     found: list[Allowance] = []
-    for id_, now, in_flight, wanted in counts:
-        allowance = circuit.allow(guards[id_], now=now, in_flight=in_flight, wanted=min(wanted, limit))
+    for id_, now, in_flight, wanted, oldest in counts:
+        allowance = circuit.allow(guards[id_], now=now, in_flight=in_flight, wanted=min(wanted, limit), oldest=oldest)
         limit -= allowance.count
         found.append(allowance)
     return found

@@ -135,7 +135,7 @@ def _tell(write: fence.Write, item: Closed) -> None:
     metadata = {"job_id": str(sending.job_id), "endpoint_key": sending.endpoint_key, "attempt": sending.attempt}
     if item.move.status == Job.DELIVERED:
         write.events.append(Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=latency, metadata=metadata))
-    else:
+    elif sending.receipt_id is not None:
         write.events.append(Event(Name.DELIVERY_ATTEMPT, stage=STAGE, level=level, duration_ms=latency, metadata={**metadata, "outcome": item.status}))
     if item.move.status == Job.DEAD:
         message = f"{sending.endpoint_key}: {item.move.reason} after {sending.attempt} attempts"

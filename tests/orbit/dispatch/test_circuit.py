@@ -3,6 +3,8 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from orbit.dispatch import circuit
 from orbit.dispatch.circuit import Guard, Sign
 
@@ -88,7 +90,16 @@ def test_those_that_wait_come_back_one_after_another() -> None:
         state = found.guard
         turns.append(found.again_at)
     assert turns == sorted(set(turns))  # type: ignore[type-var]
-    assert turns[-1] - turns[0] == 99 * circuit.SPACING  # type: ignore[operator]
+    assert (turns[-1] - turns[0]).total_seconds() == pytest.approx(99 * circuit.SHORTEST_TURN)  # type: ignore[operator]
+
+
+def test_they_come_back_as_fast_as_places_come_free() -> None:
+    state, turns = guard(max_concurrency=2), []
+    for _ in range(3):
+        found = circuit.allow(state, now=NOW, in_flight=2, wanted=1, oldest=4.0)
+        state = found.guard
+        turns.append((found.again_at - NOW).total_seconds())  # type: ignore[operator]
+    assert turns == [1.0, 2.0, 3.0]
 
 
 def test_signs_of_one_receiver_are_one_row_and_a_success_among_them_says_that_it_is_up() -> None:
