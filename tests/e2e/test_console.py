@@ -59,6 +59,24 @@ def test_a_selection_is_requeued_from_the_list(site: Site) -> None:
     assert {row["status"] for row in site.api("/dead-letters")["results"]} == {"requeued"}
 
 
+def test_all_letters_of_a_group_are_requeued_as_one_operation_that_can_be_cancelled(site: Site) -> None:
+    with visit(site.address) as seen:
+        seen.login("ann", PASSWORD)
+        page = seen.open("/admin/orbit/deadletterdispatch/")
+        page.get_by_role("link", name="Requeue all").first.click()
+        page.get_by_role("textbox", name="Reason").fill("the archive is back")
+        page.get_by_role("button", name="Requeue").click()
+        expect(page.locator("body")).to_contain_text("dlq.bulk_requeue")
+        (run,) = site.api("/operations")["results"]
+        assert (run["status"], run["progress"]["total"]) == ("queued", 3)
+        page.goto(f"{site.address}/admin/governance/operationrun/{run['id']}/change/")
+        page.get_by_role("link", name="Cancel").click()
+        page.get_by_role("textbox", name="Reason").fill("not now")
+        page.get_by_role("button", name="Cancel").click()
+        (run,) = site.api("/operations")["results"]
+        assert (run["status"], run["outcome"]) == ("completed", "cancelled")
+
+
 def test_a_cycle_is_triggered_and_cancelled_by_hand(site: Site) -> None:
     with visit(site.address) as seen:
         seen.login("ann", PASSWORD)
@@ -78,7 +96,8 @@ def test_a_cycle_is_triggered_and_cancelled_by_hand(site: Site) -> None:
 def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, width: int, dark: bool) -> None:
     paths = ["/admin/", "/admin/orbit/cyclerun/", f"/admin/orbit/cyclerun/{site.cycle}/change/", "/admin/orbit/cyclerun/trigger/",
              "/admin/orbit/deadletterdispatch/", f"/admin/orbit/deadletterdispatch/{site.letters[0]}/requeue/", "/admin/orbit/executionrecord/",
-             "/admin/governance/audittrailentry/"]  # fmt: skip
+             f"/admin/orbit/deadletterdispatch/{site.letters[0]}/dismiss/", "/admin/orbit/deadletterdispatch/requeue-matching/",
+             "/admin/governance/operationrun/", "/admin/orbit/endpointstate/", "/admin/governance/audittrailentry/"]  # fmt: skip
     with visit(site.address, width=width, dark=dark) as seen:
         seen.login("ann", PASSWORD)
         for path in paths:
