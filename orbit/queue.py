@@ -138,10 +138,10 @@ def collapse() -> int:
         return int(cursor.rowcount)
 
 
-def tasks_wait() -> bool:
-    """Tell whether a task other than a wake-up, such as a tick, waits for a worker."""
+def tasks_wait(seconds: float = 0.0) -> bool:
+    """Tell whether a task other than a wake-up, such as a tick, waits for a worker, and has for so many seconds."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM django_q_ormq WHERE key = %s AND lock <= now())", [QUEUE])
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM django_q_ormq WHERE key = %s AND lock <= now() - %s * interval '1 second')", [QUEUE, seconds])
         return bool(cursor.fetchone()[0])
 
 

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CLAIMING_SECONDS = 10.0
 BEAT_SECONDS = 0.5
+# A task that no other worker has taken for so long is waiting for this one.
+OTHERS_SECONDS = 1.0
 # A round of the loop that takes longer than this was no round: the process was stopped, or waited for the database.
 STANDSTILL_SECONDS = 5.0
 # What a lane may take for acts that name no deadline of their own: statements of the pipeline.
@@ -162,7 +164,7 @@ def _claim(shift: _Shift, ends: float) -> bool:
 
 def _goes_on(shift: _Shift) -> bool:
     """Tell whether a shift whose time is over claims on, beside a lane that is busy; the wake-ups that it makes superfluous go."""
-    if not shift.carried or queue.tasks_wait():
+    if not shift.carried or queue.tasks_wait(OTHERS_SECONDS):
         return False
     if time.monotonic() - shift.tidied > CLAIMING_SECONDS:
         shift.tidied = time.monotonic()

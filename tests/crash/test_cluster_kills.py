@@ -3,11 +3,10 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import socket as Socket
 
-import psutil
 import psycopg
 import pytest
 from django.db import connection
@@ -21,11 +20,30 @@ from orbit.cycles import trigger
 from orbit.models import ClusterNode, CronTick, CycleRun, DeliveryReceipt
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
+from tests.chaos.stand import point
+from tests.support import database
 from tests.support.clusters import Cluster, cluster, endpoint, until
 from tests.support.pipeline import rows
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def standing(server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster on a database of its own for the tests that leave a whole cluster behind; whatever befell it, it ends in good order."""
+    before, name = connection.settings_dict["NAME"], f"orbit_kills_{os.getpid()}"
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        database.clone(server, name)
+        point(server, name)
+        try:
+            with Receiver() as sink, cluster(server, name, tmp_path_factory.mktemp("kills"), ORBIT_CRON_SCHEDULE="0 0 * * *", **endpoint(sink.url)) as running:
+                yield running
+                running.ready().stop()
+                assert running.code() == 0
+        finally:
+            point(server, before)
+            database.drop(server, name)
 
 
 def start_cycle() -> CycleRun:
@@ -64,41 +82,6 @@ def first_slowly(seconds: float) -> Callable[[Socket], None]:
     return answer
 
 
-def test_idle_workers_that_are_killed_delay_the_next_cycle_by_less_than_two_seconds(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
-        running.ready()
-        for _ in range(3):
-            workers = running.of("worker")
-            for pid in workers:
-                os.kill(pid, signal.SIGKILL)
-            runs_within(2)
-            replaced(running, "worker", workers, 10, 2)
-        running.stop()
-        assert running.code() == 0
-
-
-def test_a_killed_keeper_is_replaced_and_due_ticks_go_on(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink, cluster(server, committed, tmp_path, ORBIT_CRON_SCHEDULE="0 0 * * *", **endpoint(sink.url)) as running:
-        [old] = running.ready().of("keeper")
-        os.kill(old, signal.SIGKILL)
-        replaced(running, "keeper", [old], 3, 1)
-        rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) RETURNING 1")
-        until(lambda: CronTick.objects.filter(outcome="started").count() == 1, 4, "the tick didn't fire")
-        assert ClusterNode.objects.count() == 1
-
-
-def test_a_killed_supervisor_takes_its_children_along_and_the_next_cluster_goes_on(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink:
-        with cluster(server, committed, tmp_path, **endpoint(sink.url)) as first:
-            children = first.ready().children()
-            first.stop(signal.SIGKILL)
-            first.code()
-            until(lambda: not any(psutil.pid_exists(pid) for pid in children), 5, "orphans live on")
-        cycle = start_cycle()
-        with cluster(server, committed, tmp_path, **endpoint(sink.url)):
-            until(lambda: ended(cycle), 15, "the next cluster didn't run the cycle")
-
-
 def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(server: Server, committed: str, tmp_path: Path) -> None:
     variables = {"ORBIT_LEASE_SECONDS": "2", "ORBIT_WORKERS": "1"}
     with Receiver(first_slowly(30)) as sink, cluster(server, committed, tmp_path, **variables, **endpoint(sink.url)) as running:
@@ -111,46 +94,6 @@ def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(server: Server,
         assert cycle.fencing_token >= 2
         assert len({request.headers["idempotency-key"] for request in sink.requests}) == 3
         assert DeliveryReceipt.objects.filter(status="delivered").count() == 3
-
-
-@pytest.mark.slow
-def test_a_stopped_worker_is_killed_and_replaced_within_twelve_seconds_while_the_other_works(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
-        stopped, other = running.ready().of("worker")
-        os.kill(stopped, signal.SIGSTOP)
-        began = time.monotonic()
-        runs_within(3)
-        until(lambda: len(workers := running.of("worker")) == 2 and stopped not in workers, 15, "the stopped worker wasn't replaced")
-        assert 8 < time.monotonic() - began < 13
-        assert other in running.of("worker")
-
-
-@pytest.mark.slow
-def test_a_cluster_that_was_stopped_as_a_whole_goes_on_with_the_same_processes(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
-        before = set(running.ready().children())
-        os.killpg(running.process.pid, signal.SIGSTOP)
-        time.sleep(12)
-        os.killpg(running.process.pid, signal.SIGCONT)
-        runs_within(3)
-        time.sleep(1)
-        assert set(running.children()) == before
-
-
-def test_a_database_that_goes_away_and_comes_back_needs_no_hand(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
-        before = set(running.ready().children())
-        runs_within(3)
-        connection.close()
-        with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
-            owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(committed)))
-            owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [committed])
-            time.sleep(3)
-            owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(committed)))
-        runs_within(4)
-        assert set(running.children()) == before
-        running.stop()
-        assert running.code() == 0
 
 
 def test_two_clusters_fire_each_tick_once(server: Server, committed: str, tmp_path: Path) -> None:
@@ -188,10 +131,64 @@ def test_a_wakeup_that_is_lost_or_doubled_changes_nothing(server: Server, commit
         assert len({request.headers["idempotency-key"] for request in sink.requests}) == len(sink.requests) == 6
 
 
-def test_a_row_that_names_a_strange_function_harms_no_worker(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
-        before = set(running.ready().children())
-        rows("INSERT INTO django_q_ormq (key, payload, lock) VALUES ('orbit', 'forged', now() - interval '1 day') RETURNING 1")
-        runs_within(3)
-        assert OrmQ.objects.get(payload="forged").key == queue.BAD
-        assert set(running.children()) == before
+def test_a_row_that_names_a_strange_function_harms_no_worker(standing: Cluster) -> None:
+    before = set(standing.ready().children())
+    rows("INSERT INTO django_q_ormq (key, payload, lock) VALUES ('orbit', 'forged', now() - interval '1 day') RETURNING 1")
+    runs_within(3)
+    assert OrmQ.objects.get(payload="forged").key == queue.BAD
+    assert set(standing.children()) == before
+
+
+def test_a_database_that_goes_away_and_comes_back_needs_no_hand(server: Server, standing: Cluster) -> None:
+    before = set(standing.ready().children())
+    runs_within(3)
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+        owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        time.sleep(3)
+        owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+    runs_within(4)
+    assert set(standing.children()) == before
+
+
+@pytest.mark.slow
+def test_a_cluster_that_was_stopped_as_a_whole_goes_on_with_the_same_processes(standing: Cluster) -> None:
+    before = set(standing.ready().children())
+    os.killpg(standing.process.pid, signal.SIGSTOP)
+    time.sleep(12)
+    os.killpg(standing.process.pid, signal.SIGCONT)
+    runs_within(3)
+    time.sleep(1)
+    assert set(standing.children()) == before
+
+
+def test_a_killed_keeper_is_replaced_and_due_ticks_go_on(standing: Cluster) -> None:
+    [old] = standing.ready().of("keeper")
+    os.kill(old, signal.SIGKILL)
+    replaced(standing, "keeper", [old], 3, 1)
+    rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) RETURNING 1")
+    until(lambda: CronTick.objects.filter(outcome="started").count() == 1, 4, "the tick didn't fire")
+    assert ClusterNode.objects.count() == 1
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_killed_and_replaced_within_twelve_seconds_while_the_other_works(standing: Cluster) -> None:
+    stopped, other = standing.ready().of("worker")
+    os.kill(stopped, signal.SIGSTOP)
+    began = time.monotonic()
+    runs_within(3)
+    until(lambda: len(workers := standing.of("worker")) == 2 and stopped not in workers, 15, "the stopped worker wasn't replaced")
+    assert 8 < time.monotonic() - began < 13
+    assert other in standing.of("worker")
+
+
+def test_idle_workers_that_are_killed_delay_the_next_cycle_by_less_than_two_seconds(standing: Cluster) -> None:
+    standing.ready()
+    for number in (1, 2, 2, 2):
+        victims = standing.of("worker")[:number]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        runs_within(2)
+        replaced(standing, "worker", victims, 10, 2)

@@ -1,4 +1,4 @@
-"""The quick part of ``make chaos``: nine kills of the sweep, a zombie, idle workers, the supervisor, SIGTERM to the group."""
+"""The quick part of ``make chaos``: nine kills of the sweep, a zombie, the supervisor, SIGTERM to the group."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,10 +31,6 @@ def test_a_zombie_writes_nothing_but_the_successes_that_it_received(server: Serv
 
 def test_a_zombie_sends_nothing_that_another_has_delivered(server: Server, committed: str, tmp_path: Path) -> None:
     play(zombies.before_sending, server, committed, tmp_path)
-
-
-def test_idle_workers_that_are_killed_hold_up_nothing(server: Server, committed: str, tmp_path: Path) -> None:
-    play(partial(deaths.idle_workers, rounds=1), server, committed, tmp_path)
 
 
 def test_a_killed_supervisor_leaves_no_orphans_and_its_cycle_to_the_next_cluster(server: Server, committed: str, tmp_path: Path) -> None:

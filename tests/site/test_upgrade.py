@@ -1,9 +1,7 @@
 """``make upgrade``: a backup first, and at each step that fails a word about the way back."""
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,32 +10,40 @@ import pytest
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
 from tests.support import backups, database, project
-from tests.support.backups import rows, run
+from tests.support.backups import call, rows
+from tests.support.project import Project
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(not (project.PROJECT / ".venv").exists(), reason="no .venv that make could use")]
 
 
 @pytest.fixture
-def older(server: Server) -> Iterator[str]:
+def older(server: Server, committed: str) -> str:
     """The name of a database that isn't at this release."""
-    name = f"orbit_older_{os.getpid()}"
-    database.clone(server, name)
-    assert run(server, name, "migrate", "sessions", "zero", "--skip-checks")[0] == 0
-    yield name
-    database.drop(server, name)
+    assert call(server, committed, "migrate", "sessions", "zero", "--skip-checks")[0] == 0
+    return committed
 
 
-def upgrade(server: Server, name: str, folder: Path) -> tuple[int, str, list[Path]]:
-    """Run it in a copy of the project; return its exit code, what it said, and the backups that it left."""
-    copied = project.copy(folder / "project", **database.environment(server, name))
-    shutil.copy2(project.PROJECT / "Makefile", copied.folder)
-    (copied.folder / ".venv").symlink_to(project.PROJECT / ".venv")
-    done = subprocess.run(["make", "upgrade"], cwd=copied.folder, env=dict(copied.environment), capture_output=True, text=True, check=False, timeout=120)
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project: one for all of them, with what Python compiled of it."""
+    made = project.copy(tmp_path_factory.mktemp("upgrade") / "project")
+    for part in ("orbit_site", "orbit", "telemetry", "governance"):
+        shutil.copytree(project.PROJECT / part, made.folder / part, dirs_exist_ok=True)
+    shutil.copy2(project.PROJECT / "Makefile", made.folder)
+    (made.folder / ".venv").symlink_to(project.PROJECT / ".venv")
+    return made
+
+
+def upgrade(server: Server, name: str, copied: Project) -> tuple[int, str, list[Path]]:
+    """Run it in the copy of the project; return its exit code, what it said, and the backups that it left."""
+    shutil.rmtree(copied.var, ignore_errors=True)
+    environment = {**copied.environment, **database.environment(server, name)}
+    done = subprocess.run(["make", "upgrade"], cwd=copied.folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, done.stdout + done.stderr, sorted(copied.var.glob("backups/*"))
 
 
-def test_it_backs_up_what_was_there_and_then_migrates(server: Server, older: str, tmp_path: Path) -> None:
-    code, said, found = upgrade(server, older, tmp_path)
+def test_it_backs_up_what_was_there_and_then_migrates(server: Server, older: str, copied: Project) -> None:
+    code, said, found = upgrade(server, older, copied)
     assert code == 0, said
     assert said.rstrip().endswith("until then they go on as they were.")
     (backup,) = found
@@ -48,10 +54,10 @@ def test_it_backs_up_what_was_there_and_then_migrates(server: Server, older: str
     assert rows(server, older, "SELECT count(*) FROM django_session") == [(0,)]
 
 
-def test_without_a_backup_nothing_is_done(server: Server, older: str, tmp_path: Path) -> None:
+def test_without_a_backup_nothing_is_done(server: Server, older: str, copied: Project) -> None:
     with psycopg.connect(server.url("orbit_owner", older)) as owner:
         owner.execute("SELECT pg_advisory_lock(hashtext('orbit.migrate'), hashtext('public'))")
-        code, said, found = upgrade(server, older, tmp_path)
+        code, said, found = upgrade(server, older, copied)
     assert code == 2
     assert "A migration of this database is running" in said
     assert "no backup was made, so nothing was changed" in said
@@ -59,18 +65,18 @@ def test_without_a_backup_nothing_is_done(server: Server, older: str, tmp_path: 
     assert rows(server, older, "SELECT to_regclass('django_session')") == [(None,)]
 
 
-def test_a_migration_that_fails_names_the_way_back_and_that_way_works(server: Server, older: str, tmp_path: Path) -> None:
+def test_a_migration_that_fails_names_the_way_back_and_that_way_works(server: Server, older: str, copied: Project) -> None:
     with psycopg.connect(server.url("orbit_owner", older)) as owner:
         owner.execute("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$")
         owner.execute("CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()")
-    code, said, (backup,) = upgrade(server, older, tmp_path)
+    code, said, (backup,) = upgrade(server, older, copied)
     assert code == 2
     assert "no table here" in said
     assert "or go back as docs/operations.md says" in said
     empty = f"{older}_back"
     backups.create(server, empty)
     try:
-        code, _, errors = run(server, empty, "restore", str(backup))
+        code, _, errors = call(server, empty, "restore", str(backup))
         assert code == 0, errors
     finally:
         database.drop(server, empty)

@@ -14,11 +14,12 @@ from tests.support.pipeline import configure, start
 
 
 @pytest.fixture
-def elsewhere(server: Server) -> Iterator[str]:
-    """The name of a database with nothing in it."""
+def elsewhere(server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a database with nothing in it, for commands in this process as well."""
     name = f"orbit_elsewhere_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     backups.create(server, name)
-    yield name
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        yield name
     database.drop(server, name)
 
 
@@ -35,7 +36,7 @@ def used(committed: str) -> str:
 @pytest.fixture
 def backup(server: Server, used: str, tmp_path: Path) -> Path:
     """A backup of ``used``."""
-    code, _, errors = backups.run(server, used, "backup", str(tmp_path / "a.backup"))
+    code, _, errors = backups.call(server, used, "backup", str(tmp_path / "a.backup"))
     assert code == 0, errors
     return tmp_path / "a.backup"
 

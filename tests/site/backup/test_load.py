@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from orbit_site.processes.postgres import Server
-from tests.support.backups import catalog, rows, run
+from tests.support.backups import call, catalog, rows, run
 from tests.support.clusters import cluster, endpoint, until
 from tests.support.pipeline import configure, start
 from tests.support.receiver import OK, Receiver
@@ -21,7 +21,7 @@ DELIVERED = "SELECT delivery_id::text FROM orbit_dispatchjob WHERE status = 'del
 
 
 def test_tables_rules_functions_and_grants_are_the_same_afterwards(server: Server, used: str, backup: Path, elsewhere: str) -> None:
-    code, output, errors = run(server, elsewhere, "restore", str(backup), "--json")
+    code, output, errors = call(server, elsewhere, "restore", str(backup), "--json")
     assert code == 0, errors
     assert json.loads(output)["cycles_in_flight"] == 3
     before, after = catalog(server, used), catalog(server, elsewhere)
@@ -34,14 +34,14 @@ def test_tables_rules_functions_and_grants_are_the_same_afterwards(server: Serve
 
 def test_the_trail_goes_on_where_it_ended_with_an_entry_about_the_restore(server: Server, used: str, backup: Path, elsewhere: str) -> None:
     ((head, digest),) = rows(server, used, "SELECT id, previous_hash FROM governance_audittrailentry WHERE action = 'backup.made'")
-    assert run(server, elsewhere, "restore", str(backup))[0] == 0
+    assert call(server, elsewhere, "restore", str(backup))[0] == 0
     found = rows(server, elsewhere, "SELECT id, action, after, previous_hash FROM governance_audittrailentry ORDER BY id DESC LIMIT 1")
     assert [(entry, action, previous) for entry, action, _, previous in found] == [(head, "backup.restored", digest)]
     assert (found[0][2]["audit_sequence"], found[0][2]["audit_hash"]) == (head - 1, digest)
 
 
 def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions(server: Server, a_backup: Path, elsewhere: str) -> None:
-    assert run(server, elsewhere, "restore", str(a_backup))[0] == 0
+    assert call(server, elsewhere, "restore", str(a_backup))[0] == 0
     with psycopg.connect(server.url("orbit_app", elsewhere), autocommit=True) as app:
         made = app.execute("SELECT orbit_ensure_partitions('2040-01-01', '2040-02-01'), telemetry_ensure_partitions('2040-01-01', '2040-01-02')")
         assert made.fetchone() == (4, 2)
@@ -61,8 +61,9 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
 
 def test_one_role_for_everything_works_as_well(server: Server, a_backup: Path, elsewhere: str) -> None:
     one = {"DATABASE_URL": server.url("orbit_owner", elsewhere), "ORBIT_OWNER_DATABASE_URL": ""}
-    code, _, errors = run(server, elsewhere, "restore", str(a_backup), **one)
-    assert code == 0, errors
+    code, output, errors = run(server, elsewhere, "restore", str(a_backup), "--json", **one)
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["cycles_in_flight"] == 3
     assert run(server, elsewhere, "backup", str(a_backup.with_suffix(".again")), **one)[0] == 0
 
 
@@ -76,7 +77,7 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     folders = [tmp_path / "here", tmp_path / "there"]
     for folder in folders:
         folder.mkdir()
-    variables = {"ORBIT_LEASE_SECONDS": "10", "ORBIT_WORKERS": "1", "ORBIT_LANES": "4", "ORBIT_MAX_DISPATCH_RETRIES": "20"}
+    variables = {"ORBIT_LEASE_SECONDS": "5", "ORBIT_WORKERS": "1", "ORBIT_LANES": "4", "ORBIT_MAX_DISPATCH_RETRIES": "20"}
     killed = threading.Event()
 
     def held(sock: socket.socket) -> None:
@@ -94,12 +95,12 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
             running.ready(workers=1)
             cycles = {start(name, f'{{"n":"{name}"}}'.encode()) for name in names}
             until(lambda: len(sink.requests) > 14 and rows(server, committed, DELIVERED), 30, "nothing is delivered")
-            code, output, errors = run(server, committed, "backup", str(tmp_path / "a.backup"), "--json")
+            code, output, errors = call(server, committed, "backup", str(tmp_path / "a.backup"), "--json")
             assert code == 0, errors
             running.stop(signal.SIGKILL)
         killed.set()
         sent_before = Counter(request.headers["idempotency-key"] for request in sink.requests)
-        code, output, errors = run(server, elsewhere, "restore", str(tmp_path / "a.backup"), "--json")
+        code, output, errors = call(server, elsewhere, "restore", str(tmp_path / "a.backup"), "--json")
         assert code == 0, errors
         told = json.loads(output)
         assert 0 < told["cycles_in_flight"] < len(cycles)

@@ -13,7 +13,7 @@ import pytest
 
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
-from tests.support.backups import names, rows, run, start
+from tests.support.backups import call, names, rows, run, start
 from tests.support.clusters import until
 
 pytestmark = pytest.mark.processes
@@ -35,7 +35,7 @@ def test_it_says_what_it_holds_and_is_on_the_trail(server: Server, used: str, tm
 
 
 def test_in_a_folder_it_gets_a_name_of_its_own(server: Server, used: str, tmp_path: Path) -> None:
-    code, output, _ = run(server, used, "backup", str(tmp_path))
+    code, output, _ = call(server, used, "backup", str(tmp_path))
     assert code == 0
     (path,) = tmp_path.glob("orbit-[0-9]*.backup")
     assert output.startswith(f"{path}: ")
@@ -45,7 +45,7 @@ def test_two_tables_that_change_together_are_never_seen_apart(server: Server, us
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("CREATE TABLE aaa (n int); CREATE TABLE zzz (n int)")
         # Many rows between them, so that a dump takes a while.
-        owner.execute("CREATE TABLE mmm AS SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 100000) n")
+        owner.execute("CREATE TABLE mmm AS SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 30000) n")
     stop = threading.Event()
 
     def write() -> None:
@@ -58,12 +58,13 @@ def test_two_tables_that_change_together_are_never_seen_apart(server: Server, us
     writing = threading.Thread(target=write)
     writing.start()
     try:
-        code, _, errors = run(server, used, "backup", str(tmp_path / "a.backup"))
+        until(lambda: rows(server, used, "SELECT 1 FROM zzz LIMIT 1"), 10, "nothing is written")
+        code, _, errors = call(server, used, "backup", str(tmp_path / "a.backup"))
     finally:
         stop.set()
         writing.join()
     assert code == 0, errors
-    code, _, errors = run(server, elsewhere, "restore", str(tmp_path / "a.backup"))
+    code, _, errors = call(server, elsewhere, "restore", str(tmp_path / "a.backup"))
     assert code == 0, errors
     ((one, other),) = rows(server, elsewhere, "SELECT (SELECT count(*) FROM aaa), (SELECT count(*) FROM zzz)")
     assert 0 < one == other < rows(server, used, "SELECT count(*) FROM aaa")[0][0]
@@ -71,7 +72,7 @@ def test_two_tables_that_change_together_are_never_seen_apart(server: Server, us
 
 def test_a_file_that_is_there_stays_and_nothing_is_on_the_trail(server: Server, used: str, tmp_path: Path) -> None:
     (tmp_path / "a.backup").write_text("mine")
-    code, _, errors = run(server, used, "backup", str(tmp_path / "a.backup"))
+    code, _, errors = call(server, used, "backup", str(tmp_path / "a.backup"))
     assert code == 4
     assert "--force" in errors
     assert (tmp_path / "a.backup").read_text() == "mine"
@@ -96,7 +97,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(server: Server, used: str, small_disk: Path) -> None:
-    code, _, errors = run(server, used, "backup", str(small_disk / "a.backup"))
+    code, _, errors = call(server, used, "backup", str(small_disk / "a.backup"))
     assert code == 7
     assert "No space left on device" in errors
     assert names(small_disk) == []
@@ -104,29 +105,29 @@ def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(server: Server, used: s
     until(lambda: ("pg_dump",) not in rows(server, used, sessions), 10, "pg_dump goes on")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(server: Server, used: str, tmp_path: Path, number: signal.Signals) -> None:
+def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(server: Server, used: str, tmp_path: Path) -> None:
     path = tmp_path / "a.backup"
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
-        owner.execute("CREATE TABLE big AS SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 400000) n")
-    taking = start(server, used, "backup", str(path))
-    until(lambda: (tmp_path / "a.backup.part").exists() and (tmp_path / "a.backup.part").stat().st_size > 100_000, 30, "nothing is written")
-    (dumping,) = psutil.Process(taking.pid).children()
-    taking.send_signal(number)
-    taking.communicate(timeout=30)
-    assert not path.exists()
-    assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
-    until(lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE, 30, "pg_dump goes on")
+        owner.execute("CREATE TABLE big AS SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 120000) n")
+    for number in (signal.SIGINT, signal.SIGKILL):
+        taking = start(server, used, "backup", str(path))
+        until(lambda: (tmp_path / "a.backup.part").exists() and (tmp_path / "a.backup.part").stat().st_size > 100_000, 30, "nothing is written")
+        (dumping,) = psutil.Process(taking.pid).children()
+        taking.send_signal(number)
+        taking.communicate(timeout=30)
+        assert not path.exists()
+        assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
+        until(lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE, 30, "pg_dump goes on")  # noqa: B023 - looked at in this round
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("DROP TABLE big")
-    assert run(server, used, "backup", str(path))[0] == 0
+    assert call(server, used, "backup", str(path))[0] == 0
     assert names(tmp_path) == ["a.backup"]
 
 
 def test_a_migration_that_runs_is_not_dumped_half_way(server: Server, used: str, tmp_path: Path) -> None:
     with psycopg.connect(server.url("orbit_owner", used)) as migrating:
         migrating.execute("SELECT pg_advisory_lock(hashtext('orbit.migrate'), hashtext('public'))")
-        code, _, errors = run(server, used, "backup", str(tmp_path / "a.backup"))
+        code, _, errors = call(server, used, "backup", str(tmp_path / "a.backup"))
     assert code == 7
     assert "A migration of this database is running" in errors
     assert names(tmp_path) == []

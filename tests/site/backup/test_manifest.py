@@ -8,7 +8,7 @@ import pytest
 from orbit_site.backup import container, manifest
 from orbit_site.backup.manifest import Unfit
 from orbit_site.processes.postgres import Server
-from tests.support.backups import is_empty, rewritten, rows, run
+from tests.support.backups import call, is_empty, rewritten, rows
 
 pytestmark = pytest.mark.processes
 
@@ -34,30 +34,30 @@ def test_a_backup_of_this_very_state_fits() -> None:
 
 
 def test_one_that_does_not_fit_leaves_nothing(server: Server, a_backup: Path, elsewhere: str) -> None:
-    code, _, errors = run(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0")))
+    code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0")))
     assert code == 4
     assert "is of a newer release: it was taken by Orbit 99.0.0" in errors
     assert is_empty(server, elsewhere)
 
 
 def test_one_taken_by_a_newer_release_before_it_migrated_is_taken_back(server: Server, a_backup: Path, elsewhere: str) -> None:
-    code, _, errors = run(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0", current=False)))
+    code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0", current=False)))
     assert code == 0, errors
 
 
 def test_an_older_one_is_brought_to_this_release(server: Server, used: str, elsewhere: str, tmp_path: Path) -> None:
-    code, _, errors = run(server, used, "migrate", "sessions", "zero", "--skip-checks")
+    code, _, errors = call(server, used, "migrate", "sessions", "zero", "--skip-checks")
     assert code == 0, errors
-    code, _, errors = run(server, used, "backup", str(tmp_path))
+    code, _, errors = call(server, used, "backup", str(tmp_path))
     assert code == 0, errors
     (path,) = tmp_path.glob("orbit-before-*.backup")
     with container.opened(path) as found:
         assert not found.manifest["current"]
         assert "django_session" not in found.manifest["rows"]
-    code, _, errors = run(server, elsewhere, "restore", str(path))
+    code, _, errors = call(server, elsewhere, "restore", str(path))
     assert code == 0, errors
     assert rows(server, elsewhere, "SELECT count(*) FROM django_session", role="orbit_app") == [(0,)]
-    assert run(server, elsewhere, "migrate", "--check", "--skip-checks")[0] == 0
+    assert call(server, elsewhere, "migrate", "--check", "--skip-checks")[0] == 0
 
 
 @pytest.mark.parametrize(("table", "said"), [
@@ -67,14 +67,14 @@ def test_an_older_one_is_brought_to_this_release(server: Server, used: str, else
 def test_a_table_that_lacks_rows_is_found_and_nothing_is_kept(server: Server, a_backup: Path, elsewhere: str, table: str, said: str) -> None:
     with container.opened(a_backup) as found:
         counts = {**found.manifest["rows"], table: 4}
-    code, _, errors = run(server, elsewhere, "restore", str(rewritten(a_backup, rows=counts)))
+    code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, rows=counts)))
     assert code == 4
     assert said in errors
     assert is_empty(server, elsewhere)
 
 
 def test_a_trail_that_ends_elsewhere_is_found_and_nothing_is_kept(server: Server, a_backup: Path, elsewhere: str) -> None:
-    code, _, errors = run(server, elsewhere, "restore", str(rewritten(a_backup, audit_hash="0" * 64)))
+    code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, audit_hash="0" * 64)))
     assert code == 4
     assert "The audit trail ends elsewhere" in errors
     assert is_empty(server, elsewhere)

@@ -9,7 +9,7 @@ import pytest
 
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
-from tests.support.backups import is_empty, rows, run, start
+from tests.support.backups import call, is_empty, rows, start
 from tests.support.clusters import until
 
 pytestmark = pytest.mark.processes
@@ -22,7 +22,7 @@ def test_a_dump_that_is_no_dump_is_refused_in_words(server: Server, a_backup: Pa
         half = b"".join(found.pieces())[: found.size * 2 // 3]
         container.write(tmp_path / "half", found.manifest, iter([half]), force=False)
     for name in ("odd", "half"):
-        code, _, errors = run(server, elsewhere, "restore", str(tmp_path / name))
+        code, _, errors = call(server, elsewhere, "restore", str(tmp_path / name))
         assert code == 7, errors
         assert "pg_restore failed" in errors or "The dump ends" in errors
         assert "Traceback" not in errors
@@ -33,27 +33,27 @@ def test_text_that_looks_like_the_script_comes_back_as_it_was(server: Server, us
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("CREATE TABLE odd (t text, b bytea, n int GENERATED ALWAYS AS (length(t)) STORED)")
         owner.execute("INSERT INTO odd (t, b) VALUES (%s, %s), (NULL, NULL), ('', ''), (%s, %s)", [ODD, os.urandom(1000), "x" * 3_000_000, os.urandom(1 << 20)])
-    assert run(server, used, "backup", str(tmp_path / "odd.backup"))[0] == 0
-    code, _, errors = run(server, elsewhere, "restore", str(tmp_path / "odd.backup"))
+    assert call(server, used, "backup", str(tmp_path / "odd.backup"))[0] == 0
+    code, _, errors = call(server, elsewhere, "restore", str(tmp_path / "odd.backup"))
     assert code == 0, errors
     assert rows(server, elsewhere, "SELECT * FROM odd ORDER BY n") == rows(server, used, "SELECT * FROM odd ORDER BY n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(server: Server, a_backup: Path, elsewhere: str, number: signal.Signals) -> None:
+def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(server: Server, a_backup: Path, elsewhere: str) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute("CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
         owner.execute("CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()")
-    restoring = start(server, elsewhere, "restore", str(a_backup))
     active = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
-    until(lambda: rows(server, elsewhere, active), 30, "the restore doesn't come to its indexes")
-    restoring.send_signal(number)
-    restoring.communicate(timeout=70)
-    for (pid,) in rows(server, elsewhere, active):
-        # The server notices only when it next talks to who is gone.
-        rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
-    until(lambda: rows(server, "postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{elsewhere}'") == [(0,)], 10, "a session is left")
+    for number in (signal.SIGINT, signal.SIGKILL):
+        restoring = start(server, elsewhere, "restore", str(a_backup))
+        until(lambda: rows(server, elsewhere, active), 30, "the restore doesn't come to its indexes")
+        restoring.send_signal(number)
+        restoring.communicate(timeout=70)
+        for (pid,) in rows(server, elsewhere, active):
+            # The server notices only when it next talks to who is gone.
+            rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
+        until(lambda: rows(server, "postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{elsewhere}'") == [(0,)], 10, "a session is left")
+        assert is_empty(server, elsewhere), number
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute("DROP EVENT TRIGGER wait; DROP FUNCTION wait()")
-    assert is_empty(server, elsewhere)
-    assert run(server, elsewhere, "restore", str(a_backup))[0] == 0
+    assert call(server, elsewhere, "restore", str(a_backup))[0] == 0

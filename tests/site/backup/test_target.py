@@ -7,15 +7,15 @@ import pytest
 
 from orbit_site.processes.postgres import Server
 from tests.support import database
-from tests.support.backups import catalog, is_empty, rows, run
-from tests.support.clusters import cluster
+from tests.support.backups import call, catalog, is_empty, rows
+from tests.support.clusters import cluster, until
 
 pytestmark = pytest.mark.processes
 
 
 def test_an_installation_that_was_used_is_not_mixed_with_another(server: Server, used: str, backup: Path) -> None:
     before = rows(server, used, "SELECT count(*) FROM governance_audittrailentry")
-    code, _, errors = run(server, used, "restore", str(backup))
+    code, _, errors = call(server, used, "restore", str(backup))
     assert code == 4
     assert "there are entries on the audit trail, cycles, users, profiles, namespaces. Restore to an empty database; nothing was changed" in errors
     assert rows(server, used, "SELECT count(*) FROM governance_audittrailentry") == before
@@ -23,7 +23,7 @@ def test_an_installation_that_was_used_is_not_mixed_with_another(server: Server,
 
 def test_one_that_was_only_migrated_makes_room(server: Server, used: str, backup: Path, elsewhere: str) -> None:
     database.clone(server, elsewhere)
-    code, _, errors = run(server, elsewhere, "restore", str(backup))
+    code, _, errors = call(server, elsewhere, "restore", str(backup))
     assert code == 0, errors
     assert catalog(server, elsewhere) == catalog(server, used)
     query = "SELECT external_id FROM governance_namespace ORDER BY name"
@@ -36,7 +36,7 @@ def test_a_restore_that_fails_leaves_one_that_was_only_migrated_as_it_was(server
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no index here'; END $$")
         owner.execute("CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION refuse()")
-    code, _, errors = run(server, elsewhere, "restore", str(a_backup))
+    code, _, errors = call(server, elsewhere, "restore", str(a_backup))
     assert code == 7
     assert "The database refuses: no index here" in errors
     assert "Traceback" not in errors
@@ -48,7 +48,7 @@ def test_a_restore_that_fails_leaves_one_that_was_only_migrated_as_it_was(server
 def test_other_peoples_tables_of_the_same_names_stay(server: Server, a_backup: Path, elsewhere: str) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute("CREATE TABLE auth_user (name text); INSERT INTO auth_user VALUES ('theirs')")
-    code, _, errors = run(server, elsewhere, "restore", str(a_backup))
+    code, _, errors = call(server, elsewhere, "restore", str(a_backup))
     assert code == 4
     assert "tables of the same names (auth_user), but no Orbit" in errors
     assert rows(server, elsewhere, "SELECT name FROM auth_user") == [("theirs",)]
@@ -57,7 +57,7 @@ def test_other_peoples_tables_of_the_same_names_stay(server: Server, a_backup: P
 def test_other_tables_beside_it_are_no_hindrance_and_stay(server: Server, a_backup: Path, elsewhere: str) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute("CREATE TABLE theirs (name text); INSERT INTO theirs VALUES ('theirs')")
-    code, _, errors = run(server, elsewhere, "restore", str(a_backup))
+    code, _, errors = call(server, elsewhere, "restore", str(a_backup))
     assert code == 0, errors
     assert rows(server, elsewhere, "SELECT name FROM theirs") == [("theirs",)]
 
@@ -65,15 +65,15 @@ def test_other_tables_beside_it_are_no_hindrance_and_stay(server: Server, a_back
 def test_no_restore_under_a_living_cluster(server: Server, a_backup: Path, elsewhere: str, tmp_path: Path) -> None:
     database.clone(server, elsewhere)
     with cluster(server, elsewhere, tmp_path) as running:
-        while not rows(server, elsewhere, "SELECT 1 FROM orbit_clusternode"):
-            assert running.process.poll() is None
-        code, _, errors = run(server, elsewhere, "restore", str(a_backup))
+        until(lambda: running.process.poll() is not None or rows(server, elsewhere, "SELECT 1 FROM orbit_clusternode"), 60, "no cluster is there")
+        assert running.process.poll() is None
+        code, _, errors = call(server, elsewhere, "restore", str(a_backup))
     assert code == 4
     assert "A cluster is alive on this database" in errors
 
 
 def test_a_role_that_may_not_make_tables_is_told_how_to_name_one_that_may(server: Server, a_backup: Path, elsewhere: str) -> None:
-    code, _, errors = run(server, elsewhere, "restore", str(a_backup), ORBIT_OWNER_DATABASE_URL=server.url("orbit_app", elsewhere))
+    code, _, errors = call(server, elsewhere, "restore", str(a_backup), owner="orbit_app")
     assert code == 7
     assert "permission denied" in errors
     assert "ORBIT_OWNER_DATABASE_URL" in errors

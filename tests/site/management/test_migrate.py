@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from orbit_site.management.commands import migrate
 from orbit_site.management.commands.migrate import APPEND_ONLY
 from orbit_site.processes.postgres import Server
 from tests.support import database
+from tests.support.backups import call, create
 from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.processes
@@ -18,17 +20,7 @@ pytestmark = pytest.mark.processes
 def empty(server: Server) -> Iterator[str]:
     """The name of a database with nothing in it."""
     name = f"orbit_migrate_{os.getpid()}"
-    database.drop(server, name)
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER orbit_owner")
-    yield name
-    database.drop(server, name)
-
-
-@pytest.fixture
-def migrated(server: Server) -> Iterator[str]:
-    name = f"orbit_migrated_{os.getpid()}"
-    database.clone(server, name)
+    create(server, name)
     yield name
     database.drop(server, name)
 
@@ -38,17 +30,11 @@ def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_two_at_once_both_succeed(server: Server, empty: str) -> None:
-    both = [start(server, empty) for _ in range(2)]
+def test_two_at_once_both_succeed_in_a_schema_of_their_own_and_public_stays_empty(server: Server, empty: str) -> None:
+    both = [start(server, empty, ORBIT_DATABASE_SCHEMA="orbit_here") for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("No migrations to apply" in text for text in said) == 1
-
-
-def test_a_schema_of_its_own_is_made_and_public_stays_empty(server: Server, empty: str) -> None:
-    process = start(server, empty, ORBIT_DATABASE_SCHEMA="orbit_here")
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
     with psycopg.connect(server.url("orbit_app", empty)) as app:
         assert app.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname IN ('public', 'orbit_here')").fetchall() == [("orbit_here",)]
         assert app.execute("SELECT count(*) FROM orbit_here.orbit_cyclerun").fetchone() == (0,)
@@ -62,8 +48,8 @@ def test_a_role_that_may_not_make_tables_is_told_how_to_name_one_that_may(server
     assert "Traceback" not in said
 
 
-def test_the_application_may_work_in_every_table_and_owns_none(server: Server, migrated: str) -> None:
-    with psycopg.connect(server.url("orbit_app", migrated)) as app:
+def test_the_application_may_work_in_every_table_and_owns_none(server: Server, committed: str) -> None:
+    with psycopg.connect(server.url("orbit_app", committed)) as app:
         rows = app.execute("""SELECT tablename, tableowner, has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT, INSERT'),
             has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE'), has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE'),
             has_table_privilege(format('%I.%I', schemaname, tablename), 'TRUNCATE') FROM pg_tables WHERE schemaname = 'public'""").fetchall()
@@ -74,11 +60,11 @@ def test_the_application_may_work_in_every_table_and_owns_none(server: Server, m
         assert (updates, deletes) == ((False, False) if name.startswith(APPEND_ONLY) else (True, True)), name
 
 
-def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(server: Server, migrated: str) -> None:
-    with psycopg.connect(server.url("orbit_owner", migrated)) as owner:
+def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(server: Server, committed: str) -> None:
+    with psycopg.connect(server.url("orbit_owner", committed)) as owner:
         owner.execute("CREATE TABLE later (id int) PARTITION BY RANGE (id)")
         owner.execute("CREATE TABLE later_1 PARTITION OF later FOR VALUES FROM (0) TO (9)")
-    with psycopg.connect(server.url("orbit_app", migrated), autocommit=True) as app:
+    with psycopg.connect(server.url("orbit_app", committed), autocommit=True) as app:
         app.execute("INSERT INTO later VALUES (1)")
         app.execute("INSERT INTO later_1 VALUES (2)")
         assert app.execute("SELECT count(*) FROM later_1").fetchone() == (2,)
@@ -86,12 +72,13 @@ def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(server:
             app.execute("UPDATE later_1 SET id = 3")
 
 
-def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(server: Server, migrated: str) -> None:
-    with psycopg.connect(server.url("orbit_owner", migrated)) as busy:
+def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(server: Server, committed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "1s")
+    with psycopg.connect(server.url("orbit_owner", committed)) as busy:
         busy.execute("LOCK TABLE django_session IN ACCESS SHARE MODE")
-        process = start(server, migrated, "sessions", "zero")
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == 1
+        code, output, errors = call(server, committed, "migrate", "sessions", "zero")
+        said = output + errors
+        assert code == 1
         assert "Run it again" in said
         assert "Traceback" not in said
         assert busy.execute("SELECT count(*) FROM django_session").fetchone() == (0,)

@@ -43,7 +43,17 @@ def demo() -> Iterator[tuple[Project, Talking]]:
             running.wait_for(" deliveries")
             yield copied, running
         finally:
-            end(running)
+            os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
+            code = running.process.wait(60)
+        # A Ctrl-C leaves no process, whatever died and was started again before.
+        assert (code, processes_in(copied.folder)) == (0, [])
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[Project]:
+    """A folder for one start after the other: its database is made by the first."""
+    with project.open_folder() as folder:
+        yield project.copy(folder / "orbit")
 
 
 def test_it_shows_address_login_and_the_outcome_of_a_real_cycle(demo: tuple[Project, Talking]) -> None:
@@ -97,38 +107,49 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(demo: tuple[Project, T
     assert code == 0, said
 
 
-def test_ctrl_c_leaves_no_process_a_second_start_takes_seconds_and_after_a_kill_the_next_one_adopts(folder: Path) -> None:
-    copied = project.copy(folder / "orbit")
-    running = Talking(copied.start("up"))
-    running.wait_for("running  ")
-    os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
-    assert running.process.wait(60) == 0
-    assert processes_in(copied.folder) == []
+def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can(demo: tuple[Project, Talking]) -> None:
+    copied, running = demo
+    server = postgres.locate(copied.var)
+    whole = server.data / "global"
+    process = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
+    said = len(running.lines)
+    whole.rename(whole.with_name("gone"))
+    process.send_signal(signal.SIGQUIT)
+    process.wait(20)
+    running.wait_for("can't be started again")
+    time.sleep(1)
+    assert running.process.poll() is None
+    whole.with_name("gone").rename(whole)
+    until = time.monotonic() + 120
+    while not any("is started again" in line and "database" in line for line in running.lines[said:]):
+        assert time.monotonic() < until, running.lines
+        time.sleep(0.1)
 
-    running = Talking(copied.start("up"))
-    running.wait_for("running  ", seconds=30)
+
+def test_a_signal_in_the_middle_of_the_start_leaves_no_process(used: Project) -> None:
+    for text in ("database", "migrations", "processes"):
+        running = Talking(used.start("up", "--demo"))
+        running.wait_for(text)
+        assert end(running) == 0, text
+        assert processes_in(used.folder) == [], text
+
+
+def test_after_a_kill_the_next_start_takes_seconds_and_adopts_the_database(used: Project) -> None:
+    running = Talking(used.start("up"))
+    running.wait_for("running  ")
     running.process.kill()
     running.process.wait()
     until = time.monotonic() + 20
-    while any("manage.py" in command for command in commands_in(copied.folder)):
-        assert time.monotonic() < until, processes_in(copied.folder)
+    while any("manage.py" in command for command in commands_in(used.folder)):
+        assert time.monotonic() < until, processes_in(used.folder)
         time.sleep(0.1)
-    server = psutil.Process(int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0]))
+    server = psutil.Process(int((postgres.locate(used.var).data / "postmaster.pid").read_text().splitlines()[0]))
 
-    running = Talking(copied.start("up"))
+    running = Talking(used.start("up"))
     running.wait_for("running  ", seconds=30)
     assert server.is_running()
     assert end(running, signal.SIGTERM) == 0
-    assert processes_in(copied.folder) == []
-
-
-def test_a_signal_in_the_middle_of_the_start_leaves_no_process(folder: Path) -> None:
-    copied = project.copy(folder / "orbit")
-    for text in ("database", "migrations", "processes"):
-        running = Talking(copied.start("up", "--demo"))
-        running.wait_for(text)
-        assert end(running) == 0, text
-        assert processes_in(copied.folder) == [], text
+    assert processes_in(used.folder) == []
 
 
 def test_a_busy_port_is_refused_before_anything_starts(folder: Path) -> None:
@@ -152,12 +173,16 @@ def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
-def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(folder: Path) -> None:
-    copied = project.copy(folder / "orbit")
-    (copied.folder / "config" / "profiles.json").write_text('[{"profile_id": "Not An Id"}]')
-    code, said = copied.run("up")
+def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(used: Project) -> None:
+    profiles = used.folder / "config" / "profiles.json"
+    valid = profiles.read_text()
+    profiles.write_text('[{"profile_id": "Not An Id"}]')
+    try:
+        code, said = used.run("up")
+    finally:
+        profiles.write_text(valid)
     assert code == 2
     assert "profiles.json" in said
     assert "/0/profile_id" in said
     assert "Traceback" not in said
-    assert processes_in(copied.folder) == []
+    assert processes_in(used.folder) == []

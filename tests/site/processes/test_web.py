@@ -20,13 +20,33 @@ from tests.support.project import PROJECT, free_port
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture
-def variables(server: Server) -> Iterator[dict[str, str]]:
-    """What a web process needs: a migrated database of its own and a free port."""
-    name = f"orbit_web_{os.getpid()}"
+@pytest.fixture(scope="module")
+def web_database(server: Server) -> Iterator[dict[str, str]]:
+    """A migrated database for the web processes of a module: all that they write is the configuration, always the same."""
+    name = f"orbit_web_{os.getpid()}_{free_port()}"
     database.clone(server, name)
-    yield {**os.environ, **database.environment(server, name), "PORT": str(free_port()), "ORBIT_DRAIN_SECONDS": "10"}
+    yield {**os.environ, **database.environment(server, name), "ORBIT_DRAIN_SECONDS": "10"}
     database.drop(server, name)
+
+
+@pytest.fixture
+def variables(web_database: dict[str, str]) -> dict[str, str]:
+    """What a web process needs: the database and a free port."""
+    return {**web_database, "PORT": str(free_port())}
+
+
+@pytest.fixture(scope="module")
+def address(web_database: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """A running web server's address, for the tests that only ask."""
+    here = {**web_database, "PORT": str(free_port())}
+    process = start(here)
+    wait_until_it_serves(here, process)
+    try:
+        yield "127.0.0.1", int(here["PORT"])
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in said) == (0, False), said
 
 
 def start(variables: dict[str, str]) -> subprocess.Popen[str]:
@@ -90,18 +110,18 @@ def test_a_busy_port_is_named_with_the_way_out(variables: dict[str, str]) -> Non
 
 
 def test_over_a_database_that_lacks_a_migration_it_does_not_start(variables: dict[str, str]) -> None:
-    with psycopg.connect(variables["ORBIT_OWNER_DATABASE_URL"]) as owner:
-        owner.execute("DELETE FROM django_migrations WHERE app = 'orbit' AND name = (SELECT max(name) FROM django_migrations WHERE app = 'orbit')")
-    process = start(variables)
-    said, _ = process.communicate(timeout=60)
+    last = "UPDATE django_migrations SET app = %s WHERE app = %s AND name = (SELECT max(name) FROM django_migrations WHERE app = %s)"
+    with psycopg.connect(variables["ORBIT_OWNER_DATABASE_URL"], autocommit=True) as owner:
+        owner.execute(last, ["away", "orbit", "orbit"])
+        try:
+            said, _ = (process := start(variables)).communicate(timeout=60)
+        finally:
+            owner.execute(last, ["orbit", "away", "away"])
     assert process.returncode == 2
     assert "manage.py migrate" in said
 
 
-def test_requests_that_never_end_hold_no_thread_for_longer_than_their_deadline(variables: dict[str, str]) -> None:
-    process = start(variables)
-    wait_until_it_serves(variables, process)
-    address = ("127.0.0.1", int(variables["PORT"]))
+def test_requests_that_never_end_hold_no_thread_for_longer_than_their_deadline(address: tuple[str, int]) -> None:
     held = [socket.create_connection(address, timeout=30) for _ in range(THREADS + 4)]
     try:
         for number, slow in enumerate(held):
@@ -114,24 +134,34 @@ def test_requests_that_never_end_hold_no_thread_for_longer_than_their_deadline(v
     finally:
         for slow in held:
             slow.close()
-        os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=30)
 
 
-def test_what_is_no_request_is_answered_as_a_problem(variables: dict[str, str]) -> None:
-    process = start(variables)
-    wait_until_it_serves(variables, process)
-    address = ("127.0.0.1", int(variables["PORT"]))
-    try:
-        for sent, status in ((b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414), (b"GET / HTTP/1.1\r\nA: " + b"b" * 99000 + b"\r\n\r\n", 431),
-                             (b"NO REQUEST AT ALL\r\n\r\n", 400)):  # fmt: skip
-            with socket.create_connection(address, timeout=10) as client:
-                client.sendall(sent)
-                answer = http.client.HTTPResponse(client)
-                answer.begin()
-                assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
-                assert json.loads(answer.read())["code"] == "bad_request"
-                assert answer.headers["X-Request-ID"]
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=30)
+def test_what_is_no_request_is_answered_as_a_problem(address: tuple[str, int]) -> None:
+    for sent, status in ((b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414), (b"GET / HTTP/1.1\r\nA: " + b"b" * 99000 + b"\r\n\r\n", 431),
+                         (b"NO REQUEST AT ALL\r\n\r\n", 400)):  # fmt: skip
+        with socket.create_connection(address, timeout=10) as client:
+            client.sendall(sent)
+            answer = http.client.HTTPResponse(client)
+            answer.begin()
+            assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+            assert json.loads(answer.read())["code"] == "bad_request"
+            assert answer.headers["X-Request-ID"]
+
+
+def test_who_was_answered_and_does_not_hang_up_keeps_nobody_waiting(address: tuple[str, int]) -> None:
+    def ask(client: socket.socket, *more: bytes) -> int:
+        client.sendall(b"\r\n".join((b"GET /health HTTP/1.1", b"Host: localhost", *more, b"", b"")))
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        answer.read()
+        return answer.status
+
+    clinging = [socket.create_connection(address, timeout=20) for _ in range(5)]
+    for client in clinging:
+        assert ask(client, b"Connection: close") == 200
+    began = time.monotonic()
+    with socket.create_connection(address, timeout=20) as client:
+        assert ask(client) == 200
+    assert time.monotonic() - began < 1
+    for client in clinging:
+        client.close()
