@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -49,8 +49,10 @@ def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
         _make_folder(base)
         with _lock(base / "postgres.lock", fcntl.LOCK_EX):
             if process := _running(server):
-                _await_ready(server, process)
-                return False
+                # One that ends while it is waited for, as after a kill, is started anew.
+                with suppress(psutil.NoSuchProcess):
+                    _await_ready(server, process)
+                    return False
             _start(base, server, dict(SETTINGS) | dict(settings or {}))
             return True
     except OSError as error:

@@ -51,7 +51,7 @@ class Cluster:
 
     def ready(self, workers: int = 2) -> "Cluster":
         node = "SELECT 1 FROM orbit_clusternode WHERE NOT draining AND pid = %s"
-        until(lambda: len(self.of("worker")) == workers and len(self.of("keeper")) == 1 and rows(node, self.process.pid), 60, "the cluster isn't there")
+        until(lambda: rows(node, self.process.pid) and len(self.of("worker")) == workers and len(self.of("keeper")) == 1, 60, "the cluster isn't there")
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:

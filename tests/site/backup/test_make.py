@@ -117,7 +117,7 @@ def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(server: Se
         taking.communicate(timeout=30)
         assert not path.exists()
         assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
-        until(lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE, 30, "pg_dump goes on")  # noqa: B023 - looked at in this round
+        until(lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE, 30, "pg_dump goes on")  # noqa: B023 - called in this round
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("DROP TABLE big")
     assert call(server, used, "backup", str(path))[0] == 0

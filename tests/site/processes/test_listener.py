@@ -109,16 +109,16 @@ def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(ad
 def test_whom_the_kernel_has_let_in_is_answered_though_the_worker_had_not_seen_them(address: tuple[str, int]) -> None:
     (worker,) = master(address).children()
     worker.suspend()
-    waiting = [socket.create_connection(address, timeout=20) for _ in range(40)]
-    for client in waiting[:30]:
+    waiting = [socket.create_connection(address, timeout=20) for _ in range(24)]
+    for client in waiting[:16]:
         client.sendall(ASK)
     master(address).terminate()
     time.sleep(0.3)
     worker.resume()
     time.sleep(0.1)
-    for client in waiting[30:]:
+    for client in waiting[16:]:
         client.sendall(ASK)  # connected before, asked after
-    assert Counter(answer(client) for client in waiting) == {200: 40}
+    assert Counter(answer(client) for client in waiting) == {200: 24}
     for client in waiting:
         client.close()
 

@@ -94,6 +94,19 @@ def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(
     assert not backend.is_running()
 
 
+def test_a_server_that_ends_while_it_is_waited_for_is_started_anew(folder: Path) -> None:
+    postgres.ensure(folder, settings=QUICK)
+    server = postmaster(folder)
+    server.suspend()
+    made: list[bool] = []
+    waiting = threading.Thread(target=lambda: made.append(postgres.ensure(folder, settings=QUICK)))
+    waiting.start()
+    time.sleep(0.3)
+    server.kill()
+    waiting.join(60)
+    assert made == [True]
+
+
 def _ignore_errors(call: Callable[[], object]) -> None:
     with contextlib.suppress(psycopg.Error):
         call()

@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import os
@@ -43,7 +44,8 @@ def demo() -> Iterator[tuple[Project, Talking]]:
             running.wait_for(" deliveries")
             yield copied, running
         finally:
-            os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself: the exit code tells
+                os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
             code = running.process.wait(60)
         # A Ctrl-C leaves no process, whatever died and was started again before.
         assert (code, processes_in(copied.folder)) == (0, [])
