@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from governance.access.roles import Power
 from governance.audit import trail
+from governance.console import pages
 from governance.console.base import actor_of
 from governance.rest import request_id
 from orbit_site import faults
@@ -47,8 +48,13 @@ class OrbitAdminSite(AdminSite):
         return {**context, "banners": banner.standing(actor_of(request)) if context["has_permission"] else []}
 
     def get_urls(self) -> Any:
-        """Leave out what nobody needs."""
-        return [url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED]
+        """Add the pages that no table stands behind; leave out what nobody needs."""
+        return pages.urls(self) + [url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Put the pages before the tables."""
+        tables = super().get_app_list(request, app_label)
+        return tables if app_label else pages.menu(actor_of(request)) + tables
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Let people change their own password; that they did stands on the audit trail."""

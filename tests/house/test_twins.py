@@ -66,6 +66,7 @@ HELD_BY = {
     "governance/admin/records.py": "tests/site/console/test_pages.py",
     "governance/audit/chain.py": "tests/governance/audit/test_trail.py",
     "governance/console/base.py": "tests/site/console/test_pages.py",
+    "governance/console/pages.py": "tests/site/console/test_pages.py",
     "governance/console/filters.py": "tests/site/console/test_pages.py",
     "governance/kernel/append_only.py": "tests/orbit/records/test_append_only.py",
     "governance/kernel/backoff.py": "tests/orbit/dispatch/test_outcome.py",

@@ -1,0 +1,92 @@
+"""Pages of the console that no table stands behind: each says where it is, what it is called, and who may see it.
+
+A module of an ``admin`` room registers its pages; the site adds them to its addresses and to its menu.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from governance.access.actors import Actor
+from governance.access.roles import Power
+from governance.console.base import actor_of
+
+View = Callable[..., HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its address below ``/admin/``, its name for ``reverse``, its title, its place in the menu (None: none), and who may see it.
+
+    A page of the ``workspace`` is not for people who are confined to some namespaces.
+    """
+
+    address: str
+    name: str
+    title: str
+    group: str | None
+    power: Power
+    workspace: bool
+    view: View
+
+    def open_to(self, actor: Actor) -> bool:
+        """Tell whether ``actor`` may see it."""
+        return actor.may(self.power) and (actor.namespaces is None or not self.workspace)
+
+
+_registered: list[Page] = []
+
+
+def page(address: str, *, name: str, title: str, group: str | None = None, power: Power = Power.READ, workspace: bool = False) -> Callable[[View], View]:
+    """Register ``view(request, **parts of the address)`` as a page."""
+
+    def register(view: View) -> View:
+        _registered.append(Page(address, name, title, group, power, workspace, view))
+        return view
+
+    return register
+
+
+def urls(site: admin.AdminSite) -> list[URLPattern]:
+    """Return the addresses of all pages, each behind the site's login and its own power."""
+    return [path(one.address, site.admin_view(_guarded(one)), name=one.name) for one in _registered]
+
+
+def menu(actor: Actor) -> list[dict[str, Any]]:
+    """Return the pages that ``actor`` may see, by group, in the form of the stock admin's list of apps."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in _registered:
+        if one.group is not None and one.open_to(actor):
+            entry: dict[str, Any] = {
+                "name": one.title,
+                "object_name": one.name,
+                "admin_url": reverse(f"admin:{one.name}"),
+                "add_url": None,
+                "view_only": True,
+                "perms": {},
+            }
+            groups.setdefault(one.group, []).append(entry)
+    return [
+        {"name": group, "app_label": f"pages-{group.lower()}", "app_url": models[0]["admin_url"], "has_module_perms": True, "models": models}
+        for group, models in groups.items()
+    ]
+
+
+def draw(request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any) -> TemplateResponse:
+    """Answer with ``template`` inside of the console's frame."""
+    return TemplateResponse(request, template, {**admin.site.each_context(request), "title": title, **context}, status=status)
+
+
+def _guarded(one: Page) -> View:
+    def view(request: HttpRequest, **parts: Any) -> HttpResponse:
+        if not one.open_to(actor_of(request)):
+            raise PermissionDenied
+        return one.view(request, **parts)
+
+    return view
