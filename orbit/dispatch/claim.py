@@ -16,7 +16,7 @@ from django.db import connection
 
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
-from orbit.dispatch import endpoints
+from orbit.dispatch import circuit, endpoints
 from orbit.dispatch.endpoints import Endpoint
 from orbit.outbound import secrets
 from orbit.records import fence
@@ -31,8 +31,8 @@ _DUE = """orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_e
     WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()"""
 
 
-def taken(left: str) -> str:
-    """Return how a claim goes on from its CTE ``due``: jobs move, receipts are written, what a sender needs comes back, and last ``left``."""
+def taken(left: str = "", columns: str = "") -> str:
+    """Return how a claim goes on from its CTE ``due``: jobs move, receipts are written, what a sender needs comes back, and last ``columns`` of ``left``."""
     return f"""numbered AS (SELECT id, row_number() OVER () AS place FROM due),
 moved AS (
     UPDATE orbit_dispatchjob j SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL
@@ -44,18 +44,26 @@ written AS (
     SELECT m.receipt_id, m.id, m.attempts, 'sending', %(worker)s, locked.token, clock_timestamp(), i.sha256
     FROM moved m JOIN locked ON locked.id = m.cycle_id JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id)
 SELECT locked.id, m.receipt_id, m.id, m.attempts, m.spent, m.max_retries, m.delivery_id, m.endpoint_key, m.snapshot_id, i.payload, i.content_type,
-    s.state_id, m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown'), {left}
+    s.state_id, m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown'){columns}
 FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id
-    LEFT JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id"""
+    LEFT JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id {left}"""
 
 
-# Whether guarded jobs are left is asked for only where senders are.
+# What is known without a lock of the guarded receivers that are left: how many, and for how long nothing may go to any of them; null where a
+# look under the lock may bring something, or has to give up who waits for longer than a day.
+_LEFT = f"""LEFT JOIN LATERAL (
+    SELECT count(*) AS number, (array_agg(e.id ORDER BY coalesce(e.probe_at, e.hold_until)))[1] AS first,
+        CASE WHEN bool_and(coalesce(CASE WHEN e.opened_at IS NULL THEN e.hold_until > clock_timestamp() ELSE e.probe_at > clock_timestamp()
+                AND e.opened_at > clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second' END, false))
+            THEN extract(epoch FROM min(coalesce(e.probe_at, e.hold_until)) - clock_timestamp())::float8 END AS wait
+    FROM {_DUE} AND {_GUARDED}) AS rest ON (SELECT count(*) FROM moved) < %(limit)s"""
+# Asked for only where senders are left.
 WAVE = f"""WITH {fence.LOCKED_CTE},
 due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
     SELECT j.id FROM {_DUE} AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
         AND (e.id IS NULL OR NOT {_GUARDED} AND e.id <> ALL(%(full)s::uuid[]))
     ORDER BY j.next_attempt_at, j.id LIMIT %(limit)s FOR NO KEY UPDATE OF j),
-{taken(f"CASE WHEN (SELECT count(*) FROM moved) < %(limit)s THEN (SELECT EXISTS (SELECT 1 FROM {_DUE} AND {_GUARDED})) ELSE false END")}"""
+{taken(_LEFT, ", rest.number, rest.first, rest.wait")}"""
 
 _CACHED = 256
 _opened: "OrderedDict[UUID, Endpoint | None]" = OrderedDict()
@@ -86,15 +94,24 @@ class Sending:
     probe: bool = False
 
 
-def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> tuple[list[Sending], bool]:
-    """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell whether guarded ones are left.
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Guarded jobs that a claim left: the receiver that may be asked first, and for how many seconds none may; None where only its lock tells."""
+
+    receiver: UUID
+    wait: float | None
+
+
+def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> tuple[list[Sending], Rest | None]:
+    """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell what guarded ones are left.
 
     Raises Fenced. None are taken where the gate is closed.
     """
     rows = fence.run(WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit, "full": list(full)})
     if not rows:
         raise Fenced
-    return sendings(rows), bool(rows[0][-1])
+    *_, number, receiver, wait = rows[0]
+    return sendings(rows), Rest(receiver, wait) if number else None
 
 
 def parameters(work: Work, *, limit: int, worker: str) -> dict[str, Any]:
@@ -106,7 +123,7 @@ def sendings(rows: Sequence[tuple[Any, ...]]) -> list[Sending]:
     """Return the attempts that ``taken`` gave back."""
     return [
         Sending(cycle, receipt, job, attempt, spent, retries, delivery, key, opened(snapshot), bytes(body), content_type, state, asks)
-        for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks, _ in rows
+        for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks, *_ in rows
         if receipt is not None
     ]
 

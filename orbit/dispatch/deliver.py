@@ -32,8 +32,9 @@ STRAGGLER_SECONDS = 0.05
 TOGETHER_SECONDS = 0.05
 # A due job that the claim did not take: the gate is closed, or the clocks differ.
 LOOK_AGAIN_SECONDS = 0.5
-# A due job whose receiver has its share of the senders: for the first answer, and where it hangs from one to three times the second.
-FIRST_SECONDS, FULL_SECONDS = 0.02, 1.0
+# A due job whose receiver has its share of the senders: for the first answer, and where it hangs from one to three times as long as it has,
+# so that those who wait for it ask less and less often.
+FIRST_SECONDS = 0.02
 # Waits for a cap that are shorter together are slept through, in no more than some of the lanes; then the cycle is given back. A lane that
 # rested for ever would hold its shift, and with it every other task of its worker.
 REST_SECONDS = 1.0
@@ -129,9 +130,10 @@ class _Delivering:
             return True, found.wait
         if not self.senders.full():
             return False, LOOK_AGAIN_SECONDS
-        if self.senders.hangs():
+        silence = self.senders.silence()
+        if silence is not None:
             # Each at another time, so that they don't come back all at once.
-            return False, random.uniform(FULL_SECONDS, 3 * FULL_SECONDS)  # noqa: S311 - guards nothing
+            return False, random.uniform(silence, 3 * silence)  # noqa: S311 - guards nothing
         return True, FIRST_SECONDS
 
 
@@ -169,9 +171,9 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     sendings: list[Sending] = []
     more = Taken()
     try:
-        sendings, guards = claim.wave(work, limit=count, worker=worker, full=senders.full())
-        if guards and len(sendings) < count:
-            more = guarded.wave(work, limit=count - len(sendings), worker=worker)
+        sendings, rest = claim.wave(work, limit=count, worker=worker, full=senders.full())
+        if rest is not None and len(sendings) < count:
+            more = guarded.wave(work, limit=count - len(sendings), worker=worker) if rest.wait is None else guarded.line_up(rest.receiver, rest.wait)
     except fence.AWAY:
         if not sendings:
             senders.give(count)

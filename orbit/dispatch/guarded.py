@@ -6,6 +6,8 @@ its cycle is resumed, and nothing has to be put right after a crash.
 """
 
 import json
+import threading
+import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -57,7 +59,7 @@ guards AS (
     FROM json_to_recordset(%(guards)s::json)
         AS x(id uuid, opened_at timestamptz, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz)
     WHERE e.id = x.id),
-{claim.taken('false')}"""
+{claim.taken()}"""
 
 # No wait for an open circuit is longer than the longest between two probes and a line of waiting cycles behind it. Who holds a cycle may have
 # looked a moment before the circuit closed, and be about to give it back for minutes: raised ``requeues`` tell it that there is more to do.
@@ -103,6 +105,23 @@ def wave(work: Work, *, limit: int, worker: str) -> Taken:
     now: datetime = counts[0][1]
     waits = [max(0.0, (found.again_at - now).total_seconds()) for found in allowed if found.again_at]
     return Taken(sendings, expired, min(waits, default=None))
+
+
+_turns: dict[UUID, float] = {}
+_turning = threading.Lock()
+
+
+def line_up(receiver: UUID, wait: float) -> Taken:
+    """Wait for ``receiver``, of which it is known that nothing may go there for ``wait`` seconds, behind those of this process that wait already.
+
+    Nothing is locked and nothing written, so that a receiver that is down costs the others next to nothing.
+    """
+    now = time.monotonic()
+    with _turning:
+        turn = _turns[receiver] = max(now + wait, _turns.get(receiver, 0.0) + circuit.SPACING.total_seconds())
+        for other in [known for known, at in _turns.items() if at < now]:
+            del _turns[other]
+    return Taken(wait=turn - now)
 
 
 def wake(state_id: UUID) -> int:

@@ -16,9 +16,10 @@ from uuid import UUID
 SENDERS = 16
 # A lane that could use more senders waits while others keep coming free at this pace, and no longer than that in all.
 PACE_SECONDS, GATHER_SECONDS = 0.008, 0.04
-# A receiver is in use for so long after its last claim. One that doesn't answer may have 12 senders with two in use, 8 with three, 4 with six or more.
+# A receiver is in use for so long after its last claim. One that is slow may have 12 senders with two in use, 8 with three, 4 with six or more;
+# one from which nothing was heard for so long has to answer these first: if it is dead, they are what it costs the others.
 IN_USE_SECONDS = 10.0
-FEWEST, SHARED = 4, 24
+FEWEST, SHARED, UNHEARD = 4, 24, 2
 # Who has answered within this time, and as quickly, is well.
 WELL_SECONDS = 0.5
 
@@ -34,9 +35,10 @@ class Senders:
         # How many senders the lane whose turn it is waits for, and what wakes it.
         self._wanted, self._enough = 0, queue.SimpleQueue[None]()
         self._under_way: Counter[UUID | None] = Counter()
-        # When each receiver was claimed for last, when what is under way for it began, and when it last gave a quick answer.
+        # When each receiver was claimed for last, when what is under way for it began, and when it last gave an answer, and a quick one.
         self._used: dict[UUID | None, float] = {}
         self._since: dict[UUID | None, float] = {}
+        self._heard: dict[UUID | None, float] = {}
         self._answered: dict[UUID | None, float] = {}
         for number in range(size):
             threading.Thread(target=self._serve, name=f"sender-{number}", daemon=True).start()
@@ -95,15 +97,18 @@ class Senders:
             self._free += count
             self._wake()
 
-    def end(self, receiver: UUID | None, seconds: float | None = None) -> None:
-        """Give a sender back whose request to ``receiver`` is over; an answer took ``seconds``."""
+    def end(self, receiver: UUID | None, seconds: float | None = None, *, heard: bool = True) -> None:
+        """Give a sender back whose request to ``receiver`` is over after ``seconds``, None where none was made; ``heard`` tells of an answer."""
         with self._lock:
             self._free += 1
             self._under_way[receiver] -= 1
             if not self._under_way[receiver]:
                 del self._under_way[receiver]
                 del self._since[receiver]
-            if seconds is not None and seconds < WELL_SECONDS:
+            quick = seconds is not None and seconds < WELL_SECONDS
+            if quick or (seconds is not None and heard):
+                self._heard[receiver] = time.monotonic()
+            if quick:
                 self._answered[receiver] = time.monotonic()
             self._wake()
 
@@ -128,16 +133,26 @@ class Senders:
         with self._lock:
             if len(self._used) > 1:
                 self._used = {receiver: at for receiver, at in self._used.items() if now - at < IN_USE_SECONDS or receiver in self._under_way}
-                self._answered = {receiver: at for receiver, at in self._answered.items() if receiver in self._used}
+                for answers in (self._heard, self._answered):
+                    for receiver in answers.keys() - self._used.keys():
+                        del answers[receiver]
             share = max(FEWEST, SHARED // max(1, len(self._used))) if len(self._used) > 1 else self._size
-            return [receiver for receiver, count in self._under_way.items() if receiver is not None and count >= share and not self._well(receiver, now)]
+            return [
+                receiver
+                for receiver, count in self._under_way.items()
+                if receiver is not None and count >= (share if self._was_heard(receiver, now) else min(share, UNHEARD)) and not self._well(receiver, now)
+            ]
 
-    def hangs(self) -> bool:
-        """Tell whether a receiver that has its share has given no answer for a while: it is not worth waiting for here."""
+    def silence(self) -> float | None:
+        """Return for how many seconds those that have their share give no answer, where that is too long to wait for it here; else None."""
         now = time.monotonic()
         full = self.full()
         with self._lock:
-            return any(now - max(self._since.get(receiver, now), self._answered.get(receiver, 0.0)) > WELL_SECONDS for receiver in full)
+            silent = [now - max(self._since.get(receiver, now), self._heard.get(receiver, 0.0)) for receiver in full]
+        return min((seconds for seconds in silent if seconds > WELL_SECONDS), default=None)
+
+    def _was_heard(self, receiver: UUID | None, now: float) -> bool:
+        return len(self._used) <= 1 or now - self._heard.get(receiver, -math.inf) <= IN_USE_SECONDS
 
     def _well(self, receiver: UUID | None, now: float) -> bool:
         return now - self._answered.get(receiver, -math.inf) <= WELL_SECONDS

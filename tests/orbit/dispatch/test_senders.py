@@ -4,7 +4,9 @@ import threading
 import time
 import uuid
 
-from orbit.dispatch.senders import FEWEST, SENDERS, Senders
+import pytest
+
+from orbit.dispatch.senders import FEWEST, SENDERS, UNHEARD, Senders
 
 
 def test_all_are_given_out_and_come_back() -> None:
@@ -60,9 +62,26 @@ def test_a_receiver_alone_may_have_all_and_among_several_one_that_does_not_answe
     assert senders.full() == [receivers[0]]
     senders.end(receivers[0], 0.001)
     assert senders.full() == []
-    senders.end(receivers[1], 0.9)
-    senders.begin([receiver for receiver in receivers[1:] for _ in range(FEWEST)])
+    senders.begin(receivers[2:])
+    for receiver in receivers[1:]:
+        senders.end(receiver, 0.9)
+    senders.begin([receiver for receiver in receivers[1:] for _ in range(FEWEST - 1)])
+    assert senders.full() == []
+    senders.begin(receivers[1:])
     assert sorted(senders.full()) == sorted(receivers[1:])
+
+
+def test_one_from_which_nothing_was_heard_yet_gets_few_among_several_until_it_answers(monkeypatch) -> None:
+    senders, (one, two) = Senders(), [uuid.uuid4() for _ in range(2)]
+    senders.begin([one, *[two] * UNHEARD])
+    senders.end(one, 0.001)
+    assert senders.full() == [two]
+    senders.end(two, 10.0, heard=False)
+    senders.begin([two])
+    assert senders.full() == [two]
+    senders.end(two, 0.9)
+    senders.begin([two])
+    assert senders.full() == []
 
 
 def test_one_that_gives_no_answer_hangs_after_a_while_and_one_that_stops_to_answer_too(monkeypatch) -> None:
@@ -70,10 +89,10 @@ def test_one_that_gives_no_answer_hangs_after_a_while_and_one_that_stops_to_answ
     began = time.monotonic()
     senders.begin([one, *[two] * 14])
     senders.end(two, 0.001)
-    assert not senders.hangs()
+    assert senders.silence() is None
     monkeypatch.setattr(time, "monotonic", lambda: began + 1)
     assert senders.full() == [two]
-    assert senders.hangs()
+    assert senders.silence() == pytest.approx(1, abs=0.1)
 
 
 def test_one_that_has_not_been_used_for_a_while_takes_nothing_from_the_others(monkeypatch) -> None:
