@@ -106,7 +106,8 @@ def _deliveries(result: deliveries.Result, count: int) -> list[str]:
 
 
 def _slowed(result: deliveries.Slowed) -> list[str]:
-    lines = ["", f"Nine endpoints beside a tenth that lives: {statistics.median(result.alive):.0f} deliveries/s to the nine; medians of {len(result.alive)} rounds"]
+    alive, rounds = statistics.median(result.alive), len(result.alive)
+    lines = ["", f"Nine endpoints beside a tenth that lives: {alive:.0f} deliveries/s to the nine; medians of {rounds} rounds"]
     for how, rates in result.dead.items():
         percent = result.percent(how)
         met = _met(percent < GOAL_SLOWED_PERCENT)

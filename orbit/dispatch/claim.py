@@ -49,21 +49,24 @@ FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normaliz
     LEFT JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id {left}"""
 
 
-# What is known without a lock of the guarded receivers that are left: how many, and for how long nothing may go to any of them; null where a
-# look under the lock may bring something, or has to give up who waits for longer than a day.
+# What a claim left, told without a lock: the guarded receiver that may be asked first, and for how long nothing may go to any of them, null where
+# a look under the lock may bring something, or has to give up who waits for longer than a day; and whether jobs are left for receivers in ``full``.
 _LEFT = f"""LEFT JOIN LATERAL (
-    SELECT count(*) AS number, (array_agg(e.id ORDER BY coalesce(e.probe_at, e.hold_until)))[1] AS first,
-        CASE WHEN bool_and(coalesce(CASE WHEN e.opened_at IS NULL THEN e.hold_until > clock_timestamp() ELSE e.probe_at > clock_timestamp()
-                AND e.opened_at > clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second' END, false))
-            THEN extract(epoch FROM min(coalesce(e.probe_at, e.hold_until)) - clock_timestamp())::float8 END AS wait
-    FROM {_DUE} AND {_GUARDED}) AS rest ON (SELECT count(*) FROM moved) < %(limit)s"""
+    SELECT (array_agg(x.id ORDER BY x.until) FILTER (WHERE x.guarded))[1] AS receiver,
+        CASE WHEN bool_and(x.closed) FILTER (WHERE x.guarded)
+            THEN extract(epoch FROM min(x.until) FILTER (WHERE x.guarded) - clock_timestamp())::float8 END AS wait,
+        coalesce(bool_or(NOT x.guarded AND x.id = ANY(%(full)s::uuid[])), false) AS shared
+    FROM (SELECT e.id, {_GUARDED} AS guarded, coalesce(e.probe_at, e.hold_until) AS until,
+            coalesce(CASE WHEN e.opened_at IS NULL THEN e.hold_until > clock_timestamp() ELSE e.probe_at > clock_timestamp()
+                AND e.opened_at > clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second' END, false) AS closed
+        FROM {_DUE} AND {gate.OPEN_SQL.format(namespace="locked.namespace")}) AS x) AS rest ON (SELECT count(*) FROM moved) < %(limit)s"""
 # Asked for only where senders are left.
 WAVE = f"""WITH {fence.LOCKED_CTE},
 due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
     SELECT j.id FROM {_DUE} AND {gate.OPEN_SQL.format(namespace="locked.namespace")}
         AND (e.id IS NULL OR NOT {_GUARDED} AND e.id <> ALL(%(full)s::uuid[]))
     ORDER BY j.next_attempt_at, j.id LIMIT %(limit)s FOR NO KEY UPDATE OF j),
-{taken(_LEFT, ", rest.number, rest.first, rest.wait")}"""
+{taken(_LEFT, ", rest.receiver, rest.wait, rest.shared")}"""
 
 _CACHED = 256
 _opened: "OrderedDict[UUID, Endpoint | None]" = OrderedDict()
@@ -96,22 +99,25 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Guarded jobs that a claim left: the receiver that may be asked first, and for how many seconds none may; None where only its lock tells."""
+    """What a claim left: the guarded ``receiver`` that may be asked first, None where there is none, and the seconds for which none may be asked,
+    None where only their locks tell. ``shared`` tells that jobs are left for receivers that have their share of the senders.
+    """
 
-    receiver: UUID
-    wait: float | None
+    receiver: UUID | None = None
+    wait: float | None = None
+    shared: bool = False
 
 
-def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> tuple[list[Sending], Rest | None]:
-    """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell what guarded ones are left.
+def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> tuple[list[Sending], Rest]:
+    """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell what is left.
 
     Raises Fenced. None are taken where the gate is closed.
     """
     rows = fence.run(WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit, "full": list(full)})
     if not rows:
         raise Fenced
-    *_, number, receiver, wait = rows[0]
-    return sendings(rows), Rest(receiver, wait) if number else None
+    *_, receiver, wait, shared = rows[0]
+    return sendings(rows), Rest(receiver, wait, bool(shared))
 
 
 def parameters(work: Work, *, limit: int, worker: str) -> dict[str, Any]:

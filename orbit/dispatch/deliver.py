@@ -8,7 +8,8 @@ holds no worker: the caller gives the lease back until then.
 import random
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -116,25 +117,28 @@ class _Delivering:
 
     def pause(self, found: Taken) -> float | None:
         """Wait for what the claim did not get; return the seconds to give the cycle back for, None where the wait is over or answers are awaited."""
-        short, wait = self._wait(found)
-        wait = min(wait, self.tally.left(), self.tally.next_wait())
+        short, wait, line = self._wait(found)
+        most = min(self.tally.left(), self.tally.next_wait())
         if self.flight.left:
-            self.again_at = time.monotonic() + wait
+            self.again_at = time.monotonic() + min(wait, most)
             return None
+        if line is not None and wait < most:
+            wait = guarded.line_up(line, wait)
+        wait = min(wait, most)
         self.rested += wait
         return wait if not short or self.rested > REST_SECONDS or not _rest(wait) else None
 
-    def _wait(self, found: Taken) -> tuple[bool, float]:
-        """Return whether the wait is one that a lane may sleep through, and its seconds."""
+    def _wait(self, found: Taken) -> tuple[bool, float, UUID | None]:
+        """Return whether the wait is one that a lane may sleep through, its seconds, and the receiver whose line it is to join."""
+        waits: list[tuple[bool, float, UUID | None]] = []
         if found.wait is not None:
-            return True, found.wait
-        if not self.senders.full():
-            return False, LOOK_AGAIN_SECONDS
-        silence = self.senders.silence()
-        if silence is not None:
-            # Each at another time, so that they don't come back all at once.
-            return False, random.uniform(silence, 3 * silence)  # noqa: S311 - guards nothing
-        return True, FIRST_SECONDS
+            waits.append((found.line is None, found.wait, found.line))
+        if found.shared:
+            silence = self.senders.silence()
+            # Where nobody hangs, for the first answer; else each at another time, so that they don't come back all at once.
+            hang = None if silence is None else random.uniform(silence, 3 * silence)  # noqa: S311 - guards nothing
+            waits.append((True, FIRST_SECONDS, None) if hang is None else (False, hang, None))
+        return min(waits, key=lambda found: found[1], default=(False, LOOK_AGAIN_SECONDS, None))
 
 
 def run(work: Work, tally: Tally, ending: Ending, *, worker: str) -> float | None:
@@ -171,9 +175,12 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     sendings: list[Sending] = []
     more = Taken()
     try:
-        sendings, rest = claim.wave(work, limit=count, worker=worker, full=senders.full())
-        if rest is not None and len(sendings) < count:
-            more = guarded.wave(work, limit=count - len(sendings), worker=worker) if rest.wait is None else guarded.line_up(rest.receiver, rest.wait)
+        full = senders.full()
+        sendings, rest = claim.wave(work, limit=count, worker=worker, full=full)
+        more = Taken(wait=rest.wait, line=rest.receiver, shared=rest.shared)
+        if rest.receiver is not None and rest.wait is None and len(sendings) < count:
+            more = guarded.wave(work, limit=count - len(sendings), worker=worker, full=full)
+            more = replace(more, shared=more.shared or rest.shared)
     except fence.AWAY:
         if not sendings:
             senders.give(count)
@@ -186,7 +193,7 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     sendings += more.sendings
     senders.give(count - len(sendings))
     senders.begin(sending.state_id for sending in sendings)
-    return Taken(sendings, more.expired, more.wait)
+    return replace(more, sendings=sendings)
 
 
 def _rest(wait: float) -> bool:

@@ -6,8 +6,10 @@ its cycle is resumed, and nothing has to be put right after a crash.
 """
 
 import json
+import random
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -61,27 +63,35 @@ guards AS (
     WHERE e.id = x.id),
 {claim.taken()}"""
 
-# No wait for an open circuit is longer than the longest between two probes and a line of waiting cycles behind it. Who holds a cycle may have
-# looked a moment before the circuit closed, and be about to give it back for minutes: raised ``requeues`` tell it that there is more to do.
+# In rounds, each a transaction. Who holds a cycle may have looked a moment before the circuit closed, and be about to give it back for minutes:
+# raised ``requeues`` tell it that there is more to do.
 WAKE = """UPDATE orbit_cyclerun c SET next_due_at = CASE WHEN c.lease_owner IS NULL THEN clock_timestamp() ELSE c.next_due_at END,
     requeues = c.requeues + (c.lease_owner IS NOT NULL)::int WHERE c.id IN (
-    SELECT w.id FROM orbit_cyclerun w WHERE w.next_due_at > now() AND w.next_due_at < now() + interval '10 minutes'
+    SELECT w.id FROM orbit_cyclerun w WHERE w.next_due_at > now()
         AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
             WHERE j.cycle_id = w.id AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND s.state_id = %(state)s)
-    ORDER BY w.next_due_at LIMIT 1000 FOR NO KEY UPDATE OF w SKIP LOCKED) RETURNING c.id"""
+    ORDER BY w.next_due_at LIMIT %(most)s FOR NO KEY UPDATE OF w SKIP LOCKED) RETURNING c.id"""
+ROUND, MOST_ROUNDS = 1000, 100
+# Two waits for one receiver that end this close to each other are for the same moment.
+SAME_SECONDS, LONGEST_LINE_SECONDS = 1.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What may be sent, what is given up, and the seconds until it is worth asking again for the rest; None when there is no rest."""
+    """What may be sent, what is given up, and the seconds until it is worth asking again for the rest; None when there is no rest.
+
+    ``line`` is the receiver for which others wait too. ``shared`` tells that jobs are left for receivers that have their share of the senders.
+    """
 
     sendings: list[Sending] = field(default_factory=list)
     expired: list[Sending] = field(default_factory=list)
     wait: float | None = None
+    line: UUID | None = None
+    shared: bool = False
 
 
-def wave(work: Work, *, limit: int, worker: str) -> Taken:
-    """Take at most ``limit`` due jobs of ``work``, no more than each receiver's caps and circuit allow. Raises Fenced."""
+def wave(work: Work, *, limit: int, worker: str, full: Collection[UUID] = ()) -> Taken:
+    """Take at most ``limit`` due jobs of ``work``, no more than each receiver's caps and circuit allow, none for those in ``full``. Raises Fenced."""
     with transaction.atomic():
         rows = fence.run(OPEN, {"ids": [work.id], "tokens": [work.token]})
         if not rows:
@@ -93,7 +103,7 @@ def wave(work: Work, *, limit: int, worker: str) -> Taken:
         counts = fence.run(COUNTS, known)
         if not counts:
             return Taken()
-        allowed = _allow(guards, counts, limit)
+        allowed = _allow(guards, [row for row in counts if row[0] not in full], limit)
         expired = [Sending(work.id, None, job, attempt, spent, retries, delivery, key, None, state_id=state)
                    for job, attempt, spent, retries, delivery, key, state in fence.run(EXPIRED, known)]  # fmt: skip
         rows = fence.run(CLAIM, {
@@ -104,33 +114,51 @@ def wave(work: Work, *, limit: int, worker: str) -> Taken:
         sendings = [replace(found, probe=found.state_id in guards and guards[found.state_id].opened_at is not None) for found in claim.sendings(rows)]
     now: datetime = counts[0][1]
     waits = [max(0.0, (found.again_at - now).total_seconds()) for found in allowed if found.again_at]
-    return Taken(sendings, expired, min(waits, default=None))
+    return Taken(sendings, expired, min(waits, default=None), shared=any(row[0] in full and row[3] for row in counts))
 
 
-_turns: dict[UUID, float] = {}
-_turning = threading.Lock()
+@dataclass(slots=True)
+class _Line:
+    opens: float
+    turn: float
 
 
-def line_up(receiver: UUID, wait: float) -> Taken:
-    """Wait for ``receiver``, of which it is known that nothing may go there for ``wait`` seconds, behind those of this process that wait already.
+_lines: dict[UUID, _Line] = {}
+_lining = threading.Lock()
+
+
+def line_up(receiver: UUID, wait: float) -> float:
+    """Return the seconds until a cycle's turn for ``receiver``, to which nothing may go for ``wait`` seconds, behind those of this process that wait already.
 
     Nothing is locked and nothing written, so that a receiver that is down costs the others next to nothing.
     """
     now = time.monotonic()
-    with _turning:
-        turn = _turns[receiver] = max(now + wait, _turns.get(receiver, 0.0) + circuit.SPACING.total_seconds())
-        for other in [known for known, at in _turns.items() if at < now]:
-            del _turns[other]
-    return Taken(wait=turn - now)
+    opens = now + wait
+    with _lining:
+        line = _lines.get(receiver)
+        if line is None or abs(line.opens - opens) > SAME_SECONDS:
+            line = _lines[receiver] = _Line(opens, opens)
+        else:
+            line.turn += circuit.SPACING.total_seconds()
+        for other in [known for known, kept in _lines.items() if kept.turn < now]:
+            del _lines[other]
+        behind = line.turn - opens
+    # A line that is longer comes back over a minute all the same.
+    return wait + (behind if behind < LONGEST_LINE_SECONDS else random.uniform(0, LONGEST_LINE_SECONDS))  # noqa: S311 - guards nothing
 
 
 def wake(state_id: UUID) -> int:
     """Have the cycles looked at now that wait for a receiver whose circuit was open; return how many. They'd find out by themselves, later."""
-    with transaction.atomic():
-        found = len(fence.run(WAKE, {"state": state_id}))
-        if found:
-            queue.wake()
-    return found
+    woken = 0
+    for _ in range(MOST_ROUNDS):
+        with transaction.atomic():
+            found = len(fence.run(WAKE, {"state": state_id, "most": ROUND}))
+            if found:
+                queue.wake()
+        woken += found
+        if found < ROUND:
+            break
+    return woken
 
 
 def _allow(guards: dict[UUID, Guard], counts: list[tuple[Any, ...]], limit: int) -> list[Allowance]:

@@ -1,0 +1,127 @@
+"""Who waits for a receiver to which nothing may go now: no longer than it must, and nobody else with it."""
+
+import json
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from orbit.cycles import lease, shift, stages, state
+from orbit.dispatch import claim, deliver, enqueue, guarded
+from orbit.dispatch import senders as pools
+from orbit.models import EndpointState
+from tests.support.pipeline import configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver
+
+OPEN = """UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
+WHERE endpoint_key = 'one'"""
+HALT = """UPDATE governance_governancesetting SET halt = %s, mode = %s
+WHERE namespace_id = (SELECT id FROM governance_namespace WHERE name = 'a')"""
+
+
+def sql(statement: str, *values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits() -> Iterator[None]:
+    guarded._lines.clear()
+    yield
+    guarded._lines.clear()
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(settings: Any) -> None:
+    def slow(sock: socket.socket) -> None:
+        time.sleep(0.3)
+        sock.sendall(OK)
+
+    with Receiver(OK) as one, Receiver(slow) as two, Receiver(OK) as three:
+        pools._senders = None
+        endpoints(settings, one=one.url, two=two.url, three=three.url)
+        configure(**{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one", "two", "three"]} for n in range(10)})
+        enqueue.announce()
+        sql(OPEN)
+        for n in range(10):
+            start(f"r{n}")
+        until = time.monotonic() + 20
+        while len(two.requests) < 30 and time.monotonic() < until:
+            shift.run(seconds=0.5)
+            time.sleep(0.05)
+        assert (len(one.requests), len(two.requests), len(three.requests)) == (0, 30, 30)
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
+    with Receiver(OK) as one, Receiver(OK) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        enqueue.announce()
+        sql(OPEN)
+        start("r1")
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        sql(HALT, True, "halting")
+        assert claim.wave(work, limit=9, worker="w") == ([], claim.Rest())
+        sql(HALT, False, "running")
+        sendings, rest = claim.wave(work, limit=9, worker="w")
+        assert [sending.endpoint_key for sending in sendings] == ["two"] * 3
+        assert rest.receiver == EndpointState.objects.get(endpoint_key="one").pk
+        assert rest.wait == pytest.approx(290, abs=5)
+
+
+@pytest.mark.usefixtures("committed")
+def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings: Any) -> None:
+    with Receiver(OK) as one, Receiver(OK) as two:
+        endpoints(settings, one=one.url, two=two.url)
+        first, second = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
+        settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([first, {**second, "rate_per_second": 1000}])
+        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        enqueue.announce()
+        quiet = EndpointState.objects.get(endpoint_key="two").pk
+        senders = pools.Senders()
+        senders.take(3, 0)
+        senders.begin([quiet, quiet, EndpointState.objects.get(endpoint_key="one").pk])
+        assert senders.full() == [quiet]
+        start("r1")
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        found = deliver._claim(work, senders.take(8, 0), "w", senders)
+        assert [sending.endpoint_key for sending in found.sendings] == ["one"] * 3
+        assert found.shared
+    assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE status = 'pending' AND endpoint_key = 'two'") == [(3,)]
+
+
+def test_those_who_wait_for_a_receiver_come_back_one_after_another() -> None:
+    receiver = uuid.uuid4()
+    turns = [guarded.line_up(receiver, 30.0) for _ in range(100)]
+    assert turns == sorted(turns)
+    assert turns[0] == 30.0
+    assert turns[-1] == pytest.approx(32, abs=0.1)
+
+
+def test_no_line_is_longer_than_a_minute_and_another_wait_begins_another_line() -> None:
+    receiver = uuid.uuid4()
+    turns = [guarded.line_up(receiver, 30.0) for _ in range(20_000)]
+    assert max(turns) < 91
+    assert guarded.line_up(receiver, 1.0) == 1.0
+
+
+@pytest.mark.usefixtures("committed")
+def test_all_are_woken_however_many_wait_and_however_long(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "ROUND", 2)
+    with Receiver(OK) as one:
+        endpoints(settings, one=one.url)
+        configure(**{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one"]} for n in range(5)})
+        for n in range(5):
+            start(f"r{n}")
+        for work in lease.claim(5):
+            stages._straight(state.fresh(work))
+            lease.give_back([work], wait=3600)
+        assert guarded.wake(EndpointState.objects.get().pk) == 5
+    assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [(5,)]
