@@ -14,6 +14,7 @@ WIRING = {
 HELD_BY = {
     "orbit_site/formats/en/formats.py": "tests/site/settings/test_environment.py",
     "orbit_site/documentation.py": "tests/house/test_documents.py",
+    "orbit_site/console/header.py": "tests/site/console/test_stops.py",
     "orbit_site/console/banner.py": "tests/site/console/test_pages.py",
     "orbit_site/console/site.py": "tests/site/console/test_pages.py",
     "orbit_site/management/commands/backup.py": "tests/site/backup/test_make.py",
@@ -31,6 +32,7 @@ HELD_BY = {
     "orbit_site/processes/unmigrated.py": "tests/site/processes/test_web.py",
     "orbit/admin/cycles.py": "tests/site/console/test_pages.py",
     "orbit/admin/dispatch.py": "tests/site/console/test_pages.py",
+    "orbit/admin/pause.py": "tests/site/console/test_stops.py",
     "orbit/admin/pipeline.py": "tests/site/console/test_pages.py",
     "orbit/admin/profiles.py": "tests/site/console/test_pages.py",
     "orbit/admin/records.py": "tests/site/console/test_pages.py",
@@ -63,6 +65,7 @@ HELD_BY = {
     "telemetry/emit.py": "tests/orbit/cycles/test_stages.py",
     "governance/access/actors.py": "tests/governance/access/test_tokens.py",
     "governance/access/roles.py": "tests/governance/access/test_tokens.py",
+    "governance/admin/namespaces.py": "tests/site/console/test_stops.py",
     "governance/admin/records.py": "tests/site/console/test_pages.py",
     "governance/audit/chain.py": "tests/governance/audit/test_trail.py",
     "governance/console/base.py": "tests/site/console/test_pages.py",
