@@ -80,14 +80,14 @@ class NamespaceAdmin(ReasonedAdmin):
         return standing.of(row).reason or "-"
 
     @admin.display(description="since")
-    def since(self, row: Any) -> datetime | None:
+    def since(self, row: Any) -> str:
         """Since when."""
-        return standing.of(row).since
+        return _moment(standing.of(row).since)
 
     @admin.display(description="until")
-    def until(self, row: Any) -> datetime | None:
+    def until(self, row: Any) -> str:
         """Until when, where it ends by itself."""
-        return standing.of(row).until
+        return _moment(standing.of(row).until)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """List, with the way to a new one for those who may make it."""
@@ -191,5 +191,9 @@ def birth_page(request: HttpRequest) -> HttpResponse:
 
 
 def _said(stands: standing.Standing) -> str:
-    until = "" if stands.until is None else f" until {timezone.localtime(stands.until):%Y-%m-%d %H:%M:%S %Z}"
+    until = "" if stands.until is None else f" until {_moment(stands.until)}"
     return f"{stands.namespace} is {stands.state}{until}."
+
+
+def _moment(value: datetime | None) -> str:
+    return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
