@@ -38,3 +38,15 @@ def test_a_processs_own_pause_comes_before_everything(settings) -> None:
     assert {name: refusal.extra for name, refusal in gate.stops(["default"]).items()} == {"default": {"source": "environment"}}
     with pytest.raises(gate.GloballyPaused, match="ORBIT_GLOBAL_PAUSE"):
         gate.refuse_if_stopped("nowhere")
+
+
+@pytest.mark.parametrize("condition", [gate.OPEN_SQL, gate.STARTS_SQL])
+def test_a_claim_looks_at_the_pause_once_by_its_index_however_many_rows_it_asks_for(condition: str) -> None:
+    rows("SELECT set_config('enable_seqscan', 'off', true)")
+    asked = f"EXPLAIN SELECT 1 FROM orbit_cyclerun c WHERE c.next_due_at <= now() AND {condition.format(namespace='c.namespace')}"
+    plan = "\n".join(line for (line,) in rows(asked))
+    assert "InitPlan" in plan
+    assert "One-Time Filter" in plan
+    assert "one_open_stop" in plan
+    assert "SubPlan" not in plan
+    assert "Seq Scan" not in plan

@@ -15,7 +15,7 @@ from governance.models import Stop
 from governance.namespaces import halts, pauses, standing
 from orbit import boundary
 from orbit.boundary import Boundary
-from orbit.cycles import cancel, lease, quiet, shift, stages, state
+from orbit.cycles import cancel, detail, lease, quiet, shift, stages, state
 from orbit.dispatch import claim
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
 from orbit_site.processes.watch import Watch
@@ -183,6 +183,7 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
         assert sent < 60
         cycle = CycleRun.objects.get(pk=cycle_id)
         assert (cycle.status, cycle.lease_owner) == ("running", None)
+        assert "a is halted since" in detail.read(cycle_id, actor=SYSTEM).stopped
         assert cycle.next_due_at is not None
         assert not DeliveryReceipt.objects.filter(status="sending").exists()
         ((event, message),) = rows("SELECT event, message FROM orbit_executionrecord WHERE stage = 'governance'")
