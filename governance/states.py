@@ -14,6 +14,25 @@ class Mode(StrEnum):
     QUIET = "quiet"
 
 
+MODE = Machine(
+    Mode,
+    {
+        Mode.RUNNING: {Mode.DRAINING, Mode.HALTING},
+        Mode.DRAINING: {Mode.RUNNING, Mode.HALTING},
+        Mode.HALTING: {Mode.QUIET, Mode.RUNNING},
+        Mode.QUIET: {Mode.RUNNING},
+    },
+)
+
+
+class Stopped(StrEnum):
+    """What a stop holds: everything in a namespace (halt), new starts in it (drain), everything everywhere (pause)."""
+
+    HALT = "halt"
+    DRAIN = "drain"
+    PAUSE = "pause"
+
+
 class Operation(StrEnum):
     """A run of background work: queued until its first slice, completed with an outcome."""
 

@@ -1,7 +1,9 @@
 """May work go on? Asked between stages, between tiers and before every single delivery.
 
-One process holds one ``Boundary``: whether it drains and until when, whether its gate is open, and the stamp by which its supervisor
-sees that it lives. What stops a cycle is raised as ``Stop``, which the cycle's lane turns into a lease given back.
+One process holds one ``Boundary``: whether it drains and until when, which lanes it has, and the stamp by which its supervisor sees that it
+lives. Each lane keeps what is known of the gate of its namespace: a claim has read it, and a worker's watch reads it again four times a
+second and whenever somebody rings. What was read longer ago than ``FRESH_SECONDS`` counts as a stop for whatever leaves the process. What
+stops a cycle is raised as ``Stop``, which the cycle's lane turns into a lease given back.
 """
 
 import math
@@ -9,7 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 
+from django.conf import settings
+
 from governance.namespaces import gate
+
+#: How long a look at the gate holds.
+FRESH_SECONDS = 0.75
+_LOOK_SECONDS = 0.02
 
 
 class Stop(Exception):
@@ -24,6 +32,9 @@ class Boundary:
         self._deadline: float | None = None
         #: Called by the main thread at least every two seconds; the worker process points it at the clock that its supervisor reads.
         self.stamp: Callable[[], None] = lambda: None
+        #: Whether somebody looks at the gate for the lanes of this process. Where nobody does, claims alone ask it.
+        self.watched = False
+        self._lanes: set[Lane] = set()
 
     def drain(self, seconds: float) -> None:
         """Start nothing new; what runs may go on for ``seconds``. A second call changes nothing."""
@@ -45,24 +56,54 @@ class Boundary:
         deadline = self._deadline
         return float("inf") if deadline is None else deadline - time.monotonic()
 
-    def check(self) -> None:
-        """Raise Stop where work may not go on."""
-        if self.drained or gate.paused_here():
-            raise Stop
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing at all may go on here."""
+        return self.drained or gate.paused_here()
 
+    @property
+    def lanes(self) -> "list[Lane]":
+        """The lanes that are at work."""
+        return list(self._lanes)
 
-process = Boundary()
+    def open(self, namespace: str, *, asked: float) -> "Lane":
+        """Return a new lane for a cycle of ``namespace`` whose claim was ``asked`` for at that moment, and found the gate open."""
+        lane = Lane(namespace)
+        if self.watched:
+            lane.open_until = asked + FRESH_SECONDS
+        self._lanes.add(lane)
+        return lane
+
+    def close(self, lane: "Lane") -> None:
+        """Forget a lane whose work is over."""
+        self._lanes.discard(lane)
 
 
 class Lane:
     """One cycle's place in a shift: until when its present act may last, and until when its lease certainly holds (``now``'s seconds).
 
-    A lane past its deadline is hung, and loses its lease.
+    A lane past its deadline is hung, and loses its lease. One that was found ``stopped`` stays so: its cycle is given back, and whoever claims
+    it next asks anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "") -> None:
+        self.namespace = namespace
         self.deadline = 0.0
         self.held_until = math.inf
+        self.open_until = math.inf
+        self.stopped = False
+
+    def saw(self, *, is_open: bool, asked: float) -> None:
+        """Note what somebody found at the gate who had ``asked`` at that moment."""
+        if not is_open:
+            self.stopped = True
+        elif self.open_until != math.inf:
+            self.open_until = max(self.open_until, asked + FRESH_SECONDS)
+
+    @property
+    def open(self) -> bool:
+        """Whether the gate is known to be open. Asked right before a byte leaves."""
+        return not self.stopped and now() < self.open_until
 
     @property
     def holds(self) -> bool:
@@ -80,6 +121,7 @@ def now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+process = Boundary()
 _here = threading.local()
 
 
@@ -106,3 +148,21 @@ def prolong(seconds: float) -> None:
     lane: Lane | None = getattr(_here, "lane", None)
     if lane is not None:
         lane.deadline = max(lane.deadline, time.monotonic() + seconds)
+
+
+def check(*, leaves: bool = False) -> None:
+    """Raise Stop where this thread's work may not go on.
+
+    Where something ``leaves`` the process, a look at the gate that is too old is waited for, no longer than a lease, and then is a stop.
+    """
+    lane: Lane | None = getattr(_here, "lane", None)
+    if process.stopped or (lane is not None and lane.stopped):
+        raise Stop
+    if not leaves or lane is None or lane.open:
+        return
+    prolong(settings.ORBIT_LEASE_SECONDS)
+    ends = time.monotonic() + settings.ORBIT_LEASE_SECONDS
+    while not lane.open:
+        if process.stopped or lane.stopped or time.monotonic() >= ends:
+            raise Stop
+        time.sleep(_LOOK_SECONDS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from governance.kernel.machines import Machine
-from governance.states import OPERATION
+from governance.states import MODE, OPERATION
 from orbit import states
 from orbit_site import checks
 from orbit_site.settings import environment
@@ -22,6 +22,7 @@ MACHINES: Mapping[str, Machine[Any]] = {
     "Delivery attempt": states.ATTEMPT,
     "Dead letter": states.LETTER,
     "Tick": states.TICK,
+    "Namespace": MODE,
     "Operation run": OPERATION,
 }
 
@@ -93,7 +94,7 @@ def diagrams() -> str:
     for title, machine in MACHINES.items():
         moves = [f"    {source} --> {target}" for source in machine.states for target in machine.states if machine.allows(source, target)]
         drawing = "\n".join(moves)
-        parts.append(f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {', '.join(sorted(machine.final))}.\n")
+        parts.append(f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {', '.join(sorted(machine.final)) or 'none'}.\n")
     return "\n".join(parts)
 
 

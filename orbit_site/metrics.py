@@ -33,7 +33,7 @@ LETTERS = "SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY status
 DUE = "SELECT count(*), coalesce(extract(epoch FROM now() - min(next_due_at)), 0) FROM orbit_cyclerun WHERE next_due_at <= now()"
 QUEUE = "SELECT count(*), coalesce(extract(epoch FROM now() - min(lock)), 0) FROM django_q_ormq WHERE lock <= now()"
 CIRCUITS = "SELECT endpoint_key, max((opened_at IS NOT NULL)::int) FROM orbit_endpointstate GROUP BY 1 ORDER BY 1 LIMIT 1000"
-HALTS = "SELECT count(*) FROM governance_governancesetting WHERE halt"
+HALTS = "SELECT count(*) FROM governance_governancesetting WHERE halt AND (until IS NULL OR until > now())"
 CLUSTERS = "SELECT count(*) FROM orbit_clusternode WHERE seen_at > now() - interval '15 s'"
 # Of the newest only: the whole history would be read at each scrape.
 DELIVERIES = """SELECT 'all', width_bucket(latency_ms / 1000, %(buckets)s::float8[]) AS bucket, count(*), sum(latency_ms / 1000)
@@ -75,7 +75,8 @@ def _collect(cursor: Any) -> Iterator[Metric]:
     yield GaugeMetricFamily("orbit_queue_depth", "Queue tasks that are ready.", depth)
     yield GaugeMetricFamily("orbit_queue_age_seconds", "How long the oldest of them is ready.", float(age))
     yield GaugeMetricFamily("orbit_halted_namespaces", "Namespaces that are halted.", rows(HALTS)[0][0])
-    yield GaugeMetricFamily("orbit_paused", "1 while this web process is paused by its environment.", int(gate.paused_here()))
+    paused = int(gate.everything_paused() is not None)
+    yield GaugeMetricFamily("orbit_paused", "1 while everything is paused, by this web process's environment or by a person.", paused)
     yield GaugeMetricFamily("orbit_clusters", "Clusters that show signs of life.", rows(CLUSTERS)[0][0])
     yield _by_endpoint("orbit_endpoint_down", "1 while the circuit of an endpoint is open: its deliveries wait.", dict(rows(CIRCUITS)))
     limits = {"buckets": [0.0, *BUCKETS]}

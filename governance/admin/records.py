@@ -1,38 +1,10 @@
-"""Namespaces, their settings, the audit trail, kept answers: to be looked at."""
-
-from typing import Any
+"""The audit trail and kept answers: to be looked at."""
 
 from django.contrib import admin
 
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
-from governance.models import AuditHead, AuditTrailEntry, GovernanceSetting, IdempotentRequest, Namespace
-from governance.states import Mode
-
-
-@admin.register(Namespace)
-class NamespaceAdmin(ReadOnlyAdmin):
-    """The tenants."""
-
-    namespace_path = "name"
-    list_display = ("name", "external_id", "created_at")
-    search_fields = ("name", "external_id")
-
-
-@admin.register(GovernanceSetting)
-class GovernanceSettingAdmin(ReadOnlyAdmin):
-    """May work go on there?"""
-
-    namespace_path = "namespace__name"
-    list_display = ("namespace", "mode_shown", "reason", "changed_by", "since", "until")
-    list_select_related = ("namespace",)
-    list_filter = (filters.choice("mode", Mode),)
-    ordering = ("namespace__name",)
-
-    @admin.display(description="mode")
-    def mode_shown(self, obj: Any) -> str:
-        """The mode as a badge."""
-        return display.badge(obj.mode)
+from governance.models import AuditHead, AuditTrailEntry, IdempotentRequest
 
 
 @admin.register(AuditTrailEntry)

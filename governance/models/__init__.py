@@ -2,7 +2,7 @@
 
 from governance.models.access import ApiToken, NamespaceGrant
 from governance.models.audit import AuditHead, AuditTrailEntry
-from governance.models.namespace import GovernanceSetting, Namespace
+from governance.models.namespace import GovernanceSetting, Namespace, Stop
 from governance.models.operation import OperationRun, OperationRunItem
 from governance.models.request import IdempotentRequest
 
@@ -16,4 +16,5 @@ __all__ = [
     "NamespaceGrant",
     "OperationRun",
     "OperationRunItem",
+    "Stop",
 ]

@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.db.models.functions import Now
 
-from governance.states import Mode
+from governance.states import Mode, Stopped
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -47,3 +47,45 @@ class GovernanceSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.namespace}: {self.mode}"
+
+
+class Stop(models.Model):
+    """One halt or drain of a namespace, or one pause of everything (no namespace): who, why, from when until when, and what it found.
+
+    While ``ended_at`` is empty it stands. ``certificate`` is what was in flight at the command and how each of it ended, once nothing is.
+    """
+
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, null=True, related_name="stops", db_index=False)
+    kind = models.CharField(max_length=8)
+    reason = models.TextField(default="", db_default="")
+    started_by = models.CharField(max_length=150)
+    since = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True)
+    quiet_at = models.DateTimeField(null=True)
+    certificate = models.JSONField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=150, default="", db_default="")
+    ended_reason = models.TextField(default="", db_default="")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["namespace", "kind"], condition=models.Q(ended_at__isnull=True), nulls_distinct=False, name="one_open_stop"),
+            models.CheckConstraint(condition=models.Q(kind__in=[str(kind) for kind in Stopped]), name="stop_kind"),
+            models.CheckConstraint(
+                condition=models.Q(kind=Stopped.PAUSE, namespace__isnull=True) | ~models.Q(kind=Stopped.PAUSE) & models.Q(namespace__isnull=False),
+                name="stop_of_a_namespace_or_of_all",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quiet_at__isnull=True, certificate__isnull=True) | models.Q(quiet_at__isnull=False, certificate__isnull=False),
+                name="stop_quiet_with_certificate",
+            ),
+        ]
+        indexes = [
+            # What the pipeline subtracts from a deadline: the stops of one namespace that reach into a time.
+            models.Index(fields=["namespace", "ended_at"], name="stop_history"),
+            models.Index(fields=["until"], condition=models.Q(ended_at__isnull=True, until__isnull=False), name="stop_until"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} since {self.since:%Y-%m-%d %H:%M:%S} UTC"

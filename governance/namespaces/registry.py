@@ -1,14 +1,39 @@
 """Births of namespaces."""
 
+import re
 import uuid
 from collections.abc import Iterable
 
 from django.db import connection
 
+from governance.access.actors import Actor
+from governance.access.roles import Power
+from governance.audit import trail
+from governance.kernel.errors import Kind, OrbitError
+from governance.models.namespace import NAME_PATTERN
+from governance.rest import request_id
+
 ENSURE = """WITH made AS (
     INSERT INTO governance_namespace (name, external_id) SELECT * FROM unnest(%s::text[], %s::uuid[]) ON CONFLICT (name) DO NOTHING RETURNING id, name),
 settings AS (INSERT INTO governance_governancesetting (namespace_id) SELECT id FROM made)
 SELECT name FROM made ORDER BY name"""
+
+
+class NameInvalid(OrbitError):
+    """A namespace's name is 1 to 100 letters, digits, dots, dashes and underscores, and begins with a letter or digit."""
+
+    code, kind = "invalid_name", Kind.INVALID
+
+
+class NamespaceExists(OrbitError):
+    """There is a namespace of this name already."""
+
+    code, kind = "namespace_exists", Kind.CONFLICT
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a namespace may be called ``name``."""
+    return re.fullmatch(NAME_PATTERN, name) is not None
 
 
 def ensure(names: Iterable[str]) -> list[str]:
@@ -19,3 +44,15 @@ def ensure(names: Iterable[str]) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(ENSURE, [wanted, [uuid.uuid4() for _ in wanted]])
         return [row[0] for row in cursor.fetchall()]
+
+
+def create(name: str, *, actor: Actor) -> None:
+    """Make the namespace ``name``. Raises NameInvalid, NamespaceExists; of any number at once one makes it."""
+    actor.require(Power.ADMINISTER)
+    actor.require_workspace()
+    if not is_name(name):
+        raise NameInvalid(errors=[{"pointer": "/name", "detail": str(NameInvalid.__doc__)}])
+    with trail.deed():
+        if not ensure([name]):
+            raise NamespaceExists(f"There is a namespace {name!r} already.")
+        trail.record("namespace.created", actor=actor.name, object_type="namespace", object_id=name, namespace=name, request_id=request_id.current())

@@ -1,5 +1,6 @@
 """Bodies read strictly: bounded, JSON only, and refused as a whole where anything in them isn't as it must be."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import exceptions
@@ -8,6 +9,7 @@ from rest_framework.request import Request
 
 from governance.kernel import schemas, strict_json
 from governance.kernel.errors import Kind, OrbitError
+from governance.rest import queries
 
 LIMIT = 1024 * 1024
 MAX_DEPTH = 64
@@ -76,3 +78,18 @@ def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ())
 
 #: Why somebody does something: some text, visible, not without end.
 REASON = {"type": "string", "maxLength": 2000, "pattern": r"\S", "description": "a reason in words"}
+#: The same where none is needed.
+REASON_IF_ANY = {"type": "string", "maxLength": 2000}
+#: A time to come, until when something holds; null is without end. ``moment`` reads it.
+UNTIL = {"type": ["string", "null"], "maxLength": 50}
+
+
+def moment(sent: dict[str, Any], name: str) -> datetime | None:
+    """Return the member ``name`` of a body as a time with its zone, None where it is null or not there. Raises BodyInvalid with its pointer."""
+    if sent.get(name) is None:
+        return None
+    try:
+        return queries.moment(sent[name])
+    except (ValueError, OverflowError) as error:
+        said = str(error) if isinstance(error, ValueError) else "is out of reach"
+        raise BodyInvalid(f"{name} {said}.", errors=[{"pointer": f"/{name}", "detail": f"This {said}."}]) from None

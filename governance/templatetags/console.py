@@ -39,3 +39,9 @@ def clock(value: datetime | None) -> str:
 def after(value: datetime, start: datetime) -> str:
     """Show how long it took from ``start``."""
     return f"{(value - start).total_seconds():.2f} s"
+
+
+@register.filter
+def time_of(value: str | None) -> datetime | None:
+    """Read a time that JSON holds."""
+    return datetime.fromisoformat(value) if value else None

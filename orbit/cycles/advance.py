@@ -11,12 +11,13 @@ import time
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from governance.namespaces.gate import paused_here
+from governance.namespaces import gate
 from orbit import boundary
 from orbit.cycles import finish, lease, stages, state
 from orbit.cycles.state import State
 from orbit.dispatch import deliver, judge
 from orbit.dispatch.flight import Hung
+from orbit.dispatch.tally import Ending
 from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -53,6 +54,7 @@ def run(work: Work, *, worker: str) -> float | None:
             _note_fenced(work)
             return None
         except boundary.Stop:
+            _note_stop(work)
             return _give_back(work, 0.0)
         except Hung as exc:
             # No verdict on the cycle: its lease runs out, and whoever resumes it closes what is open.
@@ -75,13 +77,7 @@ def _carry(work: Work, found: State, *, worker: str) -> float | None:
     if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
         return None
     ending = finish.ending(found)
-    if found.strays:
-        fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
-    if found.orphans:
-        # A cancel ended what was on its way then, not what a person has sent again since.
-        ended = [work.status == Cycle.CANCELLED and orphan.job_id not in found.later for orphan in found.orphans]
-        lost = [judge.lost(orphan, cancelled=cancelled) for orphan, cancelled in zip(found.orphans, ended, strict=True)]
-        deliver.close(work, lost, found.tally, ending)
+    if close_lost(work, found, ending):
         if not found.tally.open:
             return None
     elif not found.tally.open and (found.final or _is_over(found)):
@@ -89,6 +85,18 @@ def _carry(work: Work, found: State, *, worker: str) -> float | None:
         return None
     wait = deliver.run(work, found.tally, ending, worker=worker) if found.final else stages.run(found, worker=worker)
     return None if wait is None else _give_back(work, wait)
+
+
+def close_lost(work: Work, found: State, ending: Ending) -> bool:
+    """Close as unknown what lost workers left open, and with the last of it the cycle; tell whether an open job was among it. Raises Fenced."""
+    if found.strays:
+        fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
+    # A cancel ended what was on its way then, not what a person has sent again since.
+    ended = [work.status == Cycle.CANCELLED and orphan.job_id not in found.later for orphan in found.orphans]
+    lost = [judge.lost(orphan, cancelled=cancelled) for orphan, cancelled in zip(found.orphans, ended, strict=True)]
+    if lost:
+        deliver.close(work, lost, found.tally, ending)
+    return bool(lost)
 
 
 def _is_over(found: State) -> bool:
@@ -113,11 +121,21 @@ def _may_resume(work: Work) -> bool:
 def _give_back(work: Work, wait: float) -> float | None:
     """Give the lease back; a pause holds the cycle where it is until somebody looks again."""
     try:
-        due = lease.give_back([work], wait=max(wait, 1.0) if paused_here() else wait)
+        due = lease.give_back([work], wait=max(wait, 1.0) if gate.paused_here() else wait)
     except fence.AWAY:
         connection.close()
         return None
     return None if due is None else wait
+
+
+def _note_stop(work: Work) -> None:
+    """Record that the gate stops the cycle here, by whom and why; a drain of this process is nothing that the cycle has to tell."""
+    try:
+        refusal = gate.stops([work.namespace]).get(work.namespace)
+        if refusal is not None and refusal.code != gate.NamespaceDraining.code:
+            execution.write(Record("governance", "stopped", refusal.detail, "warning", {"code": refusal.code}), namespace=work.namespace, cycle_id=work.id)
+    except DatabaseError:
+        connection.close()
 
 
 def _note_fenced(work: Work) -> None:

@@ -1,6 +1,6 @@
 """One cycle with everything that hangs on it: what the API answers and the console's page shows.
 
-Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Ten queries, however many rows there are.
+Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Eleven queries, however many rows there are.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from django.db.models import BinaryField, F, Q, QuerySet
 from django.db.models.functions import Length, Substr
 
 from governance.access.actors import Actor
+from governance.namespaces import gate
 from orbit.errors import CycleUnknown
 from orbit.models import (
     CycleCheckpoint,
@@ -80,6 +81,8 @@ class Detail:
     tally: Tally
     #: The kinds of which there is more than is shown.
     cut: frozenset[str] = field(default_factory=frozenset)
+    #: What stops it while something of it is still to be done: by whom and why.
+    stopped: str = ""
 
     @property
     def since(self) -> datetime:
@@ -131,6 +134,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
         tally=_tally(cycle.pk),
         cut=frozenset(cut),
+        stopped=_stopped(cycle),
     )
 
 
@@ -138,6 +142,14 @@ def refuse_unseen(cycle_id: UUID, *, actor: Actor) -> None:
     """Raise CycleUnknown where there is no such cycle, or none that ``actor`` sees."""
     if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
+
+
+def _stopped(cycle: CycleRun) -> str:
+    if cycle.next_due_at is None:
+        return ""
+    refusal = gate.stops([cycle.namespace_id]).get(cycle.namespace_id)
+    # A drain lets go on what runs.
+    return "" if refusal is None or isinstance(refusal, gate.NamespaceDraining) else refusal.detail
 
 
 def _excerpt(column: str) -> Substr:

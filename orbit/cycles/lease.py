@@ -11,6 +11,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -23,10 +24,9 @@ from orbit.records.fence import Work
 # A cycle that was resumed this often already is claimed by itself: should it be what kills its worker, it takes no other with it.
 ALONE_FROM = 2
 
-CLAIM = f"""WITH due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
+_CLAIM = """WITH due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
     SELECT c.id, c.lease_owner IS NOT NULL AS ran_out FROM orbit_cyclerun c
-    WHERE c.next_due_at <= now() AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now()) AND (c.resumes >= {ALONE_FROM}) = %(alone)s
-        AND {gate.OPEN_SQL.format(namespace="c.namespace")}
+    WHERE c.next_due_at <= now() AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now()) AND {which}
     ORDER BY c.next_due_at, c.id LIMIT %(limit)s FOR NO KEY UPDATE OF c SKIP LOCKED)
 UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %(owner)s,
     lease_expires_at = now() + %(seconds)s * interval '1 second', next_due_at = now() + %(seconds)s * interval '1 second',
@@ -35,6 +35,11 @@ UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %
 FROM due WHERE c.id = due.id
 RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash,
     CASE WHEN c.fencing_token = 1 THEN c.input END, c.input_content_type, c.requeues, due.ran_out"""
+_OPEN = gate.OPEN_SQL.format(namespace="c.namespace")
+CLAIM = _CLAIM.replace("{which}", f"(c.resumes >= {ALONE_FROM}) = %(alone)s AND {_OPEN}")
+# Of cycles that nobody may carry: those with attempts that a lost worker left open.
+CLAIM_STOPPED = _CLAIM.replace("{which}", f"""NOT ({_OPEN}) AND EXISTS (SELECT 1 FROM orbit_dispatchjob j
+        JOIN orbit_deliveryreceipt r ON r.job_id = j.id WHERE j.cycle_id = c.id AND r.status = 'sending')""")
 
 RENEW = """UPDATE orbit_cyclerun c SET lease_expires_at = now() + %(seconds)s * interval '1 second',
     next_due_at = now() + %(seconds)s * interval '1 second'
@@ -49,7 +54,7 @@ WHERE c.id = held.id AND c.fencing_token = held.token AND c.lease_owner = %(owne
 
 # In the order of the index, and no further than the first that the gate lets through.
 NEXT_DUE = f"""SELECT c.next_due_at FROM orbit_cyclerun c WHERE c.next_due_at IS NOT NULL AND c.lease_owner IS NULL
-    AND {gate.OPEN_SQL.format(namespace="c.namespace")} ORDER BY c.next_due_at LIMIT 1"""
+    AND {_OPEN} ORDER BY c.next_due_at LIMIT 1"""
 
 _owner: tuple[int, str] = (0, "")
 
@@ -66,8 +71,15 @@ def claim(limit: int, *, alone: bool = False) -> list[Work]:
     """Claim up to ``limit`` cycles that are due; with ``alone`` such as were resumed repeatedly, without it all others."""
     if gate.paused_here():
         return []
-    seconds = settings.ORBIT_LEASE_SECONDS
-    rows = fence.run(CLAIM, {"limit": limit, "alone": alone, "owner": owner(), "seconds": seconds})
+    return _works(fence.run(CLAIM, {"limit": limit, "alone": alone, "owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS}))
+
+
+def claim_stopped(limit: int) -> list[Work]:
+    """Claim up to ``limit`` cycles of halted namespaces, or paused ones, in which a lost worker left attempts open: to close those, no more."""
+    return _works(fence.run(CLAIM_STOPPED, {"limit": limit, "owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS}))
+
+
+def _works(rows: list[tuple[Any, ...]]) -> list[Work]:
     return [
         Work(
             id=id_,

@@ -158,7 +158,7 @@ def _claim(shift: _Shift, ends: float) -> bool:
         shift.due = datetime.now(UTC) + timedelta(seconds=1)
         return False
     for work in works:
-        _carry(shift, work, held_until=asked + settings.ORBIT_LEASE_SECONDS)
+        _carry(shift, work, asked=asked)
     return bool(works) or bool(shift.carried)
 
 
@@ -172,10 +172,10 @@ def _goes_on(shift: _Shift) -> bool:
     return True
 
 
-def _carry(shift: _Shift, work: Work, *, held_until: float) -> None:
+def _carry(shift: _Shift, work: Work, *, asked: float) -> None:
     shift.number += 1
-    number, lane = shift.number, Lane()
-    lane.held_until = held_until
+    number, lane = shift.number, boundary.process.open(work.namespace, asked=asked)
+    lane.held_until = asked + settings.ORBIT_LEASE_SECONDS
     lane.deadline = time.monotonic() + ACT_SECONDS
     shift.carried[number] = _Carried(work, lane)
 
@@ -187,6 +187,7 @@ def _carry(shift: _Shift, work: Work, *, held_until: float) -> None:
         except Exception:
             logger.exception("lane of cycle %s", work.id)
         finally:
+            boundary.process.close(lane)
             shift.done.put((number, wait))
 
     _pool().start(task)

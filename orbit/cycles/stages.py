@@ -5,6 +5,7 @@ delivery. Stages between which nothing of that kind lies share one statement and
 checkpoints.
 """
 
+from orbit import boundary
 from orbit.cycles import finish
 from orbit.cycles.state import State
 from orbit.dispatch import deliver, enqueue
@@ -34,6 +35,7 @@ def run(state: State, *, worker: str) -> float | None:
     if not state.tiers_ended:
         return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
+        boundary.check()
         write = fence.Write(work, finish.PREPARE)
         _prepare(state, write)
         fence.commit(write)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from governance.namespaces import gate
 from orbit.dispatch import claim
 from orbit.dispatch.claim import Sending
 from orbit.dispatch.endpoints import DEFAULT_KEY
@@ -19,6 +20,10 @@ from orbit.states import CYCLE, Cycle, Job, Tier
 # Outputs and input may be large: they are read while something is still to be made of them.
 TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, CASE WHEN %s THEN t.output END, t.output_content_type,
     extract(epoch FROM t.next_attempt_at - clock_timestamp())::float8 FROM orbit_transformation t WHERE t.cycle_id = %s"""
+# Of the stage that has a time to keep, what was halted or paused of it doesn't count.
+CHECKPOINTS = f"""SELECT k.stage, extract(epoch FROM clock_timestamp() - k.created_at)::float8
+    - CASE WHEN k.stage = '{Checkpoint.DISPATCH_ENQUEUED}' THEN {gate.STOPPED_SECONDS_SQL.format(namespace="%(namespace)s", start="k.created_at")} ELSE 0 END
+FROM orbit_cyclecheckpoint k WHERE k.cycle_id = %(cycle)s"""
 JOBS = """SELECT j.id, j.status, extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8, r.id, j.attempts, j.spent, j.max_retries,
     j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL, j.snapshot_id, coalesce(j.created_at > c.finished_at, false)
 FROM orbit_dispatchjob j JOIN orbit_cyclerun c ON c.id = j.cycle_id
@@ -83,7 +88,7 @@ def load(work: Work) -> State:
     """Return what ``work`` has behind it."""
     state = State(work)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT stage, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", [work.id])
+        cursor.execute(CHECKPOINTS, {"cycle": work.id, "namespace": work.namespace})
         ages = dict(cursor.fetchall())
         state.checkpoints = set(ages)
         normalized = state.has(Checkpoint.NORMALIZATION_COMPLETE)

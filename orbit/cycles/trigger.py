@@ -83,6 +83,7 @@ def start(
     actor.require(Power.OPERATE)
     if payload is not None and len(payload.body) > MAX_PAYLOAD:
         raise PayloadTooLarge(f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are taken.")
+    context: Context | None = None
     try:
         with trail.deed():
             if once is not None and (before := once.seen()) is not None:
@@ -111,6 +112,11 @@ def start(
             return started
     except CycleActive as exc:
         skipped.note(str(exc.extra["namespace"]), trigger=source, active=str(exc.extra["active_cycle_run_id"]), run_profile_id=run_profile_id)
+        raise
+    except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
+        # What the clock was refused stands in the tick ledger.
+        if context is not None and source != Trigger.CRON:
+            skipped.refused(context.namespace, exc, trigger=source, run_profile_id=run_profile_id)
         raise
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 
 from orbit.cycles.detail import Detail
-from orbit.states import Cycle, Job, Tier
+from orbit.states import ACTIVE, Cycle, Job, Tier
 
 _OPENING = {
     Cycle.QUEUED: "Queued: it waits for the cycle before it in {namespace}",
@@ -27,7 +27,9 @@ def sentence(detail: Detail, *, now: datetime) -> str:
         return "; ".join([cycle.reason[:1].upper() + cycle.reason[1:].rstrip("."), *parts]) + "."
     if status == Cycle.FAILED and cycle.reason:
         parts.insert(0, cycle.reason.rstrip("."))
-    if status == Cycle.RUNNING:
+    if detail.stopped and status in ACTIVE:
+        parts.append(detail.stopped.rstrip("."))
+    elif status == Cycle.RUNNING:
         parts += _waits(detail, now)
     opening = _OPENING[status].format(namespace=cycle.namespace_id)
     return f"{opening}: {'; '.join(parts)}." if parts else f"{opening}."

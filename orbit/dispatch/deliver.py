@@ -61,7 +61,7 @@ class _Delivering:
         if self.flight.left and not (self.straggling and self.tally.due() and time.monotonic() >= self.again_at):
             return False
         try:
-            boundary.process.check()
+            boundary.check()
         except boundary.Stop:
             if self.flight.left:
                 return False
@@ -150,6 +150,8 @@ def run(work: Work, tally: Tally, ending: Ending, *, worker: str) -> float | Non
     this = _Delivering(work, tally, ending, worker, Flight(work))
     while tally.open:
         if not this.flight.left:
+            # First: where nothing may go on the cycle doesn't end either, its time stands still.
+            boundary.check()
             if tally.left() <= 0:
                 close(work, [], tally, ending, outlived=True)
                 return None
@@ -174,6 +176,7 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     """Claim what ``count`` senders can carry; what caps and circuits hold back is looked at only where senders are left."""
     sendings: list[Sending] = []
     more = Taken()
+    asked = boundary.now()
     try:
         full = senders.full()
         sendings, rest = claim.wave(work, limit=count, worker=worker, full=full)
@@ -191,6 +194,9 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
         senders.give(count)
         raise
     sendings += more.sendings
+    if sendings:
+        # What was claimed was let through by the gate, in the statement that claimed it.
+        boundary.lane().saw(is_open=True, asked=asked)
     senders.give(count - len(sendings))
     senders.begin(sending.state_id for sending in sendings)
     return replace(more, sendings=sendings)

@@ -79,14 +79,15 @@ def _asks(sending: Sending) -> bool:
 def _send(work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", senders: Senders, lane: Lane) -> None:
     """Make one attempt, in a sender's thread. Whatever happens, the lane hears of it and the sender is free again.
 
-    Nothing is sent once the lease may have run out: another worker may have sent it meanwhile, with success.
+    Nothing is sent once the lease may have run out: another worker may have sent it meanwhile, with success. Nor is it where the gate was
+    closed, or wasn't looked at just now.
     """
     answer: Answer | None = None
     reply: Reply | None = None
     try:
-        if sending.endpoint is not None and not boundary.process.drained:
+        if sending.endpoint is not None and not boundary.process.drained and lane.open:
             reply = inquiry.ask(sending.endpoint, sending.delivery_id) if _asks(sending) else None
-            if (reply is None or judge.after_inquiry(sending, reply.found) is None) and lane.holds:
+            if (reply is None or judge.after_inquiry(sending, reply.found) is None) and lane.holds and lane.open:
                 answer = _request(work, sending, sending.endpoint)
     except Exception as exc:  # a request that can't even be built is an attempt that failed, not a lane that hangs
         answer = Answer(None, "unexpected", f"{type(exc).__name__}: {exc}", b"", None, 0.0, False, None)

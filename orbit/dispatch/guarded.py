@@ -30,9 +30,13 @@ GUARDS = """SELECT e.id, e.max_concurrency, e.rate_per_second, e.opened_at, e.pr
 FROM orbit_endpointstate e WHERE e.id IN (SELECT s.state_id FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
     WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp())
 ORDER BY e.id FOR NO KEY UPDATE OF e"""
-# Waited for an open circuit for longer than a day. Not while a probe is due: who was away that long itself looks first.
+# Waited for an open circuit for longer than a day, what was halted or paused of it not counted. Not while a probe is due: who was away that
+# long itself looks first. The CASE keeps the history of stops out of it until a day is over.
+_WAITED = "greatest(e.opened_at, j.next_attempt_at)"
+_STOPPED = gate.STOPPED_SECONDS_SQL.format(namespace="(SELECT w.namespace FROM orbit_cyclerun w WHERE w.id = %(cycle)s)", start=_WAITED)
 GIVEN_UP = f"""e.opened_at IS NOT NULL AND e.probe_at > clock_timestamp()
-    AND greatest(e.opened_at, j.next_attempt_at) < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'"""
+    AND CASE WHEN {_WAITED} < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'
+        THEN {_WAITED} < clock_timestamp() - ({circuit.DOWN_SECONDS} + {_STOPPED}) * interval '1 second' ELSE false END"""
 # In flight are few: no more than there are senders. A receipt that is older than any request can be is one of a worker that died, in a
 # namespace where nobody may resume: it counts no more, or a halt there would hold the receiver's cap against all others.
 COUNTS = f"""SELECT e.id, clock_timestamp(), flying.number, (SELECT count(*) FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id

@@ -131,7 +131,7 @@ def stopped(run: OperationRun, progress: Mapping[str, Any]) -> datetime | None:
     if progress["processed"] >= progress["total"]:
         end(run, outcome(progress), progress)
         return None
-    if gate.paused_here():
+    if gate.everything_paused() is not None:
         note = "waiting: everything is paused"
     else:
         with connection.cursor() as cursor:

@@ -171,7 +171,7 @@ def _attempt(stage: _Stage, result: TierResult, *, first: bool) -> None:
         slow = transformer.slow
         if slow:
             stage.flush()
-        boundary.process.check()
+        boundary.check(leaves=slow)
         boundary.act(context.timeout + GRACE_SECONDS)
         result.payload = transformer.run(_input(work), context)
         result.ok, result.error = True, ""

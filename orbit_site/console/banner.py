@@ -1,34 +1,39 @@
-"""What stands above every page while it is true: nobody works, everything is paused, a namespace is halted, an endpoint is down."""
+"""What stands above every page while it is true: everything is paused, a namespace is halted, nobody works, an endpoint is down."""
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
 
 from governance.access.actors import Actor
+from governance.access.roles import Power
 from governance.models import GovernanceSetting
-from governance.namespaces import gate
+from governance.namespaces import gate, pauses
+from governance.states import Mode
 from orbit.cycles import clusters
 from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 
 _NAMED = 5
+_MODES = {Mode.HALTING: "halting: halted, and what is in flight is ending,", Mode.QUIET: "halted and quiet: nothing is in flight,", Mode.DRAINING: "draining"}
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One sentence; ``look`` is its class."""
+    """One sentence; ``look`` is its class. ``link`` is where whoever may ends what it tells, ``deed`` what that is called."""
 
     look: str
     text: str
+    link: str = ""
+    deed: str = ""
 
 
 def standing(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. Three queries."""
-    found: list[Banner] = []
-    if gate.paused_here():
-        found.append(Banner("bad", "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on."))
-    halted = GovernanceSetting.objects.filter(actor.filter("namespace__name"), halt=True).select_related("namespace").order_by("-since")[: _NAMED + 1]
-    found += [Banner("part", _halt(row)) for row in halted[:_NAMED]]
-    if len(halted) > _NAMED:
-        found.append(Banner("part", "More namespaces are halted: see Governance settings."))
+    """Return the banners for ``actor``, the most severe first. Six queries at most."""
+    found = [*_paused(actor), *_stopped(actor)]
     if not clusters.any_alive():
         found.append(Banner("bad", "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`."))
     if not endpoints.configured():
@@ -40,10 +45,40 @@ def standing(actor: Actor) -> list[Banner]:
     return found
 
 
+def _paused(actor: Actor) -> list[Banner]:
+    found = []
+    if gate.paused_here():
+        found.append(Banner("bad", "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on."))
+    hosts = clusters.paused_hosts()
+    if hosts:
+        found.append(Banner("bad", f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: unset it there and restart them."))
+    console = pauses.read()
+    if console.since is not None:
+        way = reverse("admin:pause") if actor.may(Power.OPERATE) and actor.namespaces is None else ""
+        text = f"Everything is paused {_since(console.since, console.until)} by {console.by}: {console.reason}"
+        found.append(Banner("bad", text, way, "End pause" if way else ""))
+    return found
+
+
+def _stopped(actor: Actor) -> list[Banner]:
+    stands = Q(until__isnull=True) | Q(until__gt=Now())
+    rows = GovernanceSetting.objects.filter(stands, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)).select_related("namespace")
+    stopped = list(rows.order_by("-halt", "-since")[: _NAMED + 1])
+    found = []
+    for row in stopped[:_NAMED]:
+        way = reverse("admin:governance_namespace_resume", args=[row.namespace_id]) if actor.may(Power.OPERATE) else ""
+        by, why = row.changed_by or "nobody named", row.reason or "none given"
+        text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {_since(row.since, row.until)} by {by}: {why}"
+        found.append(Banner("part", text, way, "Resume" if way else ""))
+    if len(stopped) > _NAMED:
+        found.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
+    return found
+
+
+def _since(since: datetime, until: datetime | None) -> str:
+    ends = "" if until is None else f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}"
+    return f"since {timezone.localtime(since):%Y-%m-%d %H:%M:%S %Z}{ends}"
+
+
 def _down(state: EndpointState) -> str:
     return f"{state.endpoint_key} is down since {state.opened_at:%Y-%m-%d %H:%M} UTC: its deliveries wait. The next probe: {state.probe_at:%H:%M:%S}."
-
-
-def _halt(setting: GovernanceSetting) -> str:
-    by, why = setting.changed_by or "nobody named", setting.reason or "none given"
-    return f"{setting.namespace.name} is halted since {setting.since:%Y-%m-%d %H:%M} UTC by {by}: {why}."

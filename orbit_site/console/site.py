@@ -15,7 +15,7 @@ from governance.console import pages
 from governance.console.base import actor_of
 from governance.rest import request_id
 from orbit_site import faults
-from orbit_site.console import banner
+from orbit_site.console import banner, header
 
 #: Tells a stranger whether any row of any table exists.
 _UNWANTED = {"view_on_site"}
@@ -43,9 +43,12 @@ class OrbitAdminSite(AdminSite):
         return super().has_permission(request) and actor_of(request).may(Power.READ)
 
     def each_context(self, request: HttpRequest) -> Any:
-        """Add the banners, for whoever is inside."""
+        """Add the banners and Halt, for whoever is inside."""
         context = super().each_context(request)
-        return {**context, "banners": banner.standing(actor_of(request)) if context["has_permission"] else []}
+        if not context["has_permission"]:
+            return context
+        actor = actor_of(request)
+        return {**context, "banners": banner.standing(actor), "halting": header.halting(request, actor)}
 
     def get_urls(self) -> Any:
         """Add the pages that no table stands behind; leave out what nobody needs."""

@@ -1,7 +1,8 @@
 """The keeper: one process of a cluster, which does each second what must not depend on any task being run.
 
 It enqueues what is due and wakes what was forgotten; it runs nothing itself. Every duty stands alone: one that fails is put on record,
-the others go on, and it is tried again for ever. Several keepers on one database harm nobody.
+the others go on, and it is tried again for ever. Several keepers on one database harm nobody. Whoever closes or opens the gate rings: then
+the duties that look there are done at once, so that a resumed namespace goes on without a wait.
 """
 
 import logging
@@ -12,14 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 import orbit_site
+from governance.namespaces import gate, halts, pauses
 from orbit import boundary, ticks
-from orbit.cycles import recover
+from orbit.cycles import quiet, recover
 from orbit_site import schedules
 from orbit_site.processes.complaints import Complaints
+from orbit_site.processes.ear import Ear
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +36,13 @@ SLICE = 0.2
 
 @dataclass(slots=True)
 class Duty:
-    """Something to do again and again: how often in seconds, and when next on the monotonic clock."""
+    """Something to do again and again: how often in seconds, when next on the monotonic clock, and whether a ring at the gate has it done now."""
 
     name: str
     every: float
     act: Callable[[], object]
     due: float = 0.0
+    rings: bool = False
 
 
 class Keeper:
@@ -54,7 +59,10 @@ class Keeper:
             Duty("Partitions can't be made", HOUR, recover.make_room),
             Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
             Duty("Lost ticks can't be enqueued", SECOND, ticks.enqueue_lost),
-            Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS)),
+            Duty("Stops whose time is over can't be lifted", SECOND, _lift_expired),
+            Duty("What lost workers left open under a halt can't be closed", SECOND, quiet.settle),
+            Duty("Halts can't be told quiet", SECOND, quiet.note),
+            Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS), rings=True),
             Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
             Duty("Old rows can't be deleted", HOUR, recover.clear_away),
         ]
@@ -77,6 +85,12 @@ class Keeper:
             else:
                 self._back_off = 0.0
                 duty.due = now + duty.every
+
+    def rung(self) -> None:
+        """Have what looks at the gate done at the next look."""
+        for duty in self.duties:
+            if duty.rings:
+                duty.due = 0.0
 
     @property
     def pause(self) -> float:
@@ -104,11 +118,13 @@ def run(*, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Cal
     ``stopping`` tells whether the whole cluster stops, ``alone`` whether its workers are gone. A keeper that was asked to end by itself
     ends at once: the supervisor starts another.
     """
-    keeper = Keeper(node, supervisor)
+    keeper, ear = Keeper(node, supervisor), Ear(gate.CHANNEL)
     while not boundary.process.draining:
         began = time.monotonic()
         keeper.tend(began)
-        _rest(began + keeper.pause, unless=lambda: boundary.process.draining)
+        if _listen(ear, began + keeper.pause):
+            keeper.rung()
+    ear.close()
     _rest(time.monotonic() + SECOND, unless=stopping)
     if not stopping():
         return
@@ -120,6 +136,24 @@ def run(*, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Cal
         recover.sign_off(node)
     except (OperationalError, InterfaceError) as error:
         log.warning("This cluster's row stays behind until another cluster clears it away: %s", " ".join(str(error).split()))
+
+
+def _lift_expired() -> None:
+    halts.lift_expired()
+    pauses.lift_expired()
+
+
+def _listen(ear: Ear, until: float) -> bool:
+    """Rest until then, or until somebody rings at the gate, which is told; without a connection it is a rest."""
+    while time.monotonic() < until and not boundary.process.draining:
+        boundary.process.stamp()
+        try:
+            if ear.wait(SLICE):
+                return True
+        except psycopg.Error:
+            ear.close()
+            time.sleep(SLICE)
+    return False
 
 
 def _rest(until: float, *, unless: Callable[[], bool]) -> None:

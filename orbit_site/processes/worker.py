@@ -17,6 +17,8 @@ from django_q.worker import worker
 from orbit import boundary, queue
 from orbit.cycles import shift
 from orbit_site.processes.complaints import Complaints
+from orbit_site.processes.ear import Ear
+from orbit_site.processes.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -32,35 +34,11 @@ NO_TIMEOUT = -1
 def run() -> None:
     """Run tasks until this process drains, or until it has run so many that it is to be replaced; what it holds is done then."""
     claims = Claims()
+    Watch().start()
     try:
         worker(claims, Results(), _Timer(), NO_TIMEOUT)
     finally:
         claims.close()
-
-
-class Listener:
-    """Hears NOTIFY on a connection of its own, opened when it is first needed: one that was forked would be poison."""
-
-    def __init__(self) -> None:
-        self._connection: psycopg.Connection[Any] | None = None
-
-    def open(self) -> None:
-        """Listen. Call it before a claim, so that nothing falls between the claim and the wait. Raises psycopg.Error."""
-        if self._connection is None:
-            self._connection = psycopg.connect(**{**connection.get_connection_params(), "autocommit": True})
-            self._connection.execute(f"LISTEN {queue.CHANNEL}")
-
-    def wait(self, seconds: float) -> bool:
-        """Return True when somebody enqueued something, False after ``seconds`` without. Raises psycopg.Error when the connection is lost."""
-        self.open()
-        assert self._connection is not None  # noqa: S101 - open() saw to it
-        return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
-
-    def close(self) -> None:
-        """Hang up; the next wait opens anew."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 class Claims:
@@ -68,7 +46,7 @@ class Claims:
 
     def __init__(self) -> None:
         self._broker = queue.PgBroker()
-        self._listener = Listener()
+        self._ear = Ear(queue.CHANNEL)
         self._complaints = Complaints(log)
         self._back_off = 0.1
         self._linger = False
@@ -89,20 +67,20 @@ class Claims:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._listener.close()
+        self._ear.close()
 
     def _next(self) -> dict[str, Any] | None:
-        self._listener.open()
+        self._ear.open()
         if claimed := self._broker.dequeue():
             self._linger = True
             return queue.read(*claimed[0])
         # Who was woken looks once more before it sleeps: a NOTIFY that came too soon after another was held back (orbit.queue).
-        self._linger = self._listener.wait(queue.LINGER if self._linger else POLL)
+        self._linger = self._ear.wait(queue.LINGER if self._linger else POLL)
         return None
 
     def _lost(self, error: Exception) -> None:
         self._complaints.about("No task can be claimed", error)
-        self._listener.close()
+        self._ear.close()
         connection.close()
         until = time.monotonic() + self._back_off
         self._back_off = min(self._back_off * 2, LONGEST_BACK_OFF)

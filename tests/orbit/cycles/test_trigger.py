@@ -8,10 +8,11 @@ from django.db import connection
 from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
 from governance.access.roles import Power
 from governance.models import AuditTrailEntry
+from governance.namespaces import halts, pauses
 from governance.namespaces.gate import GloballyPaused, NamespaceDraining, NamespaceHalted
 from orbit.cycles import lease, trigger
 from orbit.errors import CycleActive, Disabled, NamespaceMismatch, PayloadTooLarge, RunProfileUnknown
-from orbit.models import CycleRun
+from orbit.models import CycleRun, ExecutionRecord
 from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
 from tests.support.configuration import run_profile, store
@@ -139,3 +140,23 @@ def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -
         start()
     found = rows("SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord WHERE event = 'cycle_skipped' ORDER BY created_at, id")
     assert found == [(0,), (4,)]
+
+
+def test_a_trigger_that_is_refused_at_the_gate_is_on_record_at_once_and_then_once_a_minute() -> None:
+    configure(r1={"namespace": "a"})
+    halts.halt("a", actor=SYSTEM, reason="a flood")
+    for _ in range(3):
+        with pytest.raises(NamespaceHalted):
+            trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="r1")
+    record = ExecutionRecord.objects.get(stage="governance")
+    assert (record.event, record.namespace, record.cycle_id) == ("refused", "a", None)
+    assert record.message.endswith("by orbit: a flood. Resume it to go on.")
+    pauses.pause(actor=SYSTEM, reason="a fire")
+    with pytest.raises(GloballyPaused):
+        trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="r1")
+    with pytest.raises(GloballyPaused):
+        trigger.start(namespace=None, source=Trigger.CRON, actor=SYSTEM, run_profile_id="r1")
+    assert ExecutionRecord.objects.filter(stage="governance").count() == 2
+    with pytest.raises(GloballyPaused):
+        begin(namespace="x" * 200)
+    assert ExecutionRecord.objects.filter(stage="governance").count() == 2

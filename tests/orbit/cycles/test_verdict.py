@@ -18,9 +18,11 @@ def _tiers(*states: str, error: str = "") -> list[Transformation]:
     return [Transformation(tier=n, status=state, attempts=4, error=error if state == "failed" else "") for n, state in enumerate(states, 1)]
 
 
-def _said(status: str, *, tiers: Any = (), tally: Tally = Tally(), letters: Any = (), records: Any = (), jobs: Any = (), **members: Any) -> str:  # noqa: B008
+def _said(
+    status: str, *, tiers: Any = (), tally: Tally = Tally(), letters: Any = (), records: Any = (), jobs: Any = (), stopped: str = "", **members: Any  # noqa: B008
+) -> str:
     cycle = CycleRun(id=uuid7(), namespace_id="eu", status=status, **members)
-    detail = Detail(cycle, Bytes("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], tally)
+    detail = Detail(cycle, Bytes("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], tally, stopped=stopped)
     return verdict.sentence(detail, now=NOW)
 
 
@@ -32,6 +34,8 @@ OK3 = ("success",) * 3
     [
         (_said("queued"), "Queued: it waits for the cycle before it in eu."),
         (_said("pending"), "Pending: no worker has taken it yet."),
+        (_said("pending", stopped="eu is halted by ann: a flood."), "Pending: no worker has taken it yet: eu is halted by ann: a flood."),
+        (_said("running", tiers=_tiers(*OK3), stopped="eu is halted by ann: a flood."), "Running: 3 tiers; eu is halted by ann: a flood."),
         (_said("success", tiers=_tiers(*OK3), tally=Tally(3, 3)), "Success: 3 tiers; 3 deliveries."),
         (
             _said("partial_success", tiers=_tiers("success", "success", "failed", error="timeout.\nmore"), tally=Tally(6, 4, 2),

@@ -179,6 +179,23 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
     assert DispatchJob.objects.filter(status="pending").count() == 9
 
 
+def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
+    with Receiver(http("503 Down")) as receiver:
+        ids = down(settings, receiver)
+        shift.run(seconds=1)
+        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s", ids[0])
+        sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
+        sql("""INSERT INTO governance_stop (kind, started_by, since, ended_at)
+            VALUES ('pause', 'ann', now() - interval '20 hours', now() - interval '18 hours')""")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        shift.run(seconds=1)
+        assert DeadLetterDispatch.objects.count() == 0
+        sql("UPDATE governance_stop SET ended_at = since + interval '30 minutes'")
+        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        carry(ids[0])
+        assert DeadLetterDispatch.objects.filter(reason="endpoint_down").count() == 3
+
+
 def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
     with Receiver(http("429 Slow down", headers=["Retry-After: 1"]), OK) as receiver:
         capped(settings, receiver.url, max_concurrency=1)

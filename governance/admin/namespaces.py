@@ -1,0 +1,199 @@
+"""Namespaces: how each stands, its history of stops, and Halt, Drain, Resume; the page that asks which one to halt; births."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from governance.access.roles import Power
+from governance.console import display, filters, pages
+from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
+from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.kernel.errors import OrbitError
+from governance.models import GovernanceSetting, Namespace, Stop
+from governance.namespaces import halts, registry, standing
+from governance.states import Mode, Stopped
+
+
+class UntilForm(ReasonForm):
+    """Why, and until when."""
+
+    until = forms.DateTimeField(label="Until (optional)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["until"].label = f"Until ({timezone.get_current_timezone_name()}, optional)"
+
+
+class HaltForm(UntilForm):
+    """A halt is never refused for want of a reason."""
+
+    reason = forms.CharField(label="Reason", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}))
+
+
+class HaltPageForm(HaltForm):
+    """Which namespace, and why."""
+
+    namespace = forms.CharField(label="Namespace", max_length=100, widget=forms.TextInput(attrs={"list": "namespaces", "autocomplete": "off"}))
+    field_order = ("namespace", "reason", "until")
+
+
+class BirthForm(forms.Form):
+    """The name of a new namespace."""
+
+    name = forms.CharField(label="Name", max_length=200, strip=False)
+
+
+@admin.register(Namespace)
+class NamespaceAdmin(ReasonedAdmin):
+    """The tenants, and how each stands."""
+
+    namespace_path = "name"
+    list_display = ("name", "state", "stopped_by", "why", "since", "until", "created_at")
+    search_fields = ("name", "external_id")
+    fields = ("name", "external_id", "created_at", "state", "stopped_by", "why", "since", "until")
+    change_form_template = "console/namespace.html"
+    change_list_template = "console/namespaces.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the namespaces that the person sees, with how they stand."""
+        return standing.rows(actor_of(request)).order_by("name")
+
+    @admin.display(description="state")
+    def state(self, row: Any) -> str:
+        """How it stands, as a badge."""
+        return display.badge(standing.of(row).state)
+
+    @admin.display(description="by")
+    def stopped_by(self, row: Any) -> str:
+        """Who set that."""
+        return standing.of(row).by or "-"
+
+    @admin.display(description="reason")
+    def why(self, row: Any) -> str:
+        """Why."""
+        return standing.of(row).reason or "-"
+
+    @admin.display(description="since")
+    def since(self, row: Any) -> str:
+        """Since when."""
+        return _moment(standing.of(row).since)
+
+    @admin.display(description="until")
+    def until(self, row: Any) -> str:
+        """Until when, where it ends by itself."""
+        return _moment(standing.of(row).until)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """List, with the way to a new one for those who may make it."""
+        actor = actor_of(request)
+        return super().changelist_view(request, {"may_make": actor.may(Power.ADMINISTER) and actor.namespaces is None, **(extra_context or {})})
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show one with its history of stops and their certificates."""
+        row = self.get_object(request, object_id)
+        return super().change_view(request, object_id, form_url, {"stops": [] if row is None else standing.history(row.pk), **(extra_context or {})})
+
+    @reasoned_action(
+        label="Halt namespace",
+        power=Power.OPERATE,
+        explains="Within a second no delivery starts there and every cycle stops where it is. What is in flight ends. Nothing is lost: Resume goes on.",
+        form=HaltForm,
+        when=lambda row: standing.of(row).state in {Mode.RUNNING, Mode.DRAINING},
+    )
+    def halt(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
+        """Stop all work there."""
+        return _said(halts.halt(row.name, actor=actor_of(request), reason=reason, until=until))
+
+    @reasoned_action(
+        label="Drain",
+        power=Power.OPERATE,
+        explains="What runs there goes on to its end. Nothing new starts: triggers are refused, due ticks are on record as refused.",
+        form=UntilForm,
+        when=lambda row: standing.of(row).state == Mode.RUNNING,
+    )
+    def drain(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
+        """Let what runs there end, and start nothing new."""
+        return _said(halts.drain(row.name, actor=actor_of(request), reason=reason, until=until))
+
+    @reasoned_action(
+        label="Resume",
+        power=Power.OPERATE,
+        explains="The halt or drain ends. Cycles that were stopped go on where they are, at once; what was delivered isn't sent again.",
+        when=lambda row: standing.of(row).state != Mode.RUNNING,
+    )
+    def resume(self, request: HttpRequest, row: Any, reason: str) -> str:
+        """Go on."""
+        return _said(halts.resume(row.name, actor=actor_of(request), reason=reason))
+
+
+@admin.register(GovernanceSetting)
+class GovernanceSettingAdmin(ReadOnlyAdmin):
+    """May work go on there?"""
+
+    namespace_path = "namespace__name"
+    list_display = ("namespace", "mode_shown", "reason", "changed_by", "since", "until")
+    list_select_related = ("namespace",)
+    list_filter = (filters.choice("mode", Mode),)
+    ordering = ("namespace__name",)
+
+    @admin.display(description="mode")
+    def mode_shown(self, obj: Any) -> str:
+        """The mode as a badge."""
+        return display.badge(obj.mode)
+
+
+@admin.register(Stop)
+class StopAdmin(ReadOnlyAdmin):
+    """Halts, drains and pauses, those that stand and those that were."""
+
+    namespace_path = "namespace__name"
+    list_display = ("id", "kind", "namespace", "reason", "started_by", "since", "until", "quiet_at", "ended_at", "ended_by")
+    list_select_related = ("namespace",)
+    list_filter = (filters.choice("kind", Stopped),)
+
+
+@pages.page("halt/", name="halt", title="Halt", group="Now", power=Power.OPERATE)
+def halt_page(request: HttpRequest) -> HttpResponse:
+    """Ask which namespace is to be halted, unless the address says it, and why; halt it."""
+    actor = actor_of(request)
+    form = HaltPageForm(request.POST) if request.method == "POST" else HaltPageForm(initial={"namespace": request.GET.get("namespace", "")})
+    if form.is_bound and form.is_valid():
+        given = form.cleaned_data
+        try:
+            stands = halts.halt(given["namespace"], actor=actor, reason=given["reason"], until=given["until"])
+        except OrbitError as error:
+            form.add_error("until" if error.code == "invalid_until" else "namespace", error.detail)
+        else:
+            messages.success(request, _said(stands))
+            return HttpResponseRedirect(reverse("admin:governance_namespace_change", args=[standing.row_of(stands.namespace, actor=actor).pk]))
+    return pages.draw(request, "console/halt.html", title="Halt", form=form)
+
+
+@pages.page("governance/namespace/new/", name="namespace_new", title="Create namespace", power=Power.ADMINISTER, workspace=True)
+def birth_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the name of a new namespace, and make it."""
+    form = BirthForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            registry.create(form.cleaned_data["name"], actor=actor_of(request))
+        except OrbitError as error:
+            form.add_error("name", error.detail)
+        else:
+            messages.success(request, f"Namespace {form.cleaned_data['name']} created.")
+            return HttpResponseRedirect(reverse("admin:governance_namespace_changelist"))
+    return pages.draw(request, "console/namespace_new.html", title="Create namespace", form=form)
+
+
+def _said(stands: standing.Standing) -> str:
+    until = "" if stands.until is None else f" until {_moment(stands.until)}"
+    return f"{stands.namespace} is {stands.state}{until}."
+
+
+def _moment(value: datetime | None) -> str:
+    return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"

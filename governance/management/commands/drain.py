@@ -1,0 +1,21 @@
+"""``manage.py drain NAMESPACE --reason R``."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from governance.access import actors
+from governance.management.commands._stopping import StopCommand, until_of
+from governance.namespaces import halts
+
+
+class Command(StopCommand):
+    help = "Drains a namespace: what runs there goes on to its end, nothing new starts, until it is resumed."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("namespace")
+        super().add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = halts.drain(options["namespace"], actor=actors.operator(), reason=options["reason"], until=until_of(options))
+        self.show(found.data(), options, f"{found.namespace} is {found.state}: {found.reason}")

@@ -1,0 +1,34 @@
+"""``manage.py namespace create NAME``."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from governance.access import actors
+from governance.kernel.commands import OrbitCommand
+from governance.namespaces import registry, standing
+
+
+class Command(OrbitCommand):
+    help = "Makes namespaces, and shows how one stands."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        deeds = parser.add_subparsers(dest="deed", required=True)
+        for deed, text in (("create", "Make a namespace."), ("show", "Show how a namespace stands, with its newest stops and their certificates.")):
+            sub = deeds.add_parser(deed, help=text)
+            sub.add_argument("name")
+            sub.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name, actor = options["name"], actors.operator()
+        if options["deed"] == "create":
+            registry.create(name, actor=actor)
+        row = standing.row_of(name, actor=actor)
+        found = standing.described(row)
+        if options["json"]:
+            self.print_json({**found, "stops": standing.told(standing.history(row.pk))} if options["deed"] == "show" else found)
+        elif options["deed"] == "create":
+            self.say(f"namespace {name}: created, external id {found['external_id']}")
+        else:
+            for key, value in found.items():
+                self.say(f"{key.replace('_', ' '):<15}{'-' if value in (None, '') else value}")

@@ -1,0 +1,75 @@
+"""Halt from any page in a real browser: the dialog with scripts, the page without, and the banner in another tab."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import Site
+from tests.e2e.test_console import PASSWORD, _violations
+from tests.support.browser import visit
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its_banner(site: Site, scripts: bool) -> None:
+    with visit(site.address, scripts=scripts) as seen:
+        seen.login("ann", PASSWORD)
+        page = seen.open("/admin/orbit/cyclerun/?namespace=eu")
+        page.get_by_role("button", name="Halt", exact=True).click()
+        page.get_by_role("textbox", name="Reason").fill("a flood")
+        page.get_by_role("button", name="Halt namespace").click()
+        banner = page.get_by_role("complementary", name="System state").get_by_role("status").filter(has_text="eu is halting")
+        expect(banner).to_contain_text("by ann: a flood")
+        banner.get_by_role("link", name="Resume").click()
+        page.get_by_role("textbox", name="Reason").fill("it is dry")
+        page.get_by_role("button", name="Resume").click()
+        expect(banner).to_have_count(0)
+
+
+def test_the_dialog_asks_which_namespace_takes_escape_and_can_be_left(site: Site) -> None:
+    with visit(site.address) as seen:
+        seen.login("ann", PASSWORD)
+        page = seen.open("/admin/")
+        page.get_by_role("button", name="Halt", exact=True).click()
+        expect(page.get_by_role("combobox", name="Namespace")).to_be_focused()
+        before = len(seen.wrong)
+        assert _violations(page) == []
+        del seen.wrong[before:]
+        page.get_by_role("button", name="Back").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.get_by_role("button", name="Halt", exact=True).click()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_page_that_stays_open_shows_the_banner_within_five_seconds(site: Site) -> None:
+    with visit(site.address) as seen:
+        seen.login("ann", PASSWORD)
+        page = seen.open("/admin/")
+        other = page.context.new_page()
+        other.goto(f"{site.address}/admin/pause/")
+        other.get_by_role("textbox", name="Reason").fill("a fire")
+        other.get_by_role("button", name="Pause everything").click()
+        expect(other.get_by_role("button", name="End pause")).to_be_visible()
+        page.bring_to_front()
+        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_contain_text("by ann: a fire", timeout=5000)
+        other.get_by_role("textbox", name="Reason").fill("it is out")
+        other.get_by_role("button", name="End pause").click()
+        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_have_count(0, timeout=5000)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (320, False)])
+def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(site: Site, width: int, dark: bool) -> None:
+    with visit(site.address, width=width, dark=dark) as seen:
+        seen.login("ann", PASSWORD)
+        page = seen.open("/admin/halt/?namespace=eu")
+        page.get_by_role("textbox", name="Reason").fill("a flood")
+        page.get_by_role("button", name="Halt namespace").click()
+        place = page.url.removeprefix(site.address)
+        deeds = [place.replace("change", deed) for deed in ("resume", "drain")]
+        for path in (place, "/admin/halt/", "/admin/pause/", "/admin/governance/namespace/", *deeds):
+            page = seen.open(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            before = len(seen.wrong)
+            assert _violations(page) == [], path
+            del seen.wrong[before:]

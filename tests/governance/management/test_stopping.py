@@ -1,0 +1,86 @@
+"""The commands that stop and go on."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from governance.kernel.commands import EXIT
+from governance.kernel.errors import OrbitError
+from governance.management.commands import drain, halt, namespace, pause, resume, unpause
+from governance.models import AuditTrailEntry, Namespace, Stop
+from governance.namespaces import halts
+
+pytestmark = pytest.mark.django_db
+
+
+def run(module: Any, *words: str) -> int:
+    """Run a command; return the exit code that a shell gets."""
+    try:
+        call_command(module.Command(), *words)
+    except OrbitError as error:
+        sys.stderr.write(error.detail)
+        return EXIT[error.kind]
+    return 0
+
+
+def test_a_namespace_is_made_halted_drained_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(namespace, "create", "eu", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["external_id"] == str(Namespace.objects.get(name="eu").external_id)
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert run(drain, "eu", "--reason", "a release", "--until", until, "--json") == 0
+    assert datetime.fromisoformat(json.loads(capsys.readouterr().out)["until"]) == datetime.fromisoformat(until)
+    assert run(halt, "eu", "--reason", "a flood", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["state"], found["reason"], found["by"].startswith("command:")) == ("halting", "a flood", True)
+    assert run(namespace, "show", "eu", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["stops"][0]["kind"] == "halt"
+    assert run(resume, "eu", "--reason", "dry") == 0
+    assert capsys.readouterr().out == "eu is running\n"
+    assert AuditTrailEntry.objects.filter(action="namespace.resumed").count() == 1
+
+
+def test_everything_is_paused_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(pause, "--reason", "a fire") == 0
+    assert capsys.readouterr().out == "everything is paused by the console: a fire\n"
+    assert run(unpause, "--reason", "it is out", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["paused"] is False
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "code"),
+    [
+        (resume, ["default"], 2), (drain, ["default", "--reason", " "], 2), (pause, [], 2), (unpause, [], 2), (resume, ["nowhere", "--reason", "r"], 3),
+        (halt, ["no/name"], 3), (halt, ["default", "--until", "yesterday"], 2), (halt, ["default", "--until", "2020-01-01T00:00:00Z"], 2),
+        (namespace, ["create", "default"], 4), (namespace, ["create", "a b"], 2), (namespace, ["show", "nowhere"], 3),
+    ],
+)  # fmt: skip
+def test_what_is_refused_says_why_and_has_its_exit_code(module: Any, words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(module, *words) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err
+    assert not Stop.objects.exists()
+
+
+def test_the_environments_pause_is_refused_with_a_word(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.ORBIT_GLOBAL_PAUSE = True
+    assert run(unpause, "--reason", "r") == 4
+    assert "ORBIT_GLOBAL_PAUSE" in capsys.readouterr().err
+
+
+def test_a_wait_ends_when_it_is_quiet_and_gives_up_where_nobody_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(halt, "default", "--wait", "0.3") == 7
+    assert "no cluster" in capsys.readouterr().err
+    halts.quieted(Stop.objects.get().pk, at=Stop.objects.get().since, certificate="{}")
+    assert run(halt, "default", "--wait") == 0
+    assert capsys.readouterr().out == "default is quiet: none given\n"
+
+
+def test_bytes_that_are_no_text_are_a_reason_all_the_same() -> None:
+    run(halt, "default", "--reason", os.fsdecode(b"caf\xe9"))
+    assert Stop.objects.get().reason == "caf?"

@@ -1,0 +1,270 @@
+"""Halt, drain and resume: who may, what stands afterwards, what is on record."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM, Actor, NamespaceUnknown, NotAllowed
+from governance.access.roles import ROLES, Power
+from governance.models import AuditTrailEntry, GovernanceSetting, Namespace, Stop
+from governance.namespaces import gate, halts, registry, standing, stops
+from governance.namespaces.halts import StillHalted
+from governance.namespaces.stops import ReasonInvalid, UntilInvalid
+from governance.states import Mode
+from tests.support.pipeline import rows
+
+ANN = Actor("ann", None, ROLES["Operator"], None)
+
+
+def soon(seconds: float = 3600) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def entries() -> list[tuple[str, str, str]]:
+    return list(AuditTrailEntry.objects.order_by("id").values_list("action", "actor", "reason"))
+
+
+def pass_time(name: str = "default") -> None:
+    """Let the time of what stands there be over."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    Stop.objects.filter(ended_at__isnull=True).update(until=past, since=past - timedelta(seconds=60))
+    GovernanceSetting.objects.filter(namespace__name=name).update(until=past)
+
+
+@pytest.mark.django_db
+def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
+    found = halts.halt("default", actor=ANN, reason="a flood")
+    assert (found.state, found.halt, found.by, found.reason, found.until, found.certificate) == (Mode.HALTING, True, "ann", "a flood", None, None)
+    with pytest.raises(gate.NamespaceHalted, match=r"since .* by ann: a flood\."):
+        gate.refuse_if_stopped("default")
+    entry = AuditTrailEntry.objects.get()
+    assert (entry.action, entry.actor, entry.object_type, entry.object_id, entry.namespace, entry.reason) == (
+        "namespace.halted", "ann", "namespace", "default", "default", "a flood")  # fmt: skip
+    assert (entry.before, entry.after) == ({"state": "running"}, {"state": "halting", "until": None})
+    stop = Stop.objects.get()
+    assert (stop.kind, stop.started_by, stop.reason, stop.ended_at) == ("halt", "ann", "a flood", None)
+
+
+@pytest.mark.django_db
+def test_a_halt_needs_no_reason_and_a_resume_and_a_drain_do() -> None:
+    assert halts.halt("default", actor=ANN).reason == "none given"
+    assert AuditTrailEntry.objects.get().reason == "none given"
+    for words in ("", "  \n"):
+        with pytest.raises(ReasonInvalid) as caught:
+            halts.resume("default", actor=ANN, reason=words)
+        assert caught.value.errors[0]["pointer"] == "/reason"
+        with pytest.raises(ReasonInvalid):
+            halts.drain("default", actor=ANN, reason=words)
+    assert halts.resume("default", actor=ANN, reason="over").state == Mode.RUNNING
+
+
+@pytest.mark.django_db
+def test_a_second_halt_changes_nothing_and_leaves_no_entry() -> None:
+    first = halts.halt("default", actor=ANN, reason="a flood")
+    assert halts.halt("default", actor=SYSTEM) == first
+    assert halts.halt("default", actor=SYSTEM, reason="a flood") == first
+    assert len(entries()) == Stop.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_second_halt_never_ends_the_first_one_sooner() -> None:
+    later, sooner = soon(7200), soon(60)
+    assert halts.halt("default", actor=ANN, until=later).until == later
+    assert halts.halt("default", actor=ANN, until=sooner).until == later
+    assert halts.halt("default", actor=ANN, reason="worse than that").until is None
+    assert halts.halt("default", actor=ANN, until=later).until is None
+    assert [action for action, _, _ in entries()] == ["namespace.halted", "namespace.halted"]
+    assert Stop.objects.get().until is None
+
+
+@pytest.mark.django_db
+def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
+    halts.halt("default", actor=ANN, reason="a flood")
+    for _ in range(2):
+        found = halts.resume("default", actor=ANN, reason="it is dry")
+        assert (found.state, found.halt, found.reason) == (Mode.RUNNING, False, "")
+    gate.refuse_if_stopped("default")
+    stop = Stop.objects.get()
+    assert (stop.ended_by, stop.ended_reason, stop.ended_at is not None) == ("ann", "it is dry", True)
+    assert entries()[1:] == [("namespace.resumed", "ann", "it is dry")]
+    assert AuditTrailEntry.objects.order_by("-id")[0].before == {"state": "halting", "by": "ann", "reason": "a flood", "until": None}
+
+
+@pytest.mark.django_db
+def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
+    assert halts.drain("default", actor=ANN, reason="a release").state == Mode.DRAINING
+    with pytest.raises(gate.NamespaceDraining, match="ann: a release"):
+        gate.refuse_if_stopped("default")
+    assert rows(f"SELECT {gate.OPEN_SQL.format(namespace='x')}, {gate.STARTS_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y") == [(True, False)]
+    assert halts.halt("default", actor=ANN).state == Mode.HALTING
+    assert list(Stop.objects.order_by("id").values_list("kind", "ended_reason")) == [("drain", "halt"), ("halt", "")]
+    with pytest.raises(StillHalted):
+        halts.drain("default", actor=ANN, reason="a release")
+    assert [action for action, _, _ in entries()] == ["namespace.drained", "namespace.halted"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("until", [datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_an_end_that_is_past_or_without_zone_or_out_of_reach_is_refused(until: datetime) -> None:
+    for door in (halts.halt, halts.drain):
+        with pytest.raises(UntilInvalid) as caught:
+            door("default", actor=ANN, reason="r", until=until)
+        assert caught.value.errors[0]["pointer"] == "/until"
+    assert not Stop.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_then_lifted_on_record() -> None:
+    halts.halt("default", actor=ANN, reason="for a while", until=soon())
+    assert halts.lift_expired() == 0
+    pass_time()
+    gate.refuse_if_stopped("default")
+    assert rows(f"SELECT {gate.OPEN_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y") == [(True,)]
+    assert standing.find("default", actor=ANN).state == Mode.RUNNING
+    assert [halts.lift_expired(), halts.lift_expired()] == [1, 0]
+    assert entries()[1:] == [("namespace.resumed", "orbit", halts.OVER)]
+    stop = Stop.objects.get()
+    assert stop.ended_at == stop.until
+
+
+@pytest.mark.django_db
+def test_a_halt_after_one_whose_time_is_over_begins_anew() -> None:
+    halts.halt("default", actor=ANN, until=soon())
+    GovernanceSetting.objects.update(mode="quiet")
+    pass_time()
+    found = halts.halt("default", actor=ANN, reason="again")
+    assert (found.state, found.until) == (Mode.HALTING, None)
+    assert Stop.objects.filter(ended_at__isnull=True).count() == 1
+    assert Stop.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_for_everybody_else() -> None:
+    registry.ensure(["a"])
+    confined = Actor("bea", None, frozenset(Power), frozenset({"a"}))
+    for actor in (ANN, confined):
+        with pytest.raises(NamespaceUnknown):
+            halts.halt("new", actor=actor)
+    with pytest.raises(NamespaceUnknown):
+        halts.halt("default", actor=confined)
+    for name in ("", "no/slash", "x" * 101, "a\nb", "nul\x00", "\ud800"):
+        with pytest.raises(NamespaceUnknown):
+            halts.halt(name, actor=SYSTEM)
+    assert not AuditTrailEntry.objects.exists()
+    assert halts.halt("new", actor=SYSTEM).state == Mode.HALTING
+    entry = AuditTrailEntry.objects.get()
+    assert (entry.action, entry.after) == ("namespace.halted", {"state": "halting", "until": None, "created": True})
+    assert Namespace.objects.get(name="new").external_id.version == 4
+    for door in (halts.drain, halts.resume):
+        with pytest.raises(NamespaceUnknown):
+            door("nowhere", actor=SYSTEM, reason="r")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", [halts.halt, halts.drain, halts.resume])
+def test_who_may_not_operate_stops_and_resumes_nothing(door: Callable[..., Any]) -> None:
+    for role in ("Viewer", "Reviewer", "Configurator"):
+        with pytest.raises(NotAllowed):
+            door("default", actor=Actor("vic", None, ROLES[role], None), reason="r")
+
+
+@pytest.mark.django_db
+def test_a_reason_that_no_column_holds_is_kept_as_far_as_it_can_be() -> None:
+    assert halts.halt("default", actor=ANN, reason="a\x00b\ud800 ").reason == "a\ufffdb?"
+    with pytest.raises(ReasonInvalid):
+        halts.halt("default", actor=ANN, reason="x" * 2001)
+
+
+@pytest.mark.django_db
+def test_a_setting_that_somebody_wrote_by_hand_can_be_resumed_all_the_same() -> None:
+    GovernanceSetting.objects.update(halt=True, mode="quiet", reason="by hand")
+    assert halts.halt("default", actor=ANN, until=soon()).until is None
+    assert halts.resume("default", actor=ANN, reason="r").state == Mode.RUNNING
+
+
+@pytest.mark.django_db
+def test_the_time_that_was_halted_or_paused_is_counted_once() -> None:
+    other = registry.ensure(["other"]) and Namespace.objects.get(name="other")
+    ours = Namespace.objects.get(name="default")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def stop(kind: str, begin: float, end: float | None, namespace: Namespace | None = ours) -> None:
+        ended = None if end is None else start + timedelta(seconds=end)
+        Stop.objects.create(namespace=namespace, kind=kind, started_by="ann", since=start + timedelta(seconds=begin), ended_at=ended)
+
+    def counted() -> float:
+        return float(rows(f"SELECT {gate.STOPPED_SECONDS_SQL.format(namespace='%s', start='%s::timestamptz')}", start, start, start, "default")[0][0])
+
+    assert counted() == 0
+    stop("halt", -50, 10)  # 10 of it lie behind the start
+    stop("pause", 5, 30, None)  # 20 more
+    stop("drain", 100, 200)
+    stop("halt", -90, -60)
+    stop("halt", 300, 400, other)
+    assert counted() == 30
+    stop("halt", 1000, 1001)
+    assert counted() == 31
+
+
+def at_once(*acts: Callable[[], object]) -> None:
+    """Do all of them in threads that start together."""
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> None:
+        try:
+            barrier.wait()
+            act()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+
+def test_any_number_of_halts_and_resumes_at_once_leave_one_state(committed: str) -> None:
+    for _ in range(20):
+        acts = [lambda: halts.halt("default", actor=ANN, reason="a flood"), lambda: halts.resume("default", actor=ANN, reason="dry")] * 3
+        at_once(*acts)
+        setting, open_stops = GovernanceSetting.objects.get(namespace__name="default"), Stop.objects.filter(ended_at__isnull=True).count()
+        assert open_stops == (1 if setting.halt else 0)
+        halts.resume("default", actor=ANN, reason="next round")
+    halted, resumed = (sum(action == wanted for action, _, _ in entries()) for wanted in ("namespace.halted", "namespace.resumed"))
+    assert halted == resumed == Stop.objects.count()
+
+
+def test_a_namespace_that_several_halts_make_at_once_is_one(committed: str) -> None:
+    for number in range(20):
+        at_once(*[lambda name=f"n{number}": halts.halt(name, actor=SYSTEM)] * 4)
+    assert Namespace.objects.filter(name__startswith="n").count() == Stop.objects.count() == len(entries()) == 20
+
+
+@pytest.mark.django_db
+def test_a_certificate_comes_to_a_halt_that_stands_and_to_no_other() -> None:
+    halts.halt("default", actor=ANN)
+    stop = Stop.objects.get()
+    halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 1}')
+    found = standing.find("default", actor=ANN)
+    assert (found.state, found.certificate) == (Mode.QUIET, {"n": 1})
+    halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 2}')
+    assert standing.find("default", actor=ANN).certificate == {"n": 1}
+    halts.resume("default", actor=ANN, reason="over")
+    halts.halt("default", actor=ANN)
+    halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 3}')
+    assert standing.find("default", actor=ANN).state == Mode.HALTING
+    assert [told["certificate"] for told in standing.told(standing.history(stop.namespace_id))] == [None, {"n": 1}]
+
+
+@pytest.mark.django_db
+def test_every_stop_is_rung_at_its_commit(django_capture_on_commit_callbacks: Any) -> None:
+    for act in (lambda: halts.halt("default", actor=ANN), lambda: halts.resume("default", actor=ANN, reason="r")):
+        with django_capture_on_commit_callbacks(execute=True) as rung:
+            act()
+        assert [callback.__qualname__ for callback in rung] == ["ring.<locals>.notify"]
+    assert stops.expired(1) == []

@@ -1,0 +1,219 @@
+"""Halted cycles: what goes on, what is given back, what their certificate says."""
+
+import re
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from governance.models import Stop
+from governance.namespaces import halts, pauses, standing
+from orbit import boundary
+from orbit.boundary import Boundary
+from orbit.cycles import cancel, detail, lease, quiet, shift, stages, state
+from orbit.dispatch import claim
+from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
+from orbit_site.processes.watch import Watch
+from tests.support.clusters import until
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def settled() -> None:
+    """Let the command be long enough ago."""
+    Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
+
+
+def left_behind(settings: Any, url: str) -> CycleRun:
+    """Return a cycle whose worker has died with three attempts open, in a namespace that was halted then."""
+    endpoints(settings, default_endpoint=url)
+    configure()
+    cycle_id = start()
+    (work,) = lease.claim(1)
+    stages._straight(state.fresh(work))
+    assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
+    DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
+    halts.halt("a", actor=SYSTEM, reason="a flood")
+    CycleRun.objects.filter(pk=cycle_id).update(lease_expires_at=datetime.now(UTC) - timedelta(seconds=1), next_due_at=datetime.now(UTC) - timedelta(seconds=1))
+    return CycleRun.objects.get(pk=cycle_id)
+
+
+def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quiet(settings) -> None:
+    with Receiver(OK) as receiver:
+        cycle = left_behind(settings, receiver.url)
+        settled()
+        assert quiet.note() == 0
+        assert shift.run(seconds=0.1) is None
+        assert [quiet.settle(), quiet.settle()] == [1, 0]
+        assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unknown"}
+        assert set(DispatchJob.objects.values_list("status", flat=True)) == {"pending"}
+        assert [quiet.note(), quiet.note()] == [1, 0]
+        found = standing.find("a", actor=SYSTEM)
+        assert found.state == "quiet"
+        assert found.certificate is not None
+        assert (found.certificate["in_flight_count"], found.certificate["started_after_command"]) == (3, 0)
+        assert {one["outcome"] for one in found.certificate["in_flight"]} == {"unknown"}
+        assert {one["cycle_run_id"] for one in found.certificate["in_flight"]} == {str(cycle.pk)}
+        assert receiver.requests == []
+        halts.resume("a", actor=SYSTEM, reason="it is dry")
+        assert carry(cycle.pk).status == "success"
+        assert len(receiver.requests) == 3
+
+
+def test_a_live_workers_cycle_is_left_to_it(settings) -> None:
+    with Receiver(OK) as receiver:
+        cycle = left_behind(settings, receiver.url)
+        later = datetime.now(UTC) + timedelta(seconds=60)
+        CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=later, next_due_at=later)
+        settled()
+        assert (quiet.settle(), quiet.note()) == (0, 0)
+
+
+def test_an_open_namespaces_cycle_is_nobodys_to_settle(settings) -> None:
+    with Receiver(OK) as receiver:
+        left_behind(settings, receiver.url)
+        halts.resume("a", actor=SYSTEM, reason="r")
+        assert quiet.settle() == 0
+
+
+def test_two_keepers_at_once_settle_it_once(settings) -> None:
+    with Receiver(OK) as receiver:
+        left_behind(settings, receiver.url)
+        settled()
+        found: list[int] = []
+
+        def act() -> None:
+            try:
+                found.append(quiet.settle())
+                quiet.note()
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=act) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert sum(found) == 1
+        assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivery_attempt'") == [(3,)]
+
+
+def test_a_halt_of_an_idle_namespace_is_quiet_after_a_second_and_no_sooner() -> None:
+    configure()
+    halts.halt("a", actor=SYSTEM)
+    assert quiet.note() == 0
+    settled()
+    assert quiet.note() == 1
+    certificate = standing.find("a", actor=SYSTEM).certificate
+    assert certificate is not None
+    assert (certificate["last_delivery_started_at"], certificate["in_flight"]) == (None, [])
+
+
+def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
+    with Receiver(OK) as receiver:
+        left_behind(settings, receiver.url)
+        pauses.pause(actor=SYSTEM, reason="a fire")
+        settled()
+        assert quiet.note() == 0
+        quiet.settle()
+        assert quiet.note() == 2
+        found = pauses.read()
+        assert found.quiet
+        assert found.certificate is not None
+        assert found.certificate["in_flight_count"] == 3
+
+
+def test_a_halted_cycle_can_be_cancelled(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        halts.halt("a", actor=SYSTEM)
+        assert shift.run(seconds=0.1) is None
+        cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
+        assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
+        halts.resume("a", actor=SYSTEM, reason="r")
+        shift.run(seconds=0.1)
+        assert receiver.requests == []
+
+
+def slowly(sock: socket.socket) -> None:
+    time.sleep(0.3)
+    sock.sendall(OK)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch):
+    own = Boundary()
+    monkeypatch.setattr(boundary, "process", own)
+    watching = Watch()
+    watching.start()
+    until(lambda: own.watched, 5, "nobody watches")
+    yield own
+    watching.end()
+    watching.join(5)
+
+
+def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at_resume(settings, watched: Boundary) -> None:
+    with Receiver(slowly) as receiver:
+        keys = {f"e{number:02}": receiver.url for number in range(20)}
+        endpoints(settings, **keys)
+        configure(r1={"namespace": "a", "distribution_targets": sorted(keys)})
+        cycle_id = start()
+
+        def stop() -> None:
+            try:
+                until(lambda: len(receiver.requests) >= 5, 10, "nothing is sent")
+                halts.halt("a", actor=SYSTEM, reason="a flood")
+            finally:
+                connection.close()
+
+        halter = threading.Thread(target=stop)
+        halter.start()
+        shift.run(seconds=10)
+        halter.join()
+        sent = len(receiver.requests)
+        assert sent < 60
+        cycle = CycleRun.objects.get(pk=cycle_id)
+        assert (cycle.status, cycle.lease_owner) == ("running", None)
+        assert "a is halted since" in detail.read(cycle_id, actor=SYSTEM).stopped
+        assert cycle.next_due_at is not None
+        assert not DeliveryReceipt.objects.filter(status="sending").exists()
+        ((event, message),) = rows("SELECT event, message FROM orbit_executionrecord WHERE stage = 'governance'")
+        assert event == "stopped"
+        assert re.fullmatch(r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message)
+        until(quiet.note, 3, "it isn't quiet")
+        assert shift.run(seconds=0.2) is None
+        assert len(receiver.requests) == sent
+        halts.resume("a", actor=SYSTEM, reason="it is dry")
+        assert carry(cycle_id).status == "success"
+        assert len({request.headers["idempotency-key"] for request in receiver.requests}) == len(receiver.requests) == 60
+        # What was stopped before it was sent has spent no retry.
+        assert set(DispatchJob.objects.values_list("spent", flat=True)) <= {0, 1}
+        assert DispatchJob.objects.filter(status="delivered").count() == 60
+
+
+def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 60
+        configure()
+        cycle_id = start()
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        halts.halt("a", actor=SYSTEM)
+        Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
+        time.sleep(1.5)
+        assert state.load(work).tally.left() == pytest.approx(60, abs=1)
+        halts.resume("a", actor=SYSTEM, reason="r")
+        time.sleep(1.0)
+        assert state.load(work).tally.left() == pytest.approx(59, abs=0.9)
+        lease.give_back([work], wait=0)
+        assert carry(cycle_id).status == "success"
