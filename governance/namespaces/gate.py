@@ -1,5 +1,8 @@
 """The gate: may work go on in a namespace? Asked before a trigger, and inside every statement that claims work."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 from django.conf import settings
 from django.db import connection
 
@@ -30,8 +33,12 @@ class GloballyPaused(OrbitError):
 OPEN_SQL = """NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id
         WHERE n.name = {namespace} AND s.halt)"""
 
-READ = """SELECT s.mode, s.halt, s.reason, s.changed_by, s.since FROM governance_namespace n
-LEFT JOIN governance_governancesetting s ON s.namespace_id = n.id WHERE n.name = %s"""
+#: The same for what starts something new: a draining namespace finishes what runs.
+STARTS_SQL = """NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id
+        WHERE n.name = {namespace} AND (s.halt OR s.mode = 'draining'))"""
+
+READ = """SELECT n.name, s.mode, s.halt, s.reason, s.changed_by, s.since FROM governance_namespace n
+LEFT JOIN governance_governancesetting s ON s.namespace_id = n.id WHERE n.name = ANY(%s)"""
 
 
 def paused_here() -> bool:
@@ -39,17 +46,32 @@ def paused_here() -> bool:
     return bool(settings.ORBIT_GLOBAL_PAUSE)
 
 
+def everything_paused() -> GloballyPaused | None:
+    """Return the refusal where nothing at all may start, else None."""
+    if paused_here():
+        return GloballyPaused("ORBIT_GLOBAL_PAUSE is set: everything is paused. Unset it and restart to go on.")
+    return None
+
+
+def stops(names: Collection[str]) -> dict[str, OrbitError]:
+    """Return, of the namespaces ``names``, the refusal of each where nothing may start; one query. Those that don't exist are among them."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ, [list(names)])
+        found = {name: _stop(name, *rest) for name, *rest in cursor.fetchall()}
+    missing: dict[str, OrbitError] = {name: NamespaceUnknown(f"There is no namespace {name!r}.") for name in names if name not in found}
+    return missing | {name: stop for name, stop in found.items() if stop is not None}
+
+
 def refuse_if_stopped(namespace: str) -> None:
     """Raise GloballyPaused, NamespaceUnknown, NamespaceHalted or NamespaceDraining where no work may start in ``namespace``."""
-    if paused_here():
-        raise GloballyPaused("ORBIT_GLOBAL_PAUSE is set: everything is paused. Unset it and restart to go on.")
-    with connection.cursor() as cursor:
-        cursor.execute(READ, [namespace])
-        row = cursor.fetchone()
-    if row is None:
-        raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
-    mode, halt, reason, by, since = row
+    stop = everything_paused() or stops([namespace]).get(namespace)
+    if stop is not None:
+        raise stop
+
+
+def _stop(namespace: str, mode: str | None, halt: bool | None, reason: str, by: str, since: datetime) -> OrbitError | None:
     if halt:
-        raise NamespaceHalted(f"{namespace} is halted since {since:%Y-%m-%d %H:%M:%S} UTC by {by}: {reason or 'none given'}. Resume it to go on.")
+        return NamespaceHalted(f"{namespace} is halted since {since:%Y-%m-%d %H:%M:%S} UTC by {by}: {reason or 'none given'}. Resume it to go on.")
     if mode == Mode.DRAINING:
-        raise NamespaceDraining(f"{namespace} is draining since {since:%Y-%m-%d %H:%M:%S} UTC by {by}: it starts nothing new.")
+        return NamespaceDraining(f"{namespace} is draining since {since:%Y-%m-%d %H:%M:%S} UTC by {by}: it starts nothing new.")
+    return None

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 import orbit_site
 from orbit import boundary, ticks
-from orbit.cycles import recover
+from orbit.cycles import recover, turns
 from orbit_site import schedules
 from orbit_site.processes.complaints import Complaints
 
@@ -54,6 +54,7 @@ class Keeper:
             Duty("Partitions can't be made", HOUR, recover.make_room),
             Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
             Duty("Lost ticks can't be enqueued", SECOND, ticks.enqueue_lost),
+            Duty("Queued cycles can't take their turns", SECOND, turns.sweep),
             Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS)),
             Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
             Duty("Old rows can't be deleted", HOUR, recover.clear_away),
