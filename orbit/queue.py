@@ -19,9 +19,11 @@ from io import BytesIO
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import QuerySet
 from django_q import core_signing
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
+from django_q.models import Schedule
 from django_q.tasks import async_task
 
 log = logging.getLogger(__name__)
@@ -175,6 +177,12 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
     log.error("Queue row %s is quarantined under %s: this release knows no task %r.", row, BAD, name)
     broker.fail(row)
     return None
+
+
+def schedules() -> "QuerySet[Any]":
+    """Return the rows of Orbit's schedules, in the order in which they were made."""
+    rows: QuerySet[Any] = Schedule.objects.filter(func=TICK).order_by("id")
+    return rows
 
 
 def prune_failures(*, days: int = 7, limit: int = 10_000) -> int:

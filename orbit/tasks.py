@@ -8,9 +8,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from governance.operations import guard
-from orbit import queue, ticks
+from orbit import queue
 from orbit.cycles import shift
 from orbit.dispatch import bulk, redrive
+from orbit.schedules import perform
 
 SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
@@ -39,7 +40,7 @@ def advance() -> None:
 
 def tick(tick_id: str) -> None:
     """Do what the tick ``tick_id`` is for, unless somebody did."""
-    ticks.perform(UUID(tick_id))
+    perform.perform(UUID(tick_id))
 
 
 def operate(run_id: str) -> None:
