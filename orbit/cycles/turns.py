@@ -21,7 +21,7 @@ _GUARD = "one_active_cycle_per_namespace"
 def _next(namespace: str) -> str:
     """Return the subquery that locks the cycle whose turn it is in the namespace that the SQL ``namespace`` names."""
     return f"""SELECT q.id FROM orbit_cyclerun q WHERE q.namespace = {namespace} AND q.status = 'queued'
-        AND {gate.STARTS_SQL.format(namespace="q.namespace")} ORDER BY q.id LIMIT 1 FOR NO KEY UPDATE OF q SKIP LOCKED"""
+        AND {gate.STARTS_SQL.format(namespace=namespace)} ORDER BY q.id LIMIT 1 FOR NO KEY UPDATE OF q SKIP LOCKED"""
 
 
 _TURN = "UPDATE orbit_cyclerun c SET status = 'pending', next_due_at = clock_timestamp()"
