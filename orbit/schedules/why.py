@@ -6,7 +6,7 @@ schedule was off, or there was none; the revisions in force at that moment and t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,8 @@ from orbit.states import State, Tick
 #: A tick counts as that of a moment when it is no further away than this.
 AROUND = timedelta(minutes=15)
 
+# What every zone has a time of, and every key a place for.
+_EARLIEST, _LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _STOPPED = {"halt": "{where} was halted", "drain": "{where} was draining", "pause": "everything was paused"}
 
 
@@ -79,6 +81,7 @@ def explain(run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | 
     found = RunProfile.objects.filter(run_profile_id=run_profile_id).first() if "\x00" not in run_profile_id else None
     if found is None or not actor.sees(found.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
+    at = min(max(at, _EARLIEST), _LATEST)
     case = _Case(found, at, now or timezone.now(), past.run_profile_revision(found, at))
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True
