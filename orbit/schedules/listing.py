@@ -15,7 +15,7 @@ from governance.kernel.identifiers import uuid7_floor
 from orbit.models import CronTick
 from orbit.schedules import cron, rows
 from orbit.schedules.cron import CronInvalid
-from orbit.schedules.rows import Change, Row
+from orbit.schedules.rows import OF_RUN_PROFILE, Change, Row
 
 NEXT = 5
 # A tick that nobody has looked at for so long is waited for in vain: no cluster is alive.
@@ -43,6 +43,11 @@ class Shown:
         return self.row.asked.cron if self.row.asked else ""
 
     @property
+    def run_profile_id(self) -> str:
+        """Whose own schedule it is; empty where it is nobody's."""
+        return self.row.name.removeprefix(OF_RUN_PROFILE) if self.row.name.startswith(OF_RUN_PROFILE) else ""
+
+    @property
     def person(self) -> Change | None:
         """What somebody changed."""
         return self.row.person
@@ -58,7 +63,7 @@ def schedules(actor: Actor) -> "QuerySet[Any]":
 
 def show(found: Any, now: datetime) -> Shown:
     """Return a row of ``schedules`` as it is shown at ``now``."""
-    row = rows.parse(found.id, found.name, found.cron, found.repeats, found.next_run, found.kwargs)
+    row = rows.parse(found.id, found.name, found.cron, found.repeats, found.due, found.kwargs)
     due: list[datetime] = []
     broken = ""
     if row.on:

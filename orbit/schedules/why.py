@@ -98,7 +98,7 @@ def explain(run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | 
 def _schedule(case: _Case) -> None:
     """Find which schedule the run profile followed at that moment, and its cron then."""
     names = [OF_RUN_PROFILE + case.name] if case.policy.get("cron") else [RUN_PROFILES, CYCLES]
-    found = {row.name: rows.parse(row.id, row.name, row.cron, row.repeats, row.next_run, row.kwargs) for row in queue.schedules().filter(name__in=names)}
+    found = {row.name: rows.parse(row.id, row.name, row.cron, row.repeats, row.due, row.kwargs) for row in queue.schedules().filter(name__in=names)}
     asked = [name for name in names if name in found and found[name].asked and found[name].asked.cron]  # type: ignore[union-attr]
     case.schedule = asked[0] if asked else names[-1]
     case.row = found.get(case.schedule)
