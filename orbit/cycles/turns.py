@@ -12,6 +12,9 @@ from django.db import IntegrityError, connection, transaction
 
 from governance.namespaces import gate
 from orbit import queue
+from orbit.cycles import births
+from orbit.models import CycleRun
+from orbit.states import Cycle
 
 _MOST = 200
 _MOST_WAKEUPS = 4
@@ -48,6 +51,20 @@ def promote(namespace: str) -> bool:
     if promoted:
         queue.wake()
     return promoted
+
+
+def waits_for(cycle: CycleRun) -> str:
+    """Say what the queued ``cycle`` waits for, as the end of a sentence; two or three queries."""
+    namespace = cycle.namespace_id
+    stop = gate.everything_paused() or gate.stops([namespace]).get(namespace)
+    if stop is not None:
+        return f"nothing starts now: {stop.detail.rstrip('.')}"
+    ahead = CycleRun.objects.filter(namespace_id=namespace, status=Cycle.QUEUED, id__lt=cycle.pk)[:_MOST].count()
+    others = f", and {ahead} more {'is' if ahead == 1 else 'are'} queued before it" if ahead else ""
+    active = births.active([namespace]).get(namespace)
+    if active is None:
+        return f"nothing is active in {namespace}, so its turn comes with the next look of a cluster{others}"
+    return f"it waits for the cycle {active.id}, which is {active.status} in {namespace}{others}"
 
 
 def sweep() -> int:

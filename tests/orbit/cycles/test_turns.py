@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ import pytest
 from django.db import connections
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, finish, lease, orchestrate, shift, trigger, turns
+from orbit.cycles import cancel, detail, finish, lease, orchestrate, shift, trigger, turns, verdict
 from orbit.errors import CycleActive
 from orbit.models import CycleRun
 from orbit.states import Trigger
@@ -123,6 +124,21 @@ def test_a_trigger_meets_the_active_cycle_and_not_those_that_wait() -> None:
     rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1", first)
     trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a")
     assert (turns.sweep(), statuses()) == (0, ["failed", "queued", "queued", "pending"])
+
+
+@pytest.mark.django_db
+def test_a_queued_one_says_what_it_waits_for(settings: Any) -> None:
+    first, second, third = three()
+
+    def said(cycle_id: UUID) -> str:
+        return verdict.sentence(detail.read(cycle_id, actor=SYSTEM), now=datetime.now(UTC))
+
+    assert said(second) == f"Queued: it waits for the cycle {first}, which is pending in eu."
+    assert said(third) == f"Queued: it waits for the cycle {first}, which is pending in eu, and 1 more is queued before it."
+    rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1", first)
+    assert "its turn comes with the next look of a cluster" in said(second)
+    rows(HALT, True, "quiet")
+    assert said(second).startswith("Queued: nothing starts now: eu is halted")
 
 
 def none_or(*allowed: type[BaseException]) -> Callable[[BaseException | None], bool]:
