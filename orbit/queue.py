@@ -19,9 +19,12 @@ from io import BytesIO
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import Case, DateTimeField, QuerySet, Value, When
+from django.db.models.functions import Greatest, Least
 from django_q import core_signing
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
+from django_q.models import Schedule
 from django_q.tasks import async_task
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,8 @@ LINGER = 0.03
 KEPT_WAKEUPS = 8
 PUT_BACK_SECONDS = 30
 GIVE_UP = timedelta(minutes=10)
+#: A time before, or beyond, is none that every reader can hold.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 # now() and not clock_timestamp(): a volatile function can't bound the scan of the index (lock, id).
 CLAIM = """UPDATE django_q_ormq AS q SET lock = now() + %s * interval '1 second'
@@ -175,6 +180,13 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
     log.error("Queue row %s is quarantined under %s: this release knows no task %r.", row, BAD, name)
     broker.fail(row)
     return None
+
+
+def schedules() -> "QuerySet[Any]":
+    """Return the rows of Orbit's schedules, in the order in which they were made; ``due`` is their next run in bounds that every reader can hold."""
+    due = Case(When(next_run__isnull=False, then=Least(Greatest("next_run", Value(EARLIEST)), Value(LATEST))), default=None, output_field=DateTimeField())
+    rows: QuerySet[Any] = Schedule.objects.filter(func=TICK).defer("next_run").annotate(due=due).order_by("id")
+    return rows
 
 
 def prune_failures(*, days: int = 7, limit: int = 10_000) -> int:

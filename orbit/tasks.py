@@ -8,9 +8,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from governance.operations import guard
-from orbit import queue, ticks
+from orbit import boundary, queue
 from orbit.cycles import shift
 from orbit.dispatch import bulk, redrive
+from orbit.schedules import perform
 
 SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
@@ -37,9 +38,11 @@ def advance() -> None:
         connection.close()
 
 
-def tick(tick_id: str) -> None:
-    """Do what the tick ``tick_id`` is for, unless somebody did."""
-    ticks.perform(UUID(tick_id))
+def tick(*tick_ids: str) -> None:
+    """Do what each of the ticks is for, unless somebody did."""
+    for tick_id in tick_ids:
+        boundary.process.stamp()
+        perform.perform(UUID(tick_id))
 
 
 def operate(run_id: str) -> None:

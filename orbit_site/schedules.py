@@ -1,20 +1,27 @@
-"""What runs when: the one table of periodic work."""
+"""What runs when: the one table of periodic work.
+
+Beside these, each enabled run profile with a cron of its own has a schedule ``run-profile:ID``; the keeper follows them (``sync.RunProfiles``).
+"""
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from orbit import ticks
-from orbit.ticks import CronInvalid, Schedule
+from orbit.schedules.cron import CronInvalid, next_after
+from orbit.schedules.plan import Schedule
+from orbit.schedules.rows import CYCLES, RUN_PROFILES
 
 
 def table() -> list[Schedule]:
     """Return the schedules that the environment asks for. Raises ImproperlyConfigured, which names the variable, for a cron that can't be read."""
-    asked = [("ORBIT_CRON_SCHEDULE", Schedule(ticks.CYCLES, settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE))]
+    asked = [
+        ("ORBIT_CRON_SCHEDULE", Schedule(CYCLES, settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE)),
+        ("ORBIT_RUN_PROFILE_CRON_SCHEDULE", Schedule(RUN_PROFILES, settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE)),
+    ]
     for variable, schedule in asked:
         try:
             if schedule.cron:
-                ticks.next_after(schedule.cron, schedule.time_zone, timezone.now())
+                next_after(schedule.cron, schedule.time_zone, timezone.now())
         except CronInvalid as error:
             raise ImproperlyConfigured(f"{variable}: {error.detail} Write five fields such as `0 0,12 * * *`, or nothing for off.") from error
     return [schedule for _, schedule in asked]

@@ -5,7 +5,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from governance.api import namespaces, operations, pause
-from orbit.api import cycles, dead_letters, profiles, trigger
+from orbit.api import cycles, dead_letters, orchestrate, profiles, schedules, trigger
 from orbit_site import health, metrics
 
 urlpatterns = [
@@ -22,7 +22,12 @@ urlpatterns = [
     path("profiles", profiles.Profiles.as_view()),
     path("profiles/<str:profile_id>", profiles.OneProfile.as_view()),
     path("run-profiles", profiles.RunProfiles.as_view()),
+    path("run-profiles/trigger", orchestrate.TriggerAll.as_view()),
+    path("run-profiles/<str:run_profile_id>/trigger", orchestrate.TriggerOne.as_view()),
     path("run-profiles/<str:run_profile_id>", profiles.OneRunProfile.as_view()),
+    path("schedules", schedules.Collection.as_view()),
+    path("schedules/ticks", schedules.Ticks.as_view()),
+    path("schedules/why", schedules.Why.as_view()),
     path("dead-letters", dead_letters.Collection.as_view()),
     path("dead-letters/groups", dead_letters.Groups.as_view()),
     path("dead-letters/requeue", dead_letters.RequeueMany.as_view()),

@@ -35,6 +35,10 @@ _STATES = {
     "failed": "bad",
     "dead": "bad",
     "open": "bad",
+    "skipped": "part",
+    "halted": "part",
+    "paused": "part",
+    "invalid": "bad",
     "refused": "bad",
     "error": "bad",
 }

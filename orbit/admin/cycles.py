@@ -16,12 +16,16 @@ from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_actio
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel.errors import OrbitError
 from governance.models import Namespace
-from orbit.cycles import cancel, detail, trigger, verdict
+from orbit.cycles import cancel, detail, orchestrate, trigger, verdict
+from orbit.cycles.orchestrate import Outcome
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, RunProfile, SkipNotice
 from orbit.states import CYCLE, Cycle, State, Trigger
 
 _OFFERED = 500
+_SHOWN = 500
+# No id of a run profile.
+_ALL = "*"
 
 
 class TriggerForm(ReasonForm):
@@ -33,8 +37,16 @@ class TriggerForm(ReasonForm):
 
     def __init__(self, data: Any, *, run_profiles: list[str], namespaces: list[str]) -> None:
         super().__init__(data)
-        self.fields["run_profile_id"].choices = [("", "none: a raw cycle"), *((name, name) for name in run_profiles)]  # type: ignore[attr-defined]
+        profiles = [("", "none: a raw cycle"), (_ALL, "all that are enabled"), *((name, name) for name in run_profiles)]
+        self.fields["run_profile_id"].choices = profiles  # type: ignore[attr-defined]
         self.fields["namespace"].choices = [("", "that of the run profile"), *((name, name) for name in namespaces)]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a namespace for all of them: each runs in its own."""
+        given = super().clean() or {}
+        if given.get("run_profile_id") == _ALL and given.get("namespace"):
+            self.add_error("namespace", "Each of them runs in its own namespace: leave this one out.")
+        return given
 
 
 def _ended(cycle: CycleRun) -> bool:
@@ -121,6 +133,8 @@ class CycleRunAdmin(ReasonedAdmin):
         )
         if form.is_valid():
             given = form.cleaned_data
+            if given["run_profile_id"] == _ALL:
+                return self._outcomes(request, orchestrate.all_enabled(source=Trigger.ADMIN, actor=actor, reason=given["reason"]))
             try:
                 started = trigger.start(
                     namespace=given["namespace"] or None,
@@ -136,6 +150,17 @@ class CycleRunAdmin(ReasonedAdmin):
                 return HttpResponseRedirect(reverse("admin:orbit_cyclerun_change", args=[started.cycle_id]))
         context = {**self.admin_site.each_context(request), "title": "Trigger", "opts": self.opts, "form": form}
         return TemplateResponse(request, "console/trigger.html", context)
+
+    def _outcomes(self, request: HttpRequest, outcomes: list[Outcome]) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Triggered",
+            "opts": self.opts,
+            "outcomes": outcomes[:_SHOWN],
+            "more": len(outcomes) - len(outcomes[:_SHOWN]),
+            "counts": orchestrate.counts(outcomes),
+        }
+        return TemplateResponse(request, "console/outcomes.html", context)
 
 
 @admin.register(SkipNotice)

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.models import ClusterNode, CronTick, CycleCheckpoint, CycleRun, ExecutionRecord, ValueLedgerEntry
+from orbit.schedules import listing
 from orbit.states import Tick
 
 
@@ -63,13 +64,28 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
 class CronTickAdmin(ReadOnlyAdmin):
     """Due ticks and what became of each."""
 
-    list_display = ("due_at", "schedule", "tick_key", "outcome_shown", "decided_at")
+    namespace_path = "schedule"
+    list_display = ("due_at", "schedule", "tick_key", "outcome_shown", "why", "decided_at")
     list_filter = (filters.choice("outcome", Tick),)
+    search_fields = ("schedule",)
+    search_help_text = "The name of a schedule"
+    ordering = ("-id",)
+    links = ("schedule__exact",)
 
     @admin.display(description="outcome")
     def outcome_shown(self, tick: CronTick) -> str:
         """The outcome as a badge."""
         return display.badge(tick.outcome)
+
+    @admin.display(description="why")
+    def why(self, tick: CronTick) -> str:
+        """What the ledger says of it, in short."""
+        said = tick.said  # type: ignore[attr-defined]
+        return str(said.get("detail", "") or ", ".join(f"{number} {name}" for name, number in said.get("outcomes", {}).items()))[:300]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the ticks of the schedules that the person sees."""
+        return listing.ticks(actor_of(request))
 
 
 @admin.register(ClusterNode)

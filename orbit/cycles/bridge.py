@@ -43,10 +43,18 @@ def context_for(run_profile_id: str, *, actor: Actor) -> Context:
     found = RunProfile.objects.select_related("profile").filter(run_profile_id=run_profile_id, hidden=False).first()
     if found is None or not actor.sees(found.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
+    return context_of(found)
+
+
+def context_of(found: RunProfile) -> Context:
+    """Return the context of a run profile that was read with its profile.
+
+    Raises Disabled for one that is disabled or whose profile is, and ValueError for documents that have no canonical form.
+    """
     if found.state != State.ENABLED:
-        raise Disabled(f"The run profile {run_profile_id} is disabled. Enable it to run it.")
+        raise Disabled(f"The run profile {found.run_profile_id} is disabled. Enable it to run it.")
     if found.profile.state != State.ENABLED:
-        raise Disabled(f"The profile {found.profile.profile_id} is disabled, and {run_profile_id} with it. Enable the profile to run it.")
+        raise Disabled(f"The profile {found.profile.profile_id} is disabled, and {found.run_profile_id} with it. Enable the profile to run it.")
     return Context(
         namespace=found.namespace_id,
         profile_id=found.profile.profile_id,

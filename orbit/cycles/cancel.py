@@ -8,16 +8,18 @@ from governance.access.actors import Actor
 from governance.access.roles import Power
 from governance.audit import trail
 from governance.rest import request_id
+from orbit.cycles import turns
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.models import CycleRun
 from orbit.records import execution
 from orbit.records.execution import Record
-from orbit.states import CYCLE, Cycle
+from orbit.states import ACTIVE, CYCLE, Cycle
 
 # The token is bumped, so whoever carries the cycle writes nothing more but a 2xx that it has received.
-CANCEL = f"""UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(), fencing_token = c.fencing_token + 1, lease_owner = NULL,
+CANCEL = f"""WITH held AS (SELECT id, status FROM orbit_cyclerun WHERE id = %(id)s AND status IN ({CYCLE.sql_sources(Cycle.CANCELLED)}) FOR NO KEY UPDATE)
+UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(), fencing_token = c.fencing_token + 1, lease_owner = NULL,
     lease_expires_at = NULL, next_due_at = NULL, reason = %(reason)s
-WHERE c.id = %(id)s AND c.status IN ({CYCLE.sql_sources(Cycle.CANCELLED)}) RETURNING c.id"""
+FROM held WHERE c.id = held.id RETURNING held.status"""
 # Two statements after it, in its transaction: the first may have waited for the worker's write, and sees nothing of what that write made.
 JOBS = """UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was cancelled'
 WHERE j.cycle_id = %(id)s AND j.status = 'pending' RETURNING j.id"""
@@ -28,23 +30,25 @@ WHERE c.id = %(id)s AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_del
 
 
 def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
-    """End the cycle ``cycle_id`` now; its unsent deliveries are cancelled, what was delivered stays.
+    """End the cycle ``cycle_id`` now; its unsent deliveries are cancelled, what was delivered stays. Where it was active, the next one is.
 
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, and CycleFinished when its status is final.
     """
     actor.require(Power.OPERATE)
-    found = CycleRun.objects.filter(pk=cycle_id).values("namespace__name", "status").first()
-    if found is None or not actor.sees(found["namespace__name"]):
+    namespace = CycleRun.objects.filter(pk=cycle_id).values_list("namespace__name", flat=True).first()
+    if namespace is None or not actor.sees(namespace):
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
-    namespace = found["namespace__name"]
     with trail.deed():
         with connection.cursor() as cursor:
             cursor.execute(CANCEL, {"id": cycle_id, "reason": execution.clean(f"cancelled by {actor.name}: {reason or 'none given'}")})
-            if cursor.fetchone() is None:
+            row = cursor.fetchone()
+            if row is None:
                 raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
             cursor.execute(JOBS, {"id": cycle_id})
             jobs = len(cursor.fetchall())
             cursor.execute(IN_FLIGHT, {"id": cycle_id})
+        if row[0] in ACTIVE:
+            turns.promote(namespace)
         execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": jobs}), namespace=namespace, cycle_id=cycle_id)
         trail.record(
             "cycle.cancelled",
@@ -52,7 +56,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             object_type="cycle",
             object_id=str(cycle_id),
             namespace=namespace,
-            before={"status": found["status"]},
+            before={"status": row[0]},
             after={"status": str(Cycle.CANCELLED), "jobs_cancelled": jobs},
             reason=reason,
             request_id=request_id.current(),

@@ -1,6 +1,7 @@
 """One cycle with everything that hangs on it: what the API answers and the console's page shows.
 
-Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Eleven queries, however many rows there are.
+Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Eleven queries, however many rows there are; three more
+where the cycle is queued.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from django.db.models.functions import Length, Substr
 
 from governance.access.actors import Actor
 from governance.namespaces import gate
+from orbit.cycles import turns
 from orbit.errors import CycleUnknown
 from orbit.models import (
     CycleCheckpoint,
@@ -27,7 +29,7 @@ from orbit.models import (
     NormalizationItem,
     Transformation,
 )
-from orbit.states import Job
+from orbit.states import Cycle, Job
 
 LIMIT = 200
 EXCERPT = 2048
@@ -79,6 +81,8 @@ class Detail:
     records: list[ExecutionRecord]
     checkpoints: list[CycleCheckpoint]
     tally: Tally
+    #: What a queued cycle waits for, as the end of a sentence.
+    waits_for: str = ""
     #: The kinds of which there is more than is shown.
     cut: frozenset[str] = field(default_factory=frozenset)
     #: What stops it while something of it is still to be done: by whom and why.
@@ -133,6 +137,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         records=records,
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
         tally=_tally(cycle.pk),
+        waits_for=turns.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
         cut=frozenset(cut),
         stopped=_stopped(cycle),
     )

@@ -1,9 +1,9 @@
-"""The end of a cycle: its status, its ledger, its last checkpoints, in the write that closes its last delivery."""
+"""The end of a cycle: its status, its ledger, its last checkpoints, and the turn of the next, in the write that closes its last delivery."""
 
 import time
 from typing import Any
 
-from orbit.cycles import outcome
+from orbit.cycles import outcome, turns
 from orbit.cycles.state import State
 from orbit.dispatch import enqueue, receipts
 from orbit.dispatch.tally import Ending, Tally
@@ -23,9 +23,10 @@ FINISH_CTE = """finishes AS (
         finished_at = coalesce(c.finished_at, clock_timestamp()), lease_owner = NULL, lease_expires_at = NULL,
         next_due_at = CASE WHEN c.requeues = x.requeues THEN clock_timestamp() + x.wait * interval '1 second' ELSE clock_timestamp() END
     FROM json_to_recordset(%(finishes)s::json) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int, wait float8)
-    JOIN locked ON locked.id = x.cycle_id WHERE c.id = locked.id)"""
+    JOIN locked ON locked.id = x.cycle_id WHERE c.id = locked.id
+    RETURNING c.namespace, x.status IS NOT NULL AND locked.status IN ('pending', 'running') AS ended)"""
 
-CTES = (FINISH_CTE, value_ledger.LEDGER_CTE)
+CTES = (FINISH_CTE, turns.PROMOTE_CTE, value_ledger.LEDGER_CTE)
 
 #: Closes deliveries, and with the last one the cycle.
 CLOSE = fence.statement(*receipts.CTES, *CTES)
@@ -43,6 +44,7 @@ unknown AS (
     UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
     FROM cancelled WHERE r.job_id = cancelled.id AND r.status = 'sending')""",
     FINISH_CTE,
+    turns.PROMOTE_CTE,
 )
 
 

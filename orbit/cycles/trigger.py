@@ -5,43 +5,32 @@ triggers at once the unique index lets one through. After a crash there is a cyc
 """
 
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from governance.access.actors import Actor
 from governance.access.roles import Power
 from governance.audit import trail
-from governance.kernel.canonical import sha256_hex
-from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
 from governance.rest import request_id
 from orbit import queue
-from orbit.cycles import bridge, skipped
+from orbit.cycles import births, bridge, skipped
+from orbit.cycles.births import Birth
 from orbit.cycles.bridge import Context
+from orbit.cycles.skipped import Skip
 from orbit.errors import CycleActive, NamespaceMismatch, PayloadTooLarge
 from orbit.pipeline.contract import Payload
-from orbit.states import Trigger
+from orbit.states import Cycle, Trigger
 
 DEFAULT_NAMESPACE = "default"
 MAX_PAYLOAD = 16 * 1024 * 1024
 
+Answer = TypeVar("Answer")
+
 # Shared by all triggers, exclusive for a reload: no cycle can start in the middle of one.
 HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
-
-START = """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, triggered_by, profile_id, profile_revision, run_profile_id, run_profile_revision,
-    instruction_id, context, initiation_hash, input, input_content_type, input_sha256, next_due_at)
-VALUES (%(id)s, %(namespace)s, 'pending', %(trigger)s, %(by)s, %(profile_id)s, %(profile_revision)s, %(run_profile_id)s, %(run_profile_revision)s,
-    %(instruction_id)s, %(context)s, %(hash)s, %(input)s, %(content_type)s, %(sha256)s, now())
-ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id"""
-
-# A cycle that was started and whose lease has run out is dead weight: the same trigger again resumes it rather than being refused.
-ACTIVE = """SELECT id, status, started_at IS NOT NULL AND lease_expires_at <= now() AND run_profile_id IS NOT DISTINCT FROM %(run_profile_id)s
-    AND (%(sha256)s::text IS NULL OR input_sha256 = %(sha256)s)
-FROM orbit_cyclerun WHERE namespace = %(namespace)s AND status IN ('pending', 'running')"""
-
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -53,14 +42,14 @@ class Started:
     resumed: bool
 
 
-class Once(Protocol):
+class Once(Protocol[Answer]):
     """A promise to answer the same request the same way: asked first, told last, inside the trigger's transaction."""
 
-    def seen(self) -> Started | None:
+    def seen(self) -> Answer | None:
         """Return what this very request started before, or None."""
         ...
 
-    def keep(self, started: Started) -> None:
+    def keep(self, started: Answer) -> None:
         """Keep what it started."""
         ...
 
@@ -72,7 +61,7 @@ def start(
     actor: Actor,
     run_profile_id: str | None = None,
     payload: Payload | None = None,
-    once: Once | None = None,
+    once: Once[Started] | None = None,
     reason: str = "",
 ) -> Started:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
@@ -92,9 +81,10 @@ def start(
                 cursor.execute(HOLD_CONFIGURATION)
             context = _context(namespace, run_profile_id, actor)
             gate.refuse_if_stopped(context.namespace)
-            started = _insert(context, payload, source, actor) or _resume(context, payload)
+            birth = Birth(context, source, actor.name, payload)
+            started = _insert(birth) or _resume(birth)
             # The cycle in the way has ended between the two: the way is free.
-            started = started or _insert(context, payload, source, actor) or _refuse(context, None, "about to end")
+            started = started or _insert(birth) or _refuse(context, None, "about to end")
             if source != Trigger.CRON:
                 # What the clock starts stands in the tick ledger; what a person starts or resumes, on the audit trail.
                 trail.record(
@@ -111,7 +101,7 @@ def start(
                 once.keep(started)
             return started
     except CycleActive as exc:
-        skipped.note(str(exc.extra["namespace"]), trigger=source, active=str(exc.extra["active_cycle_run_id"]), run_profile_id=run_profile_id)
+        skipped.note([Skip(str(exc.extra["namespace"]), str(exc.extra["active_cycle_run_id"]), run_profile_id)], trigger=source)
         raise
     except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
         # What the clock was refused stands in the tick ledger.
@@ -131,50 +121,24 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
     return context
 
 
-def _insert(context: Context, payload: Payload | None, source: Trigger, actor: Actor) -> Started | None:
+def _insert(birth: Birth) -> Started | None:
     """Insert the cycle and its wake-up; None when another cycle is active."""
-    cycle_id, given = uuid7(), payload or Payload(context.input, "application/json")
-    values: dict[str, Any] = {
-        "id": cycle_id,
-        "namespace": context.namespace,
-        "trigger": source,
-        "by": actor.name,
-        "profile_id": context.profile_id,
-        "profile_revision": context.profile_revision,
-        "run_profile_id": context.run_profile_id,
-        "run_profile_revision": context.run_profile_revision,
-        "instruction_id": context.instruction.instruction_id if context.instruction else None,
-        "context": Jsonb(context.document),
-        "hash": bridge.initiation_hash(context),
-        "input": given.body,
-        "content_type": given.content_type,
-        "sha256": sha256_hex(given.body),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(START, values)
-        if cursor.fetchone() is None:
-            return None
-    queue.wake()
-    return Started(cycle_id, "pending", context.namespace, resumed=False)
-
-
-def _resume(context: Context, payload: Payload | None) -> Started | None:
-    """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
-    values = {
-        "namespace": context.namespace,
-        "run_profile_id": context.run_profile_id,
-        "sha256": sha256_hex(payload.body) if payload else None,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(ACTIVE, values)
-        row = cursor.fetchone()
-    if row is None:
+    if not births.insert([birth], Cycle.PENDING):
         return None
-    cycle_id, status, resumable = row
-    if not resumable:
-        _refuse(context, cycle_id, status)
     queue.wake()
-    return Started(cycle_id, status, context.namespace, resumed=True)
+    return Started(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
+
+
+def _resume(birth: Birth) -> Started | None:
+    """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
+    context = birth.context
+    found = births.active([context.namespace]).get(context.namespace)
+    if found is None:
+        return None
+    if not found.is_resumed_by(context.run_profile_id, birth.payload):
+        _refuse(context, found.id, found.status)
+    queue.wake()
+    return Started(found.id, found.status, context.namespace, resumed=True)
 
 
 def _refuse(context: Context, active: UUID | None, status: str) -> NoReturn:

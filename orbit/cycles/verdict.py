@@ -7,7 +7,7 @@ from orbit.cycles.detail import Detail
 from orbit.states import ACTIVE, Cycle, Job, Tier
 
 _OPENING = {
-    Cycle.QUEUED: "Queued: it waits for the cycle before it in {namespace}",
+    Cycle.QUEUED: "Queued",
     Cycle.PENDING: "Pending: no worker has taken it yet",
     Cycle.RUNNING: "Running",
     Cycle.SUCCESS: "Success",
@@ -27,12 +27,13 @@ def sentence(detail: Detail, *, now: datetime) -> str:
         return "; ".join([cycle.reason[:1].upper() + cycle.reason[1:].rstrip("."), *parts]) + "."
     if status == Cycle.FAILED and cycle.reason:
         parts.insert(0, cycle.reason.rstrip("."))
+    if status == Cycle.QUEUED:
+        parts.append(detail.waits_for or f"it waits for the cycle before it in {cycle.namespace_id}")
     if detail.stopped and status in ACTIVE:
         parts.append(detail.stopped.rstrip("."))
     elif status == Cycle.RUNNING:
         parts += _waits(detail, now)
-    opening = _OPENING[status].format(namespace=cycle.namespace_id)
-    return f"{opening}: {'; '.join(parts)}." if parts else f"{opening}."
+    return f"{_OPENING[status]}: {'; '.join(parts)}." if parts else f"{_OPENING[status]}."
 
 
 def _tiers(detail: Detail) -> list[str]:

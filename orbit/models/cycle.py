@@ -65,6 +65,7 @@ class CycleRun(models.Model):
             models.Index(fields=["next_due_at"], condition=models.Q(next_due_at__isnull=False), name="cycle_due"),
             models.Index(fields=["namespace", "-id"], name="cycle_namespace"),
             models.Index(fields=["run_profile_id", "-id"], name="cycle_run_profile"),
+            models.Index(fields=["namespace", "id"], condition=models.Q(status="queued"), name="cycle_queued"),
             # What an operator looks for is rare; the many successes stay out of this index.
             models.Index(
                 fields=["status", "-id"], condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]), name="cycle_notable"

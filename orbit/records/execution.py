@@ -1,6 +1,7 @@
 """Execution records: one line of what happened, append-only."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ RECORDS_CTE = """records AS (
     SELECT x.id, x.cycle_id, x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data
     FROM json_to_recordset(%(records)s::json) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
     JOIN locked ON locked.id = x.cycle_id)"""
+
+_WRITE = "INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data) VALUES "
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,18 @@ def clean(text: str, limit: int = 2000) -> str:
 
 def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None) -> None:
     """Write one record by itself, outside of any cycle's fence."""
+    write_all([(record, namespace, cycle_id)])
+
+
+def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None:
+    """Write records, each with its namespace and its cycle or none, in one statement outside of any cycle's fence."""
+    if not records:
+        return
+    values = [
+        value
+        for record, namespace, cycle_id in records
+        for value in (record.id, cycle_id or record.id, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message),
+                      json.dumps(record.data))
+    ]  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [record.id, cycle_id or record.id, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message), json.dumps(record.data)],
-        )
+        cursor.execute(_WRITE + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(records)), values)

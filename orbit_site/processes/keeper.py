@@ -19,15 +19,17 @@ from django.db import InterfaceError, OperationalError, connection
 
 import orbit_site
 from governance.namespaces import gate, halts, pauses
-from orbit import boundary, ticks
-from orbit.cycles import quiet, recover
+from orbit import boundary
+from orbit.cycles import quiet, recover, turns
+from orbit.schedules import ledger
+from orbit.schedules.sync import RunProfiles, sync
 from orbit_site import schedules
 from orbit_site.processes.complaints import Complaints
 from orbit_site.processes.ear import Ear
 
 log = logging.getLogger(__name__)
 
-SECOND, LIFE, HOUR = 1.0, 5.0, 3600.0
+SECOND, SOON, LIFE, HOUR = 1.0, 2.0, 5.0, 3600.0
 ONCE = float("inf")
 # After a failure: soon again for what is done each second, in a minute for what is done each hour.
 LONGEST_BACK_OFF, MINUTE = 2.0, 60.0
@@ -54,14 +56,16 @@ class Keeper:
         self._complaints = Complaints(log)
         self._back_off = 0.0
         self.duties = [
-            Duty("The schedules can't be brought up to date", ONCE, lambda: ticks.sync(schedules.table())),
+            Duty("The schedules can't be brought up to date", ONCE, lambda: sync(schedules.table())),
+            Duty("The schedules of the run profiles can't be brought up to date", SOON, RunProfiles(settings.ORBIT_TIME_ZONE).follow),
             Duty("The sign of life can't be written", LIFE, self.sign_of_life),
             Duty("Partitions can't be made", HOUR, recover.make_room),
             Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
-            Duty("Lost ticks can't be enqueued", SECOND, ticks.enqueue_lost),
+            Duty("Lost ticks can't be enqueued", SECOND, ledger.enqueue_lost),
             Duty("Stops whose time is over can't be lifted", SECOND, _lift_expired),
             Duty("What lost workers left open under a halt can't be closed", SECOND, quiet.settle),
             Duty("Halts can't be told quiet", SECOND, quiet.note),
+            Duty("Queued cycles can't take their turns", SECOND, turns.sweep, rings=True),
             Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS), rings=True),
             Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
             Duty("Old rows can't be deleted", HOUR, recover.clear_away),
@@ -103,7 +107,7 @@ class Keeper:
                              workers=settings.ORBIT_WORKERS, draining=boundary.process.draining)
 
     def _enqueue_due(self) -> None:
-        for broken in ticks.enqueue_due():
+        for broken in ledger.enqueue_due():
             self._complaints.about(broken.split(":")[0], broken)
 
     def _failed(self, duty: Duty, error: Exception, now: float) -> None:

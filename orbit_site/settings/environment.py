@@ -127,6 +127,8 @@ ALLOWED_HOSTS = _items("ORBIT_ALLOWED_HOSTS", "", "Host names that the web serve
 CONFIG_DIR = Path(_text("ORBIT_CONFIG_DIR", "config", "The folder of `profiles.json`, `runProfiles.json` and `schemas/`; relative to the project."))
 GLOBAL_PAUSE = _boolean("ORBIT_GLOBAL_PAUSE", "false", "`true` pauses every process that has it: no trigger is accepted, no cycle goes on.")
 CRON_SCHEDULE = _text("ORBIT_CRON_SCHEDULE", "0 0,12 * * *", "When cycles start by themselves: five cron fields. Empty: off.")
+RUN_PROFILE_CRON_SCHEDULE = _text("ORBIT_RUN_PROFILE_CRON_SCHEDULE", "", "When every enabled run profile without a cron of its own runs: five cron "
+                                  "fields. Empty: `ORBIT_CRON_SCHEDULE` starts them.")
 TIME_ZONE = _text("ORBIT_TIME_ZONE", "UTC", "The zone of the schedules and of the console, an IANA name.")
 DISPATCH_ENDPOINTS = _text("ORBIT_DISPATCH_ENDPOINTS", "[]",
                            "Where deliveries go: a JSON array of `{key, url, method, token}` and options (docs/configuration.md).")
@@ -182,6 +184,7 @@ def _check() -> None:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", DATABASE_SCHEMA):
         raise ImproperlyConfigured("ORBIT_DATABASE_SCHEMA must be a plain lower-case name, such as orbit.")
     _check_cron(CRON_SCHEDULE, "ORBIT_CRON_SCHEDULE")
+    _check_cron(RUN_PROFILE_CRON_SCHEDULE, "ORBIT_RUN_PROFILE_CRON_SCHEDULE")
     for key in ENCRYPTION_KEYS:
         try:
             Fernet(key)

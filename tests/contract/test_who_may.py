@@ -21,12 +21,13 @@ ID = str(uuid.UUID(int=0))
 READS = [
     "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters",
     f"/dead-letters/{ID}", "/dead-letters/groups", "/operations", f"/operations/{ID}", f"/operations/{ID}/items", "/metrics",
-    "/governance/pause", "/governance/namespaces", "/governance/namespaces/default",
+    "/governance/pause", "/governance/namespaces", "/governance/namespaces/default", "/schedules", "/schedules/ticks", "/schedules/why",
 ]  # fmt: skip
 WRITES = [
     "/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
     "/dead-letters/dismiss", f"/operations/{ID}/cancel", "/governance/pause", "/governance/unpause", "/governance/namespaces",
     "/governance/namespaces/default/halt", "/governance/namespaces/default/drain", "/governance/namespaces/default/resume",
+    "/run-profiles/trigger", "/run-profiles/r/trigger",
 ]  # fmt: skip
 
 

@@ -8,13 +8,15 @@ from orbit_site import schedules
 
 def test_the_cycles_follow_the_environment(settings: Any) -> None:
     settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE = "5 4 * * *", "Europe/Berlin"
-    [cycles] = schedules.table()
-    assert (cycles.name, cycles.cron, cycles.time_zone) == ("cycles", "5 4 * * *", "Europe/Berlin")
+    settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = "*/5 * * * *"
+    assert [(one.name, one.cron, one.time_zone) for one in schedules.table()] == [
+        ("cycles", "5 4 * * *", "Europe/Berlin"), ("run-profiles", "*/5 * * * *", "Europe/Berlin")]  # fmt: skip
 
 
-def test_a_cron_that_cannot_be_read_is_refused_by_the_name_of_its_variable(settings: Any) -> None:
-    settings.ORBIT_CRON_SCHEDULE = "0 25 * * *"
-    with pytest.raises(ImproperlyConfigured, match=r"ORBIT_CRON_SCHEDULE.*0 25 \* \* \*"):
+@pytest.mark.parametrize("variable", ["ORBIT_CRON_SCHEDULE", "ORBIT_RUN_PROFILE_CRON_SCHEDULE"])
+def test_a_cron_that_cannot_be_read_is_refused_by_the_name_of_its_variable(settings: Any, variable: str) -> None:
+    setattr(settings, variable, "0 25 * * *")
+    with pytest.raises(ImproperlyConfigured, match=rf"{variable}: .*0 25 \* \* \*"):
         schedules.table()
 
 

@@ -12,12 +12,13 @@ from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
-from orbit.cycles import detail, trigger
+from orbit.cycles import detail, orchestrate, trigger
 from orbit.cycles.detail import Detail
 from orbit.pipeline.contract import Payload
 from orbit.states import CYCLE, Cycle, Tier, Trigger
 
 _LOOK_SECONDS = 0.2
+_ALONE = {"--namespace": "namespace", "--run-profile": "run_profile", "--payload": "payload", "--content-type": "content_type", "--wait": "wait"}
 
 
 class PayloadUnreadable(OrbitError):
@@ -26,12 +27,19 @@ class PayloadUnreadable(OrbitError):
     code, kind = "unreadable_payload", Kind.INVALID
 
 
+class NotTogether(OrbitError):
+    """These options don't go together."""
+
+    code, kind = "options_not_together", Kind.INVALID
+
+
 class Command(OrbitCommand):
-    help = "Starts a cycle."
+    help = "Starts a cycle, or one for every enabled run profile."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--namespace")
         parser.add_argument("--run-profile")
+        parser.add_argument("--all-run-profiles", action="store_true", help="A cycle for every enabled run profile, started or queued, with an outcome each.")
         parser.add_argument("--payload", metavar="FILE", help="The cycle's input, byte for byte; - is standard input. Left out: the instruction.")
         parser.add_argument("--content-type", help="What the payload is. Left out: application/json if it is JSON, else application/octet-stream.")
         parser.add_argument("--wait", action="store_true", help="Wait for the cycle's end; exit with 0 only for success.")
@@ -39,6 +47,9 @@ class Command(OrbitCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["all_run_profiles"]:
+            self._orchestrate(options)
+            return
         started = trigger.start(
             namespace=options["namespace"],
             source=Trigger.COMMAND,
@@ -65,6 +76,19 @@ class Command(OrbitCommand):
             if Cycle(ended.cycle.status) not in CYCLE.final:
                 self.stderr.write(f"It hasn't ended after {options['timeout']:g} s. Is a cluster running? See `manage.py cycles`.")
             sys.exit(1)
+
+
+    def _orchestrate(self, options: dict[str, Any]) -> None:
+        if other := [flag for flag, name in _ALONE.items() if options[name]]:
+            raise NotTogether(f"--all-run-profiles doesn't go together with {', '.join(other)}.")
+        outcomes = orchestrate.all_enabled(source=Trigger.COMMAND, actor=actors.operator())
+        if options["json"]:
+            self.print_json({"results": [orchestrate.shown(one) for one in outcomes]})
+            return
+        for one in outcomes:
+            self.say(f"{one.run_profile_id:<40} {one.outcome:<9} {one.cycle_run_id or ''} {one.detail}".rstrip())
+        counts = orchestrate.counts(outcomes)
+        self.say(", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no run profile is enabled")
 
 
 def _payload(file: str | None, content_type: str | None) -> Payload | None:

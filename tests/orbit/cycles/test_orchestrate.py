@@ -3,20 +3,25 @@
 from dataclasses import replace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from governance.access.actors import SYSTEM
-from governance.models import GovernanceSetting
+from governance.access.actors import SYSTEM, NotAllowed
+from governance.access.roles import Power
+from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.cycles import orchestrate
 from orbit.cycles.orchestrate import Outcome
+from orbit.errors import RunProfileUnknown
 from orbit.models import CycleRun, ExecutionRecord, RunProfile
 from orbit.states import Trigger
 from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
 
 
 def outcomes(**of: object) -> dict[str, Outcome]:
-    return {one.run_profile_id: one for one in orchestrate.all_enabled(source=Trigger.CRON, actor=replace(SYSTEM, **of))}
+    return {one.run_profile_id: one for one in orchestrate.all_enabled(source=Trigger.CRON, actor=replace(SYSTEM, **of), own_cron=False)}
 
 
 def test_each_enabled_run_profile_gets_a_cycle_of_its_own() -> None:
@@ -51,10 +56,86 @@ def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
     assert ExecutionRecord.objects.filter(event="cycle_skipped", namespace="busy").exists()
 
 
-def test_of_several_in_one_namespace_the_first_starts_and_the_others_are_skipped() -> None:
-    store([profile()], [run_profile("b"), run_profile("a"), run_profile("c")])
-    assert {name: one.outcome for name, one in outcomes().items()} == {"a": "started", "b": "skipped", "c": "skipped"}
-    assert CycleRun.objects.get().run_profile_id == "a"
+def test_of_several_in_one_namespace_the_first_starts_and_the_others_are_queued_in_order() -> None:
+    store([profile()], [run_profile("b"), run_profile("a"), run_profile("c"), run_profile("d", namespace="us")])
+    found = outcomes()
+    assert {name: one.outcome for name, one in found.items()} == {"a": "started", "b": "queued", "c": "queued", "d": "started"}
+    waiting = CycleRun.objects.filter(status="queued").order_by("id")
+    assert [(cycle.run_profile_id, cycle.next_due_at, cycle.pk) for cycle in waiting] == [
+        ("b", None, found["b"].cycle_run_id), ("c", None, found["c"].cycle_run_id)]  # fmt: skip
+
+
+def test_the_first_that_can_start_does_when_the_one_before_it_is_disabled() -> None:
+    store([profile(), profile("off", state="disabled")], [run_profile("a", "off"), run_profile("b"), run_profile("c")])
+    assert {name: one.outcome for name, one in outcomes().items()} == {"a": "disabled", "b": "started", "c": "queued"}
+
+
+def test_a_namespace_that_is_busy_before_the_call_skips_all_of_its_own_with_one_record() -> None:
+    store([profile()], [run_profile("a"), run_profile("b"), run_profile("c")])
+    cycle = active_cycle("eu")
+    assert {one.outcome for one in outcomes().values()} == {"skipped"}
+    [record] = ExecutionRecord.objects.filter(event="cycle_skipped", namespace="eu")
+    assert record.data["run_profile_id"] == "a"
+    assert (record.data["active_cycle_run_id"], record.data["suppressed"]) == (str(cycle.pk), 0)
+    assert rows("SELECT suppressed FROM orbit_skipnotice WHERE namespace = 'eu'") == [(2,)]
+    outcomes()
+    assert rows("SELECT suppressed FROM orbit_skipnotice WHERE namespace = 'eu'") == [(5,)]
+    rows("UPDATE orbit_skipnotice SET written_at = now() - interval '2 minutes' RETURNING 1")
+    outcomes()
+    assert "5 more triggers were skipped" in ExecutionRecord.objects.filter(event="cycle_skipped").order_by("-partition_key")[0].message
+
+
+def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() -> None:
+    store([profile()], [run_profile("a"), run_profile("b")])
+    cycle = outcomes()["b"].cycle_run_id
+    CycleRun.objects.exclude(pk=cycle).delete()
+    rows("UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'gone', lease_expires_at = now() - interval '1 s',"
+         " next_due_at = now() RETURNING 1")  # fmt: skip
+    found = outcomes()
+    assert {name: one.outcome for name, one in found.items()} == {"a": "skipped", "b": "started"}
+    assert (found["b"].cycle_run_id, found["b"].detail) == (cycle, "resumed")
+
+
+def test_two_thousand_run_profiles_take_fewer_than_twenty_statements() -> None:
+    store([profile()], [run_profile(f"r{number:04d}", namespace=f"n{number % 500:03d}") for number in range(2000)])
+    active_cycle("n007")
+    with CaptureQueriesContext(connection) as captured:
+        found = orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)
+    assert len(captured) < 20, [query["sql"][:80] for query in captured]
+    assert orchestrate.counts(found) == {"started": 499, "queued": 1497, "skipped": 4}
+    assert CycleRun.objects.filter(status="queued").count() == 1497
+    assert rows("SELECT count(*) FROM django_q_ormq")[0][0] <= 4
+
+
+def test_a_person_leaves_one_entry_on_the_trail_and_the_clock_none() -> None:
+    store([profile()], [run_profile("a"), run_profile("b", namespace="us")])
+    outcomes()
+    assert not AuditTrailEntry.objects.filter(action="cycle.triggered").exists()
+    orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM, reason="by hand")
+    entry = AuditTrailEntry.objects.get(action="cycle.triggered")
+    assert (entry.object_id, entry.namespace, entry.reason) == ("2 run profiles", None, "by hand")
+    assert entry.after["outcomes"] == {"skipped": 2}
+
+
+def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_start_nothing() -> None:
+    store([profile()], [run_profile("a", state="disabled"), run_profile("b"), run_profile("own", namespace="us", execution_policy={"cron": "0 6 * * *"})])
+    named = orchestrate.these(["own", "a", "a"], source=Trigger.REST, actor=SYSTEM)
+    assert [(one.run_profile_id, one.outcome) for one in named] == [("a", "disabled"), ("own", "started")]
+    with pytest.raises(RunProfileUnknown, match="nobody"):
+        orchestrate.these(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
+    assert not CycleRun.objects.filter(run_profile_id="b").exists()
+    with pytest.raises(RunProfileUnknown):
+        orchestrate.these(["b"], source=Trigger.REST, actor=replace(SYSTEM, namespaces=frozenset({"us"})))
+
+
+def test_nobody_orchestrates_without_the_power() -> None:
+    with pytest.raises(NotAllowed):
+        orchestrate.all_enabled(source=Trigger.REST, actor=replace(SYSTEM, powers=frozenset({Power.READ})))
+
+
+def test_all_of_them_are_those_with_a_cron_of_their_own_too() -> None:
+    store([profile()], [run_profile("own", execution_policy={"cron": "0 6 * * *"})])
+    assert [one.outcome for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)] == ["started"]
 
 
 def test_under_a_global_pause_all_are_paused(settings) -> None:

@@ -12,9 +12,10 @@ from django.db import connection
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.cycles import shift
-from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown
+from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown, RunProfileUnknown
 from orbit.management.commands.dlq import LettersUnclear, ReasonMissing
-from orbit.management.commands.trigger import PayloadUnreadable
+from orbit.management.commands.trigger import NotTogether, PayloadUnreadable
+from orbit.management.commands.why import TimeUnclear
 from orbit.models import CycleRun, DeadLetterDispatch
 from tests.support.letters import letters, operate
 from tests.support.pipeline import carry, configure, endpoints, start
@@ -39,6 +40,35 @@ def test_trigger_says_what_is_in_the_way() -> None:
     call_command("trigger")
     with pytest.raises(CycleActive):
         call_command("trigger")
+
+
+@pytest.mark.django_db
+def test_trigger_orchestrates_every_enabled_run_profile(capsys: Any) -> None:
+    call_command("trigger", "--all-run-profiles")
+    assert "no run profile is enabled" in capsys.readouterr().out
+    configure(r1={"namespace": "a"}, r2={"namespace": "a"}, r3={"namespace": "b", "state": "disabled"})
+    call_command("trigger", "--all-run-profiles", "--json")
+    found = json.loads(capsys.readouterr().out)["results"]
+    assert [(one["run_profile_id"], one["outcome"]) for one in found] == [("r1", "started"), ("r2", "queued")]
+    call_command("trigger", "--all-run-profiles")
+    assert capsys.readouterr().out.splitlines()[-1] == "2 skipped"
+    with pytest.raises(NotTogether, match="--wait"):
+        call_command("trigger", "--all-run-profiles", "--wait")
+
+
+@pytest.mark.django_db
+def test_why_says_one_sentence_or_the_facts_too(capsys: Any) -> None:
+    configure()
+    call_command("why", "--run-profile", "r1", "--at", "2020-01-31T06:00:00+01:00")
+    assert capsys.readouterr().out.startswith("It didn't exist yet")
+    call_command("why", "--run-profile", "r1", "--at", "2020-01-31T06:00:00Z", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ran"], found["facts"]["run_profile_id"], found["facts"]["at"]) == (False, "r1", "2020-01-31T06:00:00Z")
+    with pytest.raises(RunProfileUnknown):
+        call_command("why", "--run-profile", "nobody", "--at", "2020-01-31T06:00:00Z")
+    for time in ("yesterday", "2020-01-31T06:00:00"):
+        with pytest.raises(TimeUnclear, match="--at must"):
+            call_command("why", "--run-profile", "r1", "--at", time)
 
 
 @pytest.mark.usefixtures("committed")

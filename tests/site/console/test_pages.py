@@ -48,7 +48,7 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 @pytest.mark.django_db
 def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
     browser = console(person("bea", "Administrator", "b"))
-    whole = ("orbit.EndpointSnapshot", "orbit.EndpointState", "orbit.ClusterNode", "orbit.AppliedFiles", "orbit.CronTick", "governance.AuditHead",
+    whole = ("orbit.EndpointSnapshot", "orbit.EndpointState", "orbit.ClusterNode", "orbit.AppliedFiles", "governance.AuditHead",
              "auth.User", "governance.ApiToken")
     for label in whole:
         assert browser.get(_list(apps.get_model(label))).status_code == 403, label

@@ -1,0 +1,134 @@
+"""Schedules: what is due when, switched off and on, given another cron; and why something did or didn't run."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from governance.access.roles import Power
+from governance.console import pages
+from governance.console.actions import ReasonForm
+from governance.console.base import BoundedPaginator, actor_of
+from governance.kernel.errors import OrbitError
+from governance.rest import queries
+from orbit.schedules import change, listing, why
+from orbit.schedules.change import ScheduleUnknown
+from orbit.schedules.listing import Shown
+from orbit.schedules.why import Answer
+
+_PER_PAGE = 50
+_LIST = "admin:orbit_schedules"
+
+
+class CronForm(ReasonForm):
+    """Another cron, and why."""
+
+    cron = forms.CharField(
+        label="Cron", max_length=200, required=False, help_text="Five fields: minute, hour, day of month, month, day of week. Empty: as the configuration says."
+    )
+    field_order = ("cron", "reason")
+
+
+class WhyForm(forms.Form):
+    """Which run profile, and when."""
+
+    run_profile_id = forms.CharField(label="Run profile", max_length=200)
+    at = forms.CharField(label="Time", max_length=60, help_text="With its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.")
+
+    def clean_at(self) -> Any:
+        """Read the time as the API does."""
+        try:
+            return queries.moment(self.cleaned_data["at"])
+        except ValueError as error:
+            raise forms.ValidationError(f"This {error}.") from error
+
+
+@pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules", group="Configuration")
+def schedules(request: HttpRequest) -> HttpResponse:
+    """List the schedules that the person sees."""
+    found = listing.schedules(actor_of(request))
+    if wanted := request.GET.get("q", "").strip():
+        found = found.filter(name__contains=wanted[:200])
+    page = BoundedPaginator(found, _PER_PAGE).get_page(request.GET.get("p"))
+    now = timezone.now()
+    return pages.draw(
+        request,
+        "console/schedules.html",
+        title="Schedules",
+        schedules=[listing.show(row, now) for row in page],
+        page=page,
+        wanted=wanted,
+        may_change=actor_of(request).may(Power.CONFIGURE),
+    )
+
+
+@pages.page("orbit/schedules/<str:name>/switch/", name="orbit_schedule_switch", title="Switch a schedule", power=Power.CONFIGURE)
+def switch(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask why, and switch it the other way than it stands."""
+    shown = _shown(request, name)
+    # What the person saw decides, not what it has become since: a second click doesn't switch it back.
+    on = (request.POST.get("on") or ("no" if shown.row.on else "yes")) == "yes"
+    label = "Switch on" if on else "Switch off"
+    explains = "Its ticks are due again from now on." if on else "None of its ticks is due until somebody switches it on; what runs, runs on."
+
+    def act(reason: str) -> str:
+        changed = change.switch(name, on=on, actor=actor_of(request), reason=reason)
+        return f"{name} is {'on' if on else 'off'}{'' if changed else ' already'}."
+
+    return _ask(request, shown, ReasonForm, act, label=label, explains=explains, hidden={"on": "yes" if on else "no"})
+
+
+@pages.page("orbit/schedules/<str:name>/cron/", name="orbit_schedule_cron", title="Change a cron", power=Power.CONFIGURE)
+def cron(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask for another cron and why."""
+    shown = _shown(request, name)
+
+    def act(cron: str, reason: str) -> str:
+        changed = change.set_cron(name, cron=cron, actor=actor_of(request), reason=reason)
+        return f"{name} has {'another cron' if changed else 'that cron already'}."
+
+    explains = f"It is {shown.row.cron or 'off'} in {shown.time_zone or 'no zone'}; the configuration says {shown.configured or 'nothing'}. " \
+               "Yours stays until you empty it, or the configuration says something else."  # fmt: skip
+    return _ask(request, shown, CronForm, act, label="Change cron", explains=explains, initial={"cron": shown.row.cron})
+
+
+@pages.page("orbit/why/", name="orbit_why", title="Why did it run?", group="Monitoring")
+def why_page(request: HttpRequest) -> HttpResponse:
+    """Ask for a run profile and a time, and answer."""
+    form = WhyForm(request.GET if {"run_profile_id", "at"} & set(request.GET) else None)
+    answer: Answer | None = None
+    if request.GET.get("run_profile_id") and "at" not in request.GET:
+        form = WhyForm(initial={"run_profile_id": request.GET["run_profile_id"], "at": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"})
+    if form.is_bound and form.is_valid():
+        try:
+            answer = why.explain(form.cleaned_data["run_profile_id"], form.cleaned_data["at"], actor=actor_of(request))
+        except OrbitError as error:
+            form.add_error("run_profile_id", error.detail)
+    return pages.draw(request, "console/why.html", title="Why did it run?", form=form, answer=answer)
+
+
+def _shown(request: HttpRequest, name: str) -> Shown:
+    try:
+        change.find(name, actor=actor_of(request))
+    except ScheduleUnknown:
+        raise Http404 from None
+    return listing.show(listing.schedules(actor_of(request)).filter(name=name)[0], timezone.now())
+
+
+def _ask(request: HttpRequest, shown: Shown, kind: type[ReasonForm], act: Callable[..., str], *, label: str, explains: str,
+         hidden: dict[str, str] | None = None, initial: dict[str, str] | None = None) -> HttpResponse:  # fmt: skip
+    form = kind(request.POST if request.method == "POST" else None, initial=initial)
+    if form.is_bound and form.is_valid():
+        try:
+            messages.success(request, act(**form.cleaned_data))
+        except OrbitError as error:
+            form.add_error("cron" if error.errors and "cron" in form.fields else None, error.detail)
+        else:
+            return HttpResponseRedirect(reverse(_LIST))
+    return pages.draw(
+        request, "console/schedule.html", title=label, shown=shown, form=form, label=label, explains=explains, hidden=hidden or {}
+    )

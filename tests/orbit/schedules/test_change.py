@@ -1,0 +1,107 @@
+"""What people do to schedules: who may, what stays, and what the trail says of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django_q.models import Schedule as Row
+
+from governance.access.actors import SYSTEM, NotAllowed
+from governance.access.roles import Power
+from governance.models import AuditTrailEntry
+from orbit.models import CronTick
+from orbit.schedules import change, ledger
+from orbit.schedules.change import ScheduleOff, ScheduleUnknown
+from orbit.schedules.cron import CronInvalid
+from orbit.schedules.plan import Schedule
+from orbit.schedules.rows import CYCLES
+from orbit.schedules.sync import RunProfiles, sync
+from tests.support.configuration import profile, run_profile, store
+
+pytestmark = pytest.mark.django_db
+
+WHY = {"actor": SYSTEM, "reason": "night"}
+
+
+@pytest.fixture(autouse=True)
+def cycles() -> None:
+    sync([Schedule(CYCLES, "0 12 * * *", "UTC")])
+    ledger.enqueue_due()
+
+
+def row() -> tuple[str, int, Any]:
+    [found] = Row.objects.filter(name=CYCLES).values_list("cron", "repeats", "next_run")
+    return found
+
+
+def entries() -> list[tuple[Any, Any, str]]:
+    return list(AuditTrailEntry.objects.filter(action="schedule.changed").order_by("id").values_list("before", "after", "reason"))
+
+
+def test_switching_off_and_on_is_on_the_trail_once_each() -> None:
+    assert change.switch(CYCLES, on=False, **WHY)
+    assert row() == ("0 12 * * *", 0, None)
+    assert not change.switch(CYCLES, on=False, **WHY)
+    assert change.switch(CYCLES, on=True, **WHY)
+    assert row() == ("0 12 * * *", -1, None)
+    on, off = {"on": True, "cron": "0 12 * * *"}, {"on": False, "cron": "0 12 * * *"}
+    assert entries() == [(on, off, "night"), (off, on, "night")]
+
+
+def test_what_was_switched_off_stays_off_when_the_environment_asks_for_another_cron() -> None:
+    change.switch(CYCLES, on=False, **WHY)
+    sync([Schedule(CYCLES, "0 13 * * *", "UTC")])
+    assert row()[:2] == ("0 13 * * *", 0)
+    change.switch(CYCLES, on=True, **WHY)
+    assert row()[:2] == ("0 13 * * *", -1)
+
+
+def test_another_cron_runs_until_it_is_given_back() -> None:
+    assert change.set_cron(CYCLES, cron=" 5  5 * * *", **WHY)
+    assert row()[:2] == ("5 5 * * *", -1)
+    sync([Schedule(CYCLES, "0 12 * * *", "UTC")])
+    assert row()[:2] == ("5 5 * * *", -1)
+    assert not change.set_cron(CYCLES, cron="5 5 * * *", **WHY)
+    assert change.set_cron(CYCLES, cron="", **WHY)
+    assert row()[:2] == ("0 12 * * *", -1)
+    assert len(entries()) == 2
+
+
+def test_while_it_is_off_none_of_its_ticks_is_due_and_the_one_that_was_due_before_is_in_the_ledger() -> None:
+    now = datetime.now(UTC)
+    Row.objects.update(next_run=now - timedelta(seconds=1))
+    change.switch(CYCLES, on=False, **WHY)
+    assert CronTick.objects.count() == 1
+    ledger.enqueue_due(now + timedelta(days=3))
+    change.switch(CYCLES, on=True, **WHY)
+    ledger.enqueue_due(now + timedelta(days=3))
+    assert CronTick.objects.count() == 1
+
+
+@pytest.mark.parametrize("cron", ["rubbish", "0 0 30 2 *", "0 0 * * * *", "99 * * * *", "\x00 * * * *"])
+def test_a_cron_that_is_none_is_refused_at_its_field_and_changes_nothing(cron: str) -> None:
+    with pytest.raises(CronInvalid) as refused:
+        change.set_cron(CYCLES, cron=cron, **WHY)
+    assert refused.value.errors[0]["pointer"] == "/cron"
+    assert (row()[0], entries()) == ("0 12 * * *", [])
+
+
+def test_what_the_configuration_switches_off_nobody_switches_on() -> None:
+    sync([Schedule(CYCLES, "", "UTC")])
+    with pytest.raises(ScheduleOff):
+        change.switch(CYCLES, on=True, **WHY)
+
+
+def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
+    store([profile()], [run_profile("a", namespace="eu", execution_policy={"cron": "0 6 * * *"})])
+    RunProfiles("UTC").follow()
+    reader = replace(SYSTEM, powers=frozenset({Power.READ, Power.OPERATE}))
+    with pytest.raises(NotAllowed):
+        change.switch(CYCLES, on=False, actor=reader, reason="r")
+    for namespace, name in (("eu", CYCLES), ("us", "run-profile:a"), ("eu", "run-profile:nobody"), ("eu", "\x00")):
+        with pytest.raises(ScheduleUnknown):
+            change.switch(name, on=False, actor=replace(SYSTEM, namespaces=frozenset({namespace})), reason="r")
+    assert entries() == []
+    assert change.switch("run-profile:a", on=False, actor=replace(SYSTEM, namespaces=frozenset({"eu"})), reason="r")
+    assert AuditTrailEntry.objects.get(action="schedule.changed").namespace == "eu"

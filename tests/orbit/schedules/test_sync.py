@@ -1,0 +1,187 @@
+"""The schedules' rows follow the environment and the run profiles, and keep what a person changed."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+from django_q.models import Schedule as Row
+
+from orbit import queue
+from orbit.models import CronTick, RunProfile
+from orbit.schedules import ledger, rows
+from orbit.schedules import sync as syncing
+from orbit.schedules.plan import Schedule
+from orbit.schedules.rows import CYCLES, Change
+from orbit.schedules.sync import RunProfiles, sync
+from tests.orbit.schedules.test_cron import BERLIN, NOON
+from tests.support.configuration import profile, run_profile, store
+
+
+def asked(cron: str = "0 12 * * *", **members: Any) -> Schedule:
+    return Schedule(CYCLES, cron, "UTC", **members)
+
+
+def the_row() -> tuple[str, int, Any]:
+    [row] = Row.objects.filter(func=queue.TICK).values_list("cron", "repeats", "next_run")
+    return row  # type: ignore[return-value]
+
+
+@pytest.mark.django_db
+def test_a_schedule_is_made_as_the_environment_asks_and_gets_its_next_run_from_the_keeper() -> None:
+    sync([asked()])
+    assert the_row() == ("0 12 * * *", -1, None)
+    assert ledger.enqueue_due(NOON - timedelta(hours=1)) == []
+    assert the_row()[2] == NOON
+    assert not CronTick.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_a_person_changed_stays_until_the_environment_asks_for_something_else() -> None:
+    sync([asked()])
+    Row.objects.update(cron="5 5 * * *", repeats=0)
+    sync([asked()])
+    assert the_row()[:2] == ("5 5 * * *", 0)
+    sync([asked(max_lateness=60)])
+    assert the_row()[:2] == ("5 5 * * *", 0)
+    sync([asked("0 13 * * *")])
+    assert the_row()[:2] == ("0 13 * * *", -1)
+
+
+@pytest.mark.django_db
+def test_an_empty_cron_switches_off_and_another_zone_reckons_anew() -> None:
+    sync([asked()])
+    ledger.enqueue_due(NOON - timedelta(hours=1))
+    sync([Schedule(CYCLES, "0 12 * * *", BERLIN)], now=NOON - timedelta(hours=1))
+    ledger.enqueue_due(NOON - timedelta(hours=3))
+    assert the_row()[2] == NOON - timedelta(hours=2)
+    sync([asked("")], now=NOON - timedelta(hours=3))
+    assert the_row()[:2] == ("", 0)
+    assert ledger.enqueue_due(NOON) == []
+    assert not CronTick.objects.exists()
+
+
+def test_keepers_that_start_at_once_make_one_row(committed: str) -> None:
+    second = threading.Thread(target=lambda: (sync([asked()]), connections.close_all()))
+    with transaction.atomic():
+        sync([asked()])
+        second.start()
+        second.join(0.5)
+        assert second.is_alive()
+    second.join(10)
+    assert Row.objects.count() == 1
+
+
+# What is due before a change, is in the ledger before it.
+
+
+@pytest.mark.django_db
+def test_a_tick_that_was_due_when_the_configuration_changed_is_in_the_ledger() -> None:
+    sync([asked()])
+    Row.objects.update(next_run=NOON)
+    sync([asked("0 13 * * *")], now=NOON + timedelta(seconds=1))
+    assert CronTick.objects.get().due_at == NOON
+    assert the_row() == ("0 13 * * *", -1, None)
+
+
+# Run profiles.
+
+
+def of(name: str) -> Row:
+    return Row.objects.get(name=f"run-profile:{name}")
+
+
+def cron(**policy: Any) -> dict[str, Any]:
+    return {"execution_policy": {"cron": "0 6 * * *", **policy}}
+
+
+@pytest.fixture
+def keeper() -> RunProfiles:
+    return RunProfiles("America/New_York")
+
+
+@pytest.mark.django_db
+def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(keeper: RunProfiles) -> None:
+    store([profile(), profile("off", state="disabled")],
+          [run_profile("a", **cron(time_zone=BERLIN, on_missed="skip", max_lateness=60)), run_profile("b", **cron()), run_profile("c"),
+           run_profile("d", state="disabled", **cron()), run_profile("e", "off", **cron())])  # fmt: skip
+    keeper.follow()
+    assert set(Row.objects.values_list("name", flat=True)) == {"run-profile:a", "run-profile:b"}
+    first, second = (rows.parse(row.id, row.name, row.cron, row.repeats, row.next_run, row.kwargs).schedule for row in (of("a"), of("b")))
+    assert first == Schedule("run-profile:a", "0 6 * * *", BERLIN, "skip", 60)
+    assert second == Schedule("run-profile:b", "0 6 * * *", "America/New_York", "once", 3600)
+
+
+@pytest.mark.django_db
+def test_rows_follow_hot_and_history_stays(keeper: RunProfiles) -> None:
+    store([profile()], [run_profile("a", **cron())])
+    keeper.follow()
+    ledger.enqueue_due()
+    store([], [run_profile("a", **cron(cron="30 7 * * *"))])
+    keeper.follow()
+    assert (of("a").cron, of("a").repeats, of("a").next_run) == ("30 7 * * *", -1, None)
+    for change in ({"state": "disabled"}, {"execution_policy": {}}):
+        store([], [run_profile("a", **{**cron(), **change})])
+        keeper.follow()
+        assert of("a").repeats == 0
+        store([], [run_profile("a", **cron())])
+        keeper.follow()
+        assert (of("a").cron, of("a").repeats) == ("0 6 * * *", -1)
+    RunProfile.objects.update(hidden=True)
+    keeper.follow()
+    assert of("a").repeats == 0
+    RunProfile.objects.update(hidden=False)
+    store([profile(state="disabled")], [])
+    keeper.follow()
+    assert of("a").repeats == 0
+
+
+@pytest.mark.django_db
+def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfiles) -> None:
+    store([profile()], [run_profile("a", **cron())])
+    keeper.follow()
+    with CaptureQueriesContext(connection) as captured:
+        keeper.follow()
+    assert len(captured) == 1
+
+
+@pytest.mark.django_db
+def test_more_than_a_look_takes_follow_at_the_next_ones(keeper: RunProfiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
+    store([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
+    counts = []
+    for _ in range(4):
+        keeper.follow()
+        counts.append(Row.objects.count())
+    assert counts == [3, 6, 7, 7]
+
+
+def change(**members: Any) -> Change:
+    return Change(**{"off": False, "cron": "", "over": "0 12 * * *", "by": "ann", "reason": "r", "since": "2026-01-01T00:00:00+00:00", **members})
+
+
+def settled(asked_now: Schedule, person: Change | None, before: Schedule | None = None) -> tuple[str, int] | None:
+    before = before or asked()
+    columns = rows.columns(before, person)
+    found = rows.settle(asked_now, rows.parse(1, CYCLES, columns["cron"], columns["repeats"], None, columns["kwargs"]))
+    return None if found is None else (found["cron"], found["repeats"])
+
+
+def test_what_somebody_switched_off_stays_off_until_they_switch_it_on() -> None:
+    off = change(off=True)
+    assert settled(asked(), off) is None
+    assert settled(asked("0 13 * * *"), off) == ("0 13 * * *", 0)
+    assert settled(asked(""), off) == ("", 0)
+    assert settled(asked(), replace(off, over="0 12 * * *"), before=asked("")) == ("0 12 * * *", 0)
+
+
+def test_a_cron_that_somebody_gave_stays_until_the_configuration_asks_for_another_one() -> None:
+    own = change(cron="5 5 * * *")
+    assert settled(asked(max_lateness=60), own) == ("5 5 * * *", -1)
+    assert settled(asked(""), own) == ("", 0)
+    assert settled(asked(), own, before=asked("")) == ("5 5 * * *", -1)
+    assert settled(asked("0 13 * * *"), own) == ("0 13 * * *", -1)
+    assert settled(asked("0 13 * * *"), replace(own, off=True)) == ("0 13 * * *", 0)
