@@ -56,7 +56,7 @@ class Halt(Resource):
     def post(self, request: Request, namespace: str) -> Response:
         """Halt it, with or without a reason: 200 with how it stands; a second one changes nothing."""
         sent: dict[str, Any] = parsing.document(request, _HALT)
-        stands = halts.halt(namespace, actor=self.actor, reason=sent.get("reason", ""), until=parsing.moment(sent, "until"))
+        stands = halts.halt(namespace, actor=self.actor, reason=sent.get("reason") or "", until=parsing.moment(sent, "until"))
         return Response(stands.data())
 
 

@@ -79,7 +79,7 @@ def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ())
 #: Why somebody does something: some text, visible, not without end.
 REASON = {"type": "string", "maxLength": 2000, "pattern": r"\S", "description": "a reason in words"}
 #: The same where none is needed.
-REASON_IF_ANY = {"type": "string", "maxLength": 2000}
+REASON_IF_ANY = {"type": ["string", "null"], "maxLength": 2000}
 #: A time to come, until when something holds; null is without end. ``moment`` reads it.
 UNTIL = {"type": ["string", "null"], "maxLength": 50}
 

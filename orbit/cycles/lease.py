@@ -37,9 +37,11 @@ RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_prof
     CASE WHEN c.fencing_token = 1 THEN c.input END, c.input_content_type, c.requeues, due.ran_out"""
 _OPEN = gate.OPEN_SQL.format(namespace="c.namespace")
 CLAIM = _CLAIM.replace("{which}", f"(c.resumes >= {ALONE_FROM}) = %(alone)s AND {_OPEN}")
-# Of cycles that nobody may carry: those with attempts that a lost worker left open.
-CLAIM_STOPPED = _CLAIM.replace("{which}", f"""NOT ({_OPEN}) AND EXISTS (SELECT 1 FROM orbit_dispatchjob j
-        JOIN orbit_deliveryreceipt r ON r.job_id = j.id WHERE j.cycle_id = c.id AND r.status = 'sending')""")
+# Of cycles that nobody may carry: those with attempts that a lost worker left open. It starts from these, which are few, and from nothing
+# where nothing is halted or paused.
+CLAIM_STOPPED = _CLAIM.replace("{which}", f"""EXISTS (SELECT 1 FROM governance_stop h WHERE h.ended_at IS NULL AND h.kind IN ('halt', 'pause'))
+        AND c.id = ANY(ARRAY(SELECT j.cycle_id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE r.status = 'sending'))
+        AND NOT ({_OPEN})""")
 
 RENEW = """UPDATE orbit_cyclerun c SET lease_expires_at = now() + %(seconds)s * interval '1 second',
     next_due_at = now() + %(seconds)s * interval '1 second'

@@ -30,6 +30,12 @@ def test_a_halt_without_a_body_is_a_halt(operator: Api) -> None:
     problem(operator.post("/cycles/trigger", {}), 423, "namespace_halted")
 
 
+@pytest.mark.parametrize("body", [{}, {"reason": None, "until": None}, {"reason": ""}, {"reason": "  "}])
+def test_a_halt_is_never_refused_for_want_of_a_reason(operator: Api, body: Any) -> None:
+    answer = operator.post(f"{ROOT}/default/halt", body)
+    assert (answer.status_code, answer.json()["reason"]) == (200, "none given")
+
+
 def test_a_refused_trigger_says_who_stopped_it_and_why(operator: Api) -> None:
     operator.post(f"{ROOT}/default/halt", {"reason": "a flood", "until": LATER})
     refused = problem(operator.post("/cycles/trigger", {}), 423, "namespace_halted")

@@ -9,8 +9,10 @@ import pytest
 from django.db import connections
 from django_q.models import Schedule as Row
 
+from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
-from governance.models import OperationRun
+from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, Stop
+from governance.namespaces import halts, pauses
 from governance.operations import ledger
 from orbit import boundary, queue
 from orbit.boundary import Boundary
@@ -53,6 +55,41 @@ def test_a_late_operation_run_is_woken(tended: Keeper) -> None:
     OperationRun.objects.filter(pk=run.pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=9))
     tended.tend(100.0)
     assert queue.tasks_wait()
+
+
+def test_what_is_past_its_time_is_lifted_on_record(tended: Keeper) -> None:
+    halts.halt("default", actor=SYSTEM, until=datetime.now(UTC) + timedelta(hours=1))
+    pauses.pause(actor=SYSTEM, reason="a fire", until=datetime.now(UTC) + timedelta(hours=1))
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    Stop.objects.update(until=past, since=past - timedelta(seconds=9))
+    GovernanceSetting.objects.update(until=past)
+    tended.tend(100.0)
+    assert not Stop.objects.filter(ended_at__isnull=True).exists()
+    assert sorted(AuditTrailEntry.objects.order_by("-id").values_list("action", flat=True)[:2]) == ["namespace.resumed", "pause.lifted"]
+
+
+def test_a_halt_becomes_quiet(tended: Keeper) -> None:
+    halts.halt("default", actor=SYSTEM)
+    Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=2))
+    tended.tend(100.0)
+    assert GovernanceSetting.objects.get(namespace__name="default").mode == "quiet"
+
+
+def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(committed: str, process: Boundary, settings: Any) -> None:
+    settings.ORBIT_CRON_SCHEDULE = ""
+    halts.halt("default", actor=SYSTEM)
+    CycleRun.objects.filter(pk=active_cycle().pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=5))
+    thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
+    until_true("SELECT 1 FROM orbit_clusternode")
+    time.sleep(0.3)
+    assert not queue.ready_wakeups()
+    began = time.monotonic()
+    halts.resume("default", actor=SYSTEM, reason="r")
+    until_true("SELECT 1 FROM django_q_ormq")
+    assert time.monotonic() - began < 0.5
+    process.drain(30)
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_a_duty_that_fails_stops_no_other_and_is_tried_again(tended: Keeper, caplog: pytest.LogCaptureFixture) -> None:
