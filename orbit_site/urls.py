@@ -33,7 +33,7 @@ urlpatterns = [
     path("config/reload", configuration.Reload.as_view()),
     path("value-ledger", value_ledger.Entries.as_view()),
     path("value-ledger/totals", value_ledger.Sums.as_view()),
-    path("value-ledger/totals.csv", value_ledger.SumsFile.as_view()),
+    path("value-ledger/totals.csv", value_ledger.SumsFile.as_view(), name="value_ledger_file"),
     path("dead-letters", dead_letters.Collection.as_view()),
     path("dead-letters/groups", dead_letters.Groups.as_view()),
     path("dead-letters/requeue", dead_letters.RequeueMany.as_view()),

@@ -1,5 +1,5 @@
 """The console's pages of orbit."""
 
-from orbit.admin import cycles, dead_letters, dispatch, pipeline, profiles, records
+from orbit.admin import cycles, dead_letters, dispatch, drift, pipeline, profiles, records, value_ledger
 
-__all__ = ["cycles", "dead_letters", "dispatch", "pipeline", "profiles", "records"]
+__all__ = ["cycles", "dead_letters", "dispatch", "drift", "pipeline", "profiles", "records", "value_ledger"]

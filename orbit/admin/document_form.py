@@ -45,9 +45,10 @@ class Part:
         """Put what was typed into ``document``; something that can't be of its type goes in as it is, for the schema to name."""
         *outer, last = self.path if text or self.empty is None else self.empty
         for step in outer:
-            document = document.setdefault(step, {})
-            if not isinstance(document, dict):
+            inner: Any = document.setdefault(step, {})
+            if not isinstance(inner, dict):
                 return
+            document = inner
         if text or self.empty is None:
             document[last] = self._value(text)
         else:
@@ -76,7 +77,9 @@ class Part:
 class DocumentForm(ReasonForm):
     """``revision`` is the one that the page was made of; ``seen`` the newest one that the person was shown."""
 
-    document = forms.CharField(label="The whole document as JSON", strip=False, widget=forms.Textarea(attrs={"rows": 28, "class": "json", "spellcheck": "false"}))
+    document = forms.CharField(
+        label="The whole document as JSON", strip=False, widget=forms.Textarea(attrs={"rows": 28, "class": "json", "spellcheck": "false"})
+    )
     revision = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
     seen = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
@@ -99,15 +102,16 @@ class DocumentForm(ReasonForm):
         if len(data) > LIMIT:
             raise forms.ValidationError(f"Is longer than {LIMIT} bytes.")
         try:
-            return strict_json.loads(data)
+            document = strict_json.loads(data)
         except strict_json.StrictJsonError as error:
             raise forms.ValidationError([f"{fault['pointer']}: {fault['detail']}".removeprefix(": ") for fault in error.errors]) from None
+        if not isinstance(document, dict):
+            raise forms.ValidationError("Must be an object.")
+        return document
 
-    def merged(self) -> Any:
+    def merged(self) -> dict[str, Any] | None:
         """Return the document with what was changed in the fields; None, with errors in the form, where JSON and a field contradict each other."""
-        typed = deepcopy(self.cleaned_data["document"])
-        if not isinstance(typed, dict):
-            return typed
+        typed: dict[str, Any] = deepcopy(self.cleaned_data["document"])
         for part in self.parts:
             text = self.cleaned_data[part.name].replace("\r\n", "\n")
             before, beside = part.shown(self.base), part.shown(typed)

@@ -15,17 +15,19 @@ _LINES = "One on each line."
 def of(kind: Kind, actor: Actor, *, new: bool) -> list[Part]:
     """Return the fields of ``kind``; only a new document has one for its id, which never changes."""
     name = [Part(kind.key, "Id", (kind.key,), help="Letters, digits, dots, hyphens and underscores. It can't be changed later.")] if new else []
-    return [*name, *(_profile() if kind is PROFILE else _run_profile(actor)), Part("value_tags", "Value tags", ("value_tags",), "lines", empty=("value_tags",), help=_LINES)]
+    tags = Part("value_tags", "Value tags", ("value_tags",), "lines", empty=("value_tags",), help=_LINES)
+    return [*name, *(_profile() if kind is PROFILE else _run_profile(actor)), tags]
 
 
 def _profile() -> list[Part]:
     transformers = _choices(registry.names(), none="left out: passthrough")
+    processors = _choices(registry.processor_names(), none="left out: passthrough")
     return [
         Part("label", "Label", ("label",)),
         Part("state", "State", ("state",), choices=tuple(STATES)),
         *(Part(f"tier_{tier}", f"Transformer of tier {tier}", ("execution_rules", "tiers", str(tier), "transformer"), choices=transformers,
                empty=("execution_rules", "tiers", str(tier)), help="Its options stand in the JSON.") for tier in TIERS),
-        Part("processor", "Processor of the items", ("execution_rules", "normalizer", "processor"), choices=_choices(registry.processor_names(), none="left out"),
+        Part("processor", "Processor of the items", ("execution_rules", "normalizer", "processor"), choices=processors,
              empty=("execution_rules", "normalizer")),
     ]  # fmt: skip
 

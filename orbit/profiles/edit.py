@@ -67,6 +67,13 @@ def check(kind: Kind, name: str, document: Any, *, actor: Actor) -> Faults:
     return [*faults, *_place_faults(kind, document, faults, actor)]
 
 
+def may(kind: Kind, row: Any, *, actor: Actor) -> bool:
+    """Tell whether ``actor`` may edit ``row``, which they see; what is hidden comes back by a roll-back or a reload alone."""
+    if not actor.may(Power.CONFIGURE) or row.hidden:
+        return False
+    return not _shared(kind, row, actor)
+
+
 def roll_back(kind: Kind, name: str, number: int, *, actor: Actor, source: Source, expected: Expected, reason: str) -> Edited:
     """Make the document of revision ``number`` the current one again, as a new revision. Raises as ``put`` does, and RevisionUnknown."""
     actor.require(Power.CONFIGURE)
@@ -108,8 +115,14 @@ def _at(kind: Kind, name: str, *, actor: Actor, expected: Expected) -> Any:
 
 def _refuse_shared(kind: Kind, row: Any, actor: Actor) -> None:
     """Raise NotAllowed where the edit of a profile would reach a namespace that ``actor`` doesn't see."""
-    if kind is PROFILE and actor.namespaces is not None and RunProfile.objects.filter(profile=row, hidden=False).exclude(actor.filter()).exists():
+    if _shared(kind, row, actor):
         raise NotAllowed("This profile also runs in namespaces that you are not allowed to see: somebody who is must edit it.")
+
+
+def _shared(kind: Kind, row: Any, actor: Actor) -> bool:
+    if kind is not PROFILE or actor.namespaces is None:
+        return False
+    return RunProfile.objects.filter(profile=row, hidden=False).exclude(actor.filter()).exists()
 
 
 def _faults(kind: Kind, name: str, document: Any) -> Faults:

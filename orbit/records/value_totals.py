@@ -80,12 +80,19 @@ def totals(
     since = since or max(until - USUAL[period], datetime(1970, 1, 1, tzinfo=UTC))
     if not timedelta(0) < until - since <= LONGEST[period]:
         raise RangeInvalid(f"from must be before to, by at most {LONGEST[period].days} days for totals by {period}.")
-    seen = actor.namespaces if namespace is None else {namespace} & actor.namespaces if actor.namespaces is not None else {namespace}
-    values: dict[str, Any] = {"period": str(period), "since": since, "until": until, "namespaces": None if seen is None else sorted(seen), "tag": tag, "limit": LIMIT + 1}
+    values: dict[str, Any] = {"period": str(period), "since": since, "until": until, "tag": tag, "limit": LIMIT + 1}
+    values["namespaces"] = _seen(actor, namespace)
     with connection.cursor() as cursor:
         cursor.execute(TOTALS, values)
         found = [Total(begins.isoformat(), *rest) for begins, *rest in cursor.fetchall()]
     return Totals(period, since, until, found[:LIMIT], len(found) > LIMIT)
+
+
+def _seen(actor: Actor, namespace: str | None) -> list[str] | None:
+    """Return the namespaces to add up, None for all of them."""
+    if namespace is None:
+        return None if actor.namespaces is None else sorted(actor.namespaces)
+    return [namespace] if actor.sees(namespace) else []
 
 
 def as_csv(rows: Iterable[Total]) -> str:

@@ -8,6 +8,7 @@ from governance.namespaces import gate
 from orbit.cycles import clusters
 from orbit.dispatch import endpoints
 from orbit.models import EndpointState
+from orbit.profiles import drift
 
 _NAMED = 5
 
@@ -21,7 +22,7 @@ class Banner:
 
 
 def standing(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. Three queries."""
+    """Return the banners for ``actor``, the most severe first. Four queries, and two more where configuration files and database go apart."""
     found: list[Banner] = []
     if gate.paused_here():
         found.append(Banner("bad", "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on."))
@@ -33,6 +34,8 @@ def standing(actor: Actor) -> list[Banner]:
         found.append(Banner("bad", "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`."))
     if not endpoints.configured():
         found.append(Banner("part", "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS."))
+    if actor.namespaces is None and drift.standing():
+        found.append(Banner("part", "The configuration files and the database were both changed: the database stands. See Config drift."))
     down = list(EndpointState.objects.filter(opened_at__isnull=False).order_by("opened_at")[: _NAMED + 1]) if actor.namespaces is None else []
     found += [Banner("part", _down(row)) for row in down[:_NAMED]]
     if len(down) > _NAMED:

@@ -49,7 +49,8 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(folder: 
     for answer in (client.post("/config/reload"), client.get("/config/diff")):
         told = problem(answer, 422, "config_invalid")
         assert {(error["file"], error["pointer"]) for error in told["errors"]} == {
-            ("profiles.json", "/0/state"), ("profiles.json", "/0/more"), ("runProfiles.json", "/0/namespace"), ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")}  # fmt: skip
+            ("profiles.json", "/0/state"), ("profiles.json", "/0/more"), ("runProfiles.json", "/0/namespace"),
+            ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")}  # fmt: skip
     write(folder, [profile()], [run_profile()])
     told = problem(client.get("/config/diff"), 422, "endpoints_invalid")
     assert [(error["file"], error["pointer"]) for error in told["errors"]] == [("ORBIT_DISPATCH_ENDPOINTS", "/0/url")]

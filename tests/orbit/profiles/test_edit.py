@@ -79,7 +79,7 @@ def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> No
 
 def test_what_is_there_is_not_made_and_what_is_not_there_is_not_matched() -> None:
     store([profile()], [])
-    with pytest.raises(Stale, match="Revision 1 .* is the current one"):
+    with pytest.raises(Stale, match=r"Revision 1 .* is the current one"):
         put(profile(label="x"), NEW)
     for expected in (seen(1), WHATEVER):
         with pytest.raises(Stale, match="There is no profile 'other'"):
@@ -147,7 +147,8 @@ def test_only_who_configures_edits(role: str) -> None:
 
 def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None:
     store([profile("mine"), profile("both"), profile("theirs")], [
-        run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"), run_profile("theirs-b", "theirs", "b")])  # fmt: skip
+        run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"),
+        run_profile("theirs-b", "theirs", "b")])  # fmt: skip
     who = confined("a")
     assert put(profile("mine", label="x"), seen(1), who).revision == 2
     with pytest.raises(NotAllowed, match="also runs in namespaces"):
@@ -155,7 +156,8 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
     with pytest.raises(NotAllowed, match="also runs"):
         edit.set_state(PROFILE, "both", State.DISABLED, actor=who, source="admin", reason="x")
     # What they don't see looks as if it weren't there.
-    for hidden, missing in ((profile("theirs", label="x"), profile("absent-one", label="x")), (run_profile("theirs-b", "mine", "a"), run_profile("absent-1", "mine", "a"))):
+    for hidden, missing in ((profile("theirs", label="x"), profile("absent-one", label="x")),
+                            (run_profile("theirs-b", "mine", "a"), run_profile("absent-1", "mine", "a"))):  # fmt: skip
         told = []
         for document in (hidden, missing):
             with pytest.raises(Stale) as refused:

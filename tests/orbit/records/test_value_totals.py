@@ -33,7 +33,8 @@ def test_quantities_are_added_per_tag_and_day_week_and_month_of_utc() -> None:
         entry("kit", at)
     entry("deliveries", "2026-03-02T10:00:00Z", "6.5", kind="usage", unit="delivery")
     march = ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
-    assert totals(Period.DAY, *march) == [("2026-03-08", "kit", 1), ("2026-03-02", "deliveries", Decimal("6.5")), ("2026-03-02", "kit", 1), ("2026-03-01", "kit", 2)]
+    assert totals(Period.DAY, *march) == [
+        ("2026-03-08", "kit", 1), ("2026-03-02", "deliveries", Decimal("6.5")), ("2026-03-02", "kit", 1), ("2026-03-01", "kit", 2)]  # fmt: skip
     assert totals(Period.WEEK, *march, tag="kit") == [("2026-03-02", "kit", 2), ("2026-02-23", "kit", 2)]
     assert totals(Period.MONTH, *march, tag="kit") == [("2026-03-01", "kit", 4)]
     assert totals(Period.DAY, "2026-03-02T00:00:00Z", "2026-03-08T12:00:00Z", tag="kit") == [("2026-03-02", "kit", 1)]
