@@ -29,7 +29,7 @@ def path(row: Any, page: str = "change") -> str:
 def fields(browser: Client, address: str) -> dict[str, str]:
     """Return what the form of a page would send if it were sent as it is."""
     context = browser.get(address).context
-    return {bound.name: bound.value() or "" for bound in context["form"] if bound.value() is not None}
+    return {bound.name: bound.value() for bound in context["form"] if bound.value() is not None}
 
 
 def send(browser: Client, address: str, button: str = "_save", **changed: Any) -> Any:
@@ -97,7 +97,8 @@ def test_a_transformer_is_chosen_and_left_out(browser: Client) -> None:
 def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lost(browser: Client) -> None:
     store([profile()], [run_profile()])
     row = RunProfile.objects.get()
-    answer = send(browser, path(row), profile_id="who", cron="nonsense", time_zone="Mars", max_lateness="soon", document=json.dumps({**row.document, "more": 1}))
+    document = json.dumps({**row.document, "more": 1})
+    answer = send(browser, path(row), profile_id="who", cron="nonsense", time_zone="Mars", max_lateness="soon", document=document)
     found = errors(answer)
     assert set(found) == {"profile_id", "cron", "time_zone", "max_lateness", "document"}
     assert found["document"] == ["/more: Is unknown here. Known are: asset_bundle, distribution_targets, execution_policy, namespace, profile_id, "
