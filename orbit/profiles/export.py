@@ -27,6 +27,12 @@ class Overtaken(OrbitError):
     code, kind = "overtaken", Kind.CONFLICT
 
 
+class NothingToExport(OrbitError):
+    """The database holds no configuration yet: the files would be emptied. Reload them first."""
+
+    code, kind = "nothing_to_export", Kind.CONFLICT
+
+
 class NotWritable(OrbitError):
     """The configuration's folder can't be written."""
 
@@ -36,7 +42,7 @@ class NotWritable(OrbitError):
 def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
     """Write what runs into the files of ``folder``; each is replaced whole or not at all.
 
-    Raises NotWritable and Overtaken: for want of room, of a folder or of the right to write, with everything as it was.
+    Raises NotWritable (for want of room, of a folder, of the right to write), Overtaken and NothingToExport, with everything as it was.
     """
     actor.require(Power.CONFIGURE)
     actor.require_workspace()
@@ -45,8 +51,9 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
     drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
     try:
         with trail.deed():
-            revisions.lock()
-            documents = revisions.current()
+            applied, documents = revisions.lock(), revisions.current()
+            if not (applied or documents.profiles or documents.run_profiles):
+                raise NothingToExport
             for draft, content in zip(drafts.values(), (documents.profiles, documents.run_profiles), strict=True):
                 _write(draft, content)
             reload.remember(note)

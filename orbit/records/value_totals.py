@@ -22,7 +22,8 @@ from governance.kernel.errors import Kind, OrbitError
 
 LIMIT = 10_000
 
-TOTALS = """SELECT (date_trunc(%(period)s, created_at AT TIME ZONE 'UTC'))::date, kind, tag, unit, sum(quantity), count(DISTINCT cycle_id)
+#: A cycle has one entry for a kind, tag and unit at most: counting entries counts cycles.
+TOTALS = """SELECT (date_trunc(%(period)s, created_at AT TIME ZONE 'UTC'))::date, kind, tag, unit, sum(quantity), count(*)
 FROM orbit_valueledgerentry
 WHERE created_at >= %(since)s AND created_at < %(until)s AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
     AND (%(tag)s::text IS NULL OR tag = %(tag)s)

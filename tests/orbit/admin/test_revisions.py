@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from governance.models import AuditTrailEntry
-from orbit.models import Profile, ProfileRevision
+from orbit.models import Profile, ProfileRevision, RunProfile, RunProfileRevision
 from tests.support.callers import console, person
 from tests.support.configuration import profile, run_profile, store
 
@@ -67,3 +67,18 @@ def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
     row.refresh_from_db()
     assert (row.hidden, row.revision) == (False, 3)
     assert AuditTrailEntry.objects.filter(action="profile.changed").count() == 1
+
+
+def test_the_confined_see_no_revision_from_when_it_ran_elsewhere() -> None:
+    store([profile()], [run_profile(namespace="us", asset_bundle={"secret": "of-us"})])
+    store([], [run_profile(namespace="eu")])
+    browser = console(person("bea", "Configurator", "eu"))
+    run = RunProfile.objects.get()
+    answer = browser.get(f"/admin/orbit/runprofile/{run.pk}/history/")
+    assert [row.number for row in answer.context["rows"]] == [2]
+    assert browser.get(f"/admin/orbit/runprofile/{run.pk}/history/1/").status_code == 404
+    listed = browser.get("/admin/orbit/runprofilerevision/").context["cl"].result_list
+    assert [row.number for row in listed] == [2]
+    first = RunProfileRevision.objects.get(number=1)
+    assert browser.get(f"/admin/orbit/runprofilerevision/{first.pk}/change/").status_code == 302
+    assert "of-us" not in browser.get(f"/admin/orbit/runprofile/{run.pk}/history/?a=1&b=2").content.decode()

@@ -68,6 +68,13 @@ def test_a_folder_that_is_not_there_leaves_the_applied_state_alone(folder: Path)
     assert AppliedFiles.objects.get().sha256 == before
 
 
+def test_a_database_that_was_never_loaded_empties_no_files(folder: Path) -> None:
+    before = (folder / "profiles.json").read_bytes()
+    with pytest.raises(export.NothingToExport):
+        export.export(folder, actor=SYSTEM)
+    assert (folder / "profiles.json").read_bytes() == before
+
+
 def test_an_export_is_on_record_and_not_for_the_confined(folder: Path) -> None:
     reload.load_at_start()
     export.export(folder, actor=SYSTEM, reason="as agreed")
