@@ -66,13 +66,17 @@ def expected(request: Request) -> Expected:
         return NEW if match is None else Expected(frozenset())
     if match is None:
         raise PreconditionRequired
-    return WHATEVER if match.strip() == "*" else Expected(_revisions("If-Match", match, strong=True))
+    if match.strip() == "*":
+        return WHATEVER
+    if not _readable(match):
+        raise HeaderInvalid('If-Match must be an ETag such as "3" in its quotes, or *.')
+    return Expected(_revisions(match, strong=True))
 
 
 def unchanged(request: Request, revision: int) -> bool:
-    """Tell whether ``If-None-Match`` names ``revision``, so that a 304 says it all. Raises HeaderInvalid."""
-    none = request.headers.get("If-None-Match")
-    return none is not None and (none.strip() == "*" or revision in _revisions("If-None-Match", none, strong=False))
+    """Tell whether ``If-None-Match`` names ``revision``, so that a 304 says it all; what can't be read names nothing."""
+    none = request.headers.get("If-None-Match", "").strip()
+    return none == "*" or (_readable(none) and revision in _revisions(none, strong=False))
 
 
 def reason(request: Request) -> str:
@@ -86,7 +90,9 @@ def reason(request: Request) -> str:
     return sent
 
 
-def _revisions(header: str, value: str, *, strong: bool) -> frozenset[int]:
-    if len(value) > _LONGEST or not _TAGS.fullmatch(value):
-        raise HeaderInvalid(f'{header} must be an ETag such as "3" in its quotes, or *.')
+def _readable(value: str) -> bool:
+    return len(value) <= _LONGEST and _TAGS.fullmatch(value) is not None
+
+
+def _revisions(value: str, *, strong: bool) -> frozenset[int]:
     return frozenset(int(number) for weak, number in _REVISION.findall(value) if not (weak and strong))

@@ -1,6 +1,5 @@
 """What is on record and never changes: checkpoints, execution records, the value ledger."""
 
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
@@ -66,8 +65,11 @@ class ValueLedgerEntry(models.Model):
             models.UniqueConstraint(fields=["cycle_id", "kind", "tag", "unit"], name="one_ledger_entry_per_cycle_and_tag"),
             models.CheckConstraint(condition=models.Q(kind__in=["usage", "value"]), name="ledger_kind"),
         ]
-        # Rows come in the order of their time: a block index serves ranges of it and costs a writer next to nothing.
-        indexes = [models.Index(fields=["tag", "created_at"], name="ledger_tag"), BrinIndex(fields=["created_at"], name="ledger_time", autosummarize=True)]
+        indexes = [
+            models.Index(fields=["tag", "created_at"], name="ledger_tag"),
+            # For totals of a range of time.
+            models.Index(fields=["created_at"], name="ledger_time"),
+        ]
         verbose_name_plural = "value ledger entries"
 
     def __str__(self) -> str:

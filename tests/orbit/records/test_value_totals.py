@@ -86,6 +86,14 @@ def test_no_spreadsheet_takes_a_tag_for_a_formula(tag: str) -> None:
 
 
 def test_a_range_is_found_by_its_time_and_not_by_reading_all() -> None:
+    many = """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, kind, tag, quantity, unit, created_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'eu', 'value', 'kit', 1, 'cycle', timestamptz '2026-03-01 00:00Z' - n * interval '10 minutes'
+        FROM generate_series(1, 20000) AS n"""
+    values = {"period": "day", "since": "2026-02-27T00:00:00Z", "until": "2026-03-01T00:00:00Z", "namespaces": ["eu"], "tag": None, "limit": 100}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'ledger_time'")
-        assert "USING brin (created_at)" in cursor.fetchone()[0]
+        cursor.execute(many)
+        cursor.execute("ANALYZE orbit_valueledgerentry")
+        cursor.execute(f"EXPLAIN {value_totals.TOTALS}", values)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "ledger_time" in plan
+    assert "Seq Scan" not in plan
