@@ -41,7 +41,7 @@ def listing(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
             messages.error(request, error.detail)
     older = shown[_PAGE - 1].number if len(shown) > _PAGE else None
     return pages.draw(request, "console/revisions.html", title=f"Revisions of {row}", kind=kind, row=row, rows=shown[:_PAGE], older=older, compared=compared,
-                      may=actor.may(Power.CONFIGURE), opts=kind.rows._meta, a=a or "", b=b or "")  # fmt: skip
+                      may=actor.may(Power.CONFIGURE), opts=kind.rows._meta, a=a or "", b=b or "", a_text=str(a), b_text=str(b))  # fmt: skip
 
 
 def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse:
