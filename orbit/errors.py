@@ -33,6 +33,30 @@ class RunProfileUnknown(OrbitError):
     code, kind = "unknown_run_profile", Kind.MISSING
 
 
+class ProfileUnknown(OrbitError):
+    """There is no such profile."""
+
+    code, kind = "unknown_profile", Kind.MISSING
+
+
+class RevisionUnknown(OrbitError):
+    """There is no such revision."""
+
+    code, kind = "unknown_revision", Kind.MISSING
+
+
+class Stale(OrbitError):
+    """Somebody saved another revision meanwhile."""
+
+    code, kind = "stale", Kind.STALE
+
+
+class DocumentInvalid(OrbitError):
+    """This document can't be used."""
+
+    code, kind = "invalid_document", Kind.INVALID
+
+
 class Disabled(OrbitError):
     """This run profile, or its profile, is disabled."""
 

@@ -60,8 +60,19 @@ http is allowed too, such as `127.0.0.1`, `aurora.internal` or `10.1.0.0/16`.
 
 `profiles.json` and `runProfiles.json` in `ORBIT_CONFIG_DIR` are checked against `config/schemas/` at every start; an invalid file stops the
 start with every error, each with file and JSON pointer. The database is what runs: the files are loaded into an empty database, and
-again whenever they changed and nobody edited the database meanwhile. `manage.py config check` checks files, endpoints and addresses,
-`config diff` shows where files and database differ, `config reload` applies the files, `config export` writes the database back.
+again whenever they changed and nobody edited the database meanwhile. Where both were changed, the database stands, and a banner and the
+console's page "Config drift" say so.
+
+| command | REST | does |
+|---|---|---|
+| `config check` | | checks files, endpoints and addresses: every error with file and pointer |
+| `config diff` | `GET /config/diff` | shows where files and database differ, with both values |
+| `config reload --reason R` | `POST /config/reload` | makes the database what the files say, all or nothing; refused while a cycle is active |
+| `config export --reason R` | | writes the database into the files; the same content gives the same bytes |
+| | `PUT /profiles/ID`, `PUT /run-profiles/ID` | edits one document; the console has a form for it |
+
+A profile and a run profile hold at most 256 KiB each, a file 10 MiB. Names and tags hold no control, direction or invisible characters; a `cron` must fire some
+day; a `time_zone` is an IANA name; whole numbers beyond 2^53 are written as text. An unknown key is an error, not a comment.
 """
 
 

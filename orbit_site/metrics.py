@@ -13,14 +13,13 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from governance.access.actors import Actor
 from governance.access.roles import Power
 from governance.namespaces import gate
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
-from governance.rest.resources import Resource
+from governance.rest.resources import OneForm, Resource
 from orbit.states import CYCLE, JOB, LETTER
 
 #: A scrape that takes longer is broken off: measuring must not be what makes a database slow.
@@ -131,21 +130,12 @@ class ScrapeToken(BaseAuthentication):
         return "Bearer"
 
 
-class _Whatever(BaseContentNegotiation):
-    """Scrapers ask for several text formats; they get the one that all of them read."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
 class Metrics(Resource):
     """The scrape page; its numbers are those of all namespaces, so a caller who is confined to some doesn't get them."""
 
     authentication_classes = [ScrapeToken, TokenAuthentication, SessionAuthentication]
-    content_negotiation_class = _Whatever
+    # Scrapers ask for several text formats; they get the one that all of them read.
+    content_negotiation_class = OneForm
 
     def get(self, request: Request) -> HttpResponse:
         """Answer in Prometheus' text format."""

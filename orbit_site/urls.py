@@ -5,7 +5,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from governance.api import namespaces, operations, pause
-from orbit.api import cycles, dead_letters, orchestrate, profiles, schedules, trigger
+from orbit.api import configuration, cycles, dead_letters, orchestrate, profiles, revisions, schedules, trigger, value_ledger
 from orbit_site import health, metrics
 
 urlpatterns = [
@@ -21,6 +21,9 @@ urlpatterns = [
     path("cycles/<uuid:cycle_id>/cancel", cycles.Cancel.as_view()),
     path("profiles", profiles.Profiles.as_view()),
     path("profiles/<str:profile_id>", profiles.OneProfile.as_view()),
+    path("profiles/<str:profile_id>/revisions", revisions.OfProfile.as_view()),
+    path("profiles/<str:profile_id>/revisions/<int:number>", revisions.OneOfProfile.as_view()),
+    path("profiles/<str:profile_id>/revisions/<int:number>/restore", revisions.RestoreProfile.as_view()),
     path("run-profiles", profiles.RunProfiles.as_view()),
     path("run-profiles/trigger", orchestrate.TriggerAll.as_view()),
     path("run-profiles/<str:run_profile_id>/trigger", orchestrate.TriggerOne.as_view()),
@@ -28,6 +31,14 @@ urlpatterns = [
     path("schedules", schedules.Collection.as_view()),
     path("schedules/ticks", schedules.Ticks.as_view()),
     path("schedules/why", schedules.Why.as_view()),
+    path("run-profiles/<str:run_profile_id>/revisions", revisions.OfRunProfile.as_view()),
+    path("run-profiles/<str:run_profile_id>/revisions/<int:number>", revisions.OneOfRunProfile.as_view()),
+    path("run-profiles/<str:run_profile_id>/revisions/<int:number>/restore", revisions.RestoreRunProfile.as_view()),
+    path("config/diff", configuration.Diff.as_view()),
+    path("config/reload", configuration.Reload.as_view()),
+    path("value-ledger", value_ledger.Entries.as_view()),
+    path("value-ledger/totals", value_ledger.Sums.as_view()),
+    path("value-ledger/totals.csv", value_ledger.SumsFile.as_view(), name="value_ledger_file"),
     path("dead-letters", dead_letters.Collection.as_view()),
     path("dead-letters/groups", dead_letters.Groups.as_view()),
     path("dead-letters/requeue", dead_letters.RequeueMany.as_view()),

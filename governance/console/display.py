@@ -44,6 +44,7 @@ _STATES = {
 }
 _HEX_BYTES = 512
 _JSON_CHARACTERS = 20_000
+_SIDE_CHARACTERS = 1_000
 
 
 def badge(state: str | None) -> SafeString:
@@ -58,6 +59,15 @@ def json_block(value: Any) -> SafeString:
     if len(text) > _JSON_CHARACTERS:
         text = text[:_JSON_CHARACTERS] + "\n... cut here"
     return format_html('<pre class="data" tabindex="0">{}</pre>', text)
+
+
+def side(value: Any) -> str:
+    """Return one side of a difference as JSON on one line, cut where it is very long; ``-`` for what JSON doesn't know: a side that is absent."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    except TypeError:
+        return "-"
+    return text if len(text) <= _SIDE_CHARACTERS else text[:_SIDE_CHARACTERS] + " ... cut here"
 
 
 def readable(data: bytes, *, size: int) -> str:

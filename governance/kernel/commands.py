@@ -16,6 +16,8 @@ EXIT = {
     Kind.TOO_LARGE: 2,
     Kind.MISSING: 3,
     Kind.CONFLICT: 4,
+    Kind.STALE: 4,
+    Kind.UNCONDITIONAL: 2,
     Kind.LOCKED: 5,
     Kind.DENIED: 6,
     Kind.UNAVAILABLE: 7,

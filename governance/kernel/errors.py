@@ -14,6 +14,8 @@ class Kind(StrEnum):
     MISSING = "missing"
     DENIED = "denied"
     TOO_LARGE = "too_large"
+    STALE = "stale"
+    UNCONDITIONAL = "unconditional"
     UNAVAILABLE = "unavailable"
 
 

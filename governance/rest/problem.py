@@ -21,9 +21,11 @@ STATUS = {
     Kind.DENIED: 403,
     Kind.MISSING: 404,
     Kind.CONFLICT: 409,
+    Kind.STALE: 412,
     Kind.TOO_LARGE: 413,
     Kind.INVALID: 422,
     Kind.LOCKED: 423,
+    Kind.UNCONDITIONAL: 428,
     Kind.UNAVAILABLE: 503,
 }
 #: For refusals of the frameworks: their exception, our code and, where theirs says too little or too much, our words.

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from governance.access.actors import Actor
@@ -20,3 +22,15 @@ class Resource(APIView):
         actor: Any = self.request.auth
         assert isinstance(actor, Actor)  # noqa: S101 - HasScope lets nobody else in
         return actor
+
+
+class OneForm(BaseContentNegotiation):
+    """For a resource whose answer has one form, whatever the client asks for."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Take the one parser."""
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Take the one renderer."""
+        return renderers[0], renderers[0].media_type

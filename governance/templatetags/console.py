@@ -1,6 +1,8 @@
 """How templates of the console show values."""
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -21,6 +23,24 @@ def badge(state: str | None) -> SafeString:
 def readable(data: bytes, size: int) -> str:
     """Show the first bytes of something as text, or in hexadecimal."""
     return display.readable(data, size=size)
+
+
+@register.simple_tag
+def json_block(value: Any) -> SafeString:
+    """Show a JSON value laid out on lines."""
+    return display.json_block(value)
+
+
+@register.filter
+def side(value: Any) -> str:
+    """Show one side of a difference: JSON, cut where it is very long; what isn't JSON stands for nothing at all."""
+    return display.side(value)
+
+
+@register.filter
+def plain(value: Decimal) -> str:
+    """Show a quantity without the zeros that its column adds."""
+    return f"{value.normalize():f}"
 
 
 @register.filter

@@ -1,5 +1,5 @@
 """The console's pages of orbit."""
 
-from orbit.admin import cycles, dead_letters, dispatch, pause, pipeline, profiles, records, schedules
+from orbit.admin import cycles, dead_letters, dispatch, drift, pause, pipeline, profiles, records, schedules, value_ledger
 
-__all__ = ["cycles", "dead_letters", "dispatch", "pause", "pipeline", "profiles", "records", "schedules"]
+__all__ = ["cycles", "dead_letters", "dispatch", "drift", "pause", "pipeline", "profiles", "records", "schedules", "value_ledger"]

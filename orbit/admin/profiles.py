@@ -1,18 +1,24 @@
 """Profiles and run profiles with their revisions, and what was applied last."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
+from governance.access.roles import Power
 from governance.console import display, filters
+from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
+from orbit.admin import editing, revisions
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
-from orbit.profiles import visible
+from orbit.profiles import edit, visible
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.states import State
 
 
-class _Configured(ReadOnlyAdmin):
+class _Configured(ReasonedAdmin):
+    kind: ClassVar[Kind]
     ordering = ("id",)
 
     @admin.display(description="state")
@@ -20,11 +26,67 @@ class _Configured(ReadOnlyAdmin):
         """The state as a badge."""
         return display.badge("hidden" if row.hidden else row.state)
 
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who configures makes new ones; a profile is the whole workspace's."""
+        actor = actor_of(request)
+        return actor.may(Power.CONFIGURE) and (self.kind is RUN_PROFILE or actor.namespaces is None)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of one revision."""
+        name = f"orbit_{self.opts.model_name}_revision"
+        return [path("<path:object_id>/history/<int:number>/", self.admin_site.admin_view(self.revision_view), name=name), *super().get_urls()]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Make one."""
+        return editing.page(request, self.kind, None, buttons=[], may=self.has_add_permission(request))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show one, to be edited by who may."""
+        row = self._found(request, object_id)
+        return editing.page(request, self.kind, row, buttons=self.buttons(request, row), may=edit.may(self.kind, row, actor=actor_of(request)))
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show who saved what."""
+        return revisions.listing(request, self.kind, self._found(request, object_id))
+
+    def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
+        """Show one revision, and the way back to it."""
+        return revisions.one(request, self.kind, self._found(request, object_id), number)
+
+    @reasoned_action(
+        label="Enable",
+        power=Power.CONFIGURE,
+        explains="From the next trigger or tick on it runs again.",
+        when=lambda row: row.state != State.ENABLED and not row.hidden,
+    )
+    def enable(self, request: HttpRequest, row: Any, reason: str) -> str:
+        """Switch it on."""
+        edit.set_state(self.kind, str(row), State.ENABLED, actor=actor_of(request), source="admin", reason=reason)
+        return f"{row} enabled."
+
+    @reasoned_action(
+        label="Disable",
+        power=Power.CONFIGURE,
+        explains="From the next trigger or tick on it starts nothing. What runs goes on: it has its snapshot.",
+        when=lambda row: row.state == State.ENABLED and not row.hidden,
+    )
+    def disable(self, request: HttpRequest, row: Any, reason: str) -> str:
+        """Switch it off."""
+        edit.set_state(self.kind, str(row), State.DISABLED, actor=actor_of(request), source="admin", reason=reason)
+        return f"{row} disabled."
+
+    def _found(self, request: HttpRequest, object_id: str) -> Any:
+        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        if row is None:
+            raise Http404
+        return row
+
 
 @admin.register(Profile)
 class ProfileAdmin(_Configured):
     """What cycles do."""
 
+    kind = PROFILE
     namespace_path = "run_profiles__namespace"
     list_display = ("profile_id", "label", "state_shown", "revision", "updated_at")
     list_filter = (filters.choice("state", State),)
@@ -41,6 +103,7 @@ class ProfileAdmin(_Configured):
 class RunProfileAdmin(_Configured):
     """Where and when profiles run."""
 
+    kind = RUN_PROFILE
     namespace_path = "namespace"
     list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at")
     list_select_related = ("profile",)
@@ -65,12 +128,16 @@ class ProfileRevisionAdmin(ReadOnlyAdmin):
 
 @admin.register(RunProfileRevision)
 class RunProfileRevisionAdmin(ReadOnlyAdmin):
-    """Run profiles as they were saved."""
+    """Run profiles as they were saved, from when they ran where the person sees something."""
 
-    namespace_path = "run_profile__namespace"
+    namespace_path = "document__namespace"
     list_display = ("run_profile", "number", "author", "source", "reason", "created_at")
     list_select_related = ("run_profile",)
     links = ("run_profile", "run_profile__id__exact")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Leave out those of run profiles that have left the person's namespaces."""
+        return super().get_queryset(request).filter(actor_of(request).filter("run_profile__namespace"))
 
 
 @admin.register(AppliedFiles)

@@ -1,4 +1,4 @@
-"""What is on record: execution records, checkpoints, the value ledger, ticks, clusters."""
+"""What is on record: execution records, checkpoints, ticks, clusters."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin, actor_of
-from orbit.models import ClusterNode, CronTick, CycleCheckpoint, CycleRun, ExecutionRecord, ValueLedgerEntry
+from orbit.models import ClusterNode, CronTick, CycleCheckpoint, CycleRun, ExecutionRecord
 from orbit.schedules import listing
 from orbit.states import Tick
 
@@ -47,17 +47,6 @@ class CycleCheckpointAdmin(ReadOnlyAdmin):
         actor = actor_of(request)
         rows = CycleCheckpoint.objects.order_by("-cycle_id", "-stage")
         return rows if actor.namespaces is None else rows.filter(Exists(CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id"))))
-
-
-@admin.register(ValueLedgerEntry)
-class ValueLedgerEntryAdmin(ReadOnlyAdmin):
-    """What cycles were worth."""
-
-    namespace_path = "namespace"
-    list_display = ("created_at", "cycle_id", "namespace", "run_profile_id", "kind", "tag", "quantity", "unit")
-    list_filter = (filters.NamespaceFilter, filters.choice("kind", ("usage", "value")))
-    search_fields = ("id", "cycle_id")
-    links = ("cycle_id", "cycle_id__exact", "tag", "tag__exact")
 
 
 @admin.register(CronTick)

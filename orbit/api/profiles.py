@@ -1,23 +1,21 @@
-"""``/profiles`` and ``/run-profiles``: the configuration that runs."""
+"""``/profiles`` and ``/run-profiles``: the configuration that runs, read and edited."""
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.kernel.errors import Kind, OrbitError
-from governance.rest import pages, queries
+from governance.access.roles import Power
+from governance.rest import conditions, pages, parsing, queries
 from governance.rest.resources import Resource
-from orbit.errors import RunProfileUnknown
-from orbit.models import Profile, RunProfile
-from orbit.profiles import visible
+from orbit.profiles import edit, kinds, visible
+from orbit.profiles.edit import Edited
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from orbit.states import State
 
-
-class ProfileUnknown(OrbitError):
-    """There is no such profile."""
-
-    code, kind = "unknown_profile", Kind.MISSING
+#: What a document may hold is checked by the schemas of the files, with what they can't say.
+_DOCUMENT = {"type": "object"}
 
 
 class Profiles(Resource):
@@ -33,10 +31,19 @@ class Profiles(Resource):
 class OneProfile(Resource):
     """One profile."""
 
-    def get(self, request: Request, profile_id: str) -> Response:
-        """Answer the whole document, its revision as ETag."""
+    powers = {"PUT": Power.CONFIGURE}
+
+    def get(self, request: Request, profile_id: str) -> HttpResponse:
+        """Answer the whole document, its revision as ETag; 304 where If-None-Match has it."""
         queries.read(request, {})
-        return _document(visible.profiles(self.actor).filter(profile_id=profile_id).first() if "\x00" not in profile_id else None, ProfileUnknown)
+        return _document(request, kinds.found(PROFILE, profile_id, actor=self.actor))
+
+    def put(self, request: Request, profile_id: str) -> Response:
+        """Replace the whole document, if it is still the revision that If-Match names; make it with If-None-Match: *."""
+        queries.read(request, {})
+        expected, reason = conditions.expected(request), conditions.reason(request)
+        document = parsing.document(request, _DOCUMENT)
+        return saved(edit.put_profile(profile_id, document, actor=self.actor, source="api", expected=expected, reason=reason))
 
 
 class RunProfiles(Resource):
@@ -54,15 +61,26 @@ class RunProfiles(Resource):
 class OneRunProfile(Resource):
     """One run profile."""
 
-    def get(self, request: Request, run_profile_id: str) -> Response:
-        """Answer the whole document, its revision as ETag."""
+    powers = {"PUT": Power.CONFIGURE}
+
+    def get(self, request: Request, run_profile_id: str) -> HttpResponse:
+        """Answer the whole document, its revision as ETag; 304 where If-None-Match has it."""
         queries.read(request, {})
-        found = visible.run_profiles(self.actor).filter(run_profile_id=run_profile_id).first() if "\x00" not in run_profile_id else None
-        return _document(found, RunProfileUnknown)
+        return _document(request, kinds.found(RUN_PROFILE, run_profile_id, actor=self.actor))
+
+    def put(self, request: Request, run_profile_id: str) -> Response:
+        """Replace the whole document, if it is still the revision that If-Match names; make it with If-None-Match: *."""
+        queries.read(request, {})
+        expected, reason = conditions.expected(request), conditions.reason(request)
+        document = parsing.document(request, _DOCUMENT)
+        return saved(edit.put_run_profile(run_profile_id, document, actor=self.actor, source="api", expected=expected, reason=reason))
 
 
-def _document(row: Profile | RunProfile | None, unknown: type[OrbitError]) -> Response:
-    if row is None:
-        raise unknown
-    document: dict[str, Any] = row.document
-    return Response(document, headers={"ETag": f'"{row.revision}"'})
+def saved(edited: Edited) -> Response:
+    """Answer for an edit: the document that stands now, with its ETag."""
+    return Response(edited.document, status=201 if edited.created else 200, headers={"ETag": conditions.etag(edited.revision)})
+
+
+def _document(request: Request, row: Any) -> HttpResponse:
+    headers = {"ETag": conditions.etag(row.revision)}
+    return HttpResponse(status=304, headers=headers) if conditions.unchanged(request, row.revision) else Response(row.document, headers=headers)

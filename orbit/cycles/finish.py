@@ -43,8 +43,7 @@ GIVE_UP = fence.statement(
 unknown AS (
     UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
     FROM cancelled WHERE r.job_id = cancelled.id AND r.status = 'sending')""",
-    FINISH_CTE,
-    turns.PROMOTE_CTE,
+    *CTES,
 )
 
 
@@ -71,14 +70,7 @@ def put(write: fence.Write, state: State, tally: Tally, wait: float | None = Non
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
     write.rows["finishes"] = [_row(work, status, stages=stages, wait=wait)]
-    write.rows["ledger"] = value_ledger.rows(
-        cycle_id=work.id,
-        namespace=work.namespace,
-        profile_id=work.profile_id,
-        run_profile_id=work.run_profile_id,
-        tags=list(work.context.get("value_tags", [])),
-        delivered=tally.delivered,
-    )
+    write.rows["ledger"] = _ledger(work, tally.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
     level = "info" if status == Cycle.SUCCESS else "warning"
     if wait is not None:
@@ -95,16 +87,23 @@ def put(write: fence.Write, state: State, tally: Tally, wait: float | None = Non
 
 
 def give_up(work: Work, *, reason: str, message: str) -> None:
-    """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays. Raises Fenced."""
+    """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
     final = Cycle(work.status) not in {Cycle.PENDING, Cycle.RUNNING}
     row = _row(work, None if final else Cycle.FAILED, reason=clean(reason))
-    write = fence.Write(work, GIVE_UP, rows={"finishes": [row]})
+    write = fence.Write(work, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(work, None)})
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
     if not final:
         write.checkpoints.append(Checkpoint.CYCLE_FINISHED)
         write.records.append(Record("cycle", "cycle_finished", reason, "error", {"status": Cycle.FAILED}))
         write.events.append(Event(Name.EXECUTION_FINISHED, level="error", metadata={"status": Cycle.FAILED, "reason": reason}))
     fence.commit(write)
+
+
+def _ledger(work: Work, delivered: int | None) -> list[dict[str, Any]]:
+    tags = list(work.context.get("value_tags", []))
+    return value_ledger.rows(
+        cycle_id=work.id, namespace=work.namespace, profile_id=work.profile_id, run_profile_id=work.run_profile_id, tags=tags, delivered=delivered
+    )
 
 
 def _row(

@@ -1,14 +1,12 @@
-"""Where the files and the database differ, and the way back: the database written into the files."""
+"""Where two documents differ, and where the files and the database do."""
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from django.db import transaction
-
+from governance.access.actors import Actor
+from governance.access.roles import Power
 from governance.kernel.schemas import pointer
 from orbit.profiles import reload, revisions
 from orbit.profiles.files import Documents
@@ -41,9 +39,39 @@ class Difference:
         return {"file": self.file, "id": self.id, "pointer": self.pointer, **{name: value for name, value in sides.items() if value is not ABSENT}}
 
 
-def differences() -> list[Difference]:
-    """Compare the files, which are checked first, with what runs; an empty list when they say the same. Raises as ``reload.read_checked`` does."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place at which a later document differs from an earlier one; a side may be ABSENT."""
+
+    pointer: str
+    before: Any
+    after: Any
+
+
+def differences(*, actor: Actor) -> list[Difference]:
+    """Compare the files, which are checked first, with what runs; an empty list when they say the same.
+
+    Both hold the documents of all namespaces: who is confined to some is refused. Raises as ``reload.read_checked`` does.
+    """
+    actor.require(Power.READ)
+    actor.require_workspace()
     return between(reload.read_checked()[0], revisions.current())
+
+
+def bounded(found: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000) -> list[Difference]:
+    """Return as many of ``found`` as fit on a page or into an answer, the first one always."""
+    shown: list[Difference] = []
+    for one in found[:most]:
+        characters -= len(json.dumps(one.as_json()))
+        if shown and characters < 0:
+            break
+        shown.append(one)
+    return shown
+
+
+def changes(before: Any, after: Any) -> list[Change]:
+    """Return every place at which ``after`` differs from ``before``, in the order of its keys."""
+    return [Change(pointer(path), left, right) for path, left, right in _walk((), before, after)]
 
 
 def between(in_files: Documents, in_database: Documents) -> list[Difference]:
@@ -56,19 +84,6 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
         for name, before, after in _pairs({document[key]: document for document in lefts}, {document[key]: document for document in rights})
         for path, left, right in _walk((), before, after)
     ]
-
-
-def export(folder: Path) -> list[Path]:
-    """Write what runs into the files of ``folder``, so that a reload would change nothing; the same content gives the same bytes.
-
-    Each file is replaced whole or not at all. Raises OSError where the folder can't be written.
-    """
-    with transaction.atomic():
-        revisions.lock()
-        documents = revisions.current()
-        written = [_replace(folder / PROFILES, documents.profiles), _replace(folder / RUN_PROFILES, documents.run_profiles)]
-        reload.remember(reload.digest_of(documents))
-    return written
 
 
 def _pairs(left: dict[str, Any], right: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -85,16 +100,3 @@ def _walk(path: tuple[str | int, ...], left: Any, right: Any) -> Iterator[tuple[
             yield from _walk((*path, number), *(side[number] if number < len(side) else ABSENT for side in (left, right)))
     elif left is not right and (isinstance(left, bool) != isinstance(right, bool) or left != right):  # Python's 1 == True is not JSON's
         yield path, left, right
-
-
-def _replace(path: Path, documents: list[Any]) -> Path:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(documents, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path

@@ -16,8 +16,10 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM, Actor
+from governance.access.roles import Power
 from governance.audit import trail
 from governance.kernel.canonical import canonical_json, sha256_hex
+from governance.rest import request_id
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint, EndpointsInvalid
 from orbit.errors import CyclesActive
@@ -74,8 +76,11 @@ def load_at_start() -> None:
 def apply_files(*, actor: Actor, reason: str) -> Summary:
     """Make the database what the files say, all or nothing; what they don't name is hidden, and its history stays.
 
-    Raises ConfigInvalid or EndpointsInvalid with every error, and CyclesActive while any cycle is active; none can start in between.
+    Raises ConfigInvalid or EndpointsInvalid with every error, and CyclesActive while any cycle is active; none can start in between. A cycle
+    that is queued is none: it has its snapshot, and runs on that.
     """
+    actor.require(Power.CONFIGURE)
+    actor.require_workspace()
     documents, _ = read_checked()
     with trail.deed():
         revisions.lock()
@@ -101,11 +106,14 @@ def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     except ConfigInvalid as error:
         if wrong is None:
             raise
-        both = [*error.errors, *({"file": "ORBIT_DISPATCH_ENDPOINTS", **found} for found in wrong.errors)]
-        raise ConfigInvalid(f"{error.detail}\n{wrong.detail}", errors=both) from None
+        raise ConfigInvalid(f"{error.detail}\n{wrong.detail}", errors=[*error.errors, *_placed(wrong)]) from None
     if wrong is not None:
-        raise wrong
+        raise EndpointsInvalid(wrong.detail, errors=_placed(wrong))
     return documents, warnings
+
+
+def _placed(wrong: EndpointsInvalid) -> list[dict[str, str]]:
+    return [{"file": "ORBIT_DISPATCH_ENDPOINTS", **found} for found in wrong.errors]
 
 
 def _checked(folder: Path, known: Mapping[str, Endpoint] | None) -> Documents:
@@ -169,7 +177,9 @@ def _apply(documents: Documents, digest: str, *, source: Source, actor: Actor, r
         "namespaces": summary.namespaces,
         "sha256": digest,
     }
-    trail.record("config.reloaded", actor=actor.name, object_type="config", object_id=source, after=after, reason=reason)
+    trail.record(
+        "config.reloaded", actor=actor.name, object_type="config", object_id=source, after=after, reason=reason, request_id=request_id.current()
+    )
     return summary
 
 

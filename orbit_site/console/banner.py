@@ -16,6 +16,7 @@ from governance.states import Mode
 from orbit.cycles import clusters
 from orbit.dispatch import endpoints
 from orbit.models import EndpointState
+from orbit.profiles import drift
 
 _NAMED = 5
 _MODES = {Mode.HALTING: "halting: halted, and what is in flight is ending,", Mode.QUIET: "halted and quiet: nothing is in flight,", Mode.DRAINING: "draining"}
@@ -32,12 +33,14 @@ class Banner:
 
 
 def standing(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. Six queries at most."""
+    """Return the banners for ``actor``, the most severe first. Seven queries at most, and two more where configuration files and database go apart."""
     found = [*_paused(actor), *_stopped(actor)]
     if not clusters.any_alive():
         found.append(Banner("bad", "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`."))
     if not endpoints.configured():
         found.append(Banner("part", "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS."))
+    if actor.namespaces is None and drift.standing():
+        found.append(Banner("part", "The configuration files and the database were both changed: the database stands. See Config drift."))
     down = list(EndpointState.objects.filter(opened_at__isnull=False).order_by("opened_at")[: _NAMED + 1]) if actor.namespaces is None else []
     found += [Banner("part", _down(row)) for row in down[:_NAMED]]
     if len(down) > _NAMED:

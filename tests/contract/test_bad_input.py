@@ -94,7 +94,9 @@ def test_a_cursor_of_another_list_is_refused(client: Api) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/nothing", "/cycles/", "/cycles/x", "/cycles/%00", f"/cycles/{ID}/nothing", "/profiles/%00", "/profiles/%FF", "/run-profiles/a%0Ab",
-     "/run-profiles/../admin", "/profiles/" + "a" * 5000, "/health/", "/api/schema.json", "/static/nothing.css"],
+     "/run-profiles/../admin", "/profiles/" + "a" * 5000, "/health/", "/api/schema.json", "/static/nothing.css",
+     "/profiles/%00/revisions", "/run-profiles/%FF/revisions/1", "/profiles/x/revisions/x", "/profiles/x/revisions/-1", "/profiles/%00/revisions/1",
+     "/run-profiles/%00/revisions/99999999999999999999", "/config", "/config/nothing", "/value-ledger/totals.xml"],
 )  # fmt: skip
 def test_an_unknown_path_is_a_404_problem(client: Api, path: str) -> None:
     answer = client.get(path)

@@ -22,12 +22,19 @@ READS = [
     "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters",
     f"/dead-letters/{ID}", "/dead-letters/groups", "/operations", f"/operations/{ID}", f"/operations/{ID}/items", "/metrics",
     "/governance/pause", "/governance/namespaces", "/governance/namespaces/default", "/schedules", "/schedules/ticks", "/schedules/why",
+    "/profiles/p/revisions", "/profiles/p/revisions/1", "/run-profiles/r/revisions", "/run-profiles/r/revisions/1", "/config/diff", "/value-ledger",
+    "/value-ledger/totals", "/value-ledger/totals.csv",
 ]  # fmt: skip
 WRITES = [
     "/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
     "/dead-letters/dismiss", f"/operations/{ID}/cancel", "/governance/pause", "/governance/unpause", "/governance/namespaces",
     "/governance/namespaces/default/halt", "/governance/namespaces/default/drain", "/governance/namespaces/default/resume",
     "/run-profiles/trigger", "/run-profiles/r/trigger",
+]  # fmt: skip
+#: Each with its method; the scope is `configure`.
+EDITS = [
+    ("PUT", "/profiles/p"), ("PUT", "/run-profiles/r"), ("POST", "/profiles/p/revisions/1/restore"), ("POST", "/run-profiles/r/revisions/1/restore"),
+    ("POST", "/config/reload"),
 ]  # fmt: skip
 
 
@@ -43,6 +50,15 @@ def test_writing_needs_a_token_and_the_scope_before_the_body_is_looked_at(path: 
     problem(api().post(path, b"\xff not json"), 401, "unauthenticated")
     problem(api(person("vic", "Viewer"), "read", "operate").post(path, b"\xff not json"), 403, "forbidden")
     problem(api(person("ola", "Operator"), "read").post(path, b"\xff not json"), 403, "forbidden")
+
+
+@pytest.mark.parametrize(("method", "path"), EDITS)
+def test_editing_needs_its_own_scope_before_the_body_is_looked_at(method: str, path: str) -> None:
+    for client, status, code in (
+        (api(), 401, "unauthenticated"), (api(person("vic", "Viewer"), "configure"), 403, "forbidden"), (api(person("ola", "Operator")), 403, "forbidden"),
+        (api(person("con", "Configurator"), "read"), 403, "forbidden"),
+    ):  # fmt: skip
+        problem(client.put(path, b"\xff not json") if method == "PUT" else client.post(path, b"\xff not json"), status, code)
 
 
 def test_a_token_may_no_more_than_its_owner_and_no_more_than_its_scopes() -> None:

@@ -33,12 +33,19 @@ class Api:
         self.client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     def get(self, path: str, **headers: str) -> Any:
-        return self.client.get(path, headers=headers)
+        return self.client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     def post(self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
         """Send ``body``: bytes as they are, anything else as JSON. ``_`` in a header's name stands for ``-``."""
+        return self._send("POST", path, body, content_type, headers)
+
+    def put(self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
+        """Send ``body`` as ``post`` does."""
+        return self._send("PUT", path, body, content_type, headers)
+
+    def _send(self, method: str, path: str, body: Any, content_type: str, headers: dict[str, str]) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.generic("POST", path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return self.client.generic(method, path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:

@@ -10,7 +10,7 @@ from django.conf import settings
 from governance.access import actors
 from governance.kernel.commands import EXIT, OrbitCommand
 from governance.kernel.errors import OrbitError
-from orbit.profiles import diff, reload
+from orbit.profiles import diff, export, reload
 from orbit.profiles.diff import ABSENT
 
 DIFFERENT = 1
@@ -28,7 +28,7 @@ class Command(OrbitCommand):
                            ("reload", "make the database what the files say"), ("export", "write the database into the files")):  # fmt: skip
             action = actions.add_parser(name, help=does)
             action.add_argument("--json", action="store_true", default=SUPPRESS, help="print one JSON document")
-            if name == "reload":
+            if name in {"reload", "export"}:
                 action.add_argument("--reason", default="", help="why, for the audit trail")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,7 +55,7 @@ class Command(OrbitCommand):
         return {"valid": True, **counts, "warnings": warnings}, [said], 0
 
     def _diff(self, options: dict[str, Any]) -> tuple[Any, list[str], int]:
-        found = diff.differences()
+        found = diff.differences(actor=actors.operator())
         lines = [f"{one.file} {one.id}{one.pointer}: files {_shown(one.in_files)}, database {_shown(one.in_database)}" for one in found]
         return [one.as_json() for one in found], lines or ["Files and database say the same."], DIFFERENT if found else 0
 
@@ -67,7 +67,7 @@ class Command(OrbitCommand):
         return answer, lines, 0
 
     def _export(self, options: dict[str, Any]) -> tuple[Any, list[str], int]:
-        written = [str(path) for path in diff.export(Path(settings.ORBIT_CONFIG_DIR))]
+        written = [str(path) for path in export.export(Path(settings.ORBIT_CONFIG_DIR), actor=actors.operator(), reason=options["reason"])]
         return {"written": written}, [f"wrote {path}" for path in written], 0
 
 

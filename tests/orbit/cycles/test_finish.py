@@ -1,12 +1,14 @@
 """The end of a cycle whose deliveries take too long: it stops waiting, they don't stop."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
-from orbit.cycles import cancel, lease, shift, stages, state
+from orbit.cycles import cancel, finish, lease, shift, stages, state
 from orbit.dispatch import claim, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
@@ -142,3 +144,21 @@ def test_a_cancel_ends_what_outlived_its_cycle_too(settings: Any) -> None:
         ended(cycle_id)
         with pytest.raises(CycleFinished):
             cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
+
+
+def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start()
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        job = DispatchJob.objects.filter(cycle_id=cycle_id).first()
+        assert job is not None
+        DispatchJob.objects.filter(pk=job.pk).update(status="delivered", next_attempt_at=None, finished_at=Now())
+        finish.give_up(work, reason="parked", message="no progress")
+        expected = [("usage", "deliveries", 1, "delivery"), ("value", "kit", 1, "cycle")]
+        assert rows("SELECT kind, tag, quantity, unit FROM orbit_valueledgerentry WHERE cycle_id = %s ORDER BY kind", cycle_id) == expected
+        finish.give_up(replace(work, status="failed"), reason="parked", message="again")
+    assert rows("SELECT count(*) FROM orbit_valueledgerentry") == [(2,)]
+    assert CycleRun.objects.get(pk=cycle_id).reason == "parked"

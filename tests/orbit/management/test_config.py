@@ -110,3 +110,14 @@ def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> Non
     assert (code, said) == (0, {"written": [str(folder / "profiles.json"), str(folder / "runProfiles.json")]})
     assert json.loads((folder / "profiles.json").read_text()) == [profile(label="By hand")]
     assert run(capsys, "diff")[0] == 0
+
+
+def test_an_export_into_a_folder_that_is_gone_says_so_and_one_that_was_made_is_on_record(folder: Path, settings, capsys) -> None:
+    reload.load_at_start()
+    code, said = answer(capsys, "export", "--reason", "as agreed")
+    assert code == 0
+    assert AuditTrailEntry.objects.get(action="config.exported").reason == "as agreed"
+    settings.ORBIT_CONFIG_DIR = folder / "gone"
+    code, said = answer(capsys, "export")
+    assert (code, said["code"]) == (4, "not_writable")
+    assert "ORBIT_CONFIG_DIR" in said["detail"]

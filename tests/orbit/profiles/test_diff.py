@@ -1,11 +1,10 @@
 """Where the files and the database differ, and the way back."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from orbit.models import Profile
+from governance.access.actors import SYSTEM
 from orbit.profiles import diff, reload
 from orbit.profiles.diff import ABSENT, Difference
 from orbit.profiles.files import ConfigInvalid, Documents
@@ -60,9 +59,9 @@ def test_a_document_of_one_side_alone_is_one_difference() -> None:
 @pytest.mark.django_db
 def test_after_a_load_nothing_differs_and_after_an_edit_the_edit_does(folder: Path) -> None:
     reload.load_at_start()
-    assert diff.differences() == []
+    assert diff.differences(actor=SYSTEM) == []
     store([profile(label="By hand")], [])
-    assert diff.differences() == [Difference("profiles.json", "daily", "/label", "Daily", "By hand")]
+    assert diff.differences(actor=SYSTEM) == [Difference("profiles.json", "daily", "/label", "Daily", "By hand")]
 
 
 @pytest.mark.django_db
@@ -71,54 +70,18 @@ def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
     write(folder, [profile()], [])
     reload.load_at_start()
     write(folder, [profile()], [run_profile()])
-    assert [(one.id, one.in_database) for one in diff.differences()] == [("daily-eu", ABSENT)]
+    assert [(one.id, one.in_database) for one in diff.differences(actor=SYSTEM)] == [("daily-eu", ABSENT)]
 
 
 @pytest.mark.django_db
 def test_differences_of_invalid_files_are_refused_with_their_errors(folder: Path) -> None:
     (folder / "profiles.json").write_text('[{"profile_id": 1}]')
     with pytest.raises(ConfigInvalid):
-        diff.differences()
+        diff.differences(actor=SYSTEM)
 
 
-@pytest.mark.django_db
-def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(folder: Path) -> None:
-    reload.load_at_start()
-    store([profile(label="Täglich"), profile("another", style_vector={"tone": 0.7, "deep": {"z": 1, "a": [1.5, None]}})], [])
-    diff.export(folder)
-    assert diff.differences() == []
-    assert [document["profile_id"] for document in json.loads((folder / "profiles.json").read_text("utf-8"))] == ["another", "daily"]
-    assert "Täglich" in (folder / "profiles.json").read_text("utf-8")
-    assert sorted(path.name for path in folder.iterdir()) == ["profiles.json", "runProfiles.json"]
-
-
-@pytest.mark.django_db
-def test_an_export_is_byte_stable(folder: Path) -> None:
-    reload.load_at_start()
-    store([profile(style_vector={"b": 1e-7, "a": 0.1, "c": 12345678901.5})], [])
-    diff.export(folder)
-    first = (folder / "profiles.json").read_bytes()
-    Profile.objects.all().update(hidden=True)
-    reload.apply_files(actor=reload.SYSTEM, reason="")
-    diff.export(folder)
-    assert (folder / "profiles.json").read_bytes() == first
-
-
-@pytest.mark.django_db
-def test_what_was_exported_counts_as_applied(folder: Path) -> None:
-    reload.load_at_start()
-    store([profile(label="By hand")], [])
-    diff.export(folder)
-    write(folder, [profile(label="By file, later")], [run_profile()])
-    reload.load_at_start()
-    assert Profile.objects.get().label == "By file, later"
-
-
-@pytest.mark.django_db
-def test_a_folder_that_is_not_there_leaves_the_applied_state_alone(folder: Path) -> None:
-    reload.load_at_start()
-    before = reload.AppliedFiles.objects.get().sha256
-    store([profile(label="By hand")], [])
-    with pytest.raises(FileNotFoundError):
-        diff.export(folder / "nowhere")
-    assert reload.AppliedFiles.objects.get().sha256 == before
+def test_an_answer_holds_no_more_than_fits() -> None:
+    found = [Difference("profiles.json", f"p{number}", "", "x" * 1000, ABSENT) for number in range(600)]
+    assert len(diff.bounded(found)) == 500
+    assert 1 <= len(diff.bounded(found, characters=5000)) <= 5
+    assert diff.bounded([Difference("profiles.json", "p", "", "x" * 5000, ABSENT)], characters=10)

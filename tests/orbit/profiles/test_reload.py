@@ -249,6 +249,16 @@ def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(own_database
         assert connection.execute("SELECT count(*) FROM orbit_profile").fetchone() == (0,)
 
 
+def test_a_cycle_that_is_queued_is_no_obstacle_and_keeps_its_snapshot(folder: Path) -> None:
+    reload.load_at_start()
+    queued = active_cycle("eu")
+    CycleRun.objects.filter(pk=queued.pk).update(status="queued", next_due_at=None, context={"profile_id": "daily"}, profile_revision=1)
+    write(folder, [profile(label="New")], [run_profile()])
+    assert reload.apply_files(actor=SYSTEM, reason="x").changed == ("profiles/daily",)
+    queued.refresh_from_db()
+    assert (queued.status, queued.context, queued.profile_revision) == ("queued", {"profile_id": "daily"}, 1)
+
+
 def test_cycles_keep_running_on_what_they_snapshot(folder: Path) -> None:
     reload.load_at_start()
     cycle = active_cycle("eu")

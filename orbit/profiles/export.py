@@ -1,0 +1,93 @@
+"""The database written into the configuration's files, so that a reload would change nothing; the same content gives the same bytes.
+
+Two files can't be replaced at once. So the export is noted before the first one is: while the note stands, neither files nor database
+count as what was applied last. A crash between the two leaves a database that stands, and a drift that the start, the banner and the
+drift page show; a second export mends it.
+"""
+
+import contextlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from governance.access.actors import Actor
+from governance.access.roles import Power
+from governance.audit import trail
+from governance.kernel.errors import Kind, OrbitError
+from governance.rest import request_id
+from orbit.profiles import reload, revisions
+from orbit.profiles.schema import PROFILES, RUN_PROFILES
+
+
+class Overtaken(OrbitError):
+    """The configuration was reloaded while it was exported. Nothing was written: export again."""
+
+    code, kind = "overtaken", Kind.CONFLICT
+
+
+class NothingToExport(OrbitError):
+    """The database holds no configuration yet: the files would be emptied. Reload them first."""
+
+    code, kind = "nothing_to_export", Kind.CONFLICT
+
+
+class NotWritable(OrbitError):
+    """The configuration's folder can't be written."""
+
+    code, kind = "not_writable", Kind.CONFLICT
+
+
+def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
+    """Write what runs into the files of ``folder``; each is replaced whole or not at all.
+
+    Raises NotWritable (for want of room, of a folder, of the right to write), Overtaken and NothingToExport, with everything as it was.
+    """
+    actor.require(Power.CONFIGURE)
+    actor.require_workspace()
+    # Stands where the SHA-256 of the applied files does, which it can't equal.
+    note = f"export {uuid.uuid4().hex}"
+    drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
+    try:
+        with trail.deed():
+            applied, documents = revisions.lock(), revisions.current()
+            if not (applied or documents.profiles or documents.run_profiles):
+                raise NothingToExport
+            for draft, content in zip(drafts.values(), (documents.profiles, documents.run_profiles), strict=True):
+                _write(draft, content)
+            reload.remember(note)
+        with trail.deed():
+            if revisions.lock() != note:
+                raise Overtaken
+            for path, draft in drafts.items():
+                draft.replace(path)
+            _settle(folder)
+            digest = reload.digest_of(documents)
+            reload.remember(digest)
+            trail.record("config.exported", actor=actor.name, object_type="config", object_id="export", reason=reason, request_id=request_id.current(),
+                         after={"profiles": len(documents.profiles), "run_profiles": len(documents.run_profiles), "sha256": digest})  # fmt: skip
+    except OSError as error:
+        raise NotWritable(f"{folder} can't be written ({error.strerror}). ORBIT_CONFIG_DIR names the folder.") from None
+    finally:
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+    return list(drafts)
+
+
+def _write(path: Path, documents: list[Any]) -> None:
+    """Write ``documents``, onto the disk."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(documents, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk keep the new names."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)

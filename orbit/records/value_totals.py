@@ -1,0 +1,117 @@
+"""What cycles were worth, added up: totals of the value ledger per tag and period.
+
+Periods are days, weeks (from Monday) and months of UTC. Both their range and the rows that come out are bounded, so that no question
+is without end.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from governance.access.actors import Actor
+from governance.access.roles import Power
+from governance.kernel.errors import Kind, OrbitError
+
+LIMIT = 10_000
+
+#: A cycle has one entry for a kind, tag and unit at most: counting entries counts cycles.
+TOTALS = """SELECT (date_trunc(%(period)s, created_at AT TIME ZONE 'UTC'))::date, kind, tag, unit, sum(quantity), count(*)
+FROM orbit_valueledgerentry
+WHERE created_at >= %(since)s AND created_at < %(until)s AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
+    AND (%(tag)s::text IS NULL OR tag = %(tag)s)
+GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4 LIMIT %(limit)s"""
+
+
+class Period(StrEnum):
+    """What totals are made of."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+#: The longest range, and the one that is taken where none is named.
+LONGEST = {Period.DAY: timedelta(days=400), Period.WEEK: timedelta(days=5 * 366), Period.MONTH: timedelta(days=20 * 366)}
+USUAL = {Period.DAY: timedelta(days=30), Period.WEEK: timedelta(days=26 * 7), Period.MONTH: timedelta(days=2 * 366)}
+
+
+class RangeInvalid(OrbitError):
+    """This range of time can't be added up."""
+
+    code, kind = "invalid_range", Kind.MALFORMED
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What one tag came to in the period that began on ``begins`` (YYYY-MM-DD): its quantity, from so many cycles."""
+
+    begins: str
+    kind: str
+    tag: str
+    unit: str
+    quantity: Decimal
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The totals of a range, the latest period first; ``more`` when there are more than ``LIMIT``."""
+
+    period: Period
+    since: datetime
+    until: datetime
+    rows: list[Total]
+    more: bool
+
+
+def totals(
+    *, actor: Actor, period: Period, since: datetime | None = None, until: datetime | None = None, namespace: str | None = None, tag: str | None = None
+) -> Totals:
+    """Return the totals of what ``actor`` sees between ``since`` and ``until``, by default of the latest time. Raises RangeInvalid."""
+    actor.require(Power.READ)
+    until = until or timezone.now()
+    since = since or max(until - USUAL[period], datetime(1970, 1, 1, tzinfo=UTC))
+    if not timedelta(0) < until - since <= LONGEST[period]:
+        raise RangeInvalid(f"from must be before to, by at most {LONGEST[period].days} days for totals by {period}.")
+    values: dict[str, Any] = {"period": str(period), "since": since, "until": until, "tag": tag, "limit": LIMIT + 1}
+    values["namespaces"] = _seen(actor, namespace)
+    with connection.cursor() as cursor:
+        cursor.execute(TOTALS, values)
+        found = [Total(begins.isoformat(), *rest) for begins, *rest in cursor.fetchall()]
+    return Totals(period, since, until, found[:LIMIT], len(found) > LIMIT)
+
+
+def _seen(actor: Actor, namespace: str | None) -> list[str] | None:
+    """Return the namespaces to add up, None for all of them."""
+    if namespace is None:
+        return None if actor.namespaces is None else sorted(actor.namespaces)
+    return [namespace] if actor.sees(namespace) else []
+
+
+def as_csv(rows: Iterable[Total]) -> str:
+    """Return ``rows`` as CSV (RFC 4180) that no spreadsheet takes for formulas."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([field.name for field in fields(Total)])
+    writer.writerows([_harmless(value) for value in astuple(row)] for row in rows)
+    return out.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    """Return ``value``; a text that a spreadsheet would run as a formula begins with an apostrophe then."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def plain(value: Decimal) -> str:
+    """Return a quantity without the zeros that its column adds."""
+    return f"{value.normalize():f}"

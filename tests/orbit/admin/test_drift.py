@@ -1,0 +1,90 @@
+"""The drift page, and its banner."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from governance.models import AuditTrailEntry
+from orbit.models import Profile
+from orbit.profiles import reload
+from tests.support.callers import console, person
+from tests.support.configuration import active_cycle, profile, run_profile, store, write
+
+pytestmark = pytest.mark.django_db
+PATH = "/admin/config/drift/"
+BANNER = "files and the database were both changed"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings) -> Path:
+    settings.ORBIT_CONFIG_DIR = tmp_path
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    write(tmp_path, [profile()], [run_profile()])
+    reload.load_at_start()
+    return tmp_path
+
+
+def test_differences_stand_with_both_values_in_three_groups(folder: Path) -> None:
+    browser = console(person("vic", "Viewer"))
+    assert "say the same" in browser.get(PATH).content.decode()
+    store([profile(label="<script>alert(1)</script>"), profile("by-hand")], [])
+    write(folder, [profile(), profile("by-file")], [run_profile()])
+    answer = browser.get(PATH)
+    assert [(title.partition(":")[0], [row.id for row in rows]) for title, rows in answer.context["groups"]] == [
+        ("Only in the files", ["by-file"]), ("Only in the database", ["by-hand"]), ("In both, but not the same", ["daily"])]  # fmt: skip
+    assert "<script>alert" not in answer.content.decode()
+    assert "Reload</button>" not in answer.content.decode()
+    assert browser.post(PATH, {"reason": "x", "_reload": "1"}).status_code == 403
+
+
+def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> None:
+    browser = console(person("con", "Configurator"))
+    store([profile(label="By hand")], [])
+    assert browser.post(PATH, {"reason": " ", "_reload": "1"}).status_code == 200
+    assert Profile.objects.get().label == "By hand"
+    assert browser.post(PATH, {"reason": "as agreed", "_export": "1"}).status_code == 302
+    assert json.loads((folder / "profiles.json").read_text())[0]["label"] == "By hand"
+    write(folder, [profile(label="By file")], [run_profile()])
+    assert browser.post(PATH, {"reason": "as agreed", "_reload": "1"}).status_code == 302
+    assert Profile.objects.get().label == "By file"
+    assert list(AuditTrailEntry.objects.filter(actor="con").order_by("id").values_list("action", "reason")) == [
+        ("config.exported", "as agreed"), ("config.reloaded", "as agreed")]  # fmt: skip
+
+
+def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
+    cycle = active_cycle("eu")
+    page = console(person("con", "Configurator")).post(PATH, {"reason": "x", "_reload": "1"}).content.decode()
+    assert f"/admin/orbit/cyclerun/{cycle.pk}/cancel/" in page
+
+
+def test_errors_of_the_files_stand_with_file_and_pointer(folder: Path) -> None:
+    write(folder, [profile(more=1)], [run_profile()])
+    browser = console(person("con", "Configurator"))
+    page = browser.get(PATH).content.decode()
+    assert "can&#x27;t be used" in page or "can't be used" in page
+    assert "/0/more" in page
+    assert browser.post(PATH, {"reason": "x", "_reload": "1"}).status_code == 200
+
+
+def test_the_page_is_not_for_the_confined(folder: Path) -> None:
+    assert console(person("bea", "Configurator", "eu")).get(PATH).status_code == 403
+
+
+def test_a_banner_stands_where_both_were_changed_and_only_there(folder: Path, django_assert_max_num_queries) -> None:
+    browser = console(person("vic", "Viewer"))
+
+    def shown() -> bool:
+        return BANNER in browser.get("/admin/").content.decode()
+
+    assert not shown()
+    store([profile(label="By hand")], [])
+    assert not shown()
+    write(folder, [profile(label="By file, and longer")], [run_profile()])
+    assert shown()
+    write(folder, [profile(label="By hand")], [run_profile()])
+    assert not shown()
+    (folder / "profiles.json").write_text("nonsense, and more of it than before")
+    assert not shown()
+    (folder / "profiles.json").unlink()
+    assert not shown()

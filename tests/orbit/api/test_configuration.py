@@ -1,0 +1,80 @@
+"""POST /config/reload and GET /config/diff."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from governance.models import AuditTrailEntry
+from orbit.models import Profile
+from orbit.profiles import reload
+from tests.support.callers import api, person, problem
+from tests.support.configuration import active_cycle, profile, run_profile, store, write
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def folder(tmp_path: Path, settings) -> Path:
+    settings.ORBIT_CONFIG_DIR = tmp_path
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
+    write(tmp_path, [profile()], [run_profile()])
+    return tmp_path
+
+
+def test_a_reload_answers_what_it_did_and_is_one_audit_entry(folder: Path) -> None:
+    client = api(person("con", "Configurator"))
+    answer = client.post("/config/reload", {"reason": "as agreed"})
+    assert (answer.status_code, answer.json()) == (
+        200, {"created": ["profiles/daily", "run-profiles/daily-eu"], "changed": [], "hidden": [], "unchanged": 0, "namespaces": ["eu"]})  # fmt: skip
+    entry = AuditTrailEntry.objects.get(action="config.reloaded")
+    assert (entry.actor, entry.reason, entry.object_id, entry.request_id) == ("con", "as agreed", "reload", answer.headers["X-Request-ID"])
+    assert client.post("/config/reload").json()["unchanged"] == 2
+
+
+def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) -> None:
+    cycle = active_cycle()
+    told = problem(api(person("con", "Configurator")).post("/config/reload"), 409, "cycles_active")
+    assert told["active_cycle_run_ids"] == [str(cycle.pk)]
+    assert "cancel" in told["detail"]
+    assert not Profile.objects.exists()
+
+
+def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(folder: Path, settings) -> None:
+    write(folder, [profile(state="on", more=1)], [run_profile(namespace="a\u202e")])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "hook", "url": "http://10.0.0.1/x", "method": "POST", "token": "t"}])
+    client = api(person("con", "Configurator"))
+    for answer in (client.post("/config/reload"), client.get("/config/diff")):
+        told = problem(answer, 422, "config_invalid")
+        assert {(error["file"], error["pointer"]) for error in told["errors"]} == {
+            ("profiles.json", "/0/state"), ("profiles.json", "/0/more"), ("runProfiles.json", "/0/namespace"),
+            ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")}  # fmt: skip
+    write(folder, [profile()], [run_profile()])
+    told = problem(client.get("/config/diff"), 422, "endpoints_invalid")
+    assert [(error["file"], error["pointer"]) for error in told["errors"]] == [("ORBIT_DISPATCH_ENDPOINTS", "/0/url")]
+
+
+def test_the_drift_is_told_place_by_place(folder: Path) -> None:
+    client = api(person("vic", "Viewer"))
+    reload.load_at_start()
+    assert client.get("/config/diff").json() == {"same": True, "total": 0, "differences": []}
+    store([profile(label="By hand")], [])
+    found = client.get("/config/diff").json()
+    assert found == {"same": False, "total": 1, "differences": [
+        {"file": "profiles.json", "id": "daily", "pointer": "/label", "in_files": "Daily", "in_database": "By hand"}]}  # fmt: skip
+
+
+def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder: Path) -> None:
+    for who, read, write_ in ((person("bea", "Configurator", "eu"), 403, 403), (person("vic", "Viewer"), 200, 403)):
+        client = api(who)
+        assert client.get("/config/diff").status_code == read
+        problem(client.post("/config/reload", b"\xff"), write_ if who.username == "vic" else 400, "forbidden" if who.username == "vic" else "malformed_json")
+    problem(api(User.objects.get(username="bea")).post("/config/reload"), 403, "forbidden")
+    assert not Profile.objects.exists()
+
+
+@pytest.mark.parametrize("body", [{"reason": ""}, {"reason": 7}, {"more": 1}])
+def test_a_body_that_isnt_one_is_refused(folder: Path, body: dict[str, object]) -> None:
+    problem(api(person("con", "Configurator")).post("/config/reload", body), 422, "invalid_body")

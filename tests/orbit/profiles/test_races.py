@@ -1,0 +1,115 @@
+"""Editors, reloads and triggers at once, with real threads on a database of their own."""
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from governance.models import AuditTrailEntry
+from governance.rest.conditions import NEW, Expected, seen
+from orbit.cycles import cancel, trigger
+from orbit.errors import CyclesActive, Stale
+from orbit.models import CycleRun, Profile, ProfileRevision
+from orbit.profiles import edit, reload
+from orbit.states import Trigger
+from tests.support.configuration import profile, run_profile, store, write
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def put(document: dict[str, Any], expected: Expected) -> None:
+    edit.put_profile(document["profile_id"], document, actor=SYSTEM, source="api", expected=expected)
+
+
+def test_of_editors_who_saw_the_same_revision_one_writes_twenty_times() -> None:
+    store([profile()], [])
+    gate = threading.Barrier(4)
+
+    def save(number: int, revision: int) -> bool:
+        try:
+            gate.wait(30)
+            put(profile(label=f"{revision} by {number}"), seen(revision))
+        except Stale:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        for revision in range(1, 21):
+            assert sum(pool.map(save, range(4), [revision] * 4)) == 1
+    assert Profile.objects.get().revision == 21
+    assert ProfileRevision.objects.count() == 21
+    assert AuditTrailEntry.objects.filter(action="profile.changed").count() == 20
+
+
+def test_of_those_who_make_the_same_profile_at_once_one_does() -> None:
+    gate = threading.Barrier(4)
+
+    def make(number: int) -> bool:
+        try:
+            gate.wait(30)
+            put(profile("new", label=f"by {number}"), NEW)
+        except Stale:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(make, range(4))) == 1
+    assert ProfileRevision.objects.count() == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_configurations(tmp_path: Path, settings: Any, seed: int) -> None:
+    settings.ORBIT_CONFIG_DIR, settings.ORBIT_DISPATCH_ENDPOINTS = tmp_path, "[]"
+    store([profile()], [run_profile(f"r{number}", namespace=f"n{number}") for number in range(3)])
+    stop, active, reloads = threading.Event(), [], []
+
+    def version(number: int) -> None:
+        write(tmp_path, [profile(label=f"v{number}", value_tags=[f"v{number}"])],
+              [run_profile(f"r{n}", namespace=f"n{n}", asset_bundle={"v": number}) for n in range(3)])  # fmt: skip
+
+    def run(number: int) -> None:
+        chance = random.Random(seed * 10 + number)
+        try:
+            while not stop.is_set():
+                started = trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=f"r{number}").cycle_id
+                begins = time.monotonic()
+                time.sleep(chance.random() * 0.01)
+                ends = time.monotonic()
+                cancel.cancel(started, actor=SYSTEM, reason="enough")
+                active.append((begins, ends))
+                time.sleep(chance.random() * 0.02)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        triggers = [pool.submit(run, number) for number in range(3)]
+        until, number = time.monotonic() + 1.0, 1
+        while time.monotonic() < until:
+            version(number)
+            begins = time.monotonic()
+            try:
+                reload.apply_files(actor=SYSTEM, reason="next")
+            except CyclesActive as refused:
+                assert refused.extra["active_cycle_run_ids"]
+            else:
+                reloads.append((begins, time.monotonic()))
+                number += 1
+        stop.set()
+        for done in triggers:
+            done.result()
+    # A cycle that was active for the whole of a reload would be one that it didn't see.
+    assert [(one, other) for one in reloads for other in active if other[0] <= one[0] and one[1] <= other[1]] == []
+    assert active
+    versions = {(tuple(c["value_tags"]), c["asset_bundle"].get("v", 0)) for c in CycleRun.objects.values_list("context", flat=True)}
+    assert versions <= {((), 0), *(((f"v{n}",), n) for n in range(1, number))}
+    assert AuditTrailEntry.objects.filter(action="config.reloaded").count() == len(reloads)
