@@ -131,7 +131,11 @@ class DeliveryReceipt(models.Model):
             models.UniqueConstraint(fields=["job", "attempt"], name="one_receipt_per_attempt"),
             ATTEMPT.check("receipt_status"),
         ]
-        indexes = [models.Index(fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending")]
+        indexes = [
+            models.Index(fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending"),
+            # As of cycles and jobs: the many that were delivered stay out of it.
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["failed", "unknown", "unsent"]), name="receipt_notable"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt}: {self.status}"
