@@ -30,6 +30,10 @@ class GloballyPaused(OrbitError):
 OPEN_SQL = """NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id
         WHERE n.name = {namespace} AND s.halt)"""
 
+#: The same for what begins something new: a namespace that drains finishes what runs, and starts nothing.
+STARTS_SQL = """NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id
+        WHERE n.name = {namespace} AND (s.halt OR s.mode = 'draining'))"""
+
 READ = """SELECT s.mode, s.halt, s.reason, s.changed_by, s.since FROM governance_namespace n
 LEFT JOIN governance_governancesetting s ON s.namespace_id = n.id WHERE n.name = %s"""
 

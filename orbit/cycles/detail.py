@@ -1,6 +1,6 @@
 """One cycle with everything that hangs on it: what the API answers and the console's page shows.
 
-Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Ten queries, however many rows there are.
+Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Eleven queries, however many rows there are.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,11 @@ from orbit.states import Job
 LIMIT = 200
 EXCERPT = 2048
 
-#: What became of each delivery that the cycle made, its requeued copies taken together: delivered by any of them, else where the newest stands.
+#: What became of each delivery that the cycle made, its copies taken together, those of later re-runs too: delivered by any of them, else where
+#: the newest stands. A re-run's own begin with it.
 TALLY = """WITH RECURSIVE chain AS (
-    SELECT id, status, id AS root FROM orbit_dispatchjob WHERE cycle_id = %s AND requeue_of_id IS NULL
+    SELECT j.id, j.status, j.id AS root FROM orbit_dispatchjob j LEFT JOIN orbit_dispatchjob o ON o.id = j.requeue_of_id
+    WHERE j.cycle_id = %s AND o.cycle_id IS DISTINCT FROM j.cycle_id
     UNION ALL SELECT j.id, j.status, chain.root FROM orbit_dispatchjob j JOIN chain ON j.requeue_of_id = chain.id)
 SELECT ended, count(*) FROM (
     SELECT CASE WHEN bool_or(status = 'delivered') THEN 'delivered' ELSE (array_agg(status ORDER BY id DESC))[1] END AS ended FROM chain GROUP BY root
@@ -78,6 +80,8 @@ class Detail:
     records: list[ExecutionRecord]
     checkpoints: list[CycleCheckpoint]
     tally: Tally
+    #: The cycles that run it again, each with its status.
+    reruns: Sequence[CycleRun] = ()
     #: The kinds of which there is more than is shown.
     cut: frozenset[str] = field(default_factory=frozenset)
 
@@ -107,10 +111,9 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
     )  # fmt: skip
     cut: set[str] = set()
     letters = _first(DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id"), "dead_letters", cut)
-    # By what the indexes hold: a cycle's own jobs, then those that requeues made.
-    own = Q(cycle=cycle, requeue_of__isnull=True)
-    copies = [letter.requeued_job_id for letter in letters if letter.requeued_job_id]
-    jobs = _first(_jobs(own).order_by("id"), "jobs", cut)
+    # By what the indexes hold: the cycle's jobs, then the copies that requeues and re-runs made of its dead ones and that aren't among them.
+    jobs = _first(_jobs(Q(cycle=cycle)).order_by("id"), "jobs", cut)
+    copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id} - {job.pk for job in jobs}
     jobs += _first(_jobs(Q(pk__in=copies)).order_by("id"), "jobs", cut) if copies else []
     receipts = _first(DeliveryReceipt.objects.filter(job__in=jobs).order_by("id"), "receipts", cut)
     by_id = {job.pk: job for job in jobs}
@@ -130,6 +133,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         records=records,
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
         tally=_tally(cycle.pk),
+        reruns=_first(CycleRun.objects.filter(rerun_of=cycle).only("id", "status", "rerun_of_id").order_by("id"), "reruns", cut),
         cut=frozenset(cut),
     )
 

@@ -23,7 +23,8 @@ READS = [
     f"/dead-letters/{ID}", "/dead-letters/groups", "/operations", f"/operations/{ID}", f"/operations/{ID}/items", "/metrics",
 ]  # fmt: skip
 WRITES = [
-    "/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
+    "/cycles/trigger", f"/cycles/{ID}/cancel", f"/cycles/{ID}/rerun", "/cycles/rerun",
+    f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
     "/dead-letters/dismiss", f"/operations/{ID}/cancel",
 ]  # fmt: skip
 

@@ -13,11 +13,12 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, lease, rerun, shift, stages, state, trigger
+from orbit.cycles import cancel, detail, lease, rerun, shift, stages, state, trigger
 from orbit.cycles.takeover import Fate
-from orbit.dispatch import dead_letters
+from orbit.dispatch import claim, dead_letters, judge, receipts
 from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen, Disabled, NamespaceMismatch, NotFinished
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from orbit.outbound.client import Answer
 from orbit.states import Trigger
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, http
@@ -87,6 +88,37 @@ def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings:
     # The value was metered with the first one, deliveries with each.
     assert rows("SELECT cycle_id, tag, quantity::int FROM orbit_valueledgerentry ORDER BY id") == [
         (old.pk, "deliveries", 0), (old.pk, "kit", 1), (new.pk, "deliveries", 3)]  # fmt: skip
+
+
+def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
+    with Receiver(NO, NO, NO, OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        old = carry(start())
+        new = again(old.pk)
+    was, now = detail.read(old.pk, actor=SYSTEM), detail.read(new.pk, actor=SYSTEM)
+    assert ([row.pk for row in was.reruns], now.cycle.rerun_of_id, now.reruns) == ([new.pk], old.pk, [])
+    assert (was.tally.delivered, now.tally.delivered, len(was.jobs), len(now.jobs)) == (3, 3, 6, 3)
+
+
+def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        old_id = start()
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        sent, _ = claim.wave(work, limit=1, worker="w")
+        cancel.cancel(old_id, actor=SYSTEM, reason="stop")
+        rows("UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1", sent[0].job_id)
+        first = rerun.rerun(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
+        cancel.cancel(first, actor=SYSTEM, reason="x")
+        second = rerun.rerun(first, actor=SYSTEM, reason="x", source=Trigger.REST)
+        receipts.bring_home(work, [judge.ended(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))])
+        said = dict(rows("SELECT last_error, status FROM orbit_dispatchjob WHERE cycle_id = %s AND delivery_id = %s", second, sent[0].delivery_id))
+        assert said == {"the original was delivered late": "cancelled"}
+        assert carry(second).pk == second
+    assert len(receiver.requests) == 2
 
 
 def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: Any) -> None:
