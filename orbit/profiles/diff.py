@@ -58,6 +58,11 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
     ]
 
 
+def places(left: Any, right: Any) -> list[tuple[str, Any, Any]]:
+    """Return every place at which two JSON values differ, as pointer and both values; a side may be ABSENT."""
+    return [(pointer(path), before, after) for path, before, after in _walk((), left, right)]
+
+
 def export(folder: Path) -> list[Path]:
     """Write what runs into the files of ``folder``, so that a reload would change nothing; the same content gives the same bytes.
 
