@@ -45,6 +45,9 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(("rerun_of__isnull", False)), fields=["rerun_of", "id"], name="cycle_reruns"),
         ),
         migrations.AddIndex(
+            model_name="cyclerun", index=models.Index(condition=models.Q(("resumes__gt", 0)), fields=["resumes"], name="cycle_resumed")
+        ),
+        migrations.AddIndex(
             model_name="transformation",
             index=models.Index(condition=models.Q(("taken_from__isnull", False)), fields=["taken_from"], name="transformation_taken"),
         ),

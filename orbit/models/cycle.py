@@ -71,6 +71,7 @@ class CycleRun(models.Model):
             models.Index(fields=["namespace", "-id"], name="cycle_namespace"),
             models.Index(fields=["run_profile_id", "-id"], name="cycle_run_profile"),
             models.Index(fields=["rerun_of", "id"], condition=models.Q(rerun_of__isnull=False), name="cycle_reruns"),
+            models.Index(fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"),
             # What an operator looks for is rare; the many successes stay out of this index.
             models.Index(
                 fields=["status", "-id"], condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]), name="cycle_notable"
