@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-# On the partitioned table, so that partitions to come have it too; what is only told stays out of it.
-NOTABLE = "CREATE INDEX record_notable ON orbit_executionrecord (level, partition_key DESC, id DESC) WHERE level IN ('warning', 'error')"
+# On the partitioned table, so that partitions to come have it too; the many that only inform stay out of it.
+NOTABLE = "CREATE INDEX record_notable ON orbit_executionrecord (level, partition_key DESC, id DESC) WHERE level IN ('debug', 'warning', 'error')"
 
 
 class Migration(migrations.Migration):

@@ -183,7 +183,8 @@ class DeadLetterDispatch(models.Model):
         indexes = [
             models.Index(fields=["namespace", "-id"], name="dead_letter_namespace"),
             models.Index(fields=["endpoint_key", "-id"], condition=models.Q(status="open"), name="dead_letter_open"),
-            models.Index(fields=["error_group", "id"], condition=models.Q(status="open"), name="dead_letter_open_group"),
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["requeued", "dismissed", "delivered_late"]), name="dead_letter_resolved"),
+            models.Index(fields=["error_group", "id"], name="dead_letter_group"),
             models.Index(fields=["id"], condition=models.Q(status="open"), name="dead_letter_open_id"),
         ]
         verbose_name_plural = "dead letter dispatches"

@@ -55,7 +55,10 @@ class Transformation(models.Model):
                 name="transformation_success_has_output",
             ),
         ]
-        indexes = [models.Index(fields=["taken_from"], condition=models.Q(taken_from__isnull=False), name="transformation_taken")]
+        indexes = [
+            models.Index(fields=["taken_from"], condition=models.Q(taken_from__isnull=False), name="transformation_taken"),
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["pending", "failed"]), name="transformation_notable"),
+        ]
 
     def __str__(self) -> str:
         return f"tier {self.tier}: {self.status}"

@@ -65,7 +65,10 @@ class ValueLedgerEntry(models.Model):
             models.UniqueConstraint(fields=["cycle_id", "kind", "tag", "unit"], name="one_ledger_entry_per_cycle_and_tag"),
             models.CheckConstraint(condition=models.Q(kind__in=["usage", "value"]), name="ledger_kind"),
         ]
-        indexes = [models.Index(fields=["tag", "created_at"], name="ledger_tag")]
+        indexes = [
+            models.Index(fields=["tag", "created_at"], name="ledger_tag"),
+            models.Index(fields=["namespace", "-id"], name="ledger_namespace"),
+        ]
         verbose_name_plural = "value ledger entries"
 
     def __str__(self) -> str:

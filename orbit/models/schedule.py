@@ -27,6 +27,7 @@ class CronTick(models.Model):
         indexes = [
             models.Index(fields=["-due_at"], name="tick_recent"),
             models.Index(fields=["created_at"], condition=models.Q(outcome="due"), name="tick_open"),
+            models.Index(fields=["outcome", "-due_at"], condition=models.Q(outcome__in=["due", "skipped", "refused", "missed", "late"]), name="tick_notable"),
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,12 @@ FEW_QUERIES = 30
 STOPS_EARLY = 0.25
 
 
+# The hottest tables, of sixty rows a cycle, have no index by namespace: each row would pay for it. Their lists by namespace read on until
+# enough is found; what is asked about one cycle goes by its key. Items have no namespace at all: to say "10,000+" or less, their count reads on.
+READ_ON_BY_NAMESPACE = {"orbit.ExecutionRecord", "telemetry.TelemetryEvent"}
+COUNTS_READ_ON = {"orbit.NormalizationItem"}
+
+
 @pytest.fixture(scope="module")
 def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """A database of this module's own, full; its name."""
@@ -148,7 +154,11 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(browser: Clien
         if client is confined and shown.namespace_path is None:
             continue
         for query in queries:
+            if model._meta.label in READ_ON_BY_NAMESPACE and (client is confined or "namespace" in query):
+                continue
             number, whole = costs(client, page + query)
+            if model._meta.label in COUNTS_READ_ON:
+                whole = [found for found in whole if not found.startswith("SELECT COUNT(*)")]
             assert (number <= FEW_QUERIES, whole) == (True, []), page + query
 
 

@@ -61,9 +61,10 @@ STATEMENTS = (
     SELECT id, id, namespace, run_profile_id, CASE WHEN i % 2 = 0 THEN 'usage' ELSE 'value' END, 't' || i % 20, 1, 'cycle', at FROM n""",
     """INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id, namespace, previous_hash, hash)
     SELECT i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', id::text, namespace, md5(i::text), md5(i::text) || md5(i::text) FROM n""",
-    """INSERT INTO governance_operationrun (id, type, identity_hash, status, outcome, initiator, finished_at)
-    SELECT id, CASE WHEN i % 9 = 0 THEN 'dlq.bulk_requeue' ELSE 'ops.prune' END, md5(i::text), 'completed', 'succeeded', 'orbit', at FROM n""",
-    "INSERT INTO governance_operationrunitem (run_id, object_id, outcome) SELECT (SELECT id FROM n WHERE i = 1), id, 'succeeded' FROM n",
+    """INSERT INTO governance_operationrun (id, scope, type, identity_hash, status, outcome, initiator, finished_at)
+    SELECT id, CASE WHEN i % 20 = 0 THEN ARRAY[namespace] END,
+        CASE WHEN i % 9 = 0 THEN 'dlq.bulk_requeue' ELSE 'ops.prune' END, md5(i::text), 'completed', 'succeeded', 'orbit', at FROM n""",
+    """INSERT INTO governance_operationrunitem (run_id, object_id, outcome) SELECT r.id, n.id, 'succeeded' FROM n JOIN n AS r ON r.i = n.i - n.i %% 100 + 1""",
     """INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, run_id, level, metadata)
     SELECT id, now() - (%(rows)s - i) * interval '0.5 s', 'execution_finished', namespace, id,
         CASE WHEN status = 'success' THEN 'info' ELSE 'warning' END, '{}' FROM n""",
