@@ -17,8 +17,10 @@ _SHOWN = 100
 _UUID = {"type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 _TIME = {"type": "string", "maxLength": 50}
-_ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boolean"}}, required=("reason",))
-_MANY = parsing.closed_object(
+# A look needs no reason.
+_DEED = {"if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]}, "else": {"required": ["reason"]}}
+_ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boolean"}}) | _DEED
+_MANY = _DEED | parsing.closed_object(
     {
         "reason": parsing.REASON,
         "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": rerun_many.MOST_IDS},
@@ -27,8 +29,7 @@ _MANY = parsing.closed_object(
         ),
         "rate": {"type": "integer", "minimum": 1, "maximum": rerun_many.FASTEST},
         "dry_run": {"type": "boolean"},
-    },
-    required=("reason",),
+    }
 )
 
 

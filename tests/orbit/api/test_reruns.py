@@ -24,7 +24,7 @@ def failed(committed: str, settings: Any) -> CycleRun:
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) -> None:
-    answer = api(person()).post(f"/cycles/{failed.pk}/rerun", {"reason": "look", "dry_run": True})
+    answer = api(person()).post(f"/cycles/{failed.pk}/rerun", {"dry_run": True})
     found = answer.json()
     assert answer.status_code == 200
     assert [(tier["tier"], tier["action"], len(tier["output_sha256"])) for tier in found["tiers"]] == [(n, "take_over", 64) for n in (1, 2, 3)]
@@ -55,7 +55,8 @@ def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, setting
 def test_refusals_are_problems(failed: CycleRun) -> None:
     client = api(person())
     problem(client.post(f"/cycles/{uuid.uuid4()}/rerun", {"reason": "x"}), 404, "unknown_cycle")
-    problem(client.post(f"/cycles/{failed.pk}/rerun", {}), 422, "invalid_body")
+    found = problem(client.post(f"/cycles/{failed.pk}/rerun", {"dry_run": False}), 422, "invalid_body")
+    assert found["errors"] == problem(client.post(f"/cycles/{failed.pk}/cancel", {}), 422, "invalid_body")["errors"]
     problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": " "}), 422, "invalid_body")
     problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": "x", "dry_run": "yes"}), 422, "invalid_body")
     problem(api(person("bea", "Operator", "b")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}), 404, "unknown_cycle")

@@ -13,12 +13,16 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, detail, lease, rerun, shift, stages, state, trigger
+from orbit.cycles import cancel, detail, finish, lease, rerun, shift, stages, state, trigger
 from orbit.cycles.takeover import Fate
 from orbit.dispatch import claim, dead_letters, judge, receipts
 from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen, Disabled, NamespaceMismatch, NotFinished
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
+from orbit.pipeline import initiation, transformations
+from orbit.pipeline.transformations import TierResult
+from orbit.records import fence
+from orbit.records.fence import Work
 from orbit.states import Trigger
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, http
@@ -221,6 +225,40 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         new = again(old_id)
         assert new.status == "success"
     assert sorted(keys(receiver)) == sorted(str(job.delivery_id) for job in DispatchJob.objects.filter(cycle_id=old_id))
+
+
+def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 1  # what may have arrived spends one
+    with Receiver(OK) as receiver, Receiver(NO, http("200 OK", b"made")) as service:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}, "max_attempts": 1}})
+        old = carry(start(body=b"x"))
+        new = rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
+        for stage in (initiation.run, lambda work: transformations.run(*_begun(work)), _sent):
+            (work,) = lease.claim(1)
+            stage(work)
+            rows("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s RETURNING 1", new)
+        assert carry(new).status == "success"
+    assert (len(service.requests), len(receiver.requests)) == (2, 3)
+    assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'unknown'") == [(1,)]
+    told = [row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s", new)]
+    assert [told.count(event) for event in ("batch_created", "item_created", "cycle_resumed", "cycle_finished")] == [1, 1, 1, 1]
+
+
+def _begun(work: Work) -> tuple[Work, UUID, dict[int, TierResult]]:
+    found = state.load(work)
+    found.read_input()
+    assert found.initiation_id is not None
+    return found.work, found.initiation_id, found.tiers
+
+
+def _sent(work: Work) -> None:
+    """Normalize, enqueue, and be gone when the first delivery is on its way."""
+    found = state.load(work)
+    write = fence.Write(work, finish.PREPARE)
+    stages._prepare(found, write)
+    fence.commit(write)
+    claim.wave(work, limit=1, worker="w")
 
 
 def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> None:
