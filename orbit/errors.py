@@ -27,6 +27,18 @@ class CycleFinished(OrbitError):
     code, kind = "finished", Kind.CONFLICT
 
 
+class NotFinished(OrbitError):
+    """This cycle hasn't finished yet."""
+
+    code, kind = "not_finished", Kind.CONFLICT
+
+
+class DeliveriesOpen(OrbitError):
+    """Deliveries of this cycle are still open."""
+
+    code, kind = "deliveries_open", Kind.CONFLICT
+
+
 class RunProfileUnknown(OrbitError):
     """There is no such run profile."""
 

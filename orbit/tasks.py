@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from governance.operations import guard
 from orbit import boundary, queue
-from orbit.cycles import shift
+from orbit.cycles import rerun_many, shift
 from orbit.dispatch import bulk, redrive
 from orbit.schedules import perform
 
@@ -17,7 +17,7 @@ SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
 
 #: Who does the slices of operation runs, by their type.
-OPERATIONS: dict[str, guard.Handler] = {bulk.REQUEUE: redrive.requeue, bulk.DISMISS: redrive.dismiss}
+OPERATIONS: dict[str, guard.Handler] = {bulk.REQUEUE: redrive.requeue, bulk.DISMISS: redrive.dismiss, rerun_many.RERUN: rerun_many.work}
 
 
 def advance() -> None:

@@ -5,7 +5,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from governance.api import namespaces, operations, pause
-from orbit.api import configuration, cycles, dead_letters, orchestrate, profiles, revisions, schedules, trigger, value_ledger
+from orbit.api import configuration, cycles, dead_letters, orchestrate, profiles, reruns, revisions, schedules, trigger, value_ledger
 from orbit_site import health, metrics
 
 urlpatterns = [
@@ -16,9 +16,11 @@ urlpatterns = [
     path("metrics", metrics.Metrics.as_view()),
     path("cycles/trigger", trigger.TriggerCycle.as_view()),
     path("cycles/recent", cycles.Recent.as_view()),
+    path("cycles/rerun", reruns.RerunMany.as_view()),
     path("cycles", cycles.Collection.as_view()),
     path("cycles/<uuid:cycle_id>", cycles.One.as_view()),
     path("cycles/<uuid:cycle_id>/cancel", cycles.Cancel.as_view()),
+    path("cycles/<uuid:cycle_id>/rerun", reruns.Rerun.as_view()),
     path("profiles", profiles.Profiles.as_view()),
     path("profiles/<str:profile_id>", profiles.OneProfile.as_view()),
     path("profiles/<str:profile_id>/revisions", revisions.OfProfile.as_view()),

@@ -36,7 +36,11 @@ def _always(obj: Any) -> bool:
 
 @dataclass(frozen=True)
 class ReasonedAction:
-    """What a marked method is: its label, the power that it needs, when it makes sense, and what it asks beside the reason."""
+    """What a marked method is: its label, the power that it needs, when it makes sense, and what it asks beside the reason.
+
+    ``shows`` names a method of the admin that says what the page of one object shows above the question; ``together`` one that acts on a
+    selection as a whole.
+    """
 
     name: str
     label: str
@@ -45,15 +49,30 @@ class ReasonedAction:
     form: type[ReasonForm]
     when: Callable[[Any], bool]
     run: Callable[..., str]
+    shows: str | None = None
+    together: str | None = None
 
 
 def reasoned_action(
-    *, label: str, power: Power, explains: str, form: type[ReasonForm] = ReasonForm, when: Callable[[Any], bool] = _always
+    *,
+    label: str,
+    power: Power,
+    explains: str,
+    form: type[ReasonForm] = ReasonForm,
+    when: Callable[[Any], bool] = _always,
+    shows: str | None = None,
+    together: str | None = None,
 ) -> Callable[[Callable[..., str]], Callable[..., str]]:
-    """Mark ``method(self, request, obj, reason, **fields of the form)``, which returns what it did, or raises OrbitError."""
+    """Mark ``method(self, request, obj, reason, **fields of the form)``, which returns what it did, or raises OrbitError.
+
+    ``shows(self, request, obj)`` returns a ``template`` and what it needs; ``together(self, request, objects, reason, **fields)`` is called
+    in place of the method for a selection.
+    """
 
     def mark(method: Callable[..., str]) -> Callable[..., str]:
-        method.reasoned = ReasonedAction(method.__name__, label, power, explains, form, when, method)  # type: ignore[attr-defined]
+        method.reasoned = ReasonedAction(  # type: ignore[attr-defined]
+            method.__name__, label, power, explains, form, when, method, shows, together
+        )
         return method
 
     return mark
@@ -127,7 +146,8 @@ class ReasonedAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         form = action.form(request.POST if sent else None)
         if sent and form.is_valid():
-            self._act(request, action, chosen, dict(form.cleaned_data))
+            together = action.together if "action" in hidden else None
+            self._act(request, action, [chosen] if together else chosen, dict(form.cleaned_data))
             return HttpResponseRedirect(back)
         context = {
             **self.admin_site.each_context(request),
@@ -138,6 +158,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
             "form": form,
             "hidden": hidden,
             "back": back,
+            "shown": getattr(self, action.shows)(request, chosen[0]) if action.shows and "action" not in hidden else None,
         }
         return TemplateResponse(request, "console/reason.html", context)
 
@@ -145,10 +166,11 @@ class ReasonedAdmin(ReadOnlyAdmin):
         done: list[str] = []
         refused: list[str] = []
         for obj in chosen:
+            many = isinstance(obj, list)
             try:
-                done.append(action.run(self, request, obj, **given))
+                done.append(getattr(self, str(action.together))(request, obj, **given) if many else action.run(self, request, obj, **given))
             except OrbitError as error:
-                refused.append(f"{obj}: {error.detail}")
+                refused.append(error.detail if many else f"{obj}: {error.detail}")
         for words, level in ((done, messages.SUCCESS), (refused, messages.ERROR)):
             for line in words[:_SAID]:
                 messages.add_message(request, level, line)

@@ -63,6 +63,11 @@ class OperationRun(models.Model):
         indexes = [
             models.Index(fields=["next_due_at"], condition=_ACTIVE, name="operation_due"),
             models.Index(fields=["type", "-id"], name="operation_type"),
+            # Runs of some namespaces are few beside the housekeeping of the whole workspace, and those that didn't succeed beside those that did.
+            models.Index(fields=["-id"], condition=models.Q(scope__isnull=False), name="operation_scoped"),
+            models.Index(
+                fields=["outcome", "-id"], condition=models.Q(outcome__in=["partially_succeeded", "failed", "skipped", "cancelled"]), name="operation_notable"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -86,7 +91,10 @@ class OperationRunItem(models.Model):
                 condition=models.Q(outcome__isnull=True) | models.Q(outcome__in=[str(outcome) for outcome in ItemOutcome]), name="operation_item_outcome"
             ),
         ]
-        indexes = [models.Index(fields=["run", "object_id"], condition=models.Q(outcome__isnull=True), name="operation_item_open")]
+        indexes = [
+            models.Index(fields=["run", "object_id"], condition=models.Q(outcome__isnull=True), name="operation_item_open"),
+            models.Index(fields=["outcome", "-run", "-object_id"], condition=models.Q(outcome__in=["failed", "skipped"]), name="operation_item_notable"),
+        ]
 
     def __str__(self) -> str:
         return str(self.object_id)

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from governance.access.roles import Power
 from governance.console import display, filters
-from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
+from governance.console.actions import ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel.errors import OrbitError
 from governance.models import Namespace
+from orbit.admin.reruns import RerunAdmin, compare_address
 from orbit.cycles import cancel, detail, orchestrate, trigger, verdict
 from orbit.cycles.orchestrate import Outcome
 from orbit.errors import CycleUnknown
@@ -54,14 +55,14 @@ def _ended(cycle: CycleRun) -> bool:
 
 
 @admin.register(CycleRun)
-class CycleRunAdmin(ReasonedAdmin):
+class CycleRunAdmin(RerunAdmin):
     """Passes of the pipeline."""
 
     namespace_path = "namespace"
     list_display = ("id", "status_shown", "where", "run_profile_id", "created_at", "took", "trigger", "triggered_by")
     list_filter = (filters.NamespaceFilter, filters.choice("status", Cycle))
     search_fields = ("id",)
-    links = ("run_profile_id", "run_profile_id__exact")
+    links = ("run_profile_id", "run_profile_id__exact", "rerun_of", "rerun_of__exact", "rerun_of__id__exact")
     list_display_links = ("id",)
     change_list_template = "console/cycles.html"
 
@@ -105,6 +106,7 @@ class CycleRunAdmin(ReasonedAdmin):
             "limit": detail.LIMIT,
             "verdict": verdict.sentence(found, now=timezone.now()),
             "buttons": self.buttons(request, found.cycle),
+            "compare": compare_address(found.cycle, found.reruns),
             "may_trigger": actor_of(request).may(Power.OPERATE),
         }
         return TemplateResponse(request, "console/cycle.html", context)

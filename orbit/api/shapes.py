@@ -20,6 +20,7 @@ def cycle(row: CycleRun) -> dict[str, Any]:
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         "reason": row.reason,
+        "rerun_of": row.rerun_of_id,
     }
 
 
@@ -37,6 +38,8 @@ def cycle_detail(found: Detail) -> dict[str, Any]:
         "lease_expires_at": row.lease_expires_at,
         "fencing_token": row.fencing_token,
         "resumes": row.resumes,
+        "reruns": [again.pk for again in found.reruns],
+        "taken_over": row.takeover,
         "stages": found.stages,
         "deliveries": {
             "total": found.tally.total,
@@ -69,6 +72,7 @@ def _tier(row: Transformation) -> dict[str, Any]:
         "next_attempt_at": row.next_attempt_at,
         "output_content_type": row.output_content_type,
         "output_sha256": row.output_sha256,
+        "taken_from": row.taken_from_id,
         "error": row.error,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
@@ -82,6 +86,7 @@ def _item(row: NormalizationItem) -> dict[str, Any]:
 def _job(row: DispatchJob) -> dict[str, Any]:
     return {
         "id": row.pk,
+        "cycle_run_id": row.cycle_id,
         "normalization_item_id": row.normalization_item_id,
         "endpoint_key": row.endpoint_key,
         "host": row.snapshot.host,

@@ -1,6 +1,6 @@
 """One cycle with everything that hangs on it: what the API answers and the console's page shows.
 
-Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Eleven queries, however many rows there are; three more
+Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Twelve queries, however many rows there are; three more
 where the cycle is queued.
 """
 
@@ -34,9 +34,11 @@ from orbit.states import Cycle, Job
 LIMIT = 200
 EXCERPT = 2048
 
-#: What became of each delivery that the cycle made, its requeued copies taken together: delivered by any of them, else where the newest stands.
+#: What became of each delivery that the cycle made, its copies taken together, those of later re-runs too: delivered by any of them, else where
+#: the newest stands. A re-run's own begin with it.
 TALLY = """WITH RECURSIVE chain AS (
-    SELECT id, status, id AS root FROM orbit_dispatchjob WHERE cycle_id = %s AND requeue_of_id IS NULL
+    SELECT j.id, j.status, j.id AS root FROM orbit_dispatchjob j LEFT JOIN orbit_dispatchjob o ON o.id = j.requeue_of_id
+    WHERE j.cycle_id = %s AND o.cycle_id IS DISTINCT FROM j.cycle_id
     UNION ALL SELECT j.id, j.status, chain.root FROM orbit_dispatchjob j JOIN chain ON j.requeue_of_id = chain.id)
 SELECT ended, count(*) FROM (
     SELECT CASE WHEN bool_or(status = 'delivered') THEN 'delivered' ELSE (array_agg(status ORDER BY id DESC))[1] END AS ended FROM chain GROUP BY root
@@ -83,6 +85,8 @@ class Detail:
     tally: Tally
     #: What a queued cycle waits for, as the end of a sentence.
     waits_for: str = ""
+    #: The cycles that run it again, each with its status.
+    reruns: Sequence[CycleRun] = ()
     #: The kinds of which there is more than is shown.
     cut: frozenset[str] = field(default_factory=frozenset)
     #: What stops it while something of it is still to be done: by whom and why.
@@ -114,10 +118,9 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
     )  # fmt: skip
     cut: set[str] = set()
     letters = _first(DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id"), "dead_letters", cut)
-    # By what the indexes hold: a cycle's own jobs, then those that requeues made.
-    own = Q(cycle=cycle, requeue_of__isnull=True)
-    copies = [letter.requeued_job_id for letter in letters if letter.requeued_job_id]
-    jobs = _first(_jobs(own).order_by("id"), "jobs", cut)
+    # By what the indexes hold: the cycle's jobs, then the copies that requeues and re-runs made of its dead ones and that aren't among them.
+    jobs = _first(_jobs(Q(cycle=cycle)).order_by("id"), "jobs", cut)
+    copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id} - {job.pk for job in jobs}
     jobs += _first(_jobs(Q(pk__in=copies)).order_by("id"), "jobs", cut) if copies else []
     receipts = _first(DeliveryReceipt.objects.filter(job__in=jobs).order_by("id"), "receipts", cut)
     by_id = {job.pk: job for job in jobs}
@@ -138,6 +141,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
         tally=_tally(cycle.pk),
         waits_for=turns.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
+        reruns=_first(CycleRun.objects.filter(rerun_of=cycle).only("id", "status", "rerun_of_id").order_by("id"), "reruns", cut),
         cut=frozenset(cut),
         stopped=_stopped(cycle),
     )

@@ -62,7 +62,9 @@ def put(write: fence.Write, state: State, tally: Tally, wait: float | None = Non
         write.rows["finishes"] = [_row(work, None)]
         write.records.append(Record("dispatch", "late_deliveries_ended", data={"delivered": tally.delivered, "dead": tally.dead}))
         return
-    found = outcome.stages(tiers_ok=state.tiers_ok, items=state.items, targets=state.targets, jobs=tally.total, delivered=tally.delivered)
+    found = outcome.stages(
+        tiers_ok=state.tiers_ok, items=state.items, targets=state.targets, jobs=tally.total, delivered=tally.delivered, taken=state.taken
+    )
     status = outcome.status(found)
     dispatch = found[-1]
     message = "skipped" if dispatch.skipped else "" if dispatch.ok else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
@@ -100,7 +102,8 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
 
 
 def _ledger(work: Work, delivered: int | None) -> list[dict[str, Any]]:
-    tags = list(work.context.get("value_tags", []))
+    # What a re-run completes was metered with the cycle that it repeats.
+    tags = [] if (work.takeover or {}).get("valued") else list(work.context.get("value_tags", []))
     return value_ledger.rows(
         cycle_id=work.id, namespace=work.namespace, profile_id=work.profile_id, run_profile_id=work.run_profile_id, tags=tags, delivered=delivered
     )

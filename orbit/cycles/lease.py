@@ -23,6 +23,8 @@ from orbit.records.fence import Work
 
 # A cycle that was resumed this often already is claimed by itself: should it be what kills its worker, it takes no other with it.
 ALONE_FROM = 2
+# A larger input is read when a tier is about to run on it: what many lanes hold at once has to find room in one process.
+SMALL_INPUT = 256 * 1024
 
 _CLAIM = """WITH due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
     SELECT c.id, c.lease_owner IS NOT NULL AS ran_out FROM orbit_cyclerun c
@@ -34,7 +36,8 @@ UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %
     resumes = least(c.resumes + due.ran_out::int, 30000)
 FROM due WHERE c.id = due.id
 RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash,
-    CASE WHEN c.fencing_token = 1 THEN c.input END, c.input_content_type, c.requeues, due.ran_out"""
+    CASE WHEN c.fencing_token = 1 AND octet_length(c.input) <= {small} THEN c.input END, c.input_content_type, c.requeues, due.ran_out,
+    c.takeover""".replace("{small}", str(SMALL_INPUT))
 _OPEN = gate.OPEN_SQL.format(namespace="c.namespace")
 CLAIM = _CLAIM.replace("{which}", f"(c.resumes >= {ALONE_FROM}) = %(alone)s AND {_OPEN}")
 # Of cycles that nobody may carry: those with attempts that a lost worker left open. It starts from these, which are few, and from nothing
@@ -97,8 +100,10 @@ def _works(rows: list[tuple[Any, ...]]) -> list[Work]:
             input_content_type=content_type,
             requeues=requeues,
             resumed=ran_out,
+            takeover=json.loads(takeover) if takeover is not None else None,
         )
-        for id_, token, namespace, status, profile_id, run_profile_id, instruction_id, context, initiation_hash, input_, content_type, requeues, ran_out in rows
+        for (id_, token, namespace, status, profile_id, run_profile_id, instruction_id, context, initiation_hash, input_, content_type, requeues, ran_out,
+             takeover) in rows
     ]
 
 

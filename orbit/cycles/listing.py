@@ -11,7 +11,7 @@ from orbit.models import CycleRun
 #: What a list shows of a cycle; the input may be large and stays in the database.
 FIELDS = (
     "id", "namespace_id", "status", "trigger", "triggered_by", "profile_id", "run_profile_id", "created_at", "started_at", "finished_at",
-    "next_due_at", "reason",
+    "next_due_at", "reason", "rerun_of_id",
 )  # fmt: skip
 # An id carries the clock of the process that made it, created_at the database's.
 _SKEW = timedelta(minutes=10)

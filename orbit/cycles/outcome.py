@@ -21,14 +21,29 @@ class Stage:
         return asdict(self)
 
 
-def stages(*, tiers_ok: int, items: int, targets: int, jobs: int, delivered: int) -> list[Stage]:
-    """Return the four stages of a cycle that came to its end. ``targets`` are the endpoints named, ``jobs`` those that could be made."""
-    wanted = items * targets
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a re-run has of earlier cycles: items, the deliveries that they were to be, and how many of these were made before."""
+
+    items: int = 0
+    wanted: int = 0
+    delivered: int = 0
+
+
+NOTHING = Taken()
+
+
+def stages(*, tiers_ok: int, items: int, targets: int, jobs: int, delivered: int, taken: Taken = NOTHING) -> list[Stage]:
+    """Return the four stages of a cycle that came to its end, with what it has ``taken`` over.
+
+    ``items`` are those that it made, ``targets`` the endpoints that it names, ``jobs`` those that could be made.
+    """
+    wanted, done, made = items * targets + taken.wanted, delivered + taken.delivered, items + taken.items
     return [
         Stage("initiation", True, 1, 1),
         Stage("transformations", tiers_ok == 3, tiers_ok, 3),
-        Stage("normalization", items > 0 and items == tiers_ok, items, tiers_ok, skipped=tiers_ok == 0),
-        Stage("dispatch", wanted > 0 and delivered == wanted, delivered, wanted, skipped=jobs == 0),
+        Stage("normalization", made > 0 and made == tiers_ok, made, tiers_ok, skipped=tiers_ok == 0),
+        Stage("dispatch", wanted > 0 and done == wanted, done, wanted, skipped=jobs == 0 and taken.delivered == 0),
     ]
 
 

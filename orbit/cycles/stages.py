@@ -25,30 +25,33 @@ def run(state: State, *, worker: str) -> float | None:
 
     Raises Fenced, Stop at a boundary, and the database's errors. After a crash the next call goes on behind the last checkpoints.
     """
-    work = state.work
-    if state.initiation_id is None and transformations.quick(work):
+    if state.initiation_id is None and transformations.quick(state.work, state.tiers):
         _straight(state)
     if state.initiation_id is None:
-        state.initiation_id = initiation.run(work)
+        state.initiation_id = initiation.run(state.work)
     if not state.tiers_ended and state.wait <= 0:
-        transformations.run(work, state.initiation_id, state.tiers)
+        state.read_input()
+        transformations.run(state.work, state.initiation_id, state.tiers)
     if not state.tiers_ended:
         return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
         boundary.check()
-        write = fence.Write(work, finish.PREPARE)
+        write = fence.Write(state.work, finish.PREPARE)
         _prepare(state, write)
         fence.commit(write)
+    state.let_go()
     if not state.tally.open:
         return None
-    return deliver.run(work, state.tally, finish.ending(state), worker=worker)
+    return deliver.run(state.work, state.tally, finish.ending(state), worker=worker)
 
 
 def _straight(state: State) -> None:
     """Initiate, transform, normalize and enqueue in one write, as far as no tier has to wait."""
+    if not state.tiers_ended:
+        state.read_input()
     write = fence.Write(state.work, START)
     initiation.draft(write)
-    state.tiers = transformations.draft(write)
+    state.tiers = transformations.draft(write, state.tiers)
     if state.tiers_ended:
         write.sql = STRAIGHT
         _prepare(state, write)
@@ -58,8 +61,8 @@ def _straight(state: State) -> None:
 def _prepare(state: State, write: fence.Write) -> None:
     """Put normalization and enqueueing into ``write``; a cycle without a job ends with it."""
     write.rows.update({"finishes": [], "ledger": []})
-    sources = [Source(result.transformation_id, result.payload) for result in state.tiers.values() if result.payload is not None]
-    items = normalization.draft(write, sources)
+    sources = [Source(result.transformation_id, result.payload) for result in state.sources() if result.payload is not None]
+    items = normalization.draft(write, sources, taken=state.taken.items)
     state.items = len(items)
     for job in enqueue.draft(write, items).jobs:
         state.tally.open[job] = 0.0

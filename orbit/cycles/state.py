@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 from governance.namespaces import gate
+from orbit.cycles.outcome import Taken
 from orbit.dispatch import claim
 from orbit.dispatch.claim import Sending
 from orbit.dispatch.endpoints import DEFAULT_KEY
@@ -17,16 +18,19 @@ from orbit.records.checkpoints import Checkpoint
 from orbit.records.fence import Work
 from orbit.states import CYCLE, Cycle, Job, Tier
 
-# Outputs and input may be large: they are read while something is still to be made of them.
-TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, CASE WHEN %s THEN t.output END, t.output_content_type,
+# Outputs and input may be large: they are read when something is about to be made of them, and let go of then.
+TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, t.output_sha256, t.taken_from IS NOT NULL,
     extract(epoch FROM t.next_attempt_at - clock_timestamp())::float8 FROM orbit_transformation t WHERE t.cycle_id = %s"""
 # Of the stage that has a time to keep, what was halted or paused of it doesn't count.
 CHECKPOINTS = f"""SELECT k.stage, extract(epoch FROM clock_timestamp() - k.created_at)::float8
     - CASE WHEN k.stage = '{Checkpoint.DISPATCH_ENQUEUED}' THEN {gate.STOPPED_SECONDS_SQL.format(namespace="%(namespace)s", start="k.created_at")} ELSE 0 END
 FROM orbit_cyclecheckpoint k WHERE k.cycle_id = %(cycle)s"""
+OUTPUTS = """SELECT t.tier, coalesce(t.output, o.output), t.output_content_type FROM orbit_transformation t
+LEFT JOIN orbit_transformation o ON o.id = t.taken_from WHERE t.cycle_id = %s AND t.tier = ANY(%s)"""
+INPUT = "SELECT input FROM orbit_cyclerun WHERE id = %s"
 JOBS = """SELECT j.id, j.status, extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8, r.id, j.attempts, j.spent, j.max_retries,
-    j.delivery_id, j.endpoint_key, j.requeue_of_id IS NOT NULL, j.snapshot_id, coalesce(j.created_at > c.finished_at, false)
-FROM orbit_dispatchjob j JOIN orbit_cyclerun c ON c.id = j.cycle_id
+    j.delivery_id, j.endpoint_key, o.cycle_id IS NOT DISTINCT FROM j.cycle_id, j.snapshot_id, coalesce(j.created_at > c.finished_at, false)
+FROM orbit_dispatchjob j LEFT JOIN orbit_dispatchjob o ON o.id = j.requeue_of_id JOIN orbit_cyclerun c ON c.id = j.cycle_id
 LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WHERE j.cycle_id = %s"""
 
 
@@ -74,9 +78,43 @@ class State:
         """How many tiers succeeded."""
         return sum(result.ok is True for result in self.tiers.values())
 
+    @property
+    def taken(self) -> Taken:
+        """What a re-run has of earlier cycles."""
+        kept = self.work.takeover or {}
+        return Taken(*(int(kept.get(name, 0)) for name in ("items", "wanted", "delivered")))
+
     def has(self, checkpoint: Checkpoint) -> bool:
         """Tell whether ``checkpoint`` was reached."""
         return checkpoint in self.checkpoints
+
+    def sources(self) -> list[TierResult]:
+        """Return the tiers whose outputs are to become items; each with its output, read where it isn't at hand.
+
+        Of those that a re-run took over, such as became no item yet.
+        """
+        left = (self.work.takeover or {}).get("normalize", ())
+        found = [result for result in self.tiers.values() if result.ok and (not result.taken or result.tier in left)]
+        missing = [result.tier for result in found if result.payload is None]
+        if missing:
+            with connection.cursor() as cursor:
+                cursor.execute(OUTPUTS, [self.work.id, missing])
+                for tier, output, content_type in cursor.fetchall():
+                    self.tiers[tier].payload = Payload(bytes(output), content_type)
+        return found
+
+    def read_input(self) -> None:
+        """Have the input at hand."""
+        if self.work.input is None:
+            with connection.cursor() as cursor:
+                cursor.execute(INPUT, [self.work.id])
+                self.work = replace(self.work, input=bytes(cursor.fetchone()[0]))
+
+    def let_go(self) -> None:
+        """Let go of input and outputs: what is delivered stands in the database, and a delivery may take its time."""
+        self.work = replace(self.work, input=None)
+        for result in self.tiers.values():
+            result.payload = None
 
 
 def fresh(work: Work) -> State:
@@ -95,14 +133,10 @@ def load(work: Work) -> State:
         if state.has(Checkpoint.INITIATION_COMPLETE):
             cursor.execute("SELECT id FROM orbit_initiation WHERE initiation_hash = %s", [work.initiation_hash])
             state.initiation_id = cursor.fetchone()[0]
-        cursor.execute(TIERS, [not normalized, work.id])
-        for id_, tier, status, attempts, error, output, content_type, wait in cursor.fetchall():
+        cursor.execute(TIERS, [work.id])
+        for id_, tier, status, attempts, error, sha256, taken, wait in cursor.fetchall():
             ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
-            payload = Payload(bytes(output), content_type) if ok and output is not None else None
-            state.tiers[tier] = TierResult(tier, id_, ok, payload, attempts, error, wait or 0.0)
-        if not state.tiers_ended and work.input is None:
-            cursor.execute("SELECT input FROM orbit_cyclerun WHERE id = %s", [work.id])
-            state.work = replace(work, input=bytes(cursor.fetchone()[0]))
+            state.tiers[tier] = TierResult(tier, id_, ok, None, attempts, error, wait or 0.0, sha256, taken)
         if normalized:
             cursor.execute("SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [work.id])
             state.items = cursor.fetchone()[0]
@@ -115,7 +149,10 @@ def load(work: Work) -> State:
 
 
 def _count(state: State, rows: list[tuple[object, ...]]) -> None:
-    """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open. Requeued ones are no part of a running cycle's outcome."""
+    """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open.
+
+    Those that were requeued within it are no part of a running cycle's outcome; those that a re-run has of an earlier cycle are.
+    """
     tally, now = state.tally, time.monotonic()
     for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued, snapshot_id, later in rows:
         if status in {Job.PENDING, Job.SENDING}:

@@ -21,7 +21,7 @@ def sentence(detail: Detail, *, now: datetime) -> str:
     """Return the verdict on ``detail`` as it stands at ``now``."""
     cycle = detail.cycle
     status = Cycle(cycle.status)
-    parts = [*_tiers(detail), *_deliveries(detail)]
+    parts = [*_tiers(detail), *_deliveries(detail), *_history(detail)]
     if status == Cycle.CANCELLED and cycle.reason:
         # The reason starts with by whom, as a sentence of its own.
         return "; ".join([cycle.reason[:1].upper() + cycle.reason[1:].rstrip("."), *parts]) + "."
@@ -34,6 +34,19 @@ def sentence(detail: Detail, *, now: datetime) -> str:
     elif status == Cycle.RUNNING:
         parts += _waits(detail, now)
     return f"{_OPENING[status]}: {'; '.join(parts)}." if parts else f"{_OPENING[status]}."
+
+
+def _history(detail: Detail) -> list[str]:
+    """Say which cycle it runs again, with what it took over, and whether it was run again itself."""
+    said, cycle = [], detail.cycle
+    if cycle.rerun_of_id is not None:
+        taken = cycle.takeover or {}
+        had = [_times(len(taken.get("tiers", ())), "tier", "tiers"), _times(taken.get("delivered", 0), "delivery", "deliveries")]
+        said.append(f"runs {cycle.rerun_of_id} again, from which {had[0]} and {had[1]} are taken over")
+    if detail.reruns:
+        last = detail.reruns[-1]
+        said.append(f"run again {_times(len(detail.reruns), 'time', 'times')}, last as {last.pk} ({Cycle(last.status).replace('_', ' ')})")
+    return said
 
 
 def _tiers(detail: Detail) -> list[str]:

@@ -104,13 +104,14 @@ def draft(write: fence.Write, items: Sequence[UUID]) -> Enqueued:
         write.records.append(Record(STAGE, "no_endpoint", "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered", "warning"))
     elif missing:
         write.records.append(Record(STAGE, "endpoint_unknown", f"not configured: {', '.join(missing)}", "error", {"endpoint_keys": missing}))
-    jobs = [_job(write, item, endpoint, _max_retries(work)) for item in items for endpoint in targets]
+    jobs = [_job(write, item, endpoint, max_retries(work.context)) for item in items for endpoint in targets]
     write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
     return Enqueued(jobs, complete=not missing)
 
 
-def _max_retries(work: Work) -> int:
-    policy: Mapping[str, int] = work.context.get("execution_policy", {})
+def max_retries(context: Mapping[str, Any]) -> int:
+    """Return how often a delivery of a cycle with this ``context`` is retried."""
+    policy: Mapping[str, int] = context.get("execution_policy", {})
     return int(policy.get("max_dispatch_retries", settings.ORBIT_MAX_DISPATCH_RETRIES))
 
 

@@ -60,7 +60,7 @@ letters AS (
     *circuit.CTES,
 )
 
-# What a 2xx ends, whoever brings it: the attempt, the job, its dead letter, and a copy of the job that nobody has sent yet.
+# What a 2xx ends, whoever brings it: the attempt, the job, its dead letter.
 ABSORB = f"""WITH found AS (
     SELECT * FROM json_to_recordset(%(attempts)s::json) AS x(receipt_id uuid, job_id uuid, status_code int, latency_ms float8, excerpt text)),
 receipts AS (
@@ -69,13 +69,16 @@ receipts AS (
     FROM found WHERE r.id = found.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.DELIVERED)})),
 jobs AS (
     UPDATE orbit_dispatchjob j SET status = 'delivered', next_attempt_at = NULL, finished_at = clock_timestamp()
-    FROM found WHERE j.id = found.job_id AND j.status || '' IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING j.id),
-letters AS (
-    UPDATE orbit_deadletterdispatch l SET status = 'delivered_late', resolved_at = clock_timestamp(), resolved_by = 'orbit',
-        resolved_reason = 'a 2xx arrived late'
-    FROM jobs WHERE l.job_id = jobs.id AND l.status IN ({LETTER.sql_sources(Letter.DELIVERED_LATE)}) RETURNING l.requeued_job_id)
+    FROM found WHERE j.id = found.job_id AND j.status || '' IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING j.id)
+UPDATE orbit_deadletterdispatch l SET status = 'delivered_late', resolved_at = clock_timestamp(), resolved_by = 'orbit', resolved_reason = 'a 2xx arrived late'
+FROM jobs WHERE l.job_id = jobs.id AND l.status IN ({LETTER.sql_sources(Letter.DELIVERED_LATE)}) RETURNING l.id"""
+# And the copies of the job, made by requeues and re-runs, that nobody has sent yet. A statement after it: that one may have waited for the
+# transaction that made a copy, and sees nothing of it.
+COPIES = """WITH RECURSIVE copies AS (
+    SELECT j.id FROM orbit_dispatchjob j WHERE j.requeue_of_id = ANY(%(jobs)s::uuid[])
+    UNION ALL SELECT j.id FROM copies JOIN orbit_dispatchjob j ON j.requeue_of_id = copies.id)
 UPDATE orbit_dispatchjob c SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the original was delivered late'
-FROM letters WHERE c.id = letters.requeued_job_id AND c.status = 'pending' RETURNING c.id"""
+FROM copies WHERE c.id = copies.id AND c.status = 'pending' RETURNING c.id"""
 
 DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::uuid[], %s::text[]) AS x(id, status) ON x.id = r.id AND x.status = r.status)
     + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
@@ -241,12 +244,14 @@ def bring_home(work: Work, closed: Sequence[Closed]) -> None:
     """
     won = [_row(work, item) for item in closed if item.status == Attempt.DELIVERED]
     write = fence.Write(work, ABSORB, rows={"attempts": won})
+    jobs = [item.sending.job_id for item in closed if item.status == Attempt.DELIVERED]
     message = f"token {work.token} is no longer the cycle's: {len(won)} of {len(closed)} answers were a 2xx and are kept"
     pause = FIRST_PAUSE
     while True:
         try:
             if won:
                 fence.run(write.sql, write.parameters())
+                fence.run(COPIES, {"jobs": jobs})
             execution.write(Record(STAGE, "fenced", message, "warning"), namespace=work.namespace, cycle_id=work.id)
             return
         except fence.AWAY as exc:

@@ -10,14 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from governance.models import OperationRun
-from governance.operations import ledger
+from governance.operations import items, ledger
 from governance.operations.guard import Slice
+from governance.operations.items import Settled
 from governance.states import ItemOutcome, Outcome
 from orbit import queue
 from orbit.dispatch import canary, dead_letters, endpoints, slices
 from orbit.dispatch.canary import Fate
 from orbit.dispatch.dead_letters import Deed
-from orbit.dispatch.slices import Found, Settled
+from orbit.dispatch.slices import Found
 from orbit.models import DeadLetterDispatch
 
 # Among so many letters a canary is looked for at once; those before it that need no job are settled on the way.
@@ -26,14 +27,14 @@ _CANARY_AMONG = 100
 
 def requeue(slice_: Slice) -> datetime | None:
     """Do the next slice of a bulk requeue: send the canary, look after it, or take the next letters at the run's rate."""
-    run, progress = slice_.run, slices.fresh(slice_.run)
+    run, progress = slice_.run, items.fresh(slice_.run)
     job = progress.get("canary_job_id")
     if job is None:
         return _go(run, slices.take(run, _CANARY_AMONG), progress, most=1)
     if not progress.get("canary_delivered"):
         verdict = canary.look(UUID(job))
         if verdict.fate is Fate.WAITS:
-            return ledger.progress(run, {**progress, "note": verdict.note}, wait=slices.SECONDS)
+            return ledger.progress(run, {**progress, "note": verdict.note}, wait=items.SECONDS)
         if verdict.fate is Fate.STOP:
             _canary_failed(run, UUID(job), progress, verdict.note)
             return None
@@ -41,23 +42,23 @@ def requeue(slice_: Slice) -> datetime | None:
     progress = canary.follow(run.pk, progress)
     if progress["dead_in_a_row"] >= canary.MOST_DEAD:
         note = f"stopped: {canary.MOST_DEAD} of its deliveries in a row ended dead; letters that it hasn't reached stay open"
-        slices.end(run, Outcome.PARTIALLY_SUCCEEDED, {**progress, "note": note})
+        items.end(run, Outcome.PARTIALLY_SUCCEEDED, {**progress, "note": note})
         return None
-    letters = slices.room(slice_)
+    letters = items.room(slice_, slices.MOST)
     return _go(run, slices.take(run, letters), progress, most=letters)
 
 
 def dismiss(slice_: Slice) -> datetime | None:
     """Do the next slice of a bulk dismiss."""
-    run, progress = slice_.run, slices.fresh(slice_.run)
-    letters = slices.take(run, slices.room(slice_))
+    run, progress = slice_.run, items.fresh(slice_.run)
+    letters = slices.take(run, items.room(slice_, slices.MOST))
     if not letters:
         return slices.stopped(run, progress)
     still, settled = slices.lock(run, letters)
     done = dead_letters.dismiss_all([letter.id for letter in still], _deed(run))
     slices.audit(run, "dead_letter.dismissed", done)
     settled += [Settled(letter, ItemOutcome.SUCCEEDED, "dismissed") for letter, _ in done]
-    return slices.go_on(run, slices.settle(run, settled, progress))
+    return items.go_on(run, items.settle(run, settled, progress))
 
 
 def _go(run: OperationRun, letters: Sequence[UUID], progress: dict[str, Any], *, most: int) -> datetime | None:
@@ -79,10 +80,10 @@ def _go(run: OperationRun, letters: Sequence[UUID], progress: dict[str, Any], *,
         # Letters of a namespace that was halted come after younger ones: their jobs are followed too.
         progress["first_open"] = min(str(made[0].letter_id), progress.get("first_open", str(made[0].letter_id)))
         progress.setdefault("canary_job_id", str(made[0].job_id))
-    progress = slices.settle(run, settled, progress)
+    progress = items.settle(run, settled, progress)
     if "canary_job_id" in progress and not progress.get("canary_delivered"):
-        return ledger.progress(run, {**progress, "note": "waiting for the canary's job to be delivered"}, wait=slices.SECONDS)
-    return slices.go_on(run, progress)
+        return ledger.progress(run, {**progress, "note": "waiting for the canary's job to be delivered"}, wait=items.SECONDS)
+    return items.go_on(run, progress)
 
 
 def _served(run: OperationRun, letters: Sequence[Found]) -> tuple[list[Found], list[Settled]]:
@@ -98,8 +99,8 @@ def _canary_failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], no
     """End the run: what its canary met, the rest would meet too."""
     letter = DeadLetterDispatch.objects.get(requeued_job=job_id)
     before = {**progress, "processed": progress["processed"] - 1, "succeeded": progress["succeeded"] - 1}
-    found = slices.settle(run, [Settled(letter.pk, ItemOutcome.FAILED, note)], before)
-    slices.end(run, Outcome.FAILED, {**found, "note": note})
+    found = items.settle(run, [Settled(letter.pk, ItemOutcome.FAILED, note)], before)
+    items.end(run, Outcome.FAILED, {**found, "note": note})
 
 
 def _deed(run: OperationRun) -> Deed:

@@ -12,6 +12,8 @@ class CycleRun(models.Model):
 
     ``next_due_at`` is the one place that says when the cycle is to be looked at next: a fresh trigger, a retry, a lease that runs out,
     open deliveries of a cycle that has ended. ``fencing_token`` grows with every claim, and every write of the pipeline carries it.
+
+    A re-run names the cycle that it repeats in ``rerun_of``; ``takeover`` says what it took over (``orbit.cycles.takeover``).
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -41,6 +43,8 @@ class CycleRun(models.Model):
     requeues = models.PositiveIntegerField(default=0, db_default=0)
     stages = models.JSONField(null=True)
     reason = models.TextField(default="", db_default="")
+    rerun_of = models.ForeignKey("self", on_delete=models.PROTECT, db_column="rerun_of", null=True, related_name="reruns", db_index=False)
+    takeover = models.JSONField(null=True)
 
     class Meta:
         ordering = ["-id"]
@@ -58,6 +62,7 @@ class CycleRun(models.Model):
                 | models.Q(lease_owner__isnull=False, lease_expires_at__isnull=False, next_due_at__isnull=False),
                 name="cycle_lease_whole",
             ),
+            models.CheckConstraint(condition=models.Q(rerun_of__isnull=True) | models.Q(takeover__isnull=False), name="rerun_has_its_takeover"),
             # An active cycle that nothing will ever look at again can't exist.
             models.CheckConstraint(condition=models.Q(next_due_at__isnull=False) | ~models.Q(status__in=[str(s) for s in ACTIVE]), name="active_cycle_is_due"),
         ]
@@ -66,6 +71,8 @@ class CycleRun(models.Model):
             models.Index(fields=["namespace", "-id"], name="cycle_namespace"),
             models.Index(fields=["run_profile_id", "-id"], name="cycle_run_profile"),
             models.Index(fields=["namespace", "id"], condition=models.Q(status="queued"), name="cycle_queued"),
+            models.Index(fields=["rerun_of", "id"], condition=models.Q(rerun_of__isnull=False), name="cycle_reruns"),
+            models.Index(fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"),
             # What an operator looks for is rare; the many successes stay out of this index.
             models.Index(
                 fields=["status", "-id"], condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]), name="cycle_notable"

@@ -131,7 +131,11 @@ class DeliveryReceipt(models.Model):
             models.UniqueConstraint(fields=["job", "attempt"], name="one_receipt_per_attempt"),
             ATTEMPT.check("receipt_status"),
         ]
-        indexes = [models.Index(fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending")]
+        indexes = [
+            models.Index(fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending"),
+            # As of cycles and jobs: the many that were delivered stay out of it.
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["failed", "unknown", "unsent"]), name="receipt_notable"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt}: {self.status}"
@@ -179,7 +183,8 @@ class DeadLetterDispatch(models.Model):
         indexes = [
             models.Index(fields=["namespace", "-id"], name="dead_letter_namespace"),
             models.Index(fields=["endpoint_key", "-id"], condition=models.Q(status="open"), name="dead_letter_open"),
-            models.Index(fields=["error_group", "id"], condition=models.Q(status="open"), name="dead_letter_open_group"),
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["requeued", "dismissed", "delivered_late"]), name="dead_letter_resolved"),
+            models.Index(fields=["error_group", "id"], name="dead_letter_group"),
             models.Index(fields=["id"], condition=models.Q(status="open"), name="dead_letter_open_id"),
         ]
         verbose_name_plural = "dead letter dispatches"

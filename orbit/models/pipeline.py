@@ -26,7 +26,7 @@ class Initiation(models.Model):
 
 
 class Transformation(models.Model):
-    """One tier of a cycle with its output."""
+    """One tier of a cycle with its output; that of a tier taken over from an earlier cycle stays where it is, in ``taken_from``."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     cycle = models.ForeignKey(CycleRun, on_delete=models.PROTECT, related_name="transformations", db_index=False)
@@ -42,6 +42,7 @@ class Transformation(models.Model):
     error = models.TextField(default="", db_default="")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    taken_from = models.ForeignKey("self", on_delete=models.PROTECT, db_column="taken_from", null=True, related_name="taken", db_index=False)
 
     class Meta:
         ordering = ["cycle", "tier"]
@@ -49,7 +50,14 @@ class Transformation(models.Model):
             models.UniqueConstraint(fields=["cycle", "tier"], name="one_transformation_per_tier"),
             models.CheckConstraint(condition=models.Q(tier__in=[1, 2, 3]), name="transformation_tier"),
             TIER.check("transformation_status"),
-            models.CheckConstraint(condition=models.Q(output__isnull=False) | ~models.Q(status="success"), name="transformation_success_has_output"),
+            models.CheckConstraint(
+                condition=models.Q(output__isnull=False) | models.Q(taken_from__isnull=False) | ~models.Q(status="success"),
+                name="transformation_success_has_output",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["taken_from"], condition=models.Q(taken_from__isnull=False), name="transformation_taken"),
+            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["pending", "failed"]), name="transformation_notable"),
         ]
 
     def __str__(self) -> str:

@@ -69,6 +69,7 @@ class ValueLedgerEntry(models.Model):
             models.Index(fields=["tag", "created_at"], name="ledger_tag"),
             # For totals of a range of time.
             models.Index(fields=["created_at"], name="ledger_time"),
+            models.Index(fields=["namespace", "-id"], name="ledger_namespace"),
         ]
         verbose_name_plural = "value ledger entries"
 

@@ -41,8 +41,8 @@ class Source:
     payload: Payload
 
 
-def draft(write: fence.Write, sources: Iterable[Source]) -> list[UUID]:
-    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids.
+def draft(write: fence.Write, sources: Iterable[Source], *, taken: int = 0) -> list[UUID]:
+    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``taken`` items a re-run has of earlier cycles.
 
     A processor that fails on one output costs that item, never the others: the stage is then not ok and says so.
     """
@@ -79,12 +79,12 @@ def draft(write: fence.Write, sources: Iterable[Source]) -> list[UUID]:
     write.rows["batches"] = [{"id": str(batch_id), "cycle_id": str(work.id), "processor": name, "item_count": len(made)}]
     write.records.append(Record(STAGE, "batch_created", data={"batch_id": str(batch_id), "processor": name, "items": len(made)}))
     write.records += records
-    if not made:
+    if not made and not taken:
         write.records.append(Record(STAGE, "no_items", "no successful tier: nothing to normalize", "warning"))
     duration = (time.monotonic() - began) * 1000
-    ok = bool(made) and not errors
+    ok = bool(made or taken) and not errors
     message = f"{len(errors)} of {len(made) + len(errors)} failed" if errors else ""
-    data = {"ok": ok, "items": len(made), "duration_ms": round(duration, 3)}
+    data = {"ok": ok, "items": len(made), "duration_ms": round(duration, 3), **({"items_taken_over": taken} if taken else {})}
     write.records.append(Record(STAGE, "stage_finished", message, "info" if ok else "warning", data))
     write.events.append(Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": ok}))
     write.checkpoints.append(Checkpoint.NORMALIZATION_COMPLETE)

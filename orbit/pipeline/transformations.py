@@ -9,6 +9,7 @@ checkpoint is written; its transformation id stays the same, so that a receiver 
 import hashlib
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -55,7 +56,10 @@ SQL = fence.statement(*CTES)
 
 @dataclass(slots=True)
 class TierResult:
-    """What is known of one tier. ``ok`` is None until it has ended; ``wait`` the seconds until its next attempt."""
+    """What is known of one tier. ``ok`` is None until it has ended; ``wait`` the seconds until its next attempt.
+
+    ``payload`` is its output where that is at hand. A re-run has a tier ``taken`` over from an earlier cycle.
+    """
 
     tier: int
     transformation_id: UUID
@@ -64,6 +68,8 @@ class TierResult:
     attempts: int = 0
     error: str = ""
     wait: float = 0.0
+    sha256: str = ""
+    taken: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return it as data for the record and the cycle's page."""
@@ -71,7 +77,7 @@ class TierResult:
             "tier": self.tier,
             "ok": self.ok,
             "transformation_id": str(self.transformation_id),
-            "payload_sha256": sha256_hex(self.payload.body) if self.payload else None,
+            "payload_sha256": self.sha256 or None,
             "attempts": self.attempts,
             "error": self.error,
         }
@@ -103,17 +109,20 @@ def transformation_id(cycle_id: UUID, tier: int) -> UUID:
     return uuid.UUID(int=moment << 80 | 0x7 << 76 | (digest >> 62 & 0xFFF) << 64 | 0b10 << 62 | digest & ((1 << 62) - 1))
 
 
-def quick(work: Work) -> bool:
-    """Tell whether no tier of ``work`` waits for anything outside this process."""
+def quick(work: Work, results: Mapping[int, TierResult]) -> bool:
+    """Tell whether no tier of ``work`` that is still to run waits for anything outside this process."""
     try:
-        return not any(registry.transformer(_settings(work, tier)["transformer"]).slow for tier in TIERS)
+        return not any(registry.transformer(_settings(work, tier)["transformer"]).slow for tier in TIERS if tier not in results)
     except OrbitError:
         return False
 
 
-def draft(write: fence.Write) -> dict[int, TierResult]:
-    """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``."""
-    stage = _Stage(write.work, None, {}, write=write)
+def draft(write: fence.Write, results: dict[int, TierResult]) -> dict[int, TierResult]:
+    """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``.
+
+    ``results`` are of the tiers that a re-run took over.
+    """
+    stage = _Stage(write.work, None, results, write=write)
     write.rows["tiers"] = []
     _attempt_due(stage)
     return stage.results
@@ -132,11 +141,12 @@ def run(work: Work, initiation_id: UUID, results: dict[int, TierResult]) -> dict
 
 
 def _attempt_due(stage: _Stage) -> None:
-    fresh = not stage.results
+    if all(result.taken for result in stage.results.values()):
+        stage.draft().records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
         known = stage.results.setdefault(tier, TierResult(tier, transformation_id(stage.work.id, tier)))
         if known.ok is None and known.wait <= 0:
-            _attempt(stage, known, first=fresh and tier == 1)
+            _attempt(stage, known)
     if all(result.ok is not None for result in stage.results.values()):
         _end(stage)
 
@@ -151,10 +161,8 @@ def _input(work: Work) -> Payload:
     return Payload(work.input, work.input_content_type)
 
 
-def _attempt(stage: _Stage, result: TierResult, *, first: bool) -> None:
+def _attempt(stage: _Stage, result: TierResult) -> None:
     work, options = stage.work, _settings(stage.work, result.tier)
-    if first:
-        stage.draft().records.append(Record(STAGE, "stage_started"))
     context = Context(
         transformation_id=str(result.transformation_id),
         options=options["options"],
@@ -196,6 +204,7 @@ def _draft(stage: _Stage, result: TierResult, transformer: str, took: float) -> 
     write = stage.draft()
     status = {None: Tier.PENDING, True: Tier.SUCCESS, False: Tier.FAILED}[result.ok]
     payload = result.payload
+    result.sha256 = sha256_hex(payload.body) if payload else ""
     write.rows["tiers"].append(
         {
             "id": str(result.transformation_id),
@@ -208,7 +217,7 @@ def _draft(stage: _Stage, result: TierResult, transformer: str, took: float) -> 
             "wait": result.wait if result.ok is None else None,
             "blob": write.blob(payload.body) if payload else None,
             "content_type": payload.content_type if payload else "",
-            "sha256": sha256_hex(payload.body) if payload else "",
+            "sha256": result.sha256,
             "error": result.error,
             "took": took,
         }

@@ -42,7 +42,10 @@ class Fenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed cycle: its lease (id and token) and what its stages read; ``input`` is None where it was not asked for."""
+    """A claimed cycle: its lease (id and token) and what its stages read.
+
+    ``input`` is None where it was not asked for, ``takeover`` in all but re-runs.
+    """
 
     id: UUID
     token: int
@@ -57,6 +60,7 @@ class Work:
     input_content_type: str
     requeues: int
     resumed: bool
+    takeover: dict[str, Any] | None = None
 
 
 def statement(*ctes: str, select: str = "SELECT id FROM locked") -> str:

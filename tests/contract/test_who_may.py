@@ -26,7 +26,8 @@ READS = [
     "/value-ledger/totals", "/value-ledger/totals.csv",
 ]  # fmt: skip
 WRITES = [
-    "/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
+    "/cycles/trigger", f"/cycles/{ID}/cancel", f"/cycles/{ID}/rerun", "/cycles/rerun",
+    f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
     "/dead-letters/dismiss", f"/operations/{ID}/cancel", "/governance/pause", "/governance/unpause", "/governance/namespaces",
     "/governance/namespaces/default/halt", "/governance/namespaces/default/drain", "/governance/namespaces/default/resume",
     "/run-profiles/trigger", "/run-profiles/r/trigger",

@@ -95,6 +95,7 @@ def test_a_cycle_is_triggered_and_cancelled_by_hand(site: Site) -> None:
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
 def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, width: int, dark: bool) -> None:
     paths = ["/admin/", "/admin/orbit/cyclerun/", f"/admin/orbit/cyclerun/{site.cycle}/change/", "/admin/orbit/cyclerun/trigger/",
+             f"/admin/orbit/cyclerun/{site.cycle}/run_again/", f"/admin/orbit/cyclerun/compare/?a={site.cycle}&b={site.cycle}&all=1",
              "/admin/orbit/deadletterdispatch/", f"/admin/orbit/deadletterdispatch/{site.letters[0]}/requeue/", "/admin/orbit/executionrecord/",
              f"/admin/orbit/deadletterdispatch/{site.letters[0]}/dismiss/", "/admin/orbit/deadletterdispatch/requeue-matching/",
              "/admin/governance/operationrun/", "/admin/orbit/endpointstate/", "/admin/governance/audittrailentry/"]  # fmt: skip

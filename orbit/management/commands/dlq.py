@@ -1,7 +1,5 @@
 """``manage.py dlq``: the dead letters."""
 
-import sys
-import time
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -11,20 +9,16 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
-from governance.models import OperationRun
-from governance.operations import counts, ledger
+from governance.operations import watch
 from governance.rest import queries
-from governance.states import Operation, Outcome
 from orbit.dispatch import bulk, dead_letters, error_groups
-from orbit.dispatch.bulk import Started, Wanted
+from orbit.dispatch.bulk import Wanted
 from orbit.errors import LetterUnknown
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
 _COLUMNS = "{id:<37}{namespace:<17}{endpoint_key:<21}{attempts:<9}{error}"
 _GROUP_COLUMNS = "{group:<18}{endpoint_key:<21}{count:<9}{error}"
-_LOOK_SECONDS = 0.5
-_BAR = 30
 _READERS: dict[str, queries.Reader] = {
     "namespace": queries.text,
     "endpoint_key": queries.text,
@@ -105,35 +99,11 @@ class Command(OrbitCommand):
         else:
             started = bulk.requeue(wanted, actor=actor, reason=reason, rate=rate, endpoint=options["endpoint"], new_key=options["new_key"])
         if options["wait"]:
-            self._ended(self._wait(started), options)
+            watch.report(self, watch.until_ended(self, started.run_id), options)
         elif options["json"]:
             self.print_json({"operation_run_id": started.run_id, "matched": started.matched})
         else:
             self.say(f"operation run {started.run_id}: {started.matched} dead letters. See `manage.py operations {started.run_id}`.")
-
-    def _wait(self, started: Started) -> OperationRun:
-        """Look until the run has ended, with a bar where somebody watches."""
-        while True:
-            run = ledger.find(started.run_id, actor=actors.operator())
-            if sys.stderr.isatty():
-                done, total = run.progress.get("processed", 0), max(1, run.progress.get("total", 0))
-                filled = _BAR * done // total
-                self.stderr.write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {done} of {total}  {run.progress.get('note', '')[:60]:<60}", ending="")
-                self.stderr.flush()
-            if run.status == Operation.COMPLETED:
-                if sys.stderr.isatty():
-                    self.stderr.write("")
-                return run
-            time.sleep(_LOOK_SECONDS)
-
-    def _ended(self, run: OperationRun, options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.print_json({"operation_run_id": run.pk, "outcome": run.outcome, "summary_counts": run.summary_counts, "note": run.progress.get("note")})
-        else:
-            told = ", ".join(f"{run.summary_counts[key]} {key}" for key in counts.KEYS if key in run.summary_counts)
-            self.say(f"operation run {run.pk} {run.outcome}: {told}" + (f"; {run.progress['note']}" if "note" in run.progress else ""))
-        if run.outcome not in {Outcome.SUCCEEDED, Outcome.SKIPPED}:
-            sys.exit(1)
 
     def _groups(self, options: dict[str, Any]) -> None:
         groups = error_groups.listed(actors.operator(), limit=max(1, options["limit"]))

@@ -92,7 +92,8 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((state.JOBS, [cycle.pk]), (state.TIERS, [True, cycle.pk]), (advance.PROGRESS, {"id": cycle.pk, "token": 1}),
+        for sql, values in ((state.JOBS, [cycle.pk]), (state.TIERS, [cycle.pk]), (state.OUTPUTS, [cycle.pk, [1, 2]]),
+                            (advance.PROGRESS, {"id": cycle.pk, "token": 1}),
                             (cancel.JOBS, {"id": cycle.pk}), (cancel.IN_FLIGHT, {"id": cycle.pk})):  # fmt: skip
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())

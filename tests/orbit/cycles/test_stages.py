@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from orbit.cycles import trigger
+from orbit.cycles import lease, stages, state, trigger
 from orbit.errors import CycleActive
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.pipeline import registry
@@ -36,6 +36,30 @@ def test_a_cycle_goes_from_trigger_to_deliveries_and_everything_is_on_record(set
                       "delivery_attempt", "cycle_finished"}
     assert dict(rows("SELECT name, count(*) FROM telemetry_telemetryevent WHERE run_id = %s GROUP BY 1", cycle.id))["delivery_confirmed"] == 3
     assert rows("SELECT tag, quantity::int FROM orbit_valueledgerentry WHERE cycle_id = %s ORDER BY tag", cycle.id) == [("deliveries", 3), ("kit", 1)]
+
+
+def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliveries(settings) -> None:
+    body = b"x" * (lease.SMALL_INPUT + 1)
+    held: list[tuple[bytes | None, list[object]]] = []
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        cycle_id = start(body=body)
+        (work,) = lease.claim(1)
+        found = state.fresh(work)
+        assert work.input is None
+        stages.run(found, worker="w")
+        held.append((found.work.input, [result.payload for result in found.tiers.values()]))
+    assert held == [(None, [None, None, None])]
+    assert [got.body for got in receiver.requests] == [body] * 3
+    assert CycleRun.objects.get(pk=cycle_id).status == "success"
+
+
+def test_a_small_input_comes_with_the_claim(settings) -> None:
+    configure()
+    start(body=b"x" * lease.SMALL_INPUT)
+    (work,) = lease.claim(1)
+    assert work.input is not None
 
 
 def test_the_same_context_is_initiated_once_and_reused(settings) -> None:

@@ -11,6 +11,7 @@ from orbit.cycles.detail import Bytes, Detail, Tally
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, ExecutionRecord, Transformation
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OLD, NEW = uuid7(), uuid7()
 SOON = NOW + timedelta(seconds=42)
 
 
@@ -19,10 +20,12 @@ def _tiers(*states: str, error: str = "") -> list[Transformation]:
 
 
 def _said(
-    status: str, *, tiers: Any = (), tally: Tally = Tally(), letters: Any = (), records: Any = (), jobs: Any = (), stopped: str = "", **members: Any  # noqa: B008
-) -> str:
+    status: str, *, tiers: Any = (), tally: Tally = Tally(), letters: Any = (), records: Any = (), jobs: Any = (), reruns: Any = (),  # noqa: B008
+    stopped: str = "", **members: Any,
+) -> str:  # fmt: skip
     cycle = CycleRun(id=uuid7(), namespace_id="eu", status=status, **members)
-    detail = Detail(cycle, Bytes("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], tally, stopped=stopped)
+    detail = Detail(cycle, Bytes("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], tally,
+                    reruns=reruns, stopped=stopped)  # fmt: skip
     return verdict.sentence(detail, now=NOW)
 
 
@@ -53,6 +56,10 @@ OK3 = ("success",) * 3
         (_said("running", tiers=_tiers(*OK3), tally=Tally(3, 2, 0, 0, 1), jobs=[DispatchJob(status="pending", next_attempt_at=SOON)]),
          "Running: 3 tiers; 2 of 3 deliveries done; the next retry is due in 42 s."),
         (_said("running"), "Running: it waits for a worker."),
+        (_said("success", tiers=_tiers(*OK3), tally=Tally(1, 1), rerun_of_id=OLD, takeover={"tiers": [1, 2], "delivered": 4}),
+         f"Success: 3 tiers; 1 delivery; runs {OLD} again, from which 2 tiers and 4 deliveries are taken over."),
+        (_said("partial_success", tally=Tally(1, 1), reruns=[CycleRun(id=NEW, status="partial_success")]),
+         f"Partial success: 1 delivery; run again 1 time, last as {NEW} (partial success)."),
         (_said("failed", finished_at=NOW, tally=Tally(3, 2, 0, 0, 1)), "Failed: 2 of 3 deliveries done; 1 still open."),
     ],
 )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Run again, for one cycle and for a selection, and Compare."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from governance.access.roles import Power
+from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.base import actor_of
+from governance.kernel.errors import OrbitError
+from orbit.cycles import compare, plans, rerun, rerun_many
+from orbit.models import CycleRun
+from orbit.states import CYCLE, Cycle, Trigger
+
+_PAIR = 2
+
+
+class CompareForm(forms.Form):
+    """Which two."""
+
+    a = forms.UUIDField(label="First cycle")
+    b = forms.UUIDField(label="Second cycle")
+
+
+def _ended(cycle: CycleRun) -> bool:
+    return Cycle(cycle.status) in CYCLE.final
+
+
+class RerunAdmin(ReasonedAdmin):
+    """What may be done with finished cycles."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that compares two."""
+        return [path("compare/", self.admin_site.admin_view(self.compare_view), name="orbit_cyclerun_compare"), *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Offer Compare for a selection as well, to whoever may read."""
+        return {**super().get_actions(request), "compare": (_compare, "compare", "Compare")}
+
+    @reasoned_action(
+        label="Run again",
+        power=Power.OPERATE,
+        explains="A new cycle takes over what succeeded, runs the tiers that failed on the old input, and makes the deliveries that were never made. "
+        "What was delivered is not sent again. The finished cycle stays as it is.",
+        when=_ended,
+        shows="shown_plan",
+        together="run_again_all",
+    )
+    def run_again(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
+        """Start the new cycle."""
+        new = rerun.rerun(cycle.pk, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+        return f"Cycle {cycle.pk} runs again as {new}."
+
+    def run_again_all(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
+        """Start an operation run over the selection."""
+        started = rerun_many.start([cycle.pk for cycle in cycles], actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+        return f"Operation run {started.run_id} {'takes' if started.created else 'is under way, and takes'} {started.matched} cycles."
+
+    def shown_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
+        """Return what running ``cycle`` again would do, or why it can't be."""
+        try:
+            plan = rerun.preview(cycle.pk, actor=actor_of(request))
+        except OrbitError as refusal:
+            return {"template": "console/_rerun.html", "refused": refusal.detail}
+        return {"template": "console/_rerun.html", "plan": plans.document(plan), "sentence": plans.sentence(plan)}
+
+    def compare_view(self, request: HttpRequest) -> HttpResponse:
+        """Show two cycles side by side, or ask which."""
+        form = CompareForm({"a": request.GET.get("a", ""), "b": request.GET.get("b", "")} if request.GET.get("b") else None, initial=request.GET.dict())
+        found, refused = None, ""
+        if form.is_valid():
+            try:
+                found = compare.read(form.cleaned_data["a"], form.cleaned_data["b"], actor=actor_of(request))
+            except OrbitError as refusal:
+                refused = refusal.detail
+        context = {**self.admin_site.each_context(request), "title": "Compare", "opts": self.opts, "form": form, "found": found, "refused": refused,
+                   "all": "all" in request.GET}  # fmt: skip
+        return TemplateResponse(request, "console/compare.html", context, status=404 if refused else 200)
+
+
+def compare_address(cycle: CycleRun, reruns: Sequence[CycleRun]) -> str:
+    """Return the address that compares ``cycle`` with the one that it repeats, else with its newest re-run; without either the page asks."""
+    other: UUID | None = cycle.rerun_of_id or (reruns[-1].pk if reruns else None)
+    first, second = (other, cycle.pk) if cycle.rerun_of_id else (cycle.pk, other)
+    return reverse("admin:orbit_cyclerun_compare") + (f"?a={first}&b={second}" if other else f"?a={cycle.pk}")
+
+
+def _compare(model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]") -> HttpResponse | None:
+    chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: _PAIR + 1])
+    if len(chosen) != _PAIR:
+        messages.error(request, "Choose two cycles to compare.")
+        return None
+    return HttpResponseRedirect(f"{reverse('admin:orbit_cyclerun_compare')}?a={chosen[0]}&b={chosen[1]}")

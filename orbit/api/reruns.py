@@ -1,0 +1,86 @@
+"""``/cycles/{id}/rerun`` and ``/cycles/rerun``: finished cycles run again, one or many."""
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.access.roles import Power
+from governance.rest import parsing, queries
+from governance.rest.parsing import BodyInvalid
+from governance.rest.resources import Resource
+from orbit.cycles import detail, plans, rerun, rerun_many
+from orbit.states import CYCLE, Trigger
+
+_SHOWN = 100
+_UUID = {"type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_TIME = {"type": "string", "maxLength": 50}
+# A look needs no reason.
+_DEED = {"if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]}, "else": {"required": ["reason"]}}
+_ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boolean"}}) | _DEED
+_MANY = _DEED | parsing.closed_object(
+    {
+        "reason": parsing.REASON,
+        "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": rerun_many.MOST_IDS},
+        "filter": parsing.closed_object(
+            {"namespace": _NAME, "status": {"enum": sorted(CYCLE.final)}, "run_profile_id": _NAME, "created_from": _TIME, "created_to": _TIME}
+        ),
+        "rate": {"type": "integer", "minimum": 1, "maximum": rerun_many.FASTEST},
+        "dry_run": {"type": "boolean"},
+    }
+)
+
+
+class Rerun(Resource):
+    """A finished cycle run again."""
+
+    powers = {"POST": Power.OPERATE}
+
+    def post(self, request: Request, cycle_id: UUID) -> Response:
+        """Start the new cycle: 202 ``{cycle_run_id}``, or 409; with ``dry_run`` 200 and what would be done."""
+        detail.refuse_unseen(cycle_id, actor=self.actor)
+        sent: dict[str, Any] = parsing.document(request, _ONE)
+        if sent.get("dry_run"):
+            return Response(plans.document(rerun.preview(cycle_id, actor=self.actor)))
+        started = rerun.rerun(cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST)
+        return Response({"cycle_run_id": str(started), "rerun_of": str(cycle_id)}, status=202)
+
+
+class RerunMany(Resource):
+    """Many of them."""
+
+    powers = {"POST": Power.OPERATE}
+
+    def post(self, request: Request) -> Response:
+        """Start an operation run: 202 ``{operation_run_id, matched}``; with ``dry_run`` 200 ``{matched, cycle_run_ids}``, the first hundred."""
+        sent: dict[str, Any] = parsing.document(request, _MANY)
+        wanted = _wanted(sent)
+        if sent.get("dry_run"):
+            found = rerun_many.preview(wanted, actor=self.actor)
+            return Response({"matched": min(len(found), rerun_many.MOST_CYCLES), "cycle_run_ids": [str(one) for one in found[:_SHOWN]]})
+        started = rerun_many.start(wanted, actor=self.actor, reason=sent["reason"], source=Trigger.REST, rate=sent.get("rate", rerun_many.RATE))
+        return Response({"operation_run_id": str(started.run_id), "matched": started.matched}, status=202)
+
+
+def _wanted(sent: dict[str, Any]) -> rerun_many.Wanted:
+    """Return the cycles that a body names. Raises BodyInvalid."""
+    if "ids" in sent and "filter" in sent:
+        raise _invalid("/filter", "Stands beside `ids`: send one of the two.")
+    if "ids" in sent:
+        return [UUID(text) for text in sent["ids"]]
+    if "filter" not in sent:
+        raise _invalid("", "Name `ids`, or a `filter`; `{}` is all that have finished and were not run again yet.")
+    given = dict(sent["filter"])
+    for name in ("created_from", "created_to"):
+        if name in given:
+            try:
+                given[name] = queries.moment(given[name])
+            except ValueError as error:
+                raise _invalid(f"/filter/{name}", f"This {error}.") from None
+    return rerun_many.Filter(**given)
+
+
+def _invalid(pointer: str, detail: str) -> BodyInvalid:
+    return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])

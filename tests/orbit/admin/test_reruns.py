@@ -1,0 +1,83 @@
+"""Run again and Compare, as a person does it, without a script."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from governance.models import AuditTrailEntry, OperationRun
+from orbit.models import CycleRun
+from tests.support.callers import console, person
+from tests.support.configuration import active_cycle
+from tests.support.letters import letters
+from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.receiver import OK, Receiver, http
+
+
+@pytest.fixture
+def failed(committed: str, settings: Any) -> CycleRun:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    with Receiver(http("410 Gone")) as bad:
+        endpoints(settings, **{"default-endpoint": bad.url})
+        configure()
+        return carry(start())
+
+
+def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(failed: CycleRun, settings: Any) -> None:
+    browser = console(person())
+    page = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/change/").content.decode()
+    assert f"/admin/orbit/cyclerun/{failed.pk}/run_again/" in page and ">Run again<" in page
+    asked = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
+    assert "Tiers 1, 2, 3 taken over; no tier runs; 3 of 3 deliveries would be made." in asked
+    assert asked.count("its dead letter is requeued") == 3
+    assert browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": " "}).status_code == 200
+    assert CycleRun.objects.count() == 1
+    with Receiver(OK) as receiver:
+        endpoints(settings, **{"default-endpoint": receiver.url})
+        done = browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "mended"}, follow=True).content.decode()
+        new = CycleRun.objects.get(rerun_of=failed)
+        assert f"runs again as {new.pk}" in done
+        refused = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
+        assert "may still be made" in refused
+        carry(new.pk)
+    assert (new.trigger, new.triggered_by) == ("admin", "ann")
+    assert AuditTrailEntry.objects.get(action="cycle.rerun").reason == "mended"
+    for path in (f"/admin/orbit/cyclerun/{failed.pk}/change/", f"/admin/orbit/cyclerun/{new.pk}/change/", f"/admin/orbit/cyclerun/{new.pk}/run_again/",
+                 f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={new.pk}&all=1", f"/admin/orbit/cyclerun/?rerun_of={failed.pk}"):  # fmt: skip
+        with CaptureQueriesContext(connection) as seen:
+            answer = browser.get(path)
+        assert (answer.status_code, len(seen) <= 30) == (200, True), (path, len(seen))
+        assert str(new.pk) in answer.content.decode()
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
+    endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
+    chosen = [str(one) for one in letters(2)]
+    browser = console(person())
+    sent = {"action": "run_again", "_selected_action": chosen}
+    assert all(one in browser.post("/admin/orbit/cyclerun/", sent).content.decode() for one in chosen)
+    assert not OperationRun.objects.exists()
+    done = browser.post("/admin/orbit/cyclerun/", {**sent, "asked": "1", "reason": "mended"}, follow=True).content.decode()
+    run = OperationRun.objects.get()
+    assert f"Operation run {run.pk} takes 2 cycles" in done
+    assert (run.type, run.reason, run.context["trigger"]) == ("ops.rerun", "mended", "admin")
+
+
+def test_compare_shows_the_differences_and_asks_for_two(failed: CycleRun) -> None:
+    browser = console(person("vic", "Viewer"))
+    other = active_cycle("a")
+    asked = browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}").content.decode()
+    assert str(failed.pk) in asked and "<button" in asked
+    page = browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}").content.decode()
+    assert "differs" in page and 'id="differences"' in page and ">same<" not in page
+    assert ">same<" in browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}&all=1").content.decode()
+    two = browser.post("/admin/orbit/cyclerun/", {"action": "compare", "_selected_action": [str(failed.pk), str(other.pk)]})
+    assert two["Location"] == f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}"
+    one = browser.post("/admin/orbit/cyclerun/", {"action": "compare", "_selected_action": [str(failed.pk)]}, follow=True)
+    assert "Choose two cycles" in one.content.decode()
+    assert browser.get("/admin/orbit/cyclerun/compare/?a=x&b=y").status_code == 200
+    assert console(person("bea", "Viewer", "b")).get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}").status_code == 404
+    assert "/run_again/" not in browser.get(f"/admin/orbit/cyclerun/{failed.pk}/change/").content.decode()
+    assert browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "x"}).status_code == 403

@@ -1,0 +1,64 @@
+"""`manage.py rerun`."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from governance.models import OperationRun
+from orbit.errors import CycleUnknown
+from orbit.management.commands.rerun import CyclesUnclear, ReasonMissing
+from orbit.models import CycleRun
+from tests.support.letters import letters, operate
+from tests.support.pipeline import endpoints
+
+
+@pytest.fixture(autouse=True)
+def _own_database(committed: str, settings: Any) -> None:
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+
+
+def test_one_is_shown_and_run_again(capsys: Any) -> None:
+    (old,) = letters(1)
+    call_command("rerun", str(old), "--dry-run")
+    assert "tier 1 taken over; tiers 2, 3 run on today's configuration; 1 of 1 deliveries would be made" in capsys.readouterr().out
+    call_command("rerun", str(old), "--dry-run", "--json")
+    assert json.loads(capsys.readouterr().out)["rerun_of"] == str(old)
+    assert CycleRun.objects.count() == 1
+    call_command("rerun", str(old), "--reason", "mended", "--json")
+    said = json.loads(capsys.readouterr().out)
+    assert (said["rerun_of"], said["status"]) == (str(old), "pending")
+    assert CycleRun.objects.get(pk=said["cycle_run_id"]).trigger == "command"
+
+
+def test_one_that_does_not_succeed_in_time_exits_with_1(capsys: Any) -> None:
+    (old,) = letters(1)
+    with pytest.raises(SystemExit) as exit_:
+        call_command("rerun", str(old), "--reason", "x", "--wait", "--timeout", "0.1")
+    assert exit_.value.code == 1
+
+
+def test_many_are_an_operation_run(capsys: Any) -> None:
+    letters(1, namespace="a"), letters(1, namespace="b")
+    call_command("rerun", "--filter", "namespace=a", "--dry-run", "--json")
+    assert json.loads(capsys.readouterr().out)["matched"] == 1
+    call_command("rerun", "--all", "--reason", "x", "--json")
+    said = json.loads(capsys.readouterr().out)
+    assert said["matched"] == 2
+    assert operate(OperationRun.objects.get(pk=said["operation_run_id"]).pk).outcome == "succeeded"
+
+
+@pytest.mark.parametrize("words", [[], ["--all", "--filter", "namespace=a"], ["--filter", "nothing=a"], ["--filter", "created_from=x"],
+                                   ["--filter", "namespace=a", "--filter", "namespace=b"]])  # fmt: skip
+def test_what_names_no_cycles_is_refused(words: list[str]) -> None:
+    with pytest.raises(CyclesUnclear):
+        call_command("rerun", *words, "--reason", "x")
+
+
+def test_it_needs_a_reason_and_a_cycle_that_is_there() -> None:
+    with pytest.raises(ReasonMissing):
+        call_command("rerun", "--all")
+    for name in ("no-id", "00000000-0000-0000-0000-000000000000"):
+        with pytest.raises(CycleUnknown):
+            call_command("rerun", name, "--reason", "x")

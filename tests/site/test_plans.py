@@ -1,0 +1,212 @@
+"""With a million cycles no list and no hot statement reads a table from end to end; plans are asked for on seeded rows, nothing is timed."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.contrib import admin
+from django.db import connection, connections
+from django.http import Http404
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
+
+from orbit.cycles import advance, compare, detail, lease, lineage, recover, rerun_many, state
+from orbit.dispatch import claim, error_groups, guarded
+from orbit_site import metrics
+from orbit_site.processes.postgres import Server
+from tests import conftest
+from tests.support import callers, crowd, database
+
+FEW_QUERIES = 30
+# A scan under a limit that stops it after so small a part reads no whole table: the first rows that come are as good as any.
+STOPS_EARLY = 0.25
+
+
+# The hottest tables, of sixty rows a cycle, have no index by namespace: each row would pay for it. Their lists by namespace read on until
+# enough is found; what is asked about one cycle goes by its key. Items have no namespace at all: to say "10,000+" or less, their count reads on.
+READ_ON_BY_NAMESPACE = {"orbit.ExecutionRecord", "telemetry.TelemetryEvent"}
+COUNTS_READ_ON = {"orbit.NormalizationItem"}
+
+
+@pytest.fixture(scope="module")
+def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """A database of this module's own, full; its name."""
+    before, name = str(connections["default"].settings_dict["NAME"]), f"orbit_crowd_{uuid.uuid4().hex[:8]}"
+    database.clone(server, name)
+    with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
+        crowd.fill(owner)
+    with django_db_blocker.unblock():
+        conftest._point(server, name)
+        try:
+            yield name
+        finally:
+            conftest._point(server, before)
+            database.drop(server, name)
+
+
+@pytest.fixture(scope="module")
+def browser(crowded: str) -> Client:
+    return callers.console(callers.person("adm", "Administrator"))
+
+
+@pytest.fixture(scope="module")
+def confined(crowded: str) -> Client:
+    return callers.console(callers.person("bea", "Operator", "n7", "n8"))
+
+
+def whole_reads(sql: str, values: Any = None) -> list[str]:
+    """Return the large tables that the plan of ``sql`` reads from end to end."""
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + sql, values)
+        (found,) = cursor.fetchone()
+    plans = [(json.loads(found) if isinstance(found, str) else found)[0]["Plan"]]
+    scanned = []
+    while plans:
+        plan = plans.pop()
+        if plan["Node Type"] == "Limit" and plan["Total Cost"] < STOPS_EARLY * plan["Plans"][0]["Total Cost"]:
+            continue
+        plans += plan.get("Plans", [])
+        if plan["Node Type"] == "Seq Scan":
+            name = re.sub(r"_p\d+$", "", plan["Relation Name"])
+            scanned += [name] if name in crowd.LARGE and plan["Plan Rows"] > 0 and _is_large(plan["Relation Name"]) else []
+    return scanned
+
+
+def _is_large(table: str) -> bool:
+    """Partitions of months to come are empty: reading them costs nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples > 1000 FROM pg_class WHERE relname = %s", [table])
+        return bool(cursor.fetchone()[0])
+
+
+def costs(client: Client, path: str) -> tuple[int, list[str]]:
+    """Return how many queries a page takes, and what of it reads a large table from end to end."""
+    with CaptureQueriesContext(connection) as seen:
+        answer = client.get(path)
+    assert answer.status_code == 200, (path, answer.status_code)
+    asked = [query["sql"] for query in seen.captured_queries if query["sql"].startswith(("SELECT", "WITH"))]
+    reads = [sql for sql in asked if any(name in sql for name in crowd.LARGE)]
+    return len(seen), [f"{sql[:300]}: {', '.join(found)}" for sql in reads if (found := whole_reads(sql))]
+
+
+CYCLE_FILTERS = ["", "namespace=n7", "status=failed", "status=running", "status=success", "run_profile_id=r7", "namespace=n7&status=failed",
+                 "created_from=2020-01-01T00:00:00Z", "created_to=2020-01-01T00:00:00Z"]  # fmt: skip
+LISTS = [
+    "/cycles/recent",
+    *(f"/cycles?{query}" for query in CYCLE_FILTERS),
+    *(f"/dead-letters?{query}" for query in ("", "namespace=n7", "status=open", "status=dismissed", "endpoint_key=e3", "namespace=n7&status=open")),
+    "/dead-letters/groups",
+    *(f"/operations?{query}" for query in ("", "type=dlq.bulk_requeue", "status=completed", "outcome=succeeded")),
+    *(f"/schedules/ticks?{query}" for query in ("", "schedule=run-profile:r7", "outcome=missed")),
+    *(f"/audit-trail?{query}" for query in ("", "namespace=n7", "actor=u7", "object_type=cycle")),
+    *(f"/value-ledger?{query}" for query in ("", "namespace=n7", "tag=t7")),
+]
+
+
+def _is_there(path: str) -> bool:
+    try:
+        resolve(path.partition("?")[0])
+    except Http404:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_lists_of_the_api_go_by_an_index(browser: Client, confined: Client, path: str) -> None:
+    if not _is_there(path):
+        pytest.skip("no such list yet")
+    for client in (browser, confined):
+        number, whole = costs(client, path)
+        assert (number <= FEW_QUERIES, whole) == (True, []), path
+        following = client.get(path).json().get("next")
+        if following:
+            assert costs(client, following.partition("testserver")[2])[1] == [], following
+
+
+def test_one_cycle_goes_by_an_index(browser: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM orbit_cyclerun WHERE status = 'failed' ORDER BY id DESC LIMIT 2")
+        first, second = (row[0] for row in cursor.fetchall())
+    for path in (f"/cycles/{first}", f"/admin/orbit/cyclerun/{first}/change/", f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
+                 f"/admin/orbit/cyclerun/{first}/run_again/"):  # fmt: skip
+        number, whole = costs(browser, path)
+        assert (number <= FEW_QUERIES, whole) == (True, []), path
+
+
+LARGE_ADMINS = sorted((model for model in admin.site._registry if model._meta.db_table in crowd.LARGE), key=lambda model: model._meta.label)
+
+
+@pytest.mark.parametrize("model", LARGE_ADMINS, ids=lambda model: model._meta.label)
+def test_lists_of_the_console_go_by_an_index_and_take_few_queries(browser: Client, confined: Client, model: Any) -> None:
+    page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    shown = admin.site._registry[model]
+    queries = [""]
+    for offered in shown.list_filter:
+        name = offered.parameter_name
+        values = ["n7"] if name == "namespace" else [value for value, _ in offered(None, {}, model, shown).lookup_choices] if name != "group" else ["0" * 16]
+        queries += [f"?{name}={value}" for value in values]
+    for client in (browser, confined):
+        if client is confined and shown.namespace_path is None:
+            continue
+        for query in queries:
+            if model._meta.label in READ_ON_BY_NAMESPACE and (client is confined or "namespace" in query):
+                continue
+            number, whole = costs(client, page + query)
+            if model._meta.label in COUNTS_READ_ON:
+                whole = [found for found in whole if not found.startswith("SELECT COUNT(*)")]
+            assert (number <= FEW_QUERIES, whole) == (True, []), page + query
+
+
+def _hot() -> list[tuple[str, str, dict[str, Any]]]:
+    some = uuid.UUID(int=7)
+    held = {"ids": [some], "tokens": [1]}
+    family = {"family": [some, uuid.UUID(int=8)]}
+    items = {"run": some, "scope": None, "limit": 10}
+    return [
+        ("lease.CLAIM", lease.CLAIM, {"limit": 8, "alone": False, "owner": "w", "seconds": 15}),
+        ("lease.RENEW", lease.RENEW, {**held, "owner": "w", "seconds": 15}),
+        ("lease.GIVE_BACK", lease.GIVE_BACK, {**held, "requeues": [0], "owner": "w", "wait": 1}),
+        ("lease.NEXT_DUE", lease.NEXT_DUE, {}),
+        ("recover.DUE", recover.DUE, {"late": 1, "most": 2}),
+        ("recover.DUE_OPERATIONS", recover.DUE_OPERATIONS.replace("%s", "1"), {}),
+        ("advance.PROGRESS", advance.PROGRESS, {"id": some, "token": 1}),
+        ("state.JOBS", state.JOBS.replace("%s", "%(id)s"), {"id": some}),
+        ("state.TIERS", state.TIERS.replace("%s", "%(id)s"), {"id": some}),
+        ("state.OUTPUTS", state.OUTPUTS.replace("= %s", "= %(id)s").replace("ANY(%s)", "ANY('{1}')"), {"id": some}),
+        ("claim.WAVE", claim.WAVE, {**held, "limit": 8, "full": [], "receipts": [some], "worker": "w"}),
+        ("guarded.GUARDS", guarded.GUARDS, {"cycle": some}),
+        ("guarded.COUNTS", guarded.COUNTS, {"cycle": some, "states": [some]}),
+        ("guarded.WAKE", guarded.WAKE, {"state": some}),
+        ("error_groups.GROUPS", error_groups.GROUPS, {"scope": None, "counted": 100, "limit": 50, "offset": 0}),
+        ("detail.TALLY", detail.TALLY.replace("%s", "%(id)s"), {"id": some}),
+        ("lineage.FAMILY", lineage.FAMILY, {"id": some}),
+        ("lineage.TIERS", lineage.TIERS, family),
+        ("lineage.DELIVERIES", lineage.DELIVERIES, family),
+        ("lineage.HOLD_LETTERS", lineage.HOLD_LETTERS, family),
+        ("lineage.VALUED", lineage.VALUED, family),
+        ("rerun_many.NEXT", rerun_many.NEXT, items),
+        ("compare.DELIVERIES", compare.DELIVERIES, {"cycles": [some, some]}),
+        ("compare.ERRORS", compare.ERRORS, {"cycles": [some, some], "most": 10}),
+        ("metrics.CYCLES", metrics.CYCLES, {}),
+        ("metrics.RESUMES", metrics.RESUMES, {}),
+        ("metrics.JOBS", metrics.JOBS, {}),
+        ("metrics.DUE", metrics.DUE, {}),
+        ("metrics.STAGES", metrics.STAGES, {"buckets": [0.0, 1.0]}),
+        ("metrics.DURATIONS", metrics.DURATIONS, {"buckets": [0.0, 1.0]}),
+        ("metrics.DELIVERIES", metrics.DELIVERIES, {"buckets": [0.0, 1.0]}),
+    ]
+
+
+@pytest.mark.parametrize(("name", "sql", "values"), _hot(), ids=[name for name, _, _ in _hot()])
+def test_hot_statements_go_by_an_index(crowded: str, name: str, sql: str, values: dict[str, Any]) -> None:
+    assert whole_reads(sql, values) == []
+
+
+def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:
+    assert whole_reads("SELECT count(*) FROM orbit_cyclerun WHERE reason <> ''") == ["orbit_cyclerun"]
+    assert whole_reads("SELECT * FROM orbit_executionrecord WHERE message = 'x'") == ["orbit_executionrecord"]
