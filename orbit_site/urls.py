@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from governance.api import operations
+from governance.api import audit, operations
 from orbit.api import cycles, dead_letters, profiles, trigger
 from orbit_site import health, metrics
 
@@ -30,6 +30,9 @@ urlpatterns = [
     path("dead-letters/<uuid:letter_id>", dead_letters.One.as_view()),
     path("dead-letters/<uuid:letter_id>/requeue", dead_letters.Requeue.as_view()),
     path("dead-letters/<uuid:letter_id>/dismiss", dead_letters.Dismiss.as_view()),
+    path("audit-trail", audit.Collection.as_view()),
+    path("audit-trail/verify", audit.Verify.as_view()),
+    path("audit-trail/<int:number>", audit.One.as_view()),
     path("operations", operations.Collection.as_view()),
     path("operations/<uuid:run_id>", operations.One.as_view()),
     path("operations/<uuid:run_id>/items", operations.Items.as_view()),

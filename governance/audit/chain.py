@@ -55,10 +55,14 @@ def storable(value: Any) -> Any:
     return str(value).replace("\x00", "\ufffd")
 
 
+def fields(draft: Draft, *, number: int, at: datetime, previous: str) -> dict[str, Any]:
+    """Return what the hash of the entry ``number``, written at ``at``, covers; ``previous`` is the hash of the entry before it."""
+    return {**asdict(draft), "id": number, "at": at.astimezone(UTC).isoformat(timespec="microseconds"), "previous_hash": previous}
+
+
 def entry_hash(draft: Draft, *, number: int, at: datetime, previous: str) -> str:
     """Return the hash of the entry ``number``, written at ``at``, that follows the hash ``previous``."""
-    fields = {**asdict(draft), "id": number, "at": at.astimezone(UTC).isoformat(timespec="microseconds"), "previous_hash": previous}
-    return sha256_hex(canonical_json(fields))
+    return sha256_hex(canonical_json(fields(draft, number=number, at=at, previous=previous)))
 
 
 def append(drafts: list[Draft]) -> None:

@@ -9,9 +9,8 @@ from django.core.management import CommandError, call_command, load_command_clas
 
 from governance.access import actors, tokens
 from governance.access.actors import NamespaceUnknown
-from governance.access.tokens import ScopeUnknown
-from governance.management.commands.token import ExpiryInvalid, OwnerUnknown
-from governance.management.commands.user import UserExists, UserInvalid
+from governance.access.people import UserExists, UserInvalid, UserUnknown
+from governance.access.tokens import ExpiryInvalid, ScopeUnknown
 from governance.models import ApiToken, AuditTrailEntry
 from governance.namespaces import registry
 from tests.support.callers import person
@@ -75,7 +74,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "refusal"), [
-    (["nobody", "--scopes", "read"], OwnerUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
+    (["nobody", "--scopes", "read"], UserUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
     (["ann", "--scopes", "read", "--namespaces", "nowhere"], NamespaceUnknown), (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
 ])  # fmt: skip
 def test_a_token_that_cant_be_made_leaves_nothing(arguments: list[str], refusal: type[Exception]) -> None:
