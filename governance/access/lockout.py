@@ -61,7 +61,7 @@ class NotLocked(OrbitError):
 class GuardedBackend(ModelBackend):
     """Django's own check of name and password, behind the lock-out."""
 
-    def authenticate(  # type: ignore[override]  # as Django's own
+    def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
         """Return the person, or None. Raises LockedOut, which no form takes for a wrong password."""
