@@ -1,4 +1,4 @@
-"""Namespaces, their settings, the audit trail, kept answers: to be looked at."""
+"""Namespaces, their settings, the end of the audit trail, kept answers: to be looked at."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.contrib import admin
 
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin
-from governance.models import AuditHead, AuditTrailEntry, GovernanceSetting, IdempotentRequest, Namespace
+from governance.models import AuditHead, GovernanceSetting, IdempotentRequest, Namespace
 from governance.states import Mode
 
 
@@ -33,17 +33,6 @@ class GovernanceSettingAdmin(ReadOnlyAdmin):
     def mode_shown(self, obj: Any) -> str:
         """The mode as a badge."""
         return display.badge(obj.mode)
-
-
-@admin.register(AuditTrailEntry)
-class AuditTrailEntryAdmin(ReadOnlyAdmin):
-    """Who did what, when, why."""
-
-    namespace_path = "namespace"
-    list_display = ("id", "at", "actor", "action", "object_type", "object_id", "namespace", "reason")
-    list_filter = (filters.NamespaceFilter,)
-    search_fields = ("id", "hash")
-    links = ("object_type", "object_id", "object_type__exact", "object_id__exact")
 
 
 @admin.register(AuditHead)

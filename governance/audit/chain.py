@@ -12,6 +12,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from governance.kernel.canonical import canonical_json, sha256_hex
+from governance.models import AuditTrailEntry
 
 _SAFE_INTEGER = 2**53 - 1
 
@@ -38,6 +39,11 @@ class Draft:
     after: Any
     reason: str
     request_id: str
+
+
+def draft_of(entry: AuditTrailEntry) -> Draft:
+    """Return ``entry`` without its place."""
+    return Draft(entry.actor, entry.action, entry.object_type, entry.object_id, entry.namespace, entry.before, entry.after, entry.reason, entry.request_id)
 
 
 def storable(value: Any) -> Any:

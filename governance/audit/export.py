@@ -4,14 +4,12 @@ A line holds exactly what the entry's hash covers, and the hash: whoever has the
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import QuerySet
 
 from governance.audit import chain, head
-from governance.audit.chain import Draft
-from governance.audit.search import Search
 from governance.audit.verify import Broken, Told
 from governance.models import AuditTrailEntry
 
@@ -23,27 +21,25 @@ _HASHES = ("hash", "previous_hash")
 
 def document(entry: AuditTrailEntry) -> dict[str, Any]:
     """Return ``entry`` as a line of an export has it."""
-    draft = Draft(entry.actor, entry.action, entry.object_type, entry.object_id, entry.namespace, entry.before, entry.after, entry.reason, entry.request_id)
-    return {**chain.fields(draft, number=entry.pk, at=entry.at, previous=entry.previous_hash), "hash": entry.hash}
+    return {**chain.fields(chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash), "hash": entry.hash}
 
 
-def lines(search: Search, *, namespaces: Collection[str] | None = None, most: int | None = None, told: Told | None = None) -> Iterator[str]:
-    """Yield the lines of an export of what ``search`` finds in ``namespaces`` (None: everywhere), of ``most`` entries at most.
+def lines(rows: "QuerySet[AuditTrailEntry]", *, whole: bool = True, most: int | None = None, told: Told | None = None) -> Iterator[str]:
+    """Yield the lines of an export of ``rows``, of ``most`` entries at most.
 
-    The head is read first, and nothing behind it is exported. It is told to those alone who see the whole workspace: it says how many
+    The head is read first, and nothing behind it is exported. It is for those alone who see the ``whole`` workspace: it says how many
     entries there are. Raises Broken where there is no head.
     """
     end = head.current()
-    rows = search.entries(namespaces).filter(id__lte=end.sequence).order_by("id")
     done = 0
-    for entry in _in_batches(rows, most):
+    for entry in _in_batches(rows.filter(id__lte=end.sequence).order_by("id"), most):
         done += 1
         yield json.dumps(document(entry), ensure_ascii=False) + "\n"
         if told is not None and done % BATCH == 0:
             told(entry.pk, end.sequence)
     if most is not None and done == most:
         yield json.dumps({"cut": f"No more than {most} entries are downloaded. Narrow the search, or use `manage.py audit export`."}) + "\n"
-    if namespaces is None:
+    if whole:
         yield json.dumps({"head": end.document()}) + "\n"
 
 

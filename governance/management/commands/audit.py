@@ -53,7 +53,7 @@ class Command(OrbitCommand):
     def _export(self, options: dict[str, Any]) -> None:
         search = Search(namespace=options["namespace"], since=_moment(options["since"], "--from"), until=_moment(options["until"], "--to"))
         with Progress(self.stderr) as progress, self._opened(options["file"]) as out:
-            for line in export.lines(search, told=lambda done, total: progress.show("exporting", done, total, unit="entries")):
+            for line in export.lines(search.entries(), told=lambda done, total: progress.show("exporting", done, total, unit="entries")):
                 out.write(line)
 
     @contextmanager

@@ -26,7 +26,7 @@ def do(namespace: str | None = "eu", **fields: Any) -> None:
 def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:
     for number in range(3):
         do(after={"n": number, "text": "ä\u2028", "share": 0.1, "big": 2**70})
-    *lines, last = [json.loads(line) for line in export.lines(Search())]
+    *lines, last = [json.loads(line) for line in export.lines(Search().entries())]
     previous = "0" * 64
     for line in lines:
         digest = line.pop("hash")
@@ -40,10 +40,10 @@ def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:
 def test_what_is_confined_is_exported_without_the_head_and_what_is_cut_says_so() -> None:
     for namespace in ("eu", "us", None, "eu"):
         do(namespace)
-    found = [json.loads(line) for line in export.lines(Search(), namespaces={"eu"})]
+    found = [json.loads(line) for line in export.lines(Search().entries().entries({"eu"}), whole=False)]
     assert [line["id"] for line in found] == [1, 4]
-    found = [json.loads(line) for line in export.lines(Search(), most=2)]
-    assert [list(line)[0] for line in found[2:]] == ["cut", "head"]
+    found = [json.loads(line) for line in export.lines(Search().entries(), most=2)]
+    assert [next(iter(line)) for line in found[2:]] == ["cut", "head"]
     assert [line["id"] for line in found[:2]] == [1, 2]
 
 
