@@ -13,10 +13,9 @@ from typing import Any
 from django.db import transaction
 
 from governance.audit import chain
+from governance.kernel import serving
 
 _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar("audit_pending", default=None)
-#: The id of the request that is being answered, empty outside of one; entries carry it.
-serving: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 
 class NoDeed(RuntimeError):
@@ -77,6 +76,6 @@ def record(
             before=chain.storable(before),
             after=chain.storable(after),
             reason=reason,
-            request_id=request_id or serving.get(),
+            request_id=request_id or serving.request_id.get(),
         )
     )

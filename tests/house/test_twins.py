@@ -77,6 +77,7 @@ HELD_BY = {
     "governance/kernel/backoff.py": "tests/orbit/dispatch/test_outcome.py",
     "governance/kernel/commands.py": "tests/orbit/management/test_commands.py",
     "governance/kernel/machines.py": "tests/orbit/test_states.py",
+    "governance/kernel/serving.py": "tests/governance/api/test_audit.py",
     "governance/management/commands/audit.py": "tests/governance/audit/test_export.py",
     "governance/management/commands/token.py": "tests/governance/management",
     "governance/management/commands/user.py": "tests/governance/management",

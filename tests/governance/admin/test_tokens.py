@@ -40,8 +40,8 @@ def test_a_token_is_shown_once_works_and_is_ended() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"owner": "nobody"}, {"owner": ""}, {"owner": "\x00"}, {"scopes": []}, {"scopes": ["administer"]}, {"namespaces": ["nowhere"]}, {"days": "0"}, {"days": "9999"}, {"reason": " "},
-    {"name": "a\u202eb"}, {"name": "x" * 101},
+    {"owner": "nobody"}, {"owner": ""}, {"owner": "\x00"}, {"scopes": []}, {"scopes": ["administer"]}, {"namespaces": ["nowhere"]}, {"days": "0"}, {"days": "9999"},
+    {"reason": " "}, {"name": "a\u202eb"}, {"name": "x" * 101},
 ])  # fmt: skip
 def test_a_token_that_cant_be_made_leaves_nothing(change: dict[str, Any]) -> None:
     person("ann", "Operator", "eu")
