@@ -59,9 +59,8 @@ def create(request: HttpRequest) -> HttpResponse:
             )
         except OrbitError as error:
             messages.error(request, error.detail)
-    answer = pages.draw(request, "console/token.html", title="Create a token", form=form, token=token, raw=raw)
-    answer["Cache-Control"] = "no-store"
-    return answer
+    # No page of the console is kept by a browser or a proxy: this one neither.
+    return pages.draw(request, "console/token.html", title="Create a token", form=form, token=token, raw=raw)
 
 
 @admin.register(ApiToken)

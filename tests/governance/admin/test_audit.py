@@ -39,8 +39,8 @@ def test_the_list_is_narrowed_by_its_form(query: str, expected: list[int]) -> No
     assert shown(console(person("vic", "Viewer")), query) == expected
 
 
-def test_what_cant_be_a_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "from: must be a time" in console(person("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
+def test_what_cant_be_a_time_is_said() -> None:
+    assert "From: must be a time" in console(person("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
 
 
 def test_an_entry_shows_what_it_changed_and_that_it_fits_into_the_chain() -> None:

@@ -24,7 +24,7 @@ def test_a_token_is_shown_once_works_and_is_ended() -> None:
     answer = browser.post(NEW, sent())
     raw = re.search(r'value="(orbit_[\w-]+)"', answer.content.decode())
     assert raw is not None
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert "no-store" in answer.headers["Cache-Control"]
     token = ApiToken.objects.get()
     assert (token.owner.username, token.name, token.scopes, token.namespaces) == ("ann", "nightly", ["read"], ["eu"])
     assert token.expires_at is not None
@@ -40,8 +40,8 @@ def test_a_token_is_shown_once_works_and_is_ended() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"owner": "nobody"}, {"owner": ""}, {"owner": "\x00"}, {"scopes": []}, {"scopes": ["administer"]}, {"namespaces": ["nowhere"]}, {"days": "0"}, {"days": "9999"},
-    {"reason": " "}, {"name": "a\u202eb"}, {"name": "x" * 101},
+    {"owner": "nobody"}, {"owner": ""}, {"owner": "\x00"}, {"scopes": []}, {"scopes": ["administer"]}, {"days": "0"}, {"days": "9999"},
+    {"namespaces": ["nowhere"]}, {"reason": " "}, {"name": "a\u202eb"}, {"name": "x" * 101},
 ])  # fmt: skip
 def test_a_token_that_cant_be_made_leaves_nothing(change: dict[str, Any]) -> None:
     person("ann", "Operator", "eu")

@@ -40,7 +40,7 @@ def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:
 def test_what_is_confined_is_exported_without_the_head_and_what_is_cut_says_so() -> None:
     for namespace in ("eu", "us", None, "eu"):
         do(namespace)
-    found = [json.loads(line) for line in export.lines(Search().entries().entries({"eu"}), whole=False)]
+    found = [json.loads(line) for line in export.lines(Search().entries({"eu"}), whole=False)]
     assert [line["id"] for line in found] == [1, 4]
     found = [json.loads(line) for line in export.lines(Search().entries(), most=2)]
     assert [next(iter(line)) for line in found[2:]] == ["cut", "head"]
