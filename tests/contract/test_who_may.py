@@ -21,6 +21,7 @@ ID = str(uuid.UUID(int=0))
 READS = [
     "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters",
     f"/dead-letters/{ID}", "/dead-letters/groups", "/operations", f"/operations/{ID}", f"/operations/{ID}/items", "/metrics",
+    "/audit-trail", "/audit-trail/1", "/audit-trail/verify",
 ]  # fmt: skip
 WRITES = [
     "/cycles/trigger", f"/cycles/{ID}/cancel", f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
