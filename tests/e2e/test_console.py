@@ -127,7 +127,7 @@ def test_a_token_is_made_and_shown_once(site: Site) -> None:
         seen.login("adm", PASSWORD)
         page = seen.open("/admin/access/")
         page.get_by_role("link", name="Create a token").click()
-        page.get_by_label("Owner").fill("ann")
+        page.get_by_role("textbox", name="Owner").fill("ann")
         page.get_by_role("checkbox", name="read").check()
         page.get_by_role("textbox", name="Reason").fill("for the night")
         page.get_by_role("button", name="Create token").click()
