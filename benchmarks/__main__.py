@@ -1,4 +1,4 @@
-"""``python -m benchmarks [cycles] [latency] [idle] [deliveries]``: measures, and prints a table. Without a word: all of them, about eight minutes."""
+"""``python -m benchmarks [cycles] [latency] [idle] [audit] [deliveries]``: measures, and prints a table. Without a word: all, about nine minutes."""
 
 import argparse
 import os
@@ -6,18 +6,19 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import cycles, deliveries, idle, latency, memory, place
+from benchmarks import audit, cycles, deliveries, idle, latency, memory, place
 from benchmarks.cycles import Round
 
-PARTS = ("cycles", "latency", "idle", "deliveries")
+PARTS = ("cycles", "latency", "idle", "audit", "deliveries")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
+GOAL_AUDIT = 0.15
 GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
 def main() -> int:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline.")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="cycles, latency, idle, deliveries (default: all)")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="cycles, latency, idle, audit, deliveries (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument("--cycles", type=int, default=place.NAMESPACES, help=f"cycles in a round, at most {place.NAMESPACES}, which is the default")
     parser.add_argument("--triggers", type=int, default=100, help="triggers by each door (100)")
@@ -41,6 +42,8 @@ def main() -> int:
             lines += _latency(latency.measure(here, triggers=options.triggers))
         if "idle" in wanted:
             lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
+        if "audit" in wanted:
+            lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
         if "deliveries" in wanted:  # the last one: it has a configuration of its own
             lines += _deliveries(deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles), options.delivery_cycles)
             lines += _slowed(deliveries.measure_dead(here, rounds=3, cycles=options.delivery_cycles))
@@ -89,6 +92,16 @@ def _idle(result: idle.Result, seconds: float) -> list[str]:
         f"memory  {result.megabytes:>8.1f} MB proportional set size   ({_met(result.megabytes < GOAL_MEGABYTES)}: below {GOAL_MEGABYTES})",
         f"CPU     {result.cpu_percent:>8.2f} % of a core               ({_met(result.cpu_percent < GOAL_CPU_PERCENT)}: below {GOAL_CPU_PERCENT})",
         *(f"        {size:>8.1f} MB  {name}" for name, size in result.parts if size >= 5),
+    ]
+
+
+def _audit(result: audit.Result) -> list[str]:
+    return [
+        "",
+        f"Audit trail: {audit.PROCESSES * audit.THREADS} writers, a commit for each entry; medians of {len(result.chain)} rounds in turn",
+        f"chain        {statistics.median(result.chain):>8.0f} entries/s ({min(result.chain):.0f} to {max(result.chain):.0f})",
+        f"plain insert {statistics.median(result.plain):>8.0f} rows/s    ({min(result.plain):.0f} to {max(result.plain):.0f})",
+        f"ratio        {result.ratio:>8.2f}   ({_met(result.ratio >= GOAL_AUDIT)}: at least {GOAL_AUDIT})",
     ]
 
 

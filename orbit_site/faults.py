@@ -5,7 +5,9 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
+from django.utils import timezone
 
+from governance.access.lockout import LockedOut
 from governance.rest import problem
 
 _CONSOLE = "/admin/"
@@ -19,6 +21,13 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403."""
     return _answer(request, 403, "forbidden", "This needs a permission that you don't have.")
+
+
+def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
+    """Answer 429 to a login under a name that is locked at this address."""
+    answer = _answer(request, 429, locked.code, locked.detail)
+    answer["Retry-After"] = str(max(1, round((locked.until - timezone.now()).total_seconds())))
+    return answer
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

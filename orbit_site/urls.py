@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from governance.api import namespaces, operations, pause
+from governance.api import audit, namespaces, operations, pause
 from orbit.api import configuration, cycles, dead_letters, orchestrate, profiles, reruns, revisions, schedules, trigger, value_ledger
 from orbit_site import health, metrics
 
@@ -55,6 +55,9 @@ urlpatterns = [
     path("governance/namespaces/<str:namespace>/halt", namespaces.Halt.as_view()),
     path("governance/namespaces/<str:namespace>/drain", namespaces.Drain.as_view()),
     path("governance/namespaces/<str:namespace>/resume", namespaces.Resume.as_view()),
+    path("audit-trail", audit.Collection.as_view()),
+    path("audit-trail/verify", audit.Verify.as_view()),
+    path("audit-trail/<int:number>", audit.One.as_view()),
     path("operations", operations.Collection.as_view()),
     path("operations/<uuid:run_id>", operations.One.as_view()),
     path("operations/<uuid:run_id>/items", operations.Items.as_view()),

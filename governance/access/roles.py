@@ -23,6 +23,15 @@ ROLES: dict[str, frozenset[Power]] = {
     "Administrator": frozenset(Power),
 }
 
+#: What each power is good for, in words.
+MEANS: dict[Power, str] = {
+    Power.READ: "see cycles, deliveries, configuration and the audit trail",
+    Power.OPERATE: "trigger, cancel, requeue, halt and resume",
+    Power.REVIEW: "approve and reject proposals",
+    Power.CONFIGURE: "edit profiles, run profiles and schedules",
+    Power.ADMINISTER: "make people and tokens, and say what they may",
+}
+
 
 def powers_of(groups: list[str], *, superuser: bool) -> frozenset[Power]:
     """Return what a member of ``groups`` may do; a superuser may do everything."""

@@ -3,21 +3,36 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from governance.access import actors
-from governance.access.actors import Actor
+from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import SCOPES, Power
 from governance.audit import trail
 from governance.kernel.errors import Kind, OrbitError
-from governance.models import ApiToken
+from governance.models import ApiToken, Namespace
 
 PREFIX = "orbit_"
+LONGEST_DAYS = 3650
+UNUSED_DAYS = 90
+_LONGEST_NAME = 100
 _USE_RESOLUTION_SECONDS = 60
+
+
+class State(StrEnum):
+    """Whether a token works, and if not, why."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    OWNER_INACTIVE = "owner_inactive"
 
 
 class ScopeUnknown(OrbitError):
@@ -26,25 +41,60 @@ class ScopeUnknown(OrbitError):
     code, kind = "unknown_scope", Kind.INVALID
 
 
+class ExpiryInvalid(OrbitError):
+    """A token lives for 1 to 3650 days."""
+
+    code, kind = "invalid_expiry", Kind.INVALID
+
+
+class TokenNameInvalid(OrbitError):
+    """A token's name is at most 100 visible characters."""
+
+    code, kind = "invalid_name", Kind.INVALID
+
+
+class TokenUnknown(OrbitError):
+    """There is no such token."""
+
+    code, kind = "unknown_token", Kind.MISSING
+
+
 def digest(raw: str) -> str:
     """Return what is kept of the token ``raw``. It has 256 random bits, so a plain SHA-256 can't be guessed back."""
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
+def expiry(days: int | None) -> datetime | None:
+    """Return when a token ends that lives for ``days``; None is never. Raises ExpiryInvalid."""
+    if days is None:
+        return None
+    if not 0 < days <= LONGEST_DAYS:
+        raise ExpiryInvalid
+    return timezone.now() + timedelta(days=days)
+
+
 def create(
-    owner: User, *, scopes: Iterable[str], actor: Actor, namespaces: Iterable[str] | None = None, name: str = "", expires_at: datetime | None = None
+    owner: User,
+    *,
+    scopes: Iterable[str],
+    actor: Actor,
+    namespaces: Iterable[str] | None = None,
+    name: str = "",
+    expires_at: datetime | None = None,
+    reason: str = "",
 ) -> tuple[ApiToken, str]:
     """Make a token for ``owner``; return its row and its text, which is never to be had again.
 
-    Raises ScopeUnknown, or NamespaceUnknown for a namespace that doesn't exist or that the actor doesn't see.
+    Raises ScopeUnknown, TokenNameInvalid, or NamespaceUnknown for a namespace that doesn't exist. Administrators of the whole workspace only.
     """
+    _refuse(actor)
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise ScopeUnknown(f"{', '.join(unknown)} is not among {', '.join(SCOPES)}." if unknown else f"Name a scope: {', '.join(SCOPES)}.")
-    confined = None if namespaces is None else sorted(set(namespaces))
-    for namespace in confined or []:
-        actor.require_namespace(namespace)
+    if len(name) > _LONGEST_NAME or not (name.isprintable() or not name):
+        raise TokenNameInvalid
+    confined = None if namespaces is None else _known(namespaces)
     raw = PREFIX + secrets.token_urlsafe(32)
     with trail.deed():
         token = ApiToken.objects.create(
@@ -55,18 +105,70 @@ def create(
             actor=actor.name,
             object_type="token",
             object_id=str(token.pk),
-            after={"owner": owner.username, "prefix": token.prefix, "scopes": wanted, "namespaces": confined},
-        )
+            after={
+                "owner": owner.username, "prefix": token.prefix, "name": name, "scopes": wanted, "namespaces": confined,
+                "expires_at": None if expires_at is None else expires_at.isoformat(),
+            },
+            reason=reason,
+        )  # fmt: skip
     return token, raw
 
 
 def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
     """End ``token``; return False when it had ended already. It works no more from the next request on."""
+    _refuse(actor)
     with trail.deed():
         changed = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=Now())
         if changed:
-            trail.record("token.revoked", actor=actor.name, object_type="token", object_id=str(token.pk), reason=reason)
+            after = {"owner": token.owner.username, "prefix": token.prefix, "name": token.name}
+            trail.record("token.revoked", actor=actor.name, object_type="token", object_id=str(token.pk), after=after, reason=reason)
     return bool(changed)
+
+
+def find(words: str) -> ApiToken:
+    """Return the token of that number, or whose first characters those are. Raises TokenUnknown, also where they fit several."""
+    rows = ApiToken.objects.select_related("owner")
+    known = list(rows.filter(pk=words) if words.isascii() and words.isdigit() and len(words) < 19 else rows.filter(prefix=words.rstrip("."))[:2])
+    if len(known) != 1:
+        raise TokenUnknown(f"{'No token is' if not known else 'Several tokens are'} called {words!r}. Name it by its number: `manage.py token list`.")
+    return known[0]
+
+
+def listed(*, limit: int) -> "QuerySet[ApiToken]":
+    """Return the newest tokens with their owners; one query."""
+    return ApiToken.objects.select_related("owner").order_by("-id")[:limit]
+
+
+def state(token: ApiToken) -> State:
+    """Return whether ``token`` works now."""
+    if token.revoked_at is not None:
+        return State.REVOKED
+    if token.expires_at is not None and token.expires_at <= timezone.now():
+        return State.EXPIRED
+    return State.ACTIVE if token.owner.is_active else State.OWNER_INACTIVE
+
+
+def unused(token: ApiToken) -> bool:
+    """Tell whether a token that works served nobody for ``UNUSED_DAYS``: somebody should ask whether it is needed."""
+    return state(token) == State.ACTIVE and (token.last_used_at or token.created_at) < timezone.now() - timedelta(days=UNUSED_DAYS)
+
+
+def document(token: ApiToken) -> dict[str, Any]:
+    """Return what may be known of ``token``."""
+    return {
+        "id": token.pk,
+        "prefix": token.prefix,
+        "name": token.name,
+        "owner": token.owner.username,
+        "scopes": token.scopes,
+        "namespaces": token.namespaces,
+        "state": str(state(token)),
+        "unused": unused(token),
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "last_used_at": token.last_used_at,
+        "revoked_at": token.revoked_at,
+    }
 
 
 def authenticate(raw: str) -> tuple[User, Actor] | None:
@@ -85,3 +187,18 @@ def authenticate(raw: str) -> tuple[User, Actor] | None:
         namespaces = frozenset(token.namespaces) if namespaces is None else namespaces & frozenset(token.namespaces)
     powers = owner.powers & frozenset(Power(scope) for scope in token.scopes)
     return token.owner, Actor(name=owner.name, user_id=owner.user_id, powers=powers, namespaces=namespaces)
+
+
+def _refuse(actor: Actor) -> None:
+    """Raise NotAllowed for whoever isn't an administrator of the whole workspace."""
+    actor.require(Power.ADMINISTER)
+    actor.require_workspace()
+
+
+def _known(names: Iterable[str]) -> list[str]:
+    wanted = sorted(set(names))
+    known = set(Namespace.objects.filter(name__in=wanted).values_list("name", flat=True))
+    for name in wanted:
+        if name not in known:
+            raise NamespaceUnknown(f"There is no namespace {name!r}.")
+    return wanted

@@ -1,4 +1,4 @@
-"""People, roles and API tokens, for administrators."""
+"""People and roles, for administrators."""
 
 from typing import Any, ClassVar
 
@@ -9,12 +9,10 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from governance.access import tokens
 from governance.access.roles import ROLES, Power
 from governance.audit import trail
-from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import BoundedPaginator, ReadOnlyAdmin, actor_of
-from governance.models import ApiToken, NamespaceGrant
+from governance.models import NamespaceGrant
 from governance.rest import request_id
 
 admin.site.unregister(User)
@@ -173,34 +171,3 @@ class RoleAdmin(ReadOnlyAdmin):
     def may(self, group: Group) -> str:
         """The role's powers."""
         return ", ".join(sorted(ROLES.get(group.name, frozenset()))) or "nothing"
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReasonedAdmin):
-    """API tokens by their first characters; the rest is nowhere."""
-
-    power_to_see = Power.ADMINISTER
-    list_display = ("prefix", "owner", "name", "scopes_shown", "namespaces_shown", "created_at", "expires_at", "last_used_at", "revoked_at")
-    list_select_related = ("owner",)
-    search_fields = ("prefix",)
-    ordering = ("-id",)
-    hidden = ("token_hash", "scopes", "namespaces")
-    readonly_fields = ("scopes_shown", "namespaces_shown")
-
-    @admin.display(description="scopes")
-    def scopes_shown(self, token: ApiToken) -> str:
-        """The scopes."""
-        return ", ".join(token.scopes)
-
-    @admin.display(description="namespaces")
-    def namespaces_shown(self, token: ApiToken) -> str:
-        """The namespaces, or that it has its owner's."""
-        return "as its owner" if token.namespaces is None else ", ".join(token.namespaces)
-
-    @reasoned_action(
-        label="Revoke", power=Power.ADMINISTER, explains="The token works no more from the next request on.", when=lambda token: token.revoked_at is None
-    )
-    def revoke(self, request: HttpRequest, token: ApiToken, reason: str) -> str:
-        """End the token."""
-        ended = tokens.revoke(token, actor=actor_of(request), reason=reason)
-        return f"Token {token.prefix}... {'revoked' if ended else 'had been revoked already'}."

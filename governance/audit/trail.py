@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.audit import chain
+from governance.kernel import serving
 
 _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar("audit_pending", default=None)
 
@@ -59,7 +60,8 @@ def record(
 ) -> None:
     """Put one entry on the trail with the transaction of the surrounding ``deed()``.
 
-    ``action`` is ``noun.past``; ``before`` and ``after`` are JSON values that hold no secret. Raises NoDeed outside of a deed.
+    ``action`` is ``noun.past``; ``before`` and ``after`` are JSON values that hold no secret. The request's id is known here, and need not
+    be given. Raises NoDeed outside of a deed.
     """
     drafts = _pending.get()
     if drafts is None:
@@ -74,6 +76,6 @@ def record(
             before=chain.storable(before),
             after=chain.storable(after),
             reason=reason,
-            request_id=request_id,
+            request_id=request_id or serving.request_id.get(),
         )
     )

@@ -21,6 +21,8 @@ _STATES = {
     "delivered_late": "good",
     "started": "good",
     "enabled": "good",
+    "active": "good",
+    "intact": "good",
     "running": "busy",
     "sending": "busy",
     "halting": "part",
@@ -32,6 +34,7 @@ _STATES = {
     "missed": "part",
     "late": "part",
     "warning": "part",
+    "unused": "part",
     "failed": "bad",
     "dead": "bad",
     "open": "bad",
@@ -41,6 +44,8 @@ _STATES = {
     "invalid": "bad",
     "refused": "bad",
     "error": "bad",
+    "broken": "bad",
+    "locked": "bad",
 }
 _HEX_BYTES = 512
 _JSON_CHARACTERS = 20_000

@@ -1,14 +1,17 @@
 """Filters of lists, each on a column that an index or a bounded choice serves."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from governance.console.base import actor_of
 from governance.models import Namespace
+from governance.rest import queries
 
 _NAMESPACES = 200
 
@@ -45,3 +48,61 @@ def choice(field: str, values: Iterable[str], *, title: str | None = None) -> ty
             return queryset if self.value() is None else queryset.filter(**{field: self.value()})
 
     return Choice
+
+
+class _Typed(SimpleListFilter):
+    """What is typed into a form of the list's own template; the sidebar doesn't show it, and nothing typed narrows nothing."""
+
+    template = "console/_nothing.html"
+
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
+        return []
+
+    def has_output(self) -> bool:
+        """Whether it is asked at all."""
+        return True
+
+    def choices(self, changelist: Any) -> Any:
+        """Nothing to choose from."""
+        return iter(())
+
+
+def typed(field: str) -> type[SimpleListFilter]:
+    """Return a filter on the whole value of ``field``."""
+
+    class Typed(_Typed):
+        title = field.replace("_", " ")
+        parameter_name = field
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            return queryset.filter(**{field: self.value()}) if self.value() else queryset
+
+    return Typed
+
+
+def moment(parameter: str, narrow: Callable[[QuerySet[Any], datetime], QuerySet[Any]]) -> type[SimpleListFilter]:
+    """Return a filter that narrows rows by a moment; one that names no zone is in UTC."""
+
+    class Moment(_Typed):
+        title = parameter
+        parameter_name = parameter
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            text = self.value()
+            if not text:
+                return queryset
+            try:
+                return narrow(queryset, _moment(text))
+            except ValueError as error:
+                messages.error(request, f"{parameter}: {error}.")
+                return queryset.none()
+
+    return Moment
+
+
+def _moment(text: str) -> datetime:
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        local = None
+    return local.replace(tzinfo=UTC) if local is not None and local.tzinfo is None and "T" in text else queries.moment(text)

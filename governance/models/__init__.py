@@ -1,6 +1,6 @@
 """The tables of governance."""
 
-from governance.models.access import ApiToken, NamespaceGrant
+from governance.models.access import ApiToken, LoginAttempt, NamespaceGrant
 from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace, Stop
 from governance.models.operation import OperationRun, OperationRunItem
@@ -12,6 +12,7 @@ __all__ = [
     "AuditTrailEntry",
     "GovernanceSetting",
     "IdempotentRequest",
+    "LoginAttempt",
     "Namespace",
     "NamespaceGrant",
     "OperationRun",

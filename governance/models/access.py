@@ -1,4 +1,4 @@
-"""API tokens, and the namespaces that a person is confined to."""
+"""API tokens, the namespaces that a person is confined to, and logins that failed."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -43,3 +43,25 @@ class NamespaceGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.namespace}"
+
+
+class LoginAttempt(models.Model):
+    """Attempts to log in under one name from one address since ``since``; the count is forgotten at ``ends_at``.
+
+    ``told`` is what the audit trail knows of it: 0 nothing, 1 that a login failed, 2 that the name is locked for the address.
+    """
+
+    name = models.CharField(max_length=200)
+    address = models.CharField(max_length=50)
+    failures = models.PositiveSmallIntegerField()
+    told = models.PositiveSmallIntegerField(default=0, db_default=0)
+    since = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-ends_at"]
+        indexes = [models.Index(fields=["ends_at"], name="login_attempt_end")]
+        constraints = [models.UniqueConstraint(fields=["name", "address"], name="one_count_per_name_and_address")]
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.address}"

@@ -25,6 +25,10 @@ class AuditTrailEntry(models.Model):
         indexes = [
             models.Index(fields=["object_type", "object_id", "-id"], name="audit_object"),
             models.Index(fields=["namespace", "-id"], name="audit_namespace"),
+            models.Index(fields=["at"], name="audit_at"),
+            models.Index(fields=["actor", "-id"], name="audit_actor"),
+            models.Index(fields=["action", "-id"], name="audit_action"),
+            models.Index(fields=["request_id", "-id"], name="audit_request", condition=~models.Q(request_id="")),
         ]
         verbose_name_plural = "audit trail entries"
 

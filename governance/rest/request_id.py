@@ -1,6 +1,5 @@
 """The request id: taken or made, returned, logged."""
 
-import contextvars
 import logging
 import re
 import uuid
@@ -8,7 +7,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-_current: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+from governance.kernel.serving import request_id as _current
+
 # What a client may send: anything else could forge a log line or a header.
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 

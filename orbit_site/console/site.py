@@ -9,6 +9,7 @@ from django.contrib.admin import AdminSite
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
+from governance.access.lockout import LockedOut
 from governance.access.roles import Power
 from governance.audit import trail
 from governance.console import pages
@@ -41,6 +42,13 @@ class OrbitAdminSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Let in people of the staff who may read."""
         return super().has_permission(request) and actor_of(request).may(Power.READ)
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Let somebody log in; who tried too many wrong passwords is told until when."""
+        try:
+            return super().login(request, extra_context)
+        except LockedOut as locked:
+            return faults.locked_out(request, locked)
 
     def each_context(self, request: HttpRequest) -> Any:
         """Add the banners and Halt, for whoever is inside."""

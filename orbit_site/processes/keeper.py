@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 import orbit_site
+from governance.audit import head
 from governance.namespaces import gate, halts, pauses
 from orbit import boundary
 from orbit.cycles import quiet, recover, turns
@@ -29,7 +30,7 @@ from orbit_site.processes.ear import Ear
 
 log = logging.getLogger(__name__)
 
-SECOND, SOON, LIFE, HOUR = 1.0, 2.0, 5.0, 3600.0
+SECOND, SOON, LIFE, HOUR, DAY = 1.0, 2.0, 5.0, 3600.0, 86400.0
 ONCE = float("inf")
 # After a failure: soon again for what is done each second, in a minute for what is done each hour.
 LONGEST_BACK_OFF, MINUTE = 2.0, 60.0
@@ -69,6 +70,7 @@ class Keeper:
             Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS), rings=True),
             Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
             Duty("Old rows can't be deleted", HOUR, recover.clear_away),
+            Duty("The audit trail's head can't be logged", DAY, head.write_down),
         ]
 
     def tend(self, now: float) -> None:
@@ -112,7 +114,7 @@ class Keeper:
 
     def _failed(self, duty: Duty, error: Exception, now: float) -> None:
         self._complaints.about(duty.name, error)
-        duty.due = now + (MINUTE if duty.every == HOUR else SECOND)
+        duty.due = now + (MINUTE if duty.every in {HOUR, DAY} else SECOND)
         connection.close()
 
 

@@ -119,7 +119,9 @@ PORT = _integer("PORT", "3000", "The port of the console and the API.", low=1, h
 BIND = _text("ORBIT_BIND", "0.0.0.0" if PRODUCTION else "127.0.0.1",  # noqa: S104 - production has a proxy or a firewall in front
              "The address that the web server listens on; everywhere (`0.0.0.0`) in production, else this machine alone.")
 TRUSTED_PROXIES = _items("ORBIT_TRUSTED_PROXIES", "127.0.0.1,::1", "Addresses or networks of your proxies: their `X-Forwarded-Proto` is believed, "
-                         "nobody else's. Comma separated.")
+                         "nobody else's; and where this is set, their `X-Forwarded-For`, by which the lock-out knows clients. Comma separated.")
+# By its default it is believed of nobody: anybody on this machine could say that he is somebody else.
+FORWARDING_PROXIES = TRUSTED_PROXIES if os.environ.get("ORBIT_TRUSTED_PROXIES") else []
 SECRET_KEY = _text("ORBIT_SECRET_KEY", "", "Signs sessions and queue entries; the same on every machine. In development one is made and kept under `var/`.")
 ENCRYPTION_KEYS = _items("ORBIT_ENCRYPTION_KEYS", "", "Fernet keys that seal endpoint secrets at rest, comma separated: the first seals, all open. "
                          "In development derived from the secret key.")

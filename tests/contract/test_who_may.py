@@ -24,6 +24,7 @@ READS = [
     "/governance/pause", "/governance/namespaces", "/governance/namespaces/default", "/schedules", "/schedules/ticks", "/schedules/why",
     "/profiles/p/revisions", "/profiles/p/revisions/1", "/run-profiles/r/revisions", "/run-profiles/r/revisions/1", "/config/diff", "/value-ledger",
     "/value-ledger/totals", "/value-ledger/totals.csv",
+    "/audit-trail", "/audit-trail/1", "/audit-trail/verify",
 ]  # fmt: skip
 WRITES = [
     "/cycles/trigger", f"/cycles/{ID}/cancel", f"/cycles/{ID}/rerun", "/cycles/rerun",

@@ -51,7 +51,7 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         endpoints(settings, aurora=good.url, archive=bad.url)
         reload.load_at_start()
         cycle = carry(start("r1", b'{"text": "<script>alert(2)</script>"}'))
-    user = person("ann", "Operator")
+    user, _ = person("ann", "Operator"), person("adm", "Administrator")
     letters = [str(pk) for pk in DeadLetterDispatch.objects.order_by("id").values_list("pk", flat=True)]
     token = tokens.create(user, scopes=["read"], actor=SYSTEM)[1]
     connection.close()

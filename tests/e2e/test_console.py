@@ -99,8 +99,11 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, width
              "/admin/orbit/deadletterdispatch/", f"/admin/orbit/deadletterdispatch/{site.letters[0]}/requeue/", "/admin/orbit/executionrecord/",
              f"/admin/orbit/deadletterdispatch/{site.letters[0]}/dismiss/", "/admin/orbit/deadletterdispatch/requeue-matching/",
              "/admin/governance/operationrun/", "/admin/orbit/endpointstate/", "/admin/governance/audittrailentry/"]  # fmt: skip
+    entry = site.api("/audit-trail")["results"][0]["id"]
+    paths += ["/admin/governance/audittrailentry/verify/", f"/admin/governance/audittrailentry/{entry}/change/", "/admin/access/?user=ann",
+              "/admin/access/tokens/new/", "/admin/governance/loginattempt/"]  # fmt: skip
     with visit(site.address, width=width, dark=dark) as seen:
-        seen.login("ann", PASSWORD)
+        seen.login("adm", PASSWORD)
         for path in paths:
             page = seen.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
@@ -108,6 +111,28 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, width
             assert _violations(page) == []
             # The checker puts styles of its own into the page, which the policy refuses as it should.
             del seen.wrong[before:]
+
+
+def test_the_chain_is_verified_from_the_list(site: Site) -> None:
+    with visit(site.address, scripts=False) as seen:
+        seen.login("ann", PASSWORD)
+        page = seen.open("/admin/governance/audittrailentry/")
+        page.get_by_role("link", name="Verify the chain").click()
+        expect(page.locator("p#verdict")).to_contain_text("The chain is intact")
+        page.get_by_role("button", name="Verify the chain").click()
+        expect(page.locator("p#verdict")).to_contain_text("The chain is intact")
+
+
+def test_a_token_is_made_and_shown_once(site: Site) -> None:
+    with visit(site.address) as seen:
+        seen.login("adm", PASSWORD)
+        page = seen.open("/admin/access/")
+        page.get_by_role("link", name="Create a token").click()
+        page.get_by_role("textbox", name="Owner").fill("ann")
+        page.get_by_role("checkbox", name="read").check()
+        page.get_by_role("textbox", name="Reason").fill("for the night")
+        page.get_by_role("button", name="Create token").click()
+        assert page.get_by_label("Token", exact=True).input_value().startswith("orbit_")
 
 
 def test_somebody_with_a_wrong_password_stays_outside(site: Site) -> None:

@@ -1,56 +1,62 @@
-"""``manage.py user create NAME --role ROLE``."""
+"""``manage.py user``: people who may log in to the console."""
 
 import getpass
 import sys
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import Group, User
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
-from django.db import IntegrityError
 
-from governance.access import actors
-from governance.access.actors import NamespaceUnknown
+from governance.access import actors, lockout, people
+from governance.access.people import Person, UserExists, UserInvalid
 from governance.access.roles import ROLES
-from governance.audit import trail
 from governance.kernel.commands import OrbitCommand
-from governance.kernel.errors import Kind, OrbitError
-from governance.models import Namespace, NamespaceGrant
 
-
-class UserExists(OrbitError):
-    """There is a user of this name already."""
-
-    code, kind = "user_exists", Kind.CONFLICT
-
-
-class UserInvalid(OrbitError):
-    """This name or password can't be taken."""
-
-    code, kind = "invalid_user", Kind.INVALID
+_COLUMNS = "{username:<24}{active:<9}{roles:<32}{namespaces:<32}{last_login}"
+_MOST = 10_000
 
 
 class Command(OrbitCommand):
-    help = "Makes people who may log in to the console."
+    help = "Makes, lists, changes and unlocks people who may log in to the console."
 
     def add_arguments(self, parser: CommandParser) -> None:
         deeds = parser.add_subparsers(dest="deed", required=True)
+        roles = [role.lower() for role in ROLES]
         create = deeds.add_parser("create", help="Make a user. The password is read from ORBIT_PASSWORD or asked for.")
         create.add_argument("name")
-        create.add_argument("--role", required=True, choices=[role.lower() for role in ROLES])
+        create.add_argument("--role", required=True, choices=roles)
         create.add_argument("--namespaces", default="", help="The namespaces that they are confined to, comma separated. Left out: none, they see all.")
         create.add_argument("--superuser", action="store_true", help="They may do everything, whatever their role.")
         create.add_argument("--if-missing", action="store_true", help="Leave a user who exists as they are, and call it done.")
-        create.add_argument("--json", action="store_true")
+        change = deeds.add_parser("change", help="Change what a user may; it holds from their next request on.")
+        change.add_argument("name")
+        change.add_argument("--role", choices=roles, help="Their one role from now on.")
+        change.add_argument("--namespaces", help="The namespaces that they are confined to, comma separated; empty: they see all.")
+        change.add_argument("--active", choices=["yes", "no"], help="`no`: they can't log in, and their tokens work no more.")
+        unlock = deeds.add_parser("unlock", help="Let a user try passwords again, who is locked out after too many wrong ones.")
+        unlock.add_argument("name")
+        listed = deeds.add_parser("list", help="List everybody.")
+        for deed in (change, unlock):
+            deed.add_argument("--reason", default="")
+        for deed in (create, change, unlock, listed):
+            deed.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        {"create": self._create, "change": self._change, "unlock": self._unlock, "list": self._list}[options["deed"]](options)
+
+    def _create(self, options: dict[str, Any]) -> None:
         name: str = options["name"]
         made = not User.objects.filter(username=name).exists()
         if made:
-            namespaces = [part.strip() for part in options["namespaces"].split(",") if part.strip()]
-            create(name, role=options["role"].capitalize(), password=_password(name), namespaces=namespaces, superuser=options["superuser"])
+            people.create(
+                name,
+                role=options["role"].capitalize(),
+                password=_password(name),
+                namespaces=_names(options["namespaces"]),
+                actor=actors.operator(),
+                superuser=options["superuser"],
+            )
         elif not options["if_missing"]:
             raise UserExists(f"There is a user {name!r} already.")
         if options["json"]:
@@ -58,30 +64,52 @@ class Command(OrbitCommand):
         else:
             self.say(f"user {name}: {'created' if made else 'exists already, left as it is'}")
 
+    def _change(self, options: dict[str, Any]) -> None:
+        role, namespaces, active = options["role"], options["namespaces"], options["active"]
+        changed = people.change(
+            options["name"],
+            actor=actors.operator(),
+            reason=options["reason"],
+            role=None if role is None else role.capitalize(),
+            namespaces=None if namespaces is None else _names(namespaces),
+            active=None if active is None else active == "yes",
+        )
+        if options["json"]:
+            self.print_json(changed.document())
+        else:
+            self._say([changed])
 
-def create(name: str, *, role: str, password: str, namespaces: list[str], superuser: bool = False) -> User:
-    """Make the user with one role, audited. Raises UserInvalid, UserExists, NamespaceUnknown; then nothing is kept."""
-    user = User(username=name, is_staff=True, is_superuser=superuser)
-    try:
-        user.clean_fields(exclude=["password"])
-        validate_password(password, user)
-    except ValidationError as error:
-        raise UserInvalid(" ".join(error.messages)) from None
-    user.set_password(password)
-    found = {namespace.name: namespace for namespace in Namespace.objects.filter(name__in=namespaces)}
-    for namespace in namespaces:
-        if namespace not in found:
-            raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
-    try:
-        with trail.deed():
-            user.save()
-            user.groups.add(Group.objects.get(name=role))
-            NamespaceGrant.objects.bulk_create(NamespaceGrant(user=user, namespace=namespace) for namespace in found.values())
-            after = {"username": name, "role": role, "superuser": superuser, "namespaces": sorted(found) or None}
-            trail.record("user.changed", actor=actors.operator().name, object_type="user", object_id=str(user.pk), after=after)
-    except IntegrityError:
-        raise UserExists(f"There is a user {name!r} already.") from None
-    return user
+    def _unlock(self, options: dict[str, Any]) -> None:
+        addresses = lockout.unlock(options["name"], actor=actors.operator(), reason=options["reason"])
+        if options["json"]:
+            self.print_json({"username": options["name"], "unlocked": True, "addresses": addresses})
+        else:
+            self.say(f"user {options['name']}: unlocked, from {addresses} address{'es' if addresses != 1 else ''}")
+
+    def _list(self, options: dict[str, Any]) -> None:
+        found = people.listed(limit=_MOST)
+        if options["json"]:
+            self.print_json({"results": [{**person.document(), "last_login": person.last_login} for person in found]})
+        else:
+            self._say(found)
+
+    def _say(self, found: list[Person]) -> None:
+        self.say(_COLUMNS.format(username="user", active="active", roles="roles", namespaces="namespaces", last_login="last login"))
+        for person in found:
+            roles = ", ".join(person.roles) or "none"
+            self.say(
+                _COLUMNS.format(
+                    username=person.username,
+                    active="yes" if person.active else "no",
+                    roles=f"{roles}, superuser" if person.superuser else roles,
+                    namespaces="all" if person.namespaces is None else ", ".join(person.namespaces),
+                    last_login="never" if person.last_login is None else f"{person.last_login:%Y-%m-%d %H:%M}",
+                )
+            )
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _password(name: str) -> str:

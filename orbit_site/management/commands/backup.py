@@ -7,8 +7,8 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
+from governance.kernel.progress import Progress
 from orbit_site.backup import make
-from orbit_site.backup.progress import Progress
 
 
 class Command(OrbitCommand):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from governance.audit import chain, trail
+from governance.audit import chain, trail, verify
 from governance.models import AuditTrailEntry
 
 
@@ -71,11 +71,14 @@ def test_sixteen_writers_make_one_chain() -> None:
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(write, range(200)))
-    found = entries()
-    assert [entry.pk for entry in found] == list(range(1, 201))
+    for turn in range(1, 21):
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(write, range(48)))
+        found = entries()
+        assert [entry.pk for entry in found] == list(range(1, 48 * turn + 1))
     assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(found))
+    assert all(later.at >= earlier.at for earlier, later in pairwise(found))
+    assert verify.walk()[0] == len(found)
 
 
 @pytest.mark.django_db
@@ -88,3 +91,16 @@ def test_the_role_of_the_processes_can_only_append(sql: str) -> None:
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql)
     assert AuditTrailEntry.objects.get().actor == "ann"
+
+
+@pytest.mark.django_db
+def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_in_it() -> None:
+    with trail.deed():
+        for text in ("plain", 'quote " back \\ slash', "line\nfeed\ttab", "ä 漢 \U0001f600 \u2028", "{braces} %s %%", ""):
+            trail.record("thing.done", actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text, request_id=text,
+                         before=text, after={text: [text, 1.5, -0.0, 1e-7, 10**15, None, True]})  # fmt: skip
+        for _ in range(100):
+            trail.record("thing.done", actor="ann")
+    assert len({entry.at for entry in entries()}) == 1
+    assert all(recomputed(entry) == entry.hash for entry in entries())
+    assert verify.walk()[0] == 106

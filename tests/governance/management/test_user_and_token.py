@@ -1,18 +1,20 @@
-"""`user create` and `token create`."""
+"""`user` and `token`."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command, load_command_class
+from django.utils import timezone
 
 from governance.access import actors, tokens
 from governance.access.actors import NamespaceUnknown
-from governance.access.tokens import ScopeUnknown
-from governance.management.commands.token import ExpiryInvalid, OwnerUnknown
-from governance.management.commands.user import UserExists, UserInvalid
-from governance.models import ApiToken, AuditTrailEntry
+from governance.access.lockout import NotLocked
+from governance.access.people import UserExists, UserInvalid, UserUnknown
+from governance.access.tokens import ExpiryInvalid, ScopeUnknown
+from governance.models import ApiToken, AuditTrailEntry, LoginAttempt
 from governance.namespaces import registry
 from tests.support.callers import person
 
@@ -75,7 +77,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "refusal"), [
-    (["nobody", "--scopes", "read"], OwnerUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
+    (["nobody", "--scopes", "read"], UserUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
     (["ann", "--scopes", "read", "--namespaces", "nowhere"], NamespaceUnknown), (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
 ])  # fmt: skip
 def test_a_token_that_cant_be_made_leaves_nothing(arguments: list[str], refusal: type[Exception]) -> None:
@@ -95,3 +97,53 @@ def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
 def test_an_unknown_role_is_refused_by_the_command_line() -> None:
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("user", "create", "ann", "--role", "emperor")
+
+
+def test_people_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
+    registry.ensure(["eu", "us"])
+    person("ann", "Operator", "eu")
+    call_command("user", "change", "ann", "--role", "viewer", "--namespaces", "us,eu", "--active", "no", "--reason", "she left", "--json")
+    changed = {"username": "ann", "active": False, "superuser": False, "roles": ["Viewer"], "namespaces": ["eu", "us"]}
+    assert json.loads(capsys.readouterr().out) == changed
+    entry = AuditTrailEntry.objects.get()
+    assert (entry.action, entry.after, entry.before["roles"], entry.reason) == ("user.changed", changed, ["Operator"], "she left")
+    call_command("user", "change", "ann", "--role", "viewer")
+    assert AuditTrailEntry.objects.count() == 1
+    call_command("user", "change", "ann", "--namespaces", "")
+    call_command("user", "list", "--json")
+    (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["results"]
+    assert (row["namespaces"], row["last_login"]) == (None, None)
+    call_command("user", "list")
+    assert "Viewer" in capsys.readouterr().out
+    now = timezone.now()
+    LoginAttempt.objects.create(name="ann", address="192.0.2.7", failures=5, since=now, ends_at=now)
+    call_command("user", "unlock", "ann", "--json")
+    assert json.loads(capsys.readouterr().out) == {"username": "ann", "unlocked": True, "addresses": 1}
+
+
+@pytest.mark.parametrize(("words", "refusal"), [
+    (["change", "nobody", "--role", "viewer"], UserUnknown), (["unlock", "ann"], NotLocked), (["change", "ann", "--namespaces", "nowhere"], NamespaceUnknown),
+])  # fmt: skip
+def test_a_change_that_cant_be_made_changes_nothing(words: list[str], refusal: type[Exception]) -> None:
+    person("ann", "Operator")
+    with pytest.raises(refusal):
+        call_command("user", *words)
+    assert not AuditTrailEntry.objects.exists()
+
+
+def test_tokens_are_listed_and_revoked_by_what_is_known_of_them(capsys: Any) -> None:
+    row, raw = tokens.create(person("ann"), scopes=["read"], actor=actors.SYSTEM, name="nightly")
+    ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
+    call_command("token", "list", "--json")
+    (listed,) = json.loads(capsys.readouterr().out)["results"]
+    assert (listed["prefix"], listed["state"], listed["unused"], listed["name"]) == (row.prefix, "active", True, "nightly")
+    call_command("token", "list")
+    assert "not for 90 days" in capsys.readouterr().out
+    with pytest.raises(tokens.TokenUnknown):
+        call_command("token", "revoke", "orbit_xxxxxx")
+    call_command("token", "revoke", row.prefix, "--reason", "it leaked", "--json")
+    assert json.loads(capsys.readouterr().out) == {"id": row.pk, "prefix": row.prefix, "revoked": True}
+    assert tokens.authenticate(raw) is None
+    call_command("token", "revoke", str(row.pk))
+    assert "already" in capsys.readouterr().out
+    assert AuditTrailEntry.objects.filter(action="token.revoked").count() == 1

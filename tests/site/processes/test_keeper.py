@@ -10,6 +10,7 @@ from django.db import connections
 from django_q.models import Schedule as Row
 
 from governance.access.actors import SYSTEM
+from governance.audit import head
 from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, Stop
 from governance.namespaces import halts, pauses
@@ -179,3 +180,13 @@ def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_
     thread.join(5)
     assert not thread.is_alive()
     assert ClusterNode.objects.get().draining is False
+
+
+def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(tended: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+    tended.duties = [duty for duty in tended.duties if duty.every == keeper.DAY]
+    with caplog.at_level("INFO"):
+        for now in (0.0, keeper.DAY - 1, keeper.DAY + 1):
+            tended.tend(now)
+    lines = [record.getMessage() for record in caplog.records if record.name == "governance.audit.head"]
+    assert len(lines) == 2
+    assert [found.sequence for found in head.find(lines)] == [0, 0]

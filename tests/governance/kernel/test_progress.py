@@ -5,7 +5,7 @@ from io import StringIO
 
 from django.core.management.base import OutputWrapper
 
-from orbit_site.backup.progress import EVERY_SECONDS, Progress
+from governance.kernel.progress import EVERY_SECONDS, Progress
 
 
 class Terminal(StringIO):
@@ -21,6 +21,14 @@ def test_a_terminal_is_told_and_its_line_is_taken_away() -> None:
         progress.show("restoring", 5_000_000, 10_000_000)
         assert terminal.getvalue() == "\r\033[Krestoring 50 % of 10 MB"
     assert terminal.getvalue().endswith("\r\033[K")
+
+
+def test_what_isnt_bytes_is_counted() -> None:
+    terminal = Terminal()
+    with Progress(OutputWrapper(terminal)) as progress:
+        time.sleep(EVERY_SECONDS)
+        progress.show("verifying", 1000, 4000, unit="entries")
+        assert terminal.getvalue() == "\r\033[Kverifying 25 % of 4,000 entries"
 
 
 def test_a_file_stays_empty() -> None:

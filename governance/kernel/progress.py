@@ -24,12 +24,16 @@ class Progress:
         if self._shown:
             self._stream.write("\r\033[K", ending="")
 
-    def show(self, what: str, done: int, total: int | None = None) -> None:
-        """Say how many bytes are done, of how many where that is known; several times a second at most."""
+    def show(self, what: str, done: int, total: int | None = None, *, unit: str = "MB") -> None:
+        """Say how much is done, of how much where that is known, several times a second at most; bytes, or other ``unit``s that are counted."""
         now = time.monotonic()
         if now < self._next:
             return
         self._next, self._shown = now + EVERY_SECONDS, True
-        share = f" {100 * done / total:.0f} % of {total / 1e6:.0f} MB" if total else f" {done / 1e6:.1f} MB"
-        self._stream.write(f"\r\033[K{what}{share}", ending="")
+        share = f"{100 * done / total:.0f} % of {_amount(total, unit, '.0f')}" if total else _amount(done, unit, ".1f")
+        self._stream.write(f"\r\033[K{what} {share}", ending="")
         self._stream.flush()
+
+
+def _amount(number: int, unit: str, megabytes: str) -> str:
+    return f"{number / 1e6:{megabytes}} MB" if unit == "MB" else f"{number:,} {unit}"

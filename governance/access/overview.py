@@ -1,0 +1,75 @@
+"""Who may what, on one page: people, roles, tokens, and who is locked out now."""
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from governance.access import lockout, people, tokens
+from governance.access.actors import Actor
+from governance.access.people import Person, UserUnknown
+from governance.access.roles import MEANS, ROLES, Power
+from governance.models import ApiToken, LoginAttempt
+
+#: What the page shows of each; the lists behind it have all.
+SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token, whether it works, and whether anybody uses it."""
+
+    token: ApiToken
+    state: str
+    unused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRow:
+    """A power, what it is good for, who has it by which role, and whether the person in question does."""
+
+    power: Power
+    means: str
+    roles: tuple[bool, ...]
+    theirs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the page shows; ``person`` is whom somebody asked about."""
+
+    people: list[Person]
+    tokens: list[TokenRow]
+    locked: "list[LoginAttempt]"
+    roles: tuple[str, ...]
+    powers: list[PowerRow]
+    person: Person | None
+    asked: str
+    tries: int
+    more: tuple[str, ...]
+
+
+def read(actor: Actor, *, name: str = "") -> Overview:
+    """Return the page for an administrator of the whole workspace; ``name`` is somebody whose powers are wanted. Raises NotAllowed."""
+    actor.require(Power.ADMINISTER)
+    actor.require_workspace()
+    person = _asked(name)
+    known = people.listed(limit=SHOWN + 1)
+    rows = [TokenRow(token, str(tokens.state(token)), tokens.unused(token)) for token in tokens.listed(limit=SHOWN + 1)]
+    locked = list(locked_out()[: SHOWN + 1])
+    more = tuple(what for what, found in (("people", known), ("tokens", rows), ("lock-outs", locked)) if len(found) > SHOWN)
+    theirs = person.powers if person else frozenset()
+    powers = [PowerRow(power, MEANS[power], tuple(power in given for given in ROLES.values()), power in theirs) for power in Power]
+    return Overview(known[:SHOWN], rows[:SHOWN], locked[:SHOWN], tuple(ROLES), powers, person, name, lockout.LIMIT, more)
+
+
+def locked_out() -> "QuerySet[LoginAttempt]":
+    """Return the names and addresses that no password is looked at for now."""
+    return LoginAttempt.objects.filter(failures__gte=lockout.LIMIT, ends_at__gt=Now()).order_by("-ends_at")
+
+
+def _asked(name: str) -> Person | None:
+    try:
+        return people.find(name) if name else None
+    except UserUnknown:
+        return None

@@ -1,0 +1,88 @@
+"""``/audit-trail``: search, read, verify."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.audit import verify
+from governance.audit.search import Search
+from governance.audit.verify import Position
+from governance.kernel.errors import Kind, OrbitError
+from governance.models import AuditTrailEntry
+from governance.rest import pages, queries
+from governance.rest.resources import Resource
+
+#: How long one request walks; a longer chain is walked in several.
+VERIFY_SECONDS = 5.0
+_LARGEST = 2**63 - 1
+_FILTERS: dict[str, queries.Reader] = {
+    "actor": queries.text,
+    "action": queries.text,
+    "object_type": queries.text,
+    "object_id": queries.text,
+    "namespace": queries.text,
+    "request_id": queries.text,
+    "from": queries.moment,
+    "to": queries.moment,
+}
+_NAMES = {"from": "since", "to": "until"}
+
+
+class EntryUnknown(OrbitError):
+    """There is no such entry on the audit trail."""
+
+    code, kind = "unknown_entry", Kind.MISSING
+
+
+class Collection(Resource):
+    """All entries, in pages."""
+
+    def get(self, request: Request) -> Response:
+        """Answer ``{results, next, previous}``, newest first; who is confined to namespaces gets the entries of these."""
+        sent = queries.read(request, {**_FILTERS, **pages.PARAMETERS})
+        search = Search(**{_NAMES.get(name, name): value for name, value in sent.items() if name in _FILTERS})
+        return pages.respond(request, search.entries(self.actor.namespaces), shown, sent=sent)
+
+
+class One(Resource):
+    """One entry."""
+
+    def get(self, request: Request, number: int) -> Response:
+        """Answer the entry."""
+        queries.read(request, {})
+        entry = Search().entries(self.actor.namespaces).filter(pk=number).first() if number <= _LARGEST else None
+        if entry is None:
+            raise EntryUnknown(f"There is no entry {number} on the audit trail.")
+        return Response(shown(entry))
+
+
+class Verify(Resource):
+    """The chain, walked."""
+
+    def get(self, request: Request) -> Response:
+        """Answer ``{intact, entries, head}``, or which entry is the first broken one; or how far it is, and where to go on."""
+        sent = queries.read(request, {"cursor": str})
+        self.actor.require_workspace()
+        found = verify.judge(Position.of(sent.get("cursor")), seconds=VERIFY_SECONDS)
+        further = {} if found.intact is not None else {"next": request.build_absolute_uri(f"{request.path}?cursor={found.reached.cursor}")}
+        return Response({**found.document(), **further})
+
+
+def shown(entry: AuditTrailEntry) -> dict[str, Any]:
+    """Return ``entry`` as answers show it."""
+    return {
+        "id": entry.pk,
+        "at": entry.at,
+        "actor": entry.actor,
+        "action": entry.action,
+        "object_type": entry.object_type,
+        "object_id": entry.object_id,
+        "namespace": entry.namespace,
+        "before": entry.before,
+        "after": entry.after,
+        "reason": entry.reason,
+        "request_id": entry.request_id,
+        "previous_hash": entry.previous_hash,
+        "hash": entry.hash,
+    }

@@ -1,0 +1,144 @@
+"""Whoever guesses passwords is stopped, told until when, and put on record; nobody else is kept out by it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from governance.access import lockout
+from governance.access.actors import SYSTEM, NotAllowed
+from governance.access.lockout import LIMIT, NotLocked
+from governance.models import AuditTrailEntry, LoginAttempt
+from tests.support.callers import actor, person
+
+WRONG, RIGHT = "a-wrong-password", "a-long-password-1"
+
+
+def attempt(name: str = "ann", password: str = WRONG, *, address: str = "10.0.0.1", **headers: str) -> Any:
+    sent = {"username": name, "password": password, "next": "/admin/"}
+    return Client().post("/admin/login/", sent, REMOTE_ADDR=address, headers={key.replace("_", "-"): value for key, value in headers.items()})
+
+
+def on_record() -> list[tuple[str, str]]:
+    return [(entry.action, entry.object_id) for entry in AuditTrailEntry.objects.filter(action__startswith="login.").order_by("id")]
+
+
+@pytest.mark.django_db
+def test_after_five_wrong_passwords_the_right_one_is_refused_in_plain_words() -> None:
+    user = person()
+    assert [attempt().status_code for _ in range(LIMIT)] == [200] * LIMIT
+    answer = attempt(password=RIGHT)
+    assert answer.status_code == 429
+    assert "5 wrong passwords" in answer.content.decode()
+    assert f"until {LoginAttempt.objects.get().ends_at:%H:%M} UTC" in answer.content.decode()
+    assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
+    assert "sessionid" not in answer.cookies
+    assert on_record() == [("login.failed", str(user.pk)), ("login.locked", str(user.pk))]
+    assert RIGHT not in str(list(AuditTrailEntry.objects.values()))
+
+
+@pytest.mark.django_db
+def test_a_success_before_the_limit_forgets_the_failures_and_leaves_only_the_last_login() -> None:
+    person()
+    for _ in range(2):
+        assert [attempt().status_code for _ in range(LIMIT - 1)] == [200] * (LIMIT - 1)
+        assert attempt(password=RIGHT).status_code == 302
+    assert not LoginAttempt.objects.exists()
+    assert {action for action, _ in on_record()} == {"login.failed"}
+    assert User.objects.get().last_login is not None
+
+
+@pytest.mark.django_db
+def test_a_person_elsewhere_is_not_kept_out_and_neither_is_anybody_else_here() -> None:
+    person()
+    person("bea")
+    for _ in range(LIMIT + 1):
+        attempt()
+    assert attempt(password=RIGHT, address="10.0.0.2").status_code == 302
+    assert attempt("bea", RIGHT).status_code == 302
+    assert attempt(password=RIGHT).status_code == 429
+
+
+@pytest.mark.django_db
+def test_a_lock_ends_by_time_and_going_on_doesnt_make_it_longer() -> None:
+    person()
+    for _ in range(LIMIT):
+        attempt()
+    ends = LoginAttempt.objects.get().ends_at
+    for _ in range(10):
+        assert attempt().status_code == 429
+    row = LoginAttempt.objects.get()
+    assert (row.ends_at, row.failures) == (ends, LIMIT + 1)
+    LoginAttempt.objects.update(ends_at=timezone.now() - timedelta(hours=1))
+    assert attempt().status_code == 200
+    assert attempt(password=RIGHT).status_code == 302
+    assert [action for action, _ in on_record()] == ["login.failed", "login.locked", "login.failed"]
+
+
+@pytest.mark.django_db
+def test_fifty_guesses_under_forged_addresses_are_one_address(settings: Any) -> None:
+    person()
+    codes = [attempt(X_Forwarded_For=f"192.0.2.{number}").status_code for number in range(50)]
+    assert codes == [200] * LIMIT + [429] * (50 - LIMIT)
+    settings.ORBIT_FORWARDING_PROXIES = ["10.0.0.0/24"]
+    assert attempt(password=RIGHT, X_Forwarded_For="203.0.113.9, 192.0.2.1").status_code == 302
+
+
+@pytest.mark.django_db
+def test_a_name_that_nobody_has_is_locked_the_same_way_and_kept_as_a_fingerprint() -> None:
+    assert [attempt("my-secret-password").status_code for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+    assert on_record() == [("login.failed", ""), ("login.locked", "")]
+    kept = str(list(AuditTrailEntry.objects.values())) + str(list(LoginAttempt.objects.values()))
+    assert "my-secret-password" not in kept
+    assert lockout.fingerprint("my-secret-password") in kept
+
+
+@pytest.mark.django_db
+def test_an_administrator_unlocks_on_the_record() -> None:
+    user = person()
+    for address in ("10.0.0.1", "10.0.0.2"):
+        for _ in range(LIMIT):
+            attempt(address=address)
+    with pytest.raises(NotAllowed):
+        lockout.unlock("ann", actor=actor(person("ola", "Operator")), reason="r")
+    assert lockout.unlock("ann", actor=SYSTEM, reason="it was her cat") == 2
+    entry = AuditTrailEntry.objects.get(action="user.changed")
+    assert (entry.object_id, entry.after["changed"], entry.reason) == (str(user.pk), "unlocked", "it was her cat")
+    assert attempt(password=RIGHT).status_code == 302
+    with pytest.raises(NotLocked):
+        lockout.unlock("ann", actor=SYSTEM, reason="again")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["a\x00b", "x" * 5000, "\u202eann", "ann ", "", "\ud7ff"])
+def test_an_odd_name_is_no_fault(name: str) -> None:
+    assert attempt(name).status_code in {200, 400}
+
+
+@pytest.mark.usefixtures("committed")
+def test_of_many_guesses_at_once_no_more_than_the_limit_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    person()
+    for _ in range(20):
+        LoginAttempt.objects.all().delete()
+        looked: list[str] = []
+        monkeypatch.setattr(PBKDF2PasswordHasher, "verify", lambda self, password, encoded, looked=looked: bool(looked.append(password)))
+
+        def guess(number: int) -> int:
+            try:
+                return int(attempt(password=f"guess-{number}").status_code)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            codes = list(pool.map(guess, range(12)))
+        assert sorted(codes) == [200] * LIMIT + [429] * (12 - LIMIT)
+        assert len(looked) == LIMIT
+    recorded = [action for action, _ in on_record()]
+    assert recorded.count("login.locked") == 20
+    assert recorded.count("login.failed") <= 20

@@ -1,0 +1,60 @@
+"""Tokens in the console."""
+
+import re
+from typing import Any
+
+import pytest
+
+from governance.access import tokens
+from governance.models import ApiToken, AuditTrailEntry
+from tests.support.callers import Api, console, person
+
+pytestmark = pytest.mark.django_db
+NEW = "/admin/access/tokens/new/"
+
+
+def sent(**changes: Any) -> dict[str, Any]:
+    return {"owner": "ann", "name": "nightly", "scopes": ["read"], "namespaces": ["eu"], "days": "30", "reason": "the nightly job", **changes}
+
+
+def test_a_token_is_shown_once_works_and_is_ended() -> None:
+    person("ann", "Operator", "eu")
+    browser = console(person("adm", "Administrator"))
+    assert browser.get(NEW).status_code == 200
+    answer = browser.post(NEW, sent())
+    raw = re.search(r'value="(orbit_[\w-]+)"', answer.content.decode())
+    assert raw is not None
+    assert "no-store" in answer.headers["Cache-Control"]
+    token = ApiToken.objects.get()
+    assert (token.owner.username, token.name, token.scopes, token.namespaces) == ("ann", "nightly", ["read"], ["eu"])
+    assert token.expires_at is not None
+    entry = AuditTrailEntry.objects.get()
+    assert (entry.action, entry.actor, entry.reason, entry.after["owner"]) == ("token.created", "adm", "the nightly job", "ann")
+    assert raw[1] not in str(list(AuditTrailEntry.objects.values()))
+    assert raw[1] not in browser.get(f"/admin/governance/apitoken/{token.pk}/change/").content.decode()
+    client = Api(raw[1])
+    assert client.get("/cycles").status_code == 200
+    assert browser.post(f"/admin/governance/apitoken/{token.pk}/revoke/", {"reason": "it leaked"}).status_code == 302
+    assert client.get("/cycles").status_code == 401
+    assert AuditTrailEntry.objects.filter(action="token.revoked", reason="it leaked").count() == 1
+
+
+@pytest.mark.parametrize("change", [
+    {"owner": "nobody"}, {"owner": ""}, {"owner": "\x00"}, {"scopes": []}, {"scopes": ["administer"]}, {"days": "0"}, {"days": "9999"},
+    {"namespaces": ["nowhere"]}, {"reason": " "}, {"name": "a\u202eb"}, {"name": "x" * 101},
+])  # fmt: skip
+def test_a_token_that_cant_be_made_leaves_nothing(change: dict[str, Any]) -> None:
+    person("ann", "Operator", "eu")
+    answer = console(person("adm", "Administrator")).post(NEW, sent(**change))
+    assert answer.status_code in {200, 400}
+    assert "orbit_" not in answer.content.decode()
+    assert not ApiToken.objects.exists()
+    assert not AuditTrailEntry.objects.exists()
+
+
+@pytest.mark.parametrize("who", [("con", "Configurator"), ("bea", "Administrator", "eu")])
+def test_nobody_else_makes_tokens(who: tuple[str, ...]) -> None:
+    person("ann", "Operator", "eu")
+    assert console(person(*who)).post(NEW, sent()).status_code == 403
+    with pytest.raises(tokens.actors.NotAllowed):
+        tokens.create(person("x"), scopes=["read"], actor=tokens.actors.of_user(person("y", "Operator")))
