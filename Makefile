@@ -62,7 +62,7 @@ upgrade:
 	@$(IN) manage.py migrate --check --skip-checks && $(IN) manage.py check $$($(IN) -c '$(DEPLOYED)') || { echo '$(NOT_CLEAN)' >&2; exit 1; }
 	@echo 'upgraded. Restart web and clusters one after another; until then they go on as they were.'
 docs:
-	$(PREPARE) && exec $(IN) -m orbit_site.documentation
+	$(PREPARE) && exec env DJANGO_SETTINGS_MODULE=orbit_site.settings $(IN) -c 'import django; django.setup(); from orbit_site import documentation; documentation.main()'
 lock:
 	$(PREPARE) --dev
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

@@ -11,7 +11,7 @@ from typing import Any
 from governance.kernel.machines import Machine
 from governance.states import OPERATION
 from orbit import states
-from orbit_site import checks
+from orbit_site import checks, contract
 from orbit_site.settings import environment
 
 CHECKLIST = "<!-- made from the code by `make docs` -->"
@@ -108,7 +108,7 @@ def documents(project: Path) -> Mapping[Path, str]:
     """Return every document that is made from code, by its path."""
     deploy = project / "docs" / "deploy.md"
     return {project / "docs" / "configuration.md": configuration(), project / "docs" / "states.md": diagrams(), project / ".env.example": example(),
-            deploy: with_checklist(deploy.read_text())}
+            deploy: with_checklist(deploy.read_text()), project / "docs" / "openapi.json": contract.as_file()}
 
 
 def main() -> None:
@@ -116,6 +116,3 @@ def main() -> None:
     for path, text in documents(environment.BASE_DIR).items():
         path.write_text(text)
 
-
-if __name__ == "__main__":
-    main()

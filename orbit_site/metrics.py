@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from governance.access.actors import Actor
 from governance.access.roles import Power
 from governance.namespaces import gate
+from governance.rest import shapes
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
 from governance.rest.resources import Resource
 from orbit.states import CYCLE, JOB, LETTER
@@ -143,6 +144,8 @@ class _Whatever(BaseContentNegotiation):
 class Metrics(Resource):
     """The scrape page; its numbers are those of all namespaces, so a caller who is confined to some doesn't get them."""
 
+    parameters = {"GET": {}}
+    answers = {"GET": {200: shapes.PLAIN_TEXT}}
     authentication_classes = [ScrapeToken, TokenAuthentication, SessionAuthentication]
     content_negotiation_class = _Whatever
 

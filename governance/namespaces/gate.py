@@ -26,6 +26,10 @@ class GloballyPaused(OrbitError):
     code, kind = "globally_paused", Kind.LOCKED
 
 
+#: What the gate refuses a trigger with.
+REFUSALS = (NamespaceHalted, NamespaceDraining, GloballyPaused)
+
+
 #: For a claim's WHERE; ``{namespace}`` is the column that names the namespace. A halt that has committed stops the very next claim.
 OPEN_SQL = """NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id
         WHERE n.name = {namespace} AND s.halt)"""

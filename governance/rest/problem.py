@@ -59,6 +59,13 @@ def respond(status: int, code: str, detail: str) -> HttpResponse:
     return JsonResponse(body(status, code, detail), status=status, content_type=CONTENT_TYPE)
 
 
+def not_allowed(method: str | None, allowed: str) -> HttpResponse:
+    """Return the 405 of a page that is no resource."""
+    answer = respond(405, "method_not_allowed", f'Method "{method}" not allowed.')
+    answer["Allow"] = allowed
+    return answer
+
+
 def describe(error: BaseException) -> dict[str, Any] | None:
     """Return the problem document for ``error``, None for one that is nobody's refusal but a fault."""
     if isinstance(error, OrbitError):

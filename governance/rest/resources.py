@@ -1,18 +1,42 @@
-"""What every resource of the API is."""
+"""What every resource of the API is: its methods, and for each of them what it needs, takes, answers and refuses.
 
+The declarations are what the code itself goes by, and the API's document is made from them, so the two can't differ.
+"""
+
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from governance.access.actors import Actor
 from governance.access.roles import Power
+from governance.kernel.errors import OrbitError
+from governance.rest import parsing, queries
+from governance.rest.queries import Reader
+from governance.rest.shapes import Schema
 
 
 class Resource(APIView):
-    """A resource; ``powers`` says what each method needs. Answers nothing to OPTIONS: what there is stands in the schema."""
+    """A resource. Each declaration is by method; what it declares to take and nothing else is taken.
+
+    ``powers``: what the caller needs (``read`` where none is named). ``parameters``: what the address may say, read into ``self.sent``
+    before the method runs. ``bodies``: the schema of the body, which ``self.document()`` reads. ``request_headers``: what is read of the
+    head. ``answers``: the schema of each good status. ``refusals``: the errors of the domain; those of every resource are known.
+
+    Answers nothing to OPTIONS: what there is stands in the API's document.
+    """
 
     powers: ClassVar[dict[str, Power]] = {}
+    parameters: ClassVar[dict[str, Mapping[str, Reader]]] = {}
+    bodies: ClassVar[dict[str, dict[str, Any]]] = {}
+    request_headers: ClassVar[dict[str, Mapping[str, Schema]]] = {}
+    answers: ClassVar[dict[str, dict[int, Schema]]] = {}
+    refusals: ClassVar[dict[str, tuple[type[OrbitError], ...]]] = {}
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    #: The parameters that were sent, read.
+    sent: dict[str, Any]
 
     @property
     def actor(self) -> Actor:
@@ -20,3 +44,18 @@ class Resource(APIView):
         actor: Any = self.request.auth
         assert isinstance(actor, Actor)  # noqa: S101 - HasScope lets nobody else in
         return actor
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Find out who calls and whether they may; then read the parameters. Raises what authentication does, and ParameterInvalid."""
+        super().initial(request, *args, **kwargs)
+        method = declared(request.method)
+        self.sent = queries.read(request, self.parameters[method]) if method in self.parameters else {}
+
+    def document(self) -> dict[str, Any]:
+        """Return the body, which fits the schema that is declared for the method. Raises what ``parsing.document`` does."""
+        return parsing.document(self.request, self.bodies[declared(self.request.method)])
+
+
+def declared(method: str | None) -> str:
+    """Return the method under which a request's declarations stand: a HEAD is a GET."""
+    return "GET" if method == "HEAD" else str(method)

@@ -10,6 +10,7 @@ from governance.access import actors, tokens
 from governance.access.actors import Actor
 from governance.models import Namespace, NamespaceGrant
 from governance.namespaces import registry
+from tests.support import contract
 
 
 def person(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
@@ -33,12 +34,21 @@ class Api:
         self.client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     def get(self, path: str, **headers: str) -> Any:
-        return self.client.get(path, headers=headers)
+        return self._checked("GET", path, self.client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()}))
 
     def post(self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
         """Send ``body``: bytes as they are, anything else as JSON. ``_`` in a header's name stands for ``-``."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.generic("POST", path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return self.send("POST", path, data, content_type, **headers)
+
+    def send(self, method: str, path: str, data: bytes = b"", content_type: str = "application/json", **headers: str) -> Any:
+        """Send bytes by any method."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._checked(method, path, self.client.generic(method, path, data, content_type, headers=sent))
+
+    def _checked(self, method: str, path: str, response: Any) -> Any:
+        assert contract.faults(method, path, response) == []
+        return response
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:
