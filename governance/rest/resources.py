@@ -6,13 +6,15 @@ The declarations are what the code itself goes by, and the API's document is mad
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from rest_framework import exceptions
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from governance.access.actors import Actor
 from governance.access.roles import Power
 from governance.kernel.errors import OrbitError
-from governance.rest import parsing, queries
+from governance.rest import parsing, queries, rates
 from governance.rest.queries import Reader
 from governance.rest.shapes import Schema
 
@@ -37,6 +39,8 @@ class Resource(APIView):
 
     #: The parameters that were sent, read.
     sent: dict[str, Any]
+    #: What the caller has left in this minute; None until that is known.
+    standing: rates.Standing | None = None
 
     @property
     def actor(self) -> Actor:
@@ -50,6 +54,28 @@ class Resource(APIView):
         super().initial(request, *args, **kwargs)
         method = declared(request.method)
         self.sent = queries.read(request, self.parameters[method]) if method in self.parameters else {}
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who calls, and count the request, also one whose token isn't good. Raises AuthenticationFailed, PermissionDenied and TooMany."""
+        try:
+            super().perform_authentication(request)
+        except exceptions.APIException:
+            self._count(request)
+            raise
+        self._count(request)
+
+    def _count(self, request: Request) -> None:
+        try:
+            self.standing = rates.count(rates.caller(request))
+        except rates.TooMany as error:
+            self.standing = error.standing
+            raise
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Tell the caller what is left of the minute."""
+        if self.standing is not None:
+            self.headers.update(self.standing.headers)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def document(self) -> dict[str, Any]:
         """Return the body, which fits the schema that is declared for the method. Raises what ``parsing.document`` does."""

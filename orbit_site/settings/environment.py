@@ -119,7 +119,9 @@ PORT = _integer("PORT", "3000", "The port of the console and the API.", low=1, h
 BIND = _text("ORBIT_BIND", "0.0.0.0" if PRODUCTION else "127.0.0.1",  # noqa: S104 - production has a proxy or a firewall in front
              "The address that the web server listens on; everywhere (`0.0.0.0`) in production, else this machine alone.")
 TRUSTED_PROXIES = _items("ORBIT_TRUSTED_PROXIES", "127.0.0.1,::1", "Addresses or networks of your proxies: their `X-Forwarded-Proto` is believed, "
-                         "nobody else's. Comma separated.")
+                         "nobody else's; and where this is set, their `X-Forwarded-For`, by which the lock-out knows clients. Comma separated.")
+# By its default it is believed of nobody: anybody on this machine could say that he is somebody else.
+FORWARDING_PROXIES = TRUSTED_PROXIES if os.environ.get("ORBIT_TRUSTED_PROXIES") else []
 SECRET_KEY = _text("ORBIT_SECRET_KEY", "", "Signs sessions and queue entries; the same on every machine. In development one is made and kept under `var/`.")
 ENCRYPTION_KEYS = _items("ORBIT_ENCRYPTION_KEYS", "", "Fernet keys that seal endpoint secrets at rest, comma separated: the first seals, all open. "
                          "In development derived from the secret key.")
@@ -145,6 +147,8 @@ LANES = _integer("ORBIT_LANES", "8", "Cycles that one worker carries side by sid
 LEASE_SECONDS = _integer("ORBIT_LEASE_SECONDS", "15", "A worker silent for this long loses its cycles; another one resumes them.", low=2, high=3600)
 DRAIN_SECONDS = _integer("ORBIT_DRAIN_SECONDS", "30", "How long running cycles may go on after SIGTERM before they are given back.", low=0, high=3600)
 METRICS_TOKEN = _text("ORBIT_METRICS_TOKEN", "", "A bearer token that may read `/metrics` and nothing else. Empty: API tokens with the scope `read` only.")
+RATE_LIMIT = _integer("ORBIT_RATE_LIMIT", "6000", "Requests a minute that the API takes of one token, of one person who is logged in, and, where nobody is, "
+                      "of one address.", low=1, high=1_000_000)
 PASSWORD = _raw("ORBIT_PASSWORD", "", "The password that `user create` gives; only that command reads it. Empty: it asks.")
 LOG_FORMAT = _choice("ORBIT_LOG_FORMAT", "json" if PRODUCTION else "text", "`text` or `json`; `json` is the default in production.", ("text", "json"))
 LOG_DIR = _text("ORBIT_LOG_DIR", "", "A folder for log files beside standard error. Empty: standard error alone.")
