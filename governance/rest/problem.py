@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -42,6 +42,7 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (UnreadablePostError, 400, "malformed", "The body broke off."),
     (SuspiciousOperation, 400, "malformed", "The request can't be read."),
     (BadRequest, 400, "malformed", "The request can't be read."),
+    (DataError, 400, "malformed", "The request holds a value that there can't be."),
     (OperationalError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
     (InterfaceError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
 ]

@@ -6,6 +6,7 @@ The declarations are what the code itself goes by, and the API's document is mad
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -50,8 +51,10 @@ class Resource(APIView):
         return actor
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find out who calls and whether they may; then read the parameters. Raises what authentication does, and ParameterInvalid."""
+        """Find out who calls and whether they may; then read the parameters. Raises what authentication does, Http404 and ParameterInvalid."""
         super().initial(request, *args, **kwargs)
+        if any(isinstance(part, str) and "\x00" in part for part in kwargs.values()):
+            raise Http404  # no column can hold it
         method = declared(request.method)
         self.sent = queries.read(request, self.parameters[method]) if method in self.parameters else {}
 
