@@ -4,9 +4,10 @@ from typing import Any
 
 from django.contrib import admin
 
+from governance.access.roles import Power
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin
-from governance.models import AuditHead, AuditTrailEntry, GovernanceSetting, IdempotentRequest, Namespace
+from governance.models import AuditHead, AuditTrailEntry, GovernanceSetting, IdempotentRequest, Namespace, RequestCount
 from governance.states import Mode
 
 
@@ -61,3 +62,13 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
     list_select_related = ("owner",)
     ordering = ("-created_at",)
     hidden = ("key",)
+
+
+@admin.register(RequestCount)
+class RequestCountAdmin(ReadOnlyAdmin):
+    """How many requests each caller sent in their last minute; a token by its fingerprint."""
+
+    power_to_see = Power.ADMINISTER
+    list_display = ("caller", "minute", "requests")
+    search_fields = ("caller",)
+    ordering = ("caller",)

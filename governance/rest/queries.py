@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from governance.kernel.errors import Kind, OrbitError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class ParameterInvalid(OrbitError):
@@ -93,7 +94,11 @@ def moment(value: str) -> datetime:
         raise ValueError("must be a time such as 2026-01-31T06:00:00Z") from None
     if found.tzinfo is None:
         raise ValueError("must name its zone, such as 2026-01-31T06:00:00Z")
-    return max(found, _EPOCH)
+    # In UTC: the database knows no zone that is further than 16 hours away, which this syntax has.
+    try:
+        return max(found, _EPOCH).astimezone(UTC)
+    except OverflowError:
+        return _LATEST
 
 
 def _uuid(value: str) -> uuid.UUID:

@@ -68,6 +68,6 @@ def caller(request: Request) -> str:
         return f"address {origin.address(request._request)}"
     scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return f"token {tokens.digest(raw.strip())}"
+        return f"token {tokens.digest(raw.strip())[:32]}"
     user = request.user
     return f"user {user.pk}" if isinstance(user, User) else "nobody"

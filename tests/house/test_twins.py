@@ -13,6 +13,7 @@ WIRING = {
 
 HELD_BY = {
     "orbit_site/formats/en/formats.py": "tests/site/settings/test_environment.py",
+    "orbit_site/permissions.py": "tests/contract/test_permissions.py",
     "orbit_site/documentation.py": "tests/house/test_documents.py",
     "orbit_site/console/banner.py": "tests/site/console/test_pages.py",
     "orbit_site/console/site.py": "tests/site/console/test_pages.py",
