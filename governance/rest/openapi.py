@@ -114,6 +114,9 @@ def _operation(route: str, resource: type[Resource], method: str) -> dict[str, A
         operation["requestBody"] = {"required": bool(body.get("required")), "content": {"application/json": {"schema": body}}}
     for status, schema in resource.answers.get(method, {}).items():
         operation["responses"][str(status)] = _answer(status, schema)
+    if method == "GET" and all(_media_type(schema) == "application/json" for schema in resource.answers.get(method, {}).values()):
+        operation["parameters"].append(_IF_NONE_MATCH)
+        operation["responses"]["304"] = {"description": _GOOD[304]}
     for status, codes in sorted(refusals(resource, method, parts=bool(_PART.search(route))).items()):
         operation["responses"][str(status)] = _refusal(status, codes)
     return operation
@@ -157,10 +160,16 @@ def _answer(status: int, schema: Schema) -> dict[str, Any]:
     described = {"description": _GOOD.get(status, "Done.")}
     if schema.get("type") == "null":
         return described
-    media_type = schema.get("contentMediaType", "application/json")
-    return {**described, "content": {media_type: {"schema": schema}}}
+    return {**described, "content": {_media_type(schema): {"schema": schema}}}
 
 
+def _media_type(schema: Schema) -> str:
+    found: str = schema.get("contentMediaType", "application/json")
+    return found
+
+
+#: What ``etags`` reads of every GET.
+_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string", "description": "the ETag of what is there"}}
 _GOOD = {200: "As asked.", 201: "Made.", 202: "Accepted: it goes on by itself.", 304: "Unchanged since the ETag that was sent."}
 
 

@@ -110,6 +110,12 @@ def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
     assert made["paths"]["/other"] == {"get": {}}
 
 
+def test_what_is_read_as_json_may_be_asked_for_changes(made: dict[str, Any]) -> None:
+    read, text, written = made["paths"]["/things"]["get"], made["paths"]["/open"]["get"], made["paths"]["/things/{thing_id}/poke"]["post"]
+    assert ["304" in one["responses"] for one in (read, text, written)] == [True, False, False]
+    assert read["parameters"][-1]["name"] == "If-None-Match"
+
+
 def test_two_records_of_one_name_are_refused() -> None:
     class Other(Things):
         """Others."""
