@@ -97,7 +97,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, width
     paths = ["/admin/", "/admin/orbit/cyclerun/", f"/admin/orbit/cyclerun/{site.cycle}/change/", "/admin/orbit/cyclerun/trigger/",
              "/admin/orbit/deadletterdispatch/", f"/admin/orbit/deadletterdispatch/{site.letters[0]}/requeue/", "/admin/orbit/executionrecord/",
              f"/admin/orbit/deadletterdispatch/{site.letters[0]}/dismiss/", "/admin/orbit/deadletterdispatch/requeue-matching/",
-             "/admin/governance/operationrun/", "/admin/orbit/endpointstate/", "/admin/governance/audittrailentry/"]  # fmt: skip
+             "/admin/governance/operationrun/", "/admin/orbit/endpointstate/", "/admin/governance/audittrailentry/", "/api/docs"]  # fmt: skip
     with visit(site.address, width=width, dark=dark) as seen:
         seen.login("ann", PASSWORD)
         for path in paths:
