@@ -9,13 +9,14 @@ IN := .venv/bin/python
 PREPARE = @command -v "$(PYTHON)" >/dev/null || { echo 'orbit: "$(PYTHON)" is not found. Install Python 3.11 to 3.14, or name it: make PYTHON=...' >&2; exit 2; }; \
 	"$(PYTHON)" prepare.py
 
-.PHONY: help setup run test lint e2e chaos bench upgrade docs lock
+.PHONY: help setup run test lint e2e fuzz chaos bench upgrade docs lock
 help:
 	@echo 'make run    everything from nothing, with a demo receiver and a first cycle; Ctrl-C drains and stops'
 	@echo 'make test   the whole suite on a PostgreSQL of its own      make e2e    the console in a real browser'
 	@echo 'make lint   style, types, imports, templates, migrations    make bench  cycles and deliveries per second, beside a baseline'
 	@echo 'make chaos  kills of every kind, and an audit of what is left (ten minutes; ARGS="--list", "--only NAME", "--seed N")'
 	@echo 'make upgrade  backup, packages, migrations and check of a release that you checked out'
+	@echo 'make fuzz   requests that the API must bear, made from its own document (ARGS="--examples 1000")'
 	@echo 'make setup  .venv with everything                           make lock   pin the packages anew'
 
 setup:
@@ -26,6 +27,9 @@ test:
 	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/e2e $(ARGS)
 e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
+# Many requests for each operation of the API; `make test` sends a few.
+fuzz:
+	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) tests/contract/test_fuzz.py --timeout 3600 --examples 200 $(ARGS)
 # Alone on the machine: it measures how long a recovery takes.
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
@@ -62,7 +66,7 @@ upgrade:
 	@$(IN) manage.py migrate --check --skip-checks && $(IN) manage.py check $$($(IN) -c '$(DEPLOYED)') || { echo '$(NOT_CLEAN)' >&2; exit 1; }
 	@echo 'upgraded. Restart web and clusters one after another; until then they go on as they were.'
 docs:
-	$(PREPARE) && exec $(IN) -m orbit_site.documentation
+	$(PREPARE) && exec env DJANGO_SETTINGS_MODULE=orbit_site.settings $(IN) -c 'import django; django.setup(); from orbit_site import documentation; documentation.main()'
 lock:
 	$(PREPARE) --dev
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

@@ -1,7 +1,7 @@
 """Documents that are made from code: ``make docs`` writes them, a test compares them.
 
 docs/configuration.md and .env.example come from the table of variables, docs/states.md from the state machines, the checklist in
-docs/deploy.md from the checks, so that none can say what the code doesn't do.
+docs/deploy.md from the checks, docs/openapi.json and docs/permissions.md from the resources and the console, so that none can say what the code doesn't do.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from governance.kernel.machines import Machine
 from governance.states import MODE, OPERATION
 from orbit import states
-from orbit_site import checks
+from orbit_site import checks, contract, permissions
 from orbit_site.settings import environment
 
 CHECKLIST = "<!-- made from the code by `make docs` -->"
@@ -120,7 +120,8 @@ def documents(project: Path) -> Mapping[Path, str]:
     """Return every document that is made from code, by its path."""
     deploy = project / "docs" / "deploy.md"
     return {project / "docs" / "configuration.md": configuration(), project / "docs" / "states.md": diagrams(), project / ".env.example": example(),
-            deploy: with_checklist(deploy.read_text())}
+            deploy: with_checklist(deploy.read_text()), project / "docs" / "openapi.json": contract.as_file(),
+            project / "docs" / "permissions.md": permissions.as_page()}
 
 
 def main() -> None:
@@ -128,6 +129,3 @@ def main() -> None:
     for path, text in documents(environment.BASE_DIR).items():
         path.write_text(text)
 
-
-if __name__ == "__main__":
-    main()

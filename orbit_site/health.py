@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 whenever the process can answer at all; nothing is asked of the database."""
     if request.method not in {"GET", "HEAD"}:
-        return _not_allowed(request)
+        return problem.not_allowed(request.method, "GET, HEAD")
     return JsonResponse({"status": OK})
 
 
@@ -33,19 +33,13 @@ def health(request: HttpRequest) -> HttpResponse:
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 when database, migrations and configuration are there, with ``?cluster=1`` a live cluster too; else 503. Names no details."""
     if request.method not in {"GET", "HEAD"}:
-        return _not_allowed(request)
+        return problem.not_allowed(request.method, "GET, HEAD")
     checks = _probe.ask()
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
     good = all(checks[name] == OK for name in needed)
     answer = JsonResponse({"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503)
     # Not ready is an answer to a question asked again and again, no fault of a request: Django would log each as an error.
     answer._has_been_logged = True  # type: ignore[attr-defined]
-    return answer
-
-
-def _not_allowed(request: HttpRequest) -> HttpResponse:
-    answer = problem.respond(405, "method_not_allowed", f'Method "{request.method}" not allowed.')
-    answer["Allow"] = "GET, HEAD"
     return answer
 
 

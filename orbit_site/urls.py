@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import configuration, cycles, dead_letters, orchestrate, profiles, reruns, revisions, schedules, trigger, value_ledger
-from orbit_site import health, metrics
+from orbit_site import contract, health, metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("health", health.health),
     path("ready", health.ready),
     path("metrics", metrics.Metrics.as_view()),
+    path("api/schema", contract.Contract.as_view(), name="api-schema"),
+    path("api/docs", contract.page),
     path("cycles/trigger", trigger.TriggerCycle.as_view()),
     path("cycles/recent", cycles.Recent.as_view()),
     path("cycles/rerun", reruns.RerunMany.as_view()),

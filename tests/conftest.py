@@ -70,3 +70,8 @@ def committed(server: Server, django_db_setup: None, django_db_blocker: pytest.F
             shift._lanes = None
             _point(server, before)
             database.drop(server, name)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--examples``: how many requests the fuzzer sends to each operation."""
+    parser.addoption("--examples", type=int, default=4, help="requests of the fuzzer to each operation, of each role, good and bad")

@@ -2,8 +2,9 @@
 
 from django.contrib import admin
 
+from governance.access.roles import Power
 from governance.console.base import ReadOnlyAdmin
-from governance.models import AuditHead, IdempotentRequest
+from governance.models import AuditHead, IdempotentRequest, RequestCount
 
 
 @admin.register(AuditHead)
@@ -21,3 +22,13 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
     list_select_related = ("owner",)
     ordering = ("-created_at",)
     hidden = ("key",)
+
+
+@admin.register(RequestCount)
+class RequestCountAdmin(ReadOnlyAdmin):
+    """How many requests each caller sent in their last minute; a token by its fingerprint."""
+
+    power_to_see = Power.ADMINISTER
+    list_display = ("caller", "minute", "requests")
+    search_fields = ("caller",)
+    ordering = ("caller",)

@@ -9,8 +9,9 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.models import OperationRun, OperationRunItem
 from governance.operations import cancel, ledger
-from governance.rest import pages, parsing, queries
+from governance.rest import pages, parsing, queries, shapes
 from governance.rest.resources import Resource
+from governance.rest.shapes import maybe, record
 from governance.states import ItemOutcome, Operation, Outcome
 
 _FILTERS: dict[str, queries.Reader] = {
@@ -20,51 +21,81 @@ _FILTERS: dict[str, queries.Reader] = {
     "outcome": queries.one_of(Outcome),
 }
 _CANCEL = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
+RUN = record(
+    "Operation",
+    id=shapes.UUID,
+    type=shapes.TEXT,
+    namespace=maybe(shapes.TEXT),
+    status=shapes.one_of(Operation),
+    outcome=maybe(shapes.one_of(Outcome)),
+    summary_counts={"type": "object", "additionalProperties": shapes.WHOLE},
+    progress=shapes.FREE,
+    context=shapes.FREE,
+    initiator=shapes.TEXT,
+    reason=shapes.TEXT,
+    created_at=shapes.TIME,
+    started_at=maybe(shapes.TIME),
+    finished_at=maybe(shapes.TIME),
+    next_due_at=maybe(shapes.TIME),
+    cancel_requested_at=maybe(shapes.TIME),
+    cancel_requested_by=shapes.TEXT,
+)
+_ITEM = record(object_id=shapes.UUID, outcome=maybe(shapes.one_of(ItemOutcome)), detail=shapes.TEXT)
 
 
 class Collection(Resource):
-    """All of them, in pages."""
+    """All operation runs, in pages."""
+
+    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
+    answers = {"GET": {200: shapes.page(RUN)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
-        sent = queries.read(request, {**_FILTERS, **pages.PARAMETERS})
-        wanted = {"namespace__name" if name == "namespace" else name: value for name, value in sent.items() if name in _FILTERS}
+        wanted = {"namespace__name" if name == "namespace" else name: value for name, value in self.sent.items() if name in _FILTERS}
         rows = OperationRun.objects.filter(ledger.visible(self.actor), **wanted).select_related("namespace")
-        return pages.respond(request, rows, ledger.described, sent=sent)
+        return pages.respond(request, rows, ledger.described, sent=self.sent)
 
 
 class One(Resource):
-    """One run."""
+    """One operation run."""
+
+    parameters = {"GET": {}}
+    answers = {"GET": {200: RUN}}
+    refusals = {"GET": (ledger.OperationUnknown,)}
 
     def get(self, request: Request, run_id: UUID) -> Response:
         """Answer the run."""
-        queries.read(request, {})
         return Response(ledger.described(ledger.find(run_id, actor=self.actor)))
 
 
 class Items(Resource):
     """What became of each object of a run."""
 
+    parameters = {"GET": {"outcome": queries.one_of(ItemOutcome), **pages.PARAMETERS}}
+    answers = {"GET": {200: shapes.page(_ITEM)}}
+    refusals = {"GET": (ledger.OperationUnknown,)}
+
     def get(self, request: Request, run_id: UUID) -> Response:
         """Answer ``{results: [{object_id, outcome, detail}], next, previous}`` in the run's order; no outcome: not reached."""
-        readers = {"outcome": queries.one_of(ItemOutcome), **pages.PARAMETERS}
-        sent = queries.read(request, readers)
         rows = OperationRunItem.objects.filter(run=ledger.find(run_id, actor=self.actor))
-        if "outcome" in sent:
-            rows = rows.filter(outcome=sent["outcome"])
-        return pages.respond(request, rows, _item, sent=sent, key="object_id", newest_first=False)
+        if "outcome" in self.sent:
+            rows = rows.filter(outcome=self.sent["outcome"])
+        return pages.respond(request, rows, _item, sent=self.sent, key="object_id", newest_first=False)
 
 
 class Cancel(Resource):
     """The end of a run before its time."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _CANCEL}
+    answers = {"POST": {202: RUN}}
+    refusals = {"POST": (ledger.OperationUnknown, ledger.OperationFinished)}
 
     def post(self, request: Request, run_id: UUID) -> Response:
         """Cancel it: 202, or 409 for one that has ended."""
         ledger.find(run_id, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _CANCEL)
-        cancel.cancel(run_id, actor=self.actor, reason=sent["reason"])
+        cancel.cancel(run_id, actor=self.actor, reason=self.document()["reason"])
         return Response(ledger.described(ledger.find(run_id, actor=self.actor)), status=202)
 
 

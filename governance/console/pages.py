@@ -53,6 +53,11 @@ def page(address: str, *, name: str, title: str, group: str | None = None, power
     return register
 
 
+def registered() -> tuple[Page, ...]:
+    """Return every page."""
+    return tuple(_registered)
+
+
 def urls(site: admin.AdminSite) -> list[URLPattern]:
     """Return the addresses of all pages, each behind the site's login and its own power."""
     return [path(one.address, site.admin_view(_guarded(one)), name=one.name) for one in _registered]

@@ -4,7 +4,7 @@ from governance.models.access import ApiToken, LoginAttempt, NamespaceGrant
 from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace, Stop
 from governance.models.operation import OperationRun, OperationRunItem
-from governance.models.request import IdempotentRequest
+from governance.models.request import IdempotentRequest, RequestCount
 
 __all__ = [
     "ApiToken",
@@ -17,5 +17,6 @@ __all__ = [
     "NamespaceGrant",
     "OperationRun",
     "OperationRunItem",
+    "RequestCount",
     "Stop",
 ]

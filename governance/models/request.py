@@ -1,4 +1,4 @@
-"""Answers kept for an Idempotency-Key."""
+"""Answers kept for an Idempotency-Key, and how many requests a caller has sent."""
 
 from django.conf import settings
 from django.db import models
@@ -22,3 +22,14 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route} {self.key}"
+
+
+class RequestCount(models.Model):
+    """Requests of one caller in one minute. The table is unlogged: a crash of the database forgets them."""
+
+    caller = models.CharField(max_length=100, primary_key=True)
+    minute = models.DateTimeField()
+    requests = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.caller}: {self.requests}"

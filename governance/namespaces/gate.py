@@ -36,6 +36,9 @@ class GloballyPaused(OrbitError):
     code, kind = "globally_paused", Kind.LOCKED
 
 
+#: What the gate refuses a trigger with.
+REFUSALS = (NamespaceHalted, NamespaceDraining, GloballyPaused)
+
 #: The console's pause, as it stands. It refers to nothing outside, so a statement looks once, however many rows it asks for.
 PAUSE_SQL = """governance_stop p WHERE p.namespace_id IS NULL AND p.kind = 'pause' AND p.ended_at IS NULL AND (p.until IS NULL OR p.until > now())"""
 _GATE = f"""NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id

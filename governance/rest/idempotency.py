@@ -17,6 +17,9 @@ from governance.kernel.errors import Kind, OrbitError
 
 _LONGEST = 255
 
+#: The header, for a resource that honours it.
+HEADER = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "description": "the same key with the same body acts once in 24 hours"}
+
 #: A key older than a day is free again. No row comes back where a younger one stands; that one is locked then.
 CLAIM = """INSERT INTO governance_idempotentrequest AS kept (owner_id, route, key, body_sha256, status, answer)
 VALUES (%(owner)s, %(route)s, %(key)s, %(sha256)s, 0, 'null')

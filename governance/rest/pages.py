@@ -17,7 +17,10 @@ from governance.rest import queries
 
 DEFAULT, LARGEST = 50, 200
 #: The parameters of every list.
-PARAMETERS: dict[str, queries.Reader] = {"cursor": str, "limit": queries.number(1, LARGEST)}
+PARAMETERS: dict[str, queries.Reader] = {
+    "cursor": queries.Reader(str, {"type": "string", "description": "from the `next` or `previous` of another page"}),
+    "limit": queries.number(1, LARGEST),
+}
 
 
 class CursorInvalid(OrbitError):

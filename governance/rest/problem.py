@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -44,6 +44,7 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (UnreadablePostError, 400, "malformed", "The body broke off."),
     (SuspiciousOperation, 400, "malformed", "The request can't be read."),
     (BadRequest, 400, "malformed", "The request can't be read."),
+    (DataError, 400, "malformed", "The request holds a value that there can't be."),
     (OperationalError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
     (InterfaceError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
 ]
@@ -59,6 +60,13 @@ def body(status: int, code: str, detail: str, *, errors: list[dict[str, str]] | 
 def respond(status: int, code: str, detail: str) -> HttpResponse:
     """Return a problem from outside of the API's views."""
     return JsonResponse(body(status, code, detail), status=status, content_type=CONTENT_TYPE)
+
+
+def not_allowed(method: str | None, allowed: str) -> HttpResponse:
+    """Return the 405 of a page that is no resource."""
+    answer = respond(405, "method_not_allowed", f'Method "{method}" not allowed.')
+    answer["Allow"] = allowed
+    return answer
 
 
 def describe(error: BaseException) -> dict[str, Any] | None:

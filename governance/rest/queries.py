@@ -1,8 +1,12 @@
-"""Query strings read strictly: only parameters that are known, each once, each of the type that it must have."""
+"""Query strings read strictly: only parameters that are known, each once, each of the type that it must have.
+
+A reader says as JSON Schema what it accepts, so that the API's document and what is accepted are one thing.
+"""
 
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +15,7 @@ from rest_framework.request import Request
 from governance.kernel.errors import Kind, OrbitError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class ParameterInvalid(OrbitError):
@@ -19,7 +24,27 @@ class ParameterInvalid(OrbitError):
     code, kind = "invalid_parameter", Kind.MALFORMED
 
 
-Reader = Callable[[str], Any]
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the text of one parameter; raises ValueError where it doesn't fit ``schema``."""
+
+    read: Callable[[str], Any]
+    schema: Mapping[str, Any]
+    required: bool = False
+
+    def __call__(self, value: str) -> Any:
+        """Return what ``value`` says."""
+        return self.read(value)
+
+
+def reader(schema: Mapping[str, Any]) -> Callable[[Callable[[str], Any]], Reader]:
+    """Make a reader of a function that reads what fits ``schema``."""
+    return lambda function: Reader(function, schema)
+
+
+def needed(optional: Reader) -> Reader:
+    """Return the reader of a parameter that must be there."""
+    return replace(optional, required=True)
 
 
 def read(request: Request, known: Mapping[str, Reader]) -> dict[str, Any]:
@@ -27,62 +52,82 @@ def read(request: Request, known: Mapping[str, Reader]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, values in request.query_params.lists():
         if name not in known:
-            raise ParameterInvalid(f"There is no parameter {name[:100]!r} here. Known are: {', '.join(sorted(known))}.")
+            named = f"Known are: {', '.join(sorted(known))}." if known else "None is known."
+            raise ParameterInvalid(f"There is no parameter {name[:100]!r} here. {named}")
         if len(values) != 1:
             raise ParameterInvalid(f"{name} is given {len(values)} times.")
         try:
             found[name] = known[name](values[0])
         except ValueError as error:
             raise ParameterInvalid(f"{name}: {error}.") from None
+    for name, one in known.items():
+        if one.required and name not in found:
+            raise ParameterInvalid(f"{name} is missing.")
     return found
 
 
-def text(value: str) -> str:
-    """Read a name. Raises ValueError for an empty or endless one, and for what no name holds."""
-    if not 0 < len(value) <= 200 or not value.isprintable():
-        raise ValueError("must be 1 to 200 visible characters")
-    return value
+def matching(pattern: str, words: str, *, longest: int = 200) -> Reader:
+    """Return the reader of a text that ``pattern`` fits as a whole; a refusal says that it must be ``words``."""
+
+    def read_text(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {words}")
+        return value
+
+    return Reader(read_text, {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{pattern}$", "description": words})
 
 
+#: A name: no control, direction or other unseen character, which would make it look like another one.
+text = matching(
+    r"[^\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff\ufffe\uffff]{1,200}", "1 to 200 visible characters"
+)
+
+
+@reader({"type": "string", "format": "date-time", "description": "with its zone, such as 2026-01-31T06:00:00Z"})
 def moment(value: str) -> datetime:
     """Read an ISO 8601 time with its zone. Raises ValueError."""
     # A plus sign that nobody escaped arrives as a space.
     value = re.sub(r" (\d\d:\d\d)$", r"+\1", value) if "T" in value else value
     try:
-        read = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("must be a time such as 2026-01-31T06:00:00Z") from None
-    if read.tzinfo is None:
+    if found.tzinfo is None:
         raise ValueError("must name its zone, such as 2026-01-31T06:00:00Z")
-    return max(read, _EPOCH)
-
-
-def identifier(value: str) -> uuid.UUID:
-    """Read a UUID. Raises ValueError."""
+    # In UTC: the database knows no zone that is further than 16 hours away, which this syntax has.
     try:
-        return uuid.UUID(value)
-    except ValueError:
-        raise ValueError("must be a UUID") from None
+        return max(found, _EPOCH).astimezone(UTC)
+    except OverflowError:
+        return _LATEST
+
+
+def _uuid(value: str) -> uuid.UUID:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        raise ValueError("must be a UUID")
+    return uuid.UUID(value)
+
+
+identifier = Reader(_uuid, {"type": "string", "format": "uuid"})
 
 
 def number(low: int, high: int) -> Reader:
     """Return the reader of a whole number in ``low..high``."""
 
-    def reader(value: str) -> int:
+    def read_number(value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not low <= int(value) <= high:
             raise ValueError(f"must be a whole number between {low} and {high}")
         return int(value)
 
-    return reader
+    return Reader(read_number, {"type": "integer", "minimum": low, "maximum": high})
 
 
 def one_of(choices: type[Any]) -> Reader:
     """Return the reader of a member of the enumeration ``choices``."""
     names = [str(choice) for choice in choices]
 
-    def reader(value: str) -> str:
+    def read_choice(value: str) -> str:
         if value not in names:
             raise ValueError(f"must be one of {', '.join(names)}")
         return value
 
-    return reader
+    return Reader(read_choice, {"type": "string", "enum": names})

@@ -1,6 +1,5 @@
 """``/cycles``: list, read, cancel."""
 
-from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -10,8 +9,11 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import pages, parsing, queries
 from governance.rest.resources import Resource
+from governance.rest.shapes import UUID as ID
+from governance.rest.shapes import many, one_of, page, record
 from orbit.api import shapes
 from orbit.cycles import cancel, detail, listing, verdict
+from orbit.errors import CycleFinished, CycleUnknown
 from orbit.states import Cycle
 
 RECENT = 20
@@ -26,30 +28,37 @@ _CANCEL = parsing.closed_object({"reason": parsing.REASON}, required=("reason",)
 
 
 class Recent(Resource):
-    """The last twenty, newest first."""
+    """The last twenty cycles."""
+
+    parameters = {"GET": {}}
+    answers = {"GET": {200: record(results=many(shapes.CYCLE))}}
 
     def get(self, request: Request) -> Response:
-        """Answer ``{results}``."""
-        queries.read(request, {})
+        """Answer ``{results}``, newest first."""
         return Response({"results": [shapes.cycle(row) for row in listing.matching(self.actor)[:RECENT]]})
 
 
 class Collection(Resource):
-    """All of them, in pages."""
+    """All cycles, in pages."""
+
+    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
+    answers = {"GET": {200: page(shapes.CYCLE)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
-        sent = queries.read(request, {**_FILTERS, **pages.PARAMETERS})
-        filters = {name: value for name, value in sent.items() if name in _FILTERS}
-        return pages.respond(request, listing.matching(self.actor, **filters), shapes.cycle, sent=sent)
+        filters = {name: value for name, value in self.sent.items() if name in _FILTERS}
+        return pages.respond(request, listing.matching(self.actor, **filters), shapes.cycle, sent=self.sent)
 
 
 class One(Resource):
     """One cycle with everything that hangs on it."""
 
+    parameters = {"GET": {}}
+    answers = {"GET": {200: shapes.CYCLE_DETAIL}}
+    refusals = {"GET": (CycleUnknown,)}
+
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """Answer the cycle with its verdict, stages, tiers, items, jobs, receipts, records and checkpoints."""
-        queries.read(request, {})
         found = detail.read(cycle_id, actor=self.actor)
         return Response({**shapes.cycle_detail(found), "verdict": verdict.sentence(found, now=timezone.now())})
 
@@ -58,10 +67,13 @@ class Cancel(Resource):
     """The end of a cycle before its time."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _CANCEL}
+    answers = {"POST": {202: record(cycle_run_id=ID, status=one_of([Cycle.CANCELLED]))}}
+    refusals = {"POST": (CycleUnknown, CycleFinished)}
 
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Cancel it: 202, or 409 for one that has finished."""
         detail.refuse_unseen(cycle_id, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _CANCEL)
-        cancel.cancel(cycle_id, actor=self.actor, reason=sent["reason"])
+        cancel.cancel(cycle_id, actor=self.actor, reason=self.document()["reason"])
         return Response({"cycle_run_id": str(cycle_id), "status": str(Cycle.CANCELLED)}, status=202)

@@ -9,14 +9,18 @@ from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Power
+from governance.operations import ledger
 from governance.rest import pages, parsing, queries
 from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
+from governance.rest.shapes import TEXT, TIME, WHOLE, maybe, one_of, page, record
+from governance.rest.shapes import UUID as ID
 from orbit.api import shapes
 from orbit.dispatch import bulk, dead_letters, error_groups
-from orbit.dispatch.today import Configuration
-from orbit.errors import LetterUnknown
+from orbit.dispatch.today import Configuration, Today
+from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
@@ -30,9 +34,9 @@ _FILTERS: dict[str, queries.Reader] = {
 }
 _COLUMNS = {"cycle_run_id": "cycle_id", "group": "error_group"}
 _MOST_OFFSET = 10_000
-_UUID = {"type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
+_UUID = {"type": "string", "format": "uuid", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
-_TIME = {"type": "string", "maxLength": 50}
+_TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
 _CHOICES = {"endpoint": {"enum": ["snapshot", "current"]}, "new_key": {"type": "boolean"}}
 _REQUEUE = parsing.closed_object({"reason": parsing.REASON, **_CHOICES}, required=("reason",))
 _DISMISS = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
@@ -46,6 +50,21 @@ _MANY = {
 }
 _REQUEUE_MANY = parsing.closed_object({**_MANY, **_CHOICES}, required=("reason",))
 _DISMISS_MANY = parsing.closed_object(_MANY, required=("reason",))
+LETTER = record("DeadLetter", **shapes.LETTER, group=TEXT, error_pattern=TEXT, endpoint_now=maybe(one_of(Today)))
+_GROUP = record(
+    group=TEXT,
+    endpoint_key=TEXT,
+    reason=TEXT,
+    status_code=maybe(WHOLE),
+    error=TEXT,
+    count=WHOLE,
+    namespaces=WHOLE,
+    first_at=TIME,
+    last_at=TIME,
+    example_id=ID,
+)
+_STARTED = record(operation_run_id=ID, matched=WHOLE)
+_GONE = (LetterUnknown, AlreadyRequeued, AlreadyResolved)
 
 
 def _shown(row: Any, today: Configuration) -> dict[str, Any]:
@@ -55,24 +74,28 @@ def _shown(row: Any, today: Configuration) -> dict[str, Any]:
 
 
 class Collection(Resource):
-    """All of them, in pages."""
+    """All dead letters, in pages."""
+
+    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
+    answers = {"GET": {200: page(LETTER)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
-        sent = queries.read(request, {**_FILTERS, **pages.PARAMETERS})
         rows = DeadLetterDispatch.objects.filter(self.actor.filter()).annotate(fingerprint=F("job__snapshot__fingerprint"))
-        rows = rows.filter(**{_COLUMNS.get(name, name): value for name, value in sent.items() if name in _FILTERS})
+        rows = rows.filter(**{_COLUMNS.get(name, name): value for name, value in self.sent.items() if name in _FILTERS})
         today = Configuration()
-        return pages.respond(request, rows, lambda row: _shown(row, today), sent=sent)
+        return pages.respond(request, rows, lambda row: _shown(row, today), sent=self.sent)
 
 
 class Groups(Resource):
-    """Open ones by their cause."""
+    """Open dead letters by their cause."""
+
+    parameters = {"GET": {"limit": pages.PARAMETERS["limit"], "offset": queries.number(0, _MOST_OFFSET)}}
+    answers = {"GET": {200: page(_GROUP)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, the largest group first; the newest 100,000 letters are counted."""
-        sent = queries.read(request, {"limit": pages.PARAMETERS["limit"], "offset": queries.number(0, _MOST_OFFSET)})
-        size, offset = sent.get("limit", pages.DEFAULT), sent.get("offset", 0)
+        size, offset = self.sent.get("limit", pages.DEFAULT), self.sent.get("offset", 0)
         found = error_groups.listed(self.actor, limit=size + 1, offset=offset)
 
         def link(place: int) -> str:
@@ -91,9 +114,12 @@ class Groups(Resource):
 class One(Resource):
     """One delivery that was given up."""
 
+    parameters = {"GET": {}}
+    answers = {"GET": {200: LETTER}}
+    refusals = {"GET": (LetterUnknown,)}
+
     def get(self, request: Request, letter_id: UUID) -> Response:
         """Answer the dead letter."""
-        queries.read(request, {})
         return Response(_read(self, letter_id))
 
 
@@ -101,11 +127,15 @@ class Requeue(Resource):
     """Another try, by a person's decision."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _REQUEUE}
+    answers = {"POST": {201: record(dispatch_job_id=ID)}}
+    refusals = {"POST": (*_GONE, EndpointGone)}
 
     def post(self, request: Request, letter_id: UUID) -> Response:
         """Make a new job of it: 201 ``{dispatch_job_id}``, or 409."""
         dead_letters.find(letter_id, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _REQUEUE)
+        sent = self.document()
         job = dead_letters.requeue(
             letter_id, actor=self.actor, reason=sent["reason"], endpoint=sent.get("endpoint", "snapshot"), new_key=sent.get("new_key", False)
         )
@@ -116,36 +146,47 @@ class Dismiss(Resource):
     """The end of a letter that nobody will send again."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _DISMISS}
+    answers = {"POST": {200: LETTER}}
+    refusals = {"POST": _GONE}
 
     def post(self, request: Request, letter_id: UUID) -> Response:
         """Dismiss it: 200 with the letter, or 409."""
         dead_letters.find(letter_id, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _DISMISS)
-        dead_letters.dismiss(letter_id, actor=self.actor, reason=sent["reason"])
+        dead_letters.dismiss(letter_id, actor=self.actor, reason=self.document()["reason"])
         return Response(_read(self, letter_id))
 
 
 class RequeueMany(Resource):
-    """Another try for many."""
+    """Another try for many dead letters."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _REQUEUE_MANY}
+    answers = {"POST": {202: _STARTED}}
+    refusals = {"POST": (LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy)}
 
     def post(self, request: Request) -> Response:
         """Start an operation run: 202 ``{operation_run_id, matched}``; the active one where the same is under way."""
-        sent: dict[str, Any] = parsing.document(request, _REQUEUE_MANY)
+        sent = self.document()
         wanted, choices = _wanted(sent), {name: sent[name] for name in ("endpoint", "new_key", "rate") if name in sent}
         started = bulk.requeue(wanted, actor=self.actor, reason=sent["reason"], **choices)
         return Response({"operation_run_id": str(started.run_id), "matched": started.matched}, status=202)
 
 
 class DismissMany(Resource):
-    """The end of many."""
+    """The end of many dead letters."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _DISMISS_MANY}
+    answers = {"POST": {202: _STARTED}}
+    refusals = {"POST": (LetterUnknown, NamespaceUnknown, ledger.LedgerBusy)}
 
     def post(self, request: Request) -> Response:
         """Start an operation run; as for a requeue of many."""
-        sent: dict[str, Any] = parsing.document(request, _DISMISS_MANY)
+        sent = self.document()
         started = bulk.dismiss(_wanted(sent), actor=self.actor, reason=sent["reason"], rate=sent.get("rate", bulk.FASTEST))
         return Response({"operation_run_id": str(started.run_id), "matched": started.matched}, status=202)
 

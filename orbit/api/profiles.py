@@ -7,9 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Power
-from governance.rest import conditions, pages, parsing, queries
+from governance.rest import conditions, pages, parsing, queries, shapes
 from governance.rest.resources import Resource
-from orbit.profiles import edit, kinds, visible
+from orbit.profiles import edit, kinds, schema, visible
 from orbit.profiles.edit import Edited
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from orbit.states import State
@@ -18,14 +18,21 @@ from orbit.states import State
 _DOCUMENT = {"type": "object"}
 
 
+_FILTERS = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
+PROFILE_SHAPE = shapes.inlined("Profile", schema.of_profile())
+RUN_PROFILE_SHAPE = shapes.inlined("RunProfile", schema.of_run_profile())
+
+
 class Profiles(Resource):
     """All profiles, in pages."""
 
+    parameters = {"GET": {"state": queries.one_of(State), **pages.PARAMETERS}}
+    answers = {"GET": {200: shapes.page(PROFILE_SHAPE)}}
+
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
-        sent = queries.read(request, {"state": queries.one_of(State), **pages.PARAMETERS})
-        rows = visible.profiles(self.actor).filter(**{name: value for name, value in sent.items() if name == "state"})
-        return pages.respond(request, rows, lambda row: row.document, sent=sent, key="profile_id", newest_first=False)
+        rows = visible.profiles(self.actor).filter(**{name: value for name, value in self.sent.items() if name == "state"})
+        return pages.respond(request, rows, lambda row: row.document, sent=self.sent, key="profile_id", newest_first=False)
 
 
 class OneProfile(Resource):
@@ -49,13 +56,14 @@ class OneProfile(Resource):
 class RunProfiles(Resource):
     """All run profiles, in pages."""
 
+    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
+    answers = {"GET": {200: shapes.page(RUN_PROFILE_SHAPE)}}
+
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
-        known = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
-        sent = queries.read(request, {**known, **pages.PARAMETERS})
         columns = {"profile_id": "profile__profile_id"}
-        rows = visible.run_profiles(self.actor).filter(**{columns.get(name, name): value for name, value in sent.items() if name in known})
-        return pages.respond(request, rows, lambda row: row.document, sent=sent, key="run_profile_id", newest_first=False)
+        rows = visible.run_profiles(self.actor).filter(**{columns.get(name, name): value for name, value in self.sent.items() if name in _FILTERS})
+        return pages.respond(request, rows, lambda row: row.document, sent=self.sent, key="run_profile_id", newest_first=False)
 
 
 class OneRunProfile(Resource):

@@ -2,8 +2,25 @@
 
 from typing import Any
 
+from governance.rest.shapes import FREE, NUMBER, SHA256, TEXT, TIME, TRUTH, UUID, WHOLE, many, maybe, one_of, record
 from orbit.cycles.detail import Detail
 from orbit.models import CycleRun, DeadLetterDispatch, DeliveryReceipt, DispatchJob, NormalizationItem, Transformation
+from orbit.states import Attempt, Cycle, Job, Letter, Tier, Trigger
+
+_CYCLE = {
+    "id": UUID,
+    "namespace": TEXT,
+    "status": one_of(Cycle),
+    "trigger": one_of(Trigger),
+    "triggered_by": TEXT,
+    "profile_id": maybe(TEXT),
+    "run_profile_id": maybe(TEXT),
+    "created_at": TIME,
+    "started_at": maybe(TIME),
+    "finished_at": maybe(TIME),
+    "reason": TEXT,
+}
+CYCLE = record("Cycle", **_CYCLE)
 
 
 def cycle(row: CycleRun) -> dict[str, Any]:
@@ -62,6 +79,22 @@ def cycle_detail(found: Detail) -> dict[str, Any]:
     }
 
 
+_TIER = record(
+    "Tier",
+    id=UUID,
+    tier=WHOLE,
+    transformer=TEXT,
+    status=one_of(Tier),
+    attempts=WHOLE,
+    next_attempt_at=maybe(TIME),
+    output_content_type=TEXT,
+    output_sha256=maybe(SHA256),
+    error=TEXT,
+    started_at=maybe(TIME),
+    finished_at=maybe(TIME),
+)
+
+
 def _tier(row: Transformation) -> dict[str, Any]:
     return {
         "id": row.pk,
@@ -79,8 +112,29 @@ def _tier(row: Transformation) -> dict[str, Any]:
     }
 
 
+_ITEM = record("Item", id=UUID, transformation_id=UUID, content_type=TEXT, sha256=SHA256, created_at=TIME)
+
+
 def _item(row: NormalizationItem) -> dict[str, Any]:
     return {"id": row.pk, "transformation_id": row.transformation_id, "content_type": row.content_type, "sha256": row.sha256, "created_at": row.created_at}
+
+
+_JOB = record(
+    "Job",
+    id=UUID,
+    normalization_item_id=UUID,
+    endpoint_key=TEXT,
+    host=TEXT,
+    delivery_id=UUID,
+    status=one_of(Job),
+    attempts=WHOLE,
+    max_retries=WHOLE,
+    next_attempt_at=maybe(TIME),
+    requeue_of=maybe(UUID),
+    last_error=TEXT,
+    created_at=TIME,
+    finished_at=maybe(TIME),
+)
 
 
 def _job(row: DispatchJob) -> dict[str, Any]:
@@ -102,6 +156,23 @@ def _job(row: DispatchJob) -> dict[str, Any]:
     }
 
 
+_RECEIPT = record(
+    "Receipt",
+    id=UUID,
+    job_id=UUID,
+    attempt=WHOLE,
+    status=one_of(Attempt),
+    started_at=TIME,
+    finished_at=maybe(TIME),
+    status_code=maybe(WHOLE),
+    error_class=maybe(TEXT),
+    error=TEXT,
+    latency_ms=maybe(NUMBER),
+    response_excerpt=TEXT,
+    body_sha256=SHA256,
+)
+
+
 def _receipt(row: DeliveryReceipt) -> dict[str, Any]:
     return {
         "id": row.pk,
@@ -117,6 +188,27 @@ def _receipt(row: DeliveryReceipt) -> dict[str, Any]:
         "response_excerpt": row.response_excerpt,
         "body_sha256": row.body_sha256,
     }
+
+
+LETTER = {
+    "id": UUID,
+    "job_id": UUID,
+    "cycle_run_id": UUID,
+    "namespace": TEXT,
+    "endpoint_key": TEXT,
+    "status": one_of(Letter),
+    "reason": TEXT,
+    "last_error": TEXT,
+    "status_code": maybe(WHOLE),
+    "attempts": WHOLE,
+    "first_failed_at": maybe(TIME),
+    "last_failed_at": maybe(TIME),
+    "created_at": TIME,
+    "requeued_job_id": maybe(UUID),
+    "resolved_by": TEXT,
+    "resolved_at": maybe(TIME),
+    "resolved_reason": TEXT,
+}
 
 
 def dead_letter(row: DeadLetterDispatch) -> dict[str, Any]:
@@ -140,3 +232,31 @@ def dead_letter(row: DeadLetterDispatch) -> dict[str, Any]:
         "resolved_at": row.resolved_at,
         "resolved_reason": row.resolved_reason,
     }
+
+
+_STAGE = record("Stage", name=TEXT, ok=TRUTH, done=WHOLE, total=WHOLE, skipped=TRUTH)
+_RECORD = record("Record", id=UUID, stage=TEXT, event=TEXT, level=TEXT, message=TEXT, data=FREE, created_at=TIME)
+CYCLE_DETAIL = record(
+    "CycleDetail",
+    **_CYCLE,
+    profile_revision=maybe(WHOLE),
+    run_profile_revision=maybe(WHOLE),
+    instruction_id=maybe(TEXT),
+    initiation_hash=SHA256,
+    input=record(content_type=TEXT, sha256=SHA256, size=WHOLE),
+    next_due_at=maybe(TIME),
+    lease_expires_at=maybe(TIME),
+    fencing_token=WHOLE,
+    resumes=WHOLE,
+    stages=many(_STAGE),
+    deliveries=record(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE),
+    tiers=many(_TIER),
+    items=many(_ITEM),
+    jobs=many(_JOB),
+    receipts=many(_RECEIPT),
+    dead_letters=many(record(**LETTER)),
+    records=many(_RECORD),
+    checkpoints=many(record(stage=TEXT, created_at=TIME)),
+    truncated=many(TEXT),
+    verdict=TEXT,
+)

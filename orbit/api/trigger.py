@@ -9,14 +9,19 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Power
+from governance.namespaces import gate
 from governance.rest import idempotency, parsing
 from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
+from governance.rest.shapes import TEXT, TRUTH, one_of, record
+from governance.rest.shapes import UUID as ID
 from orbit.cycles import trigger
 from orbit.cycles.trigger import Started
+from orbit.errors import CycleActive, Disabled, NamespaceMismatch, PayloadTooLarge, RunProfileUnknown
 from orbit.pipeline.contract import Payload
-from orbit.states import Trigger
+from orbit.states import Cycle, Trigger
 
 ROUTE = "cycles.trigger"
 ACCEPTED = 202
@@ -39,10 +44,27 @@ class TriggerCycle(Resource):
     """The start of a cycle."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _BODY}
+    request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}
+    answers = {"POST": {ACCEPTED: record(cycle_run_id=ID, status=one_of(Cycle), namespace=TEXT, resumed=TRUTH)}}
+    refusals = {
+        "POST": (
+            NamespaceUnknown,
+            RunProfileUnknown,
+            CycleActive,
+            Disabled,
+            NamespaceMismatch,
+            PayloadTooLarge,
+            *gate.REFUSALS,
+            idempotency.KeyInvalid,
+            idempotency.KeyReused,
+        )
+    }
 
     def post(self, request: Request) -> Response:
         """Start a cycle, once for each Idempotency-Key: 202 ``{cycle_run_id, status, namespace, resumed}``."""
-        sent = parsing.document(request, _BODY)
+        sent = self.document()
         key = idempotency.of(request, route=ROUTE, body=parsing.raw_body(request))
         started = trigger.start(
             namespace=sent.get("namespace"),

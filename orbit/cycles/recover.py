@@ -28,6 +28,8 @@ OLD_ANSWERS = """DELETE FROM governance_idempotentrequest WHERE id IN
 (SELECT id FROM governance_idempotentrequest WHERE created_at < now() - interval '24 hours' ORDER BY created_at LIMIT %s)"""
 OLD_LOGINS = """DELETE FROM governance_loginattempt WHERE id IN
 (SELECT id FROM governance_loginattempt WHERE ends_at < now() - interval '1 hour' ORDER BY ends_at LIMIT %s)"""
+OLD_COUNTS = """DELETE FROM governance_requestcount WHERE caller IN
+(SELECT caller FROM governance_requestcount WHERE minute < now() - interval '1 hour' LIMIT %s)"""
 OLD_NODES = "DELETE FROM orbit_clusternode WHERE seen_at < now() - interval '1 day'"
 
 
@@ -77,9 +79,10 @@ def make_room() -> int:
 
 
 def clear_away(*, limit: int = 10_000) -> None:
-    """Delete, up to ``limit`` rows each, what has served: failed tasks of last week, answers kept for a day, logins that failed, clusters that vanished."""
+    """Delete, up to ``limit`` rows each, what has served: old failed tasks and answers, logins that failed, counts of requests, clusters that vanished."""
     queue.prune_failures(limit=limit)
     with connection.cursor() as cursor:
         cursor.execute(OLD_ANSWERS, [limit])
         cursor.execute(OLD_LOGINS, [limit])
+        cursor.execute(OLD_COUNTS, [limit])
         cursor.execute(OLD_NODES)

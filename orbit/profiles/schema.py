@@ -173,6 +173,16 @@ def _fault(pointer: str, detail: str) -> dict[str, str]:
     return {"pointer": pointer, "detail": detail}
 
 
+def of_profile() -> dict[str, Any]:
+    """Return the JSON Schema of a profile."""
+    return _schema("profiles", "profile")
+
+
+def of_run_profile() -> dict[str, Any]:
+    """Return the JSON Schema of a run profile."""
+    return _schema("runProfiles", "runProfile")
+
+
 @functools.cache
 def _schema(name: str, part: str) -> dict[str, Any]:
     whole = schemas.load(_FOLDER / f"{name}.schema.json")

@@ -149,6 +149,8 @@ LANES = _integer("ORBIT_LANES", "8", "Cycles that one worker carries side by sid
 LEASE_SECONDS = _integer("ORBIT_LEASE_SECONDS", "15", "A worker silent for this long loses its cycles; another one resumes them.", low=2, high=3600)
 DRAIN_SECONDS = _integer("ORBIT_DRAIN_SECONDS", "30", "How long running cycles may go on after SIGTERM before they are given back.", low=0, high=3600)
 METRICS_TOKEN = _text("ORBIT_METRICS_TOKEN", "", "A bearer token that may read `/metrics` and nothing else. Empty: API tokens with the scope `read` only.")
+RATE_LIMIT = _integer("ORBIT_RATE_LIMIT", "6000", "Requests a minute that the API takes of one token, of one person who is logged in, and, where nobody is, "
+                      "of one address.", low=1, high=1_000_000)
 PASSWORD = _raw("ORBIT_PASSWORD", "", "The password that `user create` gives; only that command reads it. Empty: it asks.")
 LOG_FORMAT = _choice("ORBIT_LOG_FORMAT", "json" if PRODUCTION else "text", "`text` or `json`; `json` is the default in production.", ("text", "json"))
 LOG_DIR = _text("ORBIT_LOG_DIR", "", "A folder for log files beside standard error. Empty: standard error alone.")

@@ -73,7 +73,8 @@ def test_a_parameter_that_cant_be_is_a_400(client: Api, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["namespace=%25_%5C%27", "created_from=0001-01-01T00:00:00%2B14:00", "created_to=9999-12-31T23:59:59Z", "created_from=2026-01-01T00:00:00+00:00"]
+    "query", ["namespace=%25_%5C%27", "created_from=0001-01-01T00:00:00%2B14:00", "created_to=9999-12-31T23:59:59Z", "created_from=2026-01-01T00:00:00+00:00",
+              "created_to=2026-01-01T00:00:00%2B18:22", "created_to=9999-12-31T23:59:59-23:59"]
 )
 def test_an_odd_parameter_that_can_be_just_finds_nothing(client: Api, query: str) -> None:
     answer = client.get(f"/cycles?{query}")

@@ -13,6 +13,7 @@ WIRING = {
 
 HELD_BY = {
     "orbit_site/formats/en/formats.py": "tests/site/settings/test_environment.py",
+    "orbit_site/permissions.py": "tests/contract/test_permissions.py",
     "orbit_site/documentation.py": "tests/house/test_documents.py",
     "orbit_site/console/header.py": "tests/site/console/test_stops.py",
     "orbit_site/console/banner.py": "tests/site/console/test_pages.py",
@@ -111,13 +112,12 @@ HELD_BY = {
     "governance/operations/counts.py": "tests/governance/operations/test_ledger.py",
     "governance/rest/conditions.py": "tests/orbit/api/test_profiles.py",
     "governance/rest/authentication.py": "tests/contract/test_who_may.py",
-    "governance/rest/pages.py": "tests/orbit/api",
     "governance/rest/parsing.py": "tests/contract/test_bad_input.py",
     "governance/rest/permissions.py": "tests/contract/test_who_may.py",
     "governance/rest/problem.py": "tests/contract/test_bad_input.py",
     "governance/rest/queries.py": "tests/contract/test_bad_input.py",
-    "governance/rest/request_id.py": "tests/contract/test_bad_input.py",
-    "governance/rest/resources.py": "tests/contract/test_who_may.py",
+    "governance/rest/resources.py": "tests/house/test_routes.py",
+    "governance/rest/shapes.py": "tests/governance/rest/test_openapi.py",
     "governance/templatetags/console.py": "tests/site/console/test_pages.py",
 }
 

@@ -10,6 +10,7 @@ from governance.access import actors, tokens
 from governance.access.actors import Actor
 from governance.models import Namespace, NamespaceGrant
 from governance.namespaces import registry
+from tests.support import contract
 
 
 def person(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
@@ -33,7 +34,7 @@ class Api:
         self.client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     def get(self, path: str, **headers: str) -> Any:
-        return self.client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return self._send("GET", path, b"", "application/json", headers)
 
     def post(self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
         """Send ``body``: bytes as they are, anything else as JSON. ``_`` in a header's name stands for ``-``."""
@@ -43,9 +44,16 @@ class Api:
         """Send ``body`` as ``post`` does."""
         return self._send("PUT", path, body, content_type, headers)
 
+    def send(self, method: str, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
+        """Send ``body`` by any method."""
+        return self._send(method, path, body, content_type, headers)
+
     def _send(self, method: str, path: str, body: Any, content_type: str, headers: dict[str, str]) -> Any:
+        """Send, and hold the answer against the API's document."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.generic(method, path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = self.client.generic(method, path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        assert contract.faults(method, path, response) == []
+        return response
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:

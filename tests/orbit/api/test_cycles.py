@@ -57,7 +57,7 @@ def test_filters_narrow_and_stay_in_the_links() -> None:
     assert len(client.get("/cycles?created_from=2020-01-01T00:00:00Z").json()["results"]) == 6
 
 
-@pytest.mark.parametrize(("path", "queries"), [("/cycles", 3), ("/cycles/recent", 3), ("/dead-letters", 3), ("/profiles", 3), ("/run-profiles", 3)])
+@pytest.mark.parametrize(("path", "queries"), [("/cycles", 4), ("/cycles/recent", 4), ("/dead-letters", 4), ("/profiles", 4), ("/run-profiles", 4)])
 def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, queries: int) -> None:
     client = api(person())
     client.get(path)

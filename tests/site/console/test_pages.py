@@ -21,7 +21,7 @@ from tests.support.receiver import Receiver, http
 OURS = {"governance", "orbit", "telemetry"}
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 CONFIGURED = {"orbit.Profile", "orbit.RunProfile"}
-ADMINISTRATORS = {"auth.User", "auth.Group", "governance.ApiToken", "governance.LoginAttempt"}
+ADMINISTRATORS = {"auth.User", "auth.Group", "governance.ApiToken", "governance.LoginAttempt", "governance.RequestCount"}
 
 
 def _list(model: type[Model]) -> str:
@@ -51,7 +51,7 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
     browser = console(person("bea", "Administrator", "b"))
     whole = ("orbit.EndpointSnapshot", "orbit.EndpointState", "orbit.ClusterNode", "orbit.AppliedFiles", "governance.AuditHead",
-             "auth.User", "governance.ApiToken", "governance.LoginAttempt")
+             "auth.User", "governance.ApiToken", "governance.LoginAttempt", "governance.RequestCount")
     for label in whole:
         assert browser.get(_list(apps.get_model(label))).status_code == 403, label
 

@@ -1,0 +1,136 @@
+"""The API's contract: ``/api/schema`` for programs, ``/api/docs`` for people.
+
+Both are open to all, as the source is: whoever writes a client needs no token to read what it must send. The page is drawn here and
+works without scripts; Swagger UI would be ten times its size and passes no test for accessibility.
+"""
+
+import functools
+import json
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import get_resolver
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from governance.rest import openapi, problem, shapes
+from governance.rest.resources import Resource
+from orbit_site import health
+
+_DESCRIPTION = """A self-hosted control plane for unattended work. docs/api.md has the guide: tokens, errors, pages, idempotency,
+conditional requests, limits. Every answer carries `X-Request-ID`; errors are `application/problem+json` with a stable `code`."""
+_STATUS = shapes.one_of((health.OK, health.FAILED))
+_READY = shapes.record(
+    status=shapes.one_of(("ready", "not_ready")), checks=shapes.record(database=_STATUS, migrations=_STATUS, config=_STATUS, cluster=_STATUS)
+)
+
+
+def _open(operation_id: str, summary: str, description: str, answers: dict[str, tuple[str, shapes.Schema]], *parameters: dict[str, Any]) -> dict[str, Any]:
+    responses = {status: {"description": words, "content": {"application/json": {"schema": schema}}} for status, (words, schema) in answers.items()}
+    return {
+        "get": {"operationId": operation_id, "tags": ["processes"], "summary": summary, "description": description, "security": [],
+                "parameters": list(parameters), "responses": responses},
+    }  # fmt: skip
+
+
+#: What no resource serves: these must answer whatever state the rest is in.
+_OTHERS = {
+    "/health": _open("get_health", "The process is up.", "Asks nothing of the database.", {"200": ("Up.", shapes.record(status=shapes.one_of([health.OK])))}),
+    "/ready": _open(
+        "get_ready",
+        "The process can work.",
+        "Database, migrations and configuration are there; a missing cluster counts with `cluster=1` only.",
+        {"200": ("Ready.", _READY), "503": ("Not ready: `checks` say what is missing.", _READY)},
+        {"name": "cluster", "in": "query", "required": False, "schema": {"type": "string"}, "description": "`1`: a missing cluster counts too"},
+    ),
+}
+_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token, made with `manage.py token create`."},
+    "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME,
+                "description": "The console's session; whatever changes something needs `X-CSRFToken` too."},
+}  # fmt: skip
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """Return the API's document."""
+    head = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Orbit",
+            "version": settings.ORBIT_VERSION,
+            "description": " ".join(_DESCRIPTION.split()),
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{name: []} for name in _SCHEMES],
+        "components": {"securitySchemes": _SCHEMES},
+    }
+    return openapi.document(get_resolver().url_patterns, head=head, others=_OTHERS)
+
+
+def as_file() -> str:
+    """Return docs/openapi.json."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+class Contract(Resource):
+    """The API's document (OpenAPI 3.1)."""
+
+    permission_classes = []
+    parameters = {"GET": {}}
+    answers = {"GET": {200: shapes.FREE}}
+
+    def get(self, request: Request) -> Response:
+        """Answer this document."""
+        return Response(document())
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Show the document: every operation with what it takes, answers and refuses."""
+    if request.method not in {"GET", "HEAD"}:
+        return problem.not_allowed(request.method, "GET, HEAD")
+    return render(request, "api/docs.html", {"info": document()["info"], "groups": _groups(), "records": _records()})
+
+
+@functools.cache
+def _groups() -> list[dict[str, Any]]:
+    """Return the operations by their tag, as the page shows them."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path, item in document()["paths"].items():
+        for method, operation in item.items():
+            shown = {
+                **operation,
+                "method": method.upper(),
+                "path": path,
+                "body": _schema_text(operation.get("requestBody")),
+                "answers": [
+                    {"status": status, "description": answer["description"], "good": status < "300", "schema": _schema_text(answer) if status < "300" else ""}
+                    for status, answer in _resolved(operation["responses"])
+                ],
+                "taken": [{**parameter, "text": _compact(parameter["schema"])} for parameter in operation["parameters"]],
+            }
+            groups.setdefault(operation["tags"][0], []).append(shown)
+    return [{"name": name, "operations": groups[name]} for name in sorted(groups)]
+
+
+def _resolved(answers: dict[str, Any]) -> list[tuple[str, Any]]:
+    common = document()["components"]["responses"]
+    return [(status, common[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer) for status, answer in answers.items()]
+
+
+def _records() -> list[dict[str, str]]:
+    return [{"name": name, "text": json.dumps(schema, indent=2)} for name, schema in document()["components"]["schemas"].items()]
+
+
+def _schema_text(part: dict[str, Any] | None) -> str:
+    for content in (part or {}).get("content", {}).values():
+        return json.dumps(content["schema"], indent=2)
+    return ""
+
+
+def _compact(schema: dict[str, Any]) -> str:
+    kept = {name: value for name, value in schema.items() if name != "description"}
+    return json.dumps(kept, ensure_ascii=True)[1:-1]

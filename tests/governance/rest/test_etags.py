@@ -1,0 +1,51 @@
+"""What somebody has already isn't sent again."""
+
+import pytest
+from django.test import Client
+
+from tests.support.callers import api, console, person
+from tests.support.pipeline import configure, start
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
+    configure()
+    client = api(person())
+    first = client.get("/cycles")
+    tag = first.headers["ETag"]
+    assert tag.startswith('W/"')
+    again = client.get("/cycles", If_None_Match=tag)
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    assert again.headers["X-Request-ID"]
+    assert "RateLimit" in again.headers
+    start()
+    changed = client.get("/cycles", If_None_Match=tag)
+    assert (changed.status_code, len(changed.json()["results"])) == (200, 1)
+    assert changed.headers["ETag"] != tag
+
+
+@pytest.mark.parametrize("sent", ['"1"', 'W/"1"', '"0", "1"', "*"])
+def test_a_resources_own_tag_counts(sent: str) -> None:
+    configure()
+    client = api(person())
+    assert client.get("/profiles/p1").headers["ETag"] == '"1"'
+    assert client.get("/profiles/p1", If_None_Match=sent).status_code == 304
+
+
+@pytest.mark.parametrize("sent", ['"2"', "", "1", "nonsense", '"', 'W/', '"1'])
+def test_another_tag_or_none_that_can_be_read_gets_the_whole_answer(sent: str) -> None:
+    assert api(person()).get("/cycles/recent", If_None_Match=sent).status_code == 200
+
+
+def test_refusals_writes_and_pages_have_no_tag() -> None:
+    configure()
+    client = api(person())
+    answers = [client.get("/cycles/recent?x=1"), client.post("/cycles/trigger", {"run_profile_id": "r1"}), console(person("bo")).get("/admin/")]
+    assert [answer.status_code for answer in answers] == [400, 202, 200]
+    assert not [answer for answer in answers if "ETag" in answer.headers]
+
+
+def test_the_contract_is_read_once_and_then_asked_for_changes() -> None:
+    tag = Client().get("/api/schema").headers["ETag"]
+    assert Client().get("/api/schema", headers={"If-None-Match": tag}).status_code == 304

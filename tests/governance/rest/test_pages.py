@@ -1,0 +1,58 @@
+"""Lists in pages: forward to the end, back to the begin, filters kept, nothing twice and nothing left out."""
+
+from typing import Any
+
+import pytest
+
+from orbit.models import CycleRun
+from tests.support.callers import Api, api, person
+from tests.support.objects import routes
+from tests.support.pipeline import configure, start
+
+pytestmark = pytest.mark.django_db
+
+
+def follow(client: Api, path: str, link: str) -> list[list[Any]]:
+    """Return the results of every page from ``path`` on, by ``next`` or ``previous``; the last address as their end."""
+    found, at = [], path
+    while at:
+        answer = client.get(at.replace("http://testserver", "")).json()
+        found.append([row.get("run_profile_id") for row in answer["results"]])
+        last, at = at, answer[link]
+    return [*found, [last]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
+def test_pages_lead_to_the_end_and_back(count: int) -> None:
+    names = [f"r{number}" for number in range(count)]
+    if names:
+        configure(**{name: {"namespace": "a"} for name in names}, other={"namespace": "b"})
+    client = api(person())
+    *pages, [last] = follow(client, "/run-profiles?namespace=a&state=enabled&limit=2", "next")
+    assert [name for page in pages for name in page] == names
+    assert all("namespace=a" in str(at) for at in [last])
+    *back, _ = follow(client, last, "previous")
+    assert [name for page in reversed(back) for name in page] == names
+
+
+def test_what_comes_meanwhile_shifts_nothing() -> None:
+    configure(**{f"r{number}": {"namespace": f"n{number}"} for number in range(5)})
+    client = api(person())
+    for number in range(4):
+        start(f"r{number}")
+    first = client.get("/cycles?limit=2").json()
+    start("r4")
+    second = client.get(first["next"].replace("http://testserver", "")).json()
+    assert [row["run_profile_id"] for row in [*first["results"], *second["results"]]] == ["r3", "r2", "r1", "r0"]
+    assert [row["run_profile_id"] for row in client.get(second["previous"].replace("http://testserver", "")).json()["results"]] == ["r3", "r2"]
+    CycleRun.objects.filter(run_profile_id="r2").update(status="cancelled", next_due_at=None, finished_at="2026-01-01T00:00:00Z")
+    assert [row["run_profile_id"] for row in client.get("/cycles?status=cancelled").json()["results"]] == ["r2"]
+
+
+def test_every_list_has_limit_and_cursor_and_says_so() -> None:
+    lists = [(route, resource) for route, resource in routes() if "previous" in resource.answers.get("GET", {}).get(200, {}).get("properties", {})]
+    assert len(lists) >= 5
+    by_offset = {"dead-letters/groups"}
+    for route, resource in lists:
+        wanted = {"limit", "offset" if route in by_offset else "cursor"}
+        assert wanted <= resource.parameters["GET"].keys(), route

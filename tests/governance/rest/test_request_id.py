@@ -1,0 +1,38 @@
+"""Every answer has its request's id, whoever gave it and whatever answered; the audit trail keeps it."""
+
+import pytest
+from django.test import Client
+
+from governance.models import AuditTrailEntry
+from tests.support.callers import api, console, person
+from tests.support.pipeline import configure
+
+pytestmark = pytest.mark.django_db
+
+PATHS = ["/health", "/ready", "/cycles", "/metrics", "/nothing", "/api/schema", "/api/docs", "/", "/admin/", "/admin/nothing/", "/admin/login/",
+         "/static/orbit/orbit.css", "/static/nothing.css"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_has_the_id_that_was_sent(path: str) -> None:
+    for client in (Client(raise_request_exception=False), console(person())):
+        assert client.get(path, headers={"X-Request-ID": "order-4711"}).headers["X-Request-ID"] == "order-4711"
+
+
+@pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "\u00e9", "a\tb", "a,b", "<script>"])
+def test_another_one_is_made_where_a_log_couldnt_bear_it(sent: str) -> None:
+    found = Client().get("/health", headers={"X-Request-ID": sent}).headers["X-Request-ID"]
+    assert len(found) == 32
+    assert int(found, 16)
+
+
+def test_no_two_requests_share_one() -> None:
+    assert len({Client().get("/health").headers["X-Request-ID"] for _ in range(20)}) == 20
+
+
+def test_an_entry_of_the_audit_trail_has_the_id_of_its_request() -> None:
+    configure()
+    client = api(person())
+    started = client.post("/cycles/trigger", {"run_profile_id": "r1"}).json()["cycle_run_id"]
+    client.post(f"/cycles/{started}/cancel", {"reason": "no"}, X_Request_ID="order-4712")
+    assert AuditTrailEntry.objects.get(action="cycle.cancelled").request_id == "order-4712"

@@ -1,0 +1,44 @@
+"""One object of each kind that an address may name."""
+
+import re
+from typing import Any
+
+from django.urls import get_resolver
+
+from governance.rest import openapi
+from governance.rest.resources import Resource
+from tests.support.letters import letters
+from tests.support.pipeline import configure, endpoints, start
+
+NOWHERE = "00000000-0000-0000-0000-000000000000"
+
+
+def make(settings: Any) -> dict[str, Any]:
+    """Make them; return what each part of an address may be. A part that isn't here names nothing."""
+    settings.ORBIT_RATE_LIMIT = 1_000_000
+    endpoints(settings, default_endpoint="http://127.0.0.1:9")
+    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    return {
+        "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
+    }  # fmt: skip
+
+
+def routes() -> list[tuple[str, type[Resource]]]:
+    """Return every address of the API with its resource."""
+    found = [(route, openapi.resource_of(pattern)) for route, pattern in openapi.walk(get_resolver().url_patterns)]
+    return [(route, resource) for route, resource in found if resource is not None]
+
+
+def address(route: str, known: dict[str, Any], **parts: Any) -> str:
+    """Return the address of ``route`` with its parts from ``parts``, else ``known``, else such as name nothing."""
+
+    def part(match: re.Match[str]) -> str:
+        nothing: Any = {"uuid": NOWHERE, "int": 1}.get(match[1], "nothing")
+        return str(parts.get(match[2], known.get(match[2], nothing)))
+
+    return "/" + re.sub(r"<(?:(\w+):)?(\w+)>", part, route)
+
+
+def parts(route: str) -> list[str]:
+    """Return the names of the parts of ``route``."""
+    return re.findall(r"<(?:\w+:)?(\w+)>", route)
