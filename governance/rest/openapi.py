@@ -35,7 +35,7 @@ PROBLEM = record(
     status={"type": "integer"},
     detail={"type": "string", "description": "what, where, how to mend"},
     code={"type": "string", "description": "what was refused: stable, for programs"},
-    errors=many(record("Fault", pointer={"type": "string", "description": "a JSON pointer (RFC 6901)"}, detail=TEXT)),
+    errors=many(record("Fault", optional=("file",), pointer={"type": "string", "description": "a JSON pointer (RFC 6901)"}, detail=TEXT, file=TEXT)),
     request_id=TEXT,
 )
 #: What every operation may be refused with, by status.

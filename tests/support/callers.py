@@ -52,7 +52,8 @@ class Api:
         """Send, and hold the answer against the API's document."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         response = self.client.generic(method, path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        assert contract.faults(method, path, response) == []
+        found = contract.faults(method, path, response)
+        assert not found, "\n".join(found)
         return response
 
 
