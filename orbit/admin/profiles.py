@@ -1,9 +1,13 @@
 """Profiles and run profiles with their revisions, and what was applied last."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin, actor_of
@@ -42,7 +46,7 @@ class RunProfileAdmin(_Configured):
     """Where and when profiles run."""
 
     namespace_path = "namespace"
-    list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at")
+    list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at", "why")
     list_select_related = ("profile",)
     list_filter = (filters.NamespaceFilter, filters.choice("state", State))
     search_fields = ("run_profile_id",)
@@ -52,6 +56,12 @@ class RunProfileAdmin(_Configured):
     def where(self, row: RunProfile) -> str:
         """The namespace's name."""
         return row.namespace_id
+
+    @admin.display(description="did it run?")
+    def why(self, row: RunProfile) -> SafeString:
+        """The way to the page that says why it ran or didn't."""
+        address = f"{reverse('admin:orbit_why')}?{urlencode({'run_profile_id': row.run_profile_id})}"
+        return format_html('<a href="{}">Why?<span class="visually-hidden"> {}</span></a>', address, row.run_profile_id)
 
 
 @admin.register(ProfileRevision)
