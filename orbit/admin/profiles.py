@@ -1,10 +1,13 @@
 """Profiles and run profiles with their revisions, and what was applied last."""
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from governance.access.roles import Power
 from governance.console import display, filters
@@ -105,7 +108,7 @@ class RunProfileAdmin(_Configured):
 
     kind = RUN_PROFILE
     namespace_path = "namespace"
-    list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at")
+    list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at", "why")
     list_select_related = ("profile",)
     list_filter = (filters.NamespaceFilter, filters.choice("state", State))
     search_fields = ("run_profile_id",)
@@ -115,6 +118,12 @@ class RunProfileAdmin(_Configured):
     def where(self, row: RunProfile) -> str:
         """The namespace's name."""
         return row.namespace_id
+
+    @admin.display(description="did it run?")
+    def why(self, row: RunProfile) -> SafeString:
+        """The way to the page that says why it ran or didn't."""
+        address = f"{reverse('admin:orbit_why')}?{urlencode({'run_profile_id': row.run_profile_id})}"
+        return format_html('<a href="{}">Why?<span class="visually-hidden"> {}</span></a>', address, row.run_profile_id)
 
 
 @admin.register(ProfileRevision)

@@ -96,6 +96,7 @@ def test_who_may_not_or_does_not_see_it_gets_no_page() -> None:
 def test_why_is_asked_and_answered_on_its_page() -> None:
     browser = console(person("vic", "Viewer"))
     assert 'name="at"' in text(browser.get(WHY))
+    assert f"{WHY}?run_profile_id=a" in text(browser.get("/admin/orbit/runprofile/"))
     assert 'value="a"' in text(browser.get(f"{WHY}?run_profile_id=a"))
     assert "exist yet: a was made on" in text(browser.get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z"))
     assert "no run profile" in text(browser.get(f"{WHY}?run_profile_id=nobody&at=2020-01-31T06:00:00Z"))
