@@ -93,7 +93,8 @@ def _send(work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", sende
         answer = Answer(None, "unexpected", f"{type(exc).__name__}: {exc}", b"", None, 0.0, False, None)
     finally:
         inbox.put((sending, answer, reply))
-        senders.end(sending.state_id, answer.latency_ms / 1000 if answer is not None else None, heard=answer is not None and answer.status is not None)
+        took = answer.latency_ms / 1000 if isinstance(answer, Answer) else None
+        senders.end(sending.state_id, took, heard=isinstance(answer, Answer) and answer.status is not None)
 
 
 def _request(work: Work, sending: Sending, endpoint: Endpoint) -> Answer:
