@@ -8,9 +8,11 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IS_FACETS_VAR
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -29,6 +31,9 @@ _OFFERED = 20
 _SHORT = 60
 #: What an address of the list may say, and what a bulk run's filter calls it.
 _NAMES = {"namespace": "namespace", "group": "group", "endpoint_key__exact": "endpoint_key", "cycle__id__exact": "cycle_run_id"}
+#: What it may say beside that without narrowing the list to other letters than the open ones.
+_ORDERING = {ORDER_VAR, PAGE_VAR, ALL_VAR, ERROR_FLAG, IS_FACETS_VAR}
+_ANY = {SEARCH_VAR: [""], "status": [str(Letter.OPEN)]}
 _TODAY = {
     Today.SAME: "as it was then",
     Today.CHANGED: "changed since (url, token or another setting): Requeue with the endpoint as it is now",
@@ -92,11 +97,11 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the groups above the list, and what may be done with all that match."""
         may = actor_of(request).may(Power.OPERATE)
-        plain = request.GET.get("status", str(Letter.OPEN)) == Letter.OPEN and not request.GET.get("q")
+        wanted = _wanted(request.GET)
         shown = {
             "groups": [{"words": _words(group), "row": group} for group in ([] if "group" in request.GET else _groups(request))],
             "may": may,
-            "matching": urlencode(_wanted(request.GET)) if may and plain else None,
+            "matching": urlencode(wanted) if may and wanted is not None else None,
         }
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
@@ -139,6 +144,8 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             if not actor.may(Power.OPERATE):
                 raise PermissionDenied
             wanted = _wanted(request.GET)
+            if wanted is None:
+                raise BadRequest("the address narrows the list by something that a run can't be told")
             form = form_class(request.POST if request.method == "POST" else None)
             if form.is_valid():
                 try:
@@ -171,9 +178,11 @@ def _words(group: Group) -> str:
     return f"{group.endpoint_key}: {group.reason.replace('_', ' ')}, {group.error}"
 
 
-def _wanted(sent: Mapping[str, str]) -> dict[str, str]:
-    """Return what of the list's address narrows a bulk run too."""
-    return {name: sent[name] for name in _NAMES if sent.get(name)}
+def _wanted(sent: QueryDict) -> dict[str, str] | None:
+    """Return what of the list's address narrows a bulk run too; None where the list shows anything else than a run would take."""
+    narrowing = {name: values for name, values in sent.lists() if name not in _ORDERING and values != _ANY.get(name)}
+    told = all(name in _NAMES and len(values) == 1 and values[0] for name, values in narrowing.items())
+    return {name: str(narrowing[name][0]) for name in _NAMES if name in narrowing} if told else None
 
 
 def _filter(wanted: Mapping[str, str]) -> bulk.Filter:

@@ -15,7 +15,7 @@ from governance.namespaces import gate
 from orbit import boundary
 from orbit.cycles import finish, lease, stages, state
 from orbit.cycles.state import State
-from orbit.dispatch import deliver, judge
+from orbit.dispatch import copies, deliver, judge
 from orbit.dispatch.flight import Hung
 from orbit.dispatch.tally import Ending
 from orbit.records import execution, fence
@@ -92,8 +92,9 @@ def close_lost(work: Work, found: State, ending: Ending) -> bool:
     if found.strays:
         fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
     # A cancel ended what was on its way then, not what a person has sent again since.
-    ended = [work.status == Cycle.CANCELLED and orphan.job_id not in found.later for orphan in found.orphans]
-    lost = [judge.lost(orphan, cancelled=cancelled) for orphan, cancelled in zip(found.orphans, ended, strict=True)]
+    ended = {orphan.job_id for orphan in found.orphans if work.status == Cycle.CANCELLED and orphan.job_id not in found.later}
+    again = copies.among(ended) if ended else set()
+    lost = [judge.lost(orphan, cancelled=orphan.job_id in ended, requeued=orphan.job_id in again) for orphan in found.orphans]
     if lost:
         deliver.close(work, lost, found.tally, ending)
     return bool(lost)

@@ -9,11 +9,12 @@ from governance.access.roles import Power
 from governance.audit import trail
 from governance.rest import request_id
 from orbit.cycles import turns
+from orbit.dispatch import copies
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.models import CycleRun
 from orbit.records import execution
 from orbit.records.execution import Record
-from orbit.states import ACTIVE, CYCLE, Cycle
+from orbit.states import ACTIVE, CYCLE, Cycle, Job
 
 # The token is bumped, so whoever carries the cycle writes nothing more but a 2xx that it has received.
 CANCEL = f"""WITH held AS (SELECT id, status FROM orbit_cyclerun WHERE id = %(id)s AND status IN ({CYCLE.sql_sources(Cycle.CANCELLED)}) FOR NO KEY UPDATE)
@@ -21,8 +22,9 @@ UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(
     lease_expires_at = NULL, next_due_at = NULL, reason = %(reason)s
 FROM held WHERE c.id = held.id RETURNING held.status"""
 # Two statements after it, in its transaction: the first may have waited for the worker's write, and sees nothing of what that write made.
-JOBS = """UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was cancelled'
-WHERE j.cycle_id = %(id)s AND j.status = 'pending' RETURNING j.id"""
+JOBS = f"""UPDATE orbit_dispatchjob j SET status = {copies.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(),
+    last_error = 'the cycle was cancelled'
+WHERE j.cycle_id = %(id)s AND j.status = 'pending' RETURNING j.id, j.status"""
 # Requests in flight end by themselves; the cycle stays due until the longest of them is over, so that their attempts are closed.
 IN_FLIGHT = """UPDATE orbit_cyclerun c SET next_due_at = clock_timestamp() + interval '130 seconds'
 WHERE c.id = %(id)s AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_deliveryreceipt r ON r.job_id = j.id
@@ -31,6 +33,8 @@ WHERE c.id = %(id)s AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_del
 
 def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
     """End the cycle ``cycle_id`` now; its unsent deliveries are cancelled, what was delivered stays. Where it was active, the next one is.
+
+    Deliveries that a letter was requeued to are dead letters again.
 
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, and CycleFinished when its status is final.
     """
@@ -45,11 +49,12 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             if row is None:
                 raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
             cursor.execute(JOBS, {"id": cycle_id})
-            jobs = len(cursor.fetchall())
+            ended = cursor.fetchall()
             cursor.execute(IN_FLIGHT, {"id": cycle_id})
+        letters = copies.bury([job for job, status in ended if status == Job.DEAD], reason="cancelled")
         if row[0] in ACTIVE:
             turns.promote(namespace)
-        execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": jobs}), namespace=namespace, cycle_id=cycle_id)
+        execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": len(ended)}), namespace=namespace, cycle_id=cycle_id)
         trail.record(
             "cycle.cancelled",
             actor=actor.name,
@@ -57,7 +62,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             object_id=str(cycle_id),
             namespace=namespace,
             before={"status": row[0]},
-            after={"status": str(Cycle.CANCELLED), "jobs_cancelled": jobs},
+            after={"status": str(Cycle.CANCELLED), "jobs_cancelled": len(ended), **({"dead_letters": letters} if letters else {})},
             reason=reason,
             request_id=request_id.current(),
         )

@@ -3,9 +3,10 @@
 import time
 from typing import Any
 
+from governance.audit import trail
 from orbit.cycles import outcome, turns
 from orbit.cycles.state import State
-from orbit.dispatch import enqueue, receipts
+from orbit.dispatch import copies, enqueue, receipts
 from orbit.dispatch.tally import Ending, Tally
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
@@ -35,15 +36,16 @@ CLOSE = fence.statement(*receipts.CTES, *CTES)
 PREPARE_CTES = (*normalization.CTES, *enqueue.CTES, *CTES)
 PREPARE = fence.statement(*PREPARE_CTES)
 
-#: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, nothing is deleted.
+#: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, requeued ones dead; nothing is deleted.
 GIVE_UP = fence.statement(
-    """cancelled AS (
-    UPDATE orbit_dispatchjob j SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
-    FROM locked WHERE j.cycle_id = locked.id AND j.status IN ('pending', 'sending') RETURNING j.id),
+    f"""cancelled AS (
+    UPDATE orbit_dispatchjob j SET status = {copies.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
+    FROM locked WHERE j.cycle_id = locked.id AND j.status IN ('pending', 'sending') RETURNING j.id, j.status, j.cycle_id, j.endpoint_key),
 unknown AS (
     UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
     FROM cancelled WHERE r.job_id = cancelled.id AND r.status = 'sending')""",
     *CTES,
+    select="SELECT locked.id, died.id, died.endpoint_key FROM locked LEFT JOIN cancelled died ON died.cycle_id = locked.id AND died.status = 'dead'",
 )
 
 
@@ -98,7 +100,11 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
         write.checkpoints.append(Checkpoint.CYCLE_FINISHED)
         write.records.append(Record("cycle", "cycle_finished", reason, "error", {"status": Cycle.FAILED}))
         write.events.append(Event(Name.EXECUTION_FINISHED, level="error", metadata={"status": Cycle.FAILED, "reason": reason}))
-    fence.commit(write)
+    with trail.deed():
+        died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
+        copies.bury([job for job, _ in died], reason="cycle_given_up")
+        for job, key in died:
+            receipts.audit_death(work, job, {"endpoint_key": key, "reason": "cycle_given_up", "error": "the cycle was given up"})
 
 
 def _ledger(work: Work, delivered: int | None) -> list[dict[str, Any]]:

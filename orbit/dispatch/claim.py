@@ -31,6 +31,13 @@ _DUE = """orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_e
     WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()"""
 
 
+# Whether an earlier attempt may have arrived; of a requeued job also one of the jobs whose delivery it takes up. No EXISTS for these: the
+# planner may turn that into a walk over all jobs.
+_MAYBE_THERE = """CASE WHEN m.requeue_of_id IS NOT NULL THEN coalesce((SELECT true FROM orbit_dispatchjob o JOIN orbit_deliveryreceipt r ON r.job_id = o.id
+        WHERE o.delivery_id = m.delivery_id AND r.status = 'unknown' LIMIT 1), false)
+    ELSE m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown') END"""
+
+
 def taken(left: str = "", columns: str = "") -> str:
     """Return how a claim goes on from its CTE ``due``: jobs move, receipts are written, what a sender needs comes back, and last ``columns`` of ``left``."""
     return f"""numbered AS (SELECT id, row_number() OVER () AS place FROM due),
@@ -38,13 +45,13 @@ moved AS (
     UPDATE orbit_dispatchjob j SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL
     FROM numbered WHERE j.id = numbered.id AND j.status IN ({JOB.sql_sources(Job.SENDING)})
     RETURNING j.id, (%(receipts)s::uuid[])[numbered.place] AS receipt_id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key,
-        j.snapshot_id, j.normalization_item_id, j.cycle_id),
+        j.snapshot_id, j.normalization_item_id, j.cycle_id, j.requeue_of_id),
 written AS (
     INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, body_sha256)
     SELECT m.receipt_id, m.id, m.attempts, 'sending', %(worker)s, locked.token, clock_timestamp(), i.sha256
     FROM moved m JOIN locked ON locked.id = m.cycle_id JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id)
 SELECT locked.id, m.receipt_id, m.id, m.attempts, m.spent, m.max_retries, m.delivery_id, m.endpoint_key, m.snapshot_id, i.payload, i.content_type,
-    s.state_id, m.attempts > 1 AND EXISTS (SELECT 1 FROM orbit_deliveryreceipt r WHERE r.job_id = m.id AND r.status = 'unknown'){columns}
+    s.state_id, {_MAYBE_THERE}{columns}
 FROM locked LEFT JOIN moved m ON m.cycle_id = locked.id LEFT JOIN orbit_normalizationitem i ON i.id = m.normalization_item_id
     LEFT JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id {left}"""
 

@@ -23,14 +23,17 @@ from orbit.states import LETTER, Letter
 
 Choice = Literal["snapshot", "current"]
 
-# Two people at once make one job: the second finds no open letter. ``requeues`` tells a worker that holds the cycle that there is more to do
-# than it knows; where nobody holds it, the cycle is due. Cycles are locked in one order, so that two of these never wait for each other.
+# Two people at once make one job: the second finds no open letter. What has a success on record is never sent again. ``requeues`` tells a
+# worker that holds the cycle that there is more to do than it knows; where nobody holds it, the cycle is due. Cycles are locked in one order,
+# so that two of these never wait for each other.
 REQUEUE = f"""WITH wanted AS (
     SELECT * FROM json_to_recordset(%(letters)s::json) AS x(id uuid, job_id uuid, snapshot_id uuid, delivery_id uuid, record_id uuid)),
 letters AS (
     UPDATE orbit_deadletterdispatch l SET status = 'requeued', requeued_job_id = wanted.job_id, resolved_by = %(by)s,
         resolved_at = clock_timestamp(), resolved_reason = %(reason)s
-    FROM wanted WHERE l.id = wanted.id AND l.status IN ({LETTER.sql_sources(Letter.REQUEUED)})
+    FROM wanted WHERE l.id = wanted.id AND l.status IN ({LETTER.sql_sources(Letter.REQUEUED)}) AND (
+        SELECT true FROM orbit_dispatchjob o JOIN orbit_dispatchjob d ON d.delivery_id = o.delivery_id
+        WHERE o.id = l.job_id AND d.status = 'delivered' LIMIT 1) IS NULL
     RETURNING l.id, l.job_id AS original_id, l.namespace, wanted.job_id, wanted.snapshot_id, wanted.delivery_id, wanted.record_id),
 jobs AS (
     INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at,
@@ -128,7 +131,7 @@ def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
 
 
 def requeue_all(letters: Mapping[UUID, str], deed: Deed) -> list[Requeued]:
-    """Make a job of each of ``letters`` (with its endpoint key) that is open; return those that were, by id. One statement, however many.
+    """Make a job of each of ``letters`` (with its endpoint key) that is open and not delivered; return those that were, by id. One statement, however many.
 
     The caller audits it, and wakes the workers. Raises EndpointGone.
     """
@@ -180,8 +183,10 @@ def _audit(action: str, letter: DeadLetterDispatch, *, actor: Actor, after: Mapp
 
 
 def _refusal(letter_id: UUID) -> AlreadyRequeued | AlreadyResolved:
-    """Say what somebody else did with the letter meanwhile."""
+    """Say what somebody else did with the letter meanwhile, or why it isn't to be sent."""
     letter = DeadLetterDispatch.objects.get(pk=letter_id)
+    if letter.status == Letter.OPEN:
+        return AlreadyResolved("A success of this delivery is on record: it isn't sent again. Dismiss the letter.")
     when = f"by {letter.resolved_by} at {letter.resolved_at:%Y-%m-%d %H:%M:%S} UTC"
     if letter.status == Letter.REQUEUED:
         return AlreadyRequeued(f"It was requeued {when}.", dispatch_job_id=str(letter.requeued_job_id))

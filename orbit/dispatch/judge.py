@@ -67,12 +67,14 @@ def after_inquiry(sending: Sending, found: Found) -> Move | None:
     return outcome.decide_inquiry(found, hold=hold, **_retries(sending))
 
 
-def lost(sending: Sending, *, cancelled: bool = False) -> Closed:
+def lost(sending: Sending, *, cancelled: bool = False, requeued: bool = False) -> Closed:
     """Return the end of an attempt whose worker died: it may have arrived, so it is unknown.
 
-    It spends a retry, and is made again under the same key; in a cycle that was cancelled it isn't made again.
+    It spends a retry, and is made again under the same key. In a cycle that was cancelled it isn't made again: one that a person had
+    ``requeued`` is a dead letter once more.
     """
-    move = Move(Job.CANCELLED, 1) if cancelled else _unknown(sending)
+    ended = Move(Job.DEAD, 1, reason="cancelled") if requeued else Move(Job.CANCELLED, 1)
+    move = ended if cancelled else _unknown(sending)
     return Closed(sending, None, Attempt.UNKNOWN, move, "the worker that sent it was lost")
 
 

@@ -1,12 +1,13 @@
 """Completing attempts: receipt, job and, where it ends so, dead letter, in the statement that the cycle's fence guards.
 
 A 2xx is never lost. It is written again and again until the database takes it, and a worker that has lost its cycle still brings it home,
-by a statement that needs no fence since a success only ever ends things. Everything else of such a worker is refused.
+without a fence since a success only ever ends things (``late``). Everything else of such a worker is refused.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -14,13 +15,13 @@ from django.db import connection
 from governance.audit import trail
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import boundary
-from orbit.dispatch import circuit
+from orbit.dispatch import circuit, late
 from orbit.dispatch.judge import Closed
 from orbit.outbound.client import Answer
 from orbit.records import execution, fence
 from orbit.records.execution import Record
 from orbit.records.fence import Fenced, Work
-from orbit.states import ATTEMPT, JOB, LETTER, Attempt, Job, Letter
+from orbit.states import ATTEMPT, Attempt, Job
 from telemetry.emit import Event
 from telemetry.events import Name
 
@@ -42,8 +43,9 @@ receipts AS (
     FROM closed WHERE r.id = closed.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.FAILED)})),
 confirmed AS (
     UPDATE orbit_deliveryreceipt r SET status = 'delivered', error = closed.error FROM closed
-    WHERE closed.confirms AND r.status || '' = 'unknown' AND r.id = (SELECT u.id FROM orbit_deliveryreceipt u
-        WHERE u.job_id = closed.job_id AND u.status || '' = 'unknown' ORDER BY u.attempt DESC LIMIT 1)),
+    WHERE closed.confirms AND r.status || '' = 'unknown' AND r.id = (SELECT u.id FROM orbit_dispatchjob k
+        JOIN orbit_dispatchjob o ON o.delivery_id = k.delivery_id JOIN orbit_deliveryreceipt u ON u.job_id = o.id
+        WHERE k.id = closed.job_id AND u.status || '' = 'unknown' ORDER BY u.started_at DESC LIMIT 1)),
 jobs AS (
     UPDATE orbit_dispatchjob j SET status = closed.job_status, spent = j.spent + closed.spent, last_error = closed.error,
         next_attempt_at = CASE WHEN closed.job_status = 'pending' THEN clock_timestamp() + closed.wait * interval '1 second' END,
@@ -59,26 +61,6 @@ letters AS (
     FROM jobs JOIN closed ON closed.job_id = jobs.id WHERE jobs.status = 'dead')""",
     *circuit.CTES,
 )
-
-# What a 2xx ends, whoever brings it: the attempt, the job, its dead letter.
-ABSORB = f"""WITH found AS (
-    SELECT * FROM json_to_recordset(%(attempts)s::json) AS x(receipt_id uuid, job_id uuid, status_code int, latency_ms float8, excerpt text)),
-receipts AS (
-    UPDATE orbit_deliveryreceipt r SET status = 'delivered', finished_at = clock_timestamp(), status_code = found.status_code, error = '',
-        error_class = NULL, latency_ms = found.latency_ms, response_excerpt = found.excerpt
-    FROM found WHERE r.id = found.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.DELIVERED)})),
-jobs AS (
-    UPDATE orbit_dispatchjob j SET status = 'delivered', next_attempt_at = NULL, finished_at = clock_timestamp()
-    FROM found WHERE j.id = found.job_id AND j.status || '' IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING j.id)
-UPDATE orbit_deadletterdispatch l SET status = 'delivered_late', resolved_at = clock_timestamp(), resolved_by = 'orbit', resolved_reason = 'a 2xx arrived late'
-FROM jobs WHERE l.job_id = jobs.id AND l.status IN ({LETTER.sql_sources(Letter.DELIVERED_LATE)}) RETURNING l.id"""
-# And the copies of the job, made by requeues and re-runs, that nobody has sent yet. A statement after it: that one may have waited for the
-# transaction that made a copy, and sees nothing of it.
-COPIES = """WITH RECURSIVE copies AS (
-    SELECT j.id FROM orbit_dispatchjob j WHERE j.requeue_of_id = ANY(%(jobs)s::uuid[])
-    UNION ALL SELECT j.id FROM copies JOIN orbit_dispatchjob j ON j.requeue_of_id = copies.id)
-UPDATE orbit_dispatchjob c SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the original was delivered late'
-FROM copies WHERE c.id = copies.id AND c.status = 'pending' RETURNING c.id"""
 
 DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::uuid[], %s::text[]) AS x(id, status) ON x.id = r.id AND x.status = r.status)
     + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
@@ -173,8 +155,9 @@ def _wait(exc: Exception, pause: float) -> float:
     if boundary.process.drained:
         raise exc
     code = getattr(exc.__cause__, "sqlstate", None)
-    if code is None or code.startswith(("08", "25", "57P")):
-        # The server is away: the lane doesn't hang, it holds answers that are nowhere else. A statement that fails again and again is hung.
+    if code is None or code.startswith(("08", "25", "53", "57P")):
+        # The server is away, or has no room left: the lane doesn't hang, it holds answers that are nowhere else. A statement that fails
+        # again and again is hung.
         boundary.prolong(settings.ORBIT_LEASE_SECONDS)
     time.sleep(pause)
     return min(2.0, pause * 2)
@@ -192,14 +175,20 @@ def _commit_audited(write: fence.Write, closed: Sequence[Closed]) -> None:
         if failed:
             _audit_failures(write.work, failed)
         for item in dead:
-            trail.record(
-                "dead_letter.created",
-                actor="orbit",
-                object_type="dispatch_job",
-                object_id=str(item.sending.job_id),
-                namespace=write.work.namespace,
-                after={"cycle_id": str(write.work.id), "endpoint_key": item.sending.endpoint_key, "reason": item.move.reason, "error": item.error},
-            )
+            about = {"endpoint_key": item.sending.endpoint_key, "reason": item.move.reason, "error": item.error}
+            audit_death(write.work, item.sending.job_id, about)
+
+
+def audit_death(work: Work, job_id: UUID, about: Mapping[str, Any]) -> None:
+    """Put the dead letter of a job on the audit trail, in the deed that made it."""
+    trail.record(
+        "dead_letter.created",
+        actor="orbit",
+        object_type="dispatch_job",
+        object_id=str(job_id),
+        namespace=work.namespace,
+        after={"cycle_id": str(work.id), **about},
+    )
 
 
 def _audit_failures(work: Work, failed: Sequence[Closed]) -> None:
@@ -243,15 +232,12 @@ def bring_home(work: Work, closed: Sequence[Closed]) -> None:
     However long the database is away; done twice it changes nothing but the record.
     """
     won = [_row(work, item) for item in closed if item.status == Attempt.DELIVERED]
-    write = fence.Write(work, ABSORB, rows={"attempts": won})
-    jobs = [item.sending.job_id for item in closed if item.status == Attempt.DELIVERED]
     message = f"token {work.token} is no longer the cycle's: {len(won)} of {len(closed)} answers were a 2xx and are kept"
     pause = FIRST_PAUSE
     while True:
         try:
-            if won:
-                fence.run(write.sql, write.parameters())
-                fence.run(COPIES, {"jobs": jobs})
+            for attempt in won:
+                late.absorb(work, attempt)
             execution.write(Record(STAGE, "fenced", message, "warning"), namespace=work.namespace, cycle_id=work.id)
             return
         except fence.AWAY as exc:

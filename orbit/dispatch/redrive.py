@@ -73,6 +73,8 @@ def _go(run: OperationRun, letters: Sequence[UUID], progress: dict[str, Any], *,
         unserved = [item for item in unserved if item.id < chosen[-1].id]
     made = dead_letters.requeue_all({letter.id: letter.endpoint_key for letter in chosen}, _deed(run)) if chosen else []
     settled += [*unserved, *(Settled(one.letter_id, ItemOutcome.SUCCEEDED, f"requeued as job {one.job_id}") for one in made)]
+    requeued = {one.letter_id for one in made}
+    settled += [Settled(one.id, ItemOutcome.SKIPPED, "delivered already") for one in chosen if one.id not in requeued]
     if made:
         slices.audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
                      new_key=run.context["new_key"])  # fmt: skip

@@ -94,6 +94,9 @@ def _load(backup: Backup, found: Manifest, told: Told) -> None:
             raise target.InUse("A migration of this database is running.")
     ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
     target.refuse_used(found)
+    # Looked at again under the lock: what commits while that is waited for was done by somebody, and is not to be dropped.
+    target.hold()
+    target.refuse_used(found)
     target.clear()
     done = 0
 

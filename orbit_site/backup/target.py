@@ -4,8 +4,9 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from psycopg import sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from governance.kernel.errors import Kind, OrbitError
 from orbit.cycles.clusters import SILENT_AFTER
@@ -53,17 +54,42 @@ def refuse_used(manifest: Manifest) -> None:
         raise NotEmpty(f"This installation was used: there are {', '.join(found)}. Restore to an empty database; nothing was changed here.")
 
 
+def hold() -> None:
+    """Let nobody write to the tables of an Orbit that is here until the caller's transaction ends, and wait for those who do just now.
+
+    Raises InUse where that takes too long. Whoever comes meanwhile waits, and then finds the restored tables or, where the restore
+    fails, those that were here.
+    """
+    tables = _tables()
+    if not tables:
+        return
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(tables)))
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
+            raise
+        raise InUse("Somebody works on this database. Stop everything of Orbit here before a restore; nothing was changed.") from error
+
+
 def clear() -> int:
     """Drop the tables and functions of an unused Orbit, in the caller's transaction, to make room for the backup's; return how many tables."""
-    schema, names = settings.ORBIT_DATABASE_SCHEMA, f"^({'|'.join(sorted({*apps.app_configs, 'django'}))})_"
-    tables = [sql.Identifier(schema, name) for name in _names(OURS, schema, names)]
-    functions = [sql.SQL(name) for name in _names(OUR_FUNCTIONS, schema, names)]
+    tables, functions = _tables(), [sql.SQL(name) for name in _names(OUR_FUNCTIONS, settings.ORBIT_DATABASE_SCHEMA, _prefixes())]
     with connection.cursor() as cursor:
         if tables:
             cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.SQL(", ").join(tables)))
         if functions:
             cursor.execute(sql.SQL("DROP FUNCTION {} CASCADE").format(sql.SQL(", ").join(functions)))
     return len(tables)
+
+
+def _tables() -> list[sql.Identifier]:
+    schema = settings.ORBIT_DATABASE_SCHEMA
+    return [sql.Identifier(schema, name) for name in _names(OURS, schema, _prefixes())]
+
+
+def _prefixes() -> str:
+    return f"^({'|'.join(sorted({*apps.app_configs, 'django'}))})_"
 
 
 def _names(query: str, *values: Any) -> list[str]:

@@ -68,6 +68,14 @@ def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() 
     browser.raise_request_exception = False
     for query in ("q=x", "status=requeued"):
         assert "-matching/" not in browser.get(f"{LIST}?{query}&group=1").content.decode()
+    # Each of these shows fewer letters than a run would take, or others.
+    for query in ("endpoint_key=other", "endpoint_key__exact=", "group=", "endpoint_key__exact=a&endpoint_key__exact=b"):
+        page = browser.get(f"{LIST}?{query}")
+        assert page.status_code == 200
+        assert "all that match" not in page.content.decode(), query
+        assert browser.post(f"{LIST}requeue-matching/?{query}", {"reason": "x", "endpoint": "snapshot", "rate": "1"}).status_code == 400
+    for query in ("o=1", "p=1", "status=open", "q=", "endpoint_key__exact=other"):
+        assert "Requeue all that match" in browser.get(f"{LIST}?{query}").content.decode(), query
     assert browser.post(f"{LIST}requeue-matching/?cycle__id__exact=x", {"reason": "x", "endpoint": "snapshot", "rate": "1"}).status_code == 400
     hidden = console(person("bea", "Operator", "c")).post(f"{LIST}dismiss-matching/?namespace=a", {"reason": "x"})
     assert "There is no namespace" in hidden.content.decode()

@@ -108,6 +108,16 @@ def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(d
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(0,)]
 
 
+def test_what_has_a_success_on_record_is_not_sent_again(dead: CycleRun) -> None:
+    """A letter beside a success can't come about; should there be one, it is refused by the statement that would make the job."""
+    letter = letters()[0]
+    DispatchJob.objects.filter(pk=letter.job_id).update(status="delivered")
+    with pytest.raises(AlreadyResolved, match="success of this delivery"):
+        dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x", new_key=True)
+    assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 0
+    dead_letters.dismiss(letter.pk, actor=SYSTEM, reason="it is there")
+
+
 def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settings) -> None:
     with Receiver(http("410 Gone"), OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)

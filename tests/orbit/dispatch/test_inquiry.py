@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from governance.access.actors import SYSTEM
+from orbit.dispatch import dead_letters
 from orbit.models import DeadLetterDispatch
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, close, http
@@ -99,6 +101,32 @@ def test_and_where_it_has_it_not_the_job_is_dead_without_another_request(setting
         carry(start(body=BODY))
     assert (len(receiver.requests), len(desk.requests)) == (2, 2)
     assert DeadLetterDispatch.objects.get().reason == "retries_exhausted"
+
+
+def test_a_requeue_asks_about_the_attempt_that_nobody_knows_the_end_of(settings: Any) -> None:
+    with Receiver(close, OK) as receiver, Receiver(OK) as desk:
+        unsure(settings, receiver.url, None, on_unknown="hold")
+        cycle_id = start(body=BODY)
+        carry(cycle_id)
+        letter = DeadLetterDispatch.objects.get(reason="outcome_unknown")
+        unsure(settings, receiver.url, desk.url)
+        dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again", endpoint="current")
+        carry(cycle_id)
+    assert (len(receiver.requests), len(desk.requests)) == (1, 1)
+    assert desk.requests[0].line == f"GET /hook/{receiver.requests[0].headers['idempotency-key']}?of=orbit HTTP/1.1"
+    assert rows("SELECT status FROM orbit_deliveryreceipt ORDER BY started_at") == [("delivered",), ("unsent",)]
+    assert rows("SELECT status FROM orbit_dispatchjob ORDER BY id") == [("dead",), ("delivered",)]
+
+
+def test_a_requeue_under_a_new_key_has_nothing_to_ask_about(settings: Any) -> None:
+    with Receiver(close, OK) as receiver, Receiver(OK) as desk:
+        unsure(settings, receiver.url, None, on_unknown="hold")
+        cycle_id = start(body=BODY)
+        carry(cycle_id)
+        unsure(settings, receiver.url, desk.url)
+        dead_letters.requeue(DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again", endpoint="current", new_key=True)
+        carry(cycle_id)
+    assert (len(receiver.requests), len(desk.requests)) == (2, 0)
 
 
 def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> None:

@@ -117,6 +117,26 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
         assert carry(work.id).status == "success"
 
 
+def test_nor_does_one_whose_database_has_no_room_left(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = fence.run, iter(range(3))
+
+    def full(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        if next(left, None) is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$")
+        return real(sql, parameters)
+
+    with Receiver(OK) as receiver:
+        work, wave, ending, tally = sending(settings, receiver.url)
+        lane = Lane()
+        boundary.enter(lane)
+        boundary.act(0.2)
+        monkeypatch.setattr(fence, "run", full)
+        deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
+        assert not lane.overrun
+        assert carry(work.id).status == "success"
+
+
 def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_the_cycle(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     real, stood = receipts._audit_failures, []
 

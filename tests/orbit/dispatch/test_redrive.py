@@ -131,22 +131,24 @@ def test_deliveries_between_deaths_keep_a_run_going() -> None:
 
 def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcome(settings: Any) -> None:
     requeued, dismissed, other, fine = letters(1)[0], letters(1)[0], letters(1, key="other")[0], letters(1)[0]
-    hidden, missing = letters(1, namespace="c")[0], uuid4()
+    there, hidden, missing = letters(1)[0], letters(1, namespace="c")[0], uuid4()
+    DispatchJob.objects.filter(dead_letter=there).update(status="delivered")
     dead_letters.requeue(requeued, actor=SYSTEM, reason="x")
     dead_letters.dismiss(dismissed, actor=SYSTEM, reason="x")
     endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
     actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
-    run_id = bulk.requeue([requeued, dismissed, other, fine, hidden, missing], actor=actor, reason="x", endpoint="current").run_id
+    run_id = bulk.requeue([requeued, dismissed, other, fine, there, hidden, missing], actor=actor, reason="x", endpoint="current").run_id
     operate(run_id)
     ended("delivered")
     run = operate(run_id, 3)
     found = dict(OperationRunItem.objects.filter(run=run).values_list("object_id", "detail"))
     assert (found[requeued], found[dismissed]) == ("already requeued", "already dismissed")
     assert found[hidden] == found[missing] == "there is no such dead letter"
+    assert found[there] == "delivered already"
     assert found[other] == "no endpoint 'other' is configured now"
     assert found[fine].startswith("requeued as job ")
     assert run.outcome == "partially_succeeded"
-    assert run.summary_counts == {"total": 6, "processed": 6, "succeeded": 1, "failed": 3, "skipped": 2}
+    assert run.summary_counts == {"total": 7, "processed": 7, "succeeded": 1, "failed": 3, "skipped": 3}
 
 
 def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -57,6 +58,26 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
         owner.execute("CREATE ROLE stranger; SET ROLE stranger")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             owner.execute("SELECT orbit_ensure_partitions('2041-01-01', '2041-02-01')")
+
+
+def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(server: Server, a_backup: Path, elsewhere: str) -> None:
+    assert call(server, elsewhere, "migrate", "--verbosity", "0")[0] == 0
+    eve = psycopg.connect(server.url("orbit_owner", elsewhere))
+    eve.execute("INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)"
+                " VALUES ('x', false, 'eve', '', '', '', false, true, now())")  # fmt: skip
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'auth_user'::regclass"
+
+    def commit() -> None:
+        until(lambda: rows(server, elsewhere, waiting) == [(1,)], 30, "the restore doesn't wait")
+        eve.commit()
+
+    with eve, ThreadPoolExecutor(1) as pool:
+        done = pool.submit(commit)
+        code, _, errors = call(server, elsewhere, "restore", str(a_backup))
+        done.result()
+    assert code != 0
+    assert "there are users" in errors
+    assert rows(server, elsewhere, "SELECT username FROM auth_user") == [("eve",)]
 
 
 def test_one_role_for_everything_works_as_well(server: Server, a_backup: Path, elsewhere: str) -> None:

@@ -1,0 +1,83 @@
+"""A requeued delivery whose cycle ends before it is made is a dead letter again: nothing ends where nobody reaches it."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from governance.models import AuditTrailEntry
+from orbit.cycles import cancel, finish, lease, shift
+from orbit.dispatch import claim, dead_letters
+from orbit.models import DeadLetterDispatch, DispatchJob
+from tests.support.letters import letters
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+@pytest.fixture
+def running(settings: Any) -> tuple[UUID, UUID]:
+    """A cycle that waits for its retries, and the copy that was made of its one dead delivery."""
+    with Receiver(http("410 Gone"), http("503 No")) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
+        configure()
+        cycle_id = start()
+        shift.run(seconds=0.5)
+    return cycle_id, dead_letters.requeue(DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again")
+
+
+def again(settings: Any, reason: str, error: str) -> None:
+    """The copy has a letter of its own, with which it can be sent."""
+    letter = DeadLetterDispatch.objects.get(status="open")
+    assert (letter.reason, letter.last_error) == (reason, error)
+    assert DispatchJob.objects.get(pk=letter.job_id).status == "dead"
+    assert DispatchJob.objects.get(pk=letter.job_id).requeue_of_id is not None
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data ->> 'job_id' = %s", str(letter.job_id)) == [(1,)]
+    with Receiver(OK) as receiver:
+        endpoints(settings, default_endpoint=receiver.url)
+        job = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="once more", endpoint="current")
+        carry(letter.cycle_id)
+    assert DispatchJob.objects.get(pk=job).status == "delivered"
+
+
+@pytest.mark.parametrize("sending", [False, True])
+def test_a_cycle_that_is_given_up_gives_its_copies_back(settings: Any, sending: bool) -> None:
+    endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = letters(1)
+    copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+    (work,) = lease.claim(1)
+    assert not sending or len(claim.wave(work, limit=9, worker="w")[0]) == 1
+    finish.give_up(work, reason="parked", message="too often")
+    (entry,) = AuditTrailEntry.objects.filter(action="dead_letter.created")
+    assert (entry.object_id, entry.namespace, entry.after["reason"]) == (str(copy), "a", "cycle_given_up")
+    assert DeadLetterDispatch.objects.get(status="open").attempts == int(sending)
+    assert rows("SELECT status FROM orbit_deliveryreceipt") == [("unknown",)] * sending
+    again(settings, "cycle_given_up", "the cycle was given up")
+
+
+def test_a_cancel_gives_them_back_and_cancels_the_rest(running: tuple[UUID, UUID], settings: Any) -> None:
+    cycle_id, copy = running
+    before = AuditTrailEntry.objects.count()
+    cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [("cancelled", 2), ("dead", 2)]
+    letter = DeadLetterDispatch.objects.get(status="open")
+    assert letter.job_id == copy
+    assert AuditTrailEntry.objects.count() == before + 1
+    assert AuditTrailEntry.objects.get(action="cycle.cancelled").after == {"status": "cancelled", "jobs_cancelled": 3, "dead_letters": [str(letter.pk)]}
+    again(settings, "cancelled", "the cycle was cancelled")
+
+
+def test_a_copy_that_was_on_its_way_in_a_cancelled_cycle_comes_back_where_its_worker_is_lost(running: tuple[UUID, UUID], settings: Any) -> None:
+    cycle_id, copy = running
+    (work,) = lease.claim(1)
+    assert [one.job_id for one in claim.wave(work, limit=9, worker="dies")[0]] == [copy]
+    cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
+    assert not DeadLetterDispatch.objects.filter(status="open").exists()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now()")
+    assert carry(cycle_id).status == "cancelled"
+    again(settings, "cancelled", "the worker that sent it was lost")

@@ -1,0 +1,176 @@
+"""A 2xx that comes late ends the job, its letters and its copies, whatever commits meanwhile, and leaves a trace."""
+
+import threading
+import uuid
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+
+from governance.access.actors import SYSTEM
+from governance.models import AuditTrailEntry
+from orbit.cycles import finish, lease, shift, stages, state
+from orbit.dispatch import claim, copies, dead_letters, deliver, endpoints, judge, late, receipts
+from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from orbit.outbound.client import Answer
+from orbit.records.fence import Work
+from orbit_site.processes.cluster import BY_INDEX
+from tests.support import pipeline
+from tests.support.clusters import until
+from tests.support.letters import letters
+from tests.support.pipeline import configure, rows, start
+from tests.support.receiver import OK, Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+# No text: the tiers that would fill it into a template fail for good, and one item is left.
+ONE_ITEM, BODY = {str(tier): {"transformer": "template", "options": {"template": "$payload"}} for tier in (2, 3)}, b"\xff"
+
+
+def unknown(letter: UUID) -> tuple[Work, claim.Sending]:
+    """Give the letter's job an attempt whose worker still waits for its answer; return what that worker holds."""
+    job, receipt = DispatchJob.objects.get(dead_letter=letter), uuid.uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)"
+                       " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))", [receipt, job.pk])  # fmt: skip
+    work = Work(job.cycle_id, 0, "a", CycleRun.objects.get(pk=job.cycle_id).status, None, None, None, {}, "", None, "", 0, False)
+    endpoint = endpoints.configured()[job.endpoint_key]
+    return work, claim.Sending(job.cycle_id, receipt, job.pk, 1, 0, 0, job.delivery_id, job.endpoint_key, endpoint)
+
+
+def home(work: Work, *sendings: claim.Sending) -> None:
+    receipts.bring_home(work, [judge.ended(sending, YES) for sending in sendings])
+
+
+class Waits:
+    """The late 2xx, brought by another thread while this one's transaction is open; it waits for that."""
+
+    def __init__(self, work: Work, *sendings: claim.Sending) -> None:
+        self._thread = threading.Thread(target=lambda: (home(work, *sendings), connection.close()))
+
+    def begin(self) -> None:
+        self._thread.start()
+        until(lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"), 5, "the late 2xx doesn't wait")
+
+    def end(self) -> None:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+def stand() -> tuple[list[str], list[str]]:
+    """Return the states of jobs and of letters, each in the order in which they were made."""
+    return (list(DispatchJob.objects.order_by("id").values_list("status", flat=True)),
+            list(DeadLetterDispatch.objects.order_by("id").values_list("status", flat=True)))  # fmt: skip
+
+
+def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        pipeline.endpoints(settings, default_endpoint=receiver.url)
+        settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+        configure(ONE_ITEM)
+        start(body=BODY)
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        wave = claim.wave(work, limit=16, worker="w")[0]
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        (heir,) = lease.claim(1)
+        found = state.load(heir)
+        success = Waits(work, *wave)
+        with transaction.atomic():
+            deliver.close(heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+            success.begin()
+        success.end()
+    assert stand() == (["delivered"], ["delivered_late"])
+
+
+def test_a_success_that_waits_for_a_requeue_ends_the_copy_that_it_makes(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        pipeline.endpoints(settings, default_endpoint=receiver.url)
+        (letter,) = letters(1)
+        success = Waits(*unknown(letter))
+        with transaction.atomic():
+            dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+            success.begin()
+        success.end()
+        assert stand() == (["delivered", "cancelled"], ["delivered_late"])
+        shift.run(seconds=0.5)
+    assert receiver.requests == []
+
+
+def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) -> None:
+    with Receiver(http("410 Gone"), OK) as receiver:
+        pipeline.endpoints(settings, default_endpoint=receiver.url)
+        (letter,) = letters(1)
+        work, sending = unknown(letter)
+        dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+        shift.run(seconds=0.5)
+        dead_letters.requeue(DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again")
+        home(work, sending)
+        assert stand() == (["delivered", "dead", "cancelled"], ["delivered_late", "delivered_late"])
+        shift.run(seconds=0.5)
+    assert len(receiver.requests) == 1
+
+
+def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
+    with Receiver(http("500 No"), OK) as receiver:
+        pipeline.endpoints(settings, default_endpoint=receiver.url)
+        (letter,) = letters(1, retries=3)
+        zombie = unknown(letter)
+        dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+        (work,) = lease.claim(1)
+        (copy,) = claim.wave(work, limit=9, worker="w")[0]
+        home(*zombie)
+        found = state.load(work)
+        deliver.close(work, [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))], found.tally, finish.ending(found))
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        pipeline.carry(work.id)
+    assert stand() == (["delivered", "cancelled"], ["delivered_late"])
+    assert receiver.requests == []
+    assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
+
+
+def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
+    pipeline.endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    dead_letters.requeue(letters(1)[0], actor=SYSTEM, reason="again")
+    with connection.cursor() as cursor:
+        for option in BY_INDEX.split("-c ")[1:]:
+            cursor.execute(f"SET {option}")
+        for sql, values in ((late.LETTERS, {"job": uuid.uuid4()}), (late.COPIES, {"job": uuid.uuid4()}), (copies.AMONG, [[uuid.uuid4()]])):
+            cursor.execute("EXPLAIN " + sql, values)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Seq Scan" not in plan, plan
+            # A scan of an index without a key walks it from end to end.
+            assert plan.count("Index Cond") == plan.count("Index Scan") + plan.count("Index Only Scan"), plan
+
+
+def test_what_it_changes_is_told_once(settings: Any) -> None:
+    pipeline.endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = letters(1)
+    work, sending = unknown(letter)
+    copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+    for _ in range(2):
+        home(work, sending)
+    ended = {"dead_letters": [str(letter)], "copies_cancelled": [str(copy)]}
+    (entry,) = AuditTrailEntry.objects.filter(action="delivery.confirmed_late")
+    assert (entry.actor, entry.object_type, entry.object_id, entry.namespace) == ("orbit", "dispatch_job", str(sending.job_id), "a")
+    assert entry.before == {"status": "dead"}
+    assert entry.after == {"status": "delivered", "cycle_id": str(work.id), "attempt": 1, **ended}
+    ((data,),) = rows("SELECT data FROM orbit_executionrecord WHERE event = 'delivered_late' AND cycle_id = %s", work.id)
+    assert ('"was": "dead"' in data, str(copy) in data, str(letter) in data) == (True, True, True)
+    assert rows("SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'") == [(work.id, str(sending.job_id))]
+
+
+def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(settings: Any) -> None:
+    pipeline.endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure(ONE_ITEM)
+    start(body=BODY)
+    (work,) = lease.claim(1)
+    stages._straight(state.fresh(work))
+    home(work, *claim.wave(work, limit=16, worker="w")[0])
+    assert stand() == (["delivered"], [])
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [(1,)]
+    assert rows("SELECT count(*) FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'") == [(1,)]
+    assert not AuditTrailEntry.objects.filter(action="delivery.confirmed_late").exists()
