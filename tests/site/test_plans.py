@@ -181,7 +181,7 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("claim.WAVE", claim.WAVE, {**held, "limit": 8, "full": [], "receipts": [some], "worker": "w"}),
         ("guarded.GUARDS", guarded.GUARDS, {"cycle": some}),
         ("guarded.COUNTS", guarded.COUNTS, {"cycle": some, "states": [some]}),
-        ("guarded.WAKE", guarded.WAKE, {"state": some}),
+        ("guarded.WAKE", guarded.WAKE, {"state": some, "most": guarded.ROUND}),
         ("error_groups.GROUPS", error_groups.GROUPS, {"scope": None, "counted": 100, "limit": 50, "offset": 0}),
         ("detail.TALLY", detail.TALLY.replace("%s", "%(id)s"), {"id": some}),
         ("lineage.FAMILY", lineage.FAMILY, {"id": some}),

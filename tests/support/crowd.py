@@ -57,8 +57,10 @@ STATEMENTS = (
     """INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail)
     SELECT id, CASE WHEN i % 2 = 0 THEN 'cycles' ELSE 'run-profile:r' || i % 400 END,
         i::text, at, CASE WHEN i % 50 = 0 THEN 'missed' ELSE 'started' END, '{}' FROM n""",
+    # Over a year: totals of a month are sums over a part of it.
     """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, run_profile_id, kind, tag, quantity, unit, created_at)
-    SELECT id, id, namespace, run_profile_id, CASE WHEN i % 2 = 0 THEN 'usage' ELSE 'value' END, 't' || i % 20, 1, 'cycle', at FROM n""",
+    SELECT id, id, namespace, run_profile_id, CASE WHEN i %% 2 = 0 THEN 'usage' ELSE 'value' END, 't' || i %% 20, 1, 'cycle',
+        now() - (%(rows)s - i) * interval '5 min' FROM n""",
     """INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id, namespace, previous_hash, hash)
     SELECT i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', id::text, namespace, md5(i::text), md5(i::text) || md5(i::text) FROM n""",
     """INSERT INTO governance_operationrun (id, scope, type, identity_hash, status, outcome, initiator, finished_at)
