@@ -1,49 +1,104 @@
 """``/governance/namespaces``: list, make, read, halt, drain, resume."""
 
-from typing import Any
-
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Power
 from governance.namespaces import halts, registry, standing
+from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import pages, parsing, queries
 from governance.rest.resources import Resource
-from governance.states import Mode
+from governance.rest.shapes import TEXT, TIME, TRUTH, UUID, WHOLE, many, maybe, one_of, page, record
+from governance.states import Mode, Stopped
 
 _FILTERS: dict[str, queries.Reader] = {"state": queries.one_of(Mode)}
 _CREATE = parsing.closed_object({"name": {"type": "string", "maxLength": 200}}, required=("name",))
 _HALT = parsing.closed_object({"reason": parsing.REASON_IF_ANY, "until": parsing.UNTIL})
 _DRAIN = parsing.closed_object({"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",))
 _RESUME = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
+_IN_FLIGHT = record(
+    namespace=TEXT,
+    cycle_run_id=UUID,
+    dispatch_job_id=UUID,
+    endpoint_key=TEXT,
+    attempt=WHOLE,
+    started_at=TIME,
+    ended_at=maybe(TIME),
+    outcome=TEXT,
+    status_code=maybe(WHOLE),
+)
+CERTIFICATE = record(
+    "Certificate",
+    by=TEXT,
+    reason=TEXT,
+    commanded_at=TIME,
+    last_delivery_started_at=maybe(TIME),
+    started_after_command=WHOLE,
+    in_flight=many(_IN_FLIGHT),
+    in_flight_count=WHOLE,
+    quiet_at=TIME,
+)
+_STANDING = {
+    "namespace": TEXT,
+    "state": one_of(Mode),
+    "halt": TRUTH,
+    "reason": TEXT,
+    "by": TEXT,
+    "since": maybe(TIME),
+    "until": maybe(TIME),
+    "certificate": maybe(CERTIFICATE),
+}
+_STOP = record(
+    "Stop",
+    kind=one_of(Stopped),
+    reason=TEXT,
+    by=TEXT,
+    since=TIME,
+    until=maybe(TIME),
+    quiet_at=maybe(TIME),
+    ended_at=maybe(TIME),
+    ended_by=TEXT,
+    ended_reason=TEXT,
+    certificate=maybe(CERTIFICATE),
+)
+STANDING = record("Standing", **_STANDING)
+NAMESPACE = record("Namespace", name=TEXT, external_id=UUID, created_at=TIME, **_STANDING)
+_WITH_STOPS = record("NamespaceDetail", name=TEXT, external_id=UUID, created_at=TIME, **_STANDING, stops=many(_STOP))
 
 
 class Collection(Resource):
     """All namespaces, in pages; and their births."""
 
     powers = {"POST": Power.ADMINISTER}
+    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}, "POST": {}}
+    bodies = {"POST": _CREATE}
+    answers = {"GET": {200: page(NAMESPACE)}, "POST": {201: NAMESPACE}}
+    refusals = {"POST": (registry.NameInvalid, registry.NamespaceExists)}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, in the order of their making."""
-        sent = queries.read(request, {**_FILTERS, **pages.PARAMETERS})
         rows = standing.rows(self.actor)
-        if "state" in sent:
-            rows = rows.filter(standing.in_state(sent["state"]))
-        return pages.respond(request, rows, standing.described, sent=sent, newest_first=False)
+        if "state" in self.sent:
+            rows = rows.filter(standing.in_state(self.sent["state"]))
+        return pages.respond(request, rows, standing.described, sent=self.sent, newest_first=False)
 
     def post(self, request: Request) -> Response:
         """Make a namespace: 201 with it, or 409."""
-        sent: dict[str, Any] = parsing.document(request, _CREATE)
-        registry.create(sent["name"], actor=self.actor)
-        return Response(standing.described(standing.row_of(sent["name"], actor=self.actor)), status=201)
+        name = self.document()["name"]
+        registry.create(name, actor=self.actor)
+        return Response(standing.described(standing.row_of(name, actor=self.actor)), status=201)
 
 
 class One(Resource):
     """One namespace."""
 
+    parameters = {"GET": {}}
+    answers = {"GET": {200: _WITH_STOPS}}
+    refusals = {"GET": (NamespaceUnknown,)}
+
     def get(self, request: Request, namespace: str) -> Response:
         """Answer how it stands, with its newest stops and their certificates."""
-        queries.read(request, {})
         row = standing.row_of(namespace, actor=self.actor)
         return Response({**standing.described(row), "stops": standing.told(standing.history(row.pk))})
 
@@ -52,10 +107,14 @@ class Halt(Resource):
     """The end of all work in a namespace, until somebody resumes it."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _HALT}
+    answers = {"POST": {200: STANDING}}
+    refusals = {"POST": (NamespaceUnknown, ReasonInvalid, UntilInvalid)}
 
     def post(self, request: Request, namespace: str) -> Response:
         """Halt it, with or without a reason: 200 with how it stands; a second one changes nothing."""
-        sent: dict[str, Any] = parsing.document(request, _HALT)
+        sent = self.document()
         stands = halts.halt(namespace, actor=self.actor, reason=sent.get("reason") or "", until=parsing.moment(sent, "until"))
         return Response(stands.data())
 
@@ -64,11 +123,15 @@ class Drain(Resource):
     """No new starts in a namespace; what runs goes on to its end."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _DRAIN}
+    answers = {"POST": {200: STANDING}}
+    refusals = {"POST": (NamespaceUnknown, halts.StillHalted, ReasonInvalid, UntilInvalid)}
 
     def post(self, request: Request, namespace: str) -> Response:
         """Drain it: 200 with how it stands, 409 where it is halted."""
         standing.row_of(namespace, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _DRAIN)
+        sent = self.document()
         return Response(halts.drain(namespace, actor=self.actor, reason=sent["reason"], until=parsing.moment(sent, "until")).data())
 
 
@@ -76,9 +139,12 @@ class Resume(Resource):
     """The end of a halt or a drain."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _RESUME}
+    answers = {"POST": {200: STANDING}}
+    refusals = {"POST": (NamespaceUnknown, ReasonInvalid)}
 
     def post(self, request: Request, namespace: str) -> Response:
         """Resume it: 200 with how it stands."""
         standing.row_of(namespace, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _RESUME)
-        return Response(halts.resume(namespace, actor=self.actor, reason=sent["reason"]).data())
+        return Response(halts.resume(namespace, actor=self.actor, reason=self.document()["reason"]).data())

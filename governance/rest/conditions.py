@@ -10,12 +10,28 @@ from dataclasses import dataclass
 from rest_framework.request import Request
 
 from governance.kernel.errors import Kind, OrbitError
+from governance.rest.queries import VISIBLE
+from governance.rest.shapes import Schema
 
 _LONGEST = 4096
-_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_TAGS = re.compile(rf"\s*(?:{_TAG})(?:\s*,\s*(?:{_TAG}))*\s*")
+_TAG = r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = rf"[ \t]*{_TAG}([ \t]*,[ \t]*{_TAG})*[ \t]*"
 _REVISION = re.compile(r'(W/)?"([0-9]{1,9})"')
 MAX_REASON = 2000
+
+#: The headers that ``expected`` and ``reason`` read, for a resource that writes over something.
+HEADERS: dict[str, Schema] = {
+    "If-Match": {
+        "type": "string",
+        "maxLength": _LONGEST,
+        "pattern": rf"^({_TAGS}|[ \t]*\*[ \t]*)$",
+        "description": "the ETag of what is written over, or `*`; needed where `If-None-Match` isn't sent",
+    },
+    "If-None-Match": {"type": "string", "description": "`*`: there is nothing yet, make it"},
+}
+REASON: dict[str, Schema] = {
+    "X-Orbit-Reason": {"type": "string", "maxLength": MAX_REASON, "pattern": f"^{VISIBLE}*$", "description": "why, in visible characters, as UTF-8"},
+}
 
 
 class HeaderInvalid(OrbitError):
@@ -28,6 +44,10 @@ class PreconditionRequired(OrbitError):
     """Say which revision you saw: send If-Match with the ETag of your GET, or If-None-Match: * to make a new one."""
 
     code, kind = "precondition_required", Kind.UNCONDITIONAL
+
+
+#: What ``expected`` and ``reason`` refuse.
+REFUSALS = (HeaderInvalid, PreconditionRequired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +88,9 @@ def expected(request: Request) -> Expected:
         raise PreconditionRequired
     if match.strip() == "*":
         return WHATEVER
-    if not _readable(match):
+    if len(match) > _LONGEST or not re.fullmatch(_TAGS, match):
         raise HeaderInvalid('If-Match must be an ETag such as "3" in its quotes, or *.')
-    return Expected(_revisions(match, strong=True))
-
-
-def unchanged(request: Request, revision: int) -> bool:
-    """Tell whether ``If-None-Match`` names ``revision``, so that a 304 says it all; what can't be read names nothing."""
-    none = request.headers.get("If-None-Match", "").strip()
-    return none == "*" or (_readable(none) and revision in _revisions(none, strong=False))
+    return Expected(frozenset(int(number) for weak, number in _REVISION.findall(match) if not weak))
 
 
 def reason(request: Request) -> str:
@@ -88,11 +102,3 @@ def reason(request: Request) -> str:
     if len(sent) > MAX_REASON or not sent.isprintable():
         raise HeaderInvalid(f"X-Orbit-Reason must be at most {MAX_REASON} visible characters.")
     return sent
-
-
-def _readable(value: str) -> bool:
-    return len(value) <= _LONGEST and _TAGS.fullmatch(value) is not None
-
-
-def _revisions(value: str, *, strong: bool) -> frozenset[int]:
-    return frozenset(int(number) for weak, number in _REVISION.findall(value) if not (weak and strong))

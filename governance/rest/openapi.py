@@ -27,6 +27,13 @@ _CONVERTED: dict[str, Schema] = {"uuid": {"type": "string", "format": "uuid"}, "
 _NAMED: Schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 _PART = re.compile(r"<(?:(\w+):)?(\w+)>")
 
+_FAULT = record(
+    "Fault",
+    optional=("file",),
+    file={"type": "string", "description": "which part of the configuration, where it isn't about the request"},
+    pointer={"type": "string", "description": "a JSON pointer (RFC 6901)"},
+    detail=TEXT,
+)
 PROBLEM = record(
     "Problem",
     optional=("errors",),
@@ -35,7 +42,7 @@ PROBLEM = record(
     status={"type": "integer"},
     detail={"type": "string", "description": "what, where, how to mend"},
     code={"type": "string", "description": "what was refused: stable, for programs"},
-    errors=many(record("Fault", optional=("file",), pointer={"type": "string", "description": "a JSON pointer (RFC 6901)"}, detail=TEXT, file=TEXT)),
+    errors=many(_FAULT),
     request_id=TEXT,
 )
 #: What every operation may be refused with, by status.

@@ -89,7 +89,7 @@ def moment(sent: dict[str, Any], name: str) -> datetime | None:
     if sent.get(name) is None:
         return None
     try:
-        return queries.moment(sent[name])
-    except (ValueError, OverflowError) as error:
-        said = str(error) if isinstance(error, ValueError) else "is out of reach"
-        raise BodyInvalid(f"{name} {said}.", errors=[{"pointer": f"/{name}", "detail": f"This {said}."}]) from None
+        found: datetime = queries.moment(sent[name])
+    except ValueError as error:
+        raise BodyInvalid(f"{name} {error}.", errors=[{"pointer": f"/{name}", "detail": f"This {error}."}]) from None
+    return found

@@ -77,10 +77,10 @@ def matching(pattern: str, words: str, *, longest: int = 200) -> Reader:
     return Reader(read_text, {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{pattern}$", "description": words})
 
 
-#: A name: no control, direction or other unseen character, which would make it look like another one.
-text = matching(
-    r"[^\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff\ufffe\uffff]{1,200}", "1 to 200 visible characters"
-)
+#: No control, direction or other unseen character, which would make a name look like another one.
+VISIBLE = r"[^\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff\ufffe\uffff]"
+#: A name.
+text = matching(VISIBLE + "{1,200}", "1 to 200 visible characters")
 
 
 @reader({"type": "string", "format": "date-time", "description": "with its zone, such as 2026-01-31T06:00:00Z"})

@@ -2,32 +2,33 @@
 
 from typing import Any
 
-from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Power
-from governance.rest import conditions, pages, parsing, queries, shapes
+from governance.rest import conditions, pages, queries
 from governance.rest.resources import Resource
+from governance.rest.shapes import inlined, page
+from orbit.errors import DocumentInvalid, ProfileUnknown, RunProfileUnknown, Stale
 from orbit.profiles import edit, kinds, schema, visible
 from orbit.profiles.edit import Edited
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from orbit.states import State
 
-#: What a document may hold is checked by the schemas of the files, with what they can't say.
-_DOCUMENT = {"type": "object"}
-
-
-_FILTERS = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
-PROFILE_SHAPE = shapes.inlined("Profile", schema.of_profile())
-RUN_PROFILE_SHAPE = shapes.inlined("RunProfile", schema.of_run_profile())
+#: What a document may hold is checked by the schemas of the files, with what they can't say; so every error comes at once.
+_DOCUMENT = {"type": "object", "description": "the whole document, as GET answers it"}
+_HEADERS = {**conditions.HEADERS, **conditions.REASON}
+_FILTERS: dict[str, queries.Reader] = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
+_COLUMNS = {"profile_id": "profile__profile_id"}
+PROFILE_SHAPE = inlined("Profile", schema.of_profile())
+RUN_PROFILE_SHAPE = inlined("RunProfile", schema.of_run_profile())
 
 
 class Profiles(Resource):
     """All profiles, in pages."""
 
-    parameters = {"GET": {"state": queries.one_of(State), **pages.PARAMETERS}}
-    answers = {"GET": {200: shapes.page(PROFILE_SHAPE)}}
+    parameters = {"GET": {"state": _FILTERS["state"], **pages.PARAMETERS}}
+    answers = {"GET": {200: page(PROFILE_SHAPE)}}
 
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
@@ -39,30 +40,32 @@ class OneProfile(Resource):
     """One profile."""
 
     powers = {"PUT": Power.CONFIGURE}
+    parameters = {"GET": {}, "PUT": {}}
+    bodies = {"PUT": _DOCUMENT}
+    request_headers = {"PUT": _HEADERS}
+    answers = {"GET": {200: PROFILE_SHAPE}, "PUT": {200: PROFILE_SHAPE, 201: PROFILE_SHAPE}}
+    refusals = {"GET": (ProfileUnknown,), "PUT": (*conditions.REFUSALS, Stale, DocumentInvalid)}
 
-    def get(self, request: Request, profile_id: str) -> HttpResponse:
-        """Answer the whole document, its revision as ETag; 304 where If-None-Match has it."""
-        queries.read(request, {})
-        return _document(request, kinds.found(PROFILE, profile_id, actor=self.actor))
+    def get(self, request: Request, profile_id: str) -> Response:
+        """Answer the whole document, its revision as ETag."""
+        return _read(kinds.found(PROFILE, profile_id, actor=self.actor))
 
     def put(self, request: Request, profile_id: str) -> Response:
-        """Replace the whole document, if it is still the revision that If-Match names; make it with If-None-Match: *."""
-        queries.read(request, {})
+        """Replace the whole document, if it is still the revision that If-Match names; make it with ``If-None-Match: *``."""
         expected, reason = conditions.expected(request), conditions.reason(request)
-        document = parsing.document(request, _DOCUMENT)
-        return saved(edit.put_profile(profile_id, document, actor=self.actor, source="api", expected=expected, reason=reason))
+        return saved(edit.put_profile(profile_id, self.document(), actor=self.actor, source="api", expected=expected, reason=reason))
 
 
 class RunProfiles(Resource):
     """All run profiles, in pages."""
 
     parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: shapes.page(RUN_PROFILE_SHAPE)}}
+    answers = {"GET": {200: page(RUN_PROFILE_SHAPE)}}
 
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
-        columns = {"profile_id": "profile__profile_id"}
-        rows = visible.run_profiles(self.actor).filter(**{columns.get(name, name): value for name, value in self.sent.items() if name in _FILTERS})
+        wanted = {_COLUMNS.get(name, name): value for name, value in self.sent.items() if name in _FILTERS}
+        rows = visible.run_profiles(self.actor).filter(**wanted)
         return pages.respond(request, rows, lambda row: row.document, sent=self.sent, key="run_profile_id", newest_first=False)
 
 
@@ -70,18 +73,20 @@ class OneRunProfile(Resource):
     """One run profile."""
 
     powers = {"PUT": Power.CONFIGURE}
+    parameters = {"GET": {}, "PUT": {}}
+    bodies = {"PUT": _DOCUMENT}
+    request_headers = {"PUT": _HEADERS}
+    answers = {"GET": {200: RUN_PROFILE_SHAPE}, "PUT": {200: RUN_PROFILE_SHAPE, 201: RUN_PROFILE_SHAPE}}
+    refusals = {"GET": (RunProfileUnknown,), "PUT": (*conditions.REFUSALS, RunProfileUnknown, Stale, DocumentInvalid)}
 
-    def get(self, request: Request, run_profile_id: str) -> HttpResponse:
-        """Answer the whole document, its revision as ETag; 304 where If-None-Match has it."""
-        queries.read(request, {})
-        return _document(request, kinds.found(RUN_PROFILE, run_profile_id, actor=self.actor))
+    def get(self, request: Request, run_profile_id: str) -> Response:
+        """Answer the whole document, its revision as ETag."""
+        return _read(kinds.found(RUN_PROFILE, run_profile_id, actor=self.actor))
 
     def put(self, request: Request, run_profile_id: str) -> Response:
-        """Replace the whole document, if it is still the revision that If-Match names; make it with If-None-Match: *."""
-        queries.read(request, {})
+        """Replace the whole document, if it is still the revision that If-Match names; make it with ``If-None-Match: *``."""
         expected, reason = conditions.expected(request), conditions.reason(request)
-        document = parsing.document(request, _DOCUMENT)
-        return saved(edit.put_run_profile(run_profile_id, document, actor=self.actor, source="api", expected=expected, reason=reason))
+        return saved(edit.put_run_profile(run_profile_id, self.document(), actor=self.actor, source="api", expected=expected, reason=reason))
 
 
 def saved(edited: Edited) -> Response:
@@ -89,6 +94,6 @@ def saved(edited: Edited) -> Response:
     return Response(edited.document, status=201 if edited.created else 200, headers={"ETag": conditions.etag(edited.revision)})
 
 
-def _document(request: Request, row: Any) -> HttpResponse:
-    headers = {"ETag": conditions.etag(row.revision)}
-    return HttpResponse(status=304, headers=headers) if conditions.unchanged(request, row.revision) else Response(row.document, headers=headers)
+def _read(row: Any) -> Response:
+    # If-Match names this tag, so the revision stands here and not the answer's hash; who has it already gets a 304 (``etags``).
+    return Response(row.document, headers={"ETag": conditions.etag(row.revision)})

@@ -8,7 +8,7 @@ import pytest
 
 from governance.rest import openapi
 from tests.support import objects
-from tests.support.callers import Api, api, person
+from tests.support.callers import Api, api, person, session
 from tests.support.objects import address, parts
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -53,7 +53,7 @@ def known(settings: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def client() -> Api:
-    return api(person("ann", "Administrator"))
+    return session(person("ann", "Administrator"))
 
 
 def wrong(response: Any, *, refused: bool = False) -> str:

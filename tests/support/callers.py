@@ -65,6 +65,13 @@ def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = N
     return Api(tokens.create(user, scopes=wanted, actor=actors.SYSTEM, namespaces=namespaces)[1])
 
 
+def session(user: User) -> Api:
+    """Return a client with a session of ``user``, which may all that their role may; a token never administers."""
+    found = Api(None)
+    found.client.force_login(user)
+    return found
+
+
 def console(user: User) -> Client:
     """Return a browser that is logged in."""
     client = Client()

@@ -1,12 +1,19 @@
 """One object of each kind that an address may name."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.urls import get_resolver
 
+from governance.access.actors import SYSTEM
+from governance.kernel.identifiers import uuid7
+from governance.models import Stop
+from governance.namespaces import halts
 from governance.rest import openapi
 from governance.rest.resources import Resource
+from orbit.cycles import quiet
+from orbit.models import ValueLedgerEntry
 from tests.support.letters import letters
 from tests.support.pipeline import configure, endpoints, start
 
@@ -16,11 +23,20 @@ NOWHERE = "00000000-0000-0000-0000-000000000000"
 def make(settings: Any) -> dict[str, Any]:
     """Make them; return what each part of an address may be. A part that isn't here names nothing."""
     settings.ORBIT_RATE_LIMIT = 1_000_000
+    halted()
+    ValueLedgerEntry.objects.create(id=uuid7(), cycle_id=uuid7(), namespace="a", kind="value", tag="kit", quantity="1.5", unit="cycle")
     endpoints(settings, default_endpoint="http://127.0.0.1:9")
     configure(r1={"namespace": "a"}, r2={"namespace": "b"})
     return {
         "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
     }  # fmt: skip
+
+
+def halted() -> None:
+    """Have a namespace that is halted and quiet, with its certificate."""
+    halts.halt("stopped", actor=SYSTEM, reason="a flood")
+    Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
+    assert quiet.note() == 1
 
 
 def routes() -> list[tuple[str, type[Resource]]]:

@@ -35,6 +35,7 @@ def until_of(options: dict[str, Any]) -> datetime | None:
     if options["until"] is None:
         return None
     try:
-        return queries.moment(options["until"])
-    except (ValueError, OverflowError) as error:
+        found: datetime = queries.moment(options["until"])
+    except ValueError as error:
         raise UntilInvalid(f"--until {error}.") from None
+    return found

@@ -96,6 +96,7 @@ def _moment(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     try:
-        return queries.moment(text)
+        found: datetime = queries.moment(text)
     except ValueError as error:
         raise CommandError(f"{option}: {error}.", returncode=2) from None
+    return found

@@ -12,6 +12,10 @@ from tests.support.callers import Api, api, person, problem
 pytestmark = pytest.mark.django_db
 ROOT = "/governance/namespaces"
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+CERTIFICATE = {
+    "by": "orbit", "reason": "a flood", "commanded_at": LATER, "last_delivery_started_at": None, "started_after_command": 0, "in_flight": [],
+    "in_flight_count": 0, "quiet_at": LATER,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -127,15 +131,15 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
 
 def test_one_is_shown_with_its_stops_and_their_certificates(operator: Api) -> None:
     halts.halt("default", actor=SYSTEM, reason="a flood")
-    halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate='{"in_flight_count": 0}')
+    halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE))
     found = operator.get(f"{ROOT}/default").json()
-    assert (found["state"], found["certificate"]) == ("quiet", {"in_flight_count": 0})
+    assert (found["state"], found["certificate"]) == ("quiet", CERTIFICATE)
     operator.post(f"{ROOT}/default/resume", {"reason": "dry"})
     found = operator.get(f"{ROOT}/default").json()
     assert (found["state"], found["certificate"], found["reason"]) == ("running", None, "")
     (stop,) = found["stops"]
     assert (stop["kind"], stop["by"], stop["reason"], stop["ended_by"], stop["ended_reason"]) == ("halt", "orbit", "a flood", "ann", "dry")
-    assert stop["certificate"] == {"in_flight_count": 0}
+    assert stop["certificate"] == CERTIFICATE
 
 
 def _session(user: Any) -> Any:
