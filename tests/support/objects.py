@@ -1,12 +1,21 @@
 """One object of each kind that an address may name."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from django.urls import get_resolver
 
+from governance.access.actors import SYSTEM
+from governance.kernel.identifiers import uuid7
 from governance.rest import openapi
 from governance.rest.resources import Resource
+from orbit.models import CronTick
+from orbit.schedules import change
+from orbit.schedules.plan import Schedule
+from orbit.schedules.rows import CYCLES
+from orbit.schedules.sync import sync
+from orbit.states import Tick
 from tests.support.letters import letters
 from tests.support.pipeline import configure, endpoints, start
 
@@ -18,9 +27,19 @@ def make(settings: Any) -> dict[str, Any]:
     settings.ORBIT_RATE_LIMIT = 1_000_000
     endpoints(settings, default_endpoint="http://127.0.0.1:9")
     configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    schedules()
     return {
         "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
+        "name": CYCLES,
     }  # fmt: skip
+
+
+def schedules() -> None:
+    """Have a schedule that somebody switched off, and a tick of it that was missed."""
+    sync([Schedule(CYCLES, "0 0,12 * * *", "UTC")])
+    change.switch(CYCLES, on=False, actor=SYSTEM, reason="night")
+    due = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    CronTick.objects.create(id=uuid7(), schedule=CYCLES, tick_key=due.isoformat(), due_at=due, outcome=Tick.MISSED, detail={"on_missed": "skip"})
 
 
 def routes() -> list[tuple[str, type[Resource]]]:
