@@ -4,10 +4,12 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models.functions import Now
 from django.urls import get_resolver
 
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
+from governance.models import LoginAttempt
 from governance.rest import openapi
 from governance.rest.resources import Resource
 from orbit.models import CronTick
@@ -28,6 +30,7 @@ def make(settings: Any) -> dict[str, Any]:
     endpoints(settings, default_endpoint="http://127.0.0.1:9")
     configure(r1={"namespace": "a"}, r2={"namespace": "b"})
     schedules()
+    LoginAttempt.objects.create(name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now())
     return {
         "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
         "name": CYCLES,
