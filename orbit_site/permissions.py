@@ -1,15 +1,18 @@
 """Who may what, as a table: every address of the API, every page, table, action and form of the console, by role and by scope.
 
 It is worked out from what the code itself goes by: the powers of resources, pages and actions, and what the tables' admins answer.
-docs/permissions.md is made from it, and a test sends the request of each cell.
+docs/permissions.md is made from it, and a test sends the request of each cell. Commands ask for no role; they are named.
 """
 
+import argparse
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
+from django.core.management import get_commands, load_command_class
 from django.http import HttpRequest
 from django.urls import URLPattern, get_resolver
 
@@ -22,13 +25,33 @@ from governance.rest import openapi
 ANONYMOUS = "anonymous"
 COLUMNS = (ANONYMOUS, *ROLES, *(f"token: {scope}" for scope in SCOPES))
 
-#: Forms of tables that are neither Django's nor a reasoned action: by the name of their address, what they need.
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An address that an admin adds by hand: what looking at it needs, and what sending it does, None where nothing is sent.
+
+    What is of the ``workspace`` is not for people who are confined to some namespaces.
+    """
+
+    sees: Power
+    sends: Power | None = None
+    workspace: bool = False
+
+
+#: Addresses of tables that are neither Django's nor a reasoned action, by their name.
 FORMS = {
-    "orbit_cyclerun_trigger": Power.OPERATE,
-    "orbit_deadletterdispatch_requeue_matching": Power.OPERATE,
-    "orbit_deadletterdispatch_dismiss_matching": Power.OPERATE,
-    "auth_user_password_change": Power.ADMINISTER,
+    "auth_user_password_change": Form(Power.ADMINISTER, Power.ADMINISTER, workspace=True),
+    "governance_audittrailentry_verify": Form(Power.READ, workspace=True),
+    "governance_audittrailentry_export": Form(Power.READ),
+    "orbit_cyclerun_trigger": Form(Power.OPERATE, Power.OPERATE),
+    "orbit_cyclerun_compare": Form(Power.READ),
+    "orbit_deadletterdispatch_requeue_matching": Form(Power.OPERATE, Power.OPERATE),
+    "orbit_deadletterdispatch_dismiss_matching": Form(Power.OPERATE, Power.OPERATE),
+    "orbit_profile_revision": Form(Power.READ, Power.CONFIGURE),
+    "orbit_runprofile_revision": Form(Power.READ, Power.CONFIGURE),
 }
+OURS = {"governance", "orbit", "orbit_site", "telemetry"}
+_NOT_CONFINED = "not for the confined"
 #: What no resource, page or table serves: its address, and who gets an answer.
 OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
 
@@ -73,24 +96,34 @@ def _rest() -> Iterator[Row]:
 
 def _pages() -> Iterator[Row]:
     for page in pages.registered():
-        note = "not for the confined" if page.workspace else ""
+        note = _NOT_CONFINED if page.workspace else ""
         yield Row("page", "GET", f"admin/{page.address}", _holders(page.power, tokens=False), note=note)
+        if page.sends is not None:
+            yield Row("form", "POST", f"admin/{page.address}", _holders(page.power, tokens=False) & _holders(page.sends, tokens=False), note=note)
 
 
 def _tables() -> Iterator[Row]:
     for model, table in sorted(admin.site._registry.items(), key=lambda item: item[0]._meta.label):
         label = model._meta.label
         place = f"admin/{model._meta.app_label}/{model._meta.model_name}/"
-        note = "not for the confined" if getattr(table, "namespace_path", None) is None else ""
-        yield Row("table", "GET", place, _who(table, "has_view_permission"), label, note)
-        for route, deed in (("add/", "add"), ("<path:object_id>/change/", "change"), ("<path:object_id>/delete/", "delete")):
-            may = _who(table, f"has_{deed}_permission")
-            if may:
-                yield Row(deed, "POST", place + route, may, label, note)
+        seen, note = _who(table, "has_view_permission"), _note(table, "has_view_permission")
+        yield Row("table", "GET", place, seen, label, note)
+        yield from _deeds(table, place, seen)
         actions = table._all() if isinstance(table, ReasonedAdmin) else []
         for action in actions:
-            yield Row(f"action: {action.label}", "POST", f"{place}<path:object_id>/{action.name}/", _holders(action.power, tokens=False), label)
+            may = seen & _holders(action.power, tokens=False)
+            yield Row(f"action: {action.label}", "POST", f"{place}<path:object_id>/{action.name}/", may, label, note)
         yield from _forms(table, place, {action.name for action in actions})
+
+
+def _deeds(table: Any, place: str, seen: frozenset[str]) -> Iterator[Row]:
+    label = table.model._meta.label
+    for route, deed in (("add/", "add"), ("<path:object_id>/change/", "change"), ("<path:object_id>/delete/", "delete")):
+        may, note = _who(table, f"has_{deed}_permission"), _note(table, f"has_{deed}_permission")
+        if may and deed == "change" and may != seen:
+            yield Row("page", "GET", place + route, seen, label, _note(table, "has_view_permission"))
+        if may:
+            yield Row(deed, "POST", place + route, may, label, note)
 
 
 def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
@@ -101,32 +134,60 @@ def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
             continue
         if pattern.name not in FORMS:
             raise Unlisted(f"Say in FORMS what the address {pattern.name!r} needs.")
-        yield Row("form", "POST", place + str(pattern.pattern), _holders(FORMS[pattern.name], tokens=False), table.opts.label)
+        form = FORMS[pattern.name]
+        route, label, note = place + str(pattern.pattern), table.opts.label, _NOT_CONFINED if form.workspace else ""
+        if form.sends != form.sees:
+            yield Row("page", "GET", route, _holders(form.sees, tokens=False), label, note)
+        if form.sends is not None:
+            yield Row("form", "POST", route, _holders(form.sees, tokens=False) & _holders(form.sends, tokens=False), label, note)
 
 
-def _who(table: Any, question: str) -> frozenset[str]:
-    return frozenset(role for role in ROLES if getattr(table, question)(_request(role)))
+def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) -> frozenset[str]:
+    return frozenset(role for role in ROLES if getattr(table, question)(_request(role, namespaces)))
 
 
-def _request(role: str) -> HttpRequest:
-    """Return a request of somebody who has ``role`` and is confined to nothing."""
+def _note(table: Any, question: str) -> str:
+    """Return what is to be said of people who are confined to namespaces."""
+    return "" if _who(table, question, frozenset({"somewhere"})) else _NOT_CONFINED
+
+
+def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
+    """Return a request of somebody who has ``role`` and is confined to ``namespaces``, None: to nothing."""
     request = HttpRequest()
     request.user = AnonymousUser()
-    request.console_actor = Actor(name=role, user_id=None, powers=ROLES[role], namespaces=None)  # type: ignore[attr-defined]
+    request.console_actor = Actor(name=role, user_id=None, powers=ROLES[role], namespaces=namespaces)  # type: ignore[attr-defined]
     return request
+
+
+def commands() -> list[str]:
+    """Return every deed of every command of ours: ``user create``, or ``trigger`` where a command does one thing."""
+    found = []
+    for name, app in get_commands().items():
+        if app not in OURS:
+            continue
+        parser = load_command_class(str(app), name).create_parser("manage.py", name)
+        deeds = [list(action.choices or ()) for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        found += [f"{name} {deed}" for deed in deeds[0]] if deeds else [name]
+    return sorted(found)
 
 
 PAGE = """# Who may what
 
 Made from the code by `make docs`; a test sends a request for every cell. A token may no more than its owner and no more than its scopes; a
 superuser is an administrator. Who is confined to namespaces sees and changes those alone: another one's object is a 404, and what concerns the
-whole workspace ("not for the confined") a 403. Beside what stands here, everybody who is inside of the console has its first page, the help texts
-and the form for their own password. `manage.py` asks for no role: whoever may run it on the machine may do everything, and stands on the
-audit trail as `command:<user>`.
+whole workspace ("not for the confined") a 403; a profile that also runs in a namespace which they don't see they may not edit. Who sees a table
+sees the page and the history of each of its objects. Beside what stands here, everybody who is inside of the console has its first page, the help
+texts and the form for their own password.
 
 | what | | {columns} | |
 |---|---|{line}|---|
 {rows}
+
+## Commands
+
+`manage.py` asks for no role: whoever may run it on the machine may do everything, and stands on the audit trail as `command:<user>`. Orbit's own:
+
+{commands}
 """
 
 
@@ -137,4 +198,5 @@ def as_page() -> str:
     for row in rows():
         marks = " | ".join("yes" if column in row.may else "" for column in COLUMNS)
         lines.append(f"| {row.kind} | `{row.method} {openapi.path_of(row.route)}` | {marks} | {row.note} |")
-    return PAGE.format(columns=columns, line="|".join(":-:" for _ in COLUMNS), rows="\n".join(lines))
+    named = textwrap.fill(", ".join(f"`{name}`" for name in commands()), 140, break_on_hyphens=False)
+    return PAGE.format(columns=columns, line="|".join(":-:" for _ in COLUMNS), rows="\n".join(lines), commands=f"{named}.")

@@ -158,7 +158,7 @@ class StopAdmin(ReadOnlyAdmin):
     list_filter = (filters.choice("kind", Stopped),)
 
 
-@pages.page("halt/", name="halt", title="Halt", group="Now", power=Power.OPERATE)
+@pages.page("halt/", name="halt", title="Halt", group="Now", power=Power.OPERATE, sends=Power.OPERATE)
 def halt_page(request: HttpRequest) -> HttpResponse:
     """Ask which namespace is to be halted, unless the address says it, and why; halt it."""
     actor = actor_of(request)
@@ -175,7 +175,7 @@ def halt_page(request: HttpRequest) -> HttpResponse:
     return pages.draw(request, "console/halt.html", title="Halt", form=form)
 
 
-@pages.page("governance/namespace/new/", name="namespace_new", title="Create namespace", power=Power.ADMINISTER, workspace=True)
+@pages.page("governance/namespace/new/", name="namespace_new", title="Create namespace", power=Power.ADMINISTER, sends=Power.ADMINISTER, workspace=True)
 def birth_page(request: HttpRequest) -> HttpResponse:
     """Ask for the name of a new namespace, and make it."""
     form = BirthForm(request.POST if request.method == "POST" else None)

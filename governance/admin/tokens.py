@@ -40,7 +40,7 @@ class TokenForm(ReasonForm):
         self.fields["namespaces"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
 
 
-@pages.page("access/tokens/new/", name="token_create", title="Create a token", power=Power.ADMINISTER, workspace=True)
+@pages.page("access/tokens/new/", name="token_create", title="Create a token", power=Power.ADMINISTER, sends=Power.ADMINISTER, workspace=True)
 def create(request: HttpRequest) -> HttpResponse:
     """Make a token; the answer to the form is the one place that ever shows it."""
     form = TokenForm(request.POST if request.method == "POST" else None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -24,7 +24,7 @@ View = Callable[..., HttpResponse]
 class Page:
     """A page: its address below ``/admin/``, its name for ``reverse``, its title, its place in the menu (None: none), and who may see it.
 
-    A page of the ``workspace`` is not for people who are confined to some namespaces.
+    ``sends`` is what sending its form needs, None where it has none. A page of the ``workspace`` is not for people who are confined to some namespaces.
     """
 
     address: str
@@ -34,6 +34,7 @@ class Page:
     power: Power
     workspace: bool
     view: View
+    sends: Power | None = None
 
     def open_to(self, actor: Actor) -> bool:
         """Tell whether ``actor`` may see it."""
@@ -43,11 +44,20 @@ class Page:
 _registered: list[Page] = []
 
 
-def page(address: str, *, name: str, title: str, group: str | None = None, power: Power = Power.READ, workspace: bool = False) -> Callable[[View], View]:
+def page(
+    address: str,
+    *,
+    name: str,
+    title: str,
+    group: str | None = None,
+    power: Power = Power.READ,
+    sends: Power | None = None,
+    workspace: bool = False,
+) -> Callable[[View], View]:
     """Register ``view(request, **parts of the address)`` as a page."""
 
     def register(view: View) -> View:
-        _registered.append(Page(address, name, title, group, power, workspace, view))
+        _registered.append(Page(address, name, title, group, power, workspace, view, sends))
         return view
 
     return register
@@ -59,7 +69,7 @@ def registered() -> tuple[Page, ...]:
 
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
-    """Return the addresses of all pages, each behind the site's login and its own power."""
+    """Return the addresses of all pages, each behind the site's login and its own powers."""
     return [path(one.address, site.admin_view(_guarded(one)), name=one.name) for one in _registered]
 
 
@@ -92,6 +102,11 @@ def _guarded(one: Page) -> View:
     def view(request: HttpRequest, **parts: Any) -> HttpResponse:
         if not one.open_to(actor_of(request)):
             raise PermissionDenied
+        if request.method == "POST":
+            if one.sends is None:
+                return HttpResponseNotAllowed(["GET", "HEAD"])
+            if not actor_of(request).may(one.sends):
+                raise PermissionDenied
         return one.view(request, **parts)
 
     return view

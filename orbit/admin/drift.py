@@ -5,7 +5,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from governance.access.roles import Power
@@ -20,13 +19,11 @@ from orbit.profiles import diff, export, reload
 _CYCLES = 20
 
 
-@pages.page("config/drift/", name="config_drift", title="Config drift", group="Configuration", workspace=True)
+@pages.page("config/drift/", name="config_drift", title="Config drift", group="Configuration", sends=Power.CONFIGURE, workspace=True)
 def page(request: HttpRequest) -> HttpResponse:
     """Show every difference with both values; on POST have one side take the other's."""
     actor = actor_of(request)
     may = actor.may(Power.CONFIGURE)
-    if request.method == "POST" and not may:
-        raise PermissionDenied
     form = ReasonForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {"form": form, "may": may, "folder": settings.ORBIT_CONFIG_DIR, "applied": AppliedFiles.objects.filter(id=1).first()}
     if form.is_valid():

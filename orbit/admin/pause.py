@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from governance.access.roles import Power
@@ -17,14 +16,12 @@ from governance.namespaces import gate, pauses, standing
 from orbit.cycles import clusters
 
 
-@pages.page("pause/", name="pause", title="Pause", group="Now", workspace=True)
+@pages.page("pause/", name="pause", title="Pause", group="Now", sends=Power.OPERATE, workspace=True)
 def pause_page(request: HttpRequest) -> HttpResponse:
     """Show what is paused, by whom and since when; pause everything, or end the console's pause."""
     actor, found = actor_of(request), pauses.read()
     ends = request.POST.get("deed") == "unpause" if request.method == "POST" else found.since is not None
     form: forms.Form = (ReasonForm if ends else UntilForm)(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and not actor.may(Power.OPERATE):
-        raise PermissionDenied
     if form.is_bound and form.is_valid():
         try:
             _act(request, ends, form.cleaned_data)

@@ -34,6 +34,11 @@ class _Configured(ReasonedAdmin):
         actor = actor_of(request)
         return actor.may(Power.CONFIGURE) and (self.kind is RUN_PROFILE or actor.namespaces is None)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who configures edits them, each where they see all of the namespaces that it runs in."""
+        actor = actor_of(request)
+        return actor.may(Power.CONFIGURE) if obj is None else edit.may(self.kind, obj, actor=actor)
+
     def get_urls(self) -> list[URLPattern]:
         """Add the page of one revision."""
         name = f"orbit_{self.opts.model_name}_revision"
@@ -46,7 +51,7 @@ class _Configured(ReasonedAdmin):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show one, to be edited by who may."""
         row = self._found(request, object_id)
-        return editing.page(request, self.kind, row, buttons=self.buttons(request, row), may=edit.may(self.kind, row, actor=actor_of(request)))
+        return editing.page(request, self.kind, row, buttons=self.buttons(request, row), may=self.has_change_permission(request, row))
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show who saved what."""

@@ -66,7 +66,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
     )
 
 
-@pages.page("orbit/schedules/<str:name>/switch/", name="orbit_schedule_switch", title="Switch a schedule", power=Power.CONFIGURE)
+@pages.page("orbit/schedules/<str:name>/switch/", name="orbit_schedule_switch", title="Switch a schedule", power=Power.CONFIGURE, sends=Power.CONFIGURE)
 def switch(request: HttpRequest, name: str) -> HttpResponse:
     """Ask why, and switch it the other way than it stands."""
     shown = _shown(request, name)
@@ -82,7 +82,7 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
     return _ask(request, shown, ReasonForm, act, label=label, explains=explains, hidden={"on": "yes" if on else "no"})
 
 
-@pages.page("orbit/schedules/<str:name>/cron/", name="orbit_schedule_cron", title="Change a cron", power=Power.CONFIGURE)
+@pages.page("orbit/schedules/<str:name>/cron/", name="orbit_schedule_cron", title="Change a cron", power=Power.CONFIGURE, sends=Power.CONFIGURE)
 def cron(request: HttpRequest, name: str) -> HttpResponse:
     """Ask for another cron and why."""
     shown = _shown(request, name)

@@ -10,8 +10,10 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import idempotency, parsing
 from governance.rest.resources import Resource
+from governance.rest.shapes import TEXT, many, one_of, record
+from governance.rest.shapes import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import Outcome
+from orbit.cycles.orchestrate import OUTCOMES, Outcome
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -19,20 +21,27 @@ from orbit.states import Trigger
 ROUTE = "run-profiles.trigger"
 ACCEPTED = 202
 _NAME = {"type": "string", "minLength": 1, "maxLength": 100}
-_ALL = parsing.closed_object(
-    {"run_profile_ids": {"type": "array", "items": _NAME, "minItems": 1, "maxItems": 10_000}, "reason": parsing.REASON}
-)
+_ALL = parsing.closed_object({"run_profile_ids": {"type": "array", "items": _NAME, "minItems": 1, "maxItems": 10_000}, "reason": parsing.REASON})
 _ONE = parsing.closed_object({"reason": parsing.REASON})
+_OUTCOMES = record(
+    results=many(record("TriggerOutcome", optional=("cycle_run_id", "detail"), run_profile_id=TEXT, outcome=one_of(OUTCOMES), cycle_run_id=ID, detail=TEXT))
+)
+_REFUSALS = (RunProfileUnknown, idempotency.KeyInvalid, idempotency.KeyReused)
 
 
 class TriggerAll(Resource):
     """A cycle for every enabled run profile."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _ALL}
+    request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}
+    answers = {"POST": {ACCEPTED: _OUTCOMES}}
+    refusals = {"POST": _REFUSALS}
 
     def post(self, request: Request) -> Response:
         """Start or queue one for each, or for those named, once for each Idempotency-Key: 202 ``{results}`` with an outcome each."""
-        sent = parsing.document(request, _ALL)
+        sent = self.document()
         call: dict[str, Any] = {"source": Trigger.REST, "actor": self.actor, "once": _once(request, ROUTE), "reason": sent.get("reason", "")}
         named = sent.get("run_profile_ids")
         return _answer(orchestrate.all_enabled(**call) if named is None else orchestrate.these(named, **call))
@@ -42,12 +51,17 @@ class TriggerOne(Resource):
     """A cycle for one run profile."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _ONE}
+    request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}
+    answers = {"POST": {ACCEPTED: _OUTCOMES}}
+    refusals = {"POST": _REFUSALS}
 
     def post(self, request: Request, run_profile_id: str) -> Response:
         """Start one, once for each Idempotency-Key: 202 ``{results}`` with its outcome."""
-        if "\x00" in run_profile_id or not visible.run_profiles(self.actor).filter(run_profile_id=run_profile_id).exists():
+        if not visible.run_profiles(self.actor).filter(run_profile_id=run_profile_id).exists():
             raise RunProfileUnknown
-        sent = parsing.document(request, _ONE)
+        sent = self.document()
         once = _once(request, f"{ROUTE}:{run_profile_id}")
         return _answer(orchestrate.these([run_profile_id], source=Trigger.REST, actor=self.actor, once=once, reason=sent.get("reason", "")))
 

@@ -6,17 +6,25 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Power
+from governance.namespaces import gate
+from governance.operations import ledger
 from governance.rest import parsing, queries
 from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
+from governance.rest.shapes import SHA256, TEXT, WHOLE, many, maybe, one_of, record
+from governance.rest.shapes import UUID as ID
 from orbit.cycles import detail, plans, rerun, rerun_many
+from orbit.cycles.takeover import Fate
+from orbit.dispatch.today import Today
+from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen, Disabled, NamespaceMismatch, NotFinished
 from orbit.states import CYCLE, Trigger
 
 _SHOWN = 100
-_UUID = {"type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
+_UUID = {"type": "string", "format": "uuid", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
-_TIME = {"type": "string", "maxLength": 50}
+_TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
 # A look needs no reason.
 _DEED = {"if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]}, "else": {"required": ["reason"]}}
 _ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boolean"}}) | _DEED
@@ -31,17 +39,54 @@ _MANY = _DEED | parsing.closed_object(
         "dry_run": {"type": "boolean"},
     }
 )
+_PLAN = record(
+    "RerunPlan",
+    rerun_of=ID,
+    namespace=TEXT,
+    profile_id=maybe(TEXT),
+    profile_revision=maybe(WHOLE),
+    run_profile_id=maybe(TEXT),
+    run_profile_revision=maybe(WHOLE),
+    tiers=many(
+        record(
+            optional=("transformation_id", "cycle_run_id", "output_sha256"),
+            tier=WHOLE,
+            action=one_of(["take_over", "run"]),
+            transformation_id=ID,
+            cycle_run_id=ID,
+            output_sha256=SHA256,
+        )
+    ),
+    deliveries=many(
+        record(
+            tier=WHOLE,
+            normalization_item_id=ID,
+            endpoint_key=TEXT,
+            action=one_of(Fate),
+            delivery_id=maybe(ID),
+            dispatch_job_id=maybe(ID),
+            dead_letter_id=maybe(ID),
+            endpoint_now=maybe(one_of(Today)),
+        )
+    ),
+    dead_letters=many(ID),
+    stopped=maybe(record(code=TEXT, detail=TEXT)),
+)
 
 
 class Rerun(Resource):
     """A finished cycle run again."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _ONE}
+    answers = {"POST": {200: _PLAN, 202: record(cycle_run_id=ID, rerun_of=ID)}}
+    refusals = {"POST": (CycleUnknown, NotFinished, Disabled, NamespaceMismatch, DeliveriesOpen, CycleActive, *gate.REFUSALS)}
 
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Start the new cycle: 202 ``{cycle_run_id}``, or 409; with ``dry_run`` 200 and what would be done."""
         detail.refuse_unseen(cycle_id, actor=self.actor)
-        sent: dict[str, Any] = parsing.document(request, _ONE)
+        sent = self.document()
         if sent.get("dry_run"):
             return Response(plans.document(rerun.preview(cycle_id, actor=self.actor)))
         started = rerun.rerun(cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST)
@@ -49,13 +94,17 @@ class Rerun(Resource):
 
 
 class RerunMany(Resource):
-    """Many of them."""
+    """Many finished cycles run again."""
 
     powers = {"POST": Power.OPERATE}
+    parameters = {"POST": {}}
+    bodies = {"POST": _MANY}
+    answers = {"POST": {200: record(matched=WHOLE, cycle_run_ids=many(ID)), 202: record(operation_run_id=ID, matched=WHOLE)}}
+    refusals = {"POST": (NamespaceUnknown, ledger.LedgerBusy)}
 
     def post(self, request: Request) -> Response:
         """Start an operation run: 202 ``{operation_run_id, matched}``; with ``dry_run`` 200 ``{matched, cycle_run_ids}``, the first hundred."""
-        sent: dict[str, Any] = parsing.document(request, _MANY)
+        sent = self.document()
         wanted = _wanted(sent)
         if sent.get("dry_run"):
             found = rerun_many.preview(wanted, actor=self.actor)

@@ -19,6 +19,7 @@ _CYCLE = {
     "started_at": maybe(TIME),
     "finished_at": maybe(TIME),
     "reason": TEXT,
+    "rerun_of": maybe(UUID),
 }
 CYCLE = record("Cycle", **_CYCLE)
 
@@ -89,6 +90,7 @@ _TIER = record(
     next_attempt_at=maybe(TIME),
     output_content_type=TEXT,
     output_sha256=maybe(SHA256),
+    taken_from=maybe(UUID),
     error=TEXT,
     started_at=maybe(TIME),
     finished_at=maybe(TIME),
@@ -122,6 +124,7 @@ def _item(row: NormalizationItem) -> dict[str, Any]:
 _JOB = record(
     "Job",
     id=UUID,
+    cycle_run_id=UUID,
     normalization_item_id=UUID,
     endpoint_key=TEXT,
     host=TEXT,
@@ -248,6 +251,8 @@ CYCLE_DETAIL = record(
     lease_expires_at=maybe(TIME),
     fencing_token=WHOLE,
     resumes=WHOLE,
+    reruns=many(UUID),
+    taken_over=maybe(record(items=WHOLE, wanted=WHOLE, delivered=WHOLE, tiers=many(WHOLE), normalize=many(WHOLE), valued=TRUTH)),
     stages=many(_STAGE),
     deliveries=record(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE),
     tiers=many(_TIER),

@@ -64,6 +64,7 @@ def _closed(part: Any) -> Any:
     closed = {name: _closed(value) for name, value in part.items()}
     if "$ref" in closed:
         closed["$ref"] = ROOT + closed["$ref"]
-    if closed.get("type") == "object" and "properties" in closed and closed["properties"].keys() != {"code"} and "request_id" not in closed["properties"]:
+    is_record = closed.get("type") in ("object", ["object", "null"]) and "properties" in closed
+    if is_record and closed["properties"].keys() != {"code"} and "request_id" not in closed["properties"]:
         closed.setdefault("additionalProperties", False)
     return closed

@@ -4,16 +4,22 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models.functions import Now
 from django.urls import get_resolver
 
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
-from governance.models import Stop
+from governance.models import LoginAttempt, Stop
 from governance.namespaces import halts
 from governance.rest import openapi
 from governance.rest.resources import Resource
 from orbit.cycles import quiet
-from orbit.models import ValueLedgerEntry
+from orbit.models import CronTick, ValueLedgerEntry
+from orbit.schedules import change
+from orbit.schedules.plan import Schedule
+from orbit.schedules.rows import CYCLES
+from orbit.schedules.sync import sync
+from orbit.states import Tick
 from tests.support.letters import letters
 from tests.support.pipeline import configure, endpoints, start
 
@@ -27,8 +33,11 @@ def make(settings: Any) -> dict[str, Any]:
     ValueLedgerEntry.objects.create(id=uuid7(), cycle_id=uuid7(), namespace="a", kind="value", tag="kit", quantity="1.5", unit="cycle")
     endpoints(settings, default_endpoint="http://127.0.0.1:9")
     configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    schedules()
+    LoginAttempt.objects.create(name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now())
     return {
         "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
+        "name": CYCLES,
     }  # fmt: skip
 
 
@@ -37,6 +46,14 @@ def halted() -> None:
     halts.halt("stopped", actor=SYSTEM, reason="a flood")
     Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
     assert quiet.note() == 1
+
+
+def schedules() -> None:
+    """Have a schedule that somebody switched off, and a tick of it that was missed."""
+    sync([Schedule(CYCLES, "0 0,12 * * *", "UTC")])
+    change.switch(CYCLES, on=False, actor=SYSTEM, reason="night")
+    due = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    CronTick.objects.create(id=uuid7(), schedule=CYCLES, tick_key=due.isoformat(), due_at=due, outcome=Tick.MISSED, detail={"on_missed": "skip"})
 
 
 def routes() -> list[tuple[str, type[Resource]]]:

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.core.management import get_commands, load_command_class
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from governance.console.actions import ReasonedAction, ReasonedAdmin
+from orbit_site import permissions
 
-OURS = {"governance", "orbit", "orbit_site", "telemetry"}
 WRITING = ("post", "put", "patch", "delete")
 
 
@@ -64,11 +63,4 @@ def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
 
 def commands() -> list[str]:
     """Every deed of every command of ours: ``user create``, or ``trigger`` where a command does one thing."""
-    found = []
-    for name, app in get_commands().items():
-        if app not in OURS:
-            continue
-        parser = load_command_class(str(app), name).create_parser("manage.py", name)
-        deeds = [list(action.choices or ()) for action in parser._actions if type(action).__name__ == "_SubParsersAction"]
-        found += [f"{name} {deed}" for deed in deeds[0]] if deeds else [name]
-    return sorted(found)
+    return permissions.commands()

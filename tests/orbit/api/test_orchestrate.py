@@ -55,7 +55,7 @@ def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
     assert outcomes(client.post("/run-profiles/c/trigger")) == [("c", "paused")]
 
 
-@pytest.mark.parametrize("name", ["nobody", "%00", "x" * 900, "%F0%9F%92%A9"])
+@pytest.mark.parametrize("name", ["nobody", "x" * 900, "%F0%9F%92%A9"])
 def test_an_unknown_one_is_not_found(name: str) -> None:
     problem(api(person()).post(f"/run-profiles/{name}/trigger", Idempotency_Key="k"), 404, "unknown_run_profile")
 

@@ -57,6 +57,17 @@ def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_no
 
 
 @pytest.mark.django_db
+def test_a_page_without_a_form_takes_no_post_and_one_with_a_form_asks_for_its_own_power() -> None:
+    viewer, operator = console(person("vic", "Viewer")), console(person("ola", "Operator"))
+    for address in ("banners/", "orbit/schedules/", "orbit/why/"):
+        assert viewer.get(f"/admin/{address}").status_code == 200
+        answer = operator.post(f"/admin/{address}", {"reason": "x"})
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert (viewer.get("/admin/pause/").status_code, viewer.post("/admin/pause/", {"reason": "x"}).status_code) == (200, 403)
+    assert operator.post("/admin/pause/", {"reason": "x"}).status_code == 302
+
+
+@pytest.mark.django_db
 def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
     nobody = person("nob", "Viewer")
     nobody.groups.clear()
