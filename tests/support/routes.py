@@ -52,6 +52,17 @@ def of_tables() -> set[str]:
     return {f"{table}_{page}" for table in tables for page in ("changelist", "add", "history", "delete", "change")}
 
 
+def drawn_by_us() -> set[str]:
+    """The names of the addresses of tables whose page isn't the stock admin's: it might do anything."""
+    return {
+        f"{model._meta.app_label}_{model._meta.model_name}_{page}"
+        for model, shown in admin.site._registry.items()
+        for page in ("changelist", "add", "history", "delete", "change")
+        if getattr(type(shown), f"{page}_view").__module__.partition(".")[0] in OURS
+        and getattr(type(shown), f"{page}_view") is not getattr(ReasonedAdmin, f"{page}_view")
+    }
+
+
 def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
     """Every action that asks for a reason, by the name of its address."""
     return {
