@@ -37,7 +37,7 @@ class Pause(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer ``{paused, source, reason, by, since, until, quiet, certificate}``."""
-        return Response(pauses.read().data())
+        return Response(pauses.read(actor=self.actor).data())
 
     def post(self, request: Request) -> Response:
         """Pause everything: 200 with how it stands."""

@@ -134,6 +134,9 @@ class ReasonedAdmin(ReadOnlyAdmin):
             if len(chosen) > SELECTABLE:
                 messages.error(request, f"That is more than {SELECTABLE} at once. Narrow the list with a filter first.")
                 return None
+            if not chosen:
+                messages.error(request, "None of what was chosen is there any more.")
+                return None
             hidden = {"action": [action.name], "_selected_action": [str(obj.pk) for obj in chosen]}
             return self._ask(request, action, chosen, back=request.get_full_path(), sent="asked" in request.POST, hidden=hidden)
 

@@ -54,16 +54,15 @@ class Pausing:
         }
 
 
-def read() -> Pausing:
-    """Return how it stands."""
+def read(*, actor: Actor = SYSTEM) -> Pausing:
+    """Return how it stands. The certificate names deliveries of all namespaces: who is confined to some gets none."""
     lasting = Q(until__isnull=True) | Q(until__gt=Now())
     console = Stop.objects.filter(lasting, kind=Stopped.PAUSE, namespace__isnull=True, ended_at__isnull=True).first()
     source = "environment" if gate.paused_here() else "console" if console else None
     if console is None:
         return Pausing(source, "ORBIT_GLOBAL_PAUSE is set" if source else "", "", None, None, False, None)
-    return Pausing(
-        source, console.reason or "none given", console.started_by, console.since, console.until, console.quiet_at is not None, console.certificate
-    )
+    certificate = console.certificate if actor.namespaces is None else None
+    return Pausing(source, console.reason or "none given", console.started_by, console.since, console.until, console.quiet_at is not None, certificate)
 
 
 def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausing:

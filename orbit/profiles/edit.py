@@ -177,7 +177,8 @@ def _save(kind: Kind, name: str, row: Any, document: dict[str, Any], *, actor: A
             actor=actor.name,
             object_type=kind.noun,
             object_id=name,
-            namespace=document.get("namespace"),
+            # Who sees but one of two namespaces may not read of the other: a move is for those who see the whole workspace.
+            namespace=document.get("namespace") if row is None or kind is PROFILE or row.namespace_id == document["namespace"] else None,
             before=None if row is None else row.document,
             after=now.document,
             reason=reason,

@@ -1,7 +1,8 @@
-"""Another namespace doesn't exist: whoever is confined to one walks every route, page, filter, count and export, and finds nothing of the other.
+"""Another namespace doesn't exist: whoever is confined to one walks every route, page, form, filter, count and export, and finds nothing of the other.
 
 Two proofs. What needs no id answers the same, byte for byte, before the other namespace's objects are there and after. What needs an
-id, or names something of the other namespace, is answered as if that were not there. An address that nobody listed fails.
+id, or names something of the other namespace, is answered as if that were not there: as its twin, which names what nobody ever made.
+An address that nobody listed fails.
 """
 
 import json
@@ -17,55 +18,115 @@ from django.test import Client
 
 from governance.access.actors import SYSTEM
 from governance.audit import trail
-from governance.models import AuditTrailEntry, NamespaceGrant, OperationRun
-from orbit.cycles import trigger
+from governance.kernel.identifiers import uuid7
+from governance.models import AuditTrailEntry, Namespace, NamespaceGrant, OperationRun, OperationRunItem, Stop
+from governance.namespaces import halts, pauses
+from orbit.cycles import rerun, trigger
 from orbit.dispatch import bulk
 from orbit.errors import CycleActive
-from orbit.models import CycleRun, DeadLetterDispatch
+from orbit.models import CronTick, CycleRun, DeadLetterDispatch, Profile, RunProfile, ValueLedgerEntry
+from orbit.schedules.sync import RunProfiles
 from orbit.states import Trigger
+from tests.contract import deeds
 from tests.support import routes
-from tests.support.callers import Api, api, console, person
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.callers import Api, api, console, person, problem
+from tests.support.configuration import profile, run_profile, store
+from tests.support.letters import operate
+from tests.support.objects import NOWHERE
 from tests.support.pipeline import carry, endpoints, start
 from tests.support.receiver import Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
 HIDDEN = "hidden-ns"
+NOBODYS = 987_654_321
+REASON = {"reason": "mine"}
+AT = "2026-01-31T06:00:00Z"
 
-#: What names an object of the hidden namespace in an address, by the name that routes give it.
+#: What names an object of the hidden namespace in an address, by the name that routes give it. The twin of a text says ``nowhere-``.
 NAMED: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
+    "entry": lambda: AuditTrailEntry.objects.filter(namespace=HIDDEN)[0].pk,
+    "profile": lambda: Profile.objects.get(profile_id="hidden-p").pk,
+    "run_profile": lambda: RunProfile.objects.get(run_profile_id="hidden-rp").pk,
+    "namespace_id": lambda: Namespace.objects.get(name=HIDDEN).pk,
     "profile_id": lambda: "hidden-p",
     "run_profile_id": lambda: "hidden-rp",
-    "number": lambda: AuditTrailEntry.objects.filter(namespace=HIDDEN)[0].pk,
+    "namespace": lambda: HIDDEN,
+    "number": lambda: 1,
 }
 #: Bodies that name something of the hidden namespace, for routes that change something; those without an id in their address need one.
 BODIES: dict[str, list[dict[str, Any]]] = {
-    "POST cycles/trigger": [{"namespace": HIDDEN}, {"run_profile_id": "hidden-rp"}],
-    "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, "reason": "mine"}],
-    "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, "reason": "mine"}],
-}
-REASON = {"reason": "mine"}
+    "POST cycles/trigger": [{"namespace": HIDDEN}, {"run_profile_id": "hidden-rp"}, {"namespace": HIDDEN, "run_profile_id": "open-rp"}],
+    "POST cycles/rerun": [
+        {"filter": {"namespace": HIDDEN}, **REASON}, {"filter": {"namespace": HIDDEN}, "dry_run": True},
+        {"filter": {"run_profile_id": "hidden-rp"}, "dry_run": True}],
+    "POST cycles/<uuid:cycle_id>/rerun": [REASON, {"dry_run": True}],
+    "POST run-profiles/trigger": [{"run_profile_ids": ["hidden-rp"]}, {"run_profile_ids": ["open-rp", "hidden-rp"]}],
+    "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, **REASON}],
+    "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, **REASON}],
+    "PUT profiles/<str:profile_id>": [profile("hidden-p", label="Mine")],
+    "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
+    "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
+}  # fmt: skip
+#: Documents of somebody's own that name what is hidden.
+DOCUMENTS = [run_profile("open-rp", "open-p", HIDDEN), run_profile("open-rp", "hidden-p", "open-ns")]
 #: Routes that concern the whole workspace, and say so.
-OF_THE_WORKSPACE = {"metrics", "audit-trail/verify"}
+OF_THE_WORKSPACE = {"metrics", "audit-trail/verify", "config/diff", "POST config/reload", "POST governance/pause", "POST governance/unpause",
+                    "POST governance/namespaces"}  # fmt: skip
 #: Routes whose answer has nothing to do with namespaces.
-OPEN = {"health", "ready"}
+OPEN = {"health", "ready", "api/schema", "api/docs"}
+#: Routes that answer nothing without these parameters.
+WANTED = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
 #: Narrowing by what is hidden, for every list that knows the parameter.
-FILTERS = {"namespace": HIDDEN, "run_profile_id": "hidden-rp", "endpoint_key": "hidden-endpoint", "actor": "hidden-actor"}
+FILTERS = {"namespace": HIDDEN, "run_profile_id": "hidden-rp", "profile_id": "hidden-p", "endpoint_key": "hidden-endpoint", "actor": "hidden-actor",
+           "object_id": "hidden-rp", "schedule": "run-profile:hidden-rp", "tag": "hidden-tag"}  # fmt: skip
 #: Pages for which an address must be made by hand, or that are nobody's.
 PAGES_LEFT_OUT = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
+#: Forms and pages of the console, filled in with what is hidden: paths, in which names are ids of it, with the fields that are sent; None is a GET.
+FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
+    "halt": [("halt/", {"namespace": HIDDEN}), ("halt/?namespace=hidden-ns", None)],
+    "orbit_cyclerun_trigger": [
+        ("orbit/cyclerun/trigger/", {"run_profile_id": "hidden-rp", "namespace": "", **REASON}),
+        ("orbit/cyclerun/trigger/", {"run_profile_id": "", "namespace": HIDDEN, **REASON}),
+        ("orbit/cyclerun/trigger/", {"run_profile_id": "open-rp", "namespace": HIDDEN, **REASON})],
+    "orbit_cyclerun_compare": [("orbit/cyclerun/compare/?a={cycle_id}&b={cycle_id}", None)],
+    "orbit_why": [(f"orbit/why/?run_profile_id=hidden-rp&at={AT}", None)],
+    "orbit_schedule_switch": [("orbit/schedules/run-profile:hidden-rp/switch/", fields) for fields in (None, {"on": "no", **REASON})],
+    "orbit_schedule_cron": [("orbit/schedules/run-profile:hidden-rp/cron/", fields) for fields in (None, {"cron": "0 9 * * *", **REASON})],
+    "orbit_profile_add": [("orbit/profile/add/", {**REASON})],
+    "orbit_profile_change": [("orbit/profile/{profile}/change/", {"document": "{}", "revision": "1", "seen": "1", **REASON})],
+    "orbit_profile_revision": [("orbit/profile/{profile}/history/1/", fields) for fields in (None, {"over": "1", **REASON})],
+    "orbit_runprofile_add": [
+        ("orbit/runprofile/add/", {"run_profile_id": "new-rp", "profile_id": "hidden-p", "namespace": "open-ns"}),
+        ("orbit/runprofile/add/", {"run_profile_id": "new-rp", "profile_id": "open-p", "namespace": HIDDEN}),
+        ("orbit/runprofile/add/", {"run_profile_id": "new-rp", "profile_id": "open-p", "namespace": HIDDEN, "_preview": "1"})],
+    "orbit_runprofile_change": [("orbit/runprofile/{run_profile}/change/", {"document": "{}", "revision": "1", "seen": "1", **REASON})],
+    "orbit_runprofile_revision": [("orbit/runprofile/{run_profile}/history/1/", fields) for fields in (None, {"over": "1", **REASON})],
+    "orbit_deadletterdispatch_requeue_matching": [("orbit/deadletterdispatch/requeue-matching/?namespace=hidden-ns", None)],
+    "orbit_deadletterdispatch_dismiss_matching": [("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)],
+}  # fmt: skip
+#: Forms that concern the whole workspace: nobody who is confined gets them.
+FORMS_OF_THE_WORKSPACE = {"pause", "config_drift", "namespace_new", "token_create", "auth_user_add", "auth_user_change", "auth_user_password_change"}
+#: Forms about the person who fills them in.
+FORMS_OF_ONES_OWN = {"password_change"}
 
 
 def hidden_world() -> None:
-    """Put one of everything into the hidden namespace: configuration, cycles that ended badly and that run, letters, runs, records, entries."""
-    store([profile("hidden-p")], [run_profile("hidden-rp", "hidden-p", HIDDEN, distribution_targets=["hidden-endpoint"])])
-    carry(start("hidden-rp", b'{"text": "hidden-payload"}'))
+    """Put one of everything into the hidden namespace: configuration, cycles that ended badly and that run, letters, runs, records, ticks, a halt."""
+    document = run_profile("hidden-rp", "hidden-p", HIDDEN, distribution_targets=["hidden-endpoint"], execution_policy={"cron": "0 6 * * *"})
+    store([profile("hidden-p", value_tags=["hidden-tag"])], [document])
+    store([], [{**document, "value_tags": ["hidden-tag"]}])
+    RunProfiles("UTC").follow()
+    CronTick.objects.create(id=uuid7(), schedule="run-profile:hidden-rp", tick_key="hidden-tick", due_at=AT, outcome="refused", detail={"detail": "hidden-why"})
+    ended = carry(start("hidden-rp", b'{"text": "hidden-payload"}'))
+    assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
     bulk.dismiss(bulk.Filter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
-    active_cycle(HIDDEN)
+    rerun.rerun(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
+    halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     with trail.deed():
         trail.record("thing.done", actor="hidden-actor", namespace=HIDDEN, object_type="cycle", object_id="hidden-object")
         trail.record("thing.done", actor="hidden-actor", object_type="cycle", object_id="hidden-object")
@@ -74,7 +135,9 @@ def hidden_world() -> None:
 @pytest.fixture
 def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
     """Somebody with all powers in one namespace, where a cycle has ended, with a token and a browser."""
-    store([profile("open-p")], [run_profile("open-rp", "open-p", "open-ns", distribution_targets=["open-endpoint"])])
+    daily = {"cron": "0 6 * * *"}
+    store([profile("open-p")], [run_profile("open-rp", "open-p", "open-ns", distribution_targets=["open-endpoint"], execution_policy=daily)])
+    RunProfiles("UTC").follow()
     with Receiver(http("410 Gone", b"open-answer")) as ours, Receiver(http("410 Gone", b"hidden-answer")) as theirs:
         endpoints(settings, open_endpoint=ours.url, hidden_endpoint=theirs.url)
         carry(start("open-rp"))
@@ -96,9 +159,10 @@ def seen(walker: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
     found = {}
     for route in routes.reading():
         if "<" not in route and route not in OPEN:
-            answer = client.get(f"/{route}")
-            assert answer.status_code == (403 if route in OF_THE_WORKSPACE else 200), route
-            for query in ("", *(f"?{name}={value}" for name, value in FILTERS.items())):
+            plainly = WANTED.get(route, "")
+            answer = client.get(f"/{route}{plainly}")
+            assert answer.status_code == (403 if route in OF_THE_WORKSPACE else 200), (route, answer.content)
+            for query in (plainly, *(f"?{name}={value}" for name, value in FILTERS.items())):
                 answer = client.get(f"/{route}{query}")
                 found[f"/{route}{query}"] = (answer.status_code, plain(answer.content))
     for name, pattern in routes.console().items():
@@ -129,16 +193,101 @@ def test_whatever_is_named_by_an_id_is_not_there(walker: tuple[Api, Client]) -> 
     state = _state()
     for route in routes.reading():
         if "<" in route:
-            answer = client.get(f"/{_filled(route)}")
+            path, twin = _both(_filled(route))
+            answer = client.get(path)
             assert answer.status_code == 404, (route, answer.content)
-            assert "hidden-answer" not in answer.content.decode()
+            assert _blank(answer) == _blank(client.get(twin)), route
     for deed in routes.writing():
         method, _, route = deed.partition(" ")
-        assert deed in BODIES or "<" in route, f"{deed}: say in BODIES what of the other namespace it could touch"
+        assert deed in BODIES or "<" in route or deed in OF_THE_WORKSPACE, f"{deed}: say in BODIES what of the other namespace it could touch"
+        path, twin = _both(_filled(route))
         for body in BODIES.get(deed, [REASON]):
-            answer = client.client.generic(method, f"/{_filled(route)}", json.dumps(body).encode(), "application/json", headers={"If-Match": '"1"'})
-            assert answer.status_code == 404, (deed, body, answer.status_code, answer.content)
+            answers = [client.send(method, path, body, If_Match='"1"') for path, body in ((path, body), (twin, _elsewhere(body)))]
+            assert _blank(answers[0]) == _blank(answers[1]), (deed, body)
+            refused = {403} if deed in OF_THE_WORKSPACE else {404, 412, 422}
+            assert answers[0].status_code in refused or "dry_run" in body, (deed, body, answers[0].status_code, answers[0].content)
     assert _state() == state
+
+
+def test_a_document_that_names_what_is_hidden_is_one_that_names_nothing(walker: tuple[Api, Client]) -> None:
+    hidden_world()
+    client, _ = walker
+    state = _state()
+    for document in DOCUMENTS:
+        answers = [client.put("/run-profiles/open-rp", body, If_Match='"1"') for body in (document, _elsewhere(document))]
+        assert _blank(answers[0]) == _blank(answers[1])
+        assert answers[0].status_code == 422
+    problem(client.put("/profiles/new-p", profile("new-p"), If_None_Match="*"), 403, "forbidden")
+    assert _state() == state
+
+
+def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_were(walker: tuple[Api, Client]) -> None:
+    hidden_world()
+    client, _ = walker
+    state = _state()[0]
+    named = [str(NAMED["cycle_id"]()), NOWHERE]
+    answer = client.post("/cycles/rerun", {"ids": named, **REASON}).json()
+    assert answer["matched"] == 2
+    operate(answer["operation_run_id"], slices=3)
+    items = OperationRunItem.objects.filter(run_id=answer["operation_run_id"])
+    assert sorted(str(item.object_id) for item in items) == sorted(named)
+    assert len({(item.outcome, item.detail.replace(str(item.object_id), "ID")) for item in items}) == 1
+    assert "hidden-" not in client.get(f"/operations/{answer['operation_run_id']}/items").content.decode()
+    assert _state()[0] == state
+
+
+def test_all_run_profiles_are_those_of_ones_own_namespaces(walker: tuple[Api, Client]) -> None:
+    hidden_world()
+    client, browser = walker
+    answer = client.post("/run-profiles/trigger")
+    assert [one["run_profile_id"] for one in answer.json()["results"]] == ["open-rp"]
+    shown = browser.post("/admin/orbit/cyclerun/trigger/", {"run_profile_id": "*", "namespace": "", **REASON})
+    assert shown.status_code == 200
+    assert "hidden-" not in shown.content.decode()
+    assert CycleRun.objects.filter(run_profile_id="hidden-rp").count() == 2
+
+
+def test_a_pause_tells_the_confined_who_and_why_and_nothing_of_others_deliveries(walker: tuple[Api, Client]) -> None:
+    hidden_world()
+    client, browser = walker
+    pauses.pause(actor=SYSTEM, reason="a fire")
+    certificate = {"in_flight_count": 1, "in_flight": [{"namespace": HIDDEN, "endpoint_key": "hidden-endpoint"}]}
+    Stop.objects.filter(kind="pause").update(quiet_at=AT, certificate=certificate)
+    told = client.get("/governance/pause").json()
+    assert (told["paused"], told["reason"], told["quiet"], told["certificate"]) == (True, "a fire", True, None)
+    banners = browser.get("/admin/banners/").content.decode()
+    assert "a fire" in banners
+    assert "hidden-" not in banners
+    assert pauses.read().certificate == certificate
+
+
+def test_no_form_finds_what_is_hidden(walker: tuple[Api, Client]) -> None:
+    hidden_world()
+    _, browser = walker
+    pages = {name for name, pattern in routes.console().items() if "<" in pattern} - routes.of_tables() - set(routes.actions()) - PAGES_LEFT_OUT
+    forms = {name.partition(": ")[0] for name in deeds.FORMS} | pages
+    assert sorted(forms - set(FORMS) - FORMS_OF_THE_WORKSPACE - FORMS_OF_ONES_OWN) == []
+    state = _state()
+    for name, tries in FORMS.items():
+        for template, sent in tries:
+            path, twin = _both("admin/" + re.sub(r"{(\w+)}", lambda part: str(NAMED[part[1]]()), template))
+            answers = [_fill(browser, path, sent), _fill(browser, twin, _elsewhere(sent))]
+            assert _blank(answers[0]) == _blank(answers[1]), (name, path, sent)
+            assert "hidden-" not in _blank(answers[0])[1], (name, path, sent)
+    for name in FORMS_OF_THE_WORKSPACE:
+        path = "/" + re.sub(r"<\w+:object_id>|<id>", "1", routes.console()[name])
+        assert {browser.get(path).status_code, browser.post(path, REASON).status_code} == {403}, name
+    assert _state() == state
+
+
+def _fill(browser: Client, path: str, sent: dict[str, str] | None) -> Any:
+    if sent is None:
+        return browser.get(path)
+    if path.endswith("/runprofile/add/"):
+        document = run_profile(sent["run_profile_id"], sent["profile_id"], sent["namespace"], distribution_targets=["open-endpoint"])
+        typed = {"state": "enabled", "distribution_targets": "open-endpoint"}
+        sent = {**sent, **REASON, **typed, "document": json.dumps(document), "revision": "0", "seen": "0"}
+    return browser.post(path, sent)
 
 
 def test_no_page_of_a_hidden_object_and_no_action_on_it(walker: tuple[Api, Client]) -> None:
@@ -181,10 +330,28 @@ def _actions_of(model: type[Model]) -> list[str]:
 
 def _filled(route: str) -> str:
     def value(match: re.Match[str]) -> str:
-        assert match[1] in NAMED, f"{route}: say in NAMED what names an object of the other namespace as {match[1]!r}"
-        return str(NAMED[match[1]]())
+        name = "entry" if route.startswith("audit-trail/") else match[1]
+        assert name in NAMED, f"{route}: say in NAMED what names an object of the other namespace as {name!r}"
+        return str(NAMED[name]())
 
     return re.sub(r"<(?:\w+:)?(\w+)>", value, route)
+
+
+def _both(path: str) -> tuple[str, str]:
+    """Return an address, and the same of what nobody ever made; an id that is a number comes after a name in it."""
+    twin = re.sub(r"[0-9a-f-]{36}", NOWHERE, path.replace("hidden-", "nowhere-"))
+    return f"/{path}", "/" + re.sub(r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{NOBODYS}", twin)
+
+
+def _elsewhere(sent: Any) -> Any:
+    return json.loads(json.dumps(sent).replace("hidden-", "nowhere-"))
+
+
+def _blank(answer: Any) -> tuple[int, str]:
+    """Return an answer without what it was asked about."""
+    asked = [str(make()) for name, make in NAMED.items() if name != "number"]
+    text = plain(answer.content).replace("nowhere-", "hidden-")
+    return answer.status_code, re.sub("|".join(rf"\b{re.escape(name)}\b" for name in [*asked, NOWHERE, str(NOBODYS)]), "ID", text)
 
 
 def _state() -> list[Any]:

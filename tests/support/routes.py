@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from governance.console.actions import ReasonedAction, ReasonedAdmin
 from orbit_site import permissions
 
+OURS = {"governance", "orbit", "orbit_site", "telemetry"}
 WRITING = ("post", "put", "patch", "delete")
 
 
@@ -49,6 +50,17 @@ def of_tables() -> set[str]:
     """The names of the addresses that the stock admin gives to every table."""
     tables = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
     return {f"{table}_{page}" for table in tables for page in ("changelist", "add", "history", "delete", "change")}
+
+
+def drawn_by_us() -> set[str]:
+    """The names of the addresses of tables whose page isn't the stock admin's: it might do anything."""
+    return {
+        f"{model._meta.app_label}_{model._meta.model_name}_{page}"
+        for model, shown in admin.site._registry.items()
+        for page in ("changelist", "add", "history", "delete", "change")
+        if getattr(type(shown), f"{page}_view").__module__.partition(".")[0] in OURS
+        and getattr(type(shown), f"{page}_view") is not getattr(ReasonedAdmin, f"{page}_view")
+    }
 
 
 def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:

@@ -6,7 +6,7 @@ import pytest
 
 from governance.access import tokens
 from governance.access.actors import SYSTEM
-from governance.models import AuditTrailEntry
+from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from tests.support.callers import console, person
 from tests.support.configuration import active_cycle
@@ -91,3 +91,14 @@ def test_a_token_is_revoked_by_an_administrator() -> None:
     console(boss).post(f"/admin/governance/apitoken/{token.pk}/revoke/", {"reason": "lost"})
     assert tokens.authenticate(raw) is None
     assert AuditTrailEntry.objects.get(action="token.revoked").reason == "lost"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("action", ["cancel", "run_again"])
+def test_a_selection_of_nothing_that_is_there_does_nothing(action: str) -> None:
+    browser = console(person("bea", "Operator", "open-ns"))
+    theirs = active_cycle()
+    chosen = {"action": action, "_selected_action": str(theirs.pk), "asked": "1", "reason": "x"}
+    assert "None of what was chosen is there any more." in browser.post("/admin/orbit/cyclerun/", chosen, follow=True).content.decode()
+    assert not OperationRun.objects.exists()
+    assert not AuditTrailEntry.objects.filter(actor="bea").exists()

@@ -170,6 +170,15 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         edit.roll_back(PROFILE, "theirs", 1, actor=who, source="admin", reason="x", expected=seen(1))
 
 
+def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
+    store([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
+    put(run_profile(namespace="a", value_tags=["x"]), seen(1))
+    put(run_profile(namespace="b"), seen(2), confined("a", "b"))
+    entries = AuditTrailEntry.objects.filter(action="run_profile.changed").order_by("id")
+    assert [entry.namespace for entry in entries] == ["a", None]
+    assert [entries[1].before["namespace"], entries[1].after["namespace"]] == ["a", "b"]
+
+
 def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> None:
     store([profile("mine"), profile("theirs")], [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")])
     who = confined("a")
