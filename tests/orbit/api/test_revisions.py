@@ -2,8 +2,10 @@
 
 import pytest
 
+from governance.audit import trail
 from governance.models import AuditTrailEntry
 from orbit.models import Profile
+from orbit.profiles import revisions
 from tests.support.callers import api, person, problem
 from tests.support.configuration import profile, run_profile, store
 
@@ -39,6 +41,19 @@ def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
     entry = AuditTrailEntry.objects.get(action="run_profile.changed")
     assert (entry.namespace, entry.reason) == ("eu", "back to revision 1: back")
     problem(api(person("op", "Operator")).post(path, {"reason": "back"}, If_Match='"3"'), 403, "forbidden")
+
+
+def test_what_is_hidden_comes_back_as_something_new() -> None:
+    store([profile("p1")], [run_profile("r1", "p1")])
+    with trail.deed():
+        revisions.hide_others(profiles=["p1"], run_profiles=[])
+    client = api(person("con", "Configurator"))
+    problem(client.get("/run-profiles/r1"), 404, "unknown_run_profile")
+    path = "/run-profiles/r1/revisions/1/restore"
+    problem(client.post(path, {"reason": "back"}, If_Match="*"), 412, "stale")
+    answer = client.post(path, {"reason": "back"}, If_None_Match="*")
+    assert (answer.status_code, answer.json()) == (201, run_profile("r1", "p1"))
+    assert client.get("/run-profiles/r1").headers["ETag"] == answer.headers["ETag"]
 
 
 def test_a_confined_person_sees_no_revision_from_when_it_ran_elsewhere() -> None:
