@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 import pytest
@@ -154,7 +154,9 @@ def test_no_planted_secret_comes_out_anywhere(server: Server, committed: str, tm
         with standing(server, committed, tmp_path, [failing, echoing]) as stand:
             found = _drive(stand)
             found += [leak for pid in stand.pids for leak in _command_lines(stand, pid)]
-            found += _pages(stand) + _answers(stand) + _commands(stand)
+            cookie = _log_in(stand)
+            found += _govern(stand, cookie)
+            found += _pages(stand, cookie) + _answers(stand) + _commands(stand)
             assert failing.requests
             assert echoing.requests
         found += _tables(stand) + _files(stand)
@@ -181,7 +183,27 @@ def _drive(stand: Stand) -> list[str]:
     outputs.append(stand.ask("POST", "/cycles/trigger", body=b'{"x": ', **bearer))
     outputs.append(stand.ask("GET", "/metrics", Authorization=f"Bearer {metrics}"))
     assert outputs[-1][0] == 200
+    outputs += _deeds(stand, bearer)
     return [leak for status, headers, body in outputs for leak in stand.cage.look(f"an answer {status}", str(headers).encode() + body)]
+
+
+def _deeds(stand: Stand, bearer: dict[str, str]) -> list[tuple[int, http.client.HTTPMessage, bytes]]:
+    """Edit, restore, reload, halt, pause, run again one and many and start all: what leaves entries, revisions, certificates and answers behind."""
+    cycle = rows("SELECT id FROM orbit_cyclerun ORDER BY id LIMIT 1")[0][0]
+    edited, why = json.dumps(profile(label="Edited")), '{"reason": "because"}'
+    outputs = []
+    for method, path, body, seen, expected in (
+        ("PUT", "/profiles/daily", '{"label": 1}', '"1"', 422), ("PUT", "/profiles/daily", edited, '"1"', 200), ("PUT", "/profiles/daily", edited, '"1"', 412),
+        ("POST", "/profiles/daily/revisions/1/restore", why, '"2"', 200), ("POST", "/governance/namespaces/eu/halt", why, "", 200),
+        ("POST", "/cycles/trigger", '{"run_profile_id": "daily-eu"}', "", 423), ("POST", "/governance/namespaces/eu/resume", why, "", 200),
+        ("POST", "/governance/pause", why, "", 200), ("POST", "/governance/unpause", why, "", 200), ("POST", "/config/reload", why, "", 200),
+        # From here on cycles run, and wait for endpoints that are down by now.
+        ("POST", f"/cycles/{cycle}/rerun", why, "", 202), ("POST", "/run-profiles/trigger", why, "", 202),
+        ("POST", "/cycles/rerun", '{"filter": {}, "reason": "because"}', "", 202),
+    ):  # fmt: skip
+        outputs.append(stand.ask(method, path, body=body.encode(), **bearer, **({"If_Match": seen} if seen else {})))
+        assert outputs[-1][0] == expected, (method, path, outputs[-1])
+    return outputs
 
 
 def _command_lines(stand: Stand, pid: int) -> list[str]:
@@ -203,14 +225,43 @@ def _log_in(stand: Stand) -> str:
     return "; ".join([csrf, *(cookie.split(";")[0] for cookie in headers.get_all("Set-Cookie", []))])
 
 
-def _pages(stand: Stand) -> list[str]:
+def _govern(stand: Stand, cookie: str) -> list[str]:
+    """Make a person with a password and a token in the console: from then on both are looked for; only the answer that shows the token may hold it."""
+    password, operator = planted(), rows("SELECT id FROM auth_group WHERE name = 'Operator'")[0][0]
+    stand.cage.add("new_password", password)
+    new = {"username": "new", "is_active": "on", "is_staff": "on", "groups": operator, "usable_password": "true", "password1": password,
+           "namespace_grants-TOTAL_FORMS": 0, "namespace_grants-INITIAL_FORMS": 0}  # fmt: skip
+    answers = [_fill(stand, cookie, "/admin/auth/user/add/", **new, password2=second) for second in (password + "x", password)]
+    assert [status for status, _ in answers] == [200, 302]
+    status, body = _fill(stand, cookie, "/admin/access/tokens/new/", owner="root", name="shown", scopes="read", days=9, reason="because")
+    shown = re.search(rb"orbit_[\w-]{40,}", body)
+    assert status == 200
+    assert shown is not None
+    token = shown[0].decode()
+    stand.cage.add("console_token", token)
+    assert stand.ask("GET", "/cycles", Authorization=f"Bearer {token}")[0] == 200
+    halted = _fill(stand, cookie, "/admin/halt/", namespace="eu", reason="because")
+    exported = _fill(stand, cookie, "/admin/config/drift/", _export="1", reason="because")
+    assert (halted[0], exported[0]) == (302, 302)
+    return [leak for _, body in [*answers, halted, exported] for leak in stand.cage.look("an answer to a form", body)]
+
+
+def _fill(stand: Stand, cookie: str, path: str, **fields: Any) -> tuple[int, bytes]:
+    hidden = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', stand.ask("GET", path, Cookie=cookie)[2])
+    assert hidden is not None
+    form = urlencode({**fields, "csrfmiddlewaretoken": hidden[1].decode()}).encode()
+    status, _, body = stand.ask("POST", path, body=form, Cookie=cookie, Content_Type="application/x-www-form-urlencoded")
+    return status, body
+
+
+def _pages(stand: Stand, cookie: str) -> list[str]:
     """Walk the console from its first page on: where links lead, whatever their query; of pages that differ in an id alone a few each."""
     # Of each endpoint one attempt and one letter for sure: what the two receivers said is different.
     each = "SELECT DISTINCT ON (endpoint_key) 'deadletterdispatch', id FROM orbit_deadletterdispatch UNION ALL SELECT DISTINCT ON (endpoint_key) " \
            "'deliveryreceipt', r.id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
     known = rows(each)
     assert len(known) == 4
-    cookie, found, left = _log_in(stand), [], ["/admin/", *(f"/admin/orbit/{table}/{number}/change/" for table, number in known)]
+    found, left = [], ["/admin/", *(f"/admin/orbit/{table}/{number}/change/" for table, number in known)]
     seen: set[str] = set()
     shapes: Counter[str] = Counter()
     while left:
@@ -228,6 +279,10 @@ def _pages(stand: Stand) -> list[str]:
         local = [html.unescape(link.decode()) for link in links]
         left += [link if link.startswith("/") else bare + link for link in local if not re.match(r"\w+:|//|/static/|/admin/logout", link)]
     assert {f"/admin/orbit/{table}/" for table in ("deliveryreceipt", "dispatchjob", "endpointsnapshot", "deadletterdispatch")} <= seen
+    new = {"access/", "config/drift/", "governance/audittrailentry/verify/", "governance/audittrailentry/export/", "halt/", "pause/", "orbit/schedules/",
+           "orbit/why/", "orbit/cyclerun/compare/", "orbit/profile/add/", "orbit/profile/*/change/", "orbit/profile/*/history/",
+           "orbit/profile/*/history/*/", "orbit/runprofile/*/change/", "orbit/cyclerun/*/run_again/", "governance/namespace/*/change/"}  # fmt: skip
+    assert sorted({f"/admin/{page}" for page in new} - shapes.keys()) == []
     assert len(seen) > 60
     return found
 
@@ -236,14 +291,15 @@ def _answers(stand: Stand) -> list[str]:
     """Ask every route of the API, with ids that exist where there are some, and wrong ones."""
     bearer = {"Authorization": f"Bearer {stand.api_token}"}
     ids = {"cycle_id": "SELECT id FROM orbit_cyclerun", "letter_id": "SELECT id FROM orbit_deadletterdispatch", "profile_id": "SELECT 'daily'",
-           "run_profile_id": "SELECT 'daily-eu'"}  # fmt: skip
+           "run_profile_id": "SELECT 'daily-eu'", "namespace": "SELECT 'eu'", "run_id": "SELECT id FROM governance_operationrun",
+           "number": "SELECT 1"}  # fmt: skip
     found = []
     patterns = [str(pattern.pattern) for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)]
     assert len(patterns) > 15
     for pattern in patterns:
         known = re.sub(r"<\w+:(\w+)>", lambda match: str(rows(ids.get(match[1], "SELECT gen_random_uuid()"))[0][0]), pattern)
         for method, body in (("GET", b""), ("POST", b"{}"), ("POST", b'{"a":'), ("PUT", b""), ("DELETE", b"")):
-            if pattern.startswith("cycles/trigger") and body == b"{}":
+            if "trigger" in pattern and body == b"{}":
                 continue
             status, headers, answered = stand.ask(method, f"/{known}", body=body, **bearer, Content_Type="application/json")
             assert status < 500 or status == 503, (method, known, answered)
@@ -255,9 +311,11 @@ def _answers(stand: Stand) -> list[str]:
 
 def _commands(stand: Stand) -> list[str]:
     commands = [("config", "check", "--json"), ("config", "diff", "--json"), ("config", "export", "--json"), ("cycles", "--json"), ("dlq", "list", "--json"),
-                ("check", "--deploy")]  # fmt: skip
+                ("audit", "export", "-"), ("audit", "verify"), ("namespace", "show", "eu", "--json"), ("token", "list", "--json"), ("user", "list", "--json"),
+                ("why", "--run-profile", "daily-eu", "--at", "2026-01-31T06:00:00Z", "--json"), ("rerun", "--all", "--dry-run", "--reason", "r", "--json"),
+                ("halt", "eu", "--reason", "again", "--json"), ("resume", "eu", "--reason", "again", "--json"), ("check", "--deploy")]  # fmt: skip
     said = stand.manage(*commands)
-    assert all(mark in said for mark in ('"valid"', '"written"', '"trigger"', '"cycle_run_id"', "silenced")), said
+    assert all(mark in said for mark in ('"valid"', '"written"', '"trigger"', '"cycle_run_id"', '"previous_hash"', "intact: ", '"answer"', "silenced")), said
     found = stand.cage.look("what the commands say", said)
     return found + [leak for path in stand.folder.glob("*.json") for leak in stand.cage.look(path.name, path.read_bytes())]
 

@@ -20,6 +20,10 @@ class Cage:
         self._forms = {name: _forms(secret) for name, secret in secrets.items()}
         self.searched = 0
 
+    def add(self, name: str, secret: str) -> None:
+        """Look for ``secret`` too, from now on."""
+        self._forms[name] = _forms(secret)
+
     def look(self, place: str, text: bytes | str) -> list[str]:
         """Return what was found at ``place``: the secret's name and the place, never the secret."""
         data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text

@@ -21,8 +21,8 @@ marks AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
         'cycle_finished']) AS stage),
 initiations AS (INSERT INTO orbit_initiation (id, initiation_hash, namespace) VALUES (gen_random_uuid(), repeat('0', 64), %(namespace)s)
     ON CONFLICT (initiation_hash) DO UPDATE SET namespace = orbit_initiation.namespace RETURNING id),
-tiers AS (INSERT INTO orbit_transformation (id, cycle_id, initiation_id, tier, transformer, status, attempts, output)
-    SELECT n.id, n.id, initiations.id, 1, 'passthrough', 'success', 1, '' FROM n, initiations),
+tiers AS (INSERT INTO orbit_transformation (id, cycle_id, initiation_id, tier, transformer, status, attempts, output, output_sha256)
+    SELECT n.id, n.id, initiations.id, 1, 'passthrough', 'success', 1, '', encode(sha256(''), 'hex') FROM n, initiations),
 batches AS (INSERT INTO orbit_normalizationbatch (id, cycle_id, processor, item_count) SELECT id, id, 'passthrough', 1 FROM n),
 items AS (INSERT INTO orbit_normalizationitem (id, batch_id, transformation_id, payload, content_type, sha256)
     SELECT id, id, id, 'x', 'text/plain', '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881' FROM n),

@@ -58,7 +58,7 @@ def drawn_by_us() -> set[str]:
         f"{model._meta.app_label}_{model._meta.model_name}_{page}"
         for model, shown in admin.site._registry.items()
         for page in ("changelist", "add", "history", "delete", "change")
-        if getattr(type(shown), f"{page}_view").__module__.partition(".")[0] in OURS
+        if not getattr(type(shown), f"{page}_view").__module__.startswith("django.")
         and getattr(type(shown), f"{page}_view") is not getattr(ReasonedAdmin, f"{page}_view")
     }
 
