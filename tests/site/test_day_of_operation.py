@@ -21,7 +21,7 @@ HEADING = "## A day of operation\n"
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"# exit code (\d+)$")
 BEGUN, ENDED = "-- a block", "-- ended with "
-LONGEST_SECONDS = 240  # of an overloaded machine; by itself it takes half a minute
+LONGEST_SECONDS = 240  # of an overloaded machine
 
 
 def blocks() -> list[tuple[list[str], str]]:
