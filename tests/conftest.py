@@ -1,6 +1,7 @@
 """The database of the tests: an embedded server, one migrated template, a copy for each test process, and fresh copies for tests that commit."""
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -12,10 +13,17 @@ from orbit.cycles import shift
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.support import database
+from tests.support.reuse import Pool
+
+# A process that may keep no compiled code compiles Django when it starts, for longer than most tests take; they start hundreds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server in the controlling process, before any worker of xdist asks for it."""
+    # Real hashing takes a quarter of a second on purpose, and tests make hundreds of people. Processes that a test starts hash as ever.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not hasattr(config, "workerinput"):
         database.template(database.start_test_server())
 
@@ -55,12 +63,19 @@ def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) ->
     database.drop(server, name)
 
 
+@pytest.fixture(scope="session")
+def pool(server: Server) -> Iterator[Pool]:
+    """Where ``committed`` has its database from."""
+    made = Pool(server)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def committed(server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+def committed(server: Server, pool: Pool, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
     """A database of this test's own, where commits are real; its name. For threads, processes, leases and crashes."""
     before = str(connections["default"].settings_dict["NAME"])
-    name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-    database.clone(server, name)
+    name = pool.take()
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         _point(server, name)
         try:
@@ -69,7 +84,7 @@ def committed(server: Server, django_db_setup: None, django_db_blocker: pytest.F
             # Lane threads keep their connections; those of this database go with it.
             shift._lanes = None
             _point(server, before)
-            database.drop(server, name)
+            pool.give(name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -28,9 +28,8 @@ def faults(method: str, path: str, response: Any) -> list[str]:
         return [f"{method} {path}: {response.status_code} as {media_type!r} isn't documented"]
     if not response.content or not media_type.endswith("json"):
         return []
-    schema = answer["content"][media_type]["schema"]
-    found = Draft202012Validator(_closed(schema), registry=_registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
-    return [f"{method} {path}: {response.status_code} {error.json_path}: {error.message[:300]}" for error in found.iter_errors(json.loads(response.content))]
+    found = _validator(json.dumps(answer["content"][media_type]["schema"])).iter_errors(json.loads(response.content))
+    return [f"{method} {path}: {response.status_code} {error.json_path}: {error.message[:300]}" for error in found]
 
 
 def _operation(method: str, path: str) -> dict[str, Any] | None:
@@ -47,6 +46,12 @@ def _patterns() -> list[tuple[re.Pattern[str], Any]]:
     # An address without parts goes before one whose part could be its last word.
     paths = sorted(contract.document()["paths"].items(), key=lambda item: item[0].count("{"))
     return [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), item) for path, item in paths]
+
+
+@functools.cache
+def _validator(schema: str) -> Draft202012Validator:
+    """Return what checks an answer against ``schema``, as JSON."""
+    return Draft202012Validator(_closed(json.loads(schema)), registry=_registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 @functools.cache

@@ -50,7 +50,8 @@ def copy(folder: Path, **more: str) -> Project:
     for part in PARTS:
         source = PROJECT / part
         if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            # With what is compiled: each copy would begin with a second of that.
+            shutil.copytree(source, folder / part)
         elif source.exists():
             shutil.copy2(source, folder / part)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORBIT_", "DATABASE_URL", "PORT", "DJANGO_"))}
