@@ -18,12 +18,14 @@ from tests.support import database
 # Ends and waits for whoever is connected.
 ALONE = "SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 # Any change of a structure, a right or a setting is a new version of a row of these; emptying changes rows of pg_class alone, in other columns.
-_VERSIONS = ("pg_attribute.attrelid", "pg_constraint.oid", "pg_index.indexrelid", "pg_trigger.oid", "pg_proc.oid", "pg_type.oid", "pg_policy.oid",
+_VERSIONS = ("pg_attribute.attrelid", "pg_constraint.oid", "pg_index.indexrelid", "pg_proc.oid", "pg_type.oid", "pg_policy.oid",
              "pg_event_trigger.oid", "pg_extension.oid", "pg_default_acl.oid", "pg_statistic_ext.oid", "pg_statistic.starelid")  # fmt: skip
 STRUCTURE = " UNION ALL ".join([
     """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, relname, relkind, relowner, relacl, reloptions, relpersistence, relhastriggers,
         relrowsecurity, relispartition, relforcerowsecurity), 0)) FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace""",
     "SELECT count(*), sum(hashtextextended(concat_ws(':', oid, nspname, nspowner, nspacl), 0)) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'",
+    """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, tgrelid, tgname, tgfoid, tgtype, tgenabled, tgargs, tgqual, tgattr), 0))
+        FROM pg_trigger""",
     """SELECT count(*), sum(hashtextextended(concat_ws(':', setrole, setconfig), 0)) FROM pg_db_role_setting
         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())""",
     "SELECT datconnlimit, hashtextextended(concat_ws(':', datdba, datacl, datallowconn), 0) FROM pg_database WHERE datname = current_database()",
@@ -31,6 +33,8 @@ STRUCTURE = " UNION ALL ".join([
       for table, key in (name.split(".") for name in _VERSIONS)),
 ])  # fmt: skip
 USED = """SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND oid >= 16384 AND pg_relation_size(oid) > 0 ORDER BY 1"""
+# They fire whatever the session's role is.
+REFUSING = "SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger WHERE tgenabled = 'A' AND tgtype & 32 > 0"
 BINDS = "SELECT confrelid::regclass::text, conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
 SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value), last_value IS NOT NULL FROM pg_sequences ORDER BY 1"
 
@@ -43,6 +47,7 @@ class Contents:
     tables: dict[str, tuple[str, bytes]]
     sequences: list[tuple[str, int, bool]]
     binds: list[tuple[str, str]]
+    refusing: list[tuple[str, str]]
 
 
 class Pool:
@@ -92,9 +97,8 @@ class Pool:
 
 
 def _contents(connection: psycopg.Connection) -> Contents:
-    used = [name for (name,) in connection.execute(USED)]
-    tables = {name: (_digest(connection, name), _copied(connection, name)) for name in used}
-    return Contents(_structure(connection), tables, connection.execute(SEQUENCES).fetchall(), connection.execute(BINDS).fetchall())
+    tables = {name: (_digest(connection, name), _copied(connection, name)) for (name,) in connection.execute(USED).fetchall()}
+    return Contents(_structure(connection), tables, *(connection.execute(query).fetchall() for query in (SEQUENCES, BINDS, REFUSING)))
 
 
 def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
@@ -106,10 +110,15 @@ def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
     gone = (used | contents.tables.keys()) - kept
     while more := {by for of, by in contents.binds if of in gone} - gone:
         gone |= more
-    if gone:
-        # So no trigger that keeps rows from being removed is asked.
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("TRUNCATE " + ", ".join(sorted(gone)))
+    with connection.transaction():
+        refusing = [(name, trigger) for name, trigger in contents.refusing if name in gone]
+        for name, trigger in refusing:
+            connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER {trigger}")
+        if gone:
+            connection.execute("TRUNCATE " + ", ".join(sorted(gone)))
+        for name, trigger in refusing:
+            connection.execute(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}")
+        connection.execute("SET LOCAL session_replication_role = replica")
         for name in gone & contents.tables.keys():
             with connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
                 copy.write(contents.tables[name][1])
