@@ -32,7 +32,10 @@ DELIVERIES = """WITH newest AS (
 SELECT n.normalization_item_id, t.tier, n.endpoint_key, n.id, n.delivery_id, n.snapshot_id, s.fingerprint, n.delivered, n.open, l.id, l.cycle_id, l.status
 FROM newest n JOIN orbit_normalizationitem i ON i.id = n.normalization_item_id JOIN orbit_transformation t ON t.id = i.transformation_id
 JOIN orbit_endpointsnapshot s ON s.id = n.snapshot_id LEFT JOIN orbit_deadletterdispatch l ON l.job_id = n.id ORDER BY t.tier, n.endpoint_key, n.id"""
-# Held until the re-run commits: a person or a run that requeues one of these waits, and then reads that it was requeued.
+# Held until the re-run commits, jobs before letters as everywhere: a success that a lost worker brings for one of these waits, and then finds
+# the copy that was made of it.
+HOLD_JOBS = """SELECT j.id FROM orbit_dispatchjob j WHERE j.cycle_id = ANY(%(family)s) AND j.status IN ('dead', 'cancelled') ORDER BY j.id FOR NO KEY UPDATE"""
+# Likewise: a person or a run that requeues one of these waits, and then reads that it was requeued.
 HOLD_LETTERS = """SELECT l.id FROM orbit_deadletterdispatch l WHERE l.cycle_id = ANY(%(family)s) AND l.status = 'open' ORDER BY l.id FOR NO KEY UPDATE"""
 VALUED = "SELECT EXISTS (SELECT 1 FROM orbit_valueledgerentry v WHERE v.cycle_id = ANY(%(family)s) AND v.kind = 'value')"
 
@@ -92,10 +95,11 @@ def family(cycle_id: UUID) -> list[UUID]:
 
 
 def read(cycle_id: UUID, *, hold: bool = False) -> Lineage:
-    """Return what the family of ``cycle_id`` has; with ``hold`` its open dead letters stay as they are until the transaction ends."""
+    """Return what the family of ``cycle_id`` has; with ``hold`` what ended undelivered, and its letters, stay as they are until the transaction ends."""
     cycles = family(cycle_id)
     with connection.cursor() as cursor:
         if hold:
+            cursor.execute(HOLD_JOBS, {"family": cycles})
             cursor.execute(HOLD_LETTERS, {"family": cycles})
         # Each in a statement after the lock: what was committed while it was waited for is seen.
         cursor.execute(TIERS, {"family": cycles})

@@ -11,7 +11,8 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
-from orbit.cycles import orchestrate, trigger
+from governance.namespaces import gate
+from orbit.cycles import clusters, orchestrate, trigger
 from orbit.cycles.orchestrate import Outcome
 from orbit.errors import CycleActive
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
@@ -29,7 +30,8 @@ def perform(tick_id: UUID, *, now: datetime | None = None) -> None:
     """Do what the tick is for and put its outcome on record, in one transaction.
 
     Nothing happens where it has its outcome, where another worker is at it, or where it belongs to a schedule that only a newer release
-    knows. After a crash it is ``due`` as before; once it is later than its schedule allows, it ends as ``late``.
+    knows. Nor where the environment pauses this process while another cluster isn't paused: the tick comes again, to that one. After a crash
+    it is ``due`` as before; once it is later than its schedule allows, it ends as ``late``.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TAKE, [now, tick_id])
@@ -40,6 +42,8 @@ def perform(tick_id: UUID, *, now: datetime | None = None) -> None:
         detail = json.loads(detail)
         if "expires_at" in detail and moment > datetime.fromisoformat(detail["expires_at"]):
             found: Verdict | None = (Tick.LATE, {"detail": "No worker came to it in time."})
+        elif gate.paused_here() and clusters.any_unpaused():
+            found = None
         else:
             found = _do(name)
         if found is not None:

@@ -48,6 +48,7 @@ class _Case:
     at: datetime
     now: datetime
     revision: RunProfileRevision | None
+    whole: bool = False
     elsewhere: bool = False
     schedule: str = ""
     row: Row | None = None
@@ -82,7 +83,7 @@ def explain(run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | 
     if found is None or not actor.sees(found.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
     at = min(max(at, _EARLIEST), _LATEST)
-    case = _Case(found, at, now or timezone.now(), past.run_profile_revision(found, at))
+    case = _Case(found, at, now or timezone.now(), past.run_profile_revision(found, at), whole=actor.namespaces is None)
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True
     if case.revision is not None:
@@ -134,7 +135,12 @@ def _sentences(case: _Case) -> Iterator[str]:
 def _of_tick(case: _Case, tick: CronTick) -> str:
     due = f"the tick of {tick.schedule} that was due at {case.says(tick.due_at)}"
     result = _result(case, tick)
-    said = str(result.get("detail") or tick.detail.get("detail") or "").rstrip(".")
+    own = tick.schedule == OF_RUN_PROFILE + case.name
+    if not own and not result and tick.outcome in {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED} and (disabled := _disabled(case)):
+        return disabled
+    # What a tick of many says is about somebody's namespace, whoever that is.
+    own = own or case.whole
+    said = str(result.get("detail") or (tick.detail.get("detail") if own else "") or "").rstrip(".")
     because = f": {said}." if said else "."
     match tick.outcome:
         case Tick.STARTED if result.get("outcome") in {"started", "queued"}:
@@ -143,7 +149,8 @@ def _of_tick(case: _Case, tick: CronTick) -> str:
         case Tick.STARTED if result:
             return f"It didn't run: {due} found it {result['outcome']}{because}"
         case Tick.STARTED:
-            return f"{case.name} didn't run: {due} started a raw cycle; run profiles were not its part."
+            what = "started a raw cycle; run profiles were not its part" if "cycle_run_id" in tick.detail else "had no part for it"
+            return f"{case.name} didn't run: {due} {what}."
         case Tick.MISSED:
             away = f"{_when(case, tick, 'no_cluster_from')} until {_when(case, tick, 'no_cluster_until')}"
             skip = " Its on_missed is skip, so it wasn't made good." if tick.detail.get("on_missed") == "skip" else ""

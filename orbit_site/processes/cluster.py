@@ -96,6 +96,7 @@ class Child:
     number: int
     name: str
     main: Callable[[], None]
+    options: str = ""
     pid: int = 0
     born: float = 0.0
     short_lives: int = 0
@@ -117,7 +118,7 @@ class Cluster:
         watch = partial(keeper.run, node=self.node, supervisor=os.getpid(), stopping=lambda: self._life.phase >= STOPPING,
                         alone=lambda: self._life.phase == ALONE)
         workers = [Child(number, f"worker {number}", worker.run) for number in range(1, settings.ORBIT_WORKERS + 1)]
-        self._workers, self._children = workers, [Child(0, "keeper", watch), *workers]
+        self._workers, self._children = workers, [Child(0, "keeper", watch, keeper.WAITS_BRIEFLY), *workers]
         self._asked = False
         self._looked = time.monotonic()
         self._wakes, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -212,7 +213,7 @@ class Cluster:
             boundary.process.stamp = partial(_stamp, self._life, child.number, parent)
             options = connections.settings["default"]["OPTIONS"]
             options["application_name"] = f"orbit-{child.name.split()[0]} {os.getpid()}"
-            options["options"] += BY_INDEX
+            options["options"] += BY_INDEX + child.options
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             child.main()
             code = 0

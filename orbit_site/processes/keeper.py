@@ -35,6 +35,8 @@ ONCE = float("inf")
 # After a failure: soon again for what is done each second, in a minute for what is done each hour.
 LONGEST_BACK_OFF, MINUTE = 2.0, 60.0
 SLICE = 0.2
+#: For a keeper's connections: who holds a row for longer holds up one duty, not all of them.
+WAITS_BRIEFLY = " -c lock_timeout=2s"
 
 
 @dataclass(slots=True)
@@ -83,8 +85,9 @@ class Keeper:
                 duty.act()
             except (OperationalError, InterfaceError) as error:
                 self._failed(duty, error, now)
-                self._back_off = min(max(self._back_off * 2, 0.2), LONGEST_BACK_OFF)
-                return
+                if _away():
+                    self._back_off = min(max(self._back_off * 2, 0.2), LONGEST_BACK_OFF)
+                    return
             except Exception as error:
                 # Whatever it is, the other duties must be done.
                 self._failed(duty, error, now)
@@ -142,6 +145,17 @@ def run(*, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Cal
         recover.sign_off(node)
     except (OperationalError, InterfaceError) as error:
         log.warning("This cluster's row stays behind until another cluster clears it away: %s", " ".join(str(error).split()))
+
+
+def _away() -> bool:
+    """Tell whether the database itself is away, or a duty met somebody's lock alone."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return True
+    return False
 
 
 def _lift_expired() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
-from orbit.models import CronTick, CycleRun, RunProfile
+from orbit.models import ClusterNode, CronTick, CycleRun, RunProfile
 from orbit.schedules import perform as performing
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
 from tests.orbit.schedules.test_cron import NOON
@@ -151,3 +151,15 @@ def test_of_very_many_results_the_first_are_whole_and_the_others_that_did_not_st
     assert len(detail["results"]) == 100
     assert detail["outcomes"] == {"started": 120, "skipped": 120}
     assert (list(detail["others"]), len(detail["others"]["skipped"])) == (["skipped"], 70)
+
+
+@pytest.mark.django_db
+def test_a_tick_waits_for_a_cluster_that_is_not_paused_where_there_is_one(settings: Any) -> None:
+    due = tick()
+    ClusterNode.objects.create(id=uuid7(), host="other", pid=1, release="r", workers=2)
+    settings.ORBIT_GLOBAL_PAUSE = True
+    performing.perform(due)
+    assert verdict()[0] == "due"
+    settings.ORBIT_GLOBAL_PAUSE = False
+    performing.perform(due)
+    assert verdict()[0] == "started"

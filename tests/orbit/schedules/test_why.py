@@ -10,7 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule as Row
 
-from governance.access.actors import SYSTEM
+from governance.access.actors import SYSTEM, Actor
+from governance.access.roles import Power
 from governance.audit import trail
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
@@ -215,3 +216,23 @@ def test_an_answer_takes_few_queries(due: datetime) -> None:
     with CaptureQueriesContext(connection) as captured:
         said(due)
     assert len(captured) <= 12
+
+
+def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_another_namespace(settings: Any) -> None:
+    due = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    cron = settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = f"{due.minute} * * * *"
+    store([profile()], [run_profile("mine", namespace="eu", state="disabled"), run_profile("secret", namespace="hidden")])
+    rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
+    rows("UPDATE orbit_profilerevision SET created_at = now() - interval '1 day' RETURNING 1")
+    sync([Schedule(RUN_PROFILES, cron, "UTC")])
+    GovernanceSetting.objects.filter(namespace__name="hidden").update(halt=True, mode="quiet", reason="a purchase", changed_by="bob", since=due)
+    Row.objects.filter(name=RUN_PROFILES).update(next_run=due)
+    ledger.enqueue_due(due + timedelta(seconds=1))
+    perform.perform(CronTick.objects.get(schedule=RUN_PROFILES, due_at=due).pk, now=due + timedelta(seconds=2))
+    confined = Actor("ann", 1, frozenset({Power.READ}), frozenset({"eu"}))
+    assert "the run profile mine was disabled" in why.explain("mine", due, actor=confined).sentence
+    rows("UPDATE orbit_runprofilerevision SET document = jsonb_set(document, '{state}', '\"enabled\"') RETURNING 1")
+    told = why.explain("mine", due, actor=confined).sentence
+    assert "didn't run" in told
+    assert "hidden" not in told
+    assert "purchase" not in told

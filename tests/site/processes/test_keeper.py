@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django_q.models import Schedule as Row
 
 from governance.access.actors import SYSTEM
@@ -190,3 +190,15 @@ def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(tend
     lines = [record.getMessage() for record in caplog.records if record.name == "governance.audit.head"]
     assert len(lines) == 2
     assert [found.sequence for found in head.find(lines)] == [0, 0]
+
+
+def test_a_duty_that_meets_the_lock_of_somebody_else_stops_no_other(tended: Keeper) -> None:
+    done: list[str] = []
+
+    def locked() -> None:
+        raise OperationalError("canceling statement due to lock timeout")
+
+    tended.duties = [Duty("first", 1.0, locked), Duty("second", 1.0, lambda: done.append("second"))]
+    for now in (1000.0, 1002.0, 1004.0):
+        tended.tend(now)
+    assert len(done) == 3

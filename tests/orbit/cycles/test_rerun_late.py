@@ -1,0 +1,55 @@
+"""A success that a lost worker brings just as a re-run is made."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from orbit.cycles import cancel, lease, rerun, stages, state, takeover
+from orbit.dispatch import claim, judge, receipts
+from orbit.outbound.client import Answer
+from orbit.states import Trigger
+from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.receiver import OK, Receiver
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its_copy(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    with Receiver(OK) as receiver, ThreadPoolExecutor(1) as pool:
+        endpoints(settings, default_endpoint=receiver.url)
+        configure()
+        old = start()
+        (work,) = lease.claim(1)
+        stages._straight(state.fresh(work))
+        (sent, *_), _ = claim.wave(work, limit=1, worker="w")
+        cancel.cancel(old, actor=SYSTEM, reason="stop")
+        # When the request can't be under way any more, the attempt is closed as unknown.
+        rows("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s RETURNING 1", old)
+        carry(old)
+        late: list[Future[None]] = []
+        write = takeover.write
+
+        def bring() -> None:
+            try:
+                receipts.bring_home(work, [judge.ended(sent, Answer(200, None, "", b"", None, 1.0, True, None))])
+            finally:
+                connection.close()
+
+        def meanwhile(*args: Any, **kwargs: Any) -> Any:
+            late.append(pool.submit(bring))
+            with pytest.raises(TimeoutError):
+                late[0].result(1)
+            return write(*args, **kwargs)
+
+        monkeypatch.setattr(takeover, "write", meanwhile)
+        second = rerun.rerun(old, actor=SYSTEM, reason="again", source=Trigger.REST)
+        late[0].result(10)
+        before = len(receiver.requests)
+        carry(second)
+        assert str(sent.delivery_id) not in [request.headers["idempotency-key"] for request in receiver.requests[before:]]
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sent.job_id) == [("delivered",)]
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE requeue_of_id = %s", sent.job_id) == [("cancelled",)]
