@@ -122,6 +122,9 @@ def _sentences(case: _Case) -> Iterator[str]:
         yield f"{case.says(case.at)} is still to come{_next(case)}."
     else:
         yield _without_tick(case)
+    # A trigger by hand leaves no tick; and a tick of before tells nothing of a stop since.
+    if case.stop is not None and case.at <= case.now and (case.tick is None or case.tick.due_at < case.stop.since):
+        yield _of_stop(case, case.stop)
     told = {str(cycle) for cycle in _named(case)}
     for cycle in case.cycles:
         if str(cycle.pk) not in told:
@@ -151,6 +154,12 @@ def _of_tick(case: _Case, tick: CronTick) -> str:
             return f"It didn't run: {due} was {tick.outcome}{because}"
         case _:
             return f"It hasn't been decided yet: no worker has come to {due}."
+
+
+def _of_stop(case: _Case, stop: Stop) -> str:
+    until = f" until {case.says(datetime.fromisoformat(stop.until))}" if stop.until else ""
+    what = _STOPPED[stop.kind].format(where=case.namespace)
+    return f"Nothing could start then: {what} since {case.says(stop.since)}{until} by {stop.by}: {stop.reason.rstrip('.')}."
 
 
 def _without_tick(case: _Case) -> str:

@@ -31,4 +31,13 @@ class Command(OrbitCommand):
             self.say(f"namespace {name}: created, external id {found['external_id']}")
         else:
             for key, value in found.items():
-                self.say(f"{key.replace('_', ' '):<15}{'-' if value in (None, '') else value}")
+                lines = _certified(value) if key == "certificate" and value else ["-" if value in (None, "") else str(value)]
+                self.say(f"{key.replace('_', ' '):<15}{lines[0]}" + "".join(f"\n{'':<15}{line}" for line in lines[1:]))
+
+
+def _certified(certificate: dict[str, Any]) -> list[str]:
+    """Return the certificate of a halt in words, a line for each attempt that it names."""
+    head = (f"quiet at {certificate['quiet_at']}; {certificate['in_flight_count']} in flight at the command, of which "
+            f"{certificate['started_after_command']} left after it")
+    return [head, *(f"{one['endpoint_key']} attempt {one['attempt']} of job {one['dispatch_job_id']}: {one['outcome']} at {one['ended_at']}"
+                    for one in certificate["in_flight"])]

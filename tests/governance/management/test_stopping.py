@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from governance.access.actors import SYSTEM
 from governance.kernel.commands import EXIT
 from governance.kernel.errors import OrbitError
 from governance.management.commands import drain, halt, namespace, pause, resume, unpause
@@ -42,6 +43,18 @@ def test_a_namespace_is_made_halted_drained_and_resumed(capsys: pytest.CaptureFi
     assert run(resume, "eu", "--reason", "dry") == 0
     assert capsys.readouterr().out == "eu is running\n"
     assert AuditTrailEntry.objects.filter(action="namespace.resumed").count() == 1
+
+
+def test_the_certificate_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    halts.halt("default", actor=SYSTEM)
+    attempt = {"namespace": "default", "cycle_run_id": "c", "dispatch_job_id": "j", "endpoint_key": "aurora", "attempt": 2,
+               "started_at": "2026-01-31T05:59:59Z", "ended_at": "2026-01-31T06:00:03Z", "outcome": "delivered", "status_code": 200}  # fmt: skip
+    certificate = {"quiet_at": "2026-01-31T06:00:04Z", "in_flight_count": 1, "started_after_command": 0, "in_flight": [attempt]}
+    halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(certificate))
+    assert run(namespace, "show", "default") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "certificate    quiet at 2026-01-31T06:00:04Z; 1 in flight at the command, of which 0 left after it",
+        "               aurora attempt 2 of job j: delivered at 2026-01-31T06:00:03Z"]
 
 
 def test_everything_is_paused_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,25 @@ def test_what_was_stopped_then_is_read_from_the_trail(due: datetime, object_type
     assert why.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
 
 
+def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(due: datetime) -> None:
+    Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
+    with trail.deed():
+        trail.record("namespace.halted", actor="ann", object_type="namespace", object_id="eu", reason="flood.", after={"until": "2999-01-01T00:00:00+00:00"})
+    asked = datetime.now(UTC)
+    assert ("Nothing could start then: eu was halted since " in said(asked)) and " until 2999-01-01 01:00:00 CET by ann: flood." in said(asked)
+    assert "halted" not in said(asked + timedelta(hours=1), now=asked)  # still to come
+
+
+def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused_tells_it_once(due: datetime) -> None:
+    tick(due)
+    with trail.deed():
+        trail.record("namespace.halted", actor="ann", object_type="namespace", object_id="eu", reason="flood", after={"until": None})
+    sentence = said(datetime.now(UTC))
+    assert sentence.startswith("It did run: ") and sentence.endswith("by ann: flood.")
+    rows("UPDATE orbit_crontick SET due_at = now() + interval '1 second' RETURNING 1")
+    assert "could start" not in said(datetime.now(UTC))
+
+
 def test_no_cluster_was_alive(due: datetime) -> None:
     CronTick.objects.create(id=uuid7(), schedule=OWN, tick_key="k", due_at=due, outcome="missed",
                             detail={"no_cluster_from": (due - timedelta(hours=1)).isoformat(), "no_cluster_until": due.isoformat()})  # fmt: skip

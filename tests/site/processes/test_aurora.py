@@ -2,6 +2,7 @@ import http.client
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,10 @@ class Receiver:
         status, _, said = self.ask("POST", "/deliveries", body, **{"Authorization": "Bearer secret", "Idempotency_Key": "k1", **headers})
         return status, json.loads(said)
 
+    def tell(self, told: Any, **headers: str) -> tuple[int, Any]:
+        status, _, said = self.ask("PUT", "/behaviour", json.dumps(told).encode(), **{"Authorization": "Bearer secret", **headers})
+        return status, json.loads(said)
+
     def kept(self) -> Any:
         return json.loads(self.ask("GET", "/deliveries")[2])["results"]
 
@@ -92,6 +97,46 @@ def test_the_page_shows_what_came_as_text_and_allows_no_script(receiver: Receive
     assert b"&lt;b&gt;eu" in page
     assert b"<script" not in page
     assert (headers["Content-Security-Policy"] or "").startswith("default-src 'none'; style-src 'self';")
+
+
+def test_told_to_refuse_it_refuses_so_many_and_keeps_none_of_them(receiver: Receiver) -> None:
+    assert receiver.tell({"status": 503, "times": 2}) == (200, {"status": 503, "times": 2})
+    assert b"&quot;status&quot;: 503" in receiver.ask("GET", "/")[2]
+    assert [receiver.deliver(b"one")[0] for _ in range(3)] == [503, 503, 200]
+    assert [delivery["repeats"] for delivery in receiver.kept()] == [0]
+
+
+def test_told_to_be_slow_it_has_the_delivery_and_answers_later_or_once_it_is_told_otherwise(receiver: Receiver) -> None:
+    receiver.tell({"delay": 0.3})
+    began = time.monotonic()
+    assert receiver.deliver(b"one")[0] == 200
+    assert time.monotonic() - began >= 0.3
+    receiver.tell({"delay": 60})
+    answers = list[int]()
+    waiting = threading.Thread(target=lambda: answers.append(receiver.deliver(b"two", Idempotency_Key="k2")[0]))
+    waiting.start()
+    until = time.monotonic() + 20
+    while len(receiver.kept()) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert (len(receiver.kept()), answers) == (2, [])
+    receiver.tell({})
+    waiting.join(20)
+    assert answers == [200]
+
+
+@pytest.mark.parametrize(("told", "says"), [
+    ({"delay": 61}, "delay is a number from 0 to 60"), ({"delay": "1"}, "delay is a number"), ({"status": 200}, "status is a whole number from 400 to 599"),
+    ({"status": 503, "times": True}, "times is a whole number"), ({"delya": 1}, "delya: only delay, status and times are known"), ([], "a JSON object")])
+def test_what_it_cannot_be_told_changes_nothing_and_is_named(receiver: Receiver, told: Any, says: str) -> None:
+    receiver.tell({"status": 418})
+    status, said = receiver.tell(told)
+    assert (status, says in said["error"]) == (422, True)
+    assert receiver.deliver(b"one")[0] == 418
+
+
+def test_it_is_told_by_who_has_the_token_alone(receiver: Receiver) -> None:
+    assert receiver.tell({"status": 503}, Authorization="Bearer wrong")[0] == 401
+    assert receiver.deliver(b"one")[0] == 200
 
 
 def test_a_name_that_was_pointed_at_this_machine_reads_nothing(receiver: Receiver) -> None:

@@ -1,0 +1,95 @@
+"""The day in docs/operations.md is true: its commands, run as written on what `make run` starts, say what stands below them."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support import project
+from tests.support.project import PROJECT, Project, Talking
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("up")]
+
+GUIDE = PROJECT / "docs" / "operations.md"
+HEADING = "## A day of operation\n"
+BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"# exit code (\d+)$")
+BEGUN, ENDED = "-- a block", "-- ended with "
+LONGEST_SECONDS = 240  # of an overloaded machine
+
+
+def blocks() -> list[tuple[list[str], str]]:
+    """Return each block's commands, and what stands below it."""
+    section = GUIDE.read_text().split(HEADING)[1].split("\n## ")[0]
+    return [(commands.splitlines(), said) for commands, said in BLOCK.findall(section)]
+
+
+def script() -> str:
+    """Return all commands as one script, which says where a block begins and with which exit code a command ended."""
+    lines = ["exec 2>&1"]
+    for commands, _ in blocks():
+        lines.append(f"echo '{BEGUN}'")
+        for command in commands:
+            lines += [command, f"echo '{ENDED}'$?"]
+    return "\n".join(lines) + "\n"
+
+
+def fits(said: str, shown: str) -> bool:
+    """Whether a text of the guide is all that was said: `...` is anything, and spaces are as many as there are."""
+    words = [".*".join(re.escape(part) for part in word.split("...")) for word in shown.split()]
+    return re.fullmatch(r"\s+".join(words), said.strip(), re.DOTALL) is not None
+
+
+def play(copied: Project) -> str:
+    """Run the script in the copy's folder, as somebody would type it; return what was said until its end."""
+    file = copied.folder / "day.sh"
+    file.write_text(script())
+    bash = subprocess.Popen(["bash", str(file)], cwd=copied.folder, env=dict(copied.environment), text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    try:
+        said, _ = bash.communicate(timeout=LONGEST_SECONDS)
+    except subprocess.TimeoutExpired:  # a command waits for what doesn't come: what was said before tells
+        os.killpg(bash.pid, signal.SIGKILL)
+        said, _ = bash.communicate()
+    return said
+
+
+@pytest.fixture
+def demo() -> Iterator[Project]:
+    """What `make run` starts, when its first cycle has ended; no schedule is due within hours."""
+    with project.open_folder() as folder:
+        later = datetime.now(UTC) + timedelta(hours=6)
+        copied = project.copy(folder / "orbit", ORBIT_CRON_SCHEDULE=f"0 {later.hour} * * *")
+        (copied.folder / ".venv").symlink_to(sys.prefix)
+        running = Talking(copied.start("up", "--demo"))
+        try:
+            running.wait_for("running  ")
+            yield copied
+        finally:
+            running.process.send_signal(signal.SIGINT)
+            running.process.wait(60)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_each_command_of_the_day_says_what_stands_below_it_and_ends_with_the_code_that_it_names(demo: Project) -> None:
+    said = play(demo)
+    parts = said.split(f"{BEGUN}\n")[1:]
+    assert len(parts) == len(blocks()) > 10, said
+    for part, (commands, shown) in zip(parts, blocks(), strict=True):
+        codes = [int(code) for code in re.findall(f"^{ENDED}(\\d+)$", part, re.MULTILINE)]
+        assert list(zip(commands, codes, strict=False)) == [(line, int(code[1]) if (code := CODE.search(line)) else 0) for line in commands], said
+        assert fits(re.sub(f"^{ENDED}\\d+$", "", part, flags=re.MULTILINE), shown), f"{shown}\nisn't what was said:\n{part}\nof\n{said}"
+
+
+@pytest.mark.parametrize(("said", "shown", "same"), [
+    ("cycle 01a2 success: 3\n", "cycle ... success: 3", True), ('{"a":1,"code":"x"}', '{..."code":"x"...}', True), ("eu     is\n  quiet", "eu is quiet", True),
+    ("eu is quiet\nand more", "eu is quiet", False), ("a cycle failed", "a cycle ... success", False), ("", "", True), ("more", "", False)])  # fmt: skip
+def test_a_text_of_the_guide_is_all_that_was_said(said: str, shown: str, same: bool) -> None:
+    assert fits(said, shown) is same
