@@ -29,7 +29,7 @@ e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
 # Many requests for each operation of the API; `make test` sends a few.
 fuzz:
-	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) tests/contract/test_fuzz.py --timeout 3600 --examples 200 $(ARGS)
+	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) tests/contract/test_fuzz.py tests/contract/test_every_route.py --timeout 3600 --examples 200 $(ARGS)
 # Alone on the machine: it measures how long a recovery takes.
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)

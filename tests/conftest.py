@@ -89,4 +89,4 @@ def committed(server: Server, pool: Pool, django_db_setup: None, django_db_block
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--examples``: how many requests the fuzzer sends to each operation."""
-    parser.addoption("--examples", type=int, default=4, help="requests of the fuzzer to each operation, of each role, good and bad")
+    parser.addoption("--examples", type=int, default=2, help="requests of the fuzzer to each operation, of each role, good and bad")

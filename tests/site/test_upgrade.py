@@ -25,10 +25,8 @@ def older(server: Server, committed: str) -> str:
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the project: one for all of them, with what Python compiled of it."""
+    """A copy of the project: one for all of them."""
     made = project.copy(tmp_path_factory.mktemp("upgrade") / "project")
-    for part in ("orbit_site", "orbit", "telemetry", "governance"):
-        shutil.copytree(project.PROJECT / part, made.folder / part, dirs_exist_ok=True)
     shutil.copy2(project.PROJECT / "Makefile", made.folder)
     (made.folder / ".venv").symlink_to(project.PROJECT / ".venv")
     return made
