@@ -18,9 +18,7 @@ from orbit_site.processes.postgres import Server
 PROJECT = Path(__file__).resolve().parents[2]
 BASE = PROJECT / "var" / "test-postgres"
 # Without flushes: what a test wants to know is never whether the power failed.
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal", "max_wal_senders": "0",
-            "max_wal_size": "4GB", "checkpoint_timeout": "1h", "max_connections": "300", "autovacuum": "off", "shared_buffers": "128MB",
-            "jit": "off"}  # fmt: skip
+SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300", "autovacuum": "off", "shared_buffers": "128MB"}
 #: What a migrated database depends on: change it, and the template is made anew.
 SOURCES = ("*/migrations/**/*.py", "*/models/**/*.py", "*/apps.py", "*/access/roles.py", "*/kernel/append_only.py",
            "orbit_site/management/commands/migrate.py", "requirements.txt")
