@@ -41,7 +41,7 @@ def test_text_that_looks_like_the_script_comes_back_as_it_was(server: Server, us
 
 def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(server: Server, a_backup: Path, elsewhere: str) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
-        owner.execute("CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$")
+        owner.execute("CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); END $$")
         owner.execute("CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()")
     active = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
     for number in (signal.SIGINT, signal.SIGKILL):
