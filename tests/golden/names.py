@@ -1,0 +1,46 @@
+"""The names that outside tools use: commands, variables, metrics, audit actions, tables with their columns.
+
+``python -m tests.golden.names`` writes them anew.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from django.apps import apps
+from django.core.management import get_commands
+
+PROJECT = Path(__file__).resolve().parents[2]
+FILE = Path(__file__).resolve().parent / "names.txt"
+APPS = ("governance", "telemetry", "orbit", "orbit_site")
+_ACTION = re.compile(r"\"((?:backup|config|cycle|dead_letter|delivery|dispatch|login|namespace|operation|pause|schedule|token|user)\.[a-z_]+)\"")
+_METRIC = re.compile(r"\"(orbit_[a-z_]+)\"")
+
+
+def names() -> str:
+    """Return all names, a line each."""
+    from orbit_site.settings.environment import TABLE
+
+    sources = [path.read_text() for app in APPS for path in sorted((PROJECT / app).rglob("*.py")) if "migrations" not in path.parts]
+    commands = {name for name, app in get_commands().items() if app in APPS}
+    actions = {found for text in sources for found in _ACTION.findall(text)}
+    metrics = set(_METRIC.findall((PROJECT / "orbit_site/metrics.py").read_text()))
+    columns = {
+        f"{model._meta.db_table}.{field.column}"
+        for app in APPS
+        for model in apps.get_app_config(app).get_models(include_auto_created=True)
+        for field in model._meta.local_concrete_fields
+    }
+    parts = {"command": commands, "variable": {one.name for one in TABLE}, "metric": metrics, "action": actions, "column": columns}
+    return "".join(f"{kind} {name}\n" for kind, group in parts.items() for name in sorted(group))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orbit_site.settings")
+    os.environ.setdefault("ORBIT_ENV", "test")
+    import django
+
+    django.setup()
+    FILE.write_text(names())
+    sys.stdout.write(f"{len(FILE.read_text().splitlines())} names\n")

@@ -1,0 +1,3 @@
+SELECT hash
+FROM governance_audittrailentry
+WHERE id = %s

@@ -1,0 +1,4 @@
+INSERT INTO governance_operationrun (id, namespace_id, scope, type, identity_hash, status, context, initiator, reason, next_due_at)
+VALUES (%(id)s, %(namespace_id)s, %(scope)s, %(type)s, %(identity)s, 'queued', %(context)s::jsonb, %(initiator)s, %(reason)s, clock_timestamp())
+ON CONFLICT DO NOTHING
+RETURNING id

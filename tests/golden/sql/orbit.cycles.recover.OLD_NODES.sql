@@ -1,0 +1,3 @@
+DELETE
+FROM orbit_clusternode
+WHERE seen_at < now() - interval '1 day'

@@ -1,0 +1,3 @@
+SELECT input
+FROM orbit_cyclerun
+WHERE id = %s

@@ -1,0 +1,3 @@
+SELECT (SELECT sum(hashtextextended(concat_ws('|', run_profile_id, profile_id, revision, hidden, state, updated_at), 0))
+FROM orbit_runprofile), (SELECT sum(hashtextextended(concat_ws('|', id, hidden, state), 0))
+FROM orbit_profile)

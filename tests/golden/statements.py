@@ -1,0 +1,61 @@
+"""Every SQL statement of the product, assembled and laid out in one way, so that a reviewer sees the real diff.
+
+``python -m tests.golden.statements`` writes them anew.
+"""
+
+import importlib
+import os
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent / "sql"
+APPS = ("governance", "telemetry", "orbit", "orbit_site")
+_STATEMENT = re.compile(r"\s*(--[^\n]*\n\s*)*(WITH|SELECT|INSERT|UPDATE|DELETE|LOCK|SET|NOTIFY|LISTEN)\s[^=]", re.IGNORECASE)
+_BREAK = re.compile(
+    r" (?=(?:SELECT|FROM|WHERE|JOIN|LEFT JOIN|UPDATE|SET|INSERT INTO|DELETE FROM|ON CONFLICT|RETURNING|ORDER BY|GROUP BY|LIMIT|UNION|VALUES|AND|OR|FOR NO KEY|FOR UPDATE)\b)"
+)
+
+
+def layout(sql: str) -> str:
+    """Return ``sql`` without comments, with one line for each clause."""
+    sql = re.sub(r"--[^\n]*", " ", sql)
+    sql = re.sub(r"\s+", " ", sql).strip().rstrip(";")
+    sql = re.sub(r"\( ", "(", re.sub(r" \)", ")", sql))
+    sql = re.sub(r" ?, ?", ", ", sql)
+    return _BREAK.sub("\n", sql) + "\n"
+
+
+def statements() -> dict[str, str]:
+    """Return the text of every statement that a module of the product keeps, by its name."""
+    texts = {}
+    for app in APPS:
+        package = importlib.import_module(app)
+        for info in pkgutil.walk_packages(package.__path__, f"{app}."):
+            if ".migrations" in info.name or ".management.commands." in info.name or info.name.endswith("wsgi"):
+                continue
+            module = importlib.import_module(info.name)
+            for name, value in vars(module).items():
+                if isinstance(value, str) and len(value) > 40 and _STATEMENT.match(value):
+                    texts[f"{info.name}.{name}"] = layout(value)
+    return texts
+
+
+def main() -> None:
+    """Write the files."""
+    FOLDER.mkdir(exist_ok=True)
+    for path in FOLDER.glob("*.sql"):
+        path.unlink()
+    for name, text in statements().items():
+        (FOLDER / f"{name}.sql").write_text(text)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orbit_site.settings")
+    os.environ.setdefault("ORBIT_ENV", "test")
+    import django
+
+    django.setup()
+    main()
+    sys.stdout.write(f"{len(list(FOLDER.glob('*.sql')))} statements\n")
