@@ -44,6 +44,7 @@ $(PARTS): bench
 endif
 lint:
 	$(PREPARE) --dev
+	@$(IN) -m ruff format --check --quiet .
 	@$(IN) -m ruff check .
 	@$(IN) -m mypy
 	@.venv/bin/lint-imports

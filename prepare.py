@@ -27,15 +27,21 @@ STAMP = ENVIRONMENT / "orbit-packages.json"
 def main() -> int:
     """Prepare ``.venv``; return 0, or 2 with a sentence that says what to do."""
     if not OLDEST <= sys.version_info[:2] < TOO_NEW:
-        return refuse(f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]} ({sys.executable}). Name another: make PYTHON=python3.12 ...")
+        return refuse(
+            f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]} ({sys.executable}). Name another: make PYTHON=python3.12 ..."
+        )
     try:
         with PROJECT.joinpath("requirements.txt").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two of these at once would install into each other
             prepare("requirements-dev.txt" if "--dev" in sys.argv[1:] else "requirements.txt")
     except OSError as error:
-        return refuse(f"Can't prepare {ENVIRONMENT}: {error.strerror} ({error.filename}). Run as the user who owns the folder, or make it writable.")
+        return refuse(
+            f"Can't prepare {ENVIRONMENT}: {error.strerror} ({error.filename}). Run as the user who owns the folder, or make it writable."
+        )
     except subprocess.CalledProcessError as error:
-        return refuse(f"`{' '.join(map(str, error.cmd))}` failed ({error.returncode}); what it said stands above. Nothing else was changed; run it again.")
+        return refuse(
+            f"`{' '.join(map(str, error.cmd))}` failed ({error.returncode}); what it said stands above. Nothing else was changed; run it again."
+        )
     return 0
 
 
@@ -44,7 +50,9 @@ def prepare(requirements: str) -> None:
     usable = usable_environment()
     before = json.loads(STAMP.read_text()) if usable and STAMP.exists() else {}
     if "requirements-dev.txt" in before:
-        requirements = "requirements-dev.txt"  # it holds the other; `make run` must not leave old tools behind
+        requirements = (
+            "requirements-dev.txt"  # it holds the other; `make run` must not leave old tools behind
+        )
     now = {requirements: hashlib.sha256((PROJECT / requirements).read_bytes()).hexdigest()}
     if before == now:
         return
@@ -66,8 +74,16 @@ def usable_environment() -> bool:
     if not python().exists():
         return False
     # The file is read rather than Python started: this runs before every command.
-    lines = (ENVIRONMENT / "pyvenv.cfg").read_text().splitlines() if (ENVIRONMENT / "pyvenv.cfg").exists() else []
-    versions = [line.split("=")[1].strip().split(".")[:2] for line in lines if line.split("=")[0].strip() in ("version", "version_info")]
+    lines = (
+        (ENVIRONMENT / "pyvenv.cfg").read_text().splitlines()
+        if (ENVIRONMENT / "pyvenv.cfg").exists()
+        else []
+    )
+    versions = [
+        line.split("=")[1].strip().split(".")[:2]
+        for line in lines
+        if line.split("=")[0].strip() in ("version", "version_info")
+    ]
     return any(OLDEST <= (int(major), int(minor)) < TOO_NEW for major, minor in versions)
 
 
@@ -88,12 +104,24 @@ def install(requirements: str) -> None:
     try:
         install_uv(pip)
         say(f"installing {requirements}")
-        uv = [str(python()), "-m", "uv", "pip", "install", "--quiet", "--require-hashes", "--python", str(python())]
+        uv = [
+            str(python()),
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--python",
+            str(python()),
+        ]
         subprocess.run([*uv, "-r", str(PROJECT / requirements)], check=True)
     except subprocess.CalledProcessError:
         # uv knows nothing of pip's configuration: a mirror, a proxy's certificate.
         say(f"installing {requirements} with pip instead")
-        subprocess.run([*pip, "install", "--require-hashes", "-r", str(PROJECT / requirements)], check=True)
+        subprocess.run(
+            [*pip, "install", "--require-hashes", "-r", str(PROJECT / requirements)], check=True
+        )
     say(f"packages are installed ({os.times().elapsed - began:.0f} s)")
 
 
@@ -112,7 +140,10 @@ def pinned_uv() -> list[str]:
     """Return the lines about uv in the list for developers: its version and the hashes of its files."""
     lines = (PROJECT / "requirements-dev.txt").read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("uv=="))
-    end = next((number for number in range(start + 1, len(lines)) if not lines[number].startswith(" ")), len(lines))
+    end = next(
+        (number for number in range(start + 1, len(lines)) if not lines[number].startswith(" ")),
+        len(lines),
+    )
     return [line for line in lines[start:end] if not line.strip().startswith("#")]
 
 

@@ -17,27 +17,59 @@ GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 def main() -> int:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline.")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="cycles, latency, idle, audit, deliveries (default: all)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline."
+    )
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        choices=[*PARTS, []],
+        metavar="PART",
+        help="cycles, latency, idle, audit, deliveries (default: all)",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
-    parser.add_argument("--cycles", type=int, default=place.NAMESPACES, help=f"cycles in a round, at most {place.NAMESPACES}, which is the default")
+    parser.add_argument(
+        "--cycles",
+        type=int,
+        default=place.NAMESPACES,
+        help=f"cycles in a round, at most {place.NAMESPACES}, which is the default",
+    )
     parser.add_argument("--triggers", type=int, default=100, help="triggers by each door (100)")
-    parser.add_argument("--seconds", type=float, default=20, help="how long the idle stack is watched (20)")
-    parser.add_argument("--delivery-cycles", type=int, default=200, help="cycles in a round of deliveries, 30 jobs each (200)")
-    parser.add_argument("--memory", action="store_true", help="with deliveries: the workers' memory over 100,000 of them too (some minutes)")
-    parser.add_argument("--folder", help="make the temporary folder in here; it should be on the disk that counts")
+    parser.add_argument(
+        "--seconds", type=float, default=20, help="how long the idle stack is watched (20)"
+    )
+    parser.add_argument(
+        "--delivery-cycles",
+        type=int,
+        default=200,
+        help="cycles in a round of deliveries, 30 jobs each (200)",
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="with deliveries: the workers' memory over 100,000 of them too (some minutes)",
+    )
+    parser.add_argument(
+        "--folder", help="make the temporary folder in here; it should be on the disk that counts"
+    )
     options = parser.parse_args()
     if not 1 <= options.delivery_cycles <= place.NAMESPACES:
         parser.error(f"--delivery-cycles must be between 1 and {place.NAMESPACES}")
     if not 1 <= options.cycles <= place.NAMESPACES:
-        parser.error(f"--cycles must be between 1 and {place.NAMESPACES}: each cycle has a namespace of its own")
+        parser.error(
+            f"--cycles must be between 1 and {place.NAMESPACES}: each cycle has a namespace of its own"
+        )
     wanted = options.parts or PARTS
     lines = _load()
     with place.prepared(options.folder) as here:
         if not place.on_disk(Path(here.folder)):
-            lines.append(f"{here.folder} is in memory: commits cost nothing there. Name a folder on a disk with --folder.")
+            lines.append(
+                f"{here.folder} is in memory: commits cost nothing there. Name a folder on a disk with --folder."
+            )
         if "cycles" in wanted:
-            lines += _cycles(cycles.measure(here, rounds=options.rounds, cycles=options.cycles), options.cycles)
+            lines += _cycles(
+                cycles.measure(here, rounds=options.rounds, cycles=options.cycles), options.cycles
+            )
         if "latency" in wanted:
             lines += _latency(latency.measure(here, triggers=options.triggers))
         if "idle" in wanted:
@@ -45,18 +77,34 @@ def main() -> int:
         if "audit" in wanted:
             lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
         if "deliveries" in wanted:  # the last one: it has a configuration of its own
-            lines += _deliveries(deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles), options.delivery_cycles)
-            lines += _slowed(deliveries.measure_dead(here, rounds=3, cycles=options.delivery_cycles))
-            lines += _memory("with endless, bombed and dripping answers", memory.with_hostile_receivers(here, wanted=900))
+            lines += _deliveries(
+                deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
+                options.delivery_cycles,
+            )
+            lines += _slowed(
+                deliveries.measure_dead(here, rounds=3, cycles=options.delivery_cycles)
+            )
+            lines += _memory(
+                "with endless, bombed and dripping answers",
+                memory.with_hostile_receivers(here, wanted=900),
+            )
         if "deliveries" in wanted and options.memory:
-            lines += _memory("over many", memory.over_many(here, wanted=100_000, marks=(10_000, 50_000)))
+            lines += _memory(
+                "over many", memory.over_many(here, wanted=100_000, marks=(10_000, 50_000))
+            )
     print("\n".join(lines))
     return 0
 
 
 def _load() -> list[str]:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    return [f"Others keep this machine busy (load {load:.1f} on {cores} cores): trust the ratio, not the rest."] if load > cores / 4 else []
+    return (
+        [
+            f"Others keep this machine busy (load {load:.1f} on {cores} cores): trust the ratio, not the rest."
+        ]
+        if load > cores / 4
+        else []
+    )
 
 
 def _cycles(result: cycles.Result, count: int) -> list[str]:
@@ -72,16 +120,24 @@ def _cycles(result: cycles.Result, count: int) -> list[str]:
 
 
 def _side(name: str, rounds: list[Round], counted: Round) -> str:
-    figures = zip(*((one.rate, one.program_ms, one.server_ms, one.commits) for one in rounds), strict=True)
+    figures = zip(
+        *((one.rate, one.program_ms, one.server_ms, one.commits) for one in rounds), strict=True
+    )
     rate, program, server, commits = (statistics.median(values) for values in figures)
     return f"{name:<10}{rate:>10.1f}{f'{program:.2f} + {server:.2f}':>38}{counted.statements or 0:>20.1f}{commits:>16.1f}"
 
 
 def _latency(result: latency.Result) -> list[str]:
-    lines = ["", f"Trigger to first POST on an idle system, {len(result.rest)} triggers each", f"{'':<12}{'p50 ms':>8}{'p95 ms':>8}{'max ms':>8}"]
+    lines = [
+        "",
+        f"Trigger to first POST on an idle system, {len(result.rest)} triggers each",
+        f"{'':<12}{'p50 ms':>8}{'p95 ms':>8}{'max ms':>8}",
+    ]
     for name, values in (("in process", result.in_process), ("REST", result.rest)):
         p50, p95 = latency.percentile(values, 0.5), latency.percentile(values, 0.95)
-        lines.append(f"{name:<12}{p50:>8.1f}{p95:>8.1f}{values[-1]:>8.1f}   ({_met(p95 < GOAL_LATENCY_MS)}: p95 below {GOAL_LATENCY_MS})")
+        lines.append(
+            f"{name:<12}{p50:>8.1f}{p95:>8.1f}{values[-1]:>8.1f}   ({_met(p95 < GOAL_LATENCY_MS)}: p95 below {GOAL_LATENCY_MS})"
+        )
     return lines
 
 
@@ -113,18 +169,31 @@ def _deliveries(result: deliveries.Result, count: int) -> list[str]:
         f"{'':<10}{'deliveries/s':>14}{'CPU ms/delivery: program + PostgreSQL':>42}",
     ]
     for name, rounds in (("orbit", result.orbit), ("baseline", result.baseline)):
-        rate, program, server = (statistics.median(values) for values in zip(*((one.rate, one.program_ms, one.server_ms) for one in rounds), strict=True))
+        rate, program, server = (
+            statistics.median(values)
+            for values in zip(
+                *((one.rate, one.program_ms, one.server_ms) for one in rounds), strict=True
+            )
+        )
         lines.append(f"{name:<10}{rate:>14.0f}{f'{program:.2f} + {server:.2f}':>42}")
-    return [*lines, f"{'ratio':<10}{result.ratio:>14.2f}   ({_met(result.ratio >= GOAL_DELIVERIES)}: at least {GOAL_DELIVERIES})"]
+    return [
+        *lines,
+        f"{'ratio':<10}{result.ratio:>14.2f}   ({_met(result.ratio >= GOAL_DELIVERIES)}: at least {GOAL_DELIVERIES})",
+    ]
 
 
 def _slowed(result: deliveries.Slowed) -> list[str]:
     alive, rounds = statistics.median(result.alive), len(result.alive)
-    lines = ["", f"Nine endpoints beside a tenth that lives: {alive:.0f} deliveries/s to the nine; medians of {rounds} rounds"]
+    lines = [
+        "",
+        f"Nine endpoints beside a tenth that lives: {alive:.0f} deliveries/s to the nine; medians of {rounds} rounds",
+    ]
     for how, rates in result.dead.items():
         percent = result.percent(how)
         met = _met(percent < GOAL_SLOWED_PERCENT)
-        lines.append(f"beside one that {how:<20}{statistics.median(rates):>6.0f}   {percent:>5.1f} % slower ({met}: below {GOAL_SLOWED_PERCENT} %)")
+        lines.append(
+            f"beside one that {how:<20}{statistics.median(rates):>6.0f}   {percent:>5.1f} % slower ({met}: below {GOAL_SLOWED_PERCENT} %)"
+        )
     return lines
 
 
@@ -133,7 +202,10 @@ def _memory(how: str, readings: list[memory.Reading]) -> list[str]:
     return [
         "",
         f"Memory of the cluster's processes {how}: {growth:+.1f} MB ({_met(growth < GOAL_GROWTH_MEGABYTES)}: below {GOAL_GROWTH_MEGABYTES})",
-        *(f"{reading.deliveries:>10} deliveries{reading.megabytes:>10.1f} MB" for reading in readings),
+        *(
+            f"{reading.deliveries:>10} deliveries{reading.megabytes:>10.1f} MB"
+            for reading in readings
+        ),
     ]
 
 

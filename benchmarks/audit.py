@@ -50,7 +50,14 @@ def _round(place: Place, side: str, seconds: float) -> float:
     with ExitStack() as stack:
         writers = []
         for _ in range(PROCESSES):
-            process = subprocess.Popen(command, cwd=place.project, env=place.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                command,
+                cwd=place.project,
+                env=place.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             stack.callback(end, process)
             writers.append(process)
         for process in writers:

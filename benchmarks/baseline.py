@@ -70,14 +70,24 @@ class Baseline:
 
     def work(self) -> float:
         """Do all cycles; return the seconds that they took together. Raises what one of them raised."""
-        threads = [threading.Thread(target=self._lane, args=(connection,)) for connection in self._connections]
+        threads = [
+            threading.Thread(target=self._lane, args=(connection,))
+            for connection in self._connections
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if self._faults:
             raise self._faults[0]
-        span = self._connections[0].execute("SELECT extract(epoch FROM max(finished_at) - min(started_at)) FROM run WHERE id = ANY(%s)", [self.runs]).fetchone()
+        span = (
+            self._connections[0]
+            .execute(
+                "SELECT extract(epoch FROM max(finished_at) - min(started_at)) FROM run WHERE id = ANY(%s)",
+                [self.runs],
+            )
+            .fetchone()
+        )
         assert span is not None
         return float(span[0])
 
@@ -95,18 +105,44 @@ class Baseline:
     def _cycle(self, connection: psycopg.Connection, number: int) -> None:
         run, initiation, namespace = uuid7(), uuid7(), f"ns-{number}"
         self.runs.append(run)
-        connection.execute(RUN, [run, namespace, PAYLOAD, initiation, hashlib.sha256(f"{namespace}/daily".encode()).hexdigest()])
+        connection.execute(
+            RUN,
+            [
+                run,
+                namespace,
+                PAYLOAD,
+                initiation,
+                hashlib.sha256(f"{namespace}/daily".encode()).hexdigest(),
+            ],
+        )
         tiers = [uuid7() for _ in range(3)]
         outputs = [PAYLOAD] * 3
         connection.execute(TIERS, [initiation, tiers, [1, 2, 3], outputs])
         items, jobs = [uuid7() for _ in tiers], [uuid7() for _ in tiers]
-        connection.execute(ITEMS, [items, tiers, outputs, [hashlib.sha256(output).hexdigest() for output in outputs], run, jobs, items])
+        connection.execute(
+            ITEMS,
+            [
+                items,
+                tiers,
+                outputs,
+                [hashlib.sha256(output).hexdigest() for output in outputs],
+                run,
+                jobs,
+                items,
+            ],
+        )
         codes = [self._deliver(job, output) for job, output in zip(jobs, outputs, strict=True)]
         connection.execute(FINISH, [[uuid7() for _ in jobs], jobs, codes, jobs, run])
 
     def _deliver(self, job: UUID, body: bytes) -> int:
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Idempotency-Key": str(job)}
-        return int(self._pool.urlopen("POST", "/deliver", body=body, headers=headers, retries=False).status)
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": str(job),
+        }
+        return int(
+            self._pool.urlopen("POST", "/deliver", body=body, headers=headers, retries=False).status
+        )
 
 
 def main() -> None:

@@ -71,21 +71,37 @@ def work(dsn: str, sink: str) -> None:
 
     def deliver(row: tuple[Any, ...]) -> tuple[UUID, UUID, int, float, str]:
         job, receipt, key, delivery, payload, content_type = row
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type, "Idempotency-Key": str(delivery)}
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Type": content_type,
+            "Idempotency-Key": str(delivery),
+        }
         began = time.monotonic()
-        answer = http.urlopen("POST", f"/deliver/{key}", body=payload, headers=headers, retries=False, timeout=10)
-        return job, receipt, answer.status, (time.monotonic() - began) * 1000, answer.data[:4096].decode("utf-8", "replace")
+        answer = http.urlopen(
+            "POST", f"/deliver/{key}", body=payload, headers=headers, retries=False, timeout=10
+        )
+        return (
+            job,
+            receipt,
+            answer.status,
+            (time.monotonic() - began) * 1000,
+            answer.data[:4096].decode("utf-8", "replace"),
+        )
 
     with psycopg.connect(dsn, autocommit=True) as connection, ThreadPoolExecutor(THREADS) as pool:
         while rows := connection.execute(CLAIM, [BATCH]).fetchall():
-            connection.execute(CLOSE, [list(column) for column in zip(*pool.map(deliver, rows), strict=True)])
+            connection.execute(
+                CLOSE, [list(column) for column in zip(*pool.map(deliver, rows), strict=True)]
+            )
 
 
 def main() -> None:
     """Run the processes once."""
     print("ready", flush=True)
     sys.stdin.readline()
-    processes = [get_context("fork").Process(target=work, args=sys.argv[1:3]) for _ in range(PROCESSES)]
+    processes = [
+        get_context("fork").Process(target=work, args=sys.argv[1:3]) for _ in range(PROCESSES)
+    ]
     for process in processes:
         process.start()
     for process in processes:

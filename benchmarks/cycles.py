@@ -20,7 +20,9 @@ from benchmarks.place import WATCHER, Place, until
 
 PATIENCE = 300
 _STARTED = "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND started_at IS NOT NULL LIMIT 1"
-_ACTIVE = "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND status IN ('pending', 'running') LIMIT 1"
+_ACTIVE = (
+    "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND status IN ('pending', 'running') LIMIT 1"
+)
 _SPAN = "SELECT min(started_at), max(finished_at), array_agg(DISTINCT status) FROM orbit_cyclerun WHERE id = ANY(%s)"
 _BASELINE_SPAN = "SELECT min(started_at), max(finished_at) FROM (SELECT * FROM run ORDER BY id DESC LIMIT %s) AS r"
 
@@ -48,7 +50,9 @@ class Result:
     @property
     def ratios(self) -> list[float]:
         """How fast Orbit was beside the baseline, in each pair of rounds."""
-        return [ours.rate / theirs.rate for ours, theirs in zip(self.orbit, self.baseline, strict=True)]
+        return [
+            ours.rate / theirs.rate for ours, theirs in zip(self.orbit, self.baseline, strict=True)
+        ]
 
     @property
     def ratio(self) -> float:
@@ -62,11 +66,17 @@ def measure(place: Place, *, rounds: int, cycles: int) -> Result:
     theirs: list[Round] = []
     for number in range(rounds):
         # Who begins alternates too, so that a server that slows down favours nobody.
-        for side in ((ours, theirs) if number % 2 else (theirs, ours)):
+        for side in (ours, theirs) if number % 2 else (theirs, ours):
             side.append(_orbit(place, cycles) if side is ours else _baseline(place, cycles))
-        print(f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.1f}, baseline {theirs[-1].rate:.1f} cycles/s", file=sys.stderr, flush=True)
+        print(
+            f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.1f}, baseline {theirs[-1].rate:.1f} cycles/s",
+            file=sys.stderr,
+            flush=True,
+        )
     few = min(cycles, 100)
-    return Result(ours, theirs, _orbit(place, few, counted=True), _baseline(place, few, counted=True))
+    return Result(
+        ours, theirs, _orbit(place, few, counted=True), _baseline(place, few, counted=True)
+    )
 
 
 def _orbit(place: Place, cycles: int, *, counted: bool = False) -> Round:
@@ -99,7 +109,14 @@ def _baseline(place: Place, cycles: int, *, counted: bool = False) -> Round:
     _log_statements(place, "baseline", on=counted)
     place.sink("POST", "/reset")
     commits = place.commits("baseline")
-    command = [sys.executable, "-m", "benchmarks.baseline", place.server.url("orbit_app", "baseline"), f"http://127.0.0.1:{place.sink_port}", str(cycles)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.baseline",
+        place.server.url("orbit_app", "baseline"),
+        f"http://127.0.0.1:{place.sink_port}",
+        str(cycles),
+    ]
     with place.running(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -117,12 +134,30 @@ def _baseline(place: Place, cycles: int, *, counted: bool = False) -> Round:
     return _round(place, "baseline", cycles, (first, last), used, commits + 1, counted=counted)
 
 
-def _round(place: Place, database: str, cycles: int, span: tuple[datetime, datetime], used: meters.Used, commits: int, *, counted: bool) -> Round:
+def _round(
+    place: Place,
+    database: str,
+    cycles: int,
+    span: tuple[datetime, datetime],
+    used: meters.Used,
+    commits: int,
+    *,
+    counted: bool,
+) -> Round:
     seen = place.sink("GET", "/stats")
-    if (seen["requests"], seen["keys"], seen["denied"], seen["doubled"]) != (3 * cycles, 3 * cycles, 0, 0):
-        raise RuntimeError(f"The sink got {seen['requests']} requests under {seen['keys']} keys, {seen['denied']} refused, for {cycles} cycles.")
+    if (seen["requests"], seen["keys"], seen["denied"], seen["doubled"]) != (
+        3 * cycles,
+        3 * cycles,
+        0,
+        0,
+    ):
+        raise RuntimeError(
+            f"The sink got {seen['requests']} requests under {seen['keys']} keys, {seen['denied']} refused, for {cycles} cycles."
+        )
     log = place.server.data.with_name("postgres.log")
-    statements = meters.statements(log, database, *span, without=WATCHER) / cycles if counted else None
+    statements = (
+        meters.statements(log, database, *span, without=WATCHER) / cycles if counted else None
+    )
     return Round(
         rate=cycles / (span[1] - span[0]).total_seconds(),
         program_ms=used.program * 1000 / cycles,
@@ -134,5 +169,7 @@ def _round(place: Place, database: str, cycles: int, span: tuple[datetime, datet
 
 def _log_statements(place: Place, database: str, *, on: bool) -> None:
     with place.watch("postgres", owner=True) as connection:
-        statement = sql.SQL("ALTER DATABASE {} SET log_statement = {}").format(sql.Identifier(database), sql.Literal("all" if on else "none"))
+        statement = sql.SQL("ALTER DATABASE {} SET log_statement = {}").format(
+            sql.Identifier(database), sql.Literal("all" if on else "none")
+        )
         connection.execute(statement)

@@ -51,7 +51,9 @@ class Result:
     @property
     def ratio(self) -> float:
         """The median of how fast Orbit was beside the baseline."""
-        return statistics.median(ours.rate / theirs.rate for ours, theirs in zip(self.orbit, self.baseline, strict=True))
+        return statistics.median(
+            ours.rate / theirs.rate for ours, theirs in zip(self.orbit, self.baseline, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ class Slowed:
 
     def percent(self, way: str) -> float:
         """By how much slower they were beside one that is dead in this ``way``: the median of the rounds."""
-        return statistics.median(100 - dead / alive * 100 for alive, dead in zip(self.alive, self.dead[way], strict=True))
+        return statistics.median(
+            100 - dead / alive * 100 for alive, dead in zip(self.alive, self.dead[way], strict=True)
+        )
 
 
 def measure(place: Place, *, rounds: int, cycles: int) -> Result:
@@ -74,7 +78,11 @@ def measure(place: Place, *, rounds: int, cycles: int) -> Result:
     for number in range(rounds):
         for side in (ours, theirs) if number % 2 else (theirs, ours):
             side.append(orbit(place, cycles) if side is ours else _baseline(place, cycles))
-        print(f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.0f}, baseline {theirs[-1].rate:.0f} deliveries/s", file=sys.stderr, flush=True)
+        print(
+            f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.0f}, baseline {theirs[-1].rate:.0f} deliveries/s",
+            file=sys.stderr,
+            flush=True,
+        )
     return Result(ours, theirs)
 
 
@@ -85,15 +93,22 @@ def measure_dead(place: Place, *, rounds: int, cycles: int) -> Slowed:
     for _ in range(rounds):
         slowed.alive.append(orbit(place, cycles, without=DEAD).rate)
         with _silent() as port:
-            slowed.dead["never answers"].append(orbit(place, cycles, without=DEAD, dead=f"http://127.0.0.1:{port}/").rate)
-        slowed.dead["refuses connections"].append(orbit(place, cycles, without=DEAD, dead=f"http://127.0.0.1:{port}/").rate)
+            slowed.dead["never answers"].append(
+                orbit(place, cycles, without=DEAD, dead=f"http://127.0.0.1:{port}/").rate
+            )
+        slowed.dead["refuses connections"].append(
+            orbit(place, cycles, without=DEAD, dead=f"http://127.0.0.1:{port}/").rate
+        )
     return slowed
 
 
 def environment(place: Place, *, dead: str = "", **more: str) -> dict[str, str]:
     """Return the variables of Orbit's processes with ten endpoints, the last of them at the url ``dead`` where one is given."""
     keys = [f"endpoint-{number}" for number in range(ENDPOINTS)]
-    targets = [{"key": key, "url": f"http://127.0.0.1:{place.sink_port}/deliver/{key}", "token": TOKEN} for key in keys]
+    targets = [
+        {"key": key, "url": f"http://127.0.0.1:{place.sink_port}/deliver/{key}", "token": TOKEN}
+        for key in keys
+    ]
     if dead:
         targets[-1]["url"] = dead
     return {**place.environment, "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets), **more}
@@ -107,7 +122,13 @@ def configure(place: Place) -> None:
     run_profiles = [{"run_profile_id": run_profile_id(number), "profile_id": "bench", "namespace": f"ns-{number}", "state": "enabled",
                      "distribution_targets": keys} for number in range(NAMESPACES)]  # fmt: skip
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))
-    subprocess.run([sys.executable, "manage.py", "config", "reload"], cwd=place.project, env=environment(place), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "manage.py", "config", "reload"],
+        cwd=place.project,
+        env=environment(place),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def forget(place: Place) -> None:
@@ -126,23 +147,44 @@ def orbit(place: Place, cycles: int, *, without: str = "", dead: str = "") -> Ro
     with place.watch("orbit", owner=True) as owner:
         owner.execute("VACUUM ANALYZE orbit_dispatchjob")
     place.sink("POST", "/reset")
-    with place.watch("orbit") as watch, place.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster:
-        until(lambda: watch.execute(_STARTED).fetchone(), "the first delivery", seconds=60, every=0.01)
+    with (
+        place.watch("orbit") as watch,
+        place.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster,
+    ):
+        until(
+            lambda: watch.execute(_STARTED).fetchone(), "the first delivery", seconds=60, every=0.01
+        )
         before = place.used(cluster.pid)
-        until(lambda: not watch.execute(_OPEN, [ids, without]).fetchone(), "the last delivery", seconds=PATIENCE)
+        until(
+            lambda: not watch.execute(_OPEN, [ids, without]).fetchone(),
+            "the last delivery",
+            seconds=PATIENCE,
+        )
         used = place.used(cluster.pid) - before
         span = watch.execute(_SPAN, [ids, without]).fetchone()
         # The cycles that still wait for the dead one go with it.
         cluster.kill()
     assert span is not None
-    return _round(place, cycles * ITEMS * (ENDPOINTS - bool(without)), cycles * ITEMS * (ENDPOINTS - bool(dead)), span, used)
+    return _round(
+        place,
+        cycles * ITEMS * (ENDPOINTS - bool(without)),
+        cycles * ITEMS * (ENDPOINTS - bool(dead)),
+        span,
+        used,
+    )
 
 
 def _baseline(place: Place, cycles: int) -> Round:
     dsn = place.server.url("orbit_app", "baseline")
     courier.fill(dsn, payload=PAYLOAD, items=cycles * ITEMS, endpoints=ENDPOINTS)
     place.sink("POST", "/reset")
-    command = [sys.executable, "-m", "benchmarks.courier", dsn, f"http://127.0.0.1:{place.sink_port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.courier",
+        dsn,
+        f"http://127.0.0.1:{place.sink_port}",
+    ]
     with place.running(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -165,9 +207,17 @@ def _round(place: Place, counted: int, arrived: int, span: tuple[Any, ...], used
     begin, end, delivered = span
     assert isinstance(begin, datetime)
     seen = place.sink("GET", "/stats")
-    if (delivered, seen["denied"], seen["doubled"]) != (counted, 0, 0) or not counted <= seen["requests"] <= arrived:
-        raise RuntimeError(f"{delivered} of {counted} were delivered; the sink got {seen['requests']}, {seen['denied']} refused, {seen['doubled']} twice.")
-    return Round(counted / (end - begin).total_seconds(), used.program * 1000 / counted, used.server * 1000 / counted)
+    if (delivered, seen["denied"], seen["doubled"]) != (counted, 0, 0) or not counted <= seen[
+        "requests"
+    ] <= arrived:
+        raise RuntimeError(
+            f"{delivered} of {counted} were delivered; the sink got {seen['requests']}, {seen['denied']} refused, {seen['doubled']} twice."
+        )
+    return Round(
+        counted / (end - begin).total_seconds(),
+        used.program * 1000 / counted,
+        used.server * 1000 / counted,
+    )
 
 
 @contextmanager

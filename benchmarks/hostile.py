@@ -31,7 +31,11 @@ def _serve(sock: socket.socket, packed: bytes) -> None:
                     return
                 head += piece
             if b"/bomb" in head:
-                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
+                sock.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+                    % len(packed)
+                    + packed
+                )
                 return
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n")
             drips = b"/drip" in head

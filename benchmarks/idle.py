@@ -29,10 +29,16 @@ def measure(place: Place, *, seconds: float) -> Result:
     """Start the stack in the copy of the project, wait for its first cycle to end and for rest, and watch it for ``seconds``."""
     var = place.project / "var"
     environment = {**bare_environment(), "PORT": str(free_port()), "PYTHONUNBUFFERED": "1"}
-    with place.running(sys.executable, "manage.py", "up", "--demo", environment=environment, stdout=subprocess.PIPE) as up:
+    with place.running(
+        sys.executable, "manage.py", "up", "--demo", environment=environment, stdout=subprocess.PIPE
+    ) as up:
         said: list[str] = []
         threading.Thread(target=_read, args=(up, said), daemon=True).start()
-        until(lambda: up.poll() is not None or any(line.startswith("running") for line in said), "`make run` is up", seconds=120)
+        until(
+            lambda: up.poll() is not None or any(line.startswith("running") for line in said),
+            "`make run` is up",
+            seconds=120,
+        )
         if up.poll() is not None:
             raise RuntimeError(f"`make run` ended with {up.returncode}: {''.join(said)[-2000:]}")
         time.sleep(SETTLE)
@@ -42,7 +48,13 @@ def measure(place: Place, *, seconds: float) -> Result:
         time.sleep(seconds)
         spent, passed = _cpu(roots) - before, time.monotonic() - begin
         processes = {process.pid: process for root in roots for process in meters.tree(root)}
-        parts = sorted(((_name(process), meters.proportional_set_bytes([pid]) / 1e6) for pid, process in processes.items()), key=lambda part: -part[1])
+        parts = sorted(
+            (
+                (_name(process), meters.proportional_set_bytes([pid]) / 1e6)
+                for pid, process in processes.items()
+            ),
+            key=lambda part: -part[1],
+        )
     return Result(sum(size for _, size in parts), 100 * spent / passed, len(parts), parts)
 
 

@@ -35,13 +35,21 @@ def measure(place: Place, *, triggers: int) -> Result:
     """Trigger ``triggers`` cycles by each door. Raises RuntimeError where one didn't arrive."""
     port = free_port()
     place.manage("user", "create", "bench", "--role", "administrator", "--if-missing")
-    token = json.loads(place.manage("token", "create", "bench", "--scopes", "read,operate", "--json"))["token"]
+    token = json.loads(
+        place.manage("token", "create", "bench", "--scopes", "read,operate", "--json")
+    )["token"]
     with (
         place.running(sys.executable, "manage.py", "cluster"),
-        place.running(sys.executable, "manage.py", "web", environment={**place.environment, "PORT": str(port)}),
+        place.running(
+            sys.executable, "manage.py", "web", environment={**place.environment, "PORT": str(port)}
+        ),
     ):
-        until(lambda: _ready(port), "the web server and the cluster are ready", seconds=60, every=0.5)
-        return Result(in_process=_in_process(place, triggers), rest=_over_rest(place, triggers, port, token))
+        until(
+            lambda: _ready(port), "the web server and the cluster are ready", seconds=60, every=0.5
+        )
+        return Result(
+            in_process=_in_process(place, triggers), rest=_over_rest(place, triggers, port, token)
+        )
 
 
 def _ready(port: int) -> bool:
@@ -58,7 +66,14 @@ def _ready(port: int) -> bool:
 def _in_process(place: Place, triggers: int) -> list[float]:
     place.sink("POST", "/reset")
     command = [sys.executable, "-m", "benchmarks.starts", str(WARM + triggers), str(GAP)]
-    done = subprocess.run(command, cwd=place.project, env=place.environment, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command,
+        cwd=place.project,
+        env=place.environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return _delays(place, json.loads(done.stdout))
 
 
@@ -69,7 +84,9 @@ def _over_rest(place: Place, triggers: int, port: int, token: str) -> list[float
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     for number in range(WARM + triggers):
         time.sleep(GAP * random.uniform(0.5, 1.5))
-        body = json.dumps({"run_profile_id": run_profile_id(number), "payload": json.loads(PAYLOAD)})
+        body = json.dumps(
+            {"run_profile_id": run_profile_id(number), "payload": json.loads(PAYLOAD)}
+        )
         before = time.time()
         connection.request("POST", "/cycles/trigger", body, headers)
         answer = connection.getresponse()
@@ -83,6 +100,10 @@ def _over_rest(place: Place, triggers: int, port: int, token: str) -> list[float
 
 def _delays(place: Place, started: list[tuple[str, float]]) -> list[float]:
     measured = started[WARM:]
-    until(lambda: len(place.sink("GET", "/stats")["first"]) == len(started), "every trigger's first delivery arrives", seconds=30)
+    until(
+        lambda: len(place.sink("GET", "/stats")["first"]) == len(started),
+        "every trigger's first delivery arrives",
+        seconds=30,
+    )
     first = place.sink("GET", "/stats")["first"]
     return sorted((first[cycle] - before) * 1000 for cycle, before in measured)

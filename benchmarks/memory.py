@@ -37,27 +37,51 @@ def with_hostile_receivers(place: Place, *, wanted: int) -> list[Reading]:
     """Have one cluster make deliveries to receivers that answer badly; return the memory after some ordinary ones and in the end, at its highest."""
     deliveries.configure(place)
     variables = deliveries.environment(place)
-    hostile = subprocess.Popen([sys.executable, "-m", "benchmarks.hostile"], cwd=place.project, stdout=subprocess.PIPE, text=True)
+    hostile = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.hostile"],
+        cwd=place.project,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert hostile.stdout is not None
     try:
         port = int(hostile.stdout.readline())
         targets = json.loads(variables["ORBIT_DISPATCH_ENDPOINTS"])
         for number, target in enumerate(targets):
-            target |= {"url": f"http://127.0.0.1:{port}/{('endless', 'bomb', 'drip')[number % 3]}", "total_timeout": 1}
-        return _watch(place, {**variables, "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets)}, wanted=wanted, marks=(wanted // 10,))
+            target |= {
+                "url": f"http://127.0.0.1:{port}/{('endless', 'bomb', 'drip')[number % 3]}",
+                "total_timeout": 1,
+            }
+        return _watch(
+            place,
+            {**variables, "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets)},
+            wanted=wanted,
+            marks=(wanted // 10,),
+        )
     finally:
         end(hostile)
 
 
-def _watch(place: Place, variables: dict[str, str], *, wanted: int, marks: tuple[int, ...]) -> list[Reading]:
+def _watch(
+    place: Place, variables: dict[str, str], *, wanted: int, marks: tuple[int, ...]
+) -> list[Reading]:
     readings: list[Reading] = []
-    with place.watch("orbit") as watch, place.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster:
+    with (
+        place.watch("orbit") as watch,
+        place.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster,
+    ):
         left, highest = list(marks), 0.0
         begun = 0
         while begun < wanted:
             cycles = min(NAMESPACES, -(-(wanted - begun) // (ITEMS * ENDPOINTS)))
             begun += cycles * ITEMS * ENDPOINTS
-            subprocess.run([sys.executable, "-m", "benchmarks.starts", str(cycles)], cwd=place.project, env=variables, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.starts", str(cycles)],
+                cwd=place.project,
+                env=variables,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
 
             def quiet() -> bool:
                 nonlocal highest

@@ -9,7 +9,9 @@ from pathlib import Path
 import psutil
 
 LOG_PREFIX = "%m|%p|%d|%a|"
-_STATEMENT = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC\|\d+\|([^|]*)\|([^|]*)\|LOG:  (?:statement|execute [^:]*): (\w+)")
+_STATEMENT = re.compile(
+    r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC\|\d+\|([^|]*)\|([^|]*)\|LOG:  (?:statement|execute [^:]*): (\w+)"
+)
 #: What frames statements, or sets a connection up, is none.
 _FRAMES = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "DEALLOCATE"}
 
@@ -60,10 +62,17 @@ def proportional_set_bytes(pids: Iterable[int]) -> int:
 
 def statements(log: Path, database: str, begin: datetime, end: datetime, *, without: str) -> int:
     """Count what ``log`` says was executed in ``database`` from ``begin`` to ``end``, bar the application ``without``."""
-    first, last = (f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}" for moment in (begin, end))
+    first, last = (
+        f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}" for moment in (begin, end)
+    )
     count = 0
     with log.open(errors="replace") as lines:
         for line in lines:
-            if (found := _STATEMENT.match(line)) and first <= found[1] <= last and found[2] == database and found[3] != without:
+            if (
+                (found := _STATEMENT.match(line))
+                and first <= found[1] <= last
+                and found[2] == database
+                and found[3] != without
+            ):
                 count += found[4].upper() not in _FRAMES
     return count

@@ -60,7 +60,12 @@ class Place:
     def environment(self) -> dict[str, str]:
         """The variables of Orbit's processes here."""
         known = json.loads((self.folder / "secrets.json").read_text())
-        target = {"key": "default-endpoint", "url": f"http://127.0.0.1:{self.sink_port}/deliver", "method": "POST", "token": TOKEN}
+        target = {
+            "key": "default-endpoint",
+            "url": f"http://127.0.0.1:{self.sink_port}/deliver",
+            "method": "POST",
+            "token": TOKEN,
+        }
         return {
             **bare_environment(), **known, "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "ORBIT_ENV": "production",
             "DATABASE_URL": self.server.url("orbit_app", "orbit"), "ORBIT_OWNER_DATABASE_URL": self.server.url("orbit_owner", "orbit"),
@@ -70,7 +75,11 @@ class Place:
 
     def watch(self, database: str, *, owner: bool = False) -> psycopg.Connection:
         """Return a connection of ours, told apart in the log by its name."""
-        return psycopg.connect(self.server.url("orbit_owner" if owner else "orbit_app", database), autocommit=True, application_name=WATCHER)
+        return psycopg.connect(
+            self.server.url("orbit_owner" if owner else "orbit_app", database),
+            autocommit=True,
+            application_name=WATCHER,
+        )
 
     def used(self, pid: int) -> Used:
         """Return the CPU time so far of the program ``pid`` and of the database server."""
@@ -80,22 +89,41 @@ class Place:
         """Return the transactions of ``database`` that were committed so far, once its ended sessions have told."""
         time.sleep(1.2)
         with self.watch("postgres") as connection:
-            row = connection.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = %s", [database]).fetchone()
+            row = connection.execute(
+                "SELECT xact_commit FROM pg_stat_database WHERE datname = %s", [database]
+            ).fetchone()
         return int(row[0]) if row else 0
 
     def manage(self, *words: str) -> str:
         """Run one command of Orbit; return what it printed. Raises RuntimeError with what it said on stderr."""
-        done = subprocess.run([sys.executable, "manage.py", *words], cwd=self.project, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
-            raise RuntimeError(f"manage.py {' '.join(words)} ended with {done.returncode}: {done.stderr[-3000:]}")
+            raise RuntimeError(
+                f"manage.py {' '.join(words)} ended with {done.returncode}: {done.stderr[-3000:]}"
+            )
         return done.stdout
 
     @contextmanager
-    def running(self, *words: str, environment: Mapping[str, str] | None = None, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    def running(
+        self, *words: str, environment: Mapping[str, str] | None = None, **options: Any
+    ) -> Iterator[subprocess.Popen[str]]:
         """Have a process of Orbit running, and end it in good order; what it says goes to ``self.log``."""
         with self.log.open("a") as log:
             streams = {"stdout": log, "stderr": log, **options}
-            process = subprocess.Popen(list(words), cwd=self.project, env=dict(environment or self.environment), text=True, **streams)
+            process = subprocess.Popen(
+                list(words),
+                cwd=self.project,
+                env=dict(environment or self.environment),
+                text=True,
+                **streams,
+            )
         try:
             yield process
         finally:
@@ -114,7 +142,11 @@ class Place:
 
 def bare_environment() -> dict[str, str]:
     """Return our environment without anything that configures an Orbit."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ORBIT_") and name not in {"DATABASE_URL", "PORT"}}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("ORBIT_") and name not in {"DATABASE_URL", "PORT"}
+    }
 
 
 def free_port() -> int:
@@ -155,8 +187,15 @@ def prepared(within: str | None = None) -> Iterator[Place]:
         _write_secrets(folder)
         _write_configuration(folder / "config")
         # The defaults of PostgreSQL: every commit is on the disk before it is answered.
-        server = stack.enter_context(postgres.held(folder / "database", settings={"log_line_prefix": LOG_PREFIX}))
-        sink = subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], cwd=folder / "project", stdout=subprocess.PIPE, text=True)
+        server = stack.enter_context(
+            postgres.held(folder / "database", settings={"log_line_prefix": LOG_PREFIX})
+        )
+        sink = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.sink"],
+            cwd=folder / "project",
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         stack.callback(end, sink)
         assert sink.stdout is not None
         pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])
@@ -174,7 +213,11 @@ def prepared(within: str | None = None) -> Iterator[Place]:
 
 def on_disk(folder: Path) -> bool:
     """Tell whether ``folder`` is on a disk: in memory a flush costs nothing, and nothing here would mean much."""
-    mounts = sorted((part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint))
+    mounts = sorted(
+        (part.mountpoint, part.fstype)
+        for part in psutil.disk_partitions(all=True)
+        if folder.is_relative_to(part.mountpoint)
+    )
     return not mounts or mounts[-1][1] not in {"tmpfs", "ramfs"}
 
 

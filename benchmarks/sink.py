@@ -55,11 +55,14 @@ class Receiver(asyncio.Protocol):
         self._got += data
         while (end := self._got.find(b"\r\n\r\n")) >= 0:
             line, *rest = self._got[:end].split(b"\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (header.partition(b":") for header in rest)}
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (header.partition(b":") for header in rest)
+            }
             size = int(headers.get(b"content-length", 0))
             if len(self._got) < end + 4 + size:
                 return
-            self._got = self._got[end + 4 + size:]
+            self._got = self._got[end + 4 + size :]
             self._transport.write(_answer(line, headers, size))
 
 
@@ -70,7 +73,10 @@ def _answer(line: bytes, headers: dict[bytes, bytes], size: int) -> bytes:
         tally.reset()
     body = json.dumps({"requests": tally.requests, "denied": tally.denied, "doubled": tally.doubled, "bytes": tally.bytes,
                        "keys": len(tally.keys), "first": tally.first}).encode()  # fmt: skip
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
 
 
 async def _serve() -> None:

@@ -52,14 +52,33 @@ def _chained() -> None:
     from governance.audit import trail
 
     with trail.deed():
-        trail.record("dead_letter.requeued", actor="bench", object_type="dead_letter", object_id="0" * 36, namespace="default", after=AFTER, reason="r")
+        trail.record(
+            "dead_letter.requeued",
+            actor="bench",
+            object_type="dead_letter",
+            object_id="0" * 36,
+            namespace="default",
+            after=AFTER,
+            reason="r",
+        )
 
 
 def _plain() -> None:
     from django.db import connection, transaction
     from psycopg.types.json import Jsonb
 
-    values = ["bench", "dead_letter.requeued", "dead_letter", "0" * 36, "default", Jsonb(AFTER), "r", "", "0" * 64, "0" * 64]
+    values = [
+        "bench",
+        "dead_letter.requeued",
+        "dead_letter",
+        "0" * 36,
+        "default",
+        Jsonb(AFTER),
+        "r",
+        "",
+        "0" * 64,
+        "0" * 64,
+    ]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(INSERT, values)
 

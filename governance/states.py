@@ -41,7 +41,13 @@ class Operation(StrEnum):
     COMPLETED = "completed"
 
 
-OPERATION = Machine(Operation, {Operation.QUEUED: {Operation.RUNNING, Operation.COMPLETED}, Operation.RUNNING: {Operation.COMPLETED}})
+OPERATION = Machine(
+    Operation,
+    {
+        Operation.QUEUED: {Operation.RUNNING, Operation.COMPLETED},
+        Operation.RUNNING: {Operation.COMPLETED},
+    },
+)
 OPERATION_ACTIVE = (Operation.QUEUED, Operation.RUNNING)
 
 

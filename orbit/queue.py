@@ -79,7 +79,9 @@ class PgBroker(ORM):  # type: ignore[misc]
             if self.at is None or self.list_key != WAKE:
                 cursor.execute(ENQUEUE, [self.list_key, task, self.at])
             else:
-                cursor.execute(ENQUEUE_LATER, {"key": self.list_key, "payload": task, "at": self.at})
+                cursor.execute(
+                    ENQUEUE_LATER, {"key": self.list_key, "payload": task, "at": self.at}
+                )
             row = cursor.fetchone()
         return row[0] if row else None
 
@@ -97,7 +99,10 @@ class PgBroker(ORM):  # type: ignore[misc]
     def put_back(self, task_id: int) -> None:
         """Leave a claimed row to others: it is ready again in half a minute."""
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE django_q_ormq SET lock = now() + %s * interval '1 second' WHERE id = %s", [PUT_BACK_SECONDS, task_id])
+            cursor.execute(
+                "UPDATE django_q_ormq SET lock = now() + %s * interval '1 second' WHERE id = %s",
+                [PUT_BACK_SECONDS, task_id],
+            )
 
     def fail(self, task_id: int) -> None:
         """Put a row that can't be run under the key ``orbit.bad``, where a person may look at it."""
@@ -146,14 +151,19 @@ def collapse() -> int:
 def tasks_wait(seconds: float = 0.0) -> bool:
     """Tell whether a task other than a wake-up, such as a tick, waits for a worker, and has for so many seconds."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM django_q_ormq WHERE key = %s AND lock <= now() - %s * interval '1 second')", [QUEUE, seconds])
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM django_q_ormq WHERE key = %s AND lock <= now() - %s * interval '1 second')",
+            [QUEUE, seconds],
+        )
         return bool(cursor.fetchone()[0])
 
 
 def ready_wakeups() -> int:
     """Return how many wake-ups wait for a worker."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM django_q_ormq WHERE key = %s AND lock <= now()", [WAKE])
+        cursor.execute(
+            "SELECT count(*) FROM django_q_ormq WHERE key = %s AND lock <= now()", [WAKE]
+        )
         return int(cursor.fetchone()[0])
 
 
@@ -165,11 +175,19 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
     """
     broker = PgBroker()
     try:
-        task: dict[str, Any] = core_signing.loads(payload, key=Conf.SECRET_KEY, salt=Conf.PREFIX, serializer=_PlainPickles)
+        task: dict[str, Any] = core_signing.loads(
+            payload, key=Conf.SECRET_KEY, salt=Conf.PREFIX, serializer=_PlainPickles
+        )
         name, waited = task["func"], datetime.now(UTC) - task["started"]
     except Exception as error:
         # Whatever a damaged row holds, it must not end the worker.
-        log.error("Queue row %s is quarantined under %s: %s (%s). Do web and cluster share ORBIT_SECRET_KEY?", row, BAD, type(error).__name__, error)
+        log.error(
+            "Queue row %s is quarantined under %s: %s (%s). Do web and cluster share ORBIT_SECRET_KEY?",
+            row,
+            BAD,
+            type(error).__name__,
+            error,
+        )
         broker.fail(row)
         return None
     if name in TASKS:
@@ -177,15 +195,25 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
     if waited < GIVE_UP:
         broker.put_back(row)
         return None
-    log.error("Queue row %s is quarantined under %s: this release knows no task %r.", row, BAD, name)
+    log.error(
+        "Queue row %s is quarantined under %s: this release knows no task %r.", row, BAD, name
+    )
     broker.fail(row)
     return None
 
 
 def schedules() -> "QuerySet[Any]":
     """Return the rows of Orbit's schedules, in the order in which they were made; ``due`` is their next run in bounds that every reader can hold."""
-    due = Case(When(next_run__isnull=False, then=Least(Greatest("next_run", Value(EARLIEST)), Value(LATEST))), default=None, output_field=DateTimeField())
-    rows: QuerySet[Any] = Schedule.objects.filter(func=TICK).defer("next_run").annotate(due=due).order_by("id")
+    due = Case(
+        When(
+            next_run__isnull=False, then=Least(Greatest("next_run", Value(EARLIEST)), Value(LATEST))
+        ),
+        default=None,
+        output_field=DateTimeField(),
+    )
+    rows: QuerySet[Any] = (
+        Schedule.objects.filter(func=TICK).defer("next_run").annotate(due=due).order_by("id")
+    )
     return rows
 
 
@@ -215,7 +243,9 @@ class _Bell:
                 cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
         except (DatabaseError, InterfaceError) as error:
             self._rung = 0.0
-            log.warning("The workers couldn't be told of new work (%s); they find it by themselves.", error)
+            log.warning(
+                "The workers couldn't be told of new work (%s); they find it by themselves.", error
+            )
 
 
 _bell = _Bell()

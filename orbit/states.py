@@ -73,7 +73,10 @@ class Attempt(StrEnum):
 
 ATTEMPT = Machine(
     Attempt,
-    {Attempt.SENDING: {Attempt.DELIVERED, Attempt.FAILED, Attempt.UNKNOWN, Attempt.UNSENT}, Attempt.UNKNOWN: {Attempt.DELIVERED}},
+    {
+        Attempt.SENDING: {Attempt.DELIVERED, Attempt.FAILED, Attempt.UNKNOWN, Attempt.UNSENT},
+        Attempt.UNKNOWN: {Attempt.DELIVERED},
+    },
 )
 
 
@@ -86,7 +89,13 @@ class Letter(StrEnum):
     DELIVERED_LATE = "delivered_late"
 
 
-LETTER = Machine(Letter, {Letter.OPEN: {Letter.REQUEUED, Letter.DISMISSED, Letter.DELIVERED_LATE}, Letter.REQUEUED: {Letter.DELIVERED_LATE}})
+LETTER = Machine(
+    Letter,
+    {
+        Letter.OPEN: {Letter.REQUEUED, Letter.DISMISSED, Letter.DELIVERED_LATE},
+        Letter.REQUEUED: {Letter.DELIVERED_LATE},
+    },
+)
 
 
 class Tick(StrEnum):

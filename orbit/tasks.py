@@ -17,7 +17,11 @@ SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
 
 #: Who does the slices of operation runs, by their type.
-OPERATIONS: dict[str, guard.Handler] = {bulk.REQUEUE: redrive.requeue, bulk.DISMISS: redrive.dismiss, rerun_many.RERUN: rerun_many.work}
+OPERATIONS: dict[str, guard.Handler] = {
+    bulk.REQUEUE: redrive.requeue,
+    bulk.DISMISS: redrive.dismiss,
+    rerun_many.RERUN: rerun_many.work,
+}
 
 
 def advance() -> None:
@@ -47,4 +51,6 @@ def tick(*tick_ids: str) -> None:
 
 def operate(run_id: str) -> None:
     """Do the next slice of the operation run ``run_id``, unless it isn't due, has ended, or somebody is at it."""
-    guard.work(UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due))
+    guard.work(
+        UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
+    )

@@ -20,30 +20,76 @@ SHORTEST_TOKEN = 20
 LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
 #: Every finding of ours: what is wrong, and what to do.
 FINDINGS = {
-    "orbit.W001": ("The running processes use the role that owns the tables.",
-                   "Name the owner in ORBIT_OWNER_DATABASE_URL, and in DATABASE_URL a role that owns nothing; `migrate` grants it what it needs."),
-    "orbit.W002": ("ORBIT_ENV isn't production: keys may be made here, and the session's cookie goes over plain http.", "Set ORBIT_ENV=production."),
-    "orbit.W003": ("The database is the embedded one: one machine, no replica, no point-in-time recovery.", "Point DATABASE_URL at a PostgreSQL server."),
-    "orbit.W004": ("ORBIT_ALLOWED_HOSTS lets every host name in.", "Name the hosts that people and programs use."),
-    "orbit.W005": ("ORBIT_TRUSTED_PROXIES believes everybody's X-Forwarded-Proto.", "Name the addresses or networks of your proxies."),
-    "orbit.W006": ("No encryption key is set; it is derived from the secret key, so that neither can be changed alone.", "Set ORBIT_ENCRYPTION_KEYS."),
-    "orbit.W007": ("No endpoint is configured: nothing is delivered.", "Set ORBIT_DISPATCH_ENDPOINTS."),
+    "orbit.W001": (
+        "The running processes use the role that owns the tables.",
+        "Name the owner in ORBIT_OWNER_DATABASE_URL, and in DATABASE_URL a role that owns nothing; `migrate` grants it what it needs.",
+    ),
+    "orbit.W002": (
+        "ORBIT_ENV isn't production: keys may be made here, and the session's cookie goes over plain http.",
+        "Set ORBIT_ENV=production.",
+    ),
+    "orbit.W003": (
+        "The database is the embedded one: one machine, no replica, no point-in-time recovery.",
+        "Point DATABASE_URL at a PostgreSQL server.",
+    ),
+    "orbit.W004": (
+        "ORBIT_ALLOWED_HOSTS lets every host name in.",
+        "Name the hosts that people and programs use.",
+    ),
+    "orbit.W005": (
+        "ORBIT_TRUSTED_PROXIES believes everybody's X-Forwarded-Proto.",
+        "Name the addresses or networks of your proxies.",
+    ),
+    "orbit.W006": (
+        "No encryption key is set; it is derived from the secret key, so that neither can be changed alone.",
+        "Set ORBIT_ENCRYPTION_KEYS.",
+    ),
+    "orbit.W007": (
+        "No endpoint is configured: nothing is delivered.",
+        "Set ORBIT_DISPATCH_ENDPOINTS.",
+    ),
     "orbit.W008": ("The endpoints can't be used.", "`manage.py config check` says why."),
-    "orbit.W009": ("Deliveries go out over plain http, with their token.", "Use https for the endpoints named here."),
-    "orbit.W010": ("A delivery may take longer than a drain, and be cut off in the middle by a restart.",
-                   "Make ORBIT_DRAIN_SECONDS longer than total_timeout of the endpoints named here, or shorten that."),
+    "orbit.W009": (
+        "Deliveries go out over plain http, with their token.",
+        "Use https for the endpoints named here.",
+    ),
+    "orbit.W010": (
+        "A delivery may take longer than a drain, and be cut off in the middle by a restart.",
+        "Make ORBIT_DRAIN_SECONDS longer than total_timeout of the endpoints named here, or shorten that.",
+    ),
     "orbit.W011": ("Log lines aren't JSON.", "Leave ORBIT_LOG_FORMAT empty, or set it to json."),
-    "orbit.W012": (f"There is no token for /metrics, or one of less than {SHORTEST_TOKEN} characters.", "Set ORBIT_METRICS_TOKEN for the scraper."),
-    "orbit.W013": ("ORBIT_GLOBAL_PAUSE is set: no trigger is accepted, no cycle goes on.", "Unset it when the pause is over."),
-    "orbit.W014": ("The database can't be asked, so that what is in it wasn't checked.", "Run this where the database can be reached and is migrated."),
-    "orbit.W015": ("The running processes' role is a superuser, or may act as the tables' owner: it could switch off what keeps the audit trail append-only.",
-                   "Give the processes a role that is no superuser, owns no table and is no member of the owner."),
-    "orbit.W016": ("The server is a standby, or read only by default.", "Name the primary in DATABASE_URL (a cluster's writer, not its reader endpoint)."),
-    "orbit.W017": ("The server acknowledges commits that a power failure can take back (fsync, full_page_writes or synchronous_commit is off).",
-                   "Switch all three on, for the server, the database and the role."),
-    "orbit.W018": ("The connection to the database crosses a network without TLS.",
-                   "Add ?sslmode=verify-full (or sslmode=disable, where you know why) to DATABASE_URL."),
-    "orbit.W019": ("Nobody can log in to the console as an administrator.", "`manage.py user create NAME --role administrator`."),
+    "orbit.W012": (
+        f"There is no token for /metrics, or one of less than {SHORTEST_TOKEN} characters.",
+        "Set ORBIT_METRICS_TOKEN for the scraper.",
+    ),
+    "orbit.W013": (
+        "ORBIT_GLOBAL_PAUSE is set: no trigger is accepted, no cycle goes on.",
+        "Unset it when the pause is over.",
+    ),
+    "orbit.W014": (
+        "The database can't be asked, so that what is in it wasn't checked.",
+        "Run this where the database can be reached and is migrated.",
+    ),
+    "orbit.W015": (
+        "The running processes' role is a superuser, or may act as the tables' owner: it could switch off what keeps the audit trail append-only.",
+        "Give the processes a role that is no superuser, owns no table and is no member of the owner.",
+    ),
+    "orbit.W016": (
+        "The server is a standby, or read only by default.",
+        "Name the primary in DATABASE_URL (a cluster's writer, not its reader endpoint).",
+    ),
+    "orbit.W017": (
+        "The server acknowledges commits that a power failure can take back (fsync, full_page_writes or synchronous_commit is off).",
+        "Switch all three on, for the server, the database and the role.",
+    ),
+    "orbit.W018": (
+        "The connection to the database crosses a network without TLS.",
+        "Add ?sslmode=verify-full (or sslmode=disable, where you know why) to DATABASE_URL.",
+    ),
+    "orbit.W019": (
+        "Nobody can log in to the console as an administrator.",
+        "`manage.py user create NAME --role administrator`.",
+    ),
 }
 
 
@@ -79,14 +125,22 @@ def settings_of_production(app_configs: Any, **options: Any) -> list[CheckMessag
 def where_deliveries_go(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """Return what is to be said about the endpoints."""
     try:
-        found, _ = endpoints.parse(settings.ORBIT_DISPATCH_ENDPOINTS, settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
+        found, _ = endpoints.parse(
+            settings.ORBIT_DISPATCH_ENDPOINTS, settings.ORBIT_DISPATCH_ALLOWED_HOSTS
+        )
     except OrbitError:
         return [_found(8)]
     if not found:
         return [_found(7)]
     plain = [key for key, endpoint in found.items() if urlsplit(endpoint.url).scheme == "http"]
-    slow = [key for key, endpoint in found.items() if endpoint.total_timeout >= settings.ORBIT_DRAIN_SECONDS]
-    return [_found(number, ", ".join(sorted(keys))) for number, keys in ((9, plain), (10, slow)) if keys]
+    slow = [
+        key
+        for key, endpoint in found.items()
+        if endpoint.total_timeout >= settings.ORBIT_DRAIN_SECONDS
+    ]
+    return [
+        _found(number, ", ".join(sorted(keys))) for number, keys in ((9, plain), (10, slow)) if keys
+    ]
 
 
 @register(deploy=True)
@@ -121,7 +175,12 @@ def _asked() -> Iterator[int]:
     if forgetful:
         yield 17
     place = settings.DATABASES["default"]
-    if not encrypted and place["HOST"] not in LOCAL_HOSTS and not place["HOST"].startswith("/") and place["OPTIONS"].get("sslmode") != "disable":
+    if (
+        not encrypted
+        and place["HOST"] not in LOCAL_HOSTS
+        and not place["HOST"].startswith("/")
+        and place["OPTIONS"].get("sslmode") != "disable"
+    ):
         yield 18
     if not get_user_model().objects.filter(is_active=True, groups__name="Administrator").exists():
         yield 19

@@ -23,12 +23,22 @@ _DESCRIPTION = """A self-hosted control plane for unattended work. docs/api.md h
 conditional requests, limits. Every answer carries `X-Request-ID`; errors are `application/problem+json` with a stable `code`."""
 _STATUS = shapes.one_of((health.OK, health.FAILED))
 _READY = shapes.record(
-    status=shapes.one_of(("ready", "not_ready")), checks=shapes.record(database=_STATUS, migrations=_STATUS, config=_STATUS, cluster=_STATUS)
+    status=shapes.one_of(("ready", "not_ready")),
+    checks=shapes.record(database=_STATUS, migrations=_STATUS, config=_STATUS, cluster=_STATUS),
 )
 
 
-def _open(operation_id: str, summary: str, description: str, answers: dict[str, tuple[str, shapes.Schema]], *parameters: dict[str, Any]) -> dict[str, Any]:
-    responses = {status: {"description": words, "content": {"application/json": {"schema": schema}}} for status, (words, schema) in answers.items()}
+def _open(
+    operation_id: str,
+    summary: str,
+    description: str,
+    answers: dict[str, tuple[str, shapes.Schema]],
+    *parameters: dict[str, Any],
+) -> dict[str, Any]:
+    responses = {
+        status: {"description": words, "content": {"application/json": {"schema": schema}}}
+        for status, (words, schema) in answers.items()
+    }
     return {
         "get": {"operationId": operation_id, "tags": ["processes"], "summary": summary, "description": description, "security": [],
                 "parameters": list(parameters), "responses": responses},
@@ -37,13 +47,24 @@ def _open(operation_id: str, summary: str, description: str, answers: dict[str, 
 
 #: What no resource serves: these must answer whatever state the rest is in.
 _OTHERS = {
-    "/health": _open("get_health", "The process is up.", "Asks nothing of the database.", {"200": ("Up.", shapes.record(status=shapes.one_of([health.OK])))}),
+    "/health": _open(
+        "get_health",
+        "The process is up.",
+        "Asks nothing of the database.",
+        {"200": ("Up.", shapes.record(status=shapes.one_of([health.OK])))},
+    ),
     "/ready": _open(
         "get_ready",
         "The process can work.",
         "Database, migrations and configuration are there; a missing cluster counts with `cluster=1` only.",
         {"200": ("Ready.", _READY), "503": ("Not ready: `checks` say what is missing.", _READY)},
-        {"name": "cluster", "in": "query", "required": False, "schema": {"type": "string"}, "description": "`1`: a missing cluster counts too"},
+        {
+            "name": "cluster",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "`1`: a missing cluster counts too",
+        },
     ),
 }
 _SCHEMES = {
@@ -92,7 +113,11 @@ def page(request: HttpRequest) -> HttpResponse:
     """Show the document: every operation with what it takes, answers and refuses."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
-    return render(request, "api/docs.html", {"info": document()["info"], "groups": _groups(), "records": _records()})
+    return render(
+        request,
+        "api/docs.html",
+        {"info": document()["info"], "groups": _groups(), "records": _records()},
+    )
 
 
 @functools.cache
@@ -107,10 +132,18 @@ def _groups() -> list[dict[str, Any]]:
                 "path": path,
                 "body": _schema_text(operation.get("requestBody")),
                 "answers": [
-                    {"status": status, "description": answer["description"], "good": status < "300", "schema": _schema_text(answer) if status < "300" else ""}
+                    {
+                        "status": status,
+                        "description": answer["description"],
+                        "good": status < "300",
+                        "schema": _schema_text(answer) if status < "300" else "",
+                    }
                     for status, answer in _resolved(operation["responses"])
                 ],
-                "taken": [{**parameter, "text": _compact(parameter["schema"])} for parameter in operation["parameters"]],
+                "taken": [
+                    {**parameter, "text": _compact(parameter["schema"])}
+                    for parameter in operation["parameters"]
+                ],
             }
             groups.setdefault(operation["tags"][0], []).append(shown)
     return [{"name": name, "operations": groups[name]} for name in sorted(groups)]
@@ -118,11 +151,17 @@ def _groups() -> list[dict[str, Any]]:
 
 def _resolved(answers: dict[str, Any]) -> list[tuple[str, Any]]:
     common = document()["components"]["responses"]
-    return [(status, common[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer) for status, answer in answers.items()]
+    return [
+        (status, common[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer)
+        for status, answer in answers.items()
+    ]
 
 
 def _records() -> list[dict[str, str]]:
-    return [{"name": name, "text": json.dumps(schema, indent=2)} for name, schema in document()["components"]["schemas"].items()]
+    return [
+        {"name": name, "text": json.dumps(schema, indent=2)}
+        for name, schema in document()["components"]["schemas"].items()
+    ]
 
 
 def _schema_text(part: dict[str, Any] | None) -> str:

@@ -78,7 +78,9 @@ day; a `time_zone` is an IANA name; whole numbers beyond 2^53 are written as tex
 
 def configuration() -> str:
     """Return docs/configuration.md."""
-    rows = "\n".join(f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE)
+    rows = "\n".join(
+        f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE
+    )
     return CONFIGURATION.format(rows=rows)
 
 
@@ -94,18 +96,29 @@ def example() -> str:
     """Return .env.example: every variable with what it does, commented out at its default."""
     parts = ["# Copy to .env and change what you need. docs/configuration.md has the details.\n"]
     for item in environment.TABLE:
-        default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(item.name, item.default)
+        default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(
+            item.name, item.default
+        )
         parts.append(f"# {item.doc}\n#{item.name}={default}\n")
     return "\n".join(parts)
 
 
 def diagrams() -> str:
     """Return docs/states.md: every state machine, drawn."""
-    parts = ["# States\n\nWhich moves exist, drawn from the apps' `states.py` by `make docs`. A state that nothing leaves is final.\n"]
+    parts = [
+        "# States\n\nWhich moves exist, drawn from the apps' `states.py` by `make docs`. A state that nothing leaves is final.\n"
+    ]
     for title, machine in MACHINES.items():
-        moves = [f"    {source} --> {target}" for source in machine.states for target in machine.states if machine.allows(source, target)]
+        moves = [
+            f"    {source} --> {target}"
+            for source in machine.states
+            for target in machine.states
+            if machine.allows(source, target)
+        ]
         drawing = "\n".join(moves)
-        parts.append(f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {', '.join(sorted(machine.final)) or 'none'}.\n")
+        parts.append(
+            f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {', '.join(sorted(machine.final)) or 'none'}.\n"
+        )
     return "\n".join(parts)
 
 
@@ -119,13 +132,17 @@ def with_checklist(page: str) -> str:
 def documents(project: Path) -> Mapping[Path, str]:
     """Return every document that is made from code, by its path."""
     deploy = project / "docs" / "deploy.md"
-    return {project / "docs" / "configuration.md": configuration(), project / "docs" / "states.md": diagrams(), project / ".env.example": example(),
-            deploy: with_checklist(deploy.read_text()), project / "docs" / "openapi.json": contract.as_file(),
-            project / "docs" / "permissions.md": permissions.as_page()}
+    return {
+        project / "docs" / "configuration.md": configuration(),
+        project / "docs" / "states.md": diagrams(),
+        project / ".env.example": example(),
+        deploy: with_checklist(deploy.read_text()),
+        project / "docs" / "openapi.json": contract.as_file(),
+        project / "docs" / "permissions.md": permissions.as_page(),
+    }
 
 
 def main() -> None:
     """Write them all."""
     for path, text in documents(environment.BASE_DIR).items():
         path.write_text(text)
-

@@ -32,7 +32,12 @@ def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 to a form without its token."""
-    return _answer(request, 403, "csrf_failed", "The form's token is missing or too old. Go back, load the page anew, and send it again.")
+    return _answer(
+        request,
+        403,
+        "csrf_failed",
+        "The form's token is missing or too old. Go back, load the page anew, and send it again.",
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -46,11 +51,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
     known: dict[str, Any] | None = problem.describe(error) if error is not None else None
     if known is not None:
         return _answer(request, known["status"], known["code"], known["detail"])
-    return _answer(request, 500, "internal_error", "Orbit failed to answer. The log has the reason under this request's id.")
+    return _answer(
+        request,
+        500,
+        "internal_error",
+        "Orbit failed to answer. The log has the reason under this request's id.",
+    )
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if not request.path.startswith(_CONSOLE):
         return problem.respond(status, code, detail)
     # Rendered without context processors: they would ask the database that may be gone.
-    return HttpResponse(loader.get_template("console/fault.html").render({"status": status, **problem.body(status, code, detail)}), status=status)
+    return HttpResponse(
+        loader.get_template("console/fault.html").render(
+            {"status": status, **problem.body(status, code, detail)}
+        ),
+        status=status,
+    )

@@ -37,7 +37,9 @@ def ready(request: HttpRequest) -> HttpResponse:
     checks = _probe.ask()
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
     good = all(checks[name] == OK for name in needed)
-    answer = JsonResponse({"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503)
+    answer = JsonResponse(
+        {"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503
+    )
     # Not ready is an answer to a question asked again and again, no fault of a request: Django would log each as an error.
     answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer

@@ -63,7 +63,9 @@ class DatabaseCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SCRAPE_SECONDS}s"])
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true)", [f"{SCRAPE_SECONDS}s"]
+            )
             yield from _collect(cursor)
 
 
@@ -75,23 +77,65 @@ def _collect(cursor: Any) -> Iterator[Metric]:
 
     yield _by_status("orbit_cycles", "Cycles by status.", CYCLE.states, dict(rows(CYCLES)))
     yield _by_status("orbit_dispatch_jobs", "Dispatch jobs by state.", JOB.states, dict(rows(JOBS)))
-    yield _by_status("orbit_dead_letters", "Dead letters by state; open ones wait for a person.", LETTER.states, dict(rows(LETTERS)))
-    yield GaugeMetricFamily("orbit_lease_losses", "Leases that ran out under a worker, over the cycles that are kept.", float(rows(RESUMES)[0][0]))
+    yield _by_status(
+        "orbit_dead_letters",
+        "Dead letters by state; open ones wait for a person.",
+        LETTER.states,
+        dict(rows(LETTERS)),
+    )
+    yield GaugeMetricFamily(
+        "orbit_lease_losses",
+        "Leases that ran out under a worker, over the cycles that are kept.",
+        float(rows(RESUMES)[0][0]),
+    )
     depth, age = rows(DUE)[0]
-    yield GaugeMetricFamily("orbit_cycles_due", "Cycles that are due and that no worker has looked at yet.", depth)
-    yield GaugeMetricFamily("orbit_cycles_due_age_seconds", "How long the oldest of them is due.", float(age))
+    yield GaugeMetricFamily(
+        "orbit_cycles_due", "Cycles that are due and that no worker has looked at yet.", depth
+    )
+    yield GaugeMetricFamily(
+        "orbit_cycles_due_age_seconds", "How long the oldest of them is due.", float(age)
+    )
     depth, age = rows(QUEUE)[0]
     yield GaugeMetricFamily("orbit_queue_depth", "Queue tasks that are ready.", depth)
-    yield GaugeMetricFamily("orbit_queue_age_seconds", "How long the oldest of them is ready.", float(age))
-    yield GaugeMetricFamily("orbit_halted_namespaces", "Namespaces that are halted.", rows(HALTS)[0][0])
+    yield GaugeMetricFamily(
+        "orbit_queue_age_seconds", "How long the oldest of them is ready.", float(age)
+    )
+    yield GaugeMetricFamily(
+        "orbit_halted_namespaces", "Namespaces that are halted.", rows(HALTS)[0][0]
+    )
     paused = int(gate.everything_paused() is not None)
-    yield GaugeMetricFamily("orbit_paused", "1 while everything is paused, by this web process's environment or by a person.", paused)
-    yield GaugeMetricFamily("orbit_clusters", "Clusters that show signs of life.", rows(CLUSTERS)[0][0])
-    yield _by_endpoint("orbit_endpoint_down", "1 while the circuit of an endpoint is open: its deliveries wait.", dict(rows(CIRCUITS)))
+    yield GaugeMetricFamily(
+        "orbit_paused",
+        "1 while everything is paused, by this web process's environment or by a person.",
+        paused,
+    )
+    yield GaugeMetricFamily(
+        "orbit_clusters", "Clusters that show signs of life.", rows(CLUSTERS)[0][0]
+    )
+    yield _by_endpoint(
+        "orbit_endpoint_down",
+        "1 while the circuit of an endpoint is open: its deliveries wait.",
+        dict(rows(CIRCUITS)),
+    )
     limits = {"buckets": [0.0, *BUCKETS]}
-    yield _histogram("orbit_stage_duration_seconds", "How long the stages of the newest 1,000 cycles took.", "stage", rows(STAGES, limits))
-    yield _histogram("orbit_cycle_duration_seconds", "From trigger to end, the newest 1,000 cycles.", None, rows(DURATIONS, limits))
-    yield _histogram("orbit_delivery_latency_seconds", "How long receivers took to answer, the newest 5,000 attempts.", None, rows(DELIVERIES, limits))
+    yield _histogram(
+        "orbit_stage_duration_seconds",
+        "How long the stages of the newest 1,000 cycles took.",
+        "stage",
+        rows(STAGES, limits),
+    )
+    yield _histogram(
+        "orbit_cycle_duration_seconds",
+        "From trigger to end, the newest 1,000 cycles.",
+        None,
+        rows(DURATIONS, limits),
+    )
+    yield _histogram(
+        "orbit_delivery_latency_seconds",
+        "How long receivers took to answer, the newest 5,000 attempts.",
+        None,
+        rows(DELIVERIES, limits),
+    )
 
 
 def _by_status(name: str, text: str, states: Any, counts: dict[str, int]) -> Metric:
@@ -131,9 +175,15 @@ class ScrapeToken(BaseAuthentication):
         """Accept the scrape token; leave every other one to the API's own authentication."""
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
         wanted: str = settings.ORBIT_METRICS_TOKEN
-        if scheme.lower() != "bearer" or not wanted or not hmac.compare_digest(sent.strip().encode(), wanted.encode()):
+        if (
+            scheme.lower() != "bearer"
+            or not wanted
+            or not hmac.compare_digest(sent.strip().encode(), wanted.encode())
+        ):
             return None
-        return AnonymousUser(), Actor(name="metrics", user_id=None, powers=frozenset({Power.READ}), namespaces=None)
+        return AnonymousUser(), Actor(
+            name="metrics", user_id=None, powers=frozenset({Power.READ}), namespaces=None
+        )
 
     def authenticate_header(self, request: Request) -> str:
         """Return what a 401 says it wants."""

@@ -88,7 +88,9 @@ def _rest() -> Iterator[Row]:
     for what, may in OPEN.items():
         method, _, route = what.partition(" /")
         yield Row("REST", method, route, frozenset(may))
-    for route, pattern in sorted(openapi.walk(get_resolver().url_patterns), key=lambda item: item[0]):
+    for route, pattern in sorted(
+        openapi.walk(get_resolver().url_patterns), key=lambda item: item[0]
+    ):
         resource = openapi.resource_of(pattern)
         for method in openapi.methods_of(resource) if resource is not None else ():
             yield Row("REST", method, route, _holders(openapi.needed(resource, method)))  # type: ignore[arg-type]
@@ -97,9 +99,17 @@ def _rest() -> Iterator[Row]:
 def _pages() -> Iterator[Row]:
     for page in pages.registered():
         note = _NOT_CONFINED if page.workspace else ""
-        yield Row("page", "GET", f"admin/{page.address}", _holders(page.power, tokens=False), note=note)
+        yield Row(
+            "page", "GET", f"admin/{page.address}", _holders(page.power, tokens=False), note=note
+        )
         if page.sends is not None:
-            yield Row("form", "POST", f"admin/{page.address}", _holders(page.power, tokens=False) & _holders(page.sends, tokens=False), note=note)
+            yield Row(
+                "form",
+                "POST",
+                f"admin/{page.address}",
+                _holders(page.power, tokens=False) & _holders(page.sends, tokens=False),
+                note=note,
+            )
 
 
 def _tables() -> Iterator[Row]:
@@ -112,34 +122,60 @@ def _tables() -> Iterator[Row]:
         actions = table._all() if isinstance(table, ReasonedAdmin) else []
         for action in actions:
             may = seen & _holders(action.power, tokens=False)
-            yield Row(f"action: {action.label}", "POST", f"{place}<path:object_id>/{action.name}/", may, label, note)
+            yield Row(
+                f"action: {action.label}",
+                "POST",
+                f"{place}<path:object_id>/{action.name}/",
+                may,
+                label,
+                note,
+            )
         yield from _forms(table, place, {action.name for action in actions})
 
 
 def _deeds(table: Any, place: str, seen: frozenset[str]) -> Iterator[Row]:
     label = table.model._meta.label
-    for route, deed in (("add/", "add"), ("<path:object_id>/change/", "change"), ("<path:object_id>/delete/", "delete")):
+    for route, deed in (
+        ("add/", "add"),
+        ("<path:object_id>/change/", "change"),
+        ("<path:object_id>/delete/", "delete"),
+    ):
         may, note = _who(table, f"has_{deed}_permission"), _note(table, f"has_{deed}_permission")
         if may and deed == "change" and may != seen:
-            yield Row("page", "GET", place + route, seen, label, _note(table, "has_view_permission"))
+            yield Row(
+                "page", "GET", place + route, seen, label, _note(table, "has_view_permission")
+            )
         if may:
             yield Row(deed, "POST", place + route, may, label, note)
 
 
 def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
     prefix = f"{table.opts.app_label}_{table.opts.model_name}_"
-    known = {prefix + name for name in {"changelist", "add", "history", "delete", "change"} | actions}
+    known = {
+        prefix + name for name in {"changelist", "add", "history", "delete", "change"} | actions
+    }
     for pattern in table.get_urls():
         if not isinstance(pattern, URLPattern) or pattern.name is None or pattern.name in known:
             continue
         if pattern.name not in FORMS:
             raise Unlisted(f"Say in FORMS what the address {pattern.name!r} needs.")
         form = FORMS[pattern.name]
-        route, label, note = place + str(pattern.pattern), table.opts.label, _NOT_CONFINED if form.workspace else ""
+        route, label, note = (
+            place + str(pattern.pattern),
+            table.opts.label,
+            _NOT_CONFINED if form.workspace else "",
+        )
         if form.sends != form.sees:
             yield Row("page", "GET", route, _holders(form.sees, tokens=False), label, note)
         if form.sends is not None:
-            yield Row("form", "POST", route, _holders(form.sees, tokens=False) & _holders(form.sends, tokens=False), label, note)
+            yield Row(
+                "form",
+                "POST",
+                route,
+                _holders(form.sees, tokens=False) & _holders(form.sends, tokens=False),
+                label,
+                note,
+            )
 
 
 def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) -> frozenset[str]:
@@ -155,7 +191,8 @@ def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
     """Return a request of somebody who has ``role`` and is confined to ``namespaces``, None: to nothing."""
     request = HttpRequest()
     request.user = AnonymousUser()
-    request.console_actor = Actor(name=role, user_id=None, powers=ROLES[role], namespaces=namespaces)  # type: ignore[attr-defined]
+    actor = Actor(name=role, user_id=None, powers=ROLES[role], namespaces=namespaces)
+    request.console_actor = actor  # type: ignore[attr-defined]
     return request
 
 
@@ -166,7 +203,11 @@ def commands() -> list[str]:
         if app not in OURS:
             continue
         parser = load_command_class(str(app), name).create_parser("manage.py", name)
-        deeds = [list(action.choices or ()) for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        deeds = [
+            list(action.choices or ())
+            for action in parser._actions
+            if isinstance(action, argparse._SubParsersAction)
+        ]
         found += [f"{name} {deed}" for deed in deeds[0]] if deeds else [name]
     return sorted(found)
 
@@ -193,10 +234,24 @@ texts and the form for their own password.
 
 def as_page() -> str:
     """Return docs/permissions.md."""
-    columns = " | ".join(column.replace("token: ", "scope ").replace("Administrator", "Admin.").replace("Configurator", "Config.") for column in COLUMNS)
+    columns = " | ".join(
+        column.replace("token: ", "scope ")
+        .replace("Administrator", "Admin.")
+        .replace("Configurator", "Config.")
+        for column in COLUMNS
+    )
     lines = []
     for row in rows():
         marks = " | ".join("yes" if column in row.may else "" for column in COLUMNS)
-        lines.append(f"| {row.kind} | `{row.method} {openapi.path_of(row.route)}` | {marks} | {row.note} |")
-    named = textwrap.fill(", ".join(f"`{name}`" for name in commands()), 140, break_on_hyphens=False)
-    return PAGE.format(columns=columns, line="|".join(":-:" for _ in COLUMNS), rows="\n".join(lines), commands=f"{named}.")
+        lines.append(
+            f"| {row.kind} | `{row.method} {openapi.path_of(row.route)}` | {marks} | {row.note} |"
+        )
+    named = textwrap.fill(
+        ", ".join(f"`{name}`" for name in commands()), 140, break_on_hyphens=False
+    )
+    return PAGE.format(
+        columns=columns,
+        line="|".join(":-:" for _ in COLUMNS),
+        rows="\n".join(lines),
+        commands=f"{named}.",
+    )

@@ -15,13 +15,23 @@ from orbit.schedules.rows import CYCLES, RUN_PROFILES
 def table() -> list[Schedule]:
     """Return the schedules that the environment asks for. Raises ImproperlyConfigured, which names the variable, for a cron that can't be read."""
     asked = [
-        ("ORBIT_CRON_SCHEDULE", Schedule(CYCLES, settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE)),
-        ("ORBIT_RUN_PROFILE_CRON_SCHEDULE", Schedule(RUN_PROFILES, settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE)),
+        (
+            "ORBIT_CRON_SCHEDULE",
+            Schedule(CYCLES, settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE),
+        ),
+        (
+            "ORBIT_RUN_PROFILE_CRON_SCHEDULE",
+            Schedule(
+                RUN_PROFILES, settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE
+            ),
+        ),
     ]
     for variable, schedule in asked:
         try:
             if schedule.cron:
                 next_after(schedule.cron, schedule.time_zone, timezone.now())
         except CronInvalid as error:
-            raise ImproperlyConfigured(f"{variable}: {error.detail} Write five fields such as `0 0,12 * * *`, or nothing for off.") from error
+            raise ImproperlyConfigured(
+                f"{variable}: {error.detail} Write five fields such as `0 0,12 * * *`, or nothing for off."
+            ) from error
     return [schedule for _, schedule in asked]

@@ -5,7 +5,18 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from governance.api import audit, namespaces, operations, pause
-from orbit.api import configuration, cycles, dead_letters, orchestrate, profiles, reruns, revisions, schedules, trigger, value_ledger
+from orbit.api import (
+    configuration,
+    cycles,
+    dead_letters,
+    orchestrate,
+    profiles,
+    reruns,
+    revisions,
+    schedules,
+    trigger,
+    value_ledger,
+)
 from orbit_site import contract, health, metrics
 
 urlpatterns = [
@@ -27,7 +38,10 @@ urlpatterns = [
     path("profiles/<str:profile_id>", profiles.OneProfile.as_view()),
     path("profiles/<str:profile_id>/revisions", revisions.OfProfile.as_view()),
     path("profiles/<str:profile_id>/revisions/<int:number>", revisions.OneOfProfile.as_view()),
-    path("profiles/<str:profile_id>/revisions/<int:number>/restore", revisions.RestoreProfile.as_view()),
+    path(
+        "profiles/<str:profile_id>/revisions/<int:number>/restore",
+        revisions.RestoreProfile.as_view(),
+    ),
     path("run-profiles", profiles.RunProfiles.as_view()),
     path("run-profiles/trigger", orchestrate.TriggerAll.as_view()),
     path("run-profiles/<str:run_profile_id>/trigger", orchestrate.TriggerOne.as_view()),
@@ -36,8 +50,14 @@ urlpatterns = [
     path("schedules/ticks", schedules.Ticks.as_view()),
     path("schedules/why", schedules.Why.as_view()),
     path("run-profiles/<str:run_profile_id>/revisions", revisions.OfRunProfile.as_view()),
-    path("run-profiles/<str:run_profile_id>/revisions/<int:number>", revisions.OneOfRunProfile.as_view()),
-    path("run-profiles/<str:run_profile_id>/revisions/<int:number>/restore", revisions.RestoreRunProfile.as_view()),
+    path(
+        "run-profiles/<str:run_profile_id>/revisions/<int:number>",
+        revisions.OneOfRunProfile.as_view(),
+    ),
+    path(
+        "run-profiles/<str:run_profile_id>/revisions/<int:number>/restore",
+        revisions.RestoreRunProfile.as_view(),
+    ),
     path("config/diff", configuration.Diff.as_view()),
     path("config/reload", configuration.Reload.as_view()),
     path("value-ledger", value_ledger.Entries.as_view()),

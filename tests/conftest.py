@@ -43,7 +43,9 @@ def server() -> Server:
 def _point(server: Server, name: str) -> None:
     """Have Django use the database ``name`` as the processes do: by the role that owns nothing."""
     connections["default"].close()
-    connections["default"].settings_dict.update({"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""})
+    connections["default"].settings_dict.update(
+        {"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""}
+    )
     settings.DATABASES["default"]["NAME"] = name
     settings.DATABASES["default"]["HOST"] = server.host
     settings.DATABASES["default"]["USER"] = "orbit_app"
@@ -72,7 +74,9 @@ def pool(server: Server) -> Iterator[Pool]:
 
 
 @pytest.fixture
-def committed(server: Server, pool: Pool, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+def committed(
+    server: Server, pool: Pool, django_db_setup: None, django_db_blocker: pytest.FixtureRequest
+) -> Iterator[str]:
     """A database of this test's own, where commits are real; its name. For threads, processes, leases and crashes."""
     before = str(connections["default"].settings_dict["NAME"])
     name = pool.take()
@@ -89,4 +93,9 @@ def committed(server: Server, pool: Pool, django_db_setup: None, django_db_block
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--examples``: how many requests the fuzzer sends to each operation."""
-    parser.addoption("--examples", type=int, default=2, help="requests of the fuzzer to each operation, of each role, good and bad")
+    parser.addoption(
+        "--examples",
+        type=int,
+        default=2,
+        help="requests of the fuzzer to each operation, of each role, good and bad",
+    )

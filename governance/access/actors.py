@@ -49,7 +49,9 @@ class Actor:
     def require_workspace(self) -> None:
         """Raise NotAllowed for one who is confined to namespaces."""
         if self.namespaces is not None:
-            raise NotAllowed("This concerns the whole workspace, and you are confined to some of its namespaces.")
+            raise NotAllowed(
+                "This concerns the whole workspace, and you are confined to some of its namespaces."
+            )
 
     def require_namespace(self, namespace: str) -> None:
         """Raise NamespaceUnknown where ``namespace`` is hidden from this actor: a hidden one looks like a missing one."""
@@ -80,8 +82,15 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     row = (
         User.objects.filter(pk=user.pk, is_active=True)
         .annotate(
-            role_names=ArrayAgg("groups__name", filter=Q(groups__isnull=False), distinct=True, default=[]),
-            granted=ArrayAgg("namespace_grants__namespace__name", filter=Q(namespace_grants__isnull=False), distinct=True, default=[]),
+            role_names=ArrayAgg(
+                "groups__name", filter=Q(groups__isnull=False), distinct=True, default=[]
+            ),
+            granted=ArrayAgg(
+                "namespace_grants__namespace__name",
+                filter=Q(namespace_grants__isnull=False),
+                distinct=True,
+                default=[],
+            ),
         )
         .values_list("username", "is_superuser", "role_names", "granted")
         .first()
@@ -89,4 +98,9 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     if row is None:
         return Actor(name="", user_id=None, powers=frozenset(), namespaces=frozenset())
     name, superuser, groups, granted = row
-    return Actor(name=name, user_id=user.pk, powers=powers_of(groups, superuser=superuser), namespaces=frozenset(granted) or None)
+    return Actor(
+        name=name,
+        user_id=user.pk,
+        powers=powers_of(groups, superuser=superuser),
+        namespaces=frozenset(granted) or None,
+    )

@@ -47,8 +47,10 @@ class LockedOut(OrbitError):
 
     def __init__(self, until: datetime) -> None:
         """``until`` is when the next attempt is looked at."""
-        super().__init__(f"There were {LIMIT} wrong passwords for this name from your address. No other is looked at until {until:%H:%M} UTC. "
-                         "An administrator can unlock it before (Access in the console, or `manage.py user unlock`).")
+        super().__init__(
+            f"There were {LIMIT} wrong passwords for this name from your address. No other is looked at until {until:%H:%M} UTC. "
+            "An administrator can unlock it before (Access in the console, or `manage.py user unlock`)."
+        )
         self.until = until
 
 
@@ -62,7 +64,11 @@ class GuardedBackend(ModelBackend):
     """Django's own check of name and password, behind the lock-out."""
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
     ) -> User | None:
         """Return the person, or None. Raises LockedOut, which no form takes for a wrong password."""
         if request is None or username is None or password is None:
@@ -84,7 +90,11 @@ class _Attempt:
     @classmethod
     def take(cls, username: str, address: str) -> "_Attempt":
         """Count an attempt. Raises LockedOut where there were too many."""
-        user = User.objects.filter(username=username).only("pk", "username").first() if "\x00" not in username else None
+        user = (
+            User.objects.filter(username=username).only("pk", "username").first()
+            if "\x00" not in username
+            else None
+        )
         attempt = cls(user, username if user is not None else fingerprint(username), address)
         with connection.cursor() as cursor:
             cursor.execute(TAKE, {**attempt._row, "minutes": MINUTES, "limit": LIMIT})
@@ -131,7 +141,9 @@ def unlock(name: str, *, actor: Actor, reason: str) -> int:
     actor.require(Power.ADMINISTER)
     actor.require_workspace()
     with trail.deed():
-        addresses = sorted(row.address for row in LoginAttempt.objects.select_for_update().filter(name=name))
+        addresses = sorted(
+            row.address for row in LoginAttempt.objects.select_for_update().filter(name=name)
+        )
         if not addresses:
             raise NotLocked(f"No login as {name!r} failed in the last {MINUTES} minutes.")
         LoginAttempt.objects.filter(name=name).delete()

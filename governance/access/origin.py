@@ -39,4 +39,7 @@ def _read(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _is_proxy(found: IPv4Address | IPv6Address) -> bool:
-    return any(item == "*" or found in ip_network(item, strict=False) for item in settings.ORBIT_FORWARDING_PROXIES)
+    return any(
+        item == "*" or found in ip_network(item, strict=False)
+        for item in settings.ORBIT_FORWARDING_PROXIES
+    )

@@ -55,17 +55,41 @@ def read(actor: Actor, *, name: str = "") -> Overview:
     actor.require_workspace()
     person = _asked(name)
     known = people.listed(limit=SHOWN + 1)
-    rows = [TokenRow(token, str(tokens.state(token)), tokens.unused(token)) for token in tokens.listed(limit=SHOWN + 1)]
+    rows = [
+        TokenRow(token, str(tokens.state(token)), tokens.unused(token))
+        for token in tokens.listed(limit=SHOWN + 1)
+    ]
     locked = list(locked_out()[: SHOWN + 1])
-    more = tuple(what for what, found in (("people", known), ("tokens", rows), ("lock-outs", locked)) if len(found) > SHOWN)
+    more = tuple(
+        what
+        for what, found in (("people", known), ("tokens", rows), ("lock-outs", locked))
+        if len(found) > SHOWN
+    )
     theirs = person.powers if person else frozenset()
-    powers = [PowerRow(power, MEANS[power], tuple(power in given for given in ROLES.values()), power in theirs) for power in Power]
-    return Overview(known[:SHOWN], rows[:SHOWN], locked[:SHOWN], tuple(ROLES), powers, person, name, lockout.LIMIT, more)
+    powers = [
+        PowerRow(
+            power, MEANS[power], tuple(power in given for given in ROLES.values()), power in theirs
+        )
+        for power in Power
+    ]
+    return Overview(
+        known[:SHOWN],
+        rows[:SHOWN],
+        locked[:SHOWN],
+        tuple(ROLES),
+        powers,
+        person,
+        name,
+        lockout.LIMIT,
+        more,
+    )
 
 
 def locked_out() -> "QuerySet[LoginAttempt]":
     """Return the names and addresses that no password is looked at for now."""
-    return LoginAttempt.objects.filter(failures__gte=lockout.LIMIT, ends_at__gt=Now()).order_by("-ends_at")
+    return LoginAttempt.objects.filter(failures__gte=lockout.LIMIT, ends_at__gt=Now()).order_by(
+        "-ends_at"
+    )
 
 
 def _asked(name: str) -> Person | None:

@@ -78,7 +78,15 @@ def find(name: str) -> Person:
     return found[0]
 
 
-def create(name: str, *, role: str, password: str, namespaces: Collection[str], actor: Actor, superuser: bool = False) -> User:
+def create(
+    name: str,
+    *,
+    role: str,
+    password: str,
+    namespaces: Collection[str],
+    actor: Actor,
+    superuser: bool = False,
+) -> User:
     """Make somebody with one role. Raises UserInvalid, UserExists, NamespaceUnknown; then nothing is kept."""
     _refuse(actor)
     user = User(username=name, is_staff=True, is_superuser=superuser)
@@ -93,8 +101,15 @@ def create(name: str, *, role: str, password: str, namespaces: Collection[str], 
         with trail.deed():
             user.save()
             user.groups.add(Group.objects.get(name=role))
-            NamespaceGrant.objects.bulk_create(NamespaceGrant(user=user, namespace=namespace) for namespace in granted)
-            after = {"username": name, "role": role, "superuser": superuser, "namespaces": [namespace.name for namespace in granted] or None}
+            NamespaceGrant.objects.bulk_create(
+                NamespaceGrant(user=user, namespace=namespace) for namespace in granted
+            )
+            after = {
+                "username": name,
+                "role": role,
+                "superuser": superuser,
+                "namespaces": [namespace.name for namespace in granted] or None,
+            }
             _record(user.pk, actor, before=None, after=after, reason="")
     except IntegrityError:
         raise UserExists(f"There is a user {name!r} already.") from None
@@ -125,7 +140,10 @@ def change(
         if namespaces is not None:
             granted = _found(namespaces)
             NamespaceGrant.objects.filter(user=user).exclude(namespace__in=granted).delete()
-            NamespaceGrant.objects.bulk_create([NamespaceGrant(user=user, namespace=namespace) for namespace in granted], ignore_conflicts=True)
+            NamespaceGrant.objects.bulk_create(
+                [NamespaceGrant(user=user, namespace=namespace) for namespace in granted],
+                ignore_conflicts=True,
+            )
         if active is not None:
             User.objects.filter(pk=user.pk).update(is_active=active)
         after = find(name)
@@ -141,11 +159,22 @@ def _refuse(actor: Actor) -> None:
 
 
 def _record(user_id: int, actor: Actor, *, before: Any, after: Any, reason: str) -> None:
-    trail.record("user.changed", actor=actor.name, object_type="user", object_id=str(user_id), before=before, after=after, reason=reason)
+    trail.record(
+        "user.changed",
+        actor=actor.name,
+        object_type="user",
+        object_id=str(user_id),
+        before=before,
+        after=after,
+        reason=reason,
+    )
 
 
 def _found(names: Collection[str]) -> Sequence[Namespace]:
-    found = {namespace.name: namespace for namespace in Namespace.objects.filter(name__in=names).order_by("name")}
+    found = {
+        namespace.name: namespace
+        for namespace in Namespace.objects.filter(name__in=names).order_by("name")
+    }
     for name in names:
         if name not in found:
             raise NamespaceUnknown(f"There is no namespace {name!r}.")
@@ -159,4 +188,12 @@ def _whole(rows: "QuerySet[User]") -> "QuerySet[User]":
 def _person(user: Any) -> Person:
     granted = sorted(grant.namespace.name for grant in user.namespace_grants.all())
     roles = sorted(group.name for group in user.groups.all() if group.name in ROLES)
-    return Person(user.pk, user.username, user.is_active, user.is_superuser, tuple(roles), tuple(granted) or None, user.last_login)
+    return Person(
+        user.pk,
+        user.username,
+        user.is_active,
+        user.is_superuser,
+        tuple(roles),
+        tuple(granted) or None,
+        user.last_login,
+    )

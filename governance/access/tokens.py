@@ -91,14 +91,24 @@ def create(
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
-        raise ScopeUnknown(f"{', '.join(unknown)} is not among {', '.join(SCOPES)}." if unknown else f"Name a scope: {', '.join(SCOPES)}.")
+        raise ScopeUnknown(
+            f"{', '.join(unknown)} is not among {', '.join(SCOPES)}."
+            if unknown
+            else f"Name a scope: {', '.join(SCOPES)}."
+        )
     if len(name) > _LONGEST_NAME or not (name.isprintable() or not name):
         raise TokenNameInvalid
     confined = None if namespaces is None else _known(namespaces)
     raw = PREFIX + secrets.token_urlsafe(32)
     with trail.deed():
         token = ApiToken.objects.create(
-            owner=owner, name=name, prefix=raw[: len(PREFIX) + 6], token_hash=digest(raw), scopes=wanted, namespaces=confined, expires_at=expires_at
+            owner=owner,
+            name=name,
+            prefix=raw[: len(PREFIX) + 6],
+            token_hash=digest(raw),
+            scopes=wanted,
+            namespaces=confined,
+            expires_at=expires_at,
         )
         trail.record(
             "token.created",
@@ -118,19 +128,34 @@ def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
     """End ``token``; return False when it had ended already. It works no more from the next request on."""
     _refuse(actor)
     with trail.deed():
-        changed = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=Now())
+        changed = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
+            revoked_at=Now()
+        )
         if changed:
             after = {"owner": token.owner.username, "prefix": token.prefix, "name": token.name}
-            trail.record("token.revoked", actor=actor.name, object_type="token", object_id=str(token.pk), after=after, reason=reason)
+            trail.record(
+                "token.revoked",
+                actor=actor.name,
+                object_type="token",
+                object_id=str(token.pk),
+                after=after,
+                reason=reason,
+            )
     return bool(changed)
 
 
 def find(words: str) -> ApiToken:
     """Return the token of that number, or whose first characters those are. Raises TokenUnknown, also where they fit several."""
     rows = ApiToken.objects.select_related("owner")
-    known = list(rows.filter(pk=words) if words.isascii() and words.isdigit() and len(words) < 19 else rows.filter(prefix=words.rstrip("."))[:2])
+    known = list(
+        rows.filter(pk=words)
+        if words.isascii() and words.isdigit() and len(words) < 19
+        else rows.filter(prefix=words.rstrip("."))[:2]
+    )
     if len(known) != 1:
-        raise TokenUnknown(f"{'No token is' if not known else 'Several tokens are'} called {words!r}. Name it by its number: `manage.py token list`.")
+        raise TokenUnknown(
+            f"{'No token is' if not known else 'Several tokens are'} called {words!r}. Name it by its number: `manage.py token list`."
+        )
     return known[0]
 
 
@@ -150,7 +175,9 @@ def state(token: ApiToken) -> State:
 
 def unused(token: ApiToken) -> bool:
     """Tell whether a token that works served nobody for ``UNUSED_DAYS``: somebody should ask whether it is needed."""
-    return state(token) == State.ACTIVE and (token.last_used_at or token.created_at) < timezone.now() - timedelta(days=UNUSED_DAYS)
+    return state(token) == State.ACTIVE and (
+        token.last_used_at or token.created_at
+    ) < timezone.now() - timedelta(days=UNUSED_DAYS)
 
 
 def document(token: ApiToken) -> dict[str, Any]:
@@ -175,18 +202,31 @@ def authenticate(raw: str) -> tuple[User, Actor] | None:
     """Return the owner of the token ``raw`` and what it may do; None for one that is unknown, ended, expired, or of an inactive owner."""
     if not raw.startswith(PREFIX) or len(raw) > 100:
         return None
-    token = ApiToken.objects.select_related("owner").filter(token_hash=digest(raw), revoked_at__isnull=True, owner__is_active=True).first()
+    token = (
+        ApiToken.objects.select_related("owner")
+        .filter(token_hash=digest(raw), revoked_at__isnull=True, owner__is_active=True)
+        .first()
+    )
     now = timezone.now()
     if token is None or (token.expires_at is not None and token.expires_at <= now):
         return None
-    if token.last_used_at is None or (now - token.last_used_at).total_seconds() > _USE_RESOLUTION_SECONDS:
+    if (
+        token.last_used_at is None
+        or (now - token.last_used_at).total_seconds() > _USE_RESOLUTION_SECONDS
+    ):
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=Now())
     owner = actors.of_user(token.owner)
     namespaces = owner.namespaces
     if token.namespaces is not None:
-        namespaces = frozenset(token.namespaces) if namespaces is None else namespaces & frozenset(token.namespaces)
+        namespaces = (
+            frozenset(token.namespaces)
+            if namespaces is None
+            else namespaces & frozenset(token.namespaces)
+        )
     powers = owner.powers & frozenset(Power(scope) for scope in token.scopes)
-    return token.owner, Actor(name=owner.name, user_id=owner.user_id, powers=powers, namespaces=namespaces)
+    return token.owner, Actor(
+        name=owner.name, user_id=owner.user_id, powers=powers, namespaces=namespaces
+    )
 
 
 def _refuse(actor: Actor) -> None:

@@ -84,11 +84,16 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Administrators only; a superuser is changed by superusers, since whoever sets a password can be that person."""
-        return _administers(request) and (_superuser(request) or not getattr(obj, "is_superuser", False))
+        return _administers(request) and (
+            _superuser(request) or not getattr(obj, "is_superuser", False)
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Nobody makes somebody what they aren't themselves."""
-        return (*super().get_readonly_fields(request, obj), *(() if _superuser(request) else ("is_superuser",)))
+        return (
+            *super().get_readonly_fields(request, obj),
+            *(() if _superuser(request) else ("is_superuser",)),
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: a name on the audit trail stays somebody's. Switch the person off instead."""
@@ -115,17 +120,23 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         """Allow the filters alone."""
         return lookup == "is_active__exact"
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
         """Add a person; they may log in to the console from the start."""
         with trail.deed():
             return super().add_view(request, form_url, extra_context)
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
         """Change a person."""
         with trail.deed():
             return super().change_view(request, object_id, form_url, extra_context)
 
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
         """Set another password."""
         with trail.deed():
             return super().user_change_password(request, id, form_url)
@@ -150,11 +161,17 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
             "active": person.is_active,
             "superuser": person.is_superuser,
             "roles": sorted(person.groups.values_list("name", flat=True)),
-            "namespaces": sorted(person.namespace_grants.values_list("namespace__name", flat=True)) or None,
+            "namespaces": sorted(person.namespace_grants.values_list("namespace__name", flat=True))
+            or None,
             "changed": message,
         }
         trail.record(
-            "user.changed", actor=actor_of(request).name, object_type="user", object_id=str(person.pk), after=after, request_id=request_id.current()
+            "user.changed",
+            actor=actor_of(request).name,
+            object_type="user",
+            object_id=str(person.pk),
+            after=after,
+            request_id=request_id.current(),
         )
 
 

@@ -11,7 +11,9 @@ from governance.console.base import actor_of
 from governance.models import LoginAttempt
 
 
-@pages.page("access/", name="access", title="Access", group="Govern", power=Power.ADMINISTER, workspace=True)
+@pages.page(
+    "access/", name="access", title="Access", group="Govern", power=Power.ADMINISTER, workspace=True
+)
 def access(request: HttpRequest) -> HttpResponse:
     """People, roles, tokens, lock-outs; with ``?user=`` what that person may do."""
     found = overview.read(actor_of(request), name=request.GET.get("user", "")[:200])

@@ -24,7 +24,16 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
     """Who did what, when, why."""
 
     namespace_path = "namespace"
-    list_display = ("id", "at", "actor", "action", "object_type", "object_id", "namespace", "reason")
+    list_display = (
+        "id",
+        "at",
+        "actor",
+        "action",
+        "object_type",
+        "object_id",
+        "namespace",
+        "reason",
+    )
     list_filter = (
         filters.NamespaceFilter,
         *(filters.typed(field) for field in _TYPED),
@@ -39,21 +48,50 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the walk and the download."""
         return [
-            path("verify/", self.admin_site.admin_view(self.verify_view), name="governance_audittrailentry_verify"),
-            path("export/", self.admin_site.admin_view(self.export_view), name="governance_audittrailentry_export"),
+            path(
+                "verify/",
+                self.admin_site.admin_view(self.verify_view),
+                name="governance_audittrailentry_verify",
+            ),
+            path(
+                "export/",
+                self.admin_site.admin_view(self.export_view),
+                name="governance_audittrailentry_export",
+            ),
             *super().get_urls(),
         ]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """List what the form asks for."""
         asked = {name: request.GET.get(name, "") for name in ("q", *_TYPED, "from", "to")}
-        shown = {"asked": asked, "query": request.GET.urlencode(), "whole": actor_of(request).namespaces is None, "namespace": request.GET.get("namespace", "")}
+        shown = {
+            "asked": asked,
+            "query": request.GET.urlencode(),
+            "whole": actor_of(request).namespaces is None,
+            "namespace": request.GET.get("namespace", ""),
+        }
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
         """Show one entry: what it changed, and whether it is what was written."""
         entry = self.get_object(request, object_id)
-        shown = {} if entry is None else {"changes": changes.between(entry.before, entry.after), "place": links.of(entry), "most": changes.MOST}
+        shown = (
+            {}
+            if entry is None
+            else {
+                "changes": changes.between(entry.before, entry.after),
+                "place": links.of(entry),
+                "most": changes.MOST,
+            }
+        )
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
     def verify_view(self, request: HttpRequest) -> HttpResponse:
@@ -64,7 +102,12 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
             found = verify.judge(Position.of(request.GET.get("cursor")), seconds=_VERIFY_SECONDS)
         except PositionInvalid:
             raise BadRequest("The cursor can't be read") from None
-        context = {**self.admin_site.each_context(request), "title": "Verify the chain", "opts": self.opts, "found": found}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Verify the chain",
+            "opts": self.opts,
+            "found": found,
+        }
         return TemplateResponse(request, "console/verify.html", context)
 
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
@@ -75,7 +118,9 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
             rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
             raise BadRequest("The search can't be read") from None
-        lines = export.lines(rows, whole=actor_of(request).namespaces is None, most=export.MOST_IN_A_DOWNLOAD)
+        lines = export.lines(
+            rows, whole=actor_of(request).namespaces is None, most=export.MOST_IN_A_DOWNLOAD
+        )
         answer = StreamingHttpResponse(lines, content_type="application/jsonl; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="audit-trail.jsonl"'
         answer["Cache-Control"] = "no-store"

@@ -23,7 +23,11 @@ from governance.states import Mode, Stopped
 class UntilForm(ReasonForm):
     """Why, and until when."""
 
-    until = forms.DateTimeField(label="Until (optional)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+    until = forms.DateTimeField(
+        label="Until (optional)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,13 +37,22 @@ class UntilForm(ReasonForm):
 class HaltForm(UntilForm):
     """A halt is never refused for want of a reason."""
 
-    reason = forms.CharField(label="Reason", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}))
+    reason = forms.CharField(
+        label="Reason",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}),
+    )
 
 
 class HaltPageForm(HaltForm):
     """Which namespace, and why."""
 
-    namespace = forms.CharField(label="Namespace", max_length=100, widget=forms.TextInput(attrs={"list": "namespaces", "autocomplete": "off"}))
+    namespace = forms.CharField(
+        label="Namespace",
+        max_length=100,
+        widget=forms.TextInput(attrs={"list": "namespaces", "autocomplete": "off"}),
+    )
     field_order = ("namespace", "reason", "until")
 
 
@@ -89,15 +102,34 @@ class NamespaceAdmin(ReasonedAdmin):
         """Until when, where it ends by itself."""
         return _moment(standing.of(row).until)
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """List, with the way to a new one for those who may make it."""
         actor = actor_of(request)
-        return super().changelist_view(request, {"may_make": actor.may(Power.ADMINISTER) and actor.namespaces is None, **(extra_context or {})})
+        return super().changelist_view(
+            request,
+            {
+                "may_make": actor.may(Power.ADMINISTER) and actor.namespaces is None,
+                **(extra_context or {}),
+            },
+        )
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
         """Show one with its history of stops and their certificates."""
         row = self.get_object(request, object_id)
-        return super().change_view(request, object_id, form_url, {"stops": [] if row is None else standing.history(row.pk), **(extra_context or {})})
+        return super().change_view(
+            request,
+            object_id,
+            form_url,
+            {"stops": [] if row is None else standing.history(row.pk), **(extra_context or {})},
+        )
 
     @reasoned_action(
         label="Halt namespace",
@@ -153,29 +185,60 @@ class StopAdmin(ReadOnlyAdmin):
     """Halts, drains and pauses, those that stand and those that were."""
 
     namespace_path = "namespace__name"
-    list_display = ("id", "kind", "namespace", "reason", "started_by", "since", "until", "quiet_at", "ended_at", "ended_by")
+    list_display = (
+        "id",
+        "kind",
+        "namespace",
+        "reason",
+        "started_by",
+        "since",
+        "until",
+        "quiet_at",
+        "ended_at",
+        "ended_by",
+    )
     list_select_related = ("namespace",)
     list_filter = (filters.choice("kind", Stopped),)
 
 
-@pages.page("halt/", name="halt", title="Halt", group="Now", power=Power.OPERATE, sends=Power.OPERATE)
+@pages.page(
+    "halt/", name="halt", title="Halt", group="Now", power=Power.OPERATE, sends=Power.OPERATE
+)
 def halt_page(request: HttpRequest) -> HttpResponse:
     """Ask which namespace is to be halted, unless the address says it, and why; halt it."""
     actor = actor_of(request)
-    form = HaltPageForm(request.POST) if request.method == "POST" else HaltPageForm(initial={"namespace": request.GET.get("namespace", "")})
+    form = (
+        HaltPageForm(request.POST)
+        if request.method == "POST"
+        else HaltPageForm(initial={"namespace": request.GET.get("namespace", "")})
+    )
     if form.is_bound and form.is_valid():
         given = form.cleaned_data
         try:
-            stands = halts.halt(given["namespace"], actor=actor, reason=given["reason"], until=given["until"])
+            stands = halts.halt(
+                given["namespace"], actor=actor, reason=given["reason"], until=given["until"]
+            )
         except OrbitError as error:
             form.add_error("until" if error.code == "invalid_until" else "namespace", error.detail)
         else:
             messages.success(request, _said(stands))
-            return HttpResponseRedirect(reverse("admin:governance_namespace_change", args=[standing.row_of(stands.namespace, actor=actor).pk]))
+            return HttpResponseRedirect(
+                reverse(
+                    "admin:governance_namespace_change",
+                    args=[standing.row_of(stands.namespace, actor=actor).pk],
+                )
+            )
     return pages.draw(request, "console/halt.html", title="Halt", form=form)
 
 
-@pages.page("governance/namespace/new/", name="namespace_new", title="Create namespace", power=Power.ADMINISTER, sends=Power.ADMINISTER, workspace=True)
+@pages.page(
+    "governance/namespace/new/",
+    name="namespace_new",
+    title="Create namespace",
+    power=Power.ADMINISTER,
+    sends=Power.ADMINISTER,
+    workspace=True,
+)
 def birth_page(request: HttpRequest) -> HttpResponse:
     """Ask for the name of a new namespace, and make it."""
     form = BirthForm(request.POST if request.method == "POST" else None)

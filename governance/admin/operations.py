@@ -23,7 +23,17 @@ class OperationRunAdmin(ReasonedAdmin):
     """Background work on record."""
 
     namespace_path = "scope"
-    list_display = ("id", "type", "status_shown", "outcome_shown", "how_far", "note", "initiator", "created_at", "finished_at")
+    list_display = (
+        "id",
+        "type",
+        "status_shown",
+        "outcome_shown",
+        "how_far",
+        "note",
+        "initiator",
+        "created_at",
+        "finished_at",
+    )
     list_filter = (filters.choice("status", Operation), filters.choice("outcome", Outcome))
     search_fields = ("id",)
     links = ("type", "type__exact")
@@ -31,7 +41,11 @@ class OperationRunAdmin(ReasonedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the runs that the person sees."""
-        return OperationRun.objects.filter(ledger.visible(actor_of(request))).select_related("namespace").order_by("-id")
+        return (
+            OperationRun.objects.filter(ledger.visible(actor_of(request)))
+            .select_related("namespace")
+            .order_by("-id")
+        )
 
     @admin.display(description="status")
     def status_shown(self, run: OperationRun) -> str:
@@ -49,7 +63,13 @@ class OperationRunAdmin(ReasonedAdmin):
         total, processed = int(run.progress.get("total", 0)), int(run.progress.get("processed", 0))
         if not total:
             return display.badge(None)
-        return format_html('<progress max="{}" value="{}" aria-label="progress"></progress> {} of {}', total, processed, f"{processed:,}", f"{total:,}")
+        return format_html(
+            '<progress max="{}" value="{}" aria-label="progress"></progress> {} of {}',
+            total,
+            processed,
+            f"{processed:,}",
+            f"{total:,}",
+        )
 
     @admin.display(description="note")
     def note(self, run: OperationRun) -> str:
@@ -59,7 +79,11 @@ class OperationRunAdmin(ReasonedAdmin):
     @admin.display(description="items")
     def items_link(self, run: OperationRun) -> SafeString:
         """The way to what became of each object."""
-        return format_html('<a href="{}?run__id__exact={}">each with its outcome</a>', reverse("admin:governance_operationrunitem_changelist"), run.pk)
+        return format_html(
+            '<a href="{}?run__id__exact={}">each with its outcome</a>',
+            reverse("admin:governance_operationrunitem_changelist"),
+            run.pk,
+        )
 
     @reasoned_action(
         label="Cancel",
@@ -88,8 +112,16 @@ class OperationRunItemAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the items of the runs that the person sees."""
         actor = actor_of(request)
-        seen = Q() if actor.namespaces is None else Q(run__scope__contained_by=sorted(actor.namespaces))
-        return OperationRunItem.objects.filter(seen).select_related("run").order_by("-run_id", "-object_id")
+        seen = (
+            Q()
+            if actor.namespaces is None
+            else Q(run__scope__contained_by=sorted(actor.namespaces))
+        )
+        return (
+            OperationRunItem.objects.filter(seen)
+            .select_related("run")
+            .order_by("-run_id", "-object_id")
+        )
 
     @admin.display(description="outcome")
     def outcome_shown(self, item: OperationRunItem) -> str:

@@ -29,9 +29,21 @@ class TokenForm(ReasonForm):
         error_messages={"invalid_choice": "There is no active user of that name."},
     )
     name = forms.CharField(label="What it is for", max_length=100, required=False)
-    scopes = forms.MultipleChoiceField(label="Scopes", choices=[(scope, scope) for scope in SCOPES], widget=forms.CheckboxSelectMultiple)
-    namespaces = forms.MultipleChoiceField(label="Namespaces (none: those of its owner)", required=False, widget=forms.SelectMultiple)
-    days = forms.IntegerField(label="Days until it ends (empty: never)", min_value=1, max_value=tokens.LONGEST_DAYS, required=False, initial=365)
+    scopes = forms.MultipleChoiceField(
+        label="Scopes",
+        choices=[(scope, scope) for scope in SCOPES],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    namespaces = forms.MultipleChoiceField(
+        label="Namespaces (none: those of its owner)", required=False, widget=forms.SelectMultiple
+    )
+    days = forms.IntegerField(
+        label="Days until it ends (empty: never)",
+        min_value=1,
+        max_value=tokens.LONGEST_DAYS,
+        required=False,
+        initial=365,
+    )
     field_order = ("owner", "name", "scopes", "namespaces", "days", "reason")
 
     def __init__(self, data: Any = None) -> None:
@@ -40,7 +52,14 @@ class TokenForm(ReasonForm):
         self.fields["namespaces"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
 
 
-@pages.page("access/tokens/new/", name="token_create", title="Create a token", power=Power.ADMINISTER, sends=Power.ADMINISTER, workspace=True)
+@pages.page(
+    "access/tokens/new/",
+    name="token_create",
+    title="Create a token",
+    power=Power.ADMINISTER,
+    sends=Power.ADMINISTER,
+    workspace=True,
+)
 def create(request: HttpRequest) -> HttpResponse:
     """Make a token; the answer to the form is the one place that ever shows it."""
     form = TokenForm(request.POST if request.method == "POST" else None)
@@ -60,7 +79,9 @@ def create(request: HttpRequest) -> HttpResponse:
         except OrbitError as error:
             messages.error(request, error.detail)
     # No page of the console is kept by a browser or a proxy: this one neither.
-    return pages.draw(request, "console/token.html", title="Create a token", form=form, token=token, raw=raw)
+    return pages.draw(
+        request, "console/token.html", title="Create a token", form=form, token=token, raw=raw
+    )
 
 
 @admin.register(ApiToken)
@@ -68,7 +89,18 @@ class ApiTokenAdmin(ReasonedAdmin):
     """API tokens by their first characters; the rest is nowhere."""
 
     power_to_see = Power.ADMINISTER
-    list_display = ("prefix", "state_shown", "owner", "name", "scopes_shown", "namespaces_shown", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_display = (
+        "prefix",
+        "state_shown",
+        "owner",
+        "name",
+        "scopes_shown",
+        "namespaces_shown",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
     list_select_related = ("owner",)
     search_fields = ("prefix",)
     ordering = ("-id",)
@@ -91,7 +123,10 @@ class ApiTokenAdmin(ReasonedAdmin):
         return "as its owner" if token.namespaces is None else ", ".join(token.namespaces)
 
     @reasoned_action(
-        label="Revoke", power=Power.ADMINISTER, explains="The token works no more from the next request on.", when=lambda token: token.revoked_at is None
+        label="Revoke",
+        power=Power.ADMINISTER,
+        explains="The token works no more from the next request on.",
+        when=lambda token: token.revoked_at is None,
     )
     def revoke(self, request: HttpRequest, token: ApiToken, reason: str) -> str:
         """End the token."""

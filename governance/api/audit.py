@@ -28,7 +28,9 @@ _FILTERS: dict[str, queries.Reader] = {
     "to": queries.moment,
 }
 _NAMES = {"from": "since", "to": "until"}
-_CURSOR = queries.Reader(str, {"type": "string", "description": "from the `next` of a walk that isn't at its end yet"})
+_CURSOR = queries.Reader(
+    str, {"type": "string", "description": "from the `next` of a walk that isn't at its end yet"}
+)
 ENTRY = record(
     "AuditEntry",
     id=WHOLE,
@@ -72,7 +74,13 @@ class Collection(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first; who is confined to namespaces gets the entries of these."""
-        search = Search(**{_NAMES.get(name, name): value for name, value in self.sent.items() if name in _FILTERS})
+        search = Search(
+            **{
+                _NAMES.get(name, name): value
+                for name, value in self.sent.items()
+                if name in _FILTERS
+            }
+        )
         return pages.respond(request, search.entries(self.actor.namespaces), shown, sent=self.sent)
 
 
@@ -85,7 +93,11 @@ class One(Resource):
 
     def get(self, request: Request, number: int) -> Response:
         """Answer the entry."""
-        entry = Search().entries(self.actor.namespaces).filter(pk=number).first() if number <= _LARGEST else None
+        entry = (
+            Search().entries(self.actor.namespaces).filter(pk=number).first()
+            if number <= _LARGEST
+            else None
+        )
         if entry is None:
             raise EntryUnknown(f"There is no entry {number} on the audit trail.")
         return Response(shown(entry))
@@ -102,7 +114,13 @@ class Verify(Resource):
         """Answer ``{intact, entries, head}``, or which entry is the first broken one; or how far it is, and where to go on."""
         self.actor.require_workspace()
         found = verify.judge(Position.of(self.sent.get("cursor")), seconds=VERIFY_SECONDS)
-        further = {} if found.intact is not None else {"next": request.build_absolute_uri(f"{request.path}?cursor={found.reached.cursor}")}
+        further = (
+            {}
+            if found.intact is not None
+            else {
+                "next": request.build_absolute_uri(f"{request.path}?cursor={found.reached.cursor}")
+            }
+        )
         return Response({**found.document(), **further})
 
 

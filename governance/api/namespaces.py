@@ -15,7 +15,9 @@ from governance.states import Mode, Stopped
 _FILTERS: dict[str, queries.Reader] = {"state": queries.one_of(Mode)}
 _CREATE = parsing.closed_object({"name": {"type": "string", "maxLength": 200}}, required=("name",))
 _HALT = parsing.closed_object({"reason": parsing.REASON_IF_ANY, "until": parsing.UNTIL})
-_DRAIN = parsing.closed_object({"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",))
+_DRAIN = parsing.closed_object(
+    {"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",)
+)
 _RESUME = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 _IN_FLIGHT = record(
     namespace=TEXT,
@@ -64,7 +66,9 @@ _STOP = record(
 )
 STANDING = record("Standing", **_STANDING)
 NAMESPACE = record("Namespace", name=TEXT, external_id=UUID, created_at=TIME, **_STANDING)
-_WITH_STOPS = record("NamespaceDetail", name=TEXT, external_id=UUID, created_at=TIME, **_STANDING, stops=many(_STOP))
+_WITH_STOPS = record(
+    "NamespaceDetail", name=TEXT, external_id=UUID, created_at=TIME, **_STANDING, stops=many(_STOP)
+)
 
 
 class Collection(Resource):
@@ -100,7 +104,9 @@ class One(Resource):
     def get(self, request: Request, namespace: str) -> Response:
         """Answer how it stands, with its newest stops and their certificates."""
         row = standing.row_of(namespace, actor=self.actor)
-        return Response({**standing.described(row), "stops": standing.told(standing.history(row.pk))})
+        return Response(
+            {**standing.described(row), "stops": standing.told(standing.history(row.pk))}
+        )
 
 
 class Halt(Resource):
@@ -115,7 +121,12 @@ class Halt(Resource):
     def post(self, request: Request, namespace: str) -> Response:
         """Halt it, with or without a reason: 200 with how it stands; a second one changes nothing."""
         sent = self.document()
-        stands = halts.halt(namespace, actor=self.actor, reason=sent.get("reason") or "", until=parsing.moment(sent, "until"))
+        stands = halts.halt(
+            namespace,
+            actor=self.actor,
+            reason=sent.get("reason") or "",
+            until=parsing.moment(sent, "until"),
+        )
         return Response(stands.data())
 
 
@@ -132,7 +143,14 @@ class Drain(Resource):
         """Drain it: 200 with how it stands, 409 where it is halted."""
         standing.row_of(namespace, actor=self.actor)
         sent = self.document()
-        return Response(halts.drain(namespace, actor=self.actor, reason=sent["reason"], until=parsing.moment(sent, "until")).data())
+        return Response(
+            halts.drain(
+                namespace,
+                actor=self.actor,
+                reason=sent["reason"],
+                until=parsing.moment(sent, "until"),
+            ).data()
+        )
 
 
 class Resume(Resource):
@@ -147,4 +165,6 @@ class Resume(Resource):
     def post(self, request: Request, namespace: str) -> Response:
         """Resume it: 200 with how it stands."""
         standing.row_of(namespace, actor=self.actor)
-        return Response(halts.resume(namespace, actor=self.actor, reason=self.document()["reason"]).data())
+        return Response(
+            halts.resume(namespace, actor=self.actor, reason=self.document()["reason"]).data()
+        )

@@ -51,8 +51,14 @@ class Collection(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
-        wanted = {"namespace__name" if name == "namespace" else name: value for name, value in self.sent.items() if name in _FILTERS}
-        rows = OperationRun.objects.filter(ledger.visible(self.actor), **wanted).select_related("namespace")
+        wanted = {
+            "namespace__name" if name == "namespace" else name: value
+            for name, value in self.sent.items()
+            if name in _FILTERS
+        }
+        rows = OperationRun.objects.filter(ledger.visible(self.actor), **wanted).select_related(
+            "namespace"
+        )
         return pages.respond(request, rows, ledger.described, sent=self.sent)
 
 
@@ -80,7 +86,9 @@ class Items(Resource):
         rows = OperationRunItem.objects.filter(run=ledger.find(run_id, actor=self.actor))
         if "outcome" in self.sent:
             rows = rows.filter(outcome=self.sent["outcome"])
-        return pages.respond(request, rows, _item, sent=self.sent, key="object_id", newest_first=False)
+        return pages.respond(
+            request, rows, _item, sent=self.sent, key="object_id", newest_first=False
+        )
 
 
 class Cancel(Resource):

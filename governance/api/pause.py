@@ -11,7 +11,9 @@ from governance.rest import parsing
 from governance.rest.resources import Resource
 from governance.rest.shapes import TEXT, TIME, TRUTH, maybe, one_of, record
 
-_PAUSE = parsing.closed_object({"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",))
+_PAUSE = parsing.closed_object(
+    {"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",)
+)
 _UNPAUSE = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 PAUSE = record(
     "Pause",
@@ -43,7 +45,11 @@ class Pause(Resource):
         """Pause everything: 200 with how it stands."""
         self.actor.require_workspace()
         sent = self.document()
-        return Response(pauses.pause(actor=self.actor, reason=sent["reason"], until=parsing.moment(sent, "until")).data())
+        return Response(
+            pauses.pause(
+                actor=self.actor, reason=sent["reason"], until=parsing.moment(sent, "until")
+            ).data()
+        )
 
 
 class Unpause(Resource):

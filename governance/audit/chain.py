@@ -57,7 +57,17 @@ class Draft:
 
 def draft_of(entry: AuditTrailEntry) -> Draft:
     """Return ``entry`` without its place."""
-    return Draft(entry.actor, entry.action, entry.object_type, entry.object_id, entry.namespace, entry.before, entry.after, entry.reason, entry.request_id)
+    return Draft(
+        entry.actor,
+        entry.action,
+        entry.object_type,
+        entry.object_id,
+        entry.namespace,
+        entry.before,
+        entry.after,
+        entry.reason,
+        entry.request_id,
+    )
 
 
 def storable(value: Any) -> Any:
@@ -77,7 +87,12 @@ def storable(value: Any) -> Any:
 
 def fields(draft: Draft, *, number: int, at: datetime, previous: str) -> dict[str, Any]:
     """Return what the hash of the entry ``number``, written at ``at``, covers; ``previous`` is the hash of the entry before it."""
-    return {**asdict(draft), "id": number, "at": at.astimezone(UTC).isoformat(timespec="microseconds"), "previous_hash": previous}
+    return {
+        **asdict(draft),
+        "id": number,
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "previous_hash": previous,
+    }
 
 
 def entry_hash(draft: Draft, *, number: int, at: datetime, previous: str) -> str:
@@ -107,6 +122,8 @@ def _pieces(draft: Draft) -> tuple[str, str, str, str]:
     return (
         '{{"action":{action},"actor":{actor},"after":{after},"at":"'.format(**values),
         '","before":{before},"id":'.format(**values),
-        ',"namespace":{namespace},"object_id":{object_id},"object_type":{object_type},"previous_hash":"'.format(**values),
+        ',"namespace":{namespace},"object_id":{object_id},"object_type":{object_type},"previous_hash":"'.format(
+            **values
+        ),
         '","reason":{reason},"request_id":{request_id}}}'.format(**values),
     )

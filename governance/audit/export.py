@@ -21,10 +21,21 @@ _HASHES = ("hash", "previous_hash")
 
 def document(entry: AuditTrailEntry) -> dict[str, Any]:
     """Return ``entry`` as a line of an export has it."""
-    return {**chain.fields(chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash), "hash": entry.hash}
+    return {
+        **chain.fields(
+            chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash
+        ),
+        "hash": entry.hash,
+    }
 
 
-def lines(rows: "QuerySet[AuditTrailEntry]", *, whole: bool = True, most: int | None = None, told: Told | None = None) -> Iterator[str]:
+def lines(
+    rows: "QuerySet[AuditTrailEntry]",
+    *,
+    whole: bool = True,
+    most: int | None = None,
+    told: Told | None = None,
+) -> Iterator[str]:
     """Yield the lines of an export of ``rows``, of ``most`` entries at most.
 
     The head is read first, and nothing behind it is exported. It is for those alone who see the ``whole`` workspace: it says how many
@@ -38,7 +49,14 @@ def lines(rows: "QuerySet[AuditTrailEntry]", *, whole: bool = True, most: int | 
         if told is not None and done % BATCH == 0:
             told(entry.pk, end.sequence)
     if most is not None and done == most:
-        yield json.dumps({"cut": f"No more than {most} entries are downloaded. Narrow the search, or use `manage.py audit export`."}) + "\n"
+        yield (
+            json.dumps(
+                {
+                    "cut": f"No more than {most} entries are downloaded. Narrow the search, or use `manage.py audit export`."
+                }
+            )
+            + "\n"
+        )
     if whole:
         yield json.dumps({"head": end.document()}) + "\n"
 
@@ -51,7 +69,11 @@ def refuse_different(lines_of_export: Iterable[str]) -> None:
             found = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(found, dict) or not isinstance(found.get("id"), int) or "hash" not in found:
+        if (
+            not isinstance(found, dict)
+            or not isinstance(found.get("id"), int)
+            or "hash" not in found
+        ):
             continue
         kept.append(found)
         if len(kept) == BATCH:
@@ -61,16 +83,29 @@ def refuse_different(lines_of_export: Iterable[str]) -> None:
 
 
 def _compare(kept: list[dict[str, Any]]) -> None:
-    now = {entry.pk: entry for entry in AuditTrailEntry.objects.filter(id__in=[line["id"] for line in kept])}
+    now = {
+        entry.pk: entry
+        for entry in AuditTrailEntry.objects.filter(id__in=[line["id"] for line in kept])
+    }
     for line in kept:
         number = line["id"]
         if number not in now:
-            raise Broken(f"The audit trail's entry {number} is missing: the export has it.", entry=number)
+            raise Broken(
+                f"The audit trail's entry {number} is missing: the export has it.", entry=number
+            )
         if now[number].hash != line["hash"]:
             today = document(now[number])
-            different = sorted(name for name in today if name not in _HASHES and today[name] != line.get(name))
-            how = f"its {', '.join(different)} was exported otherwise" if different else "the chain before it was exported otherwise"
-            raise Broken(f"The audit trail was made anew from entry {number} on: {how}.", entry=number)
+            different = sorted(
+                name for name in today if name not in _HASHES and today[name] != line.get(name)
+            )
+            how = (
+                f"its {', '.join(different)} was exported otherwise"
+                if different
+                else "the chain before it was exported otherwise"
+            )
+            raise Broken(
+                f"The audit trail was made anew from entry {number} on: {how}.", entry=number
+            )
 
 
 def _in_batches(rows: "QuerySet[AuditTrailEntry]", most: int | None) -> Iterator[AuditTrailEntry]:

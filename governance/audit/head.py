@@ -63,11 +63,18 @@ class Head:
 
     def refuse_foreign(self, signature: str) -> None:
         """Raise HeadForeign unless one of our keys made ``signature`` for this head."""
-        if not any(hmac.compare_digest(self._signature(key).encode(), signature.encode()) for key in settings.ORBIT_ENCRYPTION_KEYS):
-            raise HeadForeign(f"No key of ORBIT_ENCRYPTION_KEYS made the signature of the head of entry {self.sequence}: it was changed, or it is another's.")
+        if not any(
+            hmac.compare_digest(self._signature(key).encode(), signature.encode())
+            for key in settings.ORBIT_ENCRYPTION_KEYS
+        ):
+            raise HeadForeign(
+                f"No key of ORBIT_ENCRYPTION_KEYS made the signature of the head of entry {self.sequence}: it was changed, or it is another's."
+            )
 
     def _signature(self, key: str) -> str:
-        secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"orbit audit head").derive(key.encode())
+        secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"orbit audit head").derive(
+            key.encode()
+        )
         return _PREFIX + hmac.new(secret, canonical_json(asdict(self)), hashlib.sha256).hexdigest()
 
 
@@ -79,7 +86,9 @@ def current() -> Head:
     if row is None:
         raise Broken("The audit trail has no head.")
     sequence, digest, at, installation = row
-    return Head(sequence, digest, at.astimezone(UTC).isoformat(timespec="microseconds"), str(installation))
+    return Head(
+        sequence, digest, at.astimezone(UTC).isoformat(timespec="microseconds"), str(installation)
+    )
 
 
 def write_down() -> None:
@@ -94,7 +103,15 @@ def find(lines: Iterable[str]) -> list[Head]:
     for document in _documents(lines):
         try:
             known = {name: document[name] for name in ("sequence", "hash", "at", "installation")}
-            head, signature = Head(int(known["sequence"]), str(known["hash"]), str(known["at"]), str(known["installation"])), str(document["signature"])
+            head, signature = (
+                Head(
+                    int(known["sequence"]),
+                    str(known["hash"]),
+                    str(known["at"]),
+                    str(known["installation"]),
+                ),
+                str(document["signature"]),
+            )
         except (KeyError, TypeError, ValueError):
             continue
         head.refuse_foreign(signature)
@@ -114,7 +131,9 @@ def hold(heads: Iterable[Head]) -> None:
         now = _hash_of(head.sequence)
         if now is None:
             last = current().sequence
-            words = f"it ends at entry {last}, the head signed at {head.at} names entry {head.sequence}"
+            words = (
+                f"it ends at entry {last}, the head signed at {head.at} names entry {head.sequence}"
+            )
             raise Broken(f"The audit trail's tail is cut off: {words}.", entry=last + 1)
         if now != head.hash:
             raise Broken(

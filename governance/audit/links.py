@@ -25,10 +25,17 @@ class Place:
 
 def of(entry: AuditTrailEntry) -> Place:
     """Return the place of ``entry``; one query."""
-    neighbours = {row.pk: row for row in AuditTrailEntry.objects.filter(id__in=[entry.pk - 1, entry.pk + 1]).only("id", "hash", "previous_hash")}
+    neighbours = {
+        row.pk: row
+        for row in AuditTrailEntry.objects.filter(id__in=[entry.pk - 1, entry.pk + 1]).only(
+            "id", "hash", "previous_hash"
+        )
+    }
     before, after = neighbours.get(entry.pk - 1), neighbours.get(entry.pk + 1)
     try:
-        said = chain.entry_hash(chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash)
+        said = chain.entry_hash(
+            chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash
+        )
     except ValueError:  # a number that we would have written as text
         said = ""
     expected = before.hash if before is not None else BEGINNING if entry.pk == 1 else None

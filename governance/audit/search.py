@@ -30,17 +30,25 @@ class Search:
     @property
     def given(self) -> dict[str, Any]:
         """What was asked for, as JSON has it."""
-        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(self).items() if value is not None}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
 
     def entries(self, namespaces: Collection[str] | None = None) -> "QuerySet[AuditTrailEntry]":
         """Return the entries; of ``namespaces`` alone where that isn't None, which leaves out those of the whole workspace."""
-        rows = AuditTrailEntry.objects.filter(**{name: value for name in _EQUAL if (value := getattr(self, name)) is not None})
+        rows = AuditTrailEntry.objects.filter(
+            **{name: value for name in _EQUAL if (value := getattr(self, name)) is not None}
+        )
         if namespaces is not None:
             rows = rows.filter(namespace__in=sorted(namespaces))
         return between(rows, self.since, self.until)
 
 
-def between(rows: "QuerySet[AuditTrailEntry]", since: datetime | None, until: datetime | None) -> "QuerySet[AuditTrailEntry]":
+def between(
+    rows: "QuerySet[AuditTrailEntry]", since: datetime | None, until: datetime | None
+) -> "QuerySet[AuditTrailEntry]":
     """Narrow ``rows`` to a span of time. The span's numbers are looked up first, so that a page of old entries doesn't read all newer ones."""
     every = AuditTrailEntry.objects.order_by("at").values_list("id", flat=True)
     if since is not None:

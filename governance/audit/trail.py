@@ -15,7 +15,9 @@ from django.db import transaction
 from governance.audit import chain
 from governance.kernel import serving
 
-_pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar("audit_pending", default=None)
+_pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar(
+    "audit_pending", default=None
+)
 
 
 class NoDeed(RuntimeError):

@@ -130,21 +130,52 @@ def _positions(start: Position) -> Iterator[tuple[Position, int]]:
     if (sequence, digest) != (position.number, position.hash):
         wrong = min(sequence, position.number) + (sequence != position.number)
         raise Broken(
-            f"The audit trail's head names entry {sequence} ({digest[:12]}), the last entry is {position.number} ({position.hash[:12]}).", entry=wrong
+            f"The audit trail's head names entry {sequence} ({digest[:12]}), the last entry is {position.number} ({position.hash[:12]}).",
+            entry=wrong,
         )
     if last == start.number:
         yield position, last
 
 
 def _follow(row: tuple[Any, ...], before: Position) -> Position:
-    entry, at, actor, action, object_type, object_id, namespace, old, new, reason, request_id, said_previous, said = row
+    (
+        entry,
+        at,
+        actor,
+        action,
+        object_type,
+        object_id,
+        namespace,
+        old,
+        new,
+        reason,
+        request_id,
+        said_previous,
+        said,
+    ) = row
     if entry != before.number + 1:
-        raise Broken(f"The audit trail's entry {before.number + 1} is missing.", entry=before.number + 1)
+        raise Broken(
+            f"The audit trail's entry {before.number + 1} is missing.", entry=before.number + 1
+        )
     if said_previous != before.hash:
-        raise Broken(f"The audit trail's entry {entry} doesn't follow entry {before.number}.", entry=entry)
+        raise Broken(
+            f"The audit trail's entry {entry} doesn't follow entry {before.number}.", entry=entry
+        )
     try:
-        draft = Draft(actor, action, object_type, object_id, namespace, _parsed(old), _parsed(new), reason, request_id)
-        digest = None if at is None else entry_hash(draft, number=entry, at=at, previous=before.hash)
+        draft = Draft(
+            actor,
+            action,
+            object_type,
+            object_id,
+            namespace,
+            _parsed(old),
+            _parsed(new),
+            reason,
+            request_id,
+        )
+        digest = (
+            None if at is None else entry_hash(draft, number=entry, at=at, previous=before.hash)
+        )
     except ValueError:  # a number that we would have written as text
         digest = None
     if digest != said:

@@ -27,7 +27,9 @@ _SAID = 5
 class ReasonForm(forms.Form):
     """Why."""
 
-    reason = forms.CharField(label="Reason", max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}))
+    reason = forms.CharField(
+        label="Reason", max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "class": "reason"})
+    )
 
 
 def _always(obj: Any) -> bool:
@@ -85,12 +87,21 @@ class ReasonedAdmin(ReadOnlyAdmin):
 
     def reasoned(self, request: HttpRequest) -> list[ReasonedAction]:
         """Return the actions that the person may use."""
-        marked = [getattr(getattr(type(self), name, None), "reasoned", None) for name in dir(type(self))]
-        return [action for action in marked if isinstance(action, ReasonedAction) and actor_of(request).may(action.power)]
+        marked = [
+            getattr(getattr(type(self), name, None), "reasoned", None) for name in dir(type(self))
+        ]
+        return [
+            action
+            for action in marked
+            if isinstance(action, ReasonedAction) and actor_of(request).may(action.power)
+        ]
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Offer the reasoned actions for a selection, and no others."""
-        return {action.name: (self._of_selection(action), action.name, action.label) for action in self.reasoned(request)}
+        return {
+            action.name: (self._of_selection(action), action.name, action.label)
+            for action in self.reasoned(request)
+        }
 
     def get_urls(self) -> list[URLPattern]:
         """Add a page for each action of an object."""
@@ -104,18 +115,33 @@ class ReasonedAdmin(ReadOnlyAdmin):
         ] + super().get_urls()
 
     def _all(self) -> list[ReasonedAction]:
-        marked = [getattr(getattr(type(self), name, None), "reasoned", None) for name in dir(type(self))]
+        marked = [
+            getattr(getattr(type(self), name, None), "reasoned", None) for name in dir(type(self))
+        ]
         return [action for action in marked if isinstance(action, ReasonedAction)]
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
         """Return label and address of each action that makes sense for ``obj``."""
         prefix = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_"
-        return [{"label": a.label, "url": reverse(prefix + a.name, args=[obj.pk])} for a in self.reasoned(request) if a.when(obj)]
+        return [
+            {"label": a.label, "url": reverse(prefix + a.name, args=[obj.pk])}
+            for a in self.reasoned(request)
+            if a.when(obj)
+        ]
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
         """Show the object with its actions."""
         obj = self.get_object(request, object_id)
-        shown = {"buttons": [] if obj is None else self.buttons(request, obj), **(extra_context or {})}
+        shown = {
+            "buttons": [] if obj is None else self.buttons(request, obj),
+            **(extra_context or {}),
+        }
         return super().change_view(request, object_id, form_url, shown)
 
     def _of_one(self, action: ReasonedAction) -> Callable[..., HttpResponse]:
@@ -123,27 +149,51 @@ class ReasonedAdmin(ReadOnlyAdmin):
             obj = self.get_object(request, object_id) if self.has_view_permission(request) else None
             if obj is None:
                 raise Http404
-            back = reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk])
-            return self._ask(request, action, [obj], back=back, sent=request.method == "POST", hidden={})
+            back = reverse(
+                f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change",
+                args=[obj.pk],
+            )
+            return self._ask(
+                request, action, [obj], back=back, sent=request.method == "POST", hidden={}
+            )
 
         return view
 
     def _of_selection(self, action: ReasonedAction) -> Callable[..., HttpResponse | None]:
-        def run(model_admin: Any, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse | None:
+        def run(
+            model_admin: Any, request: HttpRequest, queryset: "QuerySet[Any]"
+        ) -> HttpResponse | None:
             chosen = list(queryset[: SELECTABLE + 1])
             if len(chosen) > SELECTABLE:
-                messages.error(request, f"That is more than {SELECTABLE} at once. Narrow the list with a filter first.")
+                messages.error(
+                    request,
+                    f"That is more than {SELECTABLE} at once. Narrow the list with a filter first.",
+                )
                 return None
             if not chosen:
                 messages.error(request, "None of what was chosen is there any more.")
                 return None
             hidden = {"action": [action.name], "_selected_action": [str(obj.pk) for obj in chosen]}
-            return self._ask(request, action, chosen, back=request.get_full_path(), sent="asked" in request.POST, hidden=hidden)
+            return self._ask(
+                request,
+                action,
+                chosen,
+                back=request.get_full_path(),
+                sent="asked" in request.POST,
+                hidden=hidden,
+            )
 
         return run
 
     def _ask(
-        self, request: HttpRequest, action: ReasonedAction, chosen: list[Any], *, back: str, sent: bool, hidden: dict[str, list[str]]
+        self,
+        request: HttpRequest,
+        action: ReasonedAction,
+        chosen: list[Any],
+        *,
+        back: str,
+        sent: bool,
+        hidden: dict[str, list[str]],
     ) -> HttpResponse:
         if not actor_of(request).may(action.power):
             raise PermissionDenied
@@ -161,17 +211,25 @@ class ReasonedAdmin(ReadOnlyAdmin):
             "form": form,
             "hidden": hidden,
             "back": back,
-            "shown": getattr(self, action.shows)(request, chosen[0]) if action.shows and "action" not in hidden else None,
+            "shown": getattr(self, action.shows)(request, chosen[0])
+            if action.shows and "action" not in hidden
+            else None,
         }
         return TemplateResponse(request, "console/reason.html", context)
 
-    def _act(self, request: HttpRequest, action: ReasonedAction, chosen: list[Any], given: dict[str, Any]) -> None:
+    def _act(
+        self, request: HttpRequest, action: ReasonedAction, chosen: list[Any], given: dict[str, Any]
+    ) -> None:
         done: list[str] = []
         refused: list[str] = []
         for obj in chosen:
             many = isinstance(obj, list)
             try:
-                done.append(getattr(self, str(action.together))(request, obj, **given) if many else action.run(self, request, obj, **given))
+                done.append(
+                    getattr(self, str(action.together))(request, obj, **given)
+                    if many
+                    else action.run(self, request, obj, **given)
+                )
             except OrbitError as error:
                 refused.append(error.detail if many else f"{obj}: {error.detail}")
         for words, level in ((done, messages.SUCCESS), (refused, messages.ERROR)):

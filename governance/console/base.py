@@ -75,7 +75,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Ask the person's powers; a table of the whole workspace is not for the confined."""
         actor = actor_of(request)
-        return actor.may(self.power_to_see) and (self.namespace_path is not None or actor.namespaces is None)
+        return actor.may(self.power_to_see) and (
+            self.namespace_path is not None or actor.namespaces is None
+        )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never here."""
@@ -92,7 +94,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows that the person sees; binary columns stay in the database."""
         rows = super().get_queryset(request).defer(*self._binary)
-        return rows if self.namespace_path is None else rows.filter(actor_of(request).filter(self.namespace_path))
+        return (
+            rows
+            if self.namespace_path is None
+            else rows.filter(actor_of(request).filter(self.namespace_path))
+        )
 
     @property
     def _binary(self) -> list[str]:
@@ -106,8 +112,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Show every column but the binary and the hidden ones, unless the class names its own."""
         if self.fields:
             return self.fields
-        shown = [f.name for f in self.opts.concrete_fields if not isinstance(f, BinaryField) and f.name not in self.hidden]
-        return [f"{name}_shown" if name in self._json else name for name in shown] + list(self.readonly_fields)
+        shown = [
+            f.name
+            for f in self.opts.concrete_fields
+            if not isinstance(f, BinaryField) and f.name not in self.hidden
+        ]
+        return [f"{name}_shown" if name in self._json else name for name in shown] + list(
+            self.readonly_fields
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Nothing is edited here."""
@@ -115,9 +127,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the filters and the declared links alone: any other lookup would let one guess at columns that aren't shown."""
-        return lookup in self.links or any(lookup == getattr(offered, "parameter_name", None) for offered in self.list_filter)
+        return lookup in self.links or any(
+            lookup == getattr(offered, "parameter_name", None) for offered in self.list_filter
+        )
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         """Find whole values of ``search_fields``; what can't be a value of a column finds nothing in it."""
         term = search_term.strip()
         if not term:

@@ -20,7 +20,11 @@ class Change:
 def between(before: Any, after: Any) -> list[Change]:
     """Return the places where two JSON values differ, ``MOST`` at the most, in the order of their pointers."""
     old, new = dict(_leaves("", before)), dict(_leaves("", after))
-    different = [Change(pointer, old.get(pointer), new.get(pointer)) for pointer in sorted({*old, *new}) if old.get(pointer) != new.get(pointer)]
+    different = [
+        Change(pointer, old.get(pointer), new.get(pointer))
+        for pointer in sorted({*old, *new})
+        if old.get(pointer) != new.get(pointer)
+    ]
     return different[:MOST]
 
 
@@ -32,7 +36,10 @@ def _leaves(pointer: str, value: Any) -> Iterator[tuple[str, str]]:
         children = iter(enumerate(value))
     else:
         if value is not None or pointer:
-            yield pointer or "/", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield (
+                pointer or "/",
+                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+            )
         return
     for key, child in children:
         yield from _leaves(f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}", child)

@@ -55,7 +55,12 @@ _SIDE_CHARACTERS = 1_000
 def badge(state: str | None) -> SafeString:
     """Return a state as sign, word and colour."""
     look, sign = _LOOKS[_STATES.get(state or "", "waiting")]
-    return format_html('<span class="state {}"><span aria-hidden="true">{}</span> {}</span>', look, sign, (state or "-").replace("_", " "))
+    return format_html(
+        '<span class="state {}"><span aria-hidden="true">{}</span> {}</span>',
+        look,
+        sign,
+        (state or "-").replace("_", " "),
+    )
 
 
 def json_block(value: Any) -> SafeString:
@@ -80,7 +85,9 @@ def readable(data: bytes, *, size: int) -> str:
     text = _text(data, whole=len(data) >= size)
     shown = data if text is not None else data[:_HEX_BYTES]
     more = size - len(shown)
-    return (text if text is not None else _hex(shown)) + (f"\n... {more:,} more bytes" if more > 0 else "")
+    return (text if text is not None else _hex(shown)) + (
+        f"\n... {more:,} more bytes" if more > 0 else ""
+    )
 
 
 def _text(data: bytes, *, whole: bool) -> str | None:
@@ -90,9 +97,15 @@ def _text(data: bytes, *, whole: bool) -> str | None:
             text = data[: len(data) - cut].decode("utf-8")
         except UnicodeError:
             continue
-        return text if all(character.isprintable() or character in "\n\r\t" for character in text) else None
+        return (
+            text
+            if all(character.isprintable() or character in "\n\r\t" for character in text)
+            else None
+        )
     return None
 
 
 def _hex(data: bytes) -> str:
-    return "\n".join(f"{place:06x}  {data[place : place + 16].hex(' ')}" for place in range(0, len(data), 16))
+    return "\n".join(
+        f"{place:06x}  {data[place : place + 16].hex(' ')}" for place in range(0, len(data), 16)
+    )

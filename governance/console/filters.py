@@ -21,10 +21,16 @@ class NamespaceFilter(SimpleListFilter):
 
     title, parameter_name = "namespace", "namespace"
 
-    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
+    def lookups(
+        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
+    ) -> list[tuple[str, str]]:
         """Return the first ones by name; another one may be named in the address."""
         self.path: str = getattr(model_admin, "namespace_path", None) or "namespace"
-        names = Namespace.objects.filter(actor_of(request).filter("name")).order_by("name").values_list("name", flat=True)[:_NAMESPACES]
+        names = (
+            Namespace.objects.filter(actor_of(request).filter("name"))
+            .order_by("name")
+            .values_list("name", flat=True)[:_NAMESPACES]
+        )
         return [(name, name) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -32,7 +38,9 @@ class NamespaceFilter(SimpleListFilter):
         return queryset if self.value() is None else queryset.filter(**{self.path: self.value()})
 
 
-def choice(field: str, values: Iterable[str], *, title: str | None = None) -> type[SimpleListFilter]:
+def choice(
+    field: str, values: Iterable[str], *, title: str | None = None
+) -> type[SimpleListFilter]:
     """Return a filter on ``field`` that offers ``values``."""
     offered = [(str(value), str(value).replace("_", " ")) for value in values]
     heading = title or field.replace("_", " ")
@@ -41,7 +49,9 @@ def choice(field: str, values: Iterable[str], *, title: str | None = None) -> ty
         title = heading
         parameter_name = field
 
-        def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
+        def lookups(
+            self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
+        ) -> list[tuple[str, str]]:
             return offered
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -55,7 +65,9 @@ class _Typed(SimpleListFilter):
 
     template = "console/_nothing.html"
 
-    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Any]") -> list[tuple[str, str]]:
+    def lookups(
+        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
+    ) -> list[tuple[str, str]]:
         return []
 
     def has_output(self) -> bool:
@@ -80,7 +92,9 @@ def typed(field: str) -> type[SimpleListFilter]:
     return Typed
 
 
-def moment(parameter: str, narrow: Callable[[QuerySet[Any], datetime], QuerySet[Any]]) -> type[SimpleListFilter]:
+def moment(
+    parameter: str, narrow: Callable[[QuerySet[Any], datetime], QuerySet[Any]]
+) -> type[SimpleListFilter]:
     """Return a filter that narrows rows by a moment; one that names no zone is in UTC."""
 
     class Moment(_Typed):
@@ -105,4 +119,8 @@ def _moment(text: str) -> datetime:
         local = datetime.fromisoformat(text)
     except ValueError:
         local = None
-    return local.replace(tzinfo=UTC) if local is not None and local.tzinfo is None and "T" in text else queries.moment(text)
+    return (
+        local.replace(tzinfo=UTC)
+        if local is not None and local.tzinfo is None and "T" in text
+        else queries.moment(text)
+    )

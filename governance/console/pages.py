@@ -88,14 +88,27 @@ def menu(actor: Actor) -> list[dict[str, Any]]:
             }
             groups.setdefault(one.group, []).append(entry)
     return [
-        {"name": group, "app_label": f"pages-{group.lower()}", "app_url": models[0]["admin_url"], "has_module_perms": True, "models": models}
+        {
+            "name": group,
+            "app_label": f"pages-{group.lower()}",
+            "app_url": models[0]["admin_url"],
+            "has_module_perms": True,
+            "models": models,
+        }
         for group, models in groups.items()
     ]
 
 
-def draw(request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any) -> TemplateResponse:
+def draw(
+    request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
+) -> TemplateResponse:
     """Answer with ``template`` inside of the console's frame."""
-    return TemplateResponse(request, template, {**admin.site.each_context(request), "title": title, **context}, status=status)
+    return TemplateResponse(
+        request,
+        template,
+        {**admin.site.each_context(request), "title": title, **context},
+        status=status,
+    )
 
 
 def _guarded(one: Page) -> View:

@@ -3,7 +3,9 @@
 import random
 
 
-def delay(attempt: int, *, base: float, cap: float, factor: float, group: str | None = None) -> float:
+def delay(
+    attempt: int, *, base: float, cap: float, factor: float, group: str | None = None
+) -> float:
     """Return the seconds to wait after attempt number ``attempt`` (from 1): ``min(cap, base * factor^(attempt-1)) * U(0.8, 1.2)``.
 
     The jitter has a floor, unlike the full jitter of Brooker, "Exponential Backoff And Jitter" (2015): a receiver that restarts gets its time.

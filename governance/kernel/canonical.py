@@ -15,13 +15,17 @@ def canonical_json(value: Any) -> bytes:
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError:
-        raise ValueError("A whole number beyond 2^53 has no canonical JSON form. Write it as text.") from None
+        raise ValueError(
+            "A whole number beyond 2^53 has no canonical JSON form. Write it as text."
+        ) from None
     except rfc8785.FloatDomainError:
         raise ValueError("NaN and infinity have no JSON form.") from None
     except rfc8785.CanonicalizationError as error:
         raise ValueError(f"This has no canonical JSON form: {error}.") from None
     except (UnicodeError, RecursionError):
-        raise ValueError("Half a surrogate pair, or a document nested too deep, has no canonical JSON form.") from None
+        raise ValueError(
+            "Half a surrogate pair, or a document nested too deep, has no canonical JSON form."
+        ) from None
 
 
 def sha256_hex(data: bytes) -> str:

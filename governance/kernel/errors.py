@@ -25,7 +25,9 @@ class OrbitError(Exception):
     code: str = "error"
     kind: Kind = Kind.INVALID
 
-    def __init__(self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any) -> None:
+    def __init__(
+        self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any
+    ) -> None:
         """``detail`` says what, where and how to mend; ``errors`` are ``{pointer, detail}``; ``extra`` joins the answer's body."""
         self.detail = detail or (self.__doc__ or "").strip().splitlines()[0]
         self.errors = errors or []

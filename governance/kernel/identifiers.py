@@ -28,9 +28,17 @@ def uuid7_text() -> str:
 def _number() -> int:
     global _last_ms
     ms = _last_ms = max(_last_ms, time.time_ns() // 1_000_000)
-    rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | int.from_bytes(os.urandom(6), "big")
+    rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | int.from_bytes(
+        os.urandom(6), "big"
+    )
     # The 74 bits after the time are split by the version (4 bits after 12) and the variant (2 bits).
-    return (ms & ((1 << 48) - 1)) << 80 | 0x7 << 76 | (rest >> 62) << 64 | 0b10 << 62 | rest & ((1 << 62) - 1)
+    return (
+        (ms & ((1 << 48) - 1)) << 80
+        | 0x7 << 76
+        | (rest >> 62) << 64
+        | 0b10 << 62
+        | rest & ((1 << 62) - 1)
+    )
 
 
 def uuid7_floor(moment: datetime) -> uuid.UUID:

@@ -47,7 +47,9 @@ class Machine(Generic[S]):
 
     def check(self, name: str, field: str = "status") -> CheckConstraint:
         """Return the CHECK constraint that keeps ``field`` to the states of this machine."""
-        return CheckConstraint(condition=Q(**{f"{field}__in": [str(state) for state in self.states]}), name=name)
+        return CheckConstraint(
+            condition=Q(**{f"{field}__in": [str(state) for state in self.states]}), name=name
+        )
 
     def sql_sources(self, target: S) -> str:
         """Return the sources of ``target`` as an SQL list of literals, for statements that move in bulk."""

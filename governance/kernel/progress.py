@@ -20,7 +20,12 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._shown:
             self._stream.write("\r\033[K", ending="")
 
@@ -30,7 +35,11 @@ class Progress:
         if now < self._next:
             return
         self._next, self._shown = now + EVERY_SECONDS, True
-        share = f"{100 * done / total:.0f} % of {_amount(total, unit, '.0f')}" if total else _amount(done, unit, ".1f")
+        share = (
+            f"{100 * done / total:.0f} % of {_amount(total, unit, '.0f')}"
+            if total
+            else _amount(done, unit, ".1f")
+        )
         self._stream.write(f"\r\033[K{what} {share}", ending="")
         self._stream.flush()
 

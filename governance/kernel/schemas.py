@@ -14,31 +14,46 @@ from jsonschema.validators import extend
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+def _pattern(
+    validator: Any, pattern: str, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
     # Python's `$` matches before a trailing line break too, JSON Schema's doesn't.
-    if isinstance(instance, str) and (not re.search(pattern, instance) or (pattern.endswith("$") and instance.endswith("\n"))):
+    if isinstance(instance, str) and (
+        not re.search(pattern, instance) or (pattern.endswith("$") and instance.endswith("\n"))
+    ):
         yield ValidationError("pattern")
 
 
-def _additional(validator: Any, allowed: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+def _additional(
+    validator: Any, allowed: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
     if allowed is False and isinstance(instance, dict):
         known = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
         for name in instance:
             if name not in known and not any(re.search(pattern, name) for pattern in patterns):
-                yield ValidationError("additionalProperties", path=[name], validator_value=sorted(known))
+                yield ValidationError(
+                    "additionalProperties", path=[name], validator_value=sorted(known)
+                )
     elif isinstance(allowed, dict) and isinstance(instance, dict):
-        yield from Draft202012Validator.VALIDATORS["additionalProperties"](validator, allowed, instance, schema)
+        yield from Draft202012Validator.VALIDATORS["additionalProperties"](
+            validator, allowed, instance, schema
+        )
 
 
-def _names(validator: Any, rule: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+def _names(
+    validator: Any, rule: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for name in instance:
             if next(validator.descend(name, rule), None) is not None:
                 yield ValidationError("propertyNames", path=[name], validator_value=rule)
 
 
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "additionalProperties": _additional, "propertyNames": _names})  # type: ignore[no-untyped-call]
+_Validator: Any = extend(
+    Draft202012Validator,
+    {"pattern": _pattern, "additionalProperties": _additional, "propertyNames": _names},
+)  # type: ignore[no-untyped-call]
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -50,7 +65,10 @@ def load(path: Path) -> dict[str, Any]:
 
 def problems(schema: Mapping[str, Any], document: Any) -> list[dict[str, str]]:
     """Return every error of ``document`` as ``{pointer, detail}``, in the order of the document; an empty list when it fits."""
-    found = [{"pointer": pointer(error.absolute_path), "detail": _say(error)} for error in _Validator(schema).iter_errors(document)]
+    found = [
+        {"pointer": pointer(error.absolute_path), "detail": _say(error)}
+        for error in _Validator(schema).iter_errors(document)
+    ]
     return sorted(found, key=lambda problem: problem["pointer"])
 
 
@@ -65,13 +83,28 @@ def unseen(text: str) -> bool:
 
 
 _SAYINGS = {
-    "const": "Must be {}.", "minimum": "Must be at least {}.", "exclusiveMinimum": "Must be more than {}.", "maximum": "Must be at most {}.",
-    "exclusiveMaximum": "Must be less than {}.", "minLength": "Must hold at least {}.", "minItems": "Must hold at least {}.",
-    "minProperties": "Must hold at least {}.", "maxLength": "Must hold at most {}.", "maxItems": "Must hold at most {}.",
-    "maxProperties": "Must hold at most {}.", "uniqueItems": "Holds something twice.",
+    "const": "Must be {}.",
+    "minimum": "Must be at least {}.",
+    "exclusiveMinimum": "Must be more than {}.",
+    "maximum": "Must be at most {}.",
+    "exclusiveMaximum": "Must be less than {}.",
+    "minLength": "Must hold at least {}.",
+    "minItems": "Must hold at least {}.",
+    "minProperties": "Must hold at least {}.",
+    "maxLength": "Must hold at most {}.",
+    "maxItems": "Must hold at most {}.",
+    "maxProperties": "Must hold at most {}.",
+    "uniqueItems": "Holds something twice.",
 }
-_KINDS = {"object": "an object", "array": "an array", "string": "text", "integer": "a whole number", "number": "a number",
-          "boolean": "true or false", "null": "null"}
+_KINDS = {
+    "object": "an object",
+    "array": "an array",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
 
 
 def _say(error: ValidationError) -> str:
@@ -85,12 +118,22 @@ def _say(error: ValidationError) -> str:
             named = re.match(r"'([^']*)' is a required", error.message)
             return f"Lacks `{named[1]}`." if named else "Lacks something required."
         case "additionalProperties":
-            return f"Is unknown here. Known are: {', '.join(limit)}." if limit else "Is unknown here."
+            return (
+                f"Is unknown here. Known are: {', '.join(limit)}." if limit else "Is unknown here."
+            )
         case "propertyNames":
-            return f"This name must be {limit['description']}." if "description" in limit else "This name isn't allowed here."
+            return (
+                f"This name must be {limit['description']}."
+                if "description" in limit
+                else "This name isn't allowed here."
+            )
         case "enum":
             return f"Must be one of: {', '.join(str(item) for item in limit)}."
         case "pattern":
-            return f"Must be {schema['description']}." if "description" in schema else f"Must match {limit}."
+            return (
+                f"Must be {schema['description']}."
+                if "description" in schema
+                else f"Must match {limit}."
+            )
         case _:
             return _SAYINGS.get(rule, f"Breaks the rule `{rule}`.").format(limit)

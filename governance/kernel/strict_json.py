@@ -44,7 +44,11 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
     except (_Wrong, ValueError, RecursionError) as error:
         pointer, detail, offset = _locate(text, max_depth)
         if not detail:
-            detail, offset = (error.msg, error.pos) if isinstance(error, json.JSONDecodeError) else ("This can't be read", 0)
+            detail, offset = (
+                (error.msg, error.pos)
+                if isinstance(error, json.JSONDecodeError)
+                else ("This can't be read", 0)
+            )
             pointer = _locate(text[:offset], max_depth)[0]
         line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
         raise _refusal(pointer, f"{detail} (line {line}, column {column}).") from None
@@ -53,7 +57,9 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
 def _parse(text: str, max_depth: int) -> Any:
     if _deeper(text, max_depth):
         raise _Wrong
-    value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+    value = json.loads(
+        text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+    )
     # Without an escape, neither NUL nor half a pair can be in a string: the parser refuses the one raw, UTF-8 the other.
     if "\\u" in text and _has_bad_character(value):
         raise _Wrong
@@ -184,5 +190,8 @@ def _number(digits: str) -> str:
 
 def _pointer(path: list[_Container]) -> str:
     # A key with NUL or half a surrogate pair couldn't stand in the answer.
-    steps = (str(container.step).replace("\0", "?").encode("utf-8", "replace").decode() for container in path)
+    steps = (
+        str(container.step).replace("\0", "?").encode("utf-8", "replace").decode()
+        for container in path
+    )
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)

@@ -11,7 +11,9 @@ from governance.models.namespace import Namespace
 class ApiToken(models.Model):
     """A bearer token, kept as its SHA-256; it may never do more than its owner."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
     name = models.CharField(max_length=100, default="", blank=True)
     prefix = models.CharField(max_length=16)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -24,7 +26,10 @@ class ApiToken(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(scopes__contained_by=["read", "operate", "review", "configure"]), name="token_scopes_known"),
+            models.CheckConstraint(
+                condition=models.Q(scopes__contained_by=["read", "operate", "review", "configure"]),
+                name="token_scopes_known",
+            ),
             models.CheckConstraint(condition=~models.Q(scopes=[]), name="token_has_a_scope"),
         ]
 
@@ -35,11 +40,17 @@ class ApiToken(models.Model):
 class NamespaceGrant(models.Model):
     """A user with any grant is confined to the namespaces granted; one without sees all."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="namespace_grants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="namespace_grants"
+    )
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, related_name="grants")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "namespace"], name="one_grant_per_user_and_namespace")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "namespace"], name="one_grant_per_user_and_namespace"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.user}: {self.namespace}"
@@ -61,7 +72,11 @@ class LoginAttempt(models.Model):
     class Meta:
         ordering = ["-ends_at"]
         indexes = [models.Index(fields=["ends_at"], name="login_attempt_end")]
-        constraints = [models.UniqueConstraint(fields=["name", "address"], name="one_count_per_name_and_address")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name", "address"], name="one_count_per_name_and_address"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} from {self.address}"

@@ -28,7 +28,11 @@ class AuditTrailEntry(models.Model):
             models.Index(fields=["at"], name="audit_at"),
             models.Index(fields=["actor", "-id"], name="audit_actor"),
             models.Index(fields=["action", "-id"], name="audit_action"),
-            models.Index(fields=["request_id", "-id"], name="audit_request", condition=~models.Q(request_id="")),
+            models.Index(
+                fields=["request_id", "-id"],
+                name="audit_request",
+                condition=~models.Q(request_id=""),
+            ),
         ]
         verbose_name_plural = "audit trail entries"
 
@@ -44,7 +48,9 @@ class AuditHead(models.Model):
     hash = models.CharField(max_length=64)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="audit_head_is_one_row")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="audit_head_is_one_row")
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.hash}"

@@ -18,7 +18,11 @@ class Namespace(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(name__regex=NAME_PATTERN), name="namespace_name_pattern")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(name__regex=NAME_PATTERN), name="namespace_name_pattern"
+            )
+        ]
         ordering = ["name"]
 
     def __str__(self) -> str:
@@ -38,9 +42,12 @@ class GovernanceSetting(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(mode__in=[str(mode) for mode in Mode]), name="setting_mode"),
             models.CheckConstraint(
-                condition=models.Q(halt=True, mode__in=[Mode.HALTING, Mode.QUIET]) | models.Q(halt=False, mode__in=[Mode.RUNNING, Mode.DRAINING]),
+                condition=models.Q(mode__in=[str(mode) for mode in Mode]), name="setting_mode"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(halt=True, mode__in=[Mode.HALTING, Mode.QUIET])
+                | models.Q(halt=False, mode__in=[Mode.RUNNING, Mode.DRAINING]),
                 name="setting_halt_matches_mode",
             ),
         ]
@@ -55,7 +62,9 @@ class Stop(models.Model):
     While ``ended_at`` is empty it stands. ``certificate`` is what was in flight at the command and how each of it ended, once nothing is.
     """
 
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, null=True, related_name="stops", db_index=False)
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.PROTECT, null=True, related_name="stops", db_index=False
+    )
     kind = models.CharField(max_length=8)
     reason = models.TextField(default="", db_default="")
     started_by = models.CharField(max_length=150)
@@ -70,21 +79,34 @@ class Stop(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["namespace", "kind"], condition=models.Q(ended_at__isnull=True), nulls_distinct=False, name="one_open_stop"),
-            models.CheckConstraint(condition=models.Q(kind__in=[str(kind) for kind in Stopped]), name="stop_kind"),
+            models.UniqueConstraint(
+                fields=["namespace", "kind"],
+                condition=models.Q(ended_at__isnull=True),
+                nulls_distinct=False,
+                name="one_open_stop",
+            ),
             models.CheckConstraint(
-                condition=models.Q(kind=Stopped.PAUSE, namespace__isnull=True) | ~models.Q(kind=Stopped.PAUSE) & models.Q(namespace__isnull=False),
+                condition=models.Q(kind__in=[str(kind) for kind in Stopped]), name="stop_kind"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind=Stopped.PAUSE, namespace__isnull=True)
+                | ~models.Q(kind=Stopped.PAUSE) & models.Q(namespace__isnull=False),
                 name="stop_of_a_namespace_or_of_all",
             ),
             models.CheckConstraint(
-                condition=models.Q(quiet_at__isnull=True, certificate__isnull=True) | models.Q(quiet_at__isnull=False, certificate__isnull=False),
+                condition=models.Q(quiet_at__isnull=True, certificate__isnull=True)
+                | models.Q(quiet_at__isnull=False, certificate__isnull=False),
                 name="stop_quiet_with_certificate",
             ),
         ]
         indexes = [
             # What the pipeline subtracts from a deadline: the stops of one namespace that reach into a time.
             models.Index(fields=["namespace", "ended_at"], name="stop_history"),
-            models.Index(fields=["until"], condition=models.Q(ended_at__isnull=True, until__isnull=False), name="stop_until"),
+            models.Index(
+                fields=["until"],
+                condition=models.Q(ended_at__isnull=True, until__isnull=False),
+                name="stop_until",
+            ),
         ]
 
     def __str__(self) -> str:

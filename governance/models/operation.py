@@ -42,31 +42,55 @@ class OperationRun(models.Model):
         constraints = [
             OPERATION.check("operation_status"),
             models.CheckConstraint(
-                condition=models.Q(outcome__isnull=True) | models.Q(outcome__in=[str(outcome) for outcome in Outcome]), name="operation_outcome"
+                condition=models.Q(outcome__isnull=True)
+                | models.Q(outcome__in=[str(outcome) for outcome in Outcome]),
+                name="operation_outcome",
             ),
             models.CheckConstraint(
-                condition=models.Q(status="completed", outcome__isnull=False, finished_at__isnull=False, next_due_at__isnull=True)
-                | (~models.Q(status="completed") & models.Q(outcome__isnull=True, finished_at__isnull=True)),
+                condition=models.Q(
+                    status="completed",
+                    outcome__isnull=False,
+                    finished_at__isnull=False,
+                    next_due_at__isnull=True,
+                )
+                | (
+                    ~models.Q(status="completed")
+                    & models.Q(outcome__isnull=True, finished_at__isnull=True)
+                ),
                 name="operation_outcome_at_its_end",
             ),
-            models.CheckConstraint(condition=models.Q(scope__isnull=True) | ~models.Q(scope=[]), name="operation_scope_names_some"),
-            models.CheckConstraint(condition=models.Q(namespace__isnull=True) | models.Q(scope__isnull=False), name="operation_of_a_namespace_is_in_it"),
+            models.CheckConstraint(
+                condition=models.Q(scope__isnull=True) | ~models.Q(scope=[]),
+                name="operation_scope_names_some",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(namespace__isnull=True) | models.Q(scope__isnull=False),
+                name="operation_of_a_namespace_is_in_it",
+            ),
             models.UniqueConstraint(
                 fields=["namespace", "type", "identity_hash"],
                 condition=_ACTIVE & models.Q(namespace__isnull=False),
                 name="one_active_run_in_a_namespace",
             ),
             models.UniqueConstraint(
-                fields=["type", "identity_hash"], condition=_ACTIVE & models.Q(namespace__isnull=True), name="one_active_run_in_the_workspace"
+                fields=["type", "identity_hash"],
+                condition=_ACTIVE & models.Q(namespace__isnull=True),
+                name="one_active_run_in_the_workspace",
             ),
         ]
         indexes = [
             models.Index(fields=["next_due_at"], condition=_ACTIVE, name="operation_due"),
             models.Index(fields=["type", "-id"], name="operation_type"),
             # Runs of some namespaces are few beside the housekeeping of the whole workspace, and those that didn't succeed beside those that did.
-            models.Index(fields=["-id"], condition=models.Q(scope__isnull=False), name="operation_scoped"),
             models.Index(
-                fields=["outcome", "-id"], condition=models.Q(outcome__in=["partially_succeeded", "failed", "skipped", "cancelled"]), name="operation_notable"
+                fields=["-id"], condition=models.Q(scope__isnull=False), name="operation_scoped"
+            ),
+            models.Index(
+                fields=["outcome", "-id"],
+                condition=models.Q(
+                    outcome__in=["partially_succeeded", "failed", "skipped", "cancelled"]
+                ),
+                name="operation_notable",
             ),
         ]
 
@@ -78,7 +102,9 @@ class OperationRunItem(models.Model):
     """One object of an operation run; without an outcome it wasn't reached yet."""
 
     id = models.BigAutoField(primary_key=True)
-    run = models.ForeignKey(OperationRun, on_delete=models.CASCADE, related_name="items", db_index=False)
+    run = models.ForeignKey(
+        OperationRun, on_delete=models.CASCADE, related_name="items", db_index=False
+    )
     object_id = models.UUIDField()
     outcome = models.CharField(max_length=10, null=True)  # noqa: DJ001 - null is not reached
     detail = models.CharField(max_length=300, default="", db_default="")
@@ -86,14 +112,26 @@ class OperationRunItem(models.Model):
     class Meta:
         ordering = ["run", "object_id"]
         constraints = [
-            models.UniqueConstraint(fields=["run", "object_id"], name="one_item_per_run_and_object"),
+            models.UniqueConstraint(
+                fields=["run", "object_id"], name="one_item_per_run_and_object"
+            ),
             models.CheckConstraint(
-                condition=models.Q(outcome__isnull=True) | models.Q(outcome__in=[str(outcome) for outcome in ItemOutcome]), name="operation_item_outcome"
+                condition=models.Q(outcome__isnull=True)
+                | models.Q(outcome__in=[str(outcome) for outcome in ItemOutcome]),
+                name="operation_item_outcome",
             ),
         ]
         indexes = [
-            models.Index(fields=["run", "object_id"], condition=models.Q(outcome__isnull=True), name="operation_item_open"),
-            models.Index(fields=["outcome", "-run", "-object_id"], condition=models.Q(outcome__in=["failed", "skipped"]), name="operation_item_notable"),
+            models.Index(
+                fields=["run", "object_id"],
+                condition=models.Q(outcome__isnull=True),
+                name="operation_item_open",
+            ),
+            models.Index(
+                fields=["outcome", "-run", "-object_id"],
+                condition=models.Q(outcome__in=["failed", "skipped"]),
+                name="operation_item_notable",
+            ),
         ]
 
     def __str__(self) -> str:

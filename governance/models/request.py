@@ -17,7 +17,11 @@ class IdempotentRequest(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "route", "key"], name="one_answer_per_idempotency_key")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "route", "key"], name="one_answer_per_idempotency_key"
+            )
+        ]
         indexes = [models.Index(fields=["created_at"], name="idempotent_request_age")]
 
     def __str__(self) -> str:

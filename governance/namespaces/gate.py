@@ -94,7 +94,10 @@ def everything_paused() -> GloballyPaused | None:
 
 def held_by_environment() -> GloballyPaused:
     """Return the refusal of a process that its environment pauses."""
-    return GloballyPaused("ORBIT_GLOBAL_PAUSE is set: everything is paused. Unset it and restart to go on.", source="environment")
+    return GloballyPaused(
+        "ORBIT_GLOBAL_PAUSE is set: everything is paused. Unset it and restart to go on.",
+        source="environment",
+    )
 
 
 def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError | None]]:
@@ -107,13 +110,30 @@ def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError
     paused: GloballyPaused | None = None
     known: dict[str, OrbitError | None] = {}
     for name, mode, reason, by, since, until in found:
-        told: dict[str, Any] = {"reason": reason or "none given", "by": by or "nobody named", "since": since, "until": until}
+        told: dict[str, Any] = {
+            "reason": reason or "none given",
+            "by": by or "nobody named",
+            "since": since,
+            "until": until,
+        }
         if name is None:
-            paused = GloballyPaused(f"Everything is paused {_told(**told)} End the pause to go on.", source="console", **_plain(told))
+            paused = GloballyPaused(
+                f"Everything is paused {_told(**told)} End the pause to go on.",
+                source="console",
+                **_plain(told),
+            )
         elif mode in {Mode.HALTING, Mode.QUIET}:
-            known[name] = NamespaceHalted(f"{name} is halted {_told(**told)} Resume it to go on.", namespace=name, **_plain(told))
+            known[name] = NamespaceHalted(
+                f"{name} is halted {_told(**told)} Resume it to go on.",
+                namespace=name,
+                **_plain(told),
+            )
         elif mode == Mode.DRAINING:
-            known[name] = NamespaceDraining(f"{name} is draining {_told(**told)} It finishes what runs and starts nothing new.", namespace=name, **_plain(told))
+            known[name] = NamespaceDraining(
+                f"{name} is draining {_told(**told)} It finishes what runs and starts nothing new.",
+                namespace=name,
+                **_plain(told),
+            )
         else:
             known[name] = None
     return paused, known
@@ -121,9 +141,16 @@ def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError
 
 def _told(*, reason: str, by: str, since: datetime, until: datetime | None) -> str:
     ends = "" if until is None else f", until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return f"since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC{ends} by {by}: {reason.rstrip('.')}."
+    return (
+        f"since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC{ends} by {by}: {reason.rstrip('.')}."
+    )
 
 
 def _plain(told: dict[str, Any]) -> dict[str, Any]:
     """Return what is told in the form that JSON holds."""
-    return {key: value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value for key, value in told.items()}
+    return {
+        key: value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(value, datetime)
+        else value
+        for key, value in told.items()
+    }

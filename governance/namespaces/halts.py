@@ -64,21 +64,40 @@ class _Setting:
     def told(self) -> dict[str, Any]:
         """Return it for the audit trail."""
         state = self.mode if self.stops else Mode.RUNNING
-        return {"state": str(state), **({"by": self.by, "reason": self.reason, "until": stops.plain(self.until)} if self.stops else {})}
+        return {
+            "state": str(state),
+            **(
+                {"by": self.by, "reason": self.reason, "until": stops.plain(self.until)}
+                if self.stops
+                else {}
+            ),
+        }
 
 
-def halt(namespace_name: str, *, actor: Actor, reason: str = "", until: datetime | None = None) -> Standing:
+def halt(
+    namespace_name: str, *, actor: Actor, reason: str = "", until: datetime | None = None
+) -> Standing:
     """Stop all work in the namespace, within a second; it is ``halting`` until nothing is in flight, then ``quiet``.
 
     Halted already, it is halted for at least as long, and gets the new reason. An unknown one is made, halted, for an administrator who is
     confined to nothing; for everybody else it is NamespaceUnknown. Raises ReasonInvalid for a very long one, and UntilInvalid.
     """
-    return _stop(Stopped.HALT, namespace_name, actor=actor, reason=stops.reason_of(reason, needed=False), until=until)
+    return _stop(
+        Stopped.HALT,
+        namespace_name,
+        actor=actor,
+        reason=stops.reason_of(reason, needed=False),
+        until=until,
+    )
 
 
-def drain(namespace_name: str, *, actor: Actor, reason: str, until: datetime | None = None) -> Standing:
+def drain(
+    namespace_name: str, *, actor: Actor, reason: str, until: datetime | None = None
+) -> Standing:
     """Let the namespace finish what runs, and start nothing new. Raises StillHalted, NamespaceUnknown, ReasonInvalid, UntilInvalid."""
-    return _stop(Stopped.DRAIN, namespace_name, actor=actor, reason=stops.reason_of(reason), until=until)
+    return _stop(
+        Stopped.DRAIN, namespace_name, actor=actor, reason=stops.reason_of(reason), until=until
+    )
 
 
 def resume(namespace_name: str, *, actor: Actor, reason: str) -> Standing:
@@ -104,12 +123,20 @@ def quieted(stop_id: int, *, at: datetime, certificate: str) -> None:
         cursor.execute(QUIET, {"stop": stop_id, "at": at, "certificate": certificate})
 
 
-def _stop(kind: Stopped, name: str, *, actor: Actor, reason: str, until: datetime | None) -> Standing:
+def _stop(
+    kind: Stopped, name: str, *, actor: Actor, reason: str, until: datetime | None
+) -> Standing:
     actor.require(Power.OPERATE)
     stops.check_until(until)
     actor.require_namespace(name)
     with trail.deed():
-        made = kind == Stopped.HALT and actor.namespaces is None and actor.may(Power.ADMINISTER) and registry.is_name(name) and bool(registry.ensure([name]))
+        made = (
+            kind == Stopped.HALT
+            and actor.namespaces is None
+            and actor.may(Power.ADMINISTER)
+            and registry.is_name(name)
+            and bool(registry.ensure([name]))
+        )
         before = _lock(name)
         by = actor.name
         if kind == Stopped.DRAIN and before.stops == Stopped.HALT:
@@ -121,14 +148,27 @@ def _stop(kind: Stopped, name: str, *, actor: Actor, reason: str, until: datetim
             stops.begin(kind, before.id, by=by, reason=reason, until=until)
             mode = Mode.HALTING if kind == Stopped.HALT else Mode.DRAINING
         else:
-            found = stops.held(kind, before.id) or stops.Held(0, before.reason, before.by, before.since, before.until, before.over)
+            found = stops.held(kind, before.id) or stops.Held(
+                0, before.reason, before.by, before.since, before.until, before.over
+            )
             reason, by, until = stops.amended(reason, until, by=by, now=found)
             stops.amend(kind, before.id, by=by, reason=reason, until=until)
             mode = before.mode
         if begins or (reason, until) != (before.reason, before.until):
             _set(before, mode, by=by, reason=reason, until=until, begins=begins)
-            after = {"state": str(mode), "until": stops.plain(until), **({"created": True} if made else {})}
-            _record("namespace.halted" if kind == Stopped.HALT else "namespace.drained", name, before, after, actor=actor, reason=reason or "none given")
+            after = {
+                "state": str(mode),
+                "until": stops.plain(until),
+                **({"created": True} if made else {}),
+            }
+            _record(
+                "namespace.halted" if kind == Stopped.HALT else "namespace.drained",
+                name,
+                before,
+                after,
+                actor=actor,
+                reason=reason or "none given",
+            )
     return standing.find(name, actor=actor)
 
 
@@ -140,8 +180,20 @@ def _resume(name: str, *, actor: Actor, reason: str, expired_only: bool) -> None
         for kind in (Stopped.HALT, Stopped.DRAIN):
             stops.end(kind, before.id, by=actor.name, reason=reason)
         _set(before, Mode.RUNNING, by=actor.name, reason="", until=None, begins=True)
-        told = {"state": str(before.mode), "by": before.by, "reason": before.reason, "until": stops.plain(before.until)}
-        _record("namespace.resumed", name, told, {"state": str(Mode.RUNNING)}, actor=actor, reason=reason)
+        told = {
+            "state": str(before.mode),
+            "by": before.by,
+            "reason": before.reason,
+            "until": stops.plain(before.until),
+        }
+        _record(
+            "namespace.resumed",
+            name,
+            told,
+            {"state": str(Mode.RUNNING)},
+            actor=actor,
+            reason=reason,
+        )
 
 
 def _lock(name: str) -> _Setting:
@@ -155,13 +207,33 @@ def _lock(name: str) -> _Setting:
     raise NamespaceUnknown(f"There is no namespace {name!r}.")
 
 
-def _set(before: _Setting, mode: Mode, *, by: str, reason: str, until: datetime | None, begins: bool) -> None:
+def _set(
+    before: _Setting, mode: Mode, *, by: str, reason: str, until: datetime | None, begins: bool
+) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(SET, {"id": before.id, "mode": str(mode), "by": by[:150], "reason": reason, "until": until, "begins": begins})
+        cursor.execute(
+            SET,
+            {
+                "id": before.id,
+                "mode": str(mode),
+                "by": by[:150],
+                "reason": reason,
+                "until": until,
+                "begins": begins,
+            },
+        )
     stops.ring()
 
 
-def _record(action: str, name: str, before: _Setting | dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str) -> None:
+def _record(
+    action: str,
+    name: str,
+    before: _Setting | dict[str, Any],
+    after: dict[str, Any],
+    *,
+    actor: Actor,
+    reason: str,
+) -> None:
     told = before.told() if isinstance(before, _Setting) else before
     trail.record(action, actor=actor.name, object_type="namespace", object_id=name, namespace=name, before=told, after=after, reason=reason,
                  request_id=request_id.current())  # fmt: skip

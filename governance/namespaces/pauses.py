@@ -57,12 +57,24 @@ class Pausing:
 def read(*, actor: Actor = SYSTEM) -> Pausing:
     """Return how it stands. The certificate names deliveries of all namespaces: who is confined to some gets none."""
     lasting = Q(until__isnull=True) | Q(until__gt=Now())
-    console = Stop.objects.filter(lasting, kind=Stopped.PAUSE, namespace__isnull=True, ended_at__isnull=True).first()
+    console = Stop.objects.filter(
+        lasting, kind=Stopped.PAUSE, namespace__isnull=True, ended_at__isnull=True
+    ).first()
     source = "environment" if gate.paused_here() else "console" if console else None
     if console is None:
-        return Pausing(source, "ORBIT_GLOBAL_PAUSE is set" if source else "", "", None, None, False, None)
+        return Pausing(
+            source, "ORBIT_GLOBAL_PAUSE is set" if source else "", "", None, None, False, None
+        )
     certificate = console.certificate if actor.namespaces is None else None
-    return Pausing(source, console.reason or "none given", console.started_by, console.since, console.until, console.quiet_at is not None, certificate)
+    return Pausing(
+        source,
+        console.reason or "none given",
+        console.started_by,
+        console.since,
+        console.until,
+        console.quiet_at is not None,
+        certificate,
+    )
 
 
 def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausing:
@@ -81,7 +93,13 @@ def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausin
             stops.amend(Stopped.PAUSE, None, by=by, reason=reason, until=until)
         if before is None or (reason, until) != (before.reason, before.until):
             stops.ring()
-            _record("pause.set", _told(before), {"paused": True, "until": stops.plain(until)}, actor=actor, reason=reason)
+            _record(
+                "pause.set",
+                _told(before),
+                {"paused": True, "until": stops.plain(until)},
+                actor=actor,
+                reason=reason,
+            )
     return read()
 
 
@@ -127,9 +145,16 @@ def _end(*, actor: Actor, reason: str, expired_only: bool) -> None:
 def _told(before: stops.Held | None) -> dict[str, Any]:
     if before is None:
         return {"paused": False}
-    return {"paused": True, "by": before.by, "reason": before.reason, "until": stops.plain(before.until)}
+    return {
+        "paused": True,
+        "by": before.by,
+        "reason": before.reason,
+        "until": stops.plain(before.until),
+    }
 
 
-def _record(action: str, before: dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str) -> None:
+def _record(
+    action: str, before: dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str
+) -> None:
     trail.record(action, actor=actor.name, object_type="pause", object_id="everything", before=before, after=after, reason=reason,
                  request_id=request_id.current())  # fmt: skip

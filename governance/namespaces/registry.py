@@ -55,4 +55,11 @@ def create(name: str, *, actor: Actor) -> None:
     with trail.deed():
         if not ensure([name]):
             raise NamespaceExists(f"There is a namespace {name!r} already.")
-        trail.record("namespace.created", actor=actor.name, object_type="namespace", object_id=name, namespace=name, request_id=request_id.current())
+        trail.record(
+            "namespace.created",
+            actor=actor.name,
+            object_type="namespace",
+            object_id=name,
+            namespace=name,
+            request_id=request_id.current(),
+        )

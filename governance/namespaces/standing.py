@@ -14,7 +14,15 @@ from governance.namespaces import registry
 from governance.states import Mode, Stopped
 
 _HISTORY = 20
-_COLUMNS = ("setting_mode", "setting_reason", "setting_by", "setting_since", "setting_until", "over", "certificate")
+_COLUMNS = (
+    "setting_mode",
+    "setting_reason",
+    "setting_by",
+    "setting_since",
+    "setting_until",
+    "over",
+    "certificate",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +54,20 @@ class Standing:
 
 def rows(actor: Actor) -> "QuerySet[Any]":
     """Return the namespaces that ``actor`` sees, each with what ``of`` needs."""
-    certificate = Stop.objects.filter(namespace=OuterRef("pk"), kind=Stopped.HALT, ended_at__isnull=True).values("certificate")[:1]
+    certificate = Stop.objects.filter(
+        namespace=OuterRef("pk"), kind=Stopped.HALT, ended_at__isnull=True
+    ).values("certificate")[:1]
     return Namespace.objects.filter(actor.filter("name")).annotate(
         setting_mode=F("setting__mode"),
         setting_reason=F("setting__reason"),
         setting_by=F("setting__changed_by"),
         setting_since=F("setting__since"),
         setting_until=F("setting__until"),
-        over=Case(When(setting__until__lte=Now(), then=Value(True)), default=Value(False), output_field=BooleanField()),
+        over=Case(
+            When(setting__until__lte=Now(), then=Value(True)),
+            default=Value(False),
+            output_field=BooleanField(),
+        ),
         certificate=Subquery(certificate),
     )
 
@@ -61,7 +75,9 @@ def rows(actor: Actor) -> "QuerySet[Any]":
 def in_state(state: str) -> Q:
     """Return the condition that keeps ``rows`` to those that stand so."""
     if state == Mode.RUNNING:
-        return Q(setting__isnull=True) | Q(setting__mode=Mode.RUNNING) | Q(setting__until__lte=Now())
+        return (
+            Q(setting__isnull=True) | Q(setting__mode=Mode.RUNNING) | Q(setting__until__lte=Now())
+        )
     return Q(setting__mode=state) & (Q(setting__until__isnull=True) | Q(setting__until__gt=Now()))
 
 
@@ -69,14 +85,30 @@ def of(row: Any) -> Standing:
     """Return how a namespace of ``rows`` stands."""
     mode, reason, by, since, until, over, certificate = (getattr(row, name) for name in _COLUMNS)
     if mode is None or mode == Mode.RUNNING or over:
-        return Standing(row.name, Mode.RUNNING, False, "", by or "", until if over else since, None, None)
+        return Standing(
+            row.name, Mode.RUNNING, False, "", by or "", until if over else since, None, None
+        )
     halted = Mode(mode) != Mode.DRAINING
-    return Standing(row.name, Mode(mode), halted, reason or "none given", by, since, until, certificate if halted else None)
+    return Standing(
+        row.name,
+        Mode(mode),
+        halted,
+        reason or "none given",
+        by,
+        since,
+        until,
+        certificate if halted else None,
+    )
 
 
 def described(row: Any) -> dict[str, Any]:
     """Return a namespace of ``rows`` as the API shows it."""
-    return {"name": row.name, "external_id": row.external_id, "created_at": row.created_at, **of(row).data()}
+    return {
+        "name": row.name,
+        "external_id": row.external_id,
+        "created_at": row.created_at,
+        **of(row).data(),
+    }
 
 
 def row_of(name: str, *, actor: Actor) -> Any:
@@ -94,7 +126,11 @@ def find(name: str, *, actor: Actor) -> Standing:
 
 def history(namespace_id: int | None, *, limit: int = _HISTORY) -> list[Stop]:
     """Return the newest stops of the namespace, or the pauses of everything; what stands first."""
-    rows = Stop.objects.filter(namespace__isnull=True) if namespace_id is None else Stop.objects.filter(namespace_id=namespace_id)
+    rows = (
+        Stop.objects.filter(namespace__isnull=True)
+        if namespace_id is None
+        else Stop.objects.filter(namespace_id=namespace_id)
+    )
     return list(rows.order_by("-id")[:limit])
 
 

@@ -77,7 +77,9 @@ def check_until(until: datetime | None) -> None:
         raise UntilInvalid(errors=[{"pointer": "/until", "detail": str(UntilInvalid.__doc__)}])
 
 
-def begin(kind: Stopped, namespace: int | None, *, by: str, reason: str, until: datetime | None) -> bool:
+def begin(
+    kind: Stopped, namespace: int | None, *, by: str, reason: str, until: datetime | None
+) -> bool:
     """Begin a stop of the namespace with this id, or of everything; return False where one stands."""
     return bool(_run(BEGIN, kind, namespace, by=by[:_LONGEST_NAME], reason=reason, until=until))
 
@@ -88,13 +90,21 @@ def held(kind: Stopped, namespace: int | None) -> Held | None:
     return Held(*rows[0]) if rows else None
 
 
-def amended(reason: str, until: datetime | None, *, by: str, now: "Held") -> tuple[str, str, datetime | None]:
+def amended(
+    reason: str, until: datetime | None, *, by: str, now: "Held"
+) -> tuple[str, str, datetime | None]:
     """Return reason, name and end of a stop that is asked for while one stands. It never ends sooner than what stands: that would be a resume."""
     later = None if until is None or now.until is None else max(until, now.until)
-    return (reason, by[:_LONGEST_NAME], later) if reason and reason != now.reason else (now.reason, now.by, later)
+    return (
+        (reason, by[:_LONGEST_NAME], later)
+        if reason and reason != now.reason
+        else (now.reason, now.by, later)
+    )
 
 
-def amend(kind: Stopped, namespace: int | None, *, by: str, reason: str, until: datetime | None) -> None:
+def amend(
+    kind: Stopped, namespace: int | None, *, by: str, reason: str, until: datetime | None
+) -> None:
     """Give the stop that stands another reason or end."""
     _run(AMEND, kind, namespace, by=by, reason=reason, until=until)
 
@@ -119,7 +129,10 @@ def ring() -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_notify(%s, '')", [gate.CHANNEL])
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("The workers couldn't be told to look at the gate (%s); they look by themselves.", error)
+            logger.warning(
+                "The workers couldn't be told to look at the gate (%s); they look by themselves.",
+                error,
+            )
 
     transaction.on_commit(notify)
 

@@ -27,7 +27,14 @@ def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
             raise ledger.OperationFinished(f"The operation run {run_id} has ended: {run.outcome}.")
         summary = counts.of(run.progress)
         note = {**run.progress, "note": f"cancelled by {actor.name}"}
-        ledger.complete(run, Outcome.CANCELLED, summary, progress=note, cancel_requested_at=Now(), cancel_requested_by=actor.name)
+        ledger.complete(
+            run,
+            Outcome.CANCELLED,
+            summary,
+            progress=note,
+            cancel_requested_at=Now(),
+            cancel_requested_by=actor.name,
+        )
         trail.record(
             "operation.cancelled",
             actor=actor.name,

@@ -11,10 +11,16 @@ KEYS = ("total", "processed", "succeeded", "failed", "skipped", "created", "upda
 
 def normalised(found: Mapping[str, Any], *, about: str) -> dict[str, int]:
     """Return the whole numbers of ``found`` under known keys; whatever else is there is dropped with a warning, so that a run always ends."""
-    kept = {key: found[key] for key in KEYS if isinstance(found.get(key), int) and not isinstance(found[key], bool) and found[key] >= 0}
+    kept = {
+        key: found[key]
+        for key in KEYS
+        if isinstance(found.get(key), int) and not isinstance(found[key], bool) and found[key] >= 0
+    }
     dropped = sorted(str(key) for key in found if key not in kept)
     if dropped:
-        log.warning("The summary of %s counts what no summary has: %s; dropped.", about, ", ".join(dropped))
+        log.warning(
+            "The summary of %s counts what no summary has: %s; dropped.", about, ", ".join(dropped)
+        )
     return kept
 
 

@@ -58,7 +58,9 @@ def begin(run_id: UUID) -> Slice | None:
     return Slice(run, max(0.0, run.late))  # type: ignore[attr-defined]
 
 
-def work(run_id: UUID, handlers: Mapping[str, Handler], *, wake: Callable[[UUID, datetime], None]) -> None:
+def work(
+    run_id: UUID, handlers: Mapping[str, Handler], *, wake: Callable[[UUID, datetime], None]
+) -> None:
     """Do the run's next slice by the handler of its type, and have the one after it woken, in one transaction.
 
     A slice that fails is tried again a little later, and after ``MOST_FAULTS`` in a row the run ends as failed. Where the database is away,
@@ -70,7 +72,11 @@ def work(run_id: UUID, handlers: Mapping[str, Handler], *, wake: Callable[[UUID,
             if taken is None:
                 return
             handler = handlers.get(taken.run.type)
-            due = ledger.progress(taken.run, taken.run.progress, wait=UNKNOWN_WAIT) if handler is None else handler(taken)
+            due = (
+                ledger.progress(taken.run, taken.run.progress, wait=UNKNOWN_WAIT)
+                if handler is None
+                else handler(taken)
+            )
             if due is not None:
                 wake(run_id, due)
     except (OperationalError, InterfaceError):
@@ -89,10 +95,19 @@ def _fault(run_id: UUID, error: Exception) -> datetime | None:
         if run.status == Operation.COMPLETED:
             return None
         if run.faults + 1 >= MOST_FAULTS:
-            note = {**run.progress, "note": f"given up after {MOST_FAULTS} failures in a row: {type(error).__name__}"}
-            ledger.complete(run, Outcome.FAILED, counts.of(run.progress), progress=note, faults=run.faults + 1)
+            note = {
+                **run.progress,
+                "note": f"given up after {MOST_FAULTS} failures in a row: {type(error).__name__}",
+            }
+            ledger.complete(
+                run, Outcome.FAILED, counts.of(run.progress), progress=note, faults=run.faults + 1
+            )
             return None
-        OPERATION.move(OperationRun.objects.filter(pk=run_id, status=Operation.QUEUED), Operation.RUNNING, started_at=Now())
+        OPERATION.move(
+            OperationRun.objects.filter(pk=run_id, status=Operation.QUEUED),
+            Operation.RUNNING,
+            started_at=Now(),
+        )
         due = ledger.progress(run, run.progress, wait=2.0**run.faults)
         OperationRun.objects.filter(pk=run_id).update(faults=run.faults + 1)
         return due

@@ -68,9 +68,17 @@ def begin(
             return Started(run.pk, int(run.progress.get("total", 0)), created=False)
         matched = take(run)
         total = min(matched, most)
-        progress: dict[str, Any] = {"total": total, "processed": 0, "succeeded": 0, "failed": 0, "skipped": 0}
+        progress: dict[str, Any] = {
+            "total": total,
+            "processed": 0,
+            "succeeded": 0,
+            "failed": 0,
+            "skipped": 0,
+        }
         if matched > most:
-            progress["note"] = f"more than {most:,} match: these are the oldest; start another run for the rest"
+            progress["note"] = (
+                f"more than {most:,} match: these are the oldest; start another run for the rest"
+            )
             progress["more"] = True
         trail.record(
             "operation.started",
@@ -83,7 +91,9 @@ def begin(
             request_id=request_id.current(),
         )
         if total == 0:
-            ledger.complete(run, Outcome.SKIPPED, progress, progress={**progress, "note": "nothing matches"})
+            ledger.complete(
+                run, Outcome.SKIPPED, progress, progress={**progress, "note": "nothing matches"}
+            )
         else:
             ledger.progress(run, progress, wait=0.0)
             wake(run.pk)
@@ -91,11 +101,21 @@ def begin(
 
 
 def _ensure(
-    type_: str, inputs: Mapping[str, Any], context: Mapping[str, Any], *, scope: list[str] | None, actor: Actor, reason: str
+    type_: str,
+    inputs: Mapping[str, Any],
+    context: Mapping[str, Any],
+    *,
+    scope: list[str] | None,
+    actor: Actor,
+    reason: str,
 ) -> tuple[OperationRun, bool]:
     if scope is not None and len(scope) == 1:
-        return ledger.ensure_run_with_identity(scope[0], type_, inputs, initiator=actor.name, reason=reason, context=context)
-    return ledger.ensure_workspace_run_with_identity(type_, inputs, initiator=actor.name, reason=reason, context=context, scope=scope)
+        return ledger.ensure_run_with_identity(
+            scope[0], type_, inputs, initiator=actor.name, reason=reason, context=context
+        )
+    return ledger.ensure_workspace_run_with_identity(
+        type_, inputs, initiator=actor.name, reason=reason, context=context, scope=scope
+    )
 
 
 def scope_of(actor: Actor, namespace: str | None) -> list[str] | None:
@@ -117,20 +137,36 @@ def take_named(run: OperationRun, ids: Sequence[UUID]) -> int:
 
 def room(slice_: Slice, most: int) -> int:
     """Return how many objects this slice may take, ``most`` at most: the run's rate, and a second's worth more where it comes late."""
-    return max(1, min(most, int(slice_.run.context["rate"] * (SECONDS + min(slice_.late, SECONDS)))))
+    return max(
+        1, min(most, int(slice_.run.context["rate"] * (SECONDS + min(slice_.late, SECONDS))))
+    )
 
 
 def fresh(run: OperationRun) -> dict[str, Any]:
     """Return the run's progress without the note of what it waited for; that it took the oldest of too many stays."""
-    return {key: value for key, value in run.progress.items() if key != "note" or run.progress.get("more")}
+    return {
+        key: value
+        for key, value in run.progress.items()
+        if key != "note" or run.progress.get("more")
+    }
 
 
-def settle(run: OperationRun, settled: Sequence[Settled], progress: Mapping[str, Any]) -> dict[str, Any]:
+def settle(
+    run: OperationRun, settled: Sequence[Settled], progress: Mapping[str, Any]
+) -> dict[str, Any]:
     """Keep what became of objects; return ``progress`` with them counted."""
-    ids, outcomes, details = [item.id for item in settled], [str(item.outcome) for item in settled], [item.detail for item in settled]
+    ids, outcomes, details = (
+        [item.id for item in settled],
+        [str(item.outcome) for item in settled],
+        [item.detail for item in settled],
+    )
     with connection.cursor() as cursor:
-        cursor.execute(SETTLE, {"run": run.pk, "ids": ids, "outcomes": outcomes, "details": details})
-    counted = {key: progress[key] + outcomes.count(key) for key in ("succeeded", "failed", "skipped")}
+        cursor.execute(
+            SETTLE, {"run": run.pk, "ids": ids, "outcomes": outcomes, "details": details}
+        )
+    counted = {
+        key: progress[key] + outcomes.count(key) for key in ("succeeded", "failed", "skipped")
+    }
     return {**progress, **counted, "processed": progress["processed"] + len(settled)}
 
 

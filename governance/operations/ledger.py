@@ -53,11 +53,19 @@ class LedgerBusy(OrbitError):
 
 def identity(type_: str, inputs: Mapping[str, Any], *, namespace: str | None) -> str:
     """Return the name of a run: equal for equal type, namespace and declared inputs, which hold no secret and no payload."""
-    return sha256_hex(canonical_json({"namespace": namespace, "type": type_, "inputs": dict(inputs)}))
+    return sha256_hex(
+        canonical_json({"namespace": namespace, "type": type_, "inputs": dict(inputs)})
+    )
 
 
 def ensure_run_with_identity(
-    namespace: str, type_: str, inputs: Mapping[str, Any], *, initiator: str, reason: str = "", context: Mapping[str, Any] | None = None
+    namespace: str,
+    type_: str,
+    inputs: Mapping[str, Any],
+    *,
+    initiator: str,
+    reason: str = "",
+    context: Mapping[str, Any] | None = None,
 ) -> tuple[OperationRun, bool]:
     """Return the active run in ``namespace`` of that type and inputs, and whether this call made it.
 
@@ -68,7 +76,15 @@ def ensure_run_with_identity(
     if found is None:
         raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
     name = identity(type_, inputs, namespace=namespace)
-    return _ensure(name, type_, found, [namespace], dict(inputs if context is None else context), initiator, reason)
+    return _ensure(
+        name,
+        type_,
+        found,
+        [namespace],
+        dict(inputs if context is None else context),
+        initiator,
+        reason,
+    )
 
 
 def ensure_workspace_run_with_identity(
@@ -86,11 +102,19 @@ def ensure_workspace_run_with_identity(
     """
     kept = None if scope is None else sorted(scope)
     name = identity(type_, {**inputs, "scope": kept}, namespace=None)
-    return _ensure(name, type_, None, kept, dict(inputs if context is None else context), initiator, reason)
+    return _ensure(
+        name, type_, None, kept, dict(inputs if context is None else context), initiator, reason
+    )
 
 
 def _ensure(
-    name: str, type_: str, namespace: Namespace | None, scope: list[str] | None, context: dict[str, Any], initiator: str, reason: str
+    name: str,
+    type_: str,
+    namespace: Namespace | None,
+    scope: list[str] | None,
+    context: dict[str, Any],
+    initiator: str,
+    reason: str,
 ) -> tuple[OperationRun, bool]:
     run_id = uuid7()
     values = {
@@ -103,7 +127,9 @@ def _ensure(
         "initiator": initiator,
         "reason": reason,
     }
-    active = OperationRun.objects.filter(namespace=namespace, type=type_, identity_hash=name, status__in=OPERATION_ACTIVE)
+    active = OperationRun.objects.filter(
+        namespace=namespace, type=type_, identity_hash=name, status__in=OPERATION_ACTIVE
+    )
     for _ in range(_TRIES):
         # It waits for another one's transaction that makes the same run, and finds it committed, or makes it in its place.
         with connection.cursor() as cursor:
@@ -158,7 +184,14 @@ def progress(run: OperationRun, found: Mapping[str, Any], *, wait: float) -> dat
     return row[0] if row else None
 
 
-def complete(run: OperationRun, outcome: Outcome, summary: Mapping[str, Any], *, progress: Mapping[str, Any], **columns: Any) -> bool:
+def complete(
+    run: OperationRun,
+    outcome: Outcome,
+    summary: Mapping[str, Any],
+    *,
+    progress: Mapping[str, Any],
+    **columns: Any,
+) -> bool:
     """End ``run`` with ``outcome``; return False where it had ended already. ``summary`` replaces what earlier attempts may have counted."""
     return bool(
         OPERATION.move(

@@ -30,7 +30,12 @@ HEADERS: dict[str, Schema] = {
     "If-None-Match": {"type": "string", "description": "`*`: there is nothing yet, make it"},
 }
 REASON: dict[str, Schema] = {
-    "X-Orbit-Reason": {"type": "string", "maxLength": MAX_REASON, "pattern": f"^{VISIBLE}*$", "description": "why, in visible characters, as UTF-8"},
+    "X-Orbit-Reason": {
+        "type": "string",
+        "maxLength": MAX_REASON,
+        "pattern": f"^{VISIBLE}*$",
+        "description": "why, in visible characters, as UTF-8",
+    },
 }
 
 

@@ -22,9 +22,15 @@ class ETagMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request."""
         response = self.get_response(request)
-        if request.method not in {"GET", "HEAD"} or response.status_code != 200 or response.headers.get("Content-Type") != "application/json":
+        if (
+            request.method not in {"GET", "HEAD"}
+            or response.status_code != 200
+            or response.headers.get("Content-Type") != "application/json"
+        ):
             return response
-        response.headers.setdefault("ETag", f'W/"{hashlib.sha256(response.content).hexdigest()[:32]}"')
+        response.headers.setdefault(
+            "ETag", f'W/"{hashlib.sha256(response.content).hexdigest()[:32]}"'
+        )
         # An answer of today is nobody else's, and nobody's tomorrow.
         response.headers.setdefault("Cache-Control", "private, no-cache")
         if not _has(request.headers.get("If-None-Match", ""), response.headers["ETag"]):

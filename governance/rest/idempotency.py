@@ -18,7 +18,11 @@ from governance.kernel.errors import Kind, OrbitError
 _LONGEST = 255
 
 #: The header, for a resource that honours it.
-HEADER = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "description": "the same key with the same body acts once in 24 hours"}
+HEADER = {
+    "type": "string",
+    "pattern": "^[!-~]([ -~]{0,253}[!-~])?$",
+    "description": "the same key with the same body acts once in 24 hours",
+}
 
 #: A key older than a day is free again. No row comes back where a younger one stands; that one is locked then.
 CLAIM = """INSERT INTO governance_idempotentrequest AS kept (owner_id, route, key, body_sha256, status, answer)
@@ -47,7 +51,12 @@ class Key:
     """One owner's key for one route and body. ``claim`` and ``keep`` belong into the transaction of the deed."""
 
     def __init__(self, *, owner_id: int, route: str, key: str, body: bytes) -> None:
-        self._row: dict[str, Any] = {"owner": owner_id, "route": route, "key": key, "sha256": hashlib.sha256(body).hexdigest()}
+        self._row: dict[str, Any] = {
+            "owner": owner_id,
+            "route": route,
+            "key": key,
+            "sha256": hashlib.sha256(body).hexdigest(),
+        }
 
     def claim(self) -> dict[str, Any] | None:
         """Take the key, or return the answer that the same request got. Waits for one that is under way. Raises KeyReused."""

@@ -23,14 +23,20 @@ from governance.rest.resources import Resource
 from governance.rest.shapes import TEXT, Schema, many, record
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_CONVERTED: dict[str, Schema] = {"uuid": {"type": "string", "format": "uuid"}, "int": {"type": "integer", "minimum": 0}}
+_CONVERTED: dict[str, Schema] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "int": {"type": "integer", "minimum": 0},
+}
 _NAMED: Schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 _PART = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 _FAULT = record(
     "Fault",
     optional=("file",),
-    file={"type": "string", "description": "which part of the configuration, where it isn't about the request"},
+    file={
+        "type": "string",
+        "description": "which part of the configuration, where it isn't about the request",
+    },
     pointer={"type": "string", "description": "a JSON pointer (RFC 6901)"},
     detail=TEXT,
 )
@@ -48,7 +54,10 @@ PROBLEM = record(
 #: What every operation may be refused with, by status.
 _ALWAYS: dict[int, dict[str, str]] = {
     400: {"malformed": "The request can't be read."},
-    401: {"unauthenticated": "There is no token and no session.", "invalid_token": "The token is unknown, revoked or expired."},
+    401: {
+        "unauthenticated": "There is no token and no session.",
+        "invalid_token": "The token is unknown, revoked or expired.",
+    },
     403: {"forbidden": "This needs a permission that you don't have."},
     406: {"not_acceptable": "Answers are application/json: accept that."},
     429: {"throttled": "Too many requests: wait for as many seconds as Retry-After says."},
@@ -60,7 +69,9 @@ _OF_BODIES: dict[int, dict[str, str]] = {
 }
 
 
-def walk(patterns: Iterable[URLPattern | URLResolver], before: str = "") -> Iterator[tuple[str, URLPattern]]:
+def walk(
+    patterns: Iterable[URLPattern | URLResolver], before: str = ""
+) -> Iterator[tuple[str, URLPattern]]:
     """Yield every address below ``patterns`` as a route such as ``cycles/<uuid:cycle_id>``, with its pattern."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
@@ -85,13 +96,21 @@ def needed(resource: type[Resource], method: str) -> Power | None:
     return resource.powers.get(method, Power.READ) if resource.permission_classes else None
 
 
-def document(patterns: Iterable[URLPattern | URLResolver], *, head: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+def document(
+    patterns: Iterable[URLPattern | URLResolver],
+    *,
+    head: Mapping[str, Any],
+    others: Mapping[str, Any],
+) -> dict[str, Any]:
     """Return the document of all resources at ``patterns``; ``others`` are the paths that no resource serves, as they stand in it."""
     paths: dict[str, dict[str, Any]] = {path: dict(item) for path, item in others.items()}
     for route, pattern in walk(patterns):
         resource = resource_of(pattern)
         if resource is not None:
-            paths[path_of(route)] = {method.lower(): _operation(route, resource, method) for method in methods_of(resource)}
+            paths[path_of(route)] = {
+                method.lower(): _operation(route, resource, method)
+                for method in methods_of(resource)
+            }
     records: dict[str, Any] = {}
     kept = _referred({path: paths[path] for path in sorted(paths)}, records)
     _referred([PROBLEM], records)
@@ -108,7 +127,8 @@ def _operation(route: str, resource: type[Resource], method: str) -> dict[str, A
     power, body = needed(resource, method), resource.bodies.get(method)
     described = inspect.cleandoc(getattr(resource, method.lower()).__doc__ or "")
     operation: dict[str, Any] = {
-        "operationId": f"{method.lower()}_" + re.sub(r"\W+", "_", _PART.sub(r"by_\2", route)).strip("_"),
+        "operationId": f"{method.lower()}_"
+        + re.sub(r"\W+", "_", _PART.sub(r"by_\2", route)).strip("_"),
         "tags": [route.partition("/")[0]],
         "summary": _plain(inspect.cleandoc(resource.__doc__ or "").partition("\n")[0]),
         "description": f"{_plain(described)} Needs `{power}`." if power else _plain(described),
@@ -118,13 +138,21 @@ def _operation(route: str, resource: type[Resource], method: str) -> dict[str, A
     if power is None:
         operation["security"] = []
     if body is not None:
-        operation["requestBody"] = {"required": bool(body.get("required")), "content": {"application/json": {"schema": body}}}
+        operation["requestBody"] = {
+            "required": bool(body.get("required")),
+            "content": {"application/json": {"schema": body}},
+        }
     for status, schema in resource.answers.get(method, {}).items():
         operation["responses"][str(status)] = _answer(status, schema)
-    if method == "GET" and all(_media_type(schema) == "application/json" for schema in resource.answers.get(method, {}).values()):
+    if method == "GET" and all(
+        _media_type(schema) == "application/json"
+        for schema in resource.answers.get(method, {}).values()
+    ):
         operation["parameters"].append(_IF_NONE_MATCH)
         operation["responses"]["304"] = {"description": _GOOD[304]}
-    for status, codes in sorted(refusals(resource, method, parts=bool(_PART.search(route))).items()):
+    for status, codes in sorted(
+        refusals(resource, method, parts=bool(_PART.search(route))).items()
+    ):
         operation["responses"][str(status)] = _refusal(status, codes)
     return operation
 
@@ -135,7 +163,10 @@ def refusals(resource: type[Resource], method: str, *, parts: bool) -> dict[int,
     errors: list[type[OrbitError]] = list(resource.refusals.get(method, ()))
     known = [_ALWAYS]
     if needed(resource, method) is None:
-        known = [{status: codes for status, codes in _ALWAYS.items() if status not in {401, 403}}, {401: {"invalid_token": _ALWAYS[401]["invalid_token"]}}]
+        known = [
+            {status: codes for status, codes in _ALWAYS.items() if status not in {401, 403}},
+            {401: {"invalid_token": _ALWAYS[401]["invalid_token"]}},
+        ]
     if method in resource.bodies:
         known.append(_OF_BODIES)
         errors += [StrictJsonError, BodyTooLarge, BodyInvalid]
@@ -148,16 +179,21 @@ def refusals(resource: type[Resource], method: str, *, parts: bool) -> dict[int,
         for status, codes in group.items():
             found[status].update(codes)
     for error in errors:
-        found[problem.STATUS[error.kind]][error.code] = _plain((error.__doc__ or "").strip().partition("\n")[0])
+        found[problem.STATUS[error.kind]][error.code] = _plain(
+            (error.__doc__ or "").strip().partition("\n")[0]
+        )
     return dict(found)
 
 
 def _parameters(route: str, resource: type[Resource], method: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _CONVERTED.get(kind, _NAMED)} for kind, name in _PART.findall(route)
+        {"name": name, "in": "path", "required": True, "schema": _CONVERTED.get(kind, _NAMED)}
+        for kind, name in _PART.findall(route)
     ]
     for name, reader in resource.parameters.get(method, {}).items():
-        found.append({"name": name, "in": "query", "required": reader.required, "schema": reader.schema})
+        found.append(
+            {"name": name, "in": "query", "required": reader.required, "schema": reader.schema}
+        )
     for name, schema in resource.request_headers.get(method, {}).items():
         found.append({"name": name, "in": "header", "required": False, "schema": schema})
     return found
@@ -176,13 +212,26 @@ def _media_type(schema: Schema) -> str:
 
 
 #: What ``etags`` reads of every GET.
-_IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string", "description": "the ETag of what is there"}}
-_GOOD = {200: "As asked.", 201: "Made.", 202: "Accepted: it goes on by itself.", 304: "Unchanged since the ETag that was sent."}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "description": "the ETag of what is there"},
+}
+_GOOD = {
+    200: "As asked.",
+    201: "Made.",
+    202: "Accepted: it goes on by itself.",
+    304: "Unchanged since the ETag that was sent.",
+}
 
 
 def _common() -> dict[str, Any]:
     """Return the refusals that most operations have in common, by name."""
-    return {_name(status): _described(status, codes) for status, codes in sorted({**_ALWAYS, **_OF_BODIES}.items())}
+    return {
+        _name(status): _described(status, codes)
+        for status, codes in sorted({**_ALWAYS, **_OF_BODIES}.items())
+    }
 
 
 def _name(status: int) -> str:
@@ -197,10 +246,20 @@ def _refusal(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
 
 def _described(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
     words = " ".join(f"`{code}`: {text}" for code, text in sorted(codes.items()))
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": sorted(codes)}}}]}
-    found: dict[str, Any] = {"description": words, "content": {problem.CONTENT_TYPE: {"schema": schema}}}
+    schema = {
+        "allOf": [
+            {"$ref": "#/components/schemas/Problem"},
+            {"properties": {"code": {"enum": sorted(codes)}}},
+        ]
+    }
+    found: dict[str, Any] = {
+        "description": words,
+        "content": {problem.CONTENT_TYPE: {"schema": schema}},
+    }
     if status == 429:
-        found["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+        found["headers"] = {
+            "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
+        }
     return found
 
 
@@ -211,7 +270,11 @@ def _referred(part: Any, components: dict[str, Any]) -> Any:
     if not isinstance(part, Mapping):
         return part
     title = part.get("title")
-    inside = {name: _referred(value, components) for name, value in part.items() if not (name == "title" and isinstance(title, str))}
+    inside = {
+        name: _referred(value, components)
+        for name, value in part.items()
+        if not (name == "title" and isinstance(title, str))
+    }
     if not isinstance(title, str) or part.get("type") != "object":
         return {**inside, "title": title} if isinstance(title, str) else inside
     known = components.setdefault(title, inside)

@@ -18,7 +18,9 @@ from governance.rest import queries
 DEFAULT, LARGEST = 50, 200
 #: The parameters of every list.
 PARAMETERS: dict[str, queries.Reader] = {
-    "cursor": queries.Reader(str, {"type": "string", "description": "from the `next` or `previous` of another page"}),
+    "cursor": queries.Reader(
+        str, {"type": "string", "description": "from the `next` or `previous` of another page"}
+    ),
     "limit": queries.number(1, LARGEST),
 }
 
@@ -30,7 +32,13 @@ class CursorInvalid(OrbitError):
 
 
 def respond(
-    request: Request, rows: "QuerySet[Any]", show: Callable[[Any], Any], *, sent: Mapping[str, Any], key: str = "id", newest_first: bool = True
+    request: Request,
+    rows: "QuerySet[Any]",
+    show: Callable[[Any], Any],
+    *,
+    sent: Mapping[str, Any],
+    key: str = "id",
+    newest_first: bool = True,
 ) -> Response:
     """Answer with one page of ``rows`` as ``{results, next, previous}``, in the order of the unique field ``key``.
 
@@ -39,7 +47,9 @@ def respond(
     """
     size: int = sent.get("limit", DEFAULT)
     signer = signing.Signer(salt=f"cursor {request.path}")
-    backwards, edge = _open(signer, sent["cursor"], rows, key) if "cursor" in sent else (False, None)
+    backwards, edge = (
+        _open(signer, sent["cursor"], rows, key) if "cursor" in sent else (False, None)
+    )
     descending = newest_first != backwards
     if edge is not None:
         rows = rows.filter(**{f"{key}__{'lt' if descending else 'gt'}": edge})
@@ -53,7 +63,12 @@ def respond(
         if row is None:
             return None
         cursor = signer.sign(f"{direction}{getattr(row, key)}")
-        query = urlencode({**{name: value for name, value in request.query_params.items() if name != "cursor"}, "cursor": cursor})
+        query = urlencode(
+            {
+                **{name: value for name, value in request.query_params.items() if name != "cursor"},
+                "cursor": cursor,
+            }
+        )
         return request.build_absolute_uri(f"{request.path}?{query}")
 
     return Response(

@@ -41,7 +41,12 @@ def raw_body(request: Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise exceptions.UnsupportedMediaType(request.headers["Content-Encoding"])
     length = request.headers.get("content-length") or "0"
-    if not length.isascii() or not length.isdigit() or len(length) > len(str(LIMIT)) or int(length) > LIMIT:
+    if (
+        not length.isascii()
+        or not length.isdigit()
+        or len(length) > len(str(LIMIT))
+        or int(length) > LIMIT
+    ):
         raise BodyTooLarge
     body: bytes = request._request.body
     return body
@@ -66,14 +71,22 @@ def document(request: Request, schema: dict[str, Any]) -> dict[str, Any]:
     data = request.data if request._request.body else {}
     errors = schemas.problems(schema, data)
     if errors:
-        raise BodyInvalid(f"{len(errors)} thing{'s' if len(errors) > 1 else ''} in the body can't be accepted.", errors=errors)
+        raise BodyInvalid(
+            f"{len(errors)} thing{'s' if len(errors) > 1 else ''} in the body can't be accepted.",
+            errors=errors,
+        )
     checked: dict[str, Any] = dict(data)
     return checked
 
 
 def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the schema of an object with these members and no others."""
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
 
 
 #: Why somebody does something: some text, visible, not without end.
@@ -91,5 +104,7 @@ def moment(sent: dict[str, Any], name: str) -> datetime | None:
     try:
         found: datetime = queries.moment(sent[name])
     except ValueError as error:
-        raise BodyInvalid(f"{name} {error}.", errors=[{"pointer": f"/{name}", "detail": f"This {error}."}]) from None
+        raise BodyInvalid(
+            f"{name} {error}.", errors=[{"pointer": f"/{name}", "detail": f"This {error}."}]
+        ) from None
     return found

@@ -4,7 +4,12 @@ import http
 import logging
 from typing import Any
 
-from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
@@ -30,12 +35,22 @@ STATUS = {
 }
 #: For refusals of the frameworks: their exception, our code and, where theirs says too little or too much, our words.
 _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
-    (exceptions.NotAuthenticated, 401, "unauthenticated", "Send an API token as `Authorization: Bearer ...`, or log in to the console."),
+    (
+        exceptions.NotAuthenticated,
+        401,
+        "unauthenticated",
+        "Send an API token as `Authorization: Bearer ...`, or log in to the console.",
+    ),
     (exceptions.AuthenticationFailed, 401, "invalid_token", ""),
     (exceptions.PermissionDenied, 403, "forbidden", ""),
     (exceptions.MethodNotAllowed, 405, "method_not_allowed", ""),
     (exceptions.NotAcceptable, 406, "not_acceptable", "Answers are application/json: accept that."),
-    (exceptions.UnsupportedMediaType, 415, "unsupported_media_type", "Send the body as application/json."),
+    (
+        exceptions.UnsupportedMediaType,
+        415,
+        "unsupported_media_type",
+        "Send the body as application/json.",
+    ),
     (exceptions.Throttled, 429, "throttled", ""),
     (exceptions.ParseError, 400, "malformed", ""),
     (Http404, 404, "not_found", "There is nothing here."),
@@ -50,11 +65,22 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
 ]
 
 
-def body(status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None, **extra: Any) -> dict[str, Any]:
+def body(
+    status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None, **extra: Any
+) -> dict[str, Any]:
     """Return the problem document; ``extra`` are members of its own."""
     named = {"errors": errors} if errors else {}
     title = http.HTTPStatus(status).phrase
-    return {**extra, "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code, **named, "request_id": request_id.current()}
+    return {
+        **extra,
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **named,
+        "request_id": request_id.current(),
+    }
 
 
 def respond(status: int, code: str, detail: str) -> HttpResponse:
@@ -72,7 +98,9 @@ def not_allowed(method: str | None, allowed: str) -> HttpResponse:
 def describe(error: BaseException) -> dict[str, Any] | None:
     """Return the problem document for ``error``, None for one that is nobody's refusal but a fault."""
     if isinstance(error, OrbitError):
-        return body(STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra)
+        return body(
+            STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra
+        )
     for kind, status, code, words in _FOREIGN:
         if isinstance(error, kind):
             return body(status, code, words or str(getattr(error, "detail", error)))
@@ -89,7 +117,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
         logger.warning("%s: %s", document["code"], error)
     headers = {}
-    for header, value in (("WWW-Authenticate", getattr(error, "auth_header", None)), ("Retry-After", getattr(error, "wait", None))):
+    for header, value in (
+        ("WWW-Authenticate", getattr(error, "auth_header", None)),
+        ("Retry-After", getattr(error, "wait", None)),
+    ):
         if value:
             headers[header] = str(value)
     return Response(document, status=document["status"], headers=headers, content_type=CONTENT_TYPE)

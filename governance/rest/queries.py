@@ -74,16 +74,33 @@ def matching(pattern: str, words: str, *, longest: int = 200) -> Reader:
             raise ValueError(f"must be {words}")
         return value
 
-    return Reader(read_text, {"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{pattern}$", "description": words})
+    return Reader(
+        read_text,
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": longest,
+            "pattern": f"^{pattern}$",
+            "description": words,
+        },
+    )
 
 
 #: No control, direction or other unseen character, which would make a name look like another one.
-VISIBLE = r"[^\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff\ufffe\uffff]"
+VISIBLE = (
+    r"[^\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff\ufffe\uffff]"
+)
 #: A name.
 text = matching(VISIBLE + "{1,200}", "1 to 200 visible characters")
 
 
-@reader({"type": "string", "format": "date-time", "description": "with its zone, such as 2026-01-31T06:00:00Z"})
+@reader(
+    {
+        "type": "string",
+        "format": "date-time",
+        "description": "with its zone, such as 2026-01-31T06:00:00Z",
+    }
+)
 def moment(value: str) -> datetime:
     """Read an ISO 8601 time with its zone. Raises ValueError."""
     # A plus sign that nobody escaped arrives as a space.

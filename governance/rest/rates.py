@@ -46,7 +46,9 @@ class TooMany(exceptions.Throttled):
     """Over the limit; ``wait`` are the seconds until the next minute."""
 
     def __init__(self, standing: Standing) -> None:
-        super().__init__(wait=standing.seconds, detail=f"More than {standing.limit} requests in this minute.")
+        super().__init__(
+            wait=standing.seconds, detail=f"More than {standing.limit} requests in this minute."
+        )
         self.standing = standing
 
 

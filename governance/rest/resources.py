@@ -57,7 +57,9 @@ class Resource(APIView):
         if any(isinstance(part, str) and "\x00" in part for part in kwargs.values()):
             raise Http404  # no column can hold it
         method = declared(request.method)
-        self.sent = queries.read(request, self.parameters[method]) if method in self.parameters else {}
+        self.sent = (
+            queries.read(request, self.parameters[method]) if method in self.parameters else {}
+        )
 
     def perform_authentication(self, request: Request) -> None:
         """Find out who calls, and count the request, also one whose token isn't good. Raises AuthenticationFailed, PermissionDenied and TooMany."""
@@ -75,7 +77,9 @@ class Resource(APIView):
             self.standing = error.standing
             raise
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
         """Tell the caller what is left of the minute."""
         if self.standing is not None:
             self.headers.update(self.standing.headers)
@@ -98,6 +102,8 @@ class OneForm(BaseContentNegotiation):
         """Take the one parser."""
         return parsers[0]
 
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
         """Take the one renderer."""
         return renderers[0], renderers[0].media_type

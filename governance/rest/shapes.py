@@ -19,11 +19,18 @@ PLAIN_TEXT: Schema = {"type": "string", "contentMediaType": "text/plain"}
 NOTHING: Schema = {"type": "null"}
 
 
-def record(title: str | None = None, /, *, optional: Iterable[str] = (), **members: Schema) -> Schema:
+def record(
+    title: str | None = None, /, *, optional: Iterable[str] = (), **members: Schema
+) -> Schema:
     """Return the schema of an object that has ``members``, of which ``optional`` ones may be absent."""
     absent = set(optional)
     named = {} if title is None else {"title": title}
-    return {**named, "type": "object", "properties": members, "required": [name for name in members if name not in absent]}
+    return {
+        **named,
+        "type": "object",
+        "properties": members,
+        "required": [name for name in members if name not in absent],
+    }
 
 
 def maybe(schema: Schema) -> Schema:

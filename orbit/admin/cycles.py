@@ -38,15 +38,22 @@ class TriggerForm(ReasonForm):
 
     def __init__(self, data: Any, *, run_profiles: list[str], namespaces: list[str]) -> None:
         super().__init__(data)
-        profiles = [("", "none: a raw cycle"), (_ALL, "all that are enabled"), *((name, name) for name in run_profiles)]
+        profiles = [
+            ("", "none: a raw cycle"),
+            (_ALL, "all that are enabled"),
+            *((name, name) for name in run_profiles),
+        ]
         self.fields["run_profile_id"].choices = profiles  # type: ignore[attr-defined]
-        self.fields["namespace"].choices = [("", "that of the run profile"), *((name, name) for name in namespaces)]  # type: ignore[attr-defined]
+        choices = [("", "that of the run profile"), *((name, name) for name in namespaces)]
+        self.fields["namespace"].choices = choices  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """Refuse a namespace for all of them: each runs in its own."""
         given = super().clean() or {}
         if given.get("run_profile_id") == _ALL and given.get("namespace"):
-            self.add_error("namespace", "Each of them runs in its own namespace: leave this one out.")
+            self.add_error(
+                "namespace", "Each of them runs in its own namespace: leave this one out."
+            )
         return given
 
 
@@ -59,10 +66,25 @@ class CycleRunAdmin(RerunAdmin):
     """Passes of the pipeline."""
 
     namespace_path = "namespace"
-    list_display = ("id", "status_shown", "where", "run_profile_id", "created_at", "took", "trigger", "triggered_by")
+    list_display = (
+        "id",
+        "status_shown",
+        "where",
+        "run_profile_id",
+        "created_at",
+        "took",
+        "trigger",
+        "triggered_by",
+    )
     list_filter = (filters.NamespaceFilter, filters.choice("status", Cycle))
     search_fields = ("id",)
-    links = ("run_profile_id", "run_profile_id__exact", "rerun_of", "rerun_of__exact", "rerun_of__id__exact")
+    links = (
+        "run_profile_id",
+        "run_profile_id__exact",
+        "rerun_of",
+        "rerun_of__exact",
+        "rerun_of__id__exact",
+    )
     list_display_links = ("id",)
     change_list_template = "console/cycles.html"
 
@@ -79,21 +101,41 @@ class CycleRunAdmin(RerunAdmin):
     @admin.display(description="took")
     def took(self, cycle: CycleRun) -> str:
         """How long it took, once it has ended."""
-        return "-" if cycle.finished_at is None else f"{(cycle.finished_at - cycle.created_at).total_seconds():.1f} s"
+        return (
+            "-"
+            if cycle.finished_at is None
+            else f"{(cycle.finished_at - cycle.created_at).total_seconds():.1f} s"
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page that starts a cycle."""
-        page = path("trigger/", self.admin_site.admin_view(self.trigger_view), name="orbit_cyclerun_trigger")
+        page = path(
+            "trigger/", self.admin_site.admin_view(self.trigger_view), name="orbit_cyclerun_trigger"
+        )
         return [page, *super().get_urls()]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """List, with Trigger for those who may."""
-        return super().changelist_view(request, {"may_trigger": actor_of(request).may(Power.OPERATE), **(extra_context or {})})
+        return super().changelist_view(
+            request, {"may_trigger": actor_of(request).may(Power.OPERATE), **(extra_context or {})}
+        )
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
         """Show one cycle: the verdict, then everything that hangs on it."""
         try:
-            found = detail.read(self.opts.pk.to_python(object_id), actor=actor_of(request)) if self.has_view_permission(request) else None
+            found = (
+                detail.read(self.opts.pk.to_python(object_id), actor=actor_of(request))
+                if self.has_view_permission(request)
+                else None
+            )
         except (CycleUnknown, forms.ValidationError):
             found = None
         if found is None:
@@ -131,12 +173,21 @@ class CycleRunAdmin(RerunAdmin):
         form = TriggerForm(
             request.POST if request.method == "POST" else None,
             run_profiles=list(rows.values_list("run_profile_id", flat=True)[:_OFFERED]),
-            namespaces=list(Namespace.objects.filter(actor.filter("name")).values_list("name", flat=True)[:_OFFERED]),
+            namespaces=list(
+                Namespace.objects.filter(actor.filter("name")).values_list("name", flat=True)[
+                    :_OFFERED
+                ]
+            ),
         )
         if form.is_valid():
             given = form.cleaned_data
             if given["run_profile_id"] == _ALL:
-                return self._outcomes(request, orchestrate.all_enabled(source=Trigger.ADMIN, actor=actor, reason=given["reason"]))
+                return self._outcomes(
+                    request,
+                    orchestrate.all_enabled(
+                        source=Trigger.ADMIN, actor=actor, reason=given["reason"]
+                    ),
+                )
             try:
                 started = trigger.start(
                     namespace=given["namespace"] or None,
@@ -148,9 +199,19 @@ class CycleRunAdmin(RerunAdmin):
             except OrbitError as error:
                 messages.error(request, error.detail)
             else:
-                messages.success(request, f"Cycle {started.cycle_id} {'resumed' if started.resumed else 'started'} in {started.namespace}.")
-                return HttpResponseRedirect(reverse("admin:orbit_cyclerun_change", args=[started.cycle_id]))
-        context = {**self.admin_site.each_context(request), "title": "Trigger", "opts": self.opts, "form": form}
+                messages.success(
+                    request,
+                    f"Cycle {started.cycle_id} {'resumed' if started.resumed else 'started'} in {started.namespace}.",
+                )
+                return HttpResponseRedirect(
+                    reverse("admin:orbit_cyclerun_change", args=[started.cycle_id])
+                )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Trigger",
+            "opts": self.opts,
+            "form": form,
+        }
         return TemplateResponse(request, "console/trigger.html", context)
 
     def _outcomes(self, request: HttpRequest, outcomes: list[Outcome]) -> HttpResponse:

@@ -30,7 +30,12 @@ from orbit.states import Letter
 _OFFERED = 20
 _SHORT = 60
 #: What an address of the list may say, and what a bulk run's filter calls it.
-_NAMES = {"namespace": "namespace", "group": "group", "endpoint_key__exact": "endpoint_key", "cycle__id__exact": "cycle_run_id"}
+_NAMES = {
+    "namespace": "namespace",
+    "group": "group",
+    "endpoint_key__exact": "endpoint_key",
+    "cycle__id__exact": "cycle_run_id",
+}
 #: What it may say beside that without narrowing the list to other letters than the open ones.
 _ORDERING = {ORDER_VAR, PAGE_VAR, ALL_VAR, ERROR_FLAG, IS_FACETS_VAR}
 _ANY = {SEARCH_VAR: [""], "status": [str(Letter.OPEN)]}
@@ -45,15 +50,25 @@ class RequeueForm(ReasonForm):
     """How to send it again."""
 
     endpoint = forms.ChoiceField(
-        label="Endpoint", choices=[("snapshot", "as it was when the delivery was made"), ("current", "as it is configured now")], initial="snapshot"
+        label="Endpoint",
+        choices=[
+            ("snapshot", "as it was when the delivery was made"),
+            ("current", "as it is configured now"),
+        ],
+        initial="snapshot",
     )
-    new_key = forms.BooleanField(label="New key: the receiver takes it for another delivery, and may act twice", required=False)
+    new_key = forms.BooleanField(
+        label="New key: the receiver takes it for another delivery, and may act twice",
+        required=False,
+    )
 
 
 class RequeueManyForm(RequeueForm):
     """How to send many again."""
 
-    rate = forms.IntegerField(label="Letters a second", min_value=1, max_value=bulk.FASTEST, initial=bulk.RATE)
+    rate = forms.IntegerField(
+        label="Letters a second", min_value=1, max_value=bulk.FASTEST, initial=bulk.RATE
+    )
 
 
 class GroupFilter(SimpleListFilter):
@@ -63,7 +78,9 @@ class GroupFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the largest groups."""
-        return [(group.group, _words(group)[:_SHORT]) for group in _groups(request)] or [("", "none")]
+        return [(group.group, _words(group)[:_SHORT]) for group in _groups(request)] or [
+            ("", "none")
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Narrow the list."""
@@ -75,7 +92,17 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that were given up; only a person sends one again."""
 
     namespace_path = "namespace"
-    list_display = ("id", "status_shown", "endpoint_key", "last_error", "created_at", "namespace", "reason", "attempts", "endpoint_today")
+    list_display = (
+        "id",
+        "status_shown",
+        "endpoint_key",
+        "last_error",
+        "created_at",
+        "namespace",
+        "reason",
+        "attempts",
+        "endpoint_today",
+    )
     list_filter = (filters.NamespaceFilter, filters.choice("status", Letter), GroupFilter)
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
@@ -84,22 +111,36 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Have the endpoint that the job keeps at hand, without what is sealed of it. By no annotation: a count would have to join it."""
-        return super().get_queryset(request).select_related("job__snapshot").defer("job__snapshot__sealed")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("job__snapshot")
+            .defer("job__snapshot__sealed")
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages for all that match."""
         many = {"requeue": (RequeueManyForm, bulk.requeue), "dismiss": (ReasonForm, bulk.dismiss)}
         return [
-            path(f"{name}-matching/", self.admin_site.admin_view(self._of_all(name, *how)), name=f"orbit_deadletterdispatch_{name}_matching")
+            path(
+                f"{name}-matching/",
+                self.admin_site.admin_view(self._of_all(name, *how)),
+                name=f"orbit_deadletterdispatch_{name}_matching",
+            )
             for name, how in many.items()
         ] + super().get_urls()
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Show the groups above the list, and what may be done with all that match."""
         may = actor_of(request).may(Power.OPERATE)
         wanted = _wanted(request.GET)
         shown = {
-            "groups": [{"words": _words(group), "row": group} for group in ([] if "group" in request.GET else _groups(request))],
+            "groups": [
+                {"words": _words(group), "row": group}
+                for group in ([] if "group" in request.GET else _groups(request))
+            ],
             "may": may,
             "matching": urlencode(wanted) if may and wanted is not None else None,
         }
@@ -113,7 +154,11 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     @admin.display(description="endpoint today")
     def endpoint_today(self, letter: DeadLetterDispatch) -> str:
         """How today's configuration of its endpoint differs from that of an open letter's job."""
-        return _TODAY[Configuration().compare(letter.endpoint_key, letter.job.snapshot.fingerprint)] if letter.status == Letter.OPEN else "-"
+        return (
+            _TODAY[Configuration().compare(letter.endpoint_key, letter.job.snapshot.fingerprint)]
+            if letter.status == Letter.OPEN
+            else "-"
+        )
 
     @reasoned_action(
         label="Requeue",
@@ -122,9 +167,18 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         form=RequeueForm,
         when=lambda letter: letter.status == Letter.OPEN,
     )
-    def requeue(self, request: HttpRequest, letter: DeadLetterDispatch, reason: str, endpoint: Any, new_key: bool) -> str:
+    def requeue(
+        self,
+        request: HttpRequest,
+        letter: DeadLetterDispatch,
+        reason: str,
+        endpoint: Any,
+        new_key: bool,
+    ) -> str:
         """Send it again."""
-        job = dead_letters.requeue(letter.pk, actor=actor_of(request), reason=reason, endpoint=endpoint, new_key=new_key)
+        job = dead_letters.requeue(
+            letter.pk, actor=actor_of(request), reason=reason, endpoint=endpoint, new_key=new_key
+        )
         return f"Dead letter {letter.pk} requeued as job {job}."
 
     @reasoned_action(
@@ -145,7 +199,9 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
                 raise PermissionDenied
             wanted = _wanted(request.GET)
             if wanted is None:
-                raise BadRequest("the address narrows the list by something that a run can't be told")
+                raise BadRequest(
+                    "the address narrows the list by something that a run can't be told"
+                )
             form = form_class(request.POST if request.method == "POST" else None)
             if form.is_valid():
                 try:
@@ -156,7 +212,9 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
                     level = messages.SUCCESS if started.created else messages.INFO
                     said = f"Operation run {started.run_id} {'takes' if started.created else 'is under way, and takes'} {started.matched} dead letters."
                     messages.add_message(request, level, said)
-                    return HttpResponseRedirect(reverse("admin:governance_operationrun_change", args=[started.run_id]))
+                    return HttpResponseRedirect(
+                        reverse("admin:governance_operationrun_change", args=[started.run_id])
+                    )
             label = f"{name.capitalize()} all that match"
             context = {**self.admin_site.each_context(request), "title": label, "opts": self.opts, "form": form, "label": name.capitalize(),
                        "wanted": {_NAMES[key]: value for key, value in wanted.items()}, "back": urlencode(wanted)}  # fmt: skip
@@ -180,8 +238,14 @@ def _words(group: Group) -> str:
 
 def _wanted(sent: QueryDict) -> dict[str, str] | None:
     """Return what of the list's address narrows a bulk run too; None where the list shows anything else than a run would take."""
-    narrowing = {name: values for name, values in sent.lists() if name not in _ORDERING and values != _ANY.get(name)}
-    told = all(name in _NAMES and len(values) == 1 and values[0] for name, values in narrowing.items())
+    narrowing = {
+        name: values
+        for name, values in sent.lists()
+        if name not in _ORDERING and values != _ANY.get(name)
+    }
+    told = all(
+        name in _NAMES and len(values) == 1 and values[0] for name, values in narrowing.items()
+    )
     return {name: str(narrowing[name][0]) for name in _NAMES if name in narrowing} if told else None
 
 

@@ -23,7 +23,16 @@ class DispatchJobAdmin(_Stateful):
     """One item to one endpoint each."""
 
     namespace_path = "cycle__namespace"
-    list_display = ("id", "status_shown", "endpoint_key", "cycle_id", "attempts", "next_attempt_at", "last_error", "created_at")
+    list_display = (
+        "id",
+        "status_shown",
+        "endpoint_key",
+        "cycle_id",
+        "attempts",
+        "next_attempt_at",
+        "last_error",
+        "created_at",
+    )
     list_filter = (filters.choice("status", Job),)
     search_fields = ("id", "delivery_id")
     links = ("cycle", "cycle__id__exact")
@@ -34,7 +43,16 @@ class DeliveryReceiptAdmin(_Stateful):
     """One request on the wire each."""
 
     namespace_path = "job__cycle__namespace"
-    list_display = ("id", "job_id", "attempt", "status_shown", "status_code", "error_class", "latency_ms", "started_at")
+    list_display = (
+        "id",
+        "job_id",
+        "attempt",
+        "status_shown",
+        "status_code",
+        "error_class",
+        "latency_ms",
+        "started_at",
+    )
     list_filter = (filters.choice("status", Attempt),)
     search_fields = ("id",)
     links = ("job", "job__id__exact")
@@ -44,12 +62,29 @@ class DeliveryReceiptAdmin(_Stateful):
 class EndpointStateAdmin(ReadOnlyAdmin):
     """What all processes know of each receiver: its caps, and whether it is down."""
 
-    list_display = ("endpoint_key", "host", "circuit", "failures", "last_error", "opened_at", "probe_at", "hold_until", "max_concurrency", "rate_per_second")
+    list_display = (
+        "endpoint_key",
+        "host",
+        "circuit",
+        "failures",
+        "last_error",
+        "opened_at",
+        "probe_at",
+        "hold_until",
+        "max_concurrency",
+        "rate_per_second",
+    )
 
     @admin.display(description="circuit")
     def circuit(self, row: EndpointState) -> str:
         """Open while the receiver is down, held while it asked for a pause, else closed."""
-        return display.badge("open" if row.opened_at else "held" if row.hold_until and row.hold_until > timezone.now() else "closed")
+        return display.badge(
+            "open"
+            if row.opened_at
+            else "held"
+            if row.hold_until and row.hold_until > timezone.now()
+            else "closed"
+        )
 
 
 @admin.register(EndpointSnapshot)

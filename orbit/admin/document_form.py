@@ -39,7 +39,11 @@ class Part:
             document = document.get(step) if isinstance(document, Mapping) else None
         if document is None:
             return ""
-        return "\n".join(str(item) for item in document) if isinstance(document, list) else str(document)
+        return (
+            "\n".join(str(item) for item in document)
+            if isinstance(document, list)
+            else str(document)
+        )
 
     def put(self, document: dict[str, Any], text: str) -> None:
         """Put what was typed into ``document``; something that can't be of its type goes in as it is, for the schema to name."""
@@ -71,20 +75,37 @@ class Part:
             widget = forms.Select(choices=self.choices)
         elif self.typed == "lines":
             widget = forms.Textarea(attrs={"rows": 3})
-        return forms.CharField(label=self.label, required=False, strip=False, widget=widget, help_text=self.help)
+        return forms.CharField(
+            label=self.label, required=False, strip=False, widget=widget, help_text=self.help
+        )
 
 
 class DocumentForm(ReasonForm):
     """``revision`` is the one that the page was made of; ``seen`` the newest one that the person was shown."""
 
     document = forms.CharField(
-        label="The whole document as JSON", strip=False, widget=forms.Textarea(attrs={"rows": 28, "class": "json", "spellcheck": "false"})
+        label="The whole document as JSON",
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 28, "class": "json", "spellcheck": "false"}),
     )
     revision = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
     seen = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
-    def __init__(self, data: Any, *, parts: list[Part], base: dict[str, Any], revision: int, wants_reason: bool) -> None:
-        initial = {"document": text_of(base), "revision": revision, "seen": revision, **{part.name: part.shown(base) for part in parts}}
+    def __init__(
+        self,
+        data: Any,
+        *,
+        parts: list[Part],
+        base: dict[str, Any],
+        revision: int,
+        wants_reason: bool,
+    ) -> None:
+        initial = {
+            "document": text_of(base),
+            "revision": revision,
+            "seen": revision,
+            **{part.name: part.shown(base) for part in parts},
+        }
         super().__init__(data, initial=initial)
         self.parts, self.base = parts, base
         for part in parts:
@@ -104,7 +125,12 @@ class DocumentForm(ReasonForm):
         try:
             document = strict_json.loads(data)
         except strict_json.StrictJsonError as error:
-            raise forms.ValidationError([f"{fault['pointer']}: {fault['detail']}".removeprefix(": ") for fault in error.errors]) from None
+            raise forms.ValidationError(
+                [
+                    f"{fault['pointer']}: {fault['detail']}".removeprefix(": ")
+                    for fault in error.errors
+                ]
+            ) from None
         if not isinstance(document, dict):
             raise forms.ValidationError("Must be an object.")
         return document
@@ -118,18 +144,30 @@ class DocumentForm(ReasonForm):
             if text in (before, beside):
                 continue
             if beside != before:
-                self.add_error(part.name, f"The JSON says {beside or 'nothing'!r} here: change only one of the two.")
+                self.add_error(
+                    part.name,
+                    f"The JSON says {beside or 'nothing'!r} here: change only one of the two.",
+                )
             part.put(typed, text)
         return None if self.errors else typed
 
     def take(self, faults: list[dict[str, str]]) -> None:
         """Show each error at its field, or at the JSON where it has none."""
         for fault in faults:
-            part = next((part for part in self.parts if _within(fault["pointer"], pointer(part.empty or part.path))), None)
+            part = next(
+                (
+                    part
+                    for part in self.parts
+                    if _within(fault["pointer"], pointer(part.empty or part.path))
+                ),
+                None,
+            )
             if part is not None:
                 self.add_error(part.name, fault["detail"])
             else:
-                self.add_error("document", f"{fault['pointer']}: {fault['detail']}".removeprefix(": "))
+                self.add_error(
+                    "document", f"{fault['pointer']}: {fault['detail']}".removeprefix(": ")
+                )
 
 
 def text_of(document: Any) -> str:

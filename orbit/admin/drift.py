@@ -19,18 +19,33 @@ from orbit.profiles import diff, export, reload
 _CYCLES = 20
 
 
-@pages.page("config/drift/", name="config_drift", title="Config drift", group="Configuration", sends=Power.CONFIGURE, workspace=True)
+@pages.page(
+    "config/drift/",
+    name="config_drift",
+    title="Config drift",
+    group="Configuration",
+    sends=Power.CONFIGURE,
+    workspace=True,
+)
 def page(request: HttpRequest) -> HttpResponse:
     """Show every difference with both values; on POST have one side take the other's."""
     actor = actor_of(request)
     may = actor.may(Power.CONFIGURE)
     form = ReasonForm(request.POST if request.method == "POST" else None)
-    context: dict[str, Any] = {"form": form, "may": may, "folder": settings.ORBIT_CONFIG_DIR, "applied": AppliedFiles.objects.filter(id=1).first()}
+    context: dict[str, Any] = {
+        "form": form,
+        "may": may,
+        "folder": settings.ORBIT_CONFIG_DIR,
+        "applied": AppliedFiles.objects.filter(id=1).first(),
+    }
     if form.is_valid():
         try:
             messages.success(request, _act(request, form.cleaned_data["reason"]))
         except CyclesActive as refused:
-            context |= {"refused": refused.detail, "cycles": refused.extra["active_cycle_run_ids"][:_CYCLES]}
+            context |= {
+                "refused": refused.detail,
+                "cycles": refused.extra["active_cycle_run_ids"][:_CYCLES],
+            }
         except OrbitError as refused:
             messages.error(request, refused.detail.splitlines()[0])
         else:
@@ -46,7 +61,9 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def _act(request: HttpRequest, reason: str) -> str:
     if "_export" in request.POST:
-        written = export.export(Path(settings.ORBIT_CONFIG_DIR), actor=actor_of(request), reason=reason)
+        written = export.export(
+            Path(settings.ORBIT_CONFIG_DIR), actor=actor_of(request), reason=reason
+        )
         return f"Written: {', '.join(path.name for path in written)}."
     done = reload.apply_files(actor=actor_of(request), reason=reason)
     return f"Reloaded: {len(done.created)} created, {len(done.changed)} changed, {len(done.hidden)} hidden, {done.unchanged} unchanged."
@@ -57,5 +74,9 @@ def _groups(found: list[diff.Difference]) -> list[tuple[str, list[diff.Differenc
     in_files = [one for one in found if not one.pointer and one.in_database is diff.ABSENT]
     in_database = [one for one in found if not one.pointer and one.in_files is diff.ABSENT]
     both = [one for one in found if one.pointer]
-    named = (("Only in the files: Reload makes them", in_files), ("Only in the database: Reload hides them", in_database), ("In both, but not the same", both))
+    named = (
+        ("Only in the files: Reload makes them", in_files),
+        ("Only in the database: Reload hides them", in_database),
+        ("In both, but not the same", both),
+    )
     return [(title, rows) for title, rows in named if rows]

@@ -36,7 +36,9 @@ class _Conflict:
     overwritten: list[diff.Change]
 
 
-def page(request: HttpRequest, kind: Kind, row: Any, *, buttons: list[dict[str, str]], may: bool) -> HttpResponse:
+def page(
+    request: HttpRequest, kind: Kind, row: Any, *, buttons: list[dict[str, str]], may: bool
+) -> HttpResponse:
     """Show ``row``, or an empty form for None; on POST preview or save what was typed. Only who ``may`` gets the form."""
     actor = actor_of(request)
     if (row is None or request.method == "POST") and not may:
@@ -50,11 +52,17 @@ def page(request: HttpRequest, kind: Kind, row: Any, *, buttons: list[dict[str, 
                             wants_reason=saving)  # fmt: skip
         context["form"] = form
         if form.is_valid() and (document := form.merged()) is not None:
-            done = _save(request, kind, row, form, document, context) if saving else _preview(request, kind, row, form, document, context)
+            done = (
+                _save(request, kind, row, form, document, context)
+                if saving
+                else _preview(request, kind, row, form, document, context)
+            )
             if done is not None:
                 return done
     title = f"Add {kind.words}" if row is None else f"{kind.words.capitalize()} {row}"
-    return pages.draw(request, "console/document.html", title=title, opts=kind.rows._meta, **context)
+    return pages.draw(
+        request, "console/document.html", title=title, opts=kind.rows._meta, **context
+    )
 
 
 def _base(request: HttpRequest, kind: Kind, row: Any) -> dict[str, Any]:
@@ -75,19 +83,46 @@ def _name(kind: Kind, row: Any, document: dict[str, Any]) -> str:
     return given if isinstance(given, str) else ""
 
 
-def _preview(request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, document: dict[str, Any], context: dict[str, Any]) -> HttpResponse | None:
+def _preview(
+    request: HttpRequest,
+    kind: Kind,
+    row: Any,
+    form: DocumentForm,
+    document: dict[str, Any],
+    context: dict[str, Any],
+) -> HttpResponse | None:
     current = {} if row is None else row.document
-    found = preview.preview(kind, _name(kind, row, document), document, current=current, actor=actor_of(request))
+    found = preview.preview(
+        kind, _name(kind, row, document), document, current=current, actor=actor_of(request)
+    )
     form.take(found.faults)
     context["preview"] = found
     return None
 
 
-def _save(request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, document: dict[str, Any], context: dict[str, Any]) -> HttpResponse | None:
+def _save(
+    request: HttpRequest,
+    kind: Kind,
+    row: Any,
+    form: DocumentForm,
+    document: dict[str, Any],
+    context: dict[str, Any],
+) -> HttpResponse | None:
     """Save through the one door. A refusal is told on the page that was sent, with everything that was typed."""
-    name, expected = _name(kind, row, document), NEW if row is None else seen(form.cleaned_data["seen"])
+    name, expected = (
+        _name(kind, row, document),
+        NEW if row is None else seen(form.cleaned_data["seen"]),
+    )
     try:
-        done = edit.put(kind, name, document, actor=actor_of(request), source="admin", expected=expected, reason=form.cleaned_data["reason"])
+        done = edit.put(
+            kind,
+            name,
+            document,
+            actor=actor_of(request),
+            source="admin",
+            expected=expected,
+            reason=form.cleaned_data["reason"],
+        )
     except DocumentInvalid as refused:
         form.take(refused.errors)
     except Stale as refused:
@@ -100,21 +135,33 @@ def _save(request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, docume
     except OrbitError as refused:
         form.add_error(None, refused.detail)
     else:
-        said = f"Revision {done.revision} of {name} saved." if done.changed else f"Nothing was changed: revision {done.revision} of {name} stands."
+        said = (
+            f"Revision {done.revision} of {name} saved."
+            if done.changed
+            else f"Nothing was changed: revision {done.revision} of {name} stands."
+        )
         messages.success(request, said)
-        return HttpResponseRedirect(address(kind, kinds.found(kind, name, actor=actor_of(request)), "change"))
+        return HttpResponseRedirect(
+            address(kind, kinds.found(kind, name, actor=actor_of(request)), "change")
+        )
     return None
 
 
-def _conflict(request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, document: dict[str, Any]) -> _Conflict:
+def _conflict(
+    request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, document: dict[str, Any]
+) -> _Conflict:
     """Return what the two versions are; from now on the person has seen the other one, and saving again puts theirs over it."""
     theirs = history.latest(kind, kinds.found(kind, str(row), actor=actor_of(request)))
     sent = request.POST.copy()
     sent["seen"] = str(theirs.number)
     form.data = sent
-    return _Conflict(theirs, diff.changes(form.base, theirs.document), diff.changes(theirs.document, document))
+    return _Conflict(
+        theirs, diff.changes(form.base, theirs.document), diff.changes(theirs.document, document)
+    )
 
 
 def address(kind: Kind, row: Any, name: str) -> str:
     """Return the address of a page of ``row``."""
-    return reverse(f"admin:orbit_{'profile' if kind is PROFILE else 'runprofile'}_{name}", args=[row.pk])
+    return reverse(
+        f"admin:orbit_{'profile' if kind is PROFILE else 'runprofile'}_{name}", args=[row.pk]
+    )

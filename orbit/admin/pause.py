@@ -20,8 +20,14 @@ from orbit.cycles import clusters
 def pause_page(request: HttpRequest) -> HttpResponse:
     """Show what is paused, by whom and since when; pause everything, or end the console's pause."""
     actor, found = actor_of(request), pauses.read()
-    ends = request.POST.get("deed") == "unpause" if request.method == "POST" else found.since is not None
-    form: forms.Form = (ReasonForm if ends else UntilForm)(request.POST if request.method == "POST" else None)
+    ends = (
+        request.POST.get("deed") == "unpause"
+        if request.method == "POST"
+        else found.since is not None
+    )
+    form: forms.Form = (ReasonForm if ends else UntilForm)(
+        request.POST if request.method == "POST" else None
+    )
     if form.is_bound and form.is_valid():
         try:
             _act(request, ends, form.cleaned_data)
@@ -29,8 +35,21 @@ def pause_page(request: HttpRequest) -> HttpResponse:
             form.add_error("until" if error.code == "invalid_until" else None, error.detail)
         else:
             return HttpResponseRedirect(request.path)
-    context: dict[str, Any] = {"found": found, "ends": ends, "form": form, "here": gate.paused_here(), "hosts": clusters.paused_hosts()}
-    return pages.draw(request, "console/pause.html", title="Pause", may=actor.may(Power.OPERATE), history=standing.history(None), **context)
+    context: dict[str, Any] = {
+        "found": found,
+        "ends": ends,
+        "form": form,
+        "here": gate.paused_here(),
+        "hosts": clusters.paused_hosts(),
+    }
+    return pages.draw(
+        request,
+        "console/pause.html",
+        title="Pause",
+        may=actor.may(Power.OPERATE),
+        history=standing.history(None),
+        **context,
+    )
 
 
 def _act(request: HttpRequest, ends: bool, given: dict[str, Any]) -> None:

@@ -20,7 +20,14 @@ class InitiationAdmin(ReadOnlyAdmin):
     """Contexts, each initiated once."""
 
     namespace_path = "namespace"
-    list_display = ("id", "initiation_hash", "namespace", "profile_id", "run_profile_id", "created_at")
+    list_display = (
+        "id",
+        "initiation_hash",
+        "namespace",
+        "profile_id",
+        "run_profile_id",
+        "created_at",
+    )
     search_fields = ("id", "initiation_hash")
 
 
@@ -29,7 +36,16 @@ class TransformationAdmin(ReadOnlyAdmin):
     """Tiers of cycles."""
 
     namespace_path = "cycle__namespace"
-    list_display = ("id", "cycle_id", "tier", "status_shown", "transformer", "attempts", "error", "finished_at")
+    list_display = (
+        "id",
+        "cycle_id",
+        "tier",
+        "status_shown",
+        "transformer",
+        "attempts",
+        "error",
+        "finished_at",
+    )
     list_filter = (filters.choice("status", Tier),)
     ordering = ("-id",)
     search_fields = ("id",)
@@ -80,4 +96,6 @@ def _payload(row: Model, column: str) -> SafeString:
     if found is None or found[0] is None:
         return display.badge(None)
     size, data = found
-    return format_html('<pre class="data" tabindex="0">{}</pre>', display.readable(bytes(data), size=size))
+    return format_html(
+        '<pre class="data" tabindex="0">{}</pre>', display.readable(bytes(data), size=size)
+    )

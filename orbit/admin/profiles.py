@@ -42,18 +42,43 @@ class _Configured(ReasonedAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the page of one revision."""
         name = f"orbit_{self.opts.model_name}_revision"
-        return [path("<path:object_id>/history/<int:number>/", self.admin_site.admin_view(self.revision_view), name=name), *super().get_urls()]
+        return [
+            path(
+                "<path:object_id>/history/<int:number>/",
+                self.admin_site.admin_view(self.revision_view),
+                name=name,
+            ),
+            *super().get_urls(),
+        ]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Make one."""
-        return editing.page(request, self.kind, None, buttons=[], may=self.has_add_permission(request))
+        return editing.page(
+            request, self.kind, None, buttons=[], may=self.has_add_permission(request)
+        )
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
         """Show one, to be edited by who may."""
         row = self._found(request, object_id)
-        return editing.page(request, self.kind, row, buttons=self.buttons(request, row), may=self.has_change_permission(request, row))
+        return editing.page(
+            request,
+            self.kind,
+            row,
+            buttons=self.buttons(request, row),
+            may=self.has_change_permission(request, row),
+        )
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Show who saved what."""
         return revisions.listing(request, self.kind, self._found(request, object_id))
 
@@ -69,7 +94,14 @@ class _Configured(ReasonedAdmin):
     )
     def enable(self, request: HttpRequest, row: Any, reason: str) -> str:
         """Switch it on."""
-        edit.set_state(self.kind, str(row), State.ENABLED, actor=actor_of(request), source="admin", reason=reason)
+        edit.set_state(
+            self.kind,
+            str(row),
+            State.ENABLED,
+            actor=actor_of(request),
+            source="admin",
+            reason=reason,
+        )
         return f"{row} enabled."
 
     @reasoned_action(
@@ -80,7 +112,14 @@ class _Configured(ReasonedAdmin):
     )
     def disable(self, request: HttpRequest, row: Any, reason: str) -> str:
         """Switch it off."""
-        edit.set_state(self.kind, str(row), State.DISABLED, actor=actor_of(request), source="admin", reason=reason)
+        edit.set_state(
+            self.kind,
+            str(row),
+            State.DISABLED,
+            actor=actor_of(request),
+            source="admin",
+            reason=reason,
+        )
         return f"{row} disabled."
 
     def _found(self, request: HttpRequest, object_id: str) -> Any:
@@ -104,7 +143,11 @@ class ProfileAdmin(_Configured):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return the profiles that the person sees, each once; hidden ones too for who sees all."""
         actor = actor_of(request)
-        return Profile.objects.order_by("profile_id") if actor.namespaces is None else visible.profiles(actor).order_by("profile_id")
+        return (
+            Profile.objects.order_by("profile_id")
+            if actor.namespaces is None
+            else visible.profiles(actor).order_by("profile_id")
+        )
 
 
 @admin.register(RunProfile)
@@ -113,7 +156,15 @@ class RunProfileAdmin(_Configured):
 
     kind = RUN_PROFILE
     namespace_path = "namespace"
-    list_display = ("run_profile_id", "profile", "where", "state_shown", "revision", "updated_at", "why")
+    list_display = (
+        "run_profile_id",
+        "profile",
+        "where",
+        "state_shown",
+        "revision",
+        "updated_at",
+        "why",
+    )
     list_select_related = ("profile",)
     list_filter = (filters.NamespaceFilter, filters.choice("state", State))
     search_fields = ("run_profile_id",)
@@ -127,8 +178,14 @@ class RunProfileAdmin(_Configured):
     @admin.display(description="did it run?")
     def why(self, row: RunProfile) -> SafeString:
         """The way to the page that says why it ran or didn't."""
-        address = f"{reverse('admin:orbit_why')}?{urlencode({'run_profile_id': row.run_profile_id})}"
-        return format_html('<a href="{}">Why?<span class="visually-hidden"> {}</span></a>', address, row.run_profile_id)
+        address = (
+            f"{reverse('admin:orbit_why')}?{urlencode({'run_profile_id': row.run_profile_id})}"
+        )
+        return format_html(
+            '<a href="{}">Why?<span class="visually-hidden"> {}</span></a>',
+            address,
+            row.run_profile_id,
+        )
 
 
 @admin.register(ProfileRevision)
@@ -151,7 +208,9 @@ class RunProfileRevisionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Leave out those of run profiles that have left the person's namespaces."""
-        return super().get_queryset(request).filter(actor_of(request).filter("run_profile__namespace"))
+        return (
+            super().get_queryset(request).filter(actor_of(request).filter("run_profile__namespace"))
+        )
 
 
 @admin.register(AppliedFiles)

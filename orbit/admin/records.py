@@ -18,8 +18,19 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     """What happened, line by line."""
 
     namespace_path = "namespace"
-    list_display = ("created_at", "cycle_id", "stage", "event", "level_shown", "namespace", "message")
-    list_filter = (filters.NamespaceFilter, filters.choice("level", ("debug", "info", "warning", "error")))
+    list_display = (
+        "created_at",
+        "cycle_id",
+        "stage",
+        "event",
+        "level_shown",
+        "namespace",
+        "message",
+    )
+    list_filter = (
+        filters.NamespaceFilter,
+        filters.choice("level", ("debug", "info", "warning", "error")),
+    )
     search_fields = ("partition_key",)
     search_help_text = "The id of a cycle"
     # The order of the key, newest cycle first: one that follows created_at would sort every partition.
@@ -46,7 +57,13 @@ class CycleCheckpointAdmin(ReadOnlyAdmin):
         """Return the checkpoints of the cycles that the person sees."""
         actor = actor_of(request)
         rows = CycleCheckpoint.objects.order_by("-cycle_id", "-stage")
-        return rows if actor.namespaces is None else rows.filter(Exists(CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id"))))
+        return (
+            rows
+            if actor.namespaces is None
+            else rows.filter(
+                Exists(CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id")))
+            )
+        )
 
 
 @admin.register(CronTick)
@@ -70,7 +87,10 @@ class CronTickAdmin(ReadOnlyAdmin):
     def why(self, tick: CronTick) -> str:
         """What the ledger says of it, in short."""
         said = tick.said  # type: ignore[attr-defined]
-        return str(said.get("detail", "") or ", ".join(f"{number} {name}" for name, number in said.get("outcomes", {}).items()))[:300]
+        return str(
+            said.get("detail", "")
+            or ", ".join(f"{number} {name}" for name, number in said.get("outcomes", {}).items())
+        )[:300]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the ticks of the schedules that the person sees."""
@@ -81,4 +101,13 @@ class CronTickAdmin(ReadOnlyAdmin):
 class ClusterNodeAdmin(ReadOnlyAdmin):
     """Clusters that show signs of life, or did within the day."""
 
-    list_display = ("host", "pid", "release", "workers", "paused", "draining", "started_at", "seen_at")
+    list_display = (
+        "host",
+        "pid",
+        "release",
+        "workers",
+        "paused",
+        "draining",
+        "started_at",
+        "seen_at",
+    )

@@ -38,7 +38,14 @@ class RerunAdmin(ReasonedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page that compares two."""
-        return [path("compare/", self.admin_site.admin_view(self.compare_view), name="orbit_cyclerun_compare"), *super().get_urls()]
+        return [
+            path(
+                "compare/",
+                self.admin_site.admin_view(self.compare_view),
+                name="orbit_cyclerun_compare",
+            ),
+            *super().get_urls(),
+        ]
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Offer Compare for a selection as well, to whoever may read."""
@@ -60,7 +67,12 @@ class RerunAdmin(ReasonedAdmin):
 
     def run_again_all(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
         """Start an operation run over the selection."""
-        started = rerun_many.start([cycle.pk for cycle in cycles], actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+        started = rerun_many.start(
+            [cycle.pk for cycle in cycles],
+            actor=actor_of(request),
+            reason=reason,
+            source=Trigger.ADMIN,
+        )
         return f"Operation run {started.run_id} {'takes' if started.created else 'is under way, and takes'} {started.matched} cycles."
 
     def shown_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
@@ -69,32 +81,51 @@ class RerunAdmin(ReasonedAdmin):
             plan = rerun.preview(cycle.pk, actor=actor_of(request))
         except OrbitError as refusal:
             return {"template": "console/_rerun.html", "refused": refusal.detail}
-        return {"template": "console/_rerun.html", "plan": plans.document(plan), "sentence": plans.sentence(plan)}
+        return {
+            "template": "console/_rerun.html",
+            "plan": plans.document(plan),
+            "sentence": plans.sentence(plan),
+        }
 
     def compare_view(self, request: HttpRequest) -> HttpResponse:
         """Show two cycles side by side, or ask which."""
-        form = CompareForm({"a": request.GET.get("a", ""), "b": request.GET.get("b", "")} if request.GET.get("b") else None, initial=request.GET.dict())
+        form = CompareForm(
+            {"a": request.GET.get("a", ""), "b": request.GET.get("b", "")}
+            if request.GET.get("b")
+            else None,
+            initial=request.GET.dict(),
+        )
         found, refused = None, ""
         if form.is_valid():
             try:
-                found = compare.read(form.cleaned_data["a"], form.cleaned_data["b"], actor=actor_of(request))
+                found = compare.read(
+                    form.cleaned_data["a"], form.cleaned_data["b"], actor=actor_of(request)
+                )
             except OrbitError as refusal:
                 refused = refusal.detail
         context = {**self.admin_site.each_context(request), "title": "Compare", "opts": self.opts, "form": form, "found": found, "refused": refused,
                    "all": "all" in request.GET}  # fmt: skip
-        return TemplateResponse(request, "console/compare.html", context, status=404 if refused else 200)
+        return TemplateResponse(
+            request, "console/compare.html", context, status=404 if refused else 200
+        )
 
 
 def compare_address(cycle: CycleRun, reruns: Sequence[CycleRun]) -> str:
     """Return the address that compares ``cycle`` with the one that it repeats, else with its newest re-run; without either the page asks."""
     other: UUID | None = cycle.rerun_of_id or (reruns[-1].pk if reruns else None)
     first, second = (other, cycle.pk) if cycle.rerun_of_id else (cycle.pk, other)
-    return reverse("admin:orbit_cyclerun_compare") + (f"?a={first}&b={second}" if other else f"?a={cycle.pk}")
+    return reverse("admin:orbit_cyclerun_compare") + (
+        f"?a={first}&b={second}" if other else f"?a={cycle.pk}"
+    )
 
 
-def _compare(model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]") -> HttpResponse | None:
+def _compare(
+    model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
+) -> HttpResponse | None:
     chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: _PAIR + 1])
     if len(chosen) != _PAIR:
         messages.error(request, "Choose two cycles to compare.")
         return None
-    return HttpResponseRedirect(f"{reverse('admin:orbit_cyclerun_compare')}?a={chosen[0]}&b={chosen[1]}")
+    return HttpResponseRedirect(
+        f"{reverse('admin:orbit_cyclerun_compare')}?a={chosen[0]}&b={chosen[1]}"
+    )

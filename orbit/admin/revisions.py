@@ -51,19 +51,34 @@ def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse
         revision = history.one(kind, str(row), number, actor=actor)
     except RevisionUnknown:
         raise Http404 from None
-    form = RestoreForm(request.POST if request.method == "POST" else None, initial={"over": row.revision})
+    form = RestoreForm(
+        request.POST if request.method == "POST" else None, initial={"over": row.revision}
+    )
     if request.method == "POST" and not actor.may(Power.CONFIGURE):
         raise PermissionDenied
     if form.is_valid():
         given = form.cleaned_data
         expected = NEW if row.hidden else seen(given["over"])
         try:
-            done = edit.roll_back(kind, str(row), number, actor=actor, source="admin", expected=expected, reason=given["reason"])
+            done = edit.roll_back(
+                kind,
+                str(row),
+                number,
+                actor=actor,
+                source="admin",
+                expected=expected,
+                reason=given["reason"],
+            )
         except OrbitError as error:
-            for said in (error.detail, *(f"{fault['pointer']}: {fault['detail']}" for fault in error.errors)):
+            for said in (
+                error.detail,
+                *(f"{fault['pointer']}: {fault['detail']}" for fault in error.errors),
+            ):
                 messages.error(request, said)
         else:
-            messages.success(request, f"{row} is back to revision {number}, as revision {done.revision}.")
+            messages.success(
+                request, f"{row} is back to revision {number}, as revision {done.revision}."
+            )
             return HttpResponseRedirect(address(kind, row, "change"))
     changes = diff.changes(row.document, revision.document)
     return pages.draw(request, "console/revision.html", title=f"Revision {number} of {row}", kind=kind, row=row, revision=revision, changes=changes, form=form,

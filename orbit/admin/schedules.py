@@ -28,7 +28,10 @@ class CronForm(ReasonForm):
     """Another cron, and why."""
 
     cron = forms.CharField(
-        label="Cron", max_length=200, required=False, help_text="Five fields: minute, hour, day of month, month, day of week. Empty: as the configuration says."
+        label="Cron",
+        max_length=200,
+        required=False,
+        help_text="Five fields: minute, hour, day of month, month, day of week. Empty: as the configuration says.",
     )
     field_order = ("cron", "reason")
 
@@ -37,7 +40,11 @@ class WhyForm(forms.Form):
     """Which run profile, and when."""
 
     run_profile_id = forms.CharField(label="Run profile", max_length=200)
-    at = forms.CharField(label="Time", max_length=60, help_text="With its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.")
+    at = forms.CharField(
+        label="Time",
+        max_length=60,
+        help_text="With its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.",
+    )
 
     def clean_at(self) -> Any:
         """Read the time as the API does."""
@@ -66,23 +73,47 @@ def schedules(request: HttpRequest) -> HttpResponse:
     )
 
 
-@pages.page("orbit/schedules/<str:name>/switch/", name="orbit_schedule_switch", title="Switch a schedule", power=Power.CONFIGURE, sends=Power.CONFIGURE)
+@pages.page(
+    "orbit/schedules/<str:name>/switch/",
+    name="orbit_schedule_switch",
+    title="Switch a schedule",
+    power=Power.CONFIGURE,
+    sends=Power.CONFIGURE,
+)
 def switch(request: HttpRequest, name: str) -> HttpResponse:
     """Ask why, and switch it the other way than it stands."""
     shown = _shown(request, name)
     # What the person saw decides, not what it has become since: a second click doesn't switch it back.
     on = (request.POST.get("on") or ("no" if shown.row.on else "yes")) == "yes"
     label = "Switch on" if on else "Switch off"
-    explains = "Its ticks are due again from now on." if on else "None of its ticks is due until somebody switches it on; what runs, runs on."
+    explains = (
+        "Its ticks are due again from now on."
+        if on
+        else "None of its ticks is due until somebody switches it on; what runs, runs on."
+    )
 
     def act(reason: str) -> str:
         changed = change.switch(name, on=on, actor=actor_of(request), reason=reason)
         return f"{name} is {'on' if on else 'off'}{'' if changed else ' already'}."
 
-    return _ask(request, shown, ReasonForm, act, label=label, explains=explains, hidden={"on": "yes" if on else "no"})
+    return _ask(
+        request,
+        shown,
+        ReasonForm,
+        act,
+        label=label,
+        explains=explains,
+        hidden={"on": "yes" if on else "no"},
+    )
 
 
-@pages.page("orbit/schedules/<str:name>/cron/", name="orbit_schedule_cron", title="Change a cron", power=Power.CONFIGURE, sends=Power.CONFIGURE)
+@pages.page(
+    "orbit/schedules/<str:name>/cron/",
+    name="orbit_schedule_cron",
+    title="Change a cron",
+    power=Power.CONFIGURE,
+    sends=Power.CONFIGURE,
+)
 def cron(request: HttpRequest, name: str) -> HttpResponse:
     """Ask for another cron and why."""
     shown = _shown(request, name)
@@ -93,7 +124,15 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
 
     explains = f"It is {shown.row.cron or 'off'} in {shown.time_zone or 'no zone'}; the configuration says {shown.configured or 'nothing'}. " \
                "Yours stays until you empty it, or the configuration says something else."  # fmt: skip
-    return _ask(request, shown, CronForm, act, label="Change cron", explains=explains, initial={"cron": shown.row.cron})
+    return _ask(
+        request,
+        shown,
+        CronForm,
+        act,
+        label="Change cron",
+        explains=explains,
+        initial={"cron": shown.row.cron},
+    )
 
 
 @pages.page("orbit/why/", name="orbit_why", title="Why did it run?", group="Monitoring")
@@ -102,13 +141,24 @@ def why_page(request: HttpRequest) -> HttpResponse:
     form = WhyForm(request.GET if {"run_profile_id", "at"} & set(request.GET) else None)
     answer: Answer | None = None
     if request.GET.get("run_profile_id") and "at" not in request.GET:
-        form = WhyForm(initial={"run_profile_id": request.GET["run_profile_id"], "at": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"})
+        form = WhyForm(
+            initial={
+                "run_profile_id": request.GET["run_profile_id"],
+                "at": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}",
+            }
+        )
     if form.is_bound and form.is_valid():
         try:
-            answer = why.explain(form.cleaned_data["run_profile_id"], form.cleaned_data["at"], actor=actor_of(request))
+            answer = why.explain(
+                form.cleaned_data["run_profile_id"],
+                form.cleaned_data["at"],
+                actor=actor_of(request),
+            )
         except OrbitError as error:
             form.add_error("run_profile_id", error.detail)
-    return pages.draw(request, "console/why.html", title="Why did it run?", form=form, answer=answer)
+    return pages.draw(
+        request, "console/why.html", title="Why did it run?", form=form, answer=answer
+    )
 
 
 def _shown(request: HttpRequest, name: str) -> Shown:
@@ -130,5 +180,12 @@ def _ask(request: HttpRequest, shown: Shown, kind: type[ReasonForm], act: Callab
         else:
             return HttpResponseRedirect(reverse(_LIST))
     return pages.draw(
-        request, "console/schedule.html", title=label, shown=shown, form=form, label=label, explains=explains, hidden=hidden or {}
+        request,
+        "console/schedule.html",
+        title=label,
+        shown=shown,
+        form=form,
+        label=label,
+        explains=explains,
+        hidden=hidden or {},
     )

@@ -32,14 +32,22 @@ class Diff(Resource):
     """The drift of files and database."""
 
     parameters = {"GET": {}}
-    answers = {"GET": {200: record("Drift", same=TRUTH, total=WHOLE, differences=many(_DIFFERENCE))}}
+    answers = {
+        "GET": {200: record("Drift", same=TRUTH, total=WHOLE, differences=many(_DIFFERENCE))}
+    }
     refusals = {"GET": (ConfigInvalid, EndpointsInvalid)}
 
     def get(self, request: Request) -> Response:
         """Answer every place at which they differ with both values, up to a bound; 422 where files or endpoints can't be used."""
         found = diff.differences(actor=self.actor)
         shown = diff.bounded(found)
-        return Response({"same": not found, "total": len(found), "differences": [one.as_json() for one in shown]})
+        return Response(
+            {
+                "same": not found,
+                "total": len(found),
+                "differences": [one.as_json() for one in shown],
+            }
+        )
 
 
 class Reload(Resource):
@@ -48,9 +56,22 @@ class Reload(Resource):
     powers = {"POST": Power.CONFIGURE}
     parameters = {"POST": {}}
     bodies = {"POST": _RELOAD}
-    answers = {"POST": {200: record("Reloaded", created=_NAMES, changed=_NAMES, hidden=_NAMES, unchanged=WHOLE, namespaces=_NAMES)}}
+    answers = {
+        "POST": {
+            200: record(
+                "Reloaded",
+                created=_NAMES,
+                changed=_NAMES,
+                hidden=_NAMES,
+                unchanged=WHOLE,
+                namespaces=_NAMES,
+            )
+        }
+    }
     refusals = {"POST": (ConfigInvalid, EndpointsInvalid, CyclesActive)}
 
     def post(self, request: Request) -> Response:
         """Apply them, all or nothing; 409 while any cycle is active."""
-        return Response(asdict(reload.apply_files(actor=self.actor, reason=self.document().get("reason", ""))))
+        return Response(
+            asdict(reload.apply_files(actor=self.actor, reason=self.document().get("reason", "")))
+        )

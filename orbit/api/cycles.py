@@ -35,7 +35,9 @@ class Recent(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer ``{results}``, newest first."""
-        return Response({"results": [shapes.cycle(row) for row in listing.matching(self.actor)[:RECENT]]})
+        return Response(
+            {"results": [shapes.cycle(row) for row in listing.matching(self.actor)[:RECENT]]}
+        )
 
 
 class Collection(Resource):
@@ -47,7 +49,9 @@ class Collection(Resource):
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
         filters = {name: value for name, value in self.sent.items() if name in _FILTERS}
-        return pages.respond(request, listing.matching(self.actor, **filters), shapes.cycle, sent=self.sent)
+        return pages.respond(
+            request, listing.matching(self.actor, **filters), shapes.cycle, sent=self.sent
+        )
 
 
 class One(Resource):
@@ -60,7 +64,9 @@ class One(Resource):
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """Answer the cycle with its verdict, stages, tiers, items, jobs, receipts, records and checkpoints."""
         found = detail.read(cycle_id, actor=self.actor)
-        return Response({**shapes.cycle_detail(found), "verdict": verdict.sentence(found, now=timezone.now())})
+        return Response(
+            {**shapes.cycle_detail(found), "verdict": verdict.sentence(found, now=timezone.now())}
+        )
 
 
 class Cancel(Resource):

@@ -34,7 +34,12 @@ _FILTERS: dict[str, queries.Reader] = {
 }
 _COLUMNS = {"cycle_run_id": "cycle_id", "group": "error_group"}
 _MOST_OFFSET = 10_000
-_UUID = {"type": "string", "format": "uuid", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
+_UUID = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    "description": "a UUID",
+}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 _TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
 _CHOICES = {"endpoint": {"enum": ["snapshot", "current"]}, "new_key": {"type": "boolean"}}
@@ -44,13 +49,23 @@ _MANY = {
     "reason": parsing.REASON,
     "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MOST_IDS},
     "filter": parsing.closed_object(
-        {"namespace": _NAME, "endpoint_key": _NAME, "group": _NAME, "reason": _NAME, "cycle_run_id": _UUID, "created_after": _TIME, "created_before": _TIME}
+        {
+            "namespace": _NAME,
+            "endpoint_key": _NAME,
+            "group": _NAME,
+            "reason": _NAME,
+            "cycle_run_id": _UUID,
+            "created_after": _TIME,
+            "created_before": _TIME,
+        }
     ),
     "rate": {"type": "integer", "minimum": 1, "maximum": bulk.FASTEST},
 }
 _REQUEUE_MANY = parsing.closed_object({**_MANY, **_CHOICES}, required=("reason",))
 _DISMISS_MANY = parsing.closed_object(_MANY, required=("reason",))
-LETTER = record("DeadLetter", **shapes.LETTER, group=TEXT, error_pattern=TEXT, endpoint_now=maybe(one_of(Today)))
+LETTER = record(
+    "DeadLetter", **shapes.LETTER, group=TEXT, error_pattern=TEXT, endpoint_now=maybe(one_of(Today))
+)
 _GROUP = record(
     group=TEXT,
     endpoint_key=TEXT,
@@ -69,8 +84,15 @@ _GONE = (LetterUnknown, AlreadyRequeued, AlreadyResolved)
 
 def _shown(row: Any, today: Configuration) -> dict[str, Any]:
     """Return a letter; of an open one also how its endpoint stands today."""
-    now = str(today.compare(row.endpoint_key, row.fingerprint)) if row.status == Letter.OPEN else None
-    return {**shapes.dead_letter(row), "group": row.error_group, "error_pattern": row.error_pattern, "endpoint_now": now}
+    now = (
+        str(today.compare(row.endpoint_key, row.fingerprint)) if row.status == Letter.OPEN else None
+    )
+    return {
+        **shapes.dead_letter(row),
+        "group": row.error_group,
+        "error_pattern": row.error_pattern,
+        "endpoint_now": now,
+    }
 
 
 class Collection(Resource):
@@ -81,8 +103,16 @@ class Collection(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
-        rows = DeadLetterDispatch.objects.filter(self.actor.filter()).annotate(fingerprint=F("job__snapshot__fingerprint"))
-        rows = rows.filter(**{_COLUMNS.get(name, name): value for name, value in self.sent.items() if name in _FILTERS})
+        rows = DeadLetterDispatch.objects.filter(self.actor.filter()).annotate(
+            fingerprint=F("job__snapshot__fingerprint")
+        )
+        rows = rows.filter(
+            **{
+                _COLUMNS.get(name, name): value
+                for name, value in self.sent.items()
+                if name in _FILTERS
+            }
+        )
         today = Configuration()
         return pages.respond(request, rows, lambda row: _shown(row, today), sent=self.sent)
 
@@ -90,7 +120,9 @@ class Collection(Resource):
 class Groups(Resource):
     """Open dead letters by their cause."""
 
-    parameters = {"GET": {"limit": pages.PARAMETERS["limit"], "offset": queries.number(0, _MOST_OFFSET)}}
+    parameters = {
+        "GET": {"limit": pages.PARAMETERS["limit"], "offset": queries.number(0, _MOST_OFFSET)}
+    }
     answers = {"GET": {200: page(_GROUP)}}
 
     def get(self, request: Request) -> Response:
@@ -99,7 +131,9 @@ class Groups(Resource):
         found = error_groups.listed(self.actor, limit=size + 1, offset=offset)
 
         def link(place: int) -> str:
-            return request.build_absolute_uri(f"{request.path}?{urlencode({'limit': size, 'offset': place})}")
+            return request.build_absolute_uri(
+                f"{request.path}?{urlencode({'limit': size, 'offset': place})}"
+            )
 
         further = len(found) > size and offset + size <= _MOST_OFFSET
         return Response(
@@ -137,7 +171,11 @@ class Requeue(Resource):
         dead_letters.find(letter_id, actor=self.actor)
         sent = self.document()
         job = dead_letters.requeue(
-            letter_id, actor=self.actor, reason=sent["reason"], endpoint=sent.get("endpoint", "snapshot"), new_key=sent.get("new_key", False)
+            letter_id,
+            actor=self.actor,
+            reason=sent["reason"],
+            endpoint=sent.get("endpoint", "snapshot"),
+            new_key=sent.get("new_key", False),
         )
         return Response({"dispatch_job_id": str(job)}, status=201)
 
@@ -170,9 +208,14 @@ class RequeueMany(Resource):
     def post(self, request: Request) -> Response:
         """Start an operation run: 202 ``{operation_run_id, matched}``; the active one where the same is under way."""
         sent = self.document()
-        wanted, choices = _wanted(sent), {name: sent[name] for name in ("endpoint", "new_key", "rate") if name in sent}
+        wanted, choices = (
+            _wanted(sent),
+            {name: sent[name] for name in ("endpoint", "new_key", "rate") if name in sent},
+        )
         started = bulk.requeue(wanted, actor=self.actor, reason=sent["reason"], **choices)
-        return Response({"operation_run_id": str(started.run_id), "matched": started.matched}, status=202)
+        return Response(
+            {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
+        )
 
 
 class DismissMany(Resource):
@@ -187,12 +230,23 @@ class DismissMany(Resource):
     def post(self, request: Request) -> Response:
         """Start an operation run; as for a requeue of many."""
         sent = self.document()
-        started = bulk.dismiss(_wanted(sent), actor=self.actor, reason=sent["reason"], rate=sent.get("rate", bulk.FASTEST))
-        return Response({"operation_run_id": str(started.run_id), "matched": started.matched}, status=202)
+        started = bulk.dismiss(
+            _wanted(sent),
+            actor=self.actor,
+            reason=sent["reason"],
+            rate=sent.get("rate", bulk.FASTEST),
+        )
+        return Response(
+            {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
+        )
 
 
 def _read(view: Resource, letter_id: UUID) -> dict[str, Any]:
-    row = DeadLetterDispatch.objects.filter(view.actor.filter(), pk=letter_id).annotate(fingerprint=F("job__snapshot__fingerprint")).first()
+    row = (
+        DeadLetterDispatch.objects.filter(view.actor.filter(), pk=letter_id)
+        .annotate(fingerprint=F("job__snapshot__fingerprint"))
+        .first()
+    )
     if row is None:
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
     return _shown(row, Configuration())

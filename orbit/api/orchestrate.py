@@ -21,10 +21,24 @@ from orbit.states import Trigger
 ROUTE = "run-profiles.trigger"
 ACCEPTED = 202
 _NAME = {"type": "string", "minLength": 1, "maxLength": 100}
-_ALL = parsing.closed_object({"run_profile_ids": {"type": "array", "items": _NAME, "minItems": 1, "maxItems": 10_000}, "reason": parsing.REASON})
+_ALL = parsing.closed_object(
+    {
+        "run_profile_ids": {"type": "array", "items": _NAME, "minItems": 1, "maxItems": 10_000},
+        "reason": parsing.REASON,
+    }
+)
 _ONE = parsing.closed_object({"reason": parsing.REASON})
 _OUTCOMES = record(
-    results=many(record("TriggerOutcome", optional=("cycle_run_id", "detail"), run_profile_id=TEXT, outcome=one_of(OUTCOMES), cycle_run_id=ID, detail=TEXT))
+    results=many(
+        record(
+            "TriggerOutcome",
+            optional=("cycle_run_id", "detail"),
+            run_profile_id=TEXT,
+            outcome=one_of(OUTCOMES),
+            cycle_run_id=ID,
+            detail=TEXT,
+        )
+    )
 )
 _REFUSALS = (RunProfileUnknown, idempotency.KeyInvalid, idempotency.KeyReused)
 
@@ -42,9 +56,16 @@ class TriggerAll(Resource):
     def post(self, request: Request) -> Response:
         """Start or queue one for each, or for those named, once for each Idempotency-Key: 202 ``{results}`` with an outcome each."""
         sent = self.document()
-        call: dict[str, Any] = {"source": Trigger.REST, "actor": self.actor, "once": _once(request, ROUTE), "reason": sent.get("reason", "")}
+        call: dict[str, Any] = {
+            "source": Trigger.REST,
+            "actor": self.actor,
+            "once": _once(request, ROUTE),
+            "reason": sent.get("reason", ""),
+        }
         named = sent.get("run_profile_ids")
-        return _answer(orchestrate.all_enabled(**call) if named is None else orchestrate.these(named, **call))
+        return _answer(
+            orchestrate.all_enabled(**call) if named is None else orchestrate.these(named, **call)
+        )
 
 
 class TriggerOne(Resource):
@@ -63,7 +84,15 @@ class TriggerOne(Resource):
             raise RunProfileUnknown
         sent = self.document()
         once = _once(request, f"{ROUTE}:{run_profile_id}")
-        return _answer(orchestrate.these([run_profile_id], source=Trigger.REST, actor=self.actor, once=once, reason=sent.get("reason", "")))
+        return _answer(
+            orchestrate.these(
+                [run_profile_id],
+                source=Trigger.REST,
+                actor=self.actor,
+                once=once,
+                reason=sent.get("reason", ""),
+            )
+        )
 
 
 class _Once:
@@ -87,7 +116,12 @@ def _once(request: Request, route: str) -> _Once | None:
 
 def _outcome(kept: dict[str, str]) -> Outcome:
     cycle_id = kept.get("cycle_run_id")
-    return Outcome(kept["run_profile_id"], kept["outcome"], UUID(cycle_id) if cycle_id else None, kept.get("detail", ""))
+    return Outcome(
+        kept["run_profile_id"],
+        kept["outcome"],
+        UUID(cycle_id) if cycle_id else None,
+        kept.get("detail", ""),
+    )
 
 
 def _answer(outcomes: Sequence[Outcome]) -> Response:

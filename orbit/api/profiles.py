@@ -18,7 +18,11 @@ from orbit.states import State
 #: What a document may hold is checked by the schemas of the files, with what they can't say; so every error comes at once.
 _DOCUMENT = {"type": "object", "description": "the whole document, as GET answers it"}
 _HEADERS = {**conditions.HEADERS, **conditions.REASON}
-_FILTERS: dict[str, queries.Reader] = {"state": queries.one_of(State), "namespace": queries.text, "profile_id": queries.text}
+_FILTERS: dict[str, queries.Reader] = {
+    "state": queries.one_of(State),
+    "namespace": queries.text,
+    "profile_id": queries.text,
+}
 _COLUMNS = {"profile_id": "profile__profile_id"}
 PROFILE_SHAPE = inlined("Profile", schema.of_profile())
 RUN_PROFILE_SHAPE = inlined("RunProfile", schema.of_run_profile())
@@ -32,8 +36,17 @@ class Profiles(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
-        rows = visible.profiles(self.actor).filter(**{name: value for name, value in self.sent.items() if name == "state"})
-        return pages.respond(request, rows, lambda row: row.document, sent=self.sent, key="profile_id", newest_first=False)
+        rows = visible.profiles(self.actor).filter(
+            **{name: value for name, value in self.sent.items() if name == "state"}
+        )
+        return pages.respond(
+            request,
+            rows,
+            lambda row: row.document,
+            sent=self.sent,
+            key="profile_id",
+            newest_first=False,
+        )
 
 
 class OneProfile(Resource):
@@ -53,7 +66,16 @@ class OneProfile(Resource):
     def put(self, request: Request, profile_id: str) -> Response:
         """Replace the whole document, if it is still the revision that If-Match names; make it with ``If-None-Match: *``."""
         expected, reason = conditions.expected(request), conditions.reason(request)
-        return saved(edit.put_profile(profile_id, self.document(), actor=self.actor, source="api", expected=expected, reason=reason))
+        return saved(
+            edit.put_profile(
+                profile_id,
+                self.document(),
+                actor=self.actor,
+                source="api",
+                expected=expected,
+                reason=reason,
+            )
+        )
 
 
 class RunProfiles(Resource):
@@ -64,9 +86,18 @@ class RunProfiles(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer whole documents, by id."""
-        wanted = {_COLUMNS.get(name, name): value for name, value in self.sent.items() if name in _FILTERS}
+        wanted = {
+            _COLUMNS.get(name, name): value for name, value in self.sent.items() if name in _FILTERS
+        }
         rows = visible.run_profiles(self.actor).filter(**wanted)
-        return pages.respond(request, rows, lambda row: row.document, sent=self.sent, key="run_profile_id", newest_first=False)
+        return pages.respond(
+            request,
+            rows,
+            lambda row: row.document,
+            sent=self.sent,
+            key="run_profile_id",
+            newest_first=False,
+        )
 
 
 class OneRunProfile(Resource):
@@ -76,8 +107,14 @@ class OneRunProfile(Resource):
     parameters = {"GET": {}, "PUT": {}}
     bodies = {"PUT": _DOCUMENT}
     request_headers = {"PUT": _HEADERS}
-    answers = {"GET": {200: RUN_PROFILE_SHAPE}, "PUT": {200: RUN_PROFILE_SHAPE, 201: RUN_PROFILE_SHAPE}}
-    refusals = {"GET": (RunProfileUnknown,), "PUT": (*conditions.REFUSALS, RunProfileUnknown, Stale, DocumentInvalid)}
+    answers = {
+        "GET": {200: RUN_PROFILE_SHAPE},
+        "PUT": {200: RUN_PROFILE_SHAPE, 201: RUN_PROFILE_SHAPE},
+    }
+    refusals = {
+        "GET": (RunProfileUnknown,),
+        "PUT": (*conditions.REFUSALS, RunProfileUnknown, Stale, DocumentInvalid),
+    }
 
     def get(self, request: Request, run_profile_id: str) -> Response:
         """Answer the whole document, its revision as ETag."""
@@ -86,12 +123,25 @@ class OneRunProfile(Resource):
     def put(self, request: Request, run_profile_id: str) -> Response:
         """Replace the whole document, if it is still the revision that If-Match names; make it with ``If-None-Match: *``."""
         expected, reason = conditions.expected(request), conditions.reason(request)
-        return saved(edit.put_run_profile(run_profile_id, self.document(), actor=self.actor, source="api", expected=expected, reason=reason))
+        return saved(
+            edit.put_run_profile(
+                run_profile_id,
+                self.document(),
+                actor=self.actor,
+                source="api",
+                expected=expected,
+                reason=reason,
+            )
+        )
 
 
 def saved(edited: Edited) -> Response:
     """Answer for an edit: the document that stands now, with its ETag."""
-    return Response(edited.document, status=201 if edited.created else 200, headers={"ETag": conditions.etag(edited.revision)})
+    return Response(
+        edited.document,
+        status=201 if edited.created else 200,
+        headers={"ETag": conditions.etag(edited.revision)},
+    )
 
 
 def _read(row: Any) -> Response:

@@ -18,22 +18,43 @@ from governance.rest.shapes import UUID as ID
 from orbit.cycles import detail, plans, rerun, rerun_many
 from orbit.cycles.takeover import Fate
 from orbit.dispatch.today import Today
-from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen, Disabled, NamespaceMismatch, NotFinished
+from orbit.errors import (
+    CycleActive,
+    CycleUnknown,
+    DeliveriesOpen,
+    Disabled,
+    NamespaceMismatch,
+    NotFinished,
+)
 from orbit.states import CYCLE, Trigger
 
 _SHOWN = 100
-_UUID = {"type": "string", "format": "uuid", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", "description": "a UUID"}
+_UUID = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    "description": "a UUID",
+}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 200}
 _TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
 # A look needs no reason.
-_DEED = {"if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]}, "else": {"required": ["reason"]}}
+_DEED = {
+    "if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]},
+    "else": {"required": ["reason"]},
+}
 _ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boolean"}}) | _DEED
 _MANY = _DEED | parsing.closed_object(
     {
         "reason": parsing.REASON,
         "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": rerun_many.MOST_IDS},
         "filter": parsing.closed_object(
-            {"namespace": _NAME, "status": {"enum": sorted(CYCLE.final)}, "run_profile_id": _NAME, "created_from": _TIME, "created_to": _TIME}
+            {
+                "namespace": _NAME,
+                "status": {"enum": sorted(CYCLE.final)},
+                "run_profile_id": _NAME,
+                "created_from": _TIME,
+                "created_to": _TIME,
+            }
         ),
         "rate": {"type": "integer", "minimum": 1, "maximum": rerun_many.FASTEST},
         "dry_run": {"type": "boolean"},
@@ -81,7 +102,17 @@ class Rerun(Resource):
     parameters = {"POST": {}}
     bodies = {"POST": _ONE}
     answers = {"POST": {200: _PLAN, 202: record(cycle_run_id=ID, rerun_of=ID)}}
-    refusals = {"POST": (CycleUnknown, NotFinished, Disabled, NamespaceMismatch, DeliveriesOpen, CycleActive, *gate.REFUSALS)}
+    refusals = {
+        "POST": (
+            CycleUnknown,
+            NotFinished,
+            Disabled,
+            NamespaceMismatch,
+            DeliveriesOpen,
+            CycleActive,
+            *gate.REFUSALS,
+        )
+    }
 
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Start the new cycle: 202 ``{cycle_run_id}``, or 409; with ``dry_run`` 200 and what would be done."""
@@ -89,7 +120,9 @@ class Rerun(Resource):
         sent = self.document()
         if sent.get("dry_run"):
             return Response(plans.document(rerun.preview(cycle_id, actor=self.actor)))
-        started = rerun.rerun(cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST)
+        started = rerun.rerun(
+            cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST
+        )
         return Response({"cycle_run_id": str(started), "rerun_of": str(cycle_id)}, status=202)
 
 
@@ -99,7 +132,12 @@ class RerunMany(Resource):
     powers = {"POST": Power.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _MANY}
-    answers = {"POST": {200: record(matched=WHOLE, cycle_run_ids=many(ID)), 202: record(operation_run_id=ID, matched=WHOLE)}}
+    answers = {
+        "POST": {
+            200: record(matched=WHOLE, cycle_run_ids=many(ID)),
+            202: record(operation_run_id=ID, matched=WHOLE),
+        }
+    }
     refusals = {"POST": (NamespaceUnknown, ledger.LedgerBusy)}
 
     def post(self, request: Request) -> Response:
@@ -108,9 +146,22 @@ class RerunMany(Resource):
         wanted = _wanted(sent)
         if sent.get("dry_run"):
             found = rerun_many.preview(wanted, actor=self.actor)
-            return Response({"matched": min(len(found), rerun_many.MOST_CYCLES), "cycle_run_ids": [str(one) for one in found[:_SHOWN]]})
-        started = rerun_many.start(wanted, actor=self.actor, reason=sent["reason"], source=Trigger.REST, rate=sent.get("rate", rerun_many.RATE))
-        return Response({"operation_run_id": str(started.run_id), "matched": started.matched}, status=202)
+            return Response(
+                {
+                    "matched": min(len(found), rerun_many.MOST_CYCLES),
+                    "cycle_run_ids": [str(one) for one in found[:_SHOWN]],
+                }
+            )
+        started = rerun_many.start(
+            wanted,
+            actor=self.actor,
+            reason=sent["reason"],
+            source=Trigger.REST,
+            rate=sent.get("rate", rerun_many.RATE),
+        )
+        return Response(
+            {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
+        )
 
 
 def _wanted(sent: dict[str, Any]) -> rerun_many.Wanted:
@@ -120,7 +171,10 @@ def _wanted(sent: dict[str, Any]) -> rerun_many.Wanted:
     if "ids" in sent:
         return [UUID(text) for text in sent["ids"]]
     if "filter" not in sent:
-        raise _invalid("", "Name `ids`, or a `filter`; `{}` is all that have finished and were not run again yet.")
+        raise _invalid(
+            "",
+            "Name `ids`, or a `filter`; `{}` is all that have finished and were not run again yet.",
+        )
     given = dict(sent["filter"])
     for name in ("created_from", "created_to"):
         if name in given:

@@ -17,9 +17,17 @@ from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.profiles.revisions import Source
 
 _RESTORE = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
-_REVISION = {"number": WHOLE, "author": TEXT, "source": one_of(get_args(Source)), "reason": TEXT, "created_at": TIME}
+_REVISION = {
+    "number": WHOLE,
+    "author": TEXT,
+    "source": one_of(get_args(Source)),
+    "reason": TEXT,
+    "created_at": TIME,
+}
 REVISION = record("Revision", **_REVISION)
-_WHOLE = record("WholeRevision", **_REVISION, document={**FREE, "description": "as it was saved then"})
+_WHOLE = record(
+    "WholeRevision", **_REVISION, document={**FREE, "description": "as it was saved then"}
+)
 _REFUSALS = (*conditions.REFUSALS, RevisionUnknown, Stale, DocumentInvalid)
 
 
@@ -44,7 +52,9 @@ class OneOfProfile(Resource):
 
     def get(self, request: Request, profile_id: str, number: int) -> Response:
         """Answer it with its whole document."""
-        return Response(_shown(history.one(PROFILE, profile_id, number, actor=self.actor), whole=True))
+        return Response(
+            _shown(history.one(PROFILE, profile_id, number, actor=self.actor), whole=True)
+        )
 
 
 class RestoreProfile(Resource):
@@ -83,7 +93,9 @@ class OneOfRunProfile(Resource):
 
     def get(self, request: Request, run_profile_id: str, number: int) -> Response:
         """Answer it with its whole document."""
-        return Response(_shown(history.one(RUN_PROFILE, run_profile_id, number, actor=self.actor), whole=True))
+        return Response(
+            _shown(history.one(RUN_PROFILE, run_profile_id, number, actor=self.actor), whole=True)
+        )
 
 
 class RestoreRunProfile(Resource):
@@ -108,9 +120,19 @@ def _page(resource: Resource, request: Request, kind: Kind, name: str) -> Respon
 
 def _restore(resource: Resource, request: Request, kind: Kind, name: str, number: int) -> Response:
     expected, reason = conditions.expected(request), resource.document()["reason"]
-    return profiles.saved(edit.roll_back(kind, name, number, actor=resource.actor, source="api", expected=expected, reason=reason))
+    return profiles.saved(
+        edit.roll_back(
+            kind, name, number, actor=resource.actor, source="api", expected=expected, reason=reason
+        )
+    )
 
 
 def _shown(row: Any, *, whole: bool = False) -> dict[str, Any]:
-    shown = {"number": row.number, "author": row.author, "source": row.source, "reason": row.reason, "created_at": row.created_at}
+    shown = {
+        "number": row.number,
+        "author": row.author,
+        "source": row.source,
+        "reason": row.reason,
+        "created_at": row.created_at,
+    }
     return {**shown, "document": row.document} if whole else shown

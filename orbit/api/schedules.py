@@ -17,9 +17,17 @@ from orbit.schedules import listing, why
 from orbit.schedules.listing import Shown
 from orbit.states import Cycle, State, Tick, Trigger
 
-_TICKS: dict[str, queries.Reader] = {"schedule": queries.text, "outcome": queries.one_of(Tick), "from": queries.moment, "to": queries.moment}
+_TICKS: dict[str, queries.Reader] = {
+    "schedule": queries.text,
+    "outcome": queries.one_of(Tick),
+    "from": queries.moment,
+    "to": queries.moment,
+}
 _FIELDS = {"from": "due_from", "to": "due_to"}
-_WHY: dict[str, queries.Reader] = {"run_profile_id": queries.needed(queries.text), "at": queries.needed(queries.moment)}
+_WHY: dict[str, queries.Reader] = {
+    "run_profile_id": queries.needed(queries.text),
+    "at": queries.needed(queries.moment),
+}
 _SCHEDULE = record(
     "Schedule",
     name=TEXT,
@@ -36,7 +44,17 @@ _SCHEDULE = record(
     changed=maybe(record(off=TRUTH, cron=maybe(TEXT), by=TEXT, reason=TEXT, since=TIME)),
     problem=maybe(TEXT),
 )
-_TICK = record("Tick", id=ID, schedule=TEXT, tick_key=TEXT, due_at=TIME, outcome=one_of(Tick), detail=FREE, created_at=TIME, decided_at=maybe(TIME))
+_TICK = record(
+    "Tick",
+    id=ID,
+    schedule=TEXT,
+    tick_key=TEXT,
+    due_at=TIME,
+    outcome=one_of(Tick),
+    detail=FREE,
+    created_at=TIME,
+    decided_at=maybe(TIME),
+)
 _FACTS = record(
     run_profile_id=TEXT,
     at=TIME,
@@ -47,7 +65,9 @@ _FACTS = record(
     cron=maybe(TEXT),
     time_zone=TEXT,
     tick=maybe(record(tick_key=TEXT, due_at=TIME, outcome=one_of(Tick), result=maybe(FREE))),
-    stopped=maybe(record(kind=one_of(Stopped), what=TEXT, by=TEXT, since=TIME, reason=TEXT, until=maybe(TIME))),
+    stopped=maybe(
+        record(kind=one_of(Stopped), what=TEXT, by=TEXT, since=TIME, reason=TEXT, until=maybe(TIME))
+    ),
     active_cycle_run_id=maybe(ID),
     cycles=many(record(id=ID, status=one_of(Cycle), trigger=one_of(Trigger), created_at=TIME)),
 )
@@ -62,7 +82,13 @@ class Collection(Resource):
     def get(self, request: Request) -> Response:
         """Answer each with its cron, its next five due times and its last tick."""
         now = timezone.now()
-        return pages.respond(request, listing.schedules(self.actor), lambda row: _schedule(listing.show(row, now)), sent=self.sent, newest_first=False)
+        return pages.respond(
+            request,
+            listing.schedules(self.actor),
+            lambda row: _schedule(listing.show(row, now)),
+            sent=self.sent,
+            newest_first=False,
+        )
 
 
 class Ticks(Resource):
@@ -73,7 +99,9 @@ class Ticks(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer what became of each tick, newest first."""
-        filters = {_FIELDS.get(name, name): value for name, value in self.sent.items() if name in _TICKS}
+        filters = {
+            _FIELDS.get(name, name): value for name, value in self.sent.items() if name in _TICKS
+        }
         return pages.respond(request, listing.ticks(self.actor, **filters), _tick, sent=self.sent)
 
 
@@ -92,7 +120,17 @@ class Why(Resource):
 
 def _schedule(shown: Shown) -> dict[str, Any]:
     row, person = shown.row, shown.person
-    changed = None if person is None else {"off": person.off, "cron": person.cron or None, "by": person.by, "reason": person.reason, "since": person.since}
+    changed = (
+        None
+        if person is None
+        else {
+            "off": person.off,
+            "cron": person.cron or None,
+            "by": person.by,
+            "reason": person.reason,
+            "since": person.since,
+        }
+    )
     return {
         "name": row.name,
         "cron": row.cron or None,

@@ -2,9 +2,29 @@
 
 from typing import Any
 
-from governance.rest.shapes import FREE, NUMBER, SHA256, TEXT, TIME, TRUTH, UUID, WHOLE, many, maybe, one_of, record
+from governance.rest.shapes import (
+    FREE,
+    NUMBER,
+    SHA256,
+    TEXT,
+    TIME,
+    TRUTH,
+    UUID,
+    WHOLE,
+    many,
+    maybe,
+    one_of,
+    record,
+)
 from orbit.cycles.detail import Detail
-from orbit.models import CycleRun, DeadLetterDispatch, DeliveryReceipt, DispatchJob, NormalizationItem, Transformation
+from orbit.models import (
+    CycleRun,
+    DeadLetterDispatch,
+    DeliveryReceipt,
+    DispatchJob,
+    NormalizationItem,
+    Transformation,
+)
 from orbit.states import Attempt, Cycle, Job, Letter, Tier, Trigger
 
 _CYCLE = {
@@ -51,7 +71,11 @@ def cycle_detail(found: Detail) -> dict[str, Any]:
         "run_profile_revision": row.run_profile_revision,
         "instruction_id": row.instruction_id,
         "initiation_hash": row.initiation_hash,
-        "input": {"content_type": found.input.content_type, "sha256": found.input.sha256, "size": found.input.size},
+        "input": {
+            "content_type": found.input.content_type,
+            "sha256": found.input.sha256,
+            "size": found.input.size,
+        },
         "next_due_at": row.next_due_at,
         "lease_expires_at": row.lease_expires_at,
         "fencing_token": row.fencing_token,
@@ -72,10 +96,20 @@ def cycle_detail(found: Detail) -> dict[str, Any]:
         "receipts": [_receipt(receipt) for receipt in found.receipts],
         "dead_letters": [dead_letter(letter) for letter in found.dead_letters],
         "records": [
-            {"id": r.pk, "stage": r.stage, "event": r.event, "level": r.level, "message": r.message, "data": r.data, "created_at": r.created_at}
+            {
+                "id": r.pk,
+                "stage": r.stage,
+                "event": r.event,
+                "level": r.level,
+                "message": r.message,
+                "data": r.data,
+                "created_at": r.created_at,
+            }
             for r in found.records
         ],
-        "checkpoints": [{"stage": mark.stage, "created_at": mark.created_at} for mark in found.checkpoints],
+        "checkpoints": [
+            {"stage": mark.stage, "created_at": mark.created_at} for mark in found.checkpoints
+        ],
         "truncated": sorted(found.cut),
     }
 
@@ -114,11 +148,19 @@ def _tier(row: Transformation) -> dict[str, Any]:
     }
 
 
-_ITEM = record("Item", id=UUID, transformation_id=UUID, content_type=TEXT, sha256=SHA256, created_at=TIME)
+_ITEM = record(
+    "Item", id=UUID, transformation_id=UUID, content_type=TEXT, sha256=SHA256, created_at=TIME
+)
 
 
 def _item(row: NormalizationItem) -> dict[str, Any]:
-    return {"id": row.pk, "transformation_id": row.transformation_id, "content_type": row.content_type, "sha256": row.sha256, "created_at": row.created_at}
+    return {
+        "id": row.pk,
+        "transformation_id": row.transformation_id,
+        "content_type": row.content_type,
+        "sha256": row.sha256,
+        "created_at": row.created_at,
+    }
 
 
 _JOB = record(
@@ -238,7 +280,9 @@ def dead_letter(row: DeadLetterDispatch) -> dict[str, Any]:
 
 
 _STAGE = record("Stage", name=TEXT, ok=TRUTH, done=WHOLE, total=WHOLE, skipped=TRUTH)
-_RECORD = record("Record", id=UUID, stage=TEXT, event=TEXT, level=TEXT, message=TEXT, data=FREE, created_at=TIME)
+_RECORD = record(
+    "Record", id=UUID, stage=TEXT, event=TEXT, level=TEXT, message=TEXT, data=FREE, created_at=TIME
+)
 CYCLE_DETAIL = record(
     "CycleDetail",
     **_CYCLE,
@@ -252,7 +296,16 @@ CYCLE_DETAIL = record(
     fencing_token=WHOLE,
     resumes=WHOLE,
     reruns=many(UUID),
-    taken_over=maybe(record(items=WHOLE, wanted=WHOLE, delivered=WHOLE, tiers=many(WHOLE), normalize=many(WHOLE), valued=TRUTH)),
+    taken_over=maybe(
+        record(
+            items=WHOLE,
+            wanted=WHOLE,
+            delivered=WHOLE,
+            tiers=many(WHOLE),
+            normalize=many(WHOLE),
+            valued=TRUTH,
+        )
+    ),
     stages=many(_STAGE),
     deliveries=record(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE),
     tiers=many(_TIER),

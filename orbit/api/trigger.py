@@ -19,7 +19,13 @@ from governance.rest.shapes import TEXT, TRUTH, one_of, record
 from governance.rest.shapes import UUID as ID
 from orbit.cycles import trigger
 from orbit.cycles.trigger import Started
-from orbit.errors import CycleActive, Disabled, NamespaceMismatch, PayloadTooLarge, RunProfileUnknown
+from orbit.errors import (
+    CycleActive,
+    Disabled,
+    NamespaceMismatch,
+    PayloadTooLarge,
+    RunProfileUnknown,
+)
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
 
@@ -47,7 +53,11 @@ class TriggerCycle(Resource):
     parameters = {"POST": {}}
     bodies = {"POST": _BODY}
     request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}
-    answers = {"POST": {ACCEPTED: record(cycle_run_id=ID, status=one_of(Cycle), namespace=TEXT, resumed=TRUTH)}}
+    answers = {
+        "POST": {
+            ACCEPTED: record(cycle_run_id=ID, status=one_of(Cycle), namespace=TEXT, resumed=TRUTH)
+        }
+    }
     refusals = {
         "POST": (
             NamespaceUnknown,
@@ -87,14 +97,21 @@ class _Once:
         answer = self._key.claim()
         if answer is None:
             return None
-        return Started(UUID(answer["cycle_run_id"]), answer["status"], answer["namespace"], answer["resumed"])
+        return Started(
+            UUID(answer["cycle_run_id"]), answer["status"], answer["namespace"], answer["resumed"]
+        )
 
     def keep(self, started: Started) -> None:
         self._key.keep(ACCEPTED, _answer(started))
 
 
 def _answer(started: Started) -> dict[str, Any]:
-    return {"cycle_run_id": str(started.cycle_id), "status": started.status, "namespace": started.namespace, "resumed": started.resumed}
+    return {
+        "cycle_run_id": str(started.cycle_id),
+        "status": started.status,
+        "namespace": started.namespace,
+        "resumed": started.resumed,
+    }
 
 
 def _payload(sent: dict[str, Any]) -> Payload | None:
@@ -102,9 +119,14 @@ def _payload(sent: dict[str, Any]) -> Payload | None:
     if "payload" in sent and "payload_base64" in sent:
         raise _invalid("/payload_base64", "Stands beside `payload`: send one of the two.")
     if "payload_content_type" in sent and "payload_base64" not in sent:
-        raise _invalid("/payload_content_type", "Belongs to `payload_base64`; a `payload` is application/json.")
+        raise _invalid(
+            "/payload_content_type", "Belongs to `payload_base64`; a `payload` is application/json."
+        )
     if "payload" in sent:
-        return Payload(json.dumps(sent["payload"], ensure_ascii=False, separators=(",", ":")).encode(), "application/json")
+        return Payload(
+            json.dumps(sent["payload"], ensure_ascii=False, separators=(",", ":")).encode(),
+            "application/json",
+        )
     if "payload_base64" not in sent:
         return None
     try:

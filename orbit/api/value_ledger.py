@@ -26,7 +26,11 @@ _FILTERS: dict[str, tuple[str, queries.Reader]] = {
 }
 _TOTALS: dict[str, queries.Reader] = {
     "period": queries.one_of(Period), "from": queries.moment, "to": queries.moment, "namespace": queries.text, "tag": queries.text}  # fmt: skip
-_QUANTITY = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "a decimal number, as text: it is exact"}
+_QUANTITY = {
+    "type": "string",
+    "pattern": r"^-?[0-9]+(\.[0-9]+)?$",
+    "description": "a decimal number, as text: it is exact",
+}
 ENTRY = record(
     "ValueEntry",
     id=ID,
@@ -40,21 +44,38 @@ ENTRY = record(
     unit=TEXT,
     created_at=TIME,
 )
-_TOTAL = record(begins={"type": "string", "format": "date"}, kind=ENTRY["properties"]["kind"], tag=TEXT, unit=TEXT, quantity=_QUANTITY, cycles=WHOLE)
-_SUMS = record("ValueTotals", **{"period": one_of(Period), "from": TIME, "to": TIME, "results": many(_TOTAL), "more": TRUTH})
+_TOTAL = record(
+    begins={"type": "string", "format": "date"},
+    kind=ENTRY["properties"]["kind"],
+    tag=TEXT,
+    unit=TEXT,
+    quantity=_QUANTITY,
+    cycles=WHOLE,
+)
+_SUMS = record(
+    "ValueTotals",
+    **{"period": one_of(Period), "from": TIME, "to": TIME, "results": many(_TOTAL), "more": TRUTH},
+)
 _CSV = {"type": "string", "contentMediaType": "text/csv"}
 
 
 class Entries(Resource):
     """The entries, in pages."""
 
-    parameters = {"GET": {**{name: reader for name, (_, reader) in _FILTERS.items()}, **pages.PARAMETERS}}
+    parameters = {
+        "GET": {**{name: reader for name, (_, reader) in _FILTERS.items()}, **pages.PARAMETERS}
+    }
     answers = {"GET": {200: page(ENTRY)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
         wanted = {_FILTERS[name][0]: value for name, value in self.sent.items() if name in _FILTERS}
-        return pages.respond(request, ValueLedgerEntry.objects.filter(self.actor.filter(), **wanted), _entry, sent=self.sent)
+        return pages.respond(
+            request,
+            ValueLedgerEntry.objects.filter(self.actor.filter(), **wanted),
+            _entry,
+            sent=self.sent,
+        )
 
 
 class Sums(Resource):
@@ -69,7 +90,15 @@ class Sums(Resource):
         found = _totals(self)
         rows = [{"begins": row.begins, "kind": row.kind, "tag": row.tag, "unit": row.unit, "quantity": value_totals.plain(row.quantity), "cycles": row.cycles}
                 for row in found.rows]  # fmt: skip
-        return Response({"period": found.period, "from": found.since, "to": found.until, "results": rows, "more": found.more})
+        return Response(
+            {
+                "period": found.period,
+                "from": found.since,
+                "to": found.until,
+                "results": rows,
+                "more": found.more,
+            }
+        )
 
 
 class SumsFile(Resource):
@@ -84,7 +113,9 @@ class SumsFile(Resource):
         """Answer CSV; text that a spreadsheet would run as a formula begins with an apostrophe."""
         found = _totals(self)
         headers = {"Content-Disposition": f'attachment; filename="value-by-{found.period}.csv"'}
-        return HttpResponse(value_totals.as_csv(found.rows), content_type="text/csv; charset=utf-8", headers=headers)
+        return HttpResponse(
+            value_totals.as_csv(found.rows), content_type="text/csv; charset=utf-8", headers=headers
+        )
 
 
 def _totals(resource: Resource) -> Totals:

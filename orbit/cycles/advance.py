@@ -65,7 +65,11 @@ def run(work: Work, *, worker: str) -> float | None:
             # A commit whose answer was lost may have happened: what is on record says.
             read = state.load
             if time.monotonic() >= give_up_at or boundary.process.drained:
-                logger.warning("cycle %s: the database is away (%s); the lease runs out and another worker resumes", work.id, " ".join(str(exc).split()))
+                logger.warning(
+                    "cycle %s: the database is away (%s); the lease runs out and another worker resumes",
+                    work.id,
+                    " ".join(str(exc).split()),
+                )
                 return None
             time.sleep(0.2)
         except Exception as exc:
@@ -83,7 +87,11 @@ def _carry(work: Work, found: State, *, worker: str) -> float | None:
     elif not found.tally.open and (found.final or _is_over(found)):
         deliver.close(work, [], found.tally, ending)
         return None
-    wait = deliver.run(work, found.tally, ending, worker=worker) if found.final else stages.run(found, worker=worker)
+    wait = (
+        deliver.run(work, found.tally, ending, worker=worker)
+        if found.final
+        else stages.run(found, worker=worker)
+    )
     return None if wait is None else _give_back(work, wait)
 
 
@@ -92,9 +100,16 @@ def close_lost(work: Work, found: State, ending: Ending) -> bool:
     if found.strays:
         fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
     # A cancel ended what was on its way then, not what a person has sent again since.
-    ended = {orphan.job_id for orphan in found.orphans if work.status == Cycle.CANCELLED and orphan.job_id not in found.later}
+    ended = {
+        orphan.job_id
+        for orphan in found.orphans
+        if work.status == Cycle.CANCELLED and orphan.job_id not in found.later
+    }
     again = copies.among(ended) if ended else set()
-    lost = [judge.lost(orphan, cancelled=orphan.job_id in ended, requeued=orphan.job_id in again) for orphan in found.orphans]
+    lost = [
+        judge.lost(orphan, cancelled=orphan.job_id in ended, requeued=orphan.job_id in again)
+        for orphan in found.orphans
+    ]
     if lost:
         deliver.close(work, lost, found.tally, ending)
     return bool(lost)
@@ -115,7 +130,11 @@ def _may_resume(work: Work) -> bool:
         execution.write(Record("cycle", "cycle_resumed", "the lease of its worker ran out", "warning", {"resumes": resumes, "token": work.token}),
                         namespace=work.namespace, cycle_id=work.id)  # fmt: skip
         return True
-    finish.give_up(work, reason="parked", message=f"resumed {resumes} times in a row without a new checkpoint or delivery attempt")
+    finish.give_up(
+        work,
+        reason="parked",
+        message=f"resumed {resumes} times in a row without a new checkpoint or delivery attempt",
+    )
     return False
 
 
@@ -134,7 +153,11 @@ def _note_stop(work: Work) -> None:
     try:
         refusal = gate.stops([work.namespace]).get(work.namespace)
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
-            execution.write(Record("governance", "stopped", refusal.detail, "warning", {"code": refusal.code}), namespace=work.namespace, cycle_id=work.id)
+            execution.write(
+                Record("governance", "stopped", refusal.detail, "warning", {"code": refusal.code}),
+                namespace=work.namespace,
+                cycle_id=work.id,
+            )
     except DatabaseError:
         connection.close()
 
@@ -142,7 +165,11 @@ def _note_stop(work: Work) -> None:
 def _note_fenced(work: Work) -> None:
     """Record that this worker was fenced; the record is all that it may still write."""
     try:
-        execution.write(Record("cycle", "fenced", f"token {work.token} is no longer the cycle's", "warning"), namespace=work.namespace, cycle_id=work.id)
+        execution.write(
+            Record("cycle", "fenced", f"token {work.token} is no longer the cycle's", "warning"),
+            namespace=work.namespace,
+            cycle_id=work.id,
+        )
     except DatabaseError:
         connection.close()
 

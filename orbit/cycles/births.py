@@ -61,7 +61,11 @@ class Active:
 
     def is_resumed_by(self, run_profile_id: str | None, payload: Payload | None = None) -> bool:
         """Tell whether the same trigger came again for a cycle that nobody carries."""
-        return self.abandoned and self.run_profile_id == run_profile_id and (payload is None or self.input_sha256 == sha256_hex(payload.body))
+        return (
+            self.abandoned
+            and self.run_profile_id == run_profile_id
+            and (payload is None or self.input_sha256 == sha256_hex(payload.body))
+        )
 
 
 def insert(births: Sequence[Birth], status: Cycle) -> set[UUID]:
@@ -73,7 +77,10 @@ def insert(births: Sequence[Birth], status: Cycle) -> set[UUID]:
     made: set[UUID] = set()
     for part in _parts(sorted(births, key=lambda birth: (birth.context.namespace, birth.id))):
         with connection.cursor() as cursor:
-            cursor.execute(_START.format(rows=", ".join([_ROW] * len(part))), [value for birth in part for value in _values(birth, status)])
+            cursor.execute(
+                _START.format(rows=", ".join([_ROW] * len(part))),
+                [value for birth in part for value in _values(birth, status)],
+            )
             made.update(row[0] for row in cursor.fetchall())
     return made
 
@@ -82,7 +89,10 @@ def active(namespaces: Collection[str]) -> dict[str, Active]:
     """Return the active cycle of each of ``namespaces`` that has one; one query."""
     with connection.cursor() as cursor:
         cursor.execute(_ACTIVE, [list(namespaces)])
-        return {namespace: Active(cycle, namespace, *rest) for namespace, cycle, *rest in cursor.fetchall()}
+        return {
+            namespace: Active(cycle, namespace, *rest)
+            for namespace, cycle, *rest in cursor.fetchall()
+        }
 
 
 def _values(birth: Birth, status: Cycle) -> list[Any]:

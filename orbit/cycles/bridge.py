@@ -40,7 +40,11 @@ def context_for(run_profile_id: str, *, actor: Actor) -> Context:
     Raises RunProfileUnknown, also for one that is hidden or stands in a namespace that ``actor`` doesn't see, and Disabled for one
     that is disabled or whose profile is.
     """
-    found = RunProfile.objects.select_related("profile").filter(run_profile_id=run_profile_id, hidden=False).first()
+    found = (
+        RunProfile.objects.select_related("profile")
+        .filter(run_profile_id=run_profile_id, hidden=False)
+        .first()
+    )
     if found is None or not actor.sees(found.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
     return context_of(found)
@@ -54,7 +58,9 @@ def context_of(found: RunProfile) -> Context:
     if found.state != State.ENABLED:
         raise Disabled(f"The run profile {found.run_profile_id} is disabled. Enable it to run it.")
     if found.profile.state != State.ENABLED:
-        raise Disabled(f"The profile {found.profile.profile_id} is disabled, and {found.run_profile_id} with it. Enable the profile to run it.")
+        raise Disabled(
+            f"The profile {found.profile.profile_id} is disabled, and {found.run_profile_id} with it. Enable the profile to run it."
+        )
     return Context(
         namespace=found.namespace_id,
         profile_id=found.profile.profile_id,

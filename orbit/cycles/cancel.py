@@ -39,22 +39,46 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, and CycleFinished when its status is final.
     """
     actor.require(Power.OPERATE)
-    namespace = CycleRun.objects.filter(pk=cycle_id).values_list("namespace__name", flat=True).first()
+    namespace = (
+        CycleRun.objects.filter(pk=cycle_id).values_list("namespace__name", flat=True).first()
+    )
     if namespace is None or not actor.sees(namespace):
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
     with trail.deed():
         with connection.cursor() as cursor:
-            cursor.execute(CANCEL, {"id": cycle_id, "reason": execution.clean(f"cancelled by {actor.name}: {reason or 'none given'}")})
+            cursor.execute(
+                CANCEL,
+                {
+                    "id": cycle_id,
+                    "reason": execution.clean(
+                        f"cancelled by {actor.name}: {reason or 'none given'}"
+                    ),
+                },
+            )
             row = cursor.fetchone()
             if row is None:
-                raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")
+                raise CycleFinished(
+                    f"The cycle {cycle_id} has finished: nothing is left to cancel."
+                )
             cursor.execute(JOBS, {"id": cycle_id})
             ended = cursor.fetchall()
             cursor.execute(IN_FLIGHT, {"id": cycle_id})
-        letters = copies.bury([job for job, status in ended if status == Job.DEAD], reason="cancelled")
+        letters = copies.bury(
+            [job for job, status in ended if status == Job.DEAD], reason="cancelled"
+        )
         if row[0] in ACTIVE:
             turns.promote(namespace)
-        execution.write(Record("cycle", "cycle_cancelled", reason, "warning", {"by": actor.name, "jobs": len(ended)}), namespace=namespace, cycle_id=cycle_id)
+        execution.write(
+            Record(
+                "cycle",
+                "cycle_cancelled",
+                reason,
+                "warning",
+                {"by": actor.name, "jobs": len(ended)},
+            ),
+            namespace=namespace,
+            cycle_id=cycle_id,
+        )
         trail.record(
             "cycle.cancelled",
             actor=actor.name,
@@ -62,7 +86,11 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             object_id=str(cycle_id),
             namespace=namespace,
             before={"status": row[0]},
-            after={"status": str(Cycle.CANCELLED), "jobs_cancelled": len(ended), **({"dead_letters": letters} if letters else {})},
+            after={
+                "status": str(Cycle.CANCELLED),
+                "jobs_cancelled": len(ended),
+                **({"dead_letters": letters} if letters else {}),
+            },
             reason=reason,
             request_id=request_id.current(),
         )

@@ -18,9 +18,16 @@ def any_alive() -> bool:
 
 def any_unpaused() -> bool:
     """Tell whether a cluster lives that takes new cycles and isn't paused by its environment."""
-    return ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False, paused=False).exists()
+    return ClusterNode.objects.filter(
+        seen_at__gt=Now() - SILENT_AFTER, draining=False, paused=False
+    ).exists()
 
 
 def paused_hosts() -> list[str]:
     """Return the hosts whose clusters their environment pauses, as far as they show signs of life."""
-    return list(ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, paused=True).order_by("host").values_list("host", flat=True).distinct()[:_NAMED])
+    return list(
+        ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, paused=True)
+        .order_by("host")
+        .values_list("host", flat=True)
+        .distinct()[:_NAMED]
+    )

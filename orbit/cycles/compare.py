@@ -72,22 +72,33 @@ class Comparison:
 
 def read(a: UUID, b: UUID, *, actor: Actor) -> Comparison:
     """Compare two cycles. Raises CycleUnknown, also for one that ``actor`` doesn't see."""
-    found = {cycle.pk: cycle for cycle in CycleRun.objects.filter(actor.filter(), pk__in=[a, b]).defer("input")}
+    found = {
+        cycle.pk: cycle
+        for cycle in CycleRun.objects.filter(actor.filter(), pk__in=[a, b]).defer("input")
+    }
     for wanted in (a, b):
         if wanted not in found:
             raise CycleUnknown(f"There is no cycle {wanted}.")
     left, right = found[a], found[b]
     sections = [
         Section("Cycle", _both(_FACTS, left, right)),
-        Section("Configuration", [
-            Row(one.pointer or "/", _text(one.before), _text(one.after)) for one in diff.changes(left.context, right.context)[:MOST_ROWS]
-        ]),
+        Section(
+            "Configuration",
+            [
+                Row(one.pointer or "/", _text(one.before), _text(one.after))
+                for one in diff.changes(left.context, right.context)[:MOST_ROWS]
+            ],
+        ),
         Section("Times", _both(_TIMES, left, right)),
         Section("Tiers", _tiers(a, b)),
         Section("Deliveries", _counted(DELIVERIES, a, b, lambda row: f"{row[1]}: {row[2]}")),
         Section("Errors", _counted(ERRORS, a, b, lambda row: f"{row[1]} ({row[2]}): {row[3]}")),
     ]
-    return Comparison(left, right, [Section(one.name, sorted(one.rows, key=lambda row: not row.differs)) for one in sections])
+    return Comparison(
+        left,
+        right,
+        [Section(one.name, sorted(one.rows, key=lambda row: not row.differs)) for one in sections],
+    )
 
 
 def _seconds(end: datetime | None, start: datetime | None) -> str:
@@ -115,7 +126,9 @@ _TIMES: dict[str, _Reader] = {
 
 
 def _both(readers: dict[str, _Reader], left: CycleRun, right: CycleRun) -> list[Row]:
-    return [Row(what, _text(reader(left)), _text(reader(right))) for what, reader in readers.items()]
+    return [
+        Row(what, _text(reader(left)), _text(reader(right))) for what, reader in readers.items()
+    ]
 
 
 def _text(value: Any) -> str:
@@ -123,7 +136,11 @@ def _text(value: Any) -> str:
         return "-"
     if value is diff.ABSENT:
         return "absent"
-    text = str(value) if isinstance(value, str | UUID) else json.dumps(value, ensure_ascii=False, default=str)
+    text = (
+        str(value)
+        if isinstance(value, str | UUID)
+        else json.dumps(value, ensure_ascii=False, default=str)
+    )
     return text if len(text) <= _LONG else text[: _LONG - 3] + "..."
 
 
@@ -132,12 +149,17 @@ def _tiers(a: UUID, b: UUID) -> list[Row]:
     for tier in Transformation.objects.filter(cycle__in=[a, b]).defer("output"):
         name = f"Tier {tier.tier}"
         taken = " (taken over)" if tier.taken_from_id else ""
-        said[f"{name}: outcome", tier.cycle_id] = f"{tier.status}{taken}" + (f": {tier.error}" if tier.error else "")
+        said[f"{name}: outcome", tier.cycle_id] = f"{tier.status}{taken}" + (
+            f": {tier.error}" if tier.error else ""
+        )
         said[f"{name}: transformer", tier.cycle_id] = tier.transformer
         said[f"{name}: attempts", tier.cycle_id] = str(tier.attempts)
         said[f"{name}: took", tier.cycle_id] = _seconds(tier.finished_at, tier.started_at)
         said[f"{name}: output's SHA-256", tier.cycle_id] = tier.output_sha256
-    return [Row(what, _text(said.get((what, a))), _text(said.get((what, b)))) for what in sorted({what for what, _ in said})]
+    return [
+        Row(what, _text(said.get((what, a))), _text(said.get((what, b))))
+        for what in sorted({what for what, _ in said})
+    ]
 
 
 def _counted(sql: str, a: UUID, b: UUID, name: Callable[[tuple[Any, ...]], str]) -> list[Row]:

@@ -109,7 +109,10 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
     if cycle is None:
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
     tiers = list(
-        Transformation.objects.filter(cycle=cycle).defer("output").annotate(size=Length("output"), excerpt=_excerpt("output")).order_by("tier")
+        Transformation.objects.filter(cycle=cycle)
+        .defer("output")
+        .annotate(size=Length("output"), excerpt=_excerpt("output"))
+        .order_by("tier")
     )
     batch = NormalizationBatch.objects.filter(cycle=cycle).first()
     items = [] if batch is None else list(
@@ -117,19 +120,29 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         .select_related("transformation").order_by("transformation__tier").defer("transformation__output", "payload")
     )  # fmt: skip
     cut: set[str] = set()
-    letters = _first(DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id"), "dead_letters", cut)
+    letters = _first(
+        DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id"), "dead_letters", cut
+    )
     # By what the indexes hold: the cycle's jobs, then the copies that requeues and re-runs made of its dead ones and that aren't among them.
     jobs = _first(_jobs(Q(cycle=cycle)).order_by("id"), "jobs", cut)
-    copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id} - {job.pk for job in jobs}
+    copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id} - {
+        job.pk for job in jobs
+    }
     jobs += _first(_jobs(Q(pk__in=copies)).order_by("id"), "jobs", cut) if copies else []
     receipts = _first(DeliveryReceipt.objects.filter(job__in=jobs).order_by("id"), "receipts", cut)
     by_id = {job.pk: job for job in jobs}
     for receipt in receipts:
         receipt.job = by_id[receipt.job_id]
-    records = _first(ExecutionRecord.objects.filter(partition_key=cycle.pk).order_by("partition_key", "id"), "records", cut)
+    records = _first(
+        ExecutionRecord.objects.filter(partition_key=cycle.pk).order_by("partition_key", "id"),
+        "records",
+        cut,
+    )
     return Detail(
         cycle=cycle,
-        input=Bytes(cycle.input_content_type, cycle.input_sha256, cycle.size, _bytes(cycle.excerpt)),
+        input=Bytes(
+            cycle.input_content_type, cycle.input_sha256, cycle.size, _bytes(cycle.excerpt)
+        ),
         stages=cycle.stages or [],
         tiers=tiers,
         batch=batch,
@@ -141,7 +154,13 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
         tally=_tally(cycle.pk),
         waits_for=turns.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
-        reruns=_first(CycleRun.objects.filter(rerun_of=cycle).only("id", "status", "rerun_of_id").order_by("id"), "reruns", cut),
+        reruns=_first(
+            CycleRun.objects.filter(rerun_of=cycle)
+            .only("id", "status", "rerun_of_id")
+            .order_by("id"),
+            "reruns",
+            cut,
+        ),
         cut=frozenset(cut),
         stopped=_stopped(cycle),
     )
@@ -166,7 +185,11 @@ def _excerpt(column: str) -> Substr:
 
 
 def _jobs(which: Q) -> "QuerySet[DispatchJob]":
-    return DispatchJob.objects.filter(which).select_related("snapshot", "normalization_item").defer("snapshot__sealed", "normalization_item__payload")
+    return (
+        DispatchJob.objects.filter(which)
+        .select_related("snapshot", "normalization_item")
+        .defer("snapshot__sealed", "normalization_item__payload")
+    )
 
 
 def _first(rows: "QuerySet[Any]", kind: str, cut: set[str]) -> list[Any]:
@@ -180,9 +203,17 @@ def _tally(cycle_id: UUID) -> Tally:
     with connection.cursor() as cursor:
         cursor.execute(TALLY, [cycle_id])
         counts: dict[str, int] = dict(cursor.fetchall())
-    delivered, dead, cancelled = (counts.get(str(status), 0) for status in (Job.DELIVERED, Job.DEAD, Job.CANCELLED))
+    delivered, dead, cancelled = (
+        counts.get(str(status), 0) for status in (Job.DELIVERED, Job.DEAD, Job.CANCELLED)
+    )
     total = sum(counts.values())
-    return Tally(total=total, delivered=delivered, dead=dead, cancelled=cancelled, open=total - delivered - dead - cancelled)
+    return Tally(
+        total=total,
+        delivered=delivered,
+        dead=dead,
+        cancelled=cancelled,
+        open=total - delivered - dead - cancelled,
+    )
 
 
 def _bytes(column: Any) -> bytes:

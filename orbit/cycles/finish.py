@@ -62,14 +62,31 @@ def put(write: fence.Write, state: State, tally: Tally, wait: float | None = Non
     work = state.work
     if state.final:
         write.rows["finishes"] = [_row(work, None)]
-        write.records.append(Record("dispatch", "late_deliveries_ended", data={"delivered": tally.delivered, "dead": tally.dead}))
+        write.records.append(
+            Record(
+                "dispatch",
+                "late_deliveries_ended",
+                data={"delivered": tally.delivered, "dead": tally.dead},
+            )
+        )
         return
     found = outcome.stages(
-        tiers_ok=state.tiers_ok, items=state.items, targets=state.targets, jobs=tally.total, delivered=tally.delivered, taken=state.taken
+        tiers_ok=state.tiers_ok,
+        items=state.items,
+        targets=state.targets,
+        jobs=tally.total,
+        delivered=tally.delivered,
+        taken=state.taken,
     )
     status = outcome.status(found)
     dispatch = found[-1]
-    message = "skipped" if dispatch.skipped else "" if dispatch.ok else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
+    message = (
+        "skipped"
+        if dispatch.skipped
+        else ""
+        if dispatch.ok
+        else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
+    )
     stages = [stage.data() for stage in found]
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
@@ -79,14 +96,35 @@ def put(write: fence.Write, state: State, tally: Tally, wait: float | None = Non
     level = "info" if status == Cycle.SUCCESS else "warning"
     if wait is not None:
         over = f"the stage's time is over: {len(tally.open)} deliveries go on by themselves"
-        write.records.append(Record("dispatch", "stage_deadline", over, "warning", {"open": len(tally.open)}))
+        write.records.append(
+            Record("dispatch", "stage_deadline", over, "warning", {"open": len(tally.open)})
+        )
     write.records += [
-        Record("dispatch", "stage_finished", message, "info" if dispatch.ok else "warning", {**dispatch.data(), "duration_ms": round(dispatch_ms, 3)}),
-        Record("cycle", "cycle_finished", status, level, {"status": status, "stages": stages, "duration_ms": round(duration, 3)}),
+        Record(
+            "dispatch",
+            "stage_finished",
+            message,
+            "info" if dispatch.ok else "warning",
+            {**dispatch.data(), "duration_ms": round(dispatch_ms, 3)},
+        ),
+        Record(
+            "cycle",
+            "cycle_finished",
+            status,
+            level,
+            {"status": status, "stages": stages, "duration_ms": round(duration, 3)},
+        ),
     ]
     write.events += [
-        Event(Name.STAGE_FINISHED, stage="dispatch", duration_ms=dispatch_ms, metadata={"ok": dispatch.ok}),
-        Event(Name.EXECUTION_FINISHED, level=level, duration_ms=duration, metadata={"status": status}),
+        Event(
+            Name.STAGE_FINISHED,
+            stage="dispatch",
+            duration_ms=dispatch_ms,
+            metadata={"ok": dispatch.ok},
+        ),
+        Event(
+            Name.EXECUTION_FINISHED, level=level, duration_ms=duration, metadata={"status": status}
+        ),
     ]
 
 
@@ -94,28 +132,63 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
     """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
     final = Cycle(work.status) not in {Cycle.PENDING, Cycle.RUNNING}
     row = _row(work, None if final else Cycle.FAILED, reason=clean(reason))
-    write = fence.Write(work, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(work, None)})
+    write = fence.Write(
+        work, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(work, None)}
+    )
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
     if not final:
         write.checkpoints.append(Checkpoint.CYCLE_FINISHED)
-        write.records.append(Record("cycle", "cycle_finished", reason, "error", {"status": Cycle.FAILED}))
-        write.events.append(Event(Name.EXECUTION_FINISHED, level="error", metadata={"status": Cycle.FAILED, "reason": reason}))
+        write.records.append(
+            Record("cycle", "cycle_finished", reason, "error", {"status": Cycle.FAILED})
+        )
+        write.events.append(
+            Event(
+                Name.EXECUTION_FINISHED,
+                level="error",
+                metadata={"status": Cycle.FAILED, "reason": reason},
+            )
+        )
     with trail.deed():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
         copies.bury([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
-            receipts.audit_death(work, job, {"endpoint_key": key, "reason": "cycle_given_up", "error": "the cycle was given up"})
+            receipts.audit_death(
+                work,
+                job,
+                {
+                    "endpoint_key": key,
+                    "reason": "cycle_given_up",
+                    "error": "the cycle was given up",
+                },
+            )
 
 
 def _ledger(work: Work, delivered: int | None) -> list[dict[str, Any]]:
     # What a re-run completes was metered with the cycle that it repeats.
     tags = [] if (work.takeover or {}).get("valued") else list(work.context.get("value_tags", []))
     return value_ledger.rows(
-        cycle_id=work.id, namespace=work.namespace, profile_id=work.profile_id, run_profile_id=work.run_profile_id, tags=tags, delivered=delivered
+        cycle_id=work.id,
+        namespace=work.namespace,
+        profile_id=work.profile_id,
+        run_profile_id=work.run_profile_id,
+        tags=tags,
+        delivered=delivered,
     )
 
 
 def _row(
-    work: Work, status: Cycle | None, *, stages: list[dict[str, Any]] | None = None, reason: str | None = None, wait: float | None = None
+    work: Work,
+    status: Cycle | None,
+    *,
+    stages: list[dict[str, Any]] | None = None,
+    reason: str | None = None,
+    wait: float | None = None,
 ) -> dict[str, Any]:
-    return {"cycle_id": str(work.id), "status": status, "stages": stages, "reason": reason, "requeues": work.requeues, "wait": wait}
+    return {
+        "cycle_id": str(work.id),
+        "status": status,
+        "stages": stages,
+        "reason": reason,
+        "requeues": work.requeues,
+        "wait": wait,
+    }

@@ -42,9 +42,12 @@ _OPEN = gate.OPEN_SQL.format(namespace="c.namespace")
 CLAIM = _CLAIM.replace("{which}", f"(c.resumes >= {ALONE_FROM}) = %(alone)s AND {_OPEN}")
 # Of cycles that nobody may carry: those with attempts that a lost worker left open. It starts from these, which are few, and from nothing
 # where nothing is halted or paused.
-CLAIM_STOPPED = _CLAIM.replace("{which}", f"""EXISTS (SELECT 1 FROM governance_stop h WHERE h.ended_at IS NULL AND h.kind IN ('halt', 'pause'))
+CLAIM_STOPPED = _CLAIM.replace(
+    "{which}",
+    f"""EXISTS (SELECT 1 FROM governance_stop h WHERE h.ended_at IS NULL AND h.kind IN ('halt', 'pause'))
         AND c.id = ANY(ARRAY(SELECT j.cycle_id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE r.status = 'sending'))
-        AND NOT ({_OPEN})""")
+        AND NOT ({_OPEN})""",
+)
 
 RENEW = """UPDATE orbit_cyclerun c SET lease_expires_at = now() + %(seconds)s * interval '1 second',
     next_due_at = now() + %(seconds)s * interval '1 second'
@@ -76,12 +79,27 @@ def claim(limit: int, *, alone: bool = False) -> list[Work]:
     """Claim up to ``limit`` cycles that are due; with ``alone`` such as were resumed repeatedly, without it all others."""
     if gate.paused_here():
         return []
-    return _works(fence.run(CLAIM, {"limit": limit, "alone": alone, "owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS}))
+    return _works(
+        fence.run(
+            CLAIM,
+            {
+                "limit": limit,
+                "alone": alone,
+                "owner": owner(),
+                "seconds": settings.ORBIT_LEASE_SECONDS,
+            },
+        )
+    )
 
 
 def claim_stopped(limit: int) -> list[Work]:
     """Claim up to ``limit`` cycles of halted namespaces, or paused ones, in which a lost worker left attempts open: to close those, no more."""
-    return _works(fence.run(CLAIM_STOPPED, {"limit": limit, "owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS}))
+    return _works(
+        fence.run(
+            CLAIM_STOPPED,
+            {"limit": limit, "owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS},
+        )
+    )
 
 
 def _works(rows: list[tuple[Any, ...]]) -> list[Work]:
@@ -102,8 +120,22 @@ def _works(rows: list[tuple[Any, ...]]) -> list[Work]:
             resumed=ran_out,
             takeover=json.loads(takeover) if takeover is not None else None,
         )
-        for (id_, token, namespace, status, profile_id, run_profile_id, instruction_id, context, initiation_hash, input_, content_type, requeues, ran_out,
-             takeover) in rows
+        for (
+            id_,
+            token,
+            namespace,
+            status,
+            profile_id,
+            run_profile_id,
+            instruction_id,
+            context,
+            initiation_hash,
+            input_,
+            content_type,
+            requeues,
+            ran_out,
+            takeover,
+        ) in rows
     ]
 
 
@@ -121,7 +153,11 @@ def give_back(held: Sequence[Work], *, wait: float) -> datetime | None:
 
 
 def _held(held: Sequence[Work]) -> dict[str, object]:
-    return {"ids": [work.id for work in held], "tokens": [work.token for work in held], "owner": owner()}
+    return {
+        "ids": [work.id for work in held],
+        "tokens": [work.token for work in held],
+        "owner": owner(),
+    }
 
 
 def next_due() -> datetime | None:

@@ -103,9 +103,14 @@ def read(cycle_id: UUID, *, hold: bool = False) -> Lineage:
             cursor.execute(HOLD_LETTERS, {"family": cycles})
         # Each in a statement after the lock: what was committed while it was waited for is seen.
         cursor.execute(TIERS, {"family": cycles})
-        done = {tier: Done(tier, id_, cycle, sha256, item, _names(targets)) for tier, id_, cycle, sha256, item, targets in cursor.fetchall()}
+        done = {
+            tier: Done(tier, id_, cycle, sha256, item, _names(targets))
+            for tier, id_, cycle, sha256, item, targets in cursor.fetchall()
+        }
         cursor.execute(DELIVERIES, {"family": cycles})
-        deliveries = [Delivery(*(*row[:9], Letter(*row[9:]) if row[9] else None)) for row in cursor.fetchall()]
+        deliveries = [
+            Delivery(*(*row[:9], Letter(*row[9:]) if row[9] else None)) for row in cursor.fetchall()
+        ]
         cursor.execute(VALUED, {"family": cycles})
         return Lineage(cycles, done, deliveries, bool(cursor.fetchone()[0]))
 

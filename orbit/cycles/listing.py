@@ -28,13 +28,21 @@ def matching(
 ) -> QuerySet[CycleRun]:
     """Return the cycles that ``actor`` sees and that fit, newest first; ``created_to`` itself is outside."""
     rows = CycleRun.objects.filter(actor.filter()).only(*FIELDS)
-    for field, value in (("namespace", namespace), ("status", status), ("run_profile_id", run_profile_id)):
+    for field, value in (
+        ("namespace", namespace),
+        ("status", status),
+        ("run_profile_id", run_profile_id),
+    ):
         if value is not None:
             rows = rows.filter(**{field: value})
     if created_from is not None:
-        rows = rows.filter(created_at__gte=created_from, id__gte=uuid7_floor(max(created_from, _EARLIEST) - _SKEW))
+        rows = rows.filter(
+            created_at__gte=created_from, id__gte=uuid7_floor(max(created_from, _EARLIEST) - _SKEW)
+        )
     if created_to is not None:
-        rows = rows.filter(created_at__lt=created_to, id__lt=uuid7_floor(min(created_to, _LATEST) + _SKEW))
+        rows = rows.filter(
+            created_at__lt=created_to, id__lt=uuid7_floor(min(created_to, _LATEST) + _SKEW)
+        )
     return rows.order_by("-id")
 
 

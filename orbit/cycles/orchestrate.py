@@ -53,7 +53,12 @@ class Outcome:
 
 
 def all_enabled(
-    *, source: Trigger, actor: Actor, own_cron: bool = True, once: Once[list[Outcome]] | None = None, reason: str = ""
+    *,
+    source: Trigger,
+    actor: Actor,
+    own_cron: bool = True,
+    once: Once[list[Outcome]] | None = None,
+    reason: str = "",
 ) -> list[Outcome]:
     """Start, or queue, a cycle for each enabled run profile that ``actor`` sees, in the order of their ids.
 
@@ -66,15 +71,28 @@ def all_enabled(
 
 
 def these(
-    run_profile_ids: Sequence[str], *, source: Trigger, actor: Actor, once: Once[list[Outcome]] | None = None, reason: str = ""
+    run_profile_ids: Sequence[str],
+    *,
+    source: Trigger,
+    actor: Actor,
+    once: Once[list[Outcome]] | None = None,
+    reason: str = "",
 ) -> list[Outcome]:
     """Do the same for the run profiles that are named, disabled ones too, which then say so. Raises RunProfileUnknown, with nothing started."""
     wanted = sorted(set(run_profile_ids))
-    return _orchestrate(Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, once=once, reason=reason)
+    return _orchestrate(
+        Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, once=once, reason=reason
+    )
 
 
 def _orchestrate(
-    chosen: Q, wanted: list[str] | None, *, source: Trigger, actor: Actor, once: Once[list[Outcome]] | None, reason: str
+    chosen: Q,
+    wanted: list[str] | None,
+    *,
+    source: Trigger,
+    actor: Actor,
+    once: Once[list[Outcome]] | None,
+    reason: str,
 ) -> list[Outcome]:
     actor.require(Power.OPERATE)
     with trail.deed():
@@ -82,10 +100,18 @@ def _orchestrate(
             return before
         with connection.cursor() as cursor:
             cursor.execute(trigger.HOLD_CONFIGURATION)
-        rows = RunProfile.objects.filter(chosen, actor.filter(), hidden=False).order_by("run_profile_id").prefetch_related("profile")
+        rows = (
+            RunProfile.objects.filter(chosen, actor.filter(), hidden=False)
+            .order_by("run_profile_id")
+            .prefetch_related("profile")
+        )
         call = _Call(list(rows), source, actor)
-        if wanted is not None and (missing := set(wanted) - {row.run_profile_id for row in call.rows}):
-            raise RunProfileUnknown(f"There is no run profile {', '.join(repr(name) for name in sorted(missing)[:10])}.")
+        if wanted is not None and (
+            missing := set(wanted) - {row.run_profile_id for row in call.rows}
+        ):
+            raise RunProfileUnknown(
+                f"There is no run profile {', '.join(repr(name) for name in sorted(missing)[:10])}."
+            )
         outcomes = call.run()
         if source != Trigger.CRON:
             call.put_on_trail(outcomes, reason)
@@ -108,9 +134,15 @@ class _Call:
         for _ in range(_TRIES):
             if waiting:
                 self._start(waiting)
-                waiting = [birth for birth in waiting if str(birth.context.run_profile_id) not in self.found]
+                waiting = [
+                    birth
+                    for birth in waiting
+                    if str(birth.context.run_profile_id) not in self.found
+                ]
         for birth in waiting:
-            self._set(birth, "skipped", detail=f"A cycle in {birth.context.namespace} is about to end.")
+            self._set(
+                birth, "skipped", detail=f"A cycle in {birth.context.namespace} is about to end."
+            )
         for _ in range(min(self.wakeups, _MOST_WAKEUPS)):
             queue.wake()
         return [self.found[row.run_profile_id] for row in self.rows]
@@ -118,7 +150,9 @@ class _Call:
     def _drafts(self) -> list[Birth]:
         """Return the cycles that may start; what stops or spoils a run profile is its outcome."""
         paused = gate.everything_paused()
-        stops = {} if paused or not self.rows else gate.stops({row.namespace_id for row in self.rows})
+        stops = (
+            {} if paused or not self.rows else gate.stops({row.namespace_id for row in self.rows})
+        )
         drafts = []
         for number, row in enumerate(self.rows):
             if number % _STAMPED == 0:
@@ -129,13 +163,19 @@ class _Call:
                 if stop is None or State.DISABLED in {row.state, row.profile.state}:
                     drafts.append(Birth(bridge.context_of(row), self.source, self.actor.name))
                 else:
-                    self.found[row.run_profile_id] = Outcome(row.run_profile_id, "paused" if paused else "halted", detail=stop.detail)
+                    self.found[row.run_profile_id] = Outcome(
+                        row.run_profile_id, "paused" if paused else "halted", detail=stop.detail
+                    )
             except Disabled as error:
-                self.found[row.run_profile_id] = Outcome(row.run_profile_id, "disabled", detail=error.detail)
+                self.found[row.run_profile_id] = Outcome(
+                    row.run_profile_id, "disabled", detail=error.detail
+                )
             except Exception as error:
                 # Whatever is wrong with one of them, it must not stop the others.
                 log.exception("The run profile %s can't be started.", row.run_profile_id)
-                self.found[row.run_profile_id] = Outcome(row.run_profile_id, "invalid", detail=f"{_said(error)}")
+                self.found[row.run_profile_id] = Outcome(
+                    row.run_profile_id, "invalid", detail=f"{_said(error)}"
+                )
         return drafts
 
     def _start(self, waiting: Sequence[Birth]) -> None:
@@ -144,14 +184,20 @@ class _Call:
         for birth in waiting:
             first.setdefault(birth.context.namespace, birth)
         made = births.insert(list(first.values()), Cycle.PENDING)
-        behind = [birth for birth in waiting if birth.id not in made and first[birth.context.namespace].id in made]
+        behind = [
+            birth
+            for birth in waiting
+            if birth.id not in made and first[birth.context.namespace].id in made
+        ]
         births.insert(behind, Cycle.QUEUED)
         for birth in waiting:
             if birth.id in made:
                 self.wakeups += 1
                 self._set(birth, "started", birth.id)
         for birth in behind:
-            self._set(birth, "queued", birth.id, f"It waits for its turn in {birth.context.namespace}.")
+            self._set(
+                birth, "queued", birth.id, f"It waits for its turn in {birth.context.namespace}."
+            )
         met = [birth for birth in waiting if str(birth.context.run_profile_id) not in self.found]
         if met:
             self._meet(met, births.active({birth.context.namespace for birth in met}))
@@ -160,7 +206,10 @@ class _Call:
         """Resume the cycles that the same trigger came again for, skip all others whose namespace has an active one."""
         skips = []
         for birth in met:
-            cycle, run_profile_id = active.get(birth.context.namespace), birth.context.run_profile_id
+            cycle, run_profile_id = (
+                active.get(birth.context.namespace),
+                birth.context.run_profile_id,
+            )
             if cycle is None:
                 continue
             if cycle.is_resumed_by(run_profile_id):
@@ -168,11 +217,17 @@ class _Call:
                 self._set(birth, "started", cycle.id, "resumed")
             else:
                 skips.append(Skip(cycle.namespace, str(cycle.id), run_profile_id))
-                self._set(birth, "skipped", detail=f"The cycle {cycle.id} is {cycle.status} in {cycle.namespace}: at most one runs there at a time.")
+                self._set(
+                    birth,
+                    "skipped",
+                    detail=f"The cycle {cycle.id} is {cycle.status} in {cycle.namespace}: at most one runs there at a time.",
+                )
         if skips:
             skipped.note(skips, trigger=self.source)
 
-    def _set(self, birth: Birth, outcome: str, cycle_id: UUID | None = None, detail: str = "") -> None:
+    def _set(
+        self, birth: Birth, outcome: str, cycle_id: UUID | None = None, detail: str = ""
+    ) -> None:
         name = str(birth.context.run_profile_id)
         self.found[name] = Outcome(name, outcome, cycle_id, detail)
 
@@ -183,9 +238,15 @@ class _Call:
             "cycle.triggered",
             actor=self.actor.name,
             object_type="run_profile",
-            object_id=self.rows[0].run_profile_id if len(self.rows) == 1 else f"{len(self.rows)} run profiles",
+            object_id=self.rows[0].run_profile_id
+            if len(self.rows) == 1
+            else f"{len(self.rows)} run profiles",
             namespace=namespaces.pop() if len(namespaces) == 1 else None,
-            after={"trigger": str(self.source), "outcomes": counts(outcomes), "results": [shown(one) for one in outcomes[:_MOST_ON_TRAIL]]},
+            after={
+                "trigger": str(self.source),
+                "outcomes": counts(outcomes),
+                "results": [shown(one) for one in outcomes[:_MOST_ON_TRAIL]],
+            },
             reason=reason,
             request_id=request_id.current(),
         )
@@ -202,4 +263,6 @@ def shown(outcome: Outcome) -> dict[str, str]:
 
 
 def _said(error: Exception) -> str:
-    return error.detail if isinstance(error, OrbitError) else f"{type(error).__name__}: {error}"[:500]
+    return (
+        error.detail if isinstance(error, OrbitError) else f"{type(error).__name__}: {error}"[:500]
+    )

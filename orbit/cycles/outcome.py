@@ -33,17 +33,31 @@ class Taken:
 NOTHING = Taken()
 
 
-def stages(*, tiers_ok: int, items: int, targets: int, jobs: int, delivered: int, taken: Taken = NOTHING) -> list[Stage]:
+def stages(
+    *, tiers_ok: int, items: int, targets: int, jobs: int, delivered: int, taken: Taken = NOTHING
+) -> list[Stage]:
     """Return the four stages of a cycle that came to its end, with what it has ``taken`` over.
 
     ``items`` are those that it made, ``targets`` the endpoints that it names, ``jobs`` those that could be made.
     """
-    wanted, done, made = items * targets + taken.wanted, delivered + taken.delivered, items + taken.items
+    wanted, done, made = (
+        items * targets + taken.wanted,
+        delivered + taken.delivered,
+        items + taken.items,
+    )
     return [
         Stage("initiation", True, 1, 1),
         Stage("transformations", tiers_ok == 3, tiers_ok, 3),
-        Stage("normalization", made > 0 and made == tiers_ok, made, tiers_ok, skipped=tiers_ok == 0),
-        Stage("dispatch", wanted > 0 and done == wanted, done, wanted, skipped=jobs == 0 and taken.delivered == 0),
+        Stage(
+            "normalization", made > 0 and made == tiers_ok, made, tiers_ok, skipped=tiers_ok == 0
+        ),
+        Stage(
+            "dispatch",
+            wanted > 0 and done == wanted,
+            done,
+            wanted,
+            skipped=jobs == 0 and taken.delivered == 0,
+        ),
     ]
 
 

@@ -11,10 +11,18 @@ def document(plan: Plan) -> dict[str, Any]:
     """Return each tier, each delivery, and on which revisions; ``stopped`` says what refuses it just now, None where nothing does."""
     takeover, context, today = plan.takeover, plan.context, Configuration()
     taken = [
-        {"tier": tier, "action": "take_over", "transformation_id": one.transformation_id, "cycle_run_id": one.cycle_id, "output_sha256": one.sha256}
+        {
+            "tier": tier,
+            "action": "take_over",
+            "transformation_id": one.transformation_id,
+            "cycle_run_id": one.cycle_id,
+            "output_sha256": one.sha256,
+        }
         for tier, one in takeover.done.items()
     ]
-    tiers: list[dict[str, Any]] = taken + [{"tier": tier, "action": "run"} for tier in takeover.runs]
+    tiers: list[dict[str, Any]] = taken + [
+        {"tier": tier, "action": "run"} for tier in takeover.runs
+    ]
     return {
         "rerun_of": plan.cycle_id,
         "namespace": context.namespace,
@@ -24,8 +32,14 @@ def document(plan: Plan) -> dict[str, Any]:
         "run_profile_revision": context.run_profile_revision,
         "tiers": sorted(tiers, key=lambda tier: tier["tier"]),
         "deliveries": [_delivery(one, today) for one in takeover.deliveries],
-        "dead_letters": [one.last.letter.id for one in takeover.sends if one.last is not None and one.last.letter is not None],
-        "stopped": None if plan.stopped is None else {"code": plan.stopped.code, "detail": plan.stopped.detail},
+        "dead_letters": [
+            one.last.letter.id
+            for one in takeover.sends
+            if one.last is not None and one.last.letter is not None
+        ],
+        "stopped": None
+        if plan.stopped is None
+        else {"code": plan.stopped.code, "detail": plan.stopped.detail},
     }
 
 
@@ -47,11 +61,17 @@ def sentence(plan: Plan) -> str:
     """Return it in one line."""
     takeover = plan.takeover
     tiers = f"{_tiers(sorted(takeover.done))} taken over" if takeover.done else "no tier taken over"
-    runs = f"{_tiers(takeover.runs)} run on today's configuration" if takeover.runs else "no tier runs"
+    runs = (
+        f"{_tiers(takeover.runs)} run on today's configuration" if takeover.runs else "no tier runs"
+    )
     left = len(takeover.deliveries) - len(takeover.sends)
     more = " and what the tiers that run make" if takeover.runs or takeover.normalize else ""
     return f"{tiers}; {runs}; {len(takeover.sends)} of {len(takeover.sends) + left} deliveries would be made{more}"
 
 
 def _tiers(numbers: list[int]) -> str:
-    return f"tier {numbers[0]}" if len(numbers) == 1 else f"tiers {', '.join(str(number) for number in numbers)}"
+    return (
+        f"tier {numbers[0]}"
+        if len(numbers) == 1
+        else f"tiers {', '.join(str(number) for number in numbers)}"
+    )

@@ -43,7 +43,10 @@ flying AS (SELECT * FROM attempts WHERE started_at > %(since)s OR finished_at > 
 SELECT clock_timestamp(), (SELECT max(started_at) FROM attempts WHERE status <> 'unsent'), (SELECT count(*) FROM flying),
     (SELECT count(*) FROM flying WHERE started_at > %(since)s AND status <> 'unsent'),
     (SELECT json_agg(f ORDER BY f.started_at, f.job_id) FROM (SELECT * FROM flying ORDER BY started_at, job_id LIMIT %(named)s) AS f)"""
-OF_ONE = _ATTEMPTS.format(of_namespace="WHERE c.namespace = %(namespace)s", of_namespace_and="WHERE c.namespace = %(namespace)s AND")
+OF_ONE = _ATTEMPTS.format(
+    of_namespace="WHERE c.namespace = %(namespace)s",
+    of_namespace_and="WHERE c.namespace = %(namespace)s AND",
+)
 OF_ALL = _ATTEMPTS.format(of_namespace="", of_namespace_and="WHERE")
 
 
@@ -72,19 +75,29 @@ def note() -> int:
         waiting = cursor.fetchall()
     for stop_id, namespace, since, by, reason in waiting:
         at, certificate = _certificate(namespace, since)
-        halts.quieted(stop_id, at=at, certificate=json.dumps({"by": by, "reason": reason or "none given", **certificate}))
+        halts.quieted(
+            stop_id,
+            at=at,
+            certificate=json.dumps({"by": by, "reason": reason or "none given", **certificate}),
+        )
     return len(waiting)
 
 
 def _certificate(namespace: str | None, since: datetime) -> tuple[datetime, dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute(OF_ALL if namespace is None else OF_ONE, {"namespace": namespace, "since": since, "named": NAMED})
+        cursor.execute(
+            OF_ALL if namespace is None else OF_ONE,
+            {"namespace": namespace, "since": since, "named": NAMED},
+        )
         at, last, number, after, flying = cursor.fetchone()
     return at, {
         "commanded_at": stops.plain(since),
         "last_delivery_started_at": stops.plain(last),
         "started_after_command": after,
-        "in_flight": [_attempt(one) for one in (json.loads(flying) if isinstance(flying, str) else flying) or []],
+        "in_flight": [
+            _attempt(one)
+            for one in (json.loads(flying) if isinstance(flying, str) else flying) or []
+        ],
         "in_flight_count": number,
         "quiet_at": stops.plain(at),
     }
@@ -98,7 +111,9 @@ def _attempt(row: dict[str, Any]) -> dict[str, Any]:
         "endpoint_key": row["endpoint_key"],
         "attempt": row["attempt"],
         "started_at": stops.plain(datetime.fromisoformat(row["started_at"])),
-        "ended_at": stops.plain(datetime.fromisoformat(row["finished_at"])) if row["finished_at"] else None,
+        "ended_at": stops.plain(datetime.fromisoformat(row["finished_at"]))
+        if row["finished_at"]
+        else None,
         "outcome": row["status"],
         "status_code": row["status_code"],
     }

@@ -60,10 +60,21 @@ def wake_operations() -> int:
     return len(late)
 
 
-def sign_of_life(node: UUID, *, host: str, pid: int, release: str, workers: int, draining: bool) -> None:
+def sign_of_life(
+    node: UUID, *, host: str, pid: int, release: str, workers: int, draining: bool
+) -> None:
     """Write the cluster's row, by the database's clock."""
-    state = {"workers": workers, "paused": gate.paused_here(), "draining": draining, "seen_at": Now()}
-    ClusterNode.objects.update_or_create(id=node, defaults=state, create_defaults={**state, "host": host[:255], "pid": pid, "release": release})
+    state = {
+        "workers": workers,
+        "paused": gate.paused_here(),
+        "draining": draining,
+        "seen_at": Now(),
+    }
+    ClusterNode.objects.update_or_create(
+        id=node,
+        defaults=state,
+        create_defaults={**state, "host": host[:255], "pid": pid, "release": release},
+    )
 
 
 def sign_off(node: UUID) -> None:

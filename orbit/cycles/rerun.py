@@ -29,7 +29,15 @@ from orbit.cycles.skipped import Skip
 from orbit.cycles.takeover import Fate, Takeover
 from orbit.cycles.trigger import HOLD_CONFIGURATION
 from orbit.dispatch import endpoints, enqueue
-from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen, Disabled, NamespaceMismatch, NotFinished, RunProfileUnknown
+from orbit.errors import (
+    CycleActive,
+    CycleUnknown,
+    DeliveriesOpen,
+    Disabled,
+    NamespaceMismatch,
+    NotFinished,
+    RunProfileUnknown,
+)
 from orbit.models import CycleRun
 from orbit.states import ACTIVE, CYCLE, Cycle, Trigger
 
@@ -73,14 +81,18 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
     actor.require(Power.OPERATE)
     old = _old(cycle_id, actor)
     # Before the transaction: they may lock a receiver's row, which those who hold a cycle lock after theirs.
-    snapshots = {key: enqueue.snapshot_id(endpoint) for key, endpoint in endpoints.configured().items()}
+    snapshots = {
+        key: enqueue.snapshot_id(endpoint) for key, endpoint in endpoints.configured().items()
+    }
     try:
         with trail.deed():
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _today(old, actor)
             gate.refuse_if_stopped(old.namespace_id)
-            new = _insert(old, context, actor=actor, source=source) or _insert_again(old, context, actor=actor, source=source)
+            new = _insert(old, context, actor=actor, source=source) or _insert_again(
+                old, context, actor=actor, source=source
+            )
             plan = takeover.decide(lineage.read(cycle_id, hold=True), known=snapshots.keys())
             _refuse_open(cycle_id, plan)
             takeover.write(
@@ -97,16 +109,25 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             _audit(old, new, plan, actor=actor, reason=reason)
             return new
     except CycleActive as exc:
-        skipped.note([Skip(old.namespace_id, str(exc.extra["active_cycle_run_id"]), old.run_profile_id)], trigger=source)
+        skipped.note(
+            [Skip(old.namespace_id, str(exc.extra["active_cycle_run_id"]), old.run_profile_id)],
+            trigger=source,
+        )
         raise
 
 
 def _old(cycle_id: UUID, actor: Actor) -> CycleRun:
-    found = CycleRun.objects.filter(actor.filter(), pk=cycle_id).only("id", "namespace_id", "status", "run_profile_id").first()
+    found = (
+        CycleRun.objects.filter(actor.filter(), pk=cycle_id)
+        .only("id", "namespace_id", "status", "run_profile_id")
+        .first()
+    )
     if found is None:
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
     if Cycle(found.status) not in CYCLE.final:
-        raise NotFinished(f"The cycle {cycle_id} is {found.status}. Wait for its end, or cancel it, to run it again.")
+        raise NotFinished(
+            f"The cycle {cycle_id} is {found.status}. Wait for its end, or cancel it, to run it again."
+        )
     return found
 
 
@@ -117,22 +138,32 @@ def _today(old: CycleRun, actor: Actor) -> Context:
     try:
         context = bridge.context_for(old.run_profile_id, actor=actor)
     except RunProfileUnknown:
-        raise Disabled(f"The run profile {old.run_profile_id} isn't in use any more. Configure it again to run it.") from None
+        raise Disabled(
+            f"The run profile {old.run_profile_id} isn't in use any more. Configure it again to run it."
+        ) from None
     if context.namespace != old.namespace_id:
-        raise NamespaceMismatch(f"The run profile {old.run_profile_id} has moved to another namespace since: trigger it there.")
+        raise NamespaceMismatch(
+            f"The run profile {old.run_profile_id} has moved to another namespace since: trigger it there."
+        )
     return context
 
 
 def _refuse_open(cycle_id: UUID, plan: Takeover) -> None:
     still = sum(one.fate is Fate.OPEN for one in plan.deliveries)
     if still:
-        raise DeliveriesOpen(f"{still} {'delivery' if still == 1 else 'deliveries'} of the cycle {cycle_id} may still be made. Wait for the end, or cancel.")
+        raise DeliveriesOpen(
+            f"{still} {'delivery' if still == 1 else 'deliveries'} of the cycle {cycle_id} may still be made. Wait for the end, or cancel."
+        )
 
 
 def _insert_again(old: CycleRun, context: Context, *, actor: Actor, source: Trigger) -> UUID:
     """Insert the new cycle where the one in the way has ended meanwhile. Raises CycleActive."""
     active = _active(old.namespace_id)
-    new = None if active.extra["active_cycle_run_id"] else _insert(old, context, actor=actor, source=source)
+    new = (
+        None
+        if active.extra["active_cycle_run_id"]
+        else _insert(old, context, actor=actor, source=source)
+    )
     if new is None:
         raise active
     return new
@@ -160,8 +191,14 @@ def _insert(old: CycleRun, context: Context, *, actor: Actor, source: Trigger) -
 
 
 def _active(namespace: str) -> CycleActive:
-    found = CycleRun.objects.filter(namespace_id=namespace, status__in=ACTIVE).values_list("pk", "status").first()
-    name, status = (f"The cycle {found[0]}", found[1]) if found else ("Another cycle", "about to end")
+    found = (
+        CycleRun.objects.filter(namespace_id=namespace, status__in=ACTIVE)
+        .values_list("pk", "status")
+        .first()
+    )
+    name, status = (
+        (f"The cycle {found[0]}", found[1]) if found else ("Another cycle", "about to end")
+    )
     return CycleActive(
         f"{name} is {status} in {namespace}: at most one runs there at a time.",
         namespace=namespace,
@@ -191,7 +228,9 @@ def _audit(old: CycleRun, new: UUID, plan: Takeover, *, actor: Actor, reason: st
             "tiers_taken_over": sorted(plan.done),
             "tiers_run": plan.runs,
             "deliveries": len(plan.sends),
-            "dead_letters_requeued": sum(one.last is not None and one.last.letter is not None for one in plan.sends),
+            "dead_letters_requeued": sum(
+                one.last is not None and one.last.letter is not None for one in plan.sends
+            ),
         },
         reason=reason,
         request_id=request_id.current(),

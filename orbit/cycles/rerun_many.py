@@ -59,7 +59,11 @@ class Filter:
     @property
     def plain(self) -> dict[str, str]:
         """What was asked for, as text."""
-        return {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in asdict(self).items() if value is not None}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else str(value)
+            for name, value in asdict(self).items()
+            if value is not None
+        }
 
 
 Wanted = Filter | Sequence[UUID]
@@ -71,10 +75,16 @@ def preview(wanted: Wanted, *, actor: Actor) -> list[UUID]:
     if isinstance(wanted, Filter):
         items.scope_of(actor, wanted.namespace)
         return _matching(wanted, actor)
-    return list(CycleRun.objects.filter(actor.filter(), pk__in=set(wanted)).order_by("pk").values_list("pk", flat=True))
+    return list(
+        CycleRun.objects.filter(actor.filter(), pk__in=set(wanted))
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
 
 
-def start(wanted: Wanted, *, actor: Actor, reason: str, source: Trigger, rate: int = RATE) -> Started:
+def start(
+    wanted: Wanted, *, actor: Actor, reason: str, source: Trigger, rate: int = RATE
+) -> Started:
     """Start running ``wanted`` again, ``rate`` cycles a second at most, one after the other in each namespace.
 
     Cycles that aren't there, or not for ``actor``, get their outcome like any other. While a run of the same cycles is active, that one is
@@ -82,14 +92,20 @@ def start(wanted: Wanted, *, actor: Actor, reason: str, source: Trigger, rate: i
     """
     actor.require(Power.OPERATE)
     ids = None if isinstance(wanted, Filter) else sorted(set(wanted))
-    named = {"filter": wanted.plain} if isinstance(wanted, Filter) else {"ids": [str(one) for one in ids or ()]}
+    named = (
+        {"filter": wanted.plain}
+        if isinstance(wanted, Filter)
+        else {"ids": [str(one) for one in ids or ()]}
+    )
     shown = {"filter": wanted.plain} if isinstance(wanted, Filter) else {"ids": len(ids or ())}
     return items.begin(
         RERUN,
         inputs=named,
         context={**shown, "trigger": str(source), "rate": max(1, min(rate, FASTEST))},
         scope=items.scope_of(actor, wanted.namespace if isinstance(wanted, Filter) else None),
-        take=lambda run: _take(run, _matching(wanted, actor) if isinstance(wanted, Filter) else ids or []),
+        take=lambda run: _take(
+            run, _matching(wanted, actor) if isinstance(wanted, Filter) else ids or []
+        ),
         most=MOST_CYCLES,
         actor=actor,
         reason=execution.clean(reason),
@@ -101,7 +117,11 @@ def work(slice_: Slice) -> datetime | None:
     """Do the next slice: run again what may be now, each in a savepoint of its own."""
     run, progress = slice_.run, items.fresh(slice_.run)
     found = _next(run, items.room(slice_, FASTEST))
-    settled = [one for cycle_id, namespace in found if (one := _again(run, cycle_id, namespace)) is not None]
+    settled = [
+        one
+        for cycle_id, namespace in found
+        if (one := _again(run, cycle_id, namespace)) is not None
+    ]
     progress = items.settle(run, settled, progress)
     if progress["processed"] < progress["total"] and not settled:
         return ledger.progress(run, {**progress, "note": _waits(run)}, wait=WAIT_SECONDS)
@@ -131,15 +151,26 @@ def _again(run: OperationRun, cycle_id: UUID, namespace: str | None) -> Settled 
     """Run one again and return what became of it; None where it has to wait after all."""
     if namespace is None:
         return Settled(cycle_id, ItemOutcome.FAILED, "there is no such cycle")
-    actor = Actor(run.initiator, None, frozenset({Power.OPERATE}), None if run.scope is None else frozenset(run.scope))
+    actor = Actor(
+        run.initiator,
+        None,
+        frozenset({Power.OPERATE}),
+        None if run.scope is None else frozenset(run.scope),
+    )
     try:
-        new = rerun.rerun(cycle_id, actor=actor, reason=run.reason, source=Trigger(run.context["trigger"]))
+        new = rerun.rerun(
+            cycle_id, actor=actor, reason=run.reason, source=Trigger(run.context["trigger"])
+        )
     except CycleActive:
         return None
     except OrbitError as refusal:
         if refusal.kind is Kind.LOCKED:
             return None
-        return Settled(cycle_id, ItemOutcome.SKIPPED if isinstance(refusal, DeliveriesOpen) else ItemOutcome.FAILED, f"{refusal.code}: {refusal.detail}")
+        return Settled(
+            cycle_id,
+            ItemOutcome.SKIPPED if isinstance(refusal, DeliveriesOpen) else ItemOutcome.FAILED,
+            f"{refusal.code}: {refusal.detail}",
+        )
     return Settled(cycle_id, ItemOutcome.SUCCEEDED, f"runs again as cycle {new}")
 
 

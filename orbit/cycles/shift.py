@@ -74,7 +74,9 @@ class Lanes:
     def start(self, task: Callable[[], None]) -> None:
         """Run ``task`` in a lane's thread, made when none is idle."""
         if not self._idle.acquire(blocking=False):
-            thread = threading.Thread(target=self._run, name=f"lane-{len(self._threads)}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, name=f"lane-{len(self._threads)}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
         self._tasks.put(task)
@@ -218,7 +220,9 @@ def _renew(shift: _Shift) -> None:
     shift.renewed = time.monotonic()
     for carried in shift.carried.values():
         if carried.held and carried.lane.overrun:
-            logger.error("the lane of cycle %s is hung: its lease is left to run out", carried.work.id)
+            logger.error(
+                "the lane of cycle %s is hung: its lease is left to run out", carried.work.id
+            )
             carried.held, shift.hung, _hung = False, True, True
     held = [carried for carried in shift.carried.values() if carried.held]
     if held and not _attempt(lambda: _extend(held)):

@@ -24,7 +24,10 @@ ON CONFLICT (namespace) DO UPDATE SET
     written_at = CASE WHEN n.written_at <= clock_timestamp() - interval '1 minute' THEN clock_timestamp() ELSE n.written_at END
 RETURNING namespace, suppressed, carried"""
 # A pause refuses before anybody has looked whether there is such a namespace.
-NOTE_REFUSAL = NOTE.replace("x.number - 1 FROM", "x.number - 1 FROM (SELECT 1 FROM governance_namespace WHERE name = %s) AS known,")
+NOTE_REFUSAL = NOTE.replace(
+    "x.number - 1 FROM",
+    "x.number - 1 FROM (SELECT 1 FROM governance_namespace WHERE name = %s) AS known,",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,48 @@ def note(skips: Sequence[Skip], *, trigger: Trigger) -> None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(NOTE, [list(numbers), list(numbers.values())])
-            due = [(first[namespace], carried) for namespace, held_back, carried in cursor.fetchall() if held_back == numbers[namespace] - 1]
-        execution.write_all([(_record(skip, carried, trigger), skip.namespace, None) for skip, carried in due])
+            due = [
+                (first[namespace], carried)
+                for namespace, held_back, carried in cursor.fetchall()
+                if held_back == numbers[namespace] - 1
+            ]
+        execution.write_all(
+            [(_record(skip, carried, trigger), skip.namespace, None) for skip, carried in due]
+        )
 
 
 def _record(skip: Skip, carried: int, trigger: Trigger) -> Record:
-    message = f"the cycle {skip.active} is active" + (f"; {carried} more triggers were skipped since the last record" if carried else "")
-    data = {"trigger": trigger, "active_cycle_run_id": skip.active, "run_profile_id": skip.run_profile_id, "suppressed": carried}
+    message = f"the cycle {skip.active} is active" + (
+        f"; {carried} more triggers were skipped since the last record" if carried else ""
+    )
+    data = {
+        "trigger": trigger,
+        "active_cycle_run_id": skip.active,
+        "run_profile_id": skip.run_profile_id,
+        "suppressed": carried,
+    }
     return Record("cycle", "cycle_skipped", message, "warning", data)
 
 
-def refused(namespace: str, refusal: OrbitError, *, trigger: Trigger, run_profile_id: str | None) -> None:
+def refused(
+    namespace: str, refusal: OrbitError, *, trigger: Trigger, run_profile_id: str | None
+) -> None:
     """Record that a trigger was refused at the gate of ``namespace``, by whom and why; in a transaction of its own."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             # A name of its own beside that of the skips: a halt that begins just then is on record too.
-            cursor.execute(NOTE_REFUSAL, [namespace, [f"{namespace[:80]} {refusal.code}"[:100]], [1]])
+            cursor.execute(
+                NOTE_REFUSAL, [namespace, [f"{namespace[:80]} {refusal.code}"[:100]], [1]]
+            )
             _, held_back, carried = cursor.fetchone() or ("", 1, 0)
         if not held_back:
-            data = {"trigger": trigger, "code": refusal.code, "run_profile_id": run_profile_id, "suppressed": carried}
-            execution.write(Record("governance", "refused", refusal.detail, "warning", data), namespace=namespace)
+            data = {
+                "trigger": trigger,
+                "code": refusal.code,
+                "run_profile_id": run_profile_id,
+                "suppressed": carried,
+            }
+            execution.write(
+                Record("governance", "refused", refusal.detail, "warning", data),
+                namespace=namespace,
+            )

@@ -15,9 +15,16 @@ from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 
 #: Initiation and tiers of a quick cycle in which a tier has to wait for its next attempt.
-START = fence.statement(*initiation.CTES, *transformations.CTES_WITH_INITIATION, select=initiation.SELECT)
+START = fence.statement(
+    *initiation.CTES, *transformations.CTES_WITH_INITIATION, select=initiation.SELECT
+)
 #: All that a quick cycle does before its deliveries.
-STRAIGHT = fence.statement(*initiation.CTES, *transformations.CTES_WITH_INITIATION, *finish.PREPARE_CTES, select=initiation.SELECT)
+STRAIGHT = fence.statement(
+    *initiation.CTES,
+    *transformations.CTES_WITH_INITIATION,
+    *finish.PREPARE_CTES,
+    select=initiation.SELECT,
+)
 
 
 def run(state: State, *, worker: str) -> float | None:
@@ -61,7 +68,11 @@ def _straight(state: State) -> None:
 def _prepare(state: State, write: fence.Write) -> None:
     """Put normalization and enqueueing into ``write``; a cycle without a job ends with it."""
     write.rows.update({"finishes": [], "ledger": []})
-    sources = [Source(result.transformation_id, result.payload) for result in state.sources() if result.payload is not None]
+    sources = [
+        Source(result.transformation_id, result.payload)
+        for result in state.sources()
+        if result.payload is not None
+    ]
     items = normalization.draft(write, sources, taken=state.taken.items)
     state.items = len(items)
     for job in enqueue.draft(write, items).jobs:

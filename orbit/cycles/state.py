@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -71,7 +72,11 @@ class State:
     @property
     def wait(self) -> float:
         """Seconds until a tier is due; zero or less when one is, or none was tried yet."""
-        return min((result.wait for result in self.tiers.values() if result.ok is None), default=0.0) if len(self.tiers) == 3 else 0.0
+        return (
+            min((result.wait for result in self.tiers.values() if result.ok is None), default=0.0)
+            if len(self.tiers) == 3
+            else 0.0
+        )
 
     @property
     def tiers_ok(self) -> int:
@@ -94,7 +99,11 @@ class State:
         Of those that a re-run took over, such as became no item yet.
         """
         left = (self.work.takeover or {}).get("normalize", ())
-        found = [result for result in self.tiers.values() if result.ok and (not result.taken or result.tier in left)]
+        found = [
+            result
+            for result in self.tiers.values()
+            if result.ok and (not result.taken or result.tier in left)
+        ]
         missing = [result.tier for result in found if result.payload is None]
         if missing:
             with connection.cursor() as cursor:
@@ -131,14 +140,20 @@ def load(work: Work) -> State:
         state.checkpoints = set(ages)
         normalized = state.has(Checkpoint.NORMALIZATION_COMPLETE)
         if state.has(Checkpoint.INITIATION_COMPLETE):
-            cursor.execute("SELECT id FROM orbit_initiation WHERE initiation_hash = %s", [work.initiation_hash])
+            cursor.execute(
+                "SELECT id FROM orbit_initiation WHERE initiation_hash = %s", [work.initiation_hash]
+            )
             state.initiation_id = cursor.fetchone()[0]
         cursor.execute(TIERS, [work.id])
         for id_, tier, status, attempts, error, sha256, taken, wait in cursor.fetchall():
             ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
-            state.tiers[tier] = TierResult(tier, id_, ok, None, attempts, error, wait or 0.0, sha256, taken)
+            state.tiers[tier] = TierResult(
+                tier, id_, ok, None, attempts, error, wait or 0.0, sha256, taken
+            )
         if normalized:
-            cursor.execute("SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [work.id])
+            cursor.execute(
+                "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [work.id]
+            )
             state.items = cursor.fetchone()[0]
         cursor.execute(JOBS, [work.id])
         found = cursor.fetchall()
@@ -148,27 +163,50 @@ def load(work: Work) -> State:
     return state
 
 
-def _count(state: State, rows: list[tuple[object, ...]]) -> None:
+def _count(state: State, rows: list[tuple[Any, ...]]) -> None:
     """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open.
 
     Those that were requeued within it are no part of a running cycle's outcome; those that a re-run has of an earlier cycle are.
     """
     tally, now = state.tally, time.monotonic()
-    for job_id, status, wait, receipt_id, attempts, spent, max_retries, delivery_id, endpoint_key, requeued, snapshot_id, later in rows:
+    for (
+        job_id,
+        status,
+        wait,
+        receipt_id,
+        attempts,
+        spent,
+        max_retries,
+        delivery_id,
+        endpoint_key,
+        requeued,
+        snapshot_id,
+        later,
+    ) in rows:
         if status in {Job.PENDING, Job.SENDING}:
             if requeued and not state.final:
-                tally.aside.add(job_id)  # type: ignore[arg-type]
-            tally.open[job_id] = now + (wait or 0.0)  # type: ignore[index,operator]
+                tally.aside.add(job_id)
+            tally.open[job_id] = now + (wait or 0.0)
             if later:
-                state.later.add(job_id)  # type: ignore[arg-type]
+                state.later.add(job_id)
             if receipt_id is not None:
-                endpoint = claim.opened(snapshot_id)  # type: ignore[arg-type]
+                endpoint = claim.opened(snapshot_id)
                 state.orphans.append(
-                    Sending(state.work.id, receipt_id, job_id, attempts, spent, max_retries, delivery_id, endpoint_key, endpoint)  # type: ignore[arg-type]
+                    Sending(
+                        state.work.id,
+                        receipt_id,
+                        job_id,
+                        attempts,
+                        spent,
+                        max_retries,
+                        delivery_id,
+                        endpoint_key,
+                        endpoint,
+                    )
                 )
             continue
         if receipt_id is not None:
-            state.strays.append(receipt_id)  # type: ignore[arg-type]
+            state.strays.append(receipt_id)
         if not requeued:
             tally.delivered += status == Job.DELIVERED
             tally.dead += status == Job.DEAD

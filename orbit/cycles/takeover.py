@@ -98,19 +98,33 @@ class Takeover:
     @property
     def document(self) -> dict[str, Any]:
         """It as the new cycle keeps it."""
-        return {**asdict(self.taken), "tiers": sorted(self.done), "normalize": self.normalize, "valued": self.valued}
+        return {
+            **asdict(self.taken),
+            "tiers": sorted(self.done),
+            "normalize": self.normalize,
+            "valued": self.valued,
+        }
 
 
 def decide(lineage: Lineage, *, known: Collection[str]) -> Takeover:
     """Return what a re-run of ``lineage`` does where endpoints of the keys ``known`` are configured."""
-    sent = [Sent(one.item_id, one.tier, one.endpoint_key, _fate(one), one) for one in lineage.deliveries]
+    sent = [
+        Sent(one.item_id, one.tier, one.endpoint_key, _fate(one), one) for one in lineage.deliveries
+    ]
     there = {(one.item_id, one.endpoint_key) for one in sent}
     for one in lineage.done.values():
         # What was to be delivered, and had no job since its endpoint wasn't configured then.
         if one.item_id is not None:
             for key in one.targets or [DEFAULT_KEY]:
                 if (one.item_id, key) not in there:
-                    sent.append(Sent(one.item_id, one.tier, key, Fate.SEND if key in known else Fate.UNKNOWN_ENDPOINT))
+                    sent.append(
+                        Sent(
+                            one.item_id,
+                            one.tier,
+                            key,
+                            Fate.SEND if key in known else Fate.UNKNOWN_ENDPOINT,
+                        )
+                    )
     return Takeover(
         done=lineage.done,
         runs=[tier for tier in MARKS if tier not in lineage.done],
@@ -130,24 +144,57 @@ def _fate(delivery: Delivery) -> Fate:
 
 
 def write(
-    plan: Takeover, *, cycle_id: UUID, rerun_of: UUID, namespace: str, max_retries: int, snapshots: Mapping[str, UUID], by: str, reason: str
+    plan: Takeover,
+    *,
+    cycle_id: UUID,
+    rerun_of: UUID,
+    namespace: str,
+    max_retries: int,
+    snapshots: Mapping[str, UUID],
+    by: str,
+    reason: str,
 ) -> None:
     """Put what ``plan`` says into the new cycle ``cycle_id``, with its jobs and the letters that they answer; five statements.
 
     ``snapshots`` are those of today's endpoints by key. In the transaction that made the cycle: what is not committed together never was.
     """
-    tiers = [{"id": str(transformations.transformation_id(cycle_id, tier)), "source": str(one.transformation_id)} for tier, one in plan.done.items()]
+    tiers = [
+        {
+            "id": str(transformations.transformation_id(cycle_id, tier)),
+            "source": str(one.transformation_id),
+        }
+        for tier, one in plan.done.items()
+    ]
     jobs = [_job(one, snapshots) for one in plan.sends]
     kept = execution.clean(reason)
     with connection.cursor() as cursor:
         cursor.execute(
             TIERS,
-            {"cycle": cycle_id, "tiers": json.dumps(tiers), "marks": [str(MARKS[tier]) for tier in plan.done], "takeover": json.dumps(plan.document)},
+            {
+                "cycle": cycle_id,
+                "tiers": json.dumps(tiers),
+                "marks": [str(MARKS[tier]) for tier in plan.done],
+                "takeover": json.dumps(plan.document),
+            },
         )
-        cursor.execute(JOBS, {"cycle": cycle_id, "jobs": json.dumps(jobs), "max_retries": max_retries, "by": by, "reason": kept})
+        cursor.execute(
+            JOBS,
+            {
+                "cycle": cycle_id,
+                "jobs": json.dumps(jobs),
+                "max_retries": max_retries,
+                "by": by,
+                "reason": kept,
+            },
+        )
     data = {"by": by, "rerun": str(cycle_id), "rerun_of": str(rerun_of)}
     started = Record("cycle", "cycle_rerun", f"run again as {cycle_id}: {kept}", data=data)
-    execution.write_all([(started, namespace, rerun_of), *((record, namespace, cycle_id) for record in _records(plan, jobs, data, kept))])
+    execution.write_all(
+        [
+            (started, namespace, rerun_of),
+            *((record, namespace, cycle_id) for record in _records(plan, jobs, data, kept)),
+        ]
+    )
     for cycle, letters in _letters(plan, jobs, data, kept).items():
         execution.write_all([(record, namespace, cycle) for record in letters])
 
@@ -165,21 +212,41 @@ def _job(one: Sent, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
     }
 
 
-def _records(plan: Takeover, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str) -> list[Record]:
+def _records(
+    plan: Takeover, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
+) -> list[Record]:
     told = [Record("cycle", "cycle_rerun_of", reason, data={**data, **plan.document})]
     for tier, one in plan.done.items():
-        source = {"tier": tier, "transformation_id": str(one.transformation_id), "cycle_run_id": str(one.cycle_id), "sha256": one.sha256}
-        told.append(Record("transformations", "tier_taken_over", f"tier {tier} succeeded before", data=source))
+        source = {
+            "tier": tier,
+            "transformation_id": str(one.transformation_id),
+            "cycle_run_id": str(one.cycle_id),
+            "sha256": one.sha256,
+        }
+        told.append(
+            Record(
+                "transformations", "tier_taken_over", f"tier {tier} succeeded before", data=source
+            )
+        )
     told += [Record("dispatch", "job_enqueued", data={key: job[key] for key in ("item_id", "endpoint_key", "delivery_id", "copy_of")} | {"job_id": job["id"]})
              for job in jobs]  # fmt: skip
     return told
 
 
-def _letters(plan: Takeover, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str) -> dict[UUID, list[Record]]:
+def _letters(
+    plan: Takeover, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
+) -> dict[UUID, list[Record]]:
     """Return the records of the letters that were requeued, by the cycle that each belongs to."""
     told: dict[UUID, list[Record]] = {}
     for one, job in zip(plan.sends, jobs, strict=True):
         if one.last is not None and one.last.letter is not None:
-            about = {**data, "dead_letter_id": str(one.last.letter.id), "requeued_job_id": job["id"], "delivery_id": job["delivery_id"]}
-            told.setdefault(one.last.letter.cycle_id, []).append(Record("dispatch", "dead_letter_requeued", reason, data=about))
+            about = {
+                **data,
+                "dead_letter_id": str(one.last.letter.id),
+                "requeued_job_id": job["id"],
+                "delivery_id": job["delivery_id"],
+            }
+            told.setdefault(one.last.letter.cycle_id, []).append(
+                Record("dispatch", "dead_letter_requeued", reason, data=about)
+            )
     return told

@@ -32,6 +32,7 @@ Answer = TypeVar("Answer")
 # Shared by all triggers, exclusive for a reload: no cycle can start in the middle of one.
 HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
 
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """What a trigger started, or found lying and resumed."""
@@ -71,7 +72,9 @@ def start(
     """
     actor.require(Power.OPERATE)
     if payload is not None and len(payload.body) > MAX_PAYLOAD:
-        raise PayloadTooLarge(f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are taken.")
+        raise PayloadTooLarge(
+            f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are taken."
+        )
     context: Context | None = None
     try:
         with trail.deed():
@@ -93,7 +96,11 @@ def start(
                     object_type="cycle",
                     object_id=str(started.cycle_id),
                     namespace=started.namespace,
-                    after={"run_profile_id": run_profile_id, "trigger": str(source), "resumed": started.resumed},
+                    after={
+                        "run_profile_id": run_profile_id,
+                        "trigger": str(source),
+                        "resumed": started.resumed,
+                    },
                     reason=reason,
                     request_id=request_id.current(),
                 )
@@ -101,7 +108,16 @@ def start(
                 once.keep(started)
             return started
     except CycleActive as exc:
-        skipped.note([Skip(str(exc.extra["namespace"]), str(exc.extra["active_cycle_run_id"]), run_profile_id)], trigger=source)
+        skipped.note(
+            [
+                Skip(
+                    str(exc.extra["namespace"]),
+                    str(exc.extra["active_cycle_run_id"]),
+                    run_profile_id,
+                )
+            ],
+            trigger=source,
+        )
         raise
     except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
         # What the clock was refused stands in the tick ledger.
@@ -117,7 +133,9 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
         return bridge.raw_context(wanted)
     context = bridge.context_for(run_profile_id, actor=actor)
     if namespace is not None and namespace != context.namespace:
-        raise NamespaceMismatch(f"The run profile {run_profile_id} runs in {context.namespace}, not in {namespace}. Leave the namespace out.")
+        raise NamespaceMismatch(
+            f"The run profile {run_profile_id} runs in {context.namespace}, not in {namespace}. Leave the namespace out."
+        )
     return context
 
 

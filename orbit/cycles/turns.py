@@ -59,7 +59,9 @@ def waits_for(cycle: CycleRun) -> str:
     stop = gate.everything_paused() or gate.stops([namespace]).get(namespace)
     if stop is not None:
         return f"nothing starts now: {stop.detail.rstrip('.')}"
-    ahead = CycleRun.objects.filter(namespace_id=namespace, status=Cycle.QUEUED, id__lt=cycle.pk)[:_MOST].count()
+    ahead = CycleRun.objects.filter(namespace_id=namespace, status=Cycle.QUEUED, id__lt=cycle.pk)[
+        :_MOST
+    ].count()
     others = f", and {ahead} more {'is' if ahead == 1 else 'are'} queued before it" if ahead else ""
     active = births.active([namespace]).get(namespace)
     if active is None:

@@ -28,7 +28,9 @@ def sentence(detail: Detail, *, now: datetime) -> str:
     if status == Cycle.FAILED and cycle.reason:
         parts.insert(0, cycle.reason.rstrip("."))
     if status == Cycle.QUEUED:
-        parts.append(detail.waits_for or f"it waits for the cycle before it in {cycle.namespace_id}")
+        parts.append(
+            detail.waits_for or f"it waits for the cycle before it in {cycle.namespace_id}"
+        )
     if detail.stopped and status in ACTIVE:
         parts.append(detail.stopped.rstrip("."))
     elif status == Cycle.RUNNING:
@@ -41,18 +43,28 @@ def _history(detail: Detail) -> list[str]:
     said, cycle = [], detail.cycle
     if cycle.rerun_of_id is not None:
         taken = cycle.takeover or {}
-        had = [_times(len(taken.get("tiers", ())), "tier", "tiers"), _times(taken.get("delivered", 0), "delivery", "deliveries")]
-        said.append(f"runs {cycle.rerun_of_id} again, from which {had[0]} and {had[1]} are taken over")
+        had = [
+            _times(len(taken.get("tiers", ())), "tier", "tiers"),
+            _times(taken.get("delivered", 0), "delivery", "deliveries"),
+        ]
+        said.append(
+            f"runs {cycle.rerun_of_id} again, from which {had[0]} and {had[1]} are taken over"
+        )
     if detail.reruns:
         last = detail.reruns[-1]
-        said.append(f"run again {_times(len(detail.reruns), 'time', 'times')}, last as {last.pk} ({Cycle(last.status).replace('_', ' ')})")
+        said.append(
+            f"run again {_times(len(detail.reruns), 'time', 'times')}, last as {last.pk} ({Cycle(last.status).replace('_', ' ')})"
+        )
     return said
 
 
 def _tiers(detail: Detail) -> list[str]:
     done = [tier for tier in detail.tiers if tier.status == Tier.SUCCESS]
     failed = [tier for tier in detail.tiers if tier.status == Tier.FAILED]
-    said = [f"tier {tier.tier} failed after {_times(tier.attempts, 'try', 'tries')} ({_short(tier.error) or 'no reason given'})" for tier in failed]
+    said = [
+        f"tier {tier.tier} failed after {_times(tier.attempts, 'try', 'tries')} ({_short(tier.error) or 'no reason given'})"
+        for tier in failed
+    ]
     if done and not failed:
         said.append(f"{len(done)} of 3 tiers done" if len(done) < 3 else "3 tiers")
     return said
@@ -61,7 +73,11 @@ def _tiers(detail: Detail) -> list[str]:
 def _deliveries(detail: Detail) -> list[str]:
     tally = detail.tally
     if not tally.total:
-        skipped = [record.message for record in detail.records if record.event in {"no_items", "no_endpoint", "endpoint_unknown"} and record.message]
+        skipped = [
+            record.message
+            for record in detail.records
+            if record.event in {"no_items", "no_endpoint", "endpoint_unknown"} and record.message
+        ]
         return [message.rstrip(".") for message in skipped[:1]]
     if tally.delivered == tally.total:
         return [_times(tally.total, "delivery", "deliveries")]
@@ -79,27 +95,52 @@ def _where(detail: Detail) -> str:
     """Name the endpoints of the dead letters, each with its commonest last answer."""
     answers: dict[str, Counter[str]] = {}
     for letter in detail.dead_letters:
-        answers.setdefault(letter.endpoint_key, Counter())[str(letter.status_code or letter.reason)] += 1
-    return ", ".join(f"{key} ({counts.most_common(1)[0][0]})" for key, counts in sorted(answers.items())) or "an endpoint"
+        answers.setdefault(letter.endpoint_key, Counter())[
+            str(letter.status_code or letter.reason)
+        ] += 1
+    return (
+        ", ".join(
+            f"{key} ({counts.most_common(1)[0][0]})" for key, counts in sorted(answers.items())
+        )
+        or "an endpoint"
+    )
 
 
 def _waits(detail: Detail, now: datetime) -> list[str]:
     """Say what a running cycle waits for, when it isn't being worked on right now."""
-    due = [job.next_attempt_at for job in detail.jobs if job.status == Job.PENDING and job.next_attempt_at]
-    due += [tier.next_attempt_at for tier in detail.tiers if tier.status == Tier.PENDING and tier.next_attempt_at]
+    due = [
+        job.next_attempt_at
+        for job in detail.jobs
+        if job.status == Job.PENDING and job.next_attempt_at
+    ]
+    due += [
+        tier.next_attempt_at
+        for tier in detail.tiers
+        if tier.status == Tier.PENDING and tier.next_attempt_at
+    ]
     later = [moment for moment in due if moment > now]
     cycle = detail.cycle
     if cycle.lease_expires_at is not None:
         if cycle.lease_expires_at < now:
-            return [f"its worker is silent since {cycle.lease_expires_at:%H:%M:%S}, another one takes over"]
+            return [
+                f"its worker is silent since {cycle.lease_expires_at:%H:%M:%S}, another one takes over"
+            ]
         return []
     if later and len(later) == len(due):
         return [f"the next retry is due in {max(1, round((min(later) - now).total_seconds()))} s"]
     if cycle.next_due_at is not None and cycle.next_due_at > now:
-        held = sorted({job.endpoint_key for job in detail.jobs if job.status == Job.PENDING and job.next_attempt_at and job.next_attempt_at <= now})
+        held = sorted(
+            {
+                job.endpoint_key
+                for job in detail.jobs
+                if job.status == Job.PENDING and job.next_attempt_at and job.next_attempt_at <= now
+            }
+        )
         if held:
             until = max(1, round((cycle.next_due_at - now).total_seconds()))
-            return [f"it waits for {', '.join(held)}, which is down or takes no more just now: looked at again in {until} s"]
+            return [
+                f"it waits for {', '.join(held)}, which is down or takes no more just now: looked at again in {until} s"
+            ]
     return ["it waits for a worker"]
 
 

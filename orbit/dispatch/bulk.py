@@ -63,13 +63,24 @@ class Filter:
     @property
     def plain(self) -> dict[str, str]:
         """What was asked for, as text."""
-        return {name: value.isoformat() if isinstance(value, datetime) else str(value) for name, value in self.given.items()}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else str(value)
+            for name, value in self.given.items()
+        }
 
 
 Wanted = Filter | Sequence[UUID]
 
 
-def requeue(wanted: Wanted, *, actor: Actor, reason: str, endpoint: Choice = "snapshot", new_key: bool = False, rate: int = RATE) -> Started:
+def requeue(
+    wanted: Wanted,
+    *,
+    actor: Actor,
+    reason: str,
+    endpoint: Choice = "snapshot",
+    new_key: bool = False,
+    rate: int = RATE,
+) -> Started:
     """Start sending ``wanted`` again, ``rate`` letters a second, one first as a canary; choices as for a single one.
 
     Letters that aren't there, or not for ``actor``, get their outcome like any other. Raises NamespaceUnknown for a filter's namespace.
@@ -83,11 +94,19 @@ def dismiss(wanted: Wanted, *, actor: Actor, reason: str, rate: int = FASTEST) -
     return _start(DISMISS, wanted, {}, actor=actor, reason=reason, rate=rate)
 
 
-def _start(type_: str, wanted: Wanted, choices: dict[str, Any], *, actor: Actor, reason: str, rate: int) -> Started:
+def _start(
+    type_: str, wanted: Wanted, choices: dict[str, Any], *, actor: Actor, reason: str, rate: int
+) -> Started:
     actor.require(Power.OPERATE)
     ids = None if isinstance(wanted, Filter) else sorted(set(wanted))
-    named: dict[str, Any] = {"filter": wanted.plain} if isinstance(wanted, Filter) else {"ids": [str(one) for one in ids or ()]}
-    shown: dict[str, Any] = {"filter": wanted.plain} if isinstance(wanted, Filter) else {"ids": len(ids or ())}
+    named: dict[str, Any] = (
+        {"filter": wanted.plain}
+        if isinstance(wanted, Filter)
+        else {"ids": [str(one) for one in ids or ()]}
+    )
+    shown: dict[str, Any] = (
+        {"filter": wanted.plain} if isinstance(wanted, Filter) else {"ids": len(ids or ())}
+    )
     context = {**choices, **shown, "rate": max(1, min(rate, FASTEST))}
     scope = items.scope_of(actor, wanted.namespace if isinstance(wanted, Filter) else None)
     return items.begin(
@@ -103,7 +122,9 @@ def _start(type_: str, wanted: Wanted, choices: dict[str, Any], *, actor: Actor,
     )
 
 
-def _take(run: OperationRun, wanted: Wanted, ids: list[UUID] | None, scope: list[str] | None) -> int:
+def _take(
+    run: OperationRun, wanted: Wanted, ids: list[UUID] | None, scope: list[str] | None
+) -> int:
     """Fix the run's letters; return how many, or one more than the most."""
     if not isinstance(wanted, Filter):
         return items.take_named(run, ids or ())
@@ -112,6 +133,7 @@ def _take(run: OperationRun, wanted: Wanted, ids: list[UUID] | None, scope: list
         if scope is not None:
             conditions.append("l.namespace = ANY(%(scope)s)")
         cursor.execute(
-            TAKE_MATCHING.format(where=" AND ".join(conditions)), {"run": run.pk, "most": MOST_LETTERS, "scope": scope, **wanted.given}
+            TAKE_MATCHING.format(where=" AND ".join(conditions)),
+            {"run": run.pk, "most": MOST_LETTERS, "scope": scope, **wanted.given},
         )
         return int(cursor.fetchone()[0])

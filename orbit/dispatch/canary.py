@@ -57,13 +57,21 @@ def judge(status: str, error: str, letter: str, reason: str | None, age: float) 
     if status == Job.DELIVERED or letter == Letter.DELIVERED_LATE:
         return Verdict(Fate.WELL)
     if status == Job.DEAD:
-        return Verdict(Fate.STOP, f"the canary died ({reason or 'no reason'}: {error or 'no error'}); nothing else was sent")
+        return Verdict(
+            Fate.STOP,
+            f"the canary died ({reason or 'no reason'}: {error or 'no error'}); nothing else was sent",
+        )
     if status == Job.CANCELLED:
-        return Verdict(Fate.STOP, f"the canary was cancelled ({error or 'no error'}); nothing else was sent")
+        return Verdict(
+            Fate.STOP, f"the canary was cancelled ({error or 'no error'}); nothing else was sent"
+        )
     if age > PATIENCE_SECONDS:
         said = f"the canary was not delivered within {PATIENCE_SECONDS / 60:.0f} minutes ({error or status}); nothing else was sent, and its own job goes on"
         return Verdict(Fate.STOP, said)
-    return Verdict(Fate.WAITS, f"waiting for the canary's job to be delivered ({status}{': ' + error if error else ''})")
+    return Verdict(
+        Fate.WAITS,
+        f"waiting for the canary's job to be delivered ({status}{': ' + error if error else ''})",
+    )
 
 
 def look(job_id: UUID) -> Verdict:
@@ -93,7 +101,8 @@ def follow(run_id: UUID, progress: Mapping[str, Any]) -> dict[str, Any]:
     edge = first_open or newest
     return {
         **progress,
-        "delivered": progress.get("delivered", 0) + sum(status == Job.DELIVERED for status in ends or ()),
+        "delivered": progress.get("delivered", 0)
+        + sum(status == Job.DELIVERED for status in ends or ()),
         "dead": progress.get("dead", 0) + sum(status == Job.DEAD for status in ends or ()),
         "dead_in_a_row": streak(progress.get("dead_in_a_row", 0), ends or ()),
         **({} if edge is None else {"first_open": str(edge)}),

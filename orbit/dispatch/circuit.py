@@ -81,7 +81,9 @@ class Allowance:
     again_at: datetime | None = None
 
 
-def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int, oldest: float = 0.0) -> Allowance:
+def allow(
+    guard: Guard, *, now: datetime, in_flight: int, wanted: int, oldest: float = 0.0
+) -> Allowance:
     """Return how many of ``wanted`` deliveries may go to the receiver at ``now``, of which ``in_flight`` are on their way already.
 
     ``oldest`` is for how many seconds the oldest of those is.
@@ -97,15 +99,21 @@ def allow(guard: Guard, *, now: datetime, in_flight: int, wanted: int, oldest: f
             return _line_up(guard, 0, guard.probe_at, wanted)
         wait = min(guard.probe_wait * 2, LAST_PROBE_SECONDS)
         late = now - guard.probe_at
-        opened_at = guard.opened_at + late if late.total_seconds() > LAST_PROBE_SECONDS else guard.opened_at
-        probed = replace(guard, opened_at=opened_at, probe_at=now + timedelta(seconds=wait), probe_wait=wait)
+        opened_at = (
+            guard.opened_at + late if late.total_seconds() > LAST_PROBE_SECONDS else guard.opened_at
+        )
+        probed = replace(
+            guard, opened_at=opened_at, probe_at=now + timedelta(seconds=wait), probe_wait=wait
+        )
         return _line_up(probed, 1, probed.probe_at or now, wanted)
     if guard.hold_until is not None and guard.hold_until > now:
         return _line_up(guard, 0, guard.hold_until, wanted)
     count, spacing = wanted, SPACING
     if guard.max_concurrency is not None:
         count = max(0, min(wanted, guard.max_concurrency - in_flight))
-        spacing = timedelta(seconds=min(LONGEST_TURN, max(SHORTEST_TURN, oldest / guard.max_concurrency / 2)))
+        spacing = timedelta(
+            seconds=min(LONGEST_TURN, max(SHORTEST_TURN, oldest / guard.max_concurrency / 2))
+        )
     free_at = now + spacing
     if guard.rate_per_second is not None and count:
         count, free_at, guard = _slots(guard, guard.rate_per_second, now, count)
@@ -123,7 +131,9 @@ def _slots(guard: Guard, rate: float, now: datetime, wanted: int) -> tuple[int, 
     return count, after - timedelta(seconds=tolerance), replace(guard, next_slot_at=after)
 
 
-def _line_up(guard: Guard, count: int, free_at: datetime, wanted: int, spacing: timedelta = SPACING) -> Allowance:
+def _line_up(
+    guard: Guard, count: int, free_at: datetime, wanted: int, spacing: timedelta = SPACING
+) -> Allowance:
     """Give who wants more a turn of its own behind those that wait already: a line of thousands doesn't come back all at once."""
     if count >= wanted:
         return Allowance(count, guard)
@@ -144,7 +154,9 @@ class Sign:
     hold: float | None = None
 
 
-def rows(signs: Sequence[Sign], *, cycle_id: UUID, record_ids: Sequence[str]) -> list[dict[str, Any]]:
+def rows(
+    signs: Sequence[Sign], *, cycle_id: UUID, record_ids: Sequence[str]
+) -> list[dict[str, Any]]:
     """Return the rows of ``circuits`` for ``CTES``: one for each receiver. A receiver that answered one of them is up."""
     found: dict[UUID, dict[str, Any]] = {}
     for sign in signs:

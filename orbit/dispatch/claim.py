@@ -115,12 +115,16 @@ class Rest:
     shared: bool = False
 
 
-def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> tuple[list[Sending], Rest]:
+def wave(
+    work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()
+) -> tuple[list[Sending], Rest]:
     """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell what is left.
 
     Raises Fenced. None are taken where the gate is closed.
     """
-    rows = fence.run(WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit, "full": list(full)})
+    rows = fence.run(
+        WAVE, {**parameters(work, limit=limit, worker=worker), "limit": limit, "full": list(full)}
+    )
     if not rows:
         raise Fenced
     *_, receiver, wait, shared = rows[0]
@@ -129,13 +133,32 @@ def wave(work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()) -> t
 
 def parameters(work: Work, *, limit: int, worker: str) -> dict[str, Any]:
     """Return what ``taken`` and the fence take, with ids for up to ``limit`` receipts."""
-    return {"ids": [work.id], "tokens": [work.token], "receipts": [uuid7() for _ in range(limit)], "worker": worker}
+    return {
+        "ids": [work.id],
+        "tokens": [work.token],
+        "receipts": [uuid7() for _ in range(limit)],
+        "worker": worker,
+    }
 
 
 def sendings(rows: Sequence[tuple[Any, ...]]) -> list[Sending]:
     """Return the attempts that ``taken`` gave back."""
     return [
-        Sending(cycle, receipt, job, attempt, spent, retries, delivery, key, opened(snapshot), bytes(body), content_type, state, asks)
+        Sending(
+            cycle,
+            receipt,
+            job,
+            attempt,
+            spent,
+            retries,
+            delivery,
+            key,
+            opened(snapshot),
+            bytes(body),
+            content_type,
+            state,
+            asks,
+        )
         for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks, *_ in rows
         if receipt is not None
     ]
@@ -151,7 +174,9 @@ def opened(snapshot_id: UUID) -> Endpoint | None:
         cursor.execute("SELECT sealed FROM orbit_endpointsnapshot WHERE id = %s", [snapshot_id])
         (sealed,) = cursor.fetchone()
     try:
-        endpoint: Endpoint | None = endpoints.from_snapshot(secrets.unseal(bytes(sealed), settings.ORBIT_ENCRYPTION_KEYS))
+        endpoint: Endpoint | None = endpoints.from_snapshot(
+            secrets.unseal(bytes(sealed), settings.ORBIT_ENCRYPTION_KEYS)
+        )
     except (secrets.Unreadable, ValueError):
         endpoint = None
     with _lock:

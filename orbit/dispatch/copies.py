@@ -48,7 +48,9 @@ def bury(jobs: Sequence[UUID], *, reason: str) -> list[str]:
     """
     if not jobs:
         return []
-    wanted = [{"letter_id": uuid7_text(), "job_id": str(job), "record_id": uuid7_text()} for job in jobs]
+    wanted = [
+        {"letter_id": uuid7_text(), "job_id": str(job), "record_id": uuid7_text()} for job in jobs
+    ]
     with connection.cursor() as cursor:
         cursor.execute(BURY, {"jobs": json.dumps(wanted), "reason": reason})
         return [str(letter) for (letter,) in cursor.fetchall()]

@@ -87,7 +87,14 @@ class Requeued:
     delivery_id: UUID
 
 
-def requeue(letter_id: UUID, *, actor: Actor, reason: str, endpoint: Choice = "snapshot", new_key: bool = False) -> UUID:
+def requeue(
+    letter_id: UUID,
+    *,
+    actor: Actor,
+    reason: str,
+    endpoint: Choice = "snapshot",
+    new_key: bool = False,
+) -> UUID:
     """Send the dead letter ``letter_id`` again; return the id of the new job.
 
     It goes to the endpoint as it was when the job was made, or with ``current`` as it is configured now, under the same delivery id, so
@@ -100,11 +107,24 @@ def requeue(letter_id: UUID, *, actor: Actor, reason: str, endpoint: Choice = "s
         # Before the transaction: it may lock the receiver's row, which those who hold a cycle lock after theirs.
         current_snapshot(letter.endpoint_key)
     with trail.deed():
-        made = requeue_all({letter_id: letter.endpoint_key}, Deed(actor.name, reason, endpoint, new_key))
+        made = requeue_all(
+            {letter_id: letter.endpoint_key}, Deed(actor.name, reason, endpoint, new_key)
+        )
         if not made:
             raise _refusal(letter_id)
-        choice = {"requeued_job_id": str(made[0].job_id), "delivery_id": str(made[0].delivery_id), "endpoint": endpoint, "new_key": new_key}
-        _audit("dead_letter.requeued", letter, actor=actor, after={"status": str(Letter.REQUEUED), **choice}, reason=reason)
+        choice = {
+            "requeued_job_id": str(made[0].job_id),
+            "delivery_id": str(made[0].delivery_id),
+            "endpoint": endpoint,
+            "new_key": new_key,
+        }
+        _audit(
+            "dead_letter.requeued",
+            letter,
+            actor=actor,
+            after={"status": str(Letter.REQUEUED), **choice},
+            reason=reason,
+        )
         queue.wake()
     return made[0].job_id
 
@@ -119,7 +139,13 @@ def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
     with trail.deed():
         if not dismiss_all([letter_id], Deed(actor.name, reason)):
             raise _refusal(letter_id)
-        _audit("dead_letter.dismissed", letter, actor=actor, after={"status": str(Letter.DISMISSED)}, reason=reason)
+        _audit(
+            "dead_letter.dismissed",
+            letter,
+            actor=actor,
+            after={"status": str(Letter.DISMISSED)},
+            reason=reason,
+        )
 
 
 def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
@@ -135,22 +161,42 @@ def requeue_all(letters: Mapping[UUID, str], deed: Deed) -> list[Requeued]:
 
     The caller audits it, and wakes the workers. Raises EndpointGone.
     """
-    snapshots = {key: current_snapshot(key) if deed.endpoint == "current" else None for key in set(letters.values())}
+    snapshots = {
+        key: current_snapshot(key) if deed.endpoint == "current" else None
+        for key in set(letters.values())
+    }
     wanted = [
-        {"id": str(letter_id), "job_id": str(uuid7()), "snapshot_id": snapshots[key], "delivery_id": str(uuid.uuid4()) if deed.new_key else None}
+        {
+            "id": str(letter_id),
+            "job_id": str(uuid7()),
+            "snapshot_id": snapshots[key],
+            "delivery_id": str(uuid.uuid4()) if deed.new_key else None,
+        }
         for letter_id, key in letters.items()
     ]
-    return [Requeued(*row) for row in _run(REQUEUE, wanted, deed, {"endpoint": deed.endpoint, "new_key": deed.new_key})]
+    return [
+        Requeued(*row)
+        for row in _run(REQUEUE, wanted, deed, {"endpoint": deed.endpoint, "new_key": deed.new_key})
+    ]
 
 
 def dismiss_all(letters: Sequence[UUID], deed: Deed) -> list[tuple[UUID, str]]:
     """Close each of ``letters`` that is open; return (id, namespace) of those that were. One statement; the caller audits it."""
-    return [(found, namespace) for found, namespace in _run(DISMISS, [{"id": str(letter_id)} for letter_id in letters], deed, {})]
+    return [
+        (found, namespace)
+        for found, namespace in _run(
+            DISMISS, [{"id": str(letter_id)} for letter_id in letters], deed, {}
+        )
+    ]
 
 
-def _run(sql: str, wanted: Sequence[Mapping[str, Any]], deed: Deed, data: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _run(
+    sql: str, wanted: Sequence[Mapping[str, Any]], deed: Deed, data: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
     values = {
-        "letters": json.dumps([{**letter, "record_id": uuid7_text()} for letter in wanted], default=str),
+        "letters": json.dumps(
+            [{**letter, "record_id": uuid7_text()} for letter in wanted], default=str
+        ),
         "by": deed.by,
         "reason": execution.clean(deed.reason),
         "data": json.dumps({"by": deed.by, **data, **deed.data}),
@@ -164,11 +210,15 @@ def current_snapshot(endpoint_key: str) -> UUID:
     """Return the snapshot of the endpoint as it is configured now. Raises EndpointGone."""
     found = endpoints.configured().get(endpoint_key)
     if found is None:
-        raise EndpointGone(f"No endpoint {endpoint_key!r} is configured now. Requeue with the snapshot, or configure it again.")
+        raise EndpointGone(
+            f"No endpoint {endpoint_key!r} is configured now. Requeue with the snapshot, or configure it again."
+        )
     return enqueue.snapshot_id(found)
 
 
-def _audit(action: str, letter: DeadLetterDispatch, *, actor: Actor, after: Mapping[str, Any], reason: str) -> None:
+def _audit(
+    action: str, letter: DeadLetterDispatch, *, actor: Actor, after: Mapping[str, Any], reason: str
+) -> None:
     trail.record(
         action,
         actor=actor.name,
@@ -186,8 +236,12 @@ def _refusal(letter_id: UUID) -> AlreadyRequeued | AlreadyResolved:
     """Say what somebody else did with the letter meanwhile, or why it isn't to be sent."""
     letter = DeadLetterDispatch.objects.get(pk=letter_id)
     if letter.status == Letter.OPEN:
-        return AlreadyResolved("A success of this delivery is on record: it isn't sent again. Dismiss the letter.")
+        return AlreadyResolved(
+            "A success of this delivery is on record: it isn't sent again. Dismiss the letter."
+        )
     when = f"by {letter.resolved_by} at {letter.resolved_at:%Y-%m-%d %H:%M:%S} UTC"
     if letter.status == Letter.REQUEUED:
-        return AlreadyRequeued(f"It was requeued {when}.", dispatch_job_id=str(letter.requeued_job_id))
+        return AlreadyRequeued(
+            f"It was requeued {when}.", dispatch_job_id=str(letter.requeued_job_id)
+        )
     return AlreadyResolved(f"It was {letter.status.replace('_', ' ')} {when}.")

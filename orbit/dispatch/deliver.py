@@ -58,7 +58,9 @@ class _Delivering:
 
     def may_claim(self) -> bool:
         """Tell whether a wave may go out now. Raises Stop where nothing is under way that has to be waited for."""
-        if self.flight.left and not (self.straggling and self.tally.due() and time.monotonic() >= self.again_at):
+        if self.flight.left and not (
+            self.straggling and self.tally.due() and time.monotonic() >= self.again_at
+        ):
             return False
         try:
             boundary.check()
@@ -72,7 +74,9 @@ class _Delivering:
         """Claim and send a wave; None where no sender is free, or the database is away while answers are awaited."""
         if not self.flight.left:
             boundary.act(settings.ORBIT_LEASE_SECONDS)
-        count = self.senders.take(max(1, self.tally.due()), timeout=0.0 if self.flight.left else 1.0)
+        count = self.senders.take(
+            max(1, self.tally.due()), timeout=0.0 if self.flight.left else 1.0
+        )
         if not count:
             return None
         try:
@@ -213,7 +217,9 @@ def _rest(wait: float) -> bool:
     return True
 
 
-def close(work: Work, closed: list[Closed], tally: Tally, ending: Ending, *, outlived: bool = False) -> None:
+def close(
+    work: Work, closed: list[Closed], tally: Tally, ending: Ending, *, outlived: bool = False
+) -> None:
     """Write the ends of attempts, and with the last of them, or where open jobs have ``outlived`` the stage's time, the ending."""
     for item in closed:
         tally.take(item)
@@ -226,7 +232,11 @@ def close(work: Work, closed: list[Closed], tally: Tally, ending: Ending, *, out
     elif outlived:
         ending.put(write, tally, max(0.0, tally.wait()))
     receipts.commit(write, closed)
-    for state_id in {item.sign.state_id for item in closed if item.sending.probe and item.sign is not None and item.sign.up}:
+    for state_id in {
+        item.sign.state_id
+        for item in closed
+        if item.sending.probe and item.sign is not None and item.sign.up
+    }:
         try:
             guarded.wake(state_id)
         except fence.AWAY:

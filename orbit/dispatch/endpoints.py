@@ -23,9 +23,28 @@ from orbit.outbound import addresses, client, connections, redaction, signing
 DEFAULT_KEY = "default-endpoint"
 MAX_TEXT = 1024 * 1024
 LOOK_UP_SECONDS = 10.0
-_SCHEMA = Path(__file__).resolve().parent.parent.parent / "config" / "schemas" / "endpoints.schema.json"
-_RESERVED = frozenset(("authorization", "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "cookie", "set-cookie",
-                       "expect", "idempotency-key", "accept-encoding", "user-agent", "date"))
+_SCHEMA = (
+    Path(__file__).resolve().parent.parent.parent / "config" / "schemas" / "endpoints.schema.json"
+)
+_RESERVED = frozenset(
+    (
+        "authorization",
+        "host",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "cookie",
+        "set-cookie",
+        "expect",
+        "idempotency-key",
+        "accept-encoding",
+        "user-agent",
+        "date",
+    )
+)
 _RESERVED_PREFIXES = ("content-", "proxy-", "webhook-", "x-orbit-", "sec-")
 
 
@@ -76,7 +95,9 @@ class Delivery:
     cycle_id: str = ""
 
 
-def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[dict[str, Endpoint], list[str]]:
+def parse(
+    text: str, allowed: Sequence[str], *, resolve: bool = False
+) -> tuple[dict[str, Endpoint], list[str]]:
     """Return the endpoints of ``text`` by their keys, and warnings about names that don't resolve at the moment.
 
     Raises EndpointsInvalid with every error as ``{pointer, detail}``; a list of allowed hosts that can't be read is one too. With
@@ -86,7 +107,9 @@ def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[
     try:
         addresses.rules(tuple(allowed))
     except addresses.Refused as error:
-        raise EndpointsInvalid(error.detail, errors=[{"pointer": "", "detail": error.detail}]) from None
+        raise EndpointsInvalid(
+            error.detail, errors=[{"pointer": "", "detail": error.detail}]
+        ) from None
     if len(text) > MAX_TEXT:
         raise _invalid([{"pointer": "", "detail": f"Is longer than {MAX_TEXT} characters."}])
     try:
@@ -100,10 +123,21 @@ def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[
     places: dict[tuple[str, str], addresses.Place] = {}
     for number, entry in enumerate(document):
         endpoint = _endpoint(entry)
-        faults = [*_faults(endpoint, entry), *_url_faults(endpoint, tuple(allowed), f"/{number}", places)]
-        problems += [{"pointer": f"/{number}{pointer}", "detail": f"Endpoint `{endpoint.key}`: {detail}"} for pointer, detail in faults]
+        faults = [
+            *_faults(endpoint, entry),
+            *_url_faults(endpoint, tuple(allowed), f"/{number}", places),
+        ]
+        problems += [
+            {"pointer": f"/{number}{pointer}", "detail": f"Endpoint `{endpoint.key}`: {detail}"}
+            for pointer, detail in faults
+        ]
         if endpoint.key in found:
-            problems.append({"pointer": f"/{number}/key", "detail": f"Endpoint `{endpoint.key}` is there twice."})
+            problems.append(
+                {
+                    "pointer": f"/{number}/key",
+                    "detail": f"Endpoint `{endpoint.key}` is there twice.",
+                }
+            )
         found[endpoint.key] = endpoint
     warnings = _look_up(places, allowed, problems) if resolve else []
     if problems:
@@ -113,12 +147,16 @@ def parse(text: str, allowed: Sequence[str], *, resolve: bool = False) -> tuple[
 
 def configured() -> Mapping[str, Endpoint]:
     """Return the endpoints of the settings. Raises EndpointsInvalid as ``parse`` does; names aren't resolved."""
-    return _configured(settings.ORBIT_DISPATCH_ENDPOINTS, tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS))
+    return _configured(
+        settings.ORBIT_DISPATCH_ENDPOINTS, tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
+    )
 
 
 def snapshot_document(endpoint: Endpoint) -> bytes:
     """Return ``endpoint`` whole as canonical JSON, which is what gets sealed: it holds the secrets."""
-    return canonical.canonical_json({**asdict(endpoint), "permanent_statuses": list(endpoint.permanent_statuses)})
+    return canonical.canonical_json(
+        {**asdict(endpoint), "permanent_statuses": list(endpoint.permanent_statuses)}
+    )
 
 
 def from_snapshot(document: bytes) -> Endpoint:
@@ -129,7 +167,9 @@ def from_snapshot(document: bytes) -> Endpoint:
         raise ValueError("This is no snapshot of an endpoint.") from None
 
 
-def build_request(endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: float | None = None) -> client.Request:
+def build_request(
+    endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: float | None = None
+) -> client.Request:
     """Return the request of one attempt. ``now`` (Unix time, default the clock's) is what a signature is stamped with."""
     headers = {
         **endpoint.headers,
@@ -139,27 +179,57 @@ def build_request(endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: f
         "webhook-id": delivery.delivery_id,
         "X-Orbit-Attempt": str(delivery.attempt),
     }
-    context = (("Namespace", delivery.namespace), ("Profile", delivery.profile_id), ("Run-Profile", delivery.run_profile_id), ("Cycle", delivery.cycle_id))
+    context = (
+        ("Namespace", delivery.namespace),
+        ("Profile", delivery.profile_id),
+        ("Run-Profile", delivery.run_profile_id),
+        ("Cycle", delivery.cycle_id),
+    )
     # Names may hold any letter, a header only ASCII.
-    headers.update({f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value})
+    headers.update(
+        {f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value}
+    )
     if endpoint.signing_secret:
         timestamp = int(time.time() if now is None else now)
         headers["webhook-timestamp"] = str(timestamp)
-        headers["webhook-signature"] = signing.sign(endpoint.signing_secret, message_id=delivery.delivery_id, timestamp=timestamp, body=body)
-    return client.Request(endpoint.method, endpoint.url, headers, body, endpoint.connect_timeout, endpoint.read_timeout, endpoint.total_timeout,
-                          endpoint.ca_bundle, secrets_of(endpoint))
+        headers["webhook-signature"] = signing.sign(
+            endpoint.signing_secret, message_id=delivery.delivery_id, timestamp=timestamp, body=body
+        )
+    return client.Request(
+        endpoint.method,
+        endpoint.url,
+        headers,
+        body,
+        endpoint.connect_timeout,
+        endpoint.read_timeout,
+        endpoint.total_timeout,
+        endpoint.ca_bundle,
+        secrets_of(endpoint),
+    )
 
 
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
     """Return everything of ``endpoint`` that no page, log or table may show, should a receiver send it back."""
-    return _secrets(endpoint.token, endpoint.signing_secret or "", tuple(endpoint.headers.values()), endpoint.url, endpoint.inquiry_url or "")
+    return _secrets(
+        endpoint.token,
+        endpoint.signing_secret or "",
+        tuple(endpoint.headers.values()),
+        endpoint.url,
+        endpoint.inquiry_url or "",
+    )
 
 
 @functools.lru_cache(maxsize=256)
-def _secrets(token: str, signing_secret: str, values: tuple[str, ...], *urls: str) -> tuple[str, ...]:
+def _secrets(
+    token: str, signing_secret: str, values: tuple[str, ...], *urls: str
+) -> tuple[str, ...]:
     parts = (part for url in urls for part in redaction.of_url(url))
     keys = [key for key in signing_secret.split(" ") if key]
-    return tuple(dict.fromkeys((token, *keys, *(key.removeprefix("whsec_") for key in keys), *values, *parts)))
+    return tuple(
+        dict.fromkeys(
+            (token, *keys, *(key.removeprefix("whsec_") for key in keys), *values, *parts)
+        )
+    )
 
 
 @functools.lru_cache(maxsize=8)
@@ -181,8 +251,14 @@ def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
 
 def _faults(endpoint: Endpoint, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = _header_faults(endpoint.headers)
-    found += [(f"/{name}", f"Is longer than total_timeout ({endpoint.total_timeout:g} s), so it would never be reached.")
-              for name in ("connect_timeout", "read_timeout") if name in entry and entry[name] > endpoint.total_timeout]
+    found += [
+        (
+            f"/{name}",
+            f"Is longer than total_timeout ({endpoint.total_timeout:g} s), so it would never be reached.",
+        )
+        for name in ("connect_timeout", "read_timeout")
+        if name in entry and entry[name] > endpoint.total_timeout
+    ]
     if endpoint.signing_secret is not None:
         try:
             signing.parse_secrets(endpoint.signing_secret)
@@ -192,27 +268,51 @@ def _faults(endpoint: Endpoint, entry: Mapping[str, Any]) -> list[tuple[str, str
         try:
             connections.tls(endpoint.ca_bundle)
         except (ssl.SSLError, OSError, ValueError) as error:
-            found.append(("/ca_bundle", f"Can't be used as a file of certificates ({getattr(error, 'strerror', None) or type(error).__name__})."))
+            found.append(
+                (
+                    "/ca_bundle",
+                    f"Can't be used as a file of certificates ({getattr(error, 'strerror', None) or type(error).__name__}).",
+                )
+            )
     return found
 
 
-def _url_faults(endpoint: Endpoint, allowed: tuple[str, ...], entry: str, places: dict[tuple[str, str], addresses.Place]) -> list[tuple[str, str]]:
+def _url_faults(
+    endpoint: Endpoint,
+    allowed: tuple[str, ...],
+    entry: str,
+    places: dict[tuple[str, str], addresses.Place],
+) -> list[tuple[str, str]]:
     """Return what is wrong with the urls of an endpoint; add where they go to ``places``, by the error's pointer and the endpoint's key."""
     found = []
     for name, url in (("url", endpoint.url), ("inquiry_url", endpoint.inquiry_url)):
         if url is None:
             continue
         try:
-            parts = addresses.check_url(url.replace("{id}", "0") if name == "inquiry_url" else url, allowed)
+            parts = addresses.check_url(
+                url.replace("{id}", "0") if name == "inquiry_url" else url, allowed
+            )
             places[f"{entry}/{name}", endpoint.key] = addresses.place_of(parts)
         except addresses.Refused as error:
             found.append((f"/{name}", error.detail))
-    if endpoint.inquiry_url is not None and "{id}" not in endpoint.inquiry_url.partition("//")[2].partition("/")[2]:
-        found.append(("/inquiry_url", "Must hold {id} behind the host, in whose place the delivery id is put."))
+    if (
+        endpoint.inquiry_url is not None
+        and "{id}" not in endpoint.inquiry_url.partition("//")[2].partition("/")[2]
+    ):
+        found.append(
+            (
+                "/inquiry_url",
+                "Must hold {id} behind the host, in whose place the delivery id is put.",
+            )
+        )
     return found
 
 
-def _look_up(places: Mapping[tuple[str, str], addresses.Place], allowed: Sequence[str], problems: list[dict[str, str]]) -> list[str]:
+def _look_up(
+    places: Mapping[tuple[str, str], addresses.Place],
+    allowed: Sequence[str],
+    problems: list[dict[str, str]],
+) -> list[str]:
     """Add to ``problems`` where the rules refuse an address; return a warning for each name that has none at the moment."""
     warnings = []
     answers = addresses.look_up_all(places.values(), allowed, seconds=LOOK_UP_SECONDS)
@@ -230,13 +330,22 @@ def _header_faults(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     for name in headers:
         low = name.lower()
         if low in _RESERVED or low.startswith(_RESERVED_PREFIXES):
-            found.append((f"/headers/{schemas.pointer([name])[1:]}", "This header is set by Orbit."))
+            found.append(
+                (f"/headers/{schemas.pointer([name])[1:]}", "This header is set by Orbit.")
+            )
         if low in seen:
-            found.append((f"/headers/{schemas.pointer([name])[1:]}", "This header is there twice, in another case."))
+            found.append(
+                (
+                    f"/headers/{schemas.pointer([name])[1:]}",
+                    "This header is there twice, in another case.",
+                )
+            )
         seen.add(low)
     return found
 
 
 def _invalid(problems: list[dict[str, str]]) -> EndpointsInvalid:
-    shown = "; ".join(f"{problem['pointer'] or 'the whole'}: {problem['detail']}" for problem in problems[:20])
+    shown = "; ".join(
+        f"{problem['pointer'] or 'the whole'}: {problem['detail']}" for problem in problems[:20]
+    )
     return EndpointsInvalid(f"ORBIT_DISPATCH_ENDPOINTS can't be used: {shown}", errors=problems)

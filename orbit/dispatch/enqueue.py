@@ -101,10 +101,29 @@ def draft(write: fence.Write, items: Sequence[UUID]) -> Enqueued:
     write.rows["jobs"] = []
     write.records.append(Record(STAGE, "stage_started"))
     if not known:
-        write.records.append(Record(STAGE, "no_endpoint", "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered", "warning"))
+        write.records.append(
+            Record(
+                STAGE,
+                "no_endpoint",
+                "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered",
+                "warning",
+            )
+        )
     elif missing:
-        write.records.append(Record(STAGE, "endpoint_unknown", f"not configured: {', '.join(missing)}", "error", {"endpoint_keys": missing}))
-    jobs = [_job(write, item, endpoint, max_retries(work.context)) for item in items for endpoint in targets]
+        write.records.append(
+            Record(
+                STAGE,
+                "endpoint_unknown",
+                f"not configured: {', '.join(missing)}",
+                "error",
+                {"endpoint_keys": missing},
+            )
+        )
+    jobs = [
+        _job(write, item, endpoint, max_retries(work.context))
+        for item in items
+        for endpoint in targets
+    ]
     write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
     return Enqueued(jobs, complete=not missing)
 
@@ -128,6 +147,11 @@ def _job(write: fence.Write, item: UUID, endpoint: Endpoint, max_retries: int) -
             "max_retries": max_retries,
         }
     )
-    data = {"job_id": str(job_id), "item_id": str(item), "endpoint_key": endpoint.key, "delivery_id": str(delivery_id)}
+    data = {
+        "job_id": str(job_id),
+        "item_id": str(item),
+        "endpoint_key": endpoint.key,
+        "delivery_id": str(delivery_id),
+    }
     write.records.append(Record(STAGE, "job_enqueued", data=data))
     return job_id

@@ -43,5 +43,8 @@ def listed(actor: Actor, *, limit: int = 50, offset: int = 0) -> list[Group]:
     """Return the groups of the letters that ``actor`` sees, largest first. One query over at most ``COUNTED`` letters."""
     scope = None if actor.namespaces is None else sorted(actor.namespaces)
     with connection.cursor() as cursor:
-        cursor.execute(GROUPS, {"scope": scope, "counted": COUNTED, "limit": min(limit, LARGEST), "offset": offset})
+        cursor.execute(
+            GROUPS,
+            {"scope": scope, "counted": COUNTED, "limit": min(limit, LARGEST), "offset": offset},
+        )
         return [Group(*row) for row in cursor.fetchall()]

@@ -41,13 +41,17 @@ class Flight:
 
     def launch(self, sendings: list[Sending], senders: Senders) -> None:
         """Send ``sendings``, for each of which a sender was taken."""
-        self._longest = max([self._longest if self.left else 0.0, *(_longest(sending) for sending in sendings)])
+        self._longest = max(
+            [self._longest if self.left else 0.0, *(_longest(sending) for sending in sendings)]
+        )
         self._silent = 0.0
         boundary.act(self._longest + GRACE_SECONDS)
         self.left += len(sendings)
         lane = boundary.lane()
         for sending in sendings:
-            senders.submit(functools.partial(_send, self._work, sending, self._inbox, senders, lane))
+            senders.submit(
+                functools.partial(_send, self._work, sending, self._inbox, senders, lane)
+            )
 
     def land(self, patience: float) -> list[Closed]:
         """Return the next attempts that ended, none after ``patience`` seconds without; those that come close together share a commit. Raises Hung."""
@@ -73,10 +77,14 @@ def _longest(sending: Sending) -> float:
 
 
 def _asks(sending: Sending) -> bool:
-    return sending.asks and sending.endpoint is not None and sending.endpoint.inquiry_url is not None
+    return (
+        sending.asks and sending.endpoint is not None and sending.endpoint.inquiry_url is not None
+    )
 
 
-def _send(work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", senders: Senders, lane: Lane) -> None:
+def _send(
+    work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", senders: Senders, lane: Lane
+) -> None:
     """Make one attempt, in a sender's thread. Whatever happens, the lane hears of it and the sender is free again.
 
     Nothing is sent once the lease may have run out: another worker may have sent it meanwhile, with success. Nor is it where the gate was
@@ -87,14 +95,24 @@ def _send(work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", sende
     try:
         if sending.endpoint is not None and not boundary.process.drained and lane.open:
             reply = inquiry.ask(sending.endpoint, sending.delivery_id) if _asks(sending) else None
-            if (reply is None or judge.after_inquiry(sending, reply.found) is None) and lane.holds and lane.open:
+            if (
+                (reply is None or judge.after_inquiry(sending, reply.found) is None)
+                and lane.holds
+                and lane.open
+            ):
                 answer = _request(work, sending, sending.endpoint)
-    except Exception as exc:  # a request that can't even be built is an attempt that failed, not a lane that hangs
-        answer = Answer(None, "unexpected", f"{type(exc).__name__}: {exc}", b"", None, 0.0, False, None)
+    except (
+        Exception
+    ) as exc:  # a request that can't even be built is an attempt that failed, not a lane that hangs
+        answer = Answer(
+            None, "unexpected", f"{type(exc).__name__}: {exc}", b"", None, 0.0, False, None
+        )
     finally:
         inbox.put((sending, answer, reply))
         took = answer.latency_ms / 1000 if isinstance(answer, Answer) else None
-        senders.end(sending.state_id, took, heard=isinstance(answer, Answer) and answer.status is not None)
+        senders.end(
+            sending.state_id, took, heard=isinstance(answer, Answer) and answer.status is not None
+        )
 
 
 def _request(work: Work, sending: Sending, endpoint: Endpoint) -> Answer:
@@ -107,4 +125,7 @@ def _request(work: Work, sending: Sending, endpoint: Endpoint) -> Answer:
         run_profile_id=work.run_profile_id or "",
         cycle_id=str(work.id),
     )
-    return client.send(build_request(endpoint, delivery, sending.body), allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
+    return client.send(
+        build_request(endpoint, delivery, sending.body),
+        allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS,
+    )

@@ -33,7 +33,9 @@ ORDER BY e.id FOR NO KEY UPDATE OF e"""
 # Waited for an open circuit for longer than a day, what was halted or paused of it not counted. Not while a probe is due: who was away that
 # long itself looks first. The CASE keeps the history of stops out of it until a day is over.
 _WAITED = "greatest(e.opened_at, j.next_attempt_at)"
-_STOPPED = gate.STOPPED_SECONDS_SQL.format(namespace="(SELECT w.namespace FROM orbit_cyclerun w WHERE w.id = %(cycle)s)", start=_WAITED)
+_STOPPED = gate.STOPPED_SECONDS_SQL.format(
+    namespace="(SELECT w.namespace FROM orbit_cyclerun w WHERE w.id = %(cycle)s)", start=_WAITED
+)
 GIVEN_UP = f"""e.opened_at IS NOT NULL AND e.probe_at > clock_timestamp()
     AND CASE WHEN {_WAITED} < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'
         THEN {_WAITED} < clock_timestamp() - ({circuit.DOWN_SECONDS} + {_STOPPED}) * interval '1 second' ELSE false END"""
@@ -115,10 +117,23 @@ def wave(work: Work, *, limit: int, worker: str, full: Collection[UUID] = ()) ->
             "allowed": json.dumps([{"state_id": str(found.guard.id), "most": found.count} for found in allowed]),
             "guards": json.dumps([_row(found.guard) for found in allowed]),
         })  # fmt: skip
-        sendings = [replace(found, probe=found.state_id in guards and guards[found.state_id].opened_at is not None) for found in claim.sendings(rows)]
+        sendings = [
+            replace(
+                found,
+                probe=found.state_id in guards and guards[found.state_id].opened_at is not None,
+            )
+            for found in claim.sendings(rows)
+        ]
     now: datetime = counts[0][1]
-    waits = [max(0.0, (found.again_at - now).total_seconds()) for found in allowed if found.again_at]
-    return Taken(sendings, expired, min(waits, default=None), shared=any(row[0] in full and row[3] for row in counts))
+    waits = [
+        max(0.0, (found.again_at - now).total_seconds()) for found in allowed if found.again_at
+    ]
+    return Taken(
+        sendings,
+        expired,
+        min(waits, default=None),
+        shared=any(row[0] in full and row[3] for row in counts),
+    )
 
 
 @dataclass(slots=True)
@@ -148,7 +163,9 @@ def line_up(receiver: UUID, wait: float) -> float:
             del _lines[other]
         behind = line.turn - opens
     # A line that is longer comes back over a minute all the same.
-    return wait + (behind if behind < LONGEST_LINE_SECONDS else random.uniform(0, LONGEST_LINE_SECONDS))  # noqa: S311 - guards nothing
+    return wait + (
+        behind if behind < LONGEST_LINE_SECONDS else random.uniform(0, LONGEST_LINE_SECONDS)  # noqa: S311
+    )
 
 
 def wake(state_id: UUID) -> int:
@@ -169,12 +186,23 @@ def _allow(guards: dict[UUID, Guard], counts: list[tuple[Any, ...]], limit: int)
     """Return what each receiver allows; together no more than ``limit``."""
     found: list[Allowance] = []
     for id_, now, in_flight, wanted, oldest in counts:
-        allowance = circuit.allow(guards[id_], now=now, in_flight=in_flight, wanted=min(wanted, limit), oldest=oldest)
+        allowance = circuit.allow(
+            guards[id_], now=now, in_flight=in_flight, wanted=min(wanted, limit), oldest=oldest
+        )
         limit -= allowance.count
         found.append(allowance)
     return found
 
 
 def _row(guard: Guard) -> dict[str, Any]:
-    times = {"opened_at": guard.opened_at, "probe_at": guard.probe_at, "next_slot_at": guard.next_slot_at, "next_turn_at": guard.next_turn_at}
-    return {"id": str(guard.id), "probe_wait": guard.probe_wait, **{name: at.isoformat() if at else None for name, at in times.items()}}
+    times = {
+        "opened_at": guard.opened_at,
+        "probe_at": guard.probe_at,
+        "next_slot_at": guard.next_slot_at,
+        "next_turn_at": guard.next_turn_at,
+    }
+    return {
+        "id": str(guard.id),
+        "probe_wait": guard.probe_wait,
+        **{name: at.isoformat() if at else None for name, at in times.items()},
+    }

@@ -33,7 +33,16 @@ def ask(endpoint: Endpoint, delivery_id: UUID) -> Reply:
     """
     url = (endpoint.inquiry_url or "").replace("{id}", str(delivery_id))
     headers = {**endpoint.headers, "Authorization": f"Bearer {endpoint.token}"}
-    request = client.Request("GET", url, headers, b"", endpoint.connect_timeout, endpoint.read_timeout, endpoint.total_timeout, endpoint.ca_bundle)
+    request = client.Request(
+        "GET",
+        url,
+        headers,
+        b"",
+        endpoint.connect_timeout,
+        endpoint.read_timeout,
+        endpoint.total_timeout,
+        endpoint.ca_bundle,
+    )
     answer = client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
     if answer.status == 200:
         return Reply(Found.HELD, "the receiver has it: its answer to the inquiry was 200")

@@ -39,7 +39,10 @@ class Closed:
     @property
     def failed(self) -> bool:
         """Whether it was sent, or may have been, and brought no 2xx."""
-        return self.sending.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
+        return self.sending.receipt_id is not None and self.status in {
+            Attempt.FAILED,
+            Attempt.UNKNOWN,
+        }
 
 
 def ended(sending: Sending, answer: Answer | None, reply: Reply | None = None) -> Closed:
@@ -49,15 +52,43 @@ def ended(sending: Sending, answer: Answer | None, reply: Reply | None = None) -
     """
     if sending.endpoint is None:
         move = Move(Job.DEAD, 0, reason="unreadable_snapshot")
-        return Closed(sending, None, Attempt.UNSENT, move, "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot")
+        return Closed(
+            sending,
+            None,
+            Attempt.UNSENT,
+            move,
+            "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot",
+        )
     if answer is None:
         if reply is not None and (move_ := after_inquiry(sending, reply.found)) is not None:
-            return Closed(sending, None, Attempt.UNSENT, move_, clean(reply.note), confirms=reply.found == Found.HELD, sign=_answered(sending, reply))
-        return Closed(sending, None, Attempt.UNSENT, Move(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
+            return Closed(
+                sending,
+                None,
+                Attempt.UNSENT,
+                move_,
+                clean(reply.note),
+                confirms=reply.found == Found.HELD,
+                sign=_answered(sending, reply),
+            )
+        return Closed(
+            sending,
+            None,
+            Attempt.UNSENT,
+            Move(Job.PENDING, 0, wait=0.0),
+            "stopped before it was sent",
+        )
     verdict = outcome.classify(answer, permanent=sending.endpoint.permanent_statuses)
-    error = "" if isinstance(verdict, outcome.Delivered) else clean(answer.error or f"HTTP {answer.status}")
+    error = (
+        ""
+        if isinstance(verdict, outcome.Delivered)
+        else clean(answer.error or f"HTTP {answer.status}")
+    )
     status = outcome.attempt_status(answer)
-    move = _unknown(sending) if status == Attempt.UNKNOWN else outcome.decide(verdict, **_retries(sending))
+    move = (
+        _unknown(sending)
+        if status == Attempt.UNKNOWN
+        else outcome.decide(verdict, **_retries(sending))
+    )
     return Closed(sending, answer, status, move, error, sign=_sign(sending, answer, verdict, error))
 
 
@@ -80,28 +111,49 @@ def lost(sending: Sending, *, cancelled: bool = False, requeued: bool = False) -
 
 def expired(sending: Sending) -> Closed:
     """Return the end of a job that waited too long for a receiver that is down; there is no attempt."""
-    return Closed(sending, None, Attempt.UNSENT, Move(Job.DEAD, 0, reason="endpoint_down"), "the endpoint has been down for more than 24 hours")
+    return Closed(
+        sending,
+        None,
+        Attempt.UNSENT,
+        Move(Job.DEAD, 0, reason="endpoint_down"),
+        "the endpoint has been down for more than 24 hours",
+    )
 
 
 def _unknown(sending: Sending) -> Move:
     endpoint = sending.endpoint
-    inquiry, hold = bool(endpoint and endpoint.inquiry_url), bool(endpoint and endpoint.on_unknown == "hold")
+    inquiry, hold = (
+        bool(endpoint and endpoint.inquiry_url),
+        bool(endpoint and endpoint.on_unknown == "hold"),
+    )
     return outcome.decide_unknown(inquiry=inquiry, hold=hold, **_retries(sending))
 
 
 def _sign(sending: Sending, answer: Answer, verdict: outcome.Verdict, error: str) -> Sign | None:
     if sending.state_id is None or answer.error_class in _OWN_FAULTS:
         return None
-    asked = verdict.after if isinstance(verdict, outcome.Retry) and answer.status in _HOLDING else None
+    asked = (
+        verdict.after if isinstance(verdict, outcome.Retry) and answer.status in _HOLDING else None
+    )
     up = answer.status is not None and answer.status < 500
-    return Sign(sending.state_id, sending.job_id, up, error, min(asked, settings.ORBIT_DISPATCH_BACKOFF_CAP) if asked is not None else None)
+    return Sign(
+        sending.state_id,
+        sending.job_id,
+        up,
+        error,
+        min(asked, settings.ORBIT_DISPATCH_BACKOFF_CAP) if asked is not None else None,
+    )
 
 
 def _answered(sending: Sending, reply: Reply) -> Sign | None:
     """Return the sign of an inquiry that the receiver's own host answered: it is up, though it was sent nothing."""
     if sending.state_id is None or sending.endpoint is None or reply.found == Found.SILENT:
         return None
-    return Sign(sending.state_id, sending.job_id, True, "") if urlsplit(sending.endpoint.inquiry_url or "").hostname == sending.endpoint.host else None
+    return (
+        Sign(sending.state_id, sending.job_id, True, "")
+        if urlsplit(sending.endpoint.inquiry_url or "").hostname == sending.endpoint.host
+        else None
+    )
 
 
 def _retries(sending: Sending) -> dict[str, Any]:

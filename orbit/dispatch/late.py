@@ -57,7 +57,9 @@ def absorb(work: Work, attempt: Mapping[str, Any]) -> None:
     """Put the 2xx of one ``attempt`` on record, a row as its receipt is closed with, and end what it ends. Done twice it changes nothing."""
     job_id = UUID(attempt["job_id"])
     with trail.deed():
-        rows = fence.run(ABSORB, fence.Write(work, ABSORB, rows={"attempts": [dict(attempt)]}).parameters())
+        rows = fence.run(
+            ABSORB, fence.Write(work, ABSORB, rows={"attempts": [dict(attempt)]}).parameters()
+        )
         if not rows:
             return
         was = Job(rows[0][0])
@@ -73,7 +75,12 @@ def absorb(work: Work, attempt: Mapping[str, Any]) -> None:
                 object_id=str(job_id),
                 namespace=work.namespace,
                 before={"status": str(was)},
-                after={"status": str(Job.DELIVERED), "cycle_id": str(work.id), "attempt": attempt["attempt"], **ended},
+                after={
+                    "status": str(Job.DELIVERED),
+                    "cycle_id": str(work.id),
+                    "attempt": attempt["attempt"],
+                    **ended,
+                },
             )
 
 
@@ -91,8 +98,23 @@ def _end(job_id: UUID) -> tuple[list[str], list[str]]:
 
 
 def _trace(work: Work, attempt: Mapping[str, Any], ended: Mapping[str, Any]) -> None:
-    about = {"job_id": attempt["job_id"], "endpoint_key": attempt["endpoint_key"], "attempt": attempt["attempt"]}
+    about = {
+        "job_id": attempt["job_id"],
+        "endpoint_key": attempt["endpoint_key"],
+        "attempt": attempt["attempt"],
+    }
     write = fence.Write(work, TRACE)
-    write.records.append(Record(STAGE, "delivered_late", data={**about, "status_code": attempt["status_code"], **ended}))
-    write.events.append(Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=attempt["latency_ms"], metadata={**about, "late": True}))
+    write.records.append(
+        Record(
+            STAGE, "delivered_late", data={**about, "status_code": attempt["status_code"], **ended}
+        )
+    )
+    write.events.append(
+        Event(
+            Name.DELIVERY_CONFIRMED,
+            stage=STAGE,
+            duration_ms=attempt["latency_ms"],
+            metadata={**about, "late": True},
+        )
+    )
     fence.run(TRACE, write.parameters())

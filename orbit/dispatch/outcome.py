@@ -65,7 +65,15 @@ def attempt_status(answer: Answer) -> Attempt:
     return Attempt.FAILED if answer.sent is False else Attempt.UNKNOWN
 
 
-def decide(verdict: Verdict, *, spent: int, max_retries: int, base: float, cap: float, group: str | None = None) -> Move:
+def decide(
+    verdict: Verdict,
+    *,
+    spent: int,
+    max_retries: int,
+    base: float,
+    cap: float,
+    group: str | None = None,
+) -> Move:
     """Return the job's move. ``spent`` counts the attempts that used up a retry before this one; base and cap are seconds.
 
     Jobs that name the same ``group`` wait equally long.
@@ -82,20 +90,42 @@ def decide(verdict: Verdict, *, spent: int, max_retries: int, base: float, cap: 
     return Move(Job.PENDING, 1, wait=wait)
 
 
-def decide_unknown(*, inquiry: bool, hold: bool, spent: int, max_retries: int, base: float, cap: float, group: str | None = None) -> Move:
+def decide_unknown(
+    *,
+    inquiry: bool,
+    hold: bool,
+    spent: int,
+    max_retries: int,
+    base: float,
+    cap: float,
+    group: str | None = None,
+) -> Move:
     """Return the job's move after an attempt that may have arrived.
 
     Where the receiver can be asked (``inquiry``), it is, before the next attempt and before the job is given up. Else ``hold`` leaves the
     job to a person, and without it the job is sent again as after any failure.
     """
     if inquiry:
-        return Move(Job.PENDING, 1, wait=backoff.delay(spent + 1, base=base, cap=cap, factor=FACTOR, group=group))
+        return Move(
+            Job.PENDING,
+            1,
+            wait=backoff.delay(spent + 1, base=base, cap=cap, factor=FACTOR, group=group),
+        )
     if hold:
         return Move(Job.DEAD, 1, reason="outcome_unknown")
     return decide(Retry(), spent=spent, max_retries=max_retries, base=base, cap=cap, group=group)
 
 
-def decide_inquiry(found: Found, *, hold: bool, spent: int, max_retries: int, base: float, cap: float, group: str | None = None) -> Move | None:
+def decide_inquiry(
+    found: Found,
+    *,
+    hold: bool,
+    spent: int,
+    max_retries: int,
+    base: float,
+    cap: float,
+    group: str | None = None,
+) -> Move | None:
     """Return the job's move after the receiver was asked; None means: send it now.
 
     With ``hold`` a receiver that doesn't tell is asked again, each time for one of the retries, and then the job is left to a person.
@@ -103,7 +133,9 @@ def decide_inquiry(found: Found, *, hold: bool, spent: int, max_retries: int, ba
     if found == Found.HELD:
         return Move(Job.DELIVERED, 0)
     if found == Found.SILENT and hold:
-        move = decide(Retry(), spent=spent, max_retries=max_retries, base=base, cap=cap, group=group)
+        move = decide(
+            Retry(), spent=spent, max_retries=max_retries, base=base, cap=cap, group=group
+        )
         return move if move.status == Job.PENDING else Move(Job.DEAD, 1, reason="outcome_unknown")
     return Move(Job.DEAD, 0, reason="retries_exhausted") if spent > max_retries else None
 

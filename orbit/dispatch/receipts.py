@@ -70,7 +70,9 @@ def put(write: fence.Write, closed: Sequence[Closed]) -> None:
     """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
     write.rows["attempts"] = [_row(write.work, item) for item in closed]
     signs = [item.sign for item in closed if item.sign is not None]
-    write.rows["circuits"] = circuit.rows(signs, cycle_id=write.work.id, record_ids=[uuid7_text() for _ in signs])
+    write.rows["circuits"] = circuit.rows(
+        signs, cycle_id=write.work.id, record_ids=[uuid7_text() for _ in signs]
+    )
     for item in closed:
         _tell(write, item)
 
@@ -85,7 +87,8 @@ def _row(work: Work, item: Closed) -> dict[str, Any]:
         "status": item.status,
         "job_status": item.move.status,
         "status_code": answer.status if answer else None,
-        "error_class": (answer.error_class if answer else None) or ("lost" if item.status == Attempt.UNKNOWN and answer is None else None),
+        "error_class": (answer.error_class if answer else None)
+        or ("lost" if item.status == Attempt.UNKNOWN and answer is None else None),
         "error": item.error,
         "latency_ms": answer.latency_ms if answer else None,
         "excerpt": excerpt(answer),
@@ -117,14 +120,36 @@ def _tell(write: fence.Write, item: Closed) -> None:
     if sending.receipt_id is not None:
         write.records.append(Record(STAGE, "delivery_attempt", item.error, level, data))
     latency = answer.latency_ms if answer else None
-    metadata = {"job_id": str(sending.job_id), "endpoint_key": sending.endpoint_key, "attempt": sending.attempt}
+    metadata = {
+        "job_id": str(sending.job_id),
+        "endpoint_key": sending.endpoint_key,
+        "attempt": sending.attempt,
+    }
     if item.move.status == Job.DELIVERED:
-        write.events.append(Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=latency, metadata=metadata))
+        write.events.append(
+            Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=latency, metadata=metadata)
+        )
     elif sending.receipt_id is not None:
-        write.events.append(Event(Name.DELIVERY_ATTEMPT, stage=STAGE, level=level, duration_ms=latency, metadata={**metadata, "outcome": item.status}))
+        write.events.append(
+            Event(
+                Name.DELIVERY_ATTEMPT,
+                stage=STAGE,
+                level=level,
+                duration_ms=latency,
+                metadata={**metadata, "outcome": item.status},
+            )
+        )
     if item.move.status == Job.DEAD:
         message = f"{sending.endpoint_key}: {item.move.reason} after {sending.attempt} attempts"
-        write.records.append(Record(STAGE, "dead_letter_created", message, "error", {"job_id": str(sending.job_id), "reason": item.move.reason}))
+        write.records.append(
+            Record(
+                STAGE,
+                "dead_letter_created",
+                message,
+                "error",
+                {"job_id": str(sending.job_id), "reason": item.move.reason},
+            )
+        )
 
 
 def commit(write: fence.Write, closed: Sequence[Closed]) -> None:
@@ -175,7 +200,11 @@ def _commit_audited(write: fence.Write, closed: Sequence[Closed]) -> None:
         if failed:
             _audit_failures(write.work, failed)
         for item in dead:
-            about = {"endpoint_key": item.sending.endpoint_key, "reason": item.move.reason, "error": item.error}
+            about = {
+                "endpoint_key": item.sending.endpoint_key,
+                "reason": item.move.reason,
+                "error": item.error,
+            }
             audit_death(write.work, item.sending.job_id, about)
 
 
@@ -210,7 +239,11 @@ def _audit_failures(work: Work, failed: Sequence[Closed]) -> None:
 def _cause(item: Closed) -> str:
     if item.answer is None:
         return "lost"
-    return f"status_{item.answer.status}" if item.answer.status is not None else str(item.answer.error_class)
+    return (
+        f"status_{item.answer.status}"
+        if item.answer.status is not None
+        else str(item.answer.error_class)
+    )
 
 
 def _is_done(closed: Sequence[Closed]) -> bool:
@@ -219,7 +252,14 @@ def _is_done(closed: Sequence[Closed]) -> bool:
     given_up = [item.sending.job_id for item in closed if item.sending.receipt_id is None]
     try:
         with connection.cursor() as cursor:
-            cursor.execute(DONE, [[item.sending.receipt_id for item in attempts], [str(item.status) for item in attempts], given_up])
+            cursor.execute(
+                DONE,
+                [
+                    [item.sending.receipt_id for item in attempts],
+                    [str(item.status) for item in attempts],
+                    given_up,
+                ],
+            )
             return bool(cursor.fetchone()[0] == len(closed))
     except fence.AWAY:
         connection.close()
@@ -238,7 +278,11 @@ def bring_home(work: Work, closed: Sequence[Closed]) -> None:
         try:
             for attempt in won:
                 late.absorb(work, attempt)
-            execution.write(Record(STAGE, "fenced", message, "warning"), namespace=work.namespace, cycle_id=work.id)
+            execution.write(
+                Record(STAGE, "fenced", message, "warning"),
+                namespace=work.namespace,
+                cycle_id=work.id,
+            )
             return
         except fence.AWAY as exc:
             pause = _wait(exc, pause)

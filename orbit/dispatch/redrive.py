@@ -61,7 +61,9 @@ def dismiss(slice_: Slice) -> datetime | None:
     return items.go_on(run, items.settle(run, settled, progress))
 
 
-def _go(run: OperationRun, letters: Sequence[UUID], progress: dict[str, Any], *, most: int) -> datetime | None:
+def _go(
+    run: OperationRun, letters: Sequence[UUID], progress: dict[str, Any], *, most: int
+) -> datetime | None:
     """Requeue up to ``most`` of ``letters``; those behind them wait for another slice."""
     if not letters:
         return slices.stopped(run, progress)
@@ -71,20 +73,40 @@ def _go(run: OperationRun, letters: Sequence[UUID], progress: dict[str, Any], *,
         chosen = chosen[:most]
         settled = [item for item in settled if item.id < chosen[-1].id]
         unserved = [item for item in unserved if item.id < chosen[-1].id]
-    made = dead_letters.requeue_all({letter.id: letter.endpoint_key for letter in chosen}, _deed(run)) if chosen else []
-    settled += [*unserved, *(Settled(one.letter_id, ItemOutcome.SUCCEEDED, f"requeued as job {one.job_id}") for one in made)]
+    made = (
+        dead_letters.requeue_all({letter.id: letter.endpoint_key for letter in chosen}, _deed(run))
+        if chosen
+        else []
+    )
+    settled += [
+        *unserved,
+        *(
+            Settled(one.letter_id, ItemOutcome.SUCCEEDED, f"requeued as job {one.job_id}")
+            for one in made
+        ),
+    ]
     requeued = {one.letter_id for one in made}
-    settled += [Settled(one.id, ItemOutcome.SKIPPED, "delivered already") for one in chosen if one.id not in requeued]
+    settled += [
+        Settled(one.id, ItemOutcome.SKIPPED, "delivered already")
+        for one in chosen
+        if one.id not in requeued
+    ]
     if made:
         slices.audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
                      new_key=run.context["new_key"])  # fmt: skip
         queue.wake()
         # Letters of a namespace that was halted come after younger ones: their jobs are followed too.
-        progress["first_open"] = min(str(made[0].letter_id), progress.get("first_open", str(made[0].letter_id)))
+        progress["first_open"] = min(
+            str(made[0].letter_id), progress.get("first_open", str(made[0].letter_id))
+        )
         progress.setdefault("canary_job_id", str(made[0].job_id))
     progress = items.settle(run, settled, progress)
     if "canary_job_id" in progress and not progress.get("canary_delivered"):
-        return ledger.progress(run, {**progress, "note": "waiting for the canary's job to be delivered"}, wait=items.SECONDS)
+        return ledger.progress(
+            run,
+            {**progress, "note": "waiting for the canary's job to be delivered"},
+            wait=items.SECONDS,
+        )
     return items.go_on(run, progress)
 
 
@@ -93,18 +115,32 @@ def _served(run: OperationRun, letters: Sequence[Found]) -> tuple[list[Found], l
     if run.context["endpoint"] != "current":
         return list(letters), []
     known = endpoints.configured()
-    gone = [Settled(one.id, ItemOutcome.FAILED, f"no endpoint {one.endpoint_key!r} is configured now") for one in letters if one.endpoint_key not in known]
+    gone = [
+        Settled(one.id, ItemOutcome.FAILED, f"no endpoint {one.endpoint_key!r} is configured now")
+        for one in letters
+        if one.endpoint_key not in known
+    ]
     return [one for one in letters if one.endpoint_key in known], gone
 
 
 def _canary_failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], note: str) -> None:
     """End the run: what its canary met, the rest would meet too."""
     letter = DeadLetterDispatch.objects.get(requeued_job=job_id)
-    before = {**progress, "processed": progress["processed"] - 1, "succeeded": progress["succeeded"] - 1}
+    before = {
+        **progress,
+        "processed": progress["processed"] - 1,
+        "succeeded": progress["succeeded"] - 1,
+    }
     found = items.settle(run, [Settled(letter.pk, ItemOutcome.FAILED, note)], before)
     items.end(run, Outcome.FAILED, {**found, "note": note})
 
 
 def _deed(run: OperationRun) -> Deed:
     data = {"operation_run_id": str(run.pk)}
-    return Deed(run.initiator, run.reason, run.context.get("endpoint", "snapshot"), run.context.get("new_key", False), data)
+    return Deed(
+        run.initiator,
+        run.reason,
+        run.context.get("endpoint", "snapshot"),
+        run.context.get("new_key", False),
+        data,
+    )

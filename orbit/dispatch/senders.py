@@ -67,7 +67,9 @@ class Senders:
         while True:
             with self._lock:
                 free = self._free
-            patience = PACE_SECONDS if free < most and free != before and time.monotonic() < until else 0.0
+            patience = (
+                PACE_SECONDS if free < most and free != before and time.monotonic() < until else 0.0
+            )
             if not patience and not free:
                 return 0
             taken = self._await(most if patience else 1, most, patience)
@@ -97,7 +99,9 @@ class Senders:
             self._free += count
             self._wake()
 
-    def end(self, receiver: UUID | None, seconds: float | None = None, *, heard: bool = True) -> None:
+    def end(
+        self, receiver: UUID | None, seconds: float | None = None, *, heard: bool = True
+    ) -> None:
         """Give a sender back whose request to ``receiver`` is over after ``seconds``, None where none was made; ``heard`` tells of an answer."""
         with self._lock:
             self._free += 1
@@ -132,15 +136,25 @@ class Senders:
         now = time.monotonic()
         with self._lock:
             if len(self._used) > 1:
-                self._used = {receiver: at for receiver, at in self._used.items() if now - at < IN_USE_SECONDS or receiver in self._under_way}
+                self._used = {
+                    receiver: at
+                    for receiver, at in self._used.items()
+                    if now - at < IN_USE_SECONDS or receiver in self._under_way
+                }
                 for answers in (self._heard, self._answered):
                     for receiver in answers.keys() - self._used.keys():
                         del answers[receiver]
-            share = max(FEWEST, SHARED // max(1, len(self._used))) if len(self._used) > 1 else self._size
+            share = (
+                max(FEWEST, SHARED // max(1, len(self._used)))
+                if len(self._used) > 1
+                else self._size
+            )
             return [
                 receiver
                 for receiver, count in self._under_way.items()
-                if receiver is not None and count >= (share if self._was_heard(receiver, now) else min(share, UNHEARD)) and not self._well(receiver, now)
+                if receiver is not None
+                and count >= (share if self._was_heard(receiver, now) else min(share, UNHEARD))
+                and not self._well(receiver, now)
             ]
 
     def silence(self) -> float | None:
@@ -148,7 +162,10 @@ class Senders:
         now = time.monotonic()
         full = self.full()
         with self._lock:
-            silent = [now - max(self._since.get(receiver, now), self._heard.get(receiver, 0.0)) for receiver in full]
+            silent = [
+                now - max(self._since.get(receiver, now), self._heard.get(receiver, 0.0))
+                for receiver in full
+            ]
         return min((seconds for seconds in silent if seconds > WELL_SECONDS), default=None)
 
     def _was_heard(self, receiver: UUID | None, now: float) -> bool:

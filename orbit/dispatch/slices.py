@@ -26,7 +26,11 @@ from orbit.states import Letter
 MOST = 500
 STOPPED_SECONDS = 2.0
 _NAMED = 5
-_RESOLVED = {Letter.REQUEUED: "already requeued", Letter.DISMISSED: "already dismissed", Letter.DELIVERED_LATE: "delivered late already"}
+_RESOLVED = {
+    Letter.REQUEUED: "already requeued",
+    Letter.DISMISSED: "already dismissed",
+    Letter.DELIVERED_LATE: "delivered late already",
+}
 
 # A letter that isn't of the run's namespaces is no letter for it, whatever stops there.
 _OPEN_ITEMS = """FROM governance_operationrunitem i
@@ -62,7 +66,11 @@ def lock(run: OperationRun, letters: Sequence[UUID]) -> tuple[list[Found], list[
     with connection.cursor() as cursor:
         cursor.execute(LOCK, {"ids": list(letters), "scope": run.scope})
         known = {row[0]: Found(*row) for row in cursor.fetchall()}
-    still = [known[letter] for letter in letters if letter in known and known[letter].status == Letter.OPEN]
+    still = [
+        known[letter]
+        for letter in letters
+        if letter in known and known[letter].status == Letter.OPEN
+    ]
     settled = [
         Settled(letter, ItemOutcome.SKIPPED, _RESOLVED[Letter(known[letter].status)]) if letter in known
         else Settled(letter, ItemOutcome.FAILED, "there is no such dead letter")

@@ -31,5 +31,7 @@ class Configuration:
         if endpoint_key not in self._prints:
             document = endpoints.snapshot_document(found)
             # By each key: those of snapshots from before a rotation were made with an older one.
-            self._prints[endpoint_key] = frozenset(secrets.fingerprint(document, [key]) for key in settings.ORBIT_ENCRYPTION_KEYS)
+            self._prints[endpoint_key] = frozenset(
+                secrets.fingerprint(document, [key]) for key in settings.ORBIT_ENCRYPTION_KEYS
+            )
         return Today.SAME if fingerprint in self._prints[endpoint_key] else Today.CHANGED

@@ -1,9 +1,21 @@
 """The tables of orbit."""
 
 from orbit.models.cycle import CycleRun, SkipNotice
-from orbit.models.dispatch import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot, EndpointState
+from orbit.models.dispatch import (
+    DeadLetterDispatch,
+    DeliveryReceipt,
+    DispatchJob,
+    EndpointSnapshot,
+    EndpointState,
+)
 from orbit.models.pipeline import Initiation, NormalizationBatch, NormalizationItem, Transformation
-from orbit.models.profile import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
+from orbit.models.profile import (
+    AppliedFiles,
+    Profile,
+    ProfileRevision,
+    RunProfile,
+    RunProfileRevision,
+)
 from orbit.models.record import CycleCheckpoint, ExecutionRecord, ValueLedgerEntry
 from orbit.models.schedule import ClusterNode, CronTick
 

@@ -17,7 +17,14 @@ class CycleRun(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, to_field="name", db_column="namespace", related_name="+", db_index=False)
+    namespace = models.ForeignKey(
+        Namespace,
+        on_delete=models.PROTECT,
+        to_field="name",
+        db_column="namespace",
+        related_name="+",
+        db_index=False,
+    )
     status = models.CharField(max_length=16)
     trigger = models.CharField(max_length=10)
     triggered_by = models.CharField(max_length=200, default="", db_default="")
@@ -43,39 +50,79 @@ class CycleRun(models.Model):
     requeues = models.PositiveIntegerField(default=0, db_default=0)
     stages = models.JSONField(null=True)
     reason = models.TextField(default="", db_default="")
-    rerun_of = models.ForeignKey("self", on_delete=models.PROTECT, db_column="rerun_of", null=True, related_name="reruns", db_index=False)
+    rerun_of = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        db_column="rerun_of",
+        null=True,
+        related_name="reruns",
+        db_index=False,
+    )
     takeover = models.JSONField(null=True)
 
     class Meta:
         ordering = ["-id"]
         constraints = [
             CYCLE.check("cycle_status"),
-            models.CheckConstraint(condition=models.Q(trigger__in=[str(t) for t in Trigger]), name="cycle_trigger"),
-            models.UniqueConstraint(fields=["namespace"], condition=models.Q(status__in=[str(s) for s in ACTIVE]), name="one_active_cycle_per_namespace"),
             models.CheckConstraint(
-                condition=models.Q(finished_at__isnull=True, status__in=["queued", "pending", "running"])
+                condition=models.Q(trigger__in=[str(t) for t in Trigger]), name="cycle_trigger"
+            ),
+            models.UniqueConstraint(
+                fields=["namespace"],
+                condition=models.Q(status__in=[str(s) for s in ACTIVE]),
+                name="one_active_cycle_per_namespace",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    finished_at__isnull=True, status__in=["queued", "pending", "running"]
+                )
                 | models.Q(finished_at__isnull=False, status__in=sorted(CYCLE.final)),
                 name="cycle_finish_matches_status",
             ),
             models.CheckConstraint(
                 condition=models.Q(lease_owner__isnull=True, lease_expires_at__isnull=True)
-                | models.Q(lease_owner__isnull=False, lease_expires_at__isnull=False, next_due_at__isnull=False),
+                | models.Q(
+                    lease_owner__isnull=False,
+                    lease_expires_at__isnull=False,
+                    next_due_at__isnull=False,
+                ),
                 name="cycle_lease_whole",
             ),
-            models.CheckConstraint(condition=models.Q(rerun_of__isnull=True) | models.Q(takeover__isnull=False), name="rerun_has_its_takeover"),
+            models.CheckConstraint(
+                condition=models.Q(rerun_of__isnull=True) | models.Q(takeover__isnull=False),
+                name="rerun_has_its_takeover",
+            ),
             # An active cycle that nothing will ever look at again can't exist.
-            models.CheckConstraint(condition=models.Q(next_due_at__isnull=False) | ~models.Q(status__in=[str(s) for s in ACTIVE]), name="active_cycle_is_due"),
+            models.CheckConstraint(
+                condition=models.Q(next_due_at__isnull=False)
+                | ~models.Q(status__in=[str(s) for s in ACTIVE]),
+                name="active_cycle_is_due",
+            ),
         ]
         indexes = [
-            models.Index(fields=["next_due_at"], condition=models.Q(next_due_at__isnull=False), name="cycle_due"),
+            models.Index(
+                fields=["next_due_at"],
+                condition=models.Q(next_due_at__isnull=False),
+                name="cycle_due",
+            ),
             models.Index(fields=["namespace", "-id"], name="cycle_namespace"),
             models.Index(fields=["run_profile_id", "-id"], name="cycle_run_profile"),
-            models.Index(fields=["namespace", "id"], condition=models.Q(status="queued"), name="cycle_queued"),
-            models.Index(fields=["rerun_of", "id"], condition=models.Q(rerun_of__isnull=False), name="cycle_reruns"),
-            models.Index(fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"),
+            models.Index(
+                fields=["namespace", "id"], condition=models.Q(status="queued"), name="cycle_queued"
+            ),
+            models.Index(
+                fields=["rerun_of", "id"],
+                condition=models.Q(rerun_of__isnull=False),
+                name="cycle_reruns",
+            ),
+            models.Index(
+                fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"
+            ),
             # What an operator looks for is rare; the many successes stay out of this index.
             models.Index(
-                fields=["status", "-id"], condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]), name="cycle_notable"
+                fields=["status", "-id"],
+                condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]),
+                name="cycle_notable",
             ),
         ]
 

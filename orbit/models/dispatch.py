@@ -38,8 +38,12 @@ class EndpointState(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["endpoint_key", "host"], name="one_state_per_receiver"),
             models.CheckConstraint(
-                condition=models.Q(opened_at__isnull=True, probe_at__isnull=True, probe_wait__isnull=True)
-                | models.Q(opened_at__isnull=False, probe_at__isnull=False, probe_wait__isnull=False),
+                condition=models.Q(
+                    opened_at__isnull=True, probe_at__isnull=True, probe_wait__isnull=True
+                )
+                | models.Q(
+                    opened_at__isnull=False, probe_at__isnull=False, probe_wait__isnull=False
+                ),
                 name="open_circuit_is_probed",
             ),
         ]
@@ -56,7 +60,9 @@ class EndpointSnapshot(models.Model):
     endpoint_key = models.CharField(max_length=100)
     host = models.CharField(max_length=255)
     # Null where a release before the states wrote it beside a newer one: no caps then, and no circuit.
-    state = models.ForeignKey(EndpointState, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    state = models.ForeignKey(
+        EndpointState, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     sealed = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
 
@@ -71,17 +77,25 @@ class DispatchJob(models.Model):
     """One item to one endpoint. ``attempts`` counts requests, ``spent`` those that used up a retry."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    cycle = models.ForeignKey(CycleRun, on_delete=models.PROTECT, related_name="jobs", db_index=False)
-    normalization_item = models.ForeignKey(NormalizationItem, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    cycle = models.ForeignKey(
+        CycleRun, on_delete=models.PROTECT, related_name="jobs", db_index=False
+    )
+    normalization_item = models.ForeignKey(
+        NormalizationItem, on_delete=models.PROTECT, related_name="jobs", db_index=False
+    )
     endpoint_key = models.CharField(max_length=100)
-    snapshot = models.ForeignKey(EndpointSnapshot, on_delete=models.PROTECT, related_name="+", db_index=False)
+    snapshot = models.ForeignKey(
+        EndpointSnapshot, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     delivery_id = models.UUIDField()
     status = models.CharField(max_length=10)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     spent = models.PositiveSmallIntegerField(default=0, db_default=0)
     max_retries = models.PositiveSmallIntegerField()
     next_attempt_at = models.DateTimeField(null=True)
-    requeue_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="requeues", db_index=False)
+    requeue_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="requeues", db_index=False
+    )
     last_error = models.TextField(default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
@@ -91,16 +105,33 @@ class DispatchJob(models.Model):
         constraints = [
             # Nulls are equal in it, so that it keeps what is no requeue unique, and finds all jobs of a cycle.
             models.UniqueConstraint(
-                fields=["cycle", "normalization_item", "endpoint_key", "requeue_of"], nulls_distinct=False, name="one_job_per_item_and_endpoint"
+                fields=["cycle", "normalization_item", "endpoint_key", "requeue_of"],
+                nulls_distinct=False,
+                name="one_job_per_item_and_endpoint",
             ),
-            models.UniqueConstraint(fields=["requeue_of"], condition=models.Q(requeue_of__isnull=False), name="one_requeue_per_job"),
+            models.UniqueConstraint(
+                fields=["requeue_of"],
+                condition=models.Q(requeue_of__isnull=False),
+                name="one_requeue_per_job",
+            ),
             JOB.check("job_status"),
-            models.CheckConstraint(condition=models.Q(next_attempt_at__isnull=False) | ~models.Q(status="pending"), name="pending_job_is_due"),
+            models.CheckConstraint(
+                condition=models.Q(next_attempt_at__isnull=False) | ~models.Q(status="pending"),
+                name="pending_job_is_due",
+            ),
         ]
         indexes = [
-            models.Index(fields=["cycle", "next_attempt_at"], condition=models.Q(status__in=["pending", "sending"]), name="job_open"),
+            models.Index(
+                fields=["cycle", "next_attempt_at"],
+                condition=models.Q(status__in=["pending", "sending"]),
+                name="job_open",
+            ),
             models.Index(fields=["delivery_id"], name="job_delivery_id"),
-            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["dead", "cancelled"]), name="job_notable"),
+            models.Index(
+                fields=["status", "-id"],
+                condition=models.Q(status__in=["dead", "cancelled"]),
+                name="job_notable",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -111,7 +142,9 @@ class DeliveryReceipt(models.Model):
     """One request on the wire, written before it leaves and completed by its own answer."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    job = models.ForeignKey(DispatchJob, on_delete=models.PROTECT, related_name="receipts", db_index=False)
+    job = models.ForeignKey(
+        DispatchJob, on_delete=models.PROTECT, related_name="receipts", db_index=False
+    )
     attempt = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=10)
     worker = models.CharField(max_length=100)
@@ -132,9 +165,15 @@ class DeliveryReceipt(models.Model):
             ATTEMPT.check("receipt_status"),
         ]
         indexes = [
-            models.Index(fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending"),
+            models.Index(
+                fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending"
+            ),
             # As of cycles and jobs: the many that were delivered stay out of it.
-            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["failed", "unknown", "unsent"]), name="receipt_notable"),
+            models.Index(
+                fields=["status", "-id"],
+                condition=models.Q(status__in=["failed", "unknown", "unsent"]),
+                name="receipt_notable",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -161,15 +200,21 @@ class DeadLetterDispatch(models.Model):
     first_failed_at = models.DateTimeField(null=True)
     last_failed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
-    requeued_job = models.OneToOneField(DispatchJob, on_delete=models.PROTECT, null=True, related_name="requeued_from")
+    requeued_job = models.OneToOneField(
+        DispatchJob, on_delete=models.PROTECT, null=True, related_name="requeued_from"
+    )
     resolved_by = models.CharField(max_length=200, default="", db_default="")
     resolved_at = models.DateTimeField(null=True)
     resolved_reason = models.TextField(default="", db_default="")
     error_pattern = models.GeneratedField(
-        expression=models.Func("last_error", function="orbit_error_pattern"), output_field=models.CharField(max_length=200), db_persist=True
+        expression=models.Func("last_error", function="orbit_error_pattern"),
+        output_field=models.CharField(max_length=200),
+        db_persist=True,
     )
     error_group = models.GeneratedField(
-        expression=models.Func("endpoint_key", "reason", "status_code", "last_error", function="orbit_error_group"),
+        expression=models.Func(
+            "endpoint_key", "reason", "status_code", "last_error", function="orbit_error_group"
+        ),
         output_field=models.CharField(max_length=16),
         db_persist=True,
     )
@@ -178,14 +223,27 @@ class DeadLetterDispatch(models.Model):
         ordering = ["-id"]
         constraints = [
             LETTER.check("dead_letter_status"),
-            models.CheckConstraint(condition=models.Q(requeued_job__isnull=False) | ~models.Q(status="requeued"), name="requeued_letter_has_its_job"),
+            models.CheckConstraint(
+                condition=models.Q(requeued_job__isnull=False) | ~models.Q(status="requeued"),
+                name="requeued_letter_has_its_job",
+            ),
         ]
         indexes = [
             models.Index(fields=["namespace", "-id"], name="dead_letter_namespace"),
-            models.Index(fields=["endpoint_key", "-id"], condition=models.Q(status="open"), name="dead_letter_open"),
-            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["requeued", "dismissed", "delivered_late"]), name="dead_letter_resolved"),
+            models.Index(
+                fields=["endpoint_key", "-id"],
+                condition=models.Q(status="open"),
+                name="dead_letter_open",
+            ),
+            models.Index(
+                fields=["status", "-id"],
+                condition=models.Q(status__in=["requeued", "dismissed", "delivered_late"]),
+                name="dead_letter_resolved",
+            ),
             models.Index(fields=["error_group", "id"], name="dead_letter_group"),
-            models.Index(fields=["id"], condition=models.Q(status="open"), name="dead_letter_open_id"),
+            models.Index(
+                fields=["id"], condition=models.Q(status="open"), name="dead_letter_open_id"
+            ),
         ]
         verbose_name_plural = "dead letter dispatches"
 

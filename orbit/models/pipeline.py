@@ -29,8 +29,12 @@ class Transformation(models.Model):
     """One tier of a cycle with its output; that of a tier taken over from an earlier cycle stays where it is, in ``taken_from``."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    cycle = models.ForeignKey(CycleRun, on_delete=models.PROTECT, related_name="transformations", db_index=False)
-    initiation = models.ForeignKey(Initiation, on_delete=models.PROTECT, related_name="transformations", db_index=False)
+    cycle = models.ForeignKey(
+        CycleRun, on_delete=models.PROTECT, related_name="transformations", db_index=False
+    )
+    initiation = models.ForeignKey(
+        Initiation, on_delete=models.PROTECT, related_name="transformations", db_index=False
+    )
     tier = models.PositiveSmallIntegerField()
     transformer = models.CharField(max_length=100)
     status = models.CharField(max_length=10)
@@ -42,22 +46,41 @@ class Transformation(models.Model):
     error = models.TextField(default="", db_default="")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    taken_from = models.ForeignKey("self", on_delete=models.PROTECT, db_column="taken_from", null=True, related_name="taken", db_index=False)
+    taken_from = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        db_column="taken_from",
+        null=True,
+        related_name="taken",
+        db_index=False,
+    )
 
     class Meta:
         ordering = ["cycle", "tier"]
         constraints = [
             models.UniqueConstraint(fields=["cycle", "tier"], name="one_transformation_per_tier"),
-            models.CheckConstraint(condition=models.Q(tier__in=[1, 2, 3]), name="transformation_tier"),
+            models.CheckConstraint(
+                condition=models.Q(tier__in=[1, 2, 3]), name="transformation_tier"
+            ),
             TIER.check("transformation_status"),
             models.CheckConstraint(
-                condition=models.Q(output__isnull=False) | models.Q(taken_from__isnull=False) | ~models.Q(status="success"),
+                condition=models.Q(output__isnull=False)
+                | models.Q(taken_from__isnull=False)
+                | ~models.Q(status="success"),
                 name="transformation_success_has_output",
             ),
         ]
         indexes = [
-            models.Index(fields=["taken_from"], condition=models.Q(taken_from__isnull=False), name="transformation_taken"),
-            models.Index(fields=["status", "-id"], condition=models.Q(status__in=["pending", "failed"]), name="transformation_notable"),
+            models.Index(
+                fields=["taken_from"],
+                condition=models.Q(taken_from__isnull=False),
+                name="transformation_taken",
+            ),
+            models.Index(
+                fields=["status", "-id"],
+                condition=models.Q(status__in=["pending", "failed"]),
+                name="transformation_notable",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -85,8 +108,12 @@ class NormalizationItem(models.Model):
     """What is delivered, byte for byte; it points at the transformation that it came from."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    batch = models.ForeignKey(NormalizationBatch, on_delete=models.PROTECT, related_name="items", db_index=False)
-    transformation = models.OneToOneField(Transformation, on_delete=models.PROTECT, related_name="item")
+    batch = models.ForeignKey(
+        NormalizationBatch, on_delete=models.PROTECT, related_name="items", db_index=False
+    )
+    transformation = models.OneToOneField(
+        Transformation, on_delete=models.PROTECT, related_name="item"
+    )
     payload = models.BinaryField()
     content_type = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)

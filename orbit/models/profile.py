@@ -23,7 +23,9 @@ class Profile(models.Model):
     class Meta:
         ordering = ["profile_id"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(state__in=[str(s) for s in State]), name="profile_state"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=[str(s) for s in State]), name="profile_state"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -35,7 +37,13 @@ class RunProfile(models.Model):
 
     run_profile_id = models.CharField(max_length=100, unique=True)
     profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="run_profiles")
-    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, to_field="name", db_column="namespace", related_name="+")
+    namespace = models.ForeignKey(
+        Namespace,
+        on_delete=models.PROTECT,
+        to_field="name",
+        db_column="namespace",
+        related_name="+",
+    )
     state = models.CharField(max_length=10)
     document = models.JSONField()
     revision = models.PositiveIntegerField()
@@ -45,7 +53,9 @@ class RunProfile(models.Model):
     class Meta:
         ordering = ["run_profile_id"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(state__in=[str(s) for s in State]), name="run_profile_state"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=[str(s) for s in State]), name="run_profile_state"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -75,8 +85,12 @@ class ProfileRevision(_Revision):
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["profile", "number"], name="one_profile_revision_per_number"),
-            models.CheckConstraint(condition=models.Q(source__in=SOURCES), name="profile_revision_source"),
+            models.UniqueConstraint(
+                fields=["profile", "number"], name="one_profile_revision_per_number"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(source__in=SOURCES), name="profile_revision_source"
+            ),
         ]
 
 
@@ -88,8 +102,12 @@ class RunProfileRevision(_Revision):
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["run_profile", "number"], name="one_run_profile_revision_per_number"),
-            models.CheckConstraint(condition=models.Q(source__in=SOURCES), name="run_profile_revision_source"),
+            models.UniqueConstraint(
+                fields=["run_profile", "number"], name="one_run_profile_revision_per_number"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(source__in=SOURCES), name="run_profile_revision_source"
+            ),
         ]
 
 
@@ -101,7 +119,9 @@ class AppliedFiles(models.Model):
     applied_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="applied_files_is_one_row")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="applied_files_is_one_row")
+        ]
         verbose_name_plural = "applied files"
 
     def __str__(self) -> str:

@@ -62,8 +62,13 @@ class ValueLedgerEntry(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["cycle_id", "kind", "tag", "unit"], name="one_ledger_entry_per_cycle_and_tag"),
-            models.CheckConstraint(condition=models.Q(kind__in=["usage", "value"]), name="ledger_kind"),
+            models.UniqueConstraint(
+                fields=["cycle_id", "kind", "tag", "unit"],
+                name="one_ledger_entry_per_cycle_and_tag",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["usage", "value"]), name="ledger_kind"
+            ),
         ]
         indexes = [
             models.Index(fields=["tag", "created_at"], name="ledger_tag"),

@@ -26,11 +26,17 @@ class CronTick(models.Model):
         ]
         indexes = [
             models.Index(fields=["-due_at"], name="tick_recent"),
-            models.Index(fields=["created_at"], condition=models.Q(outcome="due"), name="tick_open"),
+            models.Index(
+                fields=["created_at"], condition=models.Q(outcome="due"), name="tick_open"
+            ),
             models.Index(fields=["schedule", "-id"], name="tick_schedule"),
             models.Index(fields=["schedule", "-due_at"], name="tick_schedule_due"),
             # Most ticks start what they should; what an operator looks for is rare.
-            models.Index(fields=["outcome", "-id"], condition=models.Q(outcome__in=["skipped", "refused", "missed", "late"]), name="tick_notable"),
+            models.Index(
+                fields=["outcome", "-id"],
+                condition=models.Q(outcome__in=["skipped", "refused", "missed", "late"]),
+                name="tick_notable",
+            ),
         ]
 
     def __str__(self) -> str:

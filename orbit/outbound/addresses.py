@@ -32,15 +32,40 @@ _DIGITS = re.compile(r"(?:\d+|0x[0-9a-f]*)")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 # Special first: these need to be listed as an address or a network. The rest is merely private.
-_SPECIAL: list[tuple[Network, str]] = [(ipaddress.ip_network(network), word) for network, word in (
-    ("169.254.0.0/16", "link-local, where clouds keep their metadata"), ("fe80::/10", "link-local"), ("168.63.129.16/32", "a cloud's metadata address"),
-    ("100.100.100.200/32", "a cloud's metadata address"), ("fd00:ec2::254/128", "a cloud's metadata address"), ("0.0.0.0/8", "unspecified"),
-    ("::/128", "unspecified"), ("224.0.0.0/4", "multicast"), ("ff00::/8", "multicast"), ("240.0.0.0/4", "reserved"), ("fec0::/10", "site-local"),
-    ("2002::/16", "6to4"), ("2001::/32", "Teredo"), ("64:ff9b:1::/48", "NAT64"), ("192.88.99.0/24", "6to4 relay"),
-    ("3fff::/20", "for documentation only"))]
-_PRIVATE: list[tuple[Network, str]] = [(ipaddress.ip_network(network), word) for network, word in (
-    ("127.0.0.0/8", "loopback"), ("::1/128", "loopback"), ("10.0.0.0/8", "private"), ("172.16.0.0/12", "private"), ("192.168.0.0/16", "private"),
-    ("100.64.0.0/10", "carrier-grade private"), ("fc00::/7", "private"), ("198.18.0.0/15", "private"))]
+_SPECIAL: list[tuple[Network, str]] = [
+    (ipaddress.ip_network(network), word)
+    for network, word in (
+        ("169.254.0.0/16", "link-local, where clouds keep their metadata"),
+        ("fe80::/10", "link-local"),
+        ("168.63.129.16/32", "a cloud's metadata address"),
+        ("100.100.100.200/32", "a cloud's metadata address"),
+        ("fd00:ec2::254/128", "a cloud's metadata address"),
+        ("0.0.0.0/8", "unspecified"),
+        ("::/128", "unspecified"),
+        ("224.0.0.0/4", "multicast"),
+        ("ff00::/8", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+        ("fec0::/10", "site-local"),
+        ("2002::/16", "6to4"),
+        ("2001::/32", "Teredo"),
+        ("64:ff9b:1::/48", "NAT64"),
+        ("192.88.99.0/24", "6to4 relay"),
+        ("3fff::/20", "for documentation only"),
+    )
+]
+_PRIVATE: list[tuple[Network, str]] = [
+    (ipaddress.ip_network(network), word)
+    for network, word in (
+        ("127.0.0.0/8", "loopback"),
+        ("::1/128", "loopback"),
+        ("10.0.0.0/8", "private"),
+        ("172.16.0.0/12", "private"),
+        ("192.168.0.0/16", "private"),
+        ("100.64.0.0/10", "carrier-grade private"),
+        ("fc00::/7", "private"),
+        ("198.18.0.0/15", "private"),
+    )
+]
 # getaddrinfo can't be given a time-out, so each call has a thread of its own; a resolver that hangs can't collect more than these.
 _resolvers = threading.BoundedSemaphore(32)
 
@@ -66,7 +91,9 @@ class Rules:
 
     def holds(self, address: Address) -> bool:
         """Tell whether an address or network of the list covers ``address``."""
-        return any(address.version == network.version and address in network for network in self.networks)
+        return any(
+            address.version == network.version and address in network for network in self.networks
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +122,9 @@ def rules(allowed: tuple[str, ...]) -> Rules:
         except ValueError:
             name = bare.rstrip(".")
             if not _NAME.fullmatch(name) or _DIGITS.fullmatch(name.rpartition(".")[2]):
-                raise Refused(f"{SETTING} holds {entry!r}: write a host name, an address or a network such as 10.0.0.0/8, without scheme or port.") from None
+                raise Refused(
+                    f"{SETTING} holds {entry!r}: write a host name, an address or a network such as 10.0.0.0/8, without scheme or port."
+                ) from None
             names.add(name)
     return Rules(frozenset(names), tuple(networks))
 
@@ -107,7 +136,9 @@ def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
     message never holds more of the url than its host.
     """
     if not re.fullmatch(r"[\x21-\x7e]{1,4096}", url) or "\\" in url:
-        raise Refused("The url must be at most 4096 visible ASCII characters. Write a host outside ASCII in its xn-- form, other characters as %XX.")
+        raise Refused(
+            "The url must be at most 4096 visible ASCII characters. Write a host outside ASCII in its xn-- form, other characters as %XX."
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -117,23 +148,40 @@ def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
     if parts.scheme not in ("https", "http"):
         raise Refused("The url must start with https:// (or http:// for a listed host).")
     if not host or "@" in parts.netloc:
-        raise Refused("The url must name a host, and neither user nor password: the token belongs into `token`.")
+        raise Refused(
+            "The url must name a host, and neither user nor password: the token belongs into `token`."
+        )
     if "#" in url:
-        raise Refused(f"The url of {host} holds a fragment (#...), which is never sent. Leave it out.")
+        raise Refused(
+            f"The url of {host} holds a fragment (#...), which is never sent. Leave it out."
+        )
     if port == 0 or parts.netloc.endswith(":"):
         raise Refused(f"The url of {host} has no valid port: write one between 1 and 65535.")
     literal = _literal(host)
-    if literal is None and (not _NAME.fullmatch(host) or _DIGITS.fullmatch(host.rpartition(".")[2])):
-        raise Refused(f"{host[:100]!r} is no host name. Write an IPv4 address as four plain numbers, an IPv6 address in brackets.")
+    if literal is None and (
+        not _NAME.fullmatch(host) or _DIGITS.fullmatch(host.rpartition(".")[2])
+    ):
+        raise Refused(
+            f"{host[:100]!r} is no host name. Write an IPv4 address as four plain numbers, an IPv6 address in brackets."
+        )
     known = rules(tuple(allowed))
     if literal is not None:
         _judge(host, literal, known, plain=parts.scheme == "http", named=False)
     elif parts.scheme == "http" and host not in known.names and not known.networks:
-        raise Refused(f"{host} may be reached over https only. To allow http, add {host} to {SETTING}.")
+        raise Refused(
+            f"{host} may be reached over https only. To allow http, add {host} to {SETTING}."
+        )
     return parts
 
 
-def resolve(host: str, port: int, allowed: Sequence[str], *, plain: bool = False, timeout: float = RESOLVE_TIMEOUT) -> list[Address]:
+def resolve(
+    host: str,
+    port: int,
+    allowed: Sequence[str],
+    *,
+    plain: bool = False,
+    timeout: float = RESOLVE_TIMEOUT,
+) -> list[Address]:
     """Return the addresses of ``host`` that requests may go to, in the resolver's order; ``plain`` means over http.
 
     Of a name with public and refused addresses only the public ones are returned. Raises Refused, naming host, address and setting,
@@ -155,13 +203,21 @@ def resolve(host: str, port: int, allowed: Sequence[str], *, plain: bool = False
     return permitted
 
 
-def look_up_all(places: Iterable[Place], allowed: Sequence[str], *, seconds: float) -> dict[Place, Refused | Unresolved | None]:
+def look_up_all(
+    places: Iterable[Place], allowed: Sequence[str], *, seconds: float
+) -> dict[Place, Refused | Unresolved | None]:
     """Resolve all of ``places`` side by side; return what ``resolve`` raised for each. What isn't answered within ``seconds`` is Unresolved."""
     deadline = time.monotonic() + seconds
 
     def fault(place: Place) -> Refused | Unresolved | None:
         try:
-            resolve(place.host, place.port, allowed, plain=place.plain, timeout=max(0.0, min(RESOLVE_TIMEOUT, deadline - time.monotonic())))
+            resolve(
+                place.host,
+                place.port,
+                allowed,
+                plain=place.plain,
+                timeout=max(0.0, min(RESOLVE_TIMEOUT, deadline - time.monotonic())),
+            )
         except (Refused, Unresolved) as error:
             return error
         return None
@@ -177,7 +233,9 @@ def _literal(host: str) -> Address | None:
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
-        raise Refused(f"{host} names a network interface, which a url can't. Write the address without %.")
+        raise Refused(
+            f"{host} names a network interface, which a url can't. Write the address without %."
+        )
     return address
 
 
@@ -194,7 +252,9 @@ def _lookup(host: str, port: int, timeout: float) -> list[Address]:
             for *_rest, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
                 answers.append(ipaddress.ip_address(str(place[0])))
         except (OSError, UnicodeError, ValueError) as error:
-            failure.append(error if isinstance(error, OSError | UnicodeError) else OSError(str(error)))
+            failure.append(
+                error if isinstance(error, OSError | UnicodeError) else OSError(str(error))
+            )
         finally:
             slots.release()
             done.set()
@@ -220,10 +280,18 @@ def _judge(host: str, address: Address, known: Rules, *, plain: bool, named: boo
     if target.version != address.version and known.holds(target):
         return target
     if special or (word and not named):
-        hint = f"add {address} to {SETTING}" if special or not _NAME.fullmatch(host) or host == str(address) else f"add {host} or {address} to {SETTING}"
-        raise Refused(f"{shown} is {word}, and requests go to public addresses only. To allow it, {hint}.")
+        hint = (
+            f"add {address} to {SETTING}"
+            if special or not _NAME.fullmatch(host) or host == str(address)
+            else f"add {host} or {address} to {SETTING}"
+        )
+        raise Refused(
+            f"{shown} is {word}, and requests go to public addresses only. To allow it, {hint}."
+        )
     if plain and not named:
-        raise Refused(f"{shown} may be reached over https only. To allow http, add {host} to {SETTING}.")
+        raise Refused(
+            f"{shown} may be reached over https only. To allow http, add {host} to {SETTING}."
+        )
     return target
 
 

@@ -28,7 +28,16 @@ from urllib3.exceptions import SSLError as WrappedTlsError
 from urllib3.response import HTTPResponse
 
 from orbit.outbound import addresses, redaction
-from orbit.outbound.connections import IDLE_SECONDS, BadResponse, Clock, ConnectFailed, Cut, PlainConnection, Pool, discard
+from orbit.outbound.connections import (
+    IDLE_SECONDS,
+    BadResponse,
+    Clock,
+    ConnectFailed,
+    Cut,
+    PlainConnection,
+    Pool,
+    discard,
+)
 
 KEEP, LIMIT = 4096, 65536
 # Idle connections to all hosts together, looked at every so many requests.
@@ -89,14 +98,26 @@ class Adapter(BaseAdapter):
         self._lock = threading.Lock()
         self._uses = 0
 
-    def send(self, request: requests.PreparedRequest, stream: bool = True, timeout: Any = (5, 10), verify: bool | str = True,
-             cert: Any = None, proxies: Mapping[str, str] | None = None, *, allowed: Sequence[str] = (), clock: Clock | None = None) -> "_Received":
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = True,
+        timeout: Any = (5, 10),
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+        *,
+        allowed: Sequence[str] = (),
+        clock: Clock | None = None,
+    ) -> "_Received":
         """Send ``request`` once and return the head of its answer; the body waits in ``raw``, and ``lent.finish`` ends it.
 
         ``cert`` and ``proxies`` are not used. Raises addresses.Refused and Unresolved, OSError, http.client's and urllib3's errors.
         """
         clock = clock or Clock(timeout[0], timeout[1], sum(timeout))
-        pool = self._pool(str(request.url), tuple(allowed), verify if isinstance(verify, str) else None)
+        pool = self._pool(
+            str(request.url), tuple(allowed), verify if isinstance(verify, str) else None
+        )
         connection = pool.take(clock)
         body = request.body.encode() if isinstance(request.body, str) else request.body
         try:
@@ -113,7 +134,12 @@ class Adapter(BaseAdapter):
             discard(connection)
             raise
         response = _Received(_Lent(pool, connection, usable=not broken))
-        response.status_code, response.raw, response.url, response.request = answer.status, answer, str(request.url), request
+        response.status_code, response.raw, response.url, response.request = (
+            answer.status,
+            answer,
+            str(request.url),
+            request,
+        )
         response.headers = CaseInsensitiveDict(answer.headers)
         return response
 
@@ -131,7 +157,13 @@ class Adapter(BaseAdapter):
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
-                pool = Pool(secure=parts.scheme == "https", host=parts.hostname or "", port=parts.port, allowed=allowed, ca_bundle=ca_bundle)
+                pool = Pool(
+                    secure=parts.scheme == "https",
+                    host=parts.hostname or "",
+                    port=parts.port,
+                    allowed=allowed,
+                    ca_bundle=ca_bundle,
+                )
                 self._pools[key] = pool
             self._pools.move_to_end(key)
             self._uses += 1
@@ -183,15 +215,22 @@ def _renew() -> None:
 os.register_at_fork(after_in_child=_renew)
 
 
-def send(request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT) -> Answer:
+def send(
+    request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT
+) -> Answer:
     """Send ``request`` once, under the address rules with ``allowed`` added to them; never raises.
 
     At most ``limit`` bytes of the body are read and ``keep`` of them kept. Returns within ``total_timeout`` seconds.
     """
-    clock, started = Clock(request.connect_timeout, request.read_timeout, request.total_timeout), time.monotonic()
+    clock, started = (
+        Clock(request.connect_timeout, request.read_timeout, request.total_timeout),
+        time.monotonic(),
+    )
     try:
         prepared = _prepare(request, tuple(allowed))
-        response = _adapter.send(prepared, verify=request.ca_bundle or True, allowed=allowed, clock=clock)
+        response = _adapter.send(
+            prepared, verify=request.ca_bundle or True, allowed=allowed, clock=clock
+        )
         latency = _since(started)
         body, why = _read(response.raw, clock, limit)
         response.lent.finish(whole=not why and not clock.surplus)
@@ -200,9 +239,22 @@ def send(request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: i
         return Answer(None, word, text[:500], b"", None, _since(started), clock.sent, None)
     whole = body if not why and len(body) <= keep else None
     note = why or ("" if whole is not None else f"the body is longer than {keep} bytes")
-    excerpt = redaction.mask(body[:keep + _ROUND], request.secrets)[:keep] if body and request.secrets else body[:keep]
-    return Answer(response.status_code, None, note, excerpt, response.headers.get("Retry-After"), latency, True, whole,
-                  response.headers.get("Content-Type", ""))
+    excerpt = (
+        redaction.mask(body[: keep + _ROUND], request.secrets)[:keep]
+        if body and request.secrets
+        else body[:keep]
+    )
+    return Answer(
+        response.status_code,
+        None,
+        note,
+        excerpt,
+        response.headers.get("Retry-After"),
+        latency,
+        True,
+        whole,
+        response.headers.get("Content-Type", ""),
+    )
 
 
 def _since(started: float) -> float:
@@ -229,14 +281,24 @@ def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedReq
     """Return a copy of the target's prepared request with this one's headers and body. Raises Refused for a header that can't be sent."""
     for name, value in request.headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise addresses.Refused(f"The header {name[:60]!r} holds something that can't be sent: only printable ASCII can, at most 8192 characters.")
+            raise addresses.Refused(
+                f"The header {name[:60]!r} holds something that can't be sent: only printable ASCII can, at most 8192 characters."
+            )
     target = _target(request.method, request.url, allowed)
     prepared = requests.PreparedRequest()
     # As it was written: a receiver may have signed it, and normalising it would break that.
     prepared.method, prepared.url, prepared.hooks = target.method, request.url, target.hooks
     given = {name.lower() for name in request.headers}
     # A plain dict: requests' own kind is read a hundred times for one request.
-    own = {name: value for name, value in (("User-Agent", _agent()), ("Accept-Encoding", "identity"), ("Accept", "*/*")) if name.lower() not in given}
+    own = {
+        name: value
+        for name, value in (
+            ("User-Agent", _agent()),
+            ("Accept-Encoding", "identity"),
+            ("Accept", "*/*"),
+        )
+        if name.lower() not in given
+    }
     prepared.headers = {**own, **request.headers}  # type: ignore[assignment]
     prepared.body = request.body if request.body or request.method not in ("GET", "HEAD") else None
     return prepared
@@ -268,10 +330,20 @@ _OUTCOMES: list[tuple[tuple[type[Exception], ...], str, str, str]] = [
     ((addresses.Refused,), "refused", "refused", "{error}"),
     ((addresses.Unresolved,), "dns", "dns", "{error}"),
     ((ConnectFailed,), "connect", "connect", "{error}"),
-    ((ssl.SSLCertVerificationError,), "tls", "tls", "the certificate was refused: {error.verify_message}"),
+    (
+        (ssl.SSLCertVerificationError,),
+        "tls",
+        "tls",
+        "the certificate was refused: {error.verify_message}",
+    ),
     ((TimeoutError,), "connect", "timeout", "no complete answer in time"),
     ((ssl.SSLError, WrappedTlsError), "tls", "reset", "the TLS connection failed"),
-    ((Cut, http.client.RemoteDisconnected, ConnectionError), "connect", "reset", "the connection was closed before the answer was complete"),
+    (
+        (Cut, http.client.RemoteDisconnected, ConnectionError),
+        "connect",
+        "reset",
+        "the connection was closed before the answer was complete",
+    ),
     ((BadResponse,), "bad_response", "bad_response", "{error}"),
     ((OSError,), "connect", "reset", "the connection failed: {error.strerror}"),
     ((http.client.HTTPException, HTTPError, ValueError), "refused", "bad_response", "{name}"),

@@ -28,7 +28,9 @@ from orbit.outbound import addresses
 IDLE_SECONDS = 30.0
 IDLE_CONNECTIONS = 32
 # What it sets where it isn't told: it must know of these.
-_SET_BY_URLLIB3 = frozenset(("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding"))
+_SET_BY_URLLIB3 = frozenset(
+    ("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding")
+)
 
 
 class BadResponse(Exception):
@@ -129,7 +131,15 @@ class _Door:
 
 
 class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        debuglevel: int = 0,
+        method: str | None = None,
+        url: str | None = None,
+        *,
+        clock: Clock,
+    ) -> None:
         super().__init__(_Door(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]  # it only calls makefile
 
     def begin(self) -> None:
@@ -144,7 +154,15 @@ class PlainConnection(HTTPConnection):
 
     plain = True
 
-    def __init__(self, host: str, port: int | None = None, *, allowed: tuple[str, ...], clock: Clock, **options: Any) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        allowed: tuple[str, ...],
+        clock: Clock,
+        **options: Any,
+    ) -> None:
         """``allowed`` is the operator's list of hosts, by which every address is judged before it is connected to."""
         super().__init__(host, port, **options)
         self.allowed, self.clock = allowed, clock
@@ -156,15 +174,22 @@ class PlainConnection(HTTPConnection):
         clock, failure = self.clock, "no address"
         port = self.port or self.default_port
         until = time.monotonic() + clock.left(clock.connect)
-        found = addresses.resolve(self._dns_host, port, self.allowed, plain=self.plain,
-                                  timeout=min(addresses.RESOLVE_TIMEOUT, until - time.monotonic()))
+        found = addresses.resolve(
+            self._dns_host,
+            port,
+            self.allowed,
+            plain=self.plain,
+            timeout=min(addresses.RESOLVE_TIMEOUT, until - time.monotonic()),
+        )
         for number, address in enumerate(found):
             # A dead first address must leave time for the others.
             share = (until - time.monotonic()) / (len(found) - number)
             if share <= 0:
                 break
             # Not create_connection(): that asks the resolver again.
-            sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+            sock = socket.socket(
+                socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM
+            )
             try:
                 sock.settimeout(share)
                 sock.connect((str(address), port))
@@ -178,17 +203,23 @@ class PlainConnection(HTTPConnection):
             return sock
         raise ConnectFailed(f"no connection to {self.host}: {failure}")
 
-    def deliver(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    def deliver(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> None:
         """Send a whole request: head and body in one piece, which is one packet instead of two for most deliveries.
 
         ``headers`` are such as may be sent: the caller has checked them. So they are written as they are, but for those that urllib3 would
         add; its own way checks each of them four times over.
         """
         own = {name: value for name, value in headers.items() if name.lower() in _SET_BY_URLLIB3}
-        self._lines = "\r\n".join(f"{name}: {value}" for name, value in headers.items() if name not in own).encode("ascii")
+        self._lines = "\r\n".join(
+            f"{name}: {value}" for name, value in headers.items() if name not in own
+        ).encode("ascii")
         self._held = []
         try:
-            self.request(method, target, body=body, headers=own, preload_content=False, decode_content=False)
+            self.request(
+                method, target, body=body, headers=own, preload_content=False, decode_content=False
+            )
             pieces = b"".join(self._held)
         finally:
             self._held, self._lines = None, b""
@@ -216,8 +247,17 @@ class PlainConnection(HTTPConnection):
         self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]  # it is only called
         # Not urllib3's own: it parses the head once more, to log what it finds odd in it.
         found = http.client.HTTPConnection.getresponse(self)
-        response = HTTPResponse(found, HTTPHeaderDict(found.msg.items()), found.status, found.version, reason=found.reason, preload_content=False,
-                                decode_content=False, original_response=found, request_method=self._method)  # type: ignore[attr-defined]  # http.client's
+        response = HTTPResponse(
+            found,
+            HTTPHeaderDict(found.msg.items()),
+            found.status,
+            found.version,
+            reason=found.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=found,
+            request_method=self._method,  # type: ignore[attr-defined]  # http.client's
+        )
         if not 200 <= response.status <= 599:
             self.close()
             raise BadResponse(f"the answer's status {response.status} can't be a final one")
@@ -245,7 +285,15 @@ def tls(ca_bundle: str | None) -> ssl.SSLContext:
 class Pool:
     """The idle connections to one host under one set of rules. Several threads may share it; it never waits."""
 
-    def __init__(self, *, secure: bool, host: str, port: int | None, allowed: tuple[str, ...], ca_bundle: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        secure: bool,
+        host: str,
+        port: int | None,
+        allowed: tuple[str, ...],
+        ca_bundle: str | None,
+    ) -> None:
         """Make a pool without a connection. Raises OSError as ``tls`` does."""
         self._secure, self._host, self._port, self._allowed = secure, host, port, allowed
         self._options: dict[str, Any] = {"ssl_context": tls(ca_bundle)} if secure else {}

@@ -32,7 +32,11 @@ def of_url(url: str) -> tuple[str, ...]:
     pieces = [piece for piece in parts.path.split("/") if len(piece) >= 16]
     values = [value for _, value in parse_qsl(parts.query)]
     whole = [parts.path + (f"?{parts.query}" if parts.query else ""), parts.query]
-    return tuple(dict.fromkeys(text for text in (*whole, parts.path, *values, *pieces) if len(text) >= SHORTEST))
+    return tuple(
+        dict.fromkeys(
+            text for text in (*whole, parts.path, *values, *pieces) if len(text) >= SHORTEST
+        )
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -52,7 +56,12 @@ def _spellings(secret: str) -> set[bytes]:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         texts.add(encode(raw).decode().rstrip("="))
         # Inside a longer text it may begin at any of three places; what its neighbours have a part in is left out.
-        texts |= {encode(b"\0" * before + raw).decode()[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6] for before in range(3)}
+        texts |= {
+            encode(b"\0" * before + raw).decode()[
+                -(-before * 8 // 6) : (before + len(raw)) * 8 // 6
+            ]
+            for before in range(3)
+        }
     return {text.encode() for text in texts}
 
 

@@ -48,7 +48,9 @@ def fingerprint(data: bytes, keys: Sequence[str]) -> str:
     """
     if not keys:
         raise ValueError("There is no key to make a fingerprint with.")
-    return hmac.new(_expand(keys[0].encode(), b"orbit fingerprint"), data, hashlib.sha256).hexdigest()
+    return hmac.new(
+        _expand(keys[0].encode(), b"orbit fingerprint"), data, hashlib.sha256
+    ).hexdigest()
 
 
 def _ring(keys: Sequence[str]) -> MultiFernet:

@@ -18,9 +18,13 @@ def parse_secrets(text: str) -> list[bytes]:
         except (binascii.Error, ValueError):
             key = b""
         if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
-            raise ValueError("Must be `whsec_` and the base64 of 24 to 64 random bytes; two of them, separated by a space, during a rotation.")
+            raise ValueError(
+                "Must be `whsec_` and the base64 of 24 to 64 random bytes; two of them, separated by a space, during a rotation."
+            )
         if len(set(key)) < 8:
-            raise ValueError("This signing secret can be guessed: make it from 24 to 64 random bytes.")
+            raise ValueError(
+                "This signing secret can be guessed: make it from 24 to 64 random bytes."
+            )
         keys.append(key)
     return keys
 

@@ -57,7 +57,10 @@ def draft(write: fence.Write) -> None:
     """Put the stage into ``write``, whose statement has ``CTES``."""
     work: Work = write.work
     began = time.monotonic()
-    write.records += [Record("cycle", "cycle_started", data={"token": work.token}), Record(STAGE, "stage_started")]
+    write.records += [
+        Record("cycle", "cycle_started", data={"token": work.token}),
+        Record(STAGE, "stage_started"),
+    ]
     write.rows["initiations"] = [
         {
             "cycle_id": str(work.id),
@@ -72,7 +75,9 @@ def draft(write: fence.Write) -> None:
     ]
     write.checkpoints += [Checkpoint.CYCLE_STARTED, Checkpoint.INITIATION_COMPLETE]
     duration = (time.monotonic() - began) * 1000
-    write.records.append(Record(STAGE, "stage_finished", data={"ok": True, "duration_ms": round(duration, 3)}))
+    write.records.append(
+        Record(STAGE, "stage_finished", data={"ok": True, "duration_ms": round(duration, 3)})
+    )
     write.events += [
         Event(Name.EXECUTION_STARTED, metadata={"run_profile_id": work.run_profile_id}),
         Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": True}),

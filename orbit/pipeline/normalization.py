@@ -48,7 +48,11 @@ def draft(write: fence.Write, sources: Iterable[Source], *, taken: int = 0) -> l
     """
     work: Work = write.work
     began = time.monotonic()
-    name = work.context.get("execution_rules", {}).get("normalizer", {}).get("processor", "passthrough")
+    name = (
+        work.context.get("execution_rules", {})
+        .get("normalizer", {})
+        .get("processor", "passthrough")
+    )
     batch_id, made, errors = uuid7(), list[UUID](), list[str]()
     write.rows["items"] = []
     write.records.append(Record(STAGE, "stage_started"))
@@ -58,7 +62,15 @@ def draft(write: fence.Write, sources: Iterable[Source], *, taken: int = 0) -> l
             payload = registry.processor(name).run(source.payload)
         except Exception as exc:  # a processor of another package may raise anything
             errors.append(clean(f"{type(exc).__name__}: {exc}"))
-            records.append(Record(STAGE, "item_failed", errors[-1], "error", {"transformation_id": str(source.transformation_id)}))
+            records.append(
+                Record(
+                    STAGE,
+                    "item_failed",
+                    errors[-1],
+                    "error",
+                    {"transformation_id": str(source.transformation_id)},
+                )
+            )
             continue
         item_id = uuid7()
         made.append(item_id)
@@ -74,18 +86,42 @@ def draft(write: fence.Write, sources: Iterable[Source], *, taken: int = 0) -> l
                 "sha256": digest,
             }
         )
-        data = {"item_id": str(item_id), "transformation_id": str(source.transformation_id), "sha256": digest, "bytes": len(payload.body)}
+        data = {
+            "item_id": str(item_id),
+            "transformation_id": str(source.transformation_id),
+            "sha256": digest,
+            "bytes": len(payload.body),
+        }
         records.append(Record(STAGE, "item_created", data=data))
-    write.rows["batches"] = [{"id": str(batch_id), "cycle_id": str(work.id), "processor": name, "item_count": len(made)}]
-    write.records.append(Record(STAGE, "batch_created", data={"batch_id": str(batch_id), "processor": name, "items": len(made)}))
+    write.rows["batches"] = [
+        {"id": str(batch_id), "cycle_id": str(work.id), "processor": name, "item_count": len(made)}
+    ]
+    write.records.append(
+        Record(
+            STAGE,
+            "batch_created",
+            data={"batch_id": str(batch_id), "processor": name, "items": len(made)},
+        )
+    )
     write.records += records
     if not made and not taken:
-        write.records.append(Record(STAGE, "no_items", "no successful tier: nothing to normalize", "warning"))
+        write.records.append(
+            Record(STAGE, "no_items", "no successful tier: nothing to normalize", "warning")
+        )
     duration = (time.monotonic() - began) * 1000
     ok = bool(made or taken) and not errors
     message = f"{len(errors)} of {len(made) + len(errors)} failed" if errors else ""
-    data = {"ok": ok, "items": len(made), "duration_ms": round(duration, 3), **({"items_taken_over": taken} if taken else {})}
-    write.records.append(Record(STAGE, "stage_finished", message, "info" if ok else "warning", data))
-    write.events.append(Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": ok}))
+    data = {
+        "ok": ok,
+        "items": len(made),
+        "duration_ms": round(duration, 3),
+        **({"items_taken_over": taken} if taken else {}),
+    }
+    write.records.append(
+        Record(STAGE, "stage_finished", message, "info" if ok else "warning", data)
+    )
+    write.events.append(
+        Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": ok})
+    )
     write.checkpoints.append(Checkpoint.NORMALIZATION_COMPLETE)
     return made

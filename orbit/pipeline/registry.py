@@ -12,8 +12,21 @@ from orbit.pipeline.contract import Context, Payload, Processor, Transformer, Tr
 
 _T = TypeVar("_T", Transformer, Processor)
 
-__all__ = ["BrokenEntryPoint", "Context", "Payload", "Processor", "TransformError", "Transformer", "UnknownProcessor", "UnknownTransformer",
-           "names", "option_checks", "processor", "processor_names", "transformer"]
+__all__ = [
+    "BrokenEntryPoint",
+    "Context",
+    "Payload",
+    "Processor",
+    "TransformError",
+    "Transformer",
+    "UnknownProcessor",
+    "UnknownTransformer",
+    "names",
+    "option_checks",
+    "processor",
+    "processor_names",
+    "transformer",
+]
 
 
 class UnknownTransformer(OrbitError):
@@ -38,7 +51,9 @@ def transformer(name: str) -> Transformer:
     """Return the transformer called ``name``. Raises UnknownTransformer, and BrokenEntryPoint when an installed package's offer can't be used."""
     found = _transformers().get(name)
     if found is None:
-        raise UnknownTransformer(f"No transformer is called {name!r}. Known are: {', '.join(names())}.")
+        raise UnknownTransformer(
+            f"No transformer is called {name!r}. Known are: {', '.join(names())}."
+        )
     return found
 
 
@@ -46,7 +61,9 @@ def processor(name: str) -> Processor:
     """Return the processor called ``name``. Raises UnknownProcessor, and BrokenEntryPoint as ``transformer`` does."""
     found = _processors().get(name)
     if found is None:
-        raise UnknownProcessor(f"No processor is called {name!r}. Known are: {', '.join(processor_names())}.")
+        raise UnknownProcessor(
+            f"No processor is called {name!r}. Known are: {', '.join(processor_names())}."
+        )
     return found
 
 
@@ -67,7 +84,11 @@ def option_checks() -> dict[str, Callable[[Mapping[str, Any]], list[dict[str, st
 
 @functools.cache
 def _transformers() -> Mapping[str, Transformer]:
-    return _gather("orbit.transformers", Transformer, [transformers.PASSTHROUGH, transformers.TEMPLATE, transformers.HTTP])
+    return _gather(
+        "orbit.transformers",
+        Transformer,
+        [transformers.PASSTHROUGH, transformers.TEMPLATE, transformers.HTTP],
+    )
 
 
 @functools.cache
@@ -79,10 +100,14 @@ def _gather(group: str, kind: type[_T], builtin: list[_T]) -> Mapping[str, _T]:
     found = {item.name: item for item in builtin}
     for point in entry_points(group=group):
         if point.name in found:
-            raise BrokenEntryPoint(f"Two offers are called {point.name!r} in {group} (one of them {point.value}). Uninstall one.")
+            raise BrokenEntryPoint(
+                f"Two offers are called {point.name!r} in {group} (one of them {point.value}). Uninstall one."
+            )
         try:
             item = point.load()
-        except Exception as error:  # another package's module may raise anything when it is imported
+        except (
+            Exception
+        ) as error:  # another package's module may raise anything when it is imported
             raise BrokenEntryPoint(f"{point.value} of {group} can't be loaded: {error}") from error
         if not isinstance(item, kind):
             raise BrokenEntryPoint(f"{point.value} of {group} is no {kind.__name__}.")

@@ -50,7 +50,9 @@ _TIERS = """tiers AS (
 #: For a cycle that was initiated before.
 CTES = (_TIERS.format(initiation="x.initiation_id", source="locked ON locked.id = x.cycle_id"),)
 #: For a statement that initiates too, by the CTEs of ``initiation``: what it inserts, no other part of it can read from the table.
-CTES_WITH_INITIATION = (_TIERS.format(initiation="found.id", source="found ON found.cycle_id = x.cycle_id"),)
+CTES_WITH_INITIATION = (
+    _TIERS.format(initiation="found.id", source="found ON found.cycle_id = x.cycle_id"),
+)
 SQL = fence.statement(*CTES)
 
 
@@ -106,13 +108,23 @@ def transformation_id(cycle_id: UUID, tier: int) -> UUID:
     """Return the id of a cycle's tier: the same after every crash, and near the cycle's own in the index (a UUIDv7 of the same moment)."""
     digest = int.from_bytes(hashlib.sha256(cycle_id.bytes + bytes([tier])).digest()[:10], "big")
     moment = cycle_id.int >> 80
-    return uuid.UUID(int=moment << 80 | 0x7 << 76 | (digest >> 62 & 0xFFF) << 64 | 0b10 << 62 | digest & ((1 << 62) - 1))
+    return uuid.UUID(
+        int=moment << 80
+        | 0x7 << 76
+        | (digest >> 62 & 0xFFF) << 64
+        | 0b10 << 62
+        | digest & ((1 << 62) - 1)
+    )
 
 
 def quick(work: Work, results: Mapping[int, TierResult]) -> bool:
     """Tell whether no tier of ``work`` that is still to run waits for anything outside this process."""
     try:
-        return not any(registry.transformer(_settings(work, tier)["transformer"]).slow for tier in TIERS if tier not in results)
+        return not any(
+            registry.transformer(_settings(work, tier)["transformer"]).slow
+            for tier in TIERS
+            if tier not in results
+        )
     except OrbitError:
         return False
 
@@ -144,7 +156,9 @@ def _attempt_due(stage: _Stage) -> None:
     if all(result.taken for result in stage.results.values()):
         stage.draft().records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
-        known = stage.results.setdefault(tier, TierResult(tier, transformation_id(stage.work.id, tier)))
+        known = stage.results.setdefault(
+            tier, TierResult(tier, transformation_id(stage.work.id, tier))
+        )
         if known.ok is None and known.wait <= 0:
             _attempt(stage, known)
     if all(result.ok is not None for result in stage.results.values()):
@@ -153,7 +167,14 @@ def _attempt_due(stage: _Stage) -> None:
 
 def _settings(work: Work, tier: int) -> dict[str, Any]:
     tiers = work.context.get("execution_rules", {}).get("tiers", {})
-    return {"transformer": "passthrough", "options": {}, "max_attempts": 3, "backoff_base": 1.0, "timeout": 30.0, **tiers.get(str(tier), {})}
+    return {
+        "transformer": "passthrough",
+        "options": {},
+        "max_attempts": 3,
+        "backoff_base": 1.0,
+        "timeout": 30.0,
+        **tiers.get(str(tier), {}),
+    }
 
 
 def _input(work: Work) -> Payload:
@@ -193,7 +214,9 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
     if result.ok is None and (not retry or result.attempts >= int(options["max_attempts"])):
         result.ok = False
     if result.ok is None:
-        result.wait = backoff.delay(result.attempts, base=float(options["backoff_base"]), cap=BACKOFF_CAP, factor=2)
+        result.wait = backoff.delay(
+            result.attempts, base=float(options["backoff_base"]), cap=BACKOFF_CAP, factor=2
+        )
     _draft(stage, result, options["transformer"], time.monotonic() - began)
     if slow:
         stage.flush()
@@ -222,19 +245,53 @@ def _draft(stage: _Stage, result: TierResult, transformer: str, took: float) -> 
             "took": took,
         }
     )
-    data = {"tier": result.tier, "attempt": result.attempts, "transformer": transformer, "duration_ms": round(took * 1000, 3)}
+    data = {
+        "tier": result.tier,
+        "attempt": result.attempts,
+        "transformer": transformer,
+        "duration_ms": round(took * 1000, 3),
+    }
     if result.ok:
-        write.records += [Record(STAGE, "tier_attempt", data=data), Record(STAGE, "tier_succeeded", data={"tier": result.tier, "attempts": result.attempts})]
+        write.records += [
+            Record(STAGE, "tier_attempt", data=data),
+            Record(
+                STAGE, "tier_succeeded", data={"tier": result.tier, "attempts": result.attempts}
+            ),
+        ]
     else:
         write.records.append(Record(STAGE, "tier_attempt", result.error, "warning", data))
     if result.ok is False:
-        write.records.append(Record(STAGE, "tier_failed", f"tier {result.tier}: {result.error}", "error", {"tier": result.tier, "attempts": result.attempts}))
+        write.records.append(
+            Record(
+                STAGE,
+                "tier_failed",
+                f"tier {result.tier}: {result.error}",
+                "error",
+                {"tier": result.tier, "attempts": result.attempts},
+            )
+        )
     elif result.ok is None:
-        write.records.append(Record(STAGE, "tier_retry", f"tier {result.tier} again in {result.wait:.1f} s", "warning", {"tier": result.tier}))
+        write.records.append(
+            Record(
+                STAGE,
+                "tier_retry",
+                f"tier {result.tier} again in {result.wait:.1f} s",
+                "warning",
+                {"tier": result.tier},
+            )
+        )
     if result.ok is not None:
         write.checkpoints.append(TIERS[result.tier])
     level = "info" if result.ok else "warning"
-    write.events.append(Event(Name.TIER_ATTEMPT, stage=STAGE, level=level, duration_ms=took * 1000, metadata={"tier": result.tier, "ok": bool(result.ok)}))
+    write.events.append(
+        Event(
+            Name.TIER_ATTEMPT,
+            stage=STAGE,
+            level=level,
+            duration_ms=took * 1000,
+            metadata={"tier": result.tier, "ok": bool(result.ok)},
+        )
+    )
 
 
 def _end(stage: _Stage) -> None:
@@ -245,6 +302,14 @@ def _end(stage: _Stage) -> None:
     message = f"{len(failed)} of {len(results)} failed: {', '.join(failed)}" if failed else ""
     write = stage.draft()
     write.records.append(
-        Record(STAGE, "stage_finished", message, "warning" if failed else "info", {"ok": not failed, "tiers": results, "duration_ms": round(duration, 3)})
+        Record(
+            STAGE,
+            "stage_finished",
+            message,
+            "warning" if failed else "info",
+            {"ok": not failed, "tiers": results, "duration_ms": round(duration, 3)},
+        )
     )
-    write.events.append(Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": not failed}))
+    write.events.append(
+        Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": not failed})
+    )

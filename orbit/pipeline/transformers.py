@@ -7,13 +7,35 @@ from typing import Any
 from django.conf import settings
 
 from orbit.outbound import addresses, client
-from orbit.pipeline.contract import MAX_OUTPUT, Context, Payload, Processor, Transformer, TransformError
+from orbit.pipeline.contract import (
+    MAX_OUTPUT,
+    Context,
+    Payload,
+    Processor,
+    Transformer,
+    TransformError,
+)
 
 _VARIABLES = ("payload", "namespace", "cycle_id", "tier")
 _HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"
 _HEADER_VALUE = "^[\\x21-\\x7e](?:[\\x20-\\x7e]{0,4094}[\\x21-\\x7e])?$"
-_OURS = ("authorization", "host", "content-length", "content-type", "transfer-encoding", "connection", "te", "trailer", "upgrade", "cookie", "expect",
-         "idempotency-key", "accept-encoding", "user-agent", "keep-alive")
+_OURS = (
+    "authorization",
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "cookie",
+    "expect",
+    "idempotency-key",
+    "accept-encoding",
+    "user-agent",
+    "keep-alive",
+)
 
 
 def _passthrough(payload: Payload, context: Context) -> Payload:
@@ -26,12 +48,18 @@ def _template(payload: Payload, context: Context) -> Payload:
     try:
         text = payload.body.decode("utf-8")
     except UnicodeDecodeError:
-        raise TransformError("The input isn't UTF-8 text, so it has no place in a template.", retry=False) from None
-    names = [found["named"] or found["braced"] for found in template.pattern.finditer(template.template)]
+        raise TransformError(
+            "The input isn't UTF-8 text, so it has no place in a template.", retry=False
+        ) from None
+    names = [
+        found["named"] or found["braced"] for found in template.pattern.finditer(template.template)
+    ]
     if len(template.template.encode()) + names.count("payload") * len(payload.body) > MAX_OUTPUT:
         raise TransformError(f"The output would be longer than {MAX_OUTPUT} bytes.", retry=False)
     try:
-        output = template.substitute(payload=text, namespace=context.namespace, cycle_id=context.cycle_id, tier=context.tier)
+        output = template.substitute(
+            payload=text, namespace=context.namespace, cycle_id=context.cycle_id, tier=context.tier
+        )
     except (KeyError, ValueError) as error:
         raise TransformError(f"The template can't be filled in: {error}.", retry=False) from None
     return Payload(output.encode("utf-8"), options.get("content_type", "text/plain; charset=utf-8"))
@@ -41,19 +69,43 @@ def _check_template(options: Mapping[str, Any]) -> list[dict[str, str]]:
     template = string.Template(options["template"])
     if not template.is_valid():
         return [{"pointer": "/template", "detail": "A $ stands alone. Write $$ for a dollar sign."}]
-    return [{"pointer": "/template", "detail": f"${name} is unknown. Known are: {', '.join('$' + known for known in _VARIABLES)}."}
-            for name in template.get_identifiers() if name not in _VARIABLES]
+    return [
+        {
+            "pointer": "/template",
+            "detail": f"${name} is unknown. Known are: {', '.join('$' + known for known in _VARIABLES)}.",
+        }
+        for name in template.get_identifiers()
+        if name not in _VARIABLES
+    ]
 
 
 def _http(payload: Payload, context: Context) -> Payload:
     options = context.options
-    headers = {"Content-Type": payload.content_type, **options.get("headers", {}),
-               "Idempotency-Key": context.transformation_id}
+    headers = {
+        "Content-Type": payload.content_type,
+        **options.get("headers", {}),
+        "Idempotency-Key": context.transformation_id,
+    }
     answer = client.send(
-        client.Request("POST", options["url"], headers, payload.body, min(5.0, context.timeout), context.timeout, context.timeout, None),
-        allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS, keep=MAX_OUTPUT, limit=MAX_OUTPUT)
+        client.Request(
+            "POST",
+            options["url"],
+            headers,
+            payload.body,
+            min(5.0, context.timeout),
+            context.timeout,
+            context.timeout,
+            None,
+        ),
+        allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS,
+        keep=MAX_OUTPUT,
+        limit=MAX_OUTPUT,
+    )
     if answer.status is None:
-        raise TransformError(f"No answer ({answer.error_class}): {answer.error}.", retry=answer.error_class != "refused")
+        raise TransformError(
+            f"No answer ({answer.error_class}): {answer.error}.",
+            retry=answer.error_class != "refused",
+        )
     if not 200 <= answer.status <= 299:
         raise TransformError(f"The answer was {answer.status}.", retry=answer.status != 410)
     if answer.body is None:
@@ -62,11 +114,19 @@ def _http(payload: Payload, context: Context) -> Payload:
 
 
 def _readable(content_type: str) -> str:
-    return content_type if content_type.isascii() and content_type.isprintable() and len(content_type) <= 200 else ""
+    return (
+        content_type
+        if content_type.isascii() and content_type.isprintable() and len(content_type) <= 200
+        else ""
+    )
 
 
 def _check_http(options: Mapping[str, Any]) -> list[dict[str, str]]:
-    found = [{"pointer": f"/headers/{name}", "detail": "This header is set by Orbit."} for name in options.get("headers", {}) if name.lower() in _OURS]
+    found = [
+        {"pointer": f"/headers/{name}", "detail": "This header is set by Orbit."}
+        for name in options.get("headers", {})
+        if name.lower() in _OURS
+    ]
     try:
         addresses.check_url(options["url"], settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
     except addresses.Refused as error:
@@ -74,17 +134,52 @@ def _check_http(options: Mapping[str, Any]) -> list[dict[str, str]]:
     return found
 
 
-_CONTENT_TYPE = {"type": "string", "maxLength": 200, "pattern": "^[!-~]+/[!-~]+(?:;[ -~]*)?$", "description": "a content type such as text/html; charset=utf-8"}
+_CONTENT_TYPE = {
+    "type": "string",
+    "maxLength": 200,
+    "pattern": "^[!-~]+/[!-~]+(?:;[ -~]*)?$",
+    "description": "a content type such as text/html; charset=utf-8",
+}
 
-PASSTHROUGH = Transformer("passthrough", {"type": "object", "additionalProperties": False}, _passthrough, slow=False)
-TEMPLATE = Transformer("template", {
-    "type": "object", "additionalProperties": False, "required": ["template"],
-    "properties": {"template": {"type": "string", "maxLength": 262144}, "content_type": _CONTENT_TYPE}}, _template, slow=False, check=_check_template)
-HTTP = Transformer("http", {
-    "type": "object", "additionalProperties": False, "required": ["url"],
-    "properties": {
-        "url": {"type": "string", "maxLength": 4096},
-        "headers": {"type": "object", "maxProperties": 50, "propertyNames": {"pattern": _HEADER_NAME, "description": "a header name"},
-                    "additionalProperties": {"type": "string", "pattern": _HEADER_VALUE, "description": "visible ASCII, at most 4096 characters"}}}},
-    _http, check=_check_http)
+PASSTHROUGH = Transformer(
+    "passthrough", {"type": "object", "additionalProperties": False}, _passthrough, slow=False
+)
+TEMPLATE = Transformer(
+    "template",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["template"],
+        "properties": {
+            "template": {"type": "string", "maxLength": 262144},
+            "content_type": _CONTENT_TYPE,
+        },
+    },
+    _template,
+    slow=False,
+    check=_check_template,
+)
+HTTP = Transformer(
+    "http",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["url"],
+        "properties": {
+            "url": {"type": "string", "maxLength": 4096},
+            "headers": {
+                "type": "object",
+                "maxProperties": 50,
+                "propertyNames": {"pattern": _HEADER_NAME, "description": "a header name"},
+                "additionalProperties": {
+                    "type": "string",
+                    "pattern": _HEADER_VALUE,
+                    "description": "visible ASCII, at most 4096 characters",
+                },
+            },
+        },
+    },
+    _http,
+    check=_check_http,
+)
 KEEP = Processor("passthrough", lambda payload: payload)

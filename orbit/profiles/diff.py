@@ -36,7 +36,12 @@ class Difference:
     def as_json(self) -> dict[str, Any]:
         """Return it for an answer; the key of an absent side is left out."""
         sides = {"in_files": self.in_files, "in_database": self.in_database}
-        return {"file": self.file, "id": self.id, "pointer": self.pointer, **{name: value for name, value in sides.items() if value is not ABSENT}}
+        return {
+            "file": self.file,
+            "id": self.id,
+            "pointer": self.pointer,
+            **{name: value for name, value in sides.items() if value is not ABSENT},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,9 @@ def differences(*, actor: Actor) -> list[Difference]:
     return between(reload.read_checked()[0], revisions.current())
 
 
-def bounded(found: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000) -> list[Difference]:
+def bounded(
+    found: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000
+) -> list[Difference]:
     """Return as many of ``found`` as fit on a page or into an answer, the first one always."""
     shown: list[Difference] = []
     for one in found[:most]:
@@ -81,7 +88,10 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
     return [
         Difference(file, name, pointer(path), left, right)
         for file, key, lefts, rights in kinds
-        for name, before, after in _pairs({document[key]: document for document in lefts}, {document[key]: document for document in rights})
+        for name, before, after in _pairs(
+            {document[key]: document for document in lefts},
+            {document[key]: document for document in rights},
+        )
         for path, left, right in _walk((), before, after)
     ]
 
@@ -91,12 +101,19 @@ def _pairs(left: dict[str, Any], right: dict[str, Any]) -> Iterator[tuple[str, A
         yield name, left.get(name, ABSENT), right.get(name, ABSENT)
 
 
-def _walk(path: tuple[str | int, ...], left: Any, right: Any) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+def _walk(
+    path: tuple[str | int, ...], left: Any, right: Any
+) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
     if isinstance(left, dict) and isinstance(right, dict):
         for name, before, after in _pairs(left, right):
             yield from _walk((*path, name), before, after)
     elif isinstance(left, list) and isinstance(right, list):
         for number in range(max(len(left), len(right))):
-            yield from _walk((*path, number), *(side[number] if number < len(side) else ABSENT for side in (left, right)))
-    elif left is not right and (isinstance(left, bool) != isinstance(right, bool) or left != right):  # Python's 1 == True is not JSON's
+            yield from _walk(
+                (*path, number),
+                *(side[number] if number < len(side) else ABSENT for side in (left, right)),
+            )
+    elif left is not right and (
+        isinstance(left, bool) != isinstance(right, bool) or left != right
+    ):  # Python's 1 == True is not JSON's
         yield path, left, right

@@ -35,7 +35,11 @@ def standing() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(SAVED)
         saved = cursor.fetchone()
-    in_database = _kept("database", (connection.settings_dict["NAME"], saved), lambda: reload.digest_of(revisions.current()))
+    in_database = _kept(
+        "database",
+        (connection.settings_dict["NAME"], saved),
+        lambda: reload.digest_of(revisions.current()),
+    )
     return in_database not in {in_files, applied}
 
 

@@ -35,17 +35,52 @@ class Edited:
     changed: bool
 
 
-def put_profile(profile_id: str, document: Any, *, actor: Actor, source: Source, expected: Expected, reason: str = "") -> Edited:
+def put_profile(
+    profile_id: str,
+    document: Any,
+    *,
+    actor: Actor,
+    source: Source,
+    expected: Expected,
+    reason: str = "",
+) -> Edited:
     """Make ``document`` the profile ``profile_id``. Raises as ``put`` does."""
-    return put(PROFILE, profile_id, document, actor=actor, source=source, expected=expected, reason=reason)
+    return put(
+        PROFILE, profile_id, document, actor=actor, source=source, expected=expected, reason=reason
+    )
 
 
-def put_run_profile(run_profile_id: str, document: Any, *, actor: Actor, source: Source, expected: Expected, reason: str = "") -> Edited:
+def put_run_profile(
+    run_profile_id: str,
+    document: Any,
+    *,
+    actor: Actor,
+    source: Source,
+    expected: Expected,
+    reason: str = "",
+) -> Edited:
     """Make ``document`` the run profile ``run_profile_id``. Raises as ``put`` does."""
-    return put(RUN_PROFILE, run_profile_id, document, actor=actor, source=source, expected=expected, reason=reason)
+    return put(
+        RUN_PROFILE,
+        run_profile_id,
+        document,
+        actor=actor,
+        source=source,
+        expected=expected,
+        reason=reason,
+    )
 
 
-def put(kind: Kind, name: str, document: Any, *, actor: Actor, source: Source, expected: Expected, reason: str = "") -> Edited:
+def put(
+    kind: Kind,
+    name: str,
+    document: Any,
+    *,
+    actor: Actor,
+    source: Source,
+    expected: Expected,
+    reason: str = "",
+) -> Edited:
     """Make ``document`` the profile or run profile called ``name``, if what stands there is what the editor ``expected``.
 
     Raises DocumentInvalid with the pointer of every error, Stale with who saved what meanwhile, NotAllowed for a profile that also runs
@@ -74,14 +109,40 @@ def may(kind: Kind, row: Any, *, actor: Actor) -> bool:
     return not _shared(kind, row, actor)
 
 
-def roll_back(kind: Kind, name: str, number: int, *, actor: Actor, source: Source, expected: Expected, reason: str) -> Edited:
+def roll_back(
+    kind: Kind,
+    name: str,
+    number: int,
+    *,
+    actor: Actor,
+    source: Source,
+    expected: Expected,
+    reason: str,
+) -> Edited:
     """Make the document of revision ``number`` the current one again, as a new revision. Raises as ``put`` does, and RevisionUnknown."""
     actor.require(Power.CONFIGURE)
     document = history.one(kind, name, number, actor=actor).document
-    return put(kind, name, document, actor=actor, source=source, expected=expected, reason=f"back to revision {number}: {reason}")
+    return put(
+        kind,
+        name,
+        document,
+        actor=actor,
+        source=source,
+        expected=expected,
+        reason=f"back to revision {number}: {reason}",
+    )
 
 
-def set_state(kind: Kind, name: str, state: State, *, actor: Actor, source: Source, reason: str, expected: Expected = WHATEVER) -> Edited:
+def set_state(
+    kind: Kind,
+    name: str,
+    state: State,
+    *,
+    actor: Actor,
+    source: Source,
+    reason: str,
+    expected: Expected = WHATEVER,
+) -> Edited:
     """Enable or disable; from the next trigger or tick on it holds.
 
     Nothing that is wrong with a document keeps anybody from disabling it. Raises as ``put`` does, and ``kind.unknown``.
@@ -105,18 +166,27 @@ def _at(kind: Kind, name: str, *, actor: Actor, expected: Expected) -> Any:
         _refuse_shared(kind, row, actor)
         return row
     if not expected.absent:
-        raise Stale(f"There is no {kind.words} {name[:200]!r}. To make one, send If-None-Match: * instead of If-Match.")
+        raise Stale(
+            f"There is no {kind.words} {name[:200]!r}. To make one, send If-None-Match: * instead of If-Match."
+        )
     if kind is PROFILE:
         actor.require_workspace()
-    elif actor.namespaces is not None and RunProfile.objects.filter(run_profile_id=name).exclude(actor.filter()).exists():
-        raise kind.unknown(f"There is no {kind.words} {name!r} for you, and none can be made under this id.")
+    elif (
+        actor.namespaces is not None
+        and RunProfile.objects.filter(run_profile_id=name).exclude(actor.filter()).exists()
+    ):
+        raise kind.unknown(
+            f"There is no {kind.words} {name!r} for you, and none can be made under this id."
+        )
     return None
 
 
 def _refuse_shared(kind: Kind, row: Any, actor: Actor) -> None:
     """Raise NotAllowed where the edit of a profile would reach a namespace that ``actor`` doesn't see."""
     if _shared(kind, row, actor):
-        raise NotAllowed("This profile also runs in namespaces that you are not allowed to see: somebody who is must edit it.")
+        raise NotAllowed(
+            "This profile also runs in namespaces that you are not allowed to see: somebody who is must edit it."
+        )
 
 
 def _shared(kind: Kind, row: Any, actor: Actor) -> bool:
@@ -128,11 +198,24 @@ def _shared(kind: Kind, row: Any, actor: Actor) -> bool:
 def _faults(kind: Kind, name: str, document: Any) -> Faults:
     """Return what can be told without the database; the id of the document must be that of its address."""
     if kind is PROFILE:
-        faults = schema.profile_faults(document, transformers=registry.option_checks(), processors=registry.processor_names())
+        faults = schema.profile_faults(
+            document, transformers=registry.option_checks(), processors=registry.processor_names()
+        )
     else:
-        faults = schema.run_profile_faults(document, profiles=None, endpoints=endpoints.configured().keys())
-    if isinstance(document, dict) and isinstance(document.get(kind.key), str) and document[kind.key] != name:
-        faults.append({"pointer": f"/{kind.key}", "detail": f"Must be {name[:200]}, as in the address: an id can't be changed."})
+        faults = schema.run_profile_faults(
+            document, profiles=None, endpoints=endpoints.configured().keys()
+        )
+    if (
+        isinstance(document, dict)
+        and isinstance(document.get(kind.key), str)
+        and document[kind.key] != name
+    ):
+        faults.append(
+            {
+                "pointer": f"/{kind.key}",
+                "detail": f"Must be {name[:200]}, as in the address: an id can't be changed.",
+            }
+        )
     return faults
 
 
@@ -141,18 +224,30 @@ def _place_faults(kind: Kind, document: Any, faults: Faults, actor: Actor) -> Fa
     if kind is PROFILE or not isinstance(document, dict):
         return []
     wrong = {fault["pointer"] for fault in faults}
-    profile, namespace = (None if f"/{key}" in wrong else document.get(key) for key in ("profile_id", "namespace"))
+    profile, namespace = (
+        None if f"/{key}" in wrong else document.get(key) for key in ("profile_id", "namespace")
+    )
     found: Faults = []
     if profile is not None and not visible.profiles(actor).filter(profile_id=profile).exists():
         found.append({"pointer": "/profile_id", "detail": f"No profile is called `{profile}`."})
-    if namespace is not None and not (actor.sees(namespace) and Namespace.objects.filter(name=namespace).exists()):
-        found.append({"pointer": "/namespace", "detail": f"No namespace is called `{namespace}`. An administrator makes one (POST /governance/namespaces)."})
+    if namespace is not None and not (
+        actor.sees(namespace) and Namespace.objects.filter(name=namespace).exists()
+    ):
+        found.append(
+            {
+                "pointer": "/namespace",
+                "detail": f"No namespace is called `{namespace}`. An administrator makes one (POST /governance/namespaces).",
+            }
+        )
     return found
 
 
 def _refuse(kind: Kind, faults: Faults) -> None:
     if faults:
-        raise DocumentInvalid(f"{len(faults)} thing{'s' if len(faults) > 1 else ''} in this {kind.words} can't be accepted.", errors=faults)
+        raise DocumentInvalid(
+            f"{len(faults)} thing{'s' if len(faults) > 1 else ''} in this {kind.words} can't be accepted.",
+            errors=faults,
+        )
 
 
 def _refuse_stale(kind: Kind, row: Any, expected: Expected) -> None:
@@ -166,8 +261,19 @@ def _refuse_stale(kind: Kind, row: Any, expected: Expected) -> None:
         reason=last.reason)  # fmt: skip
 
 
-def _save(kind: Kind, name: str, row: Any, document: dict[str, Any], *, actor: Actor, source: Source, reason: str) -> Edited:
-    saved = revisions.save(**{f"{kind.noun}s": [document]}, source=source, actor=actor, reason=reason)
+def _save(
+    kind: Kind,
+    name: str,
+    row: Any,
+    document: dict[str, Any],
+    *,
+    actor: Actor,
+    source: Source,
+    reason: str,
+) -> Edited:
+    saved = revisions.save(
+        **{f"{kind.noun}s": [document]}, source=source, actor=actor, reason=reason
+    )
     changes = saved.profiles if kind is PROFILE else saved.run_profiles
     changed = bool(changes.created or changes.changed)
     now = kind.rows.objects.get(**{kind.key: name})
@@ -178,7 +284,9 @@ def _save(kind: Kind, name: str, row: Any, document: dict[str, Any], *, actor: A
             object_type=kind.noun,
             object_id=name,
             # Who sees but one of two namespaces may not read of the other: a move is for those who see the whole workspace.
-            namespace=document.get("namespace") if row is None or kind is PROFILE or row.namespace_id == document["namespace"] else None,
+            namespace=document.get("namespace")
+            if row is None or kind is PROFILE or row.namespace_id == document["namespace"]
+            else None,
             before=None if row is None else row.document,
             after=now.document,
             reason=reason,

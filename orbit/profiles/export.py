@@ -54,7 +54,9 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             applied, documents = revisions.lock(), revisions.current()
             if not (applied or documents.profiles or documents.run_profiles):
                 raise NothingToExport
-            for draft, content in zip(drafts.values(), (documents.profiles, documents.run_profiles), strict=True):
+            for draft, content in zip(
+                drafts.values(), (documents.profiles, documents.run_profiles), strict=True
+            ):
                 _write(draft, content)
             reload.remember(note)
         with trail.deed():
@@ -68,7 +70,9 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             trail.record("config.exported", actor=actor.name, object_type="config", object_id="export", reason=reason, request_id=request_id.current(),
                          after={"profiles": len(documents.profiles), "run_profiles": len(documents.run_profiles), "sha256": digest})  # fmt: skip
     except OSError as error:
-        raise NotWritable(f"{folder} can't be written ({error.strerror}). ORBIT_CONFIG_DIR names the folder.") from None
+        raise NotWritable(
+            f"{folder} can't be written ({error.strerror}). ORBIT_CONFIG_DIR names the folder."
+        ) from None
     finally:
         for draft in drafts.values():
             with contextlib.suppress(OSError):

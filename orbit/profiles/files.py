@@ -21,10 +21,18 @@ class ConfigInvalid(OrbitError):
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> Self:
         """Return the refusal for ``problems``, each with file, pointer and reason; its text holds the first fifty."""
-        lines = [f"{problem.file}{'#' + problem.pointer if problem.pointer else ''}: {problem.detail}" for problem in problems]
+        lines = [
+            f"{problem.file}{'#' + problem.pointer if problem.pointer else ''}: {problem.detail}"
+            for problem in problems
+        ]
         more = f"\n... and {len(lines) - 50} more" if len(lines) > 50 else ""
-        return cls("The configuration can't be used:\n" + "\n".join(lines[:50]) + more,
-                   errors=[{"file": problem.file, "pointer": problem.pointer, "detail": problem.detail} for problem in problems])
+        return cls(
+            "The configuration can't be used:\n" + "\n".join(lines[:50]) + more,
+            errors=[
+                {"file": problem.file, "pointer": problem.pointer, "detail": problem.detail}
+                for problem in problems
+            ],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,9 @@ def read(folder: Path) -> Documents:
 def read_what_can_be(folder: Path) -> tuple[Documents, list[Problem]]:
     """Read both files of ``folder``; return the errors of ``read`` beside the entries, of which a file that can't be read has none."""
     problems: list[Problem] = []
-    return Documents(_read(folder, PROFILES, problems), _read(folder, RUN_PROFILES, problems)), problems
+    return Documents(
+        _read(folder, PROFILES, problems), _read(folder, RUN_PROFILES, problems)
+    ), problems
 
 
 def _read(folder: Path, name: str, problems: list[Problem]) -> list[Any]:
@@ -54,7 +64,11 @@ def _read(folder: Path, name: str, problems: list[Problem]) -> list[Any]:
         with (folder / name).open("rb") as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
-        problems.append(Problem(name, "", f"Can't be read ({error.strerror}). ORBIT_CONFIG_DIR names the folder."))
+        problems.append(
+            Problem(
+                name, "", f"Can't be read ({error.strerror}). ORBIT_CONFIG_DIR names the folder."
+            )
+        )
         return []
     if len(data) > MAX_FILE:
         problems.append(Problem(name, "", f"Is longer than {MAX_FILE} bytes."))

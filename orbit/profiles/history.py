@@ -27,13 +27,21 @@ def listed(kind: Kind, name: str, *, actor: Actor) -> "QuerySet[Any]":
 
     What is hidden keeps its history, for those who see the whole workspace. Raises ``kind.unknown``.
     """
-    row = kind.rows.objects.filter(**{kind.key: name}, hidden=True).first() if actor.namespaces is None and "\x00" not in name else None
+    row = (
+        kind.rows.objects.filter(**{kind.key: name}, hidden=True).first()
+        if actor.namespaces is None and "\x00" not in name
+        else None
+    )
     return _of(kind, row or kinds.found(kind, name, actor=actor), actor)
 
 
 def one(kind: Kind, name: str, number: int, *, actor: Actor) -> Any:
     """Return revision ``number`` of ``name``. Raises ``kind.unknown`` or RevisionUnknown."""
-    row = listed(kind, name, actor=actor).filter(number=number).first() if 0 < number <= _LARGEST else None
+    row = (
+        listed(kind, name, actor=actor).filter(number=number).first()
+        if 0 < number <= _LARGEST
+        else None
+    )
     if row is None:
         raise RevisionUnknown(f"There is no revision {str(number)[:20]} of {name}.")
     return row

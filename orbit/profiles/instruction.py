@@ -36,11 +36,19 @@ def synthesize(run_profile: Mapping[str, Any], profile: Mapping[str, Any]) -> In
     Tags are those of both, the profile's first, each once. Raises ValueError for a document without canonical form.
     """
     document = {
-        "profile_id": profile["profile_id"], "run_profile_id": run_profile["run_profile_id"], "namespace": run_profile["namespace"],
-        **{key: profile.get(key, {}) for key in ("style_vector", "asset_bindings", "execution_rules", "distribution_map")},
-        "asset_bundle": run_profile.get("asset_bundle", {}), "execution_policy": run_profile.get("execution_policy", {}),
+        "profile_id": profile["profile_id"],
+        "run_profile_id": run_profile["run_profile_id"],
+        "namespace": run_profile["namespace"],
+        **{
+            key: profile.get(key, {})
+            for key in ("style_vector", "asset_bindings", "execution_rules", "distribution_map")
+        },
+        "asset_bundle": run_profile.get("asset_bundle", {}),
+        "execution_policy": run_profile.get("execution_policy", {}),
         "distribution_targets": run_profile.get("distribution_targets", []),
-        "value_tags": list(dict.fromkeys([*profile.get("value_tags", []), *run_profile.get("value_tags", [])])),
+        "value_tags": list(
+            dict.fromkeys([*profile.get("value_tags", []), *run_profile.get("value_tags", [])])
+        ),
     }
     body = canonical.canonical_json(document)
     return Instruction(document, body, canonical.sha256_hex(body))

@@ -32,9 +32,27 @@ class Kind:
         return self.noun.replace("_", " ")
 
 
-PROFILE = Kind("profile", "profile_id", schema.PROFILES, "profiles", Profile, ProfileRevision, "profile", ProfileUnknown, visible.profiles)
+PROFILE = Kind(
+    "profile",
+    "profile_id",
+    schema.PROFILES,
+    "profiles",
+    Profile,
+    ProfileRevision,
+    "profile",
+    ProfileUnknown,
+    visible.profiles,
+)
 RUN_PROFILE = Kind(
-    "run_profile", "run_profile_id", schema.RUN_PROFILES, "run-profiles", RunProfile, RunProfileRevision, "run_profile", RunProfileUnknown, visible.run_profiles
+    "run_profile",
+    "run_profile_id",
+    schema.RUN_PROFILES,
+    "run-profiles",
+    RunProfile,
+    RunProfileRevision,
+    "run_profile",
+    RunProfileUnknown,
+    visible.run_profiles,
 )
 
 

@@ -25,12 +25,20 @@ class Preview:
 def preview(kind: Kind, name: str, document: Any, *, current: Any, actor: Actor) -> Preview:
     """Return what saving ``document`` over ``current`` would mean; of one with errors no instruction is made."""
     faults = edit.check(kind, name, document, actor=actor)
-    return Preview(faults, diff.changes(current, document), [] if faults else _instructions(kind, name, document, actor))
+    return Preview(
+        faults,
+        diff.changes(current, document),
+        [] if faults else _instructions(kind, name, document, actor),
+    )
 
 
-def _instructions(kind: Kind, name: str, document: Any, actor: Actor) -> list[tuple[str, Instruction]]:
+def _instructions(
+    kind: Kind, name: str, document: Any, actor: Actor
+) -> list[tuple[str, Instruction]]:
     if kind is not PROFILE:
         profile = visible.profiles(actor).get(profile_id=document["profile_id"])
         return [(name, instruction.synthesize(document, profile.document))]
-    runs = RunProfile.objects.filter(actor.filter(), profile__profile_id=name, hidden=False).order_by("run_profile_id")[:_SHOWN]
+    runs = RunProfile.objects.filter(
+        actor.filter(), profile__profile_id=name, hidden=False
+    ).order_by("run_profile_id")[:_SHOWN]
     return [(run.run_profile_id, instruction.synthesize(run.document, document)) for run in runs]

@@ -66,11 +66,21 @@ def load_at_start() -> None:
         stored = revisions.current()
         if digest_of(stored) == digest:
             remember(digest)
-        elif applied == digest_of(stored) or not (applied or stored.profiles or stored.run_profiles):
-            _apply(documents, digest, source="files", actor=SYSTEM, reason="the files changed" if applied else "first load")
+        elif applied == digest_of(stored) or not (
+            applied or stored.profiles or stored.run_profiles
+        ):
+            _apply(
+                documents,
+                digest,
+                source="files",
+                actor=SYSTEM,
+                reason="the files changed" if applied else "first load",
+            )
         else:
-            log.warning("The configuration files changed, and so did the database: the database stands. See `config diff`; "
-                        "`config reload` takes the files, `config export` writes the database into them.")
+            log.warning(
+                "The configuration files changed, and so did the database: the database stands. See `config diff`; "
+                "`config reload` takes the files, `config export` writes the database into them."
+            )
 
 
 def apply_files(*, actor: Actor, reason: str) -> Summary:
@@ -98,7 +108,11 @@ def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     warnings: list[str] = []
     wrong: EndpointsInvalid | None = None
     try:
-        known, warnings = endpoints.parse(settings.ORBIT_DISPATCH_ENDPOINTS, settings.ORBIT_DISPATCH_ALLOWED_HOSTS, resolve=resolve)
+        known, warnings = endpoints.parse(
+            settings.ORBIT_DISPATCH_ENDPOINTS,
+            settings.ORBIT_DISPATCH_ALLOWED_HOSTS,
+            resolve=resolve,
+        )
     except EndpointsInvalid as error:
         wrong = error
     try:
@@ -106,7 +120,9 @@ def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     except ConfigInvalid as error:
         if wrong is None:
             raise
-        raise ConfigInvalid(f"{error.detail}\n{wrong.detail}", errors=[*error.errors, *_placed(wrong)]) from None
+        raise ConfigInvalid(
+            f"{error.detail}\n{wrong.detail}", errors=[*error.errors, *_placed(wrong)]
+        ) from None
     if wrong is not None:
         raise EndpointsInvalid(wrong.detail, errors=_placed(wrong))
     return documents, warnings
@@ -135,7 +151,9 @@ def digest_of(documents: Documents) -> str:
     """Return the SHA-256 of the documents' canonical form, whatever their order in the files."""
     ordered: dict[str, Any] = {
         "profiles": sorted(documents.profiles, key=lambda document: document["profile_id"]),
-        "run_profiles": sorted(documents.run_profiles, key=lambda document: document["run_profile_id"]),
+        "run_profiles": sorted(
+            documents.run_profiles, key=lambda document: document["run_profile_id"]
+        ),
     }
     return sha256_hex(canonical_json(ordered))
 
@@ -161,8 +179,16 @@ def _refuse_while_active() -> None:
     )
 
 
-def _apply(documents: Documents, digest: str, *, source: Source, actor: Actor, reason: str) -> Summary:
-    saved = revisions.save(profiles=documents.profiles, run_profiles=documents.run_profiles, source=source, actor=actor, reason=reason)
+def _apply(
+    documents: Documents, digest: str, *, source: Source, actor: Actor, reason: str
+) -> Summary:
+    saved = revisions.save(
+        profiles=documents.profiles,
+        run_profiles=documents.run_profiles,
+        source=source,
+        actor=actor,
+        reason=reason,
+    )
     rest = revisions.hide_others(
         profiles=[document["profile_id"] for document in documents.profiles],
         run_profiles=[document["run_profile_id"] for document in documents.run_profiles],
@@ -170,7 +196,12 @@ def _apply(documents: Documents, digest: str, *, source: Source, actor: Actor, r
     remember(digest)
     summary = _summary(saved, rest, total=len(documents.profiles) + len(documents.run_profiles))
     after = {
-        "counts": {"created": len(summary.created), "changed": len(summary.changed), "hidden": len(summary.hidden), "unchanged": summary.unchanged},
+        "counts": {
+            "created": len(summary.created),
+            "changed": len(summary.changed),
+            "hidden": len(summary.hidden),
+            "unchanged": summary.unchanged,
+        },
         "created": summary.created,
         "changed": summary.changed,
         "hidden": summary.hidden,
@@ -178,14 +209,23 @@ def _apply(documents: Documents, digest: str, *, source: Source, actor: Actor, r
         "sha256": digest,
     }
     trail.record(
-        "config.reloaded", actor=actor.name, object_type="config", object_id=source, after=after, reason=reason, request_id=request_id.current()
+        "config.reloaded",
+        actor=actor.name,
+        object_type="config",
+        object_id=source,
+        after=after,
+        reason=reason,
+        request_id=request_id.current(),
     )
     return summary
 
 
 def _summary(saved: Saved, rest: Saved, *, total: int) -> Summary:
     created, changed, hidden = (
-        (*(f"profiles/{key}" for key in of_profiles), *(f"run-profiles/{key}" for key in of_run_profiles))
+        (
+            *(f"profiles/{key}" for key in of_profiles),
+            *(f"run-profiles/{key}" for key in of_run_profiles),
+        )
         for of_profiles, of_run_profiles in (
             (saved.profiles.created, saved.run_profiles.created),
             (saved.profiles.changed, saved.run_profiles.changed),

@@ -78,12 +78,19 @@ def lock() -> str:
         cursor.execute(LOCK)
         row = cursor.fetchone()
     if row is None:
-        raise RuntimeError("The table orbit_appliedfiles has lost its row. Run manage.py migrate on a fresh database, or insert (1, '').")
+        raise RuntimeError(
+            "The table orbit_appliedfiles has lost its row. Run manage.py migrate on a fresh database, or insert (1, '')."
+        )
     return str(row[0])
 
 
 def save(
-    *, profiles: Sequence[dict[str, Any]] = (), run_profiles: Sequence[dict[str, Any]] = (), source: Source, actor: Actor, reason: str = ""
+    *,
+    profiles: Sequence[dict[str, Any]] = (),
+    run_profiles: Sequence[dict[str, Any]] = (),
+    source: Source,
+    actor: Actor,
+    reason: str = "",
 ) -> Saved:
     """Write checked documents inside the caller's transaction; each that differs from what is stored gets the next revision.
 
@@ -93,22 +100,43 @@ def save(
     lock()
     who = {"author": actor.name, "source": source, "reason": reason}
     made = registry.ensure(document["namespace"] for document in run_profiles)
-    missing = {document["profile_id"] for document in run_profiles} - {document["profile_id"] for document in profiles}
-    if missing and (missing := missing.difference(Profile.objects.filter(profile_id__in=missing).values_list("profile_id", flat=True))):
+    missing = {document["profile_id"] for document in run_profiles} - {
+        document["profile_id"] for document in profiles
+    }
+    if missing and (
+        missing := missing.difference(
+            Profile.objects.filter(profile_id__in=missing).values_list("profile_id", flat=True)
+        )
+    ):
         raise ValueError(f"There is no profile {', '.join(sorted(missing))}.")
-    return Saved(_write(SAVE_PROFILES, profiles, who), _write(SAVE_RUN_PROFILES, run_profiles, who), tuple(made))
+    return Saved(
+        _write(SAVE_PROFILES, profiles, who),
+        _write(SAVE_RUN_PROFILES, run_profiles, who),
+        tuple(made),
+    )
 
 
 def hide_others(*, profiles: Collection[str], run_profiles: Collection[str]) -> Saved:
     """Hide what isn't named, inside the caller's transaction; its history stays."""
-    return Saved(Changes(hidden=_hide(HIDE_PROFILES, profiles)), Changes(hidden=_hide(HIDE_RUN_PROFILES, run_profiles)))
+    return Saved(
+        Changes(hidden=_hide(HIDE_PROFILES, profiles)),
+        Changes(hidden=_hide(HIDE_RUN_PROFILES, run_profiles)),
+    )
 
 
 def current() -> Documents:
     """Return the documents that run now, sorted by id."""
     return Documents(
-        profiles=list(Profile.objects.filter(hidden=False).order_by("profile_id").values_list("document", flat=True)),
-        run_profiles=list(RunProfile.objects.filter(hidden=False).order_by("run_profile_id").values_list("document", flat=True)),
+        profiles=list(
+            Profile.objects.filter(hidden=False)
+            .order_by("profile_id")
+            .values_list("document", flat=True)
+        ),
+        run_profiles=list(
+            RunProfile.objects.filter(hidden=False)
+            .order_by("run_profile_id")
+            .values_list("document", flat=True)
+        ),
     )
 
 
@@ -119,7 +147,10 @@ def _write(statement: str, documents: Iterable[dict[str, Any]], who: dict[str, s
     with connection.cursor() as cursor:
         cursor.execute(statement, {"documents": texts, **who})
         rows = cursor.fetchall()
-    return Changes(created=tuple(key for key, new in rows if new), changed=tuple(key for key, new in rows if not new))
+    return Changes(
+        created=tuple(key for key, new in rows if new),
+        changed=tuple(key for key, new in rows if not new),
+    )
 
 
 def _hide(statement: str, keep: Collection[str]) -> tuple[str, ...]:

@@ -31,8 +31,15 @@ class Problem:
     detail: str
 
 
-def check(profiles: Sequence[Any], run_profiles: Sequence[Any], *, endpoints: Collection[str] | None, transformers: OptionChecks,
-          processors: Collection[str], profiles_known: bool = True) -> list[Problem]:
+def check(
+    profiles: Sequence[Any],
+    run_profiles: Sequence[Any],
+    *,
+    endpoints: Collection[str] | None,
+    transformers: OptionChecks,
+    processors: Collection[str],
+    profiles_known: bool = True,
+) -> list[Problem]:
     """Return every error of both lists, an empty list when there is none.
 
     ``transformers`` maps each known name to the function that finds the faults of its options; ``endpoints`` are the configured keys, or None
@@ -40,16 +47,30 @@ def check(profiles: Sequence[Any], run_profiles: Sequence[Any], *, endpoints: Co
     """
     found = []
     for number, document in enumerate(profiles):
-        found += [Problem(PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
-                  for fault in profile_faults(document, transformers=transformers, processors=processors)]
-    known = {str(document.get("profile_id")) for document in profiles if isinstance(document, dict)} if profiles_known else None
+        found += [
+            Problem(PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
+            for fault in profile_faults(document, transformers=transformers, processors=processors)
+        ]
+    known = (
+        {str(document.get("profile_id")) for document in profiles if isinstance(document, dict)}
+        if profiles_known
+        else None
+    )
     for number, document in enumerate(run_profiles):
-        found += [Problem(RUN_PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
-                  for fault in run_profile_faults(document, profiles=known, endpoints=endpoints)]
-    return found + _twice(PROFILES, profiles, "profile_id") + _twice(RUN_PROFILES, run_profiles, "run_profile_id")
+        found += [
+            Problem(RUN_PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
+            for fault in run_profile_faults(document, profiles=known, endpoints=endpoints)
+        ]
+    return (
+        found
+        + _twice(PROFILES, profiles, "profile_id")
+        + _twice(RUN_PROFILES, run_profiles, "run_profile_id")
+    )
 
 
-def profile_faults(document: Any, *, transformers: OptionChecks, processors: Collection[str]) -> Faults:
+def profile_faults(
+    document: Any, *, transformers: OptionChecks, processors: Collection[str]
+) -> Faults:
     """Return the errors of one profile as ``{pointer, detail}``."""
     faults = _shape(_schema("profiles", "profile"), document)
     sound = _Sound(document, faults)
@@ -57,16 +78,37 @@ def profile_faults(document: Any, *, transformers: OptionChecks, processors: Col
         name = sound.get(str, "execution_rules", "tiers", tier, "transformer")
         place = f"/execution_rules/tiers/{tier}"
         if name is not None and name not in transformers:
-            faults.append(_fault(f"{place}/transformer", f"No transformer is called `{name}`. Known are: {', '.join(sorted(transformers))}."))
-        elif name is not None and (options := sound.get(dict, "execution_rules", "tiers", tier, "options", default={})) is not None:
-            faults += [_fault(f"{place}/options{fault['pointer']}", fault["detail"]) for fault in transformers[name](options)]
+            faults.append(
+                _fault(
+                    f"{place}/transformer",
+                    f"No transformer is called `{name}`. Known are: {', '.join(sorted(transformers))}.",
+                )
+            )
+        elif (
+            name is not None
+            and (
+                options := sound.get(dict, "execution_rules", "tiers", tier, "options", default={})
+            )
+            is not None
+        ):
+            faults += [
+                _fault(f"{place}/options{fault['pointer']}", fault["detail"])
+                for fault in transformers[name](options)
+            ]
     processor = sound.get(str, "execution_rules", "normalizer", "processor")
     if processor is not None and processor not in processors:
-        faults.append(_fault("/execution_rules/normalizer/processor", f"No processor is called `{processor}`. Known are: {', '.join(sorted(processors))}."))
+        faults.append(
+            _fault(
+                "/execution_rules/normalizer/processor",
+                f"No processor is called `{processor}`. Known are: {', '.join(sorted(processors))}.",
+            )
+        )
     return faults + _names(sound, "label")
 
 
-def run_profile_faults(document: Any, *, profiles: Collection[str] | None, endpoints: Collection[str] | None) -> Faults:
+def run_profile_faults(
+    document: Any, *, profiles: Collection[str] | None, endpoints: Collection[str] | None
+) -> Faults:
     """Return the errors of one run profile as ``{pointer, detail}``; ``profiles`` are the profile ids that exist, None leaves that unchecked."""
     faults = _shape(_schema("runProfiles", "runProfile"), document)
     sound = _Sound(document, faults)
@@ -78,7 +120,12 @@ def run_profile_faults(document: Any, *, profiles: Collection[str] | None, endpo
         faults.append(_fault("/execution_policy/cron", why))
     zone = sound.get(str, "execution_policy", "time_zone")
     if zone is not None and zone not in available_timezones():
-        faults.append(_fault("/execution_policy/time_zone", "Is no time zone. Write an IANA name such as Europe/Berlin."))
+        faults.append(
+            _fault(
+                "/execution_policy/time_zone",
+                "Is no time zone. Write an IANA name such as Europe/Berlin.",
+            )
+        )
     targets = sound.get(list, "distribution_targets", default=[])
     if endpoints is not None and targets is not None:
         faults += _target_faults(targets, endpoints)
@@ -103,9 +150,20 @@ def _target_faults(targets: Sequence[Any], endpoints: Collection[str]) -> Faults
     known = set(endpoints) or {DEFAULT_TARGET}
     shown = ", ".join(sorted(known))
     if not targets and DEFAULT_TARGET not in known:
-        return [_fault("/distribution_targets", f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. Known are: {shown}.")]
-    return [_fault(f"/distribution_targets/{number}", f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. Known are: {shown}.")
-            for number, target in enumerate(targets) if isinstance(target, str) and target not in known]
+        return [
+            _fault(
+                "/distribution_targets",
+                f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. Known are: {shown}.",
+            )
+        ]
+    return [
+        _fault(
+            f"/distribution_targets/{number}",
+            f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. Known are: {shown}.",
+        )
+        for number, target in enumerate(targets)
+        if isinstance(target, str) and target not in known
+    ]
 
 
 def _shape(schema: Mapping[str, Any], document: Any) -> Faults:
@@ -118,7 +176,13 @@ def _shape(schema: Mapping[str, Any], document: Any) -> Faults:
         return [_fault("", str(error))]
     if size > MAX_DOCUMENT:
         return [_fault("", f"Is longer than {MAX_DOCUMENT} bytes.")]
-    return [_fault(schemas.pointer(path), "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a text.") for path in _huge(document, [])]
+    return [
+        _fault(
+            schemas.pointer(path),
+            "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a text.",
+        )
+        for path in _huge(document, [])
+    ]
 
 
 def _huge(value: Any, path: list[str | int]) -> list[list[str | int]]:
@@ -126,7 +190,9 @@ def _huge(value: Any, path: list[str | int]) -> list[list[str | int]]:
     if isinstance(value, dict):
         return [found for key, item in value.items() for found in _huge(item, [*path, key])]
     if isinstance(value, list):
-        return [found for number, item in enumerate(value) for found in _huge(item, [*path, number])]
+        return [
+            found for number, item in enumerate(value) for found in _huge(item, [*path, number])
+        ]
     return [path] if isinstance(value, int | float) and abs(value) > 2**53 else []
 
 
@@ -151,10 +217,19 @@ class _Sound:
 
 
 def _names(sound: _Sound, *members: str) -> Faults:
-    texts = [(f"/{member}", text) for member in members if (text := sound.get(str, member)) is not None]
-    texts += [(f"/value_tags/{number}", tag) for number, tag in enumerate(sound.get(list, "value_tags") or []) if isinstance(tag, str)]
-    return [_fault(pointer, "Holds a control or direction character, or nothing to see.") for pointer, text in texts
-            if schemas.unseen(text) or not text.strip()]
+    texts = [
+        (f"/{member}", text) for member in members if (text := sound.get(str, member)) is not None
+    ]
+    texts += [
+        (f"/value_tags/{number}", tag)
+        for number, tag in enumerate(sound.get(list, "value_tags") or [])
+        if isinstance(tag, str)
+    ]
+    return [
+        _fault(pointer, "Holds a control or direction character, or nothing to see.")
+        for pointer, text in texts
+        if schemas.unseen(text) or not text.strip()
+    ]
 
 
 def _twice(file: str, documents: Sequence[Any], member: str) -> list[Problem]:

@@ -67,4 +67,6 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
                       json.dumps(record.data))
     ]  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(records)), values)
+        cursor.execute(
+            _WRITE + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(records)), values
+        )

@@ -98,9 +98,23 @@ class Write:
             "ids": [work.id],
             "tokens": [work.token],
             "blobs": self.blobs,
-            "checkpoints": json.dumps([{"cycle_id": cycle_id, "stage": mark} for mark in self.checkpoints]),
-            "records": json.dumps([execution.row(record, cycle_id=cycle_id, namespace=work.namespace) for record in self.records]),
-            "events": json.dumps([emit.row(event, run_id=cycle_id, namespace=work.namespace, profile_id=work.profile_id) for event in self.events]),
+            "checkpoints": json.dumps(
+                [{"cycle_id": cycle_id, "stage": mark} for mark in self.checkpoints]
+            ),
+            "records": json.dumps(
+                [
+                    execution.row(record, cycle_id=cycle_id, namespace=work.namespace)
+                    for record in self.records
+                ]
+            ),
+            "events": json.dumps(
+                [
+                    emit.row(
+                        event, run_id=cycle_id, namespace=work.namespace, profile_id=work.profile_id
+                    )
+                    for event in self.events
+                ]
+            ),
             **{name: json.dumps(rows) for name, rows in self.rows.items()},
             **self.values,
         }

@@ -17,9 +17,20 @@ LEDGER_CTE = """ledger AS (
     ON CONFLICT (cycle_id, kind, tag, unit) DO NOTHING)"""
 
 
-def rows(*, cycle_id: UUID, namespace: str, profile_id: str | None, run_profile_id: str | None, tags: list[str], delivered: int | None) -> list[dict[str, Any]]:
+def rows(
+    *,
+    cycle_id: UUID,
+    namespace: str,
+    profile_id: str | None,
+    run_profile_id: str | None,
+    tags: list[str],
+    delivered: int | None,
+) -> list[dict[str, Any]]:
     """Return the entries of a finished cycle: the deliveries that it made (None: counted by the statement), and one for each value tag."""
-    entries = [("usage", "deliveries", delivered, "delivery"), *(("value", tag, 1, "cycle") for tag in dict.fromkeys(tags))]
+    entries = [
+        ("usage", "deliveries", delivered, "delivery"),
+        *(("value", tag, 1, "cycle") for tag in dict.fromkeys(tags)),
+    ]
     return [
         {
             "id": str(uuid7()),

@@ -39,8 +39,16 @@ class Period(StrEnum):
 
 
 #: The longest range, and the one that is taken where none is named.
-LONGEST = {Period.DAY: timedelta(days=400), Period.WEEK: timedelta(days=5 * 366), Period.MONTH: timedelta(days=20 * 366)}
-USUAL = {Period.DAY: timedelta(days=30), Period.WEEK: timedelta(days=26 * 7), Period.MONTH: timedelta(days=2 * 366)}
+LONGEST = {
+    Period.DAY: timedelta(days=400),
+    Period.WEEK: timedelta(days=5 * 366),
+    Period.MONTH: timedelta(days=20 * 366),
+}
+USUAL = {
+    Period.DAY: timedelta(days=30),
+    Period.WEEK: timedelta(days=26 * 7),
+    Period.MONTH: timedelta(days=2 * 366),
+}
 
 
 class RangeInvalid(OrbitError):
@@ -73,15 +81,29 @@ class Totals:
 
 
 def totals(
-    *, actor: Actor, period: Period, since: datetime | None = None, until: datetime | None = None, namespace: str | None = None, tag: str | None = None
+    *,
+    actor: Actor,
+    period: Period,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    namespace: str | None = None,
+    tag: str | None = None,
 ) -> Totals:
     """Return the totals of what ``actor`` sees between ``since`` and ``until``, by default of the latest time. Raises RangeInvalid."""
     actor.require(Power.READ)
     until = until or timezone.now()
     since = since or max(until - USUAL[period], datetime(1970, 1, 1, tzinfo=UTC))
     if not timedelta(0) < until - since <= LONGEST[period]:
-        raise RangeInvalid(f"from must be before to, by at most {LONGEST[period].days} days for totals by {period}.")
-    values: dict[str, Any] = {"period": str(period), "since": since, "until": until, "tag": tag, "limit": LIMIT + 1}
+        raise RangeInvalid(
+            f"from must be before to, by at most {LONGEST[period].days} days for totals by {period}."
+        )
+    values: dict[str, Any] = {
+        "period": str(period),
+        "since": since,
+        "until": until,
+        "tag": tag,
+        "limit": LIMIT + 1,
+    }
     values["namespaces"] = _seen(actor, namespace)
     with connection.cursor() as cursor:
         cursor.execute(TOTALS, values)
@@ -109,7 +131,11 @@ def _harmless(value: Any) -> Any:
     """Return ``value``; a text that a spreadsheet would run as a formula begins with an apostrophe then."""
     if isinstance(value, Decimal):
         return plain(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def plain(value: Decimal) -> str:

@@ -42,7 +42,9 @@ def switch(name: str, *, on: bool, actor: Actor, reason: str) -> bool:
 
     Raises ScheduleUnknown, also for one that ``actor`` doesn't see, and ScheduleOff where the configuration asks for no cron.
     """
-    return _change(name, lambda asked, before: replace(before, off=not on), actor=actor, reason=reason)
+    return _change(
+        name, lambda asked, before: replace(before, off=not on), actor=actor, reason=reason
+    )
 
 
 def set_cron(name: str, *, cron: str, actor: Actor, reason: str) -> bool:
@@ -54,7 +56,9 @@ def set_cron(name: str, *, cron: str, actor: Actor, reason: str) -> bool:
             if wanted:
                 next_after(wanted, asked.time_zone, datetime.now(UTC))
         except CronInvalid as error:
-            raise CronInvalid(error.detail, errors=[{"pointer": "/cron", "detail": error.detail}]) from None
+            raise CronInvalid(
+                error.detail, errors=[{"pointer": "/cron", "detail": error.detail}]
+            ) from None
         return replace(before, cron="" if wanted == asked.cron else wanted)
 
     return _change(name, make, actor=actor, reason=reason)
@@ -68,7 +72,9 @@ def find(name: str, *, actor: Actor) -> Any:
     return found
 
 
-def _change(name: str, make: Callable[[Schedule, Change], Change], *, actor: Actor, reason: str) -> bool:
+def _change(
+    name: str, make: Callable[[Schedule, Change], Change], *, actor: Actor, reason: str
+) -> bool:
     actor.require(Power.CONFIGURE)
     row_id = find(name, actor=actor).id
     with trail.deed():
@@ -77,12 +83,23 @@ def _change(name: str, make: Callable[[Schedule, Change], Change], *, actor: Act
             now: datetime = cursor.fetchone()[0]
         row = sync.lock(row_id, now)
         if row.asked is None or not row.asked.cron:
-            raise ScheduleOff(f"The configuration asks for no cron for {name}: set one there, or enable its run profile.")
-        before = row.person or Change(off=not row.on, cron="" if row.cron == row.asked.cron else row.cron, over=row.asked.cron, by="", reason="", since="")
+            raise ScheduleOff(
+                f"The configuration asks for no cron for {name}: set one there, or enable its run profile."
+            )
+        before = row.person or Change(
+            off=not row.on,
+            cron="" if row.cron == row.asked.cron else row.cron,
+            over=row.asked.cron,
+            by="",
+            reason="",
+            since="",
+        )
         after = make(row.asked, before)
         if after == before:
             return False
-        after = replace(after, over=row.asked.cron, by=actor.name, reason=reason, since=now.isoformat())
+        after = replace(
+            after, over=row.asked.cron, by=actor.name, reason=reason, since=now.isoformat()
+        )
         columns = rows.columns(row.asked, after if after.off or after.cron else None)
         sync.put(row_id, columns)
         trail.record(
@@ -102,4 +119,8 @@ def _change(name: str, make: Callable[[Schedule, Change], Change], *, actor: Act
 def _namespace(name: str) -> str | None:
     if not name.startswith(OF_RUN_PROFILE):
         return None
-    return RunProfile.objects.filter(run_profile_id=name.removeprefix(OF_RUN_PROFILE)).values_list("namespace__name", flat=True).first()
+    return (
+        RunProfile.objects.filter(run_profile_id=name.removeprefix(OF_RUN_PROFILE))
+        .values_list("namespace__name", flat=True)
+        .first()
+    )

@@ -65,7 +65,9 @@ def upcoming(cron: str, zone: str, after: datetime, number: int) -> list[datetim
     return found
 
 
-def latest(cron: str, zone: str, until: datetime, *, since: datetime | None = None) -> datetime | None:
+def latest(
+    cron: str, zone: str, until: datetime, *, since: datetime | None = None
+) -> datetime | None:
     """Return the last moment until ``until``, and after ``since``, at which ``cron`` is true; None where there is none in nine years.
 
     It is looked for in a window that grows: a year of minutes is never walked through. Raises CronInvalid.

@@ -61,7 +61,9 @@ def enqueue_due(now: datetime | None = None) -> list[str]:
     while True:
         boundary.process.stamp()
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(DUE, {"func": queue.TICK, "now": now, "broken": list(broken), "most": _MOST_AT_ONCE})
+            cursor.execute(
+                DUE, {"func": queue.TICK, "now": now, "broken": list(broken), "most": _MOST_AT_ONCE}
+            )
             found = cursor.fetchall()
             moves: list[_Move] = []
             for *columns, moment in found:
@@ -117,13 +119,27 @@ def _write_each(moves: Sequence[_Move]) -> dict[int, str]:
 
 
 def _write(moves: Sequence[_Move]) -> None:
-    values = [(uuid7(), move.row.name, tick.key, tick.due_at, str(tick.outcome), json.dumps(tick.detail), move.now) for move in moves for tick in move.ticks]
+    values = [
+        (
+            uuid7(),
+            move.row.name,
+            tick.key,
+            tick.due_at,
+            str(tick.outcome),
+            json.dumps(tick.detail),
+            move.now,
+        )
+        for move in moves
+        for tick in move.ticks
+    ]
     with connection.cursor() as cursor:
         if values:
             cursor.execute(INSERT, [list(column) for column in zip(*values, strict=True)])
             _wake([str(made) for made, outcome in cursor.fetchall() if outcome == Tick.DUE])
         if moves:
-            cursor.execute(MOVE, [[move.row.id for move in moves], [move.next_run for move in moves]])
+            cursor.execute(
+                MOVE, [[move.row.id for move in moves], [move.next_run for move in moves]]
+            )
 
 
 def _wake(ticks: Sequence[str]) -> None:

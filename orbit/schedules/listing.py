@@ -45,7 +45,11 @@ class Shown:
     @property
     def run_profile_id(self) -> str:
         """Whose own schedule it is; empty where it is nobody's."""
-        return self.row.name.removeprefix(OF_RUN_PROFILE) if self.row.name.startswith(OF_RUN_PROFILE) else ""
+        return (
+            self.row.name.removeprefix(OF_RUN_PROFILE)
+            if self.row.name.startswith(OF_RUN_PROFILE)
+            else ""
+        )
 
     @property
     def person(self) -> Change | None:
@@ -57,7 +61,9 @@ def schedules(actor: Actor) -> "QuerySet[Any]":
     """Return the rows that ``actor`` sees, each with its last tick; ``show`` reads them. One query for a page."""
     last = CronTick.objects.filter(schedule=OuterRef("name")).order_by("-due_at")
     shape = JSONObject(id="id", tick_key="tick_key", due_at="due_at", outcome="outcome")
-    found: QuerySet[Any] = rows.visible(actor).annotate(last_tick=Subquery(last.values(shape=shape)[:1], output_field=JSONField()))
+    found: QuerySet[Any] = rows.visible(actor).annotate(
+        last_tick=Subquery(last.values(shape=shape)[:1], output_field=JSONField())
+    )
     return found
 
 
@@ -98,17 +104,29 @@ def ticks(
     due_to: datetime | None = None,
 ) -> "QuerySet[CronTick]":
     """Return the ticks that ``actor`` sees and that fit, newest first; ``due_to`` itself is outside. ``said`` is their detail without long lists."""
-    found = CronTick.objects.filter(rows.named(actor, "schedule")).defer("detail").annotate(said=_without_others())
+    found = (
+        CronTick.objects.filter(rows.named(actor, "schedule"))
+        .defer("detail")
+        .annotate(said=_without_others())
+    )
     if schedule is not None:
         found = found.filter(schedule=schedule)
     if outcome is not None:
         found = found.filter(outcome=outcome)
     if due_from is not None:
-        found = found.filter(due_at__gte=due_from, id__gte=uuid7_floor(max(due_from, _EARLIEST) - _SKEW))
+        found = found.filter(
+            due_at__gte=due_from, id__gte=uuid7_floor(max(due_from, _EARLIEST) - _SKEW)
+        )
     if due_to is not None:
         found = found.filter(due_at__lt=due_to)
     return found.order_by("-id")
 
 
 def _without_others() -> Func:
-    return Func(F("detail"), Value("others"), template="(%(expressions)s)", arg_joiner=" - ", output_field=JSONField())
+    return Func(
+        F("detail"),
+        Value("others"),
+        template="(%(expressions)s)",
+        arg_joiner=" - ",
+        output_field=JSONField(),
+    )

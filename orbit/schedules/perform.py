@@ -55,7 +55,10 @@ def _do(name: str) -> Verdict | None:
     if name == CYCLES:
         return _cycles()
     if name == RUN_PROFILES:
-        return _run_profiles() or (Tick.SKIPPED, {"detail": "No run profile without a cron of its own is enabled."})
+        return _run_profiles() or (
+            Tick.SKIPPED,
+            {"detail": "No run profile without a cron of its own is enabled."},
+        )
     if name.startswith(OF_RUN_PROFILE):
         return _one(name.removeprefix(OF_RUN_PROFILE))
     return None
@@ -66,9 +69,15 @@ def _cycles() -> Verdict:
     if not settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE and (found := _run_profiles()):
         return found
     try:
-        started = trigger.start(namespace=trigger.DEFAULT_NAMESPACE, source=Trigger.CRON, actor=SYSTEM)
+        started = trigger.start(
+            namespace=trigger.DEFAULT_NAMESPACE, source=Trigger.CRON, actor=SYSTEM
+        )
     except OrbitError as error:
-        return (Tick.SKIPPED if isinstance(error, CycleActive) else Tick.REFUSED), {"code": error.code, "detail": error.detail, **error.extra}
+        return (Tick.SKIPPED if isinstance(error, CycleActive) else Tick.REFUSED), {
+            "code": error.code,
+            "detail": error.detail,
+            **error.extra,
+        }
     return Tick.STARTED, {"cycle_run_id": started.cycle_id}
 
 
@@ -87,8 +96,17 @@ def _one(run_profile_id: str) -> Verdict:
 def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
     """Return what the tick came to: the first hundred results whole, of the others what did not start, by outcome."""
     counts = orchestrate.counts(outcomes)
-    tick = Tick.STARTED if counts.keys() & {"started", "queued"} else Tick.SKIPPED if "skipped" in counts else Tick.REFUSED
-    said: dict[str, Any] = {"outcomes": counts, "results": [orchestrate.shown(one) for one in outcomes[:MOST_RESULTS]]}
+    tick = (
+        Tick.STARTED
+        if counts.keys() & {"started", "queued"}
+        else Tick.SKIPPED
+        if "skipped" in counts
+        else Tick.REFUSED
+    )
+    said: dict[str, Any] = {
+        "outcomes": counts,
+        "results": [orchestrate.shown(one) for one in outcomes[:MOST_RESULTS]],
+    }
     others: dict[str, list[str]] = {}
     for one in outcomes[MOST_RESULTS:]:
         if one.outcome != "started":

@@ -46,19 +46,37 @@ def plan(schedule: Schedule, first: datetime, now: datetime) -> list[Planned]:
         return Planned(tick_key(schedule.cron, schedule.time_zone, moment), moment, outcome, detail)
 
     later = occurrences(schedule.cron, schedule.time_zone, first)
-    times = list(islice(takewhile(lambda moment: moment <= now, chain([first], later)), MOST_MISSED + 2))
+    times = list(
+        islice(takewhile(lambda moment: moment <= now, chain([first], later)), MOST_MISSED + 2)
+    )
     if len(times) <= MOST_MISSED + 1:
         newest = times[-1]
         rows = [row(moment, Tick.MISSED, **away) for moment in times[:-1]]
     else:
         newest = latest(schedule.cron, schedule.time_zone, now, since=first) or first
-        key = "/".join(tick_key(schedule.cron, schedule.time_zone, moment) for moment in (first, newest))
-        rows = [Planned(key, first, Tick.MISSED, {"from": first.isoformat(), "until": newest.isoformat(), **away})]
+        key = "/".join(
+            tick_key(schedule.cron, schedule.time_zone, moment) for moment in (first, newest)
+        )
+        rows = [
+            Planned(
+                key,
+                first,
+                Tick.MISSED,
+                {"from": first.isoformat(), "until": newest.isoformat(), **away},
+            )
+        ]
     late = now - newest
-    catch_up: dict[str, Any] = {"catch_up": True, "late_seconds": round(late.total_seconds())} if rows or late > ON_TIME else {}
+    catch_up: dict[str, Any] = (
+        {"catch_up": True, "late_seconds": round(late.total_seconds())}
+        if rows or late > ON_TIME
+        else {}
+    )
     expires = newest + timedelta(seconds=schedule.max_lateness)
     if now > expires:
-        return [*rows, row(newest, Tick.LATE, max_lateness=schedule.max_lateness, **catch_up, **away)]
+        return [
+            *rows,
+            row(newest, Tick.LATE, max_lateness=schedule.max_lateness, **catch_up, **away),
+        ]
     if catch_up and schedule.on_missed == "skip":
         return [*rows, row(newest, Tick.MISSED, on_missed="skip", **away)]
     return [*rows, row(newest, Tick.DUE, expires_at=expires.isoformat(), **catch_up)]

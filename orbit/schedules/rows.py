@@ -55,11 +55,20 @@ class Row:
     def schedule(self) -> Schedule:
         """What runs. Raises CronInvalid for a row that can't be."""
         if self.asked is None or not self.name or not self.cron:
-            raise CronInvalid("it has no name, no cron, or kwargs that aren't Orbit's. Switch it off, or give it a cron.")
+            raise CronInvalid(
+                "it has no name, no cron, or kwargs that aren't Orbit's. Switch it off, or give it a cron."
+            )
         return replace(self.asked, name=self.name, cron=self.cron)
 
 
-def parse(row: int, name: str | None, cron: str | None, repeats: int, next_run: datetime | None, kwargs: str | None) -> Row:
+def parse(
+    row: int,
+    name: str | None,
+    cron: str | None,
+    repeats: int,
+    next_run: datetime | None,
+    kwargs: str | None,
+) -> Row:
     """Return the row of these columns."""
     asked, person = _kwargs(kwargs)
     return Row(row, name or "", cron or "", repeats != 0, next_run, asked, person)
@@ -78,7 +87,12 @@ def settle(asked: Schedule, row: Row | None) -> dict[str, Any] | None:
         return columns(asked, person) | {"moved": True}
     if before != asked:
         moved = before.time_zone != asked.time_zone
-        return {"cron": row.cron, "repeats": -1 if row.on else 0, "kwargs": written(asked, person), "moved": moved}
+        return {
+            "cron": row.cron,
+            "repeats": -1 if row.on else 0,
+            "kwargs": written(asked, person),
+            "moved": moved,
+        }
     return None
 
 
@@ -86,12 +100,18 @@ def columns(asked: Schedule, person: Change | None) -> dict[str, Any]:
     """Return what runs where ``asked`` is asked for and ``person`` changed something."""
     on = bool(asked.cron) and not (person and person.off)
     cron = (person.cron if person else "") or asked.cron
-    return {"cron": cron if asked.cron else "", "repeats": -1 if on else 0, "kwargs": written(asked, person)}
+    return {
+        "cron": cron if asked.cron else "",
+        "repeats": -1 if on else 0,
+        "kwargs": written(asked, person),
+    }
 
 
 def written(asked: Schedule, person: Change | None) -> str:
     """Return the ``kwargs`` of a row."""
-    return json.dumps(asdict(asked) | ({"person": asdict(person)} if person else {}), sort_keys=True)
+    return json.dumps(
+        asdict(asked) | ({"person": asdict(person)} if person else {}), sort_keys=True
+    )
 
 
 def visible(actor: Actor) -> "QuerySet[Any]":
@@ -103,7 +123,9 @@ def named(actor: Actor, field: str) -> Q:
     """Return the condition that ``field`` names a schedule that ``actor`` sees."""
     if actor.namespaces is None:
         return Q()
-    theirs = RunProfile.objects.filter(actor.filter()).annotate(schedule=Concat(Value(OF_RUN_PROFILE), F("run_profile_id")))
+    theirs = RunProfile.objects.filter(actor.filter()).annotate(
+        schedule=Concat(Value(OF_RUN_PROFILE), F("run_profile_id"))
+    )
     return Q(Exists(theirs.filter(schedule=OuterRef(field))))
 
 

@@ -38,7 +38,9 @@ WHERE NOT r.hidden AND NOT p.hidden AND r.state = 'enabled' AND p.state = 'enabl
 ORDER BY r.run_profile_id"""
 
 
-def sync(schedules: Sequence[Schedule], *, family: str = "\x01", now: datetime | None = None) -> bool:
+def sync(
+    schedules: Sequence[Schedule], *, family: str = "\x01", now: datetime | None = None
+) -> bool:
     """Bring the rows to what ``schedules`` ask for; those of ``family`` (a prefix of names) that aren't asked for are switched off.
 
     ``now`` None is the database's. At most five hundred rows are written; tells whether that was all.
@@ -48,8 +50,14 @@ def sync(schedules: Sequence[Schedule], *, family: str = "\x01", now: datetime |
         now = cursor.fetchone()[1]
         cursor.execute(READ, [queue.TICK, [schedule.name for schedule in schedules], family])
         found = {row.name: row for row in (rows.parse(*columns) for columns in cursor.fetchall())}
-        wanted = {schedule.name: schedule for schedule in schedules} | _unwanted(found, {schedule.name for schedule in schedules}, family)
-        changes = [name for name, asked in wanted.items() if rows.settle(asked, found.get(name)) is not None]
+        wanted = {schedule.name: schedule for schedule in schedules} | _unwanted(
+            found, {schedule.name for schedule in schedules}, family
+        )
+        changes = [
+            name
+            for name, asked in wanted.items()
+            if rows.settle(asked, found.get(name)) is not None
+        ]
         for number, name in enumerate(changes[:_MOST_AT_ONCE]):
             if number % 50 == 0:
                 boundary.process.stamp()
@@ -96,13 +104,24 @@ class RunProfiles:
             # Before it is read: two keepers must not write in another order than they read.
             cursor.execute(ALONE, [None])
             cursor.execute(ASKED)
-            if sync([self._schedule(*columns) for columns in cursor.fetchall()], family=OF_RUN_PROFILE):
+            if sync(
+                [self._schedule(*columns) for columns in cursor.fetchall()], family=OF_RUN_PROFILE
+            ):
                 self._seen = state
 
-    def _schedule(self, run_profile_id: str, cron: str, time_zone: str | None, on_missed: str | None, max_lateness: int | None) -> Schedule:
+    def _schedule(
+        self,
+        run_profile_id: str,
+        cron: str,
+        time_zone: str | None,
+        on_missed: str | None,
+        max_lateness: int | None,
+    ) -> Schedule:
         policy: dict[str, Any] = {"on_missed": on_missed, "max_lateness": max_lateness}
         given = {key: value for key, value in policy.items() if value is not None}
-        return Schedule(OF_RUN_PROFILE + run_profile_id, cron, time_zone or self._time_zone, **given)
+        return Schedule(
+            OF_RUN_PROFILE + run_profile_id, cron, time_zone or self._time_zone, **given
+        )
 
 
 def _write(row_id: int, asked: Schedule, now: datetime) -> None:
@@ -115,13 +134,20 @@ def _write(row_id: int, asked: Schedule, now: datetime) -> None:
 
 def _unwanted(found: Mapping[str, Row], wanted: set[str], family: str) -> dict[str, Schedule]:
     """Return, for each row of the family that isn't asked for, the schedule that is off."""
-    zones = {name: row.asked.time_zone if row.asked else "UTC" for name, row in found.items() if name.startswith(family) and name not in wanted}
+    zones = {
+        name: row.asked.time_zone if row.asked else "UTC"
+        for name, row in found.items()
+        if name.startswith(family) and name not in wanted
+    }
     return {name: Schedule(name, "", zone) for name, zone in zones.items()}
 
 
 def _add(new: Sequence[Schedule]) -> None:
     if new:
         made = [rows.columns(asked, None) for asked in new]
-        values = [[asked.name for asked in new], *([columns[key] for columns in made] for key in ("cron", "repeats", "kwargs"))]
+        values = [
+            [asked.name for asked in new],
+            *([columns[key] for columns in made] for key in ("cron", "repeats", "kwargs")),
+        ]
         with connection.cursor() as cursor:
             cursor.execute(ADD, [queue.TICK, *values])

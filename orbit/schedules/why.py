@@ -28,7 +28,11 @@ AROUND = timedelta(minutes=15)
 
 # What every zone has a time of, and every key a place for.
 _EARLIEST, _LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-_STOPPED = {"halt": "{where} was halted", "drain": "{where} was draining", "pause": "everything was paused"}
+_STOPPED = {
+    "halt": "{where} was halted",
+    "drain": "{where} was draining",
+    "pause": "everything was paused",
+}
 
 
 @dataclass(slots=True)
@@ -65,11 +69,17 @@ class _Case:
 
     @property
     def namespace(self) -> str:
-        return str(self.revision.document["namespace"]) if self.revision else self.run_profile.namespace_id
+        return (
+            str(self.revision.document["namespace"])
+            if self.revision
+            else self.run_profile.namespace_id
+        )
 
     @property
     def policy(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.revision.document.get("execution_policy", {}) if self.revision else {}
+        found: dict[str, Any] = (
+            self.revision.document.get("execution_policy", {}) if self.revision else {}
+        )
         return found
 
     def says(self, moment: datetime) -> str:
@@ -77,13 +87,25 @@ class _Case:
         return f"{moment.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def explain(run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | None = None) -> Answer:
+def explain(
+    run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | None = None
+) -> Answer:
     """Say why the run profile did or didn't run at ``at``. Raises RunProfileUnknown, also for one that ``actor`` doesn't see."""
-    found = RunProfile.objects.filter(run_profile_id=run_profile_id).first() if "\x00" not in run_profile_id else None
+    found = (
+        RunProfile.objects.filter(run_profile_id=run_profile_id).first()
+        if "\x00" not in run_profile_id
+        else None
+    )
     if found is None or not actor.sees(found.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
     at = min(max(at, _EARLIEST), _LATEST)
-    case = _Case(found, at, now or timezone.now(), past.run_profile_revision(found, at), whole=actor.namespaces is None)
+    case = _Case(
+        found,
+        at,
+        now or timezone.now(),
+        past.run_profile_revision(found, at),
+        whole=actor.namespaces is None,
+    )
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True
     if case.revision is not None:
@@ -99,15 +121,26 @@ def explain(run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | 
 def _schedule(case: _Case) -> None:
     """Find which schedule the run profile followed at that moment, and its cron then."""
     names = [OF_RUN_PROFILE + case.name] if case.policy.get("cron") else [RUN_PROFILES, CYCLES]
-    found = {row.name: rows.parse(row.id, row.name, row.cron, row.repeats, row.due, row.kwargs) for row in queue.schedules().filter(name__in=names)}
-    asked = [name for name in names if name in found and found[name].asked and found[name].asked.cron]  # type: ignore[union-attr]
+    found = {
+        row.name: rows.parse(row.id, row.name, row.cron, row.repeats, row.due, row.kwargs)
+        for row in queue.schedules().filter(name__in=names)
+    }
+    asked = [
+        name
+        for name in names
+        if name in found and (schedule := found[name].asked) is not None and schedule.cron
+    ]
     case.schedule = asked[0] if asked else names[-1]
     case.row = found.get(case.schedule)
-    configured = case.policy.get("cron") or (case.row.asked.cron if case.row and case.row.asked else "")
+    configured = case.policy.get("cron") or (
+        case.row.asked.cron if case.row and case.row.asked else ""
+    )
     _, changed, _ = past.switched(case.schedule, case.row, case.at)
     person = case.row.person.cron if case.row and case.row.person and not changed else ""
     case.cron = changed or person or configured
-    case.zone = case.policy.get("time_zone") or (case.row.asked.time_zone if case.row and case.row.asked else settings.ORBIT_TIME_ZONE)
+    case.zone = case.policy.get("time_zone") or (
+        case.row.asked.time_zone if case.row and case.row.asked else settings.ORBIT_TIME_ZONE
+    )
 
 
 def _sentences(case: _Case) -> Iterator[str]:
@@ -124,7 +157,11 @@ def _sentences(case: _Case) -> Iterator[str]:
     else:
         yield _without_tick(case)
     # A trigger by hand leaves no tick; and a tick of before tells nothing of a stop since.
-    if case.stop is not None and case.at <= case.now and (case.tick is None or case.tick.due_at < case.stop.since):
+    if (
+        case.stop is not None
+        and case.at <= case.now
+        and (case.tick is None or case.tick.due_at < case.stop.since)
+    ):
         yield _of_stop(case, case.stop)
     told = {str(cycle) for cycle in _named(case)}
     for cycle in case.cycles:
@@ -136,7 +173,12 @@ def _of_tick(case: _Case, tick: CronTick) -> str:
     due = f"the tick of {tick.schedule} that was due at {case.says(tick.due_at)}"
     result = _result(case, tick)
     own = tick.schedule == OF_RUN_PROFILE + case.name
-    if not own and not result and tick.outcome in {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED} and (disabled := _disabled(case)):
+    if (
+        not own
+        and not result
+        and tick.outcome in {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED}
+        and (disabled := _disabled(case))
+    ):
         return disabled
     # What a tick of many says is about somebody's namespace, whoever that is.
     own = own or case.whole
@@ -144,16 +186,28 @@ def _of_tick(case: _Case, tick: CronTick) -> str:
     because = f": {said}." if said else "."
     match tick.outcome:
         case Tick.STARTED if result.get("outcome") in {"started", "queued"}:
-            late = f", {tick.detail['late_seconds']} s late, as the catch-up after an outage" if tick.detail.get("catch_up") else ""
+            late = (
+                f", {tick.detail['late_seconds']} s late, as the catch-up after an outage"
+                if tick.detail.get("catch_up")
+                else ""
+            )
             return f"It did run: {due} {result['outcome']} the cycle {result.get('cycle_run_id')}{late}."
         case Tick.STARTED if result:
             return f"It didn't run: {due} found it {result['outcome']}{because}"
         case Tick.STARTED:
-            what = "started a raw cycle; run profiles were not its part" if "cycle_run_id" in tick.detail else "had no part for it"
+            what = (
+                "started a raw cycle; run profiles were not its part"
+                if "cycle_run_id" in tick.detail
+                else "had no part for it"
+            )
             return f"{case.name} didn't run: {due} {what}."
         case Tick.MISSED:
             away = f"{_when(case, tick, 'no_cluster_from')} until {_when(case, tick, 'no_cluster_until')}"
-            skip = " Its on_missed is skip, so it wasn't made good." if tick.detail.get("on_missed") == "skip" else ""
+            skip = (
+                " Its on_missed is skip, so it wasn't made good."
+                if tick.detail.get("on_missed") == "skip"
+                else ""
+            )
             return f"It didn't run: no cluster was alive from {away}, so {due} was missed.{skip}"
         case Tick.LATE:
             return f"It didn't run: {due} came to a worker more than {tick.detail.get('max_lateness', 'the allowed')} s late, and was left out{because}"
@@ -176,7 +230,11 @@ def _without_tick(case: _Case) -> str:
         return disabled
     on, _, entry = past.switched(case.schedule, case.row, case.at)
     if not on:
-        who = f" by {entry.actor} on {case.says(entry.at)}: {entry.reason or 'none given'}" if entry else ""
+        who = (
+            f" by {entry.actor} on {case.says(entry.at)}: {entry.reason or 'none given'}"
+            if entry
+            else ""
+        )
         return f"It didn't run: the schedule {case.schedule} was switched off{who}."
     if not case.cron:
         return f"Nothing was due: {case.name} has no cron of its own, and neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set."
@@ -202,7 +260,12 @@ def _not_due(case: _Case) -> str:
     except CronInvalid as error:
         return f"It didn't run: the schedule {case.schedule} can't be read: {error.detail}"
     if before is not None and before >= case.at - AROUND:
-        if case.row is not None and case.row.on and case.row.next_run is not None and case.row.next_run <= before:
+        if (
+            case.row is not None
+            and case.row.on
+            and case.row.next_run is not None
+            and case.row.next_run <= before
+        ):
             return f"It didn't run: {case.schedule} was due at {case.says(before)}, and no cluster has looked since {case.says(case.row.next_run)}."
         return f"It didn't run: {case.schedule} would have been due at {case.says(before)}, but it was made, or switched on, after that."
     last = f", the last time before that at {case.says(before)}" if before else ""
@@ -211,7 +274,11 @@ def _not_due(case: _Case) -> str:
 
 def _next(case: _Case) -> str:
     try:
-        return f", and is due next at {case.says(next_after(case.cron, case.zone, case.now))}" if case.cron else ""
+        return (
+            f", and is due next at {case.says(next_after(case.cron, case.zone, case.now))}"
+            if case.cron
+            else ""
+        )
     except CronInvalid:
         return ""
 
@@ -226,7 +293,11 @@ def _result(case: _Case, tick: CronTick) -> dict[str, Any]:
             return {"run_profile_id": case.name, "outcome": outcome}
     for cycle in case.cycles:
         if "outcomes" in tick.detail and cycle.trigger == "cron":
-            return {"run_profile_id": case.name, "outcome": "started", "cycle_run_id": str(cycle.pk)}
+            return {
+                "run_profile_id": case.name,
+                "outcome": "started",
+                "cycle_run_id": str(cycle.pk),
+            }
     return {}
 
 
@@ -235,7 +306,11 @@ def _named(case: _Case) -> list[Any]:
 
 
 def _when(case: _Case, tick: CronTick, key: str) -> str:
-    return case.says(datetime.fromisoformat(tick.detail[key])) if key in tick.detail else "an unknown time"
+    return (
+        case.says(datetime.fromisoformat(tick.detail[key]))
+        if key in tick.detail
+        else "an unknown time"
+    )
 
 
 def _facts(case: _Case) -> dict[str, Any]:

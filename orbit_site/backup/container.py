@@ -68,7 +68,9 @@ def _plain_words(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unwritable(f"Can't write {path}: {error.strerror}. Nothing is left of it; name a place with room that this user may write to.") from error
+        raise Unwritable(
+            f"Can't write {path}: {error.strerror}. Nothing is left of it; name a place with room that this user may write to."
+        ) from error
 
 
 def write(path: Path, manifest: dict[str, Any], dump: Iterable[bytes], *, force: bool) -> str:
@@ -114,7 +116,9 @@ def _take(file: FileIO, part: Path) -> None:
 def refuse_occupied(path: Path, *, force: bool) -> None:
     """Raise Occupied where ``path`` exists and may not be replaced."""
     if path.is_dir() or (path.exists() and not force):
-        raise Occupied(f"{path} exists. Name another file{'' if path.is_dir() else ', or give --force to replace it'}.")
+        raise Occupied(
+            f"{path} exists. Name another file{'' if path.is_dir() else ', or give --force to replace it'}."
+        )
 
 
 def _fill(path: Path, file: FileIO, manifest: dict[str, Any], dump: Iterable[bytes]) -> str:
@@ -130,7 +134,10 @@ def _fill(path: Path, file: FileIO, manifest: dict[str, Any], dump: Iterable[byt
         with _plain_words(path):
             _put(file, piece)
     with _plain_words(path):
-        _put(file, _padding(size) + _member(SUMS, _sums(described, digest.hexdigest())) + bytes(2 * BLOCK))
+        _put(
+            file,
+            _padding(size) + _member(SUMS, _sums(described, digest.hexdigest())) + bytes(2 * BLOCK),
+        )
         # Only now is its size known.
         file.seek(begin)
         _put(file, _header(DUMP, size))
@@ -183,7 +190,9 @@ def _checked(path: Path, file: BinaryIO, told: Told) -> Backup:
 
 
 def _broken(path: Path) -> NoBackup:
-    return NoBackup(f"{path} is cut off or was changed: it isn't what was written. Nothing was restored; take another backup.")
+    return NoBackup(
+        f"{path} is cut off or was changed: it isn't what was written. Nothing was restored; take another backup."
+    )
 
 
 def _expect(path: Path, file: BinaryIO, name: str) -> int:
@@ -206,7 +215,9 @@ def _expect_padding(path: Path, file: BinaryIO, size: int) -> None:
         raise _broken(path)
 
 
-def _read(file: BinaryIO, size: int, seen: Callable[[bytes], None] = lambda piece: None) -> Iterator[bytes]:
+def _read(
+    file: BinaryIO, size: int, seen: Callable[[bytes], None] = lambda piece: None
+) -> Iterator[bytes]:
     """Yield ``size`` bytes, or fewer where the file ends before."""
     while size and (piece := file.read(min(size, PIECE))):
         size -= len(piece)

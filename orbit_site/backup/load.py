@@ -73,7 +73,9 @@ def restore(path: Path, *, actor: Actor, told: Told) -> Restored:
     Raises NoBackup, Unfit, NotEmpty, InUse, NoProgram, RestoreFailed, Broken and Differs: the database is as it was then. Raises NotMigrated
     where all of it is there, but a migration of this release failed.
     """
-    with container.opened(path, told=lambda done: told("checking", done, path.stat().st_size)) as backup:
+    with container.opened(
+        path, told=lambda done: told("checking", done, path.stat().st_size)
+    ) as backup:
         found = manifest.parse(backup.manifest)
         with as_owner():
             manifest.refuse_unfit(found)
@@ -111,7 +113,9 @@ def _load(backup: Backup, found: Manifest, told: Told) -> None:
     with connection.cursor() as cursor:
         cursor.execute(OUR_PATH)
         for function in found.private_functions:
-            cursor.execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
+            cursor.execute(
+                sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function))
+            )
 
 
 def _verify(found: Manifest) -> tuple[int, int]:
@@ -120,7 +124,9 @@ def _verify(found: Manifest) -> tuple[int, int]:
     different = sorted(name for name, number in found.rows.items() if counts.get(name) != number)
     if different:
         name = different[0]
-        raise Differs(f"{name} has {counts.get(name)} rows, the backup had {found.rows[name]}. Nothing was kept.")
+        raise Differs(
+            f"{name} has {counts.get(name)} rows, the backup had {found.rows[name]}. Nothing was kept."
+        )
     if verify.walk() != (found.audit_sequence, found.audit_hash):
         raise Differs("The audit trail ends elsewhere than the backup says. Nothing was kept.")
     with connection.cursor() as cursor:
@@ -133,17 +139,31 @@ def _verify(found: Manifest) -> tuple[int, int]:
 
 def _trace(path: Path, backup: Backup, found: Manifest, actor: Actor) -> None:
     head = {"audit_sequence": found.audit_sequence, "audit_hash": found.audit_hash}
-    said = {"file": path.name, "sha256": backup.sha256, "release": found.release, "taken_at": found.taken_at, **head}
+    said = {
+        "file": path.name,
+        "sha256": backup.sha256,
+        "release": found.release,
+        "taken_at": found.taken_at,
+        **head,
+    }
     with trail.deed():
-        trail.record("backup.restored", actor=actor.name, object_type="backup", object_id=path.name[:200], after=said)
+        trail.record(
+            "backup.restored",
+            actor=actor.name,
+            object_type="backup",
+            object_id=path.name[:200],
+            after=said,
+        )
 
 
 def _migrate(found: Manifest) -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
     except (CommandError, DatabaseError) as error:
-        raise NotMigrated(f"Everything of {found.release} is restored, but it can't be brought to {settings.ORBIT_VERSION}: "
-                          f"{' '.join(str(error).split())[:600]}. Mend that, and run manage.py migrate.") from error
+        raise NotMigrated(
+            f"Everything of {found.release} is restored, but it can't be brought to {settings.ORBIT_VERSION}: "
+            f"{' '.join(str(error).split())[:600]}. Mend that, and run manage.py migrate."
+        ) from error
 
 
 def _unreadable() -> int:

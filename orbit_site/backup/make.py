@@ -87,7 +87,9 @@ def _keep_migrations_off() -> None:
     with connection.cursor() as cursor:
         cursor.execute(NO_MIGRATION, [settings.ORBIT_DATABASE_SCHEMA])
         if cursor.fetchone() != (True,):
-            raise DumpFailed("A migration of this database is running. Take the backup when it is done.")
+            raise DumpFailed(
+                "A migration of this database is running. Take the backup when it is done."
+            )
 
 
 def _snapshot() -> str:
@@ -98,13 +100,21 @@ def _snapshot() -> str:
         return str(cursor.fetchone()[0])
 
 
-def _dump(snapshot: str, server: int, complaints: IO[bytes], told: Callable[[int], None]) -> Generator[bytes, None, None]:
+def _dump(
+    snapshot: str, server: int, complaints: IO[bytes], told: Callable[[int], None]
+) -> Generator[bytes, None, None]:
     """Yield the dump of ``snapshot``. Raises DumpFailed, with what pg_dump said, behind the last piece that it wrote."""
     where, environment = programs.connect()
     program = programs.find("pg_dump", server=server)
     command = [str(program), "--format=custom", "--compress=1", "--no-password", f"--schema={settings.ORBIT_DATABASE_SCHEMA}", f"--snapshot={snapshot}",
                f"--lock-wait-timeout={LOCK_SECONDS}s", f"--dbname={where}"]  # fmt: skip
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+    )
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     done = 0
     try:
@@ -120,7 +130,9 @@ def _dump(snapshot: str, server: int, complaints: IO[bytes], told: Callable[[int
         process.wait()
     if code:
         complaints.seek(0)
-        raise DumpFailed(f"pg_dump failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}")
+        raise DumpFailed(
+            f"pg_dump failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}"
+        )
 
 
 def _name(found: Manifest) -> str:
@@ -129,9 +141,22 @@ def _name(found: Manifest) -> str:
 
 
 def _trace(taken: Taken, actor: Actor) -> None:
-    said = {"file": taken.path.name, "sha256": taken.sha256, "bytes": taken.size, "audit_sequence": taken.manifest.audit_sequence}
+    said = {
+        "file": taken.path.name,
+        "sha256": taken.sha256,
+        "bytes": taken.size,
+        "audit_sequence": taken.manifest.audit_sequence,
+    }
     try:
         with trail.deed():
-            trail.record("backup.made", actor=actor.name, object_type="backup", object_id=taken.path.name[:200], after=said)
+            trail.record(
+                "backup.made",
+                actor=actor.name,
+                object_type="backup",
+                object_id=taken.path.name[:200],
+                after=said,
+            )
     except DatabaseError as error:
-        raise Untraced(f"{taken.path} is whole, but the audit trail can't be told of it: {' '.join(str(error).split())}") from error
+        raise Untraced(
+            f"{taken.path} is whole, but the audit trail can't be told of it: {' '.join(str(error).split())}"
+        ) from error

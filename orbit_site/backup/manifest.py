@@ -57,7 +57,9 @@ def read() -> Manifest:
     if not head:
         raise verify.Broken("The audit trail has no head.")
     sequence, digest = head[0]
-    ((taken_at, server),) = _fetch("SELECT clock_timestamp(), current_setting('server_version_num')::int / 10000")
+    ((taken_at, server),) = _fetch(
+        "SELECT clock_timestamp(), current_setting('server_version_num')::int / 10000"
+    )
     return Manifest(
         format=FORMAT, release=settings.ORBIT_VERSION, current=not pending, taken_at=_iso(taken_at), server=server, schema=settings.ORBIT_DATABASE_SCHEMA,
         audit_sequence=sequence, audit_hash=digest, migrations=sorted(".".join(key) for key in executor.loader.applied_migrations),
@@ -67,23 +69,37 @@ def read() -> Manifest:
 def parse(document: dict[str, Any]) -> Manifest:
     """Return the manifest that ``document`` is. Raises Unfit for a format that this release doesn't know."""
     if document.get("format") != FORMAT:
-        raise Unfit(f"The backup has the format {document.get('format')!r}, this release reads {FORMAT}. Restore it with Orbit {document.get('release')}.")
+        raise Unfit(
+            f"The backup has the format {document.get('format')!r}, this release reads {FORMAT}. Restore it with Orbit {document.get('release')}."
+        )
     return Manifest(**document)
 
 
 def refuse_unfit(manifest: Manifest) -> None:
     """Raise Unfit where this release, schema or server can't take what the backup holds; it reads the database's version, nothing else."""
     executor = MigrationExecutor(connection)
-    unknown = sorted(set(manifest.migrations) - {".".join(key) for key in executor.loader.disk_migrations})
+    unknown = sorted(
+        set(manifest.migrations) - {".".join(key) for key in executor.loader.disk_migrations}
+    )
     newer = manifest.current and _number(manifest.release) > _number(settings.ORBIT_VERSION)
     if unknown or newer:
-        why = f"has migrations that this release doesn't know ({', '.join(unknown[:3])})" if unknown else "is of a newer release"
-        raise Unfit(f"The backup {why}: it was taken by Orbit {manifest.release}, this is {settings.ORBIT_VERSION}. Restore it with that release.")
+        why = (
+            f"has migrations that this release doesn't know ({', '.join(unknown[:3])})"
+            if unknown
+            else "is of a newer release"
+        )
+        raise Unfit(
+            f"The backup {why}: it was taken by Orbit {manifest.release}, this is {settings.ORBIT_VERSION}. Restore it with that release."
+        )
     if manifest.schema != settings.ORBIT_DATABASE_SCHEMA:
-        raise Unfit(f"The backup is of the schema {manifest.schema!r}. Set ORBIT_DATABASE_SCHEMA={manifest.schema} and restore it again.")
+        raise Unfit(
+            f"The backup is of the schema {manifest.schema!r}. Set ORBIT_DATABASE_SCHEMA={manifest.schema} and restore it again."
+        )
     ((server,),) = _fetch("SELECT current_setting('server_version_num')::int / 10000")
     if manifest.server > server:
-        raise Unfit(f"The backup is of PostgreSQL {manifest.server}, this server is {server}, and an older one can't take it. Restore it to a newer one.")
+        raise Unfit(
+            f"The backup is of PostgreSQL {manifest.server}, this server is {server}, and an older one can't take it. Restore it to a newer one."
+        )
 
 
 def row_counts() -> dict[str, int]:

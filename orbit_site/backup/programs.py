@@ -37,15 +37,22 @@ def find(name: str, *, server: int) -> Path:
     for path, major in found:
         if major is not None and major >= server:
             return path
-    here = ", ".join(f"{path} is {major or 'not usable'}" for path, major in found) or "there is none here"
-    raise NoProgram(f"The database server is PostgreSQL {server}, and {name} must not be older: {here}. "
-                    f"Install postgresql-client-{server}, and have it on PATH.")
+    here = (
+        ", ".join(f"{path} is {major or 'not usable'}" for path, major in found)
+        or "there is none here"
+    )
+    raise NoProgram(
+        f"The database server is PostgreSQL {server}, and {name} must not be older: {here}. "
+        f"Install postgresql-client-{server}, and have it on PATH."
+    )
 
 
 def version(program: Path) -> int | None:
     """Return the major version of ``program``, or None when it doesn't run."""
     try:
-        said = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+        said = subprocess.run(
+            [str(program), "--version"], capture_output=True, text=True, check=False, timeout=30
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     number = re.search(r"(\d+)", said.partition(")")[2])
@@ -55,7 +62,9 @@ def version(program: Path) -> int | None:
 def connect() -> tuple[str, dict[str, str]]:
     """Return what reaches the database as Django's connection does now: a connection string without secrets, and the environment that has them."""
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-    parameters: dict[str, Any] = {key: value for key, value in connection.get_connection_params().items() if key in known}
+    parameters: dict[str, Any] = {
+        key: value for key, value in connection.get_connection_params().items() if key in known
+    }
     environment = dict(os.environ)
     if parameters.get("password"):
         environment["PGPASSWORD"] = parameters["password"]

@@ -36,9 +36,18 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
     Owners and grants of the old place stay out: everything belongs to the connected role. Raises RestoreFailed with what the database or
     pg_restore said, and whatever reading ``dump`` raises; the transaction must be rolled back then. Memory holds one row at a time.
     """
-    command = [str(program), "--no-owner", "--no-acl", "--exit-on-error", f"--schema={settings.ORBIT_DATABASE_SCHEMA}", "--file=-"]
+    command = [
+        str(program),
+        "--no-owner",
+        "--no-acl",
+        "--exit-on-error",
+        f"--schema={settings.ORBIT_DATABASE_SCHEMA}",
+        "--file=-",
+    ]
     with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+        )
         assert process.stdin is not None  # noqa: S101 - they are pipes
         assert process.stdout is not None  # noqa: S101
         feeder = _Feeder(process.stdin, dump)
@@ -47,8 +56,14 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
             _execute(process.stdout)
             code = process.wait()
         except psycopg.Error as error:
-            mend = " Name the role that may make tables here in ORBIT_OWNER_DATABASE_URL." if isinstance(error, InsufficientPrivilege) else ""
-            raise RestoreFailed(f"The database refuses: {' '.join(str(error).split())[:600]}. Nothing was kept.{mend}") from error
+            mend = (
+                " Name the role that may make tables here in ORBIT_OWNER_DATABASE_URL."
+                if isinstance(error, InsufficientPrivilege)
+                else ""
+            )
+            raise RestoreFailed(
+                f"The database refuses: {' '.join(str(error).split())[:600]}. Nothing was kept.{mend}"
+            ) from error
         finally:
             process.kill()
             process.stdout.close()
@@ -58,7 +73,9 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
             raise feeder.error
         if code:
             complaints.seek(0)
-            raise RestoreFailed(f"pg_restore failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}. Nothing was kept.")
+            raise RestoreFailed(
+                f"pg_restore failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}. Nothing was kept."
+            )
 
 
 class _Feeder(threading.Thread):
@@ -95,7 +112,9 @@ def _execute(script: IO[bytes]) -> None:
                     copy.write(rows)
             statements = []
         # Comments take no trip, \restrict is meant for psql alone.
-        elif not line.startswith((b"--", b"\\", b"\n")) and not (line == TOO_NEW and cursor.connection.info.server_version < 170000):
+        elif not line.startswith((b"--", b"\\", b"\n")) and not (
+            line == TOO_NEW and cursor.connection.info.server_version < 170000
+        ):
             statements.append(line)
     _statements(cursor, statements)
 

@@ -45,13 +45,25 @@ def refuse_used(manifest: Manifest) -> None:
     taken = _names(THERE, schema, list(manifest.rows))
     if "django_migrations" not in taken:
         if taken:
-            raise NotEmpty(f"The schema {schema!r} holds tables of the same names ({', '.join(taken[:3])}), but no Orbit. Restore to another database.")
+            raise NotEmpty(
+                f"The schema {schema!r} holds tables of the same names ({', '.join(taken[:3])}), but no Orbit. Restore to another database."
+            )
         return
-    if "orbit_clusternode" in taken and _any(f"FROM orbit_clusternode WHERE seen_at > now() - interval '{SILENT_AFTER.total_seconds()} seconds'"):
-        raise InUse("A cluster is alive on this database. Stop it, and everything else of Orbit here, before a restore.")
-    found = [what for what, (table, where) in USED.items() if table in taken and _any(f"FROM {table} {where}")]
+    if "orbit_clusternode" in taken and _any(
+        f"FROM orbit_clusternode WHERE seen_at > now() - interval '{SILENT_AFTER.total_seconds()} seconds'"
+    ):
+        raise InUse(
+            "A cluster is alive on this database. Stop it, and everything else of Orbit here, before a restore."
+        )
+    found = [
+        what
+        for what, (table, where) in USED.items()
+        if table in taken and _any(f"FROM {table} {where}")
+    ]
     if found:
-        raise NotEmpty(f"This installation was used: there are {', '.join(found)}. Restore to an empty database; nothing was changed here.")
+        raise NotEmpty(
+            f"This installation was used: there are {', '.join(found)}. Restore to an empty database; nothing was changed here."
+        )
 
 
 def hold() -> None:
@@ -65,21 +77,33 @@ def hold() -> None:
         return
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(tables)))
+            cursor.execute(
+                sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(tables))
+            )
     except OperationalError as error:
         if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
             raise
-        raise InUse("Somebody works on this database. Stop everything of Orbit here before a restore; nothing was changed.") from error
+        raise InUse(
+            "Somebody works on this database. Stop everything of Orbit here before a restore; nothing was changed."
+        ) from error
 
 
 def clear() -> int:
     """Drop the tables and functions of an unused Orbit, in the caller's transaction, to make room for the backup's; return how many tables."""
-    tables, functions = _tables(), [sql.SQL(name) for name in _names(OUR_FUNCTIONS, settings.ORBIT_DATABASE_SCHEMA, _prefixes())]
+    tables, functions = (
+        _tables(),
+        [
+            sql.SQL(name)
+            for name in _names(OUR_FUNCTIONS, settings.ORBIT_DATABASE_SCHEMA, _prefixes())
+        ],
+    )
     with connection.cursor() as cursor:
         if tables:
             cursor.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.SQL(", ").join(tables)))
         if functions:
-            cursor.execute(sql.SQL("DROP FUNCTION {} CASCADE").format(sql.SQL(", ").join(functions)))
+            cursor.execute(
+                sql.SQL("DROP FUNCTION {} CASCADE").format(sql.SQL(", ").join(functions))
+            )
     return len(tables)
 
 

@@ -19,7 +19,11 @@ from orbit.models import EndpointState
 from orbit.profiles import drift
 
 _NAMED = 5
-_MODES = {Mode.HALTING: "halting: halted, and what is in flight is ending,", Mode.QUIET: "halted and quiet: nothing is in flight,", Mode.DRAINING: "draining"}
+_MODES = {
+    Mode.HALTING: "halting: halted, and what is in flight is ending,",
+    Mode.QUIET: "halted and quiet: nothing is in flight,",
+    Mode.DRAINING: "draining",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,35 @@ def standing(actor: Actor) -> list[Banner]:
     """Return the banners for ``actor``, the most severe first. Seven queries at most, and two more where configuration files and database go apart."""
     found = [*_paused(actor), *_stopped(actor)]
     if not clusters.any_alive():
-        found.append(Banner("bad", "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`."))
+        found.append(
+            Banner(
+                "bad",
+                "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`.",
+            )
+        )
     if not endpoints.configured():
-        found.append(Banner("part", "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS."))
+        found.append(
+            Banner(
+                "part",
+                "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS.",
+            )
+        )
     if actor.namespaces is None and drift.standing():
-        found.append(Banner("part", "The configuration files and the database were both changed: the database stands. See Config drift."))
-    down = list(EndpointState.objects.filter(opened_at__isnull=False).order_by("opened_at")[: _NAMED + 1]) if actor.namespaces is None else []
+        found.append(
+            Banner(
+                "part",
+                "The configuration files and the database were both changed: the database stands. See Config drift.",
+            )
+        )
+    down = (
+        list(
+            EndpointState.objects.filter(opened_at__isnull=False).order_by("opened_at")[
+                : _NAMED + 1
+            ]
+        )
+        if actor.namespaces is None
+        else []
+    )
     found += [Banner("part", _down(row)) for row in down[:_NAMED]]
     if len(down) > _NAMED:
         found.append(Banner("part", "More endpoints are down: see Endpoint states."))
@@ -51,13 +78,25 @@ def standing(actor: Actor) -> list[Banner]:
 def _paused(actor: Actor) -> list[Banner]:
     found = []
     if gate.paused_here():
-        found.append(Banner("bad", "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on."))
+        found.append(
+            Banner(
+                "bad",
+                "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on.",
+            )
+        )
     hosts = clusters.paused_hosts()
     if hosts:
-        found.append(Banner("bad", f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: unset it there and restart them."))
+        found.append(
+            Banner(
+                "bad",
+                f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: unset it there and restart them.",
+            )
+        )
     console = pauses.read()
     if console.since is not None:
-        way = reverse("admin:pause") if actor.may(Power.OPERATE) and actor.namespaces is None else ""
+        way = (
+            reverse("admin:pause") if actor.may(Power.OPERATE) and actor.namespaces is None else ""
+        )
         text = f"Everything is paused {_since(console.since, console.until)} by {console.by}: {console.reason}"
         found.append(Banner("bad", text, way, "End pause" if way else ""))
     return found
@@ -65,11 +104,17 @@ def _paused(actor: Actor) -> list[Banner]:
 
 def _stopped(actor: Actor) -> list[Banner]:
     stands = Q(until__isnull=True) | Q(until__gt=Now())
-    rows = GovernanceSetting.objects.filter(stands, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)).select_related("namespace")
+    rows = GovernanceSetting.objects.filter(
+        stands, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)
+    ).select_related("namespace")
     stopped = list(rows.order_by("-halt", "-since")[: _NAMED + 1])
     found = []
     for row in stopped[:_NAMED]:
-        way = reverse("admin:governance_namespace_resume", args=[row.namespace_id]) if actor.may(Power.OPERATE) else ""
+        way = (
+            reverse("admin:governance_namespace_resume", args=[row.namespace_id])
+            if actor.may(Power.OPERATE)
+            else ""
+        )
         by, why = row.changed_by or "nobody named", row.reason or "none given"
         text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {_since(row.since, row.until)} by {by}: {why}"
         found.append(Banner("part", text, way, "Resume" if way else ""))

@@ -19,11 +19,20 @@ def halting(request: HttpRequest, actor: Actor) -> dict[str, Any] | None:
     """Return what Halt needs: the page's namespace, where its address names one, and the first ones to choose from; None for who may not."""
     if not actor.may(Power.OPERATE):
         return None
-    names = list(Namespace.objects.filter(actor.filter("name")).order_by("name").values_list("name", flat=True)[:_OFFERED])
-    return {"namespace": request.GET.get("namespace", "") or (names[0] if len(names) == 1 else ""), "offered": names}
+    names = list(
+        Namespace.objects.filter(actor.filter("name"))
+        .order_by("name")
+        .values_list("name", flat=True)[:_OFFERED]
+    )
+    return {
+        "namespace": request.GET.get("namespace", "") or (names[0] if len(names) == 1 else ""),
+        "offered": names,
+    }
 
 
 @pages.page("banners/", name="banners", title="Banners")
 def banners(request: HttpRequest) -> HttpResponse:
     """Answer with the banners alone."""
-    return TemplateResponse(request, "console/_banners.html", {"banners": banner.standing(actor_of(request))})
+    return TemplateResponse(
+        request, "console/_banners.html", {"banners": banner.standing(actor_of(request))}
+    )

@@ -34,7 +34,11 @@ class OrbitAdminSite(AdminSite):
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Register as the stock site does; models of Django-Q2 are left out."""
-        models = model_or_iterable if isinstance(model_or_iterable, list | tuple) else [model_or_iterable]
+        models = (
+            model_or_iterable
+            if isinstance(model_or_iterable, list | tuple)
+            else [model_or_iterable]
+        )
         ours = [model for model in models if model._meta.app_label != "django_q"]
         if ours:
             super().register(ours, admin_class, **options)
@@ -56,11 +60,17 @@ class OrbitAdminSite(AdminSite):
         if not context["has_permission"]:
             return context
         actor = actor_of(request)
-        return {**context, "banners": banner.standing(actor), "halting": header.halting(request, actor)}
+        return {
+            **context,
+            "banners": banner.standing(actor),
+            "halting": header.halting(request, actor),
+        }
 
     def get_urls(self) -> Any:
         """Add the pages that no table stands behind; leave out what nobody needs."""
-        return pages.urls(self) + [url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED]
+        return pages.urls(self) + [
+            url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED
+        ]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         """Put the pages before the tables."""
@@ -88,7 +98,11 @@ class OrbitAdminSite(AdminSite):
 
         @wraps(inner)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            sent = [request.path, unquote(request.META.get("QUERY_STRING", "")), *(value for values in request.POST.lists() for value in values[1])]
+            sent = [
+                request.path,
+                unquote(request.META.get("QUERY_STRING", "")),
+                *(value for values in request.POST.lists() for value in values[1]),
+            ]
             if any("\x00" in text for text in sent):
                 return faults.bad_request(request)
             try:

@@ -24,9 +24,17 @@ KEEP = 200
 LONGEST_BODY = 16 * 1024 * 1024
 SHOWN_BYTES = 4096
 LONGEST_DELAY = 60
-CONTEXT = ("X-Orbit-Namespace", "X-Orbit-Profile", "X-Orbit-Run-Profile", "X-Orbit-Cycle", "X-Orbit-Attempt")
-STYLE = ("body{font:16px/1.5 system-ui;margin:2rem}table{border-collapse:collapse}pre{margin:0}"
-         "th,td{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}")
+CONTEXT = (
+    "X-Orbit-Namespace",
+    "X-Orbit-Profile",
+    "X-Orbit-Run-Profile",
+    "X-Orbit-Cycle",
+    "X-Orbit-Attempt",
+)
+STYLE = (
+    "body{font:16px/1.5 system-ui;margin:2rem}table{border-collapse:collapse}pre{margin:0}"
+    "th,td{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}"
+)
 
 
 class Deliveries:
@@ -46,8 +54,15 @@ class Deliveries:
         """Keep a delivery; False when its key was there already, which is then counted as a repeat."""
         with self._lock:
             found = self._kept.get(key)
-            delivery = found or {"key": key, "received_at": datetime.now(UTC).isoformat(timespec="milliseconds"), "repeats": 0, "headers": headers,
-                                 "size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "body_base64": base64.b64encode(body[:SHOWN_BYTES]).decode()}
+            delivery = found or {
+                "key": key,
+                "received_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "repeats": 0,
+                "headers": headers,
+                "size": len(body),
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "body_base64": base64.b64encode(body[:SHOWN_BYTES]).decode(),
+            }
             if found:
                 delivery["repeats"] += 1
             self._remember(delivery)
@@ -87,10 +102,22 @@ class Behaviour:
     def change(self, told: Any) -> str:
         """Take ``told`` from now on, ``{}`` being as usual; whoever waits is answered now. Return what is wrong with it, empty for nothing."""
         if not isinstance(told, dict) or (unknown := set(told) - {"delay", "status", "times"}):
-            return f"{', '.join(sorted(unknown))}: only delay, status and times are known" if isinstance(told, dict) else "a JSON object is needed"
-        for name, least, most in (("delay", 0, LONGEST_DELAY), ("status", 400, 599), ("times", 1, 1_000_000)):
+            return (
+                f"{', '.join(sorted(unknown))}: only delay, status and times are known"
+                if isinstance(told, dict)
+                else "a JSON object is needed"
+            )
+        for name, least, most in (
+            ("delay", 0, LONGEST_DELAY),
+            ("status", 400, 599),
+            ("times", 1, 1_000_000),
+        ):
             value = told.get(name, least)
-            if isinstance(value, bool) or not isinstance(value, int if name != "delay" else int | float) or not least <= value <= most:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int if name != "delay" else int | float)
+                or not least <= value <= most
+            ):
                 return f"{name} is {'a number' if name == 'delay' else 'a whole number'} from {least} to {most}"
         with self._changed:
             self._told, self._turn = told, self._turn + 1
@@ -124,7 +151,9 @@ class Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 60
 
-    def __init__(self, deliveries: Deliveries, behaviour: Behaviour, token: str, *args: Any) -> None:
+    def __init__(
+        self, deliveries: Deliveries, behaviour: Behaviour, token: str, *args: Any
+    ) -> None:
         self._deliveries, self._behaviour, self._token = deliveries, behaviour, token
         super().__init__(*args)
 
@@ -138,7 +167,11 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/style.css":
             self._send(HTTPStatus.OK, "text/css", STYLE.encode())
         elif self.path == "/":
-            self._send(HTTPStatus.OK, "text/html; charset=utf-8", page(self._deliveries.newest_first(), self._behaviour.now()).encode())
+            self._send(
+                HTTPStatus.OK,
+                "text/html; charset=utf-8",
+                page(self._deliveries.newest_first(), self._behaviour.now()).encode(),
+            )
         else:
             self._answer(HTTPStatus.NOT_FOUND, {"error": "only / and /deliveries are here"})
 
@@ -150,7 +183,9 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.BAD_REQUEST, {"error": "Idempotency-Key is missing"})
             return
         told, turn = self._behaviour.next()
-        headers = {name: self.headers[name] for name in (*CONTEXT, "Content-Type") if name in self.headers}
+        headers = {
+            name: self.headers[name] for name in (*CONTEXT, "Content-Type") if name in self.headers
+        }
         repeat = "status" not in told and not self._deliveries.add(key, headers, body)
         self._behaviour.wait(told.get("delay", 0), turn)
         if "status" in told:
@@ -166,21 +201,36 @@ class Handler(BaseHTTPRequestHandler):
             wrong = self._behaviour.change(json.loads(body))
         except ValueError:
             wrong = "this is no JSON"
-        self._answer(HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK, {"error": wrong} if wrong else self._behaviour.now())
+        self._answer(
+            HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK,
+            {"error": wrong} if wrong else self._behaviour.now(),
+        )
 
     def _body(self, path: str) -> bytes | None:
         """Return the body of a request for ``path`` that has the token; None where it was refused."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > LONGEST_BODY:
             self.close_connection = True  # the body is unread
-            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length.isdecimal() else HTTPStatus.LENGTH_REQUIRED, {"error": "Content-Length"})
+            self._answer(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                if length.isdecimal()
+                else HTTPStatus.LENGTH_REQUIRED,
+                {"error": "Content-Length"},
+            )
             return None
         body = self.rfile.read(int(length))
-        if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {self._token}".encode()):
+        if not hmac.compare_digest(
+            self.headers.get("Authorization", "").encode(), f"Bearer {self._token}".encode()
+        ):
             self._answer(HTTPStatus.UNAUTHORIZED, {"error": "wrong token"})
             return None
         if self.path != path:
-            self._answer(HTTPStatus.NOT_FOUND, {"error": "deliveries go to /deliveries by POST, how to answer them to /behaviour by PUT"})
+            self._answer(
+                HTTPStatus.NOT_FOUND,
+                {
+                    "error": "deliveries go to /deliveries by POST, how to answer them to /behaviour by PUT"
+                },
+            )
             return None
         return body
 
@@ -192,8 +242,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)
-        headers = {"Content-Type": content_type, "Content-Length": str(len(body)), "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-                   "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": str(len(body)),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        }
         if self.close_connection:
             headers["Connection"] = "close"
         for name, value in headers.items():
@@ -208,22 +263,47 @@ def page(deliveries: list[dict[str, Any]], told: dict[str, Any]) -> str:
     for delivery in deliveries:
         text = base64.b64decode(delivery["body_base64"]).decode(errors="replace")
         context = (delivery["headers"].get(name, "") for name in CONTEXT[:4])
-        cells = [delivery["received_at"], *context, str(delivery["size"]), str(delivery["repeats"]), delivery["key"]]
-        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + f"<td><pre>{html.escape(text[:400])}</pre></td></tr>")
-    heads = ("received", "namespace", "profile", "run profile", "cycle", "bytes", "repeats", "idempotency key", "payload")
+        cells = [
+            delivery["received_at"],
+            *context,
+            str(delivery["size"]),
+            str(delivery["repeats"]),
+            delivery["key"],
+        ]
+        rows.append(
+            "<tr>"
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+            + f"<td><pre>{html.escape(text[:400])}</pre></td></tr>"
+        )
+    heads = (
+        "received",
+        "namespace",
+        "profile",
+        "run profile",
+        "cycle",
+        "bytes",
+        "repeats",
+        "idempotency key",
+        "payload",
+    )
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Aurora (demo)</title>'
-            f'<link rel="stylesheet" href="/style.css"></head><body><main><h1>Aurora (demo): {len(rows)} deliveries</h1>'
-            f"<p>The last {KEEP}, newest first. A repeat is the same idempotency key again."
-            f"{html.escape(f' Told to answer so: {json.dumps(told)}') if told else ''}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}"
-            "</tbody></table></main></body></html>")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Aurora (demo)</title>'
+        f'<link rel="stylesheet" href="/style.css"></head><body><main><h1>Aurora (demo): {len(rows)} deliveries</h1>'
+        f"<p>The last {KEEP}, newest first. A repeat is the same idempotency key again."
+        f"{html.escape(f' Told to answer so: {json.dumps(told)}') if told else ''}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}"
+        "</tbody></table></main></body></html>"
+    )
 
 
 def main(var: Path, port: int) -> None:
     """Receive on 127.0.0.1:``port`` until killed; the token is in ``var``/aurora-token."""
     deliveries = Deliveries(var / "aurora-deliveries.jsonl")
     ThreadingHTTPServer.daemon_threads = True
-    ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, deliveries, Behaviour(), (var / "aurora-token").read_text().strip())).serve_forever()
+    ThreadingHTTPServer(
+        ("127.0.0.1", port),
+        partial(Handler, deliveries, Behaviour(), (var / "aurora-token").read_text().strip()),
+    ).serve_forever()
 
 
 if __name__ == "__main__":

@@ -9,15 +9,23 @@ from collections.abc import Iterable, Mapping
 
 from orbit_site.processes.lifeline import die_with_parent
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds before a dead child is started again; doubled each time
+FIRST_WAIT, LONGEST_WAIT = (
+    0.5,
+    30.0,
+)  # seconds before a dead child is started again; doubled each time
 STEADY_SECONDS = 60.0  # a child that lived for this long starts afresh
 
 
 def spawn(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start ``command`` so that it dies with us and that a Ctrl-C on the terminal reaches us alone."""
     # The forking thread is our only one, so that a function in the child is safe.
-    return subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, start_new_session=True,
-                            preexec_fn=functools.partial(die_with_parent, os.getpid()))
+    return subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=functools.partial(die_with_parent, os.getpid()),
+    )
 
 
 class Child:
@@ -39,7 +47,9 @@ class Child:
         code = self.process.poll()
         if code is None:
             return None
-        self._wait = FIRST_WAIT if now - self._began > STEADY_SECONDS else min(self._wait * 2, LONGEST_WAIT)
+        self._wait = (
+            FIRST_WAIT if now - self._began > STEADY_SECONDS else min(self._wait * 2, LONGEST_WAIT)
+        )
         self._due = now + self._wait
         return code
 
@@ -59,5 +69,7 @@ def drain(children: Iterable[Child], *, seconds: float) -> None:
         try:
             process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # its own session, so its group is it and its descendants
+            os.killpg(
+                process.pid, signal.SIGKILL
+            )  # its own session, so its group is it and its descendants
             process.wait()

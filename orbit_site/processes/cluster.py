@@ -106,7 +106,9 @@ class Child:
         """Have the place filled again: at once, but later and later where one process after the other dies young (0.5, 1, 2 .. 10 s)."""
         self.pid = 0
         self.short_lives = 0 if now - self.born >= STEADY_SECONDS else self.short_lives + 1
-        self.due = now + (0.0 if self.short_lives <= 2 else min(2.0 ** (self.short_lives - 4), LONGEST_WAIT))
+        self.due = now + (
+            0.0 if self.short_lives <= 2 else min(2.0 ** (self.short_lives - 4), LONGEST_WAIT)
+        )
 
 
 class Cluster:
@@ -115,10 +117,21 @@ class Cluster:
     def __init__(self) -> None:
         self.node = uuid7()
         self._life = Life(settings.ORBIT_WORKERS + 1)
-        watch = partial(keeper.run, node=self.node, supervisor=os.getpid(), stopping=lambda: self._life.phase >= STOPPING,
-                        alone=lambda: self._life.phase == ALONE)
-        workers = [Child(number, f"worker {number}", worker.run) for number in range(1, settings.ORBIT_WORKERS + 1)]
-        self._workers, self._children = workers, [Child(0, "keeper", watch, keeper.WAITS_BRIEFLY), *workers]
+        watch = partial(
+            keeper.run,
+            node=self.node,
+            supervisor=os.getpid(),
+            stopping=lambda: self._life.phase >= STOPPING,
+            alone=lambda: self._life.phase == ALONE,
+        )
+        workers = [
+            Child(number, f"worker {number}", worker.run)
+            for number in range(1, settings.ORBIT_WORKERS + 1)
+        ]
+        self._workers, self._children = (
+            workers,
+            [Child(0, "keeper", watch, keeper.WAITS_BRIEFLY), *workers],
+        )
         self._asked = False
         self._looked = time.monotonic()
         self._wakes, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -129,7 +142,12 @@ class Cluster:
 
     def run(self) -> None:
         """Keep every place filled until asked to stop, then drain."""
-        log.info("The cluster %s starts: %s workers of %s lanes.", self.node, settings.ORBIT_WORKERS, settings.ORBIT_LANES)
+        log.info(
+            "The cluster %s starts: %s workers of %s lanes.",
+            self.node,
+            settings.ORBIT_WORKERS,
+            settings.ORBIT_LANES,
+        )
         while not self._asked:
             for child in self._children:
                 if not child.pid and child.due <= time.monotonic():
@@ -150,7 +168,10 @@ class Cluster:
                 self._life.phase = ALONE
             self._look(0.1)
         if left := [child.name for child in self._children if child.pid]:
-            log.warning("Killed, since the time for draining is over: %s. Other clusters take over their cycles.", ", ".join(left))
+            log.warning(
+                "Killed, since the time for draining is over: %s. Other clusters take over their cycles.",
+                ", ".join(left),
+            )
             self._send(signal.SIGKILL)
             # A process that the kernel itself can't end must not hold us.
             until = time.monotonic() + GRACE_SECONDS
@@ -171,7 +192,9 @@ class Cluster:
             # Only children that weren't waited for: their numbers can't belong to anybody else.
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
                 if not self._asked:
-                    log.info("The %s (process %s) ended; another takes its place.", child.name, child.pid)
+                    log.info(
+                        "The %s (process %s) ended; another takes its place.", child.name, child.pid
+                    )
                 child.died(now)
         if now - self._looked > SILENT_SECONDS / 2:
             # It is us who were stopped: the children, stopped with us, get their time anew.
@@ -180,7 +203,12 @@ class Cluster:
         self._looked = now
         for child in self._children:
             if child.pid and self._life.silence(child.number) > SILENT_SECONDS:
-                log.warning("The %s (process %s) shows no life for %s s and is killed.", child.name, child.pid, SILENT_SECONDS)
+                log.warning(
+                    "The %s (process %s) shows no life for %s s and is killed.",
+                    child.name,
+                    child.pid,
+                    SILENT_SECONDS,
+                )
                 os.kill(child.pid, signal.SIGKILL)
                 self._life.stamp(child.number)
 

@@ -23,4 +23,6 @@ class Complaints:
         self._said[topic] = now
         held_back = self._held_back.pop(topic, 0)
         text = " ".join(str(trouble).split())
-        self._logger.warning("%s: %s%s", topic, text, f" ({held_back} more since the last line)" if held_back else "")
+        self._logger.warning(
+            "%s: %s%s", topic, text, f" ({held_back} more since the last line)" if held_back else ""
+        )

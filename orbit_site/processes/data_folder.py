@@ -31,24 +31,57 @@ def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> N
     if os.geteuid() == 0:
         os.chown(fresh, runner.uid, runner.gid)
     with placement.quotable(programs) as plain:
-        _run([str(plain / "initdb"), "-D", str(fresh), "-E", "UTF8", "-U", "orbit_owner", "--auth=reject", "--auth-local=peer",
-              "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", *(["--no-sync"] if quick else [])], runner)
-    with os.fdopen(os.open(fresh / "postgresql.conf", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "w") as configuration:
+        _run(
+            [
+                str(plain / "initdb"),
+                "-D",
+                str(fresh),
+                "-E",
+                "UTF8",
+                "-U",
+                "orbit_owner",
+                "--auth=reject",
+                "--auth-local=peer",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+                *(["--no-sync"] if quick else []),
+            ],
+            runner,
+        )
+    with os.fdopen(
+        os.open(fresh / "postgresql.conf", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "w"
+    ) as configuration:
         configuration.write("\ninclude_if_exists = 'orbit.conf'\n")
-    _run([str(programs / "postgres"), "--single", "-j", "-D", str(fresh), "postgres"], runner, _FIRST_STATEMENTS)
+    _run(
+        [str(programs / "postgres"), "--single", "-j", "-D", str(fresh), "postgres"],
+        runner,
+        _FIRST_STATEMENTS,
+    )
     fresh.rename(server.data)
 
 
 def configure(server: Server, runner: Account, settings: Mapping[str, str]) -> None:
     """Write ``orbit.conf`` and who may connect: the account that runs the server, and root, each as either role."""
     quoted = '"' + server.host.replace('"', '""') + '"'  # it is a list for PostgreSQL
-    lines = [f"{name} = '{_escape(value)}'" for name, value in {**settings, "unix_socket_directories": quoted}.items()]
+    lines = [
+        f"{name} = '{_escape(value)}'"
+        for name, value in {**settings, "unix_socket_directories": quoted}.items()
+    ]
     # `nobody` runs the server for root but may not log in: other services use that account too.
     callers = {"root", runner.name} - ({"nobody"} if os.geteuid() == 0 else set())
-    maps = [f'orbit "{name}" {role}' for name in sorted(callers) for role in ("orbit_owner", "orbit_app")]
+    maps = [
+        f'orbit "{name}" {role}'
+        for name in sorted(callers)
+        for role in ("orbit_owner", "orbit_app")
+    ]
     _write(server.data / "orbit.conf", lines, runner)
     _write(server.data / "pg_ident.conf", maps, runner)
-    _write(server.data / "pg_hba.conf", ["local all all peer map=orbit", "local replication all peer map=orbit"], runner)
+    _write(
+        server.data / "pg_hba.conf",
+        ["local all all peer map=orbit", "local replication all peer map=orbit"],
+        runner,
+    )
 
 
 def make_socket_folder(server: Server, runner: Account) -> None:
@@ -62,22 +95,33 @@ def make_socket_folder(server: Server, runner: Account) -> None:
     except FileExistsError:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != runner.uid or found.st_mode & 0o077:
-            raise PostgresError(f"{folder}, the place of the server's socket, belongs to somebody else or is open to others. Remove it.") from None
+            raise PostgresError(
+                f"{folder}, the place of the server's socket, belongs to somebody else or is open to others. Remove it."
+            ) from None
 
 
 def running_as(runner: Account) -> dict[str, Any]:
     """Return the options for subprocess: as ``runner`` when we are root, with an environment of its own, out of reach of a Ctrl-C."""
-    options: dict[str, Any] = {"cwd": "/", "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, "umask": 0o077, "start_new_session": True}
+    options: dict[str, Any] = {
+        "cwd": "/",
+        "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        "umask": 0o077,
+        "start_new_session": True,
+    }
     if os.geteuid() == 0:
         options |= {"user": runner.uid, "group": runner.gid, "extra_groups": []}
     return options
 
 
 def _run(command: list[str], runner: Account, stdin: bytes = b"") -> None:
-    done = subprocess.run(command, input=stdin, capture_output=True, check=False, **running_as(runner))
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, check=False, **running_as(runner)
+    )
     output = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode or "ERROR:" in output:
-        raise PostgresError(f"{Path(command[0]).name} failed ({done.returncode}): {' '.join(output.split())[-600:]}")
+        raise PostgresError(
+            f"{Path(command[0]).name} failed ({done.returncode}): {' '.join(output.split())[-600:]}"
+        )
 
 
 def _escape(value: str) -> str:
@@ -87,7 +131,9 @@ def _escape(value: str) -> str:
 def _write(path: Path, lines: list[str], runner: Account) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w"
+    ) as file:
         if os.geteuid() == 0:
             os.fchown(file.fileno(), runner.uid, runner.gid)
         file.write("\n".join(["# Written by Orbit at each start.", *lines, ""]))

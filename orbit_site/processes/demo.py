@@ -28,7 +28,9 @@ def receiver_port(var: Path) -> int:
     """Return a free port for the receiver: the one of last time where it is still free, since undelivered jobs point at it."""
     path = var / "aurora-port"
     before = path.read_text().strip() if path.exists() else ""
-    for candidate in ([int(before)] if before.isdecimal() and 0 < int(before) < 65536 else []) + [0]:
+    for candidate in ([int(before)] if before.isdecimal() and 0 < int(before) < 65536 else []) + [
+        0
+    ]:
         try:
             with socket.create_server(("127.0.0.1", candidate)) as listener:
                 port: int = listener.getsockname()[1]
@@ -41,9 +43,18 @@ def receiver_port(var: Path) -> int:
 
 def endpoint(var: Path, port: int, allowed_hosts: list[str]) -> dict[str, str]:
     """Return the variables that send deliveries to the receiver on ``port``, whose token is made at the first call."""
-    document = [{"key": "default-endpoint", "url": f"http://127.0.0.1:{port}/deliveries", "method": "POST",
-                 "token": kept(var / "aurora-token", secrets.token_urlsafe(32))}]
-    return {"ORBIT_DISPATCH_ENDPOINTS": json.dumps(document), "ORBIT_DISPATCH_ALLOWED_HOSTS": ",".join([*allowed_hosts, "127.0.0.1"])}
+    document = [
+        {
+            "key": "default-endpoint",
+            "url": f"http://127.0.0.1:{port}/deliveries",
+            "method": "POST",
+            "token": kept(var / "aurora-token", secrets.token_urlsafe(32)),
+        }
+    ]
+    return {
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps(document),
+        "ORBIT_DISPATCH_ALLOWED_HOSTS": ",".join([*allowed_hosts, "127.0.0.1"]),
+    }
 
 
 def first_trigger(config: Path) -> list[str]:

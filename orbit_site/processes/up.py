@@ -45,7 +45,11 @@ class _Ended(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--demo", action="store_true", help="with a demo receiver, an administrator and a first cycle: what `make run` starts")
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="with a demo receiver, an administrator and a first cycle: what `make run` starts",
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -75,25 +79,34 @@ def _only_one(var: Path) -> Iterator[None]:
         var.mkdir(parents=True, exist_ok=True)
         handle = os.open(var / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise UpRefused(f"Can't write in {var}: {error.strerror}. Run as the user who owns the project's folder, or make it writable.") from error
+        raise UpRefused(
+            f"Can't write in {var}: {error.strerror}. Run as the user who owns the project's folder, or make it writable."
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.truncate(handle, 0)
         os.write(handle, f"process {os.getpid()}, http://127.0.0.1:{environment.PORT}".encode())
         yield
     except BlockingIOError:
-        raise UpRefused(f"Orbit runs from this folder already ({os.pread(handle, 200, 0).decode() or 'starting'}). "
-                        "Use that one, or stop it first with Ctrl-C.") from None
+        raise UpRefused(
+            f"Orbit runs from this folder already ({os.pread(handle, 200, 0).decode() or 'starting'}). "
+            "Use that one, or stop it first with Ctrl-C."
+        ) from None
     finally:
         os.close(handle)
 
 
 def _refuse_busy_port(port: int) -> None:
     try:
-        socket.create_server((environment.BIND, port), family=socket.AF_INET6 if ":" in environment.BIND else socket.AF_INET).close()
+        socket.create_server(
+            (environment.BIND, port),
+            family=socket.AF_INET6 if ":" in environment.BIND else socket.AF_INET,
+        ).close()
     except OSError as error:
         other = port % 65535 + 1
-        raise UpRefused(f"Can't listen on port {port}: {error.strerror}. Stop what uses it, or choose another one: PORT={other} make run.") from error
+        raise UpRefused(
+            f"Can't listen on port {port}: {error.strerror}. Stop what uses it, or choose another one: PORT={other} make run."
+        ) from error
 
 
 class _Session:
@@ -116,7 +129,9 @@ class _Session:
         if environment.DATABASE_URL:
             self._say("database", "as DATABASE_URL says")
             return nullcontext()
-        self._say("database", f"embedded PostgreSQL, data in {postgres.locate(environment.VAR_DIR).data}")
+        self._say(
+            "database", f"embedded PostgreSQL, data in {postgres.locate(environment.VAR_DIR).data}"
+        )
         return postgres.held(environment.VAR_DIR)
 
     def run(self) -> int:
@@ -137,24 +152,40 @@ class _Session:
         if self._demo:
             self._start_receiver()
         self._say("processes", "web and cluster start")
-        self._children += [self._child("cluster", self._manage("cluster")), self._child("web", self._manage("web"))]
+        self._children += [
+            self._child("cluster", self._manage("cluster")),
+            self._child("web", self._manage("web")),
+        ]
         if self._demo:
             login = self._make_administrator()
         self._until_ready()
         self._ready = True
-        self._say("ready", f"http://127.0.0.1:{environment.PORT}/admin/  (after {time.monotonic() - self._began:.1f} s)")
+        self._say(
+            "ready",
+            f"http://127.0.0.1:{environment.PORT}/admin/  (after {time.monotonic() - self._began:.1f} s)",
+        )
         if self._demo:
             print(login, flush=True)
             self._say("first cycle", "on its way")
-            self._command(*demonstration.first_trigger(environment.BASE_DIR / environment.CONFIG_DIR))
+            self._command(
+                *demonstration.first_trigger(environment.BASE_DIR / environment.CONFIG_DIR)
+            )
         self._say("running", "Ctrl-C drains and stops")
 
     def _start_receiver(self) -> None:
         if environment.DISPATCH_ENDPOINTS.strip() not in {"", "[]"}:
             return
         port = demonstration.receiver_port(environment.VAR_DIR)
-        self._environment |= demonstration.endpoint(environment.VAR_DIR, port, environment.DISPATCH_ALLOWED_HOSTS)
-        command = [sys.executable, "-P", str(Path(__file__).with_name("aurora.py")), str(environment.VAR_DIR), str(port)]
+        self._environment |= demonstration.endpoint(
+            environment.VAR_DIR, port, environment.DISPATCH_ALLOWED_HOSTS
+        )
+        command = [
+            sys.executable,
+            "-P",
+            str(Path(__file__).with_name("aurora.py")),
+            str(environment.VAR_DIR),
+            str(port),
+        ]
         self._children.append(self._child("aurora", command))
         self._say("aurora", f"a demo receiver, which shows what it got: http://127.0.0.1:{port}/")
 
@@ -162,9 +193,15 @@ class _Session:
         """Have an administrator; return the line that tells how to log in."""
         secret = demonstration.password(environment.VAR_DIR)
         self._environment["ORBIT_PASSWORD"] = secret
-        code = self._command("user", "create", "admin", "--role", "administrator", "--superuser", "--if-missing")
+        code = self._command(
+            "user", "create", "admin", "--role", "administrator", "--superuser", "--if-missing"
+        )
         del self._environment["ORBIT_PASSWORD"]
-        return "login: no administrator could be made; see above" if code else f"login: admin / {secret}"
+        return (
+            "login: no administrator could be made; see above"
+            if code
+            else f"login: admin / {secret}"
+        )
 
     def _child(self, name: str, command: list[str]) -> Child:
         return Child(name, command, self._environment)
@@ -215,7 +252,10 @@ class _Session:
             self._database_due = time.monotonic() + DATABASE_SECONDS
             if time.monotonic() - self._complained > PATIENCE_SECONDS:
                 self._complained = time.monotonic()
-                self._say("database", f"can't be started again, and is tried every {DATABASE_SECONDS} s: {error.detail}")
+                self._say(
+                    "database",
+                    f"can't be started again, and is tried every {DATABASE_SECONDS} s: {error.detail}",
+                )
 
     def _until_ready(self) -> None:
         patience = time.monotonic() + PATIENCE_SECONDS
@@ -232,9 +272,14 @@ class _Session:
 
     def _drain(self) -> None:
         if self._children:
-            self._say("stopping", f"running cycles get up to {environment.DRAIN_SECONDS} s to finish")
+            self._say(
+                "stopping", f"running cycles get up to {environment.DRAIN_SECONDS} s to finish"
+            )
         # The receiver goes last: what drains still delivers.
-        drain([child for child in self._children if child.name != "aurora"], seconds=environment.DRAIN_SECONDS + 10)
+        drain(
+            [child for child in self._children if child.name != "aurora"],
+            seconds=environment.DRAIN_SECONDS + 10,
+        )
         drain([child for child in self._children if child.name == "aurora"], seconds=5)
         self._say("stopped", "everything that this command started")
 

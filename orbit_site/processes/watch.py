@@ -56,6 +56,11 @@ def look(connection: "psycopg.Connection[Any]") -> None:
     if not lanes:
         return
     asked = boundary.now()
-    closed = {row[0] for row in connection.execute(gate.CLOSED, {"names": sorted({lane.namespace for lane in lanes})})}
+    closed = {
+        row[0]
+        for row in connection.execute(
+            gate.CLOSED, {"names": sorted({lane.namespace for lane in lanes})}
+        )
+    }
     for lane in lanes:
         lane.saw(is_open=lane.namespace not in closed, asked=asked)

@@ -100,7 +100,12 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
-        body = json.dumps(problem.body(status.value, code="bad_request", detail="This is no request that the server takes."), default=str).encode()
+        body = json.dumps(
+            problem.body(
+                status.value, code="bad_request", detail="This is no request that the server takes."
+            ),
+            default=str,
+        ).encode()
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         request_id = f"X-Request-ID: {uuid.uuid4().hex}\r\nContent-Length: {len(body)}\r\n\r\n"
         with contextlib.suppress(OSError):
@@ -144,11 +149,21 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         options = {
-            "bind": f"fd://{self._listener}", "workers": 1, "threads": THREADS, "worker_class": _Worker, "preload_app": True,
-            "graceful_timeout": settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS, "timeout": 60, "keepalive": 15, "logger_class": _Log, "loglevel": "warning",
+            "bind": f"fd://{self._listener}",
+            "workers": 1,
+            "threads": THREADS,
+            "worker_class": _Worker,
+            "preload_app": True,
+            "graceful_timeout": settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS,
+            "timeout": 60,
+            "keepalive": 15,
+            "logger_class": _Log,
+            "loglevel": "warning",
             # Whose X-Forwarded-Proto says how the client came. Anybody else's is left alone, and the request counts as plain http.
             "forwarded_allow_ips": ",".join(settings.ORBIT_TRUSTED_PROXIES),
-            "control_socket_disable": True, "post_fork": functools.partial(_after_fork, os.getpid()), "post_worker_init": _ignore_interrupt,
+            "control_socket_disable": True,
+            "post_fork": functools.partial(_after_fork, os.getpid()),
+            "post_worker_init": _ignore_interrupt,
             # The worker's life sign is a file; on a disk it could block.
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
         }

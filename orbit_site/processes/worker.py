@@ -107,7 +107,13 @@ class Results:
                 save_task(task, self._broker)
             except Error as error:
                 connection.close()
-                log.warning("The task %s can't be acknowledged (try %s of %s): %s", task["func"], attempt, PUT_TRIES, " ".join(str(error).split()))
+                log.warning(
+                    "The task %s can't be acknowledged (try %s of %s): %s",
+                    task["func"],
+                    attempt,
+                    PUT_TRIES,
+                    " ".join(str(error).split()),
+                )
                 time.sleep(0.1 * attempt)
             else:
                 return

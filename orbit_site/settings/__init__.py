@@ -42,7 +42,10 @@ ORBIT_METRICS_TOKEN = environment.METRICS_TOKEN
 ORBIT_LOG_FORMAT = environment.LOG_FORMAT
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["governance.rest.authentication.TokenAuthentication", "governance.rest.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "governance.rest.authentication.TokenAuthentication",
+        "governance.rest.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["governance.rest.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["governance.rest.parsing.StrictJSONParser"],

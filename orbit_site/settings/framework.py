@@ -86,7 +86,13 @@ def _database(url: str, name: str, *, statement_seconds: int) -> dict[str, Any]:
         "prepare_threshold": 1,
         **config["OPTIONS"],
     }
-    return {**config, "OPTIONS": options, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
+    return {
+        **config,
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+    }
 
 
 EMBEDDED = not env.DATABASE_URL
@@ -99,4 +105,6 @@ else:
 DATABASES = {"default": _database(_app_url, "DATABASE_URL", statement_seconds=60)}
 OWNER_DATABASE = _database(_owner_url, "ORBIT_OWNER_DATABASE_URL", statement_seconds=0)
 if OWNER_DATABASE["NAME"] != DATABASES["default"]["NAME"]:
-    raise ImproperlyConfigured("ORBIT_OWNER_DATABASE_URL and DATABASE_URL must name the same database.")
+    raise ImproperlyConfigured(
+        "ORBIT_OWNER_DATABASE_URL and DATABASE_URL must name the same database."
+    )

@@ -9,13 +9,19 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from orbit_site.settings import environment as env
 
 _handlers: dict[str, dict[str, Any]] = {
-    "stderr": {"class": "logging.StreamHandler", "formatter": env.LOG_FORMAT, "filters": ["request_id"]},
+    "stderr": {
+        "class": "logging.StreamHandler",
+        "formatter": env.LOG_FORMAT,
+        "filters": ["request_id"],
+    },
 }
 if env.LOG_DIR:
     try:
         Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImproperlyConfigured(f"ORBIT_LOG_DIR={env.LOG_DIR!r} can't be used: {error.strerror}. Name a folder that can be made or written.") from None
+        raise ImproperlyConfigured(
+            f"ORBIT_LOG_DIR={env.LOG_DIR!r} can't be used: {error.strerror}. Name a folder that can be made or written."
+        ) from None
     _handlers["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(Path(env.LOG_DIR) / "orbit.log"),
@@ -29,7 +35,10 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "governance.rest.request_id.RequestIdFilter"}},
     "formatters": {
-        "text": {"()": "logging.Formatter", "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(request_suffix)s"},
+        "text": {
+            "()": "logging.Formatter",
+            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(request_suffix)s",
+        },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "%(levelname)s %(process)d %(name)s %(message)s %(request_id)s",

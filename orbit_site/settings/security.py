@@ -17,7 +17,9 @@ def _kept_secret(path: Path) -> str:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_name(f".{path.name}.{os.getpid()}")
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with os.fdopen(
+                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+            ) as file:
                 file.write(secrets.token_urlsafe(64))
             try:
                 os.link(draft, path)
@@ -26,11 +28,15 @@ def _kept_secret(path: Path) -> str:
             finally:
                 draft.unlink()
         except OSError as exc:
-            raise ImproperlyConfigured(f"{path} can't be written ({exc.strerror}). Make the folder writable, or set ORBIT_SECRET_KEY.") from exc
+            raise ImproperlyConfigured(
+                f"{path} can't be written ({exc.strerror}). Make the folder writable, or set ORBIT_SECRET_KEY."
+            ) from exc
     try:
         return path.read_text().strip()
     except OSError as exc:
-        raise ImproperlyConfigured(f"{path} can't be read ({exc.strerror}). Run as its owner, or set ORBIT_SECRET_KEY.") from exc
+        raise ImproperlyConfigured(
+            f"{path} can't be read ({exc.strerror}). Run as its owner, or set ORBIT_SECRET_KEY."
+        ) from exc
 
 
 SECRET_KEY = env.SECRET_KEY or _kept_secret(env.VAR_DIR / "secret-key")
@@ -69,6 +75,9 @@ SILENCED_SYSTEM_CHECKS = ["security.W008"]
 AUTHENTICATION_BACKENDS = ["governance.access.lockout.GuardedBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]

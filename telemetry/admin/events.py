@@ -14,8 +14,20 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
     """What happened."""
 
     namespace_path = "namespace"
-    list_display = ("occurred_at", "name", "level_shown", "namespace", "profile_id", "run_id", "stage", "duration_ms")
-    list_filter = (filters.NamespaceFilter, filters.choice("level", ("debug", "info", "warning", "error")))
+    list_display = (
+        "occurred_at",
+        "name",
+        "level_shown",
+        "namespace",
+        "profile_id",
+        "run_id",
+        "stage",
+        "duration_ms",
+    )
+    list_filter = (
+        filters.NamespaceFilter,
+        filters.choice("level", ("debug", "info", "warning", "error")),
+    )
     search_fields = ("id", "run_id")
     links = ("run_id", "run_id__exact")
 

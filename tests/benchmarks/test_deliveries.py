@@ -22,7 +22,9 @@ from tests.support.project import PROJECT
 
 @contextmanager
 def listening(module: str) -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-m", module], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     try:
         yield int(process.stdout.readline())
@@ -35,7 +37,9 @@ def listening(module: str) -> Iterator[int]:
 def dsn(server: Server) -> Iterator[str]:
     name = f"orbit_courier_{os.getpid()}"
     with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER orbit_app").format(sql.Identifier(name)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER orbit_app").format(sql.Identifier(name))
+        )
         yield server.url("orbit_app", name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -53,8 +57,12 @@ def test_the_courier_delivers_each_job_once_and_writes_a_receipt_for_each(dsn: s
         asked.close()
     assert (seen["requests"], seen["keys"], seen["denied"], seen["doubled"]) == (200, 200, 0, 0)
     with psycopg.connect(dsn) as connection:
-        assert connection.execute("SELECT status, attempts, count(*) FROM letter GROUP BY 1, 2").fetchall() == [("delivered", 1, 200)]
-        assert connection.execute("SELECT status, status_code, count(*) FROM letter_receipt GROUP BY 1, 2").fetchall() == [("delivered", 200, 200)]
+        assert connection.execute(
+            "SELECT status, attempts, count(*) FROM letter GROUP BY 1, 2"
+        ).fetchall() == [("delivered", 1, 200)]
+        assert connection.execute(
+            "SELECT status, status_code, count(*) FROM letter_receipt GROUP BY 1, 2"
+        ).fetchall() == [("delivered", 200, 200)]
         begin, end, delivered = connection.execute(courier.SPAN).fetchone()  # type: ignore[misc]
     assert begin < end
     assert delivered == 200
@@ -71,5 +79,10 @@ def test_the_bomb_is_small_and_grows_a_thousandfold() -> None:
 def test_what_the_hostile_receiver_answers_is_a_success_with_a_body_that_has_no_end() -> None:
     with listening("benchmarks.hostile") as port:
         for path in ("endless", "bomb", "drip"):
-            answer = client.send(client.Request("POST", f"http://127.0.0.1:{port}/{path}", {}, b"x", 1, 1, 0.5, None), allowed=["127.0.0.1"])
+            answer = client.send(
+                client.Request(
+                    "POST", f"http://127.0.0.1:{port}/{path}", {}, b"x", 1, 1, 0.5, None
+                ),
+                allowed=["127.0.0.1"],
+            )
             assert (answer.status, answer.body) == (200, None), path

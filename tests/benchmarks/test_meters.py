@@ -22,16 +22,23 @@ LOG = """2026-11-21 10:00:00.100 UTC|11|orbit|orbit|LOG:  statement: BEGIN
 """
 
 
-def test_statements_of_one_database_between_two_moments_are_counted_without_what_frames_them(tmp_path: Path) -> None:
+def test_statements_of_one_database_between_two_moments_are_counted_without_what_frames_them(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "log"
     log.write_text(LOG)
-    begin, end = datetime(2026, 11, 21, 10, 0, 0, 101_000, tzinfo=UTC), datetime(2026, 11, 21, 10, 0, 1, tzinfo=UTC)
+    begin, end = (
+        datetime(2026, 11, 21, 10, 0, 0, 101_000, tzinfo=UTC),
+        datetime(2026, 11, 21, 10, 0, 1, tzinfo=UTC),
+    )
     assert meters.statements(log, "orbit", begin, end, without="benchmark") == 3
 
 
 def test_the_cpu_time_of_a_tree_holds_that_of_children_that_ended() -> None:
     before = meters.cpu_seconds(os.getpid())
-    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True
+    )
     assert meters.cpu_seconds(os.getpid()) - before >= 0.4  # counted in ticks of 10 ms
 
 
@@ -48,4 +55,8 @@ def test_memory_is_that_of_living_processes() -> None:
 
 def test_a_percentile_is_one_of_the_values() -> None:
     values = [float(number) for number in range(1, 101)]
-    assert (latency.percentile(values, 0.5), latency.percentile(values, 0.95), latency.percentile([7.0], 0.95)) == (51.0, 96.0, 7.0)
+    assert (
+        latency.percentile(values, 0.5),
+        latency.percentile(values, 0.95),
+        latency.percentile([7.0], 0.95),
+    ) == (51.0, 96.0, 7.0)

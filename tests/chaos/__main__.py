@@ -19,9 +19,18 @@ from tests.support import database
 
 def main() -> int:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Kills Orbit, and audits what is left.")
-    parser.add_argument("--seed", type=int, help="repeat a run's choices (its order of kills and its waits)")
-    parser.add_argument("--only", action="append", metavar="NAME", help="run this scenario alone; may be given more than once")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description="Kills Orbit, and audits what is left."
+    )
+    parser.add_argument(
+        "--seed", type=int, help="repeat a run's choices (its order of kills and its waits)"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="run this scenario alone; may be given more than once",
+    )
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     options = parser.parse_args()
     # Whoever ends us has everything ended that we started.
@@ -29,7 +38,9 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="orbit-chaos-"))
     folder.chmod(0o755)  # root's PostgreSQL runs as somebody else, who must get in
     server = database.start_test_server()
-    os.environ.update(database.environment(server, "postgres"), DJANGO_SETTINGS_MODULE="orbit_site.settings")
+    os.environ.update(
+        database.environment(server, "postgres"), DJANGO_SETTINGS_MODULE="orbit_site.settings"
+    )
     django.setup()
     try:
         return _run(parser, options, folder)

@@ -13,8 +13,17 @@ from uuid import UUID
 from tests.chaos.sink import Entry
 from tests.chaos.stand import Stand
 
-STAGES = ("cycle_started", "initiation_complete", "tier1_complete", "tier2_complete", "tier3_complete", "normalization_complete", "dispatch_enqueued",
-          "dispatch_complete", "cycle_finished")
+STAGES = (
+    "cycle_started",
+    "initiation_complete",
+    "tier1_complete",
+    "tier2_complete",
+    "tier3_complete",
+    "normalization_complete",
+    "dispatch_enqueued",
+    "dispatch_complete",
+    "cycle_finished",
+)
 
 OVERLAP = """SELECT a.namespace, a.id, b.id FROM orbit_cyclerun a JOIN orbit_cyclerun b ON a.namespace = b.namespace AND a.id < b.id
 WHERE a.created_at < coalesce(b.finished_at, now()) AND b.created_at < coalesce(a.finished_at, now())"""
@@ -47,7 +56,12 @@ ORDER BY j.id, r.attempt"""
 ENDED_TIERS = """SELECT t.id::text, extract(epoch FROM k.created_at)::float8 FROM orbit_transformation t
 JOIN orbit_cyclecheckpoint k ON k.cycle_id = t.cycle_id AND k.stage = 'tier' || t.tier || '_complete'"""
 
-FROZEN = ("orbit_cyclecheckpoint", "orbit_executionrecord", "orbit_valueledgerentry", "governance_audittrailentry")
+FROZEN = (
+    "orbit_cyclecheckpoint",
+    "orbit_executionrecord",
+    "orbit_valueledgerentry",
+    "governance_audittrailentry",
+)
 
 
 @dataclass
@@ -63,36 +77,79 @@ class Audit:
     def look(self) -> list[str]:
         """Return what is wrong."""
         self.lost = self.doubled = 0
-        found = [*self._ended(), *self._once(), *self._ordered(), *self._asked(), *self._wire(), *self._stale(), *self._kept(), *self._letters(),
-                *self.stand.watch.violations]
+        found = [
+            *self._ended(),
+            *self._once(),
+            *self._ordered(),
+            *self._asked(),
+            *self._wire(),
+            *self._stale(),
+            *self._kept(),
+            *self._letters(),
+            *self.stand.watch.violations,
+        ]
         self.stand.lost, self.stand.doubled = self.lost, self.doubled
         return found
 
     def _ended(self) -> list[str]:
-        rows = self.stand.query("SELECT id, status, next_due_at IS NOT NULL, lease_owner FROM orbit_cyclerun")
+        rows = self.stand.query(
+            "SELECT id, status, next_due_at IS NOT NULL, lease_owner FROM orbit_cyclerun"
+        )
         known = {row[0] for row in rows}
-        missing = [f"I1: the accepted cycle {cycle} isn't there" for cycle in self.stand.accepted if cycle not in known]
-        open_ = [f"I1: the cycle {cycle} is {status}, due {due}, held by {owner}" for cycle, status, due, owner in rows
-                 if due or owner or status in {"queued", "pending", "running"}]
+        missing = [
+            f"I1: the accepted cycle {cycle} isn't there"
+            for cycle in self.stand.accepted
+            if cycle not in known
+        ]
+        open_ = [
+            f"I1: the cycle {cycle} is {status}, due {due}, held by {owner}"
+            for cycle, status, due, owner in rows
+            if due or owner or status in {"queued", "pending", "running"}
+        ]
         self.lost += len(missing) + len(open_)
-        failed = [f"I1: the cycle {cycle} ended as {status}" for cycle, status, due, owner in rows
-                  if status in {"partial_success", "failed", "cancelled"} and cycle not in self.unlucky]
-        undone = [f"I1: the job {job} of {cycle} is {status}" for job, cycle, status in self.stand.query(UNDONE) if cycle not in self.unlucky]
+        failed = [
+            f"I1: the cycle {cycle} ended as {status}"
+            for cycle, status, due, owner in rows
+            if status in {"partial_success", "failed", "cancelled"} and cycle not in self.unlucky
+        ]
+        undone = [
+            f"I1: the job {job} of {cycle} is {status}"
+            for job, cycle, status in self.stand.query(UNDONE)
+            if cycle not in self.unlucky
+        ]
         self.lost += len(failed) + len(undone)
-        return missing + open_ + failed + undone + [f"I2: {a} and {b} ran at once in {namespace}" for namespace, a, b in self.stand.query(OVERLAP)]
+        return (
+            missing
+            + open_
+            + failed
+            + undone
+            + [
+                f"I2: {a} and {b} ran at once in {namespace}"
+                for namespace, a, b in self.stand.query(OVERLAP)
+            ]
+        )
 
     def _once(self) -> list[str]:
-        return [f"I3: {len(found)} times more than one of the {what}: {found[0]}" for what, text in TWICE.items()
-                if (found := self.stand.query(text))]
+        return [
+            f"I3: {len(found)} times more than one of the {what}: {found[0]}"
+            for what, text in TWICE.items()
+            if (found := self.stand.query(text))
+        ]
 
     def _ordered(self) -> list[str]:
         found, marks = [], defaultdict(list)
-        for cycle, stage, token in self.stand.query("SELECT cycle_id, stage, fencing_token FROM orbit_cyclecheckpoint ORDER BY created_at"):
+        for cycle, stage, token in self.stand.query(
+            "SELECT cycle_id, stage, fencing_token FROM orbit_cyclecheckpoint ORDER BY created_at"
+        ):
             marks[cycle].append((STAGES.index(stage), token))
-        for (cycle,) in self.stand.query("SELECT id FROM orbit_cyclerun WHERE status IN ('success', 'partial_success')"):
+        for (cycle,) in self.stand.query(
+            "SELECT id FROM orbit_cyclerun WHERE status IN ('success', 'partial_success')"
+        ):
             stages = {place for place, _ in marks[cycle]}
             if len(stages) != len(STAGES):
-                found.append(f"I3: {cycle} lacks {[name for place, name in enumerate(STAGES) if place not in stages]}")
+                found.append(
+                    f"I3: {cycle} lacks {[name for place, name in enumerate(STAGES) if place not in stages]}"
+                )
         for cycle, line in marks.items():
             tokens = [token for _, token in sorted(line)]
             if tokens != sorted(tokens):
@@ -101,8 +158,11 @@ class Audit:
 
     def _asked(self) -> list[str]:
         ended = dict(self.stand.query(ENDED_TIERS))
-        return [f"I3: tier {entry.tier} was asked again (transformation {entry.key}) after its checkpoint was on record"
-                for entry in list(self.stand.sink.journal) if entry.tier and entry.arrived > ended.get(entry.key, entry.arrived)]
+        return [
+            f"I3: tier {entry.tier} was asked again (transformation {entry.key}) after its checkpoint was on record"
+            for entry in list(self.stand.sink.journal)
+            if entry.tier and entry.arrived > ended.get(entry.key, entry.arrived)
+        ]
 
     def _wire(self) -> list[str]:
         entries: dict[str, list[Entry]] = defaultdict(list)
@@ -111,15 +171,21 @@ class Audit:
         receipts = defaultdict(list)
         for key, *row in self.stand.query(RECEIPTS):
             receipts[key].append(row)
-        found = [f"I4: the sink got the key {key}, which no job has" for key in entries if key not in receipts]
+        found = [
+            f"I4: the sink got the key {key}, which no job has"
+            for key in entries
+            if key not in receipts
+        ]
         for key, rows in receipts.items():
             got = sorted(entries[key], key=lambda entry: entry.arrived)
             said = {attempt: row for attempt, *row in rows}
             found += _matched(key, got, said)
             wins = [row[4] for row in said.values() if row[0] == "delivered"]
             repeated = [entry for entry in got if wins and entry.arrived > min(wins)]
-            found += [f"I4: {key} was sent again (attempt {entry.attempt}) {entry.arrived - min(wins):.3f} s after its success was on record"
-                      for entry in repeated]
+            found += [
+                f"I4: {key} was sent again (attempt {entry.attempt}) {entry.arrived - min(wins):.3f} s after its success was on record"
+                for entry in repeated
+            ]
             self.doubled += len(repeated)
             tokens = [row[5] for _, row in sorted(said.items())]
             if tokens != sorted(tokens):
@@ -127,7 +193,10 @@ class Audit:
         return found
 
     def _stale(self) -> list[str]:
-        return [f"I7: {what} of {cycle} was written by a token that was no longer its" for what, cycle in self.stand.query(STALE)]
+        return [
+            f"I7: {what} of {cycle} was written by a token that was no longer its"
+            for what, cycle in self.stand.query(STALE)
+        ]
 
     def _kept(self) -> list[str]:
         found = []
@@ -135,19 +204,28 @@ class Audit:
             now = dict(self.stand.query(f"SELECT id::text, md5(t::text) FROM {table} t"))
             before = self._frozen[table]
             if changed := [key for key, digest in before.items() if now.get(key) != digest]:
-                found.append(f"I8: {len(changed)} rows of {table} changed or went, such as {changed[0]}")
+                found.append(
+                    f"I8: {len(changed)} rows of {table} changed or went, such as {changed[0]}"
+                )
             before.update(now)
         return found
 
     def _letters(self) -> list[str]:
         odd = """SELECT j.id, j.status, l.status FROM orbit_dispatchjob j FULL JOIN orbit_deadletterdispatch l ON l.job_id = j.id
             WHERE (j.status = 'dead') IS DISTINCT FROM (l.id IS NOT NULL AND l.status <> 'delivered_late')"""
-        return [f"I10: the job {job} is {status}, its dead letter {letter}" for job, status, letter in self.stand.query(odd)]
+        return [
+            f"I10: the job {job} is {status}, its dead letter {letter}"
+            for job, status, letter in self.stand.query(odd)
+        ]
 
 
 def _matched(key: str, got: list[Entry], said: dict[int, list[object]]) -> list[str]:
     """Hold the requests of one key against its receipts."""
-    found = [f"I4: attempt {attempt} of {key} was on the wire {count} times" for attempt, count in Counter(entry.attempt for entry in got).items() if count > 1]
+    found = [
+        f"I4: attempt {attempt} of {key} was on the wire {count} times"
+        for attempt, count in Counter(entry.attempt for entry in got).items()
+        if count > 1
+    ]
     wire = {entry.attempt: entry for entry in got}
     for attempt, entry in wire.items():
         if attempt not in said:
@@ -157,12 +235,16 @@ def _matched(key: str, got: list[Entry], said: dict[int, list[object]]) -> list[
         if status == "unsent":
             found.append(f"I4: attempt {attempt} of {key} is called unsent, and was sent")
         if entry.arrived < float(str(started)):
-            found.append(f"I6: attempt {attempt} of {key} was sent {float(str(started)) - entry.arrived:.4f} s before its receipt")
+            found.append(
+                f"I6: attempt {attempt} of {key} was sent {float(str(started)) - entry.arrived:.4f} s before its receipt"
+            )
         if entry.sha256 and not entry.sha256 == body == stored:
             found.append(f"I5: attempt {attempt} of {key} carried other bytes than those stored")
     for attempt, (status, *_) in said.items():
         if status == "sending":
             found.append(f"I4: attempt {attempt} of {key} is still called sending")
         if status == "delivered" and (attempt not in wire or not wire[attempt].processed):
-            found.append(f"I5: attempt {attempt} of {key} is called delivered, and the sink didn't take it")
+            found.append(
+                f"I5: attempt {attempt} of {key} is called delivered, and the sink didn't take it"
+            )
     return found

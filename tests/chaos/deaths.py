@@ -51,7 +51,12 @@ def _behead(stand: Stand, name: str) -> None:
         member.children()
         killed = stand.kill(member.pid)
         member.process.wait()
-        until(lambda: not member.orphans(), ORPHANS, "children of the killed supervisor live on", every=0.005)
+        until(
+            lambda: not member.orphans(),
+            ORPHANS,
+            "children of the killed supervisor live on",
+            every=0.005,
+        )
         stand.notes.append(f"children gone after {time.time() - killed:.2f} s")
     # Nobody is there but the next cluster, which takes a while to start.
     following = stand.cluster()
@@ -71,7 +76,11 @@ def group_term(stand: Stand) -> None:
         holder = stand.holder(cycle)
         busy, other = (first, second) if holder in first.children() else (second, first)
         busy.send_group(signal.SIGTERM)
-        until(lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", busy.pid), 3, "the cluster doesn't say that it drains")
+        until(
+            lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", busy.pid),
+            3,
+            "the cluster doesn't say that it drains",
+        )
         _next_cycle(stand, "quick", 5, tiers_only=True)
         if busy.alive:
             stand.kills += 1
@@ -88,8 +97,14 @@ def _next_cycle(stand: Stand, name: str, seconds: float, *, tiers_only: bool = F
     """Run a cycle; it must be done (or past its tiers) within ``seconds``."""
     began = time.monotonic()
     cycle = stand.begin(name)
-    enough = "SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s AND stage = 'dispatch_enqueued'"
-    until(lambda: stand.query(enough, cycle) if tiers_only else stand.ended(cycle), seconds, f"the next cycle {cycle} isn't done")
+    enough = (
+        "SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s AND stage = 'dispatch_enqueued'"
+    )
+    until(
+        lambda: stand.query(enough, cycle) if tiers_only else stand.ended(cycle),
+        seconds,
+        f"the next cycle {cycle} isn't done",
+    )
     stand.recoveries.append(time.monotonic() - began)
 
 

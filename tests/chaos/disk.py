@@ -38,9 +38,16 @@ def volume(folder: Path) -> Iterator[Server]:
     made = project.copy(folder / "project")
     made.var.mkdir(exist_ok=True)
     try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", str(made.var)], capture_output=True, text=True, check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", str(made.var)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Unmountable(f"no tmpfs can be mounted: {getattr(error, 'stderr', '').strip() or error}") from None
+        raise Unmountable(
+            f"no tmpfs can be mounted: {getattr(error, 'stderr', '').strip() or error}"
+        ) from None
     try:
         yield postgres.locate(made.var)
     finally:
@@ -54,7 +61,13 @@ def full(stand: Stand) -> None:
     """Fill the volume while cycles run, let the server stumble over it, free the space, and see that all goes on by itself."""
     names = [f"f{number}" for number in range(60)]
     home = stand.server.data.parent
-    up = stand.cluster(project=home.parent, command="up", DATABASE_URL="", ORBIT_OWNER_DATABASE_URL="", PORT=str(project.free_port()))
+    up = stand.cluster(
+        project=home.parent,
+        command="up",
+        DATABASE_URL="",
+        ORBIT_OWNER_DATABASE_URL="",
+        PORT=str(project.free_port()),
+    )
     until(lambda: _up(stand, up.log.read_text()), 90, f"up isn't ready: {up.log}")
     stand.configure(names, stand.asking_tiers())
     stand.watch.start()
@@ -77,11 +90,15 @@ def full(stand: Stand) -> None:
         if not up.alive:
             stand.violations.append(f"`up` ended: {up.log.read_text()[-400:]}")
             return
-        cycle: UUID = until(lambda: stand.start(next(waiting)), GOES_ON, "no trigger is accepted", every=0.5)
+        cycle: UUID = until(
+            lambda: stand.start(next(waiting)), GOES_ON, "no trigger is accepted", every=0.5
+        )
         stand.finish(cycle, GOES_ON)
         stand.recoveries.append(time.monotonic() - freed)
         if stand.recoveries[-1] > GOES_ON:
-            stand.violations.append(f"recovery: {stand.recoveries[-1]:.0f} s after there was space again")
+            stand.violations.append(
+                f"recovery: {stand.recoveries[-1]:.0f} s after there was space again"
+            )
     stand.settle(60)
     stand.violations += Audit(stand).look()
 
@@ -103,7 +120,10 @@ def _fill(path: Path) -> None:
 
 def _next_log(stand: Stand) -> None:
     """Have the server want a new file for its log; whether it gets one is its affair."""
-    with suppress(psycopg.Error), psycopg.connect(stand.url, autocommit=True, connect_timeout=2) as connection:
+    with (
+        suppress(psycopg.Error),
+        psycopg.connect(stand.url, autocommit=True, connect_timeout=2) as connection,
+    ):
         connection.execute("SELECT pg_switch_wal()")
 
 
@@ -115,5 +135,11 @@ def _quiet(stand: Stand, said: str, seconds: float) -> None:
         # A line that doesn't say whose it is goes on with the one before.
         who = found[1] if (found := LINE.match(line)) else "up" if OF_UP.match(line) else who
         lines[who] += 1
-    stand.notes.append(f"log lines while full, by process: {sorted(lines.values(), reverse=True)[:6]} in {seconds:.0f} s")
-    stand.violations += [f"the process {pid} logged {count} lines in {seconds:.0f} s" for pid, count in lines.items() if count > seconds]
+    stand.notes.append(
+        f"log lines while full, by process: {sorted(lines.values(), reverse=True)[:6]} in {seconds:.0f} s"
+    )
+    stand.violations += [
+        f"the process {pid} logged {count} lines in {seconds:.0f} s"
+        for pid, count in lines.items()
+        if count > seconds
+    ]

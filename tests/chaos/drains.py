@@ -22,7 +22,10 @@ def drain(stand: Stand) -> None:
     first = stand.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
     stand.ready(first)
     stand.watch.start()
-    with stand.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier, stand.sink.hold(AFTER, lambda entry: not entry.tier) as delivery:
+    with (
+        stand.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier,
+        stand.sink.hold(AFTER, lambda entry: not entry.tier) as delivery,
+    ):
         one = stand.begin("tier")
         until(lambda: tier.came, 10, "no tier asks")
         keys = {entry.key for entry in tier.came}
@@ -33,9 +36,17 @@ def drain(stand: Stand) -> None:
         stand.ready(second)
         stopped = time.monotonic()
         first.send(signal.SIGTERM)
-        until(lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid), 3, "the cluster doesn't say that it drains")
+        until(
+            lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid),
+            3,
+            "the cluster doesn't say that it drains",
+        )
         new = stand.begin("new")
-        until(lambda: stand.query("SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new), 3, "the new cycle isn't begun")
+        until(
+            lambda: stand.query("SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new),
+            3,
+            "the new cycle isn't begun",
+        )
         if stand.holder(new) in first.children():
             stand.violations.append("the draining cluster took a new cycle")
         # The tier ends in time: its cycle stops at the boundary behind it. The deliveries don't end: theirs is given back when time is up.
@@ -58,10 +69,17 @@ def _goes_on(stand: Stand, cycle: UUID, first: Member, deadline: float) -> None:
 
     until(left, max(0.1, deadline - time.monotonic()), f"{cycle} isn't given back", every=0.002)
     given = time.monotonic()
-    until(lambda: stand.ended(cycle) or stand.holder(cycle), GOES_ON + 5, f"nobody goes on with {cycle}", every=0.002)
+    until(
+        lambda: stand.ended(cycle) or stand.holder(cycle),
+        GOES_ON + 5,
+        f"nobody goes on with {cycle}",
+        every=0.002,
+    )
     stand.recoveries.append(time.monotonic() - given)
     if stand.recoveries[-1] > GOES_ON:
-        stand.violations.append(f"drain: {cycle} went on {stand.recoveries[-1]:.2f} s after it was given back")
+        stand.violations.append(
+            f"drain: {cycle} went on {stand.recoveries[-1]:.2f} s after it was given back"
+        )
 
 
 def rolling_restart(stand: Stand, rounds: int = 2, cycles: int = 12) -> None:

@@ -32,12 +32,21 @@ def until(look: Callable[[], T | None], seconds: float, what: str, *, every: flo
 class Member:
     """A running ``manage.py cluster`` in a group of its own; what it says goes to ``log``."""
 
-    def __init__(self, project: Path, environment: Mapping[str, str], log: Path, command: str = "cluster") -> None:
+    def __init__(
+        self, project: Path, environment: Mapping[str, str], log: Path, command: str = "cluster"
+    ) -> None:
         self.log = log
         self._family: set[int] = set()
         with log.open("ab") as output:
-            self.process = subprocess.Popen([sys.executable, "manage.py", command], cwd=project, env=dict(environment), start_new_session=True,
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", command],
+                cwd=project,
+                env=dict(environment),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
 
     @property
     def pid(self) -> int:
@@ -50,7 +59,11 @@ class Member:
     def children(self) -> list[int]:
         """Return the live children."""
         with suppress(psutil.NoSuchProcess):
-            found = [child.pid for child in psutil.Process(self.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+            found = [
+                child.pid
+                for child in psutil.Process(self.pid).children()
+                if child.status() != psutil.STATUS_ZOMBIE
+            ]
             self._family.update(found)
             return found
         return []

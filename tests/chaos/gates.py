@@ -38,19 +38,30 @@ class Gate:
 
     def lock(self, table: str) -> None:
         """Let nobody write to ``table``."""
-        self._holder.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table)))
+        self._holder.execute(
+            sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table))
+        )
 
     def initiate(self, hash_: str) -> None:
         """Let nobody make this initiation: it is made already, and not committed."""
-        self._holder.execute("INSERT INTO orbit_initiation (id, initiation_hash, namespace) VALUES (gen_random_uuid(), %s, 'gate')", [hash_])
+        self._holder.execute(
+            "INSERT INTO orbit_initiation (id, initiation_hash, namespace) VALUES (gen_random_uuid(), %s, 'gate')",
+            [hash_],
+        )
 
     def occupy(self, cycle: UUID, checkpoint: str) -> None:
         """Let nobody write this one checkpoint."""
-        self._holder.execute("INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, %s, 0)", [cycle, checkpoint])
+        self._holder.execute(
+            "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, %s, 0)",
+            [cycle, checkpoint],
+        )
 
     def seize_receipts(self, cycle: UUID) -> None:
         """Let nobody close an attempt of this cycle."""
-        self._holder.execute("SELECT 1 FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %s FOR UPDATE OF r", [cycle])
+        self._holder.execute(
+            "SELECT 1 FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %s FOR UPDATE OF r",
+            [cycle],
+        )
 
     def waiters(self) -> list[Waiter]:
         """Return the workers that wait, the first one first."""
@@ -60,7 +71,12 @@ class Gate:
     def roll_back(self, waiter: Waiter) -> None:
         """End the waiting session: its statement leaves nothing."""
         self._watch.execute("SELECT pg_terminate_backend(%s)", [waiter.session])
-        until(lambda: self._watch.execute(THERE, [waiter.session]).fetchone() is None, 5, "the session doesn't end", every=0.002)
+        until(
+            lambda: self._watch.execute(THERE, [waiter.session]).fetchone() is None,
+            5,
+            "the session doesn't end",
+            every=0.002,
+        )
 
     def open(self) -> None:
         """Let everybody through; the gate may be locked again."""

@@ -46,8 +46,14 @@ class Way:
 
     def hold(self, where: str, *, tier: int = 0) -> Hold:
         """Hold the requests of one tier, or the deliveries, of the cycle to come; those of cycles that were there before pass."""
-        before = {str(cycle) for cycle in self.stand.accepted} | {str(transformation_id(cycle, tier)) for cycle in self.stand.accepted}
-        return self.stack.enter_context(self.stand.sink.hold(where, lambda entry: entry.tier == tier and not before & {entry.cycle, entry.key}))
+        before = {str(cycle) for cycle in self.stand.accepted} | {
+            str(transformation_id(cycle, tier)) for cycle in self.stand.accepted
+        }
+        return self.stack.enter_context(
+            self.stand.sink.hold(
+                where, lambda entry: entry.tier == tier and not before & {entry.cycle, entry.key}
+            )
+        )
 
     def at_gate(self, cycle: UUID) -> Caught:
         def waits() -> Waiter | None:
@@ -63,14 +69,24 @@ class Way:
     def reached(self, cycle: UUID, text: str, *values: object) -> Caught:
         """Wait for a row; return who carries the cycle then, or carried it just before."""
         last = self.stand.carrier(cycle)
-        until(lambda: self.stand.query(text, cycle, *values), 15, f"{cycle} doesn't get there", every=0.001)
+        until(
+            lambda: self.stand.query(text, cycle, *values),
+            15,
+            f"{cycle} doesn't get there",
+            every=0.001,
+        )
         return Caught(cycle, self.stand.holder(cycle) or last)
 
 
 def _held(way: Way, where: str, tier: int, count: int = 1) -> tuple[Caught, Hold]:
     hold = way.hold(where, tier=tier)
     cycle = way.start()
-    until(lambda: len(hold.came) >= count, 15, f"{count} requests of tier {tier} at the sink", every=0.002)
+    until(
+        lambda: len(hold.came) >= count,
+        15,
+        f"{count} requests of tier {tier} at the sink",
+        every=0.002,
+    )
     return way.carried(cycle), hold
 
 
@@ -138,7 +154,10 @@ POINTS: dict[str, tuple[Act, Act]] = {
     "tier 1": (partial(_tier_asked, BEFORE, 1), partial(_checkpoint, "tier1_complete")),
     "tier 2": (partial(_tier_asked, AFTER, 2), partial(_checkpoint, "tier2_complete")),
     "tier 3": (partial(_occupied, "tier3_complete"), partial(_checkpoint, "tier3_complete")),
-    "normalization": (partial(_occupied, "normalization_complete"), partial(_checkpoint, "normalization_complete")),
+    "normalization": (
+        partial(_occupied, "normalization_complete"),
+        partial(_checkpoint, "normalization_complete"),
+    ),
     "enqueue": (partial(_occupied, "dispatch_enqueued"), _claiming),
     "delivery sent": (_sent, _processed),
     "delivery answered": (_answered, _one_settled),

@@ -31,10 +31,18 @@ def poison(stand: Stand, neighbours: int = 60) -> None:
     names = [f"x{number}" for number in range(neighbours)]
     stand.configure(names)
     deadly = {"quick": "deadly-quick", "slow": "deadly-slow"}
-    store([profile(name, execution_rules={"tiers": {"1": {"transformer": transformer}}}) for name, transformer in deadly.items()],
-          [run_profile(name, name, f"n-{name}") for name in deadly])
+    store(
+        [
+            profile(name, execution_rules={"tiers": {"1": {"transformer": transformer}}})
+            for name, transformer in deadly.items()
+        ],
+        [run_profile(name, name, f"n-{name}") for name in deadly],
+    )
     path = str(install(stand.folder / "plugin"))
-    members = [stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"), stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2")]
+    members = [
+        stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
+        stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
+    ]
     stand.ready(*members, workers=2)
     stand.watch.start()
     poisoned = [stand.begin(name) for name in deadly]
@@ -47,15 +55,24 @@ def poison(stand: Stand, neighbours: int = 60) -> None:
         _parked(stand, cycle)
     stand.settle(LEASE + 10)
     lasted = sorted(row[0] for row in stand.query(LASTED, well))
-    stand.notes.append(f"neighbours: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s")
+    stand.notes.append(
+        f"neighbours: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s"
+    )
     if statistics.median(lasted) > 1 or lasted[-1] > LONGEST:
-        stand.violations.append(f"neighbours were held up: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s")
+        stand.violations.append(
+            f"neighbours were held up: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s"
+        )
     stand.violations += Audit(stand, unlucky=set(poisoned)).look()
 
 
 def _parked(stand: Stand, cycle: UUID) -> None:
-    [(status, reason)] = stand.query("SELECT status, reason FROM orbit_cyclerun WHERE id = %s", cycle)
-    resumes = stand.one("SELECT count(*) FROM orbit_executionrecord WHERE cycle_id = %s AND event = 'cycle_resumed'", cycle)
+    [(status, reason)] = stand.query(
+        "SELECT status, reason FROM orbit_cyclerun WHERE id = %s", cycle
+    )
+    resumes = stand.one(
+        "SELECT count(*) FROM orbit_executionrecord WHERE cycle_id = %s AND event = 'cycle_resumed'",
+        cycle,
+    )
     stand.kills += resumes + 1
     if (status, reason) != ("failed", "parked") or resumes > PARKED:
         stand.violations.append(f"{cycle} ended as {status}, {reason}, after {resumes} resumes")
@@ -67,5 +84,7 @@ def install(folder: Path) -> Path:
     metadata.mkdir(parents=True)
     (folder / "orbit_deadly.py").write_text(PLUGIN)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: orbit-deadly\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text("[orbit.transformers]\ndeadly-quick = orbit_deadly:QUICK\ndeadly-slow = orbit_deadly:SLOW\n")
+    (metadata / "entry_points.txt").write_text(
+        "[orbit.transformers]\ndeadly-quick = orbit_deadly:QUICK\ndeadly-slow = orbit_deadly:SLOW\n"
+    )
     return folder

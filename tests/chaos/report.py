@@ -27,8 +27,10 @@ class Result:
             return f"{self.name:<22}skipped: {self.skipped}"
         worst = "-" if self.recovery is None else f"{self.recovery:.2f} s"
         verdict = "" if not self.violations else f"   {len(self.violations)} VIOLATIONS"
-        return (f"{self.name:<22}{self.kills:>7}{self.cycles:>8}{self.deliveries:>12}{self.lost:>6}{self.doubled:>9}{worst:>16}"
-                f"{self.seconds:>9.0f}{verdict}")
+        return (
+            f"{self.name:<22}{self.kills:>7}{self.cycles:>8}{self.deliveries:>12}{self.lost:>6}{self.doubled:>9}{worst:>16}"
+            f"{self.seconds:>9.0f}{verdict}"
+        )
 
 
 def total(results: list[Result]) -> Result:
@@ -36,6 +38,8 @@ def total(results: list[Result]) -> Result:
     whole = Result("total", seconds=sum(result.seconds for result in results))
     for name in ("kills", "cycles", "deliveries", "lost", "doubled"):
         setattr(whole, name, sum(getattr(result, name) for result in results))
-    whole.recovery = max((result.recovery for result in results if result.recovery is not None), default=None)
+    whole.recovery = max(
+        (result.recovery for result in results if result.recovery is not None), default=None
+    )
     whole.violations = [violation for result in results for violation in result.violations]
     return whole

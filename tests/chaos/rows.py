@@ -23,8 +23,11 @@ def doubled_late_deleted(stand: Stand, cycles: int = 30) -> None:
     member = stand.cluster()
     stand.ready(member)
     stand.watch.start()
-    ways = ("INSERT INTO django_q_ormq (key, payload, lock) SELECT key, payload, lock FROM django_q_ormq, generate_series(1, 20) WHERE key = 'orbit.wake'",
-            "UPDATE django_q_ormq SET lock = lock + interval '1 hour' WHERE key = 'orbit.wake'", "DELETE FROM django_q_ormq WHERE key = 'orbit.wake'")
+    ways = (
+        "INSERT INTO django_q_ormq (key, payload, lock) SELECT key, payload, lock FROM django_q_ormq, generate_series(1, 20) WHERE key = 'orbit.wake'",
+        "UPDATE django_q_ormq SET lock = lock + interval '1 hour' WHERE key = 'orbit.wake'",
+        "DELETE FROM django_q_ormq WHERE key = 'orbit.wake'",
+    )
     for number, name in enumerate(names):
         # Stopped for the moment, so that no worker is quicker than we are.
         member.send_group(signal.SIGSTOP)
@@ -48,16 +51,24 @@ def two_releases(stand: Stand, cycles: int = 20) -> None:
     stand.watch.start()
     async_task(NEWER, broker=queue.PgBroker(queue.QUEUE))
     put_back = "SELECT lock > now() + interval '20 seconds' FROM django_q_ormq WHERE key = %s"
-    until(lambda: stand.one(put_back, queue.QUEUE), 10, "the old release doesn't put the strange task back")
+    until(
+        lambda: stand.one(put_back, queue.QUEUE),
+        10,
+        "the old release doesn't put the strange task back",
+    )
     stand.finish(stand.begin(names[0]), 5)
-    new = stand.cluster(project=_newer(stand.folder / "newer"), ORBIT_LANES="2", ORBIT_LEASE_SECONDS="3")
+    new = stand.cluster(
+        project=_newer(stand.folder / "newer"), ORBIT_LANES="2", ORBIT_LEASE_SECONDS="3"
+    )
     stand.ready(new)
     releases = {row[0] for row in stand.query("SELECT release FROM orbit_clusternode")}
     if len(releases) != 2:
         stand.violations.append(f"the releases show as {releases}")
     for number, name in enumerate(names[1:]):
         stand.begin(name)
-        stand.query("UPDATE django_q_ormq SET lock = now() WHERE key = %s", queue.QUEUE)  # instead of half a minute of waiting
+        stand.query(
+            "UPDATE django_q_ormq SET lock = now() WHERE key = %s", queue.QUEUE
+        )  # instead of half a minute of waiting
         time.sleep(0.2)
         if number % 5 == 2:
             workers = stand.of((old, new)[number % 2], "worker")
@@ -65,7 +76,9 @@ def two_releases(stand: Stand, cycles: int = 20) -> None:
                 stand.kill(worker)
     until(lambda: stand.one(RAN), 20, "the new release never got its task")
     stand.settle(LEASE + 30)
-    if stand.one(RAN) != 1 or stand.one("SELECT count(*) FROM django_q_ormq WHERE key = %s", queue.BAD):
+    if stand.one(RAN) != 1 or stand.one(
+        "SELECT count(*) FROM django_q_ormq WHERE key = %s", queue.BAD
+    ):
         stand.violations.append("the new release's task ran more than once, or was quarantined")
     stand.violations += Audit(stand).look()
 
@@ -75,8 +88,11 @@ def _newer(folder: Path) -> Path:
     made = project.copy(folder)
     _add(made.folder / "orbit_site" / "__init__.py", '\n__version__ = "99.0"\n')
     _add(made.folder / "orbit" / "queue.py", f'\nTASKS.add("{NEWER}")\n')
-    _add(made.folder / "orbit" / "tasks.py", '\n\ndef newer() -> None:\n    from orbit.records import execution\n'
-         '    execution.write(execution.Record("cycle", "newer_ran"), namespace=None)\n')
+    _add(
+        made.folder / "orbit" / "tasks.py",
+        "\n\ndef newer() -> None:\n    from orbit.records import execution\n"
+        '    execution.write(execution.Record("cycle", "newer_ran"), namespace=None)\n',
+    )
     return made.folder
 
 

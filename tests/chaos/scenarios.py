@@ -80,7 +80,11 @@ def run(name: str, server: Server, folder: Path, seed: int) -> Result:
 
 
 def _take(result: Result, made: Stand) -> None:
-    result.kills, result.cycles, result.deliveries = made.kills, len(made.accepted), len(made.sink.deliveries())
+    result.kills, result.cycles, result.deliveries = (
+        made.kills,
+        len(made.accepted),
+        len(made.sink.deliveries()),
+    )
     result.lost, result.doubled, result.notes = made.lost, made.doubled, made.notes
     result.recovery = max(made.recoveries, default=None)
     result.violations = [*made.violations, *result.violations]
@@ -97,7 +101,10 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
         if kind == OWN:
             # As it is shipped: what is committed is on the disk.
             server = stack.enter_context(postgres.held(folder / "database"))
-        yield server, stack.enter_context(fresh_database(server, f"chaos_{folder.name}".replace("-", "_")))
+        yield (
+            server,
+            stack.enter_context(fresh_database(server, f"chaos_{folder.name}".replace("-", "_"))),
+        )
 
 
 @contextmanager

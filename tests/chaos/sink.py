@@ -88,7 +88,12 @@ class Sink:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for hold in self._holds:
             hold.release()
         with suppress(OSError):
@@ -157,8 +162,16 @@ def _look(connection: socket.socket) -> Entry | None:
             time.sleep(0.001)
         head = more
     line, *lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Entry(line.split()[1], headers.get("idempotency-key", ""), headers.get("x-orbit-cycle", ""), int(headers.get("x-orbit-attempt", 0)), arrived)
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    return Entry(
+        line.split()[1],
+        headers.get("idempotency-key", ""),
+        headers.get("x-orbit-cycle", ""),
+        int(headers.get("x-orbit-attempt", 0)),
+        arrived,
+    )
 
 
 def _take(connection: socket.socket) -> bytes:

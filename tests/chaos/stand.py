@@ -66,7 +66,9 @@ class Stand:
         while True:
             try:
                 if self._connection is None:
-                    self._connection = psycopg.connect(self.url, autocommit=True, application_name="chaos", connect_timeout=5)
+                    self._connection = psycopg.connect(
+                        self.url, autocommit=True, application_name="chaos", connect_timeout=5
+                    )
                 cursor = self._connection.execute(text, values)
                 return list(cursor.fetchall()) if cursor.description else []
             except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -80,19 +82,37 @@ class Stand:
         rows = self.query(text, *values)
         return rows[0][0] if rows else None
 
-    def configure(self, names: list[str], tiers: Mapping[str, Any] | None = None, *, profile_id: str = "p1") -> None:
+    def configure(
+        self, names: list[str], tiers: Mapping[str, Any] | None = None, *, profile_id: str = "p1"
+    ) -> None:
         """Store the run profiles ``names``, each in a namespace of its own, of one profile with ``tiers``."""
-        store([profile(profile_id, execution_rules={"tiers": dict(tiers or {})})], [run_profile(name, profile_id, f"n-{name}") for name in names])
+        store(
+            [profile(profile_id, execution_rules={"tiers": dict(tiers or {})})],
+            [run_profile(name, profile_id, f"n-{name}") for name in names],
+        )
 
     def asking_tiers(self) -> dict[str, Any]:
         """Return tiers that ask the sink, so that each is a request and a commit."""
-        return {str(tier): {"transformer": "http", "backoff_base": 0.1, "options": {"url": f"{self.sink.url}/tier/{tier}"}} for tier in (1, 2, 3)}
+        return {
+            str(tier): {
+                "transformer": "http",
+                "backoff_base": 0.1,
+                "options": {"url": f"{self.sink.url}/tier/{tier}"},
+            }
+            for tier in (1, 2, 3)
+        }
 
     def start(self, name: str) -> UUID | None:
         """Trigger a cycle; return its id, or None when the database went away in the middle, so that nobody knows."""
         body = json.dumps({"run": name, "n": len(self.accepted)}).encode()
         try:
-            found = trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=name, payload=Payload(body, "application/json"))
+            found = trigger.start(
+                namespace=None,
+                source=Trigger.COMMAND,
+                actor=SYSTEM,
+                run_profile_id=name,
+                payload=Payload(body, "application/json"),
+            )
         except Error:
             connections["default"].close()
             return None
@@ -106,17 +126,34 @@ class Stand:
             raise Late(f"no cycle of {name} could be triggered")
         return cycle
 
-    def cluster(self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str) -> Member:
+    def cluster(
+        self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str
+    ) -> Member:
         """Start a cluster; its log is kept in the stand's folder."""
         folder = self.folder / f"cluster-{len(self.members)}"
         folder.mkdir()
         write(folder, [], [])
-        target = {"key": "default-endpoint", "url": f"{self.sink.url}/hook", "method": "POST", "token": "token"}
-        environment = {**os.environ, **database.environment(self.server, self.name), "ORBIT_CRON_SCHEDULE": "",
-                       "ORBIT_CONFIG_DIR": str(folder), "ORBIT_SECRET_KEY": str(settings.SECRET_KEY),
-                       "ORBIT_DISPATCH_ENDPOINTS": json.dumps([target]), "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.1",
-                       "ORBIT_DISPATCH_BACKOFF_CAP": "1", "ORBIT_MAX_DISPATCH_RETRIES": "20", "ORBIT_LEASE_SECONDS": str(LEASE), "ORBIT_WORKERS": "1",
-                       **variables}
+        target = {
+            "key": "default-endpoint",
+            "url": f"{self.sink.url}/hook",
+            "method": "POST",
+            "token": "token",
+        }
+        environment = {
+            **os.environ,
+            **database.environment(self.server, self.name),
+            "ORBIT_CRON_SCHEDULE": "",
+            "ORBIT_CONFIG_DIR": str(folder),
+            "ORBIT_SECRET_KEY": str(settings.SECRET_KEY),
+            "ORBIT_DISPATCH_ENDPOINTS": json.dumps([target]),
+            "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
+            "ORBIT_DISPATCH_BACKOFF_BASE": "0.1",
+            "ORBIT_DISPATCH_BACKOFF_CAP": "1",
+            "ORBIT_MAX_DISPATCH_RETRIES": "20",
+            "ORBIT_LEASE_SECONDS": str(LEASE),
+            "ORBIT_WORKERS": "1",
+            **variables,
+        }
         member = Member(project, environment, folder / "log", command)
         self.members.append(member)
         return member
@@ -124,18 +161,31 @@ class Stand:
     def ready(self, *members: Member, workers: int = 1, seconds: float = 30) -> None:
         """Wait until ``members`` have all their processes and showed a sign of life."""
         for member in members:
-            until(partial(self._is_ready, member, workers), seconds, f"the cluster {member.pid} isn't ready: {member.log}")
+            until(
+                partial(self._is_ready, member, workers),
+                seconds,
+                f"the cluster {member.pid} isn't ready: {member.log}",
+            )
 
     def _is_ready(self, member: Member, workers: int) -> bool:
         if not member.alive:
-            raise Late(f"the cluster {member.pid} ended at its start: {member.log.read_text()[-2000:]}")
-        if not self.query("SELECT 1 FROM orbit_clusternode WHERE pid = %s AND NOT draining", member.pid):
+            raise Late(
+                f"the cluster {member.pid} ended at its start: {member.log.read_text()[-2000:]}"
+            )
+        if not self.query(
+            "SELECT 1 FROM orbit_clusternode WHERE pid = %s AND NOT draining", member.pid
+        ):
             return False
         return len(self.of(member, "worker")) == workers and len(self.of(member, "keeper")) == 1
 
     def of(self, member: Member, role: str) -> list[int]:
         """Return the live children of ``member`` that are connected as ``worker`` or ``keeper``."""
-        names = {row[0] for row in self.query("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")}
+        names = {
+            row[0]
+            for row in self.query(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+            )
+        }
         return [pid for pid in member.children() if f"orbit-{role} {pid}" in names]
 
     def holder(self, cycle: UUID) -> int | None:
@@ -158,7 +208,13 @@ class Stand:
 
     def ended(self, cycle: UUID) -> bool:
         """Tell whether a cycle has ended and nothing of it is due."""
-        return bool(self.one("SELECT status = ANY(%s) AND next_due_at IS NULL FROM orbit_cyclerun WHERE id = %s", list(FINAL), cycle))
+        return bool(
+            self.one(
+                "SELECT status = ANY(%s) AND next_due_at IS NULL FROM orbit_cyclerun WHERE id = %s",
+                list(FINAL),
+                cycle,
+            )
+        )
 
     def finish(self, cycle: UUID, seconds: float) -> None:
         """Wait until a cycle has ended. Raises Late."""
@@ -168,7 +224,9 @@ class Stand:
         """Wait until no cycle has anything left to do. Raises Late."""
         until(lambda: not self.one(OPEN), seconds, "cycles are left undone", every=0.05)
 
-    def recovered(self, cycle: UUID, killed: float, *, before: int = 1, within: float = LEASE + 2) -> None:
+    def recovered(
+        self, cycle: UUID, killed: float, *, before: int = 1, within: float = LEASE + 2
+    ) -> None:
         """Wait until another worker has resumed ``cycle``, or it has ended without; note how long after ``killed`` that was.
 
         Longer than ``within`` seconds is a violation. ``before`` is the fencing token at the kill: a worker that died between its claim and its first
@@ -183,11 +241,15 @@ class Stand:
 
         at, token = until(found, LEASE + 20, f"nobody resumed {cycle}")[0]
         if token > before + 1:
-            self.notes.append(f"a cycle went on after {at - killed:.1f} s: whoever claimed it first died at once")
+            self.notes.append(
+                f"a cycle went on after {at - killed:.1f} s: whoever claimed it first died at once"
+            )
             return
         self.recoveries.append(at - killed)
         if at - killed > within:
-            self.violations.append(f"recovery: the cycle {cycle} went on {at - killed:.1f} s after the kill, not within {within} s")
+            self.violations.append(
+                f"recovery: the cycle {cycle} went on {at - killed:.1f} s after the kill, not within {within} s"
+            )
 
     def end(self) -> None:
         """End everything that was started."""

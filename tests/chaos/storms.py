@@ -40,7 +40,9 @@ def server_stopped(stand: Stand, stops: int = 6, cycles: int = 600) -> None:
         if waited is not None:
             stand.recoveries.append(waited)
             if waited > BACK:
-                stand.violations.append(f"recovery: nothing went on for {waited:.1f} s after the server was back")
+                stand.violations.append(
+                    f"recovery: nothing went on for {waited:.1f} s after the server was back"
+                )
 
 
 def sessions_cut(stand: Stand, cycles: int = 150) -> None:

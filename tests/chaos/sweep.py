@@ -17,11 +17,22 @@ GATED = ("initiation", "tier 3", "normalization", "enqueue", "delivery answered"
 #: Where four workers and both clusters die within some seconds, others must be started before anything goes on.
 DYING_TOGETHER = 8
 Case = tuple[str, str, str]
-CASES: list[Case] = [*product(POINTS, ("before", "after"), (WORKER, GROUP, PARENT)), *((point, IN_FLIGHT, WORKER) for point in GATED)]
+CASES: list[Case] = [
+    *product(POINTS, ("before", "after"), (WORKER, GROUP, PARENT)),
+    *((point, IN_FLIGHT, WORKER) for point in GATED),
+]
 #: What `make test` does of it.
-QUICK: list[Case] = [("initiation", "before", WORKER), ("tier 1", "before", PARENT), ("tier 2", "after", WORKER), ("tier 3", "before", WORKER),
-                     ("normalization", IN_FLIGHT, WORKER), ("enqueue", "after", GROUP), ("delivery sent", "after", WORKER),
-                     ("delivery answered", "before", WORKER), ("finish", "before", WORKER)]
+QUICK: list[Case] = [
+    ("initiation", "before", WORKER),
+    ("tier 1", "before", PARENT),
+    ("tier 2", "after", WORKER),
+    ("tier 3", "before", WORKER),
+    ("normalization", IN_FLIGHT, WORKER),
+    ("enqueue", "after", GROUP),
+    ("delivery sent", "after", WORKER),
+    ("delivery answered", "before", WORKER),
+    ("finish", "before", WORKER),
+]
 
 
 def run(stand: Stand) -> None:
@@ -80,7 +91,12 @@ def strike(stand: Stand, caught: Caught, victim: str) -> tuple[Member | None, fl
     member.children()
     if victim == PARENT:
         killed = stand.kill(member.pid)
-        until(lambda: not member.orphans(), 5, f"children of the killed cluster live on: {member.orphans()}", every=0.001)
+        until(
+            lambda: not member.orphans(),
+            5,
+            f"children of the killed cluster live on: {member.orphans()}",
+            every=0.001,
+        )
     else:
         stand.kills += 1
         member.send_group(signal.SIGKILL)

@@ -51,9 +51,13 @@ def again(made: Stand) -> None:
     made.query("""INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)
         SELECT gen_random_uuid(), job_id, 2, 'unknown', worker, fencing_token, clock_timestamp(), clock_timestamp(), body_sha256
         FROM orbit_deliveryreceipt LIMIT 1""")
-    [(key,)] = made.query("SELECT j.delivery_id::text FROM orbit_dispatchjob j JOIN orbit_deliveryreceipt r ON r.job_id = j.id WHERE r.attempt = 2")
+    [(key,)] = made.query(
+        "SELECT j.delivery_id::text FROM orbit_dispatchjob j JOIN orbit_deliveryreceipt r ON r.job_id = j.id WHERE r.attempt = 2"
+    )
     [first] = [entry for entry in made.sink.journal if entry.key == key]
-    made.sink.journal.append(Entry(**{**first.__dict__, "attempt": 2, "arrived": first.arrived + 60}))
+    made.sink.journal.append(
+        Entry(**{**first.__dict__, "attempt": 2, "arrived": first.arrived + 60})
+    )
 
 
 BROKEN: list[tuple[str, Callable[[Stand], None]]] = [

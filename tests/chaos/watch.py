@@ -32,9 +32,18 @@ class Watch:
     def _run(self) -> None:
         while not self._stop.is_set():
             # A server that is away is no violation: it is asked again.
-            with suppress(psycopg.Error), psycopg.connect(self._url, autocommit=True, connect_timeout=5, application_name="chaos") as connection:
+            with (
+                suppress(psycopg.Error),
+                psycopg.connect(
+                    self._url, autocommit=True, connect_timeout=5, application_name="chaos"
+                ) as connection,
+            ):
                 while not self._stop.wait(EVERY):
-                    self._look(connection.execute("SELECT id, namespace, status, fencing_token FROM orbit_cyclerun").fetchall())
+                    self._look(
+                        connection.execute(
+                            "SELECT id, namespace, status, fencing_token FROM orbit_cyclerun"
+                        ).fetchall()
+                    )
             self._stop.wait(EVERY)
 
     def _look(self, rows: list[tuple[Any, ...]]) -> None:
@@ -43,7 +52,9 @@ class Watch:
         for cycle, namespace, status, token in rows:
             if status in {"pending", "running"}:
                 if namespace in active:
-                    self.violations.append(f"I2: two cycles are active in {namespace}: {active[namespace]} and {cycle}")
+                    self.violations.append(
+                        f"I2: two cycles are active in {namespace}: {active[namespace]} and {cycle}"
+                    )
                 active[namespace] = cycle
             before, least = self._known.get(cycle, (status, token))
             if token < least:

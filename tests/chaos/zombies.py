@@ -37,10 +37,14 @@ def in_a_tier(stand: Stand) -> None:
         return caught
 
     cycle = _play(stand, "in-a-tier", bring)
-    key = str(stand.one("SELECT id FROM orbit_transformation WHERE cycle_id = %s AND tier = 1", cycle))
+    key = str(
+        stand.one("SELECT id FROM orbit_transformation WHERE cycle_id = %s AND tier = 1", cycle)
+    )
     asked = [entry for entry in stand.sink.journal if entry.key == key]
     if len(asked) != 2:
-        stand.violations.append(f"tier 1 of {cycle} was asked {len(asked)} times under one key, not twice")
+        stand.violations.append(
+            f"tier 1 of {cycle} was asked {len(asked)} times under one key, not twice"
+        )
 
 
 def before_sending(stand: Stand) -> None:
@@ -73,7 +77,9 @@ def after_the_answer(stand: Stand) -> None:
 
     cycle = _play(stand, "after-the-answer", bring)
     if (kept := stand.one(KEPT, cycle)) != 2 * ITEMS:
-        stand.violations.append(f"of the {2 * ITEMS} successes that the sink gave for {cycle}, {kept} are on record")
+        stand.violations.append(
+            f"of the {2 * ITEMS} successes that the sink gave for {cycle}, {kept} are on record"
+        )
 
 
 def _play(stand: Stand, name: str, bring: Callable[[Way], Caught]) -> UUID:

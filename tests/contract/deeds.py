@@ -23,7 +23,9 @@ REASON = {"reason": "because"}
 Deed = Callable[[World], Callable[[], Any]]
 
 
-def posts(path: str, made: Callable[[World], Any] | None = None, by: str = "api", **body: Any) -> Deed:
+def posts(
+    path: str, made: Callable[[World], Any] | None = None, by: str = "api", **body: Any
+) -> Deed:
     """The deed of a POST with ``body`` to ``path``, in which ``{}`` stands for the id of what ``made`` makes; ``by`` a token, or the ``session``."""
 
     def prepare(world: World) -> Callable[[], Any]:
@@ -33,7 +35,9 @@ def posts(path: str, made: Callable[[World], Any] | None = None, by: str = "api"
     return prepare
 
 
-def edits(method: str, path: str, body: Any, made: Callable[[World], Any] | None = None, revision: int = 1) -> Deed:
+def edits(
+    method: str, path: str, body: Any, made: Callable[[World], Any] | None = None, revision: int = 1
+) -> Deed:
     """The deed of an edit by somebody who saw ``revision``."""
 
     def prepare(world: World) -> Callable[[], Any]:
@@ -59,7 +63,11 @@ def types(path: str, made: Callable[[World], Any] | None = None, **changes: str)
 
     def prepare(world: World) -> Callable[[], Any]:
         address = f"/admin/{path.format('' if made is None else made(world).pk)}"
-        came = {field.name: field.value() for field in world.browser.get(address).context["form"] if field.value() is not None}
+        came = {
+            field.name: field.value()
+            for field in world.browser.get(address).context["form"]
+            if field.value() is not None
+        }
         return lambda: world.browser.post(address, {**came, "_save": "1", **REASON, **changes})
 
     return prepare
@@ -77,34 +85,62 @@ def runs(*words: str, made: Callable[[World], Any] | None = None) -> Deed:
 
 ROUTES: dict[str, Deed] = {
     "POST cycles/trigger": posts("/cycles/trigger"),
-    "POST cycles/<uuid:cycle_id>/cancel": posts("/cycles/{}/cancel", lambda world: world.cycle().pk, **REASON),
-    "POST dead-letters/<uuid:letter_id>/requeue": posts("/dead-letters/{}/requeue", World.letter, **REASON),
-    "POST dead-letters/<uuid:letter_id>/dismiss": posts("/dead-letters/{}/dismiss", World.letter, **REASON),
+    "POST cycles/<uuid:cycle_id>/cancel": posts(
+        "/cycles/{}/cancel", lambda world: world.cycle().pk, **REASON
+    ),
+    "POST dead-letters/<uuid:letter_id>/requeue": posts(
+        "/dead-letters/{}/requeue", World.letter, **REASON
+    ),
+    "POST dead-letters/<uuid:letter_id>/dismiss": posts(
+        "/dead-letters/{}/dismiss", World.letter, **REASON
+    ),
     "POST dead-letters/requeue": posts("/dead-letters/requeue", World.letter, filter={}, **REASON),
     "POST dead-letters/dismiss": posts("/dead-letters/dismiss", World.letter, filter={}, **REASON),
-    "POST operations/<uuid:run_id>/cancel": posts("/operations/{}/cancel", World.operation, **REASON),
+    "POST operations/<uuid:run_id>/cancel": posts(
+        "/operations/{}/cancel", World.operation, **REASON
+    ),
     "POST cycles/<uuid:cycle_id>/rerun": posts("/cycles/{}/rerun", World.ended, **REASON),
     "POST cycles/rerun": posts("/cycles/rerun", World.ended, filter={}, **REASON),
     "POST run-profiles/trigger": posts("/run-profiles/trigger"),
-    "POST run-profiles/trigger: those that are named": posts("/run-profiles/trigger", run_profile_ids=["r1"], **REASON),
+    "POST run-profiles/trigger: those that are named": posts(
+        "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
+    ),
     "POST run-profiles/<str:run_profile_id>/trigger": posts("/run-profiles/r1/trigger", **REASON),
     "PUT profiles/<str:profile_id>": edits("PUT", "/profiles/p1", profile("p1", label="New")),
-    "PUT run-profiles/<str:run_profile_id>": edits("PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])),
+    "PUT run-profiles/<str:run_profile_id>": edits(
+        "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])
+    ),
     "POST profiles/<str:profile_id>/revisions/<int:number>/restore": edits(
-        "POST", "/profiles/p1/revisions/1/restore", REASON, lambda world: world.profile(label="Newer"), 2
+        "POST",
+        "/profiles/p1/revisions/1/restore",
+        REASON,
+        lambda world: world.profile(label="Newer"),
+        2,
     ),
     "POST run-profiles/<str:run_profile_id>/revisions/<int:number>/restore": edits(
-        "POST", "/run-profiles/r1/revisions/1/restore", REASON, lambda world: world.run_profile(value_tags=["newer"]), 2
+        "POST",
+        "/run-profiles/r1/revisions/1/restore",
+        REASON,
+        lambda world: world.run_profile(value_tags=["newer"]),
+        2,
     ),
     "POST config/reload": posts("/config/reload", **REASON),
     "POST governance/pause": posts("/governance/pause", **REASON),
     "POST governance/unpause": posts("/governance/unpause", World.paused, **REASON),
     "POST governance/namespaces": posts("/governance/namespaces", by="session", name="new"),
     "POST governance/namespaces/<str:namespace>/halt": posts("/governance/namespaces/a/halt"),
-    "POST governance/namespaces/<str:namespace>/halt: one that there wasn't": posts("/governance/namespaces/new/halt", by="session"),
-    "POST governance/namespaces/<str:namespace>/halt: one that is drained": posts("/governance/namespaces/a/halt", World.drained, **REASON),
-    "POST governance/namespaces/<str:namespace>/drain": posts("/governance/namespaces/a/drain", **REASON),
-    "POST governance/namespaces/<str:namespace>/resume": posts("/governance/namespaces/a/resume", World.halted, **REASON),
+    "POST governance/namespaces/<str:namespace>/halt: one that there wasn't": posts(
+        "/governance/namespaces/new/halt", by="session"
+    ),
+    "POST governance/namespaces/<str:namespace>/halt: one that is drained": posts(
+        "/governance/namespaces/a/halt", World.drained, **REASON
+    ),
+    "POST governance/namespaces/<str:namespace>/drain": posts(
+        "/governance/namespaces/a/drain", **REASON
+    ),
+    "POST governance/namespaces/<str:namespace>/resume": posts(
+        "/governance/namespaces/a/resume", World.halted, **REASON
+    ),
 }
 #: Routes that may be called with a body, and change nothing that belongs on record; each with the reason.
 SILENT_ROUTES: dict[str, str] = {}
@@ -129,14 +165,31 @@ ACTIONS: dict[str, Callable[[World], Model | Any]] = {
 ASKED: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"}}
 
 FORMS: dict[str, Deed] = {
-    "auth_user_add": lambda world: lambda: world.browser.post(
-        "/admin/auth/user/add/", world.person_form(username="new", usable_password="true", password1=PASSWORD, password2=PASSWORD)
+    "auth_user_add": lambda world: (
+        lambda: world.browser.post(
+            "/admin/auth/user/add/",
+            world.person_form(
+                username="new", usable_password="true", password1=PASSWORD, password2=PASSWORD
+            ),
+        )
     ),
-    "auth_user_change": lambda world: lambda: world.browser.post(f"/admin/auth/user/{world.victim.pk}/change/", world.person_form()),
-    "auth_user_password_change": lambda world: lambda: world.browser.post(
-        f"/admin/auth/user/{world.victim.pk}/password/", {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    "auth_user_change": lambda world: (
+        lambda: world.browser.post(
+            f"/admin/auth/user/{world.victim.pk}/change/", world.person_form()
+        )
     ),
-    "password_change": fills("password_change/", old_password="a-long-password-1", new_password1=PASSWORD, new_password2=PASSWORD),
+    "auth_user_password_change": lambda world: (
+        lambda: world.browser.post(
+            f"/admin/auth/user/{world.victim.pk}/password/",
+            {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD},
+        )
+    ),
+    "password_change": fills(
+        "password_change/",
+        old_password="a-long-password-1",
+        new_password1=PASSWORD,
+        new_password2=PASSWORD,
+    ),
     "halt": fills("halt/", namespace="a", **REASON),
     "namespace_new": fills("governance/namespace/new/", name="new"),
     "pause": fills("pause/", deed="pause", **REASON),
@@ -145,19 +198,47 @@ FORMS: dict[str, Deed] = {
     "config_drift: Export": fills("config/drift/", _export="1", **REASON),
     "orbit_profile_add": types("orbit/profile/add/", profile_id="p2", label="Two"),
     "orbit_profile_change": types("orbit/profile/{}/change/", World.profile, label="New"),
-    "orbit_profile_revision": fills("orbit/profile/{}/history/1/", lambda world: world.profile(label="Newer").pk, over="2", **REASON),
-    "orbit_runprofile_add": types("orbit/runprofile/add/", run_profile_id="r2", profile_id="p1", namespace="a"),
-    "orbit_runprofile_change": types("orbit/runprofile/{}/change/", World.run_profile, value_tags="new"),
-    "orbit_runprofile_revision": fills("orbit/runprofile/{}/history/1/", lambda world: world.run_profile(value_tags=["newer"]).pk, over="2", **REASON),
-    "orbit_schedule_switch": fills("orbit/schedules/{}/switch/", World.schedule, on="no", **REASON),
-    "orbit_schedule_cron": fills("orbit/schedules/{}/cron/", World.schedule, cron="0 7 * * *", **REASON),
-    "orbit_cyclerun_trigger": fills("orbit/cyclerun/trigger/", run_profile_id="r1", namespace="", **REASON),
-    "orbit_cyclerun_trigger: all that are enabled": fills("orbit/cyclerun/trigger/", run_profile_id="*", namespace="", **REASON),
-    "orbit_deadletterdispatch_requeue_matching": fills(
-        "orbit/deadletterdispatch/requeue-matching/", World.letter, endpoint="snapshot", rate="10", **REASON
+    "orbit_profile_revision": fills(
+        "orbit/profile/{}/history/1/",
+        lambda world: world.profile(label="Newer").pk,
+        over="2",
+        **REASON,
     ),
-    "orbit_deadletterdispatch_dismiss_matching": fills("orbit/deadletterdispatch/dismiss-matching/", World.letter, **REASON),
-    "token_create": fills("access/tokens/new/", owner="vic", name="n", scopes=["read"], days="9", **REASON),
+    "orbit_runprofile_add": types(
+        "orbit/runprofile/add/", run_profile_id="r2", profile_id="p1", namespace="a"
+    ),
+    "orbit_runprofile_change": types(
+        "orbit/runprofile/{}/change/", World.run_profile, value_tags="new"
+    ),
+    "orbit_runprofile_revision": fills(
+        "orbit/runprofile/{}/history/1/",
+        lambda world: world.run_profile(value_tags=["newer"]).pk,
+        over="2",
+        **REASON,
+    ),
+    "orbit_schedule_switch": fills("orbit/schedules/{}/switch/", World.schedule, on="no", **REASON),
+    "orbit_schedule_cron": fills(
+        "orbit/schedules/{}/cron/", World.schedule, cron="0 7 * * *", **REASON
+    ),
+    "orbit_cyclerun_trigger": fills(
+        "orbit/cyclerun/trigger/", run_profile_id="r1", namespace="", **REASON
+    ),
+    "orbit_cyclerun_trigger: all that are enabled": fills(
+        "orbit/cyclerun/trigger/", run_profile_id="*", namespace="", **REASON
+    ),
+    "orbit_deadletterdispatch_requeue_matching": fills(
+        "orbit/deadletterdispatch/requeue-matching/",
+        World.letter,
+        endpoint="snapshot",
+        rate="10",
+        **REASON,
+    ),
+    "orbit_deadletterdispatch_dismiss_matching": fills(
+        "orbit/deadletterdispatch/dismiss-matching/", World.letter, **REASON
+    ),
+    "token_create": fills(
+        "access/tokens/new/", owner="vic", name="n", scopes=["read"], days="9", **REASON
+    ),
 }
 #: Pages that change nothing that belongs on record; each with the reason.
 SILENT_PAGES: dict[str, str] = {
@@ -240,9 +321,17 @@ NOTHING: dict[str, Deed] = {
     "a second pause for the same reason": posts("/governance/pause", World.paused, reason="r"),
     "the end of no pause": posts("/governance/unpause", **REASON),
     "a document that stands already": edits("PUT", "/profiles/p1", profile("p1")),
-    "a document that is restored where it stands": edits("POST", "/run-profiles/r1/revisions/1/restore", REASON),
-    "the editor's Preview": types("orbit/profile/{}/change/", World.profile, _preview="1", label="New"),
+    "a document that is restored where it stands": edits(
+        "POST", "/run-profiles/r1/revisions/1/restore", REASON
+    ),
+    "the editor's Preview": types(
+        "orbit/profile/{}/change/", World.profile, _preview="1", label="New"
+    ),
     "a form that is saved as it came": types("orbit/runprofile/{}/change/", World.run_profile),
-    "the cron that stands already": fills("orbit/schedules/{}/cron/", World.schedule, cron="0 6 * * *", **REASON),
-    "a schedule that is on already": fills("orbit/schedules/{}/switch/", World.schedule, on="yes", **REASON),
+    "the cron that stands already": fills(
+        "orbit/schedules/{}/cron/", World.schedule, cron="0 6 * * *", **REASON
+    ),
+    "a schedule that is on already": fills(
+        "orbit/schedules/{}/switch/", World.schedule, on="yes", **REASON
+    ),
 }

@@ -35,7 +35,9 @@ def world(db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPat
 def one_entry(deed: Any) -> AuditTrailEntry:
     before = AuditTrailEntry.objects.count()
     answer = deed()
-    said = getattr(answer, "content", b"")[:2000] if getattr(answer, "status_code", 0) >= 400 else ""
+    said = (
+        getattr(answer, "content", b"")[:2000] if getattr(answer, "status_code", 0) >= 400 else ""
+    )
     entries = list(AuditTrailEntry.objects.order_by("id"))[before:]
     assert len(entries) == 1, ([(entry.action, entry.object_id) for entry in entries], answer, said)
     assert entries[0].actor
@@ -48,7 +50,11 @@ def listed(*tables: Mapping[str, Any]) -> set[str]:
 
 
 def test_everything_that_there_is_is_listed_and_nothing_else() -> None:
-    pages = set(routes.console()) - set(routes.actions()) - (routes.of_tables() - routes.drawn_by_us() - listed(deeds.FORMS))
+    pages = (
+        set(routes.console())
+        - set(routes.actions())
+        - (routes.of_tables() - routes.drawn_by_us() - listed(deeds.FORMS))
+    )
     for found, *tables in (
         (routes.writing(), deeds.ROUTES, deeds.SILENT_ROUTES),
         (routes.actions(), deeds.ACTIONS),
@@ -57,7 +63,11 @@ def test_everything_that_there_is_is_listed_and_nothing_else() -> None:
     ):
         assert sorted(set(found) - listed(*tables)) == []
         assert sorted(listed(*tables) - set(found)) == []
-    assert all(reason for table in (deeds.SILENT_ROUTES, deeds.SILENT_PAGES, deeds.SILENT_COMMANDS) for reason in table.values())
+    assert all(
+        reason
+        for table in (deeds.SILENT_ROUTES, deeds.SILENT_PAGES, deeds.SILENT_COMMANDS)
+        for reason in table.values()
+    )
 
 
 @pytest.mark.parametrize("route", deeds.ROUTES)
@@ -70,7 +80,11 @@ def test_an_action_leaves_one_entry_with_its_reason(world: World, name: str) -> 
     made = deeds.ACTIONS[name](world)
     number = made.pk if isinstance(made, Model) else made
     path = "/" + routes.console()[name].replace("<path:object_id>", str(number))
-    entry = one_entry(lambda: world.browser.post(path, {"asked": "1", "reason": "because", **deeds.ASKED.get(name, {})}))
+    entry = one_entry(
+        lambda: world.browser.post(
+            path, {"asked": "1", "reason": "because", **deeds.ASKED.get(name, {})}
+        )
+    )
     assert (entry.actor, entry.reason) == ("root", "because")
     assert entry.request_id
 
@@ -80,8 +94,18 @@ def test_an_action_on_a_selection_leaves_one_entry_for_each_object(world: World,
     made = deeds.ACTIONS[name](world)
     model, action = routes.actions()[name]
     number = made.pk if isinstance(made, Model) else made
-    chosen = {"action": action.name, "_selected_action": str(number), "asked": "1", "reason": "because", **deeds.ASKED.get(name, {})}
-    entry = one_entry(lambda: world.browser.post(f"/admin/{model._meta.app_label}/{model._meta.model_name}/", chosen))
+    chosen = {
+        "action": action.name,
+        "_selected_action": str(number),
+        "asked": "1",
+        "reason": "because",
+        **deeds.ASKED.get(name, {}),
+    }
+    entry = one_entry(
+        lambda: world.browser.post(
+            f"/admin/{model._meta.app_label}/{model._meta.model_name}/", chosen
+        )
+    )
     assert (entry.actor, entry.reason) == ("root", "because")
 
 
@@ -117,7 +141,14 @@ def test_looking_leaves_none(world: World) -> None:
         if "(" not in pattern and "logout" not in pattern and "object_id" not in pattern:
             answers.append(world.browser.get(objects.address(pattern, known, id=world.victim.pk)))
     for name, pattern in routes.console().items():
-        model = next((model for model in admin.site._registry if name.startswith(f"{model._meta.app_label}_{model._meta.model_name}_")), None)
+        model = next(
+            (
+                model
+                for model in admin.site._registry
+                if name.startswith(f"{model._meta.app_label}_{model._meta.model_name}_")
+            ),
+            None,
+        )
         row = model._default_manager.first() if model is not None else None
         if "object_id" in pattern and row is not None:
             answers.append(world.browser.get(objects.address(pattern, known, object_id=row.pk)))

@@ -38,16 +38,37 @@ def test_hostile_json_is_refused_and_starts_nothing(client: Api, body: bytes, st
 
 
 def test_nesting_up_to_the_limit_is_fine(client: Api) -> None:
-    assert client.post("/cycles/trigger", b'{"payload":' + b"[" * 63 + b"]" * 63 + b"}").status_code == 202
+    assert (
+        client.post("/cycles/trigger", b'{"payload":' + b"[" * 63 + b"]" * 63 + b"}").status_code
+        == 202
+    )
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; b=x", "", "nonsense"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; b=x",
+        "",
+        "nonsense",
+    ],
+)
 def test_another_content_type_is_a_415(client: Api, content_type: str) -> None:
-    problem(client.post("/cycles/trigger", b'{"namespace": "default"}', content_type), 415, "unsupported_media_type")
+    problem(
+        client.post("/cycles/trigger", b'{"namespace": "default"}', content_type),
+        415,
+        "unsupported_media_type",
+    )
 
 
 def test_an_encoded_body_is_a_415_and_a_chunked_one_a_411(client: Api) -> None:
-    problem(client.post("/cycles/trigger", b"{}", Content_Encoding="gzip"), 415, "unsupported_media_type")
+    problem(
+        client.post("/cycles/trigger", b"{}", Content_Encoding="gzip"),
+        415,
+        "unsupported_media_type",
+    )
     problem(client.post("/cycles/trigger", b"{}", Transfer_Encoding="chunked"), 411, "refused")
     assert not CycleRun.objects.exists()
 
@@ -73,8 +94,15 @@ def test_a_parameter_that_cant_be_is_a_400(client: Api, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["namespace=%25_%5C%27", "created_from=0001-01-01T00:00:00%2B14:00", "created_to=9999-12-31T23:59:59Z", "created_from=2026-01-01T00:00:00+00:00",
-              "created_to=2026-01-01T00:00:00%2B18:22", "created_to=9999-12-31T23:59:59-23:59"]
+    "query",
+    [
+        "namespace=%25_%5C%27",
+        "created_from=0001-01-01T00:00:00%2B14:00",
+        "created_to=9999-12-31T23:59:59Z",
+        "created_from=2026-01-01T00:00:00+00:00",
+        "created_to=2026-01-01T00:00:00%2B18:22",
+        "created_to=9999-12-31T23:59:59-23:59",
+    ],
 )
 def test_an_odd_parameter_that_can_be_just_finds_nothing(client: Api, query: str) -> None:
     answer = client.get(f"/cycles?{query}")
@@ -83,7 +111,9 @@ def test_an_odd_parameter_that_can_be_just_finds_nothing(client: Api, query: str
 
 def test_a_cursor_of_another_list_is_refused(client: Api) -> None:
     for _ in range(3):
-        CycleRun.objects.filter(status="pending").update(status="cancelled", finished_at="2026-01-01T00:00:00Z")
+        CycleRun.objects.filter(status="pending").update(
+            status="cancelled", finished_at="2026-01-01T00:00:00Z"
+        )
         assert client.post("/cycles/trigger").status_code == 202
     following = client.get("/cycles?limit=1").json()["next"]
     cursor = following.partition("cursor=")[2]
@@ -117,8 +147,13 @@ def test_an_unknown_method_is_a_405_problem(client: Api, method: str, path: str)
 
 def test_a_request_id_is_taken_when_it_is_harmless_and_made_otherwise(client: Api) -> None:
     assert client.get("/health", X_Request_ID="abc-1").headers["X-Request-ID"] != ""
-    assert client.client.get("/nothing", headers={"X-Request-ID": "abc-1"}).json()["request_id"] == "abc-1"
-    made = client.client.get("/nothing", headers={"X-Request-ID": "a b\x1b[31m"}).json()["request_id"]
+    assert (
+        client.client.get("/nothing", headers={"X-Request-ID": "abc-1"}).json()["request_id"]
+        == "abc-1"
+    )
+    made = client.client.get("/nothing", headers={"X-Request-ID": "a b\x1b[31m"}).json()[
+        "request_id"
+    ]
     assert len(made) == 32
 
 
@@ -129,6 +164,10 @@ def test_a_foreign_host_is_a_400_problem(client: Api) -> None:
 @pytest.mark.parametrize("reason", [None, "", "  ", 7, "x" * 2001])
 def test_a_deed_needs_a_reason_in_words(client: Api, reason: Any) -> None:
     started = client.post("/cycles/trigger").json()["cycle_run_id"]
-    found = problem(client.post(f"/cycles/{started}/cancel", {} if reason is None else {"reason": reason}), 422, "invalid_body")
+    found = problem(
+        client.post(f"/cycles/{started}/cancel", {} if reason is None else {"reason": reason}),
+        422,
+        "invalid_body",
+    )
     assert [error["pointer"] for error in found["errors"]] in ([""], ["/reason"])
     assert CycleRun.objects.get(pk=started).status == "pending"

@@ -33,7 +33,18 @@ from tests.support.project import free_port
 from tests.support.receiver import Receiver, close
 from tests.support.receiver import http as answer
 
-NAMES = ("token", "path", "query", "header", "echoed", "echoed_query", "secret_key", "metrics_token", "password", "inquiry")
+NAMES = (
+    "token",
+    "path",
+    "query",
+    "header",
+    "echoed",
+    "echoed_query",
+    "secret_key",
+    "metrics_token",
+    "password",
+    "inquiry",
+)
 PAGES_OF_A_SHAPE = 2
 #: Commands one after the other in one process, each through the way in that manage.py takes: most of a command's time is its start.
 RUN = """
@@ -61,14 +72,29 @@ class Stand:
 
     def manage(self, *commands: tuple[str, ...]) -> str:
         """Run commands; return what they said."""
-        done = subprocess.run([sys.executable, "-c", RUN, json.dumps(commands)], cwd=database.PROJECT, env=self.environment, capture_output=True, text=True,
-                              timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, json.dumps(commands)],
+            cwd=database.PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         return done.stdout + done.stderr
 
-    def ask(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", int(self.environment["PORT"]), timeout=30)
+    def ask(
+        self, method: str, path: str, *, body: bytes = b"", **headers: str
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", int(self.environment["PORT"]), timeout=30
+        )
         try:
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            connection.request(
+                method,
+                path,
+                body,
+                {name.replace("_", "-"): value for name, value in headers.items()},
+            )
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         finally:
@@ -79,7 +105,10 @@ class Stand:
 def standing(server: Server, name: str, folder: Path, receivers: list[Receiver]) -> Iterator[Stand]:
     known = {name: planted() for name in NAMES}
     key, secret = planted(32), "whsec_" + base64.b64encode(planted(32).encode()).decode()
-    known |= {"signing_secret": secret.removeprefix("whsec_"), "signing_key": base64.b64decode(secret.removeprefix("whsec_")).decode()}
+    known |= {
+        "signing_secret": secret.removeprefix("whsec_"),
+        "signing_key": base64.b64decode(secret.removeprefix("whsec_")).decode(),
+    }
     sealing = base64.urlsafe_b64encode(key.encode()).decode()
     known |= {"sealing_key": sealing, "sealing_bytes": key}
     Fernet(sealing)
@@ -111,9 +140,21 @@ def standing(server: Server, name: str, folder: Path, receivers: list[Receiver])
     try:
         for words in ("web", "cluster"):
             with (folder / f"{words}.log").open("wb") as log:
-                running.append(subprocess.Popen([sys.executable, "manage.py", words], cwd=database.PROJECT, env=environment, stdout=log, stderr=log))
+                running.append(
+                    subprocess.Popen(
+                        [sys.executable, "manage.py", words],
+                        cwd=database.PROJECT,
+                        env=environment,
+                        stdout=log,
+                        stderr=log,
+                    )
+                )
         stand.pids = [process.pid for process in running]
-        until(lambda: rows("SELECT 1 FROM orbit_clusternode") and _serves(stand), 60, "web and cluster aren't there")
+        until(
+            lambda: rows("SELECT 1 FROM orbit_clusternode") and _serves(stand),
+            60,
+            "web and cluster aren't there",
+        )
         yield stand
     finally:
         for process in running:
@@ -129,8 +170,6 @@ def _serves(stand: Stand) -> bool:
         return False
 
 
-
-
 class Mirror(Receiver):
     """Refuses every delivery with the head of its own request in the body, plain, as JSON and in HTML."""
 
@@ -139,18 +178,33 @@ class Mirror(Receiver):
 
     def _mirror(self, sock: Any) -> None:
         request = self.requests[-1]
-        plain = request.line + "\n" + "\n".join(f"{name}: {value}" for name, value in request.headers.items())
-        sock.sendall(answer("500 Oops", f"{plain}\n{json.dumps(request.headers)}\n{html.escape(plain)}".encode()))
+        plain = (
+            request.line
+            + "\n"
+            + "\n".join(f"{name}: {value}" for name, value in request.headers.items())
+        )
+        sock.sendall(
+            answer(
+                "500 Oops", f"{plain}\n{json.dumps(request.headers)}\n{html.escape(plain)}".encode()
+            )
+        )
 
 
 def ended(stand: Stand) -> bool:
-    return rows("SELECT count(*) FROM orbit_deadletterdispatch") == [(6,)] and not rows("SELECT 1 FROM orbit_cyclerun WHERE finished_at IS NULL")
+    return rows("SELECT count(*) FROM orbit_deadletterdispatch") == [(6,)] and not rows(
+        "SELECT 1 FROM orbit_cyclerun WHERE finished_at IS NULL"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_no_planted_secret_comes_out_anywhere(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver(close, answer("503 No"), b"SSH-2.0\r\n", lambda sock: None) as failing, Mirror() as echoing:
+def test_no_planted_secret_comes_out_anywhere(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
+    with (
+        Receiver(close, answer("503 No"), b"SSH-2.0\r\n", lambda sock: None) as failing,
+        Mirror() as echoing,
+    ):
         with standing(server, committed, tmp_path, [failing, echoing]) as stand:
             found = _drive(stand)
             found += [leak for pid in stand.pids for leak in _command_lines(stand, pid)]
@@ -164,30 +218,61 @@ def test_no_planted_secret_comes_out_anywhere(server: Server, committed: str, tm
     assert stand.cage.searched > 1_000_000
     # What is looked for is found where it may be: in what left for the receiver.
     sent = str(failing.requests[0])
-    assert {leak.split()[0] for leak in stand.cage.look("the wire", sent)} >= {"token", "path", "query", "header"}
+    assert {leak.split()[0] for leak in stand.cage.look("the wire", sent)} >= {
+        "token",
+        "path",
+        "query",
+        "header",
+    }
 
 
 def _drive(stand: Stand) -> list[str]:
     """Have everything happen that could let a secret out: cycles, failures, a requeue, wrong and right credentials."""
     bearer = {"Authorization": f"Bearer {stand.api_token}", "Content-Type": "application/json"}
-    status, _, body = stand.ask("POST", "/cycles/trigger", body=b'{"run_profile_id": "daily-eu"}', **bearer)
+    status, _, body = stand.ask(
+        "POST", "/cycles/trigger", body=b'{"run_profile_id": "daily-eu"}', **bearer
+    )
     assert status == 202, body
     until(lambda: ended(stand), 60, "the deliveries didn't end")
     letter = rows("SELECT id FROM orbit_deadletterdispatch LIMIT 1")[0][0]
-    outputs = [stand.ask("POST", f"/dead-letters/{letter}/requeue", body=b'{"reason": "again"}', **bearer)]
-    until(lambda: rows("SELECT 1 FROM orbit_deadletterdispatch HAVING count(*) = 7"), 60, "the requeued job didn't end")
+    outputs = [
+        stand.ask("POST", f"/dead-letters/{letter}/requeue", body=b'{"reason": "again"}', **bearer)
+    ]
+    until(
+        lambda: rows("SELECT 1 FROM orbit_deadletterdispatch HAVING count(*) = 7"),
+        60,
+        "the requeued job didn't end",
+    )
     # Credentials at the wrong door, and in the wrong shape.
-    metrics, password = stand.environment["ORBIT_METRICS_TOKEN"], stand.environment["ORBIT_PASSWORD"]
-    for wrong in (f"Bearer {metrics}", f"Basic {stand.api_token}", f"Bearer {stand.api_token} x", f"Bearer {stand.api_token[:-1]}", f"Token {password}"):
-        outputs += [stand.ask("GET", path, Authorization=wrong) for path in ("/cycles", "/metrics", "/admin/")]
+    metrics, password = (
+        stand.environment["ORBIT_METRICS_TOKEN"],
+        stand.environment["ORBIT_PASSWORD"],
+    )
+    for wrong in (
+        f"Bearer {metrics}",
+        f"Basic {stand.api_token}",
+        f"Bearer {stand.api_token} x",
+        f"Bearer {stand.api_token[:-1]}",
+        f"Token {password}",
+    ):
+        outputs += [
+            stand.ask("GET", path, Authorization=wrong)
+            for path in ("/cycles", "/metrics", "/admin/")
+        ]
     outputs.append(stand.ask("POST", "/cycles/trigger", body=b'{"x": ', **bearer))
     outputs.append(stand.ask("GET", "/metrics", Authorization=f"Bearer {metrics}"))
     assert outputs[-1][0] == 200
     outputs += _deeds(stand, bearer)
-    return [leak for status, headers, body in outputs for leak in stand.cage.look(f"an answer {status}", str(headers).encode() + body)]
+    return [
+        leak
+        for status, headers, body in outputs
+        for leak in stand.cage.look(f"an answer {status}", str(headers).encode() + body)
+    ]
 
 
-def _deeds(stand: Stand, bearer: dict[str, str]) -> list[tuple[int, http.client.HTTPMessage, bytes]]:
+def _deeds(
+    stand: Stand, bearer: dict[str, str]
+) -> list[tuple[int, http.client.HTTPMessage, bytes]]:
     """Edit, restore, reload, halt, pause, run again one and many and start all: what leaves entries, revisions, certificates and answers behind."""
     cycle = rows("SELECT id FROM orbit_cyclerun ORDER BY id LIMIT 1")[0][0]
     edited, why = json.dumps(profile(label="Edited")), '{"reason": "because"}'
@@ -201,14 +286,22 @@ def _deeds(stand: Stand, bearer: dict[str, str]) -> list[tuple[int, http.client.
         ("POST", f"/cycles/{cycle}/rerun", why, "", 202), ("POST", "/run-profiles/trigger", why, "", 202),
         ("POST", "/cycles/rerun", '{"filter": {}, "reason": "because"}', "", 202),
     ):  # fmt: skip
-        outputs.append(stand.ask(method, path, body=body.encode(), **bearer, **({"If_Match": seen} if seen else {})))
+        outputs.append(
+            stand.ask(
+                method, path, body=body.encode(), **bearer, **({"If_Match": seen} if seen else {})
+            )
+        )
         assert outputs[-1][0] == expected, (method, path, outputs[-1])
     return outputs
 
 
 def _command_lines(stand: Stand, pid: int) -> list[str]:
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return [leak for process in processes for leak in stand.cage.look("a command line", " ".join(process.cmdline()) + process.name())]
+    return [
+        leak
+        for process in processes
+        for leak in stand.cage.look("a command line", " ".join(process.cmdline()) + process.name())
+    ]
 
 
 def _log_in(stand: Stand) -> str:
@@ -217,12 +310,23 @@ def _log_in(stand: Stand) -> str:
     csrf = headers["Set-Cookie"].split(";")[0]
     hidden = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', body)
     assert hidden is not None
-    for password in (stand.environment["ORBIT_PASSWORD"] + "x", stand.environment["ORBIT_PASSWORD"]):
+    for password in (
+        stand.environment["ORBIT_PASSWORD"] + "x",
+        stand.environment["ORBIT_PASSWORD"],
+    ):
         form = f"username=root&password={password}&csrfmiddlewaretoken={hidden[1].decode()}&next=/admin/".encode()
-        status, headers, body = stand.ask("POST", "/admin/login/", body=form, Cookie=csrf, Content_Type="application/x-www-form-urlencoded")
+        status, headers, body = stand.ask(
+            "POST",
+            "/admin/login/",
+            body=form,
+            Cookie=csrf,
+            Content_Type="application/x-www-form-urlencoded",
+        )
         assert stand.cage.look("the login page", body) == []
     assert status == 302
-    return "; ".join([csrf, *(cookie.split(";")[0] for cookie in headers.get_all("Set-Cookie", []))])
+    return "; ".join(
+        [csrf, *(cookie.split(";")[0] for cookie in headers.get_all("Set-Cookie", []))]
+    )
 
 
 def _govern(stand: Stand, cookie: str) -> list[str]:
@@ -231,9 +335,21 @@ def _govern(stand: Stand, cookie: str) -> list[str]:
     stand.cage.add("new_password", password)
     new = {"username": "new", "is_active": "on", "is_staff": "on", "groups": operator, "usable_password": "true", "password1": password,
            "namespace_grants-TOTAL_FORMS": 0, "namespace_grants-INITIAL_FORMS": 0}  # fmt: skip
-    answers = [_fill(stand, cookie, "/admin/auth/user/add/", **new, password2=second) for second in (password + "x", password)]
+    answers = [
+        _fill(stand, cookie, "/admin/auth/user/add/", **new, password2=second)
+        for second in (password + "x", password)
+    ]
     assert [status for status, _ in answers] == [200, 302]
-    status, body = _fill(stand, cookie, "/admin/access/tokens/new/", owner="root", name="shown", scopes="read", days=9, reason="because")
+    status, body = _fill(
+        stand,
+        cookie,
+        "/admin/access/tokens/new/",
+        owner="root",
+        name="shown",
+        scopes="read",
+        days=9,
+        reason="because",
+    )
     shown = re.search(rb"orbit_[\w-]{40,}", body)
     assert status == 200
     assert shown is not None
@@ -243,25 +359,38 @@ def _govern(stand: Stand, cookie: str) -> list[str]:
     halted = _fill(stand, cookie, "/admin/halt/", namespace="eu", reason="because")
     exported = _fill(stand, cookie, "/admin/config/drift/", _export="1", reason="because")
     assert (halted[0], exported[0]) == (302, 302)
-    return [leak for _, body in [*answers, halted, exported] for leak in stand.cage.look("an answer to a form", body)]
+    return [
+        leak
+        for _, body in [*answers, halted, exported]
+        for leak in stand.cage.look("an answer to a form", body)
+    ]
 
 
 def _fill(stand: Stand, cookie: str, path: str, **fields: Any) -> tuple[int, bytes]:
-    hidden = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', stand.ask("GET", path, Cookie=cookie)[2])
+    hidden = re.search(
+        rb'name="csrfmiddlewaretoken" value="([^"]+)"', stand.ask("GET", path, Cookie=cookie)[2]
+    )
     assert hidden is not None
     form = urlencode({**fields, "csrfmiddlewaretoken": hidden[1].decode()}).encode()
-    status, _, body = stand.ask("POST", path, body=form, Cookie=cookie, Content_Type="application/x-www-form-urlencoded")
+    status, _, body = stand.ask(
+        "POST", path, body=form, Cookie=cookie, Content_Type="application/x-www-form-urlencoded"
+    )
     return status, body
 
 
 def _pages(stand: Stand, cookie: str) -> list[str]:
     """Walk the console from its first page on: where links lead, whatever their query; of pages that differ in an id alone a few each."""
     # Of each endpoint one attempt and one letter for sure: what the two receivers said is different.
-    each = "SELECT DISTINCT ON (endpoint_key) 'deadletterdispatch', id FROM orbit_deadletterdispatch UNION ALL SELECT DISTINCT ON (endpoint_key) " \
-           "'deliveryreceipt', r.id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+    each = (
+        "SELECT DISTINCT ON (endpoint_key) 'deadletterdispatch', id FROM orbit_deadletterdispatch UNION ALL SELECT DISTINCT ON (endpoint_key) "
+        "'deliveryreceipt', r.id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+    )
     known = rows(each)
     assert len(known) == 4
-    found, left = [], ["/admin/", *(f"/admin/orbit/{table}/{number}/change/" for table, number in known)]
+    found, left = (
+        [],
+        ["/admin/", *(f"/admin/orbit/{table}/{number}/change/" for table, number in known)],
+    )
     seen: set[str] = set()
     shapes: Counter[str] = Counter()
     while left:
@@ -275,10 +404,21 @@ def _pages(stand: Stand, cookie: str) -> list[str]:
         status, headers, body = stand.ask("GET", path, Cookie=cookie)
         assert status < 500, path
         found += stand.cage.look(f"the page {path}", str(headers).encode() + body)
-        links = re.findall(rb'(?:href|action)="([^"#]+)"', body) if headers.get_content_type() == "text/html" else []
+        links = (
+            re.findall(rb'(?:href|action)="([^"#]+)"', body)
+            if headers.get_content_type() == "text/html"
+            else []
+        )
         local = [html.unescape(link.decode()) for link in links]
-        left += [link if link.startswith("/") else bare + link for link in local if not re.match(r"\w+:|//|/static/|/admin/logout", link)]
-    assert {f"/admin/orbit/{table}/" for table in ("deliveryreceipt", "dispatchjob", "endpointsnapshot", "deadletterdispatch")} <= seen
+        left += [
+            link if link.startswith("/") else bare + link
+            for link in local
+            if not re.match(r"\w+:|//|/static/|/admin/logout", link)
+        ]
+    assert {
+        f"/admin/orbit/{table}/"
+        for table in ("deliveryreceipt", "dispatchjob", "endpointsnapshot", "deadletterdispatch")
+    } <= seen
     new = {"access/", "config/drift/", "governance/audittrailentry/verify/", "governance/audittrailentry/export/", "halt/", "pause/", "orbit/schedules/",
            "orbit/why/", "orbit/cyclerun/compare/", "orbit/profile/add/", "orbit/profile/*/change/", "orbit/profile/*/history/",
            "orbit/profile/*/history/*/", "orbit/runprofile/*/change/", "orbit/cyclerun/*/run_again/", "governance/namespace/*/change/"}  # fmt: skip
@@ -294,14 +434,30 @@ def _answers(stand: Stand) -> list[str]:
            "run_profile_id": "SELECT 'daily-eu'", "namespace": "SELECT 'eu'", "run_id": "SELECT id FROM governance_operationrun",
            "number": "SELECT 1"}  # fmt: skip
     found = []
-    patterns = [str(pattern.pattern) for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)]
+    patterns = [
+        str(pattern.pattern)
+        for pattern in get_resolver().url_patterns
+        if isinstance(pattern, URLPattern)
+    ]
     assert len(patterns) > 15
     for pattern in patterns:
-        known = re.sub(r"<\w+:(\w+)>", lambda match: str(rows(ids.get(match[1], "SELECT gen_random_uuid()"))[0][0]), pattern)
-        for method, body in (("GET", b""), ("POST", b"{}"), ("POST", b'{"a":'), ("PUT", b""), ("DELETE", b"")):
+        known = re.sub(
+            r"<\w+:(\w+)>",
+            lambda match: str(rows(ids.get(match[1], "SELECT gen_random_uuid()"))[0][0]),
+            pattern,
+        )
+        for method, body in (
+            ("GET", b""),
+            ("POST", b"{}"),
+            ("POST", b'{"a":'),
+            ("PUT", b""),
+            ("DELETE", b""),
+        ):
             if "trigger" in pattern and body == b"{}":
                 continue
-            status, headers, answered = stand.ask(method, f"/{known}", body=body, **bearer, Content_Type="application/json")
+            status, headers, answered = stand.ask(
+                method, f"/{known}", body=body, **bearer, Content_Type="application/json"
+            )
             assert status < 500 or status == 503, (method, known, answered)
             found += stand.cage.look(f"{method} /{pattern}", str(headers).encode() + answered)
     for odd in ("/nowhere", "/cycles/x", "/%00", "/admin/orbit/cyclerun/x/change/"):
@@ -315,24 +471,48 @@ def _commands(stand: Stand) -> list[str]:
                 ("why", "--run-profile", "daily-eu", "--at", "2026-01-31T06:00:00Z", "--json"), ("rerun", "--all", "--dry-run", "--reason", "r", "--json"),
                 ("halt", "eu", "--reason", "again", "--json"), ("resume", "eu", "--reason", "again", "--json"), ("check", "--deploy")]  # fmt: skip
     said = stand.manage(*commands)
-    assert all(mark in said for mark in ('"valid"', '"written"', '"trigger"', '"cycle_run_id"', '"previous_hash"', "intact: ", '"answer"', "silenced")), said
+    assert all(
+        mark in said
+        for mark in (
+            '"valid"',
+            '"written"',
+            '"trigger"',
+            '"cycle_run_id"',
+            '"previous_hash"',
+            "intact: ",
+            '"answer"',
+            "silenced",
+        )
+    ), said
     found = stand.cage.look("what the commands say", said)
-    return found + [leak for path in stand.folder.glob("*.json") for leak in stand.cage.look(path.name, path.read_bytes())]
+    return found + [
+        leak
+        for path in stand.folder.glob("*.json")
+        for leak in stand.cage.look(path.name, path.read_bytes())
+    ]
 
 
 def _tables(stand: Stand) -> list[str]:
     """Read every column of every table, bytes as they are too, and the queue's rows unpacked."""
     found = []
-    tables = rows("SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
+    tables = rows(
+        "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    )
     assert len(tables) > 30
     for (table,) in tables:
         for (text,) in rows(f"SELECT t::text FROM {table} t"):
             found += stand.cage.look(f"the table {table}", text)
-            found += [leak for piece in re.findall(r"\\\\x([0-9a-f]+)", text) for leak in stand.cage.look(f"bytes of the table {table}", bytes.fromhex(piece))]
+            found += [
+                leak
+                for piece in re.findall(r"\\\\x([0-9a-f]+)", text)
+                for leak in stand.cage.look(f"bytes of the table {table}", bytes.fromhex(piece))
+            ]
     for (payload,) in rows("SELECT payload FROM django_q_ormq"):
         data = payload.split(":")[0]
         packed = base64.urlsafe_b64decode(data.lstrip(".") + "=" * (-len(data.lstrip(".")) % 4))
-        found += stand.cage.look("a queue row", zlib.decompress(packed) if data.startswith(".") else packed)
+        found += stand.cage.look(
+            "a queue row", zlib.decompress(packed) if data.startswith(".") else packed
+        )
     return found
 
 
@@ -342,6 +522,8 @@ def _files(stand: Stand) -> list[str]:
     said = (stand.folder / "cluster.log").read_bytes()
     assert b" DEBUG " in said or b" INFO " in said
     with stand.server_log.open("rb") as log:
-        log.seek(stand.said_before if stand.server_log.stat().st_size >= stand.said_before else 0)  # it may have been begun anew
+        log.seek(
+            stand.said_before if stand.server_log.stat().st_size >= stand.said_before else 0
+        )  # it may have been begun anew
         found = stand.cage.look("the server's log", log.read())
     return found + [leak for path in logs for leak in stand.cage.look(path.name, path.read_bytes())]

@@ -19,12 +19,26 @@ from django.test import Client
 from governance.access.actors import SYSTEM
 from governance.audit import trail
 from governance.kernel.identifiers import uuid7
-from governance.models import AuditTrailEntry, Namespace, NamespaceGrant, OperationRun, OperationRunItem, Stop
+from governance.models import (
+    AuditTrailEntry,
+    Namespace,
+    NamespaceGrant,
+    OperationRun,
+    OperationRunItem,
+    Stop,
+)
 from governance.namespaces import halts, pauses
 from orbit.cycles import rerun, trigger
 from orbit.dispatch import bulk
 from orbit.errors import CycleActive
-from orbit.models import CronTick, CycleRun, DeadLetterDispatch, Profile, RunProfile, ValueLedgerEntry
+from orbit.models import (
+    CronTick,
+    CycleRun,
+    DeadLetterDispatch,
+    Profile,
+    RunProfile,
+    ValueLedgerEntry,
+)
 from orbit.schedules.sync import RunProfiles
 from orbit.states import Trigger
 from tests.contract import deeds
@@ -71,7 +85,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
 }  # fmt: skip
 #: Documents of somebody's own that name what is hidden.
-DOCUMENTS = [run_profile("open-rp", "open-p", HIDDEN), run_profile("open-rp", "hidden-p", "open-ns")]
+DOCUMENTS = [
+    run_profile("open-rp", "open-p", HIDDEN),
+    run_profile("open-rp", "hidden-p", "open-ns"),
+]
 #: Routes that concern the whole workspace, and say so.
 OF_THE_WORKSPACE = {"metrics", "audit-trail/verify", "config/diff", "POST config/reload", "POST governance/pause", "POST governance/unpause",
                     "POST governance/namespaces"}  # fmt: skip
@@ -108,18 +125,39 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "orbit_deadletterdispatch_dismiss_matching": [("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)],
 }  # fmt: skip
 #: Forms that concern the whole workspace: nobody who is confined gets them.
-FORMS_OF_THE_WORKSPACE = {"pause", "config_drift", "namespace_new", "token_create", "auth_user_add", "auth_user_change", "auth_user_password_change"}
+FORMS_OF_THE_WORKSPACE = {
+    "pause",
+    "config_drift",
+    "namespace_new",
+    "token_create",
+    "auth_user_add",
+    "auth_user_change",
+    "auth_user_password_change",
+}
 #: Forms about the person who fills them in.
 FORMS_OF_ONES_OWN = {"password_change"}
 
 
 def hidden_world() -> None:
     """Put one of everything into the hidden namespace: configuration, cycles that ended badly and that run, letters, runs, records, ticks, a halt."""
-    document = run_profile("hidden-rp", "hidden-p", HIDDEN, distribution_targets=["hidden-endpoint"], execution_policy={"cron": "0 6 * * *"})
+    document = run_profile(
+        "hidden-rp",
+        "hidden-p",
+        HIDDEN,
+        distribution_targets=["hidden-endpoint"],
+        execution_policy={"cron": "0 6 * * *"},
+    )
     store([profile("hidden-p", value_tags=["hidden-tag"])], [document])
     store([], [{**document, "value_tags": ["hidden-tag"]}])
     RunProfiles("UTC").follow()
-    CronTick.objects.create(id=uuid7(), schedule="run-profile:hidden-rp", tick_key="hidden-tick", due_at=AT, outcome="refused", detail={"detail": "hidden-why"})
+    CronTick.objects.create(
+        id=uuid7(),
+        schedule="run-profile:hidden-rp",
+        tick_key="hidden-tick",
+        due_at=AT,
+        outcome="refused",
+        detail={"detail": "hidden-why"},
+    )
     ended = carry(start("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
     bulk.dismiss(bulk.Filter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
@@ -128,17 +166,39 @@ def hidden_world() -> None:
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     with trail.deed():
-        trail.record("thing.done", actor="hidden-actor", namespace=HIDDEN, object_type="cycle", object_id="hidden-object")
-        trail.record("thing.done", actor="hidden-actor", object_type="cycle", object_id="hidden-object")
+        trail.record(
+            "thing.done",
+            actor="hidden-actor",
+            namespace=HIDDEN,
+            object_type="cycle",
+            object_id="hidden-object",
+        )
+        trail.record(
+            "thing.done", actor="hidden-actor", object_type="cycle", object_id="hidden-object"
+        )
 
 
 @pytest.fixture
 def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
     """Somebody with all powers in one namespace, where a cycle has ended, with a token and a browser."""
     daily = {"cron": "0 6 * * *"}
-    store([profile("open-p")], [run_profile("open-rp", "open-p", "open-ns", distribution_targets=["open-endpoint"], execution_policy=daily)])
+    store(
+        [profile("open-p")],
+        [
+            run_profile(
+                "open-rp",
+                "open-p",
+                "open-ns",
+                distribution_targets=["open-endpoint"],
+                execution_policy=daily,
+            )
+        ],
+    )
     RunProfiles("UTC").follow()
-    with Receiver(http("410 Gone", b"open-answer")) as ours, Receiver(http("410 Gone", b"hidden-answer")) as theirs:
+    with (
+        Receiver(http("410 Gone", b"open-answer")) as ours,
+        Receiver(http("410 Gone", b"hidden-answer")) as theirs,
+    ):
         endpoints(settings, open_endpoint=ours.url, hidden_endpoint=theirs.url)
         carry(start("open-rp"))
         user = person("bea", "Administrator", "open-ns")
@@ -162,7 +222,10 @@ def seen(walker: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
         if "<" not in route and route not in OPEN:
             plainly = WANTED.get(route, "")
             answer = client.get(f"/{route}{plainly}")
-            assert answer.status_code == (403 if route in OF_THE_WORKSPACE else 200), (route, answer.content)
+            assert answer.status_code == (403 if route in OF_THE_WORKSPACE else 200), (
+                route,
+                answer.content,
+            )
             for query in (plainly, *(f"?{name}={value}" for name, value in FILTERS.items())):
                 answer = client.get(f"/{route}{query}")
                 found[f"/{route}{query}"] = (answer.status_code, plain(answer.content))
@@ -176,15 +239,23 @@ def seen(walker: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
     return found
 
 
-def test_whatever_needs_no_id_answers_as_if_the_other_namespace_were_not_there(walker: tuple[Api, Client]) -> None:
+def test_whatever_needs_no_id_answers_as_if_the_other_namespace_were_not_there(
+    walker: tuple[Api, Client],
+) -> None:
     before = seen(walker)
     hidden_world()
     after = seen(walker)
     assert before.keys() == after.keys()
-    different = {path: (before[path], after[path]) for path in before if before[path] != after[path]}
+    different = {
+        path: (before[path], after[path]) for path in before if before[path] != after[path]
+    }
     assert sorted(different) == []
     # A filter's own value stands in its form; nothing else of the other namespace does.
-    assert [path for path, (_, body) in after.items() if "hidden-" in body.replace(HIDDEN, "").replace("hidden-rp", "") and "?" not in path] == []
+    assert [
+        path
+        for path, (_, body) in after.items()
+        if "hidden-" in body.replace(HIDDEN, "").replace("hidden-rp", "") and "?" not in path
+    ] == []
     assert sum(code == 200 for code, _ in after.values()) > 60
 
 
@@ -200,29 +271,46 @@ def test_whatever_is_named_by_an_id_is_not_there(walker: tuple[Api, Client]) -> 
             assert _blank(answer) == _blank(client.get(twin)), route
     for deed in routes.writing():
         method, _, route = deed.partition(" ")
-        assert deed in BODIES or "<" in route or deed in OF_THE_WORKSPACE, f"{deed}: say in BODIES what of the other namespace it could touch"
+        assert deed in BODIES or "<" in route or deed in OF_THE_WORKSPACE, (
+            f"{deed}: say in BODIES what of the other namespace it could touch"
+        )
         path, twin = _both(_filled(route))
         for body in BODIES.get(deed, [REASON]):
-            answers = [client.send(method, path, body, If_Match='"1"') for path, body in ((path, body), (twin, _elsewhere(body)))]
+            answers = [
+                client.send(method, path, body, If_Match='"1"')
+                for path, body in ((path, body), (twin, _elsewhere(body)))
+            ]
             assert _blank(answers[0]) == _blank(answers[1]), (deed, body)
             refused = {403} if deed in OF_THE_WORKSPACE else {404, 412, 422}
-            assert answers[0].status_code in refused or "dry_run" in body, (deed, body, answers[0].status_code, answers[0].content)
+            assert answers[0].status_code in refused or "dry_run" in body, (
+                deed,
+                body,
+                answers[0].status_code,
+                answers[0].content,
+            )
     assert _state() == state
 
 
-def test_a_document_that_names_what_is_hidden_is_one_that_names_nothing(walker: tuple[Api, Client]) -> None:
+def test_a_document_that_names_what_is_hidden_is_one_that_names_nothing(
+    walker: tuple[Api, Client],
+) -> None:
     hidden_world()
     client, _ = walker
     state = _state()
     for document in DOCUMENTS:
-        answers = [client.put("/run-profiles/open-rp", body, If_Match='"1"') for body in (document, _elsewhere(document))]
+        answers = [
+            client.put("/run-profiles/open-rp", body, If_Match='"1"')
+            for body in (document, _elsewhere(document))
+        ]
         assert _blank(answers[0]) == _blank(answers[1])
         assert answers[0].status_code == 422
     problem(client.put("/profiles/new-p", profile("new-p"), If_None_Match="*"), 403, "forbidden")
     assert _state() == state
 
 
-def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_were(walker: tuple[Api, Client]) -> None:
+def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_were(
+    walker: tuple[Api, Client],
+) -> None:
     hidden_world()
     client, _ = walker
     state = _state()[0]
@@ -232,8 +320,13 @@ def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_wer
     operate(answer["operation_run_id"], slices=3)
     items = OperationRunItem.objects.filter(run_id=answer["operation_run_id"])
     assert sorted(str(item.object_id) for item in items) == sorted(named)
-    assert len({(item.outcome, item.detail.replace(str(item.object_id), "ID")) for item in items}) == 1
-    assert "hidden-" not in client.get(f"/operations/{answer['operation_run_id']}/items").content.decode()
+    assert (
+        len({(item.outcome, item.detail.replace(str(item.object_id), "ID")) for item in items}) == 1
+    )
+    assert (
+        "hidden-"
+        not in client.get(f"/operations/{answer['operation_run_id']}/items").content.decode()
+    )
     assert _state()[0] == state
 
 
@@ -242,20 +335,32 @@ def test_all_run_profiles_are_those_of_ones_own_namespaces(walker: tuple[Api, Cl
     client, browser = walker
     answer = client.post("/run-profiles/trigger")
     assert [one["run_profile_id"] for one in answer.json()["results"]] == ["open-rp"]
-    shown = browser.post("/admin/orbit/cyclerun/trigger/", {"run_profile_id": "*", "namespace": "", **REASON})
+    shown = browser.post(
+        "/admin/orbit/cyclerun/trigger/", {"run_profile_id": "*", "namespace": "", **REASON}
+    )
     assert shown.status_code == 200
     assert "hidden-" not in shown.content.decode()
     assert CycleRun.objects.filter(run_profile_id="hidden-rp").count() == 2
 
 
-def test_a_pause_tells_the_confined_who_and_why_and_nothing_of_others_deliveries(walker: tuple[Api, Client]) -> None:
+def test_a_pause_tells_the_confined_who_and_why_and_nothing_of_others_deliveries(
+    walker: tuple[Api, Client],
+) -> None:
     hidden_world()
     client, browser = walker
     pauses.pause(actor=SYSTEM, reason="a fire")
-    certificate = {"in_flight_count": 1, "in_flight": [{"namespace": HIDDEN, "endpoint_key": "hidden-endpoint"}]}
+    certificate = {
+        "in_flight_count": 1,
+        "in_flight": [{"namespace": HIDDEN, "endpoint_key": "hidden-endpoint"}],
+    }
     Stop.objects.filter(kind="pause").update(quiet_at=AT, certificate=certificate)
     told = client.get("/governance/pause").json()
-    assert (told["paused"], told["reason"], told["quiet"], told["certificate"]) == (True, "a fire", True, None)
+    assert (told["paused"], told["reason"], told["quiet"], told["certificate"]) == (
+        True,
+        "a fire",
+        True,
+        None,
+    )
     banners = browser.get("/admin/banners/").content.decode()
     assert "a fire" in banners
     assert "hidden-" not in banners
@@ -265,19 +370,28 @@ def test_a_pause_tells_the_confined_who_and_why_and_nothing_of_others_deliveries
 def test_no_form_finds_what_is_hidden(walker: tuple[Api, Client]) -> None:
     hidden_world()
     _, browser = walker
-    pages = {name for name, pattern in routes.console().items() if "<" in pattern} - routes.of_tables() - set(routes.actions()) - PAGES_LEFT_OUT
+    pages = (
+        {name for name, pattern in routes.console().items() if "<" in pattern}
+        - routes.of_tables()
+        - set(routes.actions())
+        - PAGES_LEFT_OUT
+    )
     forms = {name.partition(": ")[0] for name in deeds.FORMS} | pages
     assert sorted(forms - set(FORMS) - FORMS_OF_THE_WORKSPACE - FORMS_OF_ONES_OWN) == []
     state = _state()
     for name, tries in FORMS.items():
         for template, sent in tries:
-            path, twin = _both("admin/" + re.sub(r"{(\w+)}", lambda part: str(NAMED[part[1]]()), template))
+            path, twin = _both(
+                "admin/" + re.sub(r"{(\w+)}", lambda part: str(NAMED[part[1]]()), template)
+            )
             answers = [_fill(browser, path, sent), _fill(browser, twin, _elsewhere(sent))]
             assert _blank(answers[0]) == _blank(answers[1]), (name, path, sent)
             assert "hidden-" not in _blank(answers[0])[1], (name, path, sent)
     for name in FORMS_OF_THE_WORKSPACE:
         path = "/" + re.sub(r"<\w+:object_id>|<id>", "1", routes.console()[name])
-        assert {browser.get(path).status_code, browser.post(path, REASON).status_code} == {403}, name
+        assert {browser.get(path).status_code, browser.post(path, REASON).status_code} == {403}, (
+            name
+        )
     assert _state() == state
 
 
@@ -285,9 +399,21 @@ def _fill(browser: Client, path: str, sent: dict[str, str] | None) -> Any:
     if sent is None:
         return browser.get(path)
     if path.endswith("/runprofile/add/"):
-        document = run_profile(sent["run_profile_id"], sent["profile_id"], sent["namespace"], distribution_targets=["open-endpoint"])
+        document = run_profile(
+            sent["run_profile_id"],
+            sent["profile_id"],
+            sent["namespace"],
+            distribution_targets=["open-endpoint"],
+        )
         typed = {"state": "enabled", "distribution_targets": "open-endpoint"}
-        sent = {**sent, **REASON, **typed, "document": json.dumps(document), "revision": "0", "seen": "0"}
+        sent = {
+            **sent,
+            **REASON,
+            **typed,
+            "document": json.dumps(document),
+            "revision": "0",
+            "seen": "0",
+        }
     return browser.post(path, sent)
 
 
@@ -301,16 +427,32 @@ def test_no_page_of_a_hidden_object_and_no_action_on_it(walker: tuple[Api, Clien
         for row in _hidden_rows(model):
             for page in ("change", "history", "delete", *_actions_of(model)):
                 path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}/{page}/"
-                for answer in (browser.get(path), browser.post(path, {**REASON, "asked": "1", "endpoint": "snapshot"})):
+                for answer in (
+                    browser.get(path),
+                    browser.post(path, {**REASON, "asked": "1", "endpoint": "snapshot"}),
+                ):
                     assert answer.status_code in {302, 403, 404}, (path, answer.status_code)
                     assert "hidden-" not in answer.content.decode(), path
-                    assert answer.status_code != 302 or answer.headers["Location"] == "/admin/", (path, answer.headers)
+                    assert answer.status_code != 302 or answer.headers["Location"] == "/admin/", (
+                        path,
+                        answer.headers,
+                    )
                 walked += 1
             for action in _actions_of(model):
-                chosen = {"action": action, "_selected_action": str(row.pk), "asked": "1", "endpoint": "snapshot", **REASON}
+                chosen = {
+                    "action": action,
+                    "_selected_action": str(row.pk),
+                    "asked": "1",
+                    "endpoint": "snapshot",
+                    **REASON,
+                }
                 browser.post(f"/admin/{model._meta.app_label}/{model._meta.model_name}/", chosen)
-            answer = browser.get(f"/admin/{model._meta.app_label}/{model._meta.model_name}/", {"q": str(row.pk)})
-            assert answer.status_code == 403 or f"/{row.pk}/change/" not in answer.content.decode(), model
+            answer = browser.get(
+                f"/admin/{model._meta.app_label}/{model._meta.model_name}/", {"q": str(row.pk)}
+            )
+            assert (
+                answer.status_code == 403 or f"/{row.pk}/change/" not in answer.content.decode()
+            ), model
     assert walked > 60
     assert _state() == state
     assert ours == set(CycleRun.objects.filter(namespace="open-ns").values_list("pk", flat=True))
@@ -321,7 +463,11 @@ def _hidden_rows(model: type[Model]) -> list[Any]:
     shown: Any = admin.site._registry[model]
     path, rows = getattr(shown, "namespace_path", None), model._default_manager.all()
     cycles = CycleRun.objects.filter(namespace=HIDDEN).values("pk")
-    odd: dict[str, dict[str, Any]] = {"cycle_id": {"cycle_id__in": cycles}, "scope": {"scope": [HIDDEN]}, "run__scope": {"run__scope": [HIDDEN]}}
+    odd: dict[str, dict[str, Any]] = {
+        "cycle_id": {"cycle_id__in": cycles},
+        "scope": {"scope": [HIDDEN]},
+        "run__scope": {"run__scope": [HIDDEN]},
+    }
     return list((rows if path is None else rows.filter(**odd.get(path, {path: HIDDEN})))[:2])
 
 
@@ -332,7 +478,9 @@ def _actions_of(model: type[Model]) -> list[str]:
 def _filled(route: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = "entry" if route.startswith("audit-trail/") else match[1]
-        assert name in NAMED, f"{route}: say in NAMED what names an object of the other namespace as {name!r}"
+        assert name in NAMED, (
+            f"{route}: say in NAMED what names an object of the other namespace as {name!r}"
+        )
         return str(NAMED[name]())
 
     return re.sub(r"<(?:\w+:)?(\w+)>", value, route)
@@ -341,7 +489,9 @@ def _filled(route: str) -> str:
 def _both(path: str) -> tuple[str, str]:
     """Return an address, and the same of what nobody ever made; an id that is a number comes after a name in it."""
     twin = re.sub(r"[0-9a-f-]{36}", NOWHERE, path.replace("hidden-", "nowhere-"))
-    return f"/{path}", "/" + re.sub(r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{NOBODYS}", twin)
+    return f"/{path}", "/" + re.sub(
+        r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{NOBODYS}", twin
+    )
 
 
 def _elsewhere(sent: Any) -> Any:
@@ -352,7 +502,9 @@ def _blank(answer: Any) -> tuple[int, str]:
     """Return an answer without what it was asked about."""
     asked = [str(make()) for name, make in NAMED.items() if name != "number"]
     text = plain(answer.content).replace("nowhere-", "hidden-")
-    return answer.status_code, re.sub("|".join(rf"\b{re.escape(name)}\b" for name in [*asked, NOWHERE, str(NOBODYS)]), "ID", text)
+    return answer.status_code, re.sub(
+        "|".join(rf"\b{re.escape(name)}\b" for name in [*asked, NOWHERE, str(NOBODYS)]), "ID", text
+    )
 
 
 def _state() -> list[Any]:

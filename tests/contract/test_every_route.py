@@ -53,7 +53,19 @@ HEADERS = [
     {"Cookie": "sessionid=\x00; csrftoken=x"}, {"X-Forwarded-For": "\x00, x"}, {"Host": "evil.example"}, {"Expect": "100-continue"},
     {"Origin": "https://evil.example"},
 ]  # fmt: skip
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW", "get"]
+METHODS = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "BREW",
+    "get",
+]
 
 
 @pytest.fixture
@@ -95,7 +107,9 @@ def wrong(response: Any, *, refused: bool = False) -> str:
     return f"lacks {lacks}" if lacks or problem["status"] != response.status_code else ""
 
 
-def test_no_part_of_an_address_breaks_anything(known: dict[str, Any], client: Api, some: ByTurns[str]) -> None:
+def test_no_part_of_an_address_breaks_anything(
+    known: dict[str, Any], client: Api, some: ByTurns[str]
+) -> None:
     found = []
     for route, resource in objects.routes():
         for name in parts(route):
@@ -117,80 +131,131 @@ def test_no_query_breaks_anything(known: dict[str, Any], client: Api, some: ByTu
     assert found == []
 
 
-def test_a_parameter_that_nobody_knows_is_refused_everywhere(known: dict[str, Any], client: Api) -> None:
+def test_a_parameter_that_nobody_knows_is_refused_everywhere(
+    known: dict[str, Any], client: Api
+) -> None:
     found = []
     for route, resource in objects.routes():
         for method in openapi.methods_of(resource):
             answer = client.send(method, f"{address(route, known)}?nobody_knows=1")
-            found += [f"{method} {route}: {answer.status_code}"] if (answer.status_code, answer.json().get("code")) != (400, "invalid_parameter") else []
+            found += (
+                [f"{method} {route}: {answer.status_code}"]
+                if (answer.status_code, answer.json().get("code")) != (400, "invalid_parameter")
+                else []
+            )
     assert found == []
 
 
-def test_no_body_that_cant_be_is_taken(known: dict[str, Any], client: Api, some: ByTurns[Any]) -> None:
+def test_no_body_that_cant_be_is_taken(
+    known: dict[str, Any], client: Api, some: ByTurns[Any]
+) -> None:
     found = []
     for route, resource in objects.routes():
-        for method in (method for method in openapi.methods_of(resource) if method in resource.bodies):
+        for method in (
+            method for method in openapi.methods_of(resource) if method in resource.bodies
+        ):
             for body in some(BODIES):
                 fault = wrong(client.send(method, address(route, known), body), refused=True)
                 found += [f"{method} {route} {body[:40]!r}: {fault}"] if fault else []
             for content_type in some(TYPES):
-                answer = client.send(method, address(route, known), b'{"reason": "x"}', content_type)
+                answer = client.send(
+                    method, address(route, known), b'{"reason": "x"}', content_type
+                )
                 fault = wrong(answer, refused=content_type != "application/json; charset=utf-16")
                 found += [f"{method} {route} as {content_type}: {fault}"] if fault else []
     assert found == []
 
 
-def test_no_header_breaks_anything(known: dict[str, Any], client: Api, some: ByTurns[dict[str, str]]) -> None:
+def test_no_header_breaks_anything(
+    known: dict[str, Any], client: Api, some: ByTurns[dict[str, str]]
+) -> None:
     found = []
     for route, resource in objects.routes():
         for method in openapi.methods_of(resource):
             for headers in some(HEADERS):
-                fault = wrong(client.client.generic(method, address(route, known), b"{}", "application/json", headers=headers))
+                fault = wrong(
+                    client.client.generic(
+                        method, address(route, known), b"{}", "application/json", headers=headers
+                    )
+                )
                 found += [f"{method} {route} {str(headers)[:60]}: {fault}"] if fault else []
     assert found == []
 
 
-def test_a_method_that_an_address_doesnt_have_is_a_405_that_names_those_it_has(known: dict[str, Any], client: Api) -> None:
+def test_a_method_that_an_address_doesnt_have_is_a_405_that_names_those_it_has(
+    known: dict[str, Any], client: Api
+) -> None:
     found = []
     for route, resource in objects.routes():
-        has = {*openapi.methods_of(resource)} | ({"HEAD"} if "GET" in openapi.methods_of(resource) else set())
+        has = {*openapi.methods_of(resource)} | (
+            {"HEAD"} if "GET" in openapi.methods_of(resource) else set()
+        )
         for method in METHODS:
             answer = client.client.generic(method, address(route, known))
             if method in has:
                 found += [f"{method} {route}"] if answer.status_code == 405 else []
             elif method != "get":
                 allowed = set(answer.headers.get("Allow", "").split(", "))
-                fault = wrong(answer, refused=True) or ("" if (answer.status_code, allowed) == (405, has) else f"{answer.status_code}, allows {allowed}")
+                fault = wrong(answer, refused=True) or (
+                    ""
+                    if (answer.status_code, allowed) == (405, has)
+                    else f"{answer.status_code}, allows {allowed}"
+                )
                 found += [f"{method} {route}: {fault}"] if fault else []
     assert found == []
 
 
 def test_a_slash_behind_an_address_is_another_address(known: dict[str, Any], client: Api) -> None:
-    found = {route: client.client.get(address(route, known) + "/").status_code for route, _ in objects.routes()}
+    found = {
+        route: client.client.get(address(route, known) + "/").status_code
+        for route, _ in objects.routes()
+    }
     assert set(found.values()) == {404}, found
 
 
 def test_an_address_that_nobody_has_is_a_problem(client: Api) -> None:
-    nowhere = ["/nothing", "/cycles//x", "/api", "/api/", "/%00", "/%FF", "/.env", "/static/nothing.css", "/" + "a" * 9000]
+    nowhere = [
+        "/nothing",
+        "/cycles//x",
+        "/api",
+        "/api/",
+        "/%00",
+        "/%FF",
+        "/.env",
+        "/static/nothing.css",
+        "/" + "a" * 9000,
+    ]
     for method, path in product(METHODS[:-1], nowhere):
         answer = client.client.generic(method, path)
         assert wrong(answer, refused=True) == ""
         assert answer.status_code == 404
 
 
-def test_a_stranger_gets_a_401_wherever_a_token_is_needed_whatever_he_sends(known: dict[str, Any]) -> None:
+def test_a_stranger_gets_a_401_wherever_a_token_is_needed_whatever_he_sends(
+    known: dict[str, Any],
+) -> None:
     stranger, found = api(), []
     for route, resource in objects.routes():
         for method in openapi.methods_of(resource):
             for body, query in ((b"", ""), (b"\xff not json", "?x=1")):
                 answer = stranger.send(method, address(route, known) + query, body)
                 wanted = {401} if resource.permission_classes else {200, 400}
-                found += [f"{method} {route}: {answer.status_code}"] if answer.status_code not in wanted else []
+                found += (
+                    [f"{method} {route}: {answer.status_code}"]
+                    if answer.status_code not in wanted
+                    else []
+                )
     assert found == []
 
 
 def test_a_head_is_a_get_without_its_body(known: dict[str, Any], client: Api) -> None:
     for route, resource in objects.routes():
         if "GET" in openapi.methods_of(resource):
-            get, head = client.send("GET", address(route, known)), client.client.head(address(route, known))
-            assert (head.status_code, head.headers["Content-Type"]) == (get.status_code, get.headers["Content-Type"]), route
+            get, head = (
+                client.send("GET", address(route, known)),
+                client.client.head(address(route, known)),
+            )
+            assert (head.status_code, head.headers["Content-Type"]) == (
+                get.status_code,
+                get.headers["Content-Type"],
+            ), route

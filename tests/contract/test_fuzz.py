@@ -47,20 +47,27 @@ def known(settings: Any) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("role", ROLES)
-def test_the_fuzzer_finds_nothing(known: dict[str, Any], examples: int, role: str, mode: GenerationMode) -> None:
+def test_the_fuzzer_finds_nothing(
+    known: dict[str, Any], examples: int, role: str, mode: GenerationMode
+) -> None:
     raw = tokens.create(person("fuzz", role), scopes=ROLES[role].split(","), actor=SYSTEM)[1]
     found: list[str] = []
     sent = 0
     for result in _schema().get_all_operations():
         operation = result.ok()
-        named = {part.name: known[part.name] for part in operation.path_parameters if part.name in known}
+        named = {
+            part.name: known[part.name] for part in operation.path_parameters if part.name in known
+        }
         for parts in [None, named] if named else [None]:
             try:
                 sent += _send(operation, mode, parts, raw, examples)
             except Unsatisfiable:
                 continue  # nothing about it can be wrong
             except FailureGroup as group:
-                found += [f"{operation.label}: {failure.title}: {failure.message}\n{group}" for failure in group.exceptions]
+                found += [
+                    f"{operation.label}: {failure.title}: {failure.message}\n{group}"
+                    for failure in group.exceptions
+                ]
             except AssertionError as error:
                 found.append(f"{operation.label}: {error}")
     assert not found, "\n\n".join(found)
@@ -68,24 +75,40 @@ def test_the_fuzzer_finds_nothing(known: dict[str, Any], examples: int, role: st
 
 
 def _schema() -> Any:
-    config = SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(generation=GenerationConfig(allow_x00=False))))
+    config = SchemathesisConfig(
+        projects=ProjectsConfig(default=ProjectConfig(generation=GenerationConfig(allow_x00=False)))
+    )
     return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application(), config=config)
 
 
-def _send(operation: Any, mode: GenerationMode, parts: dict[str, Any] | None, token: str, examples: int) -> int:
+def _send(
+    operation: Any, mode: GenerationMode, parts: dict[str, Any] | None, token: str, examples: int
+) -> int:
     """Send ``examples`` requests and hold each answer against the document; return how many were sent."""
     sent = 0
 
     @seed(1)
-    @how(max_examples=examples, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(operation.as_strategy(generation_mode=mode, **({} if parts is None else {"path_parameters": parts})))
+    @how(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        operation.as_strategy(
+            generation_mode=mode, **({} if parts is None else {"path_parameters": parts})
+        )
+    )
     def once(case: Any) -> None:
         nonlocal sent
         headers = {"Authorization": f"Bearer {token}"}
         answer = case.call(headers=headers)
         sent += 1
         left_out = []
-        if answer.status_code in REFUSED or (answer.status_code == 400 and json.loads(answer.content)["code"] in UNSAYABLE):
+        if answer.status_code in REFUSED or (
+            answer.status_code == 400 and json.loads(answer.content)["code"] in UNSAYABLE
+        ):
             # A good request may also meet a state in which it is refused.
             left_out.append(checks.positive_data_acceptance)
         if operation.path == "/ready":

@@ -50,7 +50,11 @@ def test_reading_needs_a_token(path: str) -> None:
 @pytest.mark.parametrize("path", WRITES)
 def test_writing_needs_a_token_and_the_scope_before_the_body_is_looked_at(path: str) -> None:
     problem(api().post(path, b"\xff not json"), 401, "unauthenticated")
-    problem(api(person("vic", "Viewer"), "read", "operate").post(path, b"\xff not json"), 403, "forbidden")
+    problem(
+        api(person("vic", "Viewer"), "read", "operate").post(path, b"\xff not json"),
+        403,
+        "forbidden",
+    )
     problem(api(person("ola", "Operator"), "read").post(path, b"\xff not json"), 403, "forbidden")
 
 
@@ -60,7 +64,13 @@ def test_editing_needs_its_own_scope_before_the_body_is_looked_at(method: str, p
         (api(), 401, "unauthenticated"), (api(person("vic", "Viewer"), "configure"), 403, "forbidden"), (api(person("ola", "Operator")), 403, "forbidden"),
         (api(person("con", "Configurator"), "read"), 403, "forbidden"),
     ):  # fmt: skip
-        problem(client.put(path, b"\xff not json") if method == "PUT" else client.post(path, b"\xff not json"), status, code)
+        problem(
+            client.put(path, b"\xff not json")
+            if method == "PUT"
+            else client.post(path, b"\xff not json"),
+            status,
+            code,
+        )
 
 
 def test_a_token_may_no_more_than_its_owner_and_no_more_than_its_scopes() -> None:
@@ -68,7 +78,17 @@ def test_a_token_may_no_more_than_its_owner_and_no_more_than_its_scopes() -> Non
     assert api(person("con", "Configurator"), "read").get("/cycles").status_code == 200
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer orbit_nothing", "Bearer \u00e9", "Bearer " + "x" * 5000, "bearer orbit_" + "A" * 43])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer orbit_nothing",
+        "Bearer \u00e9",
+        "Bearer " + "x" * 5000,
+        "bearer orbit_" + "A" * 43,
+    ],
+)
 def test_a_wrong_token_is_a_401(header: str) -> None:
     problem(api().get("/cycles", Authorization=header), 401, "invalid_token")
 
@@ -105,22 +125,39 @@ def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
     assert client.get("/cycles?namespace=a").json()["results"] == []
     for hidden, missing in (
         (client.get(f"/cycles/{theirs.pk}"), client.get(f"/cycles/{ID}")),
-        (client.post(f"/cycles/{theirs.pk}/cancel", {"reason": "no"}), client.post(f"/cycles/{ID}/cancel", {"reason": "no"})),
-        (client.post("/cycles/trigger", {"namespace": "a"}), client.post("/cycles/trigger", {"namespace": "c"})),
-        (client.post("/cycles/trigger", {"run_profile_id": "r1"}), client.post("/cycles/trigger", {"run_profile_id": "r9"})),
+        (
+            client.post(f"/cycles/{theirs.pk}/cancel", {"reason": "no"}),
+            client.post(f"/cycles/{ID}/cancel", {"reason": "no"}),
+        ),
+        (
+            client.post("/cycles/trigger", {"namespace": "a"}),
+            client.post("/cycles/trigger", {"namespace": "c"}),
+        ),
+        (
+            client.post("/cycles/trigger", {"run_profile_id": "r1"}),
+            client.post("/cycles/trigger", {"run_profile_id": "r9"}),
+        ),
         (client.get("/run-profiles/r1"), client.get("/run-profiles/r9")),
     ):
         one, other = hidden.json(), missing.json()
-        assert (hidden.status_code, one["code"]) == (missing.status_code, other["code"]) == (404, one["code"])
+        assert (
+            (hidden.status_code, one["code"])
+            == (missing.status_code, other["code"])
+            == (404, one["code"])
+        )
     theirs.refresh_from_db()
     assert theirs.status == "pending"
-    assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == ["r2"]
+    assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == [
+        "r2"
+    ]
 
 
 def test_a_confined_token_of_an_unconfined_owner_sees_its_namespaces_only() -> None:
     configure(r1={"namespace": "a"}, r2={"namespace": "b"})
     client = api(person(), namespaces=["a"])
-    assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == ["r1"]
+    assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == [
+        "r1"
+    ]
     problem(client.get("/metrics"), 403, "forbidden")
 
 
@@ -128,8 +165,12 @@ def test_a_session_reads_and_writes_only_with_its_csrf_token() -> None:
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     client.force_login(person())
     assert client.get("/cycles").status_code == 200
-    problem(client.post("/cycles/trigger", b"{}", content_type="application/json"), 403, "forbidden")
+    problem(
+        client.post("/cycles/trigger", b"{}", content_type="application/json"), 403, "forbidden"
+    )
     client.get("/admin/orbit/cyclerun/")
     token = client.cookies["csrftoken"].value
-    answer = client.post("/cycles/trigger", b"{}", content_type="application/json", headers={"X-CSRFToken": token})
+    answer = client.post(
+        "/cycles/trigger", b"{}", content_type="application/json", headers={"X-CSRFToken": token}
+    )
     assert answer.status_code == 202

@@ -55,7 +55,9 @@ class World:
 
     def locked(self) -> LoginAttempt:
         now = timezone.now()
-        return LoginAttempt.objects.create(name="vic", address="192.0.2.7", failures=5, since=now, ends_at=now)
+        return LoginAttempt.objects.create(
+            name="vic", address="192.0.2.7", failures=5, since=now, ends_at=now
+        )
 
     def namespace(self) -> Namespace:
         return Namespace.objects.get(name="a")

@@ -25,8 +25,15 @@ LETTERS, KILLS = 100, 3
 
 
 @pytest.mark.slow
-def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(server: Server, committed: str, tmp_path: Path, settings: Any) -> None:
-    with Receiver(OK) as sink, cluster(server, committed, tmp_path, ORBIT_LEASE_SECONDS="2", **endpoint(sink.url)) as running:
+def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
+    server: Server, committed: str, tmp_path: Path, settings: Any
+) -> None:
+    with (
+        Receiver(OK) as sink,
+        cluster(
+            server, committed, tmp_path, ORBIT_LEASE_SECONDS="2", **endpoint(sink.url)
+        ) as running,
+    ):
         endpoints(settings, default_endpoint=sink.url)
         running.ready()
         found = letters(LETTERS, retries=20)
@@ -38,7 +45,13 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(server: Server, c
         killed, seen = 0, 0
         while run().status != "completed" and killed < KILLS:
             # While it is at work: soon after each step forward.
-            seen = until(lambda before=seen: run().progress["processed"] > before and run().progress["processed"], 30, "the run doesn't go on")
+            seen = until(
+                lambda before=seen: (
+                    run().progress["processed"] > before and run().progress["processed"]
+                ),
+                30,
+                "the run doesn't go on",
+            )
             for pid in running.of("worker"):
                 if psutil.pid_exists(pid):
                     os.kill(pid, signal.SIGKILL)
@@ -50,7 +63,9 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(server: Server, c
         keys = [request.headers["idempotency-key"] for request in sink.requests]
     assert killed == KILLS
     assert (run().outcome, run().summary_counts["succeeded"]) == ("succeeded", LETTERS)
-    assert rows("SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(LETTERS, LETTERS)]
+    assert rows(
+        "SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL"
+    ) == [(LETTERS, LETTERS)]
     assert len(set(keys)) == LETTERS
     assert DeadLetterDispatch.objects.filter(pk__in=found, status="requeued").count() == LETTERS
     assert OperationRunItem.objects.filter(outcome="succeeded").count() == LETTERS

@@ -30,14 +30,28 @@ pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
-def standing(server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def standing(
+    server: Server,
+    django_db_setup: None,
+    django_db_blocker: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Cluster]:
     """One cluster on a database of its own for the tests that leave a whole cluster behind; whatever befell it, it ends in good order."""
     before, name = connection.settings_dict["NAME"], f"orbit_kills_{os.getpid()}"
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         database.clone(server, name)
         point(server, name)
         try:
-            with Receiver() as sink, cluster(server, name, tmp_path_factory.mktemp("kills"), ORBIT_CRON_SCHEDULE="0 0 * * *", **endpoint(sink.url)) as running:
+            with (
+                Receiver() as sink,
+                cluster(
+                    server,
+                    name,
+                    tmp_path_factory.mktemp("kills"),
+                    ORBIT_CRON_SCHEDULE="0 0 * * *",
+                    **endpoint(sink.url),
+                ) as running,
+            ):
                 yield running
                 running.ready().stop()
                 assert running.code() == 0
@@ -47,7 +61,9 @@ def standing(server: Server, django_db_setup: None, django_db_blocker: pytest.Fi
 
 
 def start_cycle() -> CycleRun:
-    return CycleRun.objects.get(pk=trigger.start(namespace="default", source=Trigger.COMMAND, actor=SYSTEM).cycle_id)
+    return CycleRun.objects.get(
+        pk=trigger.start(namespace="default", source=Trigger.COMMAND, actor=SYSTEM).cycle_id
+    )
 
 
 def ended(cycle: CycleRun) -> bool:
@@ -82,9 +98,14 @@ def first_slowly(seconds: float) -> Callable[[Socket], None]:
     return answer
 
 
-def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     variables = {"ORBIT_LEASE_SECONDS": "2", "ORBIT_WORKERS": "1"}
-    with Receiver(first_slowly(30)) as sink, cluster(server, committed, tmp_path, **variables, **endpoint(sink.url)) as running:
+    with (
+        Receiver(first_slowly(30)) as sink,
+        cluster(server, committed, tmp_path, **variables, **endpoint(sink.url)) as running,
+    ):
         [old] = running.ready(workers=1).of("worker")
         cycle = start_cycle()
         until(lambda: sink.requests, 10, "nothing was sent")
@@ -101,8 +122,11 @@ def test_two_clusters_fire_each_tick_once(server: Server, committed: str, tmp_pa
     for folder in folders:
         folder.mkdir()
     variables = {"ORBIT_CRON_SCHEDULE": "0 0 * * *"}
-    with Receiver() as sink, cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one, \
-            cluster(server, committed, folders[1], **variables, **endpoint(sink.url)) as two:
+    with (
+        Receiver() as sink,
+        cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one,
+        cluster(server, committed, folders[1], **variables, **endpoint(sink.url)) as two,
+    ):
         one.ready()
         two.ready()
         assert ClusterNode.objects.count() == 2
@@ -110,15 +134,23 @@ def test_two_clusters_fire_each_tick_once(server: Server, committed: str, tmp_pa
         for number in range(1, 4):
             rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) - %s * interval '1 hour' - interval '1 minute' "
                  "WHERE name = 'cycles' RETURNING 1", 4 - number)  # fmt: skip
-            until(lambda: not rows("SELECT 1 FROM django_q_schedule WHERE next_run < now()") and not CronTick.objects.filter(outcome="due").exists(),
-                  6, "the tick wasn't done")
+            until(
+                lambda: (
+                    not rows("SELECT 1 FROM django_q_schedule WHERE next_run < now()")
+                    and not CronTick.objects.filter(outcome="due").exists()
+                ),
+                6,
+                "the tick wasn't done",
+            )
         keys = list(CronTick.objects.values_list("tick_key", flat=True))
         assert len(keys) == len(set(keys)) >= 3
         started = CronTick.objects.filter(outcome="started").count()
         assert CycleRun.objects.count() == started
 
 
-def test_a_wakeup_that_is_lost_or_doubled_changes_nothing(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_wakeup_that_is_lost_or_doubled_changes_nothing(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     lost = start_cycle()
     OrmQ.objects.all().delete()
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
@@ -129,33 +161,49 @@ def test_a_wakeup_that_is_lost_or_doubled_changes_nothing(server: Server, commit
             queue.wake()
         until(lambda: ended(doubled), 5, "the doubled cycle didn't end")
         until(lambda: not queue.ready_wakeups(), 5, "wake-ups are left")
-        assert len({request.headers["idempotency-key"] for request in sink.requests}) == len(sink.requests) == 6
+        assert (
+            len({request.headers["idempotency-key"] for request in sink.requests})
+            == len(sink.requests)
+            == 6
+        )
 
 
 def test_a_row_that_names_a_strange_function_harms_no_worker(standing: Cluster) -> None:
     before = set(standing.ready().children())
-    rows("INSERT INTO django_q_ormq (key, payload, lock) VALUES ('orbit', 'forged', now() - interval '1 day') RETURNING 1")
+    rows(
+        "INSERT INTO django_q_ormq (key, payload, lock) VALUES ('orbit', 'forged', now() - interval '1 day') RETURNING 1"
+    )
     runs_within(3)
     assert OrmQ.objects.get(payload="forged").key == queue.BAD
     assert set(standing.children()) == before
 
 
-def test_a_database_that_goes_away_and_comes_back_needs_no_hand(server: Server, standing: Cluster) -> None:
+def test_a_database_that_goes_away_and_comes_back_needs_no_hand(
+    server: Server, standing: Cluster
+) -> None:
     before = set(standing.ready().children())
     runs_within(3)
     name = connection.settings_dict["NAME"]
     connection.close()
     with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
-        owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
-        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        owner.execute(
+            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
+        )
+        owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
         time.sleep(3)
-        owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+        owner.execute(
+            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name))
+        )
     runs_within(4)
     assert set(standing.children()) == before
 
 
 @pytest.mark.slow
-def test_a_cluster_that_was_stopped_as_a_whole_goes_on_with_the_same_processes(standing: Cluster) -> None:
+def test_a_cluster_that_was_stopped_as_a_whole_goes_on_with_the_same_processes(
+    standing: Cluster,
+) -> None:
     before = set(standing.ready().children())
     os.killpg(standing.process.pid, signal.SIGSTOP)
     time.sleep(12)
@@ -170,22 +218,32 @@ def test_a_killed_keeper_is_replaced_and_due_ticks_go_on(standing: Cluster) -> N
     os.kill(old, signal.SIGKILL)
     replaced(standing, "keeper", [old], 3, 1)
     rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) RETURNING 1")
-    until(lambda: CronTick.objects.filter(outcome="started").count() == 1, 4, "the tick didn't fire")
+    until(
+        lambda: CronTick.objects.filter(outcome="started").count() == 1, 4, "the tick didn't fire"
+    )
     assert ClusterNode.objects.count() == 1
 
 
 @pytest.mark.slow
-def test_a_stopped_worker_is_killed_and_replaced_within_twelve_seconds_while_the_other_works(standing: Cluster) -> None:
+def test_a_stopped_worker_is_killed_and_replaced_within_twelve_seconds_while_the_other_works(
+    standing: Cluster,
+) -> None:
     stopped, other = standing.ready().of("worker")
     os.kill(stopped, signal.SIGSTOP)
     began = time.monotonic()
     runs_within(3)
-    until(lambda: len(workers := standing.of("worker")) == 2 and stopped not in workers, 15, "the stopped worker wasn't replaced")
+    until(
+        lambda: len(workers := standing.of("worker")) == 2 and stopped not in workers,
+        15,
+        "the stopped worker wasn't replaced",
+    )
     assert 8 < time.monotonic() - began < 13
     assert other in standing.of("worker")
 
 
-def test_idle_workers_that_are_killed_delay_the_next_cycle_by_less_than_two_seconds(standing: Cluster) -> None:
+def test_idle_workers_that_are_killed_delay_the_next_cycle_by_less_than_two_seconds(
+    standing: Cluster,
+) -> None:
     standing.ready()
     for number in (1, 2, 2, 2):
         victims = standing.of("worker")[:number]

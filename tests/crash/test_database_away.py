@@ -11,7 +11,11 @@ from orbit.cycles import shift
 
 
 def test_a_shift_without_a_database_is_no_failure_of_its_task_and_is_told_once_in_one_line(
-        committed: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(shift, "_complained", float("-inf"))
     there = connections["default"].settings_dict["HOST"]
     connections["default"].close()

@@ -42,21 +42,34 @@ class Journal:
         sock.sendall(OK)
 
     def of(self, namespace: str) -> list[float]:
-        return [at for at, request in zip(self.came, self.receiver.requests, strict=False) if request.headers["x-orbit-namespace"] == namespace]
+        return [
+            at
+            for at, request in zip(self.came, self.receiver.requests, strict=False)
+            if request.headers["x-orbit-namespace"] == namespace
+        ]
 
     def keys(self) -> list[str]:
         return [request.headers["idempotency-key"] for request in self.receiver.requests]
 
     def variables(self) -> dict[str, str]:
-        targets = [{"key": f"e{n:02}", "url": self.receiver.url, "method": "POST", "token": "token"} for n in range(ENDPOINTS)]
-        return {"ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets), "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.1",
-                "ORBIT_MAX_DISPATCH_RETRIES": "20"}
+        targets = [
+            {"key": f"e{n:02}", "url": self.receiver.url, "method": "POST", "token": "token"}
+            for n in range(ENDPOINTS)
+        ]
+        return {
+            "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets),
+            "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
+            "ORBIT_DISPATCH_BACKOFF_BASE": "0.1",
+            "ORBIT_MAX_DISPATCH_RETRIES": "20",
+        }
 
 
 def streams(*namespaces: str) -> list[CycleRun]:
     """Start a cycle of sixty deliveries in each namespace."""
     targets = [f"e{n:02}" for n in range(ENDPOINTS)]
-    configure(**{f"r_{name}": {"namespace": name, "distribution_targets": targets} for name in namespaces})
+    configure(
+        **{f"r_{name}": {"namespace": name, "distribution_targets": targets} for name in namespaces}
+    )
     return [CycleRun.objects.get(pk=start(f"r-{name}")) for name in namespaces]
 
 
@@ -71,16 +84,24 @@ def after(act: Callable[[], Any]) -> float:
     return time.monotonic()
 
 
-def both(stack: ExitStack, server: Server, name: str, folder: Path, journal: Journal, **variables: str) -> list[Cluster]:
+def both(
+    stack: ExitStack, server: Server, name: str, folder: Path, journal: Journal, **variables: str
+) -> list[Cluster]:
     found = []
     for part in "xy":
         (folder / part).mkdir()
-        found.append(stack.enter_context(cluster(server, name, folder / part, **journal.variables(), **variables)))
+        found.append(
+            stack.enter_context(
+                cluster(server, name, folder / part, **journal.variables(), **variables)
+            )
+        )
     return [running.ready() for running in found]
 
 
 @pytest.mark.slow
-def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_others_go_on(server: Server, committed: str, tmp_path: Path) -> None:
+def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_others_go_on(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     journal = Journal()
     with journal.receiver, ExitStack() as stack:
         both(stack, server, committed, tmp_path, journal)
@@ -88,13 +109,21 @@ def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_
         until(lambda: len(journal.of("a")) >= 5, 20, "nothing is sent")
         commit = after(lambda: halts.halt("a", actor=SYSTEM, reason="a flood"))
         until(lambda: ended(other), 30, "the other namespace doesn't go on")
-        found = until(lambda: (stands := standing.find("a", actor=SYSTEM)).state == "quiet" and stands, 10, "it isn't quiet")
+        found = until(
+            lambda: (stands := standing.find("a", actor=SYSTEM)).state == "quiet" and stands,
+            10,
+            "it isn't quiet",
+        )
         time.sleep(1)
         late = [at - commit for at in journal.of("a") if at > commit]
         assert max(late, default=0.0) < PROMISE, late
         sent = len(journal.of("a"))
         assert sent < 60
-        assert (halted.refresh_from_db(), halted.status, halted.lease_owner) == (None, "running", None)  # type: ignore[func-returns-value]
+        assert (halted.refresh_from_db(), halted.status, halted.lease_owner) == (
+            None,
+            "running",
+            None,
+        )  # type: ignore[func-returns-value]
         assert found.certificate is not None
         assert found.certificate["last_delivery_started_at"] is not None
         assert found.certificate["in_flight_count"] >= 1
@@ -107,11 +136,17 @@ def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_
         assert halted.status == "success"
         assert len(journal.keys()) == len(set(journal.keys())) == 120
         assert not DispatchJob.objects.exclude(status="delivered").exists()
-        assert AuditTrailEntry.objects.filter(action="namespace.halted").count() == AuditTrailEntry.objects.filter(action="namespace.resumed").count() == 1
+        assert (
+            AuditTrailEntry.objects.filter(action="namespace.halted").count()
+            == AuditTrailEntry.objects.filter(action="namespace.resumed").count()
+            == 1
+        )
 
 
 @pytest.mark.slow
-def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     journal = Journal()
     with journal.receiver, ExitStack() as stack:
         both(stack, server, committed, tmp_path, journal)
@@ -125,7 +160,9 @@ def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(serve
         sent = len(journal.came)
         assert sent < 360
         # Somebody gives it an end, which passes.
-        rows("UPDATE governance_stop SET until = clock_timestamp() + interval '1 second' WHERE ended_at IS NULL RETURNING 1")
+        rows(
+            "UPDATE governance_stop SET until = clock_timestamp() + interval '1 second' WHERE ended_at IS NULL RETURNING 1"
+        )
         until(lambda: len(journal.came) > sent, 5, "it doesn't go on by itself")
         until(lambda: all(ended(cycle) for cycle in cycles), 60, "the cycles don't end")
         assert {cycle.status for cycle in cycles} == {"success"}
@@ -134,10 +171,15 @@ def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(serve
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_under_a_halt_leaves_nothing_open_and_the_halt_becomes_quiet(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_worker_that_dies_under_a_halt_leaves_nothing_open_and_the_halt_becomes_quiet(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     journal = Journal(seconds=20)
     variables = {"ORBIT_WORKERS": "1", "ORBIT_LEASE_SECONDS": "2"}
-    with journal.receiver, cluster(server, committed, tmp_path, **journal.variables(), **variables) as running:
+    with (
+        journal.receiver,
+        cluster(server, committed, tmp_path, **journal.variables(), **variables) as running,
+    ):
         [worker] = running.ready(workers=1).of("worker")
         (cycle,) = streams("a")
         until(lambda: len(journal.came) >= 10, 20, "nothing is sent")
@@ -145,7 +187,11 @@ def test_a_worker_that_dies_under_a_halt_leaves_nothing_open_and_the_halt_become
         time.sleep(1.5)
         assert standing.find("a", actor=SYSTEM).state == "halting"
         os.kill(worker, signal.SIGKILL)
-        found = until(lambda: (stands := standing.find("a", actor=SYSTEM)).state == "quiet" and stands, 15, "it isn't quiet")
+        found = until(
+            lambda: (stands := standing.find("a", actor=SYSTEM)).state == "quiet" and stands,
+            15,
+            "it isn't quiet",
+        )
         assert found.certificate is not None
         assert "unknown" in {one["outcome"] for one in found.certificate["in_flight"]}
         assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]

@@ -36,7 +36,9 @@ def victim(running: Cluster, chance: random.Random) -> int | None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(server: Server, committed: str, tmp_path: Path) -> None:
+def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -60,30 +62,55 @@ def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(serv
         # The whole of one cluster too: its supervisor's death takes its children along.
         one.stop(signal.SIGKILL)
         with cluster(server, committed, folders[2], **variables, **endpoint(sink.url)):
-            until(lambda: not CycleRun.objects.filter(next_due_at__isnull=False).exists(), 90, "cycles are left")
+            until(
+                lambda: not CycleRun.objects.filter(next_due_at__isnull=False).exists(),
+                90,
+                "cycles are left",
+            )
     _audit(sink, bodies)
 
 
 def _audit(sink: Receiver, bodies: dict[str, bytes]) -> None:
     """Hold the rows against what the receiver saw."""
-    assert dict(rows("SELECT status, count(*) FROM orbit_cyclerun GROUP BY 1")) == {"success": CYCLES}
-    assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {"delivered": CYCLES * 3}
-    stored = dict(rows("SELECT j.delivery_id::text, i.sha256 FROM orbit_dispatchjob j JOIN orbit_normalizationitem i ON i.id = j.normalization_item_id"))
+    assert dict(rows("SELECT status, count(*) FROM orbit_cyclerun GROUP BY 1")) == {
+        "success": CYCLES
+    }
+    assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {
+        "delivered": CYCLES * 3
+    }
+    stored = dict(
+        rows(
+            "SELECT j.delivery_id::text, i.sha256 FROM orbit_dispatchjob j JOIN orbit_normalizationitem i ON i.id = j.normalization_item_id"
+        )
+    )
     got = Counter(request.headers["idempotency-key"] for request in sink.requests)
     assert set(got) == set(stored)
-    assert all(stored[request.headers["idempotency-key"]] == hashlib.sha256(request.body).hexdigest() for request in sink.requests)
+    assert all(
+        stored[request.headers["idempotency-key"]] == hashlib.sha256(request.body).hexdigest()
+        for request in sink.requests
+    )
     assert Counter(request.body for request in sink.requests).keys() == set(bodies.values())
     # A request beyond the first is there only where a receipt says that nobody can know, and none after a success on record.
-    receipts = rows("SELECT j.delivery_id::text, r.status FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id")
-    assert Counter(key for key, status in receipts if status == "delivered") == dict.fromkeys(stored, 1)
+    receipts = rows(
+        "SELECT j.delivery_id::text, r.status FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+    )
+    assert Counter(key for key, status in receipts if status == "delivered") == dict.fromkeys(
+        stored, 1
+    )
     unknown = Counter(key for key, status in receipts if status == "unknown")
     assert all(count <= 1 + unknown[key] for key, count in got.items())
     assert {status for _, status in receipts} <= {"delivered", "unknown"}
     assert rows("SELECT cycle_id FROM orbit_cyclecheckpoint GROUP BY 1 HAVING count(*) <> 9") == []
-    assert rows("SELECT count(*) FROM orbit_transformation") == rows("SELECT count(*) FROM orbit_normalizationitem") == [(CYCLES * 3,)]
+    assert (
+        rows("SELECT count(*) FROM orbit_transformation")
+        == rows("SELECT count(*) FROM orbit_normalizationitem")
+        == [(CYCLES * 3,)]
+    )
 
 
-def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     configure(quick={"namespace": "quick"}, slow={"namespace": "slow"})
     folders = [tmp_path / letter for letter in "ab"]
     for folder in folders:
@@ -94,7 +121,10 @@ def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(server: Serv
         sock.sendall(OK)
 
     variables = {"ORBIT_LEASE_SECONDS": "60", "ORBIT_DRAIN_SECONDS": "2"}
-    with Receiver(answer) as sink, cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one:
+    with (
+        Receiver(answer) as sink,
+        cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one,
+    ):
         one.ready()
         quick = start("quick")
         until(lambda: len(sink.requests) == 3, 10, "the quick cycle isn't sent")
@@ -108,5 +138,9 @@ def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(server: Serv
         # The lease has a minute to go, but it was given back: another cluster goes on at once.
         with cluster(server, committed, folders[1], **variables, **endpoint(sink.url)) as two:
             two.ready()
-            until(lambda: CycleRun.objects.get(pk=slow).status == "success", 10, "the slow cycle didn't go on")
+            until(
+                lambda: CycleRun.objects.get(pk=slow).status == "success",
+                10,
+                "the slow cycle didn't go on",
+            )
     assert len({request.headers["idempotency-key"] for request in sink.requests}) == 6

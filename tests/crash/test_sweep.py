@@ -21,21 +21,31 @@ def play(act: Callable[[Stand], None], server: Server, name: str, folder: Path) 
         assert (made.lost, made.doubled) == (0, 0)
 
 
-def test_a_worker_killed_at_any_point_loses_and_doubles_nothing_and_its_cycle_goes_on_in_time(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_worker_killed_at_any_point_loses_and_doubles_nothing_and_its_cycle_goes_on_in_time(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     play(sweep.quick, server, committed, tmp_path)
 
 
-def test_a_zombie_writes_nothing_but_the_successes_that_it_received(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_zombie_writes_nothing_but_the_successes_that_it_received(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     play(zombies.after_the_answer, server, committed, tmp_path)
 
 
-def test_a_zombie_sends_nothing_that_another_has_delivered(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_zombie_sends_nothing_that_another_has_delivered(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     play(zombies.before_sending, server, committed, tmp_path)
 
 
-def test_a_killed_supervisor_leaves_no_orphans_and_its_cycle_to_the_next_cluster(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_killed_supervisor_leaves_no_orphans_and_its_cycle_to_the_next_cluster(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     play(partial(deaths.supervisor, rounds=1), server, committed, tmp_path)
 
 
-def test_a_group_that_is_told_to_end_and_then_killed_loses_nothing(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_group_that_is_told_to_end_and_then_killed_loses_nothing(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     play(deaths.group_term, server, committed, tmp_path)

@@ -37,7 +37,9 @@ class Site:
     letters: list[str]
 
     def api(self, path: str) -> Any:
-        request = urllib.request.Request(self.address + path, headers={"Authorization": f"Bearer {self.token}"})
+        request = urllib.request.Request(
+            self.address + path, headers={"Authorization": f"Bearer {self.token}"}
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
@@ -45,14 +47,23 @@ class Site:
 @pytest.fixture
 def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Iterator[Site]:
     """Serve a database with one cycle of ``eu`` whose deliveries to ``archive`` are dead; nobody works on it."""
-    write(tmp_path, [profile("p1")], [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])])
+    write(
+        tmp_path,
+        [profile("p1")],
+        [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])],
+    )
     settings.ORBIT_CONFIG_DIR = tmp_path
-    with Receiver(http("200 OK", b'{"accepted": true}')) as good, Receiver(http("410 Gone", b"<script>alert(1)</script>")) as bad:
+    with (
+        Receiver(http("200 OK", b'{"accepted": true}')) as good,
+        Receiver(http("410 Gone", b"<script>alert(1)</script>")) as bad,
+    ):
         endpoints(settings, aurora=good.url, archive=bad.url)
         reload.load_at_start()
         cycle = carry(start("r1", b'{"text": "<script>alert(2)</script>"}'))
     user, _ = person("ann", "Operator"), person("adm", "Administrator")
-    letters = [str(pk) for pk in DeadLetterDispatch.objects.order_by("id").values_list("pk", flat=True)]
+    letters = [
+        str(pk) for pk in DeadLetterDispatch.objects.order_by("id").values_list("pk", flat=True)
+    ]
     token = tokens.create(user, scopes=["read"], actor=SYSTEM)[1]
     connection.close()
     with socket.socket() as free:
@@ -66,7 +77,12 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         "ORBIT_DISPATCH_ENDPOINTS": settings.ORBIT_DISPATCH_ENDPOINTS,
         "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
     }
-    web = subprocess.Popen([sys.executable, "manage.py", "web"], cwd=database.PROJECT, env=environment, start_new_session=True)
+    web = subprocess.Popen(
+        [sys.executable, "manage.py", "web"],
+        cwd=database.PROJECT,
+        env=environment,
+        start_new_session=True,
+    )
     found = Site(f"http://127.0.0.1:{port}", token, str(cycle.pk), letters)
     try:
         until(lambda: _up(found.address), 30, "the web server doesn't answer")

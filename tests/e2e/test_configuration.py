@@ -24,21 +24,32 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 def ids(site: Site) -> tuple[int, int]:
     """Add a configurator and a second revision; return the keys of the profile and the run profile."""
     person("con", "Configurator")
-    edit.put_profile("p1", profile("p1", value_tags=["kit"]), actor=SYSTEM, source="api", expected=WHATEVER, reason="tags")
+    edit.put_profile(
+        "p1",
+        profile("p1", value_tags=["kit"]),
+        actor=SYSTEM,
+        source="api",
+        expected=WHATEVER,
+        reason="tags",
+    )
     found = Profile.objects.get().pk, RunProfile.objects.get().pk
     connection.close()
     return found
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_profile_is_previewed_saved_and_rolled_back(site: Site, ids: tuple[int, int], scripts: bool) -> None:
+def test_a_profile_is_previewed_saved_and_rolled_back(
+    site: Site, ids: tuple[int, int], scripts: bool
+) -> None:
     with visit(site.address, scripts=scripts) as seen:
         seen.login("con", PASSWORD)
         page = seen.open("/admin/orbit/profile/")
         page.get_by_role("link", name="p1", exact=True).click()
         page.get_by_label("Label").fill("By hand")
         page.get_by_role("button", name="Preview").click()
-        expect(page.get_by_role("heading", name="Instruction of the next cycle of r1")).to_be_visible()
+        expect(
+            page.get_by_role("heading", name="Instruction of the next cycle of r1")
+        ).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("it reads better")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("Revision 3 of p1 saved.")).to_be_visible()
@@ -50,14 +61,18 @@ def test_a_profile_is_previewed_saved_and_rolled_back(site: Site, ids: tuple[int
     assert site.api("/profiles/p1")["label"] == "P1"
 
 
-def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(site: Site, ids: tuple[int, int]) -> None:
+def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(
+    site: Site, ids: tuple[int, int]
+) -> None:
     with visit(site.address) as seen:
         seen.login("con", PASSWORD)
         page = seen.open(f"/admin/orbit/runprofile/{ids[1]}/change/")
         page.get_by_label("Cron").fill("0 0 31 2 *")
         page.get_by_role("textbox", name="Reason").fill("each day")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("alert").get_by_role("link", name="Cron")).to_have_attribute("href", "#id_cron")
+        expect(page.get_by_role("alert").get_by_role("link", name="Cron")).to_have_attribute(
+            "href", "#id_cron"
+        )
         assert _violations(page) == []
         page.get_by_label("Cron").fill("0 6 * * *")
         with ThreadPoolExecutor(1) as other:  # the browser has a loop of its own in this one
@@ -72,26 +87,46 @@ def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(site: S
 
 
 def _somebody_else() -> None:
-    edit.put_run_profile("r1", {**run_profile("r1", "p1", "eu", distribution_targets=["aurora"])}, actor=SYSTEM, source="api", expected=WHATEVER)
+    edit.put_run_profile(
+        "r1",
+        {**run_profile("r1", "p1", "eu", distribution_targets=["aurora"])},
+        actor=SYSTEM,
+        source="api",
+        expected=WHATEVER,
+    )
     connection.close()
 
 
-def test_files_and_database_that_go_apart_are_shown_and_brought_together(site: Site, ids: tuple[int, int], settings) -> None:
-    write(Path(settings.ORBIT_CONFIG_DIR), [profile("p1", label="By file")], [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])])
+def test_files_and_database_that_go_apart_are_shown_and_brought_together(
+    site: Site, ids: tuple[int, int], settings
+) -> None:
+    write(
+        Path(settings.ORBIT_CONFIG_DIR),
+        [profile("p1", label="By file")],
+        [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])],
+    )
     with visit(site.address) as seen:
         seen.login("con", PASSWORD)
         page = seen.open("/admin/")
-        expect(page.get_by_role("complementary", name="System state")).to_contain_text("files and the database were both changed")
+        expect(page.get_by_role("complementary", name="System state")).to_contain_text(
+            "files and the database were both changed"
+        )
         page.get_by_role("link", name="Config drift").first.click()
-        expect(page.get_by_role("region", name="In both, but not the same").get_by_text("By file")).to_be_visible()
+        expect(
+            page.get_by_role("region", name="In both, but not the same").get_by_text("By file")
+        ).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("release 12")
         page.get_by_role("button", name="Reload").click()
         expect(page.get_by_text("Files and database say the same.")).to_be_visible()
     assert site.api("/profiles/p1")["label"] == "By file"
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (320, True)])
-def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, ids: tuple[int, int], settings, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("width", "dark"), [(1280, False), (1280, True), (390, False), (320, True)]
+)
+def test_every_page_is_accessible_and_no_wider_than_the_screen(
+    site: Site, ids: tuple[int, int], settings, width: int, dark: bool
+) -> None:
     write(Path(settings.ORBIT_CONFIG_DIR), [profile("p1", label="By file"), profile("p2")], [])
     of_profile, of_run = f"/admin/orbit/profile/{ids[0]}", f"/admin/orbit/runprofile/{ids[1]}"
     paths = [f"{of_profile}/change/", f"{of_run}/change/", "/admin/orbit/profile/add/", "/admin/orbit/runprofile/add/", f"{of_profile}/history/?a=1&b=2",

@@ -9,19 +9,26 @@ from tests.support.browser import Visit, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 PASSWORD = "a-long-password-1"
-AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+AXE = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+}
 
 
 def _violations(page: Page) -> list[str]:
     found = Axe().run(page, options=AXE).response["violations"]
-    return [f"{page.url}: {violation['id']} {[node['target'] for node in violation['nodes']]}" for violation in found]
+    return [
+        f"{page.url}: {violation['id']} {[node['target'] for node in violation['nodes']]}"
+        for violation in found
+    ]
 
 
 def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(site: Site) -> None:
     with visit(site.address) as seen:
         seen.login("ann", PASSWORD)
         page = seen.open(f"/admin/orbit/cyclerun/{site.cycle}/change/")
-        expect(page.locator("p#verdict")).to_have_text("Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at archive (410).")
+        expect(page.locator("p#verdict")).to_have_text(
+            "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at archive (410)."
+        )
         expect(page.get_by_text("<script>alert(2)</script>").first).to_be_visible()
         expect(page.get_by_role("region", name="Jobs").get_by_role("row")).to_have_count(7)
 
@@ -29,13 +36,21 @@ def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(s
 def test_a_missing_cluster_stands_above_every_page(site: Site) -> None:
     with visit(site.address) as seen:
         seen.login("ann", PASSWORD)
-        for path in ("/admin/", "/admin/orbit/cyclerun/", f"/admin/orbit/cyclerun/{site.cycle}/change/"):
+        for path in (
+            "/admin/",
+            "/admin/orbit/cyclerun/",
+            f"/admin/orbit/cyclerun/{site.cycle}/change/",
+        ):
             page = seen.open(path)
-            expect(page.get_by_role("complementary", name="System state").get_by_role("status")).to_contain_text("No cluster is running")
+            expect(
+                page.get_by_role("complementary", name="System state").get_by_role("status")
+            ).to_contain_text("No cluster is running")
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_dead_letter_is_requeued_with_a_reason_with_and_without_scripts(site: Site, scripts: bool) -> None:
+def test_a_dead_letter_is_requeued_with_a_reason_with_and_without_scripts(
+    site: Site, scripts: bool
+) -> None:
     with visit(site.address, scripts=scripts) as seen:
         seen.login("ann", PASSWORD)
         page = seen.open(f"/admin/orbit/deadletterdispatch/{site.letters[0]}/change/")
@@ -44,7 +59,11 @@ def test_a_dead_letter_is_requeued_with_a_reason_with_and_without_scripts(site: 
         page.get_by_role("button", name="Requeue").click()
         expect(page.get_by_text("requeued as job")).to_be_visible()
     letter = site.api(f"/dead-letters/{site.letters[0]}")
-    assert (letter["status"], letter["resolved_by"], letter["resolved_reason"]) == ("requeued", "ann", "Aurora is back")
+    assert (letter["status"], letter["resolved_by"], letter["resolved_reason"]) == (
+        "requeued",
+        "ann",
+        "Aurora is back",
+    )
 
 
 def test_a_selection_is_requeued_from_the_list(site: Site) -> None:
@@ -59,7 +78,9 @@ def test_a_selection_is_requeued_from_the_list(site: Site) -> None:
     assert {row["status"] for row in site.api("/dead-letters")["results"]} == {"requeued"}
 
 
-def test_all_letters_of_a_group_are_requeued_as_one_operation_that_can_be_cancelled(site: Site) -> None:
+def test_all_letters_of_a_group_are_requeued_as_one_operation_that_can_be_cancelled(
+    site: Site,
+) -> None:
     with visit(site.address) as seen:
         seen.login("ann", PASSWORD)
         page = seen.open("/admin/orbit/deadletterdispatch/")
@@ -93,7 +114,9 @@ def test_a_cycle_is_triggered_and_cancelled_by_hand(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
-def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site, width: int, dark: bool) -> None:
+def test_every_page_is_accessible_and_no_wider_than_the_screen(
+    site: Site, width: int, dark: bool
+) -> None:
     paths = ["/admin/", "/admin/orbit/cyclerun/", f"/admin/orbit/cyclerun/{site.cycle}/change/", "/admin/orbit/cyclerun/trigger/",
              f"/admin/orbit/cyclerun/{site.cycle}/run_again/", f"/admin/orbit/cyclerun/compare/?a={site.cycle}&b={site.cycle}&all=1",
              "/admin/orbit/deadletterdispatch/", f"/admin/orbit/deadletterdispatch/{site.letters[0]}/requeue/", "/admin/orbit/executionrecord/",
@@ -138,7 +161,9 @@ def test_a_token_is_made_and_shown_once(site: Site) -> None:
 def test_somebody_with_a_wrong_password_stays_outside(site: Site) -> None:
     with visit(site.address) as seen:
         _try(seen, "ann", "wrong-password-1")
-        expect(seen.page.get_by_text("Please enter the correct username and password")).to_be_visible()
+        expect(
+            seen.page.get_by_text("Please enter the correct username and password")
+        ).to_be_visible()
 
 
 def _try(seen: Visit, name: str, password: str) -> None:

@@ -11,14 +11,20 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its_banner(site: Site, scripts: bool) -> None:
+def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its_banner(
+    site: Site, scripts: bool
+) -> None:
     with visit(site.address, scripts=scripts) as seen:
         seen.login("ann", PASSWORD)
         page = seen.open("/admin/orbit/cyclerun/?namespace=eu")
         page.get_by_role("button", name="Halt", exact=True).click()
         page.get_by_role("textbox", name="Reason").fill("a flood")
         page.get_by_role("button", name="Halt namespace").click()
-        banner = page.get_by_role("complementary", name="System state").get_by_role("status").filter(has_text="eu is halting")
+        banner = (
+            page.get_by_role("complementary", name="System state")
+            .get_by_role("status")
+            .filter(has_text="eu is halting")
+        )
         expect(banner).to_contain_text("by ann: a flood")
         banner.get_by_role("link", name="Resume").click()
         page.get_by_role("textbox", name="Reason").fill("it is dry")
@@ -52,14 +58,22 @@ def test_a_page_that_stays_open_shows_the_banner_within_five_seconds(site: Site)
         other.get_by_role("button", name="Pause everything").click()
         expect(other.get_by_role("button", name="End pause")).to_be_visible()
         page.bring_to_front()
-        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_contain_text("by ann: a fire", timeout=5000)
+        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_contain_text(
+            "by ann: a fire", timeout=5000
+        )
         other.get_by_role("textbox", name="Reason").fill("it is out")
         other.get_by_role("button", name="End pause").click()
-        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_have_count(0, timeout=5000)
+        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_have_count(
+            0, timeout=5000
+        )
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (320, False)])
-def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(site: Site, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("width", "dark"), [(1280, False), (1280, True), (390, False), (320, False)]
+)
+def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
+    site: Site, width: int, dark: bool
+) -> None:
     with visit(site.address, width=width, dark=dark) as seen:
         seen.login("ann", PASSWORD)
         page = seen.open("/admin/halt/?namespace=eu")
@@ -67,7 +81,13 @@ def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(site: Si
         page.get_by_role("button", name="Halt namespace").click()
         place = page.url.removeprefix(site.address)
         deeds = [place.replace("change", deed) for deed in ("resume", "drain")]
-        for path in (place, "/admin/halt/", "/admin/pause/", "/admin/governance/namespace/", *deeds):
+        for path in (
+            place,
+            "/admin/halt/",
+            "/admin/pause/",
+            "/admin/governance/namespace/",
+            *deeds,
+        ):
             page = seen.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             before = len(seen.wrong)

@@ -14,7 +14,9 @@ from django.core.management import get_commands
 PROJECT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).resolve().parent / "names.txt"
 APPS = ("governance", "telemetry", "orbit", "orbit_site")
-_ACTION = re.compile(r"\"((?:backup|config|cycle|dead_letter|delivery|dispatch|login|namespace|operation|pause|schedule|token|user)\.[a-z_]+)\"")
+_ACTION = re.compile(
+    r"\"((?:backup|config|cycle|dead_letter|delivery|dispatch|login|namespace|operation|pause|schedule|token|user)\.[a-z_]+)\""
+)
 _METRIC = re.compile(r"\"(orbit_[a-z_]+)\"")
 
 
@@ -22,7 +24,12 @@ def names() -> str:
     """Return all names, a line each."""
     from orbit_site.settings.environment import TABLE
 
-    sources = [path.read_text() for app in APPS for path in sorted((PROJECT / app).rglob("*.py")) if "migrations" not in path.parts]
+    sources = [
+        path.read_text()
+        for app in APPS
+        for path in sorted((PROJECT / app).rglob("*.py"))
+        if "migrations" not in path.parts
+    ]
     commands = {name for name, app in get_commands().items() if app in APPS}
     actions = {found for text in sources for found in _ACTION.findall(text)}
     metrics = set(_METRIC.findall((PROJECT / "orbit_site/metrics.py").read_text()))
@@ -32,7 +39,13 @@ def names() -> str:
         for model in apps.get_app_config(app).get_models(include_auto_created=True)
         for field in model._meta.local_concrete_fields
     }
-    parts = {"command": commands, "variable": {one.name for one in TABLE}, "metric": metrics, "action": actions, "column": columns}
+    parts = {
+        "command": commands,
+        "variable": {one.name for one in TABLE},
+        "metric": metrics,
+        "action": actions,
+        "column": columns,
+    }
     return "".join(f"{kind} {name}\n" for kind, group in parts.items() for name in sorted(group))
 
 

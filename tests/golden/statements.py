@@ -12,7 +12,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "sql"
 APPS = ("governance", "telemetry", "orbit", "orbit_site")
-_STATEMENT = re.compile(r"\s*(--[^\n]*\n\s*)*(WITH|SELECT|INSERT|UPDATE|DELETE|LOCK|SET|NOTIFY|LISTEN)\s[^=]", re.IGNORECASE)
+_STATEMENT = re.compile(
+    r"\s*(--[^\n]*\n\s*)*(WITH|SELECT|INSERT|UPDATE|DELETE|LOCK|SET|NOTIFY|LISTEN)\s[^=]",
+    re.IGNORECASE,
+)
 _BREAK = re.compile(
     r" (?=(?:SELECT|FROM|WHERE|JOIN|LEFT JOIN|UPDATE|SET|INSERT INTO|DELETE FROM|ON CONFLICT|RETURNING|ORDER BY|GROUP BY|LIMIT|UNION|VALUES|AND|OR|FOR NO KEY|FOR UPDATE)\b)"
 )
@@ -33,7 +36,11 @@ def statements() -> dict[str, str]:
     for app in APPS:
         package = importlib.import_module(app)
         for info in pkgutil.walk_packages(package.__path__, f"{app}."):
-            if ".migrations" in info.name or ".management.commands." in info.name or info.name.endswith("wsgi"):
+            if (
+                ".migrations" in info.name
+                or ".management.commands." in info.name
+                or info.name.endswith("wsgi")
+            ):
                 continue
             module = importlib.import_module(info.name)
             for name, value in vars(module).items():

@@ -5,8 +5,12 @@ from tests.golden import names, statements
 
 def test_every_statement_is_the_one_that_was_reviewed() -> None:
     kept = {path.stem: path.read_text() for path in statements.FOLDER.glob("*.sql")}
-    assert statements.statements() == kept, "run `python -m tests.golden.statements` and look at the diff"
+    assert statements.statements() == kept, (
+        "run `python -m tests.golden.statements` and look at the diff"
+    )
 
 
 def test_names_that_outside_tools_use_stay() -> None:
-    assert names.names() == names.FILE.read_text(), "run `python -m tests.golden.names`; names may be added, not changed"
+    assert names.names() == names.FILE.read_text(), (
+        "run `python -m tests.golden.names`; names may be added, not changed"
+    )

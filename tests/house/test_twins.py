@@ -3,7 +3,12 @@
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-APPS = {"orbit_site": "site", "orbit": "orbit", "telemetry": "telemetry", "governance": "governance"}
+APPS = {
+    "orbit_site": "site",
+    "orbit": "orbit",
+    "telemetry": "telemetry",
+    "governance": "governance",
+}
 
 # Wiring and tables of names hold nothing that a test could miss: what they name is used by every other test.
 WIRING = {

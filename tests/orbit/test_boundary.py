@@ -19,7 +19,9 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
     boundary.enter(Lane())
 
 
-def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second(process: Boundary) -> None:
+def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second(
+    process: Boundary,
+) -> None:
     lane = process.open("a", asked=boundary.now())
     assert lane.open
     old = process.open("a", asked=boundary.now() - boundary.FRESH_SECONDS)
@@ -27,7 +29,9 @@ def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second
     assert not old.stopped
     old.saw(is_open=True, asked=boundary.now())
     assert old.open
-    old.saw(is_open=True, asked=boundary.now() - 10)  # an answer that was long under way makes nothing older
+    old.saw(
+        is_open=True, asked=boundary.now() - 10
+    )  # an answer that was long under way makes nothing older
     assert old.open
 
 
@@ -49,7 +53,9 @@ def test_where_nobody_watches_claims_alone_ask(process: Boundary) -> None:
     assert lane.open
 
 
-def test_a_look_that_is_too_old_stops_only_what_leaves_the_process(process: Boundary, settings) -> None:
+def test_a_look_that_is_too_old_stops_only_what_leaves_the_process(
+    process: Boundary, settings
+) -> None:
     settings.ORBIT_LEASE_SECONDS = 0.2
     lane = process.open("a", asked=boundary.now() - 10)
     boundary.enter(lane)

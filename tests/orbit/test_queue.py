@@ -16,7 +16,16 @@ from tests.support.pipeline import rows
 
 
 def pack(func: Any, *, age: timedelta = timedelta()) -> int:
-    payload = SignedPackage.dumps({"id": "i", "name": "n", "func": func, "args": (), "kwargs": {}, "started": datetime.now(UTC) - age})
+    payload = SignedPackage.dumps(
+        {
+            "id": "i",
+            "name": "n",
+            "func": func,
+            "args": (),
+            "kwargs": {},
+            "started": datetime.now(UTC) - age,
+        }
+    )
     return OrmQ.objects.create(key=queue.QUEUE, payload=payload, lock=datetime.now(UTC)).pk
 
 
@@ -58,14 +67,18 @@ def test_a_row_that_is_rolled_back_never_was() -> None:
     assert queue.ready_wakeups() == 0
 
 
-def test_the_workers_are_told_after_the_commit_and_not_before(ears: psycopg.Connection[Any]) -> None:
+def test_the_workers_are_told_after_the_commit_and_not_before(
+    ears: psycopg.Connection[Any],
+) -> None:
     with transaction.atomic():
         queue.wake()
         assert heard(ears) == 0
     assert heard(ears) == 1
 
 
-def test_a_burst_of_wakeups_tells_the_workers_a_few_times_only(ears: psycopg.Connection[Any]) -> None:
+def test_a_burst_of_wakeups_tells_the_workers_a_few_times_only(
+    ears: psycopg.Connection[Any],
+) -> None:
     time.sleep(queue.QUIET)
     began = time.monotonic()
     for _ in range(50):
@@ -75,7 +88,9 @@ def test_a_burst_of_wakeups_tells_the_workers_a_few_times_only(ears: psycopg.Con
 
 
 @pytest.mark.django_db
-def test_a_claimed_row_is_out_of_sight_until_its_time_is_over_and_an_acknowledged_one_for_ever() -> None:
+def test_a_claimed_row_is_out_of_sight_until_its_time_is_over_and_an_acknowledged_one_for_ever() -> (
+    None
+):
     queue.wake()
     broker = queue.PgBroker()
     [(row, _)] = broker.dequeue()
@@ -119,7 +134,10 @@ def test_a_wakeup_for_later_is_not_ready_now_and_one_for_the_same_second_adds_no
     queue.wake(at=later + timedelta(seconds=0.9))
     queue.wake(at=later + timedelta(seconds=5))
     assert queue.PgBroker().dequeue() == []
-    assert [lock for (lock,) in rows("SELECT lock FROM django_q_ormq ORDER BY lock")] == [later, later + timedelta(seconds=5)]
+    assert [lock for (lock,) in rows("SELECT lock FROM django_q_ormq ORDER BY lock")] == [
+        later,
+        later + timedelta(seconds=5),
+    ]
 
 
 @pytest.mark.django_db
@@ -140,7 +158,14 @@ def test_a_burst_collapses_to_the_eight_oldest_and_spares_other_tasks_and_times(
     queue.wake(at=datetime.now(UTC) + timedelta(hours=1))
     assert queue.collapse() == 12
     assert queue.ready_wakeups() == 8
-    assert list(OrmQ.objects.filter(key=queue.WAKE).order_by("lock", "pk").values_list("pk", flat=True)[:8]) == oldest
+    assert (
+        list(
+            OrmQ.objects.filter(key=queue.WAKE)
+            .order_by("lock", "pk")
+            .values_list("pk", flat=True)[:8]
+        )
+        == oldest
+    )
     assert OrmQ.objects.count() == 10
     assert queue.collapse() == 0
 
@@ -172,7 +197,9 @@ def test_a_task_that_is_not_in_the_table_is_put_back_without_being_imported() ->
 
 
 @pytest.mark.django_db
-def test_a_task_that_nobody_knew_for_ten_minutes_is_quarantined_and_kept(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_task_that_nobody_knew_for_ten_minutes_is_quarantined_and_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     row = pack("os.system", age=timedelta(minutes=11))
     assert claim_and_read() is None
     assert OrmQ.objects.get(pk=row).key == queue.BAD
@@ -181,8 +208,11 @@ def test_a_task_that_nobody_knew_for_ten_minutes_is_quarantined_and_kept(caplog:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("payload", ["", "no signature", "a:b:c", SignedPackage.dumps({"func": 1}), SignedPackage.dumps([1])],
-                         ids=["empty", "unsigned", "badly signed", "no name", "no task"])
+@pytest.mark.parametrize(
+    "payload",
+    ["", "no signature", "a:b:c", SignedPackage.dumps({"func": 1}), SignedPackage.dumps([1])],
+    ids=["empty", "unsigned", "badly signed", "no name", "no task"],
+)
 def test_a_row_that_cannot_be_read_is_quarantined(payload: str) -> None:
     OrmQ.objects.create(key=queue.QUEUE, payload=payload, lock=datetime.now(UTC))
     assert claim_and_read() is None
@@ -198,10 +228,17 @@ def test_a_signed_pickle_that_names_a_function_runs_no_import() -> None:
 
 @pytest.mark.django_db
 def test_the_claim_walks_the_index_however_many_rows_wait_for_later() -> None:
-    rows("INSERT INTO django_q_ormq (key, payload, lock) SELECT 'orbit', '', now() + interval '1 day' FROM generate_series(1, 5000) RETURNING 1")
-    rows("INSERT INTO django_q_ormq (key, payload, lock) SELECT 'orbit', '', now() - i * interval '1 s' FROM generate_series(1, 5000) i RETURNING 1")
+    rows(
+        "INSERT INTO django_q_ormq (key, payload, lock) SELECT 'orbit', '', now() + interval '1 day' FROM generate_series(1, 5000) RETURNING 1"
+    )
+    rows(
+        "INSERT INTO django_q_ormq (key, payload, lock) SELECT 'orbit', '', now() - i * interval '1 s' FROM generate_series(1, 5000) i RETURNING 1"
+    )
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) {queue.CLAIM}", [150, [queue.QUEUE, queue.WAKE], 1])
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) {queue.CLAIM}",
+            [150, [queue.QUEUE, queue.WAKE], 1],
+        )
         text = "\n".join(line for (line,) in cursor.fetchall())
     assert "orbit_queue_ready" in text
     assert "Seq Scan" not in text
@@ -212,6 +249,8 @@ def test_old_failures_are_deleted_up_to_a_limit_and_new_ones_kept() -> None:
     now = datetime.now(UTC)
     for number, days in enumerate((1, 8, 9, 10)):
         moment = now - timedelta(days=days)
-        Task.objects.create(id=str(number), name="n", func="f", started=moment, stopped=moment, success=False)
+        Task.objects.create(
+            id=str(number), name="n", func="f", started=moment, stopped=moment, success=False
+        )
     assert queue.prune_failures(limit=2) == 2
     assert set(Task.objects.values_list("id", flat=True)) == {"0", "1"}

@@ -13,7 +13,9 @@ from tests.support.configuration import active_cycle
 
 def test_a_shift_that_may_not_have_what_is_due_rests_before_it_comes_again(committed: str) -> None:
     cycle = active_cycle()
-    CycleRun.objects.filter(pk=cycle.pk).update(lease_owner=None, next_due_at=datetime.now(UTC) + timedelta(seconds=30))
+    CycleRun.objects.filter(pk=cycle.pk).update(
+        lease_owner=None, next_due_at=datetime.now(UTC) + timedelta(seconds=30)
+    )
     tasks.advance()
     [row] = OrmQ.objects.all()
     assert row.key == queue.WAKE
@@ -27,13 +29,19 @@ def test_a_shift_with_nothing_ahead_leaves_nothing(committed: str) -> None:
 
 @pytest.mark.django_db
 def test_a_tick_is_performed_by_its_id() -> None:
-    made = CronTick.objects.create(id=uuid7(), schedule="cycles", tick_key="k", due_at=datetime.now(UTC), outcome="due")
+    made = CronTick.objects.create(
+        id=uuid7(), schedule="cycles", tick_key="k", due_at=datetime.now(UTC), outcome="due"
+    )
     tasks.tick(str(made.id))
     assert CronTick.objects.get().outcome == "started"
 
 
 def test_the_table_of_tasks_names_functions_that_exist() -> None:
-    assert {f"orbit.tasks.{name}" for name in ("advance", "tick", "operate") if callable(getattr(tasks, name))} == queue.TASKS
+    assert {
+        f"orbit.tasks.{name}"
+        for name in ("advance", "tick", "operate")
+        if callable(getattr(tasks, name))
+    } == queue.TASKS
 
 
 def test_every_type_of_bulk_run_has_its_slices() -> None:

@@ -29,7 +29,9 @@ class _Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def address(committed: str) -> Any:
-    with make_server("127.0.0.1", 0, get_wsgi_application(), server_class=WSGIServer, handler_class=_Quiet) as server:
+    with make_server(
+        "127.0.0.1", 0, get_wsgi_application(), server_class=WSGIServer, handler_class=_Quiet
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -38,7 +40,9 @@ def address(committed: str) -> Any:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
-def test_every_line_of_the_guide_answers_what_stands_behind_it(address: str, tmp_path: Path) -> None:
+def test_every_line_of_the_guide_answers_what_stands_behind_it(
+    address: str, tmp_path: Path
+) -> None:
     store([profile("daily")], [run_profile("daily-eu", "daily", "eu")])
     token = tokens.create(person(), scopes=["read", "operate"], actor=SYSTEM)[1]
     written = GUIDE.read_text()
@@ -49,7 +53,9 @@ def test_every_line_of_the_guide_answers_what_stands_behind_it(address: str, tmp
         environment = {**os.environ, "ORBIT": address, "TOKEN": token, "AUTH": f"Authorization: Bearer {token}",
                        "JSON": "Content-Type: application/json"}  # fmt: skip
         command = f"{line.replace('curl ', f'curl -sS -o {body} -w %{{http_code}} ', 1)}"
-        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=30
+        )
         answer = json.loads(body.read_bytes() or b"{}")
         found.append((line, done.stdout + done.stderr, answer.get("code", "")))
         wanted.append((line, status, code))

@@ -19,7 +19,12 @@ from orbit_site import checks
 from orbit_site.processes.postgres import Server
 from tests.support.database import PROJECT
 
-ENDPOINT = {"key": "default-endpoint", "url": "https://93.184.216.34/webhook", "method": "POST", "token": "token"}
+ENDPOINT = {
+    "key": "default-endpoint",
+    "url": "https://93.184.216.34/webhook",
+    "method": "POST",
+    "token": "token",
+}
 RIGHT = {
     "ORBIT_ENV": "production", "ORBIT_SECRET_KEY": "kYx3-" * 15 + "unguessable", "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "ORBIT_ALLOWED_HOSTS": "orbit.example.com", "ORBIT_METRICS_TOKEN": "m" * 32, "ORBIT_DISPATCH_ENDPOINTS": json.dumps([ENDPOINT]),
@@ -33,9 +38,20 @@ def ids(found: Any) -> list[str]:
 @pytest.fixture
 def right(settings: Any) -> Any:
     """The settings of an installation with nothing to be said about."""
-    settings.ORBIT_ENV, settings.ALLOWED_HOSTS, settings.ORBIT_EMBEDDED_DATABASE = "production", ["orbit.example.com"], False
-    settings.ORBIT_KEYS_ARE_DERIVED, settings.ORBIT_LOG_FORMAT, settings.ORBIT_METRICS_TOKEN = False, "json", "m" * 32
-    settings.ORBIT_DISPATCH_ENDPOINTS, settings.ORBIT_DISPATCH_ALLOWED_HOSTS = json.dumps([ENDPOINT]), []
+    settings.ORBIT_ENV, settings.ALLOWED_HOSTS, settings.ORBIT_EMBEDDED_DATABASE = (
+        "production",
+        ["orbit.example.com"],
+        False,
+    )
+    settings.ORBIT_KEYS_ARE_DERIVED, settings.ORBIT_LOG_FORMAT, settings.ORBIT_METRICS_TOKEN = (
+        False,
+        "json",
+        "m" * 32,
+    )
+    settings.ORBIT_DISPATCH_ENDPOINTS, settings.ORBIT_DISPATCH_ALLOWED_HOSTS = (
+        json.dumps([ENDPOINT]),
+        [],
+    )
     settings.ORBIT_OWNER_DATABASE = {**settings.ORBIT_OWNER_DATABASE, "USER": "orbit_owner"}
     return settings
 
@@ -52,26 +68,43 @@ def right(settings: Any) -> Any:
     ("ORBIT_METRICS_TOKEN", "short", "orbit.W012"),
     ("ORBIT_GLOBAL_PAUSE", True, "orbit.W013"),
 ])  # fmt: skip
-def test_a_wrong_setting_is_one_line_and_a_right_one_none(db: None, right: Any, name: str, value: Any, says: str) -> None:
+def test_a_wrong_setting_is_one_line_and_a_right_one_none(
+    db: None, right: Any, name: str, value: Any, says: str
+) -> None:
     assert checks.settings_of_production(None) == []
     setattr(right, name, value)
     assert ids(checks.settings_of_production(None)) == [says]
 
 
-@pytest.mark.parametrize(("endpoints", "drain", "says"), [
-    ([ENDPOINT], 30, []),
-    ([], 30, ["orbit.W007"]),
-    ([{"key": "default-endpoint"}], 30, ["orbit.W008"]),
-    ([{**ENDPOINT, "url": "http://10.1.2.3/webhook"}], 30, ["orbit.W009"]),
-    ([ENDPOINT], 20, ["orbit.W010"]),
-    ([{**ENDPOINT, "total_timeout": 60}], 30, ["orbit.W010"]),
-])
-def test_what_is_wrong_with_endpoints_names_them_and_no_secret(right: Any, endpoints: list[dict[str, Any]], drain: int, says: list[str]) -> None:
-    right.ORBIT_DISPATCH_ENDPOINTS, right.ORBIT_DISPATCH_ALLOWED_HOSTS, right.ORBIT_DRAIN_SECONDS = json.dumps(endpoints), ["10.0.0.0/8"], drain
+@pytest.mark.parametrize(
+    ("endpoints", "drain", "says"),
+    [
+        ([ENDPOINT], 30, []),
+        ([], 30, ["orbit.W007"]),
+        ([{"key": "default-endpoint"}], 30, ["orbit.W008"]),
+        ([{**ENDPOINT, "url": "http://10.1.2.3/webhook"}], 30, ["orbit.W009"]),
+        ([ENDPOINT], 20, ["orbit.W010"]),
+        ([{**ENDPOINT, "total_timeout": 60}], 30, ["orbit.W010"]),
+    ],
+)
+def test_what_is_wrong_with_endpoints_names_them_and_no_secret(
+    right: Any, endpoints: list[dict[str, Any]], drain: int, says: list[str]
+) -> None:
+    (
+        right.ORBIT_DISPATCH_ENDPOINTS,
+        right.ORBIT_DISPATCH_ALLOWED_HOSTS,
+        right.ORBIT_DRAIN_SECONDS,
+    ) = json.dumps(endpoints), ["10.0.0.0/8"], drain
     found = checks.where_deliveries_go(None)
     assert ids(found) == says
-    assert all("token\"" not in str(message.msg) and "webhook" not in str(message.msg) for message in found)
-    assert all("default-endpoint" in str(message.msg) for message in found if message.id in {"orbit.W009", "orbit.W010"})
+    assert all(
+        'token"' not in str(message.msg) and "webhook" not in str(message.msg) for message in found
+    )
+    assert all(
+        "default-endpoint" in str(message.msg)
+        for message in found
+        if message.id in {"orbit.W009", "orbit.W010"}
+    )
 
 
 def administrator() -> None:
@@ -105,11 +138,23 @@ def _setting(line: str) -> Callable[[Server, str], None]:
     (None, []), (_nobody, ["orbit.W019"]), (_superuser, ["orbit.W015"]), (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
     (_setting("synchronous_commit = off"), ["orbit.W017"]),
 ])  # fmt: skip
-def test_what_only_the_database_knows(committed: str, server: Server, right: Any, spoil: Callable[[Server, str], None] | None, says: list[str],
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_the_database_knows(
+    committed: str,
+    server: Server,
+    right: Any,
+    spoil: Callable[[Server, str], None] | None,
+    says: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     administrator()
     # The server of the tests runs without flushes: the one thing about it that is as it must not be.
-    monkeypatch.setattr(checks, "_SERVER", checks._SERVER.replace("current_setting('fsync'), current_setting('full_page_writes'), ", ""))
+    monkeypatch.setattr(
+        checks,
+        "_SERVER",
+        checks._SERVER.replace(
+            "current_setting('fsync'), current_setting('full_page_writes'), ", ""
+        ),
+    )
     user = connections["default"].settings_dict["USER"]
     try:
         if spoil:
@@ -125,31 +170,53 @@ def test_a_server_without_flushes_is_told(committed: str, right: Any) -> None:
     assert ids(checks.what_the_database_says(None)) == ["orbit.W017"]
 
 
-def test_a_database_far_away_wants_tls_or_a_word_that_it_needs_none(committed: str, right: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_far_away_wants_tls_or_a_word_that_it_needs_none(
+    committed: str, right: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     administrator()
     place = right.DATABASES["default"]
-    for host, sslmode, is_told in (("db", "", True), ("db", "prefer", True), ("db", "disable", False), ("127.0.0.1", "", False)):
+    for host, sslmode, is_told in (
+        ("db", "", True),
+        ("db", "prefer", True),
+        ("db", "disable", False),
+        ("127.0.0.1", "", False),
+    ):
         monkeypatch.setitem(place, "HOST", host)  # the connection is open, and stays
         monkeypatch.setitem(place, "OPTIONS", {"sslmode": sslmode} if sslmode else {})
         assert ("orbit.W018" in ids(checks.what_the_database_says(None))) is is_told
 
 
-def test_the_command_is_clean_where_all_is_right_and_fails_where_something_is_not(committed: str, server: Server) -> None:
+def test_the_command_is_clean_where_all_is_right_and_fails_where_something_is_not(
+    committed: str, server: Server
+) -> None:
     administrator()
-    urls = {"DATABASE_URL": server.url("orbit_app", committed), "ORBIT_OWNER_DATABASE_URL": server.url("orbit_owner", committed)}
+    urls = {
+        "DATABASE_URL": server.url("orbit_app", committed),
+        "ORBIT_OWNER_DATABASE_URL": server.url("orbit_owner", committed),
+    }
 
     def check(**more: str) -> tuple[int, list[str]]:
-        done = subprocess.run([sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], cwd=PROJECT, capture_output=True, text=True,
-                              env={**os.environ, **RIGHT, **urls, **more})
+        done = subprocess.run(
+            [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **RIGHT, **urls, **more},
+        )
         return done.returncode, re.findall(r"\(([\w.]+)\)", done.stderr)
 
     # All but the flushes, which the server of the tests goes without.
     assert check() == (1, ["orbit.W017"])
     nowhere = "127.0.0.1:1/orbit"
-    assert check(DATABASE_URL=f"postgresql://app@{nowhere}", ORBIT_OWNER_DATABASE_URL=f"postgresql://owner@{nowhere}") == (1, ["orbit.W014"])
+    assert check(
+        DATABASE_URL=f"postgresql://app@{nowhere}",
+        ORBIT_OWNER_DATABASE_URL=f"postgresql://owner@{nowhere}",
+    ) == (1, ["orbit.W014"])
     code, found = check(ORBIT_ENV="development")
     assert code == 1
-    assert {"orbit.W002", "orbit.W011", "security.W004", "security.W012", "security.W016"} <= set(found)
+    assert {"orbit.W002", "orbit.W011", "security.W004", "security.W012", "security.W016"} <= set(
+        found
+    )
 
 
 def test_the_checklist_on_the_page_is_what_the_checks_say_and_each_is_tried_here() -> None:

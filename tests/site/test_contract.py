@@ -17,7 +17,14 @@ def test_the_document_is_open_to_all_and_its_schemas_are_schemas(db: None) -> No
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
     found = answer.json()
     assert found["openapi"] == "3.1.0"
-    assert {"/cycles/trigger", "/cycles/{cycle_id}", "/health", "/ready", "/metrics", "/api/schema"} <= found["paths"].keys()
+    assert {
+        "/cycles/trigger",
+        "/cycles/{cycle_id}",
+        "/health",
+        "/ready",
+        "/metrics",
+        "/api/schema",
+    } <= found["paths"].keys()
     for schema in found["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
@@ -31,7 +38,11 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
-    names = [operation["operationId"] for item in contract.document()["paths"].values() for operation in item.values()]
+    names = [
+        operation["operationId"]
+        for item in contract.document()["paths"].values()
+        for operation in item.values()
+    ]
     assert len(names) == len(set(names))
 
 
@@ -49,7 +60,11 @@ def test_the_page_shows_every_operation_without_scripts_and_without_asking_elsew
 
 def test_the_page_is_only_to_be_read() -> None:
     answer = Client().post("/api/docs")
-    assert (answer.status_code, answer.json()["code"], answer.headers["Allow"]) == (405, "method_not_allowed", "GET, HEAD")
+    assert (answer.status_code, answer.json()["code"], answer.headers["Allow"]) == (
+        405,
+        "method_not_allowed",
+        "GET, HEAD",
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,14 +72,27 @@ def test_the_page_is_only_to_be_read() -> None:
     [
         (JsonResponse({"results": [], "next": None, "previous": None}), []),
         (JsonResponse({"results": [], "next": None}), ["'previous' is a required property"]),
-        (JsonResponse({"results": [], "next": None, "previous": None, "more": 1}), ["'more' was unexpected"]),
-        (JsonResponse({"results": [{"id": 1}], "next": None, "previous": None}), ["is not of type 'string'"]),
+        (
+            JsonResponse({"results": [], "next": None, "previous": None, "more": 1}),
+            ["'more' was unexpected"],
+        ),
+        (
+            JsonResponse({"results": [{"id": 1}], "next": None, "previous": None}),
+            ["is not of type 'string'"],
+        ),
         (HttpResponse("x", content_type="text/plain"), ["as 'text/plain' isn't documented"]),
         (HttpResponse(status=418), ["418 isn't documented"]),
-        (JsonResponse({"code": "cycle_active"}, status=400, content_type="application/problem+json"), ["is not one of", "'detail' is a required property"]),
+        (
+            JsonResponse(
+                {"code": "cycle_active"}, status=400, content_type="application/problem+json"
+            ),
+            ["is not one of", "'detail' is a required property"],
+        ),
     ],
 )
-def test_the_tests_hold_every_answer_against_the_document(response: HttpResponse, words: list[str]) -> None:
+def test_the_tests_hold_every_answer_against_the_document(
+    response: HttpResponse, words: list[str]
+) -> None:
     found = held.faults("GET", "/cycles?limit=1", response)
     assert bool(found) == bool(words)
     for said in words:

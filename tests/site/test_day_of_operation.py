@@ -54,7 +54,9 @@ def play(copied: Project) -> str:
                             stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
     try:
         said, _ = bash.communicate(timeout=LONGEST_SECONDS)
-    except subprocess.TimeoutExpired:  # a command waits for what doesn't come: what was said before tells
+    except (
+        subprocess.TimeoutExpired
+    ):  # a command waits for what doesn't come: what was said before tells
         os.killpg(bash.pid, signal.SIGKILL)
         said, _ = bash.communicate()
     return said
@@ -78,14 +80,20 @@ def demo() -> Iterator[Project]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
-def test_each_command_of_the_day_says_what_stands_below_it_and_ends_with_the_code_that_it_names(demo: Project) -> None:
+def test_each_command_of_the_day_says_what_stands_below_it_and_ends_with_the_code_that_it_names(
+    demo: Project,
+) -> None:
     said = play(demo)
     parts = said.split(f"{BEGUN}\n")[1:]
     assert len(parts) == len(blocks()) > 10, said
     for part, (commands, shown) in zip(parts, blocks(), strict=True):
         codes = [int(code) for code in re.findall(f"^{ENDED}(\\d+)$", part, re.MULTILINE)]
-        assert list(zip(commands, codes, strict=False)) == [(line, int(code[1]) if (code := CODE.search(line)) else 0) for line in commands], said
-        assert fits(re.sub(f"^{ENDED}\\d+$", "", part, flags=re.MULTILINE), shown), f"{shown}\nisn't what was said:\n{part}\nof\n{said}"
+        assert list(zip(commands, codes, strict=False)) == [
+            (line, int(code[1]) if (code := CODE.search(line)) else 0) for line in commands
+        ], said
+        assert fits(re.sub(f"^{ENDED}\\d+$", "", part, flags=re.MULTILINE), shown), (
+            f"{shown}\nisn't what was said:\n{part}\nof\n{said}"
+        )
 
 
 @pytest.mark.parametrize(("said", "shown", "same"), [

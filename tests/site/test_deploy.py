@@ -18,7 +18,9 @@ from orbit_site.settings import environment
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deploy" / "systemd"
 SERVICES = ("orbit-web", "orbit-cluster", "orbit-migrate")
-DRAIN = next(float(item.default) for item in environment.TABLE if item.name == "ORBIT_DRAIN_SECONDS")
+DRAIN = next(
+    float(item.default) for item in environment.TABLE if item.name == "ORBIT_DRAIN_SECONDS"
+)
 # What a process manager must grant: the drain, the grace, and the seconds in which a supervisor buries what the kernel is slow to end.
 LEAST = DRAIN + 2 * cluster.GRACE_SECONDS + 5
 
@@ -39,13 +41,19 @@ def compose() -> dict[str, Any]:
 
 def dockerfile(word: str) -> list[str]:
     text = (PROJECT / "Dockerfile").read_text().replace("\\\n", "")
-    return [line.removeprefix(word).strip() for line in text.splitlines() if line.startswith(word + " ")]
+    return [
+        line.removeprefix(word).strip() for line in text.splitlines() if line.startswith(word + " ")
+    ]
 
 
 def node(code: str) -> Any:
     if not shutil.which("node"):
         pytest.skip("node isn't installed here")
-    return json.loads(subprocess.run(["node", "-e", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout)
+    return json.loads(
+        subprocess.run(
+            ["node", "-e", code], cwd=PROJECT, capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 def test_every_way_to_stop_waits_for_longer_than_the_drain() -> None:
@@ -60,25 +68,40 @@ def test_every_way_to_stop_waits_for_longer_than_the_drain() -> None:
         assert Path(app["cwd"], app["script"]).exists()
         assert (app["exec_mode"], app["instances"]) == ("fork", 1)
     page = (PROJECT / "docs" / "deploy.md").read_text()
-    assert f"`ORBIT_DRAIN_SECONDS` ({DRAIN:.0f}). Both have {web.GRACE_SECONDS} seconds more" in page
+    assert (
+        f"`ORBIT_DRAIN_SECONDS` ({DRAIN:.0f}). Both have {web.GRACE_SECONDS} seconds more" in page
+    )
     assert f"({unit('orbit-web.service')['TimeoutStopSec'][0]} s) fit the default" in page
 
 
 def test_the_image_has_every_package_and_no_data_or_key() -> None:
-    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
-    copied = {part for line in dockerfile("COPY") for part in line.split()[:-1] if not part.startswith(("--", "/"))}
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "root_packages"
+    ]
+    copied = {
+        part
+        for line in dockerfile("COPY")
+        for part in line.split()[:-1]
+        if not part.startswith(("--", "/"))
+    }
     assert copied == {*packages, "manage.py", "templates", "config", "requirements.txt"}
     ignore = (PROJECT / ".dockerignore").read_text().splitlines()
     assert {line[1:] for line in ignore if line.startswith("!")} == copied
     assert next(line for line in ignore if line and not line.startswith("#")) == "*"
 
 
-def test_the_image_runs_as_nobody_in_particular_under_an_init_and_asks_each_role_for_its_health() -> None:
+def test_the_image_runs_as_nobody_in_particular_under_an_init_and_asks_each_role_for_its_health() -> (
+    None
+):
     assert dockerfile("USER") == ["10001:10001"]
     assert json.loads(dockerfile("ENTRYPOINT")[0]) == ["tini", "--", "python", "manage.py"]
     assert (json.loads(dockerfile("CMD")[0]), dockerfile("STOPSIGNAL")) == (["up"], ["SIGTERM"])
     asked = [json.loads(dockerfile("HEALTHCHECK")[0].partition("CMD ")[2])[-1]]
-    asked += [service["healthcheck"]["test"][-1] for name, service in compose()["services"].items() if name in {"web", "cluster"}]
+    asked += [
+        service["healthcheck"]["test"][-1]
+        for name, service in compose()["services"].items()
+        if name in {"web", "cluster"}
+    ]
     assert sorted(asked) == sorted(health.ROLES)
     assert all("--require-hashes" in line for line in dockerfile("RUN") if "pip install" in line)
     assert re.fullmatch(r"PYTHON=3\.\d+\.\d+-slim-\w+", dockerfile("ARG")[0])
@@ -90,9 +113,16 @@ def test_compose_keeps_the_owners_password_from_those_who_run_all_the_time() -> 
     for name in ("web", "cluster"):
         variables = services[name]["environment"]
         # `.env` goes into every container; these are taken out again.
-        assert variables["ORBIT_OWNER_DATABASE_URL"] == variables["ORBIT_OWNER_PASSWORD"] == variables["ORBIT_PASSWORD"] == ""
+        assert (
+            variables["ORBIT_OWNER_DATABASE_URL"]
+            == variables["ORBIT_OWNER_PASSWORD"]
+            == variables["ORBIT_PASSWORD"]
+            == ""
+        )
         assert "orbit_app:" in variables["DATABASE_URL"]
-        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert services[name]["depends_on"]["migrate"] == {
+            "condition": "service_completed_successfully"
+        }
         assert services[name]["read_only"] is True
     assert "orbit_owner:" in services["migrate"]["environment"]["ORBIT_OWNER_DATABASE_URL"]
     assert services["web"]["ports"] == ["127.0.0.1:${PORT:-3000}:3000"]
@@ -102,7 +132,11 @@ def test_compose_keeps_the_owners_password_from_those_who_run_all_the_time() -> 
 def test_the_units_may_write_nothing_and_drain_by_the_first_process() -> None:
     for name in SERVICES:
         found = unit(f"{name}.service")
-        assert (found["ProtectSystem"], found["NoNewPrivileges"], found["CapabilityBoundingSet"]) == (["strict"], ["yes"], [""])
+        assert (
+            found["ProtectSystem"],
+            found["NoNewPrivileges"],
+            found["CapabilityBoundingSet"],
+        ) == (["strict"], ["yes"], [""])
         assert "ReadWritePaths" not in found
         assert found["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
         command = found["ExecStart"][0].split()[-1]
@@ -111,7 +145,9 @@ def test_the_units_may_write_nothing_and_drain_by_the_first_process() -> None:
         found = unit(f"{name}.service")
         assert (found["KillMode"], found["Restart"]) == (["mixed"], ["always"])
         # At the pace at which it is started again the limit is never reached: a database may be away for hours.
-        assert float(found["StartLimitIntervalSec"][0]) / float(found["RestartSec"][0]) < float(found["StartLimitBurst"][0])
+        assert float(found["StartLimitIntervalSec"][0]) / float(found["RestartSec"][0]) < float(
+            found["StartLimitBurst"][0]
+        )
         assert all("owner.env" not in line for line in found["EnvironmentFile"])
 
 
@@ -119,13 +155,25 @@ def test_the_units_may_write_nothing_and_drain_by_the_first_process() -> None:
 def test_systemd_takes_the_units_and_finds_them_as_closed_as_the_page_says(tmp_path: Path) -> None:
     for path in UNITS.iterdir():
         # All but the interpreter's place, which is on the machine where Orbit is installed.
-        (tmp_path / path.name).write_text(path.read_text().replace("/opt/orbit/.venv/bin/python", sys.executable))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *sorted(map(str, tmp_path.iterdir()))], capture_output=True, text=True)
+        (tmp_path / path.name).write_text(
+            path.read_text().replace("/opt/orbit/.venv/bin/python", sys.executable)
+        )
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *sorted(map(str, tmp_path.iterdir()))],
+        capture_output=True,
+        text=True,
+    )
     assert [line for line in done.stderr.splitlines() if "orbit" in line] == []
     told = re.search(r"gives them ([\d.]+) \(of 10", (PROJECT / "docs" / "deploy.md").read_text())
     assert told is not None
     for name in SERVICES:
-        command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / f"{name}.service")]
+        command = [
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            "--no-pager",
+            str(tmp_path / f"{name}.service"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
         assert found is not None, done.stderr

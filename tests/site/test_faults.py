@@ -26,11 +26,17 @@ def gone(committed: str) -> Iterator[tuple[str, Client]]:
         place["HOST"] = host
 
 
-def test_without_the_database_the_api_and_the_console_answer_503_and_health_200(gone: tuple[str, Client]) -> None:
+def test_without_the_database_the_api_and_the_console_answer_503_and_health_200(
+    gone: tuple[str, Client],
+) -> None:
     token, browser = gone
     client = Client(raise_request_exception=False, headers={"Authorization": token})
     problem(client.get("/cycles"), 503, "database_unavailable")
-    problem(client.post("/cycles/trigger", b"{}", content_type="application/json"), 503, "database_unavailable")
+    problem(
+        client.post("/cycles/trigger", b"{}", content_type="application/json"),
+        503,
+        "database_unavailable",
+    )
     problem(browser.get("/cycles"), 503, "database_unavailable")
     page = browser.get("/admin/orbit/cyclerun/")
     assert (page.status_code, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")

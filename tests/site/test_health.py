@@ -27,9 +27,15 @@ def test_health_asks_the_database_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_another_method_is_a_405_that_names_those_there_are_and_not_a_missing_form_token(path: str) -> None:
+def test_another_method_is_a_405_that_names_those_there_are_and_not_a_missing_form_token(
+    path: str,
+) -> None:
     answer = Client(enforce_csrf_checks=True).post(path)
-    assert (answer.status_code, answer.headers["Allow"], answer.json()["code"]) == (405, "GET, HEAD", "method_not_allowed")
+    assert (answer.status_code, answer.headers["Allow"], answer.json()["code"]) == (
+        405,
+        "GET, HEAD",
+        "method_not_allowed",
+    )
 
 
 def test_ready_wants_a_loaded_configuration_and_on_request_a_cluster(fresh: Client) -> None:
@@ -58,7 +64,9 @@ def test_ready_is_a_503_without_the_database_and_recovers(fresh: Client, setting
     assert fresh.get("/ready").status_code == 200
 
 
-def test_a_database_that_hangs_is_given_up_and_asked_once(fresh: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hangs_is_given_up_and_asked_once(
+    fresh: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.2)
     with connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE orbit_appliedfiles IN ACCESS EXCLUSIVE MODE")
@@ -73,6 +81,8 @@ def test_a_database_that_hangs_is_given_up_and_asked_once(fresh: Client, monkeyp
 
 
 @pytest.mark.django_db
-def test_not_being_ready_is_no_line_in_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_not_being_ready_is_no_line_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     assert client.get("/ready?cluster=1").status_code == 503
     assert caplog.records == []

@@ -13,7 +13,11 @@ from tests.support.receiver import OK, Receiver
 
 
 def _samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in text_string_to_metric_families(text) for s in family.samples}
+    return {
+        (s.name, tuple(sorted(s.labels.items()))): s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+    }
 
 
 @pytest.mark.usefixtures("committed")
@@ -32,21 +36,39 @@ def test_the_numbers_are_those_of_the_tables(settings: Any) -> None:
     assert found["orbit_dispatch_jobs", (("status", "delivered"),)] == 3
     assert found["orbit_dead_letters", (("status", "open"),)] == 0
     assert found["orbit_cycles_due", ()] == 1
-    assert found["orbit_delivery_latency_seconds_count", ()] == found["orbit_delivery_latency_seconds_bucket", (("le", "+Inf"),)] == 3
+    assert (
+        found["orbit_delivery_latency_seconds_count", ()]
+        == found["orbit_delivery_latency_seconds_bucket", (("le", "+Inf"),)]
+        == 3
+    )
     assert found["orbit_delivery_latency_seconds_sum", ()] > 0
     assert found["orbit_cycle_duration_seconds_count", ()] == 1
     assert found["orbit_stage_duration_seconds_count", (("stage", "transformations"),)] == 1
-    assert {"orbit_queue_depth", "orbit_queue_age_seconds", "orbit_lease_losses", "orbit_halted_namespaces", "orbit_clusters"} <= {name for name, _ in found}
+    assert {
+        "orbit_queue_depth",
+        "orbit_queue_age_seconds",
+        "orbit_lease_losses",
+        "orbit_halted_namespaces",
+        "orbit_clusters",
+    } <= {name for name, _ in found}
 
 
 @pytest.mark.django_db
 def test_the_scrape_token_reads_metrics_and_nothing_else(settings: Any) -> None:
     settings.ORBIT_METRICS_TOKEN = "scrape-me"
     scraper = Api("scrape-me")
-    assert scraper.get("/metrics", Accept="application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5").status_code == 200
+    assert (
+        scraper.get(
+            "/metrics",
+            Accept="application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+        ).status_code
+        == 200
+    )
     assert scraper.get("/cycles").status_code == 401
     assert Api("scrape-m").get("/metrics").status_code == 401
-    assert Client().get("/metrics", headers={"Authorization": "bearer scrape-me"}).status_code == 200
+    assert (
+        Client().get("/metrics", headers={"Authorization": "bearer scrape-me"}).status_code == 200
+    )
     assert Client().get("/metrics", headers={"Authorization": "Basic scrape-me"}).status_code == 401
     settings.ORBIT_METRICS_TOKEN = ""
     assert Api("").get("/metrics").status_code == 401

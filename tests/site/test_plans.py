@@ -36,7 +36,10 @@ COUNTS_READ_ON = {"orbit.NormalizationItem"}
 @pytest.fixture(scope="module")
 def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """A database of this module's own, full; its name."""
-    before, name = str(connections["default"].settings_dict["NAME"]), f"orbit_crowd_{uuid.uuid4().hex[:8]}"
+    before, name = (
+        str(connections["default"].settings_dict["NAME"]),
+        f"orbit_crowd_{uuid.uuid4().hex[:8]}",
+    )
     database.clone(server, name)
     with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
         crowd.fill(owner)
@@ -68,12 +71,21 @@ def whole_reads(sql: str, values: Any = None) -> list[str]:
     scanned = []
     while plans:
         plan = plans.pop()
-        if plan["Node Type"] == "Limit" and plan["Total Cost"] < STOPS_EARLY * plan["Plans"][0]["Total Cost"]:
+        if (
+            plan["Node Type"] == "Limit"
+            and plan["Total Cost"] < STOPS_EARLY * plan["Plans"][0]["Total Cost"]
+        ):
             continue
         plans += plan.get("Plans", [])
         if plan["Node Type"] == "Seq Scan":
             name = re.sub(r"_p\d+$", "", plan["Relation Name"])
-            scanned += [name] if name in crowd.LARGE and plan["Plan Rows"] > 0 and _is_large(plan["Relation Name"]) else []
+            scanned += (
+                [name]
+                if name in crowd.LARGE
+                and plan["Plan Rows"] > 0
+                and _is_large(plan["Relation Name"])
+                else []
+            )
     return scanned
 
 
@@ -89,9 +101,15 @@ def costs(client: Client, path: str) -> tuple[int, list[str]]:
     with CaptureQueriesContext(connection) as seen:
         answer = client.get(path)
     assert answer.status_code == 200, (path, answer.status_code)
-    asked = [query["sql"] for query in seen.captured_queries if query["sql"].startswith(("SELECT", "WITH"))]
+    asked = [
+        query["sql"]
+        for query in seen.captured_queries
+        if query["sql"].startswith(("SELECT", "WITH"))
+    ]
     reads = [sql for sql in asked if any(name in sql for name in crowd.LARGE)]
-    return len(seen), [f"{sql[:300]}: {', '.join(found)}" for sql in reads if (found := whole_reads(sql))]
+    return len(seen), [
+        f"{sql[:300]}: {', '.join(found)}" for sql in reads if (found := whole_reads(sql))
+    ]
 
 
 CYCLE_FILTERS = ["", "namespace=n7", "status=failed", "status=running", "status=success", "run_profile_id=r7", "namespace=n7&status=failed",
@@ -99,9 +117,22 @@ CYCLE_FILTERS = ["", "namespace=n7", "status=failed", "status=running", "status=
 LISTS = [
     "/cycles/recent",
     *(f"/cycles?{query}" for query in CYCLE_FILTERS),
-    *(f"/dead-letters?{query}" for query in ("", "namespace=n7", "status=open", "status=dismissed", "endpoint_key=e3", "namespace=n7&status=open")),
+    *(
+        f"/dead-letters?{query}"
+        for query in (
+            "",
+            "namespace=n7",
+            "status=open",
+            "status=dismissed",
+            "endpoint_key=e3",
+            "namespace=n7&status=open",
+        )
+    ),
     "/dead-letters/groups",
-    *(f"/operations?{query}" for query in ("", "type=dlq.bulk_requeue", "status=completed", "outcome=succeeded")),
+    *(
+        f"/operations?{query}"
+        for query in ("", "type=dlq.bulk_requeue", "status=completed", "outcome=succeeded")
+    ),
     *(f"/schedules/ticks?{query}" for query in ("", "schedule=run-profile:r7", "outcome=missed")),
     *(f"/audit-trail?{query}" for query in ("", "namespace=n7", "actor=u7", "object_type=cycle")),
     *(f"/value-ledger?{query}" for query in ("", "namespace=n7", "tag=t7")),
@@ -130,7 +161,9 @@ def test_lists_of_the_api_go_by_an_index(browser: Client, confined: Client, path
 
 def test_one_cycle_goes_by_an_index(browser: Client) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM orbit_cyclerun WHERE status = 'failed' ORDER BY id DESC LIMIT 2")
+        cursor.execute(
+            "SELECT id FROM orbit_cyclerun WHERE status = 'failed' ORDER BY id DESC LIMIT 2"
+        )
         first, second = (row[0] for row in cursor.fetchall())
     for path in (f"/cycles/{first}", f"/admin/orbit/cyclerun/{first}/change/", f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
                  f"/admin/orbit/cyclerun/{first}/run_again/"):  # fmt: skip
@@ -138,23 +171,36 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
         assert (number <= FEW_QUERIES, whole) == (True, []), path
 
 
-LARGE_ADMINS = sorted((model for model in admin.site._registry if model._meta.db_table in crowd.LARGE), key=lambda model: model._meta.label)
+LARGE_ADMINS = sorted(
+    (model for model in admin.site._registry if model._meta.db_table in crowd.LARGE),
+    key=lambda model: model._meta.label,
+)
 
 
 @pytest.mark.parametrize("model", LARGE_ADMINS, ids=lambda model: model._meta.label)
-def test_lists_of_the_console_go_by_an_index_and_take_few_queries(browser: Client, confined: Client, model: Any) -> None:
+def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
+    browser: Client, confined: Client, model: Any
+) -> None:
     page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     shown = admin.site._registry[model]
     queries = [""]
     for offered in shown.list_filter:
         name = offered.parameter_name
-        values = ["n7"] if name == "namespace" else [value for value, _ in offered(None, {}, model, shown).lookup_choices] if name != "group" else ["0" * 16]
+        values = (
+            ["n7"]
+            if name == "namespace"
+            else [value for value, _ in offered(None, {}, model, shown).lookup_choices]
+            if name != "group"
+            else ["0" * 16]
+        )
         queries += [f"?{name}={value}" for value in values]
     for client in (browser, confined):
         if client is confined and shown.namespace_path is None:
             continue
         for query in queries:
-            if model._meta.label in READ_ON_BY_NAMESPACE and (client is confined or "namespace" in query):
+            if model._meta.label in READ_ON_BY_NAMESPACE and (
+                client is confined or "namespace" in query
+            ):
                 continue
             number, whole = costs(client, page + query)
             if model._meta.label in COUNTS_READ_ON:
@@ -177,12 +223,24 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("advance.PROGRESS", advance.PROGRESS, {"id": some, "token": 1}),
         ("state.JOBS", state.JOBS.replace("%s", "%(id)s"), {"id": some}),
         ("state.TIERS", state.TIERS.replace("%s", "%(id)s"), {"id": some}),
-        ("state.OUTPUTS", state.OUTPUTS.replace("= %s", "= %(id)s").replace("ANY(%s)", "ANY('{1}')"), {"id": some}),
-        ("claim.WAVE", claim.WAVE, {**held, "limit": 8, "full": [], "receipts": [some], "worker": "w"}),
+        (
+            "state.OUTPUTS",
+            state.OUTPUTS.replace("= %s", "= %(id)s").replace("ANY(%s)", "ANY('{1}')"),
+            {"id": some},
+        ),
+        (
+            "claim.WAVE",
+            claim.WAVE,
+            {**held, "limit": 8, "full": [], "receipts": [some], "worker": "w"},
+        ),
         ("guarded.GUARDS", guarded.GUARDS, {"cycle": some}),
         ("guarded.COUNTS", guarded.COUNTS, {"cycle": some, "states": [some]}),
         ("guarded.WAKE", guarded.WAKE, {"state": some, "most": guarded.ROUND}),
-        ("error_groups.GROUPS", error_groups.GROUPS, {"scope": None, "counted": 100, "limit": 50, "offset": 0}),
+        (
+            "error_groups.GROUPS",
+            error_groups.GROUPS,
+            {"scope": None, "counted": 100, "limit": 50, "offset": 0},
+        ),
         ("detail.TALLY", detail.TALLY.replace("%s", "%(id)s"), {"id": some}),
         ("lineage.FAMILY", lineage.FAMILY, {"id": some}),
         ("lineage.TIERS", lineage.TIERS, family),
@@ -203,10 +261,16 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("name", "sql", "values"), _hot(), ids=[name for name, _, _ in _hot()])
-def test_hot_statements_go_by_an_index(crowded: str, name: str, sql: str, values: dict[str, Any]) -> None:
+def test_hot_statements_go_by_an_index(
+    crowded: str, name: str, sql: str, values: dict[str, Any]
+) -> None:
     assert whole_reads(sql, values) == []
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:
-    assert whole_reads("SELECT count(*) FROM orbit_cyclerun WHERE reason <> ''") == ["orbit_cyclerun"]
-    assert whole_reads("SELECT * FROM orbit_executionrecord WHERE message = 'x'") == ["orbit_executionrecord"]
+    assert whole_reads("SELECT count(*) FROM orbit_cyclerun WHERE reason <> ''") == [
+        "orbit_cyclerun"
+    ]
+    assert whole_reads("SELECT * FROM orbit_executionrecord WHERE message = 'x'") == [
+        "orbit_executionrecord"
+    ]

@@ -12,39 +12,60 @@ from tests.support import project
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(folder / "prepare.py"), *arguments], capture_output=True, text=True, check=False, cwd="/")
+    return subprocess.run(
+        [sys.executable, str(folder / "prepare.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
 
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
     """A copy of the project whose environment looks as if everything were installed."""
-    project.copy(tmp_path / "it's \"mine\"")
-    folder = tmp_path / "it's \"mine\""
+    project.copy(tmp_path / 'it\'s "mine"')
+    folder = tmp_path / 'it\'s "mine"'
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
     (folder / ".venv" / "pyvenv.cfg").write_text("version = 3.12.1\n")
-    stamp = {"requirements-dev.txt": hashlib.sha256((folder / "requirements-dev.txt").read_bytes()).hexdigest()}
+    stamp = {
+        "requirements-dev.txt": hashlib.sha256(
+            (folder / "requirements-dev.txt").read_bytes()
+        ).hexdigest()
+    }
     (folder / ".venv" / prepare.STAMP.name).write_text(json.dumps(stamp))
     return folder
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dev"]])
-def test_nothing_is_done_while_the_lists_of_packages_are_the_same(prepared: Path, arguments: list[str]) -> None:
+def test_nothing_is_done_while_the_lists_of_packages_are_the_same(
+    prepared: Path, arguments: list[str]
+) -> None:
     done = run(prepared, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_an_environment_of_another_python_is_not_used(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_of_another_python_is_not_used(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(prepare, "ENVIRONMENT", prepared / ".venv")
     assert prepare.usable_environment() is True
-    for version, usable in (("3.10.9", False), ("3.11.0", True), ("3.14.2", True), ("3.15.0", False)):
+    for version, usable in (
+        ("3.10.9", False),
+        ("3.11.0", True),
+        ("3.14.2", True),
+        ("3.15.0", False),
+    ):
         (prepared / ".venv" / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {version}\n")
         assert prepare.usable_environment() is usable, version
     (prepared / ".venv" / "bin" / "python").unlink()
     assert prepare.usable_environment() is False
 
 
-def test_an_unsuitable_python_is_told_which_ones_suit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsuitable_python_is_told_which_ones_suit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
     assert prepare.main() == 2
     assert "Python 3.11 to 3.14 is needed" in capsys.readouterr().err
@@ -70,6 +91,12 @@ def test_uv_is_pinned_and_each_of_its_files_has_a_hash() -> None:
 
 
 def test_make_says_it_when_the_python_is_not_there() -> None:
-    done = subprocess.run(["make", "run", "PYTHON=python9"], cwd=project.PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "run", "PYTHON=python9"],
+        cwd=project.PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert '"python9" is not found. Install Python 3.11 to 3.14' in done.stderr

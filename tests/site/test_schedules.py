@@ -14,7 +14,9 @@ def test_the_cycles_follow_the_environment(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("variable", ["ORBIT_CRON_SCHEDULE", "ORBIT_RUN_PROFILE_CRON_SCHEDULE"])
-def test_a_cron_that_cannot_be_read_is_refused_by_the_name_of_its_variable(settings: Any, variable: str) -> None:
+def test_a_cron_that_cannot_be_read_is_refused_by_the_name_of_its_variable(
+    settings: Any, variable: str
+) -> None:
     setattr(settings, variable, "0 25 * * *")
     with pytest.raises(ImproperlyConfigured, match=rf"{variable}: .*0 25 \* \* \*"):
         schedules.table()

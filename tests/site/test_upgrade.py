@@ -13,7 +13,12 @@ from tests.support import backups, database, project
 from tests.support.backups import call, rows
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.processes, pytest.mark.skipif(not (project.PROJECT / ".venv").exists(), reason="no .venv that make could use")]
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(
+        not (project.PROJECT / ".venv").exists(), reason="no .venv that make could use"
+    ),
+]
 
 
 @pytest.fixture
@@ -36,11 +41,21 @@ def upgrade(server: Server, name: str, copied: Project) -> tuple[int, str, list[
     """Run it in the copy of the project; return its exit code, what it said, and the backups that it left."""
     shutil.rmtree(copied.var, ignore_errors=True)
     environment = {**copied.environment, **database.environment(server, name)}
-    done = subprocess.run(["make", "upgrade"], cwd=copied.folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        ["make", "upgrade"],
+        cwd=copied.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     return done.returncode, done.stdout + done.stderr, sorted(copied.var.glob("backups/*"))
 
 
-def test_it_backs_up_what_was_there_and_then_migrates(server: Server, older: str, copied: Project) -> None:
+def test_it_backs_up_what_was_there_and_then_migrates(
+    server: Server, older: str, copied: Project
+) -> None:
     code, said, found = upgrade(server, older, copied)
     assert code == 0, said
     assert said.rstrip().endswith("until then they go on as they were.")
@@ -63,10 +78,16 @@ def test_without_a_backup_nothing_is_done(server: Server, older: str, copied: Pr
     assert rows(server, older, "SELECT to_regclass('django_session')") == [(None,)]
 
 
-def test_a_migration_that_fails_names_the_way_back_and_that_way_works(server: Server, older: str, copied: Project) -> None:
+def test_a_migration_that_fails_names_the_way_back_and_that_way_works(
+    server: Server, older: str, copied: Project
+) -> None:
     with psycopg.connect(server.url("orbit_owner", older)) as owner:
-        owner.execute("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$")
-        owner.execute("CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()")
+        owner.execute(
+            "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$"
+        )
+        owner.execute(
+            "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()"
+        )
     code, said, (backup,) = upgrade(server, older, copied)
     assert code == 2
     assert "no table here" in said

@@ -24,9 +24,22 @@ from tests.support import database
 
 def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
     """Start a command on the database ``name``."""
-    environment = {**os.environ, **database.environment(server, name), "ORBIT_CRON_SCHEDULE": "", **more}
-    return subprocess.Popen([sys.executable, "manage.py", *arguments], cwd=database.PROJECT, env=environment, text=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    environment = {
+        **os.environ,
+        **database.environment(server, name),
+        "ORBIT_CRON_SCHEDULE": "",
+        **more,
+    }
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=database.PROJECT,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, str, str]:
@@ -36,7 +49,9 @@ def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, s
     return process.returncode, output, errors
 
 
-def call(server: Server, name: str, *arguments: str, owner: str = "orbit_owner") -> tuple[int, str, str]:
+def call(
+    server: Server, name: str, *arguments: str, owner: str = "orbit_owner"
+) -> tuple[int, str, str]:
     """Run a command as ``run`` does, but in this process: starting one costs more than most commands do. ``owner`` is who may make tables."""
     output, errors, code = io.StringIO(), io.StringIO(), 0
     with _pointed(server, name, owner), redirect_stdout(output), redirect_stderr(errors):
@@ -58,7 +73,9 @@ def _pointed(server: Server, name: str, owner: str) -> Iterator[None]:
     connection.settings_dict = {**before, **there, "USER": "orbit_app"}
     ContentType.objects.clear_cache()
     try:
-        with override_settings(ORBIT_OWNER_DATABASE={**settings.ORBIT_OWNER_DATABASE, **there, "USER": owner}):
+        with override_settings(
+            ORBIT_OWNER_DATABASE={**settings.ORBIT_OWNER_DATABASE, **there, "USER": owner}
+        ):
             yield
     finally:
         connection.close()
@@ -83,7 +100,9 @@ def rewritten(path: Path, **changes: Any) -> Path:
 
 def is_empty(server: Server, name: str) -> bool:
     """Whether nothing at all is in the database ``name``."""
-    return rows(server, name, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
+    return rows(
+        server, name, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    ) == [(0,)]
 
 
 def names(folder: Path) -> list[str]:
@@ -120,7 +139,10 @@ CATALOG = {
 def catalog(server: Server, name: str) -> dict[str, list[Any]]:
     """Return everything of the schema that isn't a row."""
     with psycopg.connect(server.url("orbit_owner", name)) as connection:
-        return {what: sorted(SPELLING.sub("", str(row)) for row in connection.execute(query)) for what, query in CATALOG.items()}
+        return {
+            what: sorted(SPELLING.sub("", str(row)) for row in connection.execute(query))
+            for what, query in CATALOG.items()
+        }
 
 
 def rows(server: Server, name: str, query: str, role: str = "orbit_owner") -> list[tuple[Any, ...]]:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, sync_playwright
 
-FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _REPORT = "document.addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
 
 
@@ -20,9 +27,17 @@ class Visit:
         self.page, self.address = page, address
         self.wrong: list[str] = []
         page.add_init_script(_REPORT)
-        page.on("console", lambda message: self._note(message.type == "error", f"console: {message.text}"))
+        page.on(
+            "console",
+            lambda message: self._note(message.type == "error", f"console: {message.text}"),
+        )
         page.on("pageerror", lambda error: self._note(True, f"error: {error}"))
-        page.on("request", lambda request: self._note(not request.url.startswith((address, "data:")), f"outside: {request.url}"))
+        page.on(
+            "request",
+            lambda request: self._note(
+                not request.url.startswith((address, "data:")), f"outside: {request.url}"
+            ),
+        )
 
     def _note(self, wrong: bool, what: str) -> None:
         if wrong:
@@ -47,17 +62,23 @@ def _chromium(playwright: Playwright) -> str:
             return found
     own = playwright.chromium.executable_path
     if not Path(own).exists():
-        pytest.fail("No Chromium. Run `apt-get install -y --no-install-recommends chromium`, or name one in ORBIT_CHROMIUM.")
+        pytest.fail(
+            "No Chromium. Run `apt-get install -y --no-install-recommends chromium`, or name one in ORBIT_CHROMIUM."
+        )
     return own
 
 
 @contextmanager
-def visit(address: str, *, width: int = 1280, dark: bool = False, scripts: bool = True) -> Iterator[Visit]:
+def visit(
+    address: str, *, width: int = 1280, dark: bool = False, scripts: bool = True
+) -> Iterator[Visit]:
     """Open a browser for ``address``; at the end nothing may have gone wrong on any page."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=FLAGS)
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", java_script_enabled=scripts
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
         )
         seen = Visit(context.new_page(), address)
         yield seen

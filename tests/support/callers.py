@@ -31,27 +31,49 @@ class Api:
     """A client with a bearer token."""
 
     def __init__(self, token: str | None) -> None:
-        self.client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"} if token else {})
+        self.client = Client(
+            raise_request_exception=False,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
 
     def get(self, path: str, **headers: str) -> Any:
         return self._send("GET", path, b"", "application/json", headers)
 
-    def post(self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
+    def post(
+        self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
+    ) -> Any:
         """Send ``body``: bytes as they are, anything else as JSON. ``_`` in a header's name stands for ``-``."""
         return self._send("POST", path, body, content_type, headers)
 
-    def put(self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
+    def put(
+        self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
+    ) -> Any:
         """Send ``body`` as ``post`` does."""
         return self._send("PUT", path, body, content_type, headers)
 
-    def send(self, method: str, path: str, body: Any = b"", content_type: str = "application/json", **headers: str) -> Any:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        content_type: str = "application/json",
+        **headers: str,
+    ) -> Any:
         """Send ``body`` by any method."""
         return self._send(method, path, body, content_type, headers)
 
-    def _send(self, method: str, path: str, body: Any, content_type: str, headers: dict[str, str]) -> Any:
+    def _send(
+        self, method: str, path: str, body: Any, content_type: str, headers: dict[str, str]
+    ) -> Any:
         """Send, and hold the answer against the API's document."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        response = self.client.generic(method, path, data, content_type, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = self.client.generic(
+            method,
+            path,
+            data,
+            content_type,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
         found = contract.faults(method, path, response)
         assert not found, "\n".join(found)
         return response
@@ -81,7 +103,10 @@ def console(user: User) -> Client:
 
 def problem(response: Any, status: int, code: str) -> dict[str, Any]:
     """Check that ``response`` is that problem, and return it."""
-    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json"), response.content
+    assert (response.status_code, response.headers["Content-Type"]) == (
+        status,
+        "application/problem+json",
+    ), response.content
     body: dict[str, Any] = json.loads(response.content)
     assert (body["code"], body["status"]) == (code, status), body
     assert body["request_id"] == response.headers["X-Request-ID"]

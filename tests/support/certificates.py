@@ -19,12 +19,18 @@ class Authority:
     def __init__(self, folder: Path, name: str = "Test CA") -> None:
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
         self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = self._builder(self._subject, self._key, -DAY, DAY).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        made = self._builder(self._subject, self._key, -DAY, DAY).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
         path = folder / f"{name}.pem"
-        path.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        path.write_bytes(
+            made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
         self.bundle = str(path)
 
-    def server(self, name: str, *, begins: timedelta = -DAY, ends: timedelta = DAY) -> ssl.SSLContext:
+    def server(
+        self, name: str, *, begins: timedelta = -DAY, ends: timedelta = DAY
+    ) -> ssl.SSLContext:
         """Return the TLS settings of a server called ``name`` (a host name or an address) whose certificate is valid from and to these moments from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
@@ -32,15 +38,29 @@ class Authority:
         except ValueError:
             alternative = x509.DNSName(name)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = self._builder(subject, key, begins, ends).add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        made = self._builder(subject, key, begins, ends).add_extension(
+            x509.SubjectAlternativeName([alternative]), critical=False
+        )
         path = self._folder / f"server-{key.private_numbers().private_value:x}.pem"
-        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        path.write_bytes(private + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        path.write_bytes(
+            private + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, begins: timedelta, ends: timedelta) -> x509.CertificateBuilder:
+    def _builder(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        begins: timedelta,
+        ends: timedelta,
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(self._subject).public_key(key.public_key())
                 .serial_number(x509.random_serial_number()).not_valid_before(now + begins).not_valid_after(now + ends))  # fmt: skip

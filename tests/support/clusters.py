@@ -42,16 +42,33 @@ class Cluster:
         self.process = process
 
     def children(self) -> list[int]:
-        return [child.pid for child in psutil.Process(self.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+        return [
+            child.pid
+            for child in psutil.Process(self.process.pid).children()
+            if child.status() != psutil.STATUS_ZOMBIE
+        ]
 
     def of(self, role: str) -> list[int]:
         """Return the live children that are connected as ``worker`` or ``keeper``."""
-        names = {name for (name,) in rows("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")}
+        names = {
+            name
+            for (name,) in rows(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+            )
+        }
         return [pid for pid in self.children() if f"orbit-{role} {pid}" in names]
 
     def ready(self, workers: int = 2) -> "Cluster":
         node = "SELECT 1 FROM orbit_clusternode WHERE NOT draining AND pid = %s"
-        until(lambda: rows(node, self.process.pid) and len(self.of("worker")) == workers and len(self.of("keeper")) == 1, 60, "the cluster isn't there")
+        until(
+            lambda: (
+                rows(node, self.process.pid)
+                and len(self.of("worker")) == workers
+                and len(self.of("keeper")) == 1
+            ),
+            60,
+            "the cluster isn't there",
+        )
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -62,11 +79,24 @@ class Cluster:
 
 
 @contextmanager
-def cluster(server: Server, name: str, folder: Path, *, command: str = "cluster", **variables: str) -> Iterator[Cluster]:
+def cluster(
+    server: Server, name: str, folder: Path, *, command: str = "cluster", **variables: str
+) -> Iterator[Cluster]:
     """Start a cluster on the database ``name`` with an empty configuration in ``folder``; whatever is left of it at the end is killed."""
     write(folder, [], [])
-    environment = {**os.environ, **database.environment(server, name), "ORBIT_CRON_SCHEDULE": "", "ORBIT_CONFIG_DIR": str(folder), **variables}
-    process = subprocess.Popen([sys.executable, "manage.py", command], cwd=database.PROJECT, env=environment, start_new_session=True)
+    environment = {
+        **os.environ,
+        **database.environment(server, name),
+        "ORBIT_CRON_SCHEDULE": "",
+        "ORBIT_CONFIG_DIR": str(folder),
+        **variables,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", command],
+        cwd=database.PROJECT,
+        env=environment,
+        start_new_session=True,
+    )
     try:
         yield Cluster(process)
     finally:
@@ -87,5 +117,10 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 def endpoint(url: str) -> dict[str, str]:
     """Return the variables that make ``url`` the one endpoint."""
-    return {"ORBIT_DISPATCH_ENDPOINTS": json.dumps([{"key": "default-endpoint", "url": url, "method": "POST", "token": "token"}]),
-            "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.1"}
+    return {
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps(
+            [{"key": "default-endpoint", "url": url, "method": "POST", "token": "token"}]
+        ),
+        "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
+        "ORBIT_DISPATCH_BACKOFF_BASE": "0.1",
+    }

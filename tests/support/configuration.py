@@ -18,9 +18,20 @@ def profile(profile_id: str = "daily", **members: Any) -> dict[str, Any]:
     return {"profile_id": profile_id, "label": profile_id.title(), "state": "enabled", **members}
 
 
-def run_profile(run_profile_id: str = "daily-eu", profile_id: str = "daily", namespace: str = "eu", **members: Any) -> dict[str, Any]:
+def run_profile(
+    run_profile_id: str = "daily-eu",
+    profile_id: str = "daily",
+    namespace: str = "eu",
+    **members: Any,
+) -> dict[str, Any]:
     """Return a run profile of ``profile_id``."""
-    return {"run_profile_id": run_profile_id, "profile_id": profile_id, "namespace": namespace, "state": "enabled", **members}
+    return {
+        "run_profile_id": run_profile_id,
+        "profile_id": profile_id,
+        "namespace": namespace,
+        "state": "enabled",
+        **members,
+    }
 
 
 def write(folder: Path, profiles: list[Any], run_profiles: list[Any]) -> None:
@@ -29,10 +40,14 @@ def write(folder: Path, profiles: list[Any], run_profiles: list[Any]) -> None:
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))
 
 
-def store(profiles: list[Any], run_profiles: list[Any], source: revisions.Source = "admin") -> revisions.Saved:
+def store(
+    profiles: list[Any], run_profiles: list[Any], source: revisions.Source = "admin"
+) -> revisions.Saved:
     """Put documents into the database, as an edit would."""
     with trail.deed():
-        return revisions.save(profiles=profiles, run_profiles=run_profiles, source=source, actor=SYSTEM)
+        return revisions.save(
+            profiles=profiles, run_profiles=run_profiles, source=source, actor=SYSTEM
+        )
 
 
 def active_cycle(namespace: str = "default") -> CycleRun:

@@ -17,19 +17,34 @@ ROOT = "urn:orbit"
 def faults(method: str, path: str, response: Any) -> list[str]:
     """Return what in ``response`` the document doesn't say; nothing for an address that it doesn't have, or a method that is refused there."""
     operation = _operation(method, path.partition("?")[0])
-    if operation is None or response.status_code == 405 or not isinstance(getattr(response, "content", None), bytes):
+    if (
+        operation is None
+        or response.status_code == 405
+        or not isinstance(getattr(response, "content", None), bytes)
+    ):
         return []
     answer = operation["responses"].get(str(response.status_code))
     if answer is None:
-        return [f"{method} {path}: {response.status_code} isn't documented: {response.content[:300]!r}"]
-    answer = contract.document()["components"]["responses"][answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+        return [
+            f"{method} {path}: {response.status_code} isn't documented: {response.content[:300]!r}"
+        ]
+    answer = (
+        contract.document()["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        if "$ref" in answer
+        else answer
+    )
     media_type = response.headers.get("Content-Type", "").partition(";")[0]
     if media_type not in answer.get("content", {}) and response.content:
         return [f"{method} {path}: {response.status_code} as {media_type!r} isn't documented"]
     if not response.content or not media_type.endswith("json"):
         return []
-    found = _validator(json.dumps(answer["content"][media_type]["schema"])).iter_errors(json.loads(response.content))
-    return [f"{method} {path}: {response.status_code} {error.json_path}: {error.message[:300]}" for error in found]
+    found = _validator(json.dumps(answer["content"][media_type]["schema"])).iter_errors(
+        json.loads(response.content)
+    )
+    return [
+        f"{method} {path}: {response.status_code} {error.json_path}: {error.message[:300]}"
+        for error in found
+    ]
 
 
 def _operation(method: str, path: str) -> dict[str, Any] | None:
@@ -45,13 +60,19 @@ def _operation(method: str, path: str) -> dict[str, Any] | None:
 def _patterns() -> list[tuple[re.Pattern[str], Any]]:
     # An address without parts goes before one whose part could be its last word.
     paths = sorted(contract.document()["paths"].items(), key=lambda item: item[0].count("{"))
-    return [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), item) for path, item in paths]
+    return [
+        (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), item) for path, item in paths
+    ]
 
 
 @functools.cache
 def _validator(schema: str) -> Draft202012Validator:
     """Return what checks an answer against ``schema``, as JSON."""
-    return Draft202012Validator(_closed(json.loads(schema)), registry=_registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return Draft202012Validator(
+        _closed(json.loads(schema)),
+        registry=_registry(),
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
 
 
 @functools.cache
@@ -70,6 +91,10 @@ def _closed(part: Any) -> Any:
     if "$ref" in closed:
         closed["$ref"] = ROOT + closed["$ref"]
     is_record = closed.get("type") in ("object", ["object", "null"]) and "properties" in closed
-    if is_record and closed["properties"].keys() != {"code"} and "request_id" not in closed["properties"]:
+    if (
+        is_record
+        and closed["properties"].keys() != {"code"}
+        and "request_id" not in closed["properties"]
+    ):
         closed.setdefault("additionalProperties", False)
     return closed

@@ -18,10 +18,23 @@ from orbit_site.processes.postgres import Server
 PROJECT = Path(__file__).resolve().parents[2]
 BASE = PROJECT / "var" / "test-postgres"
 # Without flushes: what a test wants to know is never whether the power failed.
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300", "autovacuum": "off", "shared_buffers": "128MB"}
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "autovacuum": "off",
+    "shared_buffers": "128MB",
+}
 #: What a migrated database depends on: change it, and the template is made anew.
-SOURCES = ("*/migrations/**/*.py", "*/models/**/*.py", "*/apps.py", "*/access/roles.py", "*/kernel/append_only.py",
-           "orbit_site/management/commands/migrate.py", "requirements.txt")
+SOURCES = (
+    "*/migrations/**/*.py",
+    "*/models/**/*.py",
+    "*/apps.py",
+    "*/access/roles.py",
+    "*/kernel/append_only.py",
+    "orbit_site/management/commands/migrate.py",
+    "requirements.txt",
+)
 
 
 _running = ExitStack()
@@ -47,19 +60,32 @@ def template(server: Server) -> str:
     with (BASE / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with _owner(server) as connection:
-            found = [row[0] for row in connection.execute(r"SELECT datname FROM pg_database WHERE datname LIKE 'orbit\_template\_%%'")]
+            found = [
+                row[0]
+                for row in connection.execute(
+                    r"SELECT datname FROM pg_database WHERE datname LIKE 'orbit\_template\_%%'"
+                )
+            ]
             for old in found:
                 if old != name:
-                    connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
+                    connection.execute(
+                        sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old))
+                    )
             if name in found:
                 return name
             # Made under another name: a migration that fails leaves no template.
             draft = f"orbit_draft_{os.getpid()}"
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(draft)))
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER orbit_owner").format(sql.Identifier(draft)))
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER orbit_owner").format(sql.Identifier(draft))
+            )
             try:
                 migrate(server, draft)
-                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                        sql.Identifier(draft), sql.Identifier(name)
+                    )
+                )
             finally:
                 drop(server, draft)
     return name
@@ -67,13 +93,28 @@ def template(server: Server) -> str:
 
 def migrate(server: Server, name: str) -> None:
     """Run ``manage.py migrate`` on the database ``name`` (the checks are the linters' task). Raises CalledProcessError with its output on stderr."""
-    subprocess.run([sys.executable, str(PROJECT / "manage.py"), "migrate", "--skip-checks", "--verbosity", "0"], check=True, cwd=PROJECT,
-                   env={**os.environ, **environment(server, name)})
+    subprocess.run(
+        [
+            sys.executable,
+            str(PROJECT / "manage.py"),
+            "migrate",
+            "--skip-checks",
+            "--verbosity",
+            "0",
+        ],
+        check=True,
+        cwd=PROJECT,
+        env={**os.environ, **environment(server, name)},
+    )
 
 
 def environment(server: Server, name: str) -> dict[str, str]:
     """Return the variables that let a process use the database ``name`` with both roles."""
-    return {"ORBIT_ENV": "test", "DATABASE_URL": server.url("orbit_app", name), "ORBIT_OWNER_DATABASE_URL": server.url("orbit_owner", name)}
+    return {
+        "ORBIT_ENV": "test",
+        "DATABASE_URL": server.url("orbit_app", name),
+        "ORBIT_OWNER_DATABASE_URL": server.url("orbit_owner", name),
+    }
 
 
 def clone(server: Server, name: str) -> None:
@@ -81,18 +122,31 @@ def clone(server: Server, name: str) -> None:
     source = template(server)
     drop(server, name)
     with _owner(server) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER orbit_owner TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(name), sql.Identifier(source)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER orbit_owner TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(source)
+            )
+        )
 
 
 def drop(server: Server, name: str) -> None:
     """Remove the database ``name``, with whoever is still connected to it; none is no error."""
     with _owner(server) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
 
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in SOURCES for path in PROJECT.glob(pattern) if "tests" not in path.parts and ".venv" not in path.parts}):
+    for path in sorted(
+        {
+            path
+            for pattern in SOURCES
+            for path in PROJECT.glob(pattern)
+            if "tests" not in path.parts and ".venv" not in path.parts
+        }
+    ):
         digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

@@ -37,7 +37,16 @@ def letters(count: int, *, namespace: str = "a", key: str = "default-endpoint", 
     """Put ``count`` open dead letters into the database, by the configured endpoint ``key``; return their ids in order. ``{i}`` counts in errors."""
     registry.ensure([namespace])
     snapshot = enqueue.snapshot_id(endpoints.configured()[key])
-    values = {"count": count, "namespace": namespace, "key": key, "snapshot": snapshot, "reason": reason, "error": error, "code": code, "retries": retries}
+    values = {
+        "count": count,
+        "namespace": namespace,
+        "key": key,
+        "snapshot": snapshot,
+        "reason": reason,
+        "error": error,
+        "code": code,
+        "retries": retries,
+    }
     with connection.cursor() as cursor:
         cursor.execute(MAKE, values)
         return sorted(row[0] for row in cursor.fetchall())
@@ -46,7 +55,10 @@ def letters(count: int, *, namespace: str = "a", key: str = "default-endpoint", 
 def due(run_id: UUID) -> None:
     """Make the run's next slice due now."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE governance_operationrun SET next_due_at = clock_timestamp() WHERE id = %s AND next_due_at IS NOT NULL", [run_id])
+        cursor.execute(
+            "UPDATE governance_operationrun SET next_due_at = clock_timestamp() WHERE id = %s AND next_due_at IS NOT NULL",
+            [run_id],
+        )
 
 
 def operate(run_id: UUID, slices: int = 1) -> OperationRun:

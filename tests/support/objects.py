@@ -30,11 +30,21 @@ def make(settings: Any) -> dict[str, Any]:
     """Make them; return what each part of an address may be. A part that isn't here names nothing."""
     settings.ORBIT_RATE_LIMIT = 1_000_000
     halted()
-    ValueLedgerEntry.objects.create(id=uuid7(), cycle_id=uuid7(), namespace="a", kind="value", tag="kit", quantity="1.5", unit="cycle")
+    ValueLedgerEntry.objects.create(
+        id=uuid7(),
+        cycle_id=uuid7(),
+        namespace="a",
+        kind="value",
+        tag="kit",
+        quantity="1.5",
+        unit="cycle",
+    )
     endpoints(settings, default_endpoint="http://127.0.0.1:9")
     configure(r1={"namespace": "a"}, r2={"namespace": "b"})
     schedules()
-    LoginAttempt.objects.create(name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now())
+    LoginAttempt.objects.create(
+        name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
+    )
     return {
         "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
         "name": CYCLES,
@@ -53,12 +63,22 @@ def schedules() -> None:
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC")])
     change.switch(CYCLES, on=False, actor=SYSTEM, reason="night")
     due = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    CronTick.objects.create(id=uuid7(), schedule=CYCLES, tick_key=due.isoformat(), due_at=due, outcome=Tick.MISSED, detail={"on_missed": "skip"})
+    CronTick.objects.create(
+        id=uuid7(),
+        schedule=CYCLES,
+        tick_key=due.isoformat(),
+        due_at=due,
+        outcome=Tick.MISSED,
+        detail={"on_missed": "skip"},
+    )
 
 
 def routes() -> list[tuple[str, type[Resource]]]:
     """Return every address of the API with its resource."""
-    found = [(route, openapi.resource_of(pattern)) for route, pattern in openapi.walk(get_resolver().url_patterns)]
+    found = [
+        (route, openapi.resource_of(pattern))
+        for route, pattern in openapi.walk(get_resolver().url_patterns)
+    ]
     return [(route, resource) for route, resource in found if resource is not None]
 
 

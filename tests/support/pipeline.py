@@ -18,7 +18,10 @@ from tests.support.configuration import profile, run_profile, store
 
 def endpoints(settings: Any, **urls: str) -> None:
     """Configure endpoints by key (``_`` stands for ``-``), with short back-off."""
-    entries = [{"key": key.replace("_", "-"), "url": url, "method": "POST", "token": f"token-of-{key}"} for key, url in urls.items()]
+    entries = [
+        {"key": key.replace("_", "-"), "url": url, "method": "POST", "token": f"token-of-{key}"}
+        for key, url in urls.items()
+    ]
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(entries)
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["127.0.0.1"]
     settings.ORBIT_DISPATCH_BACKOFF_BASE = 0.05
@@ -28,14 +31,22 @@ def endpoints(settings: Any, **urls: str) -> None:
 def configure(tiers: dict[str, Any] | None = None, **run_profiles: dict[str, Any]) -> None:
     """Store one profile with ``tiers`` and the run profiles by id (``_`` stands for ``-``); by default ``r1`` in ``a``."""
     wanted = run_profiles or {"r1": {"namespace": "a"}}
-    documents = [run_profile(name.replace("_", "-"), "p1", **members) for name, members in wanted.items()]
+    documents = [
+        run_profile(name.replace("_", "-"), "p1", **members) for name, members in wanted.items()
+    ]
     store([profile("p1", execution_rules={"tiers": tiers or {}}, value_tags=["kit"])], documents)
 
 
 def start(run_profile_id: str = "r1", body: bytes | None = None) -> UUID:
     """Trigger a cycle and return its id."""
     payload = Payload(body, "application/json") if body is not None else None
-    return trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id, payload=payload).cycle_id
+    return trigger.start(
+        namespace=None,
+        source=Trigger.COMMAND,
+        actor=SYSTEM,
+        run_profile_id=run_profile_id,
+        payload=payload,
+    ).cycle_id
 
 
 def carry(cycle_id: UUID, *, seconds: float = 15) -> CycleRun:

@@ -18,7 +18,18 @@ import psutil
 from orbit_site.processes import placement, postgres
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("manage.py", "prepare.py", "requirements.txt", "requirements-dev.txt", "orbit_site", "orbit", "telemetry", "governance", "templates", "config")
+PARTS = (
+    "manage.py",
+    "prepare.py",
+    "requirements.txt",
+    "requirements-dev.txt",
+    "orbit_site",
+    "orbit",
+    "telemetry",
+    "governance",
+    "templates",
+    "config",
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,16 @@ class Project:
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """Start ``manage.py`` with ``arguments``, in a group of its own; output and errors come on its stdout."""
-        return subprocess.Popen([sys.executable, str(self.folder / "manage.py"), *arguments], cwd="/", env={**self.environment, **more}, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            [sys.executable, str(self.folder / "manage.py"), *arguments],
+            cwd="/",
+            env={**self.environment, **more},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str]:
         """Run ``manage.py`` to its end; return its exit code and what it said."""
@@ -54,7 +73,11 @@ def copy(folder: Path, **more: str) -> Project:
             shutil.copytree(source, folder / part)
         elif source.exists():
             shutil.copy2(source, folder / part)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORBIT_", "DATABASE_URL", "PORT", "DJANGO_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ORBIT_", "DATABASE_URL", "PORT", "DJANGO_"))
+    }
     return Project(folder, {**kept, "PYTHONUNBUFFERED": "1", "PORT": str(free_port()), **more})
 
 
@@ -100,7 +123,9 @@ class Talking:
             if ended:
                 break
             time.sleep(0.05)
-        raise AssertionError(f"no line with {text!r} (exit code {self.process.poll()}) in:\n" + "".join(self.lines))
+        raise AssertionError(
+            f"no line with {text!r} (exit code {self.process.poll()}) in:\n" + "".join(self.lines)
+        )
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -113,7 +138,9 @@ def processes_in(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and (str(folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(folder))):
+            if process.status() != psutil.STATUS_ZOMBIE and (
+                str(folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(folder))
+            ):
                 found.append(process)
         except psutil.Error:
             continue

@@ -30,12 +30,20 @@ Answer = bytes | Callable[[socket.socket], None]
 class Receiver:
     """Listens on ``host`` from ``with`` on; answers each request with the next of ``answers``, the last one again and again."""
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, greeting: Answer | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        *answers: Answer,
+        tls: ssl.SSLContext | None = None,
+        greeting: Answer | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._answers, self._tls, self._greeting = answers or (OK,), tls, greeting
         self._host = host
-        self._server = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._server = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
         self.port: int = self._server.getsockname()[1]
         self._open: list[socket.socket] = []
 
@@ -48,7 +56,12 @@ class Receiver:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def hung_up(self, seconds: float) -> bool:
@@ -146,7 +159,9 @@ def _read(sock: socket.socket, number: int) -> Received | None:
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     line, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
     length = int(re.sub(r"\D", "", headers.get("content-length", "0")) or 0)
     while len(body) < length:
         piece = sock.recv(65536)

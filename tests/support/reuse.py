@@ -63,7 +63,11 @@ class Pool:
         if self._spare:
             spare, self._spare = self._spare, ""
             with database._owner(self._server) as owner:
-                owner.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(spare), sql.Identifier(name)))
+                owner.execute(
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                        sql.Identifier(spare), sql.Identifier(name)
+                    )
+                )
             return name
         database.clone(self._server, name)
         if self._contents is None:
@@ -79,7 +83,11 @@ class Pool:
                 kept = self._contents is not None and _emptied(connection, self._contents)
             if kept:
                 with database._owner(self._server) as owner:
-                    owner.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(spare)))
+                    owner.execute(
+                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                            sql.Identifier(name), sql.Identifier(spare)
+                        )
+                    )
                 self._spare = spare
                 return
         except psycopg.Error:
@@ -97,16 +105,30 @@ class Pool:
 
 
 def _contents(connection: psycopg.Connection) -> Contents:
-    tables = {name: (_digest(connection, name), _copied(connection, name)) for (name,) in connection.execute(USED).fetchall()}
-    return Contents(_structure(connection), tables, *(connection.execute(query).fetchall() for query in (SEQUENCES, BINDS, REFUSING)))
+    tables = {
+        name: (_digest(connection, name), _copied(connection, name))
+        for (name,) in connection.execute(USED).fetchall()
+    }
+    return Contents(
+        _structure(connection),
+        tables,
+        *(connection.execute(query).fetchall() for query in (SEQUENCES, BINDS, REFUSING)),
+    )
 
 
 def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
     """Empty the tables that a test filled and fill those that it emptied; False where that doesn't make the database what it was."""
-    if connection.execute(ALONE).fetchone() == (False,) or _structure(connection) != contents.structure:
+    if (
+        connection.execute(ALONE).fetchone() == (False,)
+        or _structure(connection) != contents.structure
+    ):
         return False
     used = {name for (name,) in connection.execute(USED)}
-    kept = {name for name, (digest, _) in contents.tables.items() if name in used and _digest(connection, name) == digest}
+    kept = {
+        name
+        for name, (digest, _) in contents.tables.items()
+        if name in used and _digest(connection, name) == digest
+    }
     gone = (used | contents.tables.keys()) - kept
     while more := {by for of, by in contents.binds if of in gone} - gone:
         gone |= more
@@ -122,7 +144,9 @@ def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
         for name in gone & contents.tables.keys():
             with connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
                 copy.write(contents.tables[name][1])
-    for now, before in zip(connection.execute(SEQUENCES).fetchall(), contents.sequences, strict=True):
+    for now, before in zip(
+        connection.execute(SEQUENCES).fetchall(), contents.sequences, strict=True
+    ):
         if now != before:
             connection.execute("SELECT setval(%s, %s, %s)", before)
     return True
@@ -133,7 +157,9 @@ def _structure(connection: psycopg.Connection) -> object:
 
 
 def _digest(connection: psycopg.Connection, name: str) -> str:
-    found = connection.execute(f"SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {name} t").fetchone()
+    found = connection.execute(
+        f"SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {name} t"
+    ).fetchone()
     return str(found)
 
 

@@ -29,7 +29,11 @@ def addresses() -> list[tuple[str, URLPattern]]:
 
 def api() -> dict[str, Any]:
     """Every route outside of the console, with its view's class, None for a plain function."""
-    return {pattern: getattr(found.callback, "view_class", None) for pattern, found in addresses() if pattern and not pattern.startswith("admin/")}
+    return {
+        pattern: getattr(found.callback, "view_class", None)
+        for pattern, found in addresses()
+        if pattern and not pattern.startswith("admin/")
+    }
 
 
 def reading() -> list[str]:
@@ -38,18 +42,31 @@ def reading() -> list[str]:
 
 def writing() -> list[str]:
     """Every route that may change something, as ``METHOD route``."""
-    return sorted(f"{method.upper()} {route}" for route, view in api().items() for method in WRITING if view is not None and hasattr(view, method))
+    return sorted(
+        f"{method.upper()} {route}"
+        for route, view in api().items()
+        for method in WRITING
+        if view is not None and hasattr(view, method)
+    )
 
 
 def console() -> dict[str, str]:
     """Every address of the console by its name; those that only lead to another one have none."""
-    return {str(found.name): pattern for pattern, found in addresses() if pattern.startswith("admin/") and found.name}
+    return {
+        str(found.name): pattern
+        for pattern, found in addresses()
+        if pattern.startswith("admin/") and found.name
+    }
 
 
 def of_tables() -> set[str]:
     """The names of the addresses that the stock admin gives to every table."""
     tables = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
-    return {f"{table}_{page}" for table in tables for page in ("changelist", "add", "history", "delete", "change")}
+    return {
+        f"{table}_{page}"
+        for table in tables
+        for page in ("changelist", "add", "history", "delete", "change")
+    }
 
 
 def drawn_by_us() -> set[str]:

@@ -15,8 +15,17 @@ def test_the_days_from_yesterday_to_a_week_ahead_are_there() -> None:
     assert partitions.ensure_ahead(date(2040, 2, 27)) == 9
     assert partitions.ensure_ahead(date(2040, 2, 28)) == 1
     assert partitions.ensure_ahead(date(2040, 2, 28)) == 0
-    names = {name for (name,) in rows("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry_telemetryevent'::regclass")}
-    assert {"telemetry_telemetryevent_p20400226", "telemetry_telemetryevent_p20400229", "telemetry_telemetryevent_p20400306"} <= names
+    names = {
+        name
+        for (name,) in rows(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry_telemetryevent'::regclass"
+        )
+    }
+    assert {
+        "telemetry_telemetryevent_p20400226",
+        "telemetry_telemetryevent_p20400229",
+        "telemetry_telemetryevent_p20400306",
+    } <= names
 
 
 @pytest.mark.usefixtures("committed")

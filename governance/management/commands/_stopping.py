@@ -19,7 +19,11 @@ class StopCommand(OrbitCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reason", default="", help="Why, in words.")
         if self.may_end:
-            parser.add_argument("--until", metavar="TIME", help="When it ends by itself, such as 2026-01-31T06:00:00Z. Left out: never.")
+            parser.add_argument(
+                "--until",
+                metavar="TIME",
+                help="When it ends by itself, such as 2026-01-31T06:00:00Z. Left out: never.",
+            )
         parser.add_argument("--json", action="store_true")
 
     def show(self, found: dict[str, Any], options: dict[str, Any], sentence: str) -> None:

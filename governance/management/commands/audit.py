@@ -22,14 +22,31 @@ class Command(OrbitCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         deeds = parser.add_subparsers(dest="deed", required=True)
-        verified = deeds.add_parser("verify", help="Walk the chain; exit with 1 where it is broken, and name the first entry that is.")
-        verified.add_argument("--head", type=Path, metavar="FILE", help="An export, or a log with signed heads: a tail that was cut off since, or a chain "
-                              "that was made anew, is found too.")
+        verified = deeds.add_parser(
+            "verify",
+            help="Walk the chain; exit with 1 where it is broken, and name the first entry that is.",
+        )
+        verified.add_argument(
+            "--head",
+            type=Path,
+            metavar="FILE",
+            help="An export, or a log with signed heads: a tail that was cut off since, or a chain "
+            "that was made anew, is found too.",
+        )
         verified.add_argument("--json", action="store_true")
-        exported = deeds.add_parser("export", help="Write entries as JSON Lines; the last line is the signed head.")
+        exported = deeds.add_parser(
+            "export", help="Write entries as JSON Lines; the last line is the signed head."
+        )
         exported.add_argument("file", metavar="FILE", help="Where to; `-` is standard output.")
-        exported.add_argument("--from", dest="since", metavar="TIME", help="Entries of this time or later, such as 2026-01-31T06:00:00Z.")
-        exported.add_argument("--to", dest="until", metavar="TIME", help="Entries before this time.")
+        exported.add_argument(
+            "--from",
+            dest="since",
+            metavar="TIME",
+            help="Entries of this time or later, such as 2026-01-31T06:00:00Z.",
+        )
+        exported.add_argument(
+            "--to", dest="until", metavar="TIME", help="Entries before this time."
+        )
         exported.add_argument("--namespace", help="Those of one namespace.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +58,9 @@ class Command(OrbitCommand):
                 number, digest = _verified(options["head"], progress)
         except Broken as broken:
             if options["json"]:
-                self.print_json({"intact": False, "first_broken": broken.entry, "problem": broken.detail})
+                self.print_json(
+                    {"intact": False, "first_broken": broken.entry, "problem": broken.detail}
+                )
             else:
                 self.say(f"broken: {broken.detail}")
             sys.exit(1)
@@ -51,9 +70,16 @@ class Command(OrbitCommand):
             self.say(f"intact: {number} entries, the last one's hash is {digest}")
 
     def _export(self, options: dict[str, Any]) -> None:
-        search = Search(namespace=options["namespace"], since=_moment(options["since"], "--from"), until=_moment(options["until"], "--to"))
+        search = Search(
+            namespace=options["namespace"],
+            since=_moment(options["since"], "--from"),
+            until=_moment(options["until"], "--to"),
+        )
         with Progress(self.stderr) as progress, self._opened(options["file"]) as out:
-            for line in export.lines(search.entries(), told=lambda done, total: progress.show("exporting", done, total, unit="entries")):
+            for line in export.lines(
+                search.entries(),
+                told=lambda done, total: progress.show("exporting", done, total, unit="entries"),
+            ):
                 out.write(line)
 
     @contextmanager
@@ -69,7 +95,9 @@ class Command(OrbitCommand):
                 yield out
             draft.replace(path)
         except OSError as error:
-            raise CommandError(f"{name} can't be written: {error.strerror}.", returncode=2) from None
+            raise CommandError(
+                f"{name} can't be written: {error.strerror}.", returncode=2
+            ) from None
         finally:
             draft.unlink(missing_ok=True)
 
@@ -77,7 +105,9 @@ class Command(OrbitCommand):
 def _verified(path: Path | None, progress: Progress) -> tuple[int, str]:
     """Walk the chain, and hold it against ``path`` where one is given. Raises Broken, HeadMissing and HeadForeign."""
     heads = [] if path is None else _lines(path, head.find)
-    found = verify.walk(told=lambda done, total: progress.show("verifying", done, total, unit="entries"))
+    found = verify.walk(
+        told=lambda done, total: progress.show("verifying", done, total, unit="entries")
+    )
     if path is not None:
         _lines(path, export.refuse_different)
         head.hold(heads)

@@ -17,5 +17,10 @@ class Command(StopCommand):
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = halts.drain(options["namespace"], actor=actors.operator(), reason=options["reason"], until=until_of(options))
+        found = halts.drain(
+            options["namespace"],
+            actor=actors.operator(),
+            reason=options["reason"],
+            until=until_of(options),
+        )
         self.show(found.data(), options, f"{found.namespace} is {found.state}: {found.reason}")

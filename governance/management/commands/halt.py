@@ -27,10 +27,22 @@ class Command(StopCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("namespace")
         super().add_arguments(parser)
-        parser.add_argument("--wait", nargs="?", type=float, const=300.0, metavar="SECONDS", help="Wait until nothing is in flight (300 s at most).")
+        parser.add_argument(
+            "--wait",
+            nargs="?",
+            type=float,
+            const=300.0,
+            metavar="SECONDS",
+            help="Wait until nothing is in flight (300 s at most).",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = halts.halt(options["namespace"], actor=actors.operator(), reason=options["reason"], until=until_of(options))
+        found = halts.halt(
+            options["namespace"],
+            actor=actors.operator(),
+            reason=options["reason"],
+            until=until_of(options),
+        )
         if options["wait"] is not None:
             found = _wait(found, options["wait"])
         self.show(found.data(), options, f"{found.namespace} is {found.state}: {found.reason}")
@@ -41,7 +53,9 @@ def _wait(found: Standing, seconds: float) -> Standing:
     ends = time.monotonic() + seconds
     while found.state == Mode.HALTING:
         if time.monotonic() >= ends:
-            raise NotQuiet(f"{found.namespace} is halted, but after {seconds:g} s something is still in flight, or no cluster is there to tell.")
+            raise NotQuiet(
+                f"{found.namespace} is halted, but after {seconds:g} s something is still in flight, or no cluster is there to tell."
+            )
         time.sleep(LOOK_SECONDS)
         found = standing.find(found.namespace, actor=actors.operator())
     return found

@@ -25,7 +25,12 @@ class Command(OrbitCommand):
     help = "Lists operation runs; `operations ID` shows one, `operations cancel ID --reason R` ends it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("words", nargs="*", metavar="[cancel] ID", help="A run to show, or to cancel. Left out: the newest are listed.")
+        parser.add_argument(
+            "words",
+            nargs="*",
+            metavar="[cancel] ID",
+            help="A run to show, or to cancel. Left out: the newest are listed.",
+        )
         parser.add_argument("--reason", default="", help="Why it is cancelled.")
         parser.add_argument("--limit", type=int, default=20, help="How many (20; at most 1000).")
         parser.add_argument("--json", action="store_true")
@@ -55,16 +60,37 @@ class Command(OrbitCommand):
             self.say(f"{name.replace('_', ' '):<21}{'-' if value in (None, '') else value}")
 
     def _list(self, options: dict[str, Any]) -> None:
-        runs = OperationRun.objects.select_related("namespace").order_by("-id")[: max(1, min(options["limit"], 1000))]
+        runs = OperationRun.objects.select_related("namespace").order_by("-id")[
+            : max(1, min(options["limit"], 1000))
+        ]
         rows = [ledger.described(run) for run in runs]
         if options["json"]:
             self.print_json({"results": rows})
             return
-        self.say(_COLUMNS.format(id="operation run", type="type", status="status", outcome="outcome", done="done", note="note"))
+        self.say(
+            _COLUMNS.format(
+                id="operation run",
+                type="type",
+                status="status",
+                outcome="outcome",
+                done="done",
+                note="note",
+            )
+        )
         for row in rows:
             progress = row["progress"]
-            done = f"{progress.get('processed', 0)} of {progress['total']}" if "total" in progress else "-"
-            self.say(_COLUMNS.format(**{**row, "id": str(row["id"]), "outcome": row["outcome"] or "-"}, done=done, note=progress.get("note", "")))
+            done = (
+                f"{progress.get('processed', 0)} of {progress['total']}"
+                if "total" in progress
+                else "-"
+            )
+            self.say(
+                _COLUMNS.format(
+                    **{**row, "id": str(row["id"]), "outcome": row["outcome"] or "-"},
+                    done=done,
+                    note=progress.get("note", ""),
+                )
+            )
 
 
 def _read(words: list[str]) -> OperationRun:

@@ -11,5 +11,9 @@ class Command(StopCommand):
     help = "Pauses everything on every machine: within a second no delivery starts anywhere, until `unpause`."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = pauses.pause(actor=actors.operator(), reason=options["reason"], until=until_of(options))
-        self.show(found.data(), options, f"everything is paused by the {found.source}: {found.reason}")
+        found = pauses.pause(
+            actor=actors.operator(), reason=options["reason"], until=until_of(options)
+        )
+        self.show(
+            found.data(), options, f"everything is paused by the {found.source}: {found.reason}"
+        )

@@ -18,5 +18,7 @@ class Command(StopCommand):
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = halts.resume(options["namespace"], actor=actors.operator(), reason=options["reason"])
+        found = halts.resume(
+            options["namespace"], actor=actors.operator(), reason=options["reason"]
+        )
         self.show(found.data(), options, f"{found.namespace} is {found.state}")

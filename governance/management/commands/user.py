@@ -23,18 +23,42 @@ class Command(OrbitCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         deeds = parser.add_subparsers(dest="deed", required=True)
         roles = [role.lower() for role in ROLES]
-        create = deeds.add_parser("create", help="Make a user. The password is read from ORBIT_PASSWORD or asked for.")
+        create = deeds.add_parser(
+            "create", help="Make a user. The password is read from ORBIT_PASSWORD or asked for."
+        )
         create.add_argument("name")
         create.add_argument("--role", required=True, choices=roles)
-        create.add_argument("--namespaces", default="", help="The namespaces that they are confined to, comma separated. Left out: none, they see all.")
-        create.add_argument("--superuser", action="store_true", help="They may do everything, whatever their role.")
-        create.add_argument("--if-missing", action="store_true", help="Leave a user who exists as they are, and call it done.")
-        change = deeds.add_parser("change", help="Change what a user may; it holds from their next request on.")
+        create.add_argument(
+            "--namespaces",
+            default="",
+            help="The namespaces that they are confined to, comma separated. Left out: none, they see all.",
+        )
+        create.add_argument(
+            "--superuser", action="store_true", help="They may do everything, whatever their role."
+        )
+        create.add_argument(
+            "--if-missing",
+            action="store_true",
+            help="Leave a user who exists as they are, and call it done.",
+        )
+        change = deeds.add_parser(
+            "change", help="Change what a user may; it holds from their next request on."
+        )
         change.add_argument("name")
         change.add_argument("--role", choices=roles, help="Their one role from now on.")
-        change.add_argument("--namespaces", help="The namespaces that they are confined to, comma separated; empty: they see all.")
-        change.add_argument("--active", choices=["yes", "no"], help="`no`: they can't log in, and their tokens work no more.")
-        unlock = deeds.add_parser("unlock", help="Let a user try passwords again, who is locked out after too many wrong ones.")
+        change.add_argument(
+            "--namespaces",
+            help="The namespaces that they are confined to, comma separated; empty: they see all.",
+        )
+        change.add_argument(
+            "--active",
+            choices=["yes", "no"],
+            help="`no`: they can't log in, and their tokens work no more.",
+        )
+        unlock = deeds.add_parser(
+            "unlock",
+            help="Let a user try passwords again, who is locked out after too many wrong ones.",
+        )
         unlock.add_argument("name")
         listed = deeds.add_parser("list", help="List everybody.")
         for deed in (change, unlock):
@@ -43,7 +67,12 @@ class Command(OrbitCommand):
             deed.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        {"create": self._create, "change": self._change, "unlock": self._unlock, "list": self._list}[options["deed"]](options)
+        {
+            "create": self._create,
+            "change": self._change,
+            "unlock": self._unlock,
+            "list": self._list,
+        }[options["deed"]](options)
 
     def _create(self, options: dict[str, Any]) -> None:
         name: str = options["name"]
@@ -80,21 +109,39 @@ class Command(OrbitCommand):
             self._say([changed])
 
     def _unlock(self, options: dict[str, Any]) -> None:
-        addresses = lockout.unlock(options["name"], actor=actors.operator(), reason=options["reason"])
+        addresses = lockout.unlock(
+            options["name"], actor=actors.operator(), reason=options["reason"]
+        )
         if options["json"]:
             self.print_json({"username": options["name"], "unlocked": True, "addresses": addresses})
         else:
-            self.say(f"user {options['name']}: unlocked, from {addresses} address{'es' if addresses != 1 else ''}")
+            self.say(
+                f"user {options['name']}: unlocked, from {addresses} address{'es' if addresses != 1 else ''}"
+            )
 
     def _list(self, options: dict[str, Any]) -> None:
         found = people.listed(limit=_MOST)
         if options["json"]:
-            self.print_json({"results": [{**person.document(), "last_login": person.last_login} for person in found]})
+            self.print_json(
+                {
+                    "results": [
+                        {**person.document(), "last_login": person.last_login} for person in found
+                    ]
+                }
+            )
         else:
             self._say(found)
 
     def _say(self, found: list[Person]) -> None:
-        self.say(_COLUMNS.format(username="user", active="active", roles="roles", namespaces="namespaces", last_login="last login"))
+        self.say(
+            _COLUMNS.format(
+                username="user",
+                active="active",
+                roles="roles",
+                namespaces="namespaces",
+                last_login="last login",
+            )
+        )
         for person in found:
             roles = ", ".join(person.roles) or "none"
             self.say(
@@ -103,7 +150,9 @@ class Command(OrbitCommand):
                     active="yes" if person.active else "no",
                     roles=f"{roles}, superuser" if person.superuser else roles,
                     namespaces="all" if person.namespaces is None else ", ".join(person.namespaces),
-                    last_login="never" if person.last_login is None else f"{person.last_login:%Y-%m-%d %H:%M}",
+                    last_login="never"
+                    if person.last_login is None
+                    else f"{person.last_login:%Y-%m-%d %H:%M}",
                 )
             )
 

@@ -18,9 +18,15 @@ class Command(OrbitCommand):
     help = "Lists the newest cycles."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--watch", action="store_true", help="Go on: print each cycle again whenever its status changes. Ctrl-C ends it.")
+        parser.add_argument(
+            "--watch",
+            action="store_true",
+            help="Go on: print each cycle again whenever its status changes. Ctrl-C ends it.",
+        )
         parser.add_argument("--limit", type=int, default=20, help="How many (20; at most 1000).")
-        parser.add_argument("--json", action="store_true", help="With --watch: one document per line.")
+        parser.add_argument(
+            "--json", action="store_true", help="With --watch: one document per line."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit = max(1, min(options["limit"], 1000))
@@ -46,9 +52,26 @@ class Command(OrbitCommand):
 
     def _print(self, rows: list[dict[str, Any]], *, head: bool = True) -> None:
         if head:
-            self.say(_COLUMNS.format(id="cycle", namespace="namespace", status="status", trigger="trigger", run_profile_id="run profile", created_at="created"))
+            self.say(
+                _COLUMNS.format(
+                    id="cycle",
+                    namespace="namespace",
+                    status="status",
+                    trigger="trigger",
+                    run_profile_id="run profile",
+                    created_at="created",
+                )
+            )
         for row in rows:
-            self.say(_COLUMNS.format(**{**row, "run_profile_id": row["run_profile_id"] or "-", "created_at": f"{row['created_at']:%Y-%m-%d %H:%M:%S}"}))
+            self.say(
+                _COLUMNS.format(
+                    **{
+                        **row,
+                        "run_profile_id": row["run_profile_id"] or "-",
+                        "created_at": f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
+                    }
+                )
+            )
 
 
 def _newest(limit: int) -> list[CycleRun]:

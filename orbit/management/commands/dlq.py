@@ -48,22 +48,56 @@ class Command(OrbitCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         deeds = parser.add_subparsers(dest="deed", required=True)
         listed = deeds.add_parser("list", help="List the newest.")
-        listed.add_argument("--status", choices=[str(state) for state in Letter], default=str(Letter.OPEN))
+        listed.add_argument(
+            "--status", choices=[str(state) for state in Letter], default=str(Letter.OPEN)
+        )
         listed.add_argument("--group", help="Those of one group.")
-        listed.add_argument("--groups", action="store_true", help="List the groups of the open ones instead, largest first.")
+        listed.add_argument(
+            "--groups",
+            action="store_true",
+            help="List the groups of the open ones instead, largest first.",
+        )
         listed.add_argument("--limit", type=int, default=50, help="How many (50; at most 1000).")
         listed.add_argument("--json", action="store_true")
-        requeue = deeds.add_parser("requeue", help="Make a new delivery job of one, or of many by an operation run.")
-        requeue.add_argument("--endpoint", choices=["snapshot", "current"], default="snapshot", help="The endpoint as it was then (snapshot) or as it is now.")
-        requeue.add_argument("--new-key", action="store_true", help="A new delivery id, so that the receiver takes it for another delivery.")
-        dismiss = deeds.add_parser("dismiss", help="Close one, or many by an operation run, without sending.")
+        requeue = deeds.add_parser(
+            "requeue", help="Make a new delivery job of one, or of many by an operation run."
+        )
+        requeue.add_argument(
+            "--endpoint",
+            choices=["snapshot", "current"],
+            default="snapshot",
+            help="The endpoint as it was then (snapshot) or as it is now.",
+        )
+        requeue.add_argument(
+            "--new-key",
+            action="store_true",
+            help="A new delivery id, so that the receiver takes it for another delivery.",
+        )
+        dismiss = deeds.add_parser(
+            "dismiss", help="Close one, or many by an operation run, without sending."
+        )
         for deed, rate in ((requeue, bulk.RATE), (dismiss, bulk.FASTEST)):
             deed.add_argument("id", nargs="*", help=f"One letter, or up to {bulk.MOST_IDS}.")
-            deed.add_argument("--filter", action="append", default=[], metavar="NAME=VALUE", help=f"Open ones; again for more: {', '.join(_READERS)}.")
+            deed.add_argument(
+                "--filter",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help=f"Open ones; again for more: {', '.join(_READERS)}.",
+            )
             deed.add_argument("--group", help="Open ones of this group.")
             deed.add_argument("--all", action="store_true", help="All that are open.")
-            deed.add_argument("--rate", type=int, default=rate, help=f"With many: letters a second ({rate}; at most {bulk.FASTEST}).")
-            deed.add_argument("--wait", action="store_true", help="With many: wait for the end; exit with 0 only where none failed.")
+            deed.add_argument(
+                "--rate",
+                type=int,
+                default=rate,
+                help=f"With many: letters a second ({rate}; at most {bulk.FASTEST}).",
+            )
+            deed.add_argument(
+                "--wait",
+                action="store_true",
+                help="With many: wait for the end; exit with 0 only where none failed.",
+            )
             deed.add_argument("--reason", required=True)
             deed.add_argument("--json", action="store_true")
 
@@ -83,10 +117,22 @@ class Command(OrbitCommand):
         actor, reason = actors.operator(), options["reason"]
         if options["deed"] == "dismiss":
             dead_letters.dismiss(letter_id, actor=actor, reason=reason)
-            answer, said = {"id": letter_id, "status": Letter.DISMISSED}, f"dead letter {letter_id} dismissed"
+            answer, said = (
+                {"id": letter_id, "status": Letter.DISMISSED},
+                f"dead letter {letter_id} dismissed",
+            )
         else:
-            job = dead_letters.requeue(letter_id, actor=actor, reason=reason, endpoint=options["endpoint"], new_key=options["new_key"])
-            answer, said = {"dispatch_job_id": job}, f"dead letter {letter_id} requeued as job {job}"
+            job = dead_letters.requeue(
+                letter_id,
+                actor=actor,
+                reason=reason,
+                endpoint=options["endpoint"],
+                new_key=options["new_key"],
+            )
+            answer, said = (
+                {"dispatch_job_id": job},
+                f"dead letter {letter_id} requeued as job {job}",
+            )
         if options["json"]:
             self.print_json(answer)
         else:
@@ -97,22 +143,37 @@ class Command(OrbitCommand):
         if options["deed"] == "dismiss":
             started = bulk.dismiss(wanted, actor=actor, reason=reason, rate=rate)
         else:
-            started = bulk.requeue(wanted, actor=actor, reason=reason, rate=rate, endpoint=options["endpoint"], new_key=options["new_key"])
+            started = bulk.requeue(
+                wanted,
+                actor=actor,
+                reason=reason,
+                rate=rate,
+                endpoint=options["endpoint"],
+                new_key=options["new_key"],
+            )
         if options["wait"]:
             watch.report(self, watch.until_ended(self, started.run_id), options)
         elif options["json"]:
             self.print_json({"operation_run_id": started.run_id, "matched": started.matched})
         else:
-            self.say(f"operation run {started.run_id}: {started.matched} dead letters. See `manage.py operations {started.run_id}`.")
+            self.say(
+                f"operation run {started.run_id}: {started.matched} dead letters. See `manage.py operations {started.run_id}`."
+            )
 
     def _groups(self, options: dict[str, Any]) -> None:
         groups = error_groups.listed(actors.operator(), limit=max(1, options["limit"]))
         if options["json"]:
             self.print_json({"results": [asdict(group) for group in groups]})
             return
-        self.say(_GROUP_COLUMNS.format(group="group", endpoint_key="endpoint", count="letters", error="error"))
+        self.say(
+            _GROUP_COLUMNS.format(
+                group="group", endpoint_key="endpoint", count="letters", error="error"
+            )
+        )
         for group in groups:
-            self.say(_GROUP_COLUMNS.format(**asdict(group) | {"error": f"{group.reason}: {group.error}"}))
+            self.say(
+                _GROUP_COLUMNS.format(**asdict(group) | {"error": f"{group.reason}: {group.error}"})
+            )
 
     def _list(self, options: dict[str, Any]) -> None:
         letters = DeadLetterDispatch.objects.filter(status=options["status"])
@@ -137,9 +198,24 @@ class Command(OrbitCommand):
         if options["json"]:
             self.print_json({"results": rows})
             return
-        self.say(_COLUMNS.format(id="dead letter", namespace="namespace", endpoint_key="endpoint", attempts="attempts", error="last error"))
+        self.say(
+            _COLUMNS.format(
+                id="dead letter",
+                namespace="namespace",
+                endpoint_key="endpoint",
+                attempts="attempts",
+                error="last error",
+            )
+        )
         for row in rows:
-            self.say(_COLUMNS.format(**row, error=f"{row['status_code'] or row['reason']} {row['last_error'][:80]}".replace("\n", " ")))
+            self.say(
+                _COLUMNS.format(
+                    **row,
+                    error=f"{row['status_code'] or row['reason']} {row['last_error'][:80]}".replace(
+                        "\n", " "
+                    ),
+                )
+            )
 
 
 def _wanted(options: dict[str, Any]) -> Wanted:
@@ -153,12 +229,16 @@ def _wanted(options: dict[str, Any]) -> Wanted:
         try:
             return [UUID(text) for text in options["id"]]
         except ValueError:
-            raise LetterUnknown(f"There is no dead letter {' '.join(options['id'])[:100]!r}.") from None
+            raise LetterUnknown(
+                f"There is no dead letter {' '.join(options['id'])[:100]!r}."
+            ) from None
     given: dict[str, Any] = {"group": options["group"]} if options["group"] else {}
     for text in options["filter"]:
         name, _, value = text.partition("=")
         if name not in _READERS or name in given:
-            raise LettersUnclear(f"--filter {text[:100]!r}: write each of {', '.join(_READERS)} once, as NAME=VALUE.")
+            raise LettersUnclear(
+                f"--filter {text[:100]!r}: write each of {', '.join(_READERS)} once, as NAME=VALUE."
+            )
         try:
             given[name] = _READERS[name](value)
         except ValueError as error:

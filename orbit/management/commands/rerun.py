@@ -47,16 +47,35 @@ class Command(OrbitCommand):
         parser.add_argument("cycle", nargs="*", help=f"One cycle, or up to {rerun_many.MOST_IDS}.")
         parser.add_argument("--filter", action="append", default=[], metavar="NAME=VALUE",
                             help=f"Finished cycles that were not run again yet; again for more: {', '.join(_READERS)}.")  # fmt: skip
-        parser.add_argument("--all", action="store_true", help="All that have finished and were not run again yet.")
-        parser.add_argument("--rate", type=int, default=rerun_many.RATE, help=f"With many: cycles a second ({rerun_many.RATE}; at most {rerun_many.FASTEST}).")
-        parser.add_argument("--dry-run", action="store_true", help="Show what would be done, and do nothing.")
-        parser.add_argument("--wait", action="store_true", help="Wait for the end; exit with 0 only for success.")
-        parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="With one: how long to wait at most (120).")
+        parser.add_argument(
+            "--all", action="store_true", help="All that have finished and were not run again yet."
+        )
+        parser.add_argument(
+            "--rate",
+            type=int,
+            default=rerun_many.RATE,
+            help=f"With many: cycles a second ({rerun_many.RATE}; at most {rerun_many.FASTEST}).",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Show what would be done, and do nothing."
+        )
+        parser.add_argument(
+            "--wait", action="store_true", help="Wait for the end; exit with 0 only for success."
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=120.0,
+            metavar="SECONDS",
+            help="With one: how long to wait at most (120).",
+        )
         parser.add_argument("--reason", default="", help="Why; a dry run needs none.")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not options["dry_run"] and (not options["reason"].strip() or len(options["reason"]) > 2000):
+        if not options["dry_run"] and (
+            not options["reason"].strip() or len(options["reason"]) > 2000
+        ):
             raise ReasonMissing
         wanted = _wanted(options)
         if isinstance(wanted, rerun_many.Filter) or len(wanted) > 1:
@@ -70,9 +89,14 @@ class Command(OrbitCommand):
             if options["json"]:
                 self.print_json(plans.document(plan))
             else:
-                self.say(f"cycle {cycle_id}: {plans.sentence(plan)}" + (f"; just now refused: {plan.stopped.detail}" if plan.stopped else ""))
+                self.say(
+                    f"cycle {cycle_id}: {plans.sentence(plan)}"
+                    + (f"; just now refused: {plan.stopped.detail}" if plan.stopped else "")
+                )
             return
-        new = rerun.rerun(cycle_id, actor=actors.operator(), reason=options["reason"], source=Trigger.COMMAND)
+        new = rerun.rerun(
+            cycle_id, actor=actors.operator(), reason=options["reason"], source=Trigger.COMMAND
+        )
         status = _ended(new, options["timeout"]) if options["wait"] else Cycle.PENDING
         if options["json"]:
             self.print_json({"cycle_run_id": new, "rerun_of": cycle_id, "status": status})
@@ -88,15 +112,26 @@ class Command(OrbitCommand):
             if options["json"]:
                 self.print_json({"matched": len(found), "cycle_run_ids": found})
             else:
-                self.say(f"{len(found)} cycles would run again" + ("".join(f"\n  {one}" for one in found[:_SHOWN])))
+                self.say(
+                    f"{len(found)} cycles would run again"
+                    + ("".join(f"\n  {one}" for one in found[:_SHOWN]))
+                )
             return
-        started = rerun_many.start(wanted, actor=actor, reason=options["reason"], source=Trigger.COMMAND, rate=options["rate"])
+        started = rerun_many.start(
+            wanted,
+            actor=actor,
+            reason=options["reason"],
+            source=Trigger.COMMAND,
+            rate=options["rate"],
+        )
         if options["wait"]:
             watch.report(self, watch.until_ended(self, started.run_id), options)
         elif options["json"]:
             self.print_json({"operation_run_id": started.run_id, "matched": started.matched})
         else:
-            self.say(f"operation run {started.run_id}: {started.matched} cycles. See `manage.py operations {started.run_id}`.")
+            self.say(
+                f"operation run {started.run_id}: {started.matched} cycles. See `manage.py operations {started.run_id}`."
+            )
 
 
 def _wanted(options: dict[str, Any]) -> rerun_many.Wanted:
@@ -114,7 +149,9 @@ def _wanted(options: dict[str, Any]) -> rerun_many.Wanted:
     for text in options["filter"]:
         name, _, value = text.partition("=")
         if name not in _READERS or name in given:
-            raise CyclesUnclear(f"--filter {text[:100]!r}: write each of {', '.join(_READERS)} once, as NAME=VALUE.")
+            raise CyclesUnclear(
+                f"--filter {text[:100]!r}: write each of {', '.join(_READERS)} once, as NAME=VALUE."
+            )
         try:
             given[name] = _READERS[name](value)
         except ValueError as error:

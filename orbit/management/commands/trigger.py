@@ -18,7 +18,13 @@ from orbit.pipeline.contract import Payload
 from orbit.states import CYCLE, Cycle, Tier, Trigger
 
 _LOOK_SECONDS = 0.2
-_ALONE = {"--namespace": "namespace", "--run-profile": "run_profile", "--payload": "payload", "--content-type": "content_type", "--wait": "wait"}
+_ALONE = {
+    "--namespace": "namespace",
+    "--run-profile": "run_profile",
+    "--payload": "payload",
+    "--content-type": "content_type",
+    "--wait": "wait",
+}
 
 
 class PayloadUnreadable(OrbitError):
@@ -39,11 +45,32 @@ class Command(OrbitCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--namespace")
         parser.add_argument("--run-profile")
-        parser.add_argument("--all-run-profiles", action="store_true", help="A cycle for every enabled run profile, started or queued, with an outcome each.")
-        parser.add_argument("--payload", metavar="FILE", help="The cycle's input, byte for byte; - is standard input. Left out: the instruction.")
-        parser.add_argument("--content-type", help="What the payload is. Left out: application/json if it is JSON, else application/octet-stream.")
-        parser.add_argument("--wait", action="store_true", help="Wait for the cycle's end; exit with 0 only for success.")
-        parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="How long to wait at most (120).")
+        parser.add_argument(
+            "--all-run-profiles",
+            action="store_true",
+            help="A cycle for every enabled run profile, started or queued, with an outcome each.",
+        )
+        parser.add_argument(
+            "--payload",
+            metavar="FILE",
+            help="The cycle's input, byte for byte; - is standard input. Left out: the instruction.",
+        )
+        parser.add_argument(
+            "--content-type",
+            help="What the payload is. Left out: application/json if it is JSON, else application/octet-stream.",
+        )
+        parser.add_argument(
+            "--wait",
+            action="store_true",
+            help="Wait for the cycle's end; exit with 0 only for success.",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=120.0,
+            metavar="SECONDS",
+            help="How long to wait at most (120).",
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -58,25 +85,44 @@ class Command(OrbitCommand):
             payload=_payload(options["payload"], options["content_type"]),
         )
         if not options["wait"]:
-            answer = {"cycle_run_id": started.cycle_id, "status": started.status, "namespace": started.namespace, "resumed": started.resumed}
+            answer = {
+                "cycle_run_id": started.cycle_id,
+                "status": started.status,
+                "namespace": started.namespace,
+                "resumed": started.resumed,
+            }
             if options["json"]:
                 self.print_json(answer)
             else:
-                self.say(f"cycle {started.cycle_id} {'resumed' if started.resumed else started.status} in {started.namespace}")
+                self.say(
+                    f"cycle {started.cycle_id} {'resumed' if started.resumed else started.status} in {started.namespace}"
+                )
             return
         ended = _wait(started.cycle_id, options["timeout"])
         tiers = sum(tier.status == Tier.SUCCESS for tier in ended.tiers)
         if options["json"]:
-            self.print_json({"cycle_run_id": started.cycle_id, "status": ended.cycle.status, "tiers": tiers, "deliveries": ended.tally.delivered})
+            self.print_json(
+                {
+                    "cycle_run_id": started.cycle_id,
+                    "status": ended.cycle.status,
+                    "tiers": tiers,
+                    "deliveries": ended.tally.delivered,
+                }
+            )
         else:
             done = f"{_count(tiers, 'tier', 'tiers')}, {_count(ended.tally.delivered, 'delivery', 'deliveries')}"
-            dead = f", {_count(ended.tally.dead, 'dead letter', 'dead letters')}" if ended.tally.dead else ""
+            dead = (
+                f", {_count(ended.tally.dead, 'dead letter', 'dead letters')}"
+                if ended.tally.dead
+                else ""
+            )
             self.say(f"cycle {started.cycle_id} {ended.cycle.status}: {done}{dead}")
         if ended.cycle.status != Cycle.SUCCESS:
             if Cycle(ended.cycle.status) not in CYCLE.final:
-                self.stderr.write(f"It hasn't ended after {options['timeout']:g} s. Is a cluster running? See `manage.py cycles`.")
+                self.stderr.write(
+                    f"It hasn't ended after {options['timeout']:g} s. Is a cluster running? See `manage.py cycles`."
+                )
             sys.exit(1)
-
 
     def _orchestrate(self, options: dict[str, Any]) -> None:
         if other := [flag for flag, name in _ALONE.items() if options[name]]:
@@ -86,9 +132,14 @@ class Command(OrbitCommand):
             self.print_json({"results": [orchestrate.shown(one) for one in outcomes]})
             return
         for one in outcomes:
-            self.say(f"{one.run_profile_id:<40} {one.outcome:<9} {one.cycle_run_id or ''} {one.detail}".rstrip())
+            self.say(
+                f"{one.run_profile_id:<40} {one.outcome:<9} {one.cycle_run_id or ''} {one.detail}".rstrip()
+            )
         counts = orchestrate.counts(outcomes)
-        self.say(", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no run profile is enabled")
+        self.say(
+            ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+            or "no run profile is enabled"
+        )
 
 
 def _payload(file: str | None, content_type: str | None) -> Payload | None:

@@ -22,7 +22,12 @@ class Command(OrbitCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--run-profile", required=True)
-        parser.add_argument("--at", required=True, metavar="TIME", help="ISO 8601 with its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.")
+        parser.add_argument(
+            "--at",
+            required=True,
+            metavar="TIME",
+            help="ISO 8601 with its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.",
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -16,14 +16,23 @@ class Command(OrbitCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="Where to; in a folder it gets a name with release and time.")
+        parser.add_argument(
+            "file", type=Path, help="Where to; in a folder it gets a name with release and time."
+        )
         parser.add_argument("--force", action="store_true", help="Replace the file if it is there.")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with Progress(self.stderr) as progress:
-            taken = make.take(options["file"], actor=actors.operator(), force=options["force"], told=lambda done: progress.show("dumping", done))
+            taken = make.take(
+                options["file"],
+                actor=actors.operator(),
+                force=options["force"],
+                told=lambda done: progress.show("dumping", done),
+            )
         if options["json"]:
             self.print_json(taken.document())
         else:
-            self.say(f"{taken.path}: {taken.size / 1e6:.1f} MB, {sum(taken.manifest.rows.values())} rows, audit trail up to {taken.manifest.audit_sequence}")
+            self.say(
+                f"{taken.path}: {taken.size / 1e6:.1f} MB, {sum(taken.manifest.rows.values())} rows, audit trail up to {taken.manifest.audit_sequence}"
+            )

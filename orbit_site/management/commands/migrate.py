@@ -13,7 +13,12 @@ from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
 #: What the running processes may add to and read, but neither change nor delete; partitions follow their table.
-APPEND_ONLY = ("governance_audittrailentry", "orbit_executionrecord", "orbit_cyclecheckpoint", "orbit_valueledgerentry")
+APPEND_ONLY = (
+    "governance_audittrailentry",
+    "orbit_executionrecord",
+    "orbit_cyclecheckpoint",
+    "orbit_valueledgerentry",
+)
 LOCK_TIMEOUT = "10s"
 
 _OWN_TABLES = """
@@ -42,7 +47,9 @@ class Command(migrate.Command):
                     _grant(settings.ORBIT_DATABASE_SCHEMA)
             except OperationalError as error:
                 if isinstance(error.__cause__, LockNotAvailable):
-                    raise CommandError(f"A table was in use for over {LOCK_TIMEOUT}; nothing of this migration was kept. Run it again. ({error})") from error
+                    raise CommandError(
+                        f"A table was in use for over {LOCK_TIMEOUT}; nothing of this migration was kept. Run it again. ({error})"
+                    ) from error
                 raise
 
     def _wait_for_turn(self, *, quiet: bool) -> None:
@@ -50,7 +57,10 @@ class Command(migrate.Command):
         told = quiet
         while True:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_lock(hashtext('orbit.migrate'), hashtext(%s))", [settings.ORBIT_DATABASE_SCHEMA])
+                cursor.execute(
+                    "SELECT pg_try_advisory_lock(hashtext('orbit.migrate'), hashtext(%s))",
+                    [settings.ORBIT_DATABASE_SCHEMA],
+                )
                 if cursor.fetchone() == (True,):
                     return
             if not told:
@@ -83,7 +93,10 @@ def ensure_schema(schema: str) -> None:
 
 def _grant(schema: str) -> None:
     """Give the application's role what it needs, where it isn't the owner's; all in one transaction."""
-    application, owner = settings.DATABASES["default"]["USER"], settings.ORBIT_OWNER_DATABASE["USER"]
+    application, owner = (
+        settings.DATABASES["default"]["USER"],
+        settings.ORBIT_OWNER_DATABASE["USER"],
+    )
     if not application or application == owner:
         return
     role, place = sql.Identifier(application), sql.Identifier(schema)
@@ -94,19 +107,35 @@ def _grant(schema: str) -> None:
         functions = [sql.SQL(name) for (name,) in cursor.fetchall()]
 
         def named(*, sequence: bool, append_only: bool | None = None) -> list[sql.Composable]:
-            return [sql.Identifier(schema, name) for _, name, is_sequence, only in relations if is_sequence == sequence and append_only in (None, only)]
+            return [
+                sql.Identifier(schema, name)
+                for _, name, is_sequence, only in relations
+                if is_sequence == sequence and append_only in (None, only)
+            ]
 
         grants: list[tuple[str, list[sql.Composable]]] = [
             ("GRANT USAGE ON SCHEMA {on} TO {role}", [place]),
             ("GRANT SELECT, INSERT ON {on} TO {role}", named(sequence=False)),
             ("GRANT UPDATE, DELETE ON {on} TO {role}", named(sequence=False, append_only=False)),
-            ("REVOKE UPDATE, DELETE, TRUNCATE ON {on} FROM {role}", named(sequence=False, append_only=True)),
+            (
+                "REVOKE UPDATE, DELETE, TRUNCATE ON {on} FROM {role}",
+                named(sequence=False, append_only=True),
+            ),
             ("GRANT USAGE, SELECT ON SEQUENCE {on} TO {role}", named(sequence=True)),
             ("GRANT EXECUTE ON FUNCTION {on} TO {role}", list(functions)),
             # Partitions that are made later; UPDATE and DELETE reach those through the table above them, which says whether they may.
-            ("ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT SELECT, INSERT ON TABLES TO {role}", [place]),
-            ("ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT USAGE, SELECT ON SEQUENCES TO {role}", [place]),
-            ("ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT EXECUTE ON FUNCTIONS TO {role}", [place]),
+            (
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT SELECT, INSERT ON TABLES TO {role}",
+                [place],
+            ),
+            (
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+                [place],
+            ),
+            (
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT EXECUTE ON FUNCTIONS TO {role}",
+                [place],
+            ),
         ]
         for text, on in grants:
             if on:

@@ -29,8 +29,12 @@ class Command(OrbitCommand):
             self.print_json(restored.document())
             return
         found = restored.manifest
-        self.say(f"restored {sum(found.rows.values())} rows of {found.taken_at} (Orbit {found.release}), audit trail up to {found.audit_sequence}")
+        self.say(
+            f"restored {sum(found.rows.values())} rows of {found.taken_at} (Orbit {found.release}), audit trail up to {found.audit_sequence}"
+        )
         if restored.in_flight:
             self.say(f"{restored.in_flight} cycles go on when a cluster starts")
         if restored.sending:
-            self.say(f"{restored.sending} attempts were under way, and nobody knows whether they arrived: they are sent again under the same key")
+            self.say(
+                f"{restored.sending} attempts were under way, and nobody knows whether they arrived: they are sent again under the same key"
+            )

@@ -20,13 +20,23 @@ from tests.support.callers import actor, person
 WRONG, RIGHT = "a-wrong-password", "a-long-password-1"
 
 
-def attempt(name: str = "ann", password: str = WRONG, *, address: str = "10.0.0.1", **headers: str) -> Any:
+def attempt(
+    name: str = "ann", password: str = WRONG, *, address: str = "10.0.0.1", **headers: str
+) -> Any:
     sent = {"username": name, "password": password, "next": "/admin/"}
-    return Client().post("/admin/login/", sent, REMOTE_ADDR=address, headers={key.replace("_", "-"): value for key, value in headers.items()})
+    return Client().post(
+        "/admin/login/",
+        sent,
+        REMOTE_ADDR=address,
+        headers={key.replace("_", "-"): value for key, value in headers.items()},
+    )
 
 
 def on_record() -> list[tuple[str, str]]:
-    return [(entry.action, entry.object_id) for entry in AuditTrailEntry.objects.filter(action__startswith="login.").order_by("id")]
+    return [
+        (entry.action, entry.object_id)
+        for entry in AuditTrailEntry.objects.filter(action__startswith="login.").order_by("id")
+    ]
 
 
 @pytest.mark.django_db
@@ -92,7 +102,9 @@ def test_fifty_guesses_under_forged_addresses_are_one_address(settings: Any) -> 
 
 @pytest.mark.django_db
 def test_a_name_that_nobody_has_is_locked_the_same_way_and_kept_as_a_fingerprint() -> None:
-    assert [attempt("my-secret-password").status_code for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+    assert [attempt("my-secret-password").status_code for _ in range(LIMIT + 1)] == [
+        200
+    ] * LIMIT + [429]
     assert on_record() == [("login.failed", ""), ("login.locked", "")]
     kept = str(list(AuditTrailEntry.objects.values())) + str(list(LoginAttempt.objects.values()))
     assert "my-secret-password" not in kept
@@ -109,7 +121,11 @@ def test_an_administrator_unlocks_on_the_record() -> None:
         lockout.unlock("ann", actor=actor(person("ola", "Operator")), reason="r")
     assert lockout.unlock("ann", actor=SYSTEM, reason="it was her cat") == 2
     entry = AuditTrailEntry.objects.get(action="user.changed")
-    assert (entry.object_id, entry.after["changed"], entry.reason) == (str(user.pk), "unlocked", "it was her cat")
+    assert (entry.object_id, entry.after["changed"], entry.reason) == (
+        str(user.pk),
+        "unlocked",
+        "it was her cat",
+    )
     assert attempt(password=RIGHT).status_code == 302
     with pytest.raises(NotLocked):
         lockout.unlock("ann", actor=SYSTEM, reason="again")
@@ -122,12 +138,18 @@ def test_an_odd_name_is_no_fault(name: str) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_of_many_guesses_at_once_no_more_than_the_limit_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_guesses_at_once_no_more_than_the_limit_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     person()
     for _ in range(20):
         LoginAttempt.objects.all().delete()
         looked: list[str] = []
-        monkeypatch.setattr(MD5PasswordHasher, "verify", lambda self, password, encoded, looked=looked: bool(looked.append(password)))
+        monkeypatch.setattr(
+            MD5PasswordHasher,
+            "verify",
+            lambda self, password, encoded, looked=looked: bool(looked.append(password)),
+        )
 
         def guess(number: int) -> int:
             try:

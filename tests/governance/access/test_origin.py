@@ -21,6 +21,11 @@ from governance.access import origin
     ([], "::ffff:192.0.2.7", "", "192.0.2.7"),
     ([], "", "192.0.2.7", ""),
 ])  # fmt: skip
-def test_the_address_is_the_last_one_that_no_proxy_of_ours_has(settings: Any, proxies: list[str], peer: str, forwarded: str, expected: str) -> None:
+def test_the_address_is_the_last_one_that_no_proxy_of_ours_has(
+    settings: Any, proxies: list[str], peer: str, forwarded: str, expected: str
+) -> None:
     settings.ORBIT_FORWARDING_PROXIES = proxies
-    assert origin.address(RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)) == expected
+    assert (
+        origin.address(RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded))
+        == expected
+    )

@@ -41,7 +41,12 @@ def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
     found = tokens.authenticate(raw)
     assert found is not None
     owner, actor = found
-    assert (owner, actor.name, actor.powers, actor.namespaces) == (ann, "ann", {Power.READ, Power.OPERATE}, None)
+    assert (owner, actor.name, actor.powers, actor.namespaces) == (
+        ann,
+        "ann",
+        {Power.READ, Power.OPERATE},
+        None,
+    )
     row.refresh_from_db()
     assert row.last_used_at is not None
     assert AuditTrailEntry.objects.get(action="token.created").after["owner"] == "ann"
@@ -49,7 +54,12 @@ def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
 
 def test_a_token_may_no_more_than_its_owner(ann: User) -> None:
     confine(ann, "a", "b")
-    _, raw = tokens.create(ann, scopes=["read", "operate", "review", "configure"], namespaces=["b", "default"], actor=SYSTEM)
+    _, raw = tokens.create(
+        ann,
+        scopes=["read", "operate", "review", "configure"],
+        namespaces=["b", "default"],
+        actor=SYSTEM,
+    )
     found = tokens.authenticate(raw)
     assert found is not None
     assert found[1].powers == {Power.READ, Power.OPERATE}
@@ -60,7 +70,9 @@ def test_a_token_may_no_more_than_its_owner(ann: User) -> None:
     assert again[1].powers == frozenset()
 
 
-@pytest.mark.parametrize("raw", ["", "orbit_", "orbit_" + "x" * 43, "Orbit_abc", "orbit_" + "x" * 5000, "orbit_\x00"])
+@pytest.mark.parametrize(
+    "raw", ["", "orbit_", "orbit_" + "x" * 43, "Orbit_abc", "orbit_" + "x" * 5000, "orbit_\x00"]
+)
 def test_what_is_no_token_is_nobody(raw: str) -> None:
     assert tokens.authenticate(raw) is None
 
@@ -69,7 +81,9 @@ def test_an_ended_expired_or_orphaned_token_is_nobody(ann: User) -> None:
     ended, raw_ended = tokens.create(ann, scopes=["read"], actor=SYSTEM)
     assert tokens.revoke(ended, actor=SYSTEM)
     assert not tokens.revoke(ended, actor=SYSTEM)
-    _, raw_expired = tokens.create(ann, scopes=["read"], actor=SYSTEM, expires_at=timezone.now() - timedelta(seconds=1))
+    _, raw_expired = tokens.create(
+        ann, scopes=["read"], actor=SYSTEM, expires_at=timezone.now() - timedelta(seconds=1)
+    )
     _, raw = tokens.create(ann, scopes=["read"], actor=SYSTEM)
     assert tokens.authenticate(raw_ended) is None
     assert tokens.authenticate(raw_expired) is None
@@ -102,9 +116,14 @@ def test_nobody_may_do_anything() -> None:
     assert (actor.powers, actor.namespaces) == (frozenset(), frozenset())
 
 
-def test_namespaces_are_made_once_each_with_a_random_uuid_and_a_setting(django_assert_num_queries) -> None:
+def test_namespaces_are_made_once_each_with_a_random_uuid_and_a_setting(
+    django_assert_num_queries,
+) -> None:
     with django_assert_num_queries(1):
         assert registry.ensure(["b", "a", "a", "default"]) == ["a", "b"]
     assert registry.ensure(["a"]) == []
     assert {namespace.external_id.version for namespace in Namespace.objects.all()} == {4}
-    assert all(namespace.setting.mode == "running" for namespace in Namespace.objects.select_related("setting"))
+    assert all(
+        namespace.setting.mode == "running"
+        for namespace in Namespace.objects.select_related("setting")
+    )

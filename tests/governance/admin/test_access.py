@@ -15,12 +15,21 @@ NO_GRANTS = {"namespace_grants-TOTAL_FORMS": "0", "namespace_grants-INITIAL_FORM
 
 
 def _changed() -> list[Any]:
-    return [entry.after for entry in AuditTrailEntry.objects.filter(action="user.changed").order_by("id")]
+    return [
+        entry.after
+        for entry in AuditTrailEntry.objects.filter(action="user.changed").order_by("id")
+    ]
 
 
 def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
     browser = console(person("adm", "Administrator"))
-    sent: dict[str, Any] = {"username": "new", "usable_password": "true", "password1": "a-long-password-1", "password2": "a-long-password-1", **NO_GRANTS}
+    sent: dict[str, Any] = {
+        "username": "new",
+        "usable_password": "true",
+        "password1": "a-long-password-1",
+        "password2": "a-long-password-1",
+        **NO_GRANTS,
+    }
     assert browser.post("/admin/auth/user/add/", sent).status_code == 302
     user = User.objects.get(username="new")
     assert user.is_staff
@@ -29,7 +38,10 @@ def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
             "namespace_grants-INITIAL_FORMS": "0", "namespace_grants-0-namespace": eu.pk, "namespace_grants-0-user": user.pk}  # fmt: skip
     assert browser.post(f"/admin/auth/user/{user.pk}/change/", sent).status_code == 302
     found = actors.of_user(user)
-    assert (found.namespaces, {str(power) for power in found.powers}) == (frozenset({"eu"}), {"read", "operate"})
+    assert (found.namespaces, {str(power) for power in found.powers}) == (
+        frozenset({"eu"}),
+        {"read", "operate"},
+    )
     sent = {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}
     assert browser.post(f"/admin/auth/user/{user.pk}/password/", sent).status_code == 302
     trail = _changed()
@@ -40,7 +52,12 @@ def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
 
 def test_nobody_is_deleted_and_nobody_else_gets_in() -> None:
     victim = person("vic", "Viewer")
-    assert console(person("adm", "Administrator")).post(f"/admin/auth/user/{victim.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert (
+        console(person("adm", "Administrator"))
+        .post(f"/admin/auth/user/{victim.pk}/delete/", {"post": "yes"})
+        .status_code
+        == 403
+    )
     browser = console(person("con", "Configurator"))
     for path in ("", "add/", f"{victim.pk}/change/", f"{victim.pk}/password/"):
         assert browser.get(f"/admin/auth/user/{path}").status_code == 403
@@ -51,20 +68,45 @@ def test_only_a_superuser_makes_or_changes_one() -> None:
     adm, root = person("adm", "Administrator"), person("root", "Administrator")
     User.objects.filter(pk=root.pk).update(is_superuser=True)
     role = Group.objects.get(name="Administrator")
-    sent = {"username": "adm", "is_active": "on", "is_staff": "on", "is_superuser": "on", "groups": [role.pk], **NO_GRANTS}
+    sent = {
+        "username": "adm",
+        "is_active": "on",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "groups": [role.pk],
+        **NO_GRANTS,
+    }
     browser = console(adm)
     assert browser.post(f"/admin/auth/user/{adm.pk}/change/", sent).status_code == 302
     assert not User.objects.get(pk=adm.pk).is_superuser
-    password = {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}
+    password = {
+        "usable_password": "true",
+        "password1": "another-long-1",
+        "password2": "another-long-1",
+    }
     assert browser.post(f"/admin/auth/user/{root.pk}/password/", password).status_code == 403
-    assert browser.post(f"/admin/auth/user/{root.pk}/change/", {**sent, "username": "taken"}).status_code == 403
-    assert console(User.objects.get(pk=root.pk)).post(f"/admin/auth/user/{adm.pk}/change/", sent).status_code == 302
+    assert (
+        browser.post(
+            f"/admin/auth/user/{root.pk}/change/", {**sent, "username": "taken"}
+        ).status_code
+        == 403
+    )
+    assert (
+        console(User.objects.get(pk=root.pk))
+        .post(f"/admin/auth/user/{adm.pk}/change/", sent)
+        .status_code
+        == 302
+    )
     assert User.objects.get(pk=adm.pk).is_superuser
 
 
 def test_ones_own_new_password_is_on_the_record() -> None:
     browser = console(person())
-    wrong = {"old_password": "wrong", "new_password1": "another-long-1", "new_password2": "another-long-1"}
+    wrong = {
+        "old_password": "wrong",
+        "new_password1": "another-long-1",
+        "new_password2": "another-long-1",
+    }
     browser.post("/admin/password_change/", wrong)
     assert _changed() == []
     browser.post("/admin/password_change/", {**wrong, "old_password": "a-long-password-1"})

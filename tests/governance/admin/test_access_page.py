@@ -18,8 +18,16 @@ def test_the_page_has_people_tokens_lock_outs_and_what_somebody_may() -> None:
     tokens.create(ann, scopes=["read"], actor=SYSTEM, name="<b>nightly</b>")
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
     now = timezone.now()
-    LoginAttempt.objects.create(name="ann", address="192.0.2.7", failures=lockout.LIMIT, since=now, ends_at=now + timedelta(minutes=9))
-    LoginAttempt.objects.create(name="zoe", address="192.0.2.8", failures=1, since=now, ends_at=now + timedelta(minutes=9))
+    LoginAttempt.objects.create(
+        name="ann",
+        address="192.0.2.7",
+        failures=lockout.LIMIT,
+        since=now,
+        ends_at=now + timedelta(minutes=9),
+    )
+    LoginAttempt.objects.create(
+        name="zoe", address="192.0.2.8", failures=1, since=now, ends_at=now + timedelta(minutes=9)
+    )
     browser = console(person("adm", "Administrator"))
     page = browser.get("/admin/access/?user=ann").content.decode()
     assert "ann is Operator; sees eu and no other namespace." in page
@@ -27,14 +35,24 @@ def test_the_page_has_people_tokens_lock_outs_and_what_somebody_may() -> None:
     assert "zoe" not in page
     assert "for 90 days" in page
     assert "&lt;b&gt;nightly" in page
-    assert "There is no user of that name" in browser.get("/admin/access/?user=nobody").content.decode()
+    assert (
+        "There is no user of that name"
+        in browser.get("/admin/access/?user=nobody").content.decode()
+    )
     row = LoginAttempt.objects.get(name="ann")
-    assert browser.post(f"/admin/governance/loginattempt/{row.pk}/unlock/", {"reason": "it was her"}).status_code == 302
+    assert (
+        browser.post(
+            f"/admin/governance/loginattempt/{row.pk}/unlock/", {"reason": "it was her"}
+        ).status_code
+        == 302
+    )
     assert not LoginAttempt.objects.filter(name="ann").exists()
     assert "Nobody." in browser.get("/admin/access/").content.decode()
 
 
-@pytest.mark.parametrize("who", [("ola", "Operator"), ("con", "Configurator"), ("bea", "Administrator", "eu")])
+@pytest.mark.parametrize(
+    "who", [("ola", "Operator"), ("con", "Configurator"), ("bea", "Administrator", "eu")]
+)
 def test_it_is_for_administrators_of_the_whole_workspace(who: tuple[str, ...]) -> None:
     browser = console(person(*who))
     assert browser.get("/admin/access/").status_code == 403

@@ -19,7 +19,11 @@ LIST = "/admin/governance/audittrailentry/"
 
 @pytest.fixture(autouse=True)
 def entries() -> None:
-    for namespace, action, object_id in (("eu", "namespace.halted", "a"), ("us", "cycle.cancelled", "b"), (None, "config.reloaded", "c")):
+    for namespace, action, object_id in (
+        ("eu", "namespace.halted", "a"),
+        ("us", "cycle.cancelled", "b"),
+        (None, "config.reloaded", "c"),
+    ):
         with trail.deed():
             trail.record(action, actor="ann", namespace=namespace, object_type="thing", object_id=object_id, request_id=f"req-{object_id}",
                          before={"n": 1, "same": 2, "list": [1]}, after={"n": "<script>", "same": 2, "list": [1, {"x/y": None}]})  # fmt: skip
@@ -40,7 +44,10 @@ def test_the_list_is_narrowed_by_its_form(query: str, expected: list[int]) -> No
 
 
 def test_what_cant_be_a_time_is_said() -> None:
-    assert "From: must be a time" in console(person("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
+    assert (
+        "From: must be a time"
+        in console(person("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
+    )
 
 
 def test_an_entry_shows_what_it_changed_and_that_it_fits_into_the_chain() -> None:
@@ -48,7 +55,10 @@ def test_an_entry_shows_what_it_changed_and_that_it_fits_into_the_chain() -> Non
     assert "It is what was written, and its neighbours fit." in page
     assert all(entry.hash in page for entry in AuditTrailEntry.objects.all())
     assert page.count('<td class="mono">/') == 2
-    assert "<td class=\"mono\">/n</td><td class=\"wide\">1</td><td class=\"wide\">&lt;script&gt;</td>" in page
+    assert (
+        '<td class="mono">/n</td><td class="wide">1</td><td class="wide">&lt;script&gt;</td>'
+        in page
+    )
     assert "/list/1/x~1y" in page
 
 
@@ -82,7 +92,9 @@ def test_a_download_holds_what_the_list_shows() -> None:
     def lines(query: str = "") -> list[dict[str, Any]]:
         answer = browser.get(f"{LIST}export/?{query}")
         assert answer.headers["Content-Disposition"].startswith("attachment")
-        return [json.loads(line) for line in b"".join(answer.streaming_content).decode().splitlines()]
+        return [
+            json.loads(line) for line in b"".join(answer.streaming_content).decode().splitlines()
+        ]
 
     assert [line.get("id") for line in lines()] == [1, 2, 3, None]
     assert lines("action=cycle.cancelled")[-1]["head"]["sequence"] == 3
@@ -101,7 +113,9 @@ def test_a_confined_person_sees_the_entries_of_their_namespaces_alone() -> None:
     assert [json.loads(line).get("id") for line in found] == [2]
 
 
-def test_old_entries_are_found_by_their_time_without_reading_newer_ones(django_assert_max_num_queries: Any) -> None:
+def test_old_entries_are_found_by_their_time_without_reading_newer_ones(
+    django_assert_max_num_queries: Any,
+) -> None:
     browser = console(person("vic", "Viewer"))
     moment = (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     with django_assert_max_num_queries(30):

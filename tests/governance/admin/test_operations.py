@@ -16,8 +16,12 @@ LIST = "/admin/governance/operationrun/"
 def run() -> OperationRun:
     registry.ensure(["a", "b"])
     found, _ = ledger.ensure_run_with_identity("a", "dlq.bulk_requeue", {}, initiator="ann")
-    ledger.progress(found, {"total": 1200, "processed": 300, "note": "waiting: halted is a"}, wait=0)
-    OperationRunItem.objects.create(run=found, object_id=UUID(int=5), outcome="skipped", detail="already requeued")
+    ledger.progress(
+        found, {"total": 1200, "processed": 300, "note": "waiting: halted is a"}, wait=0
+    )
+    OperationRunItem.objects.create(
+        run=found, object_id=UUID(int=5), outcome="skipped", detail="already requeued"
+    )
     return found
 
 
@@ -26,10 +30,15 @@ def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
     browser = console(person("vic", "Viewer"))
     for page in (browser.get(LIST), browser.get(f"{LIST}{found.pk}/change/")):
         text = page.content.decode()
-        assert '<progress max="1200" value="300" aria-label="progress"></progress> 300 of 1,200' in text
+        assert (
+            '<progress max="1200" value="300" aria-label="progress"></progress> 300 of 1,200'
+            in text
+        )
         assert "waiting: halted is a" in text
         assert "/cancel/" not in text
-    items = browser.get(f"/admin/governance/operationrunitem/?run__id__exact={found.pk}").content.decode()
+    items = browser.get(
+        f"/admin/governance/operationrunitem/?run__id__exact={found.pk}"
+    ).content.decode()
     assert str(UUID(int=5)) in items
     assert "already requeued" in items
 
@@ -41,7 +50,9 @@ def test_an_operator_cancels_an_active_run_with_a_reason() -> None:
     browser.post(f"{LIST}{found.pk}/cancel/", {"reason": "enough"})
     found.refresh_from_db()
     assert (found.outcome, found.cancel_requested_by) == ("cancelled", "ann")
-    assert f"{LIST}{found.pk}/cancel/" not in browser.get(f"{LIST}{found.pk}/change/").content.decode()
+    assert (
+        f"{LIST}{found.pk}/cancel/" not in browser.get(f"{LIST}{found.pk}/change/").content.decode()
+    )
 
 
 def test_who_is_confined_elsewhere_sees_neither_run_nor_items() -> None:
@@ -49,4 +60,9 @@ def test_who_is_confined_elsewhere_sees_neither_run_nor_items() -> None:
     browser = console(person("bea", "Operator", "b"))
     assert str(found.pk) not in browser.get(LIST).content.decode()
     assert browser.get(f"{LIST}{found.pk}/cancel/").status_code == 404
-    assert str(UUID(int=5)) not in browser.get(f"/admin/governance/operationrunitem/?run__id__exact={found.pk}").content.decode()
+    assert (
+        str(UUID(int=5))
+        not in browser.get(
+            f"/admin/governance/operationrunitem/?run__id__exact={found.pk}"
+        ).content.decode()
+    )

@@ -14,7 +14,15 @@ NEW = "/admin/access/tokens/new/"
 
 
 def sent(**changes: Any) -> dict[str, Any]:
-    return {"owner": "ann", "name": "nightly", "scopes": ["read"], "namespaces": ["eu"], "days": "30", "reason": "the nightly job", **changes}
+    return {
+        "owner": "ann",
+        "name": "nightly",
+        "scopes": ["read"],
+        "namespaces": ["eu"],
+        "days": "30",
+        "reason": "the nightly job",
+        **changes,
+    }
 
 
 def test_a_token_is_shown_once_works_and_is_ended() -> None:
@@ -26,15 +34,32 @@ def test_a_token_is_shown_once_works_and_is_ended() -> None:
     assert raw is not None
     assert "no-store" in answer.headers["Cache-Control"]
     token = ApiToken.objects.get()
-    assert (token.owner.username, token.name, token.scopes, token.namespaces) == ("ann", "nightly", ["read"], ["eu"])
+    assert (token.owner.username, token.name, token.scopes, token.namespaces) == (
+        "ann",
+        "nightly",
+        ["read"],
+        ["eu"],
+    )
     assert token.expires_at is not None
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.actor, entry.reason, entry.after["owner"]) == ("token.created", "adm", "the nightly job", "ann")
+    assert (entry.action, entry.actor, entry.reason, entry.after["owner"]) == (
+        "token.created",
+        "adm",
+        "the nightly job",
+        "ann",
+    )
     assert raw[1] not in str(list(AuditTrailEntry.objects.values()))
-    assert raw[1] not in browser.get(f"/admin/governance/apitoken/{token.pk}/change/").content.decode()
+    assert (
+        raw[1] not in browser.get(f"/admin/governance/apitoken/{token.pk}/change/").content.decode()
+    )
     client = Api(raw[1])
     assert client.get("/cycles").status_code == 200
-    assert browser.post(f"/admin/governance/apitoken/{token.pk}/revoke/", {"reason": "it leaked"}).status_code == 302
+    assert (
+        browser.post(
+            f"/admin/governance/apitoken/{token.pk}/revoke/", {"reason": "it leaked"}
+        ).status_code
+        == 302
+    )
     assert client.get("/cycles").status_code == 401
     assert AuditTrailEntry.objects.filter(action="token.revoked", reason="it leaked").count() == 1
 
@@ -57,4 +82,6 @@ def test_nobody_else_makes_tokens(who: tuple[str, ...]) -> None:
     person("ann", "Operator", "eu")
     assert console(person(*who)).post(NEW, sent()).status_code == 403
     with pytest.raises(tokens.actors.NotAllowed):
-        tokens.create(person("x"), scopes=["read"], actor=tokens.actors.of_user(person("y", "Operator")))
+        tokens.create(
+            person("x"), scopes=["read"], actor=tokens.actors.of_user(person("y", "Operator"))
+        )

@@ -19,7 +19,14 @@ def client() -> Api:
     found = api(person())
     for number, namespace in enumerate(("eu", "us", None)):
         with trail.deed():
-            trail.record("thing.done", actor=f"actor-{number}", namespace=namespace, object_type="t", object_id=str(number), after={"n": number})
+            trail.record(
+                "thing.done",
+                actor=f"actor-{number}",
+                namespace=namespace,
+                object_type="t",
+                object_id=str(number),
+                after={"n": number},
+            )
     return found
 
 
@@ -30,11 +37,22 @@ def numbers(client: Api, query: str = "") -> list[int]:
 def test_entries_are_searched_and_paged(client: Api) -> None:
     assert numbers(client) == [4, 3, 2, 1]
     row = client.get("/audit-trail?object_id=1").json()["results"][0]
-    assert row == {**row, "id": 3, "actor": "actor-1", "action": "thing.done", "namespace": "us", "after": {"n": 1}, "before": None}
+    assert row == {
+        **row,
+        "id": 3,
+        "actor": "actor-1",
+        "action": "thing.done",
+        "namespace": "us",
+        "after": {"n": 1},
+        "before": None,
+    }
     assert client.get("/audit-trail/3").json() == row
     assert numbers(client, "namespace=eu") == [2]
     assert numbers(client, "actor=actor-2&action=thing.done&object_type=t") == [4]
-    soon, ago = ((timezone.now() + timedelta(hours=hours)).isoformat().replace("+", "%2B") for hours in (1, -1))
+    soon, ago = (
+        (timezone.now() + timedelta(hours=hours)).isoformat().replace("+", "%2B")
+        for hours in (1, -1)
+    )
     assert numbers(client, f"from={ago}&to={soon}") == [4, 3, 2, 1]
     assert numbers(client, f"from={soon}") == numbers(client, f"to={ago}") == []
     page = client.get("/audit-trail?limit=3&action=thing.done").json()
@@ -45,15 +63,21 @@ def test_entries_are_searched_and_paged(client: Api) -> None:
 
 def test_an_entry_carries_the_id_of_its_request(client: Api) -> None:
     assert client.post("/cycles/trigger", X_Request_ID="me-1").status_code == 202
-    assert [row["action"] for row in client.get("/audit-trail?request_id=me-1").json()["results"]] == ["cycle.triggered"]
+    assert [
+        row["action"] for row in client.get("/audit-trail?request_id=me-1").json()["results"]
+    ] == ["cycle.triggered"]
 
 
-@pytest.mark.parametrize("query", ["from=x", "to=2026-01-01", "actor=", "action=a&action=b", "nonsense=1", "cursor=x"])
+@pytest.mark.parametrize(
+    "query", ["from=x", "to=2026-01-01", "actor=", "action=a&action=b", "nonsense=1", "cursor=x"]
+)
 def test_what_isnt_understood_is_refused(client: Api, query: str) -> None:
     assert client.get(f"/audit-trail?{query}").status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/audit-trail/99", "/audit-trail/0", "/audit-trail/99999999999999999999"])
+@pytest.mark.parametrize(
+    "path", ["/audit-trail/99", "/audit-trail/0", "/audit-trail/99999999999999999999"]
+)
 def test_no_entry_is_a_404(client: Api, path: str) -> None:
     problem(client.get(path), 404, "unknown_entry")
 
@@ -68,7 +92,11 @@ def test_who_is_confined_sees_their_own_and_no_count(client: Api) -> None:
 
 def test_the_walk_says_intact_or_names_the_first_broken_entry(client: Api) -> None:
     last = AuditTrailEntry.objects.get(pk=4)
-    assert client.get("/audit-trail/verify").json() == {"intact": True, "entries": 4, "head": last.hash}
+    assert client.get("/audit-trail/verify").json() == {
+        "intact": True,
+        "entries": 4,
+        "head": last.hash,
+    }
     AuditHead.objects.update(sequence=5)
     found = client.get("/audit-trail/verify")
     assert found.status_code == 200

@@ -30,11 +30,16 @@ def test_a_halt_without_a_body_is_a_halt(operator: Api) -> None:
     assert {**body, "since": None} == {"namespace": "default", "state": "halting", "halt": True, "reason": "none given", "by": "ann", "since": None,
                                        "until": None, "certificate": None}  # fmt: skip
     assert body["since"].endswith("Z")
-    assert AuditTrailEntry.objects.get(action="namespace.halted").request_id == answer.headers["X-Request-ID"]
+    assert (
+        AuditTrailEntry.objects.get(action="namespace.halted").request_id
+        == answer.headers["X-Request-ID"]
+    )
     problem(operator.post("/cycles/trigger", {}), 423, "namespace_halted")
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": None, "until": None}, {"reason": ""}, {"reason": "  "}])
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": None, "until": None}, {"reason": ""}, {"reason": "  "}]
+)
 def test_a_halt_is_never_refused_for_want_of_a_reason(operator: Api, body: Any) -> None:
     answer = operator.post(f"{ROOT}/default/halt", body)
     assert (answer.status_code, answer.json()["reason"]) == (200, "none given")
@@ -53,8 +58,15 @@ def test_a_refused_trigger_says_who_stopped_it_and_why(operator: Api) -> None:
 
 
 def test_drain_and_resume_say_how_it_stands_and_a_halted_one_isnt_drained(operator: Api) -> None:
-    assert operator.post(f"{ROOT}/default/drain", {"reason": "a release", "until": LATER}).json()["state"] == "draining"
-    assert operator.post(f"{ROOT}/default/resume", {"reason": "released"}).json()["state"] == "running"
+    assert (
+        operator.post(f"{ROOT}/default/drain", {"reason": "a release", "until": LATER}).json()[
+            "state"
+        ]
+        == "draining"
+    )
+    assert (
+        operator.post(f"{ROOT}/default/resume", {"reason": "released"}).json()["state"] == "running"
+    )
     operator.post(f"{ROOT}/default/halt", {})
     problem(operator.post(f"{ROOT}/default/drain", {"reason": "a release"}), 409, "halted")
 
@@ -62,17 +74,37 @@ def test_drain_and_resume_say_how_it_stands_and_a_halted_one_isnt_drained(operat
 @pytest.mark.parametrize("deed", ["drain", "resume"])
 @pytest.mark.parametrize("body", [b"", {}, {"reason": ""}, {"reason": "  "}])
 def test_what_needs_a_reason_says_so_with_its_place(operator: Api, deed: str, body: Any) -> None:
-    assert problem(operator.post(f"{ROOT}/default/{deed}", body), 422, "invalid_body")["errors"][0]["pointer"] in {"", "/reason"}
+    assert problem(operator.post(f"{ROOT}/default/{deed}", body), 422, "invalid_body")["errors"][0][
+        "pointer"
+    ] in {"", "/reason"}
 
 
-@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2199-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "until",
+    [
+        "2020-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2199-01-01T00:00:00Z",
+    ],
+)
 def test_an_end_that_is_past_or_out_of_reach_is_refused(operator: Api, until: str) -> None:
-    assert problem(operator.post(f"{ROOT}/default/halt", {"until": until}), 422, "invalid_until")["errors"][0]["pointer"] == "/until"
+    assert (
+        problem(operator.post(f"{ROOT}/default/halt", {"until": until}), 422, "invalid_until")[
+            "errors"
+        ][0]["pointer"]
+        == "/until"
+    )
 
 
 @pytest.mark.parametrize("until", ["tomorrow", "2099-01-01T00:00:00", "", 5, True, [], "2" * 51])
 def test_an_end_that_is_no_time_is_refused(operator: Api, until: Any) -> None:
-    assert problem(operator.post(f"{ROOT}/default/halt", {"until": until}), 422, "invalid_body")["errors"][0]["pointer"] == "/until"
+    assert (
+        problem(operator.post(f"{ROOT}/default/halt", {"until": until}), 422, "invalid_body")[
+            "errors"
+        ][0]["pointer"]
+        == "/until"
+    )
     assert not Stop.objects.exists()
 
 
@@ -81,7 +113,9 @@ def test_a_halt_with_a_body_that_cant_be_read_is_refused(operator: Api, body: An
     problem(operator.post(f"{ROOT}/default/halt", body), 422, "invalid_body")
 
 
-def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_administrator(operator: Api) -> None:
+def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_administrator(
+    operator: Api,
+) -> None:
     for deed in ("halt", "drain", "resume"):
         problem(operator.post(f"{ROOT}/new/{deed}", {"reason": "r"}), 404, "unknown_namespace")
     confined = api(person("bea", "Administrator", "a"))
@@ -89,11 +123,18 @@ def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_adminis
     problem(confined.post(f"{ROOT}/default/halt", {}), 404, "unknown_namespace")
     problem(confined.get(f"{ROOT}/default"), 404, "unknown_namespace")
     # A token has scopes, and none of them is to administer.
-    problem(api(person("adm", "Administrator")).post(f"{ROOT}/new/halt", {}), 404, "unknown_namespace")
+    problem(
+        api(person("adm", "Administrator")).post(f"{ROOT}/new/halt", {}), 404, "unknown_namespace"
+    )
     browser = _session(person("ada", "Administrator"))
-    assert browser.post(f"{ROOT}/new/halt", b"", content_type="application/json").json()["state"] == "halting"
+    assert (
+        browser.post(f"{ROOT}/new/halt", b"", content_type="application/json").json()["state"]
+        == "halting"
+    )
     for name in ("%00", "%FF", "..", "a%0Ab", "x" * 500, "%ED%A0%80"):
-        assert browser.post(f"{ROOT}/{name}/halt", b"", content_type="application/json").status_code in {400, 404}, name
+        assert browser.post(
+            f"{ROOT}/{name}/halt", b"", content_type="application/json"
+        ).status_code in {400, 404}, name
 
 
 def test_administrators_make_namespaces(operator: Api) -> None:
@@ -111,7 +152,13 @@ def test_administrators_make_namespaces(operator: Api) -> None:
         assert problem(make({"name": name}), 422, "invalid_name")["errors"][0]["pointer"] == "/name"
     assert problem(make({"name": None}), 422, "invalid_body")["errors"][0]["pointer"] == "/name"
     assert problem(make({}), 422, "invalid_body")
-    problem(_session(person("bea", "Administrator", "eu")).post(ROOT, json.dumps({"name": "us"}), content_type="application/json"), 403, "forbidden")
+    problem(
+        _session(person("bea", "Administrator", "eu")).post(
+            ROOT, json.dumps({"name": "us"}), content_type="application/json"
+        ),
+        403,
+        "forbidden",
+    )
 
 
 def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
@@ -121,8 +168,14 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
     found = {row["name"]: row["state"] for row in operator.get(ROOT).json()["results"]}
     assert found == {"default": "running", "a": "running", "b": "halting", "c": "draining"}
     assert [row["name"] for row in operator.get(f"{ROOT}?state=halting").json()["results"]] == ["b"]
-    assert [row["name"] for row in operator.get(f"{ROOT}?state=running").json()["results"]] == ["default", "a"]
-    assert [row["name"] for row in api(person("bea", "Viewer", "a", "b"), "read").get(ROOT).json()["results"]] == ["a", "b"]
+    assert [row["name"] for row in operator.get(f"{ROOT}?state=running").json()["results"]] == [
+        "default",
+        "a",
+    ]
+    assert [
+        row["name"]
+        for row in api(person("bea", "Viewer", "a", "b"), "read").get(ROOT).json()["results"]
+    ] == ["a", "b"]
     page = operator.get(f"{ROOT}?limit=2").json()
     assert len(page["results"]) == 2
     assert len(operator.get(page["next"]).json()["results"]) == 2
@@ -138,7 +191,13 @@ def test_one_is_shown_with_its_stops_and_their_certificates(operator: Api) -> No
     found = operator.get(f"{ROOT}/default").json()
     assert (found["state"], found["certificate"], found["reason"]) == ("running", None, "")
     (stop,) = found["stops"]
-    assert (stop["kind"], stop["by"], stop["reason"], stop["ended_by"], stop["ended_reason"]) == ("halt", "orbit", "a flood", "ann", "dry")
+    assert (stop["kind"], stop["by"], stop["reason"], stop["ended_by"], stop["ended_reason"]) == (
+        "halt",
+        "orbit",
+        "a flood",
+        "ann",
+        "dry",
+    )
     assert stop["certificate"] == CERTIFICATE
 
 

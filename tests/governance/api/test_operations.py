@@ -16,11 +16,17 @@ pytestmark = pytest.mark.django_db
 def runs() -> tuple[OperationRun, OperationRun, OperationRun]:
     """One run of the workspace that has ended, an active one of namespace a, an active one of b."""
     registry.ensure(["a", "b"])
-    whole, _ = ledger.ensure_workspace_run_with_identity("ops.prune", {"days": 9}, initiator="orbit")
+    whole, _ = ledger.ensure_workspace_run_with_identity(
+        "ops.prune", {"days": 9}, initiator="orbit"
+    )
     ledger.complete(whole, Outcome.SUCCEEDED, {"deleted": 3}, progress={"note": "done"})
-    a, _ = ledger.ensure_run_with_identity("a", "dlq.bulk_requeue", {}, initiator="ann", reason="it is back")
+    a, _ = ledger.ensure_run_with_identity(
+        "a", "dlq.bulk_requeue", {}, initiator="ann", reason="it is back"
+    )
     b, _ = ledger.ensure_run_with_identity("b", "dlq.bulk_requeue", {}, initiator="bob")
-    OperationRunItem.objects.create(run=a, object_id=UUID(int=2), outcome="succeeded", detail="requeued as job x")
+    OperationRunItem.objects.create(
+        run=a, object_id=UUID(int=2), outcome="succeeded", detail="requeued as job x"
+    )
     OperationRunItem.objects.create(run=a, object_id=UUID(int=1))
     return whole, a, b
 
@@ -28,13 +34,36 @@ def runs() -> tuple[OperationRun, OperationRun, OperationRun]:
 def test_runs_are_listed_filtered_and_read() -> None:
     whole, a, b = runs()
     client = api(person())
-    assert [row["id"] for row in client.get("/operations").json()["results"]] == [str(b.pk), str(a.pk), str(whole.pk)]
-    for query, expected in (("namespace=a", [a]), ("status=completed", [whole]), ("outcome=failed", []), ("type=dlq.bulk_requeue", [b, a])):
-        assert [row["id"] for row in client.get(f"/operations?{query}").json()["results"]] == [str(run.pk) for run in expected], query
+    assert [row["id"] for row in client.get("/operations").json()["results"]] == [
+        str(b.pk),
+        str(a.pk),
+        str(whole.pk),
+    ]
+    for query, expected in (
+        ("namespace=a", [a]),
+        ("status=completed", [whole]),
+        ("outcome=failed", []),
+        ("type=dlq.bulk_requeue", [b, a]),
+    ):
+        assert [row["id"] for row in client.get(f"/operations?{query}").json()["results"]] == [
+            str(run.pk) for run in expected
+        ], query
     found = client.get(f"/operations/{whole.pk}").json()
-    assert (found["type"], found["namespace"], found["status"], found["outcome"]) == ("ops.prune", None, "completed", "succeeded")
-    assert (found["summary_counts"], found["progress"], found["context"]) == ({"deleted": 3}, {"note": "done"}, {"days": 9})
-    assert (client.get(f"/operations/{a.pk}").json()["reason"], found["next_due_at"]) == ("it is back", None)
+    assert (found["type"], found["namespace"], found["status"], found["outcome"]) == (
+        "ops.prune",
+        None,
+        "completed",
+        "succeeded",
+    )
+    assert (found["summary_counts"], found["progress"], found["context"]) == (
+        {"deleted": 3},
+        {"note": "done"},
+        {"days": 9},
+    )
+    assert (client.get(f"/operations/{a.pk}").json()["reason"], found["next_due_at"]) == (
+        "it is back",
+        None,
+    )
     problem(client.get("/operations?status=done"), 400, "invalid_parameter")
 
 
@@ -45,14 +74,20 @@ def test_items_have_their_outcome_in_order() -> None:
     assert page["results"] == [{"object_id": str(UUID(int=1)), "outcome": None, "detail": ""}]
     second = client.get(page["next"].replace("http://testserver", "")).json()["results"]
     assert second == client.get(f"/operations/{a.pk}/items?outcome=succeeded").json()["results"]
-    assert second == [{"object_id": str(UUID(int=2)), "outcome": "succeeded", "detail": "requeued as job x"}]
+    assert second == [
+        {"object_id": str(UUID(int=2)), "outcome": "succeeded", "detail": "requeued as job x"}
+    ]
 
 
 def test_a_run_is_cancelled_once() -> None:
     whole, a, _ = runs()
     client = api(person())
     answer = client.post(f"/operations/{a.pk}/cancel", {"reason": "enough"})
-    assert (answer.status_code, answer.json()["outcome"], answer.json()["cancel_requested_by"]) == (202, "cancelled", "ann")
+    assert (answer.status_code, answer.json()["outcome"], answer.json()["cancel_requested_by"]) == (
+        202,
+        "cancelled",
+        "ann",
+    )
     problem(client.post(f"/operations/{a.pk}/cancel", {"reason": "enough"}), 409, "finished")
     problem(client.post(f"/operations/{whole.pk}/cancel", {"reason": "enough"}), 409, "finished")
     for body in ({}, {"reason": " "}, {"reason": "x", "force": True}):
@@ -66,5 +101,9 @@ def test_a_run_that_is_hidden_looks_like_one_that_is_missing() -> None:
     for hidden in (whole, a):
         for path in ("", "/items"):
             problem(client.get(f"/operations/{hidden.pk}{path}"), 404, "unknown_operation")
-        problem(client.post(f"/operations/{hidden.pk}/cancel", {"reason": "x"}), 404, "unknown_operation")
+        problem(
+            client.post(f"/operations/{hidden.pk}/cancel", {"reason": "x"}),
+            404,
+            "unknown_operation",
+        )
     assert client.post(f"/operations/{b.pk}/cancel", {"reason": "x"}).status_code == 202

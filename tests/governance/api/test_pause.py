@@ -20,11 +20,20 @@ def test_pause_and_its_end_say_how_it_stands(operator: Api) -> None:
         "paused": False, "source": None, "reason": "", "by": "", "since": None, "until": None, "quiet": False, "certificate": None}  # fmt: skip
     found = operator.post("/governance/pause", {"reason": "a fire", "until": LATER})
     assert found.status_code == 200
-    assert (found.json()["paused"], found.json()["source"], found.json()["by"], found.json()["reason"]) == (True, "console", "ann", "a fire")
+    assert (
+        found.json()["paused"],
+        found.json()["source"],
+        found.json()["by"],
+        found.json()["reason"],
+    ) == (True, "console", "ann", "a fire")
     assert operator.get("/governance/pause").json() == found.json()
     ended = operator.post("/governance/unpause", {"reason": "it is out"})
     assert (ended.status_code, ended.json()["paused"]) == (200, False)
-    assert list(AuditTrailEntry.objects.filter(object_type="pause").order_by("id").values_list("action", flat=True)) == ["pause.set", "pause.lifted"]
+    assert list(
+        AuditTrailEntry.objects.filter(object_type="pause")
+        .order_by("id")
+        .values_list("action", flat=True)
+    ) == ["pause.set", "pause.lifted"]
 
 
 def test_the_environments_pause_is_a_conflict(operator: Api, settings: Any) -> None:
@@ -37,8 +46,14 @@ def test_a_reason_is_needed_and_an_end_must_come(operator: Api) -> None:
     for path in ("pause", "unpause"):
         for body in (b"", {}, {"reason": " "}):
             problem(operator.post(f"/governance/{path}", body), 422, "invalid_body")
-    problem(operator.post("/governance/unpause", {"reason": "r", "until": LATER}), 422, "invalid_body")
-    problem(operator.post("/governance/pause", {"reason": "r", "until": "2020-01-01T00:00:00Z"}), 422, "invalid_until")
+    problem(
+        operator.post("/governance/unpause", {"reason": "r", "until": LATER}), 422, "invalid_body"
+    )
+    problem(
+        operator.post("/governance/pause", {"reason": "r", "until": "2020-01-01T00:00:00Z"}),
+        422,
+        "invalid_until",
+    )
 
 
 def test_who_is_confined_reads_it_and_sets_nothing() -> None:
@@ -46,4 +61,6 @@ def test_who_is_confined_reads_it_and_sets_nothing() -> None:
     assert confined.get("/governance/pause").status_code == 200
     for path in ("pause", "unpause"):
         problem(confined.post(f"/governance/{path}", {"reason": "r"}), 403, "forbidden")
-    problem(api(person("vic", "Viewer")).post("/governance/pause", {"reason": "r"}), 403, "forbidden")
+    problem(
+        api(person("vic", "Viewer")).post("/governance/pause", {"reason": "r"}), 403, "forbidden"
+    )

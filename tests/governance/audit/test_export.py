@@ -56,11 +56,21 @@ def test_the_command_exports_to_a_file_and_verify_reads_it(tmp_path: Path, capsy
     assert [path.name for path in tmp_path.iterdir()] == ["trail.jsonl"]
     assert len(file.read_text().splitlines()) == 3
     call_command("audit", "export", "-", "--namespace", "us", "--from", between.isoformat())
-    assert [json.loads(line).get("id") for line in capsys.readouterr().out.splitlines()] == [2, None]
+    assert [json.loads(line).get("id") for line in capsys.readouterr().out.splitlines()] == [
+        2,
+        None,
+    ]
     call_command("audit", "export", "-", "--to", between.isoformat())
-    assert [json.loads(line).get("id") for line in capsys.readouterr().out.splitlines()] == [1, None]
+    assert [json.loads(line).get("id") for line in capsys.readouterr().out.splitlines()] == [
+        1,
+        None,
+    ]
     call_command("audit", "verify", "--head", str(file), "--json")
-    assert json.loads(capsys.readouterr().out) == {"intact": True, "entries": 2, "head": AuditTrailEntry.objects.get(pk=2).hash}
+    assert json.loads(capsys.readouterr().out) == {
+        "intact": True,
+        "entries": 2,
+        "head": AuditTrailEntry.objects.get(pk=2).hash,
+    }
     call_command("audit", "verify")
     assert capsys.readouterr().out.startswith("intact: 2 entries")
 
@@ -75,8 +85,15 @@ def test_verify_names_what_is_broken_and_exits_with_1(tmp_path: Path, capsys: An
             call_command("audit", "verify", "--head", str(file), *words)
         assert ended.value.code == 1
     plain, document = capsys.readouterr().out.splitlines()
-    assert plain == "broken: The audit trail's tail is cut off: it ends at entry 1, the head signed at 2026-01-31T06:00:00+00:00 names entry 2."
-    assert json.loads(document) == {"intact": False, "first_broken": 2, "problem": plain.removeprefix("broken: ")}
+    assert (
+        plain
+        == "broken: The audit trail's tail is cut off: it ends at entry 1, the head signed at 2026-01-31T06:00:00+00:00 names entry 2."
+    )
+    assert json.loads(document) == {
+        "intact": False,
+        "first_broken": 2,
+        "problem": plain.removeprefix("broken: "),
+    }
 
 
 def test_a_wrong_file_or_time_is_refused_in_words(tmp_path: Path) -> None:

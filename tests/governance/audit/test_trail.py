@@ -43,7 +43,10 @@ def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
         trail.record("thing.failed", actor="ann")
         raise ZeroDivisionError
     do()
-    assert [(entry.pk, entry.action) for entry in entries()] == [(1, "thing.done"), (2, "thing.done")]
+    assert [(entry.pk, entry.action) for entry in entries()] == [
+        (1, "thing.done"),
+        (2, "thing.done"),
+    ]
 
 
 @pytest.mark.django_db
@@ -96,7 +99,14 @@ def test_the_role_of_the_processes_can_only_append(sql: str) -> None:
 @pytest.mark.django_db
 def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_in_it() -> None:
     with trail.deed():
-        for text in ("plain", 'quote " back \\ slash', "line\nfeed\ttab", "ä 漢 \U0001f600 \u2028", "{braces} %s %%", ""):
+        for text in (
+            "plain",
+            'quote " back \\ slash',
+            "line\nfeed\ttab",
+            "ä 漢 \U0001f600 \u2028",
+            "{braces} %s %%",
+            "",
+        ):
             trail.record("thing.done", actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text, request_id=text,
                          before=text, after={text: [text, 1.5, -0.0, 1e-7, 10**15, None, True]})  # fmt: skip
         for _ in range(100):

@@ -22,7 +22,9 @@ COLUMNS = "id, at, actor, action, object_type, object_id, namespace, before, aft
 
 
 @pytest.fixture
-def owner(server: Server, committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
+def owner(
+    server: Server, committed: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[psycopg.Connection]:
     """Somebody who may switch the triggers off, on a trail of five entries that is walked two at a time."""
     monkeypatch.setattr(verify, "BATCH", 2)
     monkeypatch.setattr(export, "BATCH", 2)
@@ -45,23 +47,55 @@ def signed() -> str:
 
 def made_anew(owner: psycopg.Connection, first: int, **changes: Any) -> None:
     """Change an entry, and make every hash from it on, and the head, fit again: what somebody does who may write all tables."""
-    rows = owner.execute(f"SELECT {COLUMNS} FROM governance_audittrailentry WHERE id >= %s ORDER BY id", [first]).fetchall()
+    rows = owner.execute(
+        f"SELECT {COLUMNS} FROM governance_audittrailentry WHERE id >= %s ORDER BY id", [first]
+    ).fetchall()
     previous = rows[0][11]
     for row in rows:
         names = dict(zip(COLUMNS.split(", "), row, strict=True))
         if names["id"] == first:
             names |= changes
-        draft = Draft(*(names[name] for name in ("actor", "action", "object_type", "object_id", "namespace", "before", "after", "reason", "request_id")))
+        draft = Draft(
+            *(
+                names[name]
+                for name in (
+                    "actor",
+                    "action",
+                    "object_type",
+                    "object_id",
+                    "namespace",
+                    "before",
+                    "after",
+                    "reason",
+                    "request_id",
+                )
+            )
+        )
         digest = chain.entry_hash(draft, number=names["id"], at=names["at"], previous=previous)
-        values = [names["actor"], names["reason"], Jsonb(names["after"]), previous, digest, names["id"]]
-        owner.execute("UPDATE governance_audittrailentry SET actor = %s, reason = %s, after = %s, previous_hash = %s, hash = %s WHERE id = %s", values)
+        values = [
+            names["actor"],
+            names["reason"],
+            Jsonb(names["after"]),
+            previous,
+            digest,
+            names["id"],
+        ]
+        owner.execute(
+            "UPDATE governance_audittrailentry SET actor = %s, reason = %s, after = %s, previous_hash = %s, hash = %s WHERE id = %s",
+            values,
+        )
         previous = digest
-    owner.execute("UPDATE governance_audithead SET sequence = %s, hash = %s", [rows[-1][0], previous])
+    owner.execute(
+        "UPDATE governance_audithead SET sequence = %s, hash = %s", [rows[-1][0], previous]
+    )
 
 
 def test_a_whole_trail_gives_its_head(owner: psycopg.Connection) -> None:
     told: list[tuple[int, int]] = []
-    assert verify.walk(told=lambda done, total: told.append((done, total))) == owner.execute("SELECT sequence, hash FROM governance_audithead").fetchone()
+    assert (
+        verify.walk(told=lambda done, total: told.append((done, total)))
+        == owner.execute("SELECT sequence, hash FROM governance_audithead").fetchone()
+    )
     assert told == [(2, 5), (4, 5), (5, 5)]
     head.hold(head.find(exported()))
     export.refuse_different(exported())
@@ -90,13 +124,20 @@ def test_a_changed_field_is_found_whichever_it_is(owner: psycopg.Connection) -> 
     ]  # fmt: skip
     columns = {value.split()[0] for value in values} | {"id", "previous_hash"}
     assert columns == set(COLUMNS.split(", "))
-    for change, broken in after_each(owner, [f"UPDATE governance_audittrailentry SET {value} WHERE id = 3" for value in values]):
-        assert (broken.entry, broken.detail) == (3, "The audit trail's entry 3 was changed."), change
+    for change, broken in after_each(
+        owner, [f"UPDATE governance_audittrailentry SET {value} WHERE id = 3" for value in values]
+    ):
+        assert (broken.entry, broken.detail) == (3, "The audit trail's entry 3 was changed."), (
+            change
+        )
 
 
 def test_what_was_changed_is_named(owner: psycopg.Connection) -> None:
     expected = {
-        "UPDATE governance_audittrailentry SET reason = 'another' WHERE id IN (4, 2, 5)": ("entry 2 was changed", 2),
+        "UPDATE governance_audittrailentry SET reason = 'another' WHERE id IN (4, 2, 5)": (
+            "entry 2 was changed",
+            2,
+        ),
         "DELETE FROM governance_audittrailentry WHERE id = 2": ("entry 2 is missing", 2),
         "DELETE FROM governance_audittrailentry WHERE id = 1": ("entry 1 is missing", 1),
         "DELETE FROM governance_audittrailentry WHERE id = 5": ("the last entry is 4", 5),
@@ -105,7 +146,10 @@ def test_what_was_changed_is_named(owner: psycopg.Connection) -> None:
         "UPDATE governance_audithead SET sequence = 6": ("head names entry 6", 6),
         "UPDATE governance_audithead SET sequence = 3": ("head names entry 3", 4),
         "UPDATE governance_audithead SET hash = repeat('a', 64)": ("head names entry 5", 5),
-        "UPDATE governance_audittrailentry SET previous_hash = repeat('1', 64) WHERE id = 4": ("entry 4 doesn't follow entry 3", 4),
+        "UPDATE governance_audittrailentry SET previous_hash = repeat('1', 64) WHERE id = 4": (
+            "entry 4 doesn't follow entry 3",
+            4,
+        ),
         "UPDATE governance_audittrailentry SET id = 9 WHERE id = 5": ("entry 5 is missing", 5),
         "DELETE FROM governance_audithead": ("no head", 0),
     }
@@ -122,17 +166,25 @@ def test_two_entries_that_changed_places_are_found(owner: psycopg.Connection) ->
         verify.walk()
 
 
-def test_a_tail_that_was_cut_with_its_head_is_found_by_a_head_signed_before(owner: psycopg.Connection) -> None:
+def test_a_tail_that_was_cut_with_its_head_is_found_by_a_head_signed_before(
+    owner: psycopg.Connection,
+) -> None:
     before = signed()
     owner.execute("DELETE FROM governance_audittrailentry WHERE id > 3")
-    owner.execute("UPDATE governance_audithead SET sequence = 3, hash = (SELECT hash FROM governance_audittrailentry WHERE id = 3)")
+    owner.execute(
+        "UPDATE governance_audithead SET sequence = 3, hash = (SELECT hash FROM governance_audittrailentry WHERE id = 3)"
+    )
     assert verify.walk()[0] == 3
-    with pytest.raises(Broken, match=r"tail is cut off: it ends at entry 3, .* names entry 5") as found:
+    with pytest.raises(
+        Broken, match=r"tail is cut off: it ends at entry 3, .* names entry 5"
+    ) as found:
         head.hold(head.find([before]))
     assert found.value.entry == 4
 
 
-def test_a_chain_that_was_made_anew_is_found_by_a_head_and_its_first_entry_named_by_an_export(owner: psycopg.Connection) -> None:
+def test_a_chain_that_was_made_anew_is_found_by_a_head_and_its_first_entry_named_by_an_export(
+    owner: psycopg.Connection,
+) -> None:
     heads = [signed()]
     with trail.deed():
         trail.record("thing.done", actor="ann")
@@ -142,20 +194,31 @@ def test_a_chain_that_was_made_anew_is_found_by_a_head_and_its_first_entry_named
     with pytest.raises(Broken, match=r"made anew: its entry 5 isn't .* between 1 and 5") as found:
         head.hold(head.find([*heads, kept[-1]]))
     assert found.value.entry == 5
-    with pytest.raises(Broken, match="made anew from entry 3 on: its reason was exported otherwise") as found:
+    with pytest.raises(
+        Broken, match="made anew from entry 3 on: its reason was exported otherwise"
+    ) as found:
         export.refuse_different(kept)
     assert found.value.entry == 3
 
 
-def test_a_head_that_was_good_narrows_down_where_it_was_made_anew(owner: psycopg.Connection) -> None:
-    early = head.Head(2, owner.execute("SELECT hash FROM governance_audittrailentry WHERE id = 2").fetchone()[0], "t", "i")  # type: ignore[index]
+def test_a_head_that_was_good_narrows_down_where_it_was_made_anew(
+    owner: psycopg.Connection,
+) -> None:
+    early = head.Head(
+        2,
+        owner.execute("SELECT hash FROM governance_audittrailentry WHERE id = 2").fetchone()[0],
+        "t",
+        "i",
+    )  # type: ignore[index]
     late = signed()
     made_anew(owner, 4, actor="eve")
     with pytest.raises(Broken, match="between 3 and 5"):
         head.hold(head.find([json.dumps(early.document()), late]))
 
 
-def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(owner: psycopg.Connection) -> None:
+def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(
+    owner: psycopg.Connection,
+) -> None:
     kept = exported()
     owner.execute("DELETE FROM governance_audittrailentry WHERE id = 5")
     with pytest.raises(Broken, match="entry 5 is missing: the export has it"):
@@ -165,16 +228,36 @@ def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(owne
 def test_heads_are_found_in_exports_and_in_logs_of_both_formats(owner: psycopg.Connection) -> None:
     document = head.current().document()
     log_line = f"2026-01-31 06:00:00 INFO 7 governance.audit.head: The audit trail's head: {json.dumps({'head': document})} [abc]"
-    for line in (signed(), json.dumps(document), log_line, json.dumps({"level": "INFO", "audit_head": document}), exported()[-1]):
+    for line in (
+        signed(),
+        json.dumps(document),
+        log_line,
+        json.dumps({"level": "INFO", "audit_head": document}),
+        exported()[-1],
+    ):
         assert [found.sequence for found in head.find(["something else", line])] == [5]
 
 
-def test_a_head_that_was_tampered_with_is_another_ones(owner: psycopg.Connection, settings: Any) -> None:
+def test_a_head_that_was_tampered_with_is_another_ones(
+    owner: psycopg.Connection, settings: Any
+) -> None:
     document = head.current().document()
-    for change in ({"sequence": 4}, {"hash": "a" * 64}, {"at": "2020-01-01T00:00:00+00:00"}, {"installation": "x"}, {"signature": "hmac-sha256:" + "0" * 64}):
+    for change in (
+        {"sequence": 4},
+        {"hash": "a" * 64},
+        {"at": "2020-01-01T00:00:00+00:00"},
+        {"installation": "x"},
+        {"signature": "hmac-sha256:" + "0" * 64},
+    ):
         with pytest.raises(HeadForeign):
             head.find([json.dumps({**document, **change})])
-    for nothing in ([], ["{}"], ['{"signature": 1}'], ['{"signature": "x", "sequence": "five"}'], ['not json but "signature"']):
+    for nothing in (
+        [],
+        ["{}"],
+        ['{"signature": 1}'],
+        ['{"signature": "x", "sequence": "five"}'],
+        ['not json but "signature"'],
+    ):
         with pytest.raises(HeadMissing):
             head.find(nothing)
     old = settings.ORBIT_ENCRYPTION_KEYS
@@ -194,10 +277,16 @@ def test_a_walk_stops_and_goes_on_where_it_stopped(owner: psycopg.Connection) ->
     assert verify.judge(found.reached, seconds=0).intact
     owner.execute("UPDATE governance_audittrailentry SET actor = 'eve' WHERE id = 5")
     found = verify.judge(Position.of(verify.judge(Position(), seconds=0).reached.cursor), seconds=9)
-    assert found.document() == {"intact": False, "first_broken": 5, "problem": "The audit trail's entry 5 was changed."}
+    assert found.document() == {
+        "intact": False,
+        "first_broken": 5,
+        "problem": "The audit trail's entry 5 was changed.",
+    }
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "4:" + "0" * 64, "4:" + "0" * 64 + ":" + "a" * 43, "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "4:" + "0" * 64, "4:" + "0" * 64 + ":" + "a" * 43, "\x00", "\ud800"]
+)
 def test_nobody_begins_a_walk_where_it_suits_him(cursor: str) -> None:
     with pytest.raises(PositionInvalid):
         Position.of(cursor)
@@ -205,7 +294,11 @@ def test_nobody_begins_a_walk_where_it_suits_him(cursor: str) -> None:
 
 def test_an_empty_trail_is_whole(committed: str) -> None:
     assert verify.walk() == (0, verify.BEGINNING)
-    assert verify.judge(Position(), seconds=1).document() == {"intact": True, "entries": 0, "head": verify.BEGINNING}
+    assert verify.judge(Position(), seconds=1).document() == {
+        "intact": True,
+        "entries": 0,
+        "head": verify.BEGINNING,
+    }
     head.hold(head.find([signed()]))
 
 
@@ -218,19 +311,40 @@ def many(owner: psycopg.Connection, count: int) -> None:
             number += 1
             draft = Draft("ann", "thing.done", "cycle", "c1", "eu", None, {"n": number}, "r", "q")
             digest = chain.entry_hash(draft, number=number, at=at, previous=previous)
-            copy.write_row((number, at, "ann", "thing.done", "cycle", "c1", "eu", None, Jsonb({"n": number}), "r", "q", previous, digest))
+            copy.write_row(
+                (
+                    number,
+                    at,
+                    "ann",
+                    "thing.done",
+                    "cycle",
+                    "c1",
+                    "eu",
+                    None,
+                    Jsonb({"n": number}),
+                    "r",
+                    "q",
+                    previous,
+                    digest,
+                )
+            )
             previous = digest
     owner.execute("UPDATE governance_audithead SET sequence = %s, hash = %s", [number, previous])
 
 
-def test_memory_doesnt_grow_with_the_trail(owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_doesnt_grow_with_the_trail(
+    owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verify, "BATCH", 500)
     monkeypatch.setattr(export, "BATCH", 500)
     verify.walk()
     peaks = []
     for more in (1_000, 9_000):
         many(owner, more)
-        for work in (verify.walk, lambda: sum(len(line) for line in export.lines(Search().entries()))):
+        for work in (
+            verify.walk,
+            lambda: sum(len(line) for line in export.lines(Search().entries())),
+        ):
             tracemalloc.start()
             work()
             peaks.append(tracemalloc.get_traced_memory()[1])

@@ -36,12 +36,21 @@ def test_cancel_asks_for_a_reason_and_acts_with_it() -> None:
 def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
     cycle = active_cycle()
     browser = console(person("vic", role))
-    pages = browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/change/").content.decode() + browser.get("/admin/orbit/cyclerun/").content.decode()
+    pages = (
+        browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/change/").content.decode()
+        + browser.get("/admin/orbit/cyclerun/").content.decode()
+    )
     assert "/cancel/" not in pages
     assert "/trigger/" not in pages
-    assert browser.post(f"/admin/orbit/cyclerun/{cycle.pk}/cancel/", {"reason": "x"}).status_code == 403
+    assert (
+        browser.post(f"/admin/orbit/cyclerun/{cycle.pk}/cancel/", {"reason": "x"}).status_code
+        == 403
+    )
     assert browser.post("/admin/orbit/cyclerun/trigger/", {"reason": "x"}).status_code == 403
-    browser.post("/admin/orbit/cyclerun/", {"action": "cancel", "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"})
+    browser.post(
+        "/admin/orbit/cyclerun/",
+        {"action": "cancel", "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"},
+    )
     assert CycleRun.objects.get().status == "pending"
 
 
@@ -49,14 +58,25 @@ def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
 def test_trigger_starts_a_cycle_with_the_reason_on_the_trail_and_says_what_is_in_the_way() -> None:
     configure(r1={"namespace": "a"})
     browser = console(person())
-    answer = browser.post("/admin/orbit/cyclerun/trigger/", {"run_profile_id": "r1", "namespace": "", "reason": "by hand"}, follow=True)
+    answer = browser.post(
+        "/admin/orbit/cyclerun/trigger/",
+        {"run_profile_id": "r1", "namespace": "", "reason": "by hand"},
+        follow=True,
+    )
     cycle = CycleRun.objects.get()
     assert answer.redirect_chain == [(f"/admin/orbit/cyclerun/{cycle.pk}/change/", 302)]
     assert (cycle.trigger, cycle.triggered_by, cycle.namespace_id) == ("admin", "ann", "a")
     assert AuditTrailEntry.objects.get(action="cycle.triggered").reason == "by hand"
-    again = browser.post("/admin/orbit/cyclerun/trigger/", {"run_profile_id": "r1", "reason": "again"})
+    again = browser.post(
+        "/admin/orbit/cyclerun/trigger/", {"run_profile_id": "r1", "reason": "again"}
+    )
     assert str(cycle.pk) in again.content.decode()
-    assert browser.post("/admin/orbit/cyclerun/trigger/", {"namespace": "nowhere", "reason": "x"}).status_code == 200
+    assert (
+        browser.post(
+            "/admin/orbit/cyclerun/trigger/", {"namespace": "nowhere", "reason": "x"}
+        ).status_code
+        == 200
+    )
     assert CycleRun.objects.count() == 1
 
 
@@ -68,11 +88,19 @@ def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) 
         carry(start())
     chosen = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
     browser = console(person())
-    asked = browser.post("/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": chosen})
+    asked = browser.post(
+        "/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": chosen}
+    )
     page = asked.content.decode()
     assert all(f'name="_selected_action" value="{pk}"' in page for pk in chosen)
     assert DispatchJob.objects.count() == 3
-    sent = {"action": "requeue", "_selected_action": chosen, "asked": "1", "reason": "Aurora is back", "endpoint": "snapshot"}
+    sent = {
+        "action": "requeue",
+        "_selected_action": chosen,
+        "asked": "1",
+        "reason": "Aurora is back",
+        "endpoint": "snapshot",
+    }
     done = browser.post("/admin/orbit/deadletterdispatch/", sent, follow=True)
     assert done.content.decode().count("requeued as job") == 2
     assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
@@ -99,6 +127,9 @@ def test_a_selection_of_nothing_that_is_there_does_nothing(action: str) -> None:
     browser = console(person("bea", "Operator", "open-ns"))
     theirs = active_cycle()
     chosen = {"action": action, "_selected_action": str(theirs.pk), "asked": "1", "reason": "x"}
-    assert "None of what was chosen is there any more." in browser.post("/admin/orbit/cyclerun/", chosen, follow=True).content.decode()
+    assert (
+        "None of what was chosen is there any more."
+        in browser.post("/admin/orbit/cyclerun/", chosen, follow=True).content.decode()
+    )
     assert not OperationRun.objects.exists()
     assert not AuditTrailEntry.objects.filter(actor="bea").exists()

@@ -14,10 +14,16 @@ from governance.console import display
         (b"a\x1b[31m", 6, "000000  61 1b 5b 33 31 6d"),
         ("\u202eevil".encode(), 7, "000000  e2 80 ae 65 76 69 6c"),
         (b"", 0, ""),
-        (bytes(range(32)), 32, "000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n000010  10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f"),
+        (
+            bytes(range(32)),
+            32,
+            "000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n000010  10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f",
+        ),
     ],
 )
-def test_bytes_are_shown_as_text_only_where_they_are_text_that_can_be_seen(data: bytes, size: int, shown: str) -> None:
+def test_bytes_are_shown_as_text_only_where_they_are_text_that_can_be_seen(
+    data: bytes, size: int, shown: str
+) -> None:
     assert display.readable(data, size=size) == shown
 
 

@@ -7,14 +7,20 @@ from governance.kernel.canonical import canonical_json, sha256_hex
 
 
 def test_keys_are_sorted_and_numbers_and_text_written_the_one_way() -> None:
-    assert canonical_json({"b": 1.0, "a": [1e21, 0.1, -0.0, True, None, "\u20ac\n\u000f"]}) == '{"a":[1e+21,0.1,0,true,null,"\u20ac\\n\\u000f"],"b":1}'.encode()
+    assert (
+        canonical_json({"b": 1.0, "a": [1e21, 0.1, -0.0, True, None, "\u20ac\n\u000f"]})
+        == '{"a":[1e+21,0.1,0,true,null,"\u20ac\\n\\u000f"],"b":1}'.encode()
+    )
 
 
 def test_keys_sort_by_utf_16_as_the_specification_has_it() -> None:
     assert canonical_json({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
 
 
-@pytest.mark.parametrize("value", [2**53 + 1, -(2**60), math.nan, math.inf, "\ud800", {"\udfff": 1}, {1: 2}, object(), b"x"])
+@pytest.mark.parametrize(
+    "value",
+    [2**53 + 1, -(2**60), math.nan, math.inf, "\ud800", {"\udfff": 1}, {1: 2}, object(), b"x"],
+)
 def test_what_has_no_canonical_form_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError):
         canonical_json([value])

@@ -6,26 +6,58 @@ from jsonschema.exceptions import SchemaError
 from governance.kernel import schemas
 
 SCHEMA = {
-    "type": "object", "additionalProperties": False, "required": ["name", "size"],
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "size"],
     "properties": {
-        "name": {"type": "string", "pattern": "^[a-z]+$", "description": "lower-case letters"}, "size": {"type": "integer", "minimum": 1, "maximum": 9},
-        "kind": {"enum": ["big", "small"]}, "map": {"type": "object", "propertyNames": {"pattern": "^[a-z]$", "description": "one letter"},
-                                                   "additionalProperties": {"type": "number"}},
-        "list": {"type": "array", "items": {"type": "string", "maxLength": 3}, "maxItems": 2, "uniqueItems": True}}}
+        "name": {"type": "string", "pattern": "^[a-z]+$", "description": "lower-case letters"},
+        "size": {"type": "integer", "minimum": 1, "maximum": 9},
+        "kind": {"enum": ["big", "small"]},
+        "map": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z]$", "description": "one letter"},
+            "additionalProperties": {"type": "number"},
+        },
+        "list": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": 3},
+            "maxItems": 2,
+            "uniqueItems": True,
+        },
+    },
+}
 
 
 def test_a_fitting_document_has_no_problem() -> None:
-    assert schemas.problems(SCHEMA, {"name": "a", "size": 1.0, "kind": "big", "map": {"a": 1}, "list": ["x"]}) == []
+    assert (
+        schemas.problems(
+            SCHEMA, {"name": "a", "size": 1.0, "kind": "big", "map": {"a": 1}, "list": ["x"]}
+        )
+        == []
+    )
 
 
-@pytest.mark.parametrize(("document", "pointer", "detail"), [
-    ({"size": 1}, "", "Lacks `name`."), ({"name": "a", "size": True}, "/size", "Must be a whole number."), ({"name": "a", "size": 0}, "/size", "at least 1"),
-    ({"name": "a", "size": 10}, "/size", "at most 9"), ({"name": "hush!", "size": 1}, "/name", "Must be lower-case letters."),
-    ({"name": "a\n", "size": 1}, "/name", "lower-case"), ({"name": "a", "size": 1, "x/y": 1}, "/x~1y", "unknown here. Known are: kind, list"),
-    ({"name": "a", "size": 1, "kind": "hush"}, "/kind", "one of: big, small"), ({"name": "a", "size": 1, "map": {"ab": 1}}, "/map/ab", "must be one letter"),
-    ({"name": "a", "size": 1, "map": {"a": "hush"}}, "/map/a", "a number"), ({"name": "a", "size": 1, "list": ["hush"]}, "/list/0", "at most 3"),
-    ({"name": "a", "size": 1, "list": ["a", "a"]}, "/list", "twice"), ([], "", "Must be an object.")])
-def test_a_problem_has_its_pointer_and_never_the_value(document: object, pointer: str, detail: str) -> None:
+@pytest.mark.parametrize(
+    ("document", "pointer", "detail"),
+    [
+        ({"size": 1}, "", "Lacks `name`."),
+        ({"name": "a", "size": True}, "/size", "Must be a whole number."),
+        ({"name": "a", "size": 0}, "/size", "at least 1"),
+        ({"name": "a", "size": 10}, "/size", "at most 9"),
+        ({"name": "hush!", "size": 1}, "/name", "Must be lower-case letters."),
+        ({"name": "a\n", "size": 1}, "/name", "lower-case"),
+        ({"name": "a", "size": 1, "x/y": 1}, "/x~1y", "unknown here. Known are: kind, list"),
+        ({"name": "a", "size": 1, "kind": "hush"}, "/kind", "one of: big, small"),
+        ({"name": "a", "size": 1, "map": {"ab": 1}}, "/map/ab", "must be one letter"),
+        ({"name": "a", "size": 1, "map": {"a": "hush"}}, "/map/a", "a number"),
+        ({"name": "a", "size": 1, "list": ["hush"]}, "/list/0", "at most 3"),
+        ({"name": "a", "size": 1, "list": ["a", "a"]}, "/list", "twice"),
+        ([], "", "Must be an object."),
+    ],
+)
+def test_a_problem_has_its_pointer_and_never_the_value(
+    document: object, pointer: str, detail: str
+) -> None:
     (problem,) = schemas.problems(SCHEMA, document)
     assert problem["pointer"] == pointer
     assert detail in problem["detail"]
@@ -34,10 +66,18 @@ def test_a_problem_has_its_pointer_and_never_the_value(document: object, pointer
 
 def test_every_problem_is_found_at_once() -> None:
     found = schemas.problems(SCHEMA, {"name": 1, "size": "x", "extra": 1, "list": [1, "long"]})
-    assert {problem["pointer"] for problem in found} == {"/name", "/size", "/extra", "/list/0", "/list/1"}
+    assert {problem["pointer"] for problem in found} == {
+        "/name",
+        "/size",
+        "/extra",
+        "/list/0",
+        "/list/1",
+    }
 
 
-@pytest.mark.parametrize("text", ["a\x00", "a\nb", "\x7f", "\u202eabc", "\u200b", "\u2028", "\ufeff", "\u2066x"])
+@pytest.mark.parametrize(
+    "text", ["a\x00", "a\nb", "\x7f", "\u202eabc", "\u200b", "\u2028", "\ufeff", "\u2066x"]
+)
 def test_invisible_characters_are_seen(text: str) -> None:
     assert schemas.unseen(text)
 

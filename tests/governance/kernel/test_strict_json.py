@@ -9,9 +9,20 @@ from hypothesis import strategies as st
 from governance.kernel.strict_json import StrictJsonError, loads
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), inner, max_size=4))
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+            inner,
+            max_size=4,
+        )
+    ),
+)
 
 
 def refused(data: bytes) -> dict[str, str]:
@@ -23,17 +34,39 @@ def refused(data: bytes) -> dict[str, str]:
 
 @settings(max_examples=100, deadline=None)
 @given(value=JSON, ascii_only=st.booleans())
-def test_every_proper_document_is_read_as_the_standard_library_reads_it(value: Any, ascii_only: bool) -> None:
+def test_every_proper_document_is_read_as_the_standard_library_reads_it(
+    value: Any, ascii_only: bool
+) -> None:
     data = json.dumps(value, ensure_ascii=ascii_only).encode()
     assert loads(data) == json.loads(data)
 
 
-@pytest.mark.parametrize(("data", "pointer"), [
-    (b'{"a":[1,{"b":1,"b":2}]}', "/a/1/b"), (b'{"a":1,"\\u0061":2}', "/a"), (b'{"x/y":{"~":[0,"\\u0000"]}}', "/x~1y/~0/1"), (b'["a\\ud800b"]', "/0"),
-    (b'{"\\udc00":1}', "/?"), (b'{"a":NaN}', "/a"), (b'[[-Infinity]]', "/0/0"), (b'[1, 1e400]', "/1"), (b'{"a":{"b":-1e999}}', "/a/b"),
-    (b'{"a":[' + b"[" * 63 + b"]" * 63 + b"]}", "/a" + "/0" * 63), (b'{"n":' + b"9" * 5000 + b"}", "/n"), (b'{"a":[1,2,tru]}', "/a/2"), (b'{"a":"x', "/a"),
-    (b"\xff", ""), (b"\xef\xbb\xbf{}", ""), (b"", ""), (b"}", ""), (b"{} {}", ""), ('{"a":1}'.encode("utf-16"), ""), (b'"\xed\xa0\x80"', ""),
-    (b'{"a":"\x00"}', "/a")])
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        (b'{"a":[1,{"b":1,"b":2}]}', "/a/1/b"),
+        (b'{"a":1,"\\u0061":2}', "/a"),
+        (b'{"x/y":{"~":[0,"\\u0000"]}}', "/x~1y/~0/1"),
+        (b'["a\\ud800b"]', "/0"),
+        (b'{"\\udc00":1}', "/?"),
+        (b'{"a":NaN}', "/a"),
+        (b"[[-Infinity]]", "/0/0"),
+        (b"[1, 1e400]", "/1"),
+        (b'{"a":{"b":-1e999}}', "/a/b"),
+        (b'{"a":[' + b"[" * 63 + b"]" * 63 + b"]}", "/a" + "/0" * 63),
+        (b'{"n":' + b"9" * 5000 + b"}", "/n"),
+        (b'{"a":[1,2,tru]}', "/a/2"),
+        (b'{"a":"x', "/a"),
+        (b"\xff", ""),
+        (b"\xef\xbb\xbf{}", ""),
+        (b"", ""),
+        (b"}", ""),
+        (b"{} {}", ""),
+        ('{"a":1}'.encode("utf-16"), ""),
+        (b'"\xed\xa0\x80"', ""),
+        (b'{"a":"\x00"}', "/a"),
+    ],
+)
 def test_a_refusal_says_where(data: bytes, pointer: str) -> None:
     error = refused(data)
     assert error["pointer"] == pointer
@@ -49,10 +82,23 @@ def test_nesting_of_sixty_four_passes_whatever_brackets_stand_in_strings() -> No
 
 
 def test_whole_numbers_stay_exact_and_pairs_stay_one_character() -> None:
-    assert loads(b'[123456789012345678901234567890, "\\ud83d\\ude00"]') == [123456789012345678901234567890, "\U0001f600"]
+    assert loads(b'[123456789012345678901234567890, "\\ud83d\\ude00"]') == [
+        123456789012345678901234567890,
+        "\U0001f600",
+    ]
 
 
-@pytest.mark.parametrize("data", [b"[" * 200_000, b'"' + b'\\"' * 500_000, b'{"a":' * 50_000, b'"' * 400_000, b"\\" * 500_000, b"1" * 1_000_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 200_000,
+        b'"' + b'\\"' * 500_000,
+        b'{"a":' * 50_000,
+        b'"' * 400_000,
+        b"\\" * 500_000,
+        b"1" * 1_000_000,
+    ],
+)
 def test_hostile_input_is_refused_in_linear_time(data: bytes) -> None:
     started = time.monotonic()
     refused(data)

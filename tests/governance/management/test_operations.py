@@ -21,7 +21,10 @@ def test_runs_are_listed_shown_and_cancelled(capsys: Any) -> None:
     run, _ = ledger.ensure_workspace_run_with_identity("dlq.bulk_requeue", {}, initiator="ann")
     ledger.progress(run, {"total": 9, "processed": 4, "note": "n"}, wait=0)
     call_command("operations", "--json")
-    assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [str(run.pk), str(old.pk)]
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [
+        str(run.pk),
+        str(old.pk),
+    ]
     call_command("operations", "--limit", "1")
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), "4 of 9" in lines[1], str(run.pk) in lines[1]) == (2, True, True)
@@ -36,7 +39,16 @@ def test_runs_are_listed_shown_and_cancelled(capsys: Any) -> None:
     assert AuditTrailEntry.objects.get(action="operation.cancelled").actor.startswith("command:")
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["cancel"], ["cancel", "x"], ["01a1fe84-0ce6-70ae-861c-0fab234ab46e"], ["a", "b"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["cancel"],
+        ["cancel", "x"],
+        ["01a1fe84-0ce6-70ae-861c-0fab234ab46e"],
+        ["a", "b"],
+    ],
+)
 def test_a_run_that_is_not_there_is_told(words: list[str]) -> None:
     with pytest.raises(OperationUnknown):
         call_command("operations", *words, "--reason", "x")

@@ -31,13 +31,21 @@ def run(module: Any, *words: str) -> int:
 
 def test_a_namespace_is_made_halted_drained_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(namespace, "create", "eu", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["external_id"] == str(Namespace.objects.get(name="eu").external_id)
+    assert json.loads(capsys.readouterr().out)["external_id"] == str(
+        Namespace.objects.get(name="eu").external_id
+    )
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert run(drain, "eu", "--reason", "a release", "--until", until, "--json") == 0
-    assert datetime.fromisoformat(json.loads(capsys.readouterr().out)["until"]) == datetime.fromisoformat(until)
+    assert datetime.fromisoformat(
+        json.loads(capsys.readouterr().out)["until"]
+    ) == datetime.fromisoformat(until)
     assert run(halt, "eu", "--reason", "a flood", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["state"], found["reason"], found["by"].startswith("command:")) == ("halting", "a flood", True)
+    assert (found["state"], found["reason"], found["by"].startswith("command:")) == (
+        "halting",
+        "a flood",
+        True,
+    )
     assert run(namespace, "show", "eu", "--json") == 0
     assert json.loads(capsys.readouterr().out)["stops"][0]["kind"] == "halt"
     assert run(resume, "eu", "--reason", "dry") == 0
@@ -49,12 +57,18 @@ def test_the_certificate_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -
     halts.halt("default", actor=SYSTEM)
     attempt = {"namespace": "default", "cycle_run_id": "c", "dispatch_job_id": "j", "endpoint_key": "aurora", "attempt": 2,
                "started_at": "2026-01-31T05:59:59Z", "ended_at": "2026-01-31T06:00:03Z", "outcome": "delivered", "status_code": 200}  # fmt: skip
-    certificate = {"quiet_at": "2026-01-31T06:00:04Z", "in_flight_count": 1, "started_after_command": 0, "in_flight": [attempt]}
+    certificate = {
+        "quiet_at": "2026-01-31T06:00:04Z",
+        "in_flight_count": 1,
+        "started_after_command": 0,
+        "in_flight": [attempt],
+    }
     halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(certificate))
     assert run(namespace, "show", "default") == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "certificate    quiet at 2026-01-31T06:00:04Z; 1 in flight at the command, of which 0 left after it",
-        "               aurora attempt 2 of job j: delivered at 2026-01-31T06:00:03Z"]
+        "               aurora attempt 2 of job j: delivered at 2026-01-31T06:00:03Z",
+    ]
 
 
 def test_everything_is_paused_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +86,9 @@ def test_everything_is_paused_and_goes_on(capsys: pytest.CaptureFixture[str]) ->
         (namespace, ["create", "default"], 4), (namespace, ["create", "a b"], 2), (namespace, ["show", "nowhere"], 3),
     ],
 )  # fmt: skip
-def test_what_is_refused_says_why_and_has_its_exit_code(module: Any, words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused_says_why_and_has_its_exit_code(
+    module: Any, words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(module, *words) == code
     said = capsys.readouterr()
     assert said.out == ""
@@ -80,13 +96,17 @@ def test_what_is_refused_says_why_and_has_its_exit_code(module: Any, words: list
     assert not Stop.objects.exists()
 
 
-def test_the_environments_pause_is_refused_with_a_word(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_environments_pause_is_refused_with_a_word(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
     assert run(unpause, "--reason", "r") == 4
     assert "ORBIT_GLOBAL_PAUSE" in capsys.readouterr().err
 
 
-def test_a_wait_ends_when_it_is_quiet_and_gives_up_where_nobody_tells(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wait_ends_when_it_is_quiet_and_gives_up_where_nobody_tells(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(halt, "default", "--wait", "0.3") == 7
     assert "no cluster" in capsys.readouterr().err
     halts.quieted(Stop.objects.get().pk, at=Stop.objects.get().since, certificate="{}")

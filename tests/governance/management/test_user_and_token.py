@@ -33,7 +33,11 @@ def test_a_user_gets_a_role_namespaces_and_a_way_in(client: Any) -> None:
     assert client.login(username="ann", password="a-long-password-1")
     assert client.get("/admin/").status_code == 200
     found = actors.of_user(user)
-    assert (sorted(found.powers), found.namespaces, user.is_superuser) == (["operate", "read"], frozenset({"eu"}), False)
+    assert (sorted(found.powers), found.namespaces, user.is_superuser) == (
+        ["operate", "read"],
+        frozenset({"eu"}),
+        False,
+    )
     entry = AuditTrailEntry.objects.get(action="user.changed")
     assert entry.actor.startswith("command:")
     assert (entry.after["role"], entry.after["namespaces"]) == ("Operator", ["eu"])
@@ -54,7 +58,9 @@ def test_a_name_that_is_taken_is_refused_or_left_as_it_is(settings: Any, capsys:
     ("ann", "short", [], UserInvalid), ("a b", "a-long-password-1", [], UserInvalid), ("x" * 200, "a-long-password-1", [], UserInvalid),
     ("ann", "", [], UserInvalid), ("ann", "a-long-password-1", ["--namespaces", "nowhere"], NamespaceUnknown),
 ])  # fmt: skip
-def test_a_user_who_cant_be_made_leaves_nothing(settings: Any, name: str, given: str, arguments: list[str], refusal: type[Exception]) -> None:
+def test_a_user_who_cant_be_made_leaves_nothing(
+    settings: Any, name: str, given: str, arguments: list[str], refusal: type[Exception]
+) -> None:
     settings.ORBIT_PASSWORD = given
     with pytest.raises(refusal):
         call_command("user", "create", name, "--role", "viewer", *arguments)
@@ -63,11 +69,26 @@ def test_a_user_who_cant_be_made_leaves_nothing(settings: Any, name: str, given:
 
 def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
     person("ann", "Operator", "eu")
-    call_command("token", "create", "ann", "--scopes", "read,operate", "--namespaces", "eu", "--expires", "7", "--json")
+    call_command(
+        "token",
+        "create",
+        "ann",
+        "--scopes",
+        "read,operate",
+        "--namespaces",
+        "eu",
+        "--expires",
+        "7",
+        "--json",
+    )
     printed = json.loads(capsys.readouterr().out)
     found = tokens.authenticate(printed["token"])
     assert found is not None
-    assert (found[0].username, sorted(found[1].powers), found[1].namespaces) == ("ann", ["operate", "read"], frozenset({"eu"}))
+    assert (found[0].username, sorted(found[1].powers), found[1].namespaces) == (
+        "ann",
+        ["operate", "read"],
+        frozenset({"eu"}),
+    )
     row = ApiToken.objects.get()
     assert printed["token"] not in (row.token_hash, row.prefix)
     assert row.expires_at is not None
@@ -80,7 +101,9 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
     (["nobody", "--scopes", "read"], UserUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
     (["ann", "--scopes", "read", "--namespaces", "nowhere"], NamespaceUnknown), (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
 ])  # fmt: skip
-def test_a_token_that_cant_be_made_leaves_nothing(arguments: list[str], refusal: type[Exception]) -> None:
+def test_a_token_that_cant_be_made_leaves_nothing(
+    arguments: list[str], refusal: type[Exception]
+) -> None:
     person("ann")
     with pytest.raises(refusal):
         call_command("token", "create", *arguments)
@@ -89,9 +112,14 @@ def test_a_token_that_cant_be_made_leaves_nothing(arguments: list[str], refusal:
 
 def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
     with pytest.raises(SystemExit) as ended:
-        load_command_class("governance", "token").run_from_argv(["manage.py", "token", "create", "nobody", "--scopes", "read"])
+        load_command_class("governance", "token").run_from_argv(
+            ["manage.py", "token", "create", "nobody", "--scopes", "read"]
+        )
     assert ended.value.code == 3
-    assert capsys.readouterr().err.strip() == "orbit: There is no user 'nobody'. Make one with `manage.py user create`."
+    assert (
+        capsys.readouterr().err.strip()
+        == "orbit: There is no user 'nobody'. Make one with `manage.py user create`."
+    )
 
 
 def test_an_unknown_role_is_refused_by_the_command_line() -> None:
@@ -102,11 +130,35 @@ def test_an_unknown_role_is_refused_by_the_command_line() -> None:
 def test_people_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
     registry.ensure(["eu", "us"])
     person("ann", "Operator", "eu")
-    call_command("user", "change", "ann", "--role", "viewer", "--namespaces", "us,eu", "--active", "no", "--reason", "she left", "--json")
-    changed = {"username": "ann", "active": False, "superuser": False, "roles": ["Viewer"], "namespaces": ["eu", "us"]}
+    call_command(
+        "user",
+        "change",
+        "ann",
+        "--role",
+        "viewer",
+        "--namespaces",
+        "us,eu",
+        "--active",
+        "no",
+        "--reason",
+        "she left",
+        "--json",
+    )
+    changed = {
+        "username": "ann",
+        "active": False,
+        "superuser": False,
+        "roles": ["Viewer"],
+        "namespaces": ["eu", "us"],
+    }
     assert json.loads(capsys.readouterr().out) == changed
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.after, entry.before["roles"], entry.reason) == ("user.changed", changed, ["Operator"], "she left")
+    assert (entry.action, entry.after, entry.before["roles"], entry.reason) == (
+        "user.changed",
+        changed,
+        ["Operator"],
+        "she left",
+    )
     call_command("user", "change", "ann", "--role", "viewer")
     assert AuditTrailEntry.objects.count() == 1
     call_command("user", "change", "ann", "--namespaces", "")
@@ -118,13 +170,19 @@ def test_people_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> No
     now = timezone.now()
     LoginAttempt.objects.create(name="ann", address="192.0.2.7", failures=5, since=now, ends_at=now)
     call_command("user", "unlock", "ann", "--json")
-    assert json.loads(capsys.readouterr().out) == {"username": "ann", "unlocked": True, "addresses": 1}
+    assert json.loads(capsys.readouterr().out) == {
+        "username": "ann",
+        "unlocked": True,
+        "addresses": 1,
+    }
 
 
 @pytest.mark.parametrize(("words", "refusal"), [
     (["change", "nobody", "--role", "viewer"], UserUnknown), (["unlock", "ann"], NotLocked), (["change", "ann", "--namespaces", "nowhere"], NamespaceUnknown),
 ])  # fmt: skip
-def test_a_change_that_cant_be_made_changes_nothing(words: list[str], refusal: type[Exception]) -> None:
+def test_a_change_that_cant_be_made_changes_nothing(
+    words: list[str], refusal: type[Exception]
+) -> None:
     person("ann", "Operator")
     with pytest.raises(refusal):
         call_command("user", *words)
@@ -136,13 +194,22 @@ def test_tokens_are_listed_and_revoked_by_what_is_known_of_them(capsys: Any) -> 
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
     call_command("token", "list", "--json")
     (listed,) = json.loads(capsys.readouterr().out)["results"]
-    assert (listed["prefix"], listed["state"], listed["unused"], listed["name"]) == (row.prefix, "active", True, "nightly")
+    assert (listed["prefix"], listed["state"], listed["unused"], listed["name"]) == (
+        row.prefix,
+        "active",
+        True,
+        "nightly",
+    )
     call_command("token", "list")
     assert "not for 90 days" in capsys.readouterr().out
     with pytest.raises(tokens.TokenUnknown):
         call_command("token", "revoke", "orbit_xxxxxx")
     call_command("token", "revoke", row.prefix, "--reason", "it leaked", "--json")
-    assert json.loads(capsys.readouterr().out) == {"id": row.pk, "prefix": row.prefix, "revoked": True}
+    assert json.loads(capsys.readouterr().out) == {
+        "id": row.pk,
+        "prefix": row.prefix,
+        "revoked": True,
+    }
     assert tokens.authenticate(raw) is None
     call_command("token", "revoke", str(row.pk))
     assert "already" in capsys.readouterr().out

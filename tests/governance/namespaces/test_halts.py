@@ -31,22 +31,39 @@ def entries() -> list[tuple[str, str, str]]:
 def pass_time(name: str = "default") -> None:
     """Let the time of what stands there be over."""
     past = datetime.now(UTC) - timedelta(seconds=1)
-    Stop.objects.filter(ended_at__isnull=True).update(until=past, since=past - timedelta(seconds=60))
+    Stop.objects.filter(ended_at__isnull=True).update(
+        until=past, since=past - timedelta(seconds=60)
+    )
     GovernanceSetting.objects.filter(namespace__name=name).update(until=past)
 
 
 @pytest.mark.django_db
 def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
     found = halts.halt("default", actor=ANN, reason="a flood")
-    assert (found.state, found.halt, found.by, found.reason, found.until, found.certificate) == (Mode.HALTING, True, "ann", "a flood", None, None)
+    assert (found.state, found.halt, found.by, found.reason, found.until, found.certificate) == (
+        Mode.HALTING,
+        True,
+        "ann",
+        "a flood",
+        None,
+        None,
+    )
     with pytest.raises(gate.NamespaceHalted, match=r"since .* by ann: a flood\."):
         gate.refuse_if_stopped("default")
     entry = AuditTrailEntry.objects.get()
     assert (entry.action, entry.actor, entry.object_type, entry.object_id, entry.namespace, entry.reason) == (
         "namespace.halted", "ann", "namespace", "default", "default", "a flood")  # fmt: skip
-    assert (entry.before, entry.after) == ({"state": "running"}, {"state": "halting", "until": None})
+    assert (entry.before, entry.after) == (
+        {"state": "running"},
+        {"state": "halting", "until": None},
+    )
     stop = Stop.objects.get()
-    assert (stop.kind, stop.started_by, stop.reason, stop.ended_at) == ("halt", "ann", "a flood", None)
+    assert (stop.kind, stop.started_by, stop.reason, stop.ended_at) == (
+        "halt",
+        "ann",
+        "a flood",
+        None,
+    )
 
 
 @pytest.mark.django_db
@@ -89,9 +106,18 @@ def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
         assert (found.state, found.halt, found.reason) == (Mode.RUNNING, False, "")
     gate.refuse_if_stopped("default")
     stop = Stop.objects.get()
-    assert (stop.ended_by, stop.ended_reason, stop.ended_at is not None) == ("ann", "it is dry", True)
+    assert (stop.ended_by, stop.ended_reason, stop.ended_at is not None) == (
+        "ann",
+        "it is dry",
+        True,
+    )
     assert entries()[1:] == [("namespace.resumed", "ann", "it is dry")]
-    assert AuditTrailEntry.objects.order_by("-id")[0].before == {"state": "halting", "by": "ann", "reason": "a flood", "until": None}
+    assert AuditTrailEntry.objects.order_by("-id")[0].before == {
+        "state": "halting",
+        "by": "ann",
+        "reason": "a flood",
+        "until": None,
+    }
 
 
 @pytest.mark.django_db
@@ -99,16 +125,24 @@ def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
     assert halts.drain("default", actor=ANN, reason="a release").state == Mode.DRAINING
     with pytest.raises(gate.NamespaceDraining, match="ann: a release"):
         gate.refuse_if_stopped("default")
-    assert rows(f"SELECT {gate.OPEN_SQL.format(namespace='x')}, {gate.STARTS_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y") == [(True, False)]
+    assert rows(
+        f"SELECT {gate.OPEN_SQL.format(namespace='x')}, {gate.STARTS_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
+    ) == [(True, False)]
     assert halts.halt("default", actor=ANN).state == Mode.HALTING
-    assert list(Stop.objects.order_by("id").values_list("kind", "ended_reason")) == [("drain", "halt"), ("halt", "")]
+    assert list(Stop.objects.order_by("id").values_list("kind", "ended_reason")) == [
+        ("drain", "halt"),
+        ("halt", ""),
+    ]
     with pytest.raises(StillHalted):
         halts.drain("default", actor=ANN, reason="a release")
     assert [action for action, _, _ in entries()] == ["namespace.drained", "namespace.halted"]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("until", [datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "until",
+    [datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)],
+)
 def test_an_end_that_is_past_or_without_zone_or_out_of_reach_is_refused(until: datetime) -> None:
     for door in (halts.halt, halts.drain):
         with pytest.raises(UntilInvalid) as caught:
@@ -118,12 +152,16 @@ def test_an_end_that_is_past_or_without_zone_or_out_of_reach_is_refused(until: d
 
 
 @pytest.mark.django_db
-def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_then_lifted_on_record() -> None:
+def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_then_lifted_on_record() -> (
+    None
+):
     halts.halt("default", actor=ANN, reason="for a while", until=soon())
     assert halts.lift_expired() == 0
     pass_time()
     gate.refuse_if_stopped("default")
-    assert rows(f"SELECT {gate.OPEN_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y") == [(True,)]
+    assert rows(
+        f"SELECT {gate.OPEN_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
+    ) == [(True,)]
     assert standing.find("default", actor=ANN).state == Mode.RUNNING
     assert [halts.lift_expired(), halts.lift_expired()] == [1, 0]
     assert entries()[1:] == [("namespace.resumed", "orbit", halts.OVER)]
@@ -143,7 +181,9 @@ def test_a_halt_after_one_whose_time_is_over_begins_anew() -> None:
 
 
 @pytest.mark.django_db
-def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_for_everybody_else() -> None:
+def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_for_everybody_else() -> (
+    None
+):
     registry.ensure(["a"])
     confined = Actor("bea", None, frozenset(Power), frozenset({"a"}))
     for actor in (ANN, confined):
@@ -157,7 +197,10 @@ def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_fo
     assert not AuditTrailEntry.objects.exists()
     assert halts.halt("new", actor=SYSTEM).state == Mode.HALTING
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.after) == ("namespace.halted", {"state": "halting", "until": None, "created": True})
+    assert (entry.action, entry.after) == (
+        "namespace.halted",
+        {"state": "halting", "until": None, "created": True},
+    )
     assert Namespace.objects.get(name="new").external_id.version == 4
     for door in (halts.drain, halts.resume):
         with pytest.raises(NamespaceUnknown):
@@ -192,12 +235,28 @@ def test_the_time_that_was_halted_or_paused_is_counted_once() -> None:
     ours = Namespace.objects.get(name="default")
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
-    def stop(kind: str, begin: float, end: float | None, namespace: Namespace | None = ours) -> None:
+    def stop(
+        kind: str, begin: float, end: float | None, namespace: Namespace | None = ours
+    ) -> None:
         ended = None if end is None else start + timedelta(seconds=end)
-        Stop.objects.create(namespace=namespace, kind=kind, started_by="ann", since=start + timedelta(seconds=begin), ended_at=ended)
+        Stop.objects.create(
+            namespace=namespace,
+            kind=kind,
+            started_by="ann",
+            since=start + timedelta(seconds=begin),
+            ended_at=ended,
+        )
 
     def counted() -> float:
-        return float(rows(f"SELECT {gate.STOPPED_SECONDS_SQL.format(namespace='%s', start='%s::timestamptz')}", start, start, start, "default")[0][0])
+        return float(
+            rows(
+                f"SELECT {gate.STOPPED_SECONDS_SQL.format(namespace='%s', start='%s::timestamptz')}",
+                start,
+                start,
+                start,
+                "default",
+            )[0][0]
+        )
 
     assert counted() == 0
     stop("halt", -50, 10)  # 10 of it lie behind the start
@@ -230,19 +289,33 @@ def at_once(*acts: Callable[[], object]) -> None:
 
 def test_any_number_of_halts_and_resumes_at_once_leave_one_state(committed: str) -> None:
     for _ in range(20):
-        acts = [lambda: halts.halt("default", actor=ANN, reason="a flood"), lambda: halts.resume("default", actor=ANN, reason="dry")] * 3
+        acts = [
+            lambda: halts.halt("default", actor=ANN, reason="a flood"),
+            lambda: halts.resume("default", actor=ANN, reason="dry"),
+        ] * 3
         at_once(*acts)
-        setting, open_stops = GovernanceSetting.objects.get(namespace__name="default"), Stop.objects.filter(ended_at__isnull=True).count()
+        setting, open_stops = (
+            GovernanceSetting.objects.get(namespace__name="default"),
+            Stop.objects.filter(ended_at__isnull=True).count(),
+        )
         assert open_stops == (1 if setting.halt else 0)
         halts.resume("default", actor=ANN, reason="next round")
-    halted, resumed = (sum(action == wanted for action, _, _ in entries()) for wanted in ("namespace.halted", "namespace.resumed"))
+    halted, resumed = (
+        sum(action == wanted for action, _, _ in entries())
+        for wanted in ("namespace.halted", "namespace.resumed")
+    )
     assert halted == resumed == Stop.objects.count()
 
 
 def test_a_namespace_that_several_halts_make_at_once_is_one(committed: str) -> None:
     for number in range(20):
         at_once(*[lambda name=f"n{number}": halts.halt(name, actor=SYSTEM)] * 4)
-    assert Namespace.objects.filter(name__startswith="n").count() == Stop.objects.count() == len(entries()) == 20
+    assert (
+        Namespace.objects.filter(name__startswith="n").count()
+        == Stop.objects.count()
+        == len(entries())
+        == 20
+    )
 
 
 @pytest.mark.django_db
@@ -258,12 +331,18 @@ def test_a_certificate_comes_to_a_halt_that_stands_and_to_no_other() -> None:
     halts.halt("default", actor=ANN)
     halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 3}')
     assert standing.find("default", actor=ANN).state == Mode.HALTING
-    assert [told["certificate"] for told in standing.told(standing.history(stop.namespace_id))] == [None, {"n": 1}]
+    assert [told["certificate"] for told in standing.told(standing.history(stop.namespace_id))] == [
+        None,
+        {"n": 1},
+    ]
 
 
 @pytest.mark.django_db
 def test_every_stop_is_rung_at_its_commit(django_capture_on_commit_callbacks: Any) -> None:
-    for act in (lambda: halts.halt("default", actor=ANN), lambda: halts.resume("default", actor=ANN, reason="r")):
+    for act in (
+        lambda: halts.halt("default", actor=ANN),
+        lambda: halts.resume("default", actor=ANN, reason="r"),
+    ):
         with django_capture_on_commit_callbacks(execute=True) as rung:
             act()
         assert [callback.__qualname__ for callback in rung] == ["ring.<locals>.notify"]

@@ -20,14 +20,31 @@ ANN = Actor("ann", None, ROLES["Operator"], None)
 @pytest.mark.django_db
 def test_a_pause_stops_every_namespace_and_says_who_and_why() -> None:
     found = pauses.pause(actor=ANN, reason="a fire")
-    assert (found.source, found.by, found.reason, found.until, found.quiet) == ("console", "ann", "a fire", None, False)
+    assert (found.source, found.by, found.reason, found.until, found.quiet) == (
+        "console",
+        "ann",
+        "a fire",
+        None,
+        False,
+    )
     with pytest.raises(gate.GloballyPaused, match=r"since .* by ann: a fire\."):
         gate.refuse_if_stopped("default")
-    assert {name: type(refusal) for name, refusal in gate.stops(["default", "x"]).items()} == {"default": gate.GloballyPaused, "x": gate.GloballyPaused}
+    assert {name: type(refusal) for name, refusal in gate.stops(["default", "x"]).items()} == {
+        "default": gate.GloballyPaused,
+        "x": gate.GloballyPaused,
+    }
     for condition in (gate.OPEN_SQL, gate.STARTS_SQL):
-        assert rows(f"SELECT {condition.format(namespace='x')} FROM (SELECT 'default' AS x) AS y") == [(False,)]
+        assert rows(
+            f"SELECT {condition.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
+        ) == [(False,)]
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.actor, entry.object_type, entry.namespace, entry.reason) == ("pause.set", "ann", "pause", None, "a fire")
+    assert (entry.action, entry.actor, entry.object_type, entry.namespace, entry.reason) == (
+        "pause.set",
+        "ann",
+        "pause",
+        None,
+        "a fire",
+    )
 
 
 @pytest.mark.django_db
@@ -65,7 +82,10 @@ def test_the_environments_pause_is_shown_and_cant_be_lifted(settings: Any) -> No
 
 @pytest.mark.django_db
 def test_who_is_confined_or_may_not_operate_pauses_nothing() -> None:
-    for actor in (Actor("bea", None, frozenset(Power), frozenset({"default"})), Actor("vic", None, ROLES["Viewer"], None)):
+    for actor in (
+        Actor("bea", None, frozenset(Power), frozenset({"default"})),
+        Actor("vic", None, ROLES["Viewer"], None),
+    ):
         with pytest.raises(NotAllowed):
             pauses.pause(actor=actor, reason="r")
         with pytest.raises(NotAllowed):
@@ -90,15 +110,28 @@ def test_a_pause_whose_time_is_over_holds_nothing_and_is_lifted_on_record() -> N
     assert pauses.read().source is None
     assert pauses.pause(actor=ANN, reason="again").source == "console"
     pass_time()
-    Stop.objects.filter(ended_at__isnull=True).update(until=datetime.now(UTC) - timedelta(seconds=1))
+    Stop.objects.filter(ended_at__isnull=True).update(
+        until=datetime.now(UTC) - timedelta(seconds=1)
+    )
     pauses.lift_expired()
     pauses.lift_expired()
-    assert [(action, actor) for action, actor, _ in entries()] == [("pause.set", "ann"), ("pause.set", "ann"), ("pause.lifted", "orbit")]
+    assert [(action, actor) for action, actor, _ in entries()] == [
+        ("pause.set", "ann"),
+        ("pause.set", "ann"),
+        ("pause.lifted", "orbit"),
+    ]
 
 
 def test_any_number_of_pauses_at_once_are_one(committed: str) -> None:
     for _ in range(20):
-        at_once(*[lambda: pauses.pause(actor=ANN, reason="a fire")] * 3, *[lambda: pauses.unpause(actor=ANN, reason="out")] * 2)
+        at_once(
+            *[lambda: pauses.pause(actor=ANN, reason="a fire")] * 3,
+            *[lambda: pauses.unpause(actor=ANN, reason="out")] * 2,
+        )
         assert Stop.objects.filter(ended_at__isnull=True).count() <= 1
         pauses.unpause(actor=ANN, reason="next round")
-    assert sum(action == "pause.set" for action, _, _ in entries()) == sum(action == "pause.lifted" for action, _, _ in entries()) == Stop.objects.count()
+    assert (
+        sum(action == "pause.set" for action, _, _ in entries())
+        == sum(action == "pause.lifted" for action, _, _ in entries())
+        == Stop.objects.count()
+    )

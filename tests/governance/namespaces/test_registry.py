@@ -16,7 +16,12 @@ def test_a_namespace_is_born_with_a_random_id_a_setting_and_an_entry() -> None:
     born = Namespace.objects.select_related("setting").get(name="eu")
     assert (born.external_id.version, born.setting.mode) == (4, "running")
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.actor, entry.object_id, entry.namespace) == ("namespace.created", "orbit", "eu", "eu")
+    assert (entry.action, entry.actor, entry.object_id, entry.namespace) == (
+        "namespace.created",
+        "orbit",
+        "eu",
+        "eu",
+    )
 
 
 def test_a_second_one_of_the_same_name_is_refused() -> None:
@@ -26,7 +31,9 @@ def test_a_second_one_of_the_same_name_is_refused() -> None:
     assert AuditTrailEntry.objects.count() == 1
 
 
-@pytest.mark.parametrize("name", ["", ".eu", "a b", "a/b", "x" * 101, "eu\n", "e\u202eu", "e\x00u", "\ud800", "\u00e9u"])
+@pytest.mark.parametrize(
+    "name", ["", ".eu", "a b", "a/b", "x" * 101, "eu\n", "e\u202eu", "e\x00u", "\ud800", "\u00e9u"]
+)
 def test_a_name_that_could_be_taken_for_another_one_is_refused_with_its_place(name: str) -> None:
     with pytest.raises(NameInvalid) as caught:
         registry.create(name, actor=SYSTEM)
@@ -34,6 +41,9 @@ def test_a_name_that_could_be_taken_for_another_one_is_refused_with_its_place(na
 
 
 def test_only_administrators_who_see_everything_make_namespaces() -> None:
-    for actor in (Actor("ann", None, ROLES["Operator"], None), Actor("bea", None, frozenset(Power), frozenset({"default"}))):
+    for actor in (
+        Actor("ann", None, ROLES["Operator"], None),
+        Actor("bea", None, frozenset(Power), frozenset({"default"})),
+    ):
         with pytest.raises(NotAllowed):
             registry.create("eu", actor=actor)

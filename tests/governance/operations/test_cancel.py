@@ -18,17 +18,33 @@ def test_a_cancelled_run_has_ended_keeps_its_counts_and_says_who() -> None:
     ledger.progress(run, {"total": 9, "processed": 4, "succeeded": 4, "canary_job_id": "x"}, wait=5)
     cancel.cancel(run.pk, actor=SYSTEM, reason="enough")
     run.refresh_from_db()
-    assert (run.status, run.outcome, run.summary_counts) == ("completed", "cancelled", {"total": 9, "processed": 4, "succeeded": 4})
-    assert (run.cancel_requested_by, run.cancel_requested_at is not None, run.next_due_at) == ("orbit", True, None)
+    assert (run.status, run.outcome, run.summary_counts) == (
+        "completed",
+        "cancelled",
+        {"total": 9, "processed": 4, "succeeded": 4},
+    )
+    assert (run.cancel_requested_by, run.cancel_requested_at is not None, run.next_due_at) == (
+        "orbit",
+        True,
+        None,
+    )
     entry = AuditTrailEntry.objects.get(action="operation.cancelled")
-    assert (entry.namespace, entry.reason, entry.object_id, entry.after["processed"]) == ("a", "enough", str(run.pk), 4)
+    assert (entry.namespace, entry.reason, entry.object_id, entry.after["processed"]) == (
+        "a",
+        "enough",
+        str(run.pk),
+        4,
+    )
     with pytest.raises(OperationFinished, match="cancelled"):
         cancel.cancel(run.pk, actor=SYSTEM, reason="again")
 
 
 def test_nobody_cancels_what_they_do_not_see_or_may_not() -> None:
     run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
-    for actor, run_id in ((replace(SYSTEM, namespaces=frozenset({"a"})), run.pk), (SYSTEM, uuid4())):
+    for actor, run_id in (
+        (replace(SYSTEM, namespaces=frozenset({"a"})), run.pk),
+        (SYSTEM, uuid4()),
+    ):
         with pytest.raises(OperationUnknown):
             cancel.cancel(run_id, actor=actor, reason="x")
     with pytest.raises(NotAllowed):

@@ -61,7 +61,11 @@ def test_of_doubled_tasks_one_has_an_effect_until_the_next_slice_is_due() -> Non
         assert sum(pool.map(task, range(24))) == 1
     assert seen == [made.pk]
     made.refresh_from_db()
-    assert (made.status, made.progress["processed"], made.started_at is not None) == ("running", 1, True)
+    assert (made.status, made.progress["processed"], made.started_at is not None) == (
+        "running",
+        1,
+        True,
+    )
     due(made.pk)
     assert len(worked(made.pk, act)) == 1
     assert len(seen) == 2
@@ -74,7 +78,9 @@ def test_a_task_of_a_run_that_has_ended_or_never_was_does_nothing() -> None:
     assert worked(made.pk, act) == worked(uuid4(), act) == seen == []
 
 
-def test_a_run_that_is_not_the_canonical_one_of_its_identity_ends_as_skipped(server: Server, committed: str) -> None:
+def test_a_run_that_is_not_the_canonical_one_of_its_identity_ends_as_skipped(
+    server: Server, committed: str
+) -> None:
     first = run()
     # The index that keeps such a run out is away, as while a dump is being restored.
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
@@ -104,7 +110,10 @@ def test_a_slice_that_fails_leaves_nothing_and_five_in_a_row_end_the_run() -> No
         due(made.pk)
         worked(made.pk, broken)
     made.refresh_from_db()
-    assert (made.outcome, made.progress["note"]) == ("failed", "given up after 5 failures in a row: ZeroDivisionError")
+    assert (made.outcome, made.progress["note"]) == (
+        "failed",
+        "given up after 5 failures in a row: ZeroDivisionError",
+    )
     assert not AuditTrailEntry.objects.exists()
 
 

@@ -19,7 +19,9 @@ INPUTS = {"days": 90, "names": ["a", "b"]}
 
 
 def in_the_workspace(**inputs: object) -> tuple[OperationRun, bool]:
-    return ledger.ensure_workspace_run_with_identity("ops.prune", {**INPUTS, **inputs}, initiator="ann")
+    return ledger.ensure_workspace_run_with_identity(
+        "ops.prune", {**INPUTS, **inputs}, initiator="ann"
+    )
 
 
 @pytest.mark.usefixtures("committed")
@@ -29,7 +31,13 @@ def test_of_many_who_ask_at_once_one_makes_the_run(namespace: str | None) -> Non
 
     def ask(_: int) -> tuple[UUID, bool]:
         try:
-            run, made = in_the_workspace() if namespace is None else ledger.ensure_run_with_identity(namespace, "ops.prune", INPUTS, initiator="ann")
+            run, made = (
+                in_the_workspace()
+                if namespace is None
+                else ledger.ensure_run_with_identity(
+                    namespace, "ops.prune", INPUTS, initiator="ann"
+                )
+            )
             return run.pk, made
         finally:
             connection.close()
@@ -67,10 +75,17 @@ def test_another_namespace_type_or_input_is_another_run_and_an_ended_one_is_repl
         ledger.ensure_run_with_identity("a", "ops.prune", INPUTS, initiator="ann")[0],
         ledger.ensure_run_with_identity("b", "ops.prune", INPUTS, initiator="ann")[0],
         ledger.ensure_run_with_identity("a", "ops.other", INPUTS, initiator="ann")[0],
-        ledger.ensure_workspace_run_with_identity("ops.prune", INPUTS, initiator="ann", scope=["b", "a"])[0],
+        ledger.ensure_workspace_run_with_identity(
+            "ops.prune", INPUTS, initiator="ann", scope=["b", "a"]
+        )[0],
     ]
     assert len({first.pk, *(run.pk for run in others)}) == 6
-    assert ledger.ensure_workspace_run_with_identity("ops.prune", INPUTS, initiator="bob", scope=["a", "b"])[0].pk == others[-1].pk
+    assert (
+        ledger.ensure_workspace_run_with_identity(
+            "ops.prune", INPUTS, initiator="bob", scope=["a", "b"]
+        )[0].pk
+        == others[-1].pk
+    )
     ledger.complete(first, Outcome.SUCCEEDED, {}, progress={})
     assert in_the_workspace()[1]
     with pytest.raises(NamespaceUnknown):
@@ -78,20 +93,41 @@ def test_another_namespace_type_or_input_is_another_run_and_an_ended_one_is_repl
 
 
 @pytest.mark.django_db
-def test_the_first_end_stands_and_its_counts_are_those_that_a_summary_may_have(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_end_stands_and_its_counts_are_those_that_a_summary_may_have(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     run, _ = in_the_workspace()
     with caplog.at_level(logging.WARNING):
-        ended = ledger.complete(run, Outcome.FAILED, {"total": 3, "failed": 3, "bananas": 1, "deleted": True, "updated": -1}, progress={"note": "n"})
+        ended = ledger.complete(
+            run,
+            Outcome.FAILED,
+            {"total": 3, "failed": 3, "bananas": 1, "deleted": True, "updated": -1},
+            progress={"note": "n"},
+        )
     assert ended
     assert "bananas, deleted, updated" in caplog.text
     assert not ledger.complete(run, Outcome.SUCCEEDED, {"total": 9}, progress={})
     run.refresh_from_db()
-    assert (run.status, run.outcome, run.summary_counts, run.next_due_at) == ("completed", "failed", {"total": 3, "failed": 3}, None)
+    assert (run.status, run.outcome, run.summary_counts, run.next_due_at) == (
+        "completed",
+        "failed",
+        {"total": 3, "failed": 3},
+        None,
+    )
     assert ledger.progress(run, {"total": 1}, wait=0) is None
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("columns", [{"status": "completed"}, {"outcome": "failed"}, {"outcome": "odd"}, {"status": "odd"}, {"scope": []}])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"status": "completed"},
+        {"outcome": "failed"},
+        {"outcome": "odd"},
+        {"status": "odd"},
+        {"scope": []},
+    ],
+)
 def test_the_database_holds_what_a_run_may_look_like(columns: dict[str, object]) -> None:
     run, _ = in_the_workspace()
     with pytest.raises(IntegrityError), transaction.atomic():

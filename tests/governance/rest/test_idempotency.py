@@ -21,8 +21,12 @@ def test_equal_requests_at_once_start_one_cycle_and_all_get_its_id() -> None:
     def call(client: Any) -> None:
         go.wait()
         try:
-            answer = client.post("/cycles/trigger", json.dumps({"payload": {"x": 1}}).encode(), Idempotency_Key="one")
-            answers.append((answer.status_code, answer.json().get("cycle_run_id", answer.json().get("code"))))
+            answer = client.post(
+                "/cycles/trigger", json.dumps({"payload": {"x": 1}}).encode(), Idempotency_Key="one"
+            )
+            answers.append(
+                (answer.status_code, answer.json().get("cycle_run_id", answer.json().get("code")))
+            )
         finally:
             connection.close()
 

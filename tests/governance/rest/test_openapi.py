@@ -25,7 +25,9 @@ THING = shapes.record("Thing", id=shapes.UUID, name=shapes.maybe(shapes.TEXT), o
 class Things(Resource):
     """All things. In pages."""
 
-    parameters = {"GET": {"name": queries.text, "since": queries.needed(queries.moment), **pages.PARAMETERS}}
+    parameters = {
+        "GET": {"name": queries.text, "since": queries.needed(queries.moment), **pages.PARAMETERS}
+    }
     answers = {"GET": {200: shapes.page(THING)}}
 
     def get(self, request: Request) -> Response:
@@ -60,7 +62,11 @@ class Open(Resource):
         return Response()
 
 
-PATTERNS = [path("things", Things.as_view()), path("things/<uuid:thing_id>/poke", Poke.as_view()), path("open", Open.as_view())]
+PATTERNS = [
+    path("things", Things.as_view()),
+    path("things/<uuid:thing_id>/poke", Poke.as_view()),
+    path("open", Open.as_view()),
+]
 
 
 @pytest.fixture
@@ -68,27 +74,59 @@ def made() -> dict[str, Any]:
     return openapi.document(PATTERNS, head={"openapi": "3.1.0"}, others={"/other": {"get": {}}})
 
 
-def test_an_operation_has_its_parameters_with_what_their_readers_accept(made: dict[str, Any]) -> None:
+def test_an_operation_has_its_parameters_with_what_their_readers_accept(
+    made: dict[str, Any],
+) -> None:
     found = {one["name"]: one for one in made["paths"]["/things"]["get"]["parameters"]}
     assert found["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200}
-    assert (found["since"]["required"], found["name"]["required"], found["since"]["schema"]["format"]) == (True, False, "date-time")
+    assert (
+        found["since"]["required"],
+        found["name"]["required"],
+        found["since"]["schema"]["format"],
+    ) == (True, False, "date-time")
     poke = made["paths"]["/things/{thing_id}/poke"]["post"]["parameters"]
-    assert [(one["name"], one["in"], one["required"]) for one in poke] == [("thing_id", "path", True), ("Idempotency-Key", "header", False)]
+    assert [(one["name"], one["in"], one["required"]) for one in poke] == [
+        ("thing_id", "path", True),
+        ("Idempotency-Key", "header", False),
+    ]
     assert poke[0]["schema"]["format"] == "uuid"
 
 
 def test_an_operation_has_its_body_its_power_and_its_words(made: dict[str, Any]) -> None:
     poke = made["paths"]["/things/{thing_id}/poke"]["post"]
-    assert poke["requestBody"] == {"required": True, "content": {"application/json": {"schema": Poke.bodies["POST"]}}}
-    assert (poke["summary"], poke["description"], poke["operationId"]) == ("A poke at one thing.", "Poke it. Needs `operate`.", "post_things_by_thing_id_poke")
+    assert poke["requestBody"] == {
+        "required": True,
+        "content": {"application/json": {"schema": Poke.bodies["POST"]}},
+    }
+    assert (poke["summary"], poke["description"], poke["operationId"]) == (
+        "A poke at one thing.",
+        "Poke it. Needs `operate`.",
+        "post_things_by_thing_id_poke",
+    )
     assert made["paths"]["/things"]["get"]["description"] == "Answer `{results}`. Needs `read`."
 
 
 def test_refusals_stand_with_their_code_and_words(made: dict[str, Any]) -> None:
     answers = made["paths"]["/things/{thing_id}/poke"]["post"]["responses"]
     assert answers["409"]["description"] == "`thing_busy`: The thing is busy."
-    assert answers["409"]["content"]["application/problem+json"]["schema"]["allOf"][1] == {"properties": {"code": {"enum": ["thing_busy"]}}}
-    assert {"202", "400", "401", "403", "404", "406", "409", "411", "413", "415", "422", "429", "503"} == answers.keys()
+    assert answers["409"]["content"]["application/problem+json"]["schema"]["allOf"][1] == {
+        "properties": {"code": {"enum": ["thing_busy"]}}
+    }
+    assert {
+        "202",
+        "400",
+        "401",
+        "403",
+        "404",
+        "406",
+        "409",
+        "411",
+        "413",
+        "415",
+        "422",
+        "429",
+        "503",
+    } == answers.keys()
     assert "invalid_cursor" in made["paths"]["/things"]["get"]["responses"]["400"]["description"]
 
 
@@ -102,7 +140,10 @@ def test_what_is_open_refuses_nobody_for_want_of_a_token(made: dict[str, Any]) -
 def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
     assert made["components"]["schemas"]["Thing"] == {
         "type": "object",
-        "properties": {"id": {"type": "string", "format": "uuid"}, "name": {"type": ["string", "null"]}},
+        "properties": {
+            "id": {"type": "string", "format": "uuid"},
+            "name": {"type": ["string", "null"]},
+        },
         "required": ["id"],
     }
     answer = made["paths"]["/things/{thing_id}/poke"]["post"]["responses"]["202"]
@@ -111,7 +152,11 @@ def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
 
 
 def test_what_is_read_as_json_may_be_asked_for_changes(made: dict[str, Any]) -> None:
-    read, text, written = made["paths"]["/things"]["get"], made["paths"]["/open"]["get"], made["paths"]["/things/{thing_id}/poke"]["post"]
+    read, text, written = (
+        made["paths"]["/things"]["get"],
+        made["paths"]["/open"]["get"],
+        made["paths"]["/things/{thing_id}/poke"]["post"],
+    )
     assert ["304" in one["responses"] for one in (read, text, written)] == [True, False, False]
     assert read["parameters"][-1]["name"] == "If-None-Match"
 

@@ -43,14 +43,30 @@ def test_what_comes_meanwhile_shifts_nothing() -> None:
     first = client.get("/cycles?limit=2").json()
     start("r4")
     second = client.get(first["next"].replace("http://testserver", "")).json()
-    assert [row["run_profile_id"] for row in [*first["results"], *second["results"]]] == ["r3", "r2", "r1", "r0"]
-    assert [row["run_profile_id"] for row in client.get(second["previous"].replace("http://testserver", "")).json()["results"]] == ["r3", "r2"]
-    CycleRun.objects.filter(run_profile_id="r2").update(status="cancelled", next_due_at=None, finished_at="2026-01-01T00:00:00Z")
-    assert [row["run_profile_id"] for row in client.get("/cycles?status=cancelled").json()["results"]] == ["r2"]
+    assert [row["run_profile_id"] for row in [*first["results"], *second["results"]]] == [
+        "r3",
+        "r2",
+        "r1",
+        "r0",
+    ]
+    assert [
+        row["run_profile_id"]
+        for row in client.get(second["previous"].replace("http://testserver", "")).json()["results"]
+    ] == ["r3", "r2"]
+    CycleRun.objects.filter(run_profile_id="r2").update(
+        status="cancelled", next_due_at=None, finished_at="2026-01-01T00:00:00Z"
+    )
+    assert [
+        row["run_profile_id"] for row in client.get("/cycles?status=cancelled").json()["results"]
+    ] == ["r2"]
 
 
 def test_every_list_has_limit_and_cursor_and_says_so() -> None:
-    lists = [(route, resource) for route, resource in routes() if "previous" in resource.answers.get("GET", {}).get(200, {}).get("properties", {})]
+    lists = [
+        (route, resource)
+        for route, resource in routes()
+        if "previous" in resource.answers.get("GET", {}).get(200, {}).get("properties", {})
+    ]
     assert len(lists) >= 5
     by_offset = {"dead-letters/groups"}
     for route, resource in lists:

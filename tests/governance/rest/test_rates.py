@@ -66,7 +66,9 @@ def test_what_is_refused_counts_too(limit: int) -> None:
 
 
 @pytest.mark.django_db
-def test_strangers_are_counted_by_address_and_take_nothing_from_those_who_are_let_in(limit: int) -> None:
+def test_strangers_are_counted_by_address_and_take_nothing_from_those_who_are_let_in(
+    limit: int,
+) -> None:
     good, wrong, nobody = api(person()), Api("orbit_wrong"), api()
     problem(nobody.get("/cycles"), 401, "unauthenticated")
     for _ in range(limit - 1):
@@ -97,7 +99,9 @@ def test_counts_are_cleared_away_once_they_count_no_more() -> None:
 def test_a_late_count_of_the_minute_before_takes_nothing_back(settings: Any) -> None:
     rates.count("one")
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE governance_requestcount SET minute = minute + interval '1 minute', requests = 7")
+        cursor.execute(
+            "UPDATE governance_requestcount SET minute = minute + interval '1 minute', requests = 7"
+        )
     rates.count("one")
     assert RequestCount.objects.get().requests == 8
 
@@ -105,7 +109,9 @@ def test_a_late_count_of_the_minute_before_takes_nothing_back(settings: Any) -> 
 @pytest.mark.django_db
 def test_counting_writes_no_log() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'governance_requestcount'")
+        cursor.execute(
+            "SELECT relpersistence FROM pg_class WHERE relname = 'governance_requestcount'"
+        )
         assert cursor.fetchone() == ("u",)
 
 

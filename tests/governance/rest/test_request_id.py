@@ -16,7 +16,10 @@ PATHS = ["/health", "/ready", "/cycles", "/metrics", "/nothing", "/api/schema", 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_answer_has_the_id_that_was_sent(path: str) -> None:
     for client in (Client(raise_request_exception=False), console(person())):
-        assert client.get(path, headers={"X-Request-ID": "order-4711"}).headers["X-Request-ID"] == "order-4711"
+        assert (
+            client.get(path, headers={"X-Request-ID": "order-4711"}).headers["X-Request-ID"]
+            == "order-4711"
+        )
 
 
 @pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "\u00e9", "a\tb", "a,b", "<script>"])

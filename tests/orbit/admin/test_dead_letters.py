@@ -23,7 +23,10 @@ def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
     group = DeadLetterDispatch.objects.get(pk=inside[0]).error_group
     browser = console(person())
     page = browser.get(LIST).content.decode()
-    assert f'<a href="?group={group}">default-endpoint: retries exhausted, &lt;b&gt;#&lt;/b&gt;</a>' in page
+    assert (
+        f'<a href="?group={group}">default-endpoint: retries exhausted, &lt;b&gt;#&lt;/b&gt;</a>'
+        in page
+    )
     assert f"requeue-matching/?group={group}" in page
     members = browser.get(f"{LIST}?group={group}").content.decode()
     assert all(f"/{letter}/change/" in members for letter in inside)
@@ -51,14 +54,24 @@ def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
     asked = browser.get(f"{LIST}{deed}-matching/?namespace=a").content.decode()
     assert 'namespace is <span class="mono">a</span>' in asked
     more = {"endpoint": "current", "rate": "7"} if deed == "requeue" else {}
-    assert browser.post(f"{LIST}{deed}-matching/?namespace=a", {"reason": " ", **more}).status_code == 200
+    assert (
+        browser.post(f"{LIST}{deed}-matching/?namespace=a", {"reason": " ", **more}).status_code
+        == 200
+    )
     assert not OperationRun.objects.exists()
     for said in ("takes 2 dead letters", "is under way, and takes 2"):
-        done = browser.post(f"{LIST}{deed}-matching/?namespace=a", {"reason": "because", **more}, follow=True)
+        done = browser.post(
+            f"{LIST}{deed}-matching/?namespace=a", {"reason": "because", **more}, follow=True
+        )
         run = OperationRun.objects.get()
         assert done.redirect_chain == [(f"/admin/governance/operationrun/{run.pk}/change/", 302)]
         assert said in done.content.decode()
-    assert (run.type, run.initiator, run.reason, run.scope) == (f"dlq.bulk_{deed}", "ann", "because", ["a"])
+    assert (run.type, run.initiator, run.reason, run.scope) == (
+        f"dlq.bulk_{deed}",
+        "ann",
+        "because",
+        ["a"],
+    )
     assert set(OperationRunItem.objects.values_list("object_id", flat=True)) == set(a)
 
 
@@ -69,15 +82,34 @@ def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() 
     for query in ("q=x", "status=requeued"):
         assert "-matching/" not in browser.get(f"{LIST}?{query}&group=1").content.decode()
     # Each of these shows fewer letters than a run would take, or others.
-    for query in ("endpoint_key=other", "endpoint_key__exact=", "group=", "endpoint_key__exact=a&endpoint_key__exact=b"):
+    for query in (
+        "endpoint_key=other",
+        "endpoint_key__exact=",
+        "group=",
+        "endpoint_key__exact=a&endpoint_key__exact=b",
+    ):
         page = browser.get(f"{LIST}?{query}")
         assert page.status_code == 200
         assert "all that match" not in page.content.decode(), query
-        assert browser.post(f"{LIST}requeue-matching/?{query}", {"reason": "x", "endpoint": "snapshot", "rate": "1"}).status_code == 400
+        assert (
+            browser.post(
+                f"{LIST}requeue-matching/?{query}",
+                {"reason": "x", "endpoint": "snapshot", "rate": "1"},
+            ).status_code
+            == 400
+        )
     for query in ("o=1", "p=1", "status=open", "q=", "endpoint_key__exact=other"):
         assert "Requeue all that match" in browser.get(f"{LIST}?{query}").content.decode(), query
-    assert browser.post(f"{LIST}requeue-matching/?cycle__id__exact=x", {"reason": "x", "endpoint": "snapshot", "rate": "1"}).status_code == 400
-    hidden = console(person("bea", "Operator", "c")).post(f"{LIST}dismiss-matching/?namespace=a", {"reason": "x"})
+    assert (
+        browser.post(
+            f"{LIST}requeue-matching/?cycle__id__exact=x",
+            {"reason": "x", "endpoint": "snapshot", "rate": "1"},
+        ).status_code
+        == 400
+    )
+    hidden = console(person("bea", "Operator", "c")).post(
+        f"{LIST}dismiss-matching/?namespace=a", {"reason": "x"}
+    )
     assert "There is no namespace" in hidden.content.decode()
     assert not OperationRun.objects.exists()
 
@@ -90,8 +122,20 @@ def test_only_an_operator_gets_there() -> None:
 def test_a_letter_and_a_selection_are_dismissed_with_a_reason() -> None:
     first, *others = letters(3)
     browser = console(person())
-    assert " dismissed." in browser.post(f"{LIST}{first}/dismiss/", {"reason": "too old"}, follow=True).content.decode()
-    chosen = {"action": "dismiss", "_selected_action": [str(one) for one in [first, *others]], "asked": "1", "reason": "all too old"}
+    assert (
+        " dismissed."
+        in browser.post(
+            f"{LIST}{first}/dismiss/", {"reason": "too old"}, follow=True
+        ).content.decode()
+    )
+    chosen = {
+        "action": "dismiss",
+        "_selected_action": [str(one) for one in [first, *others]],
+        "asked": "1",
+        "reason": "all too old",
+    }
     page = browser.post(LIST, chosen, follow=True).content.decode()
     assert (page.count(" dismissed."), "It was dismissed by ann" in page) == (2, True)
-    assert set(DeadLetterDispatch.objects.values_list("status", "resolved_by")) == {("dismissed", "ann")}
+    assert set(DeadLetterDispatch.objects.values_list("status", "resolved_by")) == {
+        ("dismissed", "ann")
+    }

@@ -54,7 +54,11 @@ def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> No
 
 def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
     cycle = active_cycle("eu")
-    page = console(person("con", "Configurator")).post(PATH, {"reason": "x", "_reload": "1"}).content.decode()
+    page = (
+        console(person("con", "Configurator"))
+        .post(PATH, {"reason": "x", "_reload": "1"})
+        .content.decode()
+    )
     assert f"/admin/orbit/cyclerun/{cycle.pk}/cancel/" in page
 
 
@@ -71,7 +75,9 @@ def test_the_page_is_not_for_the_confined(folder: Path) -> None:
     assert console(person("bea", "Configurator", "eu")).get(PATH).status_code == 403
 
 
-def test_a_banner_stands_where_both_were_changed_and_only_there(folder: Path, django_assert_max_num_queries) -> None:
+def test_a_banner_stands_where_both_were_changed_and_only_there(
+    folder: Path, django_assert_max_num_queries
+) -> None:
     browser = console(person("vic", "Viewer"))
 
     def shown() -> bool:

@@ -33,7 +33,9 @@ def fields(browser: Client, address: str) -> dict[str, str]:
 
 
 def send(browser: Client, address: str, button: str = "_save", **changed: Any) -> Any:
-    return browser.post(address, {**fields(browser, address), "reason": "because", button: "1", **changed})
+    return browser.post(
+        address, {**fields(browser, address), "reason": "because", button: "1", **changed}
+    )
 
 
 def errors(answer: Any) -> dict[str, list[str]]:
@@ -46,7 +48,12 @@ def test_a_field_that_is_changed_is_saved_with_reason_and_one_audit_entry(browse
     answer = send(browser, path(row), label="Other", value_tags="a\r\n b \r\n\r\n")
     assert (answer.status_code, answer.headers["Location"]) == (302, path(row))
     row.refresh_from_db()
-    assert row.document == profile(label="Other", execution_rules={"tiers": TIERS}, style_vector={"tone": 0.7}, value_tags=["a", "b"])
+    assert row.document == profile(
+        label="Other",
+        execution_rules={"tiers": TIERS},
+        style_vector={"tone": 0.7},
+        value_tags=["a", "b"],
+    )
     revision = ProfileRevision.objects.get(number=2)
     assert (revision.author, revision.source, revision.reason) == ("con", "admin", "because")
     entry = AuditTrailEntry.objects.get(action="profile.changed")
@@ -55,7 +62,10 @@ def test_a_field_that_is_changed_is_saved_with_reason_and_one_audit_entry(browse
 
 
 def test_a_page_that_is_sent_as_it_is_changes_nothing(browser: Client) -> None:
-    store([profile(execution_rules={"tiers": TIERS}, value_tags=["x"])], [run_profile(distribution_targets=[], execution_policy={"max_lateness": 60})])
+    store(
+        [profile(execution_rules={"tiers": TIERS}, value_tags=["x"])],
+        [run_profile(distribution_targets=[], execution_policy={"max_lateness": 60})],
+    )
     for row in (Profile.objects.get(), RunProfile.objects.get()):
         assert send(browser, path(row)).status_code == 302
         row.refresh_from_db()
@@ -67,9 +77,22 @@ def test_the_json_and_a_field_may_both_be_changed(browser: Client) -> None:
     store([profile()], [run_profile()])
     row = RunProfile.objects.get()
     document = {**row.document, "asset_bundle": {"logo": "x"}}
-    assert send(browser, path(row), document=json.dumps(document), cron="0 6 * * *", time_zone="Europe/Berlin", max_lateness="60").status_code == 302
+    assert (
+        send(
+            browser,
+            path(row),
+            document=json.dumps(document),
+            cron="0 6 * * *",
+            time_zone="Europe/Berlin",
+            max_lateness="60",
+        ).status_code
+        == 302
+    )
     row.refresh_from_db()
-    assert row.document == {**document, "execution_policy": {"cron": "0 6 * * *", "time_zone": "Europe/Berlin", "max_lateness": 60}}
+    assert row.document == {
+        **document,
+        "execution_policy": {"cron": "0 6 * * *", "time_zone": "Europe/Berlin", "max_lateness": 60},
+    }
     assert send(browser, path(row), cron="", time_zone="").status_code == 302
     row.refresh_from_db()
     assert row.document["execution_policy"] == {"max_lateness": 60}
@@ -78,9 +101,16 @@ def test_the_json_and_a_field_may_both_be_changed(browser: Client) -> None:
 def test_json_and_field_that_contradict_each_other_are_asked_about(browser: Client) -> None:
     store([profile()], [])
     row = Profile.objects.get()
-    answer = send(browser, path(row), document=json.dumps(profile(label="In JSON")), label="In the field")
+    answer = send(
+        browser, path(row), document=json.dumps(profile(label="In JSON")), label="In the field"
+    )
     assert "The JSON says 'In JSON' here" in errors(answer)["label"][0]
-    assert send(browser, path(row), document=json.dumps(profile(label="Same")), label="Same").status_code == 302
+    assert (
+        send(
+            browser, path(row), document=json.dumps(profile(label="Same")), label="Same"
+        ).status_code
+        == 302
+    )
 
 
 def test_a_transformer_is_chosen_and_left_out(browser: Client) -> None:
@@ -94,11 +124,21 @@ def test_a_transformer_is_chosen_and_left_out(browser: Client) -> None:
     assert row.document["execution_rules"] == {"tiers": {}}
 
 
-def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lost(browser: Client) -> None:
+def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lost(
+    browser: Client,
+) -> None:
     store([profile()], [run_profile()])
     row = RunProfile.objects.get()
     document = json.dumps({**row.document, "more": 1})
-    answer = send(browser, path(row), profile_id="who", cron="nonsense", time_zone="Mars", max_lateness="soon", document=document)
+    answer = send(
+        browser,
+        path(row),
+        profile_id="who",
+        cron="nonsense",
+        time_zone="Mars",
+        max_lateness="soon",
+        document=document,
+    )
     found = errors(answer)
     assert set(found) == {"profile_id", "cron", "time_zone", "max_lateness", "document"}
     assert found["document"] == ["/more: Is unknown here. Known are: asset_bundle, distribution_targets, execution_policy, namespace, profile_id, "
@@ -111,7 +151,20 @@ def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lo
     assert row.revision == 1
 
 
-@pytest.mark.parametrize("document", ["{", "[]", "null", '{"a": 1, "a": 2}', '{"a": "\\u0000"}', "x" * 1_100_000, '{"profile_id": "other"}', "[" * 5000, "{}"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{",
+        "[]",
+        "null",
+        '{"a": 1, "a": 2}',
+        '{"a": "\\u0000"}',
+        "x" * 1_100_000,
+        '{"profile_id": "other"}',
+        "[" * 5000,
+        "{}",
+    ],
+)
 def test_json_that_cant_be_is_an_error_at_the_json(browser: Client, document: str) -> None:
     store([profile()], [])
     answer = send(browser, path(Profile.objects.get()), document=document)
@@ -127,7 +180,10 @@ def test_a_reason_is_asked_for_when_saving_and_not_for_a_preview(browser: Client
     answer = send(browser, path(row), "_preview", label="New label", reason="")
     page = answer.content.decode()
     assert not answer.context["form"].errors
-    assert [(change.pointer, change.before, change.after) for change in answer.context["preview"].changes] == [("/label", "Daily", "New label")]
+    assert [
+        (change.pointer, change.before, change.after)
+        for change in answer.context["preview"].changes
+    ] == [("/label", "Daily", "New label")]
     assert "Instruction of the next cycle of daily-eu" in page
     assert 'value="New label"' in page
     assert ProfileRevision.objects.count() == 1
@@ -147,7 +203,15 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     store([profile()], [])
     row = Profile.objects.get()
     typed = {**fields(browser, path(row)), "reason": "mine", "_save": "1", "label": "Mine"}
-    assert send(console(person("bea", "Configurator")), path(row), value_tags="theirs", reason="theirs first").status_code == 302
+    assert (
+        send(
+            console(person("bea", "Configurator")),
+            path(row),
+            value_tags="theirs",
+            reason="theirs first",
+        ).status_code
+        == 302
+    )
     answer = browser.post(path(row), typed)
     page = answer.content.decode()
     assert answer.status_code == 200
@@ -168,7 +232,10 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     assert row.document == profile(label="Mine")
 
 
-@pytest.mark.parametrize("sent", [{"revision": "99"}, {"revision": "x"}, {"revision": ""}, {"seen": "x"}, {"seen": str(2**40)}])
+@pytest.mark.parametrize(
+    "sent",
+    [{"revision": "99"}, {"revision": "x"}, {"revision": ""}, {"seen": "x"}, {"seen": str(2**40)}],
+)
 def test_a_forged_revision_saves_nothing(browser: Client, sent: dict[str, str]) -> None:
     store([profile()], [])
     assert send(browser, path(Profile.objects.get()), label="x", **sent).status_code in {200, 400}
@@ -180,11 +247,34 @@ def test_new_ones_are_added(browser: Client) -> None:
     answer = send(browser, "/admin/orbit/profile/add/", profile_id="new", label="New")
     assert answer.status_code == 302
     assert Profile.objects.get().document["label"] == "New"
-    assert set(errors(send(browser, "/admin/orbit/profile/add/", profile_id="new", label="Again"))) == {"profile_id"}
-    assert set(errors(send(browser, "/admin/orbit/profile/add/", profile_id="a b", label="\u202e"))) == {"profile_id", "label"}
-    assert send(browser, "/admin/orbit/runprofile/add/", run_profile_id="r", profile_id="new", namespace="eu").status_code == 302
+    assert set(
+        errors(send(browser, "/admin/orbit/profile/add/", profile_id="new", label="Again"))
+    ) == {"profile_id"}
+    assert set(
+        errors(send(browser, "/admin/orbit/profile/add/", profile_id="a b", label="\u202e"))
+    ) == {"profile_id", "label"}
+    assert (
+        send(
+            browser,
+            "/admin/orbit/runprofile/add/",
+            run_profile_id="r",
+            profile_id="new",
+            namespace="eu",
+        ).status_code
+        == 302
+    )
     assert RunProfile.objects.get().namespace_id == "eu"
-    assert set(errors(send(browser, "/admin/orbit/runprofile/add/", run_profile_id="s", profile_id="new", namespace="nowhere"))) == {"namespace"}
+    assert set(
+        errors(
+            send(
+                browser,
+                "/admin/orbit/runprofile/add/",
+                run_profile_id="s",
+                profile_id="new",
+                namespace="nowhere",
+            )
+        )
+    ) == {"namespace"}
 
 
 def test_who_may_not_configure_looks_and_changes_nothing() -> None:
@@ -194,20 +284,33 @@ def test_who_may_not_configure_looks_and_changes_nothing() -> None:
     page = browser.get(path(row)).content.decode()
     assert "<script>alert(1)" not in page
     assert 'name="_save"' not in page
-    assert browser.post(path(row), {"document": "{}", "reason": "x", "_save": "1"}).status_code == 403
+    assert (
+        browser.post(path(row), {"document": "{}", "reason": "x", "_save": "1"}).status_code == 403
+    )
     assert browser.get("/admin/orbit/profile/add/").status_code == 403
     assert browser.post(path(row, "disable"), {"reason": "x"}).status_code in {403, 404}
     assert Profile.objects.get().revision == 1
 
 
 def test_the_confined_edit_their_own_and_see_no_others() -> None:
-    store([profile("mine"), profile("both"), profile("theirs")],
-          [run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"), run_profile("theirs-b", "theirs", "b")])
+    store(
+        [profile("mine"), profile("both"), profile("theirs")],
+        [
+            run_profile("mine-a", "mine", "a"),
+            run_profile("both-a", "both", "a"),
+            run_profile("both-b", "both", "b"),
+            run_profile("theirs-b", "theirs", "b"),
+        ],
+    )
     browser = console(person("con", "Configurator", "a"))
-    mine, both, theirs = (Profile.objects.get(profile_id=name) for name in ("mine", "both", "theirs"))
+    mine, both, theirs = (
+        Profile.objects.get(profile_id=name) for name in ("mine", "both", "theirs")
+    )
     assert send(browser, path(mine), label="x").status_code == 302
     assert 'name="_save"' not in browser.get(path(both)).content.decode()
-    assert browser.post(path(both), {"document": "{}", "reason": "x", "_save": "1"}).status_code == 403
+    assert (
+        browser.post(path(both), {"document": "{}", "reason": "x", "_save": "1"}).status_code == 403
+    )
     for page in ("change", "history", "enable", "history/1"):
         assert browser.get(path(theirs, page)).status_code in {302, 404}
     answer = send(browser, path(RunProfile.objects.get(run_profile_id="mine-a")), namespace="b")

@@ -24,18 +24,25 @@ def failed(committed: str, settings: Any) -> CycleRun:
         return carry(start())
 
 
-def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(failed: CycleRun, settings: Any) -> None:
+def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
+    failed: CycleRun, settings: Any
+) -> None:
     browser = console(person())
     page = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/change/").content.decode()
     assert f"/admin/orbit/cyclerun/{failed.pk}/run_again/" in page and ">Run again<" in page
     asked = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
     assert "Tiers 1, 2, 3 taken over; no tier runs; 3 of 3 deliveries would be made." in asked
     assert asked.count("its dead letter is requeued") == 3
-    assert browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": " "}).status_code == 200
+    assert (
+        browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": " "}).status_code
+        == 200
+    )
     assert CycleRun.objects.count() == 1
     with Receiver(OK) as receiver:
         endpoints(settings, **{"default-endpoint": receiver.url})
-        done = browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "mended"}, follow=True).content.decode()
+        done = browser.post(
+            f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "mended"}, follow=True
+        ).content.decode()
         new = CycleRun.objects.get(rerun_of=failed)
         assert f"runs again as {new.pk}" in done
         refused = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
@@ -57,9 +64,13 @@ def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
     chosen = [str(one) for one in letters(2)]
     browser = console(person())
     sent = {"action": "run_again", "_selected_action": chosen}
-    assert all(one in browser.post("/admin/orbit/cyclerun/", sent).content.decode() for one in chosen)
+    assert all(
+        one in browser.post("/admin/orbit/cyclerun/", sent).content.decode() for one in chosen
+    )
     assert not OperationRun.objects.exists()
-    done = browser.post("/admin/orbit/cyclerun/", {**sent, "asked": "1", "reason": "mended"}, follow=True).content.decode()
+    done = browser.post(
+        "/admin/orbit/cyclerun/", {**sent, "asked": "1", "reason": "mended"}, follow=True
+    ).content.decode()
     run = OperationRun.objects.get()
     assert f"Operation run {run.pk} takes 2 cycles" in done
     assert (run.type, run.reason, run.context["trigger"]) == ("ops.rerun", "mended", "admin")
@@ -70,14 +81,39 @@ def test_compare_shows_the_differences_and_asks_for_two(failed: CycleRun) -> Non
     other = active_cycle("a")
     asked = browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}").content.decode()
     assert str(failed.pk) in asked and "<button" in asked
-    page = browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}").content.decode()
+    page = browser.get(
+        f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}"
+    ).content.decode()
     assert "differs" in page and 'id="differences"' in page and ">same<" not in page
-    assert ">same<" in browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}&all=1").content.decode()
-    two = browser.post("/admin/orbit/cyclerun/", {"action": "compare", "_selected_action": [str(failed.pk), str(other.pk)]})
+    assert (
+        ">same<"
+        in browser.get(
+            f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}&all=1"
+        ).content.decode()
+    )
+    two = browser.post(
+        "/admin/orbit/cyclerun/",
+        {"action": "compare", "_selected_action": [str(failed.pk), str(other.pk)]},
+    )
     assert two["Location"] == f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}"
-    one = browser.post("/admin/orbit/cyclerun/", {"action": "compare", "_selected_action": [str(failed.pk)]}, follow=True)
+    one = browser.post(
+        "/admin/orbit/cyclerun/",
+        {"action": "compare", "_selected_action": [str(failed.pk)]},
+        follow=True,
+    )
     assert "Choose two cycles" in one.content.decode()
     assert browser.get("/admin/orbit/cyclerun/compare/?a=x&b=y").status_code == 200
-    assert console(person("bea", "Viewer", "b")).get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}").status_code == 404
-    assert "/run_again/" not in browser.get(f"/admin/orbit/cyclerun/{failed.pk}/change/").content.decode()
-    assert browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "x"}).status_code == 403
+    assert (
+        console(person("bea", "Viewer", "b"))
+        .get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}")
+        .status_code
+        == 404
+    )
+    assert (
+        "/run_again/"
+        not in browser.get(f"/admin/orbit/cyclerun/{failed.pk}/change/").content.decode()
+    )
+    assert (
+        browser.post(f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "x"}).status_code
+        == 403
+    )

@@ -25,11 +25,19 @@ def test_revisions_are_listed_with_who_when_and_why_and_any_two_compared(row: An
     assert "orbit" in page
     assert "Roll back" not in page
     answer = browser.get(f"/admin/orbit/profile/{row.pk}/history/?a=1&b=3")
-    assert [(change.pointer, change.before) for change in answer.context["compared"].changes] == [("/label", "First")]
+    assert [(change.pointer, change.before) for change in answer.context["compared"].changes] == [
+        ("/label", "First")
+    ]
     assert "<script>alert" not in answer.content.decode()
-    assert "There is no revision 9" in browser.get(f"/admin/orbit/profile/{row.pk}/history/?a=9&b=1").content.decode()
+    assert (
+        "There is no revision 9"
+        in browser.get(f"/admin/orbit/profile/{row.pk}/history/?a=9&b=1").content.decode()
+    )
     for query in ("a=x&b=1", "a=99999999999&b=1", "before=x", "before=2", "a=%00"):
-        assert browser.get(f"/admin/orbit/profile/{row.pk}/history/?{query}").status_code in {200, 400}
+        assert browser.get(f"/admin/orbit/profile/{row.pk}/history/?{query}").status_code in {
+            200,
+            400,
+        }
 
 
 def test_going_back_needs_a_reason_and_makes_a_revision(row: Any) -> None:
@@ -37,7 +45,10 @@ def test_going_back_needs_a_reason_and_makes_a_revision(row: Any) -> None:
     path = f"/admin/orbit/profile/{row.pk}/history/1/"
     page = browser.get(path).content.decode()
     assert "Roll back to this revision</button>" in page
-    assert "Roll back to this revision" in browser.get(f"/admin/orbit/profile/{row.pk}/history/").content.decode()
+    assert (
+        "Roll back to this revision"
+        in browser.get(f"/admin/orbit/profile/{row.pk}/history/").content.decode()
+    )
     assert browser.post(path, {"reason": "", "over": "3"}).status_code == 200
     assert browser.post(path, {"reason": "it was better", "over": "3"}).status_code == 302
     assert ProfileRevision.objects.get(number=4).document == profile(label="First")
@@ -53,9 +64,21 @@ def test_going_back_over_what_one_has_not_seen_is_told(row: Any) -> None:
 
 
 def test_only_who_configures_goes_back(row: Any) -> None:
-    assert console(person("op", "Operator")).post(f"/admin/orbit/profile/{row.pk}/history/1/", {"reason": "x", "over": "3"}).status_code == 403
-    assert console(person("con", "Configurator")).get(f"/admin/orbit/profile/{row.pk}/history/9/").status_code == 404
-    assert console(person("bea", "Configurator", "us")).get(f"/admin/orbit/profile/{row.pk}/history/1/").status_code in {302, 404}
+    assert (
+        console(person("op", "Operator"))
+        .post(f"/admin/orbit/profile/{row.pk}/history/1/", {"reason": "x", "over": "3"})
+        .status_code
+        == 403
+    )
+    assert (
+        console(person("con", "Configurator"))
+        .get(f"/admin/orbit/profile/{row.pk}/history/9/")
+        .status_code
+        == 404
+    )
+    assert console(person("bea", "Configurator", "us")).get(
+        f"/admin/orbit/profile/{row.pk}/history/1/"
+    ).status_code in {302, 404}
 
 
 def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
@@ -81,4 +104,7 @@ def test_the_confined_see_no_revision_from_when_it_ran_elsewhere() -> None:
     assert [row.number for row in listed] == [2]
     first = RunProfileRevision.objects.get(number=1)
     assert browser.get(f"/admin/orbit/runprofilerevision/{first.pk}/change/").status_code == 302
-    assert "of-us" not in browser.get(f"/admin/orbit/runprofile/{run.pk}/history/?a=1&b=2").content.decode()
+    assert (
+        "of-us"
+        not in browser.get(f"/admin/orbit/runprofile/{run.pk}/history/?a=1&b=2").content.decode()
+    )

@@ -28,7 +28,14 @@ LIST, WHY = "/admin/orbit/schedules/", "/admin/orbit/why/"
 def schedules() -> None:
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
     daily = {"cron": "0 6 * * *"}
-    store([profile()], [run_profile("a", namespace="eu", execution_policy=daily), run_profile("b", namespace="us"), run_profile("c", namespace="us")])
+    store(
+        [profile()],
+        [
+            run_profile("a", namespace="eu", execution_policy=daily),
+            run_profile("b", namespace="us"),
+            run_profile("c", namespace="us"),
+        ],
+    )
     RunProfiles("Europe/Berlin").follow()
     ledger.enqueue_due()
 
@@ -39,12 +46,31 @@ def text(answer: Any) -> str:
 
 
 def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> None:
-    CronTick.objects.create(id=uuid7(), schedule="run-profile:a", tick_key="k", due_at=datetime.now(UTC), outcome="refused", detail={"detail": "<b>halted</b>"})
+    CronTick.objects.create(
+        id=uuid7(),
+        schedule="run-profile:a",
+        tick_key="k",
+        due_at=datetime.now(UTC),
+        outcome="refused",
+        detail={"detail": "<b>halted</b>"},
+    )
     page = text(console(person("cat", "Configurator")).get(LIST))
-    for said in ("At 06:00 every day", "0 6 * * *", "Europe/Berlin", "Switch off", "Change cron", "refused", "the configuration asks for none"):
+    for said in (
+        "At 06:00 every day",
+        "0 6 * * *",
+        "Europe/Berlin",
+        "Switch off",
+        "Change cron",
+        "refused",
+        "the configuration asks for none",
+    ):
         assert said in page, said
     assert "Switch off" not in text(console(person("vic", "Viewer")).get(LIST))
-    ledgers = text(console(person("ada", "Administrator")).get("/admin/orbit/crontick/?schedule__exact=run-profile:a"))
+    ledgers = text(
+        console(person("ada", "Administrator")).get(
+            "/admin/orbit/crontick/?schedule__exact=run-profile:a"
+        )
+    )
     assert "&lt;b&gt;halted" in ledgers
 
 
@@ -53,7 +79,9 @@ def test_a_schedule_is_switched_off_and_on_with_a_reason_and_one_entry_each() ->
     page = f"{LIST}run-profile:a/switch/"
     assert "Switch off" in text(browser.get(page))
     assert "This field is required" in text(browser.post(page, {"reason": ""}))
-    assert browser.post(page, {"reason": "night", "on": "no"}, follow=True).redirect_chain == [(LIST, 302)]
+    assert browser.post(page, {"reason": "night", "on": "no"}, follow=True).redirect_chain == [
+        (LIST, 302)
+    ]
     assert Row.objects.get(name="run-profile:a").repeats == 0
     said = text(browser.get(LIST))
     assert "switched off by cat: night" in said
@@ -63,7 +91,11 @@ def test_a_schedule_is_switched_off_and_on_with_a_reason_and_one_entry_each() ->
     assert "Switch on" in text(browser.get(page))
     browser.post(page, {"reason": "day", "on": "yes"})
     assert Row.objects.get(name="run-profile:a").repeats == -1
-    assert list(AuditTrailEntry.objects.filter(action="schedule.changed").order_by("id").values_list("actor", "reason")) == [("cat", "night"), ("cat", "day")]
+    assert list(
+        AuditTrailEntry.objects.filter(action="schedule.changed")
+        .order_by("id")
+        .values_list("actor", "reason")
+    ) == [("cat", "night"), ("cat", "day")]
 
 
 def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field() -> None:
@@ -78,7 +110,9 @@ def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field(
 
 
 def test_what_the_configuration_switched_off_says_so() -> None:
-    answer = console(person("cat", "Configurator")).post(f"{LIST}{RUN_PROFILES}/switch/", {"reason": "r", "on": "yes"})
+    answer = console(person("cat", "Configurator")).post(
+        f"{LIST}{RUN_PROFILES}/switch/", {"reason": "r", "on": "yes"}
+    )
     assert "asks for no cron" in text(answer)
 
 
@@ -89,7 +123,10 @@ def test_who_may_not_or_does_not_see_it_gets_no_page() -> None:
     assert "run-profile:a" not in text(confined.get(LIST))
     for name in (CYCLES, "run-profile:a", "run-profile:nobody", "%00"):
         assert confined.get(f"{LIST}{name}/switch/").status_code in {400, 404}
-        assert confined.post(f"{LIST}{name}/cron/", {"cron": "", "reason": "r"}).status_code in {400, 404}
+        assert confined.post(f"{LIST}{name}/cron/", {"cron": "", "reason": "r"}).status_code in {
+            400,
+            404,
+        }
     assert "run-profile:a" not in text(confined.get("/admin/orbit/crontick/"))
 
 
@@ -98,14 +135,28 @@ def test_why_is_asked_and_answered_on_its_page() -> None:
     assert 'name="at"' in text(browser.get(WHY))
     assert f"{WHY}?run_profile_id=a" in text(browser.get("/admin/orbit/runprofile/"))
     assert 'value="a"' in text(browser.get(f"{WHY}?run_profile_id=a"))
-    assert "exist yet: a was made on" in text(browser.get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z"))
-    assert "no run profile" in text(browser.get(f"{WHY}?run_profile_id=nobody&at=2020-01-31T06:00:00Z"))
+    assert "exist yet: a was made on" in text(
+        browser.get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z")
+    )
+    assert "no run profile" in text(
+        browser.get(f"{WHY}?run_profile_id=nobody&at=2020-01-31T06:00:00Z")
+    )
     assert "must be a time" in text(browser.get(f"{WHY}?run_profile_id=a&at=then"))
-    assert "no run profile" in text(console(person("bea", "Viewer", "us")).get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z"))
+    assert "no run profile" in text(
+        console(person("bea", "Viewer", "us")).get(
+            f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z"
+        )
+    )
 
 
 def test_lists_are_paged_searched_and_bounded() -> None:
-    store([], [run_profile(f"r{number:03d}", execution_policy={"cron": "*/5 * * * *"}) for number in range(120)])
+    store(
+        [],
+        [
+            run_profile(f"r{number:03d}", execution_policy={"cron": "*/5 * * * *"})
+            for number in range(120)
+        ],
+    )
     RunProfiles("UTC").follow()
     browser = console(person("vic", "Viewer"))
     with CaptureQueriesContext(connection) as captured:
@@ -117,7 +168,9 @@ def test_lists_are_paged_searched_and_bounded() -> None:
     assert "cycles" not in text(browser.get(f"{LIST}?q=r119")).split("<tbody>")[1]
 
 
-@pytest.mark.parametrize("query", ["p=x", "p=-1", "p=99999999999999999999", "q=%00", "q=%FF", "q=" + "x" * 5000])
+@pytest.mark.parametrize(
+    "query", ["p=x", "p=-1", "p=99999999999999999999", "q=%00", "q=%FF", "q=" + "x" * 5000]
+)
 def test_an_odd_address_is_no_fault(query: str) -> None:
     assert console(person("vic", "Viewer")).get(f"{LIST}?{query}").status_code in {200, 400}
 
@@ -131,11 +184,17 @@ def test_trigger_offers_all_run_profiles_and_shows_what_became_of_each() -> None
     assert CycleRun.objects.filter(trigger="admin").count() == 3
     entry = AuditTrailEntry.objects.get(action="cycle.triggered")
     assert (entry.actor, entry.reason) == ("ola", "by hand")
-    assert "leave this one out" in text(browser.post(page, {"run_profile_id": "*", "namespace": "us", "reason": "r"}))
+    assert "leave this one out" in text(
+        browser.post(page, {"run_profile_id": "*", "namespace": "us", "reason": "r"})
+    )
 
 
 def test_a_broken_row_is_shown_and_stops_no_page() -> None:
-    rows("UPDATE django_q_schedule SET cron = '<i>', next_run = now() - interval '2 hours' WHERE name = 'cycles' RETURNING 1")
-    rows("UPDATE django_q_schedule SET kwargs = 'foo(', next_run = 'infinity' WHERE name = 'run-profile:a' RETURNING 1")
+    rows(
+        "UPDATE django_q_schedule SET cron = '<i>', next_run = now() - interval '2 hours' WHERE name = 'cycles' RETURNING 1"
+    )
+    rows(
+        "UPDATE django_q_schedule SET kwargs = 'foo(', next_run = 'infinity' WHERE name = 'run-profile:a' RETURNING 1"
+    )
     page = text(console(person("cat", "Configurator")).get(LIST))
     assert "awaited since" in page and "&lt;i&gt;" in page

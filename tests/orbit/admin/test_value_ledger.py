@@ -11,7 +11,15 @@ PATH = "/admin/orbit/valueledgerentry/"
 
 
 def entry(tag: str, namespace: str, quantity: str) -> None:
-    ValueLedgerEntry.objects.create(id=uuid7(), cycle_id=uuid7(), namespace=namespace, kind="value", tag=tag, quantity=quantity, unit="cycle")
+    ValueLedgerEntry.objects.create(
+        id=uuid7(),
+        cycle_id=uuid7(),
+        namespace=namespace,
+        kind="value",
+        tag=tag,
+        quantity=quantity,
+        unit="cycle",
+    )
 
 
 def test_totals_stand_above_the_entries_with_a_link_to_their_file() -> None:
@@ -22,8 +30,16 @@ def test_totals_stand_above_the_entries_with_a_link_to_their_file() -> None:
     assert "5.5" in page
     assert "/value-ledger/totals.csv?period=day" in page
     answer = browser.get(f"{PATH}?period=month&namespace=us")
-    assert ([row.quantity for row in answer.context["totals"].rows], "period=month&amp;namespace=us" in answer.content.decode()) == ([4], True)
-    assert browser.get("/value-ledger/totals.csv?period=month&namespace=us").content.decode().splitlines()[1].endswith(",kit,cycle,4,1")
+    assert (
+        [row.quantity for row in answer.context["totals"].rows],
+        "period=month&amp;namespace=us" in answer.content.decode(),
+    ) == ([4], True)
+    assert (
+        browser.get("/value-ledger/totals.csv?period=month&namespace=us")
+        .content.decode()
+        .splitlines()[1]
+        .endswith(",kit,cycle,4,1")
+    )
 
 
 def test_the_confined_add_up_their_own() -> None:
@@ -31,7 +47,10 @@ def test_the_confined_add_up_their_own() -> None:
     entry("kit", "us", "4")
     answer = console(person("bea", "Viewer", "us")).get(f"{PATH}?namespace=eu")
     assert answer.context["totals"].rows == []
-    assert [row.quantity for row in console(person("cat", "Viewer", "us")).get(PATH).context["totals"].rows] == [4]
+    assert [
+        row.quantity
+        for row in console(person("cat", "Viewer", "us")).get(PATH).context["totals"].rows
+    ] == [4]
 
 
 @pytest.mark.parametrize("query", ["period=year", "period=%FF", "tag=%25", "namespace=%27"])

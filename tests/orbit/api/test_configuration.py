@@ -30,7 +30,12 @@ def test_a_reload_answers_what_it_did_and_is_one_audit_entry(folder: Path) -> No
     assert (answer.status_code, answer.json()) == (
         200, {"created": ["profiles/daily", "run-profiles/daily-eu"], "changed": [], "hidden": [], "unchanged": 0, "namespaces": ["eu"]})  # fmt: skip
     entry = AuditTrailEntry.objects.get(action="config.reloaded")
-    assert (entry.actor, entry.reason, entry.object_id, entry.request_id) == ("con", "as agreed", "reload", answer.headers["X-Request-ID"])
+    assert (entry.actor, entry.reason, entry.object_id, entry.request_id) == (
+        "con",
+        "as agreed",
+        "reload",
+        answer.headers["X-Request-ID"],
+    )
     assert client.post("/config/reload").json()["unchanged"] == 2
 
 
@@ -42,9 +47,13 @@ def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) 
     assert not Profile.objects.exists()
 
 
-def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(folder: Path, settings) -> None:
+def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
+    folder: Path, settings
+) -> None:
     write(folder, [profile(state="on", more=1)], [run_profile(namespace="a\u202e")])
-    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "hook", "url": "http://10.0.0.1/x", "method": "POST", "token": "t"}])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+        [{"key": "hook", "url": "http://10.0.0.1/x", "method": "POST", "token": "t"}]
+    )
     client = api(person("con", "Configurator"))
     for answer in (client.post("/config/reload"), client.get("/config/diff")):
         told = problem(answer, 422, "config_invalid")
@@ -53,7 +62,9 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(folder: 
             ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")}  # fmt: skip
     write(folder, [profile()], [run_profile()])
     told = problem(client.get("/config/diff"), 422, "endpoints_invalid")
-    assert [(error["file"], error["pointer"]) for error in told["errors"]] == [("ORBIT_DISPATCH_ENDPOINTS", "/0/url")]
+    assert [(error["file"], error["pointer"]) for error in told["errors"]] == [
+        ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")
+    ]
 
 
 def test_the_drift_is_told_place_by_place(folder: Path) -> None:
@@ -67,10 +78,17 @@ def test_the_drift_is_told_place_by_place(folder: Path) -> None:
 
 
 def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder: Path) -> None:
-    for who, read, write_ in ((person("bea", "Configurator", "eu"), 403, 403), (person("vic", "Viewer"), 200, 403)):
+    for who, read, write_ in (
+        (person("bea", "Configurator", "eu"), 403, 403),
+        (person("vic", "Viewer"), 200, 403),
+    ):
         client = api(who)
         assert client.get("/config/diff").status_code == read
-        problem(client.post("/config/reload", b"\xff"), write_ if who.username == "vic" else 400, "forbidden" if who.username == "vic" else "malformed_json")
+        problem(
+            client.post("/config/reload", b"\xff"),
+            write_ if who.username == "vic" else 400,
+            "forbidden" if who.username == "vic" else "malformed_json",
+        )
     problem(api(User.objects.get(username="bea")).post("/config/reload"), 403, "forbidden")
     assert not Profile.objects.exists()
 

@@ -14,7 +14,16 @@ from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure
 
 pytestmark = pytest.mark.django_db
-RECENT_FIELDS = {"id", "namespace", "status", "trigger", "run_profile_id", "created_at", "started_at", "finished_at"}
+RECENT_FIELDS = {
+    "id",
+    "namespace",
+    "status",
+    "trigger",
+    "run_profile_id",
+    "created_at",
+    "started_at",
+    "finished_at",
+}
 
 
 def _ended(number: int) -> list[CycleRun]:
@@ -49,7 +58,9 @@ def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -
 def test_filters_narrow_and_stay_in_the_links() -> None:
     _ended(6)
     client = api(person())
-    page = client.get("/cycles?status=failed&limit=2&created_from=2020-01-01T00:00:00Z&namespace=default").json()
+    page = client.get(
+        "/cycles?status=failed&limit=2&created_from=2020-01-01T00:00:00Z&namespace=default"
+    ).json()
     assert {row["status"] for row in page["results"]} == {"failed"}
     assert "status=failed" in page["next"]
     assert "created_from=2020" in page["next"]
@@ -57,7 +68,16 @@ def test_filters_narrow_and_stay_in_the_links() -> None:
     assert len(client.get("/cycles?created_from=2020-01-01T00:00:00Z").json()["results"]) == 6
 
 
-@pytest.mark.parametrize(("path", "queries"), [("/cycles", 4), ("/cycles/recent", 4), ("/dead-letters", 4), ("/profiles", 4), ("/run-profiles", 4)])
+@pytest.mark.parametrize(
+    ("path", "queries"),
+    [
+        ("/cycles", 4),
+        ("/cycles/recent", 4),
+        ("/dead-letters", 4),
+        ("/profiles", 4),
+        ("/run-profiles", 4),
+    ],
+)
 def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, queries: int) -> None:
     client = api(person())
     client.get(path)
@@ -65,7 +85,9 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, querie
     configure(**{f"r{n}": {"namespace": "a"} for n in range(30)})
     with CaptureQueriesContext(connection) as seen:
         assert client.get(path).status_code == 200
-    statements = [query["sql"] for query in seen if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    statements = [
+        query["sql"] for query in seen if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))
+    ]
     assert len(statements) == queries, statements
     assert not any("COUNT(" in statement.upper() for statement in statements)
 
@@ -76,7 +98,13 @@ def test_an_unknown_cycle_is_a_404() -> None:
 
 def test_a_fresh_cycle_has_nothing_yet() -> None:
     body = api(person()).get(f"/cycles/{active_cycle().pk}").json()
-    assert (body["status"], body["tiers"], body["jobs"], body["stages"], body["input"]["size"]) == ("pending", [], [], [], 2)
+    assert (body["status"], body["tiers"], body["jobs"], body["stages"], body["input"]["size"]) == (
+        "pending",
+        [],
+        [],
+        [],
+        2,
+    )
     assert body["verdict"].startswith("Pending")
 
 
@@ -84,7 +112,10 @@ def test_cancel_ends_the_cycle_once_with_an_audit_entry() -> None:
     cycle = active_cycle()
     client = api(person())
     answer = client.post(f"/cycles/{cycle.pk}/cancel", {"reason": "wrong input"})
-    assert (answer.status_code, answer.json()) == (202, {"cycle_run_id": str(cycle.pk), "status": "cancelled"})
+    assert (answer.status_code, answer.json()) == (
+        202,
+        {"cycle_run_id": str(cycle.pk), "status": "cancelled"},
+    )
     problem(client.post(f"/cycles/{cycle.pk}/cancel", {"reason": "again"}), 409, "finished")
     entry = AuditTrailEntry.objects.get(action="cycle.cancelled")
     assert (entry.actor, entry.reason, entry.object_id) == ("ann", "wrong input", str(cycle.pk))

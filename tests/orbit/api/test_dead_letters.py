@@ -25,10 +25,20 @@ def dead(committed: str, settings: Any) -> CycleRun:
 def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
     client = api(person())
     page = client.get("/dead-letters").json()
-    found = [(row["namespace"], row["endpoint_key"], row["status"], row["status_code"]) for row in page["results"]]
+    found = [
+        (row["namespace"], row["endpoint_key"], row["status"], row["status_code"])
+        for row in page["results"]
+    ]
     assert found == [("a", "default-endpoint", "open", 410)] * 3
     assert client.get(f"/dead-letters/{page['results'][0]['id']}").json() == page["results"][0]
-    assert len(client.get(f"/dead-letters?cycle_run_id={dead.pk}&status=open&endpoint_key=default-endpoint").json()["results"]) == 3
+    assert (
+        len(
+            client.get(
+                f"/dead-letters?cycle_run_id={dead.pk}&status=open&endpoint_key=default-endpoint"
+            ).json()["results"]
+        )
+        == 3
+    )
     assert client.get("/dead-letters?status=requeued").json()["results"] == []
     problem(client.get("/dead-letters?cycle_run_id=x"), 400, "invalid_parameter")
     problem(client.get(f"/dead-letters/{uuid.uuid4()}"), 404, "unknown_dead_letter")
@@ -41,24 +51,39 @@ def test_a_confined_person_neither_sees_nor_requeues_another_namespaces(dead: Cy
     assert client.get("/dead-letters").json()["results"] == []
     problem(client.get(f"/dead-letters/{letter.pk}"), 404, "unknown_dead_letter")
     for deed in ("requeue", "dismiss"):
-        problem(client.post(f"/dead-letters/{letter.pk}/{deed}", {"reason": "try"}), 404, "unknown_dead_letter")
+        problem(
+            client.post(f"/dead-letters/{letter.pk}/{deed}", {"reason": "try"}),
+            404,
+            "unknown_dead_letter",
+        )
     assert DispatchJob.objects.count() == 3
     assert not DeadLetterDispatch.objects.exclude(status="open").exists()
 
 
-def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(dead: CycleRun, settings: Any) -> None:
+def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
+    dead: CycleRun, settings: Any
+) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
     client = api(person())
     with Receiver(OK) as good:
         endpoints(settings, **{"default-endpoint": good.url})
-        answer = client.post(f"/dead-letters/{letter.pk}/requeue", {"reason": "Aurora is back", "endpoint": "current"})
+        answer = client.post(
+            f"/dead-letters/{letter.pk}/requeue",
+            {"reason": "Aurora is back", "endpoint": "current"},
+        )
         assert answer.status_code == 201
-        problem(client.post(f"/dead-letters/{letter.pk}/requeue", {"reason": "again"}), 409, "already_requeued")
+        problem(
+            client.post(f"/dead-letters/{letter.pk}/requeue", {"reason": "again"}),
+            409,
+            "already_requeued",
+        )
         job = DispatchJob.objects.get(pk=answer.json()["dispatch_job_id"])
         assert job.delivery_id == letter.job.delivery_id
         carry(dead.pk)
-        assert [received.headers["idempotency-key"] for received in good.requests] == [str(job.delivery_id)]
+        assert [received.headers["idempotency-key"] for received in good.requests] == [
+            str(job.delivery_id)
+        ]
     assert client.get(f"/dead-letters/{letter.pk}").json()["requeued_job_id"] == str(job.pk)
     found = client.get(f"/cycles/{dead.pk}").json()
     assert found["deliveries"] == {"total": 3, "delivered": 1, "dead": 2, "cancelled": 0, "open": 0}
@@ -71,7 +96,9 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(dead
 def test_a_wrong_body_makes_no_job(dead: CycleRun, body: dict[str, Any], pointer: str) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
-    found = problem(api(person()).post(f"/dead-letters/{letter.pk}/requeue", body), 422, "invalid_body")
+    found = problem(
+        api(person()).post(f"/dead-letters/{letter.pk}/requeue", body), 422, "invalid_body"
+    )
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert DispatchJob.objects.count() == 3
 
@@ -80,12 +107,26 @@ def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
     client = api(person())
     one, other = (row["id"] for row in client.get("/dead-letters?limit=2").json()["results"])
     answer = client.post(f"/dead-letters/{one}/dismiss", {"reason": "too old"})
-    assert (answer.status_code, answer.json()["status"], answer.json()["resolved_reason"]) == (200, "dismissed", "too old")
-    problem(client.post(f"/dead-letters/{one}/dismiss", {"reason": "again"}), 409, "already_resolved")
-    problem(client.post(f"/dead-letters/{one}/requeue", {"reason": "again"}), 409, "already_resolved")
+    assert (answer.status_code, answer.json()["status"], answer.json()["resolved_reason"]) == (
+        200,
+        "dismissed",
+        "too old",
+    )
+    problem(
+        client.post(f"/dead-letters/{one}/dismiss", {"reason": "again"}), 409, "already_resolved"
+    )
+    problem(
+        client.post(f"/dead-letters/{one}/requeue", {"reason": "again"}), 409, "already_resolved"
+    )
     client.post(f"/dead-letters/{other}/requeue", {"reason": "it is back"})
-    problem(client.post(f"/dead-letters/{other}/dismiss", {"reason": "no"}), 409, "already_requeued")
-    problem(client.post(f"/dead-letters/{uuid.uuid4()}/dismiss", {"reason": "no"}), 404, "unknown_dead_letter")
+    problem(
+        client.post(f"/dead-letters/{other}/dismiss", {"reason": "no"}), 409, "already_requeued"
+    )
+    problem(
+        client.post(f"/dead-letters/{uuid.uuid4()}/dismiss", {"reason": "no"}),
+        404,
+        "unknown_dead_letter",
+    )
     entry = AuditTrailEntry.objects.get(action="dead_letter.dismissed")
     assert (entry.object_id, entry.reason, entry.namespace) == (one, "too old", "a")
     events = [row["event"] for row in client.get(f"/cycles/{dead.pk}").json()["records"]]
@@ -96,7 +137,9 @@ def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
     letters(2, error="order {i} unknown")
     client = api(person("vic", "Viewer"), "read")
     first = client.get("/dead-letters/groups?limit=1").json()
-    assert [(row["error"], row["status_code"], row["count"]) for row in first["results"]] == [("HTTP 410", 410, 3)]
+    assert [(row["error"], row["status_code"], row["count"]) for row in first["results"]] == [
+        ("HTTP 410", 410, 3)
+    ]
     second = client.get(first["next"].replace("http://testserver", "")).json()
     [group] = second["results"]
     assert (group["error"], group["count"], second["next"]) == ("order # unknown", 2, None)
@@ -104,14 +147,20 @@ def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
     members = client.get(f"/dead-letters?group={group['group']}").json()["results"]
     assert {row["last_error"] for row in members} == {"order 1 unknown", "order 2 unknown"}
     assert group["example_id"] == members[0]["id"]
-    assert api(person("bea", "Viewer", "b"), "read").get("/dead-letters/groups").json() == {"results": [], "next": None, "previous": None}
+    assert api(person("bea", "Viewer", "b"), "read").get("/dead-letters/groups").json() == {
+        "results": [],
+        "next": None,
+        "previous": None,
+    }
 
 
 def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, settings: Any) -> None:
     client = api(person())
     letter = client.get("/dead-letters").json()["results"][0]
     assert letter["endpoint_now"] == "same"
-    settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace("token-of", "newer-token-of")
+    settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace(
+        "token-of", "newer-token-of"
+    )
     changed = client.get(f"/dead-letters/{letter['id']}")
     assert changed.json()["endpoint_now"] == "changed"
     assert "token-of" not in changed.content.decode()
@@ -125,17 +174,31 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, setti
 def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
     client = api(person())
     ids = [row["id"] for row in client.get("/dead-letters").json()["results"]]
-    answer = client.post(f"/dead-letters/{deed}", {"reason": "it is back", "filter": {"namespace": "a", "endpoint_key": "default-endpoint"}})
+    answer = client.post(
+        f"/dead-letters/{deed}",
+        {"reason": "it is back", "filter": {"namespace": "a", "endpoint_key": "default-endpoint"}},
+    )
     run_id = answer.json()["operation_run_id"]
     assert (answer.status_code, answer.json()) == (202, {"operation_run_id": run_id, "matched": 3})
-    again = client.post(f"/dead-letters/{deed}", {"reason": "again", "filter": {"endpoint_key": "default-endpoint", "namespace": "a"}})
+    again = client.post(
+        f"/dead-letters/{deed}",
+        {"reason": "again", "filter": {"endpoint_key": "default-endpoint", "namespace": "a"}},
+    )
     assert again.json() == answer.json()
-    named = client.post(f"/dead-letters/{deed}", {"reason": "these", "ids": [*ids[:2], ids[0].upper(), str(uuid.uuid4())], "rate": 1})
+    named = client.post(
+        f"/dead-letters/{deed}",
+        {"reason": "these", "ids": [*ids[:2], ids[0].upper(), str(uuid.uuid4())], "rate": 1},
+    )
     assert (named.status_code, named.json()["matched"]) == (202, 3)
     operate(uuid.UUID(run_id))
     found = client.get(f"/operations/{run_id}").json()
-    assert (found["namespace"], found["progress"]["processed"]) == ("a", 1 if deed == "requeue" else 3)
-    assert client.get(f"/operations/{run_id}/items?outcome=succeeded").json()["results"][0]["object_id"] == min(ids)
+    assert (found["namespace"], found["progress"]["processed"]) == (
+        "a",
+        1 if deed == "requeue" else 3,
+    )
+    assert client.get(f"/operations/{run_id}/items?outcome=succeeded").json()["results"][0][
+        "object_id"
+    ] == min(ids)
 
 
 def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun) -> None:
@@ -143,9 +206,19 @@ def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun)
     answer = client.post("/dead-letters/requeue", {"reason": "x", "filter": {}})
     assert (answer.status_code, answer.json()["matched"]) == (202, 0)
     found = client.get(f"/operations/{answer.json()['operation_run_id']}").json()
-    assert (found["status"], found["outcome"], found["progress"]["note"]) == ("completed", "skipped", "nothing matches")
+    assert (found["status"], found["outcome"], found["progress"]["note"]) == (
+        "completed",
+        "skipped",
+        "nothing matches",
+    )
     for namespace in ("a", "nowhere"):
-        problem(client.post("/dead-letters/requeue", {"reason": "x", "filter": {"namespace": namespace}}), 404, "unknown_namespace")
+        problem(
+            client.post(
+                "/dead-letters/requeue", {"reason": "x", "filter": {"namespace": namespace}}
+            ),
+            404,
+            "unknown_namespace",
+        )
 
 
 def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRun) -> None:
@@ -153,9 +226,13 @@ def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRu
     assert theirs is not None
     client = api(person("bea", "Operator", "b"))
     ids = [str(theirs.pk), str(uuid.uuid4())]
-    run_id = client.post("/dead-letters/requeue", {"reason": "x", "ids": ids}).json()["operation_run_id"]
+    run_id = client.post("/dead-letters/requeue", {"reason": "x", "ids": ids}).json()[
+        "operation_run_id"
+    ]
     assert operate(uuid.UUID(run_id)).outcome == "failed"
-    assert set(OperationRunItem.objects.values_list("outcome", "detail")) == {("failed", "there is no such dead letter")}
+    assert set(OperationRunItem.objects.values_list("outcome", "detail")) == {
+        ("failed", "there is no such dead letter")
+    }
     assert DispatchJob.objects.count() == 3
 
 
@@ -176,11 +253,17 @@ ONE = str(uuid.UUID(int=1))
     ],
 )  # fmt: skip
 def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: str) -> None:
-    found = problem(api(person()).post(f"/dead-letters/{deed}", {"reason": "x", **body}), 422, "invalid_body")
+    found = problem(
+        api(person()).post(f"/dead-letters/{deed}", {"reason": "x", **body}), 422, "invalid_body"
+    )
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert not OperationRun.objects.exists()
 
 
 @pytest.mark.django_db
 def test_a_dismissal_knows_no_endpoint_and_no_key() -> None:
-    problem(api(person()).post("/dead-letters/dismiss", {"reason": "x", "filter": {}, "new_key": True}), 422, "invalid_body")
+    problem(
+        api(person()).post("/dead-letters/dismiss", {"reason": "x", "filter": {}, "new_key": True}),
+        422,
+        "invalid_body",
+    )

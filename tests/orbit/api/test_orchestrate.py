@@ -18,7 +18,15 @@ ALL = "/run-profiles/trigger"
 
 @pytest.fixture(autouse=True)
 def three() -> None:
-    store([profile()], [run_profile("a"), run_profile("b"), run_profile("c", namespace="us"), run_profile("off", state="disabled")])
+    store(
+        [profile()],
+        [
+            run_profile("a"),
+            run_profile("b"),
+            run_profile("c", namespace="us"),
+            run_profile("off", state="disabled"),
+        ],
+    )
 
 
 def outcomes(answer: Any) -> list[tuple[str, str]]:
@@ -30,14 +38,19 @@ def test_all_enabled_ones_have_an_outcome_each_and_the_call_one_entry_on_the_tra
     answer = api(person()).post(ALL)
     assert outcomes(answer) == [("a", "started"), ("b", "queued"), ("c", "started")]
     cycles = {one["run_profile_id"]: one["cycle_run_id"] for one in answer.json()["results"]}
-    assert {str(cycle.pk): cycle.trigger for cycle in CycleRun.objects.all()} == dict.fromkeys(cycles.values(), "rest")
+    assert {str(cycle.pk): cycle.trigger for cycle in CycleRun.objects.all()} == dict.fromkeys(
+        cycles.values(), "rest"
+    )
     entry = AuditTrailEntry.objects.get(action="cycle.triggered")
     assert (entry.actor, entry.after["outcomes"]) == ("ann", {"started": 2, "queued": 1})
 
 
 def test_those_that_are_named_and_the_one_of_the_address() -> None:
     client = api(person())
-    assert outcomes(client.post(ALL, {"run_profile_ids": ["off", "c"], "reason": "by hand"})) == [("c", "started"), ("off", "disabled")]
+    assert outcomes(client.post(ALL, {"run_profile_ids": ["off", "c"], "reason": "by hand"})) == [
+        ("c", "started"),
+        ("off", "disabled"),
+    ]
     assert outcomes(client.post("/run-profiles/a/trigger")) == [("a", "started")]
     answer = client.post("/run-profiles/b/trigger", {"reason": "again"})
     assert outcomes(answer) == [("b", "skipped")]
@@ -46,7 +59,9 @@ def test_those_that_are_named_and_the_one_of_the_address() -> None:
 
 def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
     client = api(person())
-    GovernanceSetting.objects.filter(namespace__name="us").update(halt=True, mode="quiet", reason="flood", changed_by="bob")
+    GovernanceSetting.objects.filter(namespace__name="us").update(
+        halt=True, mode="quiet", reason="flood", changed_by="bob"
+    )
     active_cycle("eu")
     answer = client.post(ALL)
     assert outcomes(answer) == [("a", "skipped"), ("b", "skipped"), ("c", "halted")]
@@ -57,11 +72,17 @@ def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "x" * 900, "%F0%9F%92%A9"])
 def test_an_unknown_one_is_not_found(name: str) -> None:
-    problem(api(person()).post(f"/run-profiles/{name}/trigger", Idempotency_Key="k"), 404, "unknown_run_profile")
+    problem(
+        api(person()).post(f"/run-profiles/{name}/trigger", Idempotency_Key="k"),
+        404,
+        "unknown_run_profile",
+    )
 
 
 def test_a_name_that_is_unknown_starts_nothing() -> None:
-    problem(api(person()).post(ALL, {"run_profile_ids": ["a", "nobody"]}), 404, "unknown_run_profile")
+    problem(
+        api(person()).post(ALL, {"run_profile_ids": ["a", "nobody"]}), 404, "unknown_run_profile"
+    )
     assert not CycleRun.objects.exists()
 
 
@@ -77,14 +98,26 @@ def test_the_same_request_twice_starts_once_and_says_the_same() -> None:
     first = client.post(ALL, Idempotency_Key="k1")
     assert client.post(ALL, Idempotency_Key="k1").json() == first.json()
     assert CycleRun.objects.count() == 3
-    problem(client.post(ALL, {"reason": "other"}, Idempotency_Key="k1"), 422, "idempotency_key_reused")
+    problem(
+        client.post(ALL, {"reason": "other"}, Idempotency_Key="k1"), 422, "idempotency_key_reused"
+    )
     one = client.post("/run-profiles/a/trigger", Idempotency_Key="k1")
     assert outcomes(one) == [("a", "skipped")]
-    assert outcomes(client.post("/run-profiles/b/trigger", Idempotency_Key="k1")) == [("b", "skipped")]
+    assert outcomes(client.post("/run-profiles/b/trigger", Idempotency_Key="k1")) == [
+        ("b", "skipped")
+    ]
 
 
-@pytest.mark.parametrize(("sent", "pointer"), [({"run_profile_ids": []}, "/run_profile_ids"), ({"run_profile_ids": "a"}, "/run_profile_ids"),
-                                               ({"ids": ["a"]}, "/ids"), ({"reason": " "}, "/reason"), ({"run_profile_ids": [7]}, "/run_profile_ids/0")])
+@pytest.mark.parametrize(
+    ("sent", "pointer"),
+    [
+        ({"run_profile_ids": []}, "/run_profile_ids"),
+        ({"run_profile_ids": "a"}, "/run_profile_ids"),
+        ({"ids": ["a"]}, "/ids"),
+        ({"reason": " "}, "/reason"),
+        ({"run_profile_ids": [7]}, "/run_profile_ids/0"),
+    ],
+)
 def test_a_wrong_body_is_refused_with_a_pointer(sent: Any, pointer: str) -> None:
     found = problem(api(person()).post(ALL, sent), 422, "invalid_body")
     assert [error["pointer"] for error in found["errors"]] == [pointer]

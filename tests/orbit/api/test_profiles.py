@@ -22,14 +22,27 @@ def test_a_profile_is_its_whole_document_with_its_revision_as_etag() -> None:
 
 
 def test_run_profiles_are_listed_by_id_and_filtered() -> None:
-    store([profile("p1"), profile("p2")], [run_profile("b", "p1", "eu"), run_profile("a", "p2", "us"), run_profile("c", "p1", "us", state="disabled")])
+    store(
+        [profile("p1"), profile("p2")],
+        [
+            run_profile("b", "p1", "eu"),
+            run_profile("a", "p2", "us"),
+            run_profile("c", "p1", "us", state="disabled"),
+        ],
+    )
     client = api(person())
 
     def ids(query: str) -> list[str]:
-        return [row["run_profile_id"] for row in client.get(f"/run-profiles{query}").json()["results"]]
+        return [
+            row["run_profile_id"] for row in client.get(f"/run-profiles{query}").json()["results"]
+        ]
 
     assert ids("") == ["a", "b", "c"]
-    assert (ids("?namespace=us"), ids("?profile_id=p1"), ids("?state=disabled")) == (["a", "c"], ["b", "c"], ["c"])
+    assert (ids("?namespace=us"), ids("?profile_id=p1"), ids("?state=disabled")) == (
+        ["a", "c"],
+        ["b", "c"],
+        ["c"],
+    )
     page = client.get("/run-profiles?limit=2").json()
     assert ids("?" + page["next"].partition("?")[2]) == ["c"]
     answer = client.get("/run-profiles/a")
@@ -38,7 +51,9 @@ def test_run_profiles_are_listed_by_id_and_filtered() -> None:
 
 
 def test_a_confined_person_sees_the_profiles_that_run_in_their_namespaces() -> None:
-    store([profile("p1"), profile("p2")], [run_profile("b", "p1", "eu"), run_profile("a", "p2", "us")])
+    store(
+        [profile("p1"), profile("p2")], [run_profile("b", "p1", "eu"), run_profile("a", "p2", "us")]
+    )
     client = api(person("bea", "Viewer", "us"))
     assert [row["profile_id"] for row in client.get("/profiles").json()["results"]] == ["p2"]
     problem(client.get("/profiles/p1"), 404, "unknown_profile")
@@ -48,11 +63,24 @@ def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> N
     store([profile("p1")], [])
     client = api(person("con", "Configurator"))
     read = client.get("/profiles/p1")
-    answer = client.put("/profiles/p1", {**read.json(), "label": "Other"}, If_Match=read.headers["ETag"], X_Orbit_Reason="für die Prüfung")
-    assert (answer.status_code, answer.headers["ETag"], answer.json()["label"]) == (200, '"2"', "Other")
+    answer = client.put(
+        "/profiles/p1",
+        {**read.json(), "label": "Other"},
+        If_Match=read.headers["ETag"],
+        X_Orbit_Reason="für die Prüfung",
+    )
+    assert (answer.status_code, answer.headers["ETag"], answer.json()["label"]) == (
+        200,
+        '"2"',
+        "Other",
+    )
     row = ProfileRevision.objects.get(number=2)
     assert (row.source, row.author, row.reason) == ("api", "con", "für die Prüfung")
-    told = problem(client.put("/profiles/p1", {**read.json(), "label": "Late"}, If_Match=read.headers["ETag"]), 412, "stale")
+    told = problem(
+        client.put("/profiles/p1", {**read.json(), "label": "Late"}, If_Match=read.headers["ETag"]),
+        412,
+        "stale",
+    )
     assert (told["current_revision"], told["changed_by"]) == (2, "con")
     assert client.get("/profiles/p1").json()["label"] == "Other"
 
@@ -67,16 +95,27 @@ def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> N
         ({"If_Match": '"1"', "X_Orbit_Reason": "a\tb"}, 400, "invalid_header"), ({"If_Match": '"1"', "X_Orbit_Reason": "x" * 2001}, 400, "invalid_header"),
     ],
 )  # fmt: skip
-def test_an_edit_without_the_right_precondition_is_refused(headers: dict[str, str], status: int, code: str) -> None:
+def test_an_edit_without_the_right_precondition_is_refused(
+    headers: dict[str, str], status: int, code: str
+) -> None:
     store([profile("p1")], [])
-    problem(api(person("con", "Configurator")).put("/profiles/p1", profile("p1", label="x"), **headers), status, code)
+    problem(
+        api(person("con", "Configurator")).put("/profiles/p1", profile("p1", label="x"), **headers),
+        status,
+        code,
+    )
     assert ProfileRevision.objects.count() == 1
 
 
 @pytest.mark.parametrize("match", ['"1"', ' "7" , "1"', "*"])
 def test_any_of_several_tags_will_do(match: str) -> None:
     store([profile("p1")], [])
-    assert api(person("con", "Configurator")).put("/profiles/p1", profile("p1", label="x"), If_Match=match).status_code == 200
+    assert (
+        api(person("con", "Configurator"))
+        .put("/profiles/p1", profile("p1", label="x"), If_Match=match)
+        .status_code
+        == 200
+    )
 
 
 def test_a_new_one_is_made_with_if_none_match() -> None:
@@ -84,10 +123,17 @@ def test_a_new_one_is_made_with_if_none_match() -> None:
     client = api(person("con", "Configurator"))
     answer = client.put("/profiles/p1", profile("p1"), If_None_Match="*")
     assert (answer.status_code, answer.headers["ETag"]) == (201, '"1"')
-    assert client.put("/run-profiles/r1", run_profile("r1", "p1"), If_None_Match="*").status_code == 201
+    assert (
+        client.put("/run-profiles/r1", run_profile("r1", "p1"), If_None_Match="*").status_code
+        == 201
+    )
     assert client.get("/run-profiles/r1").json() == run_profile("r1", "p1")
     problem(client.put("/run-profiles/r2", run_profile("r2", "p1"), If_Match='"1"'), 412, "stale")
-    problem(client.put("/run-profiles/r2", run_profile("r3", "p1"), If_None_Match="*"), 422, "invalid_document")
+    problem(
+        client.put("/run-profiles/r2", run_profile("r3", "p1"), If_None_Match="*"),
+        422,
+        "invalid_document",
+    )
 
 
 def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_code() -> None:
@@ -95,26 +141,46 @@ def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_c
     client = api(person("con", "Configurator"))
     found = problem(client.put("/run-profiles/r1", run_profile("r1", "p1", namespace="zz", more=1, execution_policy={"cron": "* * * * * *"}), If_Match='"1"'),
                     422, "invalid_document")  # fmt: skip
-    assert {error["pointer"] for error in found["errors"]} == {"/namespace", "/more", "/execution_policy/cron"}
+    assert {error["pointer"] for error in found["errors"]} == {
+        "/namespace",
+        "/more",
+        "/execution_policy/cron",
+    }
     for body, status, code in (
         (b"[]", 422, "invalid_body"), (b"{", 400, "malformed_json"), (b'{"label": "\\u0000"}', 400, "malformed_json"), (b"", 422, "invalid_document"),
         (b'{"a": 1, "a": 2}', 400, "malformed_json"), (b"{" + b" " * 10_000_000 + b"}", 413, "body_too_large"),
         (b'{"style_vector": {"a": "' + b"x" * 400_000 + b'"}}', 422, "invalid_document"),
     ):  # fmt: skip
         problem(client.put("/profiles/p1", body, If_Match='"1"'), status, code)
-    problem(client.put("/profiles/p1", b"{}", "text/plain", If_Match='"1"'), 415, "unsupported_media_type")
+    problem(
+        client.put("/profiles/p1", b"{}", "text/plain", If_Match='"1"'),
+        415,
+        "unsupported_media_type",
+    )
     for path in ("/profiles/a%00b", "/run-profiles/%FF"):
         assert client.put(path, profile("p1"), If_Match='"1"').status_code in {400, 404, 412, 422}
 
 
 def test_only_who_configures_puts() -> None:
     store([profile("p1")], [])
-    problem(api(person("op", "Operator")).put("/profiles/p1", b"\xff", If_Match='"1"'), 403, "forbidden")
+    problem(
+        api(person("op", "Operator")).put("/profiles/p1", b"\xff", If_Match='"1"'), 403, "forbidden"
+    )
     problem(api().put("/profiles/p1", b"\xff", If_Match='"1"'), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"), [('"1"', 304), ('W/"1"', 304), ('"7", "1"', 304), ("*", 304), ('"2"', 200), ("nonsense", 200), ('"1', 200), ("", 200)]
+    ("sent", "status"),
+    [
+        ('"1"', 304),
+        ('W/"1"', 304),
+        ('"7", "1"', 304),
+        ("*", 304),
+        ('"2"', 200),
+        ("nonsense", 200),
+        ('"1', 200),
+        ("", 200),
+    ],
 )
 def test_what_is_known_already_is_a_304(sent: str, status: int) -> None:
     store([profile("p1")], [run_profile("r1", "p1")])

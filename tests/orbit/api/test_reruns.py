@@ -27,10 +27,20 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) ->
     answer = api(person()).post(f"/cycles/{failed.pk}/rerun", {"dry_run": True})
     found = answer.json()
     assert answer.status_code == 200
-    assert [(tier["tier"], tier["action"], len(tier["output_sha256"])) for tier in found["tiers"]] == [(n, "take_over", 64) for n in (1, 2, 3)]
-    assert [(one["action"], one["endpoint_now"]) for one in found["deliveries"]] == [("send", "same")] * 3
-    assert {one["delivery_id"] for one in found["deliveries"]} == {str(job.delivery_id) for job in DispatchJob.objects.all()}
-    assert (len(found["dead_letters"]), found["stopped"], found["run_profile_revision"]) == (3, None, 1)
+    assert [
+        (tier["tier"], tier["action"], len(tier["output_sha256"])) for tier in found["tiers"]
+    ] == [(n, "take_over", 64) for n in (1, 2, 3)]
+    assert [(one["action"], one["endpoint_now"]) for one in found["deliveries"]] == [
+        ("send", "same")
+    ] * 3
+    assert {one["delivery_id"] for one in found["deliveries"]} == {
+        str(job.delivery_id) for job in DispatchJob.objects.all()
+    }
+    assert (len(found["dead_letters"]), found["stopped"], found["run_profile_revision"]) == (
+        3,
+        None,
+        1,
+    )
     assert CycleRun.objects.count() == 1
     assert not AuditTrailEntry.objects.filter(action="cycle.rerun").exists()
 
@@ -45,26 +55,61 @@ def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, setting
         problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": "again"}), 409, "cycle_active")
         assert carry(uuid.UUID(new)).status == "success"
     body, old = client.get(f"/cycles/{new}").json(), client.get(f"/cycles/{failed.pk}").json()
-    assert (body["rerun_of"], body["reruns"], old["rerun_of"], old["reruns"]) == (str(failed.pk), [], None, [new])
+    assert (body["rerun_of"], body["reruns"], old["rerun_of"], old["reruns"]) == (
+        str(failed.pk),
+        [],
+        None,
+        [new],
+    )
     assert (body["trigger"], body["triggered_by"], body["input"]) == ("rest", "ann", old["input"])
-    assert body["verdict"] == f"Success: 3 tiers; 3 deliveries; runs {failed.pk} again, from which 3 tiers and 0 deliveries are taken over."
-    assert AuditTrailEntry.objects.filter(action="cycle.rerun", request_id=answer.headers["X-Request-ID"]).count() == 1
+    assert (
+        body["verdict"]
+        == f"Success: 3 tiers; 3 deliveries; runs {failed.pk} again, from which 3 tiers and 0 deliveries are taken over."
+    )
+    assert (
+        AuditTrailEntry.objects.filter(
+            action="cycle.rerun", request_id=answer.headers["X-Request-ID"]
+        ).count()
+        == 1
+    )
     assert client.get("/cycles").json()["results"][0]["rerun_of"] == str(failed.pk)
 
 
 def test_refusals_are_problems(failed: CycleRun) -> None:
     client = api(person())
     problem(client.post(f"/cycles/{uuid.uuid4()}/rerun", {"reason": "x"}), 404, "unknown_cycle")
-    found = problem(client.post(f"/cycles/{failed.pk}/rerun", {"dry_run": False}), 422, "invalid_body")
-    assert found["errors"] == problem(client.post(f"/cycles/{failed.pk}/cancel", {}), 422, "invalid_body")["errors"]
+    found = problem(
+        client.post(f"/cycles/{failed.pk}/rerun", {"dry_run": False}), 422, "invalid_body"
+    )
+    assert (
+        found["errors"]
+        == problem(client.post(f"/cycles/{failed.pk}/cancel", {}), 422, "invalid_body")["errors"]
+    )
     problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": " "}), 422, "invalid_body")
-    problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": "x", "dry_run": "yes"}), 422, "invalid_body")
-    problem(api(person("bea", "Operator", "b")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}), 404, "unknown_cycle")
-    problem(api(person("vic", "Viewer")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}), 403, "forbidden")
+    problem(
+        client.post(f"/cycles/{failed.pk}/rerun", {"reason": "x", "dry_run": "yes"}),
+        422,
+        "invalid_body",
+    )
+    problem(
+        api(person("bea", "Operator", "b")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}),
+        404,
+        "unknown_cycle",
+    )
+    problem(
+        api(person("vic", "Viewer")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}),
+        403,
+        "forbidden",
+    )
     active = client.post("/cycles/trigger", {"run_profile_id": "r1"}).json()["cycle_run_id"]
     problem(client.post(f"/cycles/{active}/rerun", {"reason": "x"}), 409, "not_finished")
     problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}), 409, "cycle_active")
-    assert client.post(f"/cycles/{failed.pk}/rerun", {"reason": "x", "dry_run": True}).json()["stopped"]["code"] == "cycle_active"
+    assert (
+        client.post(f"/cycles/{failed.pk}/rerun", {"reason": "x", "dry_run": True}).json()[
+            "stopped"
+        ]["code"]
+        == "cycle_active"
+    )
 
 
 @pytest.mark.usefixtures("committed")
@@ -72,14 +117,22 @@ def test_many_run_again_as_an_operation_run(settings: Any) -> None:
     endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
     first, second = letters(1, namespace="a")[0], letters(1, namespace="b")[0]
     client = api(person())
-    dry = client.post("/cycles/rerun", {"reason": "x", "filter": {"status": "failed"}, "dry_run": True})
-    assert (dry.status_code, dry.json()) == (200, {"matched": 2, "cycle_run_ids": [str(first), str(second)]})
+    dry = client.post(
+        "/cycles/rerun", {"reason": "x", "filter": {"status": "failed"}, "dry_run": True}
+    )
+    assert (dry.status_code, dry.json()) == (
+        200,
+        {"matched": 2, "cycle_run_ids": [str(first), str(second)]},
+    )
     assert not OperationRun.objects.exists()
     answer = client.post("/cycles/rerun", {"reason": "x", "ids": [str(second)], "rate": 5})
     assert (answer.status_code, answer.json()["matched"]) == (202, 1)
     run = operate(uuid.UUID(answer.json()["operation_run_id"]))
     assert (run.outcome, run.context["trigger"]) == ("succeeded", "rest")
-    answer = client.post("/cycles/rerun", {"reason": "x", "filter": {"created_from": "2020-01-01T00:00:00Z", "namespace": "a"}})
+    answer = client.post(
+        "/cycles/rerun",
+        {"reason": "x", "filter": {"created_from": "2020-01-01T00:00:00Z", "namespace": "a"}},
+    )
     assert operate(uuid.UUID(answer.json()["operation_run_id"])).summary_counts["succeeded"] == 1
 
 

@@ -17,11 +17,23 @@ def test_revisions_are_listed_newest_first_in_pages_and_shown_whole() -> None:
         store([profile("p1", label=label)], [])
     client = api(person())
     page = client.get("/profiles/p1/revisions?limit=2").json()
-    assert [(row["number"], row["author"], row["source"]) for row in page["results"]] == [(3, "orbit", "admin"), (2, "orbit", "admin")]
+    assert [(row["number"], row["author"], row["source"]) for row in page["results"]] == [
+        (3, "orbit", "admin"),
+        (2, "orbit", "admin"),
+    ]
     assert "document" not in page["results"][0]
-    assert [row["number"] for row in client.get(f"/profiles/p1/revisions?{page['next'].partition('?')[2]}").json()["results"]] == [1]
+    assert [
+        row["number"]
+        for row in client.get(f"/profiles/p1/revisions?{page['next'].partition('?')[2]}").json()[
+            "results"
+        ]
+    ] == [1]
     assert client.get("/profiles/p1/revisions/1").json()["document"] == profile("p1", label="a")
-    for path in ("/profiles/p1/revisions/4", "/profiles/p1/revisions/0", "/profiles/p1/revisions/99999999999999999999"):
+    for path in (
+        "/profiles/p1/revisions/4",
+        "/profiles/p1/revisions/0",
+        "/profiles/p1/revisions/99999999999999999999",
+    ):
         problem(client.get(path), 404, "unknown_revision")
     problem(client.get("/profiles/p2/revisions"), 404, "unknown_profile")
     problem(client.get("/run-profiles/p2/revisions/1"), 404, "unknown_run_profile")
@@ -35,12 +47,24 @@ def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
     problem(client.post(path, {"reason": "back"}), 428, "precondition_required")
     problem(client.post(path, {"reason": "back"}, If_Match='"1"'), 412, "stale")
     problem(client.post(path, {"reason": " "}, If_Match='"2"'), 422, "invalid_body")
-    problem(client.post("/run-profiles/r1/revisions/9/restore", {"reason": "back"}, If_Match='"2"'), 404, "unknown_revision")
+    problem(
+        client.post("/run-profiles/r1/revisions/9/restore", {"reason": "back"}, If_Match='"2"'),
+        404,
+        "unknown_revision",
+    )
     answer = client.post(path, {"reason": "back"}, If_Match='"2"')
-    assert (answer.status_code, answer.headers["ETag"], answer.json()) == (200, '"3"', run_profile("r1", "p1"))
+    assert (answer.status_code, answer.headers["ETag"], answer.json()) == (
+        200,
+        '"3"',
+        run_profile("r1", "p1"),
+    )
     entry = AuditTrailEntry.objects.get(action="run_profile.changed")
     assert (entry.namespace, entry.reason) == ("eu", "back to revision 1: back")
-    problem(api(person("op", "Operator")).post(path, {"reason": "back"}, If_Match='"3"'), 403, "forbidden")
+    problem(
+        api(person("op", "Operator")).post(path, {"reason": "back"}, If_Match='"3"'),
+        403,
+        "forbidden",
+    )
 
 
 def test_what_is_hidden_comes_back_as_something_new() -> None:
@@ -60,8 +84,18 @@ def test_a_confined_person_sees_no_revision_from_when_it_ran_elsewhere() -> None
     store([profile("p1")], [run_profile("r1", "p1", "us")])
     store([], [run_profile("r1", "p1", "eu")])
     client = api(person("con", "Configurator", "eu"))
-    assert [row["number"] for row in client.get("/run-profiles/r1/revisions").json()["results"]] == [2]
+    assert [
+        row["number"] for row in client.get("/run-profiles/r1/revisions").json()["results"]
+    ] == [2]
     problem(client.get("/run-profiles/r1/revisions/1"), 404, "unknown_revision")
-    problem(client.post("/run-profiles/r1/revisions/1/restore", {"reason": "x"}, If_Match='"2"'), 404, "unknown_revision")
-    problem(api(person("bea", "Configurator", "us")).get("/run-profiles/r1/revisions"), 404, "unknown_run_profile")
+    problem(
+        client.post("/run-profiles/r1/revisions/1/restore", {"reason": "x"}, If_Match='"2"'),
+        404,
+        "unknown_revision",
+    )
+    problem(
+        api(person("bea", "Configurator", "us")).get("/run-profiles/r1/revisions"),
+        404,
+        "unknown_run_profile",
+    )
     assert Profile.objects.get().revision == 1

@@ -27,13 +27,26 @@ pytestmark = pytest.mark.django_db
 def schedules() -> None:
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
     daily = {"cron": "0 6 * * *", "time_zone": "Europe/Berlin"}
-    store([profile()], [run_profile("a", namespace="eu", execution_policy=daily), run_profile("b", namespace="us", execution_policy=daily)])
+    store(
+        [profile()],
+        [
+            run_profile("a", namespace="eu", execution_policy=daily),
+            run_profile("b", namespace="us", execution_policy=daily),
+        ],
+    )
     RunProfiles("UTC").follow()
     ledger.enqueue_due()
 
 
 def tick(schedule: str, due: datetime, outcome: str = "started", **detail: Any) -> CronTick:
-    return CronTick.objects.create(id=uuid7(), schedule=schedule, tick_key=due.isoformat(), due_at=due, outcome=outcome, detail=detail)
+    return CronTick.objects.create(
+        id=uuid7(),
+        schedule=schedule,
+        tick_key=due.isoformat(),
+        due_at=due,
+        outcome=outcome,
+        detail=detail,
+    )
 
 
 def names(answer: Any) -> list[str]:
@@ -52,7 +65,11 @@ def test_each_schedule_says_what_it_does_and_when_it_is_due_next() -> None:
     assert len(due) == 5
     assert due == sorted(due) and due[0] > datetime.now(UTC)
     assert (one["last_tick"]["id"], one["last_tick"]["outcome"]) == (str(last.pk), "skipped")
-    assert (found["run-profiles"]["enabled"], found["run-profiles"]["next_due_at"], found["run-profiles"]["cron"]) == (False, [], None)
+    assert (
+        found["run-profiles"]["enabled"],
+        found["run-profiles"]["next_due_at"],
+        found["run-profiles"]["cron"],
+    ) == (False, [], None)
 
 
 def test_what_a_person_changed_and_what_ails_it_is_said() -> None:
@@ -60,7 +77,11 @@ def test_what_a_person_changed_and_what_ails_it_is_said() -> None:
     rows("UPDATE django_q_schedule SET cron = 'rubbish' WHERE name = 'cycles' RETURNING 1")
     Row.objects.filter(name="run-profile:b").update(next_run=datetime.now(UTC) - timedelta(hours=2))
     found = {one["name"]: one for one in api(person()).get("/schedules").json()["results"]}
-    assert (found["run-profile:a"]["enabled"], found["run-profile:a"]["changed"]["by"], found["run-profile:a"]["changed"]["reason"]) == (False, "ann", "night")
+    assert (
+        found["run-profile:a"]["enabled"],
+        found["run-profile:a"]["changed"]["by"],
+        found["run-profile:a"]["changed"]["reason"],
+    ) == (False, "ann", "night")
     assert "rubbish" in found["cycles"]["problem"]
     assert found["run-profile:b"]["overdue_since"] is not None
 
@@ -80,15 +101,30 @@ def test_lists_come_in_pages_at_a_bounded_number_of_queries() -> None:
 
 def test_ticks_are_filtered_and_their_long_lists_left_out() -> None:
     now = datetime.now(UTC)
-    tick("cycles", now - timedelta(days=2), others={"skipped": ["x"] * 100}, outcomes={"skipped": 100})
-    late, missed = tick("run-profile:a", now - timedelta(hours=2), "late"), tick("run-profile:a", now, "missed")
+    tick(
+        "cycles",
+        now - timedelta(days=2),
+        others={"skipped": ["x"] * 100},
+        outcomes={"skipped": 100},
+    )
+    late, missed = (
+        tick("run-profile:a", now - timedelta(hours=2), "late"),
+        tick("run-profile:a", now, "missed"),
+    )
 
     def found(query: str) -> list[str]:
-        return [one["id"] for one in api(person(query[:100] or "x")).get(f"/schedules/ticks?{query}").json()["results"]]
+        return [
+            one["id"]
+            for one in api(person(query[:100] or "x"))
+            .get(f"/schedules/ticks?{query}")
+            .json()["results"]
+        ]
 
     assert found("schedule=run-profile:a") == [str(missed.pk), str(late.pk)]
     assert found("outcome=late") == [str(late.pk)]
-    assert found(f"from={(now - timedelta(hours=3)).isoformat()}&to={now.isoformat()}") == [str(late.pk)]
+    assert found(f"from={(now - timedelta(hours=3)).isoformat()}&to={now.isoformat()}") == [
+        str(late.pk)
+    ]
     [oldest] = api(person()).get("/schedules/ticks?schedule=cycles").json()["results"]
     assert oldest["detail"] == {"outcomes": {"skipped": 100}}
 
@@ -98,9 +134,15 @@ def test_who_is_confined_sees_the_schedules_and_ticks_of_their_own_run_profiles(
         tick(schedule, datetime.now(UTC))
     client = api(person("bea", "Viewer", "us"))
     assert names(client.get("/schedules")) == ["run-profile:b"]
-    assert [one["schedule"] for one in client.get("/schedules/ticks").json()["results"]] == ["run-profile:b"]
+    assert [one["schedule"] for one in client.get("/schedules/ticks").json()["results"]] == [
+        "run-profile:b"
+    ]
     assert client.get("/schedules/ticks?schedule=cycles").json()["results"] == []
-    problem(client.get("/schedules/why?run_profile_id=a&at=2026-01-31T06:00:00Z"), 404, "unknown_run_profile")
+    problem(
+        client.get("/schedules/why?run_profile_id=a&at=2026-01-31T06:00:00Z"),
+        404,
+        "unknown_run_profile",
+    )
 
 
 def test_why_answers_one_sentence_and_the_facts() -> None:
@@ -119,13 +161,32 @@ def test_a_question_that_is_no_question_is_refused(query: str) -> None:
     problem(api(person()).get(f"/schedules/why?{query}"), 400, "invalid_parameter")
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "1970-01-01T00:00:00+23:59"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "1970-01-01T00:00:00+23:59",
+    ],
+)
 def test_the_ends_of_time_are_no_fault(at: str) -> None:
-    assert api(person()).get(f"/schedules/why?run_profile_id=a&at={at.replace('+', '%2B')}").status_code == 200
-    assert api(person("bob")).get(f"/schedules/ticks?from={at.replace('+', '%2B')}").status_code == 200
-    assert api(person("eve")).get(f"/schedules/ticks?to={at.replace('+', '%2B')}").status_code == 200
+    assert (
+        api(person())
+        .get(f"/schedules/why?run_profile_id=a&at={at.replace('+', '%2B')}")
+        .status_code
+        == 200
+    )
+    assert (
+        api(person("bob")).get(f"/schedules/ticks?from={at.replace('+', '%2B')}").status_code == 200
+    )
+    assert (
+        api(person("eve")).get(f"/schedules/ticks?to={at.replace('+', '%2B')}").status_code == 200
+    )
 
 
-@pytest.mark.parametrize("query", ["outcome=great", "from=x", "schedule=", "cursor=forged", "limit=0"])
+@pytest.mark.parametrize(
+    "query", ["outcome=great", "from=x", "schedule=", "cursor=forged", "limit=0"]
+)
 def test_a_filter_that_is_none_is_refused(query: str) -> None:
     assert api(person()).get(f"/schedules/ticks?{query}").status_code == 400

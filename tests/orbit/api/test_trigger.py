@@ -24,14 +24,22 @@ def test_an_empty_body_starts_a_raw_cycle_in_default() -> None:
     body = answer.json()
     assert (body["status"], body["namespace"], body["resumed"]) == ("pending", "default", False)
     cycle = CycleRun.objects.get(pk=body["cycle_run_id"])
-    assert (bytes(cycle.input), cycle.input_content_type, cycle.trigger, cycle.triggered_by) == (b"{}", "application/json", "rest", "ann")
+    assert (bytes(cycle.input), cycle.input_content_type, cycle.trigger, cycle.triggered_by) == (
+        b"{}",
+        "application/json",
+        "rest",
+        "ann",
+    )
 
 
 def test_a_json_payload_is_kept_compact_in_the_order_sent() -> None:
     sent = b'{ "payload": {"z": 1, "a": [1.0, 1e3, "\\u00e9", "<script>"], "n": 12345678901234567890} }'
     answer = api(person()).post(TRIGGER, sent)
     cycle = CycleRun.objects.get(pk=answer.json()["cycle_run_id"])
-    assert bytes(cycle.input) == '{"z":1,"a":[1.0,1000.0,"é","<script>"],"n":12345678901234567890}'.encode()
+    assert (
+        bytes(cycle.input)
+        == '{"z":1,"a":[1.0,1000.0,"é","<script>"],"n":12345678901234567890}'.encode()
+    )
     assert cycle.input_sha256 == hashlib.sha256(bytes(cycle.input)).hexdigest()
 
 
@@ -42,7 +50,10 @@ def test_null_is_a_payload() -> None:
 
 def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
     raw = bytes(range(256)) + b'{"z": 1.0,\r\n}'
-    sent = {"payload_base64": base64.b64encode(raw).decode(), "payload_content_type": "application/x-thing; v=1"}
+    sent = {
+        "payload_base64": base64.b64encode(raw).decode(),
+        "payload_content_type": "application/x-thing; v=1",
+    }
     cycle = CycleRun.objects.get(pk=api(person()).post(TRIGGER, sent).json()["cycle_run_id"])
     assert (bytes(cycle.input), cycle.input_content_type) == (raw, "application/x-thing; v=1")
 
@@ -55,7 +66,10 @@ def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
         ({"payload_base64": "AAA"}, "/payload_base64"),
         ({"payload_base64": "AA==\n"}, "/payload_base64"),
         ({"payload_base64": "é==="}, "/payload_base64"),
-        ({"payload_base64": "AA==", "payload_content_type": "text/plain\r\nX: 1"}, "/payload_content_type"),
+        (
+            {"payload_base64": "AA==", "payload_content_type": "text/plain\r\nX: 1"},
+            "/payload_content_type",
+        ),
         ({"payload_base64": "AA==", "payload_content_type": "é"}, "/payload_content_type"),
         ({"payload_base64": "AA==", "payload_content_type": "a" * 201}, "/payload_content_type"),
         ({"namespace": 7}, "/namespace"),
@@ -75,7 +89,9 @@ def test_an_active_cycle_is_named_in_the_refusal() -> None:
     active = active_cycle("a")
     found = problem(api(person()).post(TRIGGER, {"run_profile_id": "r1"}), 409, "cycle_active")
     assert found["active_cycle_run_id"] == str(active.pk)
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped' AND namespace = 'a'") == [(1,)]
+    assert rows(
+        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped' AND namespace = 'a'"
+    ) == [(1,)]
 
 
 def test_refusals_have_their_codes() -> None:
@@ -84,7 +100,9 @@ def test_refusals_have_their_codes() -> None:
     problem(client.post(TRIGGER, {"namespace": "nowhere"}), 404, "unknown_namespace")
     problem(client.post(TRIGGER, {"run_profile_id": "nothing"}), 404, "unknown_run_profile")
     problem(client.post(TRIGGER, {"run_profile_id": "off"}), 409, "disabled")
-    problem(client.post(TRIGGER, {"run_profile_id": "r1", "namespace": "b"}), 422, "namespace_mismatch")
+    problem(
+        client.post(TRIGGER, {"run_profile_id": "r1", "namespace": "b"}), 422, "namespace_mismatch"
+    )
     with connection.cursor() as cursor:
         cursor.execute(HALT, ["a"])
     problem(client.post(TRIGGER, {"run_profile_id": "r1"}), 423, "namespace_halted")
@@ -110,7 +128,9 @@ def test_a_refusal_is_not_stored() -> None:
     active = active_cycle()
     client = api(person())
     problem(client.post(TRIGGER, Idempotency_Key="k-1"), 409, "cycle_active")
-    CycleRun.objects.filter(pk=active.pk).update(status="cancelled", finished_at="2026-01-01T00:00:00Z")
+    CycleRun.objects.filter(pk=active.pk).update(
+        status="cancelled", finished_at="2026-01-01T00:00:00Z"
+    )
     assert client.post(TRIGGER, Idempotency_Key="k-1").status_code == 202
 
 
@@ -119,7 +139,9 @@ def test_a_key_belongs_to_its_owner_and_for_a_day() -> None:
     one = first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"]
     problem(second.post(TRIGGER, Idempotency_Key="k-1"), 409, "cycle_active")
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE governance_idempotentrequest SET created_at = now() - interval '25 hours'")
+        cursor.execute(
+            "UPDATE governance_idempotentrequest SET created_at = now() - interval '25 hours'"
+        )
     CycleRun.objects.filter(pk=one).update(status="cancelled", finished_at="2026-01-01T00:00:00Z")
     assert first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"] != one
 

@@ -30,7 +30,10 @@ NO = Answer(500, None, "", b"no", None, 1.0, True, b"no")
 def run_out(cycle_id: UUID) -> None:
     """Let the lease of a cycle have run out: what time does when a worker is gone."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s", [cycle_id])
+        cursor.execute(
+            "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s",
+            [cycle_id],
+        )
 
 
 def claimed(limit: int = 1) -> Work:
@@ -54,7 +57,9 @@ def test_fifty_triggers_at_once_make_one_cycle() -> None:
         won = list(pool.map(attempt, range(50)))
     assert won.count(True) == 1
     assert CycleRun.objects.count() == 1
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [(1,)]
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [
+        (1,)
+    ]
 
 
 def test_two_claimers_never_get_the_same_cycle() -> None:
@@ -82,7 +87,11 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
     assert heir.token == zombie.token + 1
     with pytest.raises(Fenced):
         initiation.run(zombie)
-    assert rows("SELECT count(*) FROM orbit_cyclecheckpoint") == rows("SELECT count(*) FROM orbit_initiation") == [(0,)]
+    assert (
+        rows("SELECT count(*) FROM orbit_cyclecheckpoint")
+        == rows("SELECT count(*) FROM orbit_initiation")
+        == [(0,)]
+    )
     assert lease.renew([zombie]) == set()
     assert lease.give_back([zombie], wait=0) is None
     assert lease.renew([heir]) == {cycle_id}
@@ -112,8 +121,14 @@ def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
         before = rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1")
         run_out(cycle_id)
         assert carry(cycle_id).status == "success"
-    assert [row for row in rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1") if row in before] == before
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'initiation_created'") == [(1,)]
+    assert [
+        row
+        for row in rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1")
+        if row in before
+    ] == before
+    assert rows(
+        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'initiation_created'"
+    ) == [(1,)]
     assert len(receiver.requests) == 3
 
 
@@ -128,7 +143,9 @@ def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], E
     return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.tally
 
 
-def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(settings) -> None:
+def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(
+    settings,
+) -> None:
     with Receiver(OK) as receiver:
         work, sendings, ending, tally = _sending(settings, receiver)
         run_out(work.id)
@@ -136,32 +153,54 @@ def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_chang
         answers = [judge.ended(sendings[0], YES), judge.ended(sendings[1], NO)]
         with pytest.raises(Fenced):
             deliver.close(work, answers, tally, ending)
-        assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {"delivered": 1, "sending": 2}
+        assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {
+            "delivered": 1,
+            "sending": 2,
+        }
         assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'fenced'") == [(1,)]
         advance.run(heir, worker="heir")
         assert carry(work.id).status == "success"
     # The two that were open were sent again, under their keys; the one with a success never was.
     keys = {got.headers["idempotency-key"] for got in receiver.requests}
     assert keys == {str(sending.delivery_id) for sending in sendings[1:]}
-    assert dict(rows("SELECT r.status, count(*) FROM orbit_deliveryreceipt r GROUP BY 1")) == {"delivered": 3, "unknown": 2}
+    assert dict(rows("SELECT r.status, count(*) FROM orbit_deliveryreceipt r GROUP BY 1")) == {
+        "delivered": 3,
+        "unknown": 2,
+    }
 
 
 def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK) as receiver:
         work, sendings, ending, tally = _sending(settings, receiver)
-        deliver.close(work, [judge.ended(sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)) for sending in sendings], tally, ending)
-        assert dict(rows("SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY 1")) == {"open": 3}
+        deliver.close(
+            work,
+            [
+                judge.ended(sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None))
+                for sending in sendings
+            ],
+            tally,
+            ending,
+        )
+        assert dict(rows("SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY 1")) == {
+            "open": 3
+        }
         from orbit.dispatch import dead_letters
 
-        letter = rows("SELECT id FROM orbit_deadletterdispatch WHERE job_id = %s", sendings[0].job_id)[0][0]
+        letter = rows(
+            "SELECT id FROM orbit_deadletterdispatch WHERE job_id = %s", sendings[0].job_id
+        )[0][0]
         copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         claimed()  # another worker holds the cycle now
         with pytest.raises(Fenced):
             deliver.close(work, [judge.ended(sendings[0], YES)], tally, ending)
     assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", copy) == [("cancelled",)]
-    assert rows("SELECT status FROM orbit_deadletterdispatch WHERE id = %s", letter) == [("delivered_late",)]
-    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sendings[0].job_id) == [("delivered",)]
+    assert rows("SELECT status FROM orbit_deadletterdispatch WHERE id = %s", letter) == [
+        ("delivered_late",)
+    ]
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sendings[0].job_id) == [
+        ("delivered",)
+    ]
 
 
 def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
@@ -178,7 +217,9 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         assert carry(poisoned).reason == "parked"
         assert carry(start("r2")).status == "success"
     assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poisoned) == [("failed",)]
-    assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [("parked",)]
+    assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [
+        ("parked",)
+    ]
 
 
 def test_a_drain_does_not_count_as_a_resume_and_gives_the_lease_back_at_once() -> None:
@@ -200,7 +241,11 @@ def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
         due = shift.run(seconds=2)
     cycle = CycleRun.objects.get(pk=cycle_id)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
-    assert cycle.next_due_at is not None and due is not None and abs((cycle.next_due_at - due).total_seconds()) < 1
+    assert (
+        cycle.next_due_at is not None
+        and due is not None
+        and abs((cycle.next_due_at - due).total_seconds()) < 1
+    )
     assert 40 < (cycle.next_due_at - cycle.started_at).total_seconds() < 80
 
 
@@ -215,9 +260,14 @@ def test_cancel_works_at_once_on_a_cycle_that_somebody_carries(settings) -> None
         run_out_due(work.id)
         assert carry(work.id).status == "cancelled"
     assert receiver.requests == []
-    assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {"delivered": 1, "cancelled": 2}
+    assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {
+        "delivered": 1,
+        "cancelled": 2,
+    }
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
-    assert rows("SELECT actor, reason FROM governance_audittrailentry WHERE action = 'cycle.cancelled'") == [("orbit", "wrong payload")]
+    assert rows(
+        "SELECT actor, reason FROM governance_audittrailentry WHERE action = 'cycle.cancelled'"
+    ) == [("orbit", "wrong payload")]
 
 
 def run_out_due(cycle_id: UUID) -> None:
@@ -274,4 +324,8 @@ def test_a_connection_cut_in_mid_cycle_costs_nothing(settings) -> None:
         finally:
             fence.run = real
     assert len(cut) >= 5
-    assert len(receiver.requests) == len({got.headers["idempotency-key"] for got in receiver.requests}) == 3
+    assert (
+        len(receiver.requests)
+        == len({got.headers["idempotency-key"] for got in receiver.requests})
+        == 3
+    )

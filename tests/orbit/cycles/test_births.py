@@ -16,7 +16,12 @@ from tests.support.pipeline import rows
 
 
 def birth(namespace: str = "default", body: bytes | None = None) -> Birth:
-    return Birth(raw_context(namespace), Trigger.REST, "ann", None if body is None else Payload(body, "text/plain"))
+    return Birth(
+        raw_context(namespace),
+        Trigger.REST,
+        "ann",
+        None if body is None else Payload(body, "text/plain"),
+    )
 
 
 def namespaces(*names: str) -> None:
@@ -29,8 +34,18 @@ def test_a_pending_one_is_due_at_once_and_a_queued_one_never() -> None:
     assert births.insert([first], Cycle.PENDING) == {first.id}
     assert births.insert([second], Cycle.QUEUED) == {second.id}
     pending, queued = CycleRun.objects.get(pk=first.id), CycleRun.objects.get(pk=second.id)
-    assert (pending.status, pending.next_due_at is not None, bytes(pending.input), pending.input_content_type) == ("pending", True, b"\x00\xff", "text/plain")
-    assert (queued.status, queued.next_due_at, bytes(queued.input), queued.input_content_type) == ("queued", None, b"{}", "application/json")
+    assert (
+        pending.status,
+        pending.next_due_at is not None,
+        bytes(pending.input),
+        pending.input_content_type,
+    ) == ("pending", True, b"\x00\xff", "text/plain")
+    assert (queued.status, queued.next_due_at, bytes(queued.input), queued.input_content_type) == (
+        "queued",
+        None,
+        b"{}",
+        "application/json",
+    )
 
 
 @pytest.mark.django_db
@@ -54,14 +69,22 @@ def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatc
 def test_the_active_cycle_is_resumed_only_by_the_same_trigger_after_its_lease_ran_out() -> None:
     cycle = active_cycle()
     assert not births.active(["default"])["default"].is_resumed_by(None)
-    rows("UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w', lease_expires_at = now() - interval '1 s' RETURNING 1")
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w', lease_expires_at = now() - interval '1 s' RETURNING 1"
+    )
     found = births.active(["default", "elsewhere"])["default"]
-    assert (found.id, found.is_resumed_by(None), found.is_resumed_by("r")) == (cycle.pk, True, False)
+    assert (found.id, found.is_resumed_by(None), found.is_resumed_by("r")) == (
+        cycle.pk,
+        True,
+        False,
+    )
     assert not found.is_resumed_by(None, Payload(b"other", "text/plain"))
 
 
 @pytest.mark.parametrize("turn", range(20))
-def test_calls_that_name_the_same_namespaces_in_another_order_never_wait_for_each_other_in_a_circle(committed: str, turn: int) -> None:
+def test_calls_that_name_the_same_namespaces_in_another_order_never_wait_for_each_other_in_a_circle(
+    committed: str, turn: int
+) -> None:
     namespaces("a", "b", "c", "d")
     made: list[int] = []
     barrier = threading.Barrier(2)

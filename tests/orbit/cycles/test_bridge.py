@@ -15,7 +15,9 @@ from tests.support.configuration import profile, run_profile, store
 
 
 @pytest.mark.django_db
-def test_a_context_carries_the_revisions_and_the_instruction_of_the_moment(django_assert_num_queries) -> None:
+def test_a_context_carries_the_revisions_and_the_instruction_of_the_moment(
+    django_assert_num_queries,
+) -> None:
     store([profile(style_vector={"tone": 0.7})], [run_profile(value_tags=["eu"])])
     store([profile(style_vector={"tone": 0.8})], [])
     with django_assert_num_queries(1):
@@ -42,7 +44,10 @@ def test_a_run_profile_that_is_not_there_hidden_or_of_a_foreign_namespace_is_unk
 
 @pytest.mark.django_db
 def test_a_disabled_run_profile_and_one_of_a_disabled_profile_are_refused_by_name() -> None:
-    store([profile(), profile("off", state="disabled")], [run_profile(state="disabled"), run_profile("off-eu", "off")])
+    store(
+        [profile(), profile("off", state="disabled")],
+        [run_profile(state="disabled"), run_profile("off-eu", "off")],
+    )
     with pytest.raises(Disabled, match="run profile daily-eu is disabled"):
         bridge.context_for("daily-eu", actor=SYSTEM)
     with pytest.raises(Disabled, match="profile off is disabled, and off-eu with it"):

@@ -22,7 +22,13 @@ pytestmark = pytest.mark.usefixtures("committed")
 def differing(a: CycleRun, b: CycleRun) -> dict[str, tuple[str, str]]:
     """What differs, without how long it took."""
     found = compare.read(a.pk, b.pk, actor=SYSTEM)
-    rows = [row for section in found.sections if section.name != "Times" for row in section.rows if not row.what.endswith(": took")]
+    rows = [
+        row
+        for section in found.sections
+        if section.name != "Times"
+        for row in section.rows
+        if not row.what.endswith(": took")
+    ]
     return {row.what: (row.a, row.b) for row in rows if row.differs}
 
 
@@ -44,7 +50,9 @@ def test_exactly_the_planted_differences_are_found_and_stand_first(settings: Any
     assert len(found.pop("Tier 3: output's SHA-256")[0]) == 64
     assert {what for what in found if not what.startswith("/execution_rules/tiers")} == set()
     for section in compare.read(first.pk, second.pk, actor=SYSTEM).sections:
-        assert [row.differs for row in section.rows] == sorted((row.differs for row in section.rows), reverse=True)
+        assert [row.differs for row in section.rows] == sorted(
+            (row.differs for row in section.rows), reverse=True
+        )
 
 
 def test_two_cycles_of_the_same_kind_do_not_differ_and_cost_few_queries(settings: Any) -> None:

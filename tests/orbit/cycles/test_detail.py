@@ -13,7 +13,10 @@ from tests.support.receiver import Receiver, http
 
 @pytest.mark.usefixtures("committed")
 def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> None:
-    with Receiver(http("200 OK", b"thanks")) as good, Receiver(http("410 Gone", b"<b>gone</b>")) as bad:
+    with (
+        Receiver(http("200 OK", b"thanks")) as good,
+        Receiver(http("410 Gone", b"<b>gone</b>")) as bad,
+    ):
         endpoints(settings, good=good.url, bad=bad.url)
         configure(r1={"namespace": "a", "distribution_targets": ["good", "bad"]})
         cycle = carry(start("r1", b'{"x":1}'))
@@ -21,13 +24,37 @@ def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> No
     with CaptureQueriesContext(connection) as seen:
         body = client.get(f"/cycles/{cycle.pk}").json()
     assert body["status"] == "partial_success"
-    assert body["verdict"] == "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at bad (410)."
+    assert (
+        body["verdict"] == "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at bad (410)."
+    )
     assert body["deliveries"] == {"total": 6, "delivered": 3, "dead": 3, "cancelled": 0, "open": 0}
-    assert [stage["name"] for stage in body["stages"]] == ["initiation", "transformations", "normalization", "dispatch"]
-    assert [(tier["tier"], tier["status"]) for tier in body["tiers"]] == [(1, "success"), (2, "success"), (3, "success")]
-    assert (len(body["items"]), len(body["jobs"]), len(body["receipts"]), len(body["dead_letters"])) == (3, 6, 6, 3)
+    assert [stage["name"] for stage in body["stages"]] == [
+        "initiation",
+        "transformations",
+        "normalization",
+        "dispatch",
+    ]
+    assert [(tier["tier"], tier["status"]) for tier in body["tiers"]] == [
+        (1, "success"),
+        (2, "success"),
+        (3, "success"),
+    ]
+    assert (
+        len(body["items"]),
+        len(body["jobs"]),
+        len(body["receipts"]),
+        len(body["dead_letters"]),
+    ) == (3, 6, 6, 3)
     assert {mark["stage"] for mark in body["checkpoints"]} >= {"cycle_started", "cycle_finished"}
-    assert {record["event"] for record in body["records"]} >= {"cycle_started", "tier_attempt", "delivery_attempt", "cycle_finished"}
-    assert {receipt["response_excerpt"] for receipt in body["receipts"]} == {"thanks", "<b>gone</b>"}
+    assert {record["event"] for record in body["records"]} >= {
+        "cycle_started",
+        "tier_attempt",
+        "delivery_attempt",
+        "cycle_finished",
+    }
+    assert {receipt["response_excerpt"] for receipt in body["receipts"]} == {
+        "thanks",
+        "<b>gone</b>",
+    }
     assert len(seen) <= 16
     assert "token-of" not in str(body)

@@ -31,7 +31,9 @@ def ended(cycle_id: Any) -> CycleRun:
     return found
 
 
-def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_on_by_themselves(settings: Any) -> None:
+def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_on_by_themselves(
+    settings: Any,
+) -> None:
     settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.5
     with Receiver(OK, OK, http("500 No"), OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
@@ -42,7 +44,9 @@ def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_o
         assert cycle.status == "partial_success"
         assert cycle.next_due_at is not None
         assert cycle.stages[-1]["done"] == 2
-        assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'stage_deadline' AND level = 'warning'") == [(1,)]
+        assert rows(
+            "SELECT count(*) FROM orbit_executionrecord WHERE event = 'stage_deadline' AND level = 'warning'"
+        ) == [(1,)]
         assert DispatchJob.objects.filter(status="pending").count() == 1
         # The namespace is free again, while the delivery of the first cycle still waits.
         second = start()
@@ -51,8 +55,13 @@ def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_o
     assert later.status == "partial_success"
     assert later.stages == cycle.stages
     assert DispatchJob.objects.filter(status="delivered").count() == 6
-    assert rows("SELECT data->>'delivered' FROM orbit_executionrecord WHERE event = 'late_deliveries_ended'") == [("3",)]
-    assert rows("SELECT stage, count(*) FROM orbit_cyclecheckpoint GROUP BY 1 HAVING count(*) <> 2") == []
+    assert rows(
+        "SELECT data->>'delivered' FROM orbit_executionrecord WHERE event = 'late_deliveries_ended'"
+    ) == [("3",)]
+    assert (
+        rows("SELECT stage, count(*) FROM orbit_cyclecheckpoint GROUP BY 1 HAVING count(*) <> 2")
+        == []
+    )
 
 
 def test_what_outlives_its_cycle_becomes_a_dead_letter_as_ever(settings: Any) -> None:
@@ -77,10 +86,16 @@ def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: 
     stages._straight(state.fresh(work))
     time.sleep(0.3)
     found = state.load(work)
-    assert settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5 < found.tally.left() < settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 0.3
+    assert (
+        settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5
+        < found.tally.left()
+        < settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 0.3
+    )
 
 
-def test_a_cycle_in_retry_is_looked_at_when_its_time_is_over_not_when_the_retry_is_due(settings: Any) -> None:
+def test_a_cycle_in_retry_is_looked_at_when_its_time_is_over_not_when_the_retry_is_due(
+    settings: Any,
+) -> None:
     settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.5
     with Receiver(http("503 Later", headers=["Retry-After: 200"])) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
@@ -93,7 +108,9 @@ def test_a_cycle_in_retry_is_looked_at_when_its_time_is_over_not_when_the_retry_
     assert (cycle.next_due_at - cycle.finished_at).total_seconds() > 150  # type: ignore[operator]
 
 
-def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_its_job(settings: Any) -> None:
+def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_its_job(
+    settings: Any,
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         configure()
@@ -102,22 +119,38 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         stages._straight(state.fresh(work))
         ((first, *_), _) = claim.wave(work, limit=1, worker="zombie")
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         # The heir takes the job over and dies in its second attempt; meanwhile the first worker's 2xx comes home.
         (heir,) = lease.claim(1)
         from orbit.cycles import finish
         from orbit.dispatch import deliver, judge
 
         found = state.load(heir)
-        deliver.close(heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+        deliver.close(
+            heir,
+            [judge.lost(orphan) for orphan in found.orphans],
+            found.tally,
+            finish.ending(found),
+        )
         time.sleep(0.1)
-        assert [sending.attempt for sending in claim.wave(heir, limit=9, worker="heir")[0] if sending.job_id == first.job_id] == [2]
+        assert [
+            sending.attempt
+            for sending in claim.wave(heir, limit=9, worker="heir")[0]
+            if sending.job_id == first.job_id
+        ] == [2]
         with pytest.raises(Fenced):
             receipts.commit(_closing(work, first), [judge.ended(first, YES)])
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         assert carry(cycle_id).status == "success"
-    assert rows("SELECT attempt, status FROM orbit_deliveryreceipt WHERE job_id = %s ORDER BY 1", first.job_id) == [(1, "delivered"), (2, "unknown")]
+    assert rows(
+        "SELECT attempt, status FROM orbit_deliveryreceipt WHERE job_id = %s ORDER BY 1",
+        first.job_id,
+    ) == [(1, "delivered"), (2, "unknown")]
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
 
@@ -146,7 +179,9 @@ def test_a_cancel_ends_what_outlived_its_cycle_too(settings: Any) -> None:
             cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
 
 
-def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once(settings: Any) -> None:
+def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once(
+    settings: Any,
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         configure()
@@ -155,10 +190,18 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
         stages._straight(state.fresh(work))
         job = DispatchJob.objects.filter(cycle_id=cycle_id).first()
         assert job is not None
-        DispatchJob.objects.filter(pk=job.pk).update(status="delivered", next_attempt_at=None, finished_at=Now())
+        DispatchJob.objects.filter(pk=job.pk).update(
+            status="delivered", next_attempt_at=None, finished_at=Now()
+        )
         finish.give_up(work, reason="parked", message="no progress")
         expected = [("usage", "deliveries", 1, "delivery"), ("value", "kit", 1, "cycle")]
-        assert rows("SELECT kind, tag, quantity, unit FROM orbit_valueledgerentry WHERE cycle_id = %s ORDER BY kind", cycle_id) == expected
+        assert (
+            rows(
+                "SELECT kind, tag, quantity, unit FROM orbit_valueledgerentry WHERE cycle_id = %s ORDER BY kind",
+                cycle_id,
+            )
+            == expected
+        )
         finish.give_up(replace(work, status="failed"), reason="parked", message="again")
     assert rows("SELECT count(*) FROM orbit_valueledgerentry") == [(2,)]
     assert CycleRun.objects.get(pk=cycle_id).reason == "parked"

@@ -21,7 +21,12 @@ pytestmark = pytest.mark.django_db
 
 
 def outcomes(**of: object) -> dict[str, Outcome]:
-    return {one.run_profile_id: one for one in orchestrate.all_enabled(source=Trigger.CRON, actor=replace(SYSTEM, **of), own_cron=False)}
+    return {
+        one.run_profile_id: one
+        for one in orchestrate.all_enabled(
+            source=Trigger.CRON, actor=replace(SYSTEM, **of), own_cron=False
+        )
+    }
 
 
 def test_each_enabled_run_profile_gets_a_cycle_of_its_own() -> None:
@@ -30,7 +35,12 @@ def test_each_enabled_run_profile_gets_a_cycle_of_its_own() -> None:
     assert {name: one.outcome for name, one in found.items()} == {"a": "started", "b": "started"}
     for name, namespace in (("a", "eu"), ("b", "us")):
         cycle = CycleRun.objects.get(id=found[name].cycle_run_id)
-        assert (cycle.run_profile_id, cycle.namespace_id, cycle.trigger, cycle.status) == (name, namespace, "cron", "pending")
+        assert (cycle.run_profile_id, cycle.namespace_id, cycle.trigger, cycle.status) == (
+            name,
+            namespace,
+            "cron",
+            "pending",
+        )
 
 
 def test_disabled_hidden_and_self_scheduled_run_profiles_have_no_turn() -> None:
@@ -44,7 +54,9 @@ def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
     store([profile(), profile("off", state="disabled")],
           [run_profile("a-off", "off"), run_profile("b-halted", namespace="halted"), run_profile("c-busy", namespace="busy"),
            run_profile("d-draining", namespace="draining"), run_profile("z", namespace="free")])  # fmt: skip
-    GovernanceSetting.objects.filter(namespace__name="halted").update(halt=True, mode="quiet", reason="flood", changed_by="ann")
+    GovernanceSetting.objects.filter(namespace__name="halted").update(
+        halt=True, mode="quiet", reason="flood", changed_by="ann"
+    )
     GovernanceSetting.objects.filter(namespace__name="draining").update(mode="draining")
     cycle = active_cycle("busy")
     found = outcomes()
@@ -57,17 +69,32 @@ def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
 
 
 def test_of_several_in_one_namespace_the_first_starts_and_the_others_are_queued_in_order() -> None:
-    store([profile()], [run_profile("b"), run_profile("a"), run_profile("c"), run_profile("d", namespace="us")])
+    store(
+        [profile()],
+        [run_profile("b"), run_profile("a"), run_profile("c"), run_profile("d", namespace="us")],
+    )
     found = outcomes()
-    assert {name: one.outcome for name, one in found.items()} == {"a": "started", "b": "queued", "c": "queued", "d": "started"}
+    assert {name: one.outcome for name, one in found.items()} == {
+        "a": "started",
+        "b": "queued",
+        "c": "queued",
+        "d": "started",
+    }
     waiting = CycleRun.objects.filter(status="queued").order_by("id")
     assert [(cycle.run_profile_id, cycle.next_due_at, cycle.pk) for cycle in waiting] == [
         ("b", None, found["b"].cycle_run_id), ("c", None, found["c"].cycle_run_id)]  # fmt: skip
 
 
 def test_the_first_that_can_start_does_when_the_one_before_it_is_disabled() -> None:
-    store([profile(), profile("off", state="disabled")], [run_profile("a", "off"), run_profile("b"), run_profile("c")])
-    assert {name: one.outcome for name, one in outcomes().items()} == {"a": "disabled", "b": "started", "c": "queued"}
+    store(
+        [profile(), profile("off", state="disabled")],
+        [run_profile("a", "off"), run_profile("b"), run_profile("c")],
+    )
+    assert {name: one.outcome for name, one in outcomes().items()} == {
+        "a": "disabled",
+        "b": "started",
+        "c": "queued",
+    }
 
 
 def test_a_namespace_that_is_busy_before_the_call_skips_all_of_its_own_with_one_record() -> None:
@@ -82,7 +109,12 @@ def test_a_namespace_that_is_busy_before_the_call_skips_all_of_its_own_with_one_
     assert rows("SELECT suppressed FROM orbit_skipnotice WHERE namespace = 'eu'") == [(5,)]
     rows("UPDATE orbit_skipnotice SET written_at = now() - interval '2 minutes' RETURNING 1")
     outcomes()
-    assert "5 more triggers were skipped" in ExecutionRecord.objects.filter(event="cycle_skipped").order_by("-partition_key")[0].message
+    assert (
+        "5 more triggers were skipped"
+        in ExecutionRecord.objects.filter(event="cycle_skipped")
+        .order_by("-partition_key")[0]
+        .message
+    )
 
 
 def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() -> None:
@@ -97,7 +129,10 @@ def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() 
 
 
 def test_two_thousand_run_profiles_take_fewer_than_twenty_statements() -> None:
-    store([profile()], [run_profile(f"r{number:04d}", namespace=f"n{number % 500:03d}") for number in range(2000)])
+    store(
+        [profile()],
+        [run_profile(f"r{number:04d}", namespace=f"n{number % 500:03d}") for number in range(2000)],
+    )
     active_cycle("n007")
     with CaptureQueriesContext(connection) as captured:
         found = orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)
@@ -117,25 +152,43 @@ def test_a_person_leaves_one_entry_on_the_trail_and_the_clock_none() -> None:
     assert entry.after["outcomes"] == {"skipped": 2}
 
 
-def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_start_nothing() -> None:
-    store([profile()], [run_profile("a", state="disabled"), run_profile("b"), run_profile("own", namespace="us", execution_policy={"cron": "0 6 * * *"})])
+def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_start_nothing() -> (
+    None
+):
+    store(
+        [profile()],
+        [
+            run_profile("a", state="disabled"),
+            run_profile("b"),
+            run_profile("own", namespace="us", execution_policy={"cron": "0 6 * * *"}),
+        ],
+    )
     named = orchestrate.these(["own", "a", "a"], source=Trigger.REST, actor=SYSTEM)
-    assert [(one.run_profile_id, one.outcome) for one in named] == [("a", "disabled"), ("own", "started")]
+    assert [(one.run_profile_id, one.outcome) for one in named] == [
+        ("a", "disabled"),
+        ("own", "started"),
+    ]
     with pytest.raises(RunProfileUnknown, match="nobody"):
         orchestrate.these(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
     assert not CycleRun.objects.filter(run_profile_id="b").exists()
     with pytest.raises(RunProfileUnknown):
-        orchestrate.these(["b"], source=Trigger.REST, actor=replace(SYSTEM, namespaces=frozenset({"us"})))
+        orchestrate.these(
+            ["b"], source=Trigger.REST, actor=replace(SYSTEM, namespaces=frozenset({"us"}))
+        )
 
 
 def test_nobody_orchestrates_without_the_power() -> None:
     with pytest.raises(NotAllowed):
-        orchestrate.all_enabled(source=Trigger.REST, actor=replace(SYSTEM, powers=frozenset({Power.READ})))
+        orchestrate.all_enabled(
+            source=Trigger.REST, actor=replace(SYSTEM, powers=frozenset({Power.READ}))
+        )
 
 
 def test_all_of_them_are_those_with_a_cron_of_their_own_too() -> None:
     store([profile()], [run_profile("own", execution_policy={"cron": "0 6 * * *"})])
-    assert [one.outcome for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)] == ["started"]
+    assert [one.outcome for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)] == [
+        "started"
+    ]
 
 
 def test_under_a_global_pause_all_are_paused(settings) -> None:
@@ -146,9 +199,14 @@ def test_under_a_global_pause_all_are_paused(settings) -> None:
 
 
 def test_a_fault_inside_one_is_invalid_and_stops_no_other(caplog) -> None:
-    store([profile("broken"), profile()], [run_profile("a", "broken"), run_profile("b", namespace="us")])
+    store(
+        [profile("broken"), profile()],
+        [run_profile("a", "broken"), run_profile("b", namespace="us")],
+    )
     # What no door would write: an instruction of it has no canonical form.
-    RunProfile.objects.filter(run_profile_id="a").update(document=run_profile("a", "broken", asset_bundle={"n": 2**60}))
+    RunProfile.objects.filter(run_profile_id="a").update(
+        document=run_profile("a", "broken", asset_bundle={"n": 2**60})
+    )
     found = outcomes()
     assert {name: one.outcome for name, one in found.items()} == {"a": "invalid", "b": "started"}
     assert "ValueError" in found["a"].detail

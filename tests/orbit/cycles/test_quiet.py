@@ -41,7 +41,10 @@ def left_behind(settings: Any, url: str) -> CycleRun:
     assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
     DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
     halts.halt("a", actor=SYSTEM, reason="a flood")
-    CycleRun.objects.filter(pk=cycle_id).update(lease_expires_at=datetime.now(UTC) - timedelta(seconds=1), next_due_at=datetime.now(UTC) - timedelta(seconds=1))
+    CycleRun.objects.filter(pk=cycle_id).update(
+        lease_expires_at=datetime.now(UTC) - timedelta(seconds=1),
+        next_due_at=datetime.now(UTC) - timedelta(seconds=1),
+    )
     return CycleRun.objects.get(pk=cycle_id)
 
 
@@ -58,7 +61,10 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
         found = standing.find("a", actor=SYSTEM)
         assert found.state == "quiet"
         assert found.certificate is not None
-        assert (found.certificate["in_flight_count"], found.certificate["started_after_command"]) == (3, 0)
+        assert (
+            found.certificate["in_flight_count"],
+            found.certificate["started_after_command"],
+        ) == (3, 0)
         assert {one["outcome"] for one in found.certificate["in_flight"]} == {"unknown"}
         assert {one["cycle_run_id"] for one in found.certificate["in_flight"]} == {str(cycle.pk)}
         assert receiver.requests == []
@@ -102,7 +108,9 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
         for thread in threads:
             thread.join(20)
         assert sum(found) == 1
-        assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivery_attempt'") == [(3,)]
+        assert rows(
+            "SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivery_attempt'"
+        ) == [(3,)]
 
 
 def test_a_halt_of_an_idle_namespace_is_quiet_after_a_second_and_no_sooner() -> None:
@@ -161,7 +169,9 @@ def watched(monkeypatch: pytest.MonkeyPatch):
     watching.join(5)
 
 
-def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at_resume(settings, watched: Boundary) -> None:
+def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at_resume(
+    settings, watched: Boundary
+) -> None:
     with Receiver(slowly) as receiver:
         keys = {f"e{number:02}": receiver.url for number in range(20)}
         endpoints(settings, **keys)
@@ -186,15 +196,23 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
         assert "a is halted since" in detail.read(cycle_id, actor=SYSTEM).stopped
         assert cycle.next_due_at is not None
         assert not DeliveryReceipt.objects.filter(status="sending").exists()
-        ((event, message),) = rows("SELECT event, message FROM orbit_executionrecord WHERE stage = 'governance'")
+        ((event, message),) = rows(
+            "SELECT event, message FROM orbit_executionrecord WHERE stage = 'governance'"
+        )
         assert event == "stopped"
-        assert re.fullmatch(r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message)
+        assert re.fullmatch(
+            r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message
+        )
         until(quiet.note, 3, "it isn't quiet")
         assert shift.run(seconds=0.2) is None
         assert len(receiver.requests) == sent
         halts.resume("a", actor=SYSTEM, reason="it is dry")
         assert carry(cycle_id).status == "success"
-        assert len({request.headers["idempotency-key"] for request in receiver.requests}) == len(receiver.requests) == 60
+        assert (
+            len({request.headers["idempotency-key"] for request in receiver.requests})
+            == len(receiver.requests)
+            == 60
+        )
         # What was stopped before it was sent has spent no retry.
         assert set(DispatchJob.objects.values_list("spent", flat=True)) <= {0, 1}
         assert DispatchJob.objects.filter(status="delivered").count() == 60

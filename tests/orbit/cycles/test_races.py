@@ -32,7 +32,11 @@ def cancel_while_it_waits(cycle_id: Any, pool: ThreadPoolExecutor) -> Any:
             connection.close()
 
     done = pool.submit(act)
-    until(lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"), 5, "the cancel doesn't wait")
+    until(
+        lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"),
+        5,
+        "the cancel doesn't wait",
+    )
     return done
 
 
@@ -79,7 +83,10 @@ def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_run
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         time.sleep(1)
         cycle = carry(cycle_id)
-    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [("dead", 1), ("delivered", 3)]
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [
+        ("dead", 1),
+        ("delivered", 3),
+    ]
     assert cycle.status == "partial_success"
     assert cycle.stages[-1]["done"] == 2
 
@@ -123,7 +130,9 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
     assert rows("SELECT payload FROM orbit_normalizationitem") == [(b'{"n": 1}',)] * 3
 
 
-def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     released = threading.Event()
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
@@ -137,7 +146,9 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(settings, monke
         released.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         assert carry(cycle_id).status == "success"
 
 
@@ -150,7 +161,10 @@ def test_a_slow_lane_does_not_idle_the_others_of_its_worker(settings) -> None:
 
     with Receiver(slowly) as slow, Receiver(OK) as quick:
         endpoints(settings, slow=slow.url, quick=quick.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["slow"]}, r2={"namespace": "b", "distribution_targets": ["quick"]})
+        configure(
+            r1={"namespace": "a", "distribution_targets": ["slow"]},
+            r2={"namespace": "b", "distribution_targets": ["quick"]},
+        )
         first = start("r1")
         worker = threading.Thread(target=lambda: (shift.run(seconds=0.2), connection.close()))
         worker.start()

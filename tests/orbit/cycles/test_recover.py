@@ -19,7 +19,10 @@ from tests.support.pipeline import rows
 
 def forgotten(namespace: str = "default", **values: Any) -> CycleRun:
     """Put a cycle into the database that has been due for a second."""
-    rows("INSERT INTO governance_namespace (name, external_id) VALUES (%s, gen_random_uuid()) ON CONFLICT DO NOTHING RETURNING 1", namespace)
+    rows(
+        "INSERT INTO governance_namespace (name, external_id) VALUES (%s, gen_random_uuid()) ON CONFLICT DO NOTHING RETURNING 1",
+        namespace,
+    )
     cycle = active_cycle(namespace)
     CycleRun.objects.filter(pk=cycle.pk).update(next_due_at=Now() - timedelta(seconds=1), **values)
     return cycle
@@ -57,7 +60,9 @@ def test_a_cycle_is_woken_when_its_lease_has_run_out_and_not_before() -> None:
 @pytest.mark.django_db
 def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None:
     forgotten()
-    setting, _ = GovernanceSetting.objects.get_or_create(namespace_id=rows("SELECT id FROM governance_namespace WHERE name = 'default'")[0][0])
+    setting, _ = GovernanceSetting.objects.get_or_create(
+        namespace_id=rows("SELECT id FROM governance_namespace WHERE name = 'default'")[0][0]
+    )
     GovernanceSetting.objects.filter(pk=setting.pk).update(halt=True, mode="halting")
     assert recover.wake_due(2) == 0
     GovernanceSetting.objects.filter(pk=setting.pk).update(halt=False, mode="running")
@@ -82,16 +87,29 @@ def test_a_missing_partition_is_made_by_the_role_that_owns_nothing(committed: st
     assert recover.make_room() == 0
     ahead = date.today() + timedelta(days=40)
     assert rows("SELECT telemetry_ensure_partitions(%s, %s)", ahead, ahead) == [(1,)]
-    assert rows("SELECT to_regclass(%s) IS NOT NULL", f"telemetry_telemetryevent_p{ahead:%Y%m%d}") == [(True,)]
+    assert rows(
+        "SELECT to_regclass(%s) IS NOT NULL", f"telemetry_telemetryevent_p{ahead:%Y%m%d}"
+    ) == [(True,)]
 
 
 @pytest.mark.django_db
 def test_what_has_served_is_cleared_away_and_the_rest_stays() -> None:
     owner = User.objects.create(username="u")
     for key, hours in (("old", 25), ("new", 23)):
-        made = IdempotentRequest.objects.create(owner=owner, route="r", key=key, body_sha256="0", status=202, answer={})
-        IdempotentRequest.objects.filter(pk=made.pk).update(created_at=datetime.now(UTC) - timedelta(hours=hours))
-        ClusterNode.objects.create(id=uuid7(), host=key, pid=1, release="1", workers=1, seen_at=datetime.now(UTC) - timedelta(hours=hours))
+        made = IdempotentRequest.objects.create(
+            owner=owner, route="r", key=key, body_sha256="0", status=202, answer={}
+        )
+        IdempotentRequest.objects.filter(pk=made.pk).update(
+            created_at=datetime.now(UTC) - timedelta(hours=hours)
+        )
+        ClusterNode.objects.create(
+            id=uuid7(),
+            host=key,
+            pid=1,
+            release="1",
+            workers=1,
+            seen_at=datetime.now(UTC) - timedelta(hours=hours),
+        )
     recover.clear_away()
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
     assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]

@@ -16,7 +16,14 @@ from governance.namespaces.gate import NamespaceHalted
 from orbit.cycles import cancel, detail, finish, lease, rerun, shift, stages, state, trigger
 from orbit.cycles.takeover import Fate
 from orbit.dispatch import claim, dead_letters, judge, receipts
-from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen, Disabled, NamespaceMismatch, NotFinished
+from orbit.errors import (
+    CycleActive,
+    CycleUnknown,
+    DeliveriesOpen,
+    Disabled,
+    NamespaceMismatch,
+    NotFinished,
+)
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
 from orbit.pipeline import initiation, transformations
@@ -45,7 +52,10 @@ def keys(receiver: Receiver) -> list[str]:
 
 
 def test_what_succeeded_is_taken_over_and_only_what_never_was_is_delivered(settings: Any) -> None:
-    with Receiver(OK) as good, Receiver(http("410 Gone"), http("410 Gone"), http("410 Gone"), OK) as mended:
+    with (
+        Receiver(OK) as good,
+        Receiver(http("410 Gone"), http("410 Gone"), http("410 Gone"), OK) as mended,
+    ):
         endpoints(settings, good=good.url, mended=mended.url)
         configure(r1={"namespace": "a", "distribution_targets": ["good", "mended"]})
         old = carry(start(body=b'{"n":  1}'))
@@ -56,7 +66,11 @@ def test_what_succeeded_is_taken_over_and_only_what_never_was_is_delivered(setti
     assert sorted(keys(mended)[3:]) == sorted(keys(mended)[:3])
     assert {got.body for got in mended.requests} == {b'{"n":  1}'}
     assert {got.headers["x-orbit-cycle"] for got in mended.requests[3:]} == {str(new.pk)}
-    assert (bytes(new.input), new.input_content_type, new.input_sha256) == (bytes(old.input), old.input_content_type, old.input_sha256)
+    assert (bytes(new.input), new.input_content_type, new.input_sha256) == (
+        bytes(old.input),
+        old.input_content_type,
+        old.input_sha256,
+    )
     tiers = rows("SELECT t.tier, t.status, t.attempts, t.output IS NULL, t.output_sha256 = o.output_sha256, t.taken_from = o.id FROM orbit_transformation t"
                  " JOIN orbit_transformation o ON o.tier = t.tier AND o.cycle_id = %s WHERE t.cycle_id = %s ORDER BY 1", old.pk, new.pk)  # fmt: skip
     assert tiers == [(tier, "success", 0, True, True, True) for tier in (1, 2, 3)]
@@ -65,10 +79,20 @@ def test_what_succeeded_is_taken_over_and_only_what_never_was_is_delivered(setti
     assert rows(pairs, new.pk) == rows(pairs, old.pk)
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE cycle_id = %s", new.pk) == [(3,)]
     letters = DeadLetterDispatch.objects.filter(cycle=old).select_related("requeued_job")
-    assert {(letter.status, letter.requeued_job.cycle_id, letter.requeued_job.requeue_of_id == letter.job_id) for letter in letters} == {
-        ("requeued", new.pk, True)
-    }
-    assert [(stage["done"], stage["total"], stage["ok"]) for stage in new.stages] == [(1, 1, True), (3, 3, True), (3, 3, True), (6, 6, True)]
+    assert {
+        (
+            letter.status,
+            letter.requeued_job.cycle_id,
+            letter.requeued_job.requeue_of_id == letter.job_id,
+        )
+        for letter in letters
+    } == {("requeued", new.pk, True)}
+    assert [(stage["done"], stage["total"], stage["ok"]) for stage in new.stages] == [
+        (1, 1, True),
+        (3, 3, True),
+        (3, 3, True),
+        (6, 6, True),
+    ]
 
 
 def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings: Any) -> None:
@@ -77,17 +101,55 @@ def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings:
         configure()
         old = carry(start())
         new = again(old.pk, "the receiver is back")
-    marks = {row[0] for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new.pk)}
-    assert marks == {row[0] for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", old.pk)}
+    marks = {
+        row[0]
+        for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new.pk)
+    }
+    assert marks == {
+        row[0]
+        for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", old.pk)
+    }
     assert len(marks) == 9
-    told = [row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", new.pk)]
+    told = [
+        row[0]
+        for row in rows(
+            "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", new.pk
+        )
+    ]
     assert told[:2] == ["cycle_rerun_of", "tier_taken_over"]
-    counted = {event: told.count(event) for event in ("tier_taken_over", "job_enqueued", "tier_attempt", "no_items", "stage_started", "stage_finished")}
-    assert counted == {"tier_taken_over": 3, "job_enqueued": 3, "tier_attempt": 0, "no_items": 0, "stage_started": 4, "stage_finished": 4}
-    of_old = [row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", old.pk)]
+    counted = {
+        event: told.count(event)
+        for event in (
+            "tier_taken_over",
+            "job_enqueued",
+            "tier_attempt",
+            "no_items",
+            "stage_started",
+            "stage_finished",
+        )
+    }
+    assert counted == {
+        "tier_taken_over": 3,
+        "job_enqueued": 3,
+        "tier_attempt": 0,
+        "no_items": 0,
+        "stage_started": 4,
+        "stage_finished": 4,
+    }
+    of_old = [
+        row[0]
+        for row in rows(
+            "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", old.pk
+        )
+    ]
     assert (of_old.count("cycle_rerun"), of_old.count("dead_letter_requeued")) == (1, 3)
     (entry,) = AuditTrailEntry.objects.filter(action="cycle.rerun")
-    assert (entry.object_id, entry.namespace, entry.reason, entry.after["cycle_run_id"]) == (str(old.pk), "a", "the receiver is back", str(new.pk))
+    assert (entry.object_id, entry.namespace, entry.reason, entry.after["cycle_run_id"]) == (
+        str(old.pk),
+        "a",
+        "the receiver is back",
+        str(new.pk),
+    )
     assert (entry.after["deliveries"], entry.after["dead_letters_requeued"]) == (3, 3)
     # The value was metered with the first one, deliveries with each.
     assert rows("SELECT cycle_id, tag, quantity::int FROM orbit_valueledgerentry ORDER BY id") == [
@@ -101,7 +163,11 @@ def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
         old = carry(start())
         new = again(old.pk)
     was, now = detail.read(old.pk, actor=SYSTEM), detail.read(new.pk, actor=SYSTEM)
-    assert ([row.pk for row in was.reruns], now.cycle.rerun_of_id, now.reruns) == ([new.pk], old.pk, [])
+    assert ([row.pk for row in was.reruns], now.cycle.rerun_of_id, now.reruns) == (
+        [new.pk],
+        old.pk,
+        [],
+    )
     assert (was.tally.delivered, now.tally.delivered, len(was.jobs), len(now.jobs)) == (3, 3, 6, 3)
 
 
@@ -114,21 +180,38 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         stages._straight(state.fresh(work))
         sent, _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
-        rows("UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1", sent[0].job_id)
+        rows(
+            "UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1",
+            sent[0].job_id,
+        )
         first = rerun.rerun(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
         cancel.cancel(first, actor=SYSTEM, reason="x")
         second = rerun.rerun(first, actor=SYSTEM, reason="x", source=Trigger.REST)
-        receipts.bring_home(work, [judge.ended(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))])
-        said = dict(rows("SELECT last_error, status FROM orbit_dispatchjob WHERE cycle_id = %s AND delivery_id = %s", second, sent[0].delivery_id))
+        receipts.bring_home(
+            work, [judge.ended(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
+        )
+        said = dict(
+            rows(
+                "SELECT last_error, status FROM orbit_dispatchjob WHERE cycle_id = %s AND delivery_id = %s",
+                second,
+                sent[0].delivery_id,
+            )
+        )
         assert said == {"the original was delivered late": "cancelled"}
         assert carry(second).pk == second
     assert len(receiver.requests) == 2
 
 
 def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: Any) -> None:
-    with Receiver(OK) as receiver, Receiver(NO) as broken, Receiver(http("200 OK", b"made")) as service:
+    with (
+        Receiver(OK) as receiver,
+        Receiver(NO) as broken,
+        Receiver(http("200 OK", b"made")) as service,
+    ):
         endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 1}})
+        configure(
+            tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 1}}
+        )
         old = carry(start(body=b"old input"))
         assert len(receiver.requests) == 2
         configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
@@ -140,7 +223,12 @@ def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: 
     assert (old.profile_revision, new.profile_revision) == (1, 2)
     assert rows("SELECT tier, attempts, taken_from IS NOT NULL FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1", new.pk) == [
         (1, 0, True), (2, 1, False), (3, 0, True)]  # fmt: skip
-    assert [(stage["done"], stage["total"]) for stage in new.stages] == [(1, 1), (3, 3), (3, 3), (3, 3)]
+    assert [(stage["done"], stage["total"]) for stage in new.stages] == [
+        (1, 1),
+        (3, 3),
+        (3, 3),
+        (3, 3),
+    ]
 
 
 def test_a_rerun_of_what_was_wholly_delivered_sends_nothing_and_succeeds(settings: Any) -> None:
@@ -157,9 +245,15 @@ def test_a_rerun_of_what_was_wholly_delivered_sends_nothing_and_succeeds(setting
 
 def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(settings: Any) -> None:
     """The first fails in tier 2 and in its deliveries; a re-run mends the tier, another one the deliveries."""
-    with Receiver(NO, NO, OK, NO, NO, OK) as receiver, Receiver(NO) as broken, Receiver(http("200 OK", b"made")) as service:
+    with (
+        Receiver(NO, NO, OK, NO, NO, OK) as receiver,
+        Receiver(NO) as broken,
+        Receiver(http("200 OK", b"made")) as service,
+    ):
         endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 1}})
+        configure(
+            tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 1}}
+        )
         first = carry(start(body=b"x"))
         configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
         second = again(first.pk)
@@ -168,7 +262,9 @@ def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(sett
         fourth = again(second.pk)
     assert fourth.status == "success"
     assert len(service.requests) == 1
-    succeeded = [keys(receiver)[place] for place in range(2, len(receiver.requests)) if place not in {3, 4}]
+    succeeded = [
+        keys(receiver)[place] for place in range(2, len(receiver.requests)) if place not in {3, 4}
+    ]
     assert sorted(succeeded) == sorted({str(job.delivery_id) for job in DispatchJob.objects.all()})
     assert len(succeeded) == len(set(succeeded)) == 3
     assert not DeadLetterDispatch.objects.filter(status="open").exists()
@@ -186,7 +282,11 @@ def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(setting
         carry(old.pk)
         dead_letters.dismiss(other.pk, actor=SYSTEM, reason="not wanted")
         plan = rerun.preview(old.pk, actor=SYSTEM).takeover
-        assert sorted(sent.fate for sent in plan.deliveries) == [Fate.DELIVERED, Fate.DISMISSED, Fate.SEND]
+        assert sorted(sent.fate for sent in plan.deliveries) == [
+            Fate.DELIVERED,
+            Fate.DISMISSED,
+            Fate.SEND,
+        ]
         new = again(old.pk)
     assert len(receiver.requests) == 5
     assert new.status == "success"
@@ -198,7 +298,16 @@ def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(setting
 def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
     with Receiver(OK) as receiver, Receiver(NO) as slow:
         endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"3": {"transformer": "http", "options": {"url": slow.url}, "max_attempts": 5, "backoff_base": 30}})
+        configure(
+            tiers={
+                "3": {
+                    "transformer": "http",
+                    "options": {"url": slow.url},
+                    "max_attempts": 5,
+                    "backoff_base": 30,
+                }
+            }
+        )
         old_id = start(body=b"x")
         shift.run(seconds=0.2)
         with pytest.raises(NotFinished):
@@ -209,9 +318,13 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
         new = again(old_id)
     assert new.status == "success"
     # Tiers 1 and 2 had succeeded and become no item: they are normalized by the re-run.
-    assert rows("SELECT tier, attempts FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1", new.pk) == [(1, 0), (2, 0), (3, 1)]
+    assert rows(
+        "SELECT tier, attempts FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1", new.pk
+    ) == [(1, 0), (2, 0), (3, 1)]
     assert [got.body for got in receiver.requests] == [b"x"] * 3
-    assert rows("SELECT DISTINCT sha256 FROM orbit_normalizationitem") == [(hashlib.sha256(b"x").hexdigest(),)]
+    assert rows("SELECT DISTINCT sha256 FROM orbit_normalizationitem") == [
+        (hashlib.sha256(b"x").hexdigest(),)
+    ]
 
 
 def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
@@ -224,25 +337,37 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         new = again(old_id)
         assert new.status == "success"
-    assert sorted(keys(receiver)) == sorted(str(job.delivery_id) for job in DispatchJob.objects.filter(cycle_id=old_id))
+    assert sorted(keys(receiver)) == sorted(
+        str(job.delivery_id) for job in DispatchJob.objects.filter(cycle_id=old_id)
+    )
 
 
 def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 1  # what may have arrived spends one
     with Receiver(OK) as receiver, Receiver(NO, http("200 OK", b"made")) as service:
         endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}, "max_attempts": 1}})
+        configure(
+            tiers={"2": {"transformer": "http", "options": {"url": service.url}, "max_attempts": 1}}
+        )
         old = carry(start(body=b"x"))
         new = rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         for stage in (initiation.run, lambda work: transformations.run(*_begun(work)), _sent):
             (work,) = lease.claim(1)
             stage(work)
-            rows("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s RETURNING 1", new)
+            rows(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s RETURNING 1",
+                new,
+            )
         assert carry(new).status == "success"
     assert (len(service.requests), len(receiver.requests)) == (2, 3)
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'unknown'") == [(1,)]
-    told = [row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s", new)]
-    assert [told.count(event) for event in ("batch_created", "item_created", "cycle_resumed", "cycle_finished")] == [1, 1, 1, 1]
+    told = [
+        row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s", new)
+    ]
+    assert [
+        told.count(event)
+        for event in ("batch_created", "item_created", "cycle_resumed", "cycle_finished")
+    ] == [1, 1, 1, 1]
 
 
 def _begun(work: Work) -> tuple[Work, UUID, dict[int, TierResult]]:
@@ -299,11 +424,22 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
         endpoints(settings, default_endpoint=receiver.url)
         configure()
         old = carry(start())
-    tables = ("orbit_cyclerun", "orbit_dispatchjob", "orbit_executionrecord", "orbit_transformation", "governance_audittrailentry")
+    tables = (
+        "orbit_cyclerun",
+        "orbit_dispatchjob",
+        "orbit_executionrecord",
+        "orbit_transformation",
+        "governance_audittrailentry",
+    )
     counted = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     before = rows(counted)
     plan = rerun.preview(old.pk, actor=SYSTEM)
-    assert (sorted(plan.takeover.done), plan.takeover.runs, len(plan.takeover.sends), plan.stopped) == ([1, 2, 3], [], 3, None)
+    assert (
+        sorted(plan.takeover.done),
+        plan.takeover.runs,
+        len(plan.takeover.sends),
+        plan.stopped,
+    ) == ([1, 2, 3], [], 3, None)
     assert before == rows(counted)
 
 
@@ -355,7 +491,9 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
         configure()
         old = carry(start()).pk
         for _ in range(20):
-            letters = list(DeadLetterDispatch.objects.filter(status="open").values_list("pk", flat=True))
+            letters = list(
+                DeadLetterDispatch.objects.filter(status="open").values_list("pk", flat=True)
+            )
             assert len(letters) == 3
 
             def attempt(act: Any) -> str:
@@ -368,14 +506,19 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
                 return "done"
 
             acts = [lambda: rerun.rerun(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
-            hands = [lambda letter=letter: dead_letters.requeue(letter, actor=SYSTEM, reason="hand") for letter in letters[:2]]
+            hands = [
+                lambda letter=letter: dead_letters.requeue(letter, actor=SYSTEM, reason="hand")
+                for letter in letters[:2]
+            ]
             with ThreadPoolExecutor(6) as pool:
                 said = list(pool.map(attempt, [*acts[:2], *hands, *acts[2:]]))
             runs, by_hand = [*said[:2], *said[4:]], said[2:4]
             assert runs.count("done") <= 1, said
             assert set(runs) <= {"done", "cycle_active", "deliveries_open"}, said
             assert set(by_hand) <= {"done", "already_requeued"}, said
-            assert not rows("SELECT requeue_of_id FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1")
+            assert not rows(
+                "SELECT requeue_of_id FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+            )
             for cycle in CycleRun.objects.filter(next_due_at__isnull=False):
                 carry(cycle.pk)
     assert not rows("SELECT status FROM orbit_dispatchjob WHERE status IN ('pending', 'sending')")

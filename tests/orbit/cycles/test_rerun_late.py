@@ -17,7 +17,9 @@ from tests.support.receiver import OK, Receiver
 pytestmark = pytest.mark.usefixtures("committed")
 
 
-def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its_copy(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its_copy(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK) as receiver, ThreadPoolExecutor(1) as pool:
         endpoints(settings, default_endpoint=receiver.url)
@@ -35,7 +37,9 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
 
         def bring() -> None:
             try:
-                receipts.bring_home(work, [judge.ended(sent, Answer(200, None, "", b"", None, 1.0, True, None))])
+                receipts.bring_home(
+                    work, [judge.ended(sent, Answer(200, None, "", b"", None, 1.0, True, None))]
+                )
             finally:
                 connection.close()
 
@@ -50,6 +54,12 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         late[0].result(10)
         before = len(receiver.requests)
         carry(second)
-        assert str(sent.delivery_id) not in [request.headers["idempotency-key"] for request in receiver.requests[before:]]
-    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sent.job_id) == [("delivered",)]
-    assert rows("SELECT status FROM orbit_dispatchjob WHERE requeue_of_id = %s", sent.job_id) == [("cancelled",)]
+        assert str(sent.delivery_id) not in [
+            request.headers["idempotency-key"] for request in receiver.requests[before:]
+        ]
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", sent.job_id) == [
+        ("delivered",)
+    ]
+    assert rows("SELECT status FROM orbit_dispatchjob WHERE requeue_of_id = %s", sent.job_id) == [
+        ("cancelled",)
+    ]

@@ -24,11 +24,17 @@ def _own_database(committed: str, settings: Any) -> None:
 
 
 def begin(wanted: Wanted, actor: Any = SYSTEM, rate: int = 50) -> UUID:
-    return rerun_many.start(wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate).run_id
+    return rerun_many.start(
+        wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
+    ).run_id
 
 
 def reruns() -> list[tuple[str, UUID]]:
-    return list(CycleRun.objects.filter(rerun_of__isnull=False).order_by("id").values_list("namespace", "rerun_of"))
+    return list(
+        CycleRun.objects.filter(rerun_of__isnull=False)
+        .order_by("id")
+        .values_list("namespace", "rerun_of")
+    )
 
 
 def ended() -> None:
@@ -38,7 +44,12 @@ def ended() -> None:
 
 
 def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
-    return {found: (outcome, detail) for found, outcome, detail in OperationRunItem.objects.filter(run=run_id).values_list("object_id", "outcome", "detail")}
+    return {
+        found: (outcome, detail)
+        for found, outcome, detail in OperationRunItem.objects.filter(run=run_id).values_list(
+            "object_id", "outcome", "detail"
+        )
+    }
 
 
 def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
@@ -49,14 +60,24 @@ def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
     assert sorted(reruns()) == [("a", first), ("b", other)]
     assert (run.status, run.progress["processed"]) == ("running", 2)
     run = operate(run_id, 2)
-    assert (len(reruns()), run.progress["note"]) == (2, "waiting for a: a cycle is active there, or a stop")
+    assert (len(reruns()), run.progress["note"]) == (
+        2,
+        "waiting for a: a cycle is active there, or a stop",
+    )
     ended()
     run = operate(run_id)
     assert reruns()[-1] == ("a", second)
-    assert (run.outcome, run.summary_counts) == ("succeeded", {"total": 3, "processed": 3, "succeeded": 3, "failed": 0, "skipped": 0})
+    assert (run.outcome, run.summary_counts) == (
+        "succeeded",
+        {"total": 3, "processed": 3, "succeeded": 3, "failed": 0, "skipped": 0},
+    )
     new = CycleRun.objects.get(rerun_of=second).pk
     assert outcomes(run_id)[second] == ("succeeded", f"runs again as cycle {new}")
-    assert {entry.object_id for entry in AuditTrailEntry.objects.filter(action="cycle.rerun")} == {str(first), str(second), str(other)}
+    assert {entry.object_id for entry in AuditTrailEntry.objects.filter(action="cycle.rerun")} == {
+        str(first),
+        str(second),
+        str(other),
+    }
     assert AuditTrailEntry.objects.filter(action="operation.started").count() == 1
     assert DeadLetterDispatch.objects.filter(status="requeued").count() == 3
 
@@ -94,7 +115,11 @@ def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
     found = outcomes(run_id)
     assert found[hidden] == found[missing] == ("failed", "there is no such cycle")
     assert found[gone][1].startswith("disabled: The run profile r9")
-    assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["failed"]) == ("partially_succeeded", 1, 3)
+    assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["failed"]) == (
+        "partially_succeeded",
+        1,
+        3,
+    )
 
 
 @pytest.mark.parametrize("stop", [{"halt": True, "mode": "halting"}, {"mode": "draining"}])

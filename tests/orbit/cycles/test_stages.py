@@ -23,22 +23,54 @@ def test_a_cycle_goes_from_trigger_to_deliveries_and_everything_is_on_record(set
         body = b'{"z":1,"a":[1.0,1000.0],"n":12345678901234567890}'
         cycle = carry(start(body=body))
     assert cycle.status == "success"
-    assert [hashlib.sha256(got.body).hexdigest() for got in receiver.requests] == [cycle.input_sha256] * 3
+    assert [hashlib.sha256(got.body).hexdigest() for got in receiver.requests] == [
+        cycle.input_sha256
+    ] * 3
     assert len({got.headers["idempotency-key"] for got in receiver.requests}) == 3
-    stages = [row[0] for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", cycle.id)]
+    stages = [
+        row[0]
+        for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", cycle.id)
+    ]
     assert sorted(stages) == sorted([
         "cycle_started", "initiation_complete", "tier1_complete", "tier2_complete", "tier3_complete", "normalization_complete",
         "dispatch_enqueued", "dispatch_complete", "cycle_finished"])  # fmt: skip
-    told = [row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", cycle.id)]
+    told = [
+        row[0]
+        for row in rows(
+            "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", cycle.id
+        )
+    ]
     assert told[:4] == ["cycle_started", "stage_started", "initiation_created", "stage_finished"]
     assert told[-1] == "cycle_finished"
-    assert set(told) >= {"stage_started", "stage_finished", "initiation_created", "tier_attempt", "batch_created", "item_created", "job_enqueued",
-                      "delivery_attempt", "cycle_finished"}
-    assert dict(rows("SELECT name, count(*) FROM telemetry_telemetryevent WHERE run_id = %s GROUP BY 1", cycle.id))["delivery_confirmed"] == 3
-    assert rows("SELECT tag, quantity::int FROM orbit_valueledgerentry WHERE cycle_id = %s ORDER BY tag", cycle.id) == [("deliveries", 3), ("kit", 1)]
+    assert set(told) >= {
+        "stage_started",
+        "stage_finished",
+        "initiation_created",
+        "tier_attempt",
+        "batch_created",
+        "item_created",
+        "job_enqueued",
+        "delivery_attempt",
+        "cycle_finished",
+    }
+    assert (
+        dict(
+            rows(
+                "SELECT name, count(*) FROM telemetry_telemetryevent WHERE run_id = %s GROUP BY 1",
+                cycle.id,
+            )
+        )["delivery_confirmed"]
+        == 3
+    )
+    assert rows(
+        "SELECT tag, quantity::int FROM orbit_valueledgerentry WHERE cycle_id = %s ORDER BY tag",
+        cycle.id,
+    ) == [("deliveries", 3), ("kit", 1)]
 
 
-def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliveries(settings) -> None:
+def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliveries(
+    settings,
+) -> None:
     body = b"x" * (lease.SMALL_INPUT + 1)
     held: list[tuple[bytes | None, list[object]]] = []
     with Receiver(OK) as receiver:
@@ -69,17 +101,33 @@ def test_the_same_context_is_initiated_once_and_reused(settings) -> None:
         for name in ("r1", "r1", "r2"):
             assert carry(start(name)).status == "success"
     assert rows("SELECT count(*) FROM orbit_initiation") == [(2,)]
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'initiation_reused'") == [(1,)]
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'initiation_reused'") == [
+        (1,)
+    ]
 
 
 def test_a_tier_that_fails_leaves_the_other_two_delivered(settings) -> None:
     with Receiver(OK) as receiver, Receiver(NO) as broken:
         endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 2, "backoff_base": 0.05}})
+        configure(
+            tiers={
+                "2": {
+                    "transformer": "http",
+                    "options": {"url": broken.url},
+                    "max_attempts": 2,
+                    "backoff_base": 0.05,
+                }
+            }
+        )
         cycle = carry(start())
     assert cycle.status == "partial_success"
-    assert dict(rows("SELECT tier, status FROM orbit_transformation WHERE cycle_id = %s", cycle.id)) == {1: "success", 2: "failed", 3: "success"}
-    assert len(broken.requests) == 2 and len({got.headers["idempotency-key"] for got in broken.requests}) == 1
+    assert dict(
+        rows("SELECT tier, status FROM orbit_transformation WHERE cycle_id = %s", cycle.id)
+    ) == {1: "success", 2: "failed", 3: "success"}
+    assert (
+        len(broken.requests) == 2
+        and len({got.headers["idempotency-key"] for got in broken.requests}) == 1
+    )
     assert len(receiver.requests) == 2
 
 
@@ -93,9 +141,15 @@ def test_a_receiver_that_refuses_makes_dead_letters_and_undoes_nothing(settings)
         assert rows("SELECT count(*) FROM orbit_normalizationitem") == [(3,)]
         assert len(receiver.requests) == 6
     letters = DeadLetterDispatch.objects.filter(cycle=cycle)
-    assert [(letter.reason, letter.status_code, letter.attempts) for letter in letters] == [("retries_exhausted", 500, 2)] * 3
-    assert rows("SELECT count(*) FROM governance_audittrailentry WHERE action = 'dead_letter.created'") == [(3,)]
-    assert rows("SELECT count(*) > 0 FROM governance_audittrailentry WHERE action = 'dispatch.failed'") == [(True,)]
+    assert [(letter.reason, letter.status_code, letter.attempts) for letter in letters] == [
+        ("retries_exhausted", 500, 2)
+    ] * 3
+    assert rows(
+        "SELECT count(*) FROM governance_audittrailentry WHERE action = 'dead_letter.created'"
+    ) == [(3,)]
+    assert rows(
+        "SELECT count(*) > 0 FROM governance_audittrailentry WHERE action = 'dispatch.failed'"
+    ) == [(True,)]
 
 
 def test_a_cycle_without_an_endpoint_says_so(settings) -> None:
@@ -103,7 +157,9 @@ def test_a_cycle_without_an_endpoint_says_so(settings) -> None:
     configure()
     cycle = carry(start())
     assert cycle.status == "partial_success"
-    assert rows("SELECT level FROM orbit_executionrecord WHERE event = 'no_endpoint'") == [("warning",)]
+    assert rows("SELECT level FROM orbit_executionrecord WHERE event = 'no_endpoint'") == [
+        ("warning",)
+    ]
     assert cycle.stages[3]["skipped"] is True
 
 
@@ -114,7 +170,9 @@ def test_a_second_trigger_in_a_namespace_starts_nothing(settings) -> None:
         start()
     assert refusal.value.extra["active_cycle_run_id"] == str(first)
     assert list(CycleRun.objects.values_list("pk", flat=True)) == [first]
-    assert rows("SELECT level, namespace FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [("warning", "a")]
+    assert rows(
+        "SELECT level, namespace FROM orbit_executionrecord WHERE event = 'cycle_skipped'"
+    ) == [("warning", "a")]
     assert trigger.DEFAULT_NAMESPACE == "default"
 
 
@@ -128,9 +186,31 @@ def test_quick_stages_share_one_commit_and_a_slow_tier_is_durable_by_itself(sett
         slow = carry(start())
     commits = "SELECT stage, xmin::text FROM orbit_cyclecheckpoint WHERE cycle_id = %s"
     together = dict(rows(commits, quick.id))
-    assert len({xmin for stage, xmin in together.items() if stage not in {"dispatch_complete", "cycle_finished"}}) == 1
+    assert (
+        len(
+            {
+                xmin
+                for stage, xmin in together.items()
+                if stage not in {"dispatch_complete", "cycle_finished"}
+            }
+        )
+        == 1
+    )
     apart = dict(rows(commits, slow.id))
-    assert len({apart[stage] for stage in ("initiation_complete", "tier1_complete", "tier2_complete", "tier3_complete")}) == 4
+    assert (
+        len(
+            {
+                apart[stage]
+                for stage in (
+                    "initiation_complete",
+                    "tier1_complete",
+                    "tier2_complete",
+                    "tier3_complete",
+                )
+            }
+        )
+        == 4
+    )
 
 
 def test_a_tier_that_cannot_succeed_is_tried_once(settings) -> None:
@@ -138,11 +218,15 @@ def test_a_tier_that_cannot_succeed_is_tried_once(settings) -> None:
         endpoints(settings, default_endpoint=receiver.url)
         configure(tiers={"3": {"transformer": "template", "options": {"template": "$payload"}}})
         assert carry(start(body=b"\xff")).status == "partial_success"
-    assert rows("SELECT status, attempts FROM orbit_transformation WHERE tier = 3") == [("failed", 1)]
+    assert rows("SELECT status, attempts FROM orbit_transformation WHERE tier = 3") == [
+        ("failed", 1)
+    ]
     assert len(receiver.requests) == 2
 
 
-def test_a_quick_tier_that_waits_for_its_next_attempt_is_resumed_from_its_row(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_tier_that_waits_for_its_next_attempt_is_resumed_from_its_row(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried = []
 
     def flaky(payload: Payload, context: Context) -> Payload:
@@ -160,12 +244,18 @@ def test_a_quick_tier_that_waits_for_its_next_attempt_is_resumed_from_its_row(se
     assert cycle.status == "success"
     assert len(tried) == 3
     assert len(set(tried)) == 1
-    assert rows("SELECT tier, status, attempts FROM orbit_transformation ORDER BY tier") == [(1, "success", 1), (2, "success", 3), (3, "success", 1)]
+    assert rows("SELECT tier, status, attempts FROM orbit_transformation ORDER BY tier") == [
+        (1, "success", 1),
+        (2, "success", 3),
+        (3, "success", 1),
+    ]
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'tier_retry'") == [(2,)]
     assert len(receiver.requests) == 3
 
 
-def test_a_fault_in_a_transformer_costs_its_tier_and_no_other(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_a_transformer_costs_its_tier_and_no_other(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(payload: Payload, context: Context) -> Payload:
         raise ZeroDivisionError
 
@@ -173,7 +263,12 @@ def test_a_fault_in_a_transformer_costs_its_tier_and_no_other(settings, monkeypa
     monkeypatch.setattr(registry, "_transformers", lambda: known)
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"1": {"transformer": "broken", "max_attempts": 1}, "2": {"transformer": "gone", "max_attempts": 1}})
+        configure(
+            tiers={
+                "1": {"transformer": "broken", "max_attempts": 1},
+                "2": {"transformer": "gone", "max_attempts": 1},
+            }
+        )
         cycle = carry(start())
     assert cycle.status == "partial_success"
     errors = dict(rows("SELECT tier, error FROM orbit_transformation"))

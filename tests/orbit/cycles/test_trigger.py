@@ -11,7 +11,13 @@ from governance.models import AuditTrailEntry
 from governance.namespaces import halts, pauses
 from governance.namespaces.gate import GloballyPaused, NamespaceDraining, NamespaceHalted
 from orbit.cycles import lease, trigger
-from orbit.errors import CycleActive, Disabled, NamespaceMismatch, PayloadTooLarge, RunProfileUnknown
+from orbit.errors import (
+    CycleActive,
+    Disabled,
+    NamespaceMismatch,
+    PayloadTooLarge,
+    RunProfileUnknown,
+)
 from orbit.models import CycleRun, ExecutionRecord
 from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
@@ -22,12 +28,19 @@ pytestmark = pytest.mark.django_db
 
 
 def begin(**arguments: object) -> trigger.Started:
-    return trigger.start(**{"namespace": None, "source": Trigger.REST, "actor": SYSTEM, **arguments})
+    return trigger.start(
+        **{"namespace": None, "source": Trigger.REST, "actor": SYSTEM, **arguments}
+    )
 
 
 def test_a_raw_cycle_runs_on_an_empty_object_in_the_default_namespace() -> None:
     cycle = CycleRun.objects.get(pk=begin().cycle_id)
-    assert (cycle.namespace_id, bytes(cycle.input), cycle.input_content_type, cycle.run_profile_id) == ("default", b"{}", "application/json", None)
+    assert (
+        cycle.namespace_id,
+        bytes(cycle.input),
+        cycle.input_content_type,
+        cycle.run_profile_id,
+    ) == ("default", b"{}", "application/json", None)
     assert cycle.next_due_at is not None
 
 
@@ -72,10 +85,17 @@ def test_what_it_refuses_leaves_nothing_behind(arguments: dict, refusal: type[Ex
     assert rows("SELECT count(*) FROM django_q_ormq") == [(0,)]
 
 
-@pytest.mark.parametrize(("values", "refusal"), [("halt = true, mode = 'halting'", NamespaceHalted), ("mode = 'draining'", NamespaceDraining)])
-def test_a_stopped_namespace_is_refused_and_not_queued(values: str, refusal: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("values", "refusal"),
+    [("halt = true, mode = 'halting'", NamespaceHalted), ("mode = 'draining'", NamespaceDraining)],
+)
+def test_a_stopped_namespace_is_refused_and_not_queued(
+    values: str, refusal: type[Exception]
+) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE governance_governancesetting SET {values}, reason = 'fire', changed_by = 'ann'")
+        cursor.execute(
+            f"UPDATE governance_governancesetting SET {values}, reason = 'fire', changed_by = 'ann'"
+        )
     with pytest.raises(refusal, match="ann"):
         begin()
     assert CycleRun.objects.count() == 0
@@ -102,7 +122,10 @@ def test_a_halt_stops_the_very_next_claim() -> None:
 def _abandon(cycle_id: object) -> None:
     assert len(lease.claim(1)) == 1
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now() - interval '1 second' WHERE id = %s", [cycle_id])
+        cursor.execute(
+            "UPDATE orbit_cyclerun SET lease_expires_at = now() - interval '1 second' WHERE id = %s",
+            [cycle_id],
+        )
 
 
 def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
@@ -112,7 +135,10 @@ def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
     same = begin(run_profile_id="r1", payload=Payload(b'{"n":1}', "application/json"))
     assert (same.cycle_id, same.resumed) == (cycle_id, True)
     assert begin(run_profile_id="r1").resumed
-    assert [entry.after["resumed"] for entry in AuditTrailEntry.objects.filter(action="cycle.triggered").order_by("id")] == [False, True, True]
+    assert [
+        entry.after["resumed"]
+        for entry in AuditTrailEntry.objects.filter(action="cycle.triggered").order_by("id")
+    ] == [False, True, True]
     with pytest.raises(CycleActive):
         begin(run_profile_id="r1", payload=Payload(b'{"n":2}', "application/json"))
     with pytest.raises(CycleActive):
@@ -133,16 +159,24 @@ def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -
     for _ in range(5):
         with pytest.raises(CycleActive):
             start()
-    assert rows("SELECT data ->> 'suppressed' FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [("0",)]
+    assert rows(
+        "SELECT data ->> 'suppressed' FROM orbit_executionrecord WHERE event = 'cycle_skipped'"
+    ) == [("0",)]
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE orbit_skipnotice SET written_at = written_at - interval '61 seconds'")
+        cursor.execute(
+            "UPDATE orbit_skipnotice SET written_at = written_at - interval '61 seconds'"
+        )
     with pytest.raises(CycleActive):
         start()
-    found = rows("SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord WHERE event = 'cycle_skipped' ORDER BY created_at, id")
+    found = rows(
+        "SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord WHERE event = 'cycle_skipped' ORDER BY created_at, id"
+    )
     assert found == [(0,), (4,)]
 
 
-def test_a_trigger_that_is_refused_at_the_gate_is_on_record_at_once_and_then_once_a_minute() -> None:
+def test_a_trigger_that_is_refused_at_the_gate_is_on_record_at_once_and_then_once_a_minute() -> (
+    None
+):
     configure(r1={"namespace": "a"})
     halts.halt("a", actor=SYSTEM, reason="a flood")
     for _ in range(3):

@@ -27,7 +27,11 @@ WHERE n.id = s.namespace_id AND n.name = 'eu' RETURNING 1"""
 def three() -> list[UUID]:
     """Have three cycles of one namespace: the first pending, two queued; return their ids in this order."""
     store([profile()], [run_profile(name) for name in "abc"])
-    return [one.cycle_run_id for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM) if one.cycle_run_id]
+    return [
+        one.cycle_run_id
+        for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)
+        if one.cycle_run_id
+    ]
 
 
 def statuses() -> list[str]:
@@ -55,13 +59,18 @@ def at_once(*acts: Callable[[], object]) -> list[BaseException | None]:
     return raised  # type: ignore[return-value]
 
 
-def test_each_runs_after_the_one_before_it_without_another_trigger(committed: str, settings: Any) -> None:
+def test_each_runs_after_the_one_before_it_without_another_trigger(
+    committed: str, settings: Any
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         ids = three()
         shift.run(seconds=10)
     assert statuses() == ["success"] * 3
-    spans = [(cycle.started_at, cycle.finished_at) for cycle in CycleRun.objects.filter(pk__in=ids).order_by("id")]
+    spans = [
+        (cycle.started_at, cycle.finished_at)
+        for cycle in CycleRun.objects.filter(pk__in=ids).order_by("id")
+    ]
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
@@ -73,7 +82,9 @@ def test_a_cycle_that_is_cancelled_gives_the_next_its_turn_and_a_queued_one_give
     cancel.cancel(first, actor=SYSTEM, reason="nor this")
     assert statuses() == ["cancelled", "cancelled", "pending"]
     assert CycleRun.objects.get(pk=third).next_due_at is not None
-    assert rows("SELECT before->>'status' FROM governance_audittrailentry WHERE action = 'cycle.cancelled' ORDER BY id") == [("queued",), ("pending",)]
+    assert rows(
+        "SELECT before->>'status' FROM governance_audittrailentry WHERE action = 'cycle.cancelled' ORDER BY id"
+    ) == [("queued",), ("pending",)]
 
 
 def test_a_cycle_that_is_given_up_gives_the_next_its_turn(committed: str) -> None:
@@ -85,7 +96,9 @@ def test_a_cycle_that_is_given_up_gives_the_next_its_turn(committed: str) -> Non
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("halt", "mode"), [(True, "halting"), (False, "draining")])
-def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_promotes(halt: bool, mode: str) -> None:
+def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_promotes(
+    halt: bool, mode: str
+) -> None:
     first, *_ = three()
     rows(HALT, halt, mode)
     cancel.cancel(first, actor=SYSTEM, reason="stop")
@@ -98,7 +111,10 @@ def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_prom
 @pytest.mark.django_db
 def test_a_paused_keeper_promotes_nobody(settings: Any) -> None:
     first, *_ = three()
-    rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1", first)
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
+        first,
+    )
     settings.ORBIT_GLOBAL_PAUSE = True
     assert turns.sweep() == 0
     settings.ORBIT_GLOBAL_PAUSE = False
@@ -106,10 +122,15 @@ def test_a_paused_keeper_promotes_nobody(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_late_deliveries_of_a_cycle_that_has_ended_promote_nobody_beside_the_one_that_runs() -> None:
+def test_late_deliveries_of_a_cycle_that_has_ended_promote_nobody_beside_the_one_that_runs() -> (
+    None
+):
     first, *_ = three()
     [work] = lease.claim(1)
-    rows("UPDATE orbit_cyclerun SET status = 'success', finished_at = now() WHERE id = %s RETURNING 1", first)
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'success', finished_at = now() WHERE id = %s RETURNING 1",
+        first,
+    )
     turns.promote("eu")
     assert statuses() == ["success", "pending", "queued"]
     finish.give_up(replace(work, status="success"), reason="parked", message="its deliveries")
@@ -121,7 +142,10 @@ def test_a_trigger_meets_the_active_cycle_and_not_those_that_wait() -> None:
     first, *_ = three()
     with pytest.raises(CycleActive):
         trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a")
-    rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1", first)
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
+        first,
+    )
     trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a")
     assert (turns.sweep(), statuses()) == (0, ["failed", "queued", "queued", "pending"])
 
@@ -134,8 +158,14 @@ def test_a_queued_one_says_what_it_waits_for(settings: Any) -> None:
         return verdict.sentence(detail.read(cycle_id, actor=SYSTEM), now=datetime.now(UTC))
 
     assert said(second) == f"Queued: it waits for the cycle {first}, which is pending in eu."
-    assert said(third) == f"Queued: it waits for the cycle {first}, which is pending in eu, and 1 more is queued before it."
-    rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1", first)
+    assert (
+        said(third)
+        == f"Queued: it waits for the cycle {first}, which is pending in eu, and 1 more is queued before it."
+    )
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
+        first,
+    )
     assert "its turn comes with the next look of a cluster" in said(second)
     rows(HALT, True, "quiet")
     assert said(second).startswith("Queued: nothing starts now: eu is halted")
@@ -146,12 +176,16 @@ def none_or(*allowed: type[BaseException]) -> Callable[[BaseException | None], b
 
 
 @pytest.mark.parametrize("turn", range(20))
-def test_an_end_and_a_trigger_at_once_leave_one_active_and_neither_fails(committed: str, turn: int) -> None:
+def test_an_end_and_a_trigger_at_once_leave_one_active_and_neither_fails(
+    committed: str, turn: int
+) -> None:
     three()
     [work] = lease.claim(1)
     ended, started = at_once(
         lambda: finish.give_up(work, reason="parked", message="no progress"),
-        lambda: trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"),
+        lambda: trigger.start(
+            namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"
+        ),
     )
     assert ended is None
     assert isinstance(started, CycleActive)
@@ -159,9 +193,14 @@ def test_an_end_and_a_trigger_at_once_leave_one_active_and_neither_fails(committ
 
 
 @pytest.mark.parametrize("turn", range(20))
-def test_sweeps_triggers_and_a_whole_call_at_once_leave_one_active(committed: str, turn: int) -> None:
+def test_sweeps_triggers_and_a_whole_call_at_once_leave_one_active(
+    committed: str, turn: int
+) -> None:
     first, *_ = three()
-    rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1", first)
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
+        first,
+    )
     raised = at_once(
         turns.sweep, turns.sweep,
         lambda: trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"),
@@ -173,21 +212,35 @@ def test_sweeps_triggers_and_a_whole_call_at_once_leave_one_active(committed: st
 
 
 @pytest.mark.parametrize("turn", range(20))
-def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_one_behind_it(committed: str, turn: int) -> None:
+def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_one_behind_it(
+    committed: str, turn: int
+) -> None:
     _, second, _ = three()
     [work] = lease.claim(1)
     raised = at_once(
-        lambda: finish.give_up(work, reason="parked", message="no progress"), lambda: cancel.cancel(second, actor=SYSTEM, reason="not this one")
+        lambda: finish.give_up(work, reason="parked", message="no progress"),
+        lambda: cancel.cancel(second, actor=SYSTEM, reason="not this one"),
     )
     assert raised == [None, None]
     turns.sweep()
     assert statuses() == ["failed", "cancelled", "pending"]
 
 
-def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(committed: str) -> None:
-    store([profile()], [run_profile(f"{name}{n}", namespace=name) for name in ("one", "two", "six") for n in range(2)])
+def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
+    committed: str,
+) -> None:
+    store(
+        [profile()],
+        [
+            run_profile(f"{name}{n}", namespace=name)
+            for name in ("one", "two", "six")
+            for n in range(2)
+        ],
+    )
     orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)
-    rows("UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE status = 'pending' RETURNING 1")
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE status = 'pending' RETURNING 1"
+    )
     found = turns.WAITING
     try:
         # What the sweep reads is out of date by the time it acts.
@@ -196,4 +249,6 @@ def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(co
         assert turns.sweep() == 2
     finally:
         turns.WAITING = found
-    assert rows("SELECT namespace, count(*) FROM orbit_cyclerun WHERE status = 'pending' GROUP BY 1 ORDER BY 1") == [("one", 1), ("six", 1), ("two", 1)]
+    assert rows(
+        "SELECT namespace, count(*) FROM orbit_cyclerun WHERE status = 'pending' GROUP BY 1 ORDER BY 1"
+    ) == [("one", 1), ("six", 1), ("two", 1)]

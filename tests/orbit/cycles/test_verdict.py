@@ -16,7 +16,10 @@ SOON = NOW + timedelta(seconds=42)
 
 
 def _tiers(*states: str, error: str = "") -> list[Transformation]:
-    return [Transformation(tier=n, status=state, attempts=4, error=error if state == "failed" else "") for n, state in enumerate(states, 1)]
+    return [
+        Transformation(tier=n, status=state, attempts=4, error=error if state == "failed" else "")
+        for n, state in enumerate(states, 1)
+    ]
 
 
 def _said(

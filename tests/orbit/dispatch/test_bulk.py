@@ -31,7 +31,11 @@ def taken(run_id: UUID) -> set[UUID]:
 
 
 def test_a_filter_takes_the_open_letters_that_match_now() -> None:
-    a, b, c = letters(2, namespace="a"), letters(2, namespace="b", key="other"), letters(1, namespace="b", error="tls", code=None)
+    a, b, c = (
+        letters(2, namespace="a"),
+        letters(2, namespace="b", key="other"),
+        letters(1, namespace="b", error="tls", code=None),
+    )
     DeadLetterDispatch.objects.filter(pk=a[0]).update(status="dismissed")
     group = DeadLetterDispatch.objects.get(pk=c[0]).error_group
     now = datetime.now(UTC)
@@ -55,7 +59,12 @@ def test_a_filter_takes_the_open_letters_that_match_now() -> None:
 def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
     started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
-    assert (run.status, run.outcome, run.summary_counts["total"], run.progress["note"]) == ("completed", "skipped", 0, "nothing matches")
+    assert (run.status, run.outcome, run.summary_counts["total"], run.progress["note"]) == (
+        "completed",
+        "skipped",
+        0,
+        "nothing matches",
+    )
     assert not OrmQ.objects.exists()
 
 
@@ -64,7 +73,12 @@ def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) 
     found = letters(5)
     started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
-    assert (started.matched, taken(run.pk), run.progress["total"], run.progress["more"]) == (3, set(found[:3]), 3, True)
+    assert (started.matched, taken(run.pk), run.progress["total"], run.progress["more"]) == (
+        3,
+        set(found[:3]),
+        3,
+        True,
+    )
     assert "more than 3 match" in run.progress["note"]
 
 
@@ -73,10 +87,14 @@ def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> Non
     first = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
     again = bulk.requeue(Filter(), actor=SYSTEM, reason="y", rate=99)
     assert (again.run_id, again.matched, again.created) == (first.run_id, 2, False)
-    assert bulk.requeue(Filter(), actor=SYSTEM, reason="x", endpoint="current").run_id != first.run_id
+    assert (
+        bulk.requeue(Filter(), actor=SYSTEM, reason="x", endpoint="current").run_id != first.run_id
+    )
     assert bulk.dismiss(Filter(), actor=SYSTEM, reason="x").run_id != first.run_id
     assert AuditTrailEntry.objects.filter(action="operation.started").count() == 3
-    OperationRun.objects.filter(pk=first.run_id).update(status="completed", outcome="cancelled", finished_at=datetime.now(UTC), next_due_at=None)
+    OperationRun.objects.filter(pk=first.run_id).update(
+        status="completed", outcome="cancelled", finished_at=datetime.now(UTC), next_due_at=None
+    )
     assert bulk.requeue(Filter(), actor=SYSTEM, reason="x").created
 
 
@@ -93,8 +111,16 @@ def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
     started = bulk.requeue(Filter(), actor=both, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
     assert (taken(run.pk), run.scope, run.namespace) == ({*a, *b}, ["a", "b"], None)
-    alone = OperationRun.objects.get(pk=bulk.requeue(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"})), reason="x").run_id)
-    assert (taken(alone.pk), alone.scope, alone.namespace.name if alone.namespace else None) == (set(b), ["b"], "b")
+    alone = OperationRun.objects.get(
+        pk=bulk.requeue(
+            Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"})), reason="x"
+        ).run_id
+    )
+    assert (taken(alone.pk), alone.scope, alone.namespace.name if alone.namespace else None) == (
+        set(b),
+        ["b"],
+        "b",
+    )
     for hidden in ("c", "nowhere"):
         with pytest.raises(NamespaceUnknown):
             bulk.requeue(Filter(namespace=hidden), actor=both, reason="x")

@@ -10,7 +10,9 @@ from orbit.dispatch.canary import Fate
      ("sending", "requeued", 1, Fate.WAITS, "sending"), ("pending", "requeued", 601, Fate.STOP, "within 10 minutes"),
      ("dead", "requeued", 1, Fate.STOP, "the canary died (gone: 503); nothing else"), ("cancelled", "requeued", 1, Fate.STOP, "cancelled")],
 )  # fmt: skip
-def test_the_rest_follows_a_canary_that_was_delivered_and_no_other(status: str, letter: str, age: float, fate: Fate, words: str) -> None:
+def test_the_rest_follows_a_canary_that_was_delivered_and_no_other(
+    status: str, letter: str, age: float, fate: Fate, words: str
+) -> None:
     verdict = canary.judge(status, "503", letter, "gone", age)
     assert (verdict.fate, words in verdict.note) == (fate, True)
 

@@ -51,7 +51,9 @@ def test_the_moment_named_is_one_at_which_the_rate_lets_the_next_go() -> None:
         assert circuit.allow(refused.guard, now=refused.again_at, in_flight=0, wanted=1).count == 1
 
 
-def test_an_open_circuit_lets_one_probe_through_when_it_is_due_and_doubles_the_wait_up_to_five_minutes() -> None:
+def test_an_open_circuit_lets_one_probe_through_when_it_is_due_and_doubles_the_wait_up_to_five_minutes() -> (
+    None
+):
     state = guard(opened_at=NOW, probe_at=NOW + timedelta(seconds=30), probe_wait=30.0)
     early = circuit.allow(state, now=NOW, in_flight=0, wanted=5)
     assert (early.count, early.again_at) == (0, state.probe_at)
@@ -104,9 +106,24 @@ def test_they_come_back_as_fast_as_places_come_free() -> None:
 
 def test_signs_of_one_receiver_are_one_row_and_a_success_among_them_says_that_it_is_up() -> None:
     one, two, jobs = uuid.uuid4(), uuid.uuid4(), [uuid.uuid4() for _ in range(3)]
-    signs = [Sign(one, jobs[0], False, "refused"), Sign(one, jobs[0], False, "late"), Sign(two, jobs[1], False, "HTTP 503", 4.0), Sign(two, jobs[2], True, "")]
+    signs = [
+        Sign(one, jobs[0], False, "refused"),
+        Sign(one, jobs[0], False, "late"),
+        Sign(two, jobs[1], False, "HTTP 503", 4.0),
+        Sign(two, jobs[2], True, ""),
+    ]
     first, second = circuit.rows(signs, cycle_id=uuid.uuid4(), record_ids=["a", "b", "c", "d"])
-    assert (first["up"], first["failed"], first["several"], first["error"], first["hold"]) == (False, 2, False, "late", None)
+    assert (first["up"], first["failed"], first["several"], first["error"], first["hold"]) == (
+        False,
+        2,
+        False,
+        "late",
+        None,
+    )
     assert (second["up"], second["failed"], second["hold"]) == (True, 1, 4.0)
-    (row,) = circuit.rows([Sign(one, job, False, "x") for job in jobs], cycle_id=uuid.uuid4(), record_ids=["a", "b", "c"])
+    (row,) = circuit.rows(
+        [Sign(one, job, False, "x") for job in jobs],
+        cycle_id=uuid.uuid4(),
+        record_ids=["a", "b", "c"],
+    )
     assert row["several"]

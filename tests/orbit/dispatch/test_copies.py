@@ -27,7 +27,9 @@ def running(settings: Any) -> tuple[UUID, UUID]:
         configure()
         cycle_id = start()
         shift.run(seconds=0.5)
-    return cycle_id, dead_letters.requeue(DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again")
+    return cycle_id, dead_letters.requeue(
+        DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
+    )
 
 
 def again(settings: Any, reason: str, error: str) -> None:
@@ -36,7 +38,10 @@ def again(settings: Any, reason: str, error: str) -> None:
     assert (letter.reason, letter.last_error) == (reason, error)
     assert DispatchJob.objects.get(pk=letter.job_id).status == "dead"
     assert DispatchJob.objects.get(pk=letter.job_id).requeue_of_id is not None
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data ->> 'job_id' = %s", str(letter.job_id)) == [(1,)]
+    assert rows(
+        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data ->> 'job_id' = %s",
+        str(letter.job_id),
+    ) == [(1,)]
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         job = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="once more", endpoint="current")
@@ -53,25 +58,40 @@ def test_a_cycle_that_is_given_up_gives_its_copies_back(settings: Any, sending: 
     assert not sending or len(claim.wave(work, limit=9, worker="w")[0]) == 1
     finish.give_up(work, reason="parked", message="too often")
     (entry,) = AuditTrailEntry.objects.filter(action="dead_letter.created")
-    assert (entry.object_id, entry.namespace, entry.after["reason"]) == (str(copy), "a", "cycle_given_up")
+    assert (entry.object_id, entry.namespace, entry.after["reason"]) == (
+        str(copy),
+        "a",
+        "cycle_given_up",
+    )
     assert DeadLetterDispatch.objects.get(status="open").attempts == int(sending)
     assert rows("SELECT status FROM orbit_deliveryreceipt") == [("unknown",)] * sending
     again(settings, "cycle_given_up", "the cycle was given up")
 
 
-def test_a_cancel_gives_them_back_and_cancels_the_rest(running: tuple[UUID, UUID], settings: Any) -> None:
+def test_a_cancel_gives_them_back_and_cancels_the_rest(
+    running: tuple[UUID, UUID], settings: Any
+) -> None:
     cycle_id, copy = running
     before = AuditTrailEntry.objects.count()
     cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
-    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [("cancelled", 2), ("dead", 2)]
+    assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [
+        ("cancelled", 2),
+        ("dead", 2),
+    ]
     letter = DeadLetterDispatch.objects.get(status="open")
     assert letter.job_id == copy
     assert AuditTrailEntry.objects.count() == before + 1
-    assert AuditTrailEntry.objects.get(action="cycle.cancelled").after == {"status": "cancelled", "jobs_cancelled": 3, "dead_letters": [str(letter.pk)]}
+    assert AuditTrailEntry.objects.get(action="cycle.cancelled").after == {
+        "status": "cancelled",
+        "jobs_cancelled": 3,
+        "dead_letters": [str(letter.pk)],
+    }
     again(settings, "cancelled", "the cycle was cancelled")
 
 
-def test_a_copy_that_was_on_its_way_in_a_cancelled_cycle_comes_back_where_its_worker_is_lost(running: tuple[UUID, UUID], settings: Any) -> None:
+def test_a_copy_that_was_on_its_way_in_a_cancelled_cycle_comes_back_where_its_worker_is_lost(
+    running: tuple[UUID, UUID], settings: Any
+) -> None:
     cycle_id, copy = running
     (work,) = lease.claim(1)
     assert [one.job_id for one in claim.wave(work, limit=9, worker="dies")[0]] == [copy]

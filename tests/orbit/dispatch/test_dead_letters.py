@@ -38,12 +38,16 @@ def letters() -> list[DeadLetterDispatch]:
     return list(DeadLetterDispatch.objects.order_by("id"))
 
 
-def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(dead: CycleRun, settings) -> None:
+def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(
+    dead: CycleRun, settings
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         first, second, _ = letters()
         job = dead_letters.requeue(first.pk, actor=SYSTEM, reason="it is back", endpoint="current")
-        fresh = dead_letters.requeue(second.pk, actor=SYSTEM, reason="it is back", endpoint="current", new_key=True)
+        fresh = dead_letters.requeue(
+            second.pk, actor=SYSTEM, reason="it is back", endpoint="current", new_key=True
+        )
         assert carry(dead.pk).status == "partial_success"
         sent = {request.headers["idempotency-key"] for request in receiver.requests}
     jobs = {found.pk: found for found in DispatchJob.objects.all()}
@@ -52,7 +56,12 @@ def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(dea
     assert jobs[fresh].delivery_id != jobs[second.job_id].delivery_id
     assert sent == {str(jobs[job].delivery_id), str(jobs[fresh].delivery_id)}
     first.refresh_from_db()
-    assert (first.status, first.requeued_job_id, first.resolved_by, first.resolved_reason) == ("requeued", job, "orbit", "it is back")
+    assert (first.status, first.requeued_job_id, first.resolved_by, first.resolved_reason) == (
+        "requeued",
+        job,
+        "orbit",
+        "it is back",
+    )
     assert AuditTrailEntry.objects.filter(action="dead_letter.requeued").count() == 2
 
 
@@ -74,7 +83,9 @@ def test_two_people_at_once_make_one_job(dead: CycleRun) -> None:
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(1,)]
 
 
-def test_a_requeue_while_a_worker_holds_the_cycle_is_not_forgotten(dead: CycleRun, settings) -> None:
+def test_a_requeue_while_a_worker_holds_the_cycle_is_not_forgotten(
+    dead: CycleRun, settings
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         first, second, _ = letters()
@@ -93,16 +104,22 @@ def test_a_letter_that_dies_again_is_a_letter_of_its_own(dead: CycleRun) -> None
     assert [letter.status for letter in letters()] == ["requeued", "open", "open", "open"]
 
 
-def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(dead: CycleRun, settings) -> None:
+def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(
+    dead: CycleRun, settings
+) -> None:
     letter = letters()[0]
     with pytest.raises(LetterUnknown):
         dead_letters.requeue(uuid4(), actor=SYSTEM, reason="x")
     with pytest.raises(LetterUnknown):
-        dead_letters.requeue(letter.pk, actor=replace(SYSTEM, namespaces=frozenset({"other"})), reason="x")
+        dead_letters.requeue(
+            letter.pk, actor=replace(SYSTEM, namespaces=frozenset({"other"})), reason="x"
+        )
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
     with pytest.raises(EndpointGone):
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x", endpoint="current")
-    DeadLetterDispatch.objects.filter(pk=letter.pk).update(status="dismissed", resolved_by="ann", resolved_at=letter.created_at)
+    DeadLetterDispatch.objects.filter(pk=letter.pk).update(
+        status="dismissed", resolved_by="ann", resolved_at=letter.created_at
+    )
     with pytest.raises(AlreadyResolved, match="dismissed by ann"):
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x")
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(0,)]
@@ -126,16 +143,24 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
         carry(cycle_id)
         with connection.cursor() as cursor:
             cursor.execute("UPDATE orbit_cyclerun SET status = 'cancelled'")
-        job_id = dead_letters.requeue(DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again")
+        job_id = dead_letters.requeue(
+            DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
+        )
         (work,) = lease.claim(1)
-        assert [sending.job_id for sending in claim.wave(work, limit=9, worker="dies")[0]] == [job_id]
+        assert [sending.job_id for sending in claim.wave(work, limit=9, worker="dies")[0]] == [
+            job_id
+        ]
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         carry(cycle_id)
     assert DispatchJob.objects.get(pk=job_id).status == "delivered"
 
 
-def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_deadlock(settings) -> None:
+def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_deadlock(
+    settings,
+) -> None:
     """As in a web process that has just started: the endpoint of today isn't written down yet."""
     endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     (letter,) = make(1)
@@ -146,7 +171,9 @@ def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_dea
         """What the closing write of an attempt locks, in its order."""
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM orbit_cyclerun WHERE id = %s FOR NO KEY UPDATE", [cycle_id])
+                cursor.execute(
+                    "SELECT 1 FROM orbit_cyclerun WHERE id = %s FOR NO KEY UPDATE", [cycle_id]
+                )
                 locked.set()
                 time.sleep(0.5)
                 cursor.execute("SELECT 1 FROM orbit_endpointstate ORDER BY id FOR NO KEY UPDATE")

@@ -28,17 +28,30 @@ def test_each_attempt_carries_its_key_its_token_and_its_context(settings) -> Non
         headers = request.headers
         assert headers["authorization"] == "Bearer token-of-default_endpoint"
         assert headers["idempotency-key"] == headers["webhook-id"]
-        assert (headers["x-orbit-namespace"], headers["x-orbit-run-profile"], headers["x-orbit-profile"]) == ("a", "r1", "p1")
+        assert (
+            headers["x-orbit-namespace"],
+            headers["x-orbit-run-profile"],
+            headers["x-orbit-profile"],
+        ) == ("a", "r1", "p1")
         assert headers["x-orbit-cycle"] == str(cycle.pk)
 
 
 def test_a_receipt_says_what_came_back(settings) -> None:
     with Receiver(http("500 No", b"a\x00\xffb"), OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
-        configure({"2": {"transformer": "template", "options": {"template": "x"}}, "3": {"transformer": "template", "options": {"template": "y"}}})
+        configure(
+            {
+                "2": {"transformer": "template", "options": {"template": "x"}},
+                "3": {"transformer": "template", "options": {"template": "y"}},
+            }
+        )
         assert carry(start()).status == "success"
     failed = DeliveryReceipt.objects.get(status="failed")
-    assert (failed.status_code, failed.response_excerpt, failed.error) == (500, "a\ufffd\ufffdb", "HTTP 500")
+    assert (failed.status_code, failed.response_excerpt, failed.error) == (
+        500,
+        "a\ufffd\ufffdb",
+        "HTTP 500",
+    )
     assert failed.latency_ms is not None
     assert failed.finished_at >= failed.started_at
     assert len({receipt.body_sha256 for receipt in DeliveryReceipt.objects.all()}) == 3
@@ -52,7 +65,10 @@ def test_an_answer_that_never_came_is_unknown_and_sent_again_under_its_key(setti
         keys = [request.headers["idempotency-key"] for request in receiver.requests]
     assert len(keys) == 4
     assert len(set(keys)) == 3
-    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1 ORDER BY 1") == [("delivered", 3), ("unknown", 1)]
+    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1 ORDER BY 1") == [
+        ("delivered", 3),
+        ("unknown", 1),
+    ]
 
 
 def test_nothing_secret_of_an_endpoint_lies_in_the_database(settings) -> None:
@@ -62,7 +78,13 @@ def test_nothing_secret_of_an_endpoint_lies_in_the_database(settings) -> None:
         carry(start())
     snapshot = EndpointSnapshot.objects.get()
     assert snapshot.host == "127.0.0.1"
-    for table in ("orbit_endpointsnapshot", "orbit_dispatchjob", "orbit_deliveryreceipt", "orbit_executionrecord", "telemetry_telemetryevent"):
+    for table in (
+        "orbit_endpointsnapshot",
+        "orbit_dispatchjob",
+        "orbit_deliveryreceipt",
+        "orbit_executionrecord",
+        "telemetry_telemetryevent",
+    ):
         for (text,) in rows(f"SELECT t::text FROM {table} t"):
             assert "hush-hush" not in text
             assert "token-of" not in text
@@ -82,7 +104,9 @@ def test_a_snapshot_that_no_key_opens_is_a_dead_letter_and_the_others_go_on(sett
         # The endpoint is the same object, so its snapshot is the old one: made under the key that is gone.
         assert carry(start()).status == "partial_success"
         settings.ORBIT_ENCRYPTION_KEYS = before
-    assert set(DeadLetterDispatch.objects.values_list("reason", flat=True)) == {"unreadable_snapshot"}
+    assert set(DeadLetterDispatch.objects.values_list("reason", flat=True)) == {
+        "unreadable_snapshot"
+    }
     assert DispatchJob.objects.filter(status="dead").count() == 3
     assert len(receiver.requests) == 3
 
@@ -96,7 +120,9 @@ def test_two_endpoints_get_a_delivery_of_each_item_under_keys_of_their_own(setti
     assert (len(one.requests), len(two.requests), len(set(keys))) == (3, 3, 6)
 
 
-def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_address(settings) -> None:
+def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_address(
+    settings,
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         configure()
@@ -116,7 +142,9 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
     assert "127.0.0.1" in letter.last_error
 
 
-def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_claimed(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_claimed(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         configure()
@@ -145,7 +173,9 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         finally:
             boundary.enter(boundary.Lane())
         assert receiver.requests == []
-        assert rows("SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id") == [("unsent", 0)]
+        assert rows(
+            "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+        ) == [("unsent", 0)]
         lease.give_back([work], wait=0)
         assert carry(cycle_id).status == "success"
     assert len(receiver.requests) == 3
@@ -156,7 +186,9 @@ def _slowly(sock: socket.socket) -> None:
     sock.sendall(OK)
 
 
-def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = claim.wave, []
 
     def cut(*args: Any, **kwargs: Any) -> Any:
@@ -166,7 +198,10 @@ def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(set
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return real(*args, **kwargs)
 
-    with Receiver(_slowly) as one, Receiver(http("500 No"), http("500 No"), http("500 No"), OK) as two:
+    with (
+        Receiver(_slowly) as one,
+        Receiver(http("500 No"), http("500 No"), http("500 No"), OK) as two,
+    ):
         endpoints(settings, one=one.url, two=two.url)
         configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         monkeypatch.setattr(claim, "wave", cut)
@@ -174,7 +209,9 @@ def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(set
     assert (len(calls) > 2, len(one.requests), len(two.requests)) == (True, 3, 6)
 
 
-def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_way(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_way(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = claim.wave, []
 
     def cancelled(*args: Any, **kwargs: Any) -> Any:
@@ -190,4 +227,6 @@ def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_
         monkeypatch.setattr(claim, "wave", cancelled)
         shift.run(seconds=1)
     assert len(calls) == 2
-    assert rows("SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'one' GROUP BY 1") == [("delivered", 3)]
+    assert rows(
+        "SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'one' GROUP BY 1"
+    ) == [("delivered", 3)]

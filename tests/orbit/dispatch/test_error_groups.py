@@ -28,11 +28,16 @@ def _endpoints(committed: str, settings: Any) -> None:
         ("connection to 10.1.2.3:49152 refused", "connection to <address>:# refused"),
         ("order 6f9619ff-8b86-d011-b42d-00cf4fc964ff\n is\tknown", "order <id> is known"),
         ("at 2026-01-31T06:00:00.123Z and 2026-01-31 06:00:00 +0100", "at <time> and <time>"),
-        ("pointer 0x7ffdeadbeef, commit deadbeef12, not facade", "pointer <hex>, commit <hex>, not facade"),
+        (
+            "pointer 0x7ffdeadbeef, commit deadbeef12, not facade",
+            "pointer <hex>, commit <hex>, not facade",
+        ),
         ("\u0665 and \u00fc 12" + "x" * 500, "\u0665 and \u00fc #" + "x" * 191),
     ],
 )
-def test_a_pattern_is_the_error_without_ids_numbers_addresses_and_times(error: str, pattern: str) -> None:
+def test_a_pattern_is_the_error_without_ids_numbers_addresses_and_times(
+    error: str, pattern: str
+) -> None:
     [(found,)] = rows("SELECT orbit_error_pattern(%s)", error)
     assert found == pattern
 
@@ -45,14 +50,37 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
     resolved = letters(1)
     DeadLetterDispatch.objects.filter(pk__in=resolved).update(status="dismissed")
     found = error_groups.listed(SYSTEM)
-    told = [(group.endpoint_key, group.reason, group.status_code, group.error, group.count, group.namespaces) for group in found]
-    assert told[0] == ("default-endpoint", "retries_exhausted", None, "connection to <address>:# refused", 5, 2)
+    told = [
+        (
+            group.endpoint_key,
+            group.reason,
+            group.status_code,
+            group.error,
+            group.count,
+            group.namespaces,
+        )
+        for group in found
+    ]
+    assert told[0] == (
+        "default-endpoint",
+        "retries_exhausted",
+        None,
+        "connection to <address>:# refused",
+        5,
+        2,
+    )
     assert sorted(told[1:]) == [("default-endpoint", "status_410", 410, "HTTP 410", 1, 1),
                                 ("other", "retries_exhausted", None, "connection to <address>:# refused", 1, 1)]  # fmt: skip
     newest = DeadLetterDispatch.objects.filter(error_group=found[0].group).order_by("-id").first()
     assert newest is not None
-    assert (found[0].example_id, found[0].first_at <= found[0].last_at, len(found[0].group)) == (newest.pk, True, 16)
-    assert [group.count for group in error_groups.listed(replace(SYSTEM, namespaces=frozenset({"b"})))] == [2]
+    assert (found[0].example_id, found[0].first_at <= found[0].last_at, len(found[0].group)) == (
+        newest.pk,
+        True,
+        16,
+    )
+    assert [
+        group.count for group in error_groups.listed(replace(SYSTEM, namespaces=frozenset({"b"})))
+    ] == [2]
     assert error_groups.listed(replace(SYSTEM, namespaces=frozenset())) == []
     assert [group.count for group in error_groups.listed(SYSTEM, limit=1)] == [5]
 

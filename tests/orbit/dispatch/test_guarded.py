@@ -34,7 +34,13 @@ class Busy:
     """Answers after a while, and remembers how many requests it had at once and when each came."""
 
     def __init__(self, seconds: float) -> None:
-        self.most, self.at, self._now, self._seconds, self._lock = 0, list[float](), 0, seconds, threading.Lock()
+        self.most, self.at, self._now, self._seconds, self._lock = (
+            0,
+            list[float](),
+            0,
+            seconds,
+            threading.Lock(),
+        )
 
     def __call__(self, sock: socket.socket) -> None:
         with self._lock:
@@ -47,7 +53,9 @@ class Busy:
         sock.sendall(OK)
 
 
-def test_no_more_requests_are_under_way_than_the_cap_allows_however_many_lanes_want_to(settings: Any) -> None:
+def test_no_more_requests_are_under_way_than_the_cap_allows_however_many_lanes_want_to(
+    settings: Any,
+) -> None:
     busy = Busy(0.05)
     with Receiver(busy) as receiver:
         capped(settings, receiver.url, max_concurrency=2)
@@ -81,7 +89,9 @@ def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
     state = EndpointState.objects.get()
     assert (state.max_concurrency, state.rate_per_second) == (1, 50.5)
     assert rows("SELECT count(DISTINCT snapshot_id) FROM orbit_dispatchjob") == [(2,)]
-    assert rows("SELECT count(*) FROM orbit_endpointsnapshot WHERE state_id = %s", state.pk) == [(2,)]
+    assert rows("SELECT count(*) FROM orbit_endpointsnapshot WHERE state_id = %s", state.pk) == [
+        (2,)
+    ]
 
 
 def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
@@ -91,11 +101,17 @@ def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
     configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
     ids = [start(f"r{n}") for n in range(cycles)]
     shift.run(seconds=1)
-    until(lambda: shift.run(seconds=1) is None or EndpointState.objects.get().opened_at, 15, "the circuit isn't open")
+    until(
+        lambda: shift.run(seconds=1) is None or EndpointState.objects.get().opened_at,
+        15,
+        "the circuit isn't open",
+    )
     return ids
 
 
-def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhile(settings: Any) -> None:
+def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhile(
+    settings: Any,
+) -> None:
     with Receiver(http("503 Down")) as receiver:
         ids = down(settings, receiver)
         state = EndpointState.objects.get()
@@ -108,10 +124,14 @@ def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhil
             shift.run(seconds=0.2)
         assert len(receiver.requests) == seen
         assert rows("SELECT sum(spent) FROM orbit_dispatchjob") == spent
-        assert {status for (status,) in rows("SELECT DISTINCT status FROM orbit_dispatchjob")} == {"pending"}
+        assert {status for (status,) in rows("SELECT DISTINCT status FROM orbit_dispatchjob")} == {
+            "pending"
+        }
         # Each cycle comes back at a moment of its own, behind the next probe.
         assert len({due for (due,) in rows("SELECT next_due_at FROM orbit_cyclerun")}) == len(ids)
-    assert rows("SELECT count(*), min(level) FROM orbit_executionrecord WHERE event = 'circuit_opened'") == [(1, "error")]
+    assert rows(
+        "SELECT count(*), min(level) FROM orbit_executionrecord WHERE event = 'circuit_opened'"
+    ) == [(1, "error")]
 
 
 def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settings: Any) -> None:
@@ -131,15 +151,28 @@ def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settin
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         assert {carry(cycle).status for cycle in ids} == {"success"}
     found = EndpointState.objects.get()
-    assert (found.failures, found.opened_at, found.probe_at, found.several, found.failed_job) == (0, None, None, False, None)
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_closed'") == [(1,)]
+    assert (found.failures, found.opened_at, found.probe_at, found.several, found.failed_job) == (
+        0,
+        None,
+        None,
+        False,
+        None,
+    )
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_closed'") == [
+        (1,)
+    ]
 
 
 def test_one_job_alone_opens_no_circuit(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         capped(settings, receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 12
-        configure({str(tier): {"transformer": "template", "options": {"template": "$payload"}} for tier in (2, 3)})
+        configure(
+            {
+                str(tier): {"transformer": "template", "options": {"template": "$payload"}}
+                for tier in (2, 3)
+            }
+        )
         cycle = carry(start(body=b"\xff"), seconds=30)
     assert cycle.status == "partial_success"
     assert len(receiver.requests) == 13
@@ -147,13 +180,17 @@ def test_one_job_alone_opens_no_circuit(settings: Any) -> None:
 
 
 def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None:
-    with Receiver(*[http("404 No") if n % 5 == 4 else http("500 No") for n in range(60)], http("404 No")) as receiver:
+    with Receiver(
+        *[http("404 No") if n % 5 == 4 else http("500 No") for n in range(60)], http("404 No")
+    ) as receiver:
         capped(settings, receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 8
         configure(r0={"namespace": "n0"}, r1={"namespace": "n1"})
         for cycle in [start("r0"), start("r1")]:
             carry(cycle, seconds=30)
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_opened'") == [(0,)]
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_opened'") == [
+        (0,)
+    ]
     assert DeadLetterDispatch.objects.filter(reason="retries_exhausted").count() == 6
 
 
@@ -162,7 +199,10 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
         ids = down(settings, receiver)
         shift.run(seconds=1)
         seen = len(receiver.requests)
-        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s", ids[0])
+        sql(
+            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
+            ids[0],
+        )
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         shift.run(seconds=1)
         # Due for so long, but not for that reason: the circuit opened just now.
@@ -175,7 +215,9 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
     letters = list(DeadLetterDispatch.objects.all())
     assert {(letter.reason, letter.cycle_id) for letter in letters} == {("endpoint_down", ids[0])}
     assert len(letters) == 3
-    assert rows("SELECT count(*) FROM governance_audittrailentry WHERE action = 'dead_letter.created'") == [(3,)]
+    assert rows(
+        "SELECT count(*) FROM governance_audittrailentry WHERE action = 'dead_letter.created'"
+    ) == [(3,)]
     assert DispatchJob.objects.filter(status="pending").count() == 9
 
 
@@ -183,7 +225,10 @@ def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         ids = down(settings, receiver)
         shift.run(seconds=1)
-        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s", ids[0])
+        sql(
+            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
+            ids[0],
+        )
         sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
         sql("""INSERT INTO governance_stop (kind, started_by, since, ended_at)
             VALUES ('pause', 'ann', now() - interval '20 hours', now() - interval '18 hours')""")
@@ -209,7 +254,9 @@ def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
     assert sorted(DispatchJob.objects.values_list("spent", flat=True)) == [0, 0, 1]
 
 
-def test_a_claim_that_fails_half_way_sends_what_was_claimed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_that_fails_half_way_sends_what_was_claimed(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from django.db import OperationalError
 
     from orbit.dispatch import guarded
@@ -238,13 +285,17 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(settings: Any, monke
     assert CycleRun.objects.get().status == "success"
 
 
-def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_given_up(settings: Any) -> None:
+def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_given_up(
+    settings: Any,
+) -> None:
     now: dict[str, bytes] = {"answer": http("503 Down")}
     with Receiver(lambda sock: sock.sendall(now["answer"])) as receiver:
         ids = down(settings, receiver)
         shift.run(seconds=1)
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'")
-        sql("UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'")
+        sql(
+            "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'"
+        )
         sql("UPDATE orbit_cyclerun SET next_due_at = now()")
         now["answer"] = OK
         assert {carry(cycle).status for cycle in ids} == {"success"}
@@ -263,7 +314,9 @@ def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings
         assert carry(cycle_id).status == "success"
 
 
-def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_last(settings: Any) -> None:
+def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_last(
+    settings: Any,
+) -> None:
     with Receiver(OK) as receiver:
         capped(settings, receiver.url, max_concurrency=1)
         configure(r1={"namespace": "a"}, r2={"namespace": "b"})
@@ -302,7 +355,11 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
         ids = [start(f"r{n}") for n in range(4)]
-        until(lambda: shift.run(seconds=1) and EndpointState.objects.get().opened_at, 15, "the circuit isn't open")
+        until(
+            lambda: shift.run(seconds=1) and EndpointState.objects.get().opened_at,
+            15,
+            "the circuit isn't open",
+        )
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now()")
         sql("UPDATE orbit_endpointstate SET probe_at = now()")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
@@ -311,7 +368,9 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
     assert EndpointState.objects.get().opened_at is None
 
 
-def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from django.db import OperationalError
 
     calls: list[Any] = []
@@ -328,7 +387,9 @@ def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(settings: Any,
         endpoints(settings, one=one.url, two=two.url)
         configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.announce()
-        sql("UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'")
+        sql(
+            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'"
+        )
         monkeypatch.setattr(guarded, "wake", away)
         assert carry(start()).status == "success"
         assert calls
@@ -336,20 +397,28 @@ def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(settings: Any,
     assert rows("SELECT DISTINCT attempt, status FROM orbit_deliveryreceipt") == [(1, "delivered")]
 
 
-def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_probe(settings: Any) -> None:
+def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_probe(
+    settings: Any,
+) -> None:
     with Receiver(OK) as receiver:
         capped(settings, receiver.url)
         configure()
         cycle_id = start()
         enqueue.announce()
-        sql("UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10")
+        sql(
+            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
+        )
         (work,) = lease.claim(1)
         stages._straight(state.fresh(work))
         looked = guarded.wave(work, limit=9, worker="w")
         assert looked.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.
-        sql("UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = NULL, failures = 0, next_turn_at = NULL")
+        sql(
+            "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = NULL, failures = 0, next_turn_at = NULL"
+        )
         assert guarded.wake(EndpointState.objects.get().pk) == 1
         lease.give_back([work], wait=looked.wait)
-        assert rows("SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id) == [(True,)]
+        assert rows(
+            "SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id
+        ) == [(True,)]
         assert carry(cycle_id).status == "success"

@@ -13,13 +13,21 @@ from tests.support.receiver import OK, Receiver, close, http
 
 pytestmark = pytest.mark.usefixtures("committed")
 # No text: the tiers that would fill it into a template fail for good, and one item is left.
-ONE_ITEM, BODY = {str(tier): {"transformer": "template", "options": {"template": "$payload"}} for tier in (2, 3)}, b"\xff"
+ONE_ITEM, BODY = (
+    {
+        str(tier): {"transformer": "template", "options": {"template": "$payload"}}
+        for tier in (2, 3)
+    },
+    b"\xff",
+)
 
 
 def unsure(settings: Any, url: str, desk: str | None, **members: Any) -> None:
     endpoints(settings, default_endpoint=url)
     (entry,) = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
-    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{**entry, **({"inquiry_url": f"{desk}/{{id}}?of=orbit"} if desk else {}), **members}])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+        [{**entry, **({"inquiry_url": f"{desk}/{{id}}?of=orbit"} if desk else {}), **members}]
+    )
     configure(ONE_ITEM)
 
 
@@ -57,14 +65,19 @@ def test_one_that_does_not_tell_is_sent_it_again(settings: Any) -> None:
     assert attempts() == [("unknown",), ("delivered",)]
 
 
-def test_with_hold_one_that_does_not_tell_is_asked_again_and_then_left_to_a_person(settings: Any) -> None:
+def test_with_hold_one_that_does_not_tell_is_asked_again_and_then_left_to_a_person(
+    settings: Any,
+) -> None:
     with Receiver(close, OK) as receiver, Receiver(http("500 No")) as desk:
         unsure(settings, receiver.url, desk.url, on_unknown="hold")
         settings.ORBIT_MAX_DISPATCH_RETRIES = 2
         carry(start(body=BODY))
     assert (len(receiver.requests), len(desk.requests)) == (1, 2)
     letter = DeadLetterDispatch.objects.get()
-    assert (letter.reason, letter.last_error) == ("outcome_unknown", "the inquiry brought no answer: HTTP 500")
+    assert (letter.reason, letter.last_error) == (
+        "outcome_unknown",
+        "the inquiry brought no answer: HTTP 500",
+    )
 
 
 def test_with_hold_and_nobody_to_ask_it_is_dead_at_once(settings: Any) -> None:
@@ -83,7 +96,9 @@ def test_with_hold_what_certainly_failed_is_sent_again(settings: Any) -> None:
     assert attempts() == [("failed",), ("delivered",)]
 
 
-def test_after_the_last_attempt_the_receiver_is_asked_before_the_job_is_given_up(settings: Any) -> None:
+def test_after_the_last_attempt_the_receiver_is_asked_before_the_job_is_given_up(
+    settings: Any,
+) -> None:
     with Receiver(close) as receiver, Receiver(http("404 No"), http("404 No"), OK) as desk:
         unsure(settings, receiver.url, desk.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 2
@@ -113,8 +128,14 @@ def test_a_requeue_asks_about_the_attempt_that_nobody_knows_the_end_of(settings:
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again", endpoint="current")
         carry(cycle_id)
     assert (len(receiver.requests), len(desk.requests)) == (1, 1)
-    assert desk.requests[0].line == f"GET /hook/{receiver.requests[0].headers['idempotency-key']}?of=orbit HTTP/1.1"
-    assert rows("SELECT status FROM orbit_deliveryreceipt ORDER BY started_at") == [("delivered",), ("unsent",)]
+    assert (
+        desk.requests[0].line
+        == f"GET /hook/{receiver.requests[0].headers['idempotency-key']}?of=orbit HTTP/1.1"
+    )
+    assert rows("SELECT status FROM orbit_deliveryreceipt ORDER BY started_at") == [
+        ("delivered",),
+        ("unsent",),
+    ]
     assert rows("SELECT status FROM orbit_dispatchjob ORDER BY id") == [("dead",), ("delivered",)]
 
 
@@ -124,7 +145,13 @@ def test_a_requeue_under_a_new_key_has_nothing_to_ask_about(settings: Any) -> No
         cycle_id = start(body=BODY)
         carry(cycle_id)
         unsure(settings, receiver.url, desk.url)
-        dead_letters.requeue(DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again", endpoint="current", new_key=True)
+        dead_letters.requeue(
+            DeadLetterDispatch.objects.get().pk,
+            actor=SYSTEM,
+            reason="again",
+            endpoint="current",
+            new_key=True,
+        )
         carry(cycle_id)
     assert (len(receiver.requests), len(desk.requests)) == (2, 0)
 
@@ -142,7 +169,9 @@ def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> N
         stages._straight(state.fresh(work))
         assert len(claim.wave(work, limit=9, worker="w")[0]) == 1
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         carry(cycle_id)
     assert (len(receiver.requests), len(desk.requests)) == (0, 1)
     assert attempts() == [("delivered",), ("unsent",)]

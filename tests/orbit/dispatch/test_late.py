@@ -25,7 +25,13 @@ from tests.support.receiver import OK, Receiver, http
 pytestmark = pytest.mark.usefixtures("committed")
 YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 # No text: the tiers that would fill it into a template fail for good, and one item is left.
-ONE_ITEM, BODY = {str(tier): {"transformer": "template", "options": {"template": "$payload"}} for tier in (2, 3)}, b"\xff"
+ONE_ITEM, BODY = (
+    {
+        str(tier): {"transformer": "template", "options": {"template": "$payload"}}
+        for tier in (2, 3)
+    },
+    b"\xff",
+)
 
 
 def unknown(letter: UUID) -> tuple[Work, claim.Sending]:
@@ -34,9 +40,25 @@ def unknown(letter: UUID) -> tuple[Work, claim.Sending]:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)"
                        " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))", [receipt, job.pk])  # fmt: skip
-    work = Work(job.cycle_id, 0, "a", CycleRun.objects.get(pk=job.cycle_id).status, None, None, None, {}, "", None, "", 0, False)
+    work = Work(
+        job.cycle_id,
+        0,
+        "a",
+        CycleRun.objects.get(pk=job.cycle_id).status,
+        None,
+        None,
+        None,
+        {},
+        "",
+        None,
+        "",
+        0,
+        False,
+    )
     endpoint = endpoints.configured()[job.endpoint_key]
-    return work, claim.Sending(job.cycle_id, receipt, job.pk, 1, 0, 0, job.delivery_id, job.endpoint_key, endpoint)
+    return work, claim.Sending(
+        job.cycle_id, receipt, job.pk, 1, 0, 0, job.delivery_id, job.endpoint_key, endpoint
+    )
 
 
 def home(work: Work, *sendings: claim.Sending) -> None:
@@ -51,7 +73,11 @@ class Waits:
 
     def begin(self) -> None:
         self._thread.start()
-        until(lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"), 5, "the late 2xx doesn't wait")
+        until(
+            lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"),
+            5,
+            "the late 2xx doesn't wait",
+        )
 
     def end(self) -> None:
         self._thread.join(10)
@@ -74,12 +100,19 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         stages._straight(state.fresh(work))
         wave = claim.wave(work, limit=16, worker="w")[0]
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         (heir,) = lease.claim(1)
         found = state.load(heir)
         success = Waits(work, *wave)
         with transaction.atomic():
-            deliver.close(heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+            deliver.close(
+                heir,
+                [judge.lost(orphan) for orphan in found.orphans],
+                found.tally,
+                finish.ending(found),
+            )
             success.begin()
         success.end()
     assert stand() == (["delivered"], ["delivered_late"])
@@ -106,7 +139,9 @@ def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) 
         work, sending = unknown(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         shift.run(seconds=0.5)
-        dead_letters.requeue(DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again")
+        dead_letters.requeue(
+            DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again"
+        )
         home(work, sending)
         assert stand() == (["delivered", "dead", "cancelled"], ["delivered_late", "delivered_late"])
         shift.run(seconds=0.5)
@@ -123,9 +158,16 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         (copy,) = claim.wave(work, limit=9, worker="w")[0]
         home(*zombie)
         found = state.load(work)
-        deliver.close(work, [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))], found.tally, finish.ending(found))
+        deliver.close(
+            work,
+            [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
+            found.tally,
+            finish.ending(found),
+        )
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
         pipeline.carry(work.id)
     assert stand() == (["delivered", "cancelled"], ["delivered_late"])
     assert receiver.requests == []
@@ -138,12 +180,18 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((late.LETTERS, {"job": uuid.uuid4()}), (late.COPIES, {"job": uuid.uuid4()}), (copies.AMONG, [[uuid.uuid4()]])):
+        for sql, values in (
+            (late.LETTERS, {"job": uuid.uuid4()}),
+            (late.COPIES, {"job": uuid.uuid4()}),
+            (copies.AMONG, [[uuid.uuid4()]]),
+        ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
             assert "Seq Scan" not in plan, plan
             # A scan of an index without a key walks it from end to end.
-            assert plan.count("Index Cond") == plan.count("Index Scan") + plan.count("Index Only Scan"), plan
+            assert plan.count("Index Cond") == plan.count("Index Scan") + plan.count(
+                "Index Only Scan"
+            ), plan
 
 
 def test_what_it_changes_is_told_once(settings: Any) -> None:
@@ -155,12 +203,22 @@ def test_what_it_changes_is_told_once(settings: Any) -> None:
         home(work, sending)
     ended = {"dead_letters": [str(letter)], "copies_cancelled": [str(copy)]}
     (entry,) = AuditTrailEntry.objects.filter(action="delivery.confirmed_late")
-    assert (entry.actor, entry.object_type, entry.object_id, entry.namespace) == ("orbit", "dispatch_job", str(sending.job_id), "a")
+    assert (entry.actor, entry.object_type, entry.object_id, entry.namespace) == (
+        "orbit",
+        "dispatch_job",
+        str(sending.job_id),
+        "a",
+    )
     assert entry.before == {"status": "dead"}
     assert entry.after == {"status": "delivered", "cycle_id": str(work.id), "attempt": 1, **ended}
-    ((data,),) = rows("SELECT data FROM orbit_executionrecord WHERE event = 'delivered_late' AND cycle_id = %s", work.id)
+    ((data,),) = rows(
+        "SELECT data FROM orbit_executionrecord WHERE event = 'delivered_late' AND cycle_id = %s",
+        work.id,
+    )
     assert ('"was": "dead"' in data, str(copy) in data, str(letter) in data) == (True, True, True)
-    assert rows("SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'") == [(work.id, str(sending.job_id))]
+    assert rows(
+        "SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'"
+    ) == [(work.id, str(sending.job_id))]
 
 
 def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(settings: Any) -> None:
@@ -171,6 +229,10 @@ def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(setting
     stages._straight(state.fresh(work))
     home(work, *claim.wave(work, limit=16, worker="w")[0])
     assert stand() == (["delivered"], [])
-    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [(1,)]
-    assert rows("SELECT count(*) FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'") == [(1,)]
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [
+        (1,)
+    ]
+    assert rows(
+        "SELECT count(*) FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'"
+    ) == [(1,)]
     assert not AuditTrailEntry.objects.filter(action="delivery.confirmed_late").exists()

@@ -36,7 +36,9 @@ def nobody_waits() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(settings: Any) -> None:
+def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
+    settings: Any,
+) -> None:
     def slow(sock: socket.socket) -> None:
         time.sleep(0.3)
         sock.sendall(OK)
@@ -44,7 +46,12 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(s
     with Receiver(OK) as one, Receiver(slow) as two, Receiver(OK) as three:
         pools._senders = None
         endpoints(settings, one=one.url, two=two.url, three=three.url)
-        configure(**{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one", "two", "three"]} for n in range(10)})
+        configure(
+            **{
+                f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one", "two", "three"]}
+                for n in range(10)
+            }
+        )
         enqueue.announce()
         sql(OPEN)
         for n in range(10):
@@ -94,7 +101,9 @@ def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings
         found = deliver._claim(work, senders.take(8, 0), "w", senders)
         assert [sending.endpoint_key for sending in found.sendings] == ["one"] * 3
         assert found.shared
-    assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE status = 'pending' AND endpoint_key = 'two'") == [(3,)]
+    assert rows(
+        "SELECT count(*) FROM orbit_dispatchjob WHERE status = 'pending' AND endpoint_key = 'two'"
+    ) == [(3,)]
 
 
 def test_those_who_wait_for_a_receiver_come_back_one_after_another() -> None:
@@ -113,15 +122,21 @@ def test_no_line_is_longer_than_a_minute_and_another_wait_begins_another_line() 
 
 
 @pytest.mark.usefixtures("committed")
-def test_all_are_woken_however_many_wait_and_however_long(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_are_woken_however_many_wait_and_however_long(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(guarded, "ROUND", 2)
     with Receiver(OK) as one:
         endpoints(settings, one=one.url)
-        configure(**{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one"]} for n in range(5)})
+        configure(
+            **{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one"]} for n in range(5)}
+        )
         for n in range(5):
             start(f"r{n}")
         for work in lease.claim(5):
             stages._straight(state.fresh(work))
             lease.give_back([work], wait=3600)
         assert guarded.wake(EndpointState.objects.get().pk) == 5
-    assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [(5,)]
+    assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [
+        (5,)
+    ]

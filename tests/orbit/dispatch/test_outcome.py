@@ -12,7 +12,13 @@ from orbit.states import Attempt, Job
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-def answer(status: int | None = None, error_class: str | None = None, *, sent: bool | None = True, retry_after: str | None = None) -> Answer:
+def answer(
+    status: int | None = None,
+    error_class: str | None = None,
+    *,
+    sent: bool | None = True,
+    retry_after: str | None = None,
+) -> Answer:
     return Answer(status, error_class, "", b"", retry_after, 1.0, sent, None)
 
 
@@ -22,7 +28,9 @@ def test_any_2xx_is_delivered(status: int) -> None:
     assert outcome.attempt_status(answer(status)) == Attempt.DELIVERED
 
 
-@pytest.mark.parametrize("status", [100, 301, 304, 400, 401, 404, 408, 413, 422, 429, 500, 503, 599])
+@pytest.mark.parametrize(
+    "status", [100, 301, 304, 400, 401, 404, 408, 413, 422, 429, 500, 503, 599]
+)
 def test_everything_else_is_tried_again(status: int) -> None:
     assert outcome.classify(answer(status), permanent=(410,)) == Retry()
     assert outcome.attempt_status(answer(status)) == Attempt.FAILED
@@ -35,14 +43,18 @@ def test_gone_and_what_the_endpoint_names_is_permanent() -> None:
 
 
 def test_what_orbit_refuses_itself_is_permanent() -> None:
-    assert outcome.classify(answer(None, "refused", sent=False), permanent=()) == Dead("address_refused")
+    assert outcome.classify(answer(None, "refused", sent=False), permanent=()) == Dead(
+        "address_refused"
+    )
 
 
 @pytest.mark.parametrize(("error_class", "sent", "status"), [
     ("timeout", True, Attempt.UNKNOWN), ("reset", True, Attempt.UNKNOWN), ("bad_response", True, Attempt.UNKNOWN),
     ("dns", False, Attempt.FAILED), ("connect", False, Attempt.FAILED), ("timeout", None, Attempt.UNKNOWN),
 ])  # fmt: skip
-def test_without_an_answer_only_proof_that_nothing_left_makes_it_certain(error_class: str, sent: bool | None, status: Attempt) -> None:
+def test_without_an_answer_only_proof_that_nothing_left_makes_it_certain(
+    error_class: str, sent: bool | None, status: Attempt
+) -> None:
     assert outcome.attempt_status(answer(None, error_class, sent=sent)) == status
 
 
@@ -50,12 +62,16 @@ def test_without_an_answer_only_proof_that_nothing_left_makes_it_certain(error_c
     ("3", 3.0), (" 120 ", 120.0), ("Sat, 21 Nov 2026 12:00:30 GMT", 30.0), ("0", 0.0),
     (None, None), ("-5", None), ("1.5", None), ("soon", None), ("9" * 400, None), ("３", None), ("Sat, 21 Nov 2026 11:59:30 GMT", None), ("", None),
 ])  # fmt: skip
-def test_retry_after_is_read_as_seconds_or_date_and_ignored_when_it_is_neither(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_read_as_seconds_or_date_and_ignored_when_it_is_neither(
+    value: str | None, seconds: float | None
+) -> None:
     assert outcome.retry_after(value, now=NOW) == seconds
 
 
 def test_retries_wait_three_times_as_long_each_time_and_no_longer_than_the_cap() -> None:
-    waits = [outcome.decide(Retry(), spent=n, max_retries=9, base=2, cap=300).wait for n in range(9)]
+    waits = [
+        outcome.decide(Retry(), spent=n, max_retries=9, base=2, cap=300).wait for n in range(9)
+    ]
     for n, wait in enumerate(waits):
         middle = min(300, 2 * 3**n)
         assert wait is not None
@@ -71,5 +87,9 @@ def test_a_receiver_may_ask_for_a_longer_wait_but_not_beyond_the_cap() -> None:
 
 
 def test_the_retries_count_after_the_first_attempt() -> None:
-    assert [outcome.decide(Retry(), spent=n, max_retries=3, base=1, cap=1).status for n in range(4)] == [Job.PENDING] * 3 + [Job.DEAD]
-    assert outcome.decide(Retry(), spent=0, max_retries=0, base=1, cap=1).reason == "retries_exhausted"
+    assert [
+        outcome.decide(Retry(), spent=n, max_retries=3, base=1, cap=1).status for n in range(4)
+    ] == [Job.PENDING] * 3 + [Job.DEAD]
+    assert (
+        outcome.decide(Retry(), spent=0, max_retries=0, base=1, cap=1).reason == "retries_exhausted"
+    )

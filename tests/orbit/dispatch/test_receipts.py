@@ -37,10 +37,15 @@ def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], Ending,
 def takeover(work: Work) -> None:
     """Let another worker have resumed the cycle and closed what was open."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s", [work.id])
+        cursor.execute(
+            "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s",
+            [work.id],
+        )
     (heir,) = lease.claim(1)
     found = state.load(heir)
-    deliver.close(heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found))
+    deliver.close(
+        heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found)
+    )
 
 
 def failing(times: int, meanwhile: Any = None) -> Any:
@@ -60,17 +65,23 @@ def failing(times: int, meanwhile: Any = None) -> Any:
     return run
 
 
-def test_a_success_outlives_an_outage_in_which_another_worker_closed_its_attempt(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_success_outlives_an_outage_in_which_another_worker_closed_its_attempt(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         work, wave, ending, tally = sending(settings, receiver.url)
         monkeypatch.setattr(fence, "run", failing(1, lambda: takeover(work)))
         with pytest.raises(Fenced):
             deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
-    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1") == [("delivered", 3)]
+    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1") == [
+        ("delivered", 3)
+    ]
 
 
-def test_a_success_outlives_an_outage_while_a_lost_worker_brings_it_home(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_success_outlives_an_outage_while_a_lost_worker_brings_it_home(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         work, wave, *_ = sending(settings, receiver.url)
         takeover(work)
@@ -96,7 +107,11 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
         cycle_id = start()
         lane = threading.Thread(target=lambda: (shift.run(seconds=1), connection.close()))
         lane.start()
-        until(lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"), 10, "no delivery came")
+        until(
+            lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"),
+            10,
+            "no delivery came",
+        )
         until(lambda: len(receiver.requests) == 3, 10, "not all were sent")
         cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
         go.set()
@@ -105,7 +120,9 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
 
-def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         work, wave, ending, tally = sending(settings, receiver.url)
         lane = Lane()
@@ -117,13 +134,17 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
         assert carry(work.id).status == "success"
 
 
-def test_nor_does_one_whose_database_has_no_room_left(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nor_does_one_whose_database_has_no_room_left(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, left = fence.run, iter(range(3))
 
     def full(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         if next(left, None) is not None:
             with connection.cursor() as cursor:
-                cursor.execute("DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$")
+                cursor.execute(
+                    "DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$"
+                )
         return real(sql, parameters)
 
     with Receiver(OK) as receiver:
@@ -137,7 +158,9 @@ def test_nor_does_one_whose_database_has_no_room_left(settings, monkeypatch: pyt
         assert carry(work.id).status == "success"
 
 
-def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_the_cycle(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_the_cycle(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, stood = receipts._audit_failures, []
 
     def stand_still(work: Work, failed: Any) -> None:

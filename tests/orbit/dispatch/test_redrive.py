@@ -32,7 +32,11 @@ def _own_database(committed: str, settings: Any) -> None:
 
 
 def items(run: OperationRun) -> list[tuple[str | None, str]]:
-    return list(OperationRunItem.objects.filter(run=run).order_by("object_id").values_list("outcome", "detail"))
+    return list(
+        OperationRunItem.objects.filter(run=run)
+        .order_by("object_id")
+        .values_list("outcome", "detail")
+    )
 
 
 def copies() -> int:
@@ -41,7 +45,9 @@ def copies() -> int:
 
 def ended(status: str, run_id: UUID | None = None) -> None:
     """End the jobs that were made, as a worker would."""
-    DispatchJob.objects.filter(requeue_of__isnull=False, status="pending").update(status=status, next_attempt_at=None, finished_at=Now())
+    DispatchJob.objects.filter(requeue_of__isnull=False, status="pending").update(
+        status=status, next_attempt_at=None, finished_at=Now()
+    )
 
 
 def delivered_canary(count: int, **choices: Any) -> UUID:
@@ -56,7 +62,9 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         found = letters(25)
-        run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="it is back", endpoint="current").run_id
+        run_id = bulk.requeue(
+            Filter(), actor=SYSTEM, reason="it is back", endpoint="current"
+        ).run_id
         run = operate(run_id)
         assert (copies(), run.progress["processed"], run.status) == (1, 1, "running")
         run = operate(run_id, 3)
@@ -69,12 +77,24 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
         shift.run(seconds=5)
         sent = [request.headers["idempotency-key"] for request in receiver.requests]
     assert (run.status, run.outcome) == ("completed", "succeeded")
-    assert run.summary_counts == {"total": 25, "processed": 25, "succeeded": 25, "failed": 0, "skipped": 0}
-    assert sorted(sent) == sorted(str(letter.job.delivery_id) for letter in DeadLetterDispatch.objects.select_related("job"))
+    assert run.summary_counts == {
+        "total": 25,
+        "processed": 25,
+        "succeeded": 25,
+        "failed": 0,
+        "skipped": 0,
+    }
+    assert sorted(sent) == sorted(
+        str(letter.job.delivery_id) for letter in DeadLetterDispatch.objects.select_related("job")
+    )
     assert {letter.resolved_by for letter in DeadLetterDispatch.objects.all()} == {"orbit"}
     assert ExecutionRecord.objects.filter(event="dead_letter_requeued").count() == 25
-    entries = AuditTrailEntry.objects.filter(action="dead_letter.requeued", namespace="a").order_by("id")
-    assert [letter for entry in entries for letter in entry.after["dead_letter_ids"]] == [str(letter) for letter in found]
+    entries = AuditTrailEntry.objects.filter(action="dead_letter.requeued", namespace="a").order_by(
+        "id"
+    )
+    assert [letter for entry in entries for letter in entry.after["dead_letter_ids"]] == [
+        str(letter) for letter in found
+    ]
     assert sum(entry.after["count"] for entry in entries) == 25
 
 
@@ -89,7 +109,13 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
         # The letters' jobs keep the endpoint of the fixture: nothing listens there.
         assert run.outcome == "failed"
     assert "the canary died (retries_exhausted" in run.progress["note"]
-    assert run.summary_counts == {"total": 20, "processed": 1, "succeeded": 0, "failed": 1, "skipped": 0}
+    assert run.summary_counts == {
+        "total": 20,
+        "processed": 1,
+        "succeeded": 0,
+        "failed": 1,
+        "skipped": 0,
+    }
     assert (copies(), DeadLetterDispatch.objects.filter(status="open").count()) == (1, 20)
     assert items(run)[0][0] == "failed"
 
@@ -98,7 +124,9 @@ def test_a_canary_that_nobody_delivers_stops_the_run_in_the_end() -> None:
     letters(3)
     run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="try").run_id
     operate(run_id)
-    rows("UPDATE orbit_dispatchjob SET created_at = created_at - interval '11 minutes' WHERE requeue_of_id IS NOT NULL RETURNING 1")
+    rows(
+        "UPDATE orbit_dispatchjob SET created_at = created_at - interval '11 minutes' WHERE requeue_of_id IS NOT NULL RETURNING 1"
+    )
     run = operate(run_id)
     assert (run.outcome, copies()) == ("failed", 1)
     assert "not delivered within 10 minutes" in run.progress["note"]
@@ -122,22 +150,38 @@ def test_deliveries_between_deaths_keep_a_run_going() -> None:
     run_id = delivered_canary(60)
     for status in ("dead", "delivered", "dead"):
         operate(run_id)
-        made = DispatchJob.objects.filter(requeue_of__isnull=False, status="pending").values_list("pk", flat=True)
-        DispatchJob.objects.filter(pk__in=list(made[:9])).update(status=status, next_attempt_at=None, finished_at=Now())
+        made = DispatchJob.objects.filter(requeue_of__isnull=False, status="pending").values_list(
+            "pk", flat=True
+        )
+        DispatchJob.objects.filter(pk__in=list(made[:9])).update(
+            status=status, next_attempt_at=None, finished_at=Now()
+        )
         ended("delivered")
     run = operate(run_id, 5)
     assert (run.outcome, run.progress["processed"]) == ("succeeded", 60)
 
 
-def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcome(settings: Any) -> None:
-    requeued, dismissed, other, fine = letters(1)[0], letters(1)[0], letters(1, key="other")[0], letters(1)[0]
+def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcome(
+    settings: Any,
+) -> None:
+    requeued, dismissed, other, fine = (
+        letters(1)[0],
+        letters(1)[0],
+        letters(1, key="other")[0],
+        letters(1)[0],
+    )
     there, hidden, missing = letters(1)[0], letters(1, namespace="c")[0], uuid4()
     DispatchJob.objects.filter(dead_letter=there).update(status="delivered")
     dead_letters.requeue(requeued, actor=SYSTEM, reason="x")
     dead_letters.dismiss(dismissed, actor=SYSTEM, reason="x")
     endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
     actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
-    run_id = bulk.requeue([requeued, dismissed, other, fine, there, hidden, missing], actor=actor, reason="x", endpoint="current").run_id
+    run_id = bulk.requeue(
+        [requeued, dismissed, other, fine, there, hidden, missing],
+        actor=actor,
+        reason="x",
+        endpoint="current",
+    ).run_id
     operate(run_id)
     ended("delivered")
     run = operate(run_id, 3)
@@ -148,7 +192,13 @@ def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcom
     assert found[other] == "no endpoint 'other' is configured now"
     assert found[fine].startswith("requeued as job ")
     assert run.outcome == "partially_succeeded"
-    assert run.summary_counts == {"total": 7, "processed": 7, "succeeded": 1, "failed": 3, "skipped": 3}
+    assert run.summary_counts == {
+        "total": 7,
+        "processed": 7,
+        "succeeded": 1,
+        "failed": 3,
+        "skipped": 3,
+    }
 
 
 def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:
@@ -156,8 +206,14 @@ def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=True, mode="halting")
     run_id = delivered_canary(6)
     run = operate(run_id, 3)
-    assert (run.status, run.progress["processed"], run.progress["note"]) == ("running", 3, "waiting: halted is a")
-    assert set(DeadLetterDispatch.objects.filter(status="requeued").values_list("namespace", flat=True)) == {"b"}
+    assert (run.status, run.progress["processed"], run.progress["note"]) == (
+        "running",
+        3,
+        "waiting: halted is a",
+    )
+    assert set(
+        DeadLetterDispatch.objects.filter(status="requeued").values_list("namespace", flat=True)
+    ) == {"b"}
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
     assert operate(run_id, 2).outcome == "succeeded"
 
@@ -228,7 +284,9 @@ def test_ten_thousand_letters_take_as_many_statements_a_slice_as_ten() -> None:
         longest = max(longest, time.monotonic() - began)
     assert (run.outcome, run.summary_counts["succeeded"]) == ("succeeded", 10_000)
     assert DeadLetterDispatch.objects.filter(status="open").count() == 0
-    assert rows("SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(10_040, 10_040)]
+    assert rows(
+        "SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL"
+    ) == [(10_040, 10_040)]
     assert CycleRun.objects.filter(next_due_at__isnull=False).count() == 10_040
     assert longest < 3.0
 
@@ -259,7 +317,10 @@ def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
                 connection.close()
 
         with ThreadPoolExecutor(5) as pool:
-            calls = [*(pool.submit(run, run_id) for run_id in runs), *(pool.submit(person, letter) for letter in reversed(found))]
+            calls = [
+                *(pool.submit(run, run_id) for run_id in runs),
+                *(pool.submit(person, letter) for letter in reversed(found)),
+            ]
             for call in calls:
                 call.result()
         for run_id in runs:
@@ -269,10 +330,14 @@ def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
         outcomes = OperationRunItem.objects.filter(run__in=runs).values_list("outcome", "detail")
         made = sum(outcome == "succeeded" for outcome, _ in outcomes)
         assert made + 12 - len(refused) == 12
-        assert {detail for outcome, detail in outcomes if outcome == "skipped"} <= {"already requeued"}
+        assert {detail for outcome, detail in outcomes if outcome == "skipped"} <= {
+            "already requeued"
+        }
         assert all(outcome is not None for outcome, _ in outcomes)
         assert not DeadLetterDispatch.objects.filter(status="open").exists()
-    assert rows("SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(240, 240)]
+    assert rows(
+        "SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL"
+    ) == [(240, 240)]
 
 
 def test_many_are_dismissed_without_a_canary_and_nothing_is_sent() -> None:
@@ -280,9 +345,23 @@ def test_many_are_dismissed_without_a_canary_and_nothing_is_sent() -> None:
     dead_letters.requeue(found[0], actor=SYSTEM, reason="x")
     run_id = bulk.dismiss(found, actor=SYSTEM, reason="too old", rate=20).run_id
     run = operate(run_id, 2)
-    assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["skipped"]) == ("succeeded", 29, 1)
-    assert set(DeadLetterDispatch.objects.values_list("status", "resolved_reason")) == {("dismissed", "too old"), ("requeued", "x")}
-    assert (copies(), ExecutionRecord.objects.filter(event="dead_letter_dismissed").count()) == (1, 29)
-    assert sum(entry.after["count"] for entry in AuditTrailEntry.objects.filter(action="dead_letter.dismissed")) == 29
-
-
+    assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["skipped"]) == (
+        "succeeded",
+        29,
+        1,
+    )
+    assert set(DeadLetterDispatch.objects.values_list("status", "resolved_reason")) == {
+        ("dismissed", "too old"),
+        ("requeued", "x"),
+    }
+    assert (copies(), ExecutionRecord.objects.filter(event="dead_letter_dismissed").count()) == (
+        1,
+        29,
+    )
+    assert (
+        sum(
+            entry.after["count"]
+            for entry in AuditTrailEntry.objects.filter(action="dead_letter.dismissed")
+        )
+        == 29
+    )

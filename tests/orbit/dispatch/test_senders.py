@@ -54,7 +54,9 @@ def test_lanes_that_fight_for_them_lose_none() -> None:
     assert senders.take(SENDERS, 1) == SENDERS
 
 
-def test_a_receiver_alone_may_have_all_and_among_several_one_that_does_not_answer_its_share() -> None:
+def test_a_receiver_alone_may_have_all_and_among_several_one_that_does_not_answer_its_share() -> (
+    None
+):
     senders, receivers = Senders(), [uuid.uuid4() for _ in range(8)]
     senders.begin([receivers[0]] * 15)
     assert senders.full() == []
@@ -71,7 +73,9 @@ def test_a_receiver_alone_may_have_all_and_among_several_one_that_does_not_answe
     assert sorted(senders.full()) == sorted(receivers[1:])
 
 
-def test_one_from_which_nothing_was_heard_yet_gets_few_among_several_until_it_answers(monkeypatch) -> None:
+def test_one_from_which_nothing_was_heard_yet_gets_few_among_several_until_it_answers(
+    monkeypatch,
+) -> None:
     senders, (one, two) = Senders(), [uuid.uuid4() for _ in range(2)]
     senders.begin([one, *[two] * UNHEARD])
     senders.end(one, 0.001)
@@ -84,7 +88,9 @@ def test_one_from_which_nothing_was_heard_yet_gets_few_among_several_until_it_an
     assert senders.full() == []
 
 
-def test_one_that_gives_no_answer_hangs_after_a_while_and_one_that_stops_to_answer_too(monkeypatch) -> None:
+def test_one_that_gives_no_answer_hangs_after_a_while_and_one_that_stops_to_answer_too(
+    monkeypatch,
+) -> None:
     senders, (one, two) = Senders(), [uuid.uuid4() for _ in range(2)]
     began = time.monotonic()
     senders.begin([one, *[two] * 14])

@@ -15,7 +15,9 @@ from orbit.outbound import client
 from tests.support.pipeline import carry, configure, start
 from tests.support.receiver import OK, Received, Receiver, http
 
-OLD, NEW = ("whsec_" + base64.b64encode(bytes(range(first, first + 32))).decode() for first in (0, 100))
+OLD, NEW = (
+    "whsec_" + base64.b64encode(bytes(range(first, first + 32))).decode() for first in (0, 100)
+)
 STRANGER = "whsec_" + base64.b64encode(bytes(range(200, 232))).decode()
 BODY = '{"text": "größer", "n": 1e400, "n": 1}\n'.encode()
 
@@ -50,13 +52,21 @@ def test_every_request_is_verified_under_either_secret_and_no_other(sent: list[R
 def test_another_body_another_id_and_another_time_are_found_out(sent: list[Received]) -> None:
     request, hook = sent[0], Webhook(NEW)
     later = str(int(request.headers["webhook-timestamp"]) + 1)
-    for body, change in ((request.body + b" ", {}), (request.body, {"webhook-id": "another"}), (request.body, {"webhook-timestamp": later})):
+    for body, change in (
+        (request.body + b" ", {}),
+        (request.body, {"webhook-id": "another"}),
+        (request.body, {"webhook-timestamp": later}),
+    ):
         with pytest.raises(WebhookVerificationError, match="No matching"):
             hook.verify(body, {**request.headers, **change})
 
 
 def test_a_retry_is_signed_at_its_own_time_under_the_same_id(sent: list[Received]) -> None:
-    (again,) = [request for request in sent[1:] if request.headers["webhook-id"] == sent[0].headers["webhook-id"]]
+    (again,) = [
+        request
+        for request in sent[1:]
+        if request.headers["webhook-id"] == sent[0].headers["webhook-id"]
+    ]
     assert int(again.headers["webhook-timestamp"]) > int(sent[0].headers["webhook-timestamp"])
     assert again.headers["webhook-signature"] != sent[0].headers["webhook-signature"]
     assert again.headers["idempotency-key"] == again.headers["webhook-id"]
@@ -67,7 +77,9 @@ def test_a_retry_is_signed_at_its_own_time_under_the_same_id(sent: list[Received
 def test_a_clock_that_is_wrong_is_found_out(seconds: int, why: str) -> None:
     with Receiver() as receiver:
         endpoint = Endpoint("a", receiver.url, "token", signing_secret=NEW)
-        request = endpoints.build_request(endpoint, Delivery("id-1", "application/json", 1), b"{}", now=time.time() + seconds)
+        request = endpoints.build_request(
+            endpoint, Delivery("id-1", "application/json", 1), b"{}", now=time.time() + seconds
+        )
         assert client.send(request, allowed=["127.0.0.1"]).status == 200
         with pytest.raises(WebhookVerificationError, match=why):
             Webhook(NEW).verify(b"{}", receiver.requests[0].headers)
@@ -79,10 +91,17 @@ def test_bytes_that_are_no_text_are_signed_as_they_are() -> None:
 
     body = b"\xff\x00\xfe"
     with Receiver() as receiver:
-        request = endpoints.build_request(Endpoint("a", receiver.url, "token", signing_secret=NEW), Delivery("id-1", "application/octet-stream", 1), body)
+        request = endpoints.build_request(
+            Endpoint("a", receiver.url, "token", signing_secret=NEW),
+            Delivery("id-1", "application/octet-stream", 1),
+            body,
+        )
         assert client.send(request, allowed=["127.0.0.1"]).status == 200
         headers = receiver.requests[0].headers
-    digest = hmac_data(base64.b64decode(NEW.removeprefix("whsec_")), f"id-1.{headers['webhook-timestamp']}.".encode() + body)
+    digest = hmac_data(
+        base64.b64decode(NEW.removeprefix("whsec_")),
+        f"id-1.{headers['webhook-timestamp']}.".encode() + body,
+    )
     assert headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
 
 

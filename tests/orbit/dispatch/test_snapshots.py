@@ -21,7 +21,9 @@ FIRST, SECOND, THIRD = (Fernet.generate_key().decode() for _ in range(3))
 
 
 def endpoint(settings: Any, url: str, key: str = "default-endpoint", **members: Any) -> None:
-    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": key, "url": url, "token": "first-token", **members}])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+        [{"key": key, "url": url, "token": "first-token", **members}]
+    )
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["127.0.0.1"]
     settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.05
 
@@ -42,9 +44,16 @@ def enqueued(body: bytes | None = None) -> UUID:
     return cycle_id
 
 
-def test_jobs_in_flight_keep_url_token_secret_and_headers_and_new_ones_have_the_new(settings: Any) -> None:
+def test_jobs_in_flight_keep_url_token_secret_and_headers_and_new_ones_have_the_new(
+    settings: Any,
+) -> None:
     with Receiver() as old, Receiver() as new:
-        endpoint(settings, old.url, headers={"X-Team": "one"}, signing_secret="whsec_" + base64.b64encode(bytes(range(32))).decode())
+        endpoint(
+            settings,
+            old.url,
+            headers={"X-Team": "one"},
+            signing_secret="whsec_" + base64.b64encode(bytes(range(32))).decode(),
+        )
         configure()
         before = enqueued()
         endpoint(settings, new.url, token="second-token", method="PUT")
@@ -57,7 +66,9 @@ def test_jobs_in_flight_keep_url_token_secret_and_headers_and_new_ones_have_the_
         assert (len(old.requests), len(new.requests)) == (3, 3)
 
 
-def test_an_endpoint_that_is_gone_from_the_configuration_still_gets_what_was_made_for_it(settings: Any) -> None:
+def test_an_endpoint_that_is_gone_from_the_configuration_still_gets_what_was_made_for_it(
+    settings: Any,
+) -> None:
     with Receiver() as receiver:
         endpoint(settings, receiver.url)
         configure()
@@ -67,7 +78,9 @@ def test_an_endpoint_that_is_gone_from_the_configuration_still_gets_what_was_mad
         assert len(receiver.requests) == 3
 
 
-def test_after_a_rotation_old_jobs_go_on_and_new_snapshots_are_sealed_with_the_first_key(settings: Any) -> None:
+def test_after_a_rotation_old_jobs_go_on_and_new_snapshots_are_sealed_with_the_first_key(
+    settings: Any,
+) -> None:
     sealed_with(settings, FIRST)
     with Receiver() as receiver:
         endpoint(settings, receiver.url)
@@ -77,7 +90,10 @@ def test_after_a_rotation_old_jobs_go_on_and_new_snapshots_are_sealed_with_the_f
         assert carry(before).status == "success"
         assert carry(start()).status == "success"
         assert len(receiver.requests) == 6
-    opened = [sum(_opens(bytes(row.sealed), key) for row in EndpointSnapshot.objects.all()) for key in (FIRST, SECOND)]
+    opened = [
+        sum(_opens(bytes(row.sealed), key) for row in EndpointSnapshot.objects.all())
+        for key in (FIRST, SECOND)
+    ]
     assert opened == [1, 1]
 
 
@@ -102,14 +118,18 @@ def test_a_key_thrown_away_too_early_costs_its_own_jobs_and_no_others(settings: 
     letters = DeadLetterDispatch.objects.filter(cycle_id=lost)
     assert {(letter.reason, letter.attempts) for letter in letters} == {("unreadable_snapshot", 1)}
     assert all("ORBIT_ENCRYPTION_KEYS" in letter.last_error for letter in letters)
-    assert rows("SELECT DISTINCT status, worker IS NOT NULL FROM orbit_deliveryreceipt WHERE job_id IN (SELECT id FROM orbit_dispatchjob WHERE cycle_id = %s)",
-                lost) == [("unsent", True)]
+    assert rows(
+        "SELECT DISTINCT status, worker IS NOT NULL FROM orbit_deliveryreceipt WHERE job_id IN (SELECT id FROM orbit_dispatchjob WHERE cycle_id = %s)",
+        lost,
+    ) == [("unsent", True)]
 
 
 @pytest.mark.parametrize("body", [
     b"", b"\n", b"\x00", b"\xff\xfe\x00bin\x00", b"\xef\xbb\xbf{}", b'{"a":1,"a":2,"z":1e400,"b":0.10}\r\n', bytes(range(256)) * 4000,
 ], ids=["empty", "newline", "NUL", "no text", "BOM", "odd JSON", "a megabyte"])  # fmt: skip
-def test_the_bytes_at_the_receiver_are_the_bytes_that_came_in_on_every_attempt(settings: Any, body: bytes) -> None:
+def test_the_bytes_at_the_receiver_are_the_bytes_that_came_in_on_every_attempt(
+    settings: Any, body: bytes
+) -> None:
     with Receiver(http("500 No"), OK) as receiver:
         endpoint(settings, receiver.url)
         configure()
@@ -122,11 +142,23 @@ def test_the_bytes_at_the_receiver_are_the_bytes_that_came_in_on_every_attempt(s
 
 def test_what_a_receiver_sends_back_of_its_credentials_is_in_no_table(settings: Any) -> None:
     def echo(sock: Any) -> None:
-        sock.sendall(http("401 No", b'{"authorization": "Bearer hush-hush-hush", "path": "/hook?sig=aGVsbG8gdGhlcmU=", "x-key": "header-hush"}'))
+        sock.sendall(
+            http(
+                "401 No",
+                b'{"authorization": "Bearer hush-hush-hush", "path": "/hook?sig=aGVsbG8gdGhlcmU=", "x-key": "header-hush"}',
+            )
+        )
 
     with Receiver(echo) as receiver:
-        endpoint(settings, receiver.url + "?sig=aGVsbG8gdGhlcmU=", token="hush-hush-hush", headers={"X-Key": "header-hush"})
+        endpoint(
+            settings,
+            receiver.url + "?sig=aGVsbG8gdGhlcmU=",
+            token="hush-hush-hush",
+            headers={"X-Key": "header-hush"},
+        )
         configure()
         assert carry(start()).status == "partial_success"
     excerpts = {text for (text,) in rows("SELECT response_excerpt FROM orbit_deliveryreceipt")}
-    assert excerpts == {'{"authorization": "Bearer [masked]", "path": "[masked]", "x-key": "[masked]"}'}
+    assert excerpts == {
+        '{"authorization": "Bearer [masked]", "path": "[masked]", "x-key": "[masked]"}'
+    }

@@ -21,11 +21,18 @@ def now(key: str, fingerprint: str) -> Today:
 
 def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
     endpoints(settings, default_endpoint=URL)
-    kept = EndpointSnapshot.objects.get(pk=enqueue.snapshot_id(room.configured()["default-endpoint"])).fingerprint
+    kept = EndpointSnapshot.objects.get(
+        pk=enqueue.snapshot_id(room.configured()["default-endpoint"])
+    ).fingerprint
     assert now("default-endpoint", kept) == Today.SAME
-    settings.ORBIT_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.ORBIT_ENCRYPTION_KEYS]
+    settings.ORBIT_ENCRYPTION_KEYS = [
+        Fernet.generate_key().decode(),
+        *settings.ORBIT_ENCRYPTION_KEYS,
+    ]
     assert now("default-endpoint", kept) == Today.SAME
-    settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace("token-of-default_endpoint", "another-token")
+    settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace(
+        "token-of-default_endpoint", "another-token"
+    )
     assert now("default-endpoint", kept) == Today.CHANGED
     endpoints(settings, other=URL)
     assert now("default-endpoint", kept) == Today.GONE

@@ -25,12 +25,21 @@ from tests.support.receiver import OK, Receiver, http
 @pytest.mark.django_db
 def test_trigger_starts_a_cycle_on_a_file_byte_for_byte(tmp_path: Path, capsys: Any) -> None:
     file = tmp_path / "input"
-    for body, content_type in ((b'{"a": 1.0}\n', "application/json"), (bytes(range(256)), "application/octet-stream")):
+    for body, content_type in (
+        (b'{"a": 1.0}\n', "application/json"),
+        (bytes(range(256)), "application/octet-stream"),
+    ):
         file.write_bytes(body)
         call_command("trigger", "--payload", str(file), "--json")
         cycle = CycleRun.objects.get(pk=json.loads(capsys.readouterr().out)["cycle_run_id"])
-        assert (bytes(cycle.input), cycle.input_content_type, cycle.trigger) == (body, content_type, "command")
-        CycleRun.objects.update(status="cancelled", finished_at="2026-01-01T00:00:00Z", next_due_at=None)
+        assert (bytes(cycle.input), cycle.input_content_type, cycle.trigger) == (
+            body,
+            content_type,
+            "command",
+        )
+        CycleRun.objects.update(
+            status="cancelled", finished_at="2026-01-01T00:00:00Z", next_due_at=None
+        )
     with pytest.raises(PayloadUnreadable, match="No such file"):
         call_command("trigger", "--payload", str(tmp_path / "nothing"))
 
@@ -46,10 +55,15 @@ def test_trigger_says_what_is_in_the_way() -> None:
 def test_trigger_orchestrates_every_enabled_run_profile(capsys: Any) -> None:
     call_command("trigger", "--all-run-profiles")
     assert "no run profile is enabled" in capsys.readouterr().out
-    configure(r1={"namespace": "a"}, r2={"namespace": "a"}, r3={"namespace": "b", "state": "disabled"})
+    configure(
+        r1={"namespace": "a"}, r2={"namespace": "a"}, r3={"namespace": "b", "state": "disabled"}
+    )
     call_command("trigger", "--all-run-profiles", "--json")
     found = json.loads(capsys.readouterr().out)["results"]
-    assert [(one["run_profile_id"], one["outcome"]) for one in found] == [("r1", "started"), ("r2", "queued")]
+    assert [(one["run_profile_id"], one["outcome"]) for one in found] == [
+        ("r1", "started"),
+        ("r2", "queued"),
+    ]
     call_command("trigger", "--all-run-profiles")
     assert capsys.readouterr().out.splitlines()[-1] == "2 skipped"
     with pytest.raises(NotTogether, match="--wait"):
@@ -63,7 +77,11 @@ def test_why_says_one_sentence_or_the_facts_too(capsys: Any) -> None:
     assert capsys.readouterr().out.startswith("It didn't exist yet")
     call_command("why", "--run-profile", "r1", "--at", "2020-01-31T06:00:00Z", "--json")
     found = json.loads(capsys.readouterr().out)
-    assert (found["ran"], found["facts"]["run_profile_id"], found["facts"]["at"]) == (False, "r1", "2020-01-31T06:00:00Z")
+    assert (found["ran"], found["facts"]["run_profile_id"], found["facts"]["at"]) == (
+        False,
+        "r1",
+        "2020-01-31T06:00:00Z",
+    )
     with pytest.raises(RunProfileUnknown):
         call_command("why", "--run-profile", "nobody", "--at", "2020-01-31T06:00:00Z")
     for time in ("yesterday", "2020-01-31T06:00:00"):
@@ -74,7 +92,9 @@ def test_why_says_one_sentence_or_the_facts_too(capsys: Any) -> None:
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize(("answers", "line", "code"), [((OK,), "success: 3 tiers, 3 deliveries", None),
                                                        ((OK, http("410 Gone")), "partial_success: 3 tiers, 1 delivery, 2 dead letters", 1)])  # fmt: skip
-def test_trigger_waits_for_the_end_and_exits_with_it(settings: Any, capsys: Any, answers: tuple[Any, ...], line: str, code: int | None) -> None:
+def test_trigger_waits_for_the_end_and_exits_with_it(
+    settings: Any, capsys: Any, answers: tuple[Any, ...], line: str, code: int | None
+) -> None:
     over = threading.Event()
 
     def work() -> None:
@@ -117,7 +137,10 @@ def test_cycles_lists_the_newest(capsys: Any) -> None:
     configure(a={"namespace": "a"}, b={"namespace": "b"})
     first, second = start("a"), start("b")
     call_command("cycles", "--json")
-    assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [str(second), str(first)]
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [
+        str(second),
+        str(first),
+    ]
     call_command("cycles", "--limit", "1")
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), str(second) in lines[1]) == (2, True)
@@ -131,7 +154,9 @@ def test_dlq_lists_and_requeues(settings: Any, capsys: Any) -> None:
         carry(start())
     call_command("dlq", "list", "--json")
     found = json.loads(capsys.readouterr().out)["results"]
-    assert [(row["status_code"], row["endpoint_key"]) for row in found] == [(410, "default-endpoint")] * 3
+    assert [(row["status_code"], row["endpoint_key"]) for row in found] == [
+        (410, "default-endpoint")
+    ] * 3
     call_command("dlq", "list", "--limit", "2")
     assert len(capsys.readouterr().out.splitlines()) == 3
     letter = found[0]["id"]
@@ -156,7 +181,10 @@ def test_dlq_takes_many_by_an_operation_run(settings: Any, capsys: Any) -> None:
     found = [*letters(2), *letters(1, namespace="b", error="order {i} unknown")]
     call_command("dlq", "list", "--groups", "--json")
     groups = json.loads(capsys.readouterr().out)["results"]
-    assert [(group["error"], group["count"]) for group in groups] == [("HTTP 503", 2), ("order # unknown", 1)]
+    assert [(group["error"], group["count"]) for group in groups] == [
+        ("HTTP 503", 2),
+        ("order # unknown", 1),
+    ]
     call_command("dlq", "list", "--groups")
     assert groups[1]["group"] in capsys.readouterr().out.splitlines()[2]
     call_command("dlq", "list", "--group", groups[1]["group"], "--json")
@@ -166,7 +194,11 @@ def test_dlq_takes_many_by_an_operation_run(settings: Any, capsys: Any) -> None:
     ):  # fmt: skip
         call_command("dlq", "requeue", *words, "--reason", "it is back", "--json")
         answer = json.loads(capsys.readouterr().out)
-        assert answer["matched"] == OperationRunItem.objects.filter(run=answer["operation_run_id"]).count() == matched
+        assert (
+            answer["matched"]
+            == OperationRunItem.objects.filter(run=answer["operation_run_id"]).count()
+            == matched
+        )
     call_command("dlq", "dismiss", str(found[0]), "--reason", "too old", "--json")
     assert json.loads(capsys.readouterr().out) == {"id": str(found[0]), "status": "dismissed"}
     for words in ([], ["--all", "--group", "x"], [str(found[1]), "--all"], ["--filter", "status=open"], ["--filter", "created_after=x"],
@@ -176,14 +208,25 @@ def test_dlq_takes_many_by_an_operation_run(settings: Any, capsys: Any) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-@pytest.mark.parametrize(("gone", "outcome", "code"), [(False, "succeeded", None), (True, "failed", 1)])
+@pytest.mark.parametrize(
+    ("gone", "outcome", "code"), [(False, "succeeded", None), (True, "failed", 1)]
+)
 def test_dlq_waits_for_the_end_of_a_run_and_exits_with_it(
-    settings: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, gone: bool, outcome: str, code: int | None
+    settings: Any,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    gone: bool,
+    outcome: str,
+    code: int | None,
 ) -> None:
     # As on a terminal, where it draws a bar.
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
-    ids = ["01a1fe84-0ce6-70ae-861c-0fab234ab46e", "01a1fe84-0ce6-70ae-861c-0fab234ab46f"] if gone else [str(one) for one in letters(2)]
+    ids = (
+        ["01a1fe84-0ce6-70ae-861c-0fab234ab46e", "01a1fe84-0ce6-70ae-861c-0fab234ab46f"]
+        if gone
+        else [str(one) for one in letters(2)]
+    )
 
     def work() -> None:
         try:

@@ -42,7 +42,10 @@ def answer(capsys, *words: str) -> tuple[int, Any]:
 
 def test_check_says_that_files_can_be_used(folder: Path, capsys) -> None:
     assert run(capsys, "check") == (0, "The configuration can be used: 1 profile, 1 run profile.\n")
-    assert answer(capsys, "check") == (0, {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []})
+    assert answer(capsys, "check") == (
+        0,
+        {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []},
+    )
 
 
 def test_json_may_stand_before_the_action_too(folder: Path, capsys) -> None:
@@ -55,20 +58,34 @@ def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
     code, said = answer(capsys, "check")
     assert (code, said["code"]) == (2, "config_invalid")
     assert {(error["file"], error["pointer"]) for error in said["errors"]} == {
-        ("profiles.json", "/0/state"), ("runProfiles.json", "/0/more"), ("runProfiles.json", "/0/profile_id")}
+        ("profiles.json", "/0/state"),
+        ("runProfiles.json", "/0/more"),
+        ("runProfiles.json", "/0/profile_id"),
+    }
     with pytest.raises(ConfigInvalid, match="/0/state"):
         call_command("config", "check")
 
 
 def test_check_looks_up_the_addresses_of_endpoints(folder: Path, settings, capsys) -> None:
-    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "hook", "url": "https://localhost/x", "method": "POST", "token": "t"}])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+        [{"key": "hook", "url": "https://localhost/x", "method": "POST", "token": "t"}]
+    )
     code, said = answer(capsys, "check")
     assert (code, said["code"]) == (2, "endpoints_invalid")
     assert "hook" in said["errors"][0]["detail"]
 
 
 def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, capsys) -> None:
-    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "default-endpoint", "url": "https://nobody.invalid/x", "method": "POST", "token": "t"}])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+        [
+            {
+                "key": "default-endpoint",
+                "url": "https://nobody.invalid/x",
+                "method": "POST",
+                "token": "t",
+            }
+        ]
+    )
     code, said = answer(capsys, "check")
     assert code == 0
     assert ["default-endpoint" in warning for warning in said["warnings"]] == [True]
@@ -76,7 +93,16 @@ def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, cap
 
 def test_reload_applies_the_files_and_is_on_record(folder: Path, capsys) -> None:
     code, said = answer(capsys, "reload", "--reason", "as agreed")
-    assert (code, said) == (0, {"created": ["profiles/daily", "run-profiles/daily-eu"], "changed": [], "hidden": [], "unchanged": 0, "namespaces": ["eu"]})
+    assert (code, said) == (
+        0,
+        {
+            "created": ["profiles/daily", "run-profiles/daily-eu"],
+            "changed": [],
+            "hidden": [],
+            "unchanged": 0,
+            "namespaces": ["eu"],
+        },
+    )
     assert RunProfile.objects.get().run_profile_id == "daily-eu"
     entry = AuditTrailEntry.objects.get(action="config.reloaded")
     assert (entry.reason, entry.actor.startswith("command:")) == ("as agreed", True)
@@ -87,7 +113,11 @@ def test_reload_applies_the_files_and_is_on_record(folder: Path, capsys) -> None
 def test_reload_is_refused_while_a_cycle_is_active(folder: Path, capsys) -> None:
     cycle = active_cycle()
     code, said = answer(capsys, "reload")
-    assert (code, said["code"], said["active_cycle_run_ids"]) == (4, "cycles_active", [str(cycle.id)])
+    assert (code, said["code"], said["active_cycle_run_ids"]) == (
+        4,
+        "cycles_active",
+        [str(cycle.id)],
+    )
     with pytest.raises(CyclesActive):
         call_command("config", "reload")
     assert not Profile.objects.exists()
@@ -98,21 +128,38 @@ def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys)
     assert run(capsys, "diff") == (0, "Files and database say the same.\n")
     store([profile(label="By hand", value_tags=["new"])], [])
     code, out = run(capsys, "diff")
-    assert (code, out) == (1, 'profiles.json daily/label: files "Daily", database "By hand"\nprofiles.json daily/value_tags: files nothing, database ["new"]\n')
+    assert (code, out) == (
+        1,
+        'profiles.json daily/label: files "Daily", database "By hand"\nprofiles.json daily/value_tags: files nothing, database ["new"]\n',
+    )
     code, said = answer(capsys, "diff")
-    assert (code, said[0]) == (1, {"file": "profiles.json", "id": "daily", "pointer": "/label", "in_files": "Daily", "in_database": "By hand"})
+    assert (code, said[0]) == (
+        1,
+        {
+            "file": "profiles.json",
+            "id": "daily",
+            "pointer": "/label",
+            "in_files": "Daily",
+            "in_database": "By hand",
+        },
+    )
 
 
 def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> None:
     reload.load_at_start()
     store([profile(label="By hand")], [])
     code, said = answer(capsys, "export")
-    assert (code, said) == (0, {"written": [str(folder / "profiles.json"), str(folder / "runProfiles.json")]})
+    assert (code, said) == (
+        0,
+        {"written": [str(folder / "profiles.json"), str(folder / "runProfiles.json")]},
+    )
     assert json.loads((folder / "profiles.json").read_text()) == [profile(label="By hand")]
     assert run(capsys, "diff")[0] == 0
 
 
-def test_an_export_into_a_folder_that_is_gone_says_so_and_one_that_was_made_is_on_record(folder: Path, settings, capsys) -> None:
+def test_an_export_into_a_folder_that_is_gone_says_so_and_one_that_was_made_is_on_record(
+    folder: Path, settings, capsys
+) -> None:
     reload.load_at_start()
     code, said = answer(capsys, "export", "--reason", "as agreed")
     assert code == 0

@@ -22,7 +22,10 @@ def _own_database(committed: str, settings: Any) -> None:
 def test_one_is_shown_and_run_again(capsys: Any) -> None:
     (old,) = letters(1)
     call_command("rerun", str(old), "--dry-run")
-    assert "tier 1 taken over; tiers 2, 3 run on today's configuration; 1 of 1 deliveries would be made" in capsys.readouterr().out
+    assert (
+        "tier 1 taken over; tiers 2, 3 run on today's configuration; 1 of 1 deliveries would be made"
+        in capsys.readouterr().out
+    )
     call_command("rerun", str(old), "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["rerun_of"] == str(old)
     assert CycleRun.objects.count() == 1

@@ -16,14 +16,32 @@ from tests.support.receiver import OK, Receiver, close, dripping, http, reset, t
 LOCAL = ["127.0.0.1"]
 
 
-def post(url: str, body: bytes = b"hello", *, total: float = 2, read: float = 1, ca_bundle: str | None = None, allowed: list[str] | None = None,
-         headers: dict[str, str] | None = None, **options: int) -> client.Answer:
-    request = client.Request("POST", url, {"Authorization": "Bearer t", **(headers or {})}, body, 1, read, total, ca_bundle)
+def post(
+    url: str,
+    body: bytes = b"hello",
+    *,
+    total: float = 2,
+    read: float = 1,
+    ca_bundle: str | None = None,
+    allowed: list[str] | None = None,
+    headers: dict[str, str] | None = None,
+    **options: int,
+) -> client.Answer:
+    request = client.Request(
+        "POST",
+        url,
+        {"Authorization": "Bearer t", **(headers or {})},
+        body,
+        1,
+        read,
+        total,
+        ca_bundle,
+    )
     return client.send(request, allowed=LOCAL if allowed is None else allowed, **options)
 
 
 def test_the_body_arrives_byte_for_byte_with_its_length_and_no_compression_asked_for() -> None:
-    body = b"\x00\xff\r\n{\"a\":1,\"a\":2}\n" * 1000
+    body = b'\x00\xff\r\n{"a":1,"a":2}\n' * 1000
     with Receiver() as receiver:
         answer = post(receiver.url + "?q=%2F", body)
         sent = receiver.requests[0]
@@ -52,7 +70,12 @@ def test_one_connection_serves_many_requests() -> None:
 def test_sixteen_threads_share_the_connections() -> None:
     with Receiver() as receiver:
         found: list[int | None] = []
-        threads = [threading.Thread(target=lambda: found.extend(post(receiver.url).status for _ in range(20))) for _ in range(16)]
+        threads = [
+            threading.Thread(
+                target=lambda: found.extend(post(receiver.url).status for _ in range(20))
+            )
+            for _ in range(16)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -77,11 +100,14 @@ def test_a_head_that_drips_in_ends_at_the_total_deadline() -> None:
     assert time.monotonic() - started < 1.5
 
 
-@pytest.mark.parametrize(("start", "piece"), [
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"z"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nz\r\n"),
-    (b"HTTP/1.1 200 OK\r\n\r\n", b"z"),
-])
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"z"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nz\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"z"),
+    ],
+)
 def test_a_body_that_drips_in_leaves_the_status_and_what_came(start: bytes, piece: bytes) -> None:
     with Receiver(dripping(start, piece)) as receiver:
         started = time.monotonic()
@@ -97,7 +123,10 @@ def test_continue_answers_without_end_stop_at_the_deadline() -> None:
 
 
 def test_early_hints_are_no_answer_and_the_next_request_gets_its_own() -> None:
-    with Receiver(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + http("200 OK", b"first"), http("200 OK", b"second")) as receiver:
+    with Receiver(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + http("200 OK", b"first"),
+        http("200 OK", b"second"),
+    ) as receiver:
         first, second = post(receiver.url), post(receiver.url)
     assert (first.status, first.error_class) == (None, "bad_response")
     assert second.body == b"second"
@@ -107,21 +136,30 @@ def test_early_hints_are_no_answer_and_the_next_request_gets_its_own() -> None:
 def test_bytes_forged_behind_an_answer_are_never_the_next_one() -> None:
     with Receiver(then(OK, http("500 No", b"forged")), http("200 OK", b"own")) as receiver:
         post(receiver.url)
-        time.sleep(0.05)  # what arrives while the next request is under way can't be told from its answer
+        time.sleep(
+            0.05
+        )  # what arrives while the next request is under way can't be told from its answer
         assert post(receiver.url).body == b"own"
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n"],
+)
 def test_a_head_cut_off_is_no_delivery(head: bytes) -> None:
     with Receiver(then(head, close)) as receiver:
         answer = post(receiver.url)
     assert (answer.status, answer.error_class, answer.sent) == (None, "reset", True)
 
 
-@pytest.mark.parametrize("answer", [
-    b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ],
+)
 def test_a_success_with_a_broken_body_is_a_success(answer: bytes) -> None:
     with Receiver(then(answer, close)) as receiver:
         found = post(receiver.url)
@@ -129,7 +167,12 @@ def test_a_success_with_a_broken_body_is_a_success(answer: bytes) -> None:
 
 
 def test_a_redirect_is_an_answer_like_any_other_and_its_target_is_left_alone() -> None:
-    with Receiver() as target, Receiver(http("302 Found", b"go", [f"Location: {target.url}", "Set-Cookie: a=b"]), OK) as receiver:
+    with (
+        Receiver() as target,
+        Receiver(
+            http("302 Found", b"go", [f"Location: {target.url}", "Set-Cookie: a=b"]), OK
+        ) as receiver,
+    ):
         assert (post(receiver.url).status, post(receiver.url).status) == (302, 200)
         assert target.requests == []
         assert "cookie" not in receiver.requests[1].headers
@@ -137,12 +180,19 @@ def test_a_redirect_is_an_answer_like_any_other_and_its_target_is_left_alone() -
 
 @pytest.mark.parametrize("location", ["http://[::1", "\xff\xfe", "/\x00"])
 def test_a_malformed_location_is_never_looked_at(location: str) -> None:
-    with Receiver(b"HTTP/1.1 302 Found\r\nLocation: " + location.encode("latin-1") + b"\r\nContent-Length: 0\r\n\r\n") as receiver:
+    with Receiver(
+        b"HTTP/1.1 302 Found\r\nLocation: "
+        + location.encode("latin-1")
+        + b"\r\nContent-Length: 0\r\n\r\n"
+    ) as receiver:
         assert post(receiver.url).status == 302
 
 
 def test_an_endless_body_is_read_up_to_the_limit_and_the_connection_dropped() -> None:
-    with Receiver(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n", b"z" * 65536, every=0), OK) as receiver:
+    with Receiver(
+        dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n", b"z" * 65536, every=0),
+        OK,
+    ) as receiver:
         tracemalloc.start()
         answer = post(receiver.url)
         peak = tracemalloc.get_traced_memory()[1]
@@ -161,7 +211,7 @@ def test_a_compressed_answer_is_kept_as_it_is() -> None:
         answer = post(receiver.url)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert answer.excerpt == bomb[:client.KEEP]
+    assert answer.excerpt == bomb[: client.KEEP]
     assert peak < 3_000_000
 
 
@@ -174,12 +224,22 @@ def test_a_larger_body_comes_whole_where_it_is_asked_for() -> None:
     assert "longer than 299999" in short.error
 
 
-@pytest.mark.parametrize("nonsense", [
-    b"SSH-2.0-OpenSSH_9\r\n", b"<html>hello</html>", b"HTTP/1.1 999 Odd\r\n\r\n", b"HTTP/1.1 099 Odd\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(150)) + b"\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
-])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"<html>hello</html>",
+        b"HTTP/1.1 999 Odd\r\n\r\n",
+        b"HTTP/1.1 099 Odd\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n"
+        + b"".join(b"X-%d: y\r\n" % number for number in range(150))
+        + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+    ],
+)
 def test_what_is_no_proper_http_is_a_bad_response(nonsense: bytes) -> None:
     with Receiver(then(nonsense, close)) as receiver:
         answer = post(receiver.url)
@@ -192,14 +252,18 @@ def test_a_success_needs_neither_reason_nor_readable_headers() -> None:
 
 
 @pytest.mark.parametrize("ending", [close, reset])
-def test_a_connection_that_breaks_after_the_request_leaves_the_outcome_open(ending: Callable[..., None]) -> None:
+def test_a_connection_that_breaks_after_the_request_leaves_the_outcome_open(
+    ending: Callable[..., None],
+) -> None:
     with Receiver(ending) as receiver:
         answer = post(receiver.url)
     assert (answer.status, answer.error_class, answer.sent) == (None, "reset", True)
 
 
 def test_an_early_refusal_of_a_large_body_is_still_read() -> None:
-    with Receiver(greeting=then(http("413 Too Large", b"no"), lambda sock: time.sleep(1.5))) as receiver:
+    with Receiver(
+        greeting=then(http("413 Too Large", b"no"), lambda sock: time.sleep(1.5))
+    ) as receiver:
         answer = post(receiver.url, b"x" * 30_000_000, read=0.5)
         assert (answer.status, answer.excerpt) == (413, b"no")
         post(receiver.url, read=0.2)
@@ -246,13 +310,30 @@ def test_a_header_that_cannot_be_sent_is_refused_and_not_shown(value: str) -> No
 def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login wrong password wrong\n")
     (tmp_path / ".netrc").chmod(0o600)
-    program = ("import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
-               "from orbit.outbound import client\n"
-               "print(client.send(client.Request('POST', sys.argv[1], {'Authorization': 'Bearer t'}, b'x', 1, 1, 2, None), allowed=['127.0.0.1']).status)")
-    environment = {**os.environ, "HOME": str(tmp_path), "HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1",
-                   "ALL_PROXY": "http://127.0.0.1:1", "REQUESTS_CA_BUNDLE": "/nowhere", "CURL_CA_BUNDLE": "/nowhere", "SSL_CERT_FILE": "/nowhere"}
+    program = (
+        "import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
+        "from orbit.outbound import client\n"
+        "print(client.send(client.Request('POST', sys.argv[1], {'Authorization': 'Bearer t'}, b'x', 1, 1, 2, None), allowed=['127.0.0.1']).status)"
+    )
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "HTTP_PROXY": "http://127.0.0.1:1",
+        "http_proxy": "http://127.0.0.1:1",
+        "ALL_PROXY": "http://127.0.0.1:1",
+        "REQUESTS_CA_BUNDLE": "/nowhere",
+        "CURL_CA_BUNDLE": "/nowhere",
+        "SSL_CERT_FILE": "/nowhere",
+    }
     with Receiver() as receiver:
-        done = subprocess.run([sys.executable, "-c", program, receiver.url], env=environment, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", program, receiver.url],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         assert done.stdout.strip() == "200", done.stderr
         assert receiver.requests[0].headers["authorization"] == "Bearer t"
 

@@ -20,13 +20,18 @@ def answers(monkeypatch: pytest.MonkeyPatch, *found: list[str]) -> list[str]:
 
     def resolver(host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
         asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found[min(len(asked), len(found)) - 1]]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in found[min(len(asked), len(found)) - 1]
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     return asked
 
 
-def test_the_connection_goes_to_the_checked_address_and_the_name_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_goes_to_the_checked_address_and_the_name_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked = answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
     with Receiver() as receiver:
         url = f"http://rebinding.example:{receiver.port}/"
@@ -49,7 +54,10 @@ def test_a_new_connection_is_judged_anew(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_dead_first_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Receiver() as receiver, socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full:
+    with (
+        Receiver() as receiver,
+        socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full,
+    ):
         # A full backlog leaves a SYN unanswered, as a black hole does.
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
@@ -93,18 +101,24 @@ def test_no_descriptor_is_left_behind_by_failures() -> None:
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
 
 
-def test_connections_to_hosts_that_nobody_asks_any_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_to_hosts_that_nobody_asks_any_more_are_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(client, "SWEEP_USES", 1)
     with Receiver() as old, Receiver() as new:
         assert post(old.url, "127.0.0.1").status == 200
         monkeypatch.setattr(client, "IDLE_SECONDS", 0.2)
         time.sleep(0.3)
         assert post(new.url, "127.0.0.1").status == 200
-        assert client._adapter._pools.keys() == {("http", "127.0.0.1", new.port, ("127.0.0.1",), None)}
+        assert client._adapter._pools.keys() == {
+            ("http", "127.0.0.1", new.port, ("127.0.0.1",), None)
+        }
         assert old.hung_up(1)
 
 
-def test_idle_connections_to_many_hosts_stay_below_a_bound_and_the_latest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_connections_to_many_hosts_stay_below_a_bound_and_the_latest_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(client, "SWEEP_USES", 1)
     monkeypatch.setattr(client, "IDLE_IN_ALL", 3)
     client._adapter.close()

@@ -33,22 +33,31 @@ def test_each_spelling_that_an_echo_uses_is_masked(spelled: str) -> None:
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("before", range(6))
-def test_inside_base64_of_a_longer_text_next_to_nothing_is_left(before: int, encode: object) -> None:
+def test_inside_base64_of_a_longer_text_next_to_nothing_is_left(
+    before: int, encode: object
+) -> None:
     text = b"x" * before + SECRET.encode() + b": and so on"
     found = mask(encode(text), (SECRET,))  # type: ignore[operator]
     assert MASK in found
-    left = base64.b64decode(found.split(MASK)[0] + b"A" * (-len(found.split(MASK)[0]) % 4), altchars=b"-_" if encode is base64.urlsafe_b64encode else None)
+    left = base64.b64decode(
+        found.split(MASK)[0] + b"A" * (-len(found.split(MASK)[0]) % 4),
+        altchars=b"-_" if encode is base64.urlsafe_b64encode else None,
+    )
     assert SECRET[:3].encode() not in left
 
 
 def test_a_secret_that_an_excerpt_cuts_in_two_is_masked_too() -> None:
     assert mask(b"you sent " + SECRET[:9].encode(), (SECRET,)) == b"you sent " + MASK
     assert mask(b"aaaaaaaaaaaaa", ("aaaaaaaab",)) == b"aaaaa" + MASK
-    assert mask(b"ends with " + SECRET[:3].encode(), (SECRET,)) == b"ends with " + SECRET[:3].encode()
+    assert (
+        mask(b"ends with " + SECRET[:3].encode(), (SECRET,)) == b"ends with " + SECRET[:3].encode()
+    )
 
 
 def test_of_two_secrets_the_longer_one_is_masked_whole() -> None:
-    assert mask(b"<secret-key-and-more>", ("secret-key", "secret-key-and-more")) == b"<" + MASK + b">"
+    assert (
+        mask(b"<secret-key-and-more>", ("secret-key", "secret-key-and-more")) == b"<" + MASK + b">"
+    )
 
 
 def test_what_every_text_would_hold_is_left() -> None:

@@ -21,7 +21,9 @@ def test_during_a_rotation_the_old_key_still_opens_and_the_new_one_seals() -> No
     assert secrets.unseal(secrets.seal(b"x", [NEW, OLD]), [NEW]) == b"x"
 
 
-@pytest.mark.parametrize("spoil", [lambda sealed: sealed[:-5] + b"AAAAA", lambda sealed: b"", lambda sealed: b"\xff\x00"])
+@pytest.mark.parametrize(
+    "spoil", [lambda sealed: sealed[:-5] + b"AAAAA", lambda sealed: b"", lambda sealed: b"\xff\x00"]
+)
 def test_what_was_changed_or_has_no_key_is_unreadable(spoil: object) -> None:
     sealed = secrets.seal(b"x", [OLD])
     with pytest.raises(secrets.Unreadable):
@@ -39,5 +41,14 @@ def test_the_derived_key_is_a_fernet_key_and_follows_the_secret_key() -> None:
 
 def test_the_fingerprint_is_equal_for_equal_data_under_one_first_key_only() -> None:
     assert secrets.fingerprint(b"x", [OLD]) == secrets.fingerprint(b"x", [OLD, NEW])
-    assert len({secrets.fingerprint(b"x", [OLD]), secrets.fingerprint(b"y", [OLD]), secrets.fingerprint(b"x", [NEW, OLD])}) == 3
+    assert (
+        len(
+            {
+                secrets.fingerprint(b"x", [OLD]),
+                secrets.fingerprint(b"y", [OLD]),
+                secrets.fingerprint(b"x", [NEW, OLD]),
+            }
+        )
+        == 3
+    )
     assert len(secrets.fingerprint(b"x", [OLD])) == 64

@@ -16,8 +16,12 @@ from tests.support.certificates import DAY, Authority
 from tests.support.receiver import OK, Receiver
 
 
-def post(url: str, *, ca_bundle: str | None = None, allowed: tuple[str, ...] = ("localhost", "127.0.0.1")) -> client.Answer:
-    request = client.Request("POST", url, {"Authorization": "Bearer hush"}, b"hush", 1, 1, 2, ca_bundle)
+def post(
+    url: str, *, ca_bundle: str | None = None, allowed: tuple[str, ...] = ("localhost", "127.0.0.1")
+) -> client.Answer:
+    request = client.Request(
+        "POST", url, {"Authorization": "Bearer hush"}, b"hush", 1, 1, 2, ca_bundle
+    )
     return client.send(request, allowed=allowed)
 
 
@@ -26,7 +30,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("tls"))
 
 
-def test_the_name_is_verified_while_the_connection_goes_to_the_checked_address(authority: Authority) -> None:
+def test_the_name_is_verified_while_the_connection_goes_to_the_checked_address(
+    authority: Authority,
+) -> None:
     context = authority.server("localhost")
     names: list[str | None] = []
     context.sni_callback = lambda sock, name, ctx: names.append(name)  # type: ignore[assignment]
@@ -37,9 +43,13 @@ def test_the_name_is_verified_while_the_connection_goes_to_the_checked_address(a
         assert receiver.requests[0].headers["host"] == f"localhost:{receiver.port}"
 
 
-def test_a_dot_behind_the_name_belongs_to_the_resolver_and_not_to_the_certificate(authority: Authority) -> None:
+def test_a_dot_behind_the_name_belongs_to_the_resolver_and_not_to_the_certificate(
+    authority: Authority,
+) -> None:
     with Receiver(tls=authority.server("localhost")) as receiver:
-        assert post(f"https://localhost.:{receiver.port}/", ca_bundle=authority.bundle).status == 200
+        assert (
+            post(f"https://localhost.:{receiver.port}/", ca_bundle=authority.bundle).status == 200
+        )
 
 
 def test_an_address_may_have_a_certificate_too(authority: Authority) -> None:
@@ -51,7 +61,9 @@ def test_an_address_may_have_a_certificate_too(authority: Authority) -> None:
     ("elsewhere.example", -DAY, DAY, "localhost"), ("localhost", -2 * DAY, -timedelta(hours=1), "expired"),
     ("localhost", timedelta(hours=1), DAY, "not yet valid"),
 ])  # fmt: skip
-def test_a_wrong_name_and_a_wrong_time_are_refused_with_the_reason(authority: Authority, name: str, begins: timedelta, ends: timedelta, why: str) -> None:
+def test_a_wrong_name_and_a_wrong_time_are_refused_with_the_reason(
+    authority: Authority, name: str, begins: timedelta, ends: timedelta, why: str
+) -> None:
     with Receiver(tls=authority.server(name, begins=begins, ends=ends)) as receiver:
         answer = post(f"https://localhost:{receiver.port}/", ca_bundle=authority.bundle)
         assert receiver.requests == []
@@ -59,7 +71,9 @@ def test_a_wrong_name_and_a_wrong_time_are_refused_with_the_reason(authority: Au
     assert why in answer.error
 
 
-def test_an_unknown_authority_is_refused_and_the_public_ones_are_no_way_round_a_bundle(authority: Authority, tmp_path: Path) -> None:
+def test_an_unknown_authority_is_refused_and_the_public_ones_are_no_way_round_a_bundle(
+    authority: Authority, tmp_path: Path
+) -> None:
     with Receiver(tls=authority.server("localhost")) as receiver:
         url = f"https://localhost:{receiver.port}/"
         answers = [post(url), post(url, ca_bundle=Authority(tmp_path, "Another").bundle)]
@@ -79,7 +93,10 @@ def old(context: ssl.SSLContext) -> ssl.SSLContext:
 def test_versions_before_1_2_are_not_spoken(authority: Authority) -> None:
     lenient = old(ssl.create_default_context(cafile=authority.bundle))
     with Receiver(tls=old(authority.server("localhost"))) as receiver:
-        with socket.create_connection(("127.0.0.1", receiver.port)) as plain, lenient.wrap_socket(plain, server_hostname="localhost") as spoken:
+        with (
+            socket.create_connection(("127.0.0.1", receiver.port)) as plain,
+            lenient.wrap_socket(plain, server_hostname="localhost") as spoken,
+        ):
             assert spoken.version() == "TLSv1.1"
         answer = post(f"https://localhost:{receiver.port}/", ca_bundle=authority.bundle)
         assert receiver.requests == []
@@ -92,7 +109,9 @@ def test_plain_http_where_tls_is_spoken_to_sends_nothing() -> None:
     assert (answer.error_class, answer.sent) == ("tls", False)
 
 
-def test_a_handshake_that_stalls_or_drips_ends_with_the_connect_time_out(authority: Authority) -> None:
+def test_a_handshake_that_stalls_or_drips_ends_with_the_connect_time_out(
+    authority: Authority,
+) -> None:
     def drip(sock: socket.socket) -> None:
         for byte in b"\x16\x03\x03\x40\x00" + b"\x02" * 100:
             sock.sendall(bytes([byte]))
@@ -112,7 +131,9 @@ def test_a_connection_that_ends_in_the_handshake_sent_nothing(authority: Authori
     assert (answer.status, answer.sent) == (None, False)
 
 
-def test_a_warm_connection_of_one_bundle_is_not_used_for_another(authority: Authority, tmp_path: Path) -> None:
+def test_a_warm_connection_of_one_bundle_is_not_used_for_another(
+    authority: Authority, tmp_path: Path
+) -> None:
     with Receiver(tls=authority.server("localhost")) as receiver:
         url = f"https://localhost:{receiver.port}/"
         assert post(url, ca_bundle=authority.bundle).status == 200
@@ -125,16 +146,32 @@ def test_a_bundle_that_is_not_there_is_an_answer_too() -> None:
     assert (answer.status, answer.sent) == (None, False)
 
 
-def test_neither_authorities_nor_key_logs_are_taken_from_the_environment(authority: Authority, tmp_path: Path) -> None:
-    program = ("import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
-               "from orbit.outbound import client\n"
-               "print(client.send(client.Request('POST', sys.argv[1], {}, b'x', 1, 1, 2, sys.argv[2] or None), allowed=['localhost']).status)")
+def test_neither_authorities_nor_key_logs_are_taken_from_the_environment(
+    authority: Authority, tmp_path: Path
+) -> None:
+    program = (
+        "import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
+        "from orbit.outbound import client\n"
+        "print(client.send(client.Request('POST', sys.argv[1], {}, b'x', 1, 1, 2, sys.argv[2] or None), allowed=['localhost']).status)"
+    )
     keys = tmp_path / "keys.log"
-    environment = {**os.environ, "SSL_CERT_FILE": authority.bundle, "REQUESTS_CA_BUNDLE": authority.bundle, "CURL_CA_BUNDLE": authority.bundle,
-                   "SSLKEYLOGFILE": str(keys)}
+    environment = {
+        **os.environ,
+        "SSL_CERT_FILE": authority.bundle,
+        "REQUESTS_CA_BUNDLE": authority.bundle,
+        "CURL_CA_BUNDLE": authority.bundle,
+        "SSLKEYLOGFILE": str(keys),
+    }
     with Receiver(tls=authority.server("localhost")) as receiver:
         url = f"https://localhost:{receiver.port}/"
         for bundle, status in ((authority.bundle, "200"), ("", "None")):
-            done = subprocess.run([sys.executable, "-c", program, url, bundle], env=environment, capture_output=True, text=True, check=False, timeout=60)
+            done = subprocess.run(
+                [sys.executable, "-c", program, url, bundle],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
             assert done.stdout.strip() == status, done.stderr
     assert not keys.exists()

@@ -16,7 +16,12 @@ from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, 
 
 def post(url: str, body: bytes = b"hello", *, total: float = 2, read: float = 1, method: str = "POST", allowed: tuple[str, ...] = ("127.0.0.1",),
          secrets: tuple[str, ...] = ()) -> client.Answer:  # fmt: skip
-    return client.send(client.Request(method, url, {"Authorization": "Bearer t"}, body, 1, read, total, None, secrets), allowed=allowed)
+    return client.send(
+        client.Request(
+            method, url, {"Authorization": "Bearer t"}, body, 1, read, total, None, secrets
+        ),
+        allowed=allowed,
+    )
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
@@ -26,10 +31,22 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
         (family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in zip(families, found, strict=True)])  # fmt: skip
 
 
-@pytest.mark.parametrize("first", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b"HTTP/1.1 199 Odd\r\n\r\n"])
-def test_no_interim_answer_is_a_final_one_and_its_connection_is_not_used_again(first: bytes) -> None:
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"HTTP/1.1 102 Processing\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+        b"HTTP/1.1 199 Odd\r\n\r\n",
+    ],
+)
+def test_no_interim_answer_is_a_final_one_and_its_connection_is_not_used_again(
+    first: bytes,
+) -> None:
     with Receiver(first + http("200 OK", b"first"), http("200 OK", b"second")) as receiver:
-        assert (post(receiver.url).error_class, post(receiver.url).body) == ("bad_response", b"second")
+        assert (post(receiver.url).error_class, post(receiver.url).body) == (
+            "bad_response",
+            b"second",
+        )
         assert receiver.connections == 2
 
 
@@ -39,10 +56,14 @@ def test_one_continue_before_the_answer_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
-@pytest.mark.parametrize("behind", [b"HTTP/1.1 200 OK\r\nContent-Len", http("200 OK", b"forged"), b"x"])
+@pytest.mark.parametrize(
+    "behind", [b"HTTP/1.1 200 OK\r\nContent-Len", http("200 OK", b"forged"), b"x"]
+)
 def test_what_lies_behind_an_answer_makes_its_connection_unfit(status: str, behind: bytes) -> None:
     # In one packet with the head, so that the socket itself looks silent afterwards.
-    with Receiver(f"HTTP/1.1 {status}\r\n\r\n".encode() + behind, http("200 OK", b"own")) as receiver:
+    with Receiver(
+        f"HTTP/1.1 {status}\r\n\r\n".encode() + behind, http("200 OK", b"own")
+    ) as receiver:
         assert post(receiver.url).status == int(status[:3])
         assert post(receiver.url).body == b"own"
         assert receiver.connections == 2
@@ -50,10 +71,18 @@ def test_what_lies_behind_an_answer_makes_its_connection_unfit(status: str, behi
 
 def test_what_lies_behind_a_body_makes_its_connection_unfit() -> None:
     with Receiver(OK + b"HTTP/1.1 500 Forged\r\n", http("200 OK", b"own")) as receiver:
-        assert (post(receiver.url).body, post(receiver.url).body, receiver.connections) == (b"ok", b"own", 2)
+        assert (post(receiver.url).body, post(receiver.url).body, receiver.connections) == (
+            b"ok",
+            b"own",
+            2,
+        )
 
 
-@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"x" * 1000)[:-9], b""], ids=["no gzip", "cut", "empty"])
+@pytest.mark.parametrize(
+    "body",
+    [b"not gzip at all", gzip.compress(b"x" * 1000)[:-9], b""],
+    ids=["no gzip", "cut", "empty"],
+)
 def test_a_success_with_broken_compression_is_a_success(body: bytes) -> None:
     with Receiver(http("200 OK", body, ["Content-Encoding: gzip"])) as receiver:
         answer = post(receiver.url)
@@ -91,14 +120,26 @@ def test_nonsense_is_never_an_exception_and_only_a_proper_status_line_counts(hea
 
 def test_every_status_comes_back_as_it_was_sent() -> None:
     statuses = list(range(200, 600))
-    with Receiver(*(http(f"{status} Some", b"") if status not in (204, 304) else f"HTTP/1.1 {status}\r\n\r\n".encode() for status in statuses)) as receiver:
+    with Receiver(
+        *(
+            http(f"{status} Some", b"")
+            if status not in (204, 304)
+            else f"HTTP/1.1 {status}\r\n\r\n".encode()
+            for status in statuses
+        )
+    ) as receiver:
         assert [post(receiver.url).status for _ in statuses] == statuses
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("location", [True, False])
 def test_no_redirect_is_followed_and_the_credentials_stay_here(status: int, location: bool) -> None:
-    with Receiver() as target, Receiver(http(f"{status} Moved", b"", [f"Location: {target.url}"] if location else [])) as receiver:
+    with (
+        Receiver() as target,
+        Receiver(
+            http(f"{status} Moved", b"", [f"Location: {target.url}"] if location else [])
+        ) as receiver,
+    ):
         answer = post(receiver.url)
         assert target.connections == 0
     assert answer.status == status
@@ -135,7 +176,9 @@ def test_a_time_out_is_one_request_whatever_the_method(method: str) -> None:
         assert (len(receiver.requests), receiver.connections) == (1, 1)
 
 
-def test_a_receiver_on_ipv6_alone_is_reached_by_address_and_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_on_ipv6_alone_is_reached_by_address_and_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with Receiver(host="::1") as receiver:
         assert post(receiver.url, allowed=("::1",)).status == 200
         assert receiver.requests[0].headers["host"] == f"[::1]:{receiver.port}"
@@ -146,10 +189,14 @@ def test_a_receiver_on_ipv6_alone_is_reached_by_address_and_by_name(monkeypatch:
 def test_of_three_addresses_the_one_that_lives_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "127.0.0.3", "127.0.0.2", "127.0.0.1")
     with Receiver() as receiver:
-        assert post(f"http://three.example:{receiver.port}/", allowed=("127.0.0.0/8",)).status == 200
+        assert (
+            post(f"http://three.example:{receiver.port}/", allowed=("127.0.0.0/8",)).status == 200
+        )
 
 
-def test_a_black_hole_costs_the_connect_time_out_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_black_hole_costs_the_connect_time_out_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.create_server(("127.0.0.2", 0), backlog=0) as full:
         # A full backlog leaves a SYN unanswered, as a black hole does.
         fillers = [socket.socket() for _ in range(4)]
@@ -167,7 +214,9 @@ def test_a_black_hole_costs_the_connect_time_out_and_no_more(monkeypatch: pytest
 
 @pytest.mark.parametrize("fault", [socket.gaierror(socket.EAI_NONAME, "Name or service not known"), socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
                                    UnicodeError("label too long"), OSError(errno.EMFILE, "Too many open files")])  # fmt: skip
-def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     def fail(*arguments: Any, **options: Any) -> Any:
         raise fault
 
@@ -177,7 +226,9 @@ def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(monkeypatch: 
     assert "nobody.example" in answer.error
 
 
-def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     quiet = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: quiet.wait(10) and [])
     started = time.monotonic()
@@ -199,7 +250,9 @@ def test_resolvers_that_never_come_back_do_not_collect(monkeypatch: pytest.Monke
     monkeypatch.setattr(socket, "getaddrinfo", never)
     monkeypatch.setattr(addresses, "_resolvers", threading.BoundedSemaphore(2))
     try:
-        answers = [post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(6)]
+        answers = [
+            post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(6)
+        ]
     finally:
         quiet.set()
         for thread in asking:
@@ -208,7 +261,20 @@ def test_resolvers_that_never_come_back_do_not_collect(monkeypatch: pytest.Monke
     assert len(asking) == 2
 
 
-@pytest.mark.parametrize("path", ["", "/a%2Fb/%20?x=%2F&y=a+b", "?only=query", "/..%2f..%2fetc", "/a/../b", "/a//b", "/%", "/%zz", "/a;b=c@d:e"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/a%2Fb/%20?x=%2F&y=a+b",
+        "?only=query",
+        "/..%2f..%2fetc",
+        "/a/../b",
+        "/a//b",
+        "/%",
+        "/%zz",
+        "/a;b=c@d:e",
+    ],
+)
 def test_a_path_goes_out_as_it_was_written(path: str) -> None:
     with Receiver() as receiver:
         base = receiver.url.removesuffix("/hook")
@@ -219,7 +285,14 @@ def test_a_path_goes_out_as_it_was_written(path: str) -> None:
 
 def test_an_answer_that_echoes_the_request_shows_no_secret_of_it() -> None:
     def echo(sock: socket.socket) -> None:
-        sock.sendall(http("401 No", b"bad credentials: Bearer hush-hush-hush; path /hook; padding " + b"." * 4005 + b"hush-hush-hush"))
+        sock.sendall(
+            http(
+                "401 No",
+                b"bad credentials: Bearer hush-hush-hush; path /hook; padding "
+                + b"." * 4005
+                + b"hush-hush-hush",
+            )
+        )
 
     with Receiver(echo) as receiver:
         answer = post(receiver.url, secrets=("hush-hush-hush",))
@@ -234,7 +307,9 @@ ABUSE: dict[str, Answer] = {
     "continues without end": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01),
     "a continue that drips": dripping(b"HTTP/1.1 100 Continue\r\n", b"X: y\r\n", every=0.01),
     "a body without end": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"z", every=0.01),
-    "trailers without end": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", every=0.01),
+    "trailers without end": dripping(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", every=0.01
+    ),
     "silence": lambda sock: time.sleep(5),
 }
 

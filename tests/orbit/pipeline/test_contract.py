@@ -8,7 +8,9 @@ def test_what_a_schema_cannot_say_is_asked_only_where_the_schema_is_kept() -> No
     def check(options: Mapping[str, Any]) -> list[dict[str, str]]:
         return [{"pointer": "/n", "detail": "Is odd."}] if options["n"] % 2 else []
 
-    transformer = Transformer("even", {"type": "object", "required": ["n"]}, lambda payload, context: payload, check=check)
+    transformer = Transformer(
+        "even", {"type": "object", "required": ["n"]}, lambda payload, context: payload, check=check
+    )
     assert [problem["pointer"] for problem in transformer.problems({})] == [""]
     assert transformer.problems({"n": 1}) == [{"pointer": "/n", "detail": "Is odd."}]
     assert transformer.problems({"n": 2}) == []

@@ -33,7 +33,10 @@ def refusal(url: str, *, timeout: float = 2) -> TransformError:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_a_failure_and_its_target_is_left_alone(status: int) -> None:
-    with Receiver() as target, Receiver(http(f"{status} Moved", b"", [f"Location: {target.url}"])) as receiver:
+    with (
+        Receiver() as target,
+        Receiver(http(f"{status} Moved", b"", [f"Location: {target.url}"])) as receiver,
+    ):
         error = refusal(receiver.url)
         assert target.connections == 0
     assert (error.retry, str(status) in error.detail) == (True, True)
@@ -43,7 +46,9 @@ def test_a_redirect_is_a_failure_and_its_target_is_left_alone(status: int) -> No
     dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"z"),
     dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), lambda sock: time.sleep(3),
 ], ids=["head", "body", "continue", "silence"])  # fmt: skip
-def test_a_receiver_that_drips_or_is_silent_holds_a_tier_no_longer_than_its_time_out(answer: Answer) -> None:
+def test_a_receiver_that_drips_or_is_silent_holds_a_tier_no_longer_than_its_time_out(
+    answer: Answer,
+) -> None:
     with Receiver(answer) as receiver:
         started = time.monotonic()
         assert refusal(receiver.url, timeout=0.5).retry is True
@@ -59,9 +64,13 @@ def test_half_an_answer_is_never_an_output(answer: Answer) -> None:
         assert refusal(receiver.url).retry is True
 
 
-def test_a_bomb_is_passed_on_as_it_came_and_an_endless_answer_is_refused_without_much_memory() -> None:
+def test_a_bomb_is_passed_on_as_it_came_and_an_endless_answer_is_refused_without_much_memory() -> (
+    None
+):
     bomb = gzip.compress(b"\0" * 50_000_000)
-    with Receiver(http("200 OK", bomb, ["Content-Encoding: gzip", "Content-Type: text/plain"])) as receiver:
+    with Receiver(
+        http("200 OK", bomb, ["Content-Encoding: gzip", "Content-Type: text/plain"])
+    ) as receiver:
         tracemalloc.start()
         assert transform(receiver.url).body == bomb
         peak = tracemalloc.get_traced_memory()[1]
@@ -76,7 +85,9 @@ def test_a_bomb_is_passed_on_as_it_came_and_an_endless_answer_is_refused_without
 
 
 @pytest.mark.parametrize("answers", [["10.0.0.1"], ["169.254.169.254"], ["::ffff:10.0.0.1"]])
-def test_a_name_that_resolves_elsewhere_at_run_time_fails_for_good(monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> None:
+def test_a_name_that_resolves_elsewhere_at_run_time_fails_for_good(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str]
+) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *arguments, **options: [
         (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers])  # fmt: skip
     error = refusal("https://moved.example/")
@@ -85,11 +96,30 @@ def test_a_name_that_resolves_elsewhere_at_run_time_fails_for_good(monkeypatch: 
 
 
 @pytest.mark.usefixtures("committed")
-@pytest.mark.parametrize("hostile", [dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), b"SSH-2.0\r\n"], ids=["drips", "no HTTP"])
-def test_a_tier_that_meets_such_a_receiver_fails_alone_and_the_others_are_delivered(settings: Any, hostile: bytes | Callable[[socket.socket], None]) -> None:
+@pytest.mark.parametrize(
+    "hostile",
+    [dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), b"SSH-2.0\r\n"],
+    ids=["drips", "no HTTP"],
+)
+def test_a_tier_that_meets_such_a_receiver_fails_alone_and_the_others_are_delivered(
+    settings: Any, hostile: bytes | Callable[[socket.socket], None]
+) -> None:
     with Receiver(hostile) as bad, Receiver() as receiver:
         endpoints(settings, default_endpoint=receiver.url)
-        configure({"2": {"transformer": "http", "options": {"url": bad.url}, "timeout": 1, "max_attempts": 1}})
+        configure(
+            {
+                "2": {
+                    "transformer": "http",
+                    "options": {"url": bad.url},
+                    "timeout": 1,
+                    "max_attempts": 1,
+                }
+            }
+        )
         assert carry(start()).status == "partial_success"
         assert len(receiver.requests) == 2
-    assert list(Transformation.objects.order_by("tier").values_list("tier", "status")) == [(1, "success"), (2, "failed"), (3, "success")]
+    assert list(Transformation.objects.order_by("tier").values_list("tier", "status")) == [
+        (1, "success"),
+        (2, "failed"),
+        (3, "success"),
+    ]

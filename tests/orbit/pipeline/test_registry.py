@@ -22,7 +22,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "orbit_shout_offer.py").write_text(OFFER)
     metadata = tmp_path / "orbit_shout_offer-1.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: orbit-shout-offer\nVersion: 1\n")
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: orbit-shout-offer\nVersion: 1\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     forget()
     yield metadata / "entry_points.txt"
@@ -38,10 +40,21 @@ def forget() -> None:
 def test_the_built_in_ones_are_there_and_only_http_waits_for_somebody_else() -> None:
     assert {"http", "passthrough", "template"} <= set(registry.names())
     assert registry.processor_names() == ["passthrough"]
-    assert [name for name in ("http", "passthrough", "template") if registry.transformer(name).slow] == ["http"]
+    assert [
+        name for name in ("http", "passthrough", "template") if registry.transformer(name).slow
+    ] == ["http"]
 
 
-@pytest.mark.parametrize("name", ["", "nobody", "os.system", "orbit.pipeline.transformers.HTTP", "orbit.pipeline.transformers:HTTP"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "nobody",
+        "os.system",
+        "orbit.pipeline.transformers.HTTP",
+        "orbit.pipeline.transformers:HTTP",
+    ],
+)
 def test_a_name_that_is_not_registered_is_refused_and_nothing_is_imported(name: str) -> None:
     with pytest.raises(registry.UnknownTransformer) as found:
         registry.transformer(name)
@@ -52,16 +65,29 @@ def test_a_name_that_is_not_registered_is_refused_and_nothing_is_imported(name: 
 
 
 def test_an_installed_package_may_offer_more(package: Path) -> None:
-    package.write_text("[orbit.transformers]\nshout = orbit_shout_offer:SHOUT\n[orbit.processors]\ntrim = orbit_shout_offer:TRIM\n")
+    package.write_text(
+        "[orbit.transformers]\nshout = orbit_shout_offer:SHOUT\n[orbit.processors]\ntrim = orbit_shout_offer:TRIM\n"
+    )
     context = registry.Context("t", {}, 1, "c", "eu", 1)
-    assert registry.transformer("shout").run(registry.Payload(b"hi", "text/plain"), context).body == b"HI"
+    assert (
+        registry.transformer("shout").run(registry.Payload(b"hi", "text/plain"), context).body
+        == b"HI"
+    )
     assert registry.processor("trim").run(registry.Payload(b" a ", "text/plain")).body == b"a"
     assert registry.option_checks()["shout"]({}) == []
     assert "shout" in registry.names()
 
 
-@pytest.mark.parametrize("offer", ["shout = orbit_shout_offer:NOTHING", "shout = orbit_shout_offer:MISSING", "shout = no_such_module:X",
-                                   "passthrough = orbit_shout_offer:SHOUT", "shout = orbit_shout_offer:TRIM"])
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "shout = orbit_shout_offer:NOTHING",
+        "shout = orbit_shout_offer:MISSING",
+        "shout = no_such_module:X",
+        "passthrough = orbit_shout_offer:SHOUT",
+        "shout = orbit_shout_offer:TRIM",
+    ],
+)
 def test_an_offer_that_cannot_be_used_is_refused_by_its_name(package: Path, offer: str) -> None:
     package.write_text(f"[orbit.transformers]\n{offer}\n")
     with pytest.raises(registry.BrokenEntryPoint, match=r"orbit\.transformers"):
@@ -69,5 +95,11 @@ def test_an_offer_that_cannot_be_used_is_refused_by_its_name(package: Path, offe
 
 
 def test_the_contract_can_be_imported_without_django_s_settings() -> None:
-    done = subprocess.run([sys.executable, "-c", "import orbit.pipeline.contract"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", "import orbit.pipeline.contract"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr

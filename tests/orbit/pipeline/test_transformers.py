@@ -18,14 +18,24 @@ def local() -> Iterator[None]:
         yield
 
 
-def run(name: str, body: bytes = b"hello", kind: str = "text/plain", *, timeout: float = 2, **options: Any) -> Payload:
+def run(
+    name: str,
+    body: bytes = b"hello",
+    kind: str = "text/plain",
+    *,
+    timeout: float = 2,
+    **options: Any,
+) -> Payload:
     transformer = registry.transformer(name)
     assert transformer.problems(options) == []
     return transformer.run(Payload(body, kind), Context("t-1", options, timeout, "c-1", "eu", 2))
 
 
 def problems(name: str, **options: Any) -> list[tuple[str, str]]:
-    return [(problem["pointer"], problem["detail"]) for problem in registry.transformer(name).problems(options)]
+    return [
+        (problem["pointer"], problem["detail"])
+        for problem in registry.transformer(name).problems(options)
+    ]
 
 
 def failure(name: str, body: bytes = b"hello", **options: Any) -> TransformError:
@@ -40,16 +50,29 @@ def test_passthrough_gives_back_the_very_bytes_and_type() -> None:
 
 
 def test_the_passthrough_processor_changes_nothing() -> None:
-    assert registry.processor("passthrough").run(Payload(b"\x00\xff", "image/png")) == Payload(b"\x00\xff", "image/png")
+    assert registry.processor("passthrough").run(Payload(b"\x00\xff", "image/png")) == Payload(
+        b"\x00\xff", "image/png"
+    )
 
 
 def test_a_template_is_filled_in_with_the_input_and_its_context() -> None:
-    found = run("template", "gr\u00fc\u00dfe $tier".encode(), template="$namespace/$cycle_id/$tier: ${payload}! $$5 {x} %s")
-    assert found == Payload("eu/c-1/2: gr\u00fc\u00dfe $tier! $5 {x} %s".encode(), "text/plain; charset=utf-8")
+    found = run(
+        "template",
+        "gr\u00fc\u00dfe $tier".encode(),
+        template="$namespace/$cycle_id/$tier: ${payload}! $$5 {x} %s",
+    )
+    assert found == Payload(
+        "eu/c-1/2: gr\u00fc\u00dfe $tier! $5 {x} %s".encode(), "text/plain; charset=utf-8"
+    )
 
 
 def test_a_template_may_name_its_content_type() -> None:
-    assert run("template", template="<p>$payload</p>", content_type="text/html; charset=utf-8").content_type == "text/html; charset=utf-8"
+    assert (
+        run(
+            "template", template="<p>$payload</p>", content_type="text/html; charset=utf-8"
+        ).content_type
+        == "text/html; charset=utf-8"
+    )
 
 
 def test_input_that_is_no_text_fails_for_good() -> None:
@@ -61,27 +84,44 @@ def test_a_template_that_would_blow_up_fails_for_good_before_it_does() -> None:
     assert len(run("template", b"x" * 1_000_000, template="$payload" * 15).body) == 15_000_000
 
 
-@pytest.mark.parametrize(("options", "pointer"), [
-    ({}, ""), ({"template": 1}, "/template"), ({"template": "$nobody"}, "/template"),
-    ({"template": "${payload"}, "/template"), ({"template": "5 $ left"}, "/template"),
-    ({"template": "x", "content_type": "text"}, "/content_type"), ({"template": "x", "content_type": "text/plain\r\nX: y"}, "/content_type"),
-    ({"template": "x", "engine": "jinja"}, "/engine"), ({"template": "x" * 300_000}, "/template")])
-def test_wrong_template_options_are_found_before_a_cycle_runs(options: dict[str, Any], pointer: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "pointer"),
+    [
+        ({}, ""),
+        ({"template": 1}, "/template"),
+        ({"template": "$nobody"}, "/template"),
+        ({"template": "${payload"}, "/template"),
+        ({"template": "5 $ left"}, "/template"),
+        ({"template": "x", "content_type": "text"}, "/content_type"),
+        ({"template": "x", "content_type": "text/plain\r\nX: y"}, "/content_type"),
+        ({"template": "x", "engine": "jinja"}, "/engine"),
+        ({"template": "x" * 300_000}, "/template"),
+    ],
+)
+def test_wrong_template_options_are_found_before_a_cycle_runs(
+    options: dict[str, Any], pointer: str
+) -> None:
     assert [found for found, _ in problems("template", **options)] == [pointer]
 
 
 def test_a_template_reaches_no_attribute_of_what_it_is_given() -> None:
-    assert run("template", template="${tier}.__class__ {tier.__class__}").body == b"2.__class__ {tier.__class__}"
+    assert (
+        run("template", template="${tier}.__class__ {tier.__class__}").body
+        == b"2.__class__ {tier.__class__}"
+    )
 
 
 def test_http_posts_the_payload_under_the_transformation_s_key_and_takes_the_answer() -> None:
     with Receiver(http("201 Created", b"\x00made", ["Content-Type: image/png"])) as receiver:
-        found = run("http", b"\xffin", "application/x-in", url=receiver.url, headers={"X-Style": "calm"})
+        found = run(
+            "http", b"\xffin", "application/x-in", url=receiver.url, headers={"X-Style": "calm"}
+        )
         (sent,) = receiver.requests
     assert found == Payload(b"\x00made", "image/png")
     assert sent.body == b"\xffin"
-    assert {name: sent.headers[name] for name in ("content-type", "idempotency-key", "x-style")} == {
-        "content-type": "application/x-in", "idempotency-key": "t-1", "x-style": "calm"}
+    assert {
+        name: sent.headers[name] for name in ("content-type", "idempotency-key", "x-style")
+    } == {"content-type": "application/x-in", "idempotency-key": "t-1", "x-style": "calm"}
     assert "authorization" not in sent.headers
 
 
@@ -90,7 +130,10 @@ def test_an_answer_without_a_type_is_opaque_bytes() -> None:
         assert run("http", url=receiver.url).content_type == "application/octet-stream"
 
 
-@pytest.mark.parametrize(("status", "retry"), [("500 No", True), ("404 No", True), ("302 Found", True), ("410 Gone", False)])
+@pytest.mark.parametrize(
+    ("status", "retry"),
+    [("500 No", True), ("404 No", True), ("302 Found", True), ("410 Gone", False)],
+)
 def test_an_answer_other_than_2xx_is_a_failure(status: str, retry: bool) -> None:
     with Receiver(http(status)) as receiver:
         error = failure("http", url=receiver.url)
@@ -103,7 +146,9 @@ def test_a_body_cut_off_is_no_output() -> None:
 
 
 def test_a_body_over_the_limit_is_no_output_and_one_at_the_limit_is() -> None:
-    with Receiver(http("200 OK", b"x" * (MAX_OUTPUT + 1)), http("200 OK", b"x" * MAX_OUTPUT)) as receiver:
+    with Receiver(
+        http("200 OK", b"x" * (MAX_OUTPUT + 1)), http("200 OK", b"x" * MAX_OUTPUT)
+    ) as receiver:
         assert "longer" in failure("http", url=receiver.url, timeout=20).detail
         assert len(run("http", url=receiver.url, timeout=20).body) == MAX_OUTPUT
 
@@ -123,13 +168,29 @@ def test_an_address_that_is_refused_at_run_time_fails_for_good() -> None:
     assert "ORBIT_DISPATCH_ALLOWED_HOSTS" in error.detail
 
 
-@pytest.mark.parametrize(("options", "pointer"), [
-    ({}, ""), ({"url": "http://10.0.0.1/"}, "/url"), ({"url": "http://example.com/"}, "/url"), ({"url": "https://u:p@example.com/"}, "/url"),
-    ({"url": "https://example.com/", "token": "t"}, "/token"), ({"url": "https://example.com/", "headers": {"X": "a\r\nb"}}, "/headers/X"),
-    ({"url": "https://example.com/", "headers": {"Authorization": "x"}}, "/headers/Authorization"),
-    ({"url": "https://example.com/", "headers": {"Idempotency-Key": "x"}}, "/headers/Idempotency-Key"),
-    ({"url": "https://example.com/", "method": "GET"}, "/method")])
-def test_wrong_http_options_are_found_before_a_cycle_runs(options: dict[str, Any], pointer: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "pointer"),
+    [
+        ({}, ""),
+        ({"url": "http://10.0.0.1/"}, "/url"),
+        ({"url": "http://example.com/"}, "/url"),
+        ({"url": "https://u:p@example.com/"}, "/url"),
+        ({"url": "https://example.com/", "token": "t"}, "/token"),
+        ({"url": "https://example.com/", "headers": {"X": "a\r\nb"}}, "/headers/X"),
+        (
+            {"url": "https://example.com/", "headers": {"Authorization": "x"}},
+            "/headers/Authorization",
+        ),
+        (
+            {"url": "https://example.com/", "headers": {"Idempotency-Key": "x"}},
+            "/headers/Idempotency-Key",
+        ),
+        ({"url": "https://example.com/", "method": "GET"}, "/method"),
+    ],
+)
+def test_wrong_http_options_are_found_before_a_cycle_runs(
+    options: dict[str, Any], pointer: str
+) -> None:
     with override_settings(ORBIT_DISPATCH_ALLOWED_HOSTS=[]):
         found = problems("http", **options)
     assert [place for place, _ in found] == [pointer]

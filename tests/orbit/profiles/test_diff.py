@@ -24,18 +24,24 @@ def between(left: dict[str, object], right: dict[str, object]) -> list[Differenc
 
 
 def test_documents_that_say_the_same_have_no_differences() -> None:
-    assert between({"style_vector": {"a": 1, "b": [1, 2]}}, {"style_vector": {"b": [1, 2], "a": 1.0}}) == []
+    assert (
+        between({"style_vector": {"a": 1, "b": [1, 2]}}, {"style_vector": {"b": [1, 2], "a": 1.0}})
+        == []
+    )
 
 
 def test_a_difference_names_the_place_and_both_values() -> None:
-    assert between({"style_vector": {"a/b": {"tone~": 1}}}, {"style_vector": {"a/b": {"tone~": 2}}}) == [
-        Difference("profiles.json", "daily", "/style_vector/a~1b/tone~0", 1, 2)
-    ]
+    assert between(
+        {"style_vector": {"a/b": {"tone~": 1}}}, {"style_vector": {"a/b": {"tone~": 2}}}
+    ) == [Difference("profiles.json", "daily", "/style_vector/a~1b/tone~0", 1, 2)]
 
 
 def test_a_key_of_one_side_alone_is_absent_on_the_other_and_null_is_a_value() -> None:
     found = between({"style_vector": {"a": None}}, {"style_vector": {"b": 1}})
-    assert found == [Difference("profiles.json", "daily", "/style_vector/a", None, ABSENT), Difference("profiles.json", "daily", "/style_vector/b", ABSENT, 1)]
+    assert found == [
+        Difference("profiles.json", "daily", "/style_vector/a", None, ABSENT),
+        Difference("profiles.json", "daily", "/style_vector/b", ABSENT, 1),
+    ]
     assert [one.as_json() for one in found] == [
         {"file": "profiles.json", "id": "daily", "pointer": "/style_vector/a", "in_files": None},
         {"file": "profiles.json", "id": "daily", "pointer": "/style_vector/b", "in_database": 1},
@@ -48,12 +54,20 @@ def test_lists_differ_item_by_item() -> None:
 
 
 def test_one_and_true_are_different() -> None:
-    assert [one.pointer for one in between({"style_vector": {"a": 1}}, {"style_vector": {"a": True}})] == ["/style_vector/a"]
+    assert [
+        one.pointer for one in between({"style_vector": {"a": 1}}, {"style_vector": {"a": True}})
+    ] == ["/style_vector/a"]
 
 
 def test_a_document_of_one_side_alone_is_one_difference() -> None:
     (found,) = diff.between(Documents([], [run_profile()]), Documents([], []))
-    assert (found.file, found.id, found.pointer, found.in_files, found.in_database) == ("runProfiles.json", "daily-eu", "", run_profile(), ABSENT)
+    assert (found.file, found.id, found.pointer, found.in_files, found.in_database) == (
+        "runProfiles.json",
+        "daily-eu",
+        "",
+        run_profile(),
+        ABSENT,
+    )
 
 
 @pytest.mark.django_db
@@ -61,7 +75,9 @@ def test_after_a_load_nothing_differs_and_after_an_edit_the_edit_does(folder: Pa
     reload.load_at_start()
     assert diff.differences(actor=SYSTEM) == []
     store([profile(label="By hand")], [])
-    assert diff.differences(actor=SYSTEM) == [Difference("profiles.json", "daily", "/label", "Daily", "By hand")]
+    assert diff.differences(actor=SYSTEM) == [
+        Difference("profiles.json", "daily", "/label", "Daily", "By hand")
+    ]
 
 
 @pytest.mark.django_db
@@ -70,7 +86,9 @@ def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
     write(folder, [profile()], [])
     reload.load_at_start()
     write(folder, [profile()], [run_profile()])
-    assert [(one.id, one.in_database) for one in diff.differences(actor=SYSTEM)] == [("daily-eu", ABSENT)]
+    assert [(one.id, one.in_database) for one in diff.differences(actor=SYSTEM)] == [
+        ("daily-eu", ABSENT)
+    ]
 
 
 @pytest.mark.django_db
@@ -81,7 +99,9 @@ def test_differences_of_invalid_files_are_refused_with_their_errors(folder: Path
 
 
 def test_an_answer_holds_no_more_than_fits() -> None:
-    found = [Difference("profiles.json", f"p{number}", "", "x" * 1000, ABSENT) for number in range(600)]
+    found = [
+        Difference("profiles.json", f"p{number}", "", "x" * 1000, ABSENT) for number in range(600)
+    ]
     assert len(diff.bounded(found)) == 500
     assert 1 <= len(diff.bounded(found, characters=5000)) <= 5
     assert diff.bounded([Difference("profiles.json", "p", "", "x" * 5000, ABSENT)], characters=10)

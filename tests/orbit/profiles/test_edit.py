@@ -12,7 +12,14 @@ from governance.namespaces import registry
 from governance.rest import conditions
 from governance.rest.conditions import NEW, WHATEVER, seen
 from orbit.cycles import trigger
-from orbit.errors import Disabled, DocumentInvalid, ProfileUnknown, RevisionUnknown, RunProfileUnknown, Stale
+from orbit.errors import (
+    Disabled,
+    DocumentInvalid,
+    ProfileUnknown,
+    RevisionUnknown,
+    RunProfileUnknown,
+    Stale,
+)
 from orbit.models import CycleRun, Profile, ProfileRevision, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
@@ -27,10 +34,29 @@ def confined(*namespaces: str) -> Actor:
     return Actor("con", None, CONFIGURATOR, frozenset(namespaces))
 
 
-def put(document: dict[str, Any], expected: conditions.Expected, actor: Actor = SYSTEM, reason: str = "because") -> edit.Edited:
+def put(
+    document: dict[str, Any],
+    expected: conditions.Expected,
+    actor: Actor = SYSTEM,
+    reason: str = "because",
+) -> edit.Edited:
     if "run_profile_id" in document:
-        return edit.put_run_profile(document["run_profile_id"], document, actor=actor, source="api", expected=expected, reason=reason)
-    return edit.put_profile(document["profile_id"], document, actor=actor, source="api", expected=expected, reason=reason)
+        return edit.put_run_profile(
+            document["run_profile_id"],
+            document,
+            actor=actor,
+            source="api",
+            expected=expected,
+            reason=reason,
+        )
+    return edit.put_profile(
+        document["profile_id"],
+        document,
+        actor=actor,
+        source="api",
+        expected=expected,
+        reason=reason,
+    )
 
 
 def faults(document: Any, expected: conditions.Expected, actor: Actor = SYSTEM) -> dict[str, str]:
@@ -42,11 +68,22 @@ def faults(document: Any, expected: conditions.Expected, actor: Actor = SYSTEM) 
 def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audit_entry() -> None:
     store([profile()], [])
     done = put(profile(label="Other"), seen(1))
-    assert (done.revision, done.created, done.changed, done.document) == (2, False, True, profile(label="Other"))
+    assert (done.revision, done.created, done.changed, done.document) == (
+        2,
+        False,
+        True,
+        profile(label="Other"),
+    )
     row = ProfileRevision.objects.get(number=2)
     assert (row.author, row.source, row.reason) == ("orbit", "api", "because")
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.object_type, entry.object_id, entry.namespace, entry.reason) == ("profile.changed", "profile", "daily", None, "because")
+    assert (entry.action, entry.object_type, entry.object_id, entry.namespace, entry.reason) == (
+        "profile.changed",
+        "profile",
+        "daily",
+        None,
+        "because",
+    )
     assert (entry.before, entry.after) == (profile(), profile(label="Other"))
 
 
@@ -56,7 +93,12 @@ def test_a_run_profile_is_made_in_its_namespace() -> None:
     done = put(run_profile(), NEW)
     assert (done.revision, done.created) == (1, True)
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.namespace, entry.before, entry.after) == ("run_profile.changed", "eu", None, run_profile())
+    assert (entry.action, entry.namespace, entry.before, entry.after) == (
+        "run_profile.changed",
+        "eu",
+        None,
+        run_profile(),
+    )
 
 
 def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
@@ -71,7 +113,11 @@ def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> No
     put(profile(label="First"), seen(1), Actor("ann", None, CONFIGURATOR, None), "faster")
     with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as told:
         put(profile(label="Second"), seen(1))
-    assert (told.value.extra["current_revision"], told.value.extra["changed_by"], told.value.extra["reason"]) == (2, "ann", "faster")
+    assert (
+        told.value.extra["current_revision"],
+        told.value.extra["changed_by"],
+        told.value.extra["reason"],
+    ) == (2, "ann", "faster")
     assert Profile.objects.get().label == "First"
     put(profile(label="Second"), WHATEVER)
     assert Profile.objects.get().label == "Second"
@@ -107,11 +153,19 @@ def test_every_error_of_a_profile_is_named_with_its_pointer() -> None:
 
 
 def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> None:
-    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([{"key": "hook", "url": "https://192.0.2.1/x", "method": "POST", "token": "t"}])
+    settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+        [{"key": "hook", "url": "https://192.0.2.1/x", "method": "POST", "token": "t"}]
+    )
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["192.0.2.1"]
     store([profile()], [run_profile()])
     policy = {"cron": "0 0 30 2 *", "time_zone": "Europe/Nowhere", "max_dispatch_retries": -1}
-    document = run_profile(profile_id="who", namespace="nowhere", execution_policy=policy, distribution_targets=["hook", "gone"], extra=1)
+    document = run_profile(
+        profile_id="who",
+        namespace="nowhere",
+        execution_policy=policy,
+        distribution_targets=["hook", "gone"],
+        extra=1,
+    )
     found = faults(document, seen(1))
     assert set(found) == {"/profile_id", "/namespace", "/execution_policy/cron", "/execution_policy/time_zone", "/execution_policy/max_dispatch_retries",
                           "/distribution_targets/1", "/extra"}  # fmt: skip
@@ -140,7 +194,9 @@ def test_only_who_configures_edits(role: str) -> None:
     with pytest.raises(NotAllowed):
         put(profile(label="x"), seen(1), who)
     with pytest.raises(NotAllowed):
-        edit.set_state(RUN_PROFILE, "daily-eu", State.DISABLED, actor=who, source="admin", reason="x")
+        edit.set_state(
+            RUN_PROFILE, "daily-eu", State.DISABLED, actor=who, source="admin", reason="x"
+        )
     with pytest.raises(NotAllowed):
         edit.roll_back(PROFILE, "daily", 1, actor=who, source="admin", reason="x", expected=seen(1))
 
@@ -162,12 +218,23 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         for document in (hidden, missing):
             with pytest.raises(Stale) as refused:
                 put(document, seen(1), who)
-            told.append((refused.value.detail.replace(document.get("run_profile_id", document["profile_id"]), "ID"), refused.value.extra))
+            told.append(
+                (
+                    refused.value.detail.replace(
+                        document.get("run_profile_id", document["profile_id"]), "ID"
+                    ),
+                    refused.value.extra,
+                )
+            )
         assert told[0] == told[1]
     with pytest.raises(RunProfileUnknown):
-        edit.set_state(RUN_PROFILE, "theirs-b", State.DISABLED, actor=who, source="admin", reason="x")
+        edit.set_state(
+            RUN_PROFILE, "theirs-b", State.DISABLED, actor=who, source="admin", reason="x"
+        )
     with pytest.raises(ProfileUnknown):
-        edit.roll_back(PROFILE, "theirs", 1, actor=who, source="admin", reason="x", expected=seen(1))
+        edit.roll_back(
+            PROFILE, "theirs", 1, actor=who, source="admin", reason="x", expected=seen(1)
+        )
 
 
 def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
@@ -180,7 +247,10 @@ def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
 
 
 def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> None:
-    store([profile("mine"), profile("theirs")], [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")])
+    store(
+        [profile("mine"), profile("theirs")],
+        [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")],
+    )
     who = confined("a")
     assert faults(run_profile("mine-a", "mine", "b"), seen(1), who)["/namespace"] == faults(run_profile("mine-a", "mine", "zz"), seen(1), who)[
         "/namespace"].replace("zz", "b")  # fmt: skip
@@ -197,39 +267,59 @@ def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> No
 def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
     store([profile()], [])
     put(profile(label="Second"), seen(1))
-    done = edit.roll_back(PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="it was better")
+    done = edit.roll_back(
+        PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="it was better"
+    )
     assert (done.revision, done.document) == (3, profile())
     assert ProfileRevision.objects.get(number=3).reason == "back to revision 1: it was better"
     assert AuditTrailEntry.objects.order_by("id").last().after == profile()
     with pytest.raises(Stale):
-        edit.roll_back(PROFILE, "daily", 2, actor=SYSTEM, source="admin", expected=seen(2), reason="x")
+        edit.roll_back(
+            PROFILE, "daily", 2, actor=SYSTEM, source="admin", expected=seen(2), reason="x"
+        )
     for number in (0, 9, 2**40, -1):
         with pytest.raises(RevisionUnknown):
-            edit.roll_back(PROFILE, "daily", number, actor=SYSTEM, source="admin", expected=seen(3), reason="x")
+            edit.roll_back(
+                PROFILE, "daily", number, actor=SYSTEM, source="admin", expected=seen(3), reason="x"
+            )
 
 
 def test_a_roll_back_to_what_can_no_longer_be_used_is_refused_with_pointers() -> None:
     store([profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], [])
     put(profile(), seen(1))
     with pytest.raises(DocumentInvalid) as refused:
-        edit.roll_back(PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="x")
-    assert [fault["pointer"] for fault in refused.value.errors] == ["/execution_rules/tiers/1/transformer"]
+        edit.roll_back(
+            PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="x"
+        )
+    assert [fault["pointer"] for fault in refused.value.errors] == [
+        "/execution_rules/tiers/1/transformer"
+    ]
 
 
 def start() -> CycleRun:
-    return CycleRun.objects.get(pk=trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id="daily-eu").cycle_id)
+    return CycleRun.objects.get(
+        pk=trigger.start(
+            namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id="daily-eu"
+        ).cycle_id
+    )
 
 
 def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() -> None:
     store([profile()], [run_profile()])
     running = start()
-    edit.set_state(PROFILE, "daily", State.DISABLED, actor=SYSTEM, source="admin", reason="too loud")
+    edit.set_state(
+        PROFILE, "daily", State.DISABLED, actor=SYSTEM, source="admin", reason="too loud"
+    )
     running.refresh_from_db()
     assert (running.status, running.profile_revision) == ("pending", 1)
-    CycleRun.objects.update(status="cancelled", finished_at="2026-01-01T00:00:00Z", next_due_at=None)
+    CycleRun.objects.update(
+        status="cancelled", finished_at="2026-01-01T00:00:00Z", next_due_at=None
+    )
     with pytest.raises(Disabled):
         start()
-    edit.set_state(PROFILE, "daily", State.ENABLED, actor=SYSTEM, source="admin", reason="fine again")
+    edit.set_state(
+        PROFILE, "daily", State.ENABLED, actor=SYSTEM, source="admin", reason="fine again"
+    )
     assert start().profile_revision == 3
     assert list(AuditTrailEntry.objects.filter(action="profile.changed").order_by("id").values_list("after__state", "reason")) == [
         ("disabled", "too loud"), ("enabled", "fine again")]  # fmt: skip
@@ -237,6 +327,13 @@ def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() ->
 
 def test_nothing_that_is_wrong_with_a_document_keeps_it_enabled(settings) -> None:
     store([profile()], [run_profile(distribution_targets=["gone"])])
-    assert edit.set_state(RUN_PROFILE, "daily-eu", State.DISABLED, actor=SYSTEM, source="admin", reason="x").revision == 2
+    assert (
+        edit.set_state(
+            RUN_PROFILE, "daily-eu", State.DISABLED, actor=SYSTEM, source="admin", reason="x"
+        ).revision
+        == 2
+    )
     with pytest.raises(DocumentInvalid):
-        edit.set_state(RUN_PROFILE, "daily-eu", State.ENABLED, actor=SYSTEM, source="admin", reason="x")
+        edit.set_state(
+            RUN_PROFILE, "daily-eu", State.ENABLED, actor=SYSTEM, source="admin", reason="x"
+        )

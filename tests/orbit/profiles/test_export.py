@@ -31,10 +31,19 @@ def folder(tmp_path: Path, settings) -> Path:
 
 def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(folder: Path) -> None:
     reload.load_at_start()
-    store([profile(label="Täglich"), profile("another", style_vector={"tone": 0.7, "deep": {"z": 1, "a": [1.5, None]}})], [])
+    store(
+        [
+            profile(label="Täglich"),
+            profile("another", style_vector={"tone": 0.7, "deep": {"z": 1, "a": [1.5, None]}}),
+        ],
+        [],
+    )
     export.export(folder, actor=SYSTEM)
     assert diff.differences(actor=SYSTEM) == []
-    assert [document["profile_id"] for document in json.loads((folder / "profiles.json").read_text("utf-8"))] == ["another", "daily"]
+    assert [
+        document["profile_id"]
+        for document in json.loads((folder / "profiles.json").read_text("utf-8"))
+    ] == ["another", "daily"]
     assert "Täglich" in (folder / "profiles.json").read_text("utf-8")
     assert sorted(path.name for path in folder.iterdir()) == ["profiles.json", "runProfiles.json"]
 
@@ -79,14 +88,20 @@ def test_an_export_is_on_record_and_not_for_the_confined(folder: Path) -> None:
     reload.load_at_start()
     export.export(folder, actor=SYSTEM, reason="as agreed")
     entry = AuditTrailEntry.objects.get(action="config.exported")
-    assert (entry.reason, entry.after["profiles"], entry.after["run_profiles"]) == ("as agreed", 1, 1)
+    assert (entry.reason, entry.after["profiles"], entry.after["run_profiles"]) == (
+        "as agreed",
+        1,
+        1,
+    )
     for who in (actor(person("vic", "Viewer")), actor(person("con", "Configurator", "eu"))):
         with pytest.raises(NotAllowed):
             export.export(folder, actor=who)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(folder: Path, monkeypatch, nth: int) -> None:
+def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
+    folder: Path, monkeypatch, nth: int
+) -> None:
     reload.load_at_start()
     # Somebody changed both files, and throws that away by an export, which is killed before the ``nth`` file is replaced.
     write(folder, [profile(label="By file")], [run_profile(value_tags=["by-file"])])
@@ -108,7 +123,10 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(fo
     reload.load_at_start()
     assert Profile.objects.get().label == "Daily"
     assert Profile.objects.get().revision == 1
-    assert [(one.file, one.pointer) for one in diff.differences(actor=SYSTEM)][-1] == ("runProfiles.json", "/value_tags")
+    assert [(one.file, one.pointer) for one in diff.differences(actor=SYSTEM)][-1] == (
+        "runProfiles.json",
+        "/value_tags",
+    )
     assert drift.standing()
     export.export(folder, actor=SYSTEM)
     assert diff.differences(actor=SYSTEM) == []
@@ -138,11 +156,24 @@ def test_an_export_that_a_reload_overtakes_writes_nothing(folder: Path, monkeypa
 # Any text but NUL and halves of pairs, with what is odd on purpose: other directions, marks that combine, beyond the first plane.
 ODD = st.sampled_from(["\u202eabc", "e\u0301", "\U0001f680", "\u2028", "</script>", "\\"])
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | ODD
-NUMBER = st.integers(1 - 2**53, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False, min_value=-(2.0**53), max_value=2.0**53)
+NUMBER = st.integers(1 - 2**53, 2**53 - 1) | st.floats(
+    allow_nan=False, allow_infinity=False, min_value=-(2.0**53), max_value=2.0**53
+)
 SCALAR = st.none() | st.booleans() | NUMBER | TEXT
-VALUE = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12)
+VALUE = st.recursive(
+    SCALAR,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
 FREE = st.dictionaries(TEXT, VALUE, max_size=5)
-TAG = TEXT.filter(lambda text: text.strip() and not re.search("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", text))
+TAG = TEXT.filter(
+    lambda text: (
+        text.strip()
+        and not re.search(
+            "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", text
+        )
+    )
+)
 ID = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 
 
@@ -165,29 +196,52 @@ def shuffled(value: Any, rng: Any) -> Any:
     return [shuffled(item, rng) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], derandomize=True)
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
+)
 @given(documents(), st.randoms(use_true_random=False))
-def test_export_reload_export_gives_the_same_bytes(folder: Path, both: tuple[list[Any], list[Any]], rng: Any) -> None:
+def test_export_reload_export_gives_the_same_bytes(
+    folder: Path, both: tuple[list[Any], list[Any]], rng: Any
+) -> None:
     with transaction.atomic():
         check_stable(folder, *both, rng)
 
 
 def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng: Any) -> None:
-    assert schema.check(profiles, run_profiles, endpoints=None, transformers={}, processors=["passthrough"]) == []
+    assert (
+        schema.check(
+            profiles, run_profiles, endpoints=None, transformers={}, processors=["passthrough"]
+        )
+        == []
+    )
 
     def bytes_of() -> tuple[bytes, bytes]:
         export.export(folder, actor=SYSTEM)
         return (folder / "profiles.json").read_bytes(), (folder / "runProfiles.json").read_bytes()
 
     with trail.deed():
-        revisions.save(profiles=shuffled(profiles, rng), run_profiles=run_profiles, source="admin", actor=SYSTEM)
-        revisions.hide_others(profiles=[one["profile_id"] for one in profiles], run_profiles=[one["run_profile_id"] for one in run_profiles])
+        revisions.save(
+            profiles=shuffled(profiles, rng),
+            run_profiles=run_profiles,
+            source="admin",
+            actor=SYSTEM,
+        )
+        revisions.hide_others(
+            profiles=[one["profile_id"] for one in profiles],
+            run_profiles=[one["run_profile_id"] for one in run_profiles],
+        )
     first = bytes_of()
     numbers = list(Profile.objects.order_by("profile_id").values_list("profile_id", "revision"))
     assert diff.differences(actor=SYSTEM) == []
     reload.apply_files(actor=SYSTEM, reason="the same again")
     assert bytes_of() == first
-    assert list(Profile.objects.order_by("profile_id").values_list("profile_id", "revision")) == numbers
+    assert (
+        list(Profile.objects.order_by("profile_id").values_list("profile_id", "revision"))
+        == numbers
+    )
     # Written by hand in another order, and with the database emptied meanwhile, it is the same configuration.
     write(folder, shuffled(json.loads(first[0]), rng)[::-1], shuffled(json.loads(first[1]), rng))
     with trail.deed():

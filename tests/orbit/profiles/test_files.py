@@ -24,11 +24,26 @@ def test_both_files_are_read_as_they_stand(tmp_path: Path) -> None:
     assert found == files.Documents([{"a": 1}], [{"b": [2]}])
 
 
-@pytest.mark.parametrize(("data", "pointer"), [
-    (b'[{"a":1,"a":2}]', "/0/a"), (b'[{"a":"\\u0000"}]', "/0/a"), (b'[{"a":"\\ud800"}]', "/0/a"), (b'[NaN]', "/0"), (b'[{"a":1},]', "/1"),
-    (b"[" * 65 + b"]" * 65, "/0" * 64), (b"\xff", ""), (b"", ""), (b"{}", ""), (b'"x"', ""), (b"[" + b" " * files.MAX_FILE + b"]", ""),
-    (b"[" + b"1," * 10_000 + b"1]", "")])
-def test_a_file_that_cannot_be_read_is_named_with_its_place(tmp_path: Path, data: bytes, pointer: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        (b'[{"a":1,"a":2}]', "/0/a"),
+        (b'[{"a":"\\u0000"}]', "/0/a"),
+        (b'[{"a":"\\ud800"}]', "/0/a"),
+        (b"[NaN]", "/0"),
+        (b'[{"a":1},]', "/1"),
+        (b"[" * 65 + b"]" * 65, "/0" * 64),
+        (b"\xff", ""),
+        (b"", ""),
+        (b"{}", ""),
+        (b'"x"', ""),
+        (b"[" + b" " * files.MAX_FILE + b"]", ""),
+        (b"[" + b"1," * 10_000 + b"1]", ""),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_place(
+    tmp_path: Path, data: bytes, pointer: str
+) -> None:
     (error,) = errors(write(tmp_path, b"[]", data))
     assert (error["file"], error["pointer"]) == ("runProfiles.json", pointer)
 
@@ -38,7 +53,10 @@ def test_both_files_errors_are_told_at_once_and_in_the_text_too(tmp_path: Path) 
     with pytest.raises(ConfigInvalid) as found:
         files.read(tmp_path)
     assert [error["file"] for error in found.value.errors] == ["profiles.json", "runProfiles.json"]
-    assert "profiles.json#/0/a: The same key stands here twice (line 3, column 1)." in found.value.detail
+    assert (
+        "profiles.json#/0/a: The same key stands here twice (line 3, column 1)."
+        in found.value.detail
+    )
 
 
 def test_a_missing_folder_names_the_setting(tmp_path: Path) -> None:
@@ -55,6 +73,8 @@ def test_a_folder_in_a_file_s_place_is_an_error_like_others(tmp_path: Path) -> N
 
 
 def test_a_long_list_of_errors_is_cut_in_the_text_and_whole_beside_it() -> None:
-    refusal = ConfigInvalid.of([files.Problem("profiles.json", f"/{number}", "Wrong.") for number in range(70)])
+    refusal = ConfigInvalid.of(
+        [files.Problem("profiles.json", f"/{number}", "Wrong.") for number in range(70)]
+    )
     assert len(refusal.errors) == 70
     assert refusal.detail.endswith("... and 20 more")

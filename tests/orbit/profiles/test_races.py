@@ -24,7 +24,9 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 def put(document: dict[str, Any], expected: Expected) -> None:
-    edit.put_profile(document["profile_id"], document, actor=SYSTEM, source="api", expected=expected)
+    edit.put_profile(
+        document["profile_id"], document, actor=SYSTEM, source="api", expected=expected
+    )
 
 
 def test_of_editors_who_saw_the_same_revision_one_writes_twenty_times() -> None:
@@ -68,7 +70,9 @@ def test_of_those_who_make_the_same_profile_at_once_one_does() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_configurations(tmp_path: Path, settings: Any, seed: int) -> None:
+def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_configurations(
+    tmp_path: Path, settings: Any, seed: int
+) -> None:
     settings.ORBIT_CONFIG_DIR, settings.ORBIT_DISPATCH_ENDPOINTS = tmp_path, "[]"
     store([profile()], [run_profile(f"r{number}", namespace=f"n{number}") for number in range(3)])
     stop, active, reloads = threading.Event(), [], []
@@ -81,7 +85,12 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
         chance = random.Random(seed * 10 + number)
         try:
             while not stop.is_set():
-                started = trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=f"r{number}").cycle_id
+                started = trigger.start(
+                    namespace=None,
+                    source=Trigger.COMMAND,
+                    actor=SYSTEM,
+                    run_profile_id=f"r{number}",
+                ).cycle_id
                 begins = time.monotonic()
                 time.sleep(chance.random() * 0.01)
                 ends = time.monotonic()
@@ -108,8 +117,16 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
         for done in triggers:
             done.result()
     # A cycle that was active for the whole of a reload would be one that it didn't see.
-    assert [(one, other) for one in reloads for other in active if other[0] <= one[0] and one[1] <= other[1]] == []
+    assert [
+        (one, other)
+        for one in reloads
+        for other in active
+        if other[0] <= one[0] and one[1] <= other[1]
+    ] == []
     assert active
-    versions = {(tuple(c["value_tags"]), c["asset_bundle"].get("v", 0)) for c in CycleRun.objects.values_list("context", flat=True)}
+    versions = {
+        (tuple(c["value_tags"]), c["asset_bundle"].get("v", 0))
+        for c in CycleRun.objects.values_list("context", flat=True)
+    }
     assert versions <= {((), 0), *(((f"v{n}",), n) for n in range(1, number))}
     assert AuditTrailEntry.objects.filter(action="config.reloaded").count() == len(reloads)

@@ -25,7 +25,9 @@ from tests.support.configuration import active_cycle, profile, run_profile, stor
 
 pytestmark = pytest.mark.django_db
 
-HOOK = json.dumps([{"key": "hook", "url": "https://192.0.2.1/hook", "method": "POST", "token": "t"}])
+HOOK = json.dumps(
+    [{"key": "hook", "url": "https://192.0.2.1/hook", "method": "POST", "token": "t"}]
+)
 
 LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -55,14 +57,18 @@ def test_an_empty_database_takes_the_files_and_makes_their_namespaces(folder: Pa
     assert entry.after["namespaces"] == ["eu"]
 
 
-def test_a_second_start_on_the_same_files_writes_nothing_and_asks_once(folder: Path, django_assert_num_queries) -> None:
+def test_a_second_start_on_the_same_files_writes_nothing_and_asks_once(
+    folder: Path, django_assert_num_queries
+) -> None:
     reload.load_at_start()
     with django_assert_num_queries(1):
         reload.load_at_start()
     assert len(entries()) == 1
 
 
-def test_files_written_in_another_order_are_the_same_files(folder: Path, django_assert_num_queries) -> None:
+def test_files_written_in_another_order_are_the_same_files(
+    folder: Path, django_assert_num_queries
+) -> None:
     write(folder, [profile("a"), profile("b")], [])
     reload.load_at_start()
     write(folder, [dict(reversed(profile("b").items())), profile("a")], [])
@@ -117,13 +123,26 @@ def test_documents_that_nobody_loaded_from_files_stand_too(folder: Path) -> None
     assert list(Profile.objects.values_list("profile_id", flat=True)) == ["mine"]
 
 
-def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(folder: Path, settings) -> None:
+def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(
+    folder: Path, settings
+) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = '[{"key": "hook"}]'
-    write(folder, [profile(state="on"), profile(execution_rules={"tiers": {"2": {"transformer": "nothing"}}})], [run_profile(profile_id="who")])
+    write(
+        folder,
+        [
+            profile(state="on"),
+            profile(execution_rules={"tiers": {"2": {"transformer": "nothing"}}}),
+        ],
+        [run_profile(profile_id="who")],
+    )
     with pytest.raises(ConfigInvalid) as caught:
         reload.load_at_start()
     places = {(error["file"], error["pointer"]) for error in caught.value.errors}
-    assert {("profiles.json", "/0/state"), ("profiles.json", "/1/execution_rules/tiers/2/transformer"), ("runProfiles.json", "/0/profile_id")} <= places
+    assert {
+        ("profiles.json", "/0/state"),
+        ("profiles.json", "/1/execution_rules/tiers/2/transformer"),
+        ("runProfiles.json", "/0/profile_id"),
+    } <= places
     assert any(file == "ORBIT_DISPATCH_ENDPOINTS" for file, _ in places)
     assert not Profile.objects.exists()
 
@@ -133,12 +152,18 @@ def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) ->
     (folder / "runProfiles.json").write_text('[{"namespace": 1, "namespace": 2}]')
     with pytest.raises(ConfigInvalid) as caught:
         reload.load_at_start()
-    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {("runProfiles.json", "/0/namespace"), ("profiles.json", "/0/state")}
+    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {
+        ("runProfiles.json", "/0/namespace"),
+        ("profiles.json", "/0/state"),
+    }
     write(folder, [], [run_profile(state="on")])
     (folder / "profiles.json").write_text("[")
     with pytest.raises(ConfigInvalid) as caught:
         reload.load_at_start()
-    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {("profiles.json", "/0"), ("runProfiles.json", "/0/state")}
+    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {
+        ("profiles.json", "/0"),
+        ("runProfiles.json", "/0/state"),
+    }
 
 
 def test_invalid_files_stop_a_start_even_where_the_database_would_stand(folder: Path) -> None:
@@ -175,9 +200,16 @@ def test_a_reload_applies_the_files_over_edits_and_says_what_it_did(folder: Path
     store([profile("a", label="By hand")], [])
     write(folder, [profile("a"), profile("b"), profile("d")], [])
     done = reload.apply_files(actor=SYSTEM, reason="as agreed")
-    assert (done.created, done.changed, done.hidden, done.unchanged) == (("profiles/d",), ("profiles/a",), ("profiles/c",), 1)
+    assert (done.created, done.changed, done.hidden, done.unchanged) == (
+        ("profiles/d",),
+        ("profiles/a",),
+        ("profiles/c",),
+        1,
+    )
     assert entries()[-1].reason == "as agreed"
-    assert ProfileRevision.objects.filter(profile__profile_id="a").order_by("-number").values_list("source", "reason")[0] == ("reload", "as agreed")
+    assert ProfileRevision.objects.filter(profile__profile_id="a").order_by("-number").values_list(
+        "source", "reason"
+    )[0] == ("reload", "as agreed")
 
 
 def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) -> None:
@@ -204,7 +236,12 @@ def own_database(server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
     write(tmp_path, [profile()], [run_profile(f"rp-{number}") for number in range(50)])
     name = f"orbit_reload_{os.getpid()}"
     database.clone(server, name)
-    yield {**os.environ, **database.environment(server, name), "ORBIT_CONFIG_DIR": str(tmp_path), "ORBIT_DISPATCH_ENDPOINTS": "[]"}
+    yield {
+        **os.environ,
+        **database.environment(server, name),
+        "ORBIT_CONFIG_DIR": str(tmp_path),
+        "ORBIT_DISPATCH_ENDPOINTS": "[]",
+    }
     database.drop(server, name)
 
 
@@ -219,24 +256,41 @@ def wait_for_lock(connection: psycopg.Connection, waiting: list[subprocess.Popen
 
 
 @pytest.mark.processes
-def test_several_processes_that_start_at_once_load_the_files_once(own_database: dict[str, str]) -> None:
-    code = "import django; django.setup(); from orbit.profiles import reload; reload.load_at_start()"
+def test_several_processes_that_start_at_once_load_the_files_once(
+    own_database: dict[str, str],
+) -> None:
+    code = (
+        "import django; django.setup(); from orbit.profiles import reload; reload.load_at_start()"
+    )
     environment = {**own_database, "DJANGO_SETTINGS_MODULE": "orbit_site.settings"}
     with psycopg.connect(own_database["DATABASE_URL"]) as connection:
-        connection.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR UPDATE")  # so that all of them have found the database empty
-        starting = [subprocess.Popen([sys.executable, "-c", code], cwd=database.PROJECT, env=environment, text=True) for _ in range(3)]
+        connection.execute(
+            "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR UPDATE"
+        )  # so that all of them have found the database empty
+        starting = [
+            subprocess.Popen(
+                [sys.executable, "-c", code], cwd=database.PROJECT, env=environment, text=True
+            )
+            for _ in range(3)
+        ]
         wait_for_lock(connection, starting)
         connection.commit()
         assert [process.wait(60) for process in starting] == [0, 0, 0]
-        counted = connection.execute("SELECT (SELECT count(*) FROM orbit_runprofilerevision), "
-                                     "(SELECT count(*) FROM governance_audittrailentry WHERE action = 'config.reloaded')").fetchone()
+        counted = connection.execute(
+            "SELECT (SELECT count(*) FROM orbit_runprofilerevision), "
+            "(SELECT count(*) FROM governance_audittrailentry WHERE action = 'config.reloaded')"
+        ).fetchone()
     assert counted == (50, 1)
 
 
 @pytest.mark.processes
-def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(own_database: dict[str, str]) -> None:
+def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(
+    own_database: dict[str, str],
+) -> None:
     with psycopg.connect(own_database["DATABASE_URL"]) as connection:
-        connection.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE")  # as every start of a cycle does
+        connection.execute(
+            "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
+        )  # as every start of a cycle does
         reloading = subprocess.Popen([sys.executable, "manage.py", "config", "reload", "--json"], cwd=database.PROJECT, env=own_database,
                                      stdout=subprocess.PIPE, text=True)  # fmt: skip
         wait_for_lock(connection, [reloading])
@@ -252,11 +306,17 @@ def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(own_database
 def test_a_cycle_that_is_queued_is_no_obstacle_and_keeps_its_snapshot(folder: Path) -> None:
     reload.load_at_start()
     queued = active_cycle("eu")
-    CycleRun.objects.filter(pk=queued.pk).update(status="queued", next_due_at=None, context={"profile_id": "daily"}, profile_revision=1)
+    CycleRun.objects.filter(pk=queued.pk).update(
+        status="queued", next_due_at=None, context={"profile_id": "daily"}, profile_revision=1
+    )
     write(folder, [profile(label="New")], [run_profile()])
     assert reload.apply_files(actor=SYSTEM, reason="x").changed == ("profiles/daily",)
     queued.refresh_from_db()
-    assert (queued.status, queued.context, queued.profile_revision) == ("queued", {"profile_id": "daily"}, 1)
+    assert (queued.status, queued.context, queued.profile_revision) == (
+        "queued",
+        {"profile_id": "daily"},
+        1,
+    )
 
 
 def test_cycles_keep_running_on_what_they_snapshot(folder: Path) -> None:

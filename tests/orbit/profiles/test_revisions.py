@@ -17,20 +17,38 @@ def test_a_new_document_is_revision_one_with_its_author_and_source() -> None:
     assert saved.profiles.created == ("daily",)
     assert saved.run_profiles.created == ("daily-eu",)
     row = RunProfile.objects.get()
-    assert (row.run_profile_id, row.profile.profile_id, row.namespace_id, row.revision) == ("daily-eu", "daily", "eu", 1)
+    assert (row.run_profile_id, row.profile.profile_id, row.namespace_id, row.revision) == (
+        "daily-eu",
+        "daily",
+        "eu",
+        1,
+    )
     assert row.document == run_profile()
     revision = ProfileRevision.objects.get()
-    assert (revision.number, revision.document, revision.author, revision.source) == (1, profile(), "orbit", "admin")
+    assert (revision.number, revision.document, revision.author, revision.source) == (
+        1,
+        profile(),
+        "orbit",
+        "admin",
+    )
 
 
 def test_a_change_is_the_next_revision_and_keeps_the_one_before() -> None:
     store([profile()], [run_profile()])
     saved = store([profile(label="Another")], [run_profile(state="disabled")])
-    assert (saved.profiles.changed, saved.run_profiles.changed, saved.profiles.created) == (("daily",), ("daily-eu",), ())
+    assert (saved.profiles.changed, saved.run_profiles.changed, saved.profiles.created) == (
+        ("daily",),
+        ("daily-eu",),
+        (),
+    )
     assert Profile.objects.get().label == "Another"
     assert RunProfile.objects.get().state == "disabled"
-    assert list(ProfileRevision.objects.order_by("number").values_list("number", "document__label")) == [(1, "Daily"), (2, "Another")]
-    assert list(RunProfileRevision.objects.order_by("number").values_list("number", "document__state")) == [(1, "enabled"), (2, "disabled")]
+    assert list(
+        ProfileRevision.objects.order_by("number").values_list("number", "document__label")
+    ) == [(1, "Daily"), (2, "Another")]
+    assert list(
+        RunProfileRevision.objects.order_by("number").values_list("number", "document__state")
+    ) == [(1, "enabled"), (2, "disabled")]
 
 
 def test_the_same_document_makes_no_revision_whatever_the_order_of_its_keys() -> None:
@@ -48,10 +66,21 @@ def test_a_run_profile_that_moves_follows_its_document() -> None:
 
 
 def test_namespaces_that_run_profiles_name_are_born_with_their_settings() -> None:
-    saved = store([profile()], [run_profile(namespace="eu"), run_profile("other", namespace="us"), run_profile("third", namespace="eu")])
+    saved = store(
+        [profile()],
+        [
+            run_profile(namespace="eu"),
+            run_profile("other", namespace="us"),
+            run_profile("third", namespace="eu"),
+        ],
+    )
     assert saved.namespaces == ("eu", "us")
-    assert {str(n.external_id.version) for n in Namespace.objects.filter(name__in=["eu", "us"])} == {"4"}
-    assert GovernanceSetting.objects.filter(namespace__name__in=["eu", "us"], halt=False).count() == 2
+    assert {
+        str(n.external_id.version) for n in Namespace.objects.filter(name__in=["eu", "us"])
+    } == {"4"}
+    assert (
+        GovernanceSetting.objects.filter(namespace__name__in=["eu", "us"], halt=False).count() == 2
+    )
 
 
 def test_a_run_profile_without_its_profile_is_an_error_and_nothing_is_written() -> None:
@@ -74,7 +103,9 @@ def test_what_is_not_named_is_hidden_with_its_history_and_comes_back_under_its_n
     assert not Profile.objects.filter(hidden=True).exists()
 
 
-def test_two_thousand_run_profiles_take_a_handful_of_statements(django_assert_max_num_queries) -> None:
+def test_two_thousand_run_profiles_take_a_handful_of_statements(
+    django_assert_max_num_queries,
+) -> None:
     many = [run_profile(f"rp-{number}", namespace=f"ns-{number % 50}") for number in range(2000)]
     begin = time.monotonic()
     with django_assert_max_num_queries(8):

@@ -8,7 +8,12 @@ from orbit.records import execution
 from orbit.records.execution import Record
 from orbit_site.processes.postgres import Server
 
-TABLES = ["orbit_executionrecord", "orbit_cyclecheckpoint", "orbit_valueledgerentry", "governance_audittrailentry"]
+TABLES = [
+    "orbit_executionrecord",
+    "orbit_cyclecheckpoint",
+    "orbit_valueledgerentry",
+    "governance_audittrailentry",
+]
 
 
 @pytest.fixture
@@ -17,9 +22,13 @@ def owner(server: Server, committed: str) -> psycopg.Connection:
     execution.write(Record("cycle", "told"), namespace=None)
     connection = psycopg.connect(server.url("orbit_owner", committed), autocommit=True)
     cycle = uuid7()
-    connection.execute("INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, 'cycle_started', 1)", [cycle])
     connection.execute(
-        "INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, kind, tag, quantity, unit) VALUES (%s, %s, 'a', 'value', 't', 1, 'x')", [cycle, cycle]
+        "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, 'cycle_started', 1)",
+        [cycle],
+    )
+    connection.execute(
+        "INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, kind, tag, quantity, unit) VALUES (%s, %s, 'a', 'value', 't', 1, 'x')",
+        [cycle, cycle],
     )
     connection.execute(
         "INSERT INTO governance_audittrailentry (id, at, actor, action, reason, object_type, object_id, request_id, previous_hash, hash)"
@@ -30,7 +39,13 @@ def owner(server: Server, committed: str) -> psycopg.Connection:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_not_even_the_owner_changes_a_row(owner: psycopg.Connection, table: str) -> None:
-    partitions = [row[0] for row in owner.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table])]
+    partitions = [
+        row[0]
+        for row in owner.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass",
+            [table],
+        )
+    ]
     with owner:
         for relation in [table, *partitions[:3]]:
             for sql in (f"TRUNCATE {relation}", f"TRUNCATE {relation} CASCADE"):
@@ -50,12 +65,16 @@ def test_a_record_outside_of_a_cycle_lies_in_the_partition_of_its_own_moment() -
     from tests.support.pipeline import rows
 
     execution.write(Record("cycle", "told", "a\x00b\ud800"), namespace="a")
-    assert rows("SELECT partition_key = id, cycle_id, message FROM orbit_executionrecord") == [(True, None, "a\ufffdb?")]
+    assert rows("SELECT partition_key = id, cycle_id, message FROM orbit_executionrecord") == [
+        (True, None, "a\ufffdb?")
+    ]
 
 
 def test_a_partition_made_later_refuses_as_well(server: Server, committed: str) -> None:
     with psycopg.connect(server.url("orbit_app", committed), autocommit=True) as app:
-        assert app.execute("SELECT orbit_ensure_partitions('2031-01-01', '2031-02-01')").fetchone() == (4,)
+        assert app.execute(
+            "SELECT orbit_ensure_partitions('2031-01-01', '2031-02-01')"
+        ).fetchone() == (4,)
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
         for relation in ("orbit_executionrecord_p203101", "orbit_cyclecheckpoint_p203102"):
             owner.execute("SET session_replication_role = replica")

@@ -36,7 +36,11 @@ def row() -> tuple[str, int, Any]:
 
 
 def entries() -> list[tuple[Any, Any, str]]:
-    return list(AuditTrailEntry.objects.filter(action="schedule.changed").order_by("id").values_list("before", "after", "reason"))
+    return list(
+        AuditTrailEntry.objects.filter(action="schedule.changed")
+        .order_by("id")
+        .values_list("before", "after", "reason")
+    )
 
 
 def test_switching_off_and_on_is_on_the_trail_once_each() -> None:
@@ -68,7 +72,9 @@ def test_another_cron_runs_until_it_is_given_back() -> None:
     assert len(entries()) == 2
 
 
-def test_while_it_is_off_none_of_its_ticks_is_due_and_the_one_that_was_due_before_is_in_the_ledger() -> None:
+def test_while_it_is_off_none_of_its_ticks_is_due_and_the_one_that_was_due_before_is_in_the_ledger() -> (
+    None
+):
     now = datetime.now(UTC)
     Row.objects.update(next_run=now - timedelta(seconds=1))
     change.switch(CYCLES, on=False, **WHY)
@@ -79,7 +85,9 @@ def test_while_it_is_off_none_of_its_ticks_is_due_and_the_one_that_was_due_befor
     assert CronTick.objects.count() == 1
 
 
-@pytest.mark.parametrize("cron", ["rubbish", "0 0 30 2 *", "0 0 * * * *", "99 * * * *", "\x00 * * * *"])
+@pytest.mark.parametrize(
+    "cron", ["rubbish", "0 0 30 2 *", "0 0 * * * *", "99 * * * *", "\x00 * * * *"]
+)
 def test_a_cron_that_is_none_is_refused_at_its_field_and_changes_nothing(cron: str) -> None:
     with pytest.raises(CronInvalid) as refused:
         change.set_cron(CYCLES, cron=cron, **WHY)
@@ -99,9 +107,18 @@ def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
     reader = replace(SYSTEM, powers=frozenset({Power.READ, Power.OPERATE}))
     with pytest.raises(NotAllowed):
         change.switch(CYCLES, on=False, actor=reader, reason="r")
-    for namespace, name in (("eu", CYCLES), ("us", "run-profile:a"), ("eu", "run-profile:nobody"), ("eu", "\x00")):
+    for namespace, name in (
+        ("eu", CYCLES),
+        ("us", "run-profile:a"),
+        ("eu", "run-profile:nobody"),
+        ("eu", "\x00"),
+    ):
         with pytest.raises(ScheduleUnknown):
-            change.switch(name, on=False, actor=replace(SYSTEM, namespaces=frozenset({namespace})), reason="r")
+            change.switch(
+                name, on=False, actor=replace(SYSTEM, namespaces=frozenset({namespace})), reason="r"
+            )
     assert entries() == []
-    assert change.switch("run-profile:a", on=False, actor=replace(SYSTEM, namespaces=frozenset({"eu"})), reason="r")
+    assert change.switch(
+        "run-profile:a", on=False, actor=replace(SYSTEM, namespaces=frozenset({"eu"})), reason="r"
+    )
     assert AuditTrailEntry.objects.get(action="schedule.changed").namespace == "eu"

@@ -33,8 +33,22 @@ def next_run() -> datetime | None:
 def due_at(moment: datetime, name: str = CYCLES, schedule: Schedule | None = None) -> None:
     """Have a schedule whose next run is ``moment``."""
     schedule = schedule or asked()
-    Row.objects.create(name=name, func=queue.TICK, schedule_type="O", cron=schedule.cron, next_run=moment,
-                       kwargs=json.dumps({"name": name, "cron": schedule.cron, "time_zone": "UTC", "on_missed": "once", "max_lateness": 3600}))
+    Row.objects.create(
+        name=name,
+        func=queue.TICK,
+        schedule_type="O",
+        cron=schedule.cron,
+        next_run=moment,
+        kwargs=json.dumps(
+            {
+                "name": name,
+                "cron": schedule.cron,
+                "time_zone": "UTC",
+                "on_missed": "once",
+                "max_lateness": 3600,
+            }
+        ),
+    )
 
 
 @pytest.mark.django_db
@@ -45,7 +59,12 @@ def test_a_due_tick_is_one_row_and_one_task_and_the_schedule_moves_on() -> None:
     for _ in range(3):
         ledger.enqueue_due(NOON + timedelta(seconds=1))
     tick = CronTick.objects.get()
-    assert (tick.schedule, tick.tick_key, tick.due_at, tick.outcome) == (CYCLES, "2026-06-01T12:00", NOON, "due")
+    assert (tick.schedule, tick.tick_key, tick.due_at, tick.outcome) == (
+        CYCLES,
+        "2026-06-01T12:00",
+        NOON,
+        "due",
+    )
     assert OrmQ.objects.get().task["args"] == (str(tick.id),)
     assert next_run() == NOON + timedelta(days=1)
 
@@ -91,7 +110,9 @@ def test_four_keepers_at_once_write_each_tick_once(committed: str) -> None:
 
 
 @pytest.mark.django_db
-def test_thousands_that_are_due_at_once_take_few_statements_and_few_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_that_are_due_at_once_take_few_statements_and_few_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(ledger, "_MOST_AT_ONCE", 50)
     for number in range(120):
         due_at(NOON, f"s{number}")
@@ -102,7 +123,9 @@ def test_thousands_that_are_due_at_once_take_few_statements_and_few_tasks(monkey
 
 
 @pytest.mark.django_db
-def test_a_row_that_the_database_refuses_stops_no_other_of_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_the_database_refuses_stops_no_other_of_its_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("one", "bad", "two"):
         due_at(NOON, name)
     monkeypatch.setattr(ledger, "plan", lambda schedule, *times: [
@@ -132,8 +155,19 @@ def test_a_schedule_that_another_keeper_is_at_is_not_waited_for(committed: str) 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("damage", ["cron = 'rubbish'", "cron = NULL", "cron = '0 0 30 2 *'", "kwargs = NULL", "kwargs = '3'", "kwargs = 'foo('", "name = NULL",
-                                    """kwargs = '{"name": "x", "cron": "", "time_zone": "Mars/Olympus"}'"""])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "cron = 'rubbish'",
+        "cron = NULL",
+        "cron = '0 0 30 2 *'",
+        "kwargs = NULL",
+        "kwargs = '3'",
+        "kwargs = 'foo('",
+        "name = NULL",
+        """kwargs = '{"name": "x", "cron": "", "time_zone": "Mars/Olympus"}'""",
+    ],
+)
 def test_a_broken_row_is_reported_and_stops_no_other(damage: str) -> None:
     due_at(NOON, "broken")
     due_at(NOON, "sound")
@@ -151,7 +185,10 @@ def test_times_that_no_calendar_holds_stop_nothing() -> None:
         rows("UPDATE django_q_schedule SET next_run = %s WHERE name = %s RETURNING 1", moment, name)
     assert ledger.enqueue_due(NOON) == []
     assert CronTick.objects.filter(schedule="sound", outcome="due").exists()
-    assert set(CronTick.objects.filter(schedule="past").values_list("outcome", flat=True)) == {"missed", "due"}
+    assert set(CronTick.objects.filter(schedule="past").values_list("outcome", flat=True)) == {
+        "missed",
+        "due",
+    }
     assert not CronTick.objects.filter(schedule="future").exists()
 
 
@@ -162,16 +199,22 @@ def test_a_tick_whose_task_was_lost_is_enqueued_again_every_ten_seconds() -> Non
     ledger.enqueue_due(now)
     OrmQ.objects.all().delete()
     assert ledger.enqueue_lost(now + timedelta(seconds=9)) == 0
-    assert [ledger.enqueue_lost(now + timedelta(seconds=seconds)) for seconds in (11, 12, 20, 22)] == [1, 0, 0, 1]
+    assert [
+        ledger.enqueue_lost(now + timedelta(seconds=seconds)) for seconds in (11, 12, 20, 22)
+    ] == [1, 0, 0, 1]
     assert {row.task["args"] for row in OrmQ.objects.all()} == {(str(CronTick.objects.get().id),)}
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("hour", [0, 1])
-def test_the_tick_of_the_hour_that_comes_twice_is_one_row_whenever_a_keeper_looks(hour: int) -> None:
+def test_the_tick_of_the_hour_that_comes_twice_is_one_row_whenever_a_keeper_looks(
+    hour: int,
+) -> None:
     first = local(2026, 10, 25, 2, 30, fold=0)
     due_at(first, schedule=Schedule(CYCLES, "30 2 * * *", BERLIN))
-    rows("UPDATE django_q_schedule SET kwargs = replace(kwargs, 'UTC', 'Europe/Berlin') RETURNING 1")
+    rows(
+        "UPDATE django_q_schedule SET kwargs = replace(kwargs, 'UTC', 'Europe/Berlin') RETURNING 1"
+    )
     for minutes in (hour * 60, hour * 60 + 1, 61, 90, 600):
         ledger.enqueue_due(first + timedelta(minutes=minutes))
     assert list(CronTick.objects.values_list("tick_key", flat=True)) == ["2026-10-25T02:30"]
@@ -181,7 +224,13 @@ def test_the_tick_of_the_hour_that_comes_twice_is_one_row_whenever_a_keeper_look
 @pytest.mark.django_db
 def test_the_tick_of_the_hour_that_is_missing_is_one_row_at_the_next_valid_minute() -> None:
     due_at(local(2026, 3, 28, 2, 30), schedule=Schedule(CYCLES, "30 2 * * *", BERLIN))
-    rows("UPDATE django_q_schedule SET kwargs = replace(kwargs, 'UTC', 'Europe/Berlin') RETURNING 1")
+    rows(
+        "UPDATE django_q_schedule SET kwargs = replace(kwargs, 'UTC', 'Europe/Berlin') RETURNING 1"
+    )
     for hours in range(0, 72, 3):
         ledger.enqueue_due(local(2026, 3, 28, 2, 30) + timedelta(hours=hours, minutes=1))
-    assert sorted(CronTick.objects.values_list("tick_key", flat=True)) == ["2026-03-28T02:30", "2026-03-29T03:00", "2026-03-30T02:30"]
+    assert sorted(CronTick.objects.values_list("tick_key", flat=True)) == [
+        "2026-03-28T02:30",
+        "2026-03-29T03:00",
+        "2026-03-30T02:30",
+    ]

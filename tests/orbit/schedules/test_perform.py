@@ -18,7 +18,9 @@ from tests.support.pipeline import rows
 
 
 def tick(schedule: str = CYCLES, **detail: Any) -> UUID:
-    made = CronTick.objects.create(id=uuid7(), schedule=schedule, tick_key="k", due_at=NOON, outcome="due", detail=detail)
+    made = CronTick.objects.create(
+        id=uuid7(), schedule=schedule, tick_key="k", due_at=NOON, outcome="due", detail=detail
+    )
     return made.id
 
 
@@ -43,7 +45,11 @@ def test_with_an_active_cycle_the_tick_is_skipped_and_says_which() -> None:
     active = active_cycle()
     performing.perform(tick())
     outcome, detail = verdict()
-    assert (outcome, detail["code"], detail["active_cycle_run_id"]) == ("skipped", "cycle_active", str(active.id))
+    assert (outcome, detail["code"], detail["active_cycle_run_id"]) == (
+        "skipped",
+        "cycle_active",
+        str(active.id),
+    )
 
 
 @pytest.mark.django_db
@@ -57,12 +63,22 @@ def test_a_paused_process_refuses_the_tick(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_with_run_profiles_the_tick_starts_each_that_has_no_cron_of_its_own() -> None:
-    store([profile("p")], [run_profile("a", "p", "a"), run_profile("b", "p", "b"), run_profile("c", "p", "c", execution_policy={"cron": "0 0 * * *"})])
+    store(
+        [profile("p")],
+        [
+            run_profile("a", "p", "a"),
+            run_profile("b", "p", "b"),
+            run_profile("c", "p", "c", execution_policy={"cron": "0 0 * * *"}),
+        ],
+    )
     active_cycle("b")
     performing.perform(tick())
     outcome, detail = verdict()
     assert outcome == "started"
-    assert [(one["run_profile_id"], one["outcome"]) for one in detail["results"]] == [("a", "started"), ("b", "skipped")]
+    assert [(one["run_profile_id"], one["outcome"]) for one in detail["results"]] == [
+        ("a", "started"),
+        ("b", "skipped"),
+    ]
     assert CycleRun.objects.filter(trigger="cron").count() == 1
 
 
@@ -89,7 +105,9 @@ def test_a_tick_that_two_workers_perform_at_once_starts_one_cycle(committed: str
 
 
 @pytest.mark.django_db
-def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a_raw_one(settings: Any) -> None:
+def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a_raw_one(
+    settings: Any,
+) -> None:
     settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = "0 * * * *"
     store([profile()], [run_profile("a")])
     performing.perform(tick())
@@ -97,8 +115,17 @@ def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a
 
 
 @pytest.mark.django_db
-def test_the_tick_of_the_run_profiles_starts_those_without_a_cron_of_their_own_and_queues_the_rest_of_a_namespace() -> None:
-    store([profile()], [run_profile("a"), run_profile("b"), run_profile("own", namespace="us", execution_policy={"cron": "0 0 * * *"})])
+def test_the_tick_of_the_run_profiles_starts_those_without_a_cron_of_their_own_and_queues_the_rest_of_a_namespace() -> (
+    None
+):
+    store(
+        [profile()],
+        [
+            run_profile("a"),
+            run_profile("b"),
+            run_profile("own", namespace="us", execution_policy={"cron": "0 0 * * *"}),
+        ],
+    )
     performing.perform(tick(RUN_PROFILES))
     outcome, detail = verdict()
     assert (outcome, detail["outcomes"]) == ("started", {"started": 1, "queued": 1})
@@ -118,13 +145,17 @@ def test_the_tick_of_one_run_profile_starts_it() -> None:
     cycle = CycleRun.objects.get()
     outcome, detail = verdict()
     assert (outcome, cycle.run_profile_id, cycle.trigger) == ("started", "own", "cron")
-    assert detail["results"] == [{"run_profile_id": "own", "outcome": "started", "cycle_run_id": str(cycle.pk)}]
+    assert detail["results"] == [
+        {"run_profile_id": "own", "outcome": "started", "cycle_run_id": str(cycle.pk)}
+    ]
 
 
 @pytest.mark.django_db
 def test_a_tick_under_a_halt_is_refused_and_says_by_whom() -> None:
     store([profile()], [run_profile("own")])
-    GovernanceSetting.objects.filter(namespace__name="eu").update(halt=True, mode="quiet", reason="flood", changed_by="ann")
+    GovernanceSetting.objects.filter(namespace__name="eu").update(
+        halt=True, mode="quiet", reason="flood", changed_by="ann"
+    )
     performing.perform(tick(f"{OF_RUN_PROFILE}own"))
     outcome, detail = verdict()
     assert outcome == "refused"
@@ -133,7 +164,9 @@ def test_a_tick_under_a_halt_is_refused_and_says_by_whom() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("hidden", "code"), [(True, "unknown_run_profile"), (False, None)])
-def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(hidden: bool, code: str | None) -> None:
+def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(
+    hidden: bool, code: str | None
+) -> None:
     store([profile()], [run_profile("own", state="disabled")])
     RunProfile.objects.update(hidden=hidden)
     performing.perform(tick(f"{OF_RUN_PROFILE}own"))
@@ -143,8 +176,16 @@ def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(h
 
 
 @pytest.mark.django_db
-def test_of_very_many_results_the_first_are_whole_and_the_others_that_did_not_start_are_named() -> None:
-    store([profile()], [run_profile(f"r{number:03d}", namespace="busy" if number % 2 else f"n{number}") for number in range(240)])
+def test_of_very_many_results_the_first_are_whole_and_the_others_that_did_not_start_are_named() -> (
+    None
+):
+    store(
+        [profile()],
+        [
+            run_profile(f"r{number:03d}", namespace="busy" if number % 2 else f"n{number}")
+            for number in range(240)
+        ],
+    )
     active_cycle("busy")
     performing.perform(tick(RUN_PROFILES))
     _, detail = verdict()

@@ -26,7 +26,12 @@ def test_a_tick_on_time_is_due_and_no_catch_up() -> None:
 
 def test_after_an_outage_the_newest_runs_as_catch_up_and_those_before_were_missed() -> None:
     rows = ticks.plan(minutely(), NOON, NOON + timedelta(minutes=3, seconds=30))
-    assert [(row.due_at.minute, row.outcome) for row in rows] == [(0, Tick.MISSED), (1, Tick.MISSED), (2, Tick.MISSED), (3, Tick.DUE)]
+    assert [(row.due_at.minute, row.outcome) for row in rows] == [
+        (0, Tick.MISSED),
+        (1, Tick.MISSED),
+        (2, Tick.MISSED),
+        (3, Tick.DUE),
+    ]
     assert rows[-1].detail["catch_up"] is True
     assert rows[-1].detail["late_seconds"] == 30
 
@@ -34,8 +39,15 @@ def test_after_an_outage_the_newest_runs_as_catch_up_and_those_before_were_misse
 def test_a_hundred_missed_ticks_have_a_row_each_and_more_have_one_from_to() -> None:
     assert len(ticks.plan(minutely(), NOON, NOON + timedelta(minutes=100))) == 101
     span, newest = ticks.plan(minutely(), NOON, NOON + timedelta(minutes=101))
-    assert (span.outcome, newest.outcome, newest.due_at) == (Tick.MISSED, Tick.DUE, NOON + timedelta(minutes=101))
-    assert (span.detail["from"], span.detail["until"]) == (NOON.isoformat(), newest.due_at.isoformat())
+    assert (span.outcome, newest.outcome, newest.due_at) == (
+        Tick.MISSED,
+        Tick.DUE,
+        NOON + timedelta(minutes=101),
+    )
+    assert (span.detail["from"], span.detail["until"]) == (
+        NOON.isoformat(),
+        newest.due_at.isoformat(),
+    )
     assert len(span.key) <= 40
 
 
@@ -52,8 +64,12 @@ def test_a_tick_later_than_allowed_is_late_and_one_of_a_schedule_that_skips_is_m
     daily = Schedule("s", "0 12 * * *", "UTC", max_lateness=600)
     assert outcomes(daily, NOON, NOON + timedelta(seconds=600)) == [(NOON, Tick.DUE)]
     assert outcomes(daily, NOON, NOON + timedelta(seconds=601)) == [(NOON, Tick.LATE)]
-    assert outcomes(minutely(on_missed="skip"), NOON, NOON + timedelta(seconds=59)) == [(NOON, Tick.DUE)]
-    assert outcomes(Schedule("s", "0 12 * * *", "UTC", on_missed="skip"), NOON, NOON + timedelta(seconds=61)) == [(NOON, Tick.MISSED)]
+    assert outcomes(minutely(on_missed="skip"), NOON, NOON + timedelta(seconds=59)) == [
+        (NOON, Tick.DUE)
+    ]
+    assert outcomes(
+        Schedule("s", "0 12 * * *", "UTC", on_missed="skip"), NOON, NOON + timedelta(seconds=61)
+    ) == [(NOON, Tick.MISSED)]
 
 
 def test_the_tick_of_autumns_hour_is_found_again_after_an_outage_that_ends_inside_it() -> None:
@@ -66,4 +82,7 @@ def test_a_missed_tick_says_from_when_until_when_no_cluster_was_alive() -> None:
     now = NOON + timedelta(minutes=2, seconds=30)
     for row in ticks.plan(minutely(on_missed="skip"), NOON, now):
         assert row.outcome == Tick.MISSED
-        assert (row.detail["no_cluster_from"], row.detail["no_cluster_until"]) == (NOON.isoformat(), now.isoformat())
+        assert (row.detail["no_cluster_from"], row.detail["no_cluster_until"]) == (
+            NOON.isoformat(),
+            now.isoformat(),
+        )

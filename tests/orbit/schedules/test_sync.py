@@ -104,13 +104,18 @@ def keeper() -> RunProfiles:
 
 
 @pytest.mark.django_db
-def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(keeper: RunProfiles) -> None:
+def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
+    keeper: RunProfiles,
+) -> None:
     store([profile(), profile("off", state="disabled")],
           [run_profile("a", **cron(time_zone=BERLIN, on_missed="skip", max_lateness=60)), run_profile("b", **cron()), run_profile("c"),
            run_profile("d", state="disabled", **cron()), run_profile("e", "off", **cron())])  # fmt: skip
     keeper.follow()
     assert set(Row.objects.values_list("name", flat=True)) == {"run-profile:a", "run-profile:b"}
-    first, second = (rows.parse(row.id, row.name, row.cron, row.repeats, row.next_run, row.kwargs).schedule for row in (of("a"), of("b")))
+    first, second = (
+        rows.parse(row.id, row.name, row.cron, row.repeats, row.next_run, row.kwargs).schedule
+        for row in (of("a"), of("b"))
+    )
     assert first == Schedule("run-profile:a", "0 6 * * *", BERLIN, "skip", 60)
     assert second == Schedule("run-profile:b", "0 6 * * *", "America/New_York", "once", 3600)
 
@@ -149,7 +154,9 @@ def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfiles) -> N
 
 
 @pytest.mark.django_db
-def test_more_than_a_look_takes_follow_at_the_next_ones(keeper: RunProfiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_a_look_takes_follow_at_the_next_ones(
+    keeper: RunProfiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
     store([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
     counts = []
@@ -160,13 +167,28 @@ def test_more_than_a_look_takes_follow_at_the_next_ones(keeper: RunProfiles, mon
 
 
 def change(**members: Any) -> Change:
-    return Change(**{"off": False, "cron": "", "over": "0 12 * * *", "by": "ann", "reason": "r", "since": "2026-01-01T00:00:00+00:00", **members})
+    return Change(
+        **{
+            "off": False,
+            "cron": "",
+            "over": "0 12 * * *",
+            "by": "ann",
+            "reason": "r",
+            "since": "2026-01-01T00:00:00+00:00",
+            **members,
+        }
+    )
 
 
-def settled(asked_now: Schedule, person: Change | None, before: Schedule | None = None) -> tuple[str, int] | None:
+def settled(
+    asked_now: Schedule, person: Change | None, before: Schedule | None = None
+) -> tuple[str, int] | None:
     before = before or asked()
     columns = rows.columns(before, person)
-    found = rows.settle(asked_now, rows.parse(1, CYCLES, columns["cron"], columns["repeats"], None, columns["kwargs"]))
+    found = rows.settle(
+        asked_now,
+        rows.parse(1, CYCLES, columns["cron"], columns["repeats"], None, columns["kwargs"]),
+    )
     return None if found is None else (found["cron"], found["repeats"])
 
 

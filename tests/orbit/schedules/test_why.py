@@ -33,7 +33,15 @@ OWN = "run-profile:a"
 def due() -> datetime:
     """A run profile that runs each hour at this minute, made yesterday; the tick before this moment."""
     now = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
-    store([profile()], [run_profile("a", execution_policy={"cron": f"{now.minute} * * * *", "time_zone": "Europe/Berlin"})])
+    store(
+        [profile()],
+        [
+            run_profile(
+                "a",
+                execution_policy={"cron": f"{now.minute} * * * *", "time_zone": "Europe/Berlin"},
+            )
+        ],
+    )
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     rows("UPDATE orbit_profilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     RunProfiles("UTC").follow()
@@ -59,7 +67,9 @@ def test_it_did_run(due: datetime) -> None:
     answer = why.explain("a", due + timedelta(minutes=3), actor=SYSTEM)
     assert answer.ran
     local = due.astimezone(ZoneInfo("Europe/Berlin"))
-    assert answer.sentence.startswith(f"It did run: the tick of run-profile:a that was due at {local:%Y-%m-%d %H:%M:%S}")
+    assert answer.sentence.startswith(
+        f"It did run: the tick of run-profile:a that was due at {local:%Y-%m-%d %H:%M:%S}"
+    )
     assert answer.sentence.count(str(cycle.pk)) == 1
     assert answer.facts["tick"]["result"]["cycle_run_id"] == str(cycle.pk)
 
@@ -78,7 +88,9 @@ def test_another_cycle_was_active(due: datetime) -> None:
 
 
 def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
-    GovernanceSetting.objects.filter(namespace__name="eu").update(halt=True, mode="quiet", reason="flood", changed_by="ann", since=due - timedelta(hours=1))
+    GovernanceSetting.objects.filter(namespace__name="eu").update(
+        halt=True, mode="quiet", reason="flood", changed_by="ann", since=due - timedelta(hours=1)
+    )
     tick(due)
     answer = why.explain("a", due, actor=SYSTEM)
     assert "was refused: eu is halted" in answer.sentence and "by ann: flood" in answer.sentence
@@ -88,30 +100,64 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
 @pytest.mark.parametrize(("object_type", "object_id", "begin", "end", "kind"), [
     ("namespace", "eu", "namespace.halted", "namespace.resumed", "halt"), ("namespace", "eu", "namespace.drained", "namespace.resumed", "drain"),
     ("pause", "everything", "pause.set", "pause.lifted", "pause")])  # fmt: skip
-def test_what_was_stopped_then_is_read_from_the_trail(due: datetime, object_type: str, object_id: str, begin: str, end: str, kind: str) -> None:
+def test_what_was_stopped_then_is_read_from_the_trail(
+    due: datetime, object_type: str, object_id: str, begin: str, end: str, kind: str
+) -> None:
     with trail.deed():
-        trail.record(begin, actor="ann", object_type=object_type, object_id=object_id, reason="flood", after={"until": None})
+        trail.record(
+            begin,
+            actor="ann",
+            object_type=object_type,
+            object_id=object_id,
+            reason="flood",
+            after={"until": None},
+        )
     [stopped] = [why.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"]]
     assert (stopped["kind"], stopped["by"], stopped["reason"]) == (kind, "ann", "flood")
-    assert why.explain("a", due - timedelta(days=1) + timedelta(hours=2), actor=SYSTEM).facts["stopped"] is None
+    assert (
+        why.explain("a", due - timedelta(days=1) + timedelta(hours=2), actor=SYSTEM).facts[
+            "stopped"
+        ]
+        is None
+    )
     with trail.deed():
         trail.record(end, actor="ann", object_type=object_type, object_id=object_id, reason="over")
     assert why.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
 
 
-def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(due: datetime) -> None:
+def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
+    due: datetime,
+) -> None:
     Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
     with trail.deed():
-        trail.record("namespace.halted", actor="ann", object_type="namespace", object_id="eu", reason="flood.", after={"until": "2999-01-01T00:00:00+00:00"})
+        trail.record(
+            "namespace.halted",
+            actor="ann",
+            object_type="namespace",
+            object_id="eu",
+            reason="flood.",
+            after={"until": "2999-01-01T00:00:00+00:00"},
+        )
     asked = datetime.now(UTC)
-    assert ("Nothing could start then: eu was halted since " in said(asked)) and " until 2999-01-01 01:00:00 CET by ann: flood." in said(asked)
+    assert (
+        "Nothing could start then: eu was halted since " in said(asked)
+    ) and " until 2999-01-01 01:00:00 CET by ann: flood." in said(asked)
     assert "halted" not in said(asked + timedelta(hours=1), now=asked)  # still to come
 
 
-def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused_tells_it_once(due: datetime) -> None:
+def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused_tells_it_once(
+    due: datetime,
+) -> None:
     tick(due)
     with trail.deed():
-        trail.record("namespace.halted", actor="ann", object_type="namespace", object_id="eu", reason="flood", after={"until": None})
+        trail.record(
+            "namespace.halted",
+            actor="ann",
+            object_type="namespace",
+            object_id="eu",
+            reason="flood",
+            after={"until": None},
+        )
     sentence = said(datetime.now(UTC))
     assert sentence.startswith("It did run: ") and sentence.endswith("by ann: flood.")
     rows("UPDATE orbit_crontick SET due_at = now() + interval '1 second' RETURNING 1")
@@ -126,8 +172,15 @@ def test_no_cluster_was_alive(due: datetime) -> None:
 
 def test_a_moment_inside_a_row_from_to_was_missed(due: datetime) -> None:
     begin = due - timedelta(hours=20)
-    span = {"from": begin.isoformat(), "until": due.isoformat(), "no_cluster_from": begin.isoformat(), "no_cluster_until": due.isoformat()}
-    CronTick.objects.create(id=uuid7(), schedule=OWN, tick_key="k", due_at=begin, outcome="missed", detail=span)
+    span = {
+        "from": begin.isoformat(),
+        "until": due.isoformat(),
+        "no_cluster_from": begin.isoformat(),
+        "no_cluster_until": due.isoformat(),
+    }
+    CronTick.objects.create(
+        id=uuid7(), schedule=OWN, tick_key="k", due_at=begin, outcome="missed", detail=span
+    )
     assert "no cluster was alive" in said(due - timedelta(hours=9))
 
 
@@ -143,30 +196,41 @@ def test_it_came_too_late(due: datetime) -> None:
 
 def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
     with trail.deed():
-        from_then = run_profile("a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"})
+        from_then = run_profile(
+            "a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"}
+        )
         why.past.RunProfileRevision.objects.create(
             run_profile=RunProfile.objects.get(), number=2, document=from_then, author="ann", source="admin", reason="too loud",
             created_at=due - timedelta(hours=2))  # fmt: skip
     sentence = said(due)
-    assert "the run profile a was disabled since revision 2" in sentence and "by ann: too loud" in sentence
+    assert (
+        "the run profile a was disabled since revision 2" in sentence
+        and "by ann: too loud" in sentence
+    )
     assert "disabled" not in said(due - timedelta(hours=3))
 
 
 def test_its_profile_was_disabled(due: datetime) -> None:
     store([profile(state="disabled")], [])
-    rows("UPDATE orbit_profilerevision SET created_at = now() - interval '5 hours' WHERE number = 2 RETURNING 1")
+    rows(
+        "UPDATE orbit_profilerevision SET created_at = now() - interval '5 hours' WHERE number = 2 RETURNING 1"
+    )
     assert "the profile daily was disabled" in said(due)
 
 
 def test_it_was_hidden_or_did_not_exist(due: datetime) -> None:
     assert "It didn't exist yet" in said(due - timedelta(days=2))
-    rows("UPDATE orbit_runprofile SET hidden = true, updated_at = now() - interval '3 hours' RETURNING 1")
+    rows(
+        "UPDATE orbit_runprofile SET hidden = true, updated_at = now() - interval '3 hours' RETURNING 1"
+    )
     assert "the configuration has had no a since" in said(due)
 
 
 def test_the_schedule_was_switched_off_and_by_whom(due: datetime) -> None:
     change.switch(OWN, on=False, actor=replace(SYSTEM, name="ann"), reason="quiet night")
-    entry = rows("SELECT at FROM governance_audittrailentry WHERE action = 'schedule.changed'")[0][0]
+    entry = rows("SELECT at FROM governance_audittrailentry WHERE action = 'schedule.changed'")[0][
+        0
+    ]
     sentence = said(entry + timedelta(minutes=30), now=entry + timedelta(hours=2))
     assert "run-profile:a was switched off by ann" in sentence and "quiet night" in sentence
     assert "switched off" not in said(entry - timedelta(hours=2))
@@ -188,7 +252,14 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
     assert "neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set" in said(at, "b")
     sync([Schedule(CYCLES, "0 0 1 1 *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
     assert why.explain("b", at, actor=SYSTEM).facts["schedule"] == CYCLES
-    CronTick.objects.create(id=uuid7(), schedule=CYCLES, tick_key="k", due_at=at, outcome="started", detail={"cycle_run_id": "x"})
+    CronTick.objects.create(
+        id=uuid7(),
+        schedule=CYCLES,
+        tick_key="k",
+        due_at=at,
+        outcome="started",
+        detail={"cycle_run_id": "x"},
+    )
     assert "started a raw cycle" in said(at, "b")
     sync([Schedule(CYCLES, "0 0 1 1 *", "UTC"), Schedule(RUN_PROFILES, "0 0 2 1 *", "UTC")])
     assert why.explain("b", at, actor=SYSTEM).facts["schedule"] == RUN_PROFILES
@@ -208,7 +279,11 @@ def test_who_does_not_see_where_it_ran_then_learns_nothing_of_that(due: datetime
     store([], [run_profile("a", namespace="us", execution_policy={"cron": "0 0 * * *"})])
     answer = why.explain("a", due, actor=replace(SYSTEM, namespaces=frozenset({"us"})))
     assert "didn't exist in a namespace that you see" in answer.sentence
-    assert (answer.facts["namespace"], answer.facts["tick"], answer.facts["revision"]) == ("us", None, None)
+    assert (answer.facts["namespace"], answer.facts["tick"], answer.facts["revision"]) == (
+        "us",
+        None,
+        None,
+    )
 
 
 def test_an_answer_takes_few_queries(due: datetime) -> None:
@@ -218,20 +293,34 @@ def test_an_answer_takes_few_queries(due: datetime) -> None:
     assert len(captured) <= 12
 
 
-def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_another_namespace(settings: Any) -> None:
+def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_another_namespace(
+    settings: Any,
+) -> None:
     due = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
     cron = settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = f"{due.minute} * * * *"
-    store([profile()], [run_profile("mine", namespace="eu", state="disabled"), run_profile("secret", namespace="hidden")])
+    store(
+        [profile()],
+        [
+            run_profile("mine", namespace="eu", state="disabled"),
+            run_profile("secret", namespace="hidden"),
+        ],
+    )
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     rows("UPDATE orbit_profilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     sync([Schedule(RUN_PROFILES, cron, "UTC")])
-    GovernanceSetting.objects.filter(namespace__name="hidden").update(halt=True, mode="quiet", reason="a purchase", changed_by="bob", since=due)
+    GovernanceSetting.objects.filter(namespace__name="hidden").update(
+        halt=True, mode="quiet", reason="a purchase", changed_by="bob", since=due
+    )
     Row.objects.filter(name=RUN_PROFILES).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
-    perform.perform(CronTick.objects.get(schedule=RUN_PROFILES, due_at=due).pk, now=due + timedelta(seconds=2))
+    perform.perform(
+        CronTick.objects.get(schedule=RUN_PROFILES, due_at=due).pk, now=due + timedelta(seconds=2)
+    )
     confined = Actor("ann", 1, frozenset({Power.READ}), frozenset({"eu"}))
     assert "the run profile mine was disabled" in why.explain("mine", due, actor=confined).sentence
-    rows("UPDATE orbit_runprofilerevision SET document = jsonb_set(document, '{state}', '\"enabled\"') RETURNING 1")
+    rows(
+        "UPDATE orbit_runprofilerevision SET document = jsonb_set(document, '{state}', '\"enabled\"') RETURNING 1"
+    )
     told = why.explain("mine", due, actor=confined).sentence
     assert "didn't run" in told
     assert "hidden" not in told

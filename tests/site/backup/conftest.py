@@ -14,7 +14,9 @@ from tests.support.pipeline import configure, start
 
 
 @pytest.fixture
-def elsewhere(server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+def elsewhere(
+    server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest
+) -> Iterator[str]:
     """The name of a database with nothing in it, for commands in this process as well."""
     name = f"orbit_elsewhere_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     backups.create(server, name)

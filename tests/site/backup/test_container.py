@@ -62,7 +62,12 @@ def test_each_byte_that_is_changed_is_found(backup: Path) -> None:
     chance = random.Random(3)
     end = len(good) - 1024
     # Headers, manifest and sums closely; some of the dump, and of the zeros at the end.
-    places = [*range(0, 1600, 3), *chance.sample(range(1600, end), 60), *range(end - 1576, end, 3), *range(end, len(good), 31)]
+    places = [
+        *range(0, 1600, 3),
+        *chance.sample(range(1600, end), 60),
+        *range(end - 1576, end, 3),
+        *range(end, len(good), 31),
+    ]
     with backup.open("r+b", buffering=0) as file:
         for place in places:
             os.pwrite(file.fileno(), bytes([good[place] ^ 1 << chance.randrange(8)]), place)
@@ -84,7 +89,10 @@ def test_one_with_something_behind_it_is_refused(backup: Path) -> None:
 
 def test_another_file_is_called_no_backup(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello" * 1000)
-    with pytest.raises(NoBackup, match="is no backup of Orbit"), container.opened(tmp_path / "text"):
+    with (
+        pytest.raises(NoBackup, match="is no backup of Orbit"),
+        container.opened(tmp_path / "text"),
+    ):
         pass
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(NoBackup, match="Can't read"), container.opened(path):
@@ -163,7 +171,11 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "orbit-test", str(folder)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "orbit-test", str(folder)],
+        capture_output=True,
+        check=False,
+    ).returncode:
         pytest.skip("this account may not mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
@@ -171,7 +183,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_said_and_its_room_is_given_back(small_disk: Path) -> None:
     with pytest.raises(Unwritable, match="No space left on device"):
-        container.write(small_disk / "a.backup", MANIFEST, (bytes(5000) for _ in range(100)), force=False)
+        container.write(
+            small_disk / "a.backup", MANIFEST, (bytes(5000) for _ in range(100)), force=False
+        )
     assert names(small_disk) == []
     write(small_disk / "a.backup")
     assert not refused(small_disk / "a.backup")

@@ -21,36 +21,66 @@ pytestmark = pytest.mark.processes
 DELIVERED = "SELECT delivery_id::text FROM orbit_dispatchjob WHERE status = 'delivered'"
 
 
-def test_tables_rules_functions_and_grants_are_the_same_afterwards(server: Server, used: str, backup: Path, elsewhere: str) -> None:
+def test_tables_rules_functions_and_grants_are_the_same_afterwards(
+    server: Server, used: str, backup: Path, elsewhere: str
+) -> None:
     code, output, errors = call(server, elsewhere, "restore", str(backup), "--json")
     assert code == 0, errors
     assert json.loads(output)["cycles_in_flight"] == 3
     before, after = catalog(server, used), catalog(server, elsewhere)
     for what in before:
         assert after[what] == before[what], what
-    for table in ("orbit_cyclerun", "orbit_profile", "auth_user", "auth_permission", "orbit_executionrecord", "telemetry_telemetryevent", "django_q_ormq"):
+    for table in (
+        "orbit_cyclerun",
+        "orbit_profile",
+        "auth_user",
+        "auth_permission",
+        "orbit_executionrecord",
+        "telemetry_telemetryevent",
+        "django_q_ormq",
+    ):
         query = f"SELECT t::text FROM {table} t ORDER BY 1"
         assert rows(server, elsewhere, query) == rows(server, used, query), table
 
 
-def test_the_trail_goes_on_where_it_ended_with_an_entry_about_the_restore(server: Server, used: str, backup: Path, elsewhere: str) -> None:
-    ((head, digest),) = rows(server, used, "SELECT id, previous_hash FROM governance_audittrailentry WHERE action = 'backup.made'")
+def test_the_trail_goes_on_where_it_ended_with_an_entry_about_the_restore(
+    server: Server, used: str, backup: Path, elsewhere: str
+) -> None:
+    ((head, digest),) = rows(
+        server,
+        used,
+        "SELECT id, previous_hash FROM governance_audittrailentry WHERE action = 'backup.made'",
+    )
     assert call(server, elsewhere, "restore", str(backup))[0] == 0
-    found = rows(server, elsewhere, "SELECT id, action, after, previous_hash FROM governance_audittrailentry ORDER BY id DESC LIMIT 1")
-    assert [(entry, action, previous) for entry, action, _, previous in found] == [(head, "backup.restored", digest)]
+    found = rows(
+        server,
+        elsewhere,
+        "SELECT id, action, after, previous_hash FROM governance_audittrailentry ORDER BY id DESC LIMIT 1",
+    )
+    assert [(entry, action, previous) for entry, action, _, previous in found] == [
+        (head, "backup.restored", digest)
+    ]
     assert (found[0][2]["audit_sequence"], found[0][2]["audit_hash"]) == (head - 1, digest)
 
 
-def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions(server: Server, a_backup: Path, elsewhere: str) -> None:
+def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
     assert call(server, elsewhere, "restore", str(a_backup))[0] == 0
     with psycopg.connect(server.url("orbit_app", elsewhere), autocommit=True) as app:
-        made = app.execute("SELECT orbit_ensure_partitions('2040-01-01', '2040-02-01'), telemetry_ensure_partitions('2040-01-01', '2040-01-02')")
+        made = app.execute(
+            "SELECT orbit_ensure_partitions('2040-01-01', '2040-02-01'), telemetry_ensure_partitions('2040-01-01', '2040-01-02')"
+        )
         assert made.fetchone() == (4, 2)
         app.execute("INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) "
                     "VALUES (orbit_uuid_floor('2040-01-15'), 'cycle_started', 1), (orbit_uuid_floor(now()), 'cycle_started', 1)")  # fmt: skip
     for role in ("orbit_app", "orbit_owner"):
         with psycopg.connect(server.url(role, elsewhere), autocommit=True) as connection:
-            for table in ("governance_audittrailentry", "orbit_cyclecheckpoint", "orbit_cyclecheckpoint_p204001"):
+            for table in (
+                "governance_audittrailentry",
+                "orbit_cyclecheckpoint",
+                "orbit_cyclecheckpoint_p204001",
+            ):
                 for change in (f"DELETE FROM {table}", f"TRUNCATE {table}"):
                     with pytest.raises(psycopg.errors.InsufficientPrivilege):
                         connection.execute(change)
@@ -60,7 +90,9 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
             owner.execute("SELECT orbit_ensure_partitions('2041-01-01', '2041-02-01')")
 
 
-def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(server: Server, a_backup: Path, elsewhere: str) -> None:
+def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
     assert call(server, elsewhere, "migrate", "--verbosity", "0")[0] == 0
     eve = psycopg.connect(server.url("orbit_owner", elsewhere))
     eve.execute("INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)"
@@ -80,7 +112,9 @@ def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(server: Ser
     assert rows(server, elsewhere, "SELECT username FROM auth_user") == [("eve",)]
 
 
-def test_one_role_for_everything_works_as_well(server: Server, a_backup: Path, elsewhere: str) -> None:
+def test_one_role_for_everything_works_as_well(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
     one = {"DATABASE_URL": server.url("orbit_owner", elsewhere), "ORBIT_OWNER_DATABASE_URL": ""}
     code, output, errors = run(server, elsewhere, "restore", str(a_backup), "--json", **one)
     assert (code, errors) == (0, "")
@@ -98,7 +132,12 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     folders = [tmp_path / "here", tmp_path / "there"]
     for folder in folders:
         folder.mkdir()
-    variables = {"ORBIT_LEASE_SECONDS": "5", "ORBIT_WORKERS": "1", "ORBIT_LANES": "4", "ORBIT_MAX_DISPATCH_RETRIES": "20"}
+    variables = {
+        "ORBIT_LEASE_SECONDS": "5",
+        "ORBIT_WORKERS": "1",
+        "ORBIT_LANES": "4",
+        "ORBIT_MAX_DISPATCH_RETRIES": "20",
+    }
     killed = threading.Event()
 
     def held(sock: socket.socket) -> None:
@@ -109,19 +148,32 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
 
     def patient(url: str) -> dict[str, str]:
         (entry,) = json.loads(endpoint(url)["ORBIT_DISPATCH_ENDPOINTS"])
-        return {**endpoint(url), "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**entry, "read_timeout": 90, "total_timeout": 100}])}
+        return {
+            **endpoint(url),
+            "ORBIT_DISPATCH_ENDPOINTS": json.dumps(
+                [{**entry, "read_timeout": 90, "total_timeout": 100}]
+            ),
+        }
 
     with Receiver(held) as sink:
         with cluster(server, committed, folders[0], **variables, **patient(sink.url)) as running:
             running.ready(workers=1)
             cycles = {start(name, f'{{"n":"{name}"}}'.encode()) for name in names}
-            until(lambda: len(sink.requests) > 14 and rows(server, committed, DELIVERED), 30, "nothing is delivered")
-            code, output, errors = call(server, committed, "backup", str(tmp_path / "a.backup"), "--json")
+            until(
+                lambda: len(sink.requests) > 14 and rows(server, committed, DELIVERED),
+                30,
+                "nothing is delivered",
+            )
+            code, output, errors = call(
+                server, committed, "backup", str(tmp_path / "a.backup"), "--json"
+            )
             assert code == 0, errors
             running.stop(signal.SIGKILL)
         killed.set()
         sent_before = Counter(request.headers["idempotency-key"] for request in sink.requests)
-        code, output, errors = call(server, elsewhere, "restore", str(tmp_path / "a.backup"), "--json")
+        code, output, errors = call(
+            server, elsewhere, "restore", str(tmp_path / "a.backup"), "--json"
+        )
         assert code == 0, errors
         told = json.loads(output)
         assert 0 < told["cycles_in_flight"] < len(cycles)
@@ -130,14 +182,31 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
         assert done
         received = len(sink.requests)
         with cluster(server, elsewhere, folders[1], **variables, **patient(sink.url)) as running:
-            until(lambda: rows(server, elsewhere, "SELECT count(*) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL") == [(0,)], 60, "cycles are left")
+            until(
+                lambda: (
+                    rows(
+                        server,
+                        elsewhere,
+                        "SELECT count(*) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL",
+                    )
+                    == [(0,)]
+                ),
+                60,
+                "cycles are left",
+            )
             running.stop()
             assert running.code() == 0
         later = [request.headers["idempotency-key"] for request in sink.requests[received:]]
     assert not set(later) & done
-    assert rows(server, elsewhere, "SELECT status, count(*) FROM orbit_cyclerun GROUP BY 1") == [("success", len(cycles))]
-    assert rows(server, elsewhere, "SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3 * len(cycles))]
-    receipts = dict(rows(server, elsewhere, "SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1"))
+    assert rows(server, elsewhere, "SELECT status, count(*) FROM orbit_cyclerun GROUP BY 1") == [
+        ("success", len(cycles))
+    ]
+    assert rows(server, elsewhere, "SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [
+        ("delivered", 3 * len(cycles))
+    ]
+    receipts = dict(
+        rows(server, elsewhere, "SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1")
+    )
     assert receipts == {"delivered": 3 * len(cycles), "unknown": told["attempts_sending"]}
     assert all(count == 1 for count in Counter(later).values())
     assert max(sent_before.values()) == 1

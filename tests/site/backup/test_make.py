@@ -19,7 +19,9 @@ from tests.support.clusters import until
 pytestmark = pytest.mark.processes
 
 
-def test_it_says_what_it_holds_and_is_on_the_trail(server: Server, used: str, tmp_path: Path) -> None:
+def test_it_says_what_it_holds_and_is_on_the_trail(
+    server: Server, used: str, tmp_path: Path
+) -> None:
     code, output, errors = run(server, used, "backup", str(tmp_path / "a.backup"), "--json")
     assert (code, errors) == (0, "")
     told = json.loads(output)
@@ -41,11 +43,15 @@ def test_in_a_folder_it_gets_a_name_of_its_own(server: Server, used: str, tmp_pa
     assert output.startswith(f"{path}: ")
 
 
-def test_two_tables_that_change_together_are_never_seen_apart(server: Server, used: str, elsewhere: str, tmp_path: Path) -> None:
+def test_two_tables_that_change_together_are_never_seen_apart(
+    server: Server, used: str, elsewhere: str, tmp_path: Path
+) -> None:
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("CREATE TABLE aaa (n int); CREATE TABLE zzz (n int)")
         # Many rows between them, so that a dump takes a while.
-        owner.execute("CREATE TABLE mmm AS SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 30000) n")
+        owner.execute(
+            "CREATE TABLE mmm AS SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 30000) n"
+        )
     stop = threading.Event()
 
     def write() -> None:
@@ -66,17 +72,23 @@ def test_two_tables_that_change_together_are_never_seen_apart(server: Server, us
     assert code == 0, errors
     code, _, errors = call(server, elsewhere, "restore", str(tmp_path / "a.backup"))
     assert code == 0, errors
-    ((one, other),) = rows(server, elsewhere, "SELECT (SELECT count(*) FROM aaa), (SELECT count(*) FROM zzz)")
+    ((one, other),) = rows(
+        server, elsewhere, "SELECT (SELECT count(*) FROM aaa), (SELECT count(*) FROM zzz)"
+    )
     assert 0 < one == other < rows(server, used, "SELECT count(*) FROM aaa")[0][0]
 
 
-def test_a_file_that_is_there_stays_and_nothing_is_on_the_trail(server: Server, used: str, tmp_path: Path) -> None:
+def test_a_file_that_is_there_stays_and_nothing_is_on_the_trail(
+    server: Server, used: str, tmp_path: Path
+) -> None:
     (tmp_path / "a.backup").write_text("mine")
     code, _, errors = call(server, used, "backup", str(tmp_path / "a.backup"))
     assert code == 4
     assert "--force" in errors
     assert (tmp_path / "a.backup").read_text() == "mine"
-    assert rows(server, used, "SELECT count(*) FROM governance_audittrailentry WHERE action = 'backup.made'") == [(0,)]
+    assert rows(
+        server, used, "SELECT count(*) FROM governance_audittrailentry WHERE action = 'backup.made'"
+    ) == [(0,)]
 
 
 def test_a_database_without_orbit_is_said(server: Server, elsewhere: str, tmp_path: Path) -> None:
@@ -90,13 +102,19 @@ def test_a_database_without_orbit_is_said(server: Server, elsewhere: str, tmp_pa
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "orbit-test", str(folder)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "orbit-test", str(folder)],
+        capture_output=True,
+        check=False,
+    ).returncode:
         pytest.skip("this account may not mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(server: Server, used: str, small_disk: Path) -> None:
+def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(
+    server: Server, used: str, small_disk: Path
+) -> None:
     code, _, errors = call(server, used, "backup", str(small_disk / "a.backup"))
     assert code == 7
     assert "No space left on device" in errors
@@ -105,26 +123,43 @@ def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(server: Server, used: s
     until(lambda: ("pg_dump",) not in rows(server, used, sessions), 10, "pg_dump goes on")
 
 
-def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(server: Server, used: str, tmp_path: Path) -> None:
+def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
+    server: Server, used: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.backup"
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
-        owner.execute("CREATE TABLE big AS SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 120000) n")
+        owner.execute(
+            "CREATE TABLE big AS SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 120000) n"
+        )
     for number in (signal.SIGINT, signal.SIGKILL):
         taking = start(server, used, "backup", str(path))
-        until(lambda: (tmp_path / "a.backup.part").exists() and (tmp_path / "a.backup.part").stat().st_size > 100_000, 30, "nothing is written")
+        until(
+            lambda: (
+                (tmp_path / "a.backup.part").exists()
+                and (tmp_path / "a.backup.part").stat().st_size > 100_000
+            ),
+            30,
+            "nothing is written",
+        )
         (dumping,) = psutil.Process(taking.pid).children()
         taking.send_signal(number)
         taking.communicate(timeout=30)
         assert not path.exists()
         assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
-        until(lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE, 30, "pg_dump goes on")  # noqa: B023 - called in this round
+        until(
+            lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE,  # noqa: B023
+            30,
+            "pg_dump goes on",
+        )
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("DROP TABLE big")
     assert call(server, used, "backup", str(path))[0] == 0
     assert names(tmp_path) == ["a.backup"]
 
 
-def test_a_migration_that_runs_is_not_dumped_half_way(server: Server, used: str, tmp_path: Path) -> None:
+def test_a_migration_that_runs_is_not_dumped_half_way(
+    server: Server, used: str, tmp_path: Path
+) -> None:
     with psycopg.connect(server.url("orbit_owner", used)) as migrating:
         migrating.execute("SELECT pg_advisory_lock(hashtext('orbit.migrate'), hashtext('public'))")
         code, _, errors = call(server, used, "backup", str(tmp_path / "a.backup"))

@@ -33,19 +33,27 @@ def test_a_backup_of_this_very_state_fits() -> None:
     manifest.refuse_unfit(manifest.parse(found.document()))
 
 
-def test_one_that_does_not_fit_leaves_nothing(server: Server, a_backup: Path, elsewhere: str) -> None:
+def test_one_that_does_not_fit_leaves_nothing(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
     code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0")))
     assert code == 4
     assert "is of a newer release: it was taken by Orbit 99.0.0" in errors
     assert is_empty(server, elsewhere)
 
 
-def test_one_taken_by_a_newer_release_before_it_migrated_is_taken_back(server: Server, a_backup: Path, elsewhere: str) -> None:
-    code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0", current=False)))
+def test_one_taken_by_a_newer_release_before_it_migrated_is_taken_back(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
+    code, _, errors = call(
+        server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0", current=False))
+    )
     assert code == 0, errors
 
 
-def test_an_older_one_is_brought_to_this_release(server: Server, used: str, elsewhere: str, tmp_path: Path) -> None:
+def test_an_older_one_is_brought_to_this_release(
+    server: Server, used: str, elsewhere: str, tmp_path: Path
+) -> None:
     code, _, errors = call(server, used, "migrate", "sessions", "zero", "--skip-checks")
     assert code == 0, errors
     code, _, errors = call(server, used, "backup", str(tmp_path))
@@ -56,7 +64,9 @@ def test_an_older_one_is_brought_to_this_release(server: Server, used: str, else
         assert "django_session" not in found.manifest["rows"]
     code, _, errors = call(server, elsewhere, "restore", str(path))
     assert code == 0, errors
-    assert rows(server, elsewhere, "SELECT count(*) FROM django_session", role="orbit_app") == [(0,)]
+    assert rows(server, elsewhere, "SELECT count(*) FROM django_session", role="orbit_app") == [
+        (0,)
+    ]
     assert call(server, elsewhere, "migrate", "--check", "--skip-checks")[0] == 0
 
 
@@ -64,7 +74,9 @@ def test_an_older_one_is_brought_to_this_release(server: Server, used: str, else
     ("orbit_cyclerun", "orbit_cyclerun has 3 rows, the backup had 4"),
     ("lost_table", "lost_table has None rows, the backup had 4"),
 ])  # fmt: skip
-def test_a_table_that_lacks_rows_is_found_and_nothing_is_kept(server: Server, a_backup: Path, elsewhere: str, table: str, said: str) -> None:
+def test_a_table_that_lacks_rows_is_found_and_nothing_is_kept(
+    server: Server, a_backup: Path, elsewhere: str, table: str, said: str
+) -> None:
     with container.opened(a_backup) as found:
         counts = {**found.manifest["rows"], table: 4}
     code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, rows=counts)))
@@ -73,8 +85,12 @@ def test_a_table_that_lacks_rows_is_found_and_nothing_is_kept(server: Server, a_
     assert is_empty(server, elsewhere)
 
 
-def test_a_trail_that_ends_elsewhere_is_found_and_nothing_is_kept(server: Server, a_backup: Path, elsewhere: str) -> None:
-    code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, audit_hash="0" * 64)))
+def test_a_trail_that_ends_elsewhere_is_found_and_nothing_is_kept(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
+    code, _, errors = call(
+        server, elsewhere, "restore", str(rewritten(a_backup, audit_hash="0" * 64))
+    )
     assert code == 4
     assert "The audit trail ends elsewhere" in errors
     assert is_empty(server, elsewhere)

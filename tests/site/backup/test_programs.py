@@ -33,17 +33,25 @@ def test_for_a_newer_server_the_one_on_the_path_is_taken(newer: Path) -> None:
 
 
 def test_where_none_fits_it_says_what_to_install(newer: Path) -> None:
-    with pytest.raises(NoProgram, match=r"is PostgreSQL 100.* is 18, .*/pg_dump is 99\. Install postgresql-client-100"):
+    with pytest.raises(
+        NoProgram,
+        match=r"is PostgreSQL 100.* is 18, .*/pg_dump is 99\. Install postgresql-client-100",
+    ):
         programs.find("pg_dump", server=100)
 
 
 @pytest.mark.django_db
-def test_the_connection_string_reaches_the_same_database_and_holds_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_string_reaches_the_same_database_and_holds_no_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     settings = connection.settings_dict
     monkeypatch.setitem(settings, "PASSWORD", "p'ss word")
     where, environment = programs.connect()
     assert "p'ss word" not in where
     assert environment["PGPASSWORD"] == "p'ss word"
     with psycopg.connect(where) as other:
-        assert other.execute("SELECT current_database(), session_user").fetchone() == (settings["NAME"], settings["USER"])
+        assert other.execute("SELECT current_database(), session_user").fetchone() == (
+            settings["NAME"],
+            settings["USER"],
+        )
         assert other.execute("SHOW statement_timeout").fetchone() == ("0",)

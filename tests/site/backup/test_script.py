@@ -16,7 +16,9 @@ pytestmark = pytest.mark.processes
 ODD = "a\tb\\n\n\\.\nCOPY public.x (a) FROM stdin;\n-- ä \r\n\\N"
 
 
-def test_a_dump_that_is_no_dump_is_refused_in_words(server: Server, a_backup: Path, elsewhere: str, tmp_path: Path) -> None:
+def test_a_dump_that_is_no_dump_is_refused_in_words(
+    server: Server, a_backup: Path, elsewhere: str, tmp_path: Path
+) -> None:
     with container.opened(a_backup) as found:
         container.write(tmp_path / "odd", found.manifest, iter([b"PGDMP nonsense"]), force=False)
         half = b"".join(found.pieces())[: found.size * 2 // 3]
@@ -29,30 +31,58 @@ def test_a_dump_that_is_no_dump_is_refused_in_words(server: Server, a_backup: Pa
         assert is_empty(server, elsewhere)
 
 
-def test_text_that_looks_like_the_script_comes_back_as_it_was(server: Server, used: str, elsewhere: str, tmp_path: Path) -> None:
+def test_text_that_looks_like_the_script_comes_back_as_it_was(
+    server: Server, used: str, elsewhere: str, tmp_path: Path
+) -> None:
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
-        owner.execute("CREATE TABLE odd (t text, b bytea, n int GENERATED ALWAYS AS (length(t)) STORED)")
-        owner.execute("INSERT INTO odd (t, b) VALUES (%s, %s), (NULL, NULL), ('', ''), (%s, %s)", [ODD, os.urandom(1000), "x" * 3_000_000, os.urandom(1 << 20)])
+        owner.execute(
+            "CREATE TABLE odd (t text, b bytea, n int GENERATED ALWAYS AS (length(t)) STORED)"
+        )
+        owner.execute(
+            "INSERT INTO odd (t, b) VALUES (%s, %s), (NULL, NULL), ('', ''), (%s, %s)",
+            [ODD, os.urandom(1000), "x" * 3_000_000, os.urandom(1 << 20)],
+        )
     assert call(server, used, "backup", str(tmp_path / "odd.backup"))[0] == 0
     code, _, errors = call(server, elsewhere, "restore", str(tmp_path / "odd.backup"))
     assert code == 0, errors
-    assert rows(server, elsewhere, "SELECT * FROM odd ORDER BY n") == rows(server, used, "SELECT * FROM odd ORDER BY n")
+    assert rows(server, elsewhere, "SELECT * FROM odd ORDER BY n") == rows(
+        server, used, "SELECT * FROM odd ORDER BY n"
+    )
 
 
-def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(server: Server, a_backup: Path, elsewhere: str) -> None:
+def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
+    server: Server, a_backup: Path, elsewhere: str
+) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
-        owner.execute("CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); END $$")
-        owner.execute("CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()")
+        owner.execute(
+            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); END $$"
+        )
+        owner.execute(
+            "CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()"
+        )
     active = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
     for number in (signal.SIGINT, signal.SIGKILL):
         restoring = start(server, elsewhere, "restore", str(a_backup))
-        until(lambda: rows(server, elsewhere, active), 30, "the restore doesn't come to its indexes")
+        until(
+            lambda: rows(server, elsewhere, active), 30, "the restore doesn't come to its indexes"
+        )
         restoring.send_signal(number)
         restoring.communicate(timeout=70)
         for (pid,) in rows(server, elsewhere, active):
             # The server notices only when it next talks to who is gone.
             rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
-        until(lambda: rows(server, "postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{elsewhere}'") == [(0,)], 10, "a session is left")
+        until(
+            lambda: (
+                rows(
+                    server,
+                    "postgres",
+                    f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{elsewhere}'",
+                )
+                == [(0,)]
+            ),
+            10,
+            "a session is left",
+        )
         assert is_empty(server, elsewhere), number
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute("DROP EVENT TRIGGER wait; DROP FUNCTION wait()")

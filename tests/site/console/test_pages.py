@@ -21,7 +21,13 @@ from tests.support.receiver import Receiver, http
 OURS = {"governance", "orbit", "telemetry"}
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 CONFIGURED = {"orbit.Profile", "orbit.RunProfile"}
-ADMINISTRATORS = {"auth.User", "auth.Group", "governance.ApiToken", "governance.LoginAttempt", "governance.RequestCount"}
+ADMINISTRATORS = {
+    "auth.User",
+    "auth.Group",
+    "governance.ApiToken",
+    "governance.LoginAttempt",
+    "governance.RequestCount",
+}
 
 
 def _list(model: type[Model]) -> str:
@@ -31,12 +37,16 @@ def _list(model: type[Model]) -> str:
 def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
     ours = {model for model in apps.get_models() if model._meta.app_label in OURS}
     inlines = {"governance.NamespaceGrant"}
-    assert {model._meta.label for model in ours} - inlines == {model._meta.label for model in REGISTERED if model._meta.app_label in OURS}
+    assert {model._meta.label for model in ours} - inlines == {
+        model._meta.label for model in REGISTERED if model._meta.app_label in OURS
+    }
     assert not [model for model in REGISTERED if model._meta.app_label == "django_q"]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("role", ["Viewer", "Operator", "Reviewer", "Configurator", "Administrator"])
+@pytest.mark.parametrize(
+    "role", ["Viewer", "Operator", "Reviewer", "Configurator", "Administrator"]
+)
 def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None:
     browser = console(person("ann", role))
     for model in REGISTERED:
@@ -50,8 +60,17 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 @pytest.mark.django_db
 def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
     browser = console(person("bea", "Administrator", "b"))
-    whole = ("orbit.EndpointSnapshot", "orbit.EndpointState", "orbit.ClusterNode", "orbit.AppliedFiles", "governance.AuditHead",
-             "auth.User", "governance.ApiToken", "governance.LoginAttempt", "governance.RequestCount")
+    whole = (
+        "orbit.EndpointSnapshot",
+        "orbit.EndpointState",
+        "orbit.ClusterNode",
+        "orbit.AppliedFiles",
+        "governance.AuditHead",
+        "auth.User",
+        "governance.ApiToken",
+        "governance.LoginAttempt",
+        "governance.RequestCount",
+    )
     for label in whole:
         assert browser.get(_list(apps.get_model(label))).status_code == 403, label
 
@@ -63,7 +82,10 @@ def test_a_page_without_a_form_takes_no_post_and_one_with_a_form_asks_for_its_ow
         assert viewer.get(f"/admin/{address}").status_code == 200
         answer = operator.post(f"/admin/{address}", {"reason": "x"})
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
-    assert (viewer.get("/admin/pause/").status_code, viewer.post("/admin/pause/", {"reason": "x"}).status_code) == (200, 403)
+    assert (
+        viewer.get("/admin/pause/").status_code,
+        viewer.post("/admin/pause/", {"reason": "x"}).status_code,
+    ) == (200, 403)
     assert operator.post("/admin/pause/", {"reason": "x"}).status_code == 302
 
 
@@ -76,7 +98,10 @@ def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
     outsider.is_staff = False
     outsider.save()
     assert console(outsider).get("/admin/").status_code == 302
-    assert Client().get("/", follow=True).redirect_chain == [("/admin/", 302), ("/admin/login/?next=/admin/", 302)]
+    assert Client().get("/", follow=True).redirect_chain == [
+        ("/admin/", 302),
+        ("/admin/login/?next=/admin/", 302),
+    ]
 
 
 @pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/delete/", ""])
@@ -84,7 +109,12 @@ def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
 def test_a_table_that_is_only_looked_at_takes_no_post(path: str) -> None:
     browser = console(person("adm", "Administrator"))
     cycle = active_cycle()
-    sent = {"status": "success", "action": "delete_selected", "_selected_action": str(cycle.pk), "post": "yes"}
+    sent = {
+        "status": "success",
+        "action": "delete_selected",
+        "_selected_action": str(cycle.pk),
+        "post": "yes",
+    }
     answer = browser.post("/admin/orbit/cyclerun/" + path.format(cycle.pk), sent)
     assert answer.status_code in {200, 302, 403}
     cycle.refresh_from_db()
@@ -98,13 +128,24 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
         configure(r1={"namespace": "a"})
         carry(start("r1", b'{"x": "<script>alert(2)</script>"}'))
     with trail.deed():
-        trail.record("namespace.halted", actor="<script>alert(3)</script>", reason="<script>alert(4)</script>", before={"a": "<script>"}, after={})
+        trail.record(
+            "namespace.halted",
+            actor="<script>alert(3)</script>",
+            reason="<script>alert(4)</script>",
+            before={"a": "<script>"},
+            after={},
+        )
     browser = console(person("adm", "Administrator"))
     shown = 0
     for model in REGISTERED:
         _get(browser, _list(model))
         for row in model._default_manager.all()[:3]:
-            _get(browser, reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk]))
+            _get(
+                browser,
+                reverse(
+                    f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk]
+                ),
+            )
             shown += 1
     assert shown > 30
 
@@ -120,7 +161,10 @@ def _get(browser: Client, path: str) -> None:
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)[^>]*>|\sstyle=|\son[a-z]+=\"", page), path
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page), path
     assert "token-of" not in page, path
-    assert not any(re.search(r"COUNT\(\*\) AS \"__count\" FROM \"", query["sql"]) for query in seen.captured_queries), path
+    assert not any(
+        re.search(r"COUNT\(\*\) AS \"__count\" FROM \"", query["sql"])
+        for query in seen.captured_queries
+    ), path
 
 
 @pytest.mark.django_db
@@ -154,7 +198,10 @@ def test_another_namespaces_page_looks_like_a_missing_one() -> None:
     assert str(cycle.pk) not in browser.get("/admin/orbit/cyclerun/").content.decode()
     for page in ("change/", "cancel/"):
         assert browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/{page}").status_code == 404
-    answer = browser.post("/admin/orbit/cyclerun/", {"action": "cancel", "_selected_action": str(cycle.pk), "asked": "1", "reason": "mine"})
+    answer = browser.post(
+        "/admin/orbit/cyclerun/",
+        {"action": "cancel", "_selected_action": str(cycle.pk), "asked": "1", "reason": "mine"},
+    )
     assert answer.status_code in {200, 302}
     cycle.refresh_from_db()
     assert cycle.status == "pending"
@@ -166,7 +213,10 @@ def test_a_search_finds_whole_ids_only() -> None:
     browser = console(person("vic", "Viewer"))
 
     def found(term: str) -> bool:
-        return f"/{cycle.pk}/change/" in browser.get("/admin/orbit/cyclerun/", {"q": term}).content.decode()
+        return (
+            f"/{cycle.pk}/change/"
+            in browser.get("/admin/orbit/cyclerun/", {"q": term}).content.decode()
+        )
 
     assert found(str(cycle.pk))
     assert not found(str(cycle.pk)[:8])
@@ -180,8 +230,13 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
     for namespace in "abc":
         active_cycle(namespace)
     with CaptureQueriesContext(connection) as seen:
-        assert "2 cycle runs" in console(person("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
-    assert any("COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"] for query in seen.captured_queries)
+        assert (
+            "2 cycle runs"
+            in console(person("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
+        )
+    assert any(
+        "COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"] for query in seen.captured_queries
+    )
 
 
 @pytest.mark.django_db

@@ -14,7 +14,13 @@ from orbit.models import ClusterNode
 from tests.support.callers import console, person
 
 pytestmark = pytest.mark.django_db
-PAGES = ("/admin/", "/admin/orbit/cyclerun/", "/admin/governance/namespace/", "/admin/pause/", "/admin/halt/")
+PAGES = (
+    "/admin/",
+    "/admin/orbit/cyclerun/",
+    "/admin/governance/namespace/",
+    "/admin/pause/",
+    "/admin/halt/",
+)
 
 
 def text(browser: Client, path: str) -> str:
@@ -45,15 +51,22 @@ def test_halt_stands_on_every_page_for_those_who_may(operator: Client) -> None:
 
 def test_halt_is_for_the_namespace_of_the_page_and_else_asks_for_one(operator: Client) -> None:
     registry.ensure(["eu"])
-    assert '<input type="hidden" name="namespace" value="eu">' in text(operator, "/admin/orbit/cyclerun/?namespace=eu")
+    assert '<input type="hidden" name="namespace" value="eu">' in text(
+        operator, "/admin/orbit/cyclerun/?namespace=eu"
+    )
     assert 'name="namespace" value' not in text(operator, "/admin/").partition("<dialog")[0]
     assert 'value="eu"' in text(operator, "/admin/halt/?namespace=eu").partition("</dialog>")[2]
     assert "&lt;script&gt;" in text(operator, "/admin/halt/?namespace=<script>")
 
 
-def test_a_halt_from_the_header_needs_no_reason_and_shows_as_a_banner_everywhere(operator: Client) -> None:
+def test_a_halt_from_the_header_needs_no_reason_and_shows_as_a_banner_everywhere(
+    operator: Client,
+) -> None:
     answer = operator.post("/admin/halt/", {"namespace": "default", "reason": "", "until": ""})
-    assert (answer.status_code, answer["Location"]) == (302, f"/admin/governance/namespace/{row()}/change/")
+    assert (answer.status_code, answer["Location"]) == (
+        302,
+        f"/admin/governance/namespace/{row()}/change/",
+    )
     assert AuditTrailEntry.objects.get().action == "namespace.halted"
     for path in (*PAGES, "/admin/banners/"):
         page = text(operator, path)
@@ -64,11 +77,15 @@ def test_a_halt_from_the_header_needs_no_reason_and_shows_as_a_banner_everywhere
     assert "Resume</a>" not in text(console(person("vic", "Viewer")), "/admin/banners/")
 
 
-def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(operator: Client) -> None:
+def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
+    operator: Client,
+) -> None:
     place = f"/admin/governance/namespace/{row()}/"
     assert "Halt namespace" in text(operator, f"{place}halt/")
     until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
-    assert operator.post(f"{place}drain/", {"reason": "a release", "until": until}).status_code == 302
+    assert (
+        operator.post(f"{place}drain/", {"reason": "a release", "until": until}).status_code == 302
+    )
     assert standing.find("default", actor=SYSTEM).until == datetime.fromisoformat(until + "+00:00")
     assert operator.post(f"{place}halt/", {"reason": "a flood <b>"}).status_code == 302
     halts.quieted(
@@ -79,7 +96,15 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
         ' "outcome": "unknown"}], "in_flight_count": 1, "quiet_at": "2026-01-31T06:00:02Z"}',
     )
     page = text(operator, f"{place}change/")
-    for said in ("quiet", "a flood &lt;b&gt;", "a release", "Certificate of the halt", "2026-01-31 05:59:59 UTC", "aurora", f'href="{place}resume/"'):
+    for said in (
+        "quiet",
+        "a flood &lt;b&gt;",
+        "a release",
+        "Certificate of the halt",
+        "2026-01-31 05:59:59 UTC",
+        "aurora",
+        f'href="{place}resume/"',
+    ):
         assert said in page, said
     assert "<b>" not in page.replace("<b></b>", "")
     answer = operator.post(f"{place}resume/", {"reason": " "})
@@ -91,12 +116,21 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
 
 
 def test_what_is_refused_stands_at_its_field_and_nothing_typed_is_lost(operator: Client) -> None:
-    page = operator.post("/admin/halt/", {"namespace": "nowhere", "reason": "a flood"}).content.decode()
+    page = operator.post(
+        "/admin/halt/", {"namespace": "nowhere", "reason": "a flood"}
+    ).content.decode()
     assert "There is no namespace &#x27;nowhere&#x27;." in page
     assert "a flood</textarea>" in page
-    page = operator.post("/admin/halt/", {"namespace": "default", "until": "2020-01-01T00:00"}).content.decode()
+    page = operator.post(
+        "/admin/halt/", {"namespace": "default", "until": "2020-01-01T00:00"}
+    ).content.decode()
     assert "a time to come" in page
-    assert "Enter a valid date/time." in operator.post("/admin/halt/", {"namespace": "default", "until": "tomorrow"}).content.decode()
+    assert (
+        "Enter a valid date/time."
+        in operator.post(
+            "/admin/halt/", {"namespace": "default", "until": "tomorrow"}
+        ).content.decode()
+    )
     assert operator.post("/admin/halt/", {"namespace": "no\x00"}).status_code == 400
     assert not Stop.objects.exists()
 
@@ -110,9 +144,15 @@ def test_who_is_confined_halts_what_they_see_and_pauses_nothing() -> None:
     assert "secret of a" not in page
     assert 'id="halt-namespace" type="text" name="namespace" maxlength="100" value="b"' in page
     assert '<option value="a">' not in page
-    for path in (f"/admin/governance/namespace/{row('a')}/{deed}/" for deed in ("halt", "resume", "drain", "change")):
+    for path in (
+        f"/admin/governance/namespace/{row('a')}/{deed}/"
+        for deed in ("halt", "resume", "drain", "change")
+    ):
         assert confined.get(path).status_code in {302, 404}, path
-    assert "There is no namespace" in confined.post("/admin/halt/", {"namespace": "a"}).content.decode()
+    assert (
+        "There is no namespace"
+        in confined.post("/admin/halt/", {"namespace": "a"}).content.decode()
+    )
     assert confined.get("/admin/pause/").status_code == 403
     assert confined.post("/admin/pause/", {"deed": "pause", "reason": "r"}).status_code == 403
     pauses.pause(actor=SYSTEM, reason="a fire")
@@ -123,7 +163,10 @@ def test_who_is_confined_halts_what_they_see_and_pauses_nothing() -> None:
 
 def test_everything_is_paused_and_goes_on_from_the_console(operator: Client) -> None:
     assert "Pause everything</button>" in text(operator, "/admin/pause/")
-    assert "This field is required." in operator.post("/admin/pause/", {"deed": "pause", "reason": ""}).content.decode()
+    assert (
+        "This field is required."
+        in operator.post("/admin/pause/", {"deed": "pause", "reason": ""}).content.decode()
+    )
     assert operator.post("/admin/pause/", {"deed": "pause", "reason": "a fire"}).status_code == 302
     page = text(operator, "/admin/pause/")
     assert "End pause</button>" in page
@@ -132,13 +175,23 @@ def test_everything_is_paused_and_goes_on_from_the_console(operator: Client) -> 
     viewer = console(person("vic", "Viewer"))
     assert "End pause</button>" not in text(viewer, "/admin/pause/")
     assert viewer.post("/admin/pause/", {"deed": "unpause", "reason": "r"}).status_code == 403
-    assert operator.post("/admin/pause/", {"deed": "unpause", "reason": "it is out"}).status_code == 302
+    assert (
+        operator.post("/admin/pause/", {"deed": "unpause", "reason": "it is out"}).status_code
+        == 302
+    )
     assert "Pause everything</button>" in text(operator, "/admin/pause/")
-    assert list(AuditTrailEntry.objects.order_by("id").values_list("action", flat=True)) == ["pause.set", "pause.lifted"]
+    assert list(AuditTrailEntry.objects.order_by("id").values_list("action", flat=True)) == [
+        "pause.set",
+        "pause.lifted",
+    ]
 
 
-def test_the_environments_pause_is_named_with_its_hosts_and_isnt_switched(operator: Client, settings: Any) -> None:
-    ClusterNode.objects.create(id=uuid7(), host="rack-7", pid=1, release="1", workers=1, paused=True)
+def test_the_environments_pause_is_named_with_its_hosts_and_isnt_switched(
+    operator: Client, settings: Any
+) -> None:
+    ClusterNode.objects.create(
+        id=uuid7(), host="rack-7", pid=1, release="1", workers=1, paused=True
+    )
     for path in ("/admin/", "/admin/pause/"):
         assert "ORBIT_GLOBAL_PAUSE pauses the clusters on rack-7" in text(operator, path)
     settings.ORBIT_GLOBAL_PAUSE = True
@@ -158,8 +211,16 @@ def test_administrators_make_namespaces_here(operator: Client) -> None:
     assert operator.get("/admin/governance/namespace/new/").status_code == 403
     browser = console(person("ada", "Administrator"))
     assert "Create namespace" in text(browser, "/admin/governance/namespace/")
-    for name, said in (("a b", "1 to 100 letters"), ("default", "already"), (" eu", "1 to 100 letters"), ("", "required")):
-        assert said in browser.post("/admin/governance/namespace/new/", {"name": name}).content.decode(), name
+    for name, said in (
+        ("a b", "1 to 100 letters"),
+        ("default", "already"),
+        (" eu", "1 to 100 letters"),
+        ("", "required"),
+    ):
+        assert (
+            said
+            in browser.post("/admin/governance/namespace/new/", {"name": name}).content.decode()
+        ), name
     assert browser.post("/admin/governance/namespace/new/", {"name": "eu"}).status_code == 302
     assert AuditTrailEntry.objects.get().action == "namespace.created"
     assert browser.post("/admin/halt/", {"namespace": "us"}).status_code == 302

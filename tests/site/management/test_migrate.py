@@ -26,29 +26,46 @@ def empty(server: Server) -> Iterator[str]:
 
 
 def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "manage.py", "migrate", *arguments], cwd=PROJECT, env={**os.environ, **database.environment(server, name), **more},
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "migrate", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **database.environment(server, name), **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
-def test_two_at_once_both_succeed_in_a_schema_of_their_own_and_public_stays_empty(server: Server, empty: str) -> None:
+def test_two_at_once_both_succeed_in_a_schema_of_their_own_and_public_stays_empty(
+    server: Server, empty: str
+) -> None:
     both = [start(server, empty, ORBIT_DATABASE_SCHEMA="orbit_here") for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("No migrations to apply" in text for text in said) == 1
     with psycopg.connect(server.url("orbit_app", empty)) as app:
-        assert app.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname IN ('public', 'orbit_here')").fetchall() == [("orbit_here",)]
+        assert app.execute(
+            "SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname IN ('public', 'orbit_here')"
+        ).fetchall() == [("orbit_here",)]
         assert app.execute("SELECT count(*) FROM orbit_here.orbit_cyclerun").fetchone() == (0,)
 
 
-def test_a_role_that_may_not_make_tables_is_told_how_to_name_one_that_may(server: Server, empty: str) -> None:
+def test_a_role_that_may_not_make_tables_is_told_how_to_name_one_that_may(
+    server: Server, empty: str
+) -> None:
     process = start(server, empty, ORBIT_OWNER_DATABASE_URL=server.url("orbit_app", empty))
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 2, said
-    assert "permission denied for schema public. Name the role that owns the tables in ORBIT_OWNER_DATABASE_URL" in said
+    assert (
+        "permission denied for schema public. Name the role that owns the tables in ORBIT_OWNER_DATABASE_URL"
+        in said
+    )
     assert "Traceback" not in said
 
 
-def test_the_application_may_work_in_every_table_and_owns_none(server: Server, committed: str) -> None:
+def test_the_application_may_work_in_every_table_and_owns_none(
+    server: Server, committed: str
+) -> None:
     with psycopg.connect(server.url("orbit_app", committed)) as app:
         rows = app.execute("""SELECT tablename, tableowner, has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT, INSERT'),
             has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE'), has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE'),
@@ -57,10 +74,14 @@ def test_the_application_may_work_in_every_table_and_owns_none(server: Server, c
     assert all(reads for _, _, reads, *_ in rows)
     assert not any(row[5] for row in rows)
     for name, _, _, updates, deletes, _ in rows:
-        assert (updates, deletes) == ((False, False) if name.startswith(APPEND_ONLY) else (True, True)), name
+        assert (updates, deletes) == (
+            (False, False) if name.startswith(APPEND_ONLY) else (True, True)
+        ), name
 
 
-def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(server: Server, committed: str) -> None:
+def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(
+    server: Server, committed: str
+) -> None:
     with psycopg.connect(server.url("orbit_owner", committed)) as owner:
         owner.execute("CREATE TABLE later (id int) PARTITION BY RANGE (id)")
         owner.execute("CREATE TABLE later_1 PARTITION OF later FOR VALUES FROM (0) TO (9)")
@@ -72,7 +93,9 @@ def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(server:
             app.execute("UPDATE later_1 SET id = 3")
 
 
-def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(server: Server, committed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(
+    server: Server, committed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "1s")
     with psycopg.connect(server.url("orbit_owner", committed)) as busy:
         busy.execute("LOCK TABLE django_session IN ACCESS SHARE MODE")

@@ -1,11 +1,14 @@
-"""Folders for tests that start real processes."""
+"""Folders, databases and variables for tests that start real processes."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support import project
+from orbit_site.processes.postgres import Server
+from tests.support import database, project
+from tests.support.project import free_port
 
 
 @pytest.fixture
@@ -13,3 +16,18 @@ def folder() -> Iterator[Path]:
     """A folder that any account may enter; what runs in it is stopped, and it is removed."""
     with project.open_folder() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def web_database(server: Server) -> Iterator[dict[str, str]]:
+    """A migrated database for the web processes of a module: all that they write is the configuration, always the same."""
+    name = f"orbit_web_{os.getpid()}_{free_port()}"
+    database.clone(server, name)
+    yield {**os.environ, **database.environment(server, name), "ORBIT_DRAIN_SECONDS": "10"}
+    database.drop(server, name)
+
+
+@pytest.fixture
+def variables(web_database: dict[str, str]) -> dict[str, str]:
+    """What a web process needs: the database and a free port."""
+    return {**web_database, "PORT": str(free_port())}

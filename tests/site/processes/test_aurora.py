@@ -23,7 +23,9 @@ class Receiver:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-P", aurora.__file__, str(self.var), str(self.port)])
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", aurora.__file__, str(self.var), str(self.port)]
+        )
         until = time.monotonic() + 20
         while time.monotonic() < until:
             try:
@@ -38,21 +40,38 @@ class Receiver:
         self.process.kill()
         self.process.wait()
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            connection.request(
+                method,
+                path,
+                body,
+                {name.replace("_", "-"): value for name, value in headers.items()},
+            )
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
 
     def deliver(self, body: bytes, **headers: str) -> tuple[int, Any]:
-        status, _, said = self.ask("POST", "/deliveries", body, **{"Authorization": "Bearer secret", "Idempotency_Key": "k1", **headers})
+        status, _, said = self.ask(
+            "POST",
+            "/deliveries",
+            body,
+            **{"Authorization": "Bearer secret", "Idempotency_Key": "k1", **headers},
+        )
         return status, json.loads(said)
 
     def tell(self, told: Any, **headers: str) -> tuple[int, Any]:
-        status, _, said = self.ask("PUT", "/behaviour", json.dumps(told).encode(), **{"Authorization": "Bearer secret", **headers})
+        status, _, said = self.ask(
+            "PUT",
+            "/behaviour",
+            json.dumps(told).encode(),
+            **{"Authorization": "Bearer secret", **headers},
+        )
         return status, json.loads(said)
 
     def kept(self) -> Any:
@@ -66,12 +85,22 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
     made.stop()
 
 
-def test_a_delivery_is_kept_with_its_hash_and_a_repeat_is_counted_not_kept_again(receiver: Receiver) -> None:
-    assert receiver.deliver(b"one", X_Orbit_Namespace="eu") == (200, {"received": True, "repeat": False})
+def test_a_delivery_is_kept_with_its_hash_and_a_repeat_is_counted_not_kept_again(
+    receiver: Receiver,
+) -> None:
+    assert receiver.deliver(b"one", X_Orbit_Namespace="eu") == (
+        200,
+        {"received": True, "repeat": False},
+    )
     assert receiver.deliver(b"one") == (200, {"received": True, "repeat": True})
     assert receiver.deliver(b"two", Idempotency_Key="k2")[1]["repeat"] is False
     newest, oldest = receiver.kept()
-    assert (newest["key"], newest["repeats"], oldest["key"], oldest["repeats"]) == ("k2", 0, "k1", 1)
+    assert (newest["key"], newest["repeats"], oldest["key"], oldest["repeats"]) == (
+        "k2",
+        0,
+        "k1",
+        1,
+    )
     assert oldest["sha256"] == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
     assert oldest["headers"]["X-Orbit-Namespace"] == "eu"
 
@@ -83,8 +112,17 @@ def test_keys_are_known_after_a_restart_and_after_a_kill(receiver: Receiver) -> 
     assert receiver.deliver(b"one")[1]["repeat"] is True
 
 
-@pytest.mark.parametrize(("headers", "status"), [({"Authorization": "Bearer wrong"}, 401), ({"Authorization": ""}, 401), ({"Idempotency_Key": ""}, 400)])
-def test_without_token_or_key_nothing_is_kept(receiver: Receiver, headers: dict[str, str], status: int) -> None:
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": ""}, 401),
+        ({"Idempotency_Key": ""}, 400),
+    ],
+)
+def test_without_token_or_key_nothing_is_kept(
+    receiver: Receiver, headers: dict[str, str], status: int
+) -> None:
     assert receiver.deliver(b"one", **headers)[0] == status
     assert receiver.kept() == []
 
@@ -96,7 +134,9 @@ def test_the_page_shows_what_came_as_text_and_allows_no_script(receiver: Receive
     assert b"&lt;script&gt;alert(1)" in page
     assert b"&lt;b&gt;eu" in page
     assert b"<script" not in page
-    assert (headers["Content-Security-Policy"] or "").startswith("default-src 'none'; style-src 'self';")
+    assert (headers["Content-Security-Policy"] or "").startswith(
+        "default-src 'none'; style-src 'self';"
+    )
 
 
 def test_told_to_refuse_it_refuses_so_many_and_keeps_none_of_them(receiver: Receiver) -> None:
@@ -106,14 +146,18 @@ def test_told_to_refuse_it_refuses_so_many_and_keeps_none_of_them(receiver: Rece
     assert [delivery["repeats"] for delivery in receiver.kept()] == [0]
 
 
-def test_told_to_be_slow_it_has_the_delivery_and_answers_later_or_once_it_is_told_otherwise(receiver: Receiver) -> None:
+def test_told_to_be_slow_it_has_the_delivery_and_answers_later_or_once_it_is_told_otherwise(
+    receiver: Receiver,
+) -> None:
     receiver.tell({"delay": 0.3})
     began = time.monotonic()
     assert receiver.deliver(b"one")[0] == 200
     assert time.monotonic() - began >= 0.3
     receiver.tell({"delay": 60})
     answers = list[int]()
-    waiting = threading.Thread(target=lambda: answers.append(receiver.deliver(b"two", Idempotency_Key="k2")[0]))
+    waiting = threading.Thread(
+        target=lambda: answers.append(receiver.deliver(b"two", Idempotency_Key="k2")[0])
+    )
     waiting.start()
     until = time.monotonic() + 20
     while len(receiver.kept()) < 2 and time.monotonic() < until:
@@ -124,10 +168,20 @@ def test_told_to_be_slow_it_has_the_delivery_and_answers_later_or_once_it_is_tol
     assert answers == [200]
 
 
-@pytest.mark.parametrize(("told", "says"), [
-    ({"delay": 61}, "delay is a number from 0 to 60"), ({"delay": "1"}, "delay is a number"), ({"status": 200}, "status is a whole number from 400 to 599"),
-    ({"status": 503, "times": True}, "times is a whole number"), ({"delya": 1}, "delya: only delay, status and times are known"), ([], "a JSON object")])
-def test_what_it_cannot_be_told_changes_nothing_and_is_named(receiver: Receiver, told: Any, says: str) -> None:
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"delay": 61}, "delay is a number from 0 to 60"),
+        ({"delay": "1"}, "delay is a number"),
+        ({"status": 200}, "status is a whole number from 400 to 599"),
+        ({"status": 503, "times": True}, "times is a whole number"),
+        ({"delya": 1}, "delya: only delay, status and times are known"),
+        ([], "a JSON object"),
+    ],
+)
+def test_what_it_cannot_be_told_changes_nothing_and_is_named(
+    receiver: Receiver, told: Any, says: str
+) -> None:
     receiver.tell({"status": 418})
     status, said = receiver.tell(told)
     assert (status, says in said["error"]) == (422, True)
@@ -149,7 +203,9 @@ def test_only_the_last_two_hundred_are_kept(tmp_path: Path) -> None:
         deliveries.add(f"k{number}", {}, b"")
     assert len(deliveries.newest_first()) == aurora.KEEP
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) <= 5 * aurora.KEEP + 1
-    assert [kept["key"] for kept in aurora.Deliveries(tmp_path / "kept.jsonl").newest_first()] == [kept["key"] for kept in deliveries.newest_first()]
+    assert [kept["key"] for kept in aurora.Deliveries(tmp_path / "kept.jsonl").newest_first()] == [
+        kept["key"] for kept in deliveries.newest_first()
+    ]
 
 
 def test_token_password_and_port_are_made_once_and_for_this_user_alone(tmp_path: Path) -> None:

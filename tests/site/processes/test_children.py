@@ -26,7 +26,9 @@ def wait_for(condition: object, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_a_dead_child_is_told_once_and_started_again_after_a_wait_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_child_is_told_once_and_started_again_after_a_wait_that_grows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(children, "FIRST_WAIT", 0.1)
     child = Child("short", python("raise SystemExit(7)"), os.environ)
     deaths: list[float] = []
@@ -45,13 +47,33 @@ def test_a_dead_child_is_told_once_and_started_again_after_a_wait_that_grows(mon
     assert deaths[2] - deaths[1] >= 0.4
 
 
-def test_draining_lets_children_finish_and_kills_what_stays_with_its_descendants(tmp_path: Path) -> None:
-    polite = Child("polite", python(f"import signal,sys,time,pathlib; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0));"
-                                    f"pathlib.Path({str(tmp_path / 'polite')!r}).touch(); time.sleep(60)"), os.environ)
-    stubborn = Child("stubborn", python(f"import signal,time,subprocess,sys,pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-                                        f"p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-                                        f"pathlib.Path({str(tmp_path / 'stubborn')!r}).write_text(str(p.pid)); time.sleep(60)"), os.environ)
-    wait_for(lambda: (tmp_path / "polite").exists() and (tmp_path / "stubborn").exists() and (tmp_path / "stubborn").read_text())
+def test_draining_lets_children_finish_and_kills_what_stays_with_its_descendants(
+    tmp_path: Path,
+) -> None:
+    polite = Child(
+        "polite",
+        python(
+            f"import signal,sys,time,pathlib; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0));"
+            f"pathlib.Path({str(tmp_path / 'polite')!r}).touch(); time.sleep(60)"
+        ),
+        os.environ,
+    )
+    stubborn = Child(
+        "stubborn",
+        python(
+            f"import signal,time,subprocess,sys,pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+            f"p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+            f"pathlib.Path({str(tmp_path / 'stubborn')!r}).write_text(str(p.pid)); time.sleep(60)"
+        ),
+        os.environ,
+    )
+    wait_for(
+        lambda: (
+            (tmp_path / "polite").exists()
+            and (tmp_path / "stubborn").exists()
+            and (tmp_path / "stubborn").read_text()
+        )
+    )
     grandchild = psutil.Process(int((tmp_path / "stubborn").read_text()))
     began = time.monotonic()
     drain([polite, stubborn], seconds=1)
@@ -63,8 +85,10 @@ def test_draining_lets_children_finish_and_kills_what_stays_with_its_descendants
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_children_die_with_a_parent_that_was_killed() -> None:
-    code = ("import os, sys, time; from orbit_site.processes.children import spawn;"
-            "print(spawn([sys.executable, '-c', 'import time; time.sleep(60)'], os.environ).pid, flush=True); time.sleep(60)")
+    code = (
+        "import os, sys, time; from orbit_site.processes.children import spawn;"
+        "print(spawn([sys.executable, '-c', 'import time; time.sleep(60)'], os.environ).pid, flush=True); time.sleep(60)"
+    )
     parent = subprocess.Popen(python(code), cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))

@@ -24,7 +24,9 @@ from tests.support.receiver import OK, Receiver
 
 
 def start_cycle() -> CycleRun:
-    return CycleRun.objects.get(pk=trigger.start(namespace="default", source=Trigger.COMMAND, actor=SYSTEM).cycle_id)
+    return CycleRun.objects.get(
+        pk=trigger.start(namespace="default", source=Trigger.COMMAND, actor=SYSTEM).cycle_id
+    )
 
 
 def slowly(seconds: float) -> Callable[[Socket], None]:
@@ -43,8 +45,20 @@ def ended(cycle: CycleRun) -> bool:
 def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
     """Start a cluster that is to refuse, and return what it says."""
     write(folder, [], [])
-    environment = {**os.environ, **database.environment(server, name), "ORBIT_CONFIG_DIR": str(folder), **variables}
-    done = subprocess.run([sys.executable, "manage.py", "cluster"], cwd=database.PROJECT, env=environment, capture_output=True, text=True, timeout=60)
+    environment = {
+        **os.environ,
+        **database.environment(server, name),
+        "ORBIT_CONFIG_DIR": str(folder),
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "cluster"],
+        cwd=database.PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -55,9 +69,14 @@ def test_the_name_that_people_know_runs_our_cluster() -> None:
 
 
 @pytest.mark.processes
-def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees_it(server: Server, committed: str, tmp_path: Path) -> None:
+def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees_it(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     before = start_cycle()
-    with Receiver() as sink, cluster(server, committed, tmp_path, command="qcluster", **endpoint(sink.url)) as running:
+    with (
+        Receiver() as sink,
+        cluster(server, committed, tmp_path, command="qcluster", **endpoint(sink.url)) as running,
+    ):
         until(lambda: ended(before), 20, "the cycle from before didn't end")
         running.ready()
         node = ClusterNode.objects.get()
@@ -71,9 +90,18 @@ def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize(("number", "to_group"), [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)], ids=["parent", "group", "ctrl-c"])
-def test_a_signal_lets_what_runs_finish_and_exits_with_0(server: Server, committed: str, tmp_path: Path, number: signal.Signals, *, to_group: bool) -> None:
-    with Receiver(slowly(1.5)) as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+@pytest.mark.parametrize(
+    ("number", "to_group"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)],
+    ids=["parent", "group", "ctrl-c"],
+)
+def test_a_signal_lets_what_runs_finish_and_exits_with_0(
+    server: Server, committed: str, tmp_path: Path, number: signal.Signals, *, to_group: bool
+) -> None:
+    with (
+        Receiver(slowly(1.5)) as sink,
+        cluster(server, committed, tmp_path, **endpoint(sink.url)) as running,
+    ):
         running.ready()
         cycle = start_cycle()
         until(lambda: sink.requests, 10, "nothing was sent")
@@ -83,7 +111,11 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(server: Server, committ
             else:
                 running.stop(number)
             time.sleep(0.01)
-        until(lambda: ClusterNode.objects.filter(draining=True), 3, "the row doesn't say that the cluster drains")
+        until(
+            lambda: ClusterNode.objects.filter(draining=True),
+            3,
+            "the row doesn't say that the cluster drains",
+        )
         assert running.code() == 0
     assert ended(cycle)
     assert cycle.status == "success"
@@ -91,8 +123,15 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(server: Server, committ
 
 
 @pytest.mark.processes
-def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(server: Server, committed: str, tmp_path: Path) -> None:
-    with Receiver(slowly(60)) as sink, cluster(server, committed, tmp_path, ORBIT_DRAIN_SECONDS="1", **endpoint(sink.url)) as running:
+def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
+    with (
+        Receiver(slowly(60)) as sink,
+        cluster(
+            server, committed, tmp_path, ORBIT_DRAIN_SECONDS="1", **endpoint(sink.url)
+        ) as running,
+    ):
         running.ready()
         cycle = start_cycle()
         until(lambda: sink.requests, 10, "nothing was sent")
@@ -106,7 +145,9 @@ def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(server: Se
 
 
 @pytest.mark.processes
-def test_an_idle_cluster_ends_within_two_seconds(server: Server, committed: str, tmp_path: Path) -> None:
+def test_an_idle_cluster_ends_within_two_seconds(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     with cluster(server, committed, tmp_path) as running:
         running.ready()
         began = time.monotonic()
@@ -116,20 +157,34 @@ def test_an_idle_cluster_ends_within_two_seconds(server: Server, committed: str,
 
 
 @pytest.mark.processes
-def test_a_database_without_tables_is_refused_with_the_command_that_mends_it(server: Server, committed: str, tmp_path: Path) -> None:
+def test_a_database_without_tables_is_refused_with_the_command_that_mends_it(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
     assert "manage.py migrate" in refused(server, "postgres", tmp_path)
 
 
 @pytest.mark.processes
-def test_a_server_that_is_not_there_is_refused_by_its_name(server: Server, committed: str, tmp_path: Path) -> None:
-    said = refused(server, committed, tmp_path, DATABASE_URL="postgresql://u@127.0.0.1:1/x", ORBIT_OWNER_DATABASE_URL="")
+def test_a_server_that_is_not_there_is_refused_by_its_name(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
+    said = refused(
+        server,
+        committed,
+        tmp_path,
+        DATABASE_URL="postgresql://u@127.0.0.1:1/x",
+        ORBIT_OWNER_DATABASE_URL="",
+    )
     assert "127.0.0.1" in said
     assert "DATABASE_URL" in said
 
 
 @pytest.mark.processes
-def test_a_cron_that_cannot_be_read_is_refused(server: Server, committed: str, tmp_path: Path) -> None:
-    assert "ORBIT_CRON_SCHEDULE" in refused(server, committed, tmp_path, ORBIT_CRON_SCHEDULE="every day")
+def test_a_cron_that_cannot_be_read_is_refused(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
+    assert "ORBIT_CRON_SCHEDULE" in refused(
+        server, committed, tmp_path, ORBIT_CRON_SCHEDULE="every day"
+    )
 
 
 def test_a_place_is_filled_at_once_and_ever_later_where_its_processes_die_young() -> None:

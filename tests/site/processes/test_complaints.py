@@ -5,7 +5,9 @@ import pytest
 from orbit_site.processes.complaints import Complaints
 
 
-def test_the_same_trouble_is_one_line_and_another_has_its_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_same_trouble_is_one_line_and_another_has_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     complaints = Complaints(logging.getLogger("here"))
     for _ in range(3):
         complaints.about("a", "line one\n  line two")
@@ -13,7 +15,9 @@ def test_the_same_trouble_is_one_line_and_another_has_its_own(caplog: pytest.Log
     assert [record.getMessage() for record in caplog.records] == ["a: line one line two", "b: x"]
 
 
-def test_after_a_minute_the_next_line_says_how_many_were_held_back(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_minute_the_next_line_says_how_many_were_held_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     complaints = Complaints(logging.getLogger("here"))
     for _ in range(3):
         complaints.about("a", "x")

@@ -32,12 +32,26 @@ def old_server() -> Iterator[int]:
             while True:
                 client, _ = listener.accept()
                 length = struct.unpack("!i", client.recv(4))[0]
-                if client.recv(length - 4)[:4] == struct.pack("!i", 80877103):  # it asks for TLS first
+                if client.recv(length - 4)[:4] == struct.pack(
+                    "!i", 80877103
+                ):  # it asks for TLS first
                     client.sendall(b"N")
                     client.recv(4096)
-                parameters = {"server_version": "13.4", "client_encoding": "UTF8", "standard_conforming_strings": "on"}
-                hello = b"".join(message(b"S", f"{name}\0{value}\0".encode()) for name, value in parameters.items())
-                client.sendall(message(b"R", struct.pack("!i", 0)) + hello + message(b"K", struct.pack("!ii", 1, 1)) + message(b"Z", b"I"))
+                parameters = {
+                    "server_version": "13.4",
+                    "client_encoding": "UTF8",
+                    "standard_conforming_strings": "on",
+                }
+                hello = b"".join(
+                    message(b"S", f"{name}\0{value}\0".encode())
+                    for name, value in parameters.items()
+                )
+                client.sendall(
+                    message(b"R", struct.pack("!i", 0))
+                    + hello
+                    + message(b"K", struct.pack("!ii", 1, 1))
+                    + message(b"Z", b"I")
+                )
                 client.recv(4096)
                 client.close()
         except OSError:
@@ -49,25 +63,43 @@ def old_server() -> Iterator[int]:
     listener.close()
 
 
-@pytest.mark.parametrize(("variables", "says"), [
-    ({"ORBIT_GLOBAL_PAUSE": "ture"}, "ORBIT_GLOBAL_PAUSE='ture' is not a boolean"),
-    ({"PORT": "http"}, "PORT='http' is not a number"),
-    ({"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL must start with postgresql://"),
-    ({"ORBIT_ENV": "production"}, "ORBIT_ENV=production needs ORBIT_SECRET_KEY"),
-    ({"ORBIT_LOG_DIR": "/dev/null/logs"}, "ORBIT_LOG_DIR='/dev/null/logs' can't be used: Not a directory"),
-    ({"DATABASE_URL": "postgresql://me@127.0.0.1:1/orbit"}, "Can't reach the database 'orbit' at 127.0.0.1:1"),
-    ({"DATABASE_URL": "postgresql://me@/orbit?host=/nowhere"}, "Can't reach the database 'orbit' at /nowhere"),
-])
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"ORBIT_GLOBAL_PAUSE": "ture"}, "ORBIT_GLOBAL_PAUSE='ture' is not a boolean"),
+        ({"PORT": "http"}, "PORT='http' is not a number"),
+        ({"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL must start with postgresql://"),
+        ({"ORBIT_ENV": "production"}, "ORBIT_ENV=production needs ORBIT_SECRET_KEY"),
+        (
+            {"ORBIT_LOG_DIR": "/dev/null/logs"},
+            "ORBIT_LOG_DIR='/dev/null/logs' can't be used: Not a directory",
+        ),
+        (
+            {"DATABASE_URL": "postgresql://me@127.0.0.1:1/orbit"},
+            "Can't reach the database 'orbit' at 127.0.0.1:1",
+        ),
+        (
+            {"DATABASE_URL": "postgresql://me@/orbit?host=/nowhere"},
+            "Can't reach the database 'orbit' at /nowhere",
+        ),
+    ],
+)
 @pytest.mark.parametrize("command", ["showmigrations", "migrate"])
-def test_what_it_cannot_work_with_is_one_line_and_exit_code_2(copied: Project, command: str, variables: dict[str, str], says: str) -> None:
+def test_what_it_cannot_work_with_is_one_line_and_exit_code_2(
+    copied: Project, command: str, variables: dict[str, str], says: str
+) -> None:
     code, said = copied.run(command, **variables)
     assert code == 2
     assert said.startswith(f"orbit: {says}"), said
     assert len(said.splitlines()) == 1
 
 
-def test_a_server_that_is_too_old_is_told_with_both_versions(copied: Project, old_server: int) -> None:
-    code, said = copied.run("showmigrations", DATABASE_URL=f"postgresql://me@127.0.0.1:{old_server}/orbit")
+def test_a_server_that_is_too_old_is_told_with_both_versions(
+    copied: Project, old_server: int
+) -> None:
+    code, said = copied.run(
+        "showmigrations", DATABASE_URL=f"postgresql://me@127.0.0.1:{old_server}/orbit"
+    )
     assert code == 2
     assert "13" in said
     assert "Orbit needs 15 or newer" in said
@@ -88,16 +120,29 @@ def test_a_database_that_nobody_migrated_is_one_line_that_says_how(copied: Proje
     assert "Run `manage.py migrate`" in said
 
 
-@pytest.mark.parametrize(("arguments", "needed"), [
-    (["trigger", "--wait"], True), (["migrate"], True), (["check"], False), (["check", "--database", "default"], True), (["migrate", "--help"], False),
-    (["help", "migrate"], False), ([], False), (["--version"], False), (["up", "--demo"], False), (["health", "cluster"], False),
-])
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["trigger", "--wait"], True),
+        (["migrate"], True),
+        (["check"], False),
+        (["check", "--database", "default"], True),
+        (["migrate", "--help"], False),
+        (["help", "migrate"], False),
+        ([], False),
+        (["--version"], False),
+        (["up", "--demo"], False),
+        (["health", "cluster"], False),
+    ],
+)
 def test_only_commands_that_read_tables_get_a_database(arguments: list[str], needed: bool) -> None:
     assert entry.needs_database(["manage.py", *arguments]) is needed
 
 
 def test_help_needs_no_database_and_no_folder_to_write(copied: Project) -> None:
-    code, said = copied.run("help", DATABASE_URL="postgresql://me@127.0.0.1:1/orbit", ORBIT_SECRET_KEY="x" * 60)
+    code, said = copied.run(
+        "help", DATABASE_URL="postgresql://me@127.0.0.1:1/orbit", ORBIT_SECRET_KEY="x" * 60
+    )
     assert code == 0
     assert {"migrate", "up", "web"} <= set(said.split())
 
@@ -107,7 +152,10 @@ def test_the_way_in_refuses_an_old_python_in_words(copied: Project) -> None:
     first = source[: source.index("import signal")]
     assert "sys.version_info" in first
     with pytest.raises(SystemExit, match=r"Python 3\.11 to 3\.14 is needed; this is 3\.9\.1"):
-        exec(first, {"sys": None, "__builtins__": {"__import__": lambda *_: _OldPython, "__name__": "x"}})
+        exec(
+            first,
+            {"sys": None, "__builtins__": {"__import__": lambda *_: _OldPython, "__name__": "x"}},
+        )
 
 
 class _OldPython:

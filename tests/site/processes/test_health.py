@@ -13,21 +13,32 @@ from django.db import connection
 from orbit.cycles import clusters
 from orbit_site.processes import health
 from orbit_site.processes.postgres import Server
-from tests.site.processes.test_web import start, variables, web_database  # noqa: F401 - two of them are fixtures
 from tests.support import database
 from tests.support.clusters import cluster
+from tests.support.web_server import start
 
 pytestmark = pytest.mark.processes
 
 
 def ask(role: str, **more: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "manage.py", "health", role], cwd=database.PROJECT, env={**os.environ, **more}, capture_output=True, text=True,
-                          timeout=30)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "health", role],
+        cwd=database.PROJECT,
+        env={**os.environ, **more},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("listens", [{}, {"ORBIT_BIND": "0.0.0.0", "ORBIT_ALLOWED_HOSTS": "*,.example.com"}])
-def test_a_web_server_is_well_while_it_answers(variables: dict[str, str], listens: dict[str, str]) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    "listens", [{}, {"ORBIT_BIND": "0.0.0.0", "ORBIT_ALLOWED_HOSTS": "*,.example.com"}]
+)
+def test_a_web_server_is_well_while_it_answers(
+    variables: dict[str, str],
+    listens: dict[str, str],
+) -> None:
     here = {**variables, **listens}
     assert ask("web", **here)[0] == 1
     process = start(here)
@@ -44,7 +55,9 @@ def test_a_web_server_is_well_while_it_answers(variables: dict[str, str], listen
         process.communicate(timeout=30)
 
 
-def test_a_cluster_is_well_while_one_of_this_host_gives_signs_of_life(committed: str, server: Server, tmp_path: Path) -> None:
+def test_a_cluster_is_well_while_one_of_this_host_gives_signs_of_life(
+    committed: str, server: Server, tmp_path: Path
+) -> None:
     place = database.environment(server, committed)
     assert ask("cluster", **place)[1].startswith("orbit: no cluster of the host")
     with cluster(server, committed, tmp_path) as running:
@@ -56,15 +69,22 @@ def test_a_cluster_is_well_while_one_of_this_host_gives_signs_of_life(committed:
         running.stop()
         running.code()
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO orbit_clusternode (id, host, pid, release, workers, paused, draining, started_at, seen_at) "
-                       "SELECT gen_random_uuid(), %s, 1, '0', 1, false, false, now(), now() - interval '16 s'", [health.socket.gethostname()])
+        cursor.execute(
+            "INSERT INTO orbit_clusternode (id, host, pid, release, workers, paused, draining, started_at, seen_at) "
+            "SELECT gen_random_uuid(), %s, 1, '0', 1, false, false, now(), now() - interval '16 s'",
+            [health.socket.gethostname()],
+        )
     code, said = ask("cluster", **place)
     assert (code, "was silent for 1" in said) == (1, True)
 
 
 def test_a_database_that_is_away_is_one_line(server: Server) -> None:
     code, said = ask("cluster", DATABASE_URL="postgresql://nobody@127.0.0.1:1/orbit")
-    assert (code, said.startswith("orbit: the database can't be asked"), len(said.splitlines())) == (1, True, 1)
+    assert (
+        code,
+        said.startswith("orbit: the database can't be asked"),
+        len(said.splitlines()),
+    ) == (1, True, 1)
 
 
 def test_silence_counts_here_as_on_the_console() -> None:

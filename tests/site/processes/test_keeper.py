@@ -38,10 +38,17 @@ def tended(committed: str, process: Boundary, settings: Any) -> Keeper:
     return Keeper(uuid7(), os.getpid())
 
 
-def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wakeup(tended: Keeper) -> None:
-    CycleRun.objects.filter(pk=active_cycle().pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=5))
+def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wakeup(
+    tended: Keeper,
+) -> None:
+    CycleRun.objects.filter(pk=active_cycle().pk).update(
+        next_due_at=datetime.now(UTC) - timedelta(seconds=5)
+    )
     tended.tend(100.0)
-    assert list(Row.objects.order_by("id").values_list("name", "repeats")) == [("cycles", -1), ("run-profiles", 0)]
+    assert list(Row.objects.order_by("id").values_list("name", "repeats")) == [
+        ("cycles", -1),
+        ("run-profiles", 0),
+    ]
     assert ClusterNode.objects.get().id == tended.node
     assert queue.ready_wakeups() == 1
     Row.objects.filter(name="cycles").update(next_run=datetime.now(UTC) - timedelta(seconds=1))
@@ -53,7 +60,9 @@ def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wake
 
 def test_a_late_operation_run_is_woken(tended: Keeper) -> None:
     run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
-    OperationRun.objects.filter(pk=run.pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=9))
+    OperationRun.objects.filter(pk=run.pk).update(
+        next_due_at=datetime.now(UTC) - timedelta(seconds=9)
+    )
     tended.tend(100.0)
     assert queue.tasks_wait()
 
@@ -66,7 +75,10 @@ def test_what_is_past_its_time_is_lifted_on_record(tended: Keeper) -> None:
     GovernanceSetting.objects.update(until=past)
     tended.tend(100.0)
     assert not Stop.objects.filter(ended_at__isnull=True).exists()
-    assert sorted(AuditTrailEntry.objects.order_by("-id").values_list("action", flat=True)[:2]) == ["namespace.resumed", "pause.lifted"]
+    assert sorted(AuditTrailEntry.objects.order_by("-id").values_list("action", flat=True)[:2]) == [
+        "namespace.resumed",
+        "pause.lifted",
+    ]
 
 
 def test_a_halt_becomes_quiet(tended: Keeper) -> None:
@@ -76,10 +88,14 @@ def test_a_halt_becomes_quiet(tended: Keeper) -> None:
     assert GovernanceSetting.objects.get(namespace__name="default").mode == "quiet"
 
 
-def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(committed: str, process: Boundary, settings: Any) -> None:
+def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(
+    committed: str, process: Boundary, settings: Any
+) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     halts.halt("default", actor=SYSTEM)
-    CycleRun.objects.filter(pk=active_cycle().pk).update(next_due_at=datetime.now(UTC) - timedelta(seconds=5))
+    CycleRun.objects.filter(pk=active_cycle().pk).update(
+        next_due_at=datetime.now(UTC) - timedelta(seconds=5)
+    )
     thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
     until_true("SELECT 1 FROM orbit_clusternode")
     time.sleep(0.3)
@@ -93,14 +109,19 @@ def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(committed: str
     assert not thread.is_alive()
 
 
-def test_a_duty_that_fails_stops_no_other_and_is_tried_again(tended: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_duty_that_fails_stops_no_other_and_is_tried_again(
+    tended: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
     tries: list[str] = []
 
     def broken() -> None:
         tries.append("broken")
         raise ZeroDivisionError("by zero")
 
-    tended.duties = [Duty("It breaks", 1.0, broken), Duty("It works", 1.0, lambda: tries.append("works"))]
+    tended.duties = [
+        Duty("It breaks", 1.0, broken),
+        Duty("It works", 1.0, lambda: tries.append("works")),
+    ]
     for now in (0.0, 0.5, 1.0):
         tended.tend(now)
     assert tries == ["broken", "works", "broken", "works"]
@@ -142,7 +163,12 @@ def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(tended:
 def running(node: Any, **states: Any) -> threading.Thread:
     def run() -> None:
         try:
-            keeper.run(node=node, supervisor=os.getpid(), stopping=lambda: states["stopping"].is_set(), alone=lambda: states["alone"].is_set())
+            keeper.run(
+                node=node,
+                supervisor=os.getpid(),
+                stopping=lambda: states["stopping"].is_set(),
+                alone=lambda: states["alone"].is_set(),
+            )
         finally:
             connections.close_all()
 
@@ -158,7 +184,9 @@ def until_true(sql: str) -> None:
         time.sleep(0.05)
 
 
-def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_worker(committed: str, process: Boundary, settings: Any) -> None:
+def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_worker(
+    committed: str, process: Boundary, settings: Any
+) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     stopping, alone = threading.Event(), threading.Event()
     thread = running(uuid7(), stopping=stopping, alone=alone)
@@ -172,7 +200,9 @@ def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_work
     assert not ClusterNode.objects.exists()
 
 
-def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_the_next(committed: str, process: Boundary, settings: Any) -> None:
+def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_the_next(
+    committed: str, process: Boundary, settings: Any
+) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
     until_true("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
@@ -182,12 +212,16 @@ def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_
     assert ClusterNode.objects.get().draining is False
 
 
-def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(tended: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(
+    tended: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
     tended.duties = [duty for duty in tended.duties if duty.every == keeper.DAY]
     with caplog.at_level("INFO"):
         for now in (0.0, keeper.DAY - 1, keeper.DAY + 1):
             tended.tend(now)
-    lines = [record.getMessage() for record in caplog.records if record.name == "governance.audit.head"]
+    lines = [
+        record.getMessage() for record in caplog.records if record.name == "governance.audit.head"
+    ]
     assert len(lines) == 2
     assert [found.sequence for found in head.find(lines)] == [0, 0]
 

@@ -16,7 +16,7 @@ import pytest
 
 from orbit_site.processes.postgres import Server
 from orbit_site.processes.web import THREADS
-from tests.site.processes.test_web import start, variables, wait_until_it_serves, web_database  # noqa: F401 - two of them are fixtures
+from tests.support.web_server import start, wait_until_it_serves
 
 pytestmark = pytest.mark.processes
 ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -24,7 +24,7 @@ SAID = Counter[str]
 
 
 @pytest.fixture
-def address(variables: dict[str, str]) -> Iterator[tuple[str, int]]:  # noqa: F811
+def address(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
     """A running web server's address; ``term`` in it asks for the drain."""
     process = start(variables)
     wait_until_it_serves(variables, process)
@@ -87,14 +87,18 @@ def on_one_connection(address: tuple[str, int], said: SAID) -> None:
         time.sleep(0.01)
 
 
-def crowd(*kinds: Callable[[tuple[str, int], SAID], None], address: tuple[str, int], said: SAID) -> list[threading.Thread]:
+def crowd(
+    *kinds: Callable[[tuple[str, int], SAID], None], address: tuple[str, int], said: SAID
+) -> list[threading.Thread]:
     threads = [threading.Thread(target=kind, args=(address, said), daemon=True) for kind in kinds]
     for thread in threads:
         thread.start()
     return threads
 
 
-def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(address: tuple[str, int]) -> None:
+def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(
+    address: tuple[str, int],
+) -> None:
     said: SAID = Counter()
     threads = crowd(*[each_time_anew] * 12, *[on_one_connection] * 12, address=address, said=said)
     time.sleep(0.5)
@@ -106,7 +110,9 @@ def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(ad
     assert said["200"] > 24
 
 
-def test_whom_the_kernel_has_let_in_is_answered_though_the_worker_had_not_seen_them(address: tuple[str, int]) -> None:
+def test_whom_the_kernel_has_let_in_is_answered_though_the_worker_had_not_seen_them(
+    address: tuple[str, int],
+) -> None:
     (worker,) = master(address).children()
     worker.suspend()
     waiting = [socket.create_connection(address, timeout=20) for _ in range(24)]
@@ -123,9 +129,15 @@ def test_whom_the_kernel_has_let_in_is_answered_though_the_worker_had_not_seen_t
         client.close()
 
 
-def test_more_requests_than_threads_are_all_answered(address: tuple[str, int], variables: dict[str, str], server: Server) -> None:  # noqa: F811
+def test_more_requests_than_threads_are_all_answered(
+    address: tuple[str, int],
+    variables: dict[str, str],
+    server: Server,
+) -> None:
     with psycopg.connect(variables["ORBIT_OWNER_DATABASE_URL"]) as owner:
-        owner.execute("LOCK TABLE orbit_appliedfiles IN ACCESS EXCLUSIVE MODE")  # /ready waits for it, three seconds long
+        owner.execute(
+            "LOCK TABLE orbit_appliedfiles IN ACCESS EXCLUSIVE MODE"
+        )  # /ready waits for it, three seconds long
         waiting = [socket.create_connection(address, timeout=20) for _ in range(THREADS + 4)]
         for client in waiting:
             client.sendall(ASK.replace(b"/health", b"/ready"))
@@ -147,13 +159,17 @@ def test_who_neither_asks_nor_hangs_up_holds_nobody(address: tuple[str, int]) ->
     time.sleep(0.2)
     master(address).terminate()
     began = time.monotonic()
-    psutil.wait_procs([psutil.Process(pid) for pid in psutil.pids() if pid == running[address]], timeout=30)
+    psutil.wait_procs(
+        [psutil.Process(pid) for pid in psutil.pids() if pid == running[address]], timeout=30
+    )
     assert time.monotonic() - began < 6
     for client in (*silent, *lingering):
         client.close()
 
 
-def test_signals_while_it_drains_cut_nothing_off_and_change_no_exit_code(address: tuple[str, int]) -> None:
+def test_signals_while_it_drains_cut_nothing_off_and_change_no_exit_code(
+    address: tuple[str, int],
+) -> None:
     process = master(address)
     with socket.create_connection(address, timeout=20) as slow:
         slow.sendall(ASK[:-2])

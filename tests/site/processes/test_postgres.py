@@ -24,19 +24,29 @@ def connect(base: Path, role: str = "orbit_app") -> psycopg.Connection:
 
 
 def postmaster(base: Path) -> psutil.Process:
-    return psutil.Process(int((postgres.locate(base).data / "postmaster.pid").read_text().splitlines()[0]))
+    return psutil.Process(
+        int((postgres.locate(base).data / "postmaster.pid").read_text().splitlines()[0])
+    )
 
 
 def in_a_process(base: Path, code: str) -> subprocess.Popen[str]:
     text = f"import sys; from pathlib import Path; from orbit_site.processes import postgres; base = Path(sys.argv[1]); quick = {QUICK!r}; {code}"
-    return subprocess.Popen([sys.executable, "-c", text, str(base)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", text, str(base)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_the_application_s_role_is_no_superuser_and_owns_nothing(folder: Path) -> None:
     assert postgres.ensure(folder, settings=QUICK) is True
     with connect(folder) as app, connect(folder, "orbit_owner") as owner:
         owner.execute("CREATE TABLE thing (id int)")
-        assert app.execute("SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
+        assert app.execute(
+            "SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+        ).fetchone() == (False,)
         assert app.execute("SHOW listen_addresses").fetchone() == ("",)
         for statement in ("SELECT * FROM thing", "DROP TABLE thing", "CREATE TABLE other (id int)"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -58,14 +68,19 @@ def test_stop_ends_every_process_and_the_data_stay(folder: Path) -> None:
         owner.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     processes = [postmaster(folder), *postmaster(folder).children(recursive=True)]
     postgres.stop(folder)
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+    assert not any(
+        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
+    )
     postgres.stop(folder)
     assert postgres.ensure(folder, settings=QUICK) is True
     with connect(folder, "orbit_owner") as owner:
         assert owner.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-@pytest.mark.parametrize("name", ["with spaces", "it's \"quoted\" \\ and %20 + & # ? $x @", "a, comma", "long-" * 30, "ümläut ✓"])
+@pytest.mark.parametrize(
+    "name",
+    ["with spaces", 'it\'s "quoted" \\ and %20 + & # ? $x @', "a, comma", "long-" * 30, "ümläut ✓"],
+)
 def test_any_folder_name_works(folder: Path, name: str) -> None:
     base = folder / name / "var"
     postgres.ensure(base, settings=QUICK)
@@ -73,12 +88,16 @@ def test_any_folder_name_works(folder: Path, name: str) -> None:
         assert app.execute("SELECT current_user::text").fetchone() == ("orbit_app",)
 
 
-def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(folder: Path) -> None:
+def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(
+    folder: Path,
+) -> None:
     postgres.ensure(folder, settings=QUICK)
     with connect(folder, "orbit_owner") as owner:
         owner.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     busy = connect(folder, "orbit_owner")
-    spinning = threading.Thread(target=_ignore_errors, args=(lambda: busy.execute("DO $$ BEGIN LOOP END LOOP; END $$"),))
+    spinning = threading.Thread(
+        target=_ignore_errors, args=(lambda: busy.execute("DO $$ BEGIN LOOP END LOOP; END $$"),)
+    )
     spinning.start()
     backend = psutil.Process(busy.info.backend_pid)
     while backend.cpu_times().user < 0.1:
@@ -145,13 +164,18 @@ def test_the_last_holder_stops_the_server(folder: Path) -> None:
 
 
 def test_a_forked_child_that_leaves_the_block_stops_nothing(folder: Path) -> None:
-    fork = ("import os\nwith postgres.held(base, settings=quick):\n child = os.fork()\n if not child: sys.exit(0)\n"
-            " os.waitpid(child, 0); print(postgres.ensure(base))")
+    fork = (
+        "import os\nwith postgres.held(base, settings=quick):\n child = os.fork()\n if not child: sys.exit(0)\n"
+        " os.waitpid(child, 0); print(postgres.ensure(base))"
+    )
     assert in_a_process(folder, "\n" + fork).communicate(timeout=60)[0] == "False\n"
 
 
 def test_a_killed_holder_leaves_the_server_to_the_next_one(folder: Path) -> None:
-    holder = in_a_process(folder, "\nwith postgres.held(base, settings=quick):\n print('held', flush=True); sys.stdin.read()")
+    holder = in_a_process(
+        folder,
+        "\nwith postgres.held(base, settings=quick):\n print('held', flush=True); sys.stdin.read()",
+    )
     assert holder.stdout is not None
     holder.stdout.readline()
     server = postmaster(folder)
@@ -206,13 +230,22 @@ def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None
     postgres.ensure(folder, settings=QUICK)
     psql = placement.programs(placement.account(folder)) / "psql"
     for account in ("nobody", "daemon"):
-        done = subprocess.run([psql, postgres.locate(folder).url(), "-c", "SELECT 1"], user=account, group="nogroup", extra_groups=[], capture_output=True,
-                              text=True, check=False)
+        done = subprocess.run(
+            [psql, postgres.locate(folder).url(), "-c", "SELECT 1"],
+            user=account,
+            group="nogroup",
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 2, account
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder.chmod(0o700)
     postgres.ensure(folder / "var", settings=QUICK)
     assert postgres.locate(folder / "var").data.is_relative_to(placement.STATE_DIR)
@@ -237,23 +270,37 @@ def test_root_writes_through_no_symbolic_link_that_the_server_s_account_laid(fol
     assert victim.stat().st_uid == 0
 
 
-def test_a_copy_of_the_programs_works_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_the_programs_works_by_itself(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(placement, "STATE_DIR", folder / "state")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(placement, "_may_run", lambda program, runner: False)
     programs = placement.programs(placement.Account("somebody", 65534, 65534))
     assert programs.is_relative_to(folder / "state")
-    assert "18." in subprocess.run([programs / "initdb", "--version"], capture_output=True, text=True, check=True).stdout
+    assert (
+        "18."
+        in subprocess.run(
+            [programs / "initdb", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
-def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alone(folder: Path) -> None:
+def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alone(
+    folder: Path,
+) -> None:
     runner = placement.account(folder)
-    odd = folder / "it's `a` \"$HOME\" \\ place"
+    odd = folder / 'it\'s `a` "$HOME" \\ place'
     placement._copy(placement.programs(runner).parent.parent, odd)
     programs = odd / placement.PACKAGE / placement.INSTALL / "bin"
     with placement.quotable(programs) as plain:
         assert plain != programs
-        assert "18." in subprocess.run([plain / "initdb", "--version"], capture_output=True, text=True, check=True).stdout
+        assert (
+            "18."
+            in subprocess.run(
+                [plain / "initdb", "--version"], capture_output=True, text=True, check=True
+            ).stdout
+        )
     assert not plain.exists()
     data_folder.create(postgres.locate(folder), runner, programs, quick=True)
     assert (folder / "postgres" / "PG_VERSION").exists()
@@ -269,7 +316,9 @@ def test_a_server_that_is_stopped_while_a_client_is_connected_goes_at_once(folde
         client.execute("SELECT 1")
 
 
-def test_a_server_that_does_not_answer_the_first_request_to_stop_gets_the_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_the_first_request_to_stop_gets_the_second(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "STOP_SECONDS", 0.5)
     postgres.ensure(folder, settings=QUICK)
     child = postmaster(folder).children()[0]

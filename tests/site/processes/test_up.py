@@ -38,14 +38,18 @@ def end(running: Talking, number: signal.Signals = signal.SIGINT) -> int:
 def demo() -> Iterator[tuple[Project, Talking]]:
     """What `make run` starts, in a folder with an awkward name, when its first cycle has ended."""
     with project.open_folder() as folder:
-        copied = project.copy(folder / "it's my \"orbit\"")
+        copied = project.copy(folder / 'it\'s my "orbit"')
         running = Talking(copied.start("up", "--demo"))
         try:
             running.wait_for(" deliveries")
             yield copied, running
         finally:
-            with contextlib.suppress(ProcessLookupError):  # it has ended by itself: the exit code tells
-                os.killpg(running.process.pid, signal.SIGINT)  # as a terminal sends it: to the whole group
+            with contextlib.suppress(
+                ProcessLookupError
+            ):  # it has ended by itself: the exit code tells
+                os.killpg(
+                    running.process.pid, signal.SIGINT
+                )  # as a terminal sends it: to the whole group
             code = running.process.wait(60)
         # A Ctrl-C leaves no process, whatever died and was started again before.
         assert (code, processes_in(copied.folder)) == (0, [])
@@ -58,17 +62,30 @@ def used() -> Iterator[Project]:
         yield project.copy(folder / "orbit")
 
 
-def test_it_shows_address_login_and_the_outcome_of_a_real_cycle(demo: tuple[Project, Talking]) -> None:
+def test_it_shows_address_login_and_the_outcome_of_a_real_cycle(
+    demo: tuple[Project, Talking],
+) -> None:
     copied, running = demo
-    assert re.search(r"cycle [0-9a-f-]{36} success: 3 tiers, 3 deliveries", running.wait_for(" deliveries"))
+    assert re.search(
+        r"cycle [0-9a-f-]{36} success: 3 tiers, 3 deliveries", running.wait_for(" deliveries")
+    )
     assert f"http://127.0.0.1:{copied.environment['PORT']}/admin/" in running.wait_for("ready  ")
-    assert running.wait_for("login: ").strip() == f"login: admin / {(copied.var / 'admin-password').read_text()}"
+    assert (
+        running.wait_for("login: ").strip()
+        == f"login: admin / {(copied.var / 'admin-password').read_text()}"
+    )
 
 
-def test_the_demo_receiver_got_what_the_cycle_delivered_once_each(demo: tuple[Project, Talking]) -> None:
+def test_the_demo_receiver_got_what_the_cycle_delivered_once_each(
+    demo: tuple[Project, Talking],
+) -> None:
     copied, _ = demo
     got = ask(int((copied.var / "aurora-port").read_text()), "/deliveries")["results"]
-    first = [delivery for delivery in got if delivery["headers"]["X-Orbit-Cycle"] == got[-1]["headers"]["X-Orbit-Cycle"]]
+    first = [
+        delivery
+        for delivery in got
+        if delivery["headers"]["X-Orbit-Cycle"] == got[-1]["headers"]["X-Orbit-Cycle"]
+    ]
     assert len(first) == 3
     assert {delivery["repeats"] for delivery in first} == {0}
 
@@ -79,7 +96,9 @@ def test_what_is_secret_is_readable_by_its_owner_alone(demo: tuple[Project, Talk
         assert (copied.var / name).stat().st_mode & 0o077 == 0, name
 
 
-def test_a_second_up_on_the_same_folder_is_refused_by_naming_the_first(demo: tuple[Project, Talking]) -> None:
+def test_a_second_up_on_the_same_folder_is_refused_by_naming_the_first(
+    demo: tuple[Project, Talking],
+) -> None:
     copied, running = demo
     code, said = copied.run("up", PORT=str(project.free_port()))
     assert code == 2
@@ -88,18 +107,33 @@ def test_a_second_up_on_the_same_folder_is_refused_by_naming_the_first(demo: tup
 
 
 @pytest.mark.parametrize("victim", ["web", "cluster", "postgres"])
-def test_what_is_killed_is_started_again_and_cycles_go_on(demo: tuple[Project, Talking], victim: str) -> None:
+def test_what_is_killed_is_started_again_and_cycles_go_on(
+    demo: tuple[Project, Talking], victim: str
+) -> None:
     copied, running = demo
     if victim == "postgres":
-        target = psutil.Process(int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0]))
+        target = psutil.Process(
+            int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0])
+        )
     else:
-        target = next(child for child in psutil.Process(running.process.pid).children() if child.cmdline()[-1] == victim)
+        target = next(
+            child
+            for child in psutil.Process(running.process.pid).children()
+            if child.cmdline()[-1] == victim
+        )
     target.kill()
-    running.wait_for("database    had ended, and is started again" if victim == "postgres" else f"{victim:<12}ended (-9) and is started again", seconds=20)
+    running.wait_for(
+        "database    had ended, and is started again"
+        if victim == "postgres"
+        else f"{victim:<12}ended (-9) and is started again",
+        seconds=20,
+    )
     until = time.monotonic() + 60
     while True:
         try:
-            if set(ask(int(copied.environment["PORT"]), "/ready?cluster=1")["checks"].values()) == {"ok"}:
+            if set(ask(int(copied.environment["PORT"]), "/ready?cluster=1")["checks"].values()) == {
+                "ok"
+            }:
                 break
         except (OSError, http.client.HTTPException, ValueError):
             pass
@@ -109,7 +143,9 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(demo: tuple[Project, T
     assert code == 0, said
 
 
-def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can(demo: tuple[Project, Talking]) -> None:
+def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can(
+    demo: tuple[Project, Talking],
+) -> None:
     copied, running = demo
     server = postgres.locate(copied.var)
     whole = server.data / "global"
@@ -123,7 +159,9 @@ def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can
     assert running.process.poll() is None
     whole.with_name("gone").rename(whole)
     until = time.monotonic() + 120
-    while not any("is started again" in line and "database" in line for line in running.lines[said:]):
+    while not any(
+        "is started again" in line and "database" in line for line in running.lines[said:]
+    ):
         assert time.monotonic() < until, running.lines
         time.sleep(0.1)
 
@@ -145,7 +183,9 @@ def test_after_a_kill_the_next_start_takes_seconds_and_adopts_the_database(used:
     while any("manage.py" in command for command in commands_in(used.folder)):
         assert time.monotonic() < until, processes_in(used.folder)
         time.sleep(0.1)
-    server = psutil.Process(int((postgres.locate(used.var).data / "postmaster.pid").read_text().splitlines()[0]))
+    server = psutil.Process(
+        int((postgres.locate(used.var).data / "postmaster.pid").read_text().splitlines()[0])
+    )
 
     running = Talking(used.start("up"))
     running.wait_for("running  ", seconds=30)

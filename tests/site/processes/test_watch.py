@@ -61,7 +61,9 @@ def test_a_halt_that_nobody_rang_for_is_found(process: Boundary) -> None:
     until(lambda: one.stopped, 1.0, "the halt isn't found")
 
 
-def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_back(process: Boundary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_back(
+    process: Boundary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = lane(process, "a")
 
     def away(self: Ear) -> None:
@@ -69,7 +71,9 @@ def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_
 
     with monkeypatch.context() as patched:
         patched.setattr(Ear, "open", away)
-        rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         until(lambda: not one.open, 2.0, "a look that is old counts")
         assert not one.stopped
     until(lambda: one.open, 3.0, "nobody looks again")

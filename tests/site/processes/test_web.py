@@ -3,8 +3,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -12,27 +10,11 @@ import psutil
 import psycopg
 import pytest
 
-from orbit_site.processes.postgres import Server
 from orbit_site.processes.web import READ_SECONDS, THREADS
-from tests.support import database
-from tests.support.project import PROJECT, free_port
+from tests.support.project import free_port
+from tests.support.web_server import start, wait_until_it_serves
 
 pytestmark = pytest.mark.processes
-
-
-@pytest.fixture(scope="module")
-def web_database(server: Server) -> Iterator[dict[str, str]]:
-    """A migrated database for the web processes of a module: all that they write is the configuration, always the same."""
-    name = f"orbit_web_{os.getpid()}_{free_port()}"
-    database.clone(server, name)
-    yield {**os.environ, **database.environment(server, name), "ORBIT_DRAIN_SECONDS": "10"}
-    database.drop(server, name)
-
-
-@pytest.fixture
-def variables(web_database: dict[str, str]) -> dict[str, str]:
-    """What a web process needs: the database and a free port."""
-    return {**web_database, "PORT": str(free_port())}
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +31,10 @@ def address(web_database: dict[str, str]) -> Iterator[tuple[str, int]]:
     assert (process.returncode, "Traceback" in said) == (0, False), said
 
 
-def start(variables: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "manage.py", "web"], cwd=PROJECT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            start_new_session=True)
-
-
-def wait_until_it_serves(variables: dict[str, str], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", int(variables["PORT"]), timeout=5)
-            connection.request("GET", "/health")
-            assert connection.getresponse().status == 200
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-        finally:
-            connection.close()
-    process.kill()
-    raise AssertionError(process.communicate()[0])
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_group_lets_the_running_request_end_refuses_new_ones_and_exits_with_0(variables: dict[str, str], number: signal.Signals) -> None:
+def test_a_signal_to_the_group_lets_the_running_request_end_refuses_new_ones_and_exits_with_0(
+    variables: dict[str, str], number: signal.Signals
+) -> None:
     process = start(variables)
     wait_until_it_serves(variables, process)
     address = ("127.0.0.1", int(variables["PORT"]))
@@ -109,7 +71,9 @@ def test_a_busy_port_is_named_with_the_way_out(variables: dict[str, str]) -> Non
     assert "Traceback" not in said
 
 
-def test_over_a_database_that_lacks_a_migration_it_does_not_start(variables: dict[str, str]) -> None:
+def test_over_a_database_that_lacks_a_migration_it_does_not_start(
+    variables: dict[str, str],
+) -> None:
     last = "UPDATE django_migrations SET app = %s WHERE app = %s AND name = (SELECT max(name) FROM django_migrations WHERE app = %s)"
     with psycopg.connect(variables["ORBIT_OWNER_DATABASE_URL"], autocommit=True) as owner:
         owner.execute(last, ["away", "orbit", "orbit"])
@@ -121,7 +85,9 @@ def test_over_a_database_that_lacks_a_migration_it_does_not_start(variables: dic
     assert "manage.py migrate" in said
 
 
-def test_requests_that_never_end_hold_no_thread_for_longer_than_their_deadline(address: tuple[str, int]) -> None:
+def test_requests_that_never_end_hold_no_thread_for_longer_than_their_deadline(
+    address: tuple[str, int],
+) -> None:
     held = [socket.create_connection(address, timeout=30) for _ in range(THREADS + 4)]
     try:
         for number, slow in enumerate(held):
@@ -143,12 +109,17 @@ def test_what_is_no_request_is_answered_as_a_problem(address: tuple[str, int]) -
             client.sendall(sent)
             answer = http.client.HTTPResponse(client)
             answer.begin()
-            assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+            assert (answer.status, answer.headers["Content-Type"]) == (
+                status,
+                "application/problem+json",
+            )
             assert json.loads(answer.read())["code"] == "bad_request"
             assert answer.headers["X-Request-ID"]
 
 
-def test_who_was_answered_and_does_not_hang_up_keeps_nobody_waiting(address: tuple[str, int]) -> None:
+def test_who_was_answered_and_does_not_hang_up_keeps_nobody_waiting(
+    address: tuple[str, int],
+) -> None:
     def ask(client: socket.socket, *more: bytes) -> int:
         client.sendall(b"\r\n".join((b"GET /health HTTP/1.1", b"Host: localhost", *more, b"", b"")))
         answer = http.client.HTTPResponse(client)

@@ -55,7 +55,9 @@ def test_a_worker_that_waits_is_woken_at_once(claims: worker.Claims) -> None:
     assert late < 0.25
 
 
-def test_a_row_whose_notify_was_held_back_is_found_by_the_second_look(claims: worker.Claims) -> None:
+def test_a_row_whose_notify_was_held_back_is_found_by_the_second_look(
+    claims: worker.Claims,
+) -> None:
     queue.wake(queue.TICK, "x")
     OrmQ.objects.update(key="elsewhere")
     put: list[float] = []
@@ -81,7 +83,9 @@ def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: B
     assert queue.ready_wakeups() == 1
 
 
-def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(claims: worker.Claims, process: Boundary) -> None:
+def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(
+    claims: worker.Claims, process: Boundary
+) -> None:
     stamps: list[float] = []
     process.stamp = lambda: stamps.append(time.monotonic())
     thread = soon(1.5, lambda: process.drain(10))
@@ -91,7 +95,9 @@ def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(c
     thread.join()
 
 
-def test_lost_connections_are_opened_again_and_nothing_is_lost(claims: worker.Claims, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_connections_are_opened_again_and_nothing_is_lost(
+    claims: worker.Claims, caplog: pytest.LogCaptureFixture
+) -> None:
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
     def act() -> None:
@@ -106,18 +112,24 @@ def test_lost_connections_are_opened_again_and_nothing_is_lost(claims: worker.Cl
     assert "No task can be claimed" in caplog.text
 
 
-def test_a_task_that_is_done_is_gone_and_a_failure_is_kept(committed: str, process: Boundary) -> None:
+def test_a_task_that_is_done_is_gone_and_a_failure_is_kept(
+    committed: str, process: Boundary
+) -> None:
     for success in (True, False):
         queue.wake(queue.TICK, "x")
         [(row, payload)] = queue.PgBroker().dequeue()
         task = queue.read(row, payload)
         assert task is not None
-        worker.Results().put({**task, "success": success, "result": "why : traceback", "stopped": datetime.now(UTC)})
+        worker.Results().put(
+            {**task, "success": success, "result": "why : traceback", "stopped": datetime.now(UTC)}
+        )
         assert not OrmQ.objects.exists()
     assert Task.objects.get().success is False
 
 
-def test_a_task_is_acknowledged_over_a_connection_that_was_cut_meanwhile(committed: str, process: Boundary) -> None:
+def test_a_task_is_acknowledged_over_a_connection_that_was_cut_meanwhile(
+    committed: str, process: Boundary
+) -> None:
     queue.wake(queue.TICK, "x")
     [(row, payload)] = queue.PgBroker().dequeue()
     task = queue.read(row, payload)

@@ -21,7 +21,14 @@ def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[st
     """Load the settings in a process of their own, with ``variables`` alone; run ``code`` on them as ``s``."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     script = f"import os; os.environ['DJANGO_SETTINGS_MODULE']='orbit_site.settings'\nfrom django.conf import settings as s\ns.DEBUG\n{code}"
-    return subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**kept, **variables}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=PROJECT,
+        env={**kept, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), [
@@ -34,7 +41,9 @@ def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[st
     ("DATABASE_URL", "postgresql://u:hush@h:port/d"), ("ORBIT_OWNER_DATABASE_URL", "nonsense hush"),
 ])  # fmt: skip
 def test_a_wrong_value_is_named_and_no_secret_is_shown(name: str, value: str) -> None:
-    variables = {"DATABASE_URL": "postgresql://u:hush@h/d"} if name == "ORBIT_OWNER_DATABASE_URL" else {}
+    variables = (
+        {"DATABASE_URL": "postgresql://u:hush@h/d"} if name == "ORBIT_OWNER_DATABASE_URL" else {}
+    )
     found = settings(**{**variables, name: value})
     assert found.returncode != 0
     last = found.stderr.strip().splitlines()[-1]
@@ -51,20 +60,33 @@ def test_production_needs_its_keys_hosts_and_database(missing: str) -> None:
 
 
 def test_production_is_closed() -> None:
-    found = settings("assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_HSTS_SECONDS and not s.DEBUG", **PRODUCTION)
+    found = settings(
+        "assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_HSTS_SECONDS and not s.DEBUG",
+        **PRODUCTION,
+    )
     assert found.returncode == 0, found.stderr
 
 
 def test_production_leaves_django_nothing_to_say_about_its_security() -> None:
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     command = [sys.executable, "-m", "django", "check", "--deploy"]
-    variables = {**kept, **PRODUCTION, "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "PYTHONPATH": ".",
-                 "ORBIT_OWNER_DATABASE_URL": "postgresql://owner:hush@db/orbit"}
-    found = subprocess.run(command, cwd=PROJECT, env=variables, capture_output=True, text=True, timeout=60)
+    variables = {
+        **kept,
+        **PRODUCTION,
+        "DJANGO_SETTINGS_MODULE": "orbit_site.settings",
+        "PYTHONPATH": ".",
+        "ORBIT_OWNER_DATABASE_URL": "postgresql://owner:hush@db/orbit",
+    }
+    found = subprocess.run(
+        command, cwd=PROJECT, env=variables, capture_output=True, text=True, timeout=60
+    )
     assert (found.returncode, "security." in found.stderr) == (0, False), found.stderr
 
 
-@pytest.mark.parametrize(("value", "pause"), [("true", True), ("1", True), ("YES", True), ("off", False), ("", False), ("false", False)])
+@pytest.mark.parametrize(
+    ("value", "pause"),
+    [("true", True), ("1", True), ("YES", True), ("off", False), ("", False), ("false", False)],
+)
 def test_booleans_are_read_strictly(value: str, pause: bool) -> None:
     found = settings(f"assert s.ORBIT_GLOBAL_PAUSE is {pause}", ORBIT_GLOBAL_PAUSE=value)
     assert found.returncode == 0, found.stderr
@@ -72,7 +94,10 @@ def test_booleans_are_read_strictly(value: str, pause: bool) -> None:
 
 def test_a_database_url_may_name_a_socket_directory() -> None:
     url = "postgresql://postgres@/orbit?host=/tmp/a%20b"
-    found = settings("d = s.DATABASES['default']; assert (d['HOST'], d['NAME'], d['USER']) == ('/tmp/a b', 'orbit', 'postgres'), d", DATABASE_URL=url)
+    found = settings(
+        "d = s.DATABASES['default']; assert (d['HOST'], d['NAME'], d['USER']) == ('/tmp/a b', 'orbit', 'postgres'), d",
+        DATABASE_URL=url,
+    )
     assert found.returncode == 0, found.stderr
 
 

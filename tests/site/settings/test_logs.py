@@ -29,20 +29,44 @@ log.info("\\u2028 and \\x1b[31m are no line breaks and no colours")
 
 
 def lines(**variables: str) -> list[str]:
-    environment = {**os.environ, "ORBIT_ENV": "test", "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "ORBIT_TIME_ZONE": "Asia/Tokyo", **variables}
-    done = subprocess.run([sys.executable, "-c", SAY], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        **os.environ,
+        "ORBIT_ENV": "test",
+        "DJANGO_SETTINGS_MODULE": "orbit_site.settings",
+        "ORBIT_TIME_ZONE": "Asia/Tokyo",
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SAY],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == ""
     return done.stderr.split("\n")[:-1]
 
 
-def test_each_record_is_one_json_document_on_one_line_with_the_requests_id_and_its_exception() -> None:
+def test_each_record_is_one_json_document_on_one_line_with_the_requests_id_and_its_exception() -> (
+    None
+):
     said: list[dict[str, Any]] = [json.loads(line) for line in lines(ORBIT_LOG_FORMAT="json")]
     failed, served, odd = said
     assert {name: failed[name] for name in ("level", "logger", "message", "request_id", "status_code")} == {
         "level": "ERROR", "logger": "orbit.somewhere", "message": "Two lines:\nthe second", "request_id": "order-4711", "status_code": 500}  # fmt: skip
     assert failed["exception"].startswith("Traceback")
     assert failed["exception"].endswith("ZeroDivisionError: division by zero")
-    assert set(failed) == {"time", "level", "process", "logger", "message", "request_id", "status_code", "exception"}
+    assert set(failed) == {
+        "time",
+        "level",
+        "process",
+        "logger",
+        "message",
+        "request_id",
+        "status_code",
+        "exception",
+    }
     assert (served["logger"], served["request_id"]) == ("gunicorn.error", "")
     assert set(odd) == {"time", "level", "process", "logger", "message", "request_id"}
 
