@@ -18,7 +18,7 @@ def main() -> None:
     """Make as many as the command line asks for."""
     django.setup()
     from governance.access.actors import SYSTEM
-    from orbit.cycles import lease, stages, state, trigger
+    from orbit.cycles import lease, progress, stages, trigger
     from orbit.pipeline.contract import Payload
     from orbit.states import Trigger
 
@@ -27,7 +27,7 @@ def main() -> None:
         trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
                       payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         held.append(work)
     # Together, in the end: given back one by one, they would be claimed again here.
     lease.give_back(held, wait=0)

@@ -8,10 +8,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from governance.operations import guard
-from orbit import boundary, queue
-from orbit.cycles import rerun_many, shift
+from orbit import interrupts, queue
+from orbit.cycles import rerun_many, runner
 from orbit.dispatch import bulk, redrive
-from orbit.schedules import perform
+from orbit.schedules import run_tick
 
 SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
@@ -32,21 +32,21 @@ def advance() -> None:
     began = time.monotonic()
     try:
         queue.collapse()
-        due = shift.run()
+        due = runner.run()
         if due is not None:
             # What a short shift left undone it may not have: without a rest it would come back at once, for ever.
             rested = time.monotonic() - began >= SHORT_SECONDS
             queue.wake(at=due if rested else max(due, timezone.now() + REST))
     except (OperationalError, InterfaceError) as error:
-        shift.complain("the database is away", error)
+        runner.complain("the database is away", error)
         connection.close()
 
 
 def tick(*tick_ids: str) -> None:
     """Do what each of the ticks is for, unless somebody did."""
     for tick_id in tick_ids:
-        boundary.process.stamp()
-        perform.perform(UUID(tick_id))
+        interrupts.process.stamp()
+        run_tick.perform(UUID(tick_id))
 
 
 def operate(run_id: str) -> None:

@@ -15,16 +15,16 @@ from django.urls import get_resolver
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.rest import openapi, problem, shapes
+from governance.rest import openapi, problem, schemas
 from governance.rest.resources import Resource
 from orbit_site import health
 
 _DESCRIPTION = """A self-hosted control plane for unattended work. docs/api.md has the guide: tokens, errors, pages, idempotency,
 conditional requests, limits. Every answer carries `X-Request-ID`; errors are `application/problem+json` with a stable `code`."""
-_STATUS = shapes.one_of((health.OK, health.FAILED))
-_READY = shapes.record(
-    status=shapes.one_of(("ready", "not_ready")),
-    checks=shapes.record(database=_STATUS, migrations=_STATUS, config=_STATUS, cluster=_STATUS),
+_STATUS = schemas.one_of((health.OK, health.FAILED))
+_READY = schemas.record(
+    status=schemas.one_of(("ready", "not_ready")),
+    checks=schemas.record(database=_STATUS, migrations=_STATUS, config=_STATUS, cluster=_STATUS),
 )
 
 
@@ -32,7 +32,7 @@ def _open(
     operation_id: str,
     summary: str,
     description: str,
-    answers: dict[str, tuple[str, shapes.Schema]],
+    answers: dict[str, tuple[str, schemas.Schema]],
     *parameters: dict[str, Any],
 ) -> dict[str, Any]:
     responses = {
@@ -51,7 +51,7 @@ _OTHERS = {
         "get_health",
         "The process is up.",
         "Asks nothing of the database.",
-        {"200": ("Up.", shapes.record(status=shapes.one_of([health.OK])))},
+        {"200": ("Up.", schemas.record(status=schemas.one_of([health.OK])))},
     ),
     "/ready": _open(
         "get_ready",
@@ -102,7 +102,7 @@ class Contract(Resource):
 
     permission_classes = []
     parameters = {"GET": {}}
-    answers = {"GET": {200: shapes.FREE}}
+    answers = {"GET": {200: schemas.FREE}}
 
     def get(self, request: Request) -> Response:
         """Answer this document."""

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from governance.access.actors import Actor
 from governance.access.roles import Power
 from governance.namespaces import gate
-from governance.rest import shapes
+from governance.rest import schemas
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
 from governance.rest.resources import OneForm, Resource
 from orbit.states import CYCLE, JOB, LETTER
@@ -194,7 +194,7 @@ class Metrics(Resource):
     """The scrape page; its numbers are those of all namespaces, so a caller who is confined to some doesn't get them."""
 
     parameters = {"GET": {}}
-    answers = {"GET": {200: shapes.PLAIN_TEXT}}
+    answers = {"GET": {200: schemas.PLAIN_TEXT}}
     authentication_classes = [ScrapeToken, TokenAuthentication, SessionAuthentication]
     # Scrapers ask for several text formats; they get the one that all of them read.
     content_negotiation_class = OneForm

@@ -86,7 +86,7 @@ urlpatterns = [
     path("operations/<uuid:run_id>/cancel", operations.Cancel.as_view()),
 ]
 
-handler400 = "orbit_site.faults.bad_request"
-handler403 = "orbit_site.faults.forbidden"
-handler404 = "orbit_site.faults.not_found"
-handler500 = "orbit_site.faults.server_error"
+handler400 = "orbit_site.error_pages.bad_request"
+handler403 = "orbit_site.error_pages.forbidden"
+handler404 = "orbit_site.error_pages.not_found"
+handler500 = "orbit_site.error_pages.server_error"

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from orbit.cycles import shift
+from orbit.cycles import runner
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.support import database
@@ -86,7 +86,7 @@ def committed(
             yield name
         finally:
             # Lane threads keep their connections; those of this database go with it.
-            shift._lanes = None
+            runner._lanes = None
             _point(server, before)
             pool.give(name)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from governance.access import lockout, people, tokens
+from governance.access import lockout, tokens, users
 from governance.access.actors import Actor
-from governance.access.people import Person, UserUnknown
 from governance.access.roles import MEANS, ROLES, Power
+from governance.access.users import Person, UserUnknown
 from governance.models import ApiToken, LoginAttempt
 
 #: What the page shows of each; the lists behind it have all.
@@ -54,7 +54,7 @@ def read(actor: Actor, *, name: str = "") -> Overview:
     actor.require(Power.ADMINISTER)
     actor.require_workspace()
     person = _asked(name)
-    known = people.listed(limit=SHOWN + 1)
+    known = users.listed(limit=SHOWN + 1)
     rows = [
         TokenRow(token, str(tokens.state(token)), tokens.unused(token))
         for token in tokens.listed(limit=SHOWN + 1)
@@ -94,6 +94,6 @@ def locked_out() -> "QuerySet[LoginAttempt]":
 
 def _asked(name: str) -> Person | None:
     try:
-        return people.find(name) if name else None
+        return users.find(name) if name else None
     except UserUnknown:
         return None

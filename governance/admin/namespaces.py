@@ -16,7 +16,7 @@ from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_actio
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel.errors import OrbitError
 from governance.models import GovernanceSetting, Namespace, Stop
-from governance.namespaces import halts, registry, standing
+from governance.namespaces import halts, registry, status
 from governance.states import Mode, Stopped
 
 
@@ -75,32 +75,32 @@ class NamespaceAdmin(ReasonedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the namespaces that the person sees, with how they stand."""
-        return standing.rows(actor_of(request)).order_by("name")
+        return status.rows(actor_of(request)).order_by("name")
 
     @admin.display(description="state")
     def state(self, row: Any) -> str:
         """How it stands, as a badge."""
-        return display.badge(standing.of(row).state)
+        return display.badge(status.of(row).state)
 
     @admin.display(description="by")
     def stopped_by(self, row: Any) -> str:
         """Who set that."""
-        return standing.of(row).by or "-"
+        return status.of(row).by or "-"
 
     @admin.display(description="reason")
     def why(self, row: Any) -> str:
         """Why."""
-        return standing.of(row).reason or "-"
+        return status.of(row).reason or "-"
 
     @admin.display(description="since")
     def since(self, row: Any) -> str:
         """Since when."""
-        return _moment(standing.of(row).since)
+        return _moment(status.of(row).since)
 
     @admin.display(description="until")
     def until(self, row: Any) -> str:
         """Until when, where it ends by itself."""
-        return _moment(standing.of(row).until)
+        return _moment(status.of(row).until)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -128,7 +128,7 @@ class NamespaceAdmin(ReasonedAdmin):
             request,
             object_id,
             form_url,
-            {"stops": [] if row is None else standing.history(row.pk), **(extra_context or {})},
+            {"stops": [] if row is None else status.history(row.pk), **(extra_context or {})},
         )
 
     @reasoned_action(
@@ -136,7 +136,7 @@ class NamespaceAdmin(ReasonedAdmin):
         power=Power.OPERATE,
         explains="Within a second no delivery starts there and every cycle stops where it is. What is in flight ends. Nothing is lost: Resume goes on.",
         form=HaltForm,
-        when=lambda row: standing.of(row).state in {Mode.RUNNING, Mode.DRAINING},
+        when=lambda row: status.of(row).state in {Mode.RUNNING, Mode.DRAINING},
     )
     def halt(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
         """Stop all work there."""
@@ -147,7 +147,7 @@ class NamespaceAdmin(ReasonedAdmin):
         power=Power.OPERATE,
         explains="What runs there goes on to its end. Nothing new starts: triggers are refused, due ticks are on record as refused.",
         form=UntilForm,
-        when=lambda row: standing.of(row).state == Mode.RUNNING,
+        when=lambda row: status.of(row).state == Mode.RUNNING,
     )
     def drain(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
         """Let what runs there end, and start nothing new."""
@@ -157,7 +157,7 @@ class NamespaceAdmin(ReasonedAdmin):
         label="Resume",
         power=Power.OPERATE,
         explains="The halt or drain ends. Cycles that were stopped go on where they are, at once; what was delivered isn't sent again.",
-        when=lambda row: standing.of(row).state != Mode.RUNNING,
+        when=lambda row: status.of(row).state != Mode.RUNNING,
     )
     def resume(self, request: HttpRequest, row: Any, reason: str) -> str:
         """Go on."""
@@ -225,7 +225,7 @@ def halt_page(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(
                 reverse(
                     "admin:governance_namespace_change",
-                    args=[standing.row_of(stands.namespace, actor=actor).pk],
+                    args=[status.row_of(stands.namespace, actor=actor).pk],
                 )
             )
     return pages.draw(request, "console/halt.html", title="Halt", form=form)
@@ -253,7 +253,7 @@ def birth_page(request: HttpRequest) -> HttpResponse:
     return pages.draw(request, "console/namespace_new.html", title="Create namespace", form=form)
 
 
-def _said(stands: standing.Standing) -> str:
+def _said(stands: status.Standing) -> str:
     until = "" if stands.until is None else f" until {_moment(stands.until)}"
     return f"{stands.namespace} is {stands.state}{until}."
 

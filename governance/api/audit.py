@@ -12,7 +12,7 @@ from governance.kernel.errors import Kind, OrbitError
 from governance.models import AuditTrailEntry
 from governance.rest import pages, queries
 from governance.rest.resources import Resource
-from governance.rest.shapes import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, maybe, page, record
+from governance.rest.schemas import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, maybe, page, record
 
 #: How long one request walks; a longer chain is walked in several.
 VERIFY_SECONDS = 5.0

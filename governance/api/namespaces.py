@@ -5,11 +5,22 @@ from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Power
-from governance.namespaces import halts, registry, standing
+from governance.namespaces import halts, registry, status
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import pages, parsing, queries
 from governance.rest.resources import Resource
-from governance.rest.shapes import TEXT, TIME, TRUTH, UUID, WHOLE, many, maybe, one_of, page, record
+from governance.rest.schemas import (
+    TEXT,
+    TIME,
+    TRUTH,
+    UUID,
+    WHOLE,
+    many,
+    maybe,
+    one_of,
+    page,
+    record,
+)
 from governance.states import Mode, Stopped
 
 _FILTERS: dict[str, queries.Reader] = {"state": queries.one_of(Mode)}
@@ -82,16 +93,16 @@ class Collection(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, in the order of their making."""
-        rows = standing.rows(self.actor)
+        rows = status.rows(self.actor)
         if "state" in self.sent:
-            rows = rows.filter(standing.in_state(self.sent["state"]))
-        return pages.respond(request, rows, standing.described, sent=self.sent, newest_first=False)
+            rows = rows.filter(status.in_state(self.sent["state"]))
+        return pages.respond(request, rows, status.described, sent=self.sent, newest_first=False)
 
     def post(self, request: Request) -> Response:
         """Make a namespace: 201 with it, or 409."""
         name = self.document()["name"]
         registry.create(name, actor=self.actor)
-        return Response(standing.described(standing.row_of(name, actor=self.actor)), status=201)
+        return Response(status.described(status.row_of(name, actor=self.actor)), status=201)
 
 
 class One(Resource):
@@ -103,10 +114,8 @@ class One(Resource):
 
     def get(self, request: Request, namespace: str) -> Response:
         """Answer how it stands, with its newest stops and their certificates."""
-        row = standing.row_of(namespace, actor=self.actor)
-        return Response(
-            {**standing.described(row), "stops": standing.told(standing.history(row.pk))}
-        )
+        row = status.row_of(namespace, actor=self.actor)
+        return Response({**status.described(row), "stops": status.told(status.history(row.pk))})
 
 
 class Halt(Resource):
@@ -141,7 +150,7 @@ class Drain(Resource):
 
     def post(self, request: Request, namespace: str) -> Response:
         """Drain it: 200 with how it stands, 409 where it is halted."""
-        standing.row_of(namespace, actor=self.actor)
+        status.row_of(namespace, actor=self.actor)
         sent = self.document()
         return Response(
             halts.drain(
@@ -164,7 +173,7 @@ class Resume(Resource):
 
     def post(self, request: Request, namespace: str) -> Response:
         """Resume it: 200 with how it stands."""
-        standing.row_of(namespace, actor=self.actor)
+        status.row_of(namespace, actor=self.actor)
         return Response(
             halts.resume(namespace, actor=self.actor, reason=self.document()["reason"]).data()
         )

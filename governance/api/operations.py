@@ -9,9 +9,9 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.models import OperationRun, OperationRunItem
 from governance.operations import cancel, ledger
-from governance.rest import pages, parsing, queries, shapes
+from governance.rest import pages, parsing, queries, schemas
 from governance.rest.resources import Resource
-from governance.rest.shapes import maybe, record
+from governance.rest.schemas import maybe, record
 from governance.states import ItemOutcome, Operation, Outcome
 
 _FILTERS: dict[str, queries.Reader] = {
@@ -23,31 +23,33 @@ _FILTERS: dict[str, queries.Reader] = {
 _CANCEL = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 RUN = record(
     "Operation",
-    id=shapes.UUID,
-    type=shapes.TEXT,
-    namespace=maybe(shapes.TEXT),
-    status=shapes.one_of(Operation),
-    outcome=maybe(shapes.one_of(Outcome)),
-    summary_counts={"type": "object", "additionalProperties": shapes.WHOLE},
-    progress=shapes.FREE,
-    context=shapes.FREE,
-    initiator=shapes.TEXT,
-    reason=shapes.TEXT,
-    created_at=shapes.TIME,
-    started_at=maybe(shapes.TIME),
-    finished_at=maybe(shapes.TIME),
-    next_due_at=maybe(shapes.TIME),
-    cancel_requested_at=maybe(shapes.TIME),
-    cancel_requested_by=shapes.TEXT,
+    id=schemas.UUID,
+    type=schemas.TEXT,
+    namespace=maybe(schemas.TEXT),
+    status=schemas.one_of(Operation),
+    outcome=maybe(schemas.one_of(Outcome)),
+    summary_counts={"type": "object", "additionalProperties": schemas.WHOLE},
+    progress=schemas.FREE,
+    context=schemas.FREE,
+    initiator=schemas.TEXT,
+    reason=schemas.TEXT,
+    created_at=schemas.TIME,
+    started_at=maybe(schemas.TIME),
+    finished_at=maybe(schemas.TIME),
+    next_due_at=maybe(schemas.TIME),
+    cancel_requested_at=maybe(schemas.TIME),
+    cancel_requested_by=schemas.TEXT,
 )
-_ITEM = record(object_id=shapes.UUID, outcome=maybe(shapes.one_of(ItemOutcome)), detail=shapes.TEXT)
+_ITEM = record(
+    object_id=schemas.UUID, outcome=maybe(schemas.one_of(ItemOutcome)), detail=schemas.TEXT
+)
 
 
 class Collection(Resource):
     """All operation runs, in pages."""
 
     parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: shapes.page(RUN)}}
+    answers = {"GET": {200: schemas.page(RUN)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
@@ -78,7 +80,7 @@ class Items(Resource):
     """What became of each object of a run."""
 
     parameters = {"GET": {"outcome": queries.one_of(ItemOutcome), **pages.PARAMETERS}}
-    answers = {"GET": {200: shapes.page(_ITEM)}}
+    answers = {"GET": {200: schemas.page(_ITEM)}}
     refusals = {"GET": (ledger.OperationUnknown,)}
 
     def get(self, request: Request, run_id: UUID) -> Response:

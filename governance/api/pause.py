@@ -9,7 +9,7 @@ from governance.namespaces import pauses
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import parsing
 from governance.rest.resources import Resource
-from governance.rest.shapes import TEXT, TIME, TRUTH, maybe, one_of, record
+from governance.rest.schemas import TEXT, TIME, TRUTH, maybe, one_of, record
 
 _PAUSE = parsing.closed_object(
     {"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",)

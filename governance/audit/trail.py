@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.audit import chain
-from governance.kernel import serving
+from governance.kernel import request_context
 
 _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar(
     "audit_pending", default=None
@@ -78,6 +78,6 @@ def record(
             before=chain.storable(before),
             after=chain.storable(after),
             reason=reason,
-            request_id=request_id or serving.request_id.get(),
+            request_id=request_id or request_context.request_id.get(),
         )
     )

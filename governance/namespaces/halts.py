@@ -15,8 +15,8 @@ from governance.access.actors import SYSTEM, Actor, NamespaceUnknown
 from governance.access.roles import Power
 from governance.audit import trail
 from governance.kernel.errors import Kind, OrbitError
-from governance.namespaces import registry, standing, stops
-from governance.namespaces.standing import Standing
+from governance.namespaces import registry, status, stops
+from governance.namespaces.status import Standing
 from governance.rest import request_id
 from governance.states import MODE, Mode, Stopped
 
@@ -105,7 +105,7 @@ def resume(namespace_name: str, *, actor: Actor, reason: str) -> Standing:
     actor.require(Power.OPERATE)
     actor.require_namespace(namespace_name)
     _resume(namespace_name, actor=actor, reason=stops.reason_of(reason), expired_only=False)
-    return standing.find(namespace_name, actor=actor)
+    return status.find(namespace_name, actor=actor)
 
 
 def lift_expired(*, limit: int = 100) -> int:
@@ -169,7 +169,7 @@ def _stop(
                 actor=actor,
                 reason=reason or "none given",
             )
-    return standing.find(name, actor=actor)
+    return status.find(name, actor=actor)
 
 
 def _resume(name: str, *, actor: Actor, reason: str, expired_only: bool) -> None:

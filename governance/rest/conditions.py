@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest.queries import VISIBLE
-from governance.rest.shapes import Schema
+from governance.rest.schemas import Schema
 
 _LONGEST = 4096
 _TAG = r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"'

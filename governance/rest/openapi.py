@@ -20,7 +20,7 @@ from governance.rest.pages import PARAMETERS, CursorInvalid
 from governance.rest.parsing import BodyInvalid, BodyTooLarge
 from governance.rest.queries import ParameterInvalid
 from governance.rest.resources import Resource
-from governance.rest.shapes import TEXT, Schema, many, record
+from governance.rest.schemas import TEXT, Schema, many, record
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CONVERTED: dict[str, Schema] = {

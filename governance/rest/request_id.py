@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from governance.kernel.serving import request_id as _current
+from governance.kernel.request_context import request_id as _current
 
 # What a client may send: anything else could forge a log line or a header.
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")

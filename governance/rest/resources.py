@@ -18,7 +18,7 @@ from governance.access.roles import Power
 from governance.kernel.errors import OrbitError
 from governance.rest import parsing, queries, rates
 from governance.rest.queries import Reader
-from governance.rest.shapes import Schema
+from governance.rest.schemas import Schema
 
 
 class Resource(APIView):

@@ -17,7 +17,7 @@ from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 from orbit.admin.reruns import RerunAdmin, compare_address
-from orbit.cycles import cancel, detail, orchestrate, trigger, verdict
+from orbit.cycles import cancel, detail, orchestrate, overview, trigger
 from orbit.cycles.orchestrate import Outcome
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, RunProfile, SkipNotice
@@ -146,7 +146,7 @@ class CycleRunAdmin(RerunAdmin):
             "opts": self.opts,
             "detail": found,
             "limit": detail.LIMIT,
-            "verdict": verdict.sentence(found, now=timezone.now()),
+            "verdict": overview.sentence(found, now=timezone.now()),
             "buttons": self.buttons(request, found.cycle),
             "compare": compare_address(found.cycle, found.reruns),
             "may_trigger": actor_of(request).may(Power.OPERATE),

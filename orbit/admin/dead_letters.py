@@ -22,8 +22,8 @@ from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_actio
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from orbit.dispatch import bulk, dead_letters, error_groups
+from orbit.dispatch.endpoint_drift import Configuration, Today
 from orbit.dispatch.error_groups import Group
-from orbit.dispatch.today import Configuration, Today
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 

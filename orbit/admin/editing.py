@@ -13,7 +13,7 @@ from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.rest.conditions import NEW, seen
-from orbit.admin import parts
+from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
 from orbit.profiles import diff, edit, history, kinds, preview
@@ -48,7 +48,7 @@ def page(
         revision = 0 if row is None else row.revision
         base = _base(request, kind, row)
         saving = "_preview" not in request.POST
-        form = DocumentForm(request.POST if request.method == "POST" else None, parts=parts.of(kind, actor, new=row is None), base=base, revision=revision,
+        form = DocumentForm(request.POST if request.method == "POST" else None, parts=form_fields.of(kind, actor, new=row is None), base=base, revision=revision,
                             wants_reason=saving)  # fmt: skip
         context["form"] = form
         if form.is_valid() and (document := form.merged()) is not None:

@@ -12,7 +12,7 @@ from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
-from governance.namespaces import gate, pauses, standing
+from governance.namespaces import gate, pauses, status
 from orbit.cycles import clusters
 
 
@@ -47,7 +47,7 @@ def pause_page(request: HttpRequest) -> HttpResponse:
         "console/pause.html",
         title="Pause",
         may=actor.may(Power.OPERATE),
-        history=standing.history(None),
+        history=status.history(None),
         **context,
     )
 

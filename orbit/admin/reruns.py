@@ -15,7 +15,7 @@ from governance.access.roles import Power
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
-from orbit.cycles import compare, plans, rerun, rerun_many
+from orbit.cycles import compare, rerun, rerun_many, rerun_preview
 from orbit.models import CycleRun
 from orbit.states import CYCLE, Cycle, Trigger
 
@@ -83,8 +83,8 @@ class RerunAdmin(ReasonedAdmin):
             return {"template": "console/_rerun.html", "refused": refusal.detail}
         return {
             "template": "console/_rerun.html",
-            "plan": plans.document(plan),
-            "sentence": plans.sentence(plan),
+            "plan": rerun_preview.document(plan),
+            "sentence": rerun_preview.sentence(plan),
         }
 
     def compare_view(self, request: HttpRequest) -> HttpResponse:

@@ -15,10 +15,10 @@ from governance.console.actions import ReasonForm
 from governance.console.base import BoundedPaginator, actor_of
 from governance.kernel.errors import OrbitError
 from governance.rest import queries
-from orbit.schedules import change, listing, why
+from orbit.schedules import change, explain, listing
 from orbit.schedules.change import ScheduleUnknown
+from orbit.schedules.explain import Answer
 from orbit.schedules.listing import Shown
-from orbit.schedules.why import Answer
 
 _PER_PAGE = 50
 _LIST = "admin:orbit_schedules"
@@ -149,7 +149,7 @@ def why_page(request: HttpRequest) -> HttpResponse:
         )
     if form.is_bound and form.is_valid():
         try:
-            answer = why.explain(
+            answer = explain.explain(
                 form.cleaned_data["run_profile_id"],
                 form.cleaned_data["at"],
                 actor=actor_of(request),

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import parsing
 from governance.rest.resources import Resource
-from governance.rest.shapes import ANYTHING, TEXT, TRUTH, WHOLE, many, one_of, record
+from governance.rest.schemas import ANYTHING, TEXT, TRUTH, WHOLE, many, one_of, record
 from orbit.dispatch.endpoints import EndpointsInvalid
 from orbit.errors import CyclesActive
 from orbit.profiles import diff, reload, schema

@@ -9,10 +9,10 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import pages, parsing, queries
 from governance.rest.resources import Resource
-from governance.rest.shapes import UUID as ID
-from governance.rest.shapes import many, one_of, page, record
-from orbit.api import shapes
-from orbit.cycles import cancel, detail, listing, verdict
+from governance.rest.schemas import UUID as ID
+from governance.rest.schemas import many, one_of, page, record
+from orbit.api import schemas
+from orbit.cycles import cancel, detail, listing, overview
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.states import Cycle
 
@@ -31,12 +31,12 @@ class Recent(Resource):
     """The last twenty cycles."""
 
     parameters = {"GET": {}}
-    answers = {"GET": {200: record(results=many(shapes.CYCLE))}}
+    answers = {"GET": {200: record(results=many(schemas.CYCLE))}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results}``, newest first."""
         return Response(
-            {"results": [shapes.cycle(row) for row in listing.matching(self.actor)[:RECENT]]}
+            {"results": [schemas.cycle(row) for row in listing.matching(self.actor)[:RECENT]]}
         )
 
 
@@ -44,13 +44,13 @@ class Collection(Resource):
     """All cycles, in pages."""
 
     parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: page(shapes.CYCLE)}}
+    answers = {"GET": {200: page(schemas.CYCLE)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results, next, previous}``, newest first."""
         filters = {name: value for name, value in self.sent.items() if name in _FILTERS}
         return pages.respond(
-            request, listing.matching(self.actor, **filters), shapes.cycle, sent=self.sent
+            request, listing.matching(self.actor, **filters), schemas.cycle, sent=self.sent
         )
 
 
@@ -58,14 +58,14 @@ class One(Resource):
     """One cycle with everything that hangs on it."""
 
     parameters = {"GET": {}}
-    answers = {"GET": {200: shapes.CYCLE_DETAIL}}
+    answers = {"GET": {200: schemas.CYCLE_DETAIL}}
     refusals = {"GET": (CycleUnknown,)}
 
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """Answer the cycle with its verdict, stages, tiers, items, jobs, receipts, records and checkpoints."""
         found = detail.read(cycle_id, actor=self.actor)
         return Response(
-            {**shapes.cycle_detail(found), "verdict": verdict.sentence(found, now=timezone.now())}
+            {**schemas.cycle_detail(found), "verdict": overview.sentence(found, now=timezone.now())}
         )
 
 

@@ -15,11 +15,11 @@ from governance.operations import ledger
 from governance.rest import pages, parsing, queries
 from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
-from governance.rest.shapes import TEXT, TIME, WHOLE, maybe, one_of, page, record
-from governance.rest.shapes import UUID as ID
-from orbit.api import shapes
+from governance.rest.schemas import TEXT, TIME, WHOLE, maybe, one_of, page, record
+from governance.rest.schemas import UUID as ID
+from orbit.api import schemas
 from orbit.dispatch import bulk, dead_letters, error_groups
-from orbit.dispatch.today import Configuration, Today
+from orbit.dispatch.endpoint_drift import Configuration, Today
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
@@ -64,7 +64,11 @@ _MANY = {
 _REQUEUE_MANY = parsing.closed_object({**_MANY, **_CHOICES}, required=("reason",))
 _DISMISS_MANY = parsing.closed_object(_MANY, required=("reason",))
 LETTER = record(
-    "DeadLetter", **shapes.LETTER, group=TEXT, error_pattern=TEXT, endpoint_now=maybe(one_of(Today))
+    "DeadLetter",
+    **schemas.LETTER,
+    group=TEXT,
+    error_pattern=TEXT,
+    endpoint_now=maybe(one_of(Today)),
 )
 _GROUP = record(
     group=TEXT,
@@ -88,7 +92,7 @@ def _shown(row: Any, today: Configuration) -> dict[str, Any]:
         str(today.compare(row.endpoint_key, row.fingerprint)) if row.status == Letter.OPEN else None
     )
     return {
-        **shapes.dead_letter(row),
+        **schemas.dead_letter(row),
         "group": row.error_group,
         "error_pattern": row.error_pattern,
         "endpoint_now": now,

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import idempotency, parsing
 from governance.rest.resources import Resource
-from governance.rest.shapes import TEXT, many, one_of, record
-from governance.rest.shapes import UUID as ID
+from governance.rest.schemas import TEXT, many, one_of, record
+from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
 from orbit.cycles.orchestrate import OUTCOMES, Outcome
 from orbit.errors import RunProfileUnknown

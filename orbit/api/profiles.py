@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import conditions, pages, queries
 from governance.rest.resources import Resource
-from governance.rest.shapes import inlined, page
+from governance.rest.schemas import inlined, page
 from orbit.errors import DocumentInvalid, ProfileUnknown, RunProfileUnknown, Stale
 from orbit.profiles import edit, kinds, schema, visible
 from orbit.profiles.edit import Edited

@@ -13,11 +13,11 @@ from governance.operations import ledger
 from governance.rest import parsing, queries
 from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
-from governance.rest.shapes import SHA256, TEXT, WHOLE, many, maybe, one_of, record
-from governance.rest.shapes import UUID as ID
-from orbit.cycles import detail, plans, rerun, rerun_many
-from orbit.cycles.takeover import Fate
-from orbit.dispatch.today import Today
+from governance.rest.schemas import SHA256, TEXT, WHOLE, many, maybe, one_of, record
+from governance.rest.schemas import UUID as ID
+from orbit.cycles import detail, rerun, rerun_many, rerun_preview
+from orbit.cycles.rerun_plan import Fate
+from orbit.dispatch.endpoint_drift import Today
 from orbit.errors import (
     CycleActive,
     CycleUnknown,
@@ -119,7 +119,7 @@ class Rerun(Resource):
         detail.refuse_unseen(cycle_id, actor=self.actor)
         sent = self.document()
         if sent.get("dry_run"):
-            return Response(plans.document(rerun.preview(cycle_id, actor=self.actor)))
+            return Response(rerun_preview.document(rerun.preview(cycle_id, actor=self.actor)))
         started = rerun.rerun(
             cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST
         )

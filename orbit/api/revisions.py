@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from governance.access.roles import Power
 from governance.rest import conditions, pages, parsing
 from governance.rest.resources import Resource
-from governance.rest.shapes import FREE, TEXT, TIME, WHOLE, one_of, page, record
+from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, one_of, page, record
 from orbit.api import profiles
 from orbit.api.profiles import PROFILE_SHAPE, RUN_PROFILE_SHAPE
 from orbit.errors import DocumentInvalid, ProfileUnknown, RevisionUnknown, RunProfileUnknown, Stale

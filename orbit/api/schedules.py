@@ -8,12 +8,23 @@ from rest_framework.response import Response
 
 from governance.rest import pages, queries
 from governance.rest.resources import Resource
-from governance.rest.shapes import FREE, TEXT, TIME, TRUTH, WHOLE, many, maybe, one_of, page, record
-from governance.rest.shapes import UUID as ID
+from governance.rest.schemas import (
+    FREE,
+    TEXT,
+    TIME,
+    TRUTH,
+    WHOLE,
+    many,
+    maybe,
+    one_of,
+    page,
+    record,
+)
+from governance.rest.schemas import UUID as ID
 from governance.states import Stopped
 from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick
-from orbit.schedules import listing, why
+from orbit.schedules import explain, listing
 from orbit.schedules.listing import Shown
 from orbit.states import Cycle, State, Tick, Trigger
 
@@ -114,7 +125,7 @@ class Why(Resource):
 
     def get(self, request: Request) -> Response:
         """Answer one sentence, and the facts behind it."""
-        answer = why.explain(self.sent["run_profile_id"], self.sent["at"], actor=self.actor)
+        answer = explain.explain(self.sent["run_profile_id"], self.sent["at"], actor=self.actor)
         return Response({"answer": answer.sentence, "ran": answer.ran, "facts": answer.facts})
 
 

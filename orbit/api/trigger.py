@@ -15,8 +15,8 @@ from governance.namespaces import gate
 from governance.rest import idempotency, parsing
 from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
-from governance.rest.shapes import TEXT, TRUTH, one_of, record
-from governance.rest.shapes import UUID as ID
+from governance.rest.schemas import TEXT, TRUTH, one_of, record
+from governance.rest.schemas import UUID as ID
 from orbit.cycles import trigger
 from orbit.cycles.trigger import Started
 from orbit.errors import (

@@ -8,8 +8,8 @@ from rest_framework.response import Response
 
 from governance.rest import pages, queries
 from governance.rest.resources import OneForm, Resource
-from governance.rest.shapes import TEXT, TIME, TRUTH, WHOLE, many, maybe, one_of, page, record
-from governance.rest.shapes import UUID as ID
+from governance.rest.schemas import TEXT, TIME, TRUTH, WHOLE, many, maybe, one_of, page, record
+from governance.rest.schemas import UUID as ID
 from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
 from orbit.records.value_totals import Period, RangeInvalid, Totals

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from governance.namespaces import gate
-from orbit import boundary
-from orbit.cycles import finish, lease, stages, state
-from orbit.cycles.state import State
-from orbit.dispatch import copies, deliver, judge
+from orbit import interrupts
+from orbit.cycles import finish, lease, progress, stages
+from orbit.cycles.progress import State
+from orbit.dispatch import deliver, judge, requeued_jobs
 from orbit.dispatch.flight import Hung
 from orbit.dispatch.tally import Ending
 from orbit.records import execution, fence
@@ -42,7 +42,7 @@ STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status =
 def run(work: Work, *, worker: str) -> float | None:
     """Carry ``work`` on; return the seconds until it is due again when it was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    read = state.fresh if work.token == 1 else state.load
+    read = progress.fresh if work.token == 1 else progress.load
     counted = not work.resumed
     while True:
         try:
@@ -53,7 +53,7 @@ def run(work: Work, *, worker: str) -> float | None:
         except Fenced:
             _note_fenced(work)
             return None
-        except boundary.Stop:
+        except interrupts.Stop:
             _note_stop(work)
             return _give_back(work, 0.0)
         except Hung as exc:
@@ -63,8 +63,8 @@ def run(work: Work, *, worker: str) -> float | None:
         except fence.AWAY as exc:
             connection.close()
             # A commit whose answer was lost may have happened: what is on record says.
-            read = state.load
-            if time.monotonic() >= give_up_at or boundary.process.drained:
+            read = progress.load
+            if time.monotonic() >= give_up_at or interrupts.process.drained:
                 logger.warning(
                     "cycle %s: the database is away (%s); the lease runs out and another worker resumes",
                     work.id,
@@ -105,7 +105,7 @@ def close_lost(work: Work, found: State, ending: Ending) -> bool:
         for orphan in found.orphans
         if work.status == Cycle.CANCELLED and orphan.job_id not in found.later
     }
-    again = copies.among(ended) if ended else set()
+    again = requeued_jobs.among(ended) if ended else set()
     lost = [
         judge.lost(orphan, cancelled=orphan.job_id in ended, requeued=orphan.job_id in again)
         for orphan in found.orphans

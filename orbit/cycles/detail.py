@@ -16,7 +16,7 @@ from django.db.models.functions import Length, Substr
 
 from governance.access.actors import Actor
 from governance.namespaces import gate
-from orbit.cycles import turns
+from orbit.cycles import namespace_queue
 from orbit.errors import CycleUnknown
 from orbit.models import (
     CycleCheckpoint,
@@ -153,7 +153,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         records=records,
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
         tally=_tally(cycle.pk),
-        waits_for=turns.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
+        waits_for=namespace_queue.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
         reruns=_first(
             CycleRun.objects.filter(rerun_of=cycle)
             .only("id", "status", "rerun_of_id")

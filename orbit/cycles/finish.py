@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 from governance.audit import trail
-from orbit.cycles import outcome, turns
-from orbit.cycles.state import State
-from orbit.dispatch import copies, enqueue, receipts
+from orbit.cycles import namespace_queue, outcome
+from orbit.cycles.progress import State
+from orbit.dispatch import enqueue, receipts, requeued_jobs
 from orbit.dispatch.tally import Ending, Tally
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
@@ -27,7 +27,7 @@ FINISH_CTE = """finishes AS (
     JOIN locked ON locked.id = x.cycle_id WHERE c.id = locked.id
     RETURNING c.namespace, x.status IS NOT NULL AND locked.status IN ('pending', 'running') AS ended)"""
 
-CTES = (FINISH_CTE, turns.PROMOTE_CTE, value_ledger.LEDGER_CTE)
+CTES = (FINISH_CTE, namespace_queue.PROMOTE_CTE, value_ledger.LEDGER_CTE)
 
 #: Closes deliveries, and with the last one the cycle.
 CLOSE = fence.statement(*receipts.CTES, *CTES)
@@ -39,7 +39,7 @@ PREPARE = fence.statement(*PREPARE_CTES)
 #: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, requeued ones dead; nothing is deleted.
 GIVE_UP = fence.statement(
     f"""cancelled AS (
-    UPDATE orbit_dispatchjob j SET status = {copies.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
+    UPDATE orbit_dispatchjob j SET status = {requeued_jobs.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
     FROM locked WHERE j.cycle_id = locked.id AND j.status IN ('pending', 'sending') RETURNING j.id, j.status, j.cycle_id, j.endpoint_key),
 unknown AS (
     UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
@@ -150,7 +150,7 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
         )
     with trail.deed():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
-        copies.bury([job for job, _ in died], reason="cycle_given_up")
+        requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
             receipts.audit_death(
                 work,

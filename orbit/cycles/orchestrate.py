@@ -21,10 +21,10 @@ from governance.audit import trail
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from governance.rest import request_id
-from orbit import boundary, queue
-from orbit.cycles import births, bridge, skipped, trigger
-from orbit.cycles.births import Active, Birth
-from orbit.cycles.skipped import Skip
+from orbit import interrupts, queue
+from orbit.cycles import bridge, creation, skip_log, trigger
+from orbit.cycles.creation import Active, Birth
+from orbit.cycles.skip_log import Skip
 from orbit.cycles.trigger import Once
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
@@ -157,7 +157,7 @@ class _Call:
         for number, row in enumerate(self.rows):
             if number % _STAMPED == 0:
                 # A tick runs in a worker's main thread, whose supervisor waits for a sign of life.
-                boundary.process.stamp()
+                interrupts.process.stamp()
             stop = paused or stops.get(row.namespace_id)
             try:
                 if stop is None or State.DISABLED in {row.state, row.profile.state}:
@@ -183,13 +183,13 @@ class _Call:
         first: dict[str, Birth] = {}
         for birth in waiting:
             first.setdefault(birth.context.namespace, birth)
-        made = births.insert(list(first.values()), Cycle.PENDING)
+        made = creation.insert(list(first.values()), Cycle.PENDING)
         behind = [
             birth
             for birth in waiting
             if birth.id not in made and first[birth.context.namespace].id in made
         ]
-        births.insert(behind, Cycle.QUEUED)
+        creation.insert(behind, Cycle.QUEUED)
         for birth in waiting:
             if birth.id in made:
                 self.wakeups += 1
@@ -200,7 +200,7 @@ class _Call:
             )
         met = [birth for birth in waiting if str(birth.context.run_profile_id) not in self.found]
         if met:
-            self._meet(met, births.active({birth.context.namespace for birth in met}))
+            self._meet(met, creation.active({birth.context.namespace for birth in met}))
 
     def _meet(self, met: Sequence[Birth], active: dict[str, Active]) -> None:
         """Resume the cycles that the same trigger came again for, skip all others whose namespace has an active one."""
@@ -223,7 +223,7 @@ class _Call:
                     detail=f"The cycle {cycle.id} is {cycle.status} in {cycle.namespace}: at most one runs there at a time.",
                 )
         if skips:
-            skipped.note(skips, trigger=self.source)
+            skip_log.note(skips, trigger=self.source)
 
     def _set(
         self, birth: Birth, outcome: str, cycle_id: UUID | None = None, detail: str = ""

@@ -23,10 +23,10 @@ from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
 from governance.rest import request_id
 from orbit import queue
-from orbit.cycles import bridge, lineage, skipped, takeover
+from orbit.cycles import bridge, rerun_history, rerun_plan, skip_log
 from orbit.cycles.bridge import Context
-from orbit.cycles.skipped import Skip
-from orbit.cycles.takeover import Fate, Takeover
+from orbit.cycles.rerun_plan import Fate, Takeover
+from orbit.cycles.skip_log import Skip
 from orbit.cycles.trigger import HOLD_CONFIGURATION
 from orbit.dispatch import endpoints, enqueue
 from orbit.errors import (
@@ -67,7 +67,7 @@ def preview(cycle_id: UUID, *, actor: Actor) -> Plan:
     actor.require(Power.OPERATE)
     old = _old(cycle_id, actor)
     context = _today(old, actor)
-    plan = takeover.decide(lineage.read(cycle_id), known=endpoints.configured().keys())
+    plan = rerun_plan.decide(rerun_history.read(cycle_id), known=endpoints.configured().keys())
     _refuse_open(cycle_id, plan)
     return Plan(cycle_id, context, plan, _stopped(old.namespace_id))
 
@@ -93,9 +93,11 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             new = _insert(old, context, actor=actor, source=source) or _insert_again(
                 old, context, actor=actor, source=source
             )
-            plan = takeover.decide(lineage.read(cycle_id, hold=True), known=snapshots.keys())
+            plan = rerun_plan.decide(
+                rerun_history.read(cycle_id, hold=True), known=snapshots.keys()
+            )
             _refuse_open(cycle_id, plan)
-            takeover.write(
+            rerun_plan.write(
                 plan,
                 cycle_id=new,
                 rerun_of=cycle_id,
@@ -109,7 +111,7 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             _audit(old, new, plan, actor=actor, reason=reason)
             return new
     except CycleActive as exc:
-        skipped.note(
+        skip_log.note(
             [Skip(old.namespace_id, str(exc.extra["active_cycle_run_id"]), old.run_profile_id)],
             trigger=source,
         )

@@ -5,9 +5,9 @@ delivery. Stages between which nothing of that kind lies share one statement and
 checkpoints.
 """
 
-from orbit import boundary
+from orbit import interrupts
 from orbit.cycles import finish
-from orbit.cycles.state import State
+from orbit.cycles.progress import State
 from orbit.dispatch import deliver, enqueue
 from orbit.pipeline import initiation, normalization, transformations
 from orbit.pipeline.normalization import Source
@@ -42,7 +42,7 @@ def run(state: State, *, worker: str) -> float | None:
     if not state.tiers_ended:
         return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
-        boundary.check()
+        interrupts.check()
         write = fence.Write(state.work, finish.PREPARE)
         _prepare(state, write)
         fence.commit(write)

@@ -16,10 +16,10 @@ from governance.audit import trail
 from governance.namespaces import gate
 from governance.rest import request_id
 from orbit import queue
-from orbit.cycles import births, bridge, skipped
-from orbit.cycles.births import Birth
+from orbit.cycles import bridge, creation, skip_log
 from orbit.cycles.bridge import Context
-from orbit.cycles.skipped import Skip
+from orbit.cycles.creation import Birth
+from orbit.cycles.skip_log import Skip
 from orbit.errors import CycleActive, NamespaceMismatch, PayloadTooLarge
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
@@ -108,7 +108,7 @@ def start(
                 once.keep(started)
             return started
     except CycleActive as exc:
-        skipped.note(
+        skip_log.note(
             [
                 Skip(
                     str(exc.extra["namespace"]),
@@ -122,7 +122,7 @@ def start(
     except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
         # What the clock was refused stands in the tick ledger.
         if context is not None and source != Trigger.CRON:
-            skipped.refused(context.namespace, exc, trigger=source, run_profile_id=run_profile_id)
+            skip_log.refused(context.namespace, exc, trigger=source, run_profile_id=run_profile_id)
         raise
 
 
@@ -141,7 +141,7 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
 
 def _insert(birth: Birth) -> Started | None:
     """Insert the cycle and its wake-up; None when another cycle is active."""
-    if not births.insert([birth], Cycle.PENDING):
+    if not creation.insert([birth], Cycle.PENDING):
         return None
     queue.wake()
     return Started(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
@@ -150,7 +150,7 @@ def _insert(birth: Birth) -> Started | None:
 def _resume(birth: Birth) -> Started | None:
     """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
     context = birth.context
-    found = births.active([context.namespace]).get(context.namespace)
+    found = creation.active([context.namespace]).get(context.namespace)
     if found is None:
         return None
     if not found.is_resumed_by(context.run_profile_id, birth.payload):

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from orbit import boundary
+from orbit import interrupts
 from orbit.dispatch import claim, guarded, judge, receipts
 from orbit.dispatch import senders as pools
 from orbit.dispatch.claim import Sending
@@ -63,17 +63,17 @@ class _Delivering:
         ):
             return False
         try:
-            boundary.check()
-        except boundary.Stop:
+            interrupts.check()
+        except interrupts.Stop:
             if self.flight.left:
                 return False
             raise
-        return boundary.lane().holds
+        return interrupts.lane().holds
 
     def claim(self) -> Taken | None:
         """Claim and send a wave; None where no sender is free, or the database is away while answers are awaited."""
         if not self.flight.left:
-            boundary.act(settings.ORBIT_LEASE_SECONDS)
+            interrupts.act(settings.ORBIT_LEASE_SECONDS)
         count = self.senders.take(
             max(1, self.tally.due()), timeout=0.0 if self.flight.left else 1.0
         )
@@ -155,7 +155,7 @@ def run(work: Work, tally: Tally, ending: Ending, *, worker: str) -> float | Non
     while tally.open:
         if not this.flight.left:
             # First: where nothing may go on the cycle doesn't end either, its time stands still.
-            boundary.check()
+            interrupts.check()
             if tally.left() <= 0:
                 close(work, [], tally, ending, outlived=True)
                 return None
@@ -180,7 +180,7 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     """Claim what ``count`` senders can carry; what caps and circuits hold back is looked at only where senders are left."""
     sendings: list[Sending] = []
     more = Taken()
-    asked = boundary.now()
+    asked = interrupts.now()
     try:
         full = senders.full()
         sendings, rest = claim.wave(work, limit=count, worker=worker, full=full)
@@ -200,7 +200,7 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     sendings += more.sendings
     if sendings:
         # What was claimed was let through by the gate, in the statement that claimed it.
-        boundary.lane().saw(is_open=True, asked=asked)
+        interrupts.lane().saw(is_open=True, asked=asked)
     senders.give(count - len(sendings))
     senders.begin(sending.state_id for sending in sendings)
     return replace(more, sendings=sendings)

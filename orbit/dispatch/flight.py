@@ -6,14 +6,14 @@ import queue
 
 from django.conf import settings
 
-from orbit import boundary
-from orbit.boundary import Lane
+from orbit import interrupts
 from orbit.dispatch import inquiry, judge
 from orbit.dispatch.claim import Sending
 from orbit.dispatch.endpoints import Delivery, Endpoint, build_request
 from orbit.dispatch.inquiry import Reply
 from orbit.dispatch.judge import Closed
 from orbit.dispatch.senders import Senders
+from orbit.interrupts import Lane
 from orbit.outbound import client
 from orbit.outbound.client import Answer
 from orbit.records.fence import Work
@@ -45,9 +45,9 @@ class Flight:
             [self._longest if self.left else 0.0, *(_longest(sending) for sending in sendings)]
         )
         self._silent = 0.0
-        boundary.act(self._longest + GRACE_SECONDS)
+        interrupts.act(self._longest + GRACE_SECONDS)
         self.left += len(sendings)
-        lane = boundary.lane()
+        lane = interrupts.lane()
         for sending in sendings:
             senders.submit(
                 functools.partial(_send, self._work, sending, self._inbox, senders, lane)
@@ -93,7 +93,7 @@ def _send(
     answer: Answer | None = None
     reply: Reply | None = None
     try:
-        if sending.endpoint is not None and not boundary.process.drained and lane.open:
+        if sending.endpoint is not None and not interrupts.process.drained and lane.open:
             reply = inquiry.ask(sending.endpoint, sending.delivery_id) if _asks(sending) else None
             if (
                 (reply is None or judge.after_inquiry(sending, reply.found) is None)

@@ -14,7 +14,7 @@ from django.db import connection
 
 from governance.audit import trail
 from governance.kernel.identifiers import uuid7, uuid7_text
-from orbit import boundary
+from orbit import interrupts
 from orbit.dispatch import circuit, late
 from orbit.dispatch.judge import Closed
 from orbit.outbound.client import Answer
@@ -177,13 +177,13 @@ def commit(write: fence.Write, closed: Sequence[Closed]) -> None:
 def _wait(exc: Exception, pause: float) -> float:
     """Wait for a database that failed with ``exc``; return the next pause. Raises it where this process has no time left."""
     connection.close()
-    if boundary.process.drained:
+    if interrupts.process.drained:
         raise exc
     code = getattr(exc.__cause__, "sqlstate", None)
     if code is None or code.startswith(("08", "25", "53", "57P")):
         # The server is away, or has no room left: the lane doesn't hang, it holds answers that are nowhere else. A statement that fails
         # again and again is hung.
-        boundary.prolong(settings.ORBIT_LEASE_SECONDS)
+        interrupts.prolong(settings.ORBIT_LEASE_SECONDS)
     time.sleep(pause)
     return min(2.0, pause * 2)
 

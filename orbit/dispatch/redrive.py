@@ -15,10 +15,10 @@ from governance.operations.guard import Slice
 from governance.operations.items import Settled
 from governance.states import ItemOutcome, Outcome
 from orbit import queue
-from orbit.dispatch import canary, dead_letters, endpoints, slices
+from orbit.dispatch import batches, canary, dead_letters, endpoints
+from orbit.dispatch.batches import Found
 from orbit.dispatch.canary import Fate
 from orbit.dispatch.dead_letters import Deed
-from orbit.dispatch.slices import Found
 from orbit.models import DeadLetterDispatch
 
 # Among so many letters a canary is looked for at once; those before it that need no job are settled on the way.
@@ -30,7 +30,7 @@ def requeue(slice_: Slice) -> datetime | None:
     run, progress = slice_.run, items.fresh(slice_.run)
     job = progress.get("canary_job_id")
     if job is None:
-        return _go(run, slices.take(run, _CANARY_AMONG), progress, most=1)
+        return _go(run, batches.take(run, _CANARY_AMONG), progress, most=1)
     if not progress.get("canary_delivered"):
         verdict = canary.look(UUID(job))
         if verdict.fate is Fate.WAITS:
@@ -44,19 +44,19 @@ def requeue(slice_: Slice) -> datetime | None:
         note = f"stopped: {canary.MOST_DEAD} of its deliveries in a row ended dead; letters that it hasn't reached stay open"
         items.end(run, Outcome.PARTIALLY_SUCCEEDED, {**progress, "note": note})
         return None
-    letters = items.room(slice_, slices.MOST)
-    return _go(run, slices.take(run, letters), progress, most=letters)
+    letters = items.room(slice_, batches.MOST)
+    return _go(run, batches.take(run, letters), progress, most=letters)
 
 
 def dismiss(slice_: Slice) -> datetime | None:
     """Do the next slice of a bulk dismiss."""
     run, progress = slice_.run, items.fresh(slice_.run)
-    letters = slices.take(run, items.room(slice_, slices.MOST))
+    letters = batches.take(run, items.room(slice_, batches.MOST))
     if not letters:
-        return slices.stopped(run, progress)
-    still, settled = slices.lock(run, letters)
+        return batches.stopped(run, progress)
+    still, settled = batches.lock(run, letters)
     done = dead_letters.dismiss_all([letter.id for letter in still], _deed(run))
-    slices.audit(run, "dead_letter.dismissed", done)
+    batches.audit(run, "dead_letter.dismissed", done)
     settled += [Settled(letter, ItemOutcome.SUCCEEDED, "dismissed") for letter, _ in done]
     return items.go_on(run, items.settle(run, settled, progress))
 
@@ -66,8 +66,8 @@ def _go(
 ) -> datetime | None:
     """Requeue up to ``most`` of ``letters``; those behind them wait for another slice."""
     if not letters:
-        return slices.stopped(run, progress)
-    still, settled = slices.lock(run, letters)
+        return batches.stopped(run, progress)
+    still, settled = batches.lock(run, letters)
     chosen, unserved = _served(run, still)
     if len(chosen) > most:
         chosen = chosen[:most]
@@ -92,7 +92,7 @@ def _go(
         if one.id not in requeued
     ]
     if made:
-        slices.audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
+        batches.audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
                      new_key=run.context["new_key"])  # fmt: skip
         queue.wake()
         # Letters of a namespace that was halted come after younger ones: their jobs are followed too.

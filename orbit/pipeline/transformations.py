@@ -17,7 +17,7 @@ from uuid import UUID
 from governance.kernel import backoff
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.errors import OrbitError
-from orbit import boundary
+from orbit import interrupts
 from orbit.pipeline import registry
 from orbit.pipeline.contract import Context, Payload, TransformError
 from orbit.records import fence
@@ -200,11 +200,11 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         slow = transformer.slow
         if slow:
             stage.flush()
-        boundary.check(leaves=slow)
-        boundary.act(context.timeout + GRACE_SECONDS)
+        interrupts.check(leaves=slow)
+        interrupts.act(context.timeout + GRACE_SECONDS)
         result.payload = transformer.run(_input(work), context)
         result.ok, result.error = True, ""
-    except boundary.Stop:
+    except interrupts.Stop:
         stage.flush()
         raise
     except TransformError as exc:

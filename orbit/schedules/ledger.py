@@ -17,7 +17,7 @@ from datetime import datetime
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from governance.kernel.identifiers import uuid7
-from orbit import boundary, queue
+from orbit import interrupts, queue
 from orbit.schedules import rows
 from orbit.schedules.cron import next_after
 from orbit.schedules.plan import Planned, plan
@@ -59,7 +59,7 @@ def enqueue_due(now: datetime | None = None) -> list[str]:
     """
     broken: dict[int, str] = {}
     while True:
-        boundary.process.stamp()
+        interrupts.process.stamp()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 DUE, {"func": queue.TICK, "now": now, "broken": list(broken), "most": _MOST_AT_ONCE}

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from orbit import boundary, queue
+from orbit import interrupts, queue
 from orbit.schedules import ledger, rows
 from orbit.schedules.cron import CronInvalid
 from orbit.schedules.plan import Schedule
@@ -60,7 +60,7 @@ def sync(
         ]
         for number, name in enumerate(changes[:_MOST_AT_ONCE]):
             if number % 50 == 0:
-                boundary.process.stamp()
+                interrupts.process.stamp()
             if name in found:
                 _write(found[name].id, wanted[name], now)
         _add([wanted[name] for name in changes[:_MOST_AT_ONCE] if name not in found])

@@ -16,7 +16,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from governance.kernel.errors import Kind, OrbitError
-from orbit_site.processes.placement import INSTALL, PACKAGE
+from orbit_site.processes.pg_paths import INSTALL, PACKAGE
 
 # Ours, for what runs Orbit's own sessions; pg_dump sets its own time-outs.
 _NOT_FOR_THEM = {"options", "application_name", "password", "sslpassword"}

@@ -15,7 +15,7 @@ from governance.audit import trail
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.rest import request_id
-from orbit_site import faults
+from orbit_site import error_pages
 from orbit_site.console import banner, header
 
 #: Tells a stranger whether any row of any table exists.
@@ -52,7 +52,7 @@ class OrbitAdminSite(AdminSite):
         try:
             return super().login(request, extra_context)
         except LockedOut as locked:
-            return faults.locked_out(request, locked)
+            return error_pages.locked_out(request, locked)
 
     def each_context(self, request: HttpRequest) -> Any:
         """Add the banners and Halt, for whoever is inside."""
@@ -104,14 +104,14 @@ class OrbitAdminSite(AdminSite):
                 *(value for values in request.POST.lists() for value in values[1]),
             ]
             if any("\x00" in text for text in sent):
-                return faults.bad_request(request)
+                return error_pages.bad_request(request)
             try:
                 response = inner(request, *args, **kwargs)
                 # Lists are read while the page is drawn: here, so that what they refuse is caught here.
                 if hasattr(response, "render") and not getattr(response, "is_rendered", True):
                     response = response.render()
             except DataError:
-                return faults.bad_request(request)
+                return error_pages.bad_request(request)
             return response
 
         return guarded

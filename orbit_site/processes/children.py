@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 
-from orbit_site.processes.lifeline import die_with_parent
+from orbit_site.processes.parent_death import die_with_parent
 
 FIRST_WAIT, LONGEST_WAIT = (
     0.5,

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 
-from orbit_site.processes import placement
+from orbit_site.processes import pg_paths
 from orbit_site.settings import environment
 
 PATIENCE_SECONDS = 5
@@ -66,7 +66,7 @@ def cluster() -> str:
     """Return nothing when a cluster on this host gave a sign of life lately, else what is wrong. One that drains lives."""
     import psycopg
 
-    url = environment.DATABASE_URL or placement.locate(environment.VAR_DIR).url()
+    url = environment.DATABASE_URL or pg_paths.locate(environment.VAR_DIR).url()
     place = environment.database_url(url, "DATABASE_URL")
     where = {name: place[key] for name, key in (("dbname", "NAME"), ("user", "USER"), ("password", "PASSWORD"), ("host", "HOST"), ("port", "PORT"))
              if place.get(key)}  # fmt: skip

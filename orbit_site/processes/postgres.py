@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from orbit_site.processes import data_folder, placement
-from orbit_site.processes.placement import Account, PostgresError, Server, locate
+from orbit_site.processes import pg_data_dir, pg_paths
+from orbit_site.processes.pg_paths import Account, PostgresError, Server, locate
 
 __all__ = ["PostgresError", "Server", "ensure", "held", "locate", "stop"]
 
@@ -141,8 +141,8 @@ def _make_folder(base: Path) -> None:
 
 def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
     _launched[:] = [process for process in _launched if process.poll() is None]
-    runner = placement.account(base)
-    if placement.moved(base):
+    runner = pg_paths.account(base)
+    if pg_paths.moved(base):
         if (base / "postgres" / "PG_VERSION").exists():
             raise PostgresError(
                 f"The data in {base / 'postgres'} can't be reached by the account {runner.name}, which runs PostgreSQL for root. "
@@ -152,16 +152,16 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
             f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} may not enter {base}: the data are in {server.data}",
             file=sys.stderr,
         )
-    programs = placement.programs(runner)
+    programs = pg_paths.programs(runner)
     if not (server.data / "PG_VERSION").exists():
-        data_folder.create(server, runner, programs, quick=settings.get("fsync") == "off")
+        pg_data_dir.create(server, runner, programs, quick=settings.get("fsync") == "off")
     version = (server.data / "PG_VERSION").read_text().strip()
-    if version != placement.VERSION:
+    if version != pg_paths.VERSION:
         raise PostgresError(
-            f"The data in {server.data} are of PostgreSQL {version}, the programs of {placement.VERSION}: use pg_upgrade, or restore a backup."
+            f"The data in {server.data} are of PostgreSQL {version}, the programs of {pg_paths.VERSION}: use pg_upgrade, or restore a backup."
         )
-    data_folder.make_socket_folder(server, runner)
-    data_folder.configure(server, runner, settings)
+    pg_data_dir.make_socket_folder(server, runner)
+    pg_data_dir.configure(server, runner, settings)
     if (server.data / "postmaster.pid").exists():
         _end_leftovers(server)
     try:
@@ -185,7 +185,7 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            **data_folder.running_as(runner),
+            **pg_data_dir.running_as(runner),
         )
     _launched.append(process)
     try:

@@ -23,8 +23,8 @@ from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from governance.rest import problem
 from orbit.profiles import reload
-from orbit_site.processes import listener, unmigrated
-from orbit_site.processes.lifeline import die_with_parent
+from orbit_site.processes import pending_migrations, server_socket
+from orbit_site.processes.parent_death import die_with_parent
 
 THREADS = 8
 READ_SECONDS = 10.0
@@ -44,11 +44,11 @@ def serve() -> None:
 
     Raises Unmigrated, PortBusy, or what reading the configuration refuses, before anything is served.
     """
-    unmigrated.refuse()
+    pending_migrations.refuse()
     reload.load_at_start()
     # The worker opens its own: a connection that two processes share mixes up their answers.
     connections.close_all()
-    _Master(_Application(listener.listen(settings.ORBIT_PORT))).run()
+    _Master(_Application(server_socket.listen(settings.ORBIT_PORT))).run()
 
 
 class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -115,7 +115,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if not self.alive:
             for sock in self.sockets:
-                listener.retire(sock, self._let_in)
+                server_socket.retire(sock, self._let_in)
 
     def _let_in(self, sock: socket.socket) -> bool:
         before: int = self.nr_conns

@@ -14,11 +14,11 @@ from django.db import Error, connection
 from django_q.monitor import save_task
 from django_q.worker import worker
 
-from orbit import boundary, queue
-from orbit.cycles import shift
-from orbit_site.processes.complaints import Complaints
-from orbit_site.processes.ear import Ear
-from orbit_site.processes.watch import Watch
+from orbit import interrupts, queue
+from orbit.cycles import runner
+from orbit_site.processes.gate_monitor import Watch
+from orbit_site.processes.listener import Ear
+from orbit_site.processes.throttled_log import Complaints
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class Claims:
 
     def get(self) -> dict[str, Any] | str:
         """Return the next task, or STOP once this process drains or holds a lane that hangs. No error of the database ends the wait."""
-        while not (boundary.process.draining or shift.hung()):
-            boundary.process.stamp()
+        while not (interrupts.process.draining or runner.hung()):
+            interrupts.process.stamp()
             try:
                 task = self._next()
                 self._back_off = 0.1
@@ -84,8 +84,8 @@ class Claims:
         connection.close()
         until = time.monotonic() + self._back_off
         self._back_off = min(self._back_off * 2, LONGEST_BACK_OFF)
-        while time.monotonic() < until and not boundary.process.draining:
-            boundary.process.stamp()
+        while time.monotonic() < until and not interrupts.process.draining:
+            interrupts.process.stamp()
             time.sleep(0.1)
 
 
@@ -100,7 +100,7 @@ class Results:
         if not task["success"]:
             log.error("The task %s failed: %s", task["func"], task["result"])
         for attempt in range(1, PUT_TRIES + 1):
-            boundary.process.stamp()
+            interrupts.process.stamp()
             try:
                 # First the row: where the database is away this says so in a line; saving a failure would in a page, and go on.
                 self._broker.acknowledge(task["ack_id"])

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from orbit import tasks
-from orbit.cycles import shift
+from orbit.cycles import runner
 
 
 def test_a_shift_without_a_database_is_no_failure_of_its_task_and_is_told_once_in_one_line(
@@ -16,7 +16,7 @@ def test_a_shift_without_a_database_is_no_failure_of_its_task_and_is_told_once_i
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shift, "_complained", float("-inf"))
+    monkeypatch.setattr(runner, "_complained", float("-inf"))
     there = connections["default"].settings_dict["HOST"]
     connections["default"].close()
     connections["default"].settings_dict["HOST"] = str(tmp_path)

@@ -14,7 +14,7 @@ import pytest
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from governance.namespaces import halts, pauses, standing
+from governance.namespaces import halts, pauses, status
 from orbit.cycles import cancel
 from orbit.models import CycleRun, DispatchJob
 from orbit_site.processes.postgres import Server
@@ -110,7 +110,7 @@ def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_
         commit = after(lambda: halts.halt("a", actor=SYSTEM, reason="a flood"))
         until(lambda: ended(other), 30, "the other namespace doesn't go on")
         found = until(
-            lambda: (stands := standing.find("a", actor=SYSTEM)).state == "quiet" and stands,
+            lambda: (stands := status.find("a", actor=SYSTEM)).state == "quiet" and stands,
             10,
             "it isn't quiet",
         )
@@ -185,10 +185,10 @@ def test_a_worker_that_dies_under_a_halt_leaves_nothing_open_and_the_halt_become
         until(lambda: len(journal.came) >= 10, 20, "nothing is sent")
         halts.halt("a", actor=SYSTEM, reason="a flood")
         time.sleep(1.5)
-        assert standing.find("a", actor=SYSTEM).state == "halting"
+        assert status.find("a", actor=SYSTEM).state == "halting"
         os.kill(worker, signal.SIGKILL)
         found = until(
-            lambda: (stands := standing.find("a", actor=SYSTEM)).state == "quiet" and stands,
+            lambda: (stands := status.find("a", actor=SYSTEM)).state == "quiet" and stands,
             15,
             "it isn't quiet",
         )

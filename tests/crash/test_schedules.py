@@ -11,7 +11,7 @@ from django_q.models import Schedule as Row
 from governance.access.actors import SYSTEM
 from orbit.cycles import orchestrate
 from orbit.models import CronTick, CycleRun
-from orbit.schedules import why
+from orbit.schedules import explain
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
 from tests.support.clusters import cluster, endpoint, until
@@ -70,7 +70,7 @@ def test_a_cluster_that_was_stopped_across_ticks_leaves_a_row_for_each_and_one_c
         began.isoformat()
     }
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
-    assert "no cluster was alive from" in why.explain("r1", began, actor=SYSTEM).sentence
+    assert "no cluster was alive from" in explain.explain("r1", began, actor=SYSTEM).sentence
 
 
 def test_run_profiles_that_share_a_namespace_run_one_after_another_on_a_real_cluster(

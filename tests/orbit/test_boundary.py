@@ -6,50 +6,50 @@ from collections.abc import Iterator
 
 import pytest
 
-from orbit import boundary
-from orbit.boundary import Boundary, Lane, Stop
+from orbit import interrupts
+from orbit.interrupts import Boundary, Lane, Stop
 
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
     own = Boundary()
     own.watched = True
-    monkeypatch.setattr(boundary, "process", own)
+    monkeypatch.setattr(interrupts, "process", own)
     yield own
-    boundary.enter(Lane())
+    interrupts.enter(Lane())
 
 
 def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second(
     process: Boundary,
 ) -> None:
-    lane = process.open("a", asked=boundary.now())
+    lane = process.open("a", asked=interrupts.now())
     assert lane.open
-    old = process.open("a", asked=boundary.now() - boundary.FRESH_SECONDS)
+    old = process.open("a", asked=interrupts.now() - interrupts.FRESH_SECONDS)
     assert not old.open
     assert not old.stopped
-    old.saw(is_open=True, asked=boundary.now())
+    old.saw(is_open=True, asked=interrupts.now())
     assert old.open
     old.saw(
-        is_open=True, asked=boundary.now() - 10
+        is_open=True, asked=interrupts.now() - 10
     )  # an answer that was long under way makes nothing older
     assert old.open
 
 
 def test_who_was_stopped_stays_stopped_though_the_gate_opens_again(process: Boundary) -> None:
-    lane = process.open("a", asked=boundary.now())
-    lane.saw(is_open=False, asked=boundary.now())
-    lane.saw(is_open=True, asked=boundary.now())
+    lane = process.open("a", asked=interrupts.now())
+    lane.saw(is_open=False, asked=interrupts.now())
+    lane.saw(is_open=True, asked=interrupts.now())
     assert not lane.open
-    boundary.enter(lane)
+    interrupts.enter(lane)
     with pytest.raises(Stop):
-        boundary.check()
+        interrupts.check()
 
 
 def test_where_nobody_watches_claims_alone_ask(process: Boundary) -> None:
     process.watched = False
-    lane = process.open("a", asked=boundary.now() - 3600)
-    boundary.enter(lane)
-    boundary.check(leaves=True)
+    lane = process.open("a", asked=interrupts.now() - 3600)
+    interrupts.enter(lane)
+    interrupts.check(leaves=True)
     assert lane.open
 
 
@@ -57,25 +57,25 @@ def test_a_look_that_is_too_old_stops_only_what_leaves_the_process(
     process: Boundary, settings
 ) -> None:
     settings.ORBIT_LEASE_SECONDS = 0.2
-    lane = process.open("a", asked=boundary.now() - 10)
-    boundary.enter(lane)
-    boundary.check()
+    lane = process.open("a", asked=interrupts.now() - 10)
+    interrupts.enter(lane)
+    interrupts.check()
     began = time.monotonic()
     with pytest.raises(Stop):
-        boundary.check(leaves=True)
+        interrupts.check(leaves=True)
     assert time.monotonic() - began >= 0.2
 
 
 def test_a_look_that_comes_meanwhile_lets_it_go_on(process: Boundary) -> None:
-    lane = process.open("a", asked=boundary.now() - 10)
-    boundary.enter(lane)
-    threading.Timer(0.1, lambda: lane.saw(is_open=True, asked=boundary.now())).start()
-    boundary.check(leaves=True)
+    lane = process.open("a", asked=interrupts.now() - 10)
+    interrupts.enter(lane)
+    threading.Timer(0.1, lambda: lane.saw(is_open=True, asked=interrupts.now())).start()
+    interrupts.check(leaves=True)
     assert lane.open
 
 
 def test_lanes_are_known_from_their_claim_to_their_end(process: Boundary) -> None:
-    one, two = process.open("a", asked=boundary.now()), process.open("b", asked=boundary.now())
+    one, two = process.open("a", asked=interrupts.now()), process.open("b", asked=interrupts.now())
     assert set(process.lanes) == {one, two}
     process.close(one)
     process.close(one)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orbit_site.processes import cluster, health, web
+from orbit_site.processes import health, supervisor, web
 from orbit_site.settings import environment
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ DRAIN = next(
     float(item.default) for item in environment.TABLE if item.name == "ORBIT_DRAIN_SECONDS"
 )
 # What a process manager must grant: the drain, the grace, and the seconds in which a supervisor buries what the kernel is slow to end.
-LEAST = DRAIN + 2 * cluster.GRACE_SECONDS + 5
+LEAST = DRAIN + 2 * supervisor.GRACE_SECONDS + 5
 
 
 def unit(name: str) -> dict[str, list[str]]:
@@ -57,7 +57,7 @@ def node(code: str) -> Any:
 
 
 def test_every_way_to_stop_waits_for_longer_than_the_drain() -> None:
-    assert web.GRACE_SECONDS == cluster.GRACE_SECONDS
+    assert web.GRACE_SECONDS == supervisor.GRACE_SECONDS
     for role in ("web", "cluster"):
         assert float(unit(f"orbit-{role}.service")["TimeoutStopSec"][0]) >= LEAST
         assert float(compose()["services"][role]["stop_grace_period"].removesuffix("s")) >= LEAST

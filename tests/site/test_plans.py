@@ -15,7 +15,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
-from orbit.cycles import advance, compare, detail, lease, lineage, recover, rerun_many, state
+from orbit.cycles import (
+    advance,
+    compare,
+    detail,
+    lease,
+    maintenance,
+    progress,
+    rerun_history,
+    rerun_many,
+)
 from orbit.dispatch import claim, error_groups, guarded
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
@@ -218,14 +227,14 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("lease.RENEW", lease.RENEW, {**held, "owner": "w", "seconds": 15}),
         ("lease.GIVE_BACK", lease.GIVE_BACK, {**held, "requeues": [0], "owner": "w", "wait": 1}),
         ("lease.NEXT_DUE", lease.NEXT_DUE, {}),
-        ("recover.DUE", recover.DUE, {"late": 1, "most": 2}),
-        ("recover.DUE_OPERATIONS", recover.DUE_OPERATIONS.replace("%s", "1"), {}),
+        ("recover.DUE", maintenance.DUE, {"late": 1, "most": 2}),
+        ("recover.DUE_OPERATIONS", maintenance.DUE_OPERATIONS.replace("%s", "1"), {}),
         ("advance.PROGRESS", advance.PROGRESS, {"id": some, "token": 1}),
-        ("state.JOBS", state.JOBS.replace("%s", "%(id)s"), {"id": some}),
-        ("state.TIERS", state.TIERS.replace("%s", "%(id)s"), {"id": some}),
+        ("state.JOBS", progress.JOBS.replace("%s", "%(id)s"), {"id": some}),
+        ("state.TIERS", progress.TIERS.replace("%s", "%(id)s"), {"id": some}),
         (
             "state.OUTPUTS",
-            state.OUTPUTS.replace("= %s", "= %(id)s").replace("ANY(%s)", "ANY('{1}')"),
+            progress.OUTPUTS.replace("= %s", "= %(id)s").replace("ANY(%s)", "ANY('{1}')"),
             {"id": some},
         ),
         (
@@ -242,11 +251,11 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             {"scope": None, "counted": 100, "limit": 50, "offset": 0},
         ),
         ("detail.TALLY", detail.TALLY.replace("%s", "%(id)s"), {"id": some}),
-        ("lineage.FAMILY", lineage.FAMILY, {"id": some}),
-        ("lineage.TIERS", lineage.TIERS, family),
-        ("lineage.DELIVERIES", lineage.DELIVERIES, family),
-        ("lineage.HOLD_LETTERS", lineage.HOLD_LETTERS, family),
-        ("lineage.VALUED", lineage.VALUED, family),
+        ("lineage.FAMILY", rerun_history.FAMILY, {"id": some}),
+        ("lineage.TIERS", rerun_history.TIERS, family),
+        ("lineage.DELIVERIES", rerun_history.DELIVERIES, family),
+        ("lineage.HOLD_LETTERS", rerun_history.HOLD_LETTERS, family),
+        ("lineage.VALUED", rerun_history.VALUED, family),
         ("rerun_many.NEXT", rerun_many.NEXT, items),
         ("compare.DELIVERIES", compare.DELIVERIES, {"cycles": [some, some]}),
         ("compare.ERRORS", compare.ERRORS, {"cycles": [some, some], "most": 10}),

@@ -13,7 +13,7 @@ from governance.models import LoginAttempt, Stop
 from governance.namespaces import halts
 from governance.rest import openapi
 from governance.rest.resources import Resource
-from orbit.cycles import quiet
+from orbit.cycles import halt_certificates
 from orbit.models import CronTick, ValueLedgerEntry
 from orbit.schedules import change
 from orbit.schedules.plan import Schedule
@@ -55,7 +55,7 @@ def halted() -> None:
     """Have a namespace that is halted and quiet, with its certificate."""
     halts.halt("stopped", actor=SYSTEM, reason="a flood")
     Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
-    assert quiet.note() == 1
+    assert halt_certificates.note() == 1
 
 
 def schedules() -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import shift, trigger
+from orbit.cycles import runner, trigger
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
 from orbit.states import CYCLE, Cycle, Trigger
@@ -53,7 +53,7 @@ def carry(cycle_id: UUID, *, seconds: float = 15) -> CycleRun:
     """Run shifts until the cycle has ended and nothing of it is due; return it."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        shift.run(seconds=2)
+        runner.run(seconds=2)
         cycle = CycleRun.objects.get(pk=cycle_id)
         if Cycle(cycle.status) in CYCLE.final and cycle.next_due_at is None:
             return cycle

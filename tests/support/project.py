@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from orbit_site.processes import placement, postgres
+from orbit_site.processes import pg_paths, postgres
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -98,7 +98,7 @@ def open_folder() -> Iterator[Path]:
             postgres.stop(base)
             if server.host != str(server.data):
                 shutil.rmtree(server.host, ignore_errors=True)
-            if placement.moved(base):
+            if pg_paths.moved(base):
                 shutil.rmtree(server.data.parent)
         for process in processes_in(made):
             process.kill()  # of a test that failed

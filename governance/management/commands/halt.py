@@ -8,8 +8,8 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel.errors import Kind, OrbitError
 from governance.management.commands._stopping import StopCommand, until_of
-from governance.namespaces import halts, standing
-from governance.namespaces.standing import Standing
+from governance.namespaces import halts, status
+from governance.namespaces.status import Standing
 from governance.states import Mode
 
 LOOK_SECONDS = 0.2
@@ -57,5 +57,5 @@ def _wait(found: Standing, seconds: float) -> Standing:
                 f"{found.namespace} is halted, but after {seconds:g} s something is still in flight, or no cluster is there to tell."
             )
         time.sleep(LOOK_SECONDS)
-        found = standing.find(found.namespace, actor=actors.operator())
+        found = status.find(found.namespace, actor=actors.operator())
     return found

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
-from governance.namespaces import registry, standing
+from governance.namespaces import registry, status
 
 
 class Command(OrbitCommand):
@@ -26,11 +26,11 @@ class Command(OrbitCommand):
         name, actor = options["name"], actors.operator()
         if options["deed"] == "create":
             registry.create(name, actor=actor)
-        row = standing.row_of(name, actor=actor)
-        found = standing.described(row)
+        row = status.row_of(name, actor=actor)
+        found = status.described(row)
         if options["json"]:
             self.print_json(
-                {**found, "stops": standing.told(standing.history(row.pk))}
+                {**found, "stops": status.told(status.history(row.pk))}
                 if options["deed"] == "show"
                 else found
             )

@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
 from governance.access import actors, tokens
-from governance.access.people import UserUnknown
 from governance.access.roles import SCOPES
+from governance.access.users import UserUnknown
 from governance.kernel.commands import OrbitCommand
 
 _COLUMNS = "{id:<8}{prefix:<18}{owner:<20}{name:<24}{scopes:<32}{state:<16}{used}"

@@ -8,9 +8,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
 
-from governance.access import actors, lockout, people
-from governance.access.people import Person, UserExists, UserInvalid
+from governance.access import actors, lockout, users
 from governance.access.roles import ROLES
+from governance.access.users import Person, UserExists, UserInvalid
 from governance.kernel.commands import OrbitCommand
 
 _COLUMNS = "{username:<24}{active:<9}{roles:<32}{namespaces:<32}{last_login}"
@@ -78,7 +78,7 @@ class Command(OrbitCommand):
         name: str = options["name"]
         made = not User.objects.filter(username=name).exists()
         if made:
-            people.create(
+            users.create(
                 name,
                 role=options["role"].capitalize(),
                 password=_password(name),
@@ -95,7 +95,7 @@ class Command(OrbitCommand):
 
     def _change(self, options: dict[str, Any]) -> None:
         role, namespaces, active = options["role"], options["namespaces"], options["active"]
-        changed = people.change(
+        changed = users.change(
             options["name"],
             actor=actors.operator(),
             reason=options["reason"],
@@ -120,7 +120,7 @@ class Command(OrbitCommand):
             )
 
     def _list(self, options: dict[str, Any]) -> None:
-        found = people.listed(limit=_MOST)
+        found = users.listed(limit=_MOST)
         if options["json"]:
             self.print_json(
                 {

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
-from governance.operations import watch
+from governance.operations import wait_for_run
 from governance.rest import queries
 from orbit.dispatch import bulk, dead_letters, error_groups
 from orbit.dispatch.bulk import Wanted
@@ -152,7 +152,7 @@ class Command(OrbitCommand):
                 new_key=options["new_key"],
             )
         if options["wait"]:
-            watch.report(self, watch.until_ended(self, started.run_id), options)
+            wait_for_run.report(self, wait_for_run.until_ended(self, started.run_id), options)
         elif options["json"]:
             self.print_json({"operation_run_id": started.run_id, "matched": started.matched})
         else:

@@ -10,9 +10,9 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
-from governance.operations import watch
+from governance.operations import wait_for_run
 from governance.rest import queries
-from orbit.cycles import plans, rerun, rerun_many
+from orbit.cycles import rerun, rerun_many, rerun_preview
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun
 from orbit.states import CYCLE, Cycle, Trigger
@@ -87,10 +87,10 @@ class Command(OrbitCommand):
         if options["dry_run"]:
             plan = rerun.preview(cycle_id, actor=actors.operator())
             if options["json"]:
-                self.print_json(plans.document(plan))
+                self.print_json(rerun_preview.document(plan))
             else:
                 self.say(
-                    f"cycle {cycle_id}: {plans.sentence(plan)}"
+                    f"cycle {cycle_id}: {rerun_preview.sentence(plan)}"
                     + (f"; just now refused: {plan.stopped.detail}" if plan.stopped else "")
                 )
             return
@@ -125,7 +125,7 @@ class Command(OrbitCommand):
             rate=options["rate"],
         )
         if options["wait"]:
-            watch.report(self, watch.until_ended(self, started.run_id), options)
+            wait_for_run.report(self, wait_for_run.until_ended(self, started.run_id), options)
         elif options["json"]:
             self.print_json({"operation_run_id": started.run_id, "matched": started.matched})
         else:

@@ -8,7 +8,7 @@ from governance.access import actors
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
-from orbit.schedules import why
+from orbit.schedules import explain
 
 
 class TimeUnclear(OrbitError):
@@ -35,7 +35,7 @@ class Command(OrbitCommand):
             at = queries.moment(options["at"])
         except ValueError as error:
             raise TimeUnclear(f"--at {error}.") from error
-        answer = why.explain(options["run_profile"], at, actor=actors.operator())
+        answer = explain.explain(options["run_profile"], at, actor=actors.operator())
         if options["json"]:
             self.print_json({"answer": answer.sentence, "ran": answer.ran, "facts": answer.facts})
         else:

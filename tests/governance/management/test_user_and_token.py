@@ -12,8 +12,8 @@ from django.utils import timezone
 from governance.access import actors, tokens
 from governance.access.actors import NamespaceUnknown
 from governance.access.lockout import NotLocked
-from governance.access.people import UserExists, UserInvalid, UserUnknown
 from governance.access.tokens import ExpiryInvalid, ScopeUnknown
+from governance.access.users import UserExists, UserInvalid, UserUnknown
 from governance.models import ApiToken, AuditTrailEntry, LoginAttempt
 from governance.namespaces import registry
 from tests.support.callers import person

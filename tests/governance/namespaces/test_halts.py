@@ -11,7 +11,7 @@ from django.db import connection
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown, NotAllowed
 from governance.access.roles import ROLES, Power
 from governance.models import AuditTrailEntry, GovernanceSetting, Namespace, Stop
-from governance.namespaces import gate, halts, registry, standing, stops
+from governance.namespaces import gate, halts, registry, status, stops
 from governance.namespaces.halts import StillHalted
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.states import Mode
@@ -162,7 +162,7 @@ def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_
     assert rows(
         f"SELECT {gate.OPEN_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
     ) == [(True,)]
-    assert standing.find("default", actor=ANN).state == Mode.RUNNING
+    assert status.find("default", actor=ANN).state == Mode.RUNNING
     assert [halts.lift_expired(), halts.lift_expired()] == [1, 0]
     assert entries()[1:] == [("namespace.resumed", "orbit", halts.OVER)]
     stop = Stop.objects.get()
@@ -323,15 +323,15 @@ def test_a_certificate_comes_to_a_halt_that_stands_and_to_no_other() -> None:
     halts.halt("default", actor=ANN)
     stop = Stop.objects.get()
     halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 1}')
-    found = standing.find("default", actor=ANN)
+    found = status.find("default", actor=ANN)
     assert (found.state, found.certificate) == (Mode.QUIET, {"n": 1})
     halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 2}')
-    assert standing.find("default", actor=ANN).certificate == {"n": 1}
+    assert status.find("default", actor=ANN).certificate == {"n": 1}
     halts.resume("default", actor=ANN, reason="over")
     halts.halt("default", actor=ANN)
     halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 3}')
-    assert standing.find("default", actor=ANN).state == Mode.HALTING
-    assert [told["certificate"] for told in standing.told(standing.history(stop.namespace_id))] == [
+    assert status.find("default", actor=ANN).state == Mode.HALTING
+    assert [told["certificate"] for told in status.told(status.history(stop.namespace_id))] == [
         None,
         {"n": 1},
     ]

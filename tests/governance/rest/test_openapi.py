@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from governance.access.roles import Power
 from governance.kernel.errors import Kind, OrbitError
-from governance.rest import openapi, pages, parsing, queries, shapes
+from governance.rest import openapi, pages, parsing, queries, schemas
 from governance.rest.resources import Resource
 
 
@@ -19,7 +19,9 @@ class Busy(OrbitError):
     code, kind = "thing_busy", Kind.CONFLICT
 
 
-THING = shapes.record("Thing", id=shapes.UUID, name=shapes.maybe(shapes.TEXT), optional=("name",))
+THING = schemas.record(
+    "Thing", id=schemas.UUID, name=schemas.maybe(schemas.TEXT), optional=("name",)
+)
 
 
 class Things(Resource):
@@ -28,7 +30,7 @@ class Things(Resource):
     parameters = {
         "GET": {"name": queries.text, "since": queries.needed(queries.moment), **pages.PARAMETERS}
     }
-    answers = {"GET": {200: shapes.page(THING)}}
+    answers = {"GET": {200: schemas.page(THING)}}
 
     def get(self, request: Request) -> Response:
         """Answer ``{results}``."""
@@ -41,7 +43,7 @@ class Poke(Resource):
     powers = {"POST": Power.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": parsing.closed_object({"reason": parsing.REASON}, required=("reason",))}
-    request_headers = {"POST": {"Idempotency-Key": shapes.TEXT}}
+    request_headers = {"POST": {"Idempotency-Key": schemas.TEXT}}
     answers = {"POST": {202: THING}}
     refusals = {"POST": (Busy,)}
 
@@ -55,7 +57,7 @@ class Open(Resource):
 
     permission_classes = []
     parameters = {"GET": {}}
-    answers = {"GET": {200: shapes.PLAIN_TEXT}}
+    answers = {"GET": {200: schemas.PLAIN_TEXT}}
 
     def get(self, request: Request) -> Response:
         """Answer."""
@@ -165,7 +167,7 @@ def test_two_records_of_one_name_are_refused() -> None:
     class Other(Things):
         """Others."""
 
-        answers = {"GET": {200: shapes.record("Thing", id=shapes.TEXT)}}
+        answers = {"GET": {200: schemas.record("Thing", id=schemas.TEXT)}}
 
     with pytest.raises(ValueError, match="Thing"):
         openapi.document([*PATTERNS, path("others", Other.as_view())], head={}, others={})

@@ -12,7 +12,7 @@ from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import RequestCount
 from governance.rest import rates
-from orbit.cycles import recover
+from orbit.cycles import maintenance
 from tests.support.callers import Api, api, console, person, problem
 
 
@@ -91,7 +91,7 @@ def test_counts_are_cleared_away_once_they_count_no_more() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE governance_requestcount SET minute = minute - interval '2 hours'")
     rates.count("new")
-    recover.clear_away()
+    maintenance.clear_away()
     assert list(RequestCount.objects.values_list("caller", flat=True)) == ["new"]
 
 

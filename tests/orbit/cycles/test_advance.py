@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit import boundary
-from orbit.cycles import advance, cancel, lease, shift, stages, state
+from orbit import interrupts
+from orbit.cycles import advance, cancel, lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, judge
 from orbit.dispatch.tally import Ending, Tally
 from orbit.errors import CycleActive, CycleFinished
@@ -109,7 +109,7 @@ def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
             initiation.run(work)
             # The row is locked until the commit: SKIP LOCKED leaves it to its writer.
             assert pool.submit(lambda: (lease.claim(1), connection.close())[0]).result() == []
-    assert state.load(claimed()).initiation_id is not None
+    assert progress.load(claimed()).initiation_id is not None
 
 
 def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
@@ -138,7 +138,7 @@ def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], E
     configure()
     start()
     work = claimed()
-    found = state.load(work)
+    found = progress.load(work)
     stages._straight(found)
     return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.tally
 
@@ -238,7 +238,7 @@ def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60.0
         configure()
         cycle_id = start()
-        due = shift.run(seconds=2)
+        due = runner.run(seconds=2)
     cycle = CycleRun.objects.get(pk=cycle_id)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
     assert (
@@ -284,20 +284,20 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
     original = advance.run
 
     def hang(work: Work, *, worker: str) -> None:
-        boundary.act(0.1)
+        interrupts.act(0.1)
         released.wait(20)
 
     advance.run = hang
     try:
         began = time.monotonic()
-        shift.run(seconds=30)
+        runner.run(seconds=30)
         assert time.monotonic() - began < 10
-        assert shift.hung()
+        assert runner.hung()
         start("r2")
         time.sleep(2)
         assert {work.namespace for work in lease.claim(2)} == {"a", "b"}
     finally:
-        advance.run, shift._hung = original, False
+        advance.run, runner._hung = original, False
         released.set()
 
 

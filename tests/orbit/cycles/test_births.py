@@ -5,9 +5,9 @@ import threading
 import pytest
 from django.db import connection, connections, transaction
 
-from orbit.cycles import births
-from orbit.cycles.births import Birth
+from orbit.cycles import creation
 from orbit.cycles.bridge import raw_context
+from orbit.cycles.creation import Birth
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
@@ -31,8 +31,8 @@ def namespaces(*names: str) -> None:
 @pytest.mark.django_db
 def test_a_pending_one_is_due_at_once_and_a_queued_one_never() -> None:
     first, second = birth(body=b"\x00\xff"), birth()
-    assert births.insert([first], Cycle.PENDING) == {first.id}
-    assert births.insert([second], Cycle.QUEUED) == {second.id}
+    assert creation.insert([first], Cycle.PENDING) == {first.id}
+    assert creation.insert([second], Cycle.QUEUED) == {second.id}
     pending, queued = CycleRun.objects.get(pk=first.id), CycleRun.objects.get(pk=second.id)
     assert (
         pending.status,
@@ -53,26 +53,26 @@ def test_of_many_only_those_are_made_whose_namespace_is_free() -> None:
     namespaces("a", "b", "c")
     active_cycle("b")
     wanted = [birth("c"), birth("b"), birth("a")]
-    assert births.insert(wanted, Cycle.PENDING) == {wanted[0].id, wanted[2].id}
+    assert creation.insert(wanted, Cycle.PENDING) == {wanted[0].id, wanted[2].id}
 
 
 @pytest.mark.django_db
 def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(births, "MOST_BYTES", 1000)
-    monkeypatch.setattr(births, "MOST_ROWS", 3)
+    monkeypatch.setattr(creation, "MOST_BYTES", 1000)
+    monkeypatch.setattr(creation, "MOST_ROWS", 3)
     wanted = [birth(body=b"x" * 400) for _ in range(3)] + [birth() for _ in range(4)]
-    assert [len(part) for part in births._parts(wanted)] == [2, 3, 2]
-    assert len(births.insert(wanted, Cycle.QUEUED)) == 7
+    assert [len(part) for part in creation._parts(wanted)] == [2, 3, 2]
+    assert len(creation.insert(wanted, Cycle.QUEUED)) == 7
 
 
 @pytest.mark.django_db
 def test_the_active_cycle_is_resumed_only_by_the_same_trigger_after_its_lease_ran_out() -> None:
     cycle = active_cycle()
-    assert not births.active(["default"])["default"].is_resumed_by(None)
+    assert not creation.active(["default"])["default"].is_resumed_by(None)
     rows(
         "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w', lease_expires_at = now() - interval '1 s' RETURNING 1"
     )
-    found = births.active(["default", "elsewhere"])["default"]
+    found = creation.active(["default", "elsewhere"])["default"]
     assert (found.id, found.is_resumed_by(None), found.is_resumed_by("r")) == (
         cycle.pk,
         True,
@@ -93,7 +93,7 @@ def test_calls_that_name_the_same_namespaces_in_another_order_never_wait_for_eac
         try:
             barrier.wait()
             with transaction.atomic():
-                made.append(len(births.insert([birth(name) for name in order], Cycle.PENDING)))
+                made.append(len(creation.insert([birth(name) for name in order], Cycle.PENDING)))
         finally:
             connections.close_all()
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from orbit.cycles import cancel, finish, lease, shift, stages, state
+from orbit.cycles import cancel, finish, lease, progress, runner, stages
 from orbit.dispatch import claim, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
@@ -23,7 +23,7 @@ YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 def ended(cycle_id: Any) -> CycleRun:
     def look() -> CycleRun | None:
-        shift.run(seconds=0.3)
+        runner.run(seconds=0.3)
         return CycleRun.objects.filter(pk=cycle_id, finished_at__isnull=False).first()
 
     found = until(look, 15, "the cycle doesn't end")
@@ -83,9 +83,9 @@ def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: 
     configure()
     start()
     (work,) = lease.claim(1)
-    stages._straight(state.fresh(work))
+    stages._straight(progress.fresh(work))
     time.sleep(0.3)
-    found = state.load(work)
+    found = progress.load(work)
     assert (
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5
         < found.tally.left()
@@ -116,7 +116,7 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         configure()
         cycle_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         ((first, *_), _) = claim.wave(work, limit=1, worker="zombie")
         with connection.cursor() as cursor:
             cursor.execute(
@@ -127,7 +127,7 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         from orbit.cycles import finish
         from orbit.dispatch import deliver, judge
 
-        found = state.load(heir)
+        found = progress.load(heir)
         deliver.close(
             heir,
             [judge.lost(orphan) for orphan in found.orphans],
@@ -187,7 +187,7 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
         configure()
         cycle_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         job = DispatchJob.objects.filter(cycle_id=cycle_id).first()
         assert job is not None
         DispatchJob.objects.filter(pk=job.pk).update(

@@ -12,13 +12,13 @@ from django.db import connection
 
 from governance.access.actors import SYSTEM
 from governance.models import Stop
-from governance.namespaces import halts, pauses, standing
-from orbit import boundary
-from orbit.boundary import Boundary
-from orbit.cycles import cancel, detail, lease, quiet, shift, stages, state
+from governance.namespaces import halts, pauses, status
+from orbit import interrupts
+from orbit.cycles import cancel, detail, halt_certificates, lease, progress, runner, stages
 from orbit.dispatch import claim
+from orbit.interrupts import Boundary
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
-from orbit_site.processes.watch import Watch
+from orbit_site.processes.gate_monitor import Watch
 from tests.support.clusters import until
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver
@@ -37,7 +37,7 @@ def left_behind(settings: Any, url: str) -> CycleRun:
     configure()
     cycle_id = start()
     (work,) = lease.claim(1)
-    stages._straight(state.fresh(work))
+    stages._straight(progress.fresh(work))
     assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
     DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
     halts.halt("a", actor=SYSTEM, reason="a flood")
@@ -52,13 +52,13 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
     with Receiver(OK) as receiver:
         cycle = left_behind(settings, receiver.url)
         settled()
-        assert quiet.note() == 0
-        assert shift.run(seconds=0.1) is None
-        assert [quiet.settle(), quiet.settle()] == [1, 0]
+        assert halt_certificates.note() == 0
+        assert runner.run(seconds=0.1) is None
+        assert [halt_certificates.settle(), halt_certificates.settle()] == [1, 0]
         assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unknown"}
         assert set(DispatchJob.objects.values_list("status", flat=True)) == {"pending"}
-        assert [quiet.note(), quiet.note()] == [1, 0]
-        found = standing.find("a", actor=SYSTEM)
+        assert [halt_certificates.note(), halt_certificates.note()] == [1, 0]
+        found = status.find("a", actor=SYSTEM)
         assert found.state == "quiet"
         assert found.certificate is not None
         assert (
@@ -79,14 +79,14 @@ def test_a_live_workers_cycle_is_left_to_it(settings) -> None:
         later = datetime.now(UTC) + timedelta(seconds=60)
         CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=later, next_due_at=later)
         settled()
-        assert (quiet.settle(), quiet.note()) == (0, 0)
+        assert (halt_certificates.settle(), halt_certificates.note()) == (0, 0)
 
 
 def test_an_open_namespaces_cycle_is_nobodys_to_settle(settings) -> None:
     with Receiver(OK) as receiver:
         left_behind(settings, receiver.url)
         halts.resume("a", actor=SYSTEM, reason="r")
-        assert quiet.settle() == 0
+        assert halt_certificates.settle() == 0
 
 
 def test_two_keepers_at_once_settle_it_once(settings) -> None:
@@ -97,8 +97,8 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 
         def act() -> None:
             try:
-                found.append(quiet.settle())
-                quiet.note()
+                found.append(halt_certificates.settle())
+                halt_certificates.note()
             finally:
                 connection.close()
 
@@ -116,10 +116,10 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 def test_a_halt_of_an_idle_namespace_is_quiet_after_a_second_and_no_sooner() -> None:
     configure()
     halts.halt("a", actor=SYSTEM)
-    assert quiet.note() == 0
+    assert halt_certificates.note() == 0
     settled()
-    assert quiet.note() == 1
-    certificate = standing.find("a", actor=SYSTEM).certificate
+    assert halt_certificates.note() == 1
+    certificate = status.find("a", actor=SYSTEM).certificate
     assert certificate is not None
     assert (certificate["last_delivery_started_at"], certificate["in_flight"]) == (None, [])
 
@@ -129,9 +129,9 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
         left_behind(settings, receiver.url)
         pauses.pause(actor=SYSTEM, reason="a fire")
         settled()
-        assert quiet.note() == 0
-        quiet.settle()
-        assert quiet.note() == 2
+        assert halt_certificates.note() == 0
+        halt_certificates.settle()
+        assert halt_certificates.note() == 2
         found = pauses.read()
         assert found.quiet
         assert found.certificate is not None
@@ -144,11 +144,11 @@ def test_a_halted_cycle_can_be_cancelled(settings) -> None:
         configure()
         cycle_id = start()
         halts.halt("a", actor=SYSTEM)
-        assert shift.run(seconds=0.1) is None
+        assert runner.run(seconds=0.1) is None
         cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
         assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
         halts.resume("a", actor=SYSTEM, reason="r")
-        shift.run(seconds=0.1)
+        runner.run(seconds=0.1)
         assert receiver.requests == []
 
 
@@ -160,7 +160,7 @@ def slowly(sock: socket.socket) -> None:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch):
     own = Boundary()
-    monkeypatch.setattr(boundary, "process", own)
+    monkeypatch.setattr(interrupts, "process", own)
     watching = Watch()
     watching.start()
     until(lambda: own.watched, 5, "nobody watches")
@@ -187,7 +187,7 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
 
         halter = threading.Thread(target=stop)
         halter.start()
-        shift.run(seconds=10)
+        runner.run(seconds=10)
         halter.join()
         sent = len(receiver.requests)
         assert sent < 60
@@ -203,8 +203,8 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
         assert re.fullmatch(
             r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message
         )
-        until(quiet.note, 3, "it isn't quiet")
-        assert shift.run(seconds=0.2) is None
+        until(halt_certificates.note, 3, "it isn't quiet")
+        assert runner.run(seconds=0.2) is None
         assert len(receiver.requests) == sent
         halts.resume("a", actor=SYSTEM, reason="it is dry")
         assert carry(cycle_id).status == "success"
@@ -225,13 +225,13 @@ def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
         configure()
         cycle_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         halts.halt("a", actor=SYSTEM)
         Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
         time.sleep(1.5)
-        assert state.load(work).tally.left() == pytest.approx(60, abs=1)
+        assert progress.load(work).tally.left() == pytest.approx(60, abs=1)
         halts.resume("a", actor=SYSTEM, reason="r")
         time.sleep(1.0)
-        assert state.load(work).tally.left() == pytest.approx(59, abs=0.9)
+        assert progress.load(work).tally.left() == pytest.approx(59, abs=0.9)
         lease.give_back([work], wait=0)
         assert carry(cycle_id).status == "success"

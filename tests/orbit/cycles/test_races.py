@@ -10,11 +10,11 @@ import pytest
 from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import advance, cancel, lease, shift, stages, state
+from orbit.cycles import advance, cancel, lease, progress, runner, stages
 from orbit.dispatch import claim, dead_letters, flight
 from orbit.models import CycleRun
 from orbit.records import fence
-from orbit_site.processes.cluster import BY_INDEX
+from orbit_site.processes.supervisor import BY_INDEX
 from tests.support.clusters import until
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, http
@@ -46,7 +46,7 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
         configure()
         cycle_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         with transaction.atomic():
             assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
             done = cancel_while_it_waits(cycle_id, pool)
@@ -64,7 +64,7 @@ def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> No
         cycle_id = start()
         (work,) = lease.claim(1)
         with transaction.atomic():
-            stages._straight(state.fresh(work))
+            stages._straight(progress.fresh(work))
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("cancelled", 3)]
@@ -77,7 +77,7 @@ def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_run
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.7
         configure()
         cycle_id = start()
-        shift.run(seconds=0.2)
+        runner.run(seconds=0.2)
         ((letter,),) = rows("SELECT id FROM orbit_deadletterdispatch")
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
@@ -99,7 +99,7 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((state.JOBS, [cycle.pk]), (state.TIERS, [cycle.pk]), (state.OUTPUTS, [cycle.pk, [1, 2]]),
+        for sql, values in ((progress.JOBS, [cycle.pk]), (progress.TIERS, [cycle.pk]), (progress.OUTPUTS, [cycle.pk, [1, 2]]),
                             (advance.PROGRESS, {"id": cycle.pk, "token": 1}),
                             (cancel.JOBS, {"id": cycle.pk}), (cancel.IN_FLIGHT, {"id": cycle.pk})):  # fmt: skip
             cursor.execute("EXPLAIN " + sql, values)
@@ -123,7 +123,7 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
 
         fence.commit = counting
         try:
-            stages._straight(state.fresh(work))
+            stages._straight(progress.fresh(work))
         finally:
             fence.commit = real
     assert sent == [1]
@@ -166,7 +166,7 @@ def test_a_slow_lane_does_not_idle_the_others_of_its_worker(settings) -> None:
             r2={"namespace": "b", "distribution_targets": ["quick"]},
         )
         first = start("r1")
-        worker = threading.Thread(target=lambda: (shift.run(seconds=0.2), connection.close()))
+        worker = threading.Thread(target=lambda: (runner.run(seconds=0.2), connection.close()))
         worker.start()
         time.sleep(1)
         second = start("r2")

@@ -13,8 +13,8 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, detail, finish, lease, rerun, shift, stages, state, trigger
-from orbit.cycles.takeover import Fate
+from orbit.cycles import cancel, detail, finish, lease, progress, rerun, runner, stages, trigger
+from orbit.cycles.rerun_plan import Fate
 from orbit.dispatch import claim, dead_letters, judge, receipts
 from orbit.errors import (
     CycleActive,
@@ -177,7 +177,7 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         configure()
         old_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         sent, _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         rows(
@@ -309,7 +309,7 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
             }
         )
         old_id = start(body=b"x")
-        shift.run(seconds=0.2)
+        runner.run(seconds=0.2)
         with pytest.raises(NotFinished):
             rerun.preview(old_id, actor=SYSTEM)
         cancel.cancel(old_id, actor=SYSTEM, reason="too slow")
@@ -333,7 +333,7 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         configure()
         old_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         new = again(old_id)
         assert new.status == "success"
@@ -371,7 +371,7 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
 
 
 def _begun(work: Work) -> tuple[Work, UUID, dict[int, TierResult]]:
-    found = state.load(work)
+    found = progress.load(work)
     found.read_input()
     assert found.initiation_id is not None
     return found.work, found.initiation_id, found.tiers
@@ -379,7 +379,7 @@ def _begun(work: Work) -> tuple[Work, UUID, dict[int, TierResult]]:
 
 def _sent(work: Work) -> None:
     """Normalize, enqueue, and be gone when the first delivery is on its way."""
-    found = state.load(work)
+    found = progress.load(work)
     write = fence.Write(work, finish.PREPARE)
     stages._prepare(found, write)
     fence.commit(write)

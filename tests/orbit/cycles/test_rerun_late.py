@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, lease, rerun, stages, state, takeover
+from orbit.cycles import cancel, lease, progress, rerun, rerun_plan, stages
 from orbit.dispatch import claim, judge, receipts
 from orbit.outbound.client import Answer
 from orbit.states import Trigger
@@ -26,14 +26,14 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         configure()
         old = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         (sent, *_), _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old, actor=SYSTEM, reason="stop")
         # When the request can't be under way any more, the attempt is closed as unknown.
         rows("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s RETURNING 1", old)
         carry(old)
         late: list[Future[None]] = []
-        write = takeover.write
+        write = rerun_plan.write
 
         def bring() -> None:
             try:
@@ -49,7 +49,7 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
                 late[0].result(1)
             return write(*args, **kwargs)
 
-        monkeypatch.setattr(takeover, "write", meanwhile)
+        monkeypatch.setattr(rerun_plan, "write", meanwhile)
         second = rerun.rerun(old, actor=SYSTEM, reason="again", source=Trigger.REST)
         late[0].result(10)
         before = len(receiver.requests)

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from orbit.cycles import lease, stages, state, trigger
+from orbit.cycles import lease, progress, stages, trigger
 from orbit.errors import CycleActive
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.pipeline import registry
@@ -78,7 +78,7 @@ def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliv
         configure()
         cycle_id = start(body=body)
         (work,) = lease.claim(1)
-        found = state.fresh(work)
+        found = progress.fresh(work)
         assert work.input is None
         stages.run(found, worker="w")
         held.append((found.work.input, [result.payload for result in found.tiers.values()]))

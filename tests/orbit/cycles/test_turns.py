@@ -12,7 +12,17 @@ import pytest
 from django.db import connections
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, detail, finish, lease, orchestrate, shift, trigger, turns, verdict
+from orbit.cycles import (
+    cancel,
+    detail,
+    finish,
+    lease,
+    namespace_queue,
+    orchestrate,
+    overview,
+    runner,
+    trigger,
+)
 from orbit.errors import CycleActive
 from orbit.models import CycleRun
 from orbit.states import Trigger
@@ -65,7 +75,7 @@ def test_each_runs_after_the_one_before_it_without_another_trigger(
     with Receiver(OK) as receiver:
         endpoints(settings, default_endpoint=receiver.url)
         ids = three()
-        shift.run(seconds=10)
+        runner.run(seconds=10)
     assert statuses() == ["success"] * 3
     spans = [
         (cycle.started_at, cycle.finished_at)
@@ -102,10 +112,10 @@ def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_prom
     first, *_ = three()
     rows(HALT, halt, mode)
     cancel.cancel(first, actor=SYSTEM, reason="stop")
-    assert (statuses(), turns.sweep()) == (["cancelled", "queued", "queued"], 0)
+    assert (statuses(), namespace_queue.sweep()) == (["cancelled", "queued", "queued"], 0)
     rows(HALT, False, "running")
-    assert (turns.sweep(), statuses()) == (1, ["cancelled", "pending", "queued"])
-    assert turns.sweep() == 0
+    assert (namespace_queue.sweep(), statuses()) == (1, ["cancelled", "pending", "queued"])
+    assert namespace_queue.sweep() == 0
 
 
 @pytest.mark.django_db
@@ -116,9 +126,9 @@ def test_a_paused_keeper_promotes_nobody(settings: Any) -> None:
         first,
     )
     settings.ORBIT_GLOBAL_PAUSE = True
-    assert turns.sweep() == 0
+    assert namespace_queue.sweep() == 0
     settings.ORBIT_GLOBAL_PAUSE = False
-    assert turns.sweep() == 1
+    assert namespace_queue.sweep() == 1
 
 
 @pytest.mark.django_db
@@ -131,7 +141,7 @@ def test_late_deliveries_of_a_cycle_that_has_ended_promote_nobody_beside_the_one
         "UPDATE orbit_cyclerun SET status = 'success', finished_at = now() WHERE id = %s RETURNING 1",
         first,
     )
-    turns.promote("eu")
+    namespace_queue.promote("eu")
     assert statuses() == ["success", "pending", "queued"]
     finish.give_up(replace(work, status="success"), reason="parked", message="its deliveries")
     assert statuses() == ["success", "pending", "queued"]
@@ -147,7 +157,7 @@ def test_a_trigger_meets_the_active_cycle_and_not_those_that_wait() -> None:
         first,
     )
     trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a")
-    assert (turns.sweep(), statuses()) == (0, ["failed", "queued", "queued", "pending"])
+    assert (namespace_queue.sweep(), statuses()) == (0, ["failed", "queued", "queued", "pending"])
 
 
 @pytest.mark.django_db
@@ -155,7 +165,7 @@ def test_a_queued_one_says_what_it_waits_for(settings: Any) -> None:
     first, second, third = three()
 
     def said(cycle_id: UUID) -> str:
-        return verdict.sentence(detail.read(cycle_id, actor=SYSTEM), now=datetime.now(UTC))
+        return overview.sentence(detail.read(cycle_id, actor=SYSTEM), now=datetime.now(UTC))
 
     assert said(second) == f"Queued: it waits for the cycle {first}, which is pending in eu."
     assert (
@@ -202,7 +212,7 @@ def test_sweeps_triggers_and_a_whole_call_at_once_leave_one_active(
         first,
     )
     raised = at_once(
-        turns.sweep, turns.sweep,
+        namespace_queue.sweep, namespace_queue.sweep,
         lambda: trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"),
         lambda: orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM),
     )  # fmt: skip
@@ -222,7 +232,7 @@ def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_o
         lambda: cancel.cancel(second, actor=SYSTEM, reason="not this one"),
     )
     assert raised == [None, None]
-    turns.sweep()
+    namespace_queue.sweep()
     assert statuses() == ["failed", "cancelled", "pending"]
 
 
@@ -241,14 +251,14 @@ def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
     rows(
         "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE status = 'pending' RETURNING 1"
     )
-    found = turns.WAITING
+    found = namespace_queue.WAITING
     try:
         # What the sweep reads is out of date by the time it acts.
-        turns.WAITING = "SELECT DISTINCT namespace FROM orbit_cyclerun WHERE status = 'queued' ORDER BY 1 LIMIT %s"
+        namespace_queue.WAITING = "SELECT DISTINCT namespace FROM orbit_cyclerun WHERE status = 'queued' ORDER BY 1 LIMIT %s"
         active_cycle("six")
-        assert turns.sweep() == 2
+        assert namespace_queue.sweep() == 2
     finally:
-        turns.WAITING = found
+        namespace_queue.WAITING = found
     assert rows(
         "SELECT namespace, count(*) FROM orbit_cyclerun WHERE status = 'pending' GROUP BY 1 ORDER BY 1"
     ) == [("one", 1), ("six", 1), ("two", 1)]

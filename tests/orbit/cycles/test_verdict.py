@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from governance.kernel.identifiers import uuid7
-from orbit.cycles import verdict
+from orbit.cycles import overview
 from orbit.cycles.detail import Bytes, Detail, Tally
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, ExecutionRecord, Transformation
 
@@ -29,7 +29,7 @@ def _said(
     cycle = CycleRun(id=uuid7(), namespace_id="eu", status=status, **members)
     detail = Detail(cycle, Bytes("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], tally,
                     reruns=reruns, stopped=stopped)  # fmt: skip
-    return verdict.sentence(detail, now=NOW)
+    return overview.sentence(detail, now=NOW)
 
 
 OK3 = ("success",) * 3

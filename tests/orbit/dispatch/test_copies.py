@@ -8,7 +8,7 @@ from django.db import connection
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import cancel, finish, lease, shift
+from orbit.cycles import cancel, finish, lease, runner
 from orbit.dispatch import claim, dead_letters
 from orbit.models import DeadLetterDispatch, DispatchJob
 from tests.support.letters import letters
@@ -26,7 +26,7 @@ def running(settings: Any) -> tuple[UUID, UUID]:
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure()
         cycle_id = start()
-        shift.run(seconds=0.5)
+        runner.run(seconds=0.5)
     return cycle_id, dead_letters.requeue(
         DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
     )

@@ -10,7 +10,7 @@ from django.conf import settings as configured
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, shift
+from orbit.cycles import cancel, runner
 from orbit.dispatch import claim
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
 from tests.support.pipeline import carry, configure, endpoints, rows, start
@@ -127,10 +127,10 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
         endpoints(settings, default_endpoint=receiver.url)
         configure()
         cycle_id = start()
-        from orbit.cycles import lease, stages, state
+        from orbit.cycles import lease, progress, stages
 
         (work,) = lease.claim(1)
-        found = state.fresh(work)
+        found = progress.fresh(work)
         stages._straight(found)
         lease.give_back([work], wait=0)
         settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
@@ -149,21 +149,21 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         endpoints(settings, default_endpoint=receiver.url)
         configure()
         cycle_id = start()
-        from orbit import boundary
-        from orbit.cycles import finish, lease, stages, state
+        from orbit import interrupts
+        from orbit.cycles import finish, lease, progress, stages
         from orbit.dispatch import claim, deliver
 
         (work,) = lease.claim(1)
-        found = state.fresh(work)
+        found = progress.fresh(work)
         stages._straight(found)
-        lane = boundary.Lane()
-        lane.held_until = boundary.now() + 60
-        boundary.enter(lane)
+        lane = interrupts.Lane()
+        lane.held_until = interrupts.now() + 60
+        interrupts.enter(lane)
         real = claim.wave
 
         def stopped_behind_the_claim(*args, **kwargs):
             taken = real(*args, **kwargs)
-            lane.held_until = boundary.now()
+            lane.held_until = interrupts.now()
             return taken
 
         try:
@@ -171,7 +171,7 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
                 patch.setattr(claim, "wave", stopped_behind_the_claim)
                 assert deliver.run(work, found.tally, finish.ending(found), worker="w") == 0.0
         finally:
-            boundary.enter(boundary.Lane())
+            interrupts.enter(interrupts.Lane())
         assert receiver.requests == []
         assert rows(
             "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
@@ -225,7 +225,7 @@ def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_
         configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         cycle_id = start()
         monkeypatch.setattr(claim, "wave", cancelled)
-        shift.run(seconds=1)
+        runner.run(seconds=1)
     assert len(calls) == 2
     assert rows(
         "SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'one' GROUP BY 1"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orbit.cycles import lease, shift, stages, state
+from orbit.cycles import lease, progress, runner, stages
 from orbit.dispatch import enqueue, guarded
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, EndpointState
 from tests.support.clusters import until
@@ -100,9 +100,9 @@ def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 6
     configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
     ids = [start(f"r{n}") for n in range(cycles)]
-    shift.run(seconds=1)
+    runner.run(seconds=1)
     until(
-        lambda: shift.run(seconds=1) is None or EndpointState.objects.get().opened_at,
+        lambda: runner.run(seconds=1) is None or EndpointState.objects.get().opened_at,
         15,
         "the circuit isn't open",
     )
@@ -118,10 +118,10 @@ def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhil
         assert state.failures >= 10
         assert state.several
         assert state.probe_wait == 30
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         seen, spent = len(receiver.requests), rows("SELECT sum(spent) FROM orbit_dispatchjob")
         for _ in range(5):
-            shift.run(seconds=0.2)
+            runner.run(seconds=0.2)
         assert len(receiver.requests) == seen
         assert rows("SELECT sum(spent) FROM orbit_dispatchjob") == spent
         assert {status for (status,) in rows("SELECT DISTINCT status FROM orbit_dispatchjob")} == {
@@ -138,12 +138,12 @@ def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settin
     state: dict[str, bytes] = {"answer": http("500 No")}
     with Receiver(lambda sock: sock.sendall(state["answer"])) as receiver:
         ids = down(settings, receiver)
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         seen = len(receiver.requests)
         # The probe fails: the next one is later.
         sql("UPDATE orbit_endpointstate SET probe_at = now()")
         sql("UPDATE orbit_cyclerun SET next_due_at = now()")
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         assert len(receiver.requests) == seen + 1
         assert EndpointState.objects.get().probe_wait == 60
         state["answer"] = OK
@@ -197,14 +197,14 @@ def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None
 def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         ids = down(settings, receiver)
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         seen = len(receiver.requests)
         sql(
             "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
             ids[0],
         )
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         # Due for so long, but not for that reason: the circuit opened just now.
         assert DeadLetterDispatch.objects.count() == 0
         sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
@@ -224,7 +224,7 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
 def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         ids = down(settings, receiver)
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         sql(
             "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
             ids[0],
@@ -233,7 +233,7 @@ def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
         sql("""INSERT INTO governance_stop (kind, started_by, since, ended_at)
             VALUES ('pause', 'ann', now() - interval '20 hours', now() - interval '18 hours')""")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         assert DeadLetterDispatch.objects.count() == 0
         sql("UPDATE governance_stop SET ended_at = since + interval '30 minutes'")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
@@ -276,7 +276,7 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
         with monkeypatch.context() as patch:
             patch.setattr(guarded, "wave", away)
             settings.ORBIT_LEASE_SECONDS = 2
-            shift.run(seconds=0.5)
+            runner.run(seconds=0.5)
         assert calls
         assert len(one.requests) == 3
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
@@ -291,7 +291,7 @@ def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_give
     now: dict[str, bytes] = {"answer": http("503 Down")}
     with Receiver(lambda sock: sock.sendall(now["answer"])) as receiver:
         ids = down(settings, receiver)
-        shift.run(seconds=1)
+        runner.run(seconds=1)
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'")
         sql(
             "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'"
@@ -308,7 +308,7 @@ def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings
         configure()
         cycle_id = start()
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert carry(cycle_id).status == "success"
@@ -322,7 +322,7 @@ def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_l
         configure(r1={"namespace": "a"}, r2={"namespace": "b"})
         start("r1")
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         assert len(guarded.wave(work, limit=1, worker="dies").sendings) == 1
         # Nobody resumes it: its namespace is halted.
         sql("INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, since) "
@@ -338,11 +338,11 @@ def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
         configure(r1={"namespace": "a"}, r2={"namespace": "b"})
         start("r1")
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         assert len(guarded.wave(work, limit=1, worker="slow").sendings) == 1
         second = start("r2")
         began = time.monotonic()
-        shift.run(seconds=0.1)
+        runner.run(seconds=0.1)
         assert time.monotonic() - began < 5
     cycle = CycleRun.objects.get(pk=second)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
@@ -356,7 +356,7 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
         configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
         ids = [start(f"r{n}") for n in range(4)]
         until(
-            lambda: shift.run(seconds=1) and EndpointState.objects.get().opened_at,
+            lambda: runner.run(seconds=1) and EndpointState.objects.get().opened_at,
             15,
             "the circuit isn't open",
         )
@@ -409,7 +409,7 @@ def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_pr
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
         )
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         looked = guarded.wave(work, limit=9, worker="w")
         assert looked.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.

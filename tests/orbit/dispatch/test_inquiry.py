@@ -159,14 +159,14 @@ def test_a_requeue_under_a_new_key_has_nothing_to_ask_about(settings: Any) -> No
 def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> None:
     from django.db import connection
 
-    from orbit.cycles import lease, stages, state
+    from orbit.cycles import lease, progress, stages
     from orbit.dispatch import claim
 
     with Receiver(OK) as receiver, Receiver(OK) as desk:
         unsure(settings, receiver.url, desk.url)
         cycle_id = start(body=BODY)
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         assert len(claim.wave(work, limit=9, worker="w")[0]) == 1
         with connection.cursor() as cursor:
             cursor.execute(

@@ -10,12 +10,21 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import finish, lease, shift, stages, state
-from orbit.dispatch import claim, copies, dead_letters, deliver, endpoints, judge, late, receipts
+from orbit.cycles import finish, lease, progress, runner, stages
+from orbit.dispatch import (
+    claim,
+    dead_letters,
+    deliver,
+    endpoints,
+    judge,
+    late,
+    receipts,
+    requeued_jobs,
+)
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
 from orbit.records.fence import Work
-from orbit_site.processes.cluster import BY_INDEX
+from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import pipeline
 from tests.support.clusters import until
 from tests.support.letters import letters
@@ -97,14 +106,14 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         configure(ONE_ITEM)
         start(body=BODY)
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         wave = claim.wave(work, limit=16, worker="w")[0]
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
         (heir,) = lease.claim(1)
-        found = state.load(heir)
+        found = progress.load(heir)
         success = Waits(work, *wave)
         with transaction.atomic():
             deliver.close(
@@ -128,7 +137,7 @@ def test_a_success_that_waits_for_a_requeue_ends_the_copy_that_it_makes(settings
             success.begin()
         success.end()
         assert stand() == (["delivered", "cancelled"], ["delivered_late"])
-        shift.run(seconds=0.5)
+        runner.run(seconds=0.5)
     assert receiver.requests == []
 
 
@@ -138,13 +147,13 @@ def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) 
         (letter,) = letters(1)
         work, sending = unknown(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
-        shift.run(seconds=0.5)
+        runner.run(seconds=0.5)
         dead_letters.requeue(
             DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again"
         )
         home(work, sending)
         assert stand() == (["delivered", "dead", "cancelled"], ["delivered_late", "delivered_late"])
-        shift.run(seconds=0.5)
+        runner.run(seconds=0.5)
     assert len(receiver.requests) == 1
 
 
@@ -157,7 +166,7 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         (work,) = lease.claim(1)
         (copy,) = claim.wave(work, limit=9, worker="w")[0]
         home(*zombie)
-        found = state.load(work)
+        found = progress.load(work)
         deliver.close(
             work,
             [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
@@ -183,7 +192,7 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
         for sql, values in (
             (late.LETTERS, {"job": uuid.uuid4()}),
             (late.COPIES, {"job": uuid.uuid4()}),
-            (copies.AMONG, [[uuid.uuid4()]]),
+            (requeued_jobs.AMONG, [[uuid.uuid4()]]),
         ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
@@ -226,7 +235,7 @@ def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(setting
     configure(ONE_ITEM)
     start(body=BODY)
     (work,) = lease.claim(1)
-    stages._straight(state.fresh(work))
+    stages._straight(progress.fresh(work))
     home(work, *claim.wave(work, limit=16, worker="w")[0])
     assert stand() == (["delivered"], [])
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orbit.cycles import lease, shift, stages, state
+from orbit.cycles import lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, enqueue, guarded
 from orbit.dispatch import senders as pools
 from orbit.models import EndpointState
@@ -58,7 +58,7 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
             start(f"r{n}")
         until = time.monotonic() + 20
         while len(two.requests) < 30 and time.monotonic() < until:
-            shift.run(seconds=0.5)
+            runner.run(seconds=0.5)
             time.sleep(0.05)
         assert (len(one.requests), len(two.requests), len(three.requests)) == (0, 30, 30)
 
@@ -72,7 +72,7 @@ def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
         sql(OPEN)
         start("r1")
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         sql(HALT, True, "halting")
         assert claim.wave(work, limit=9, worker="w") == ([], claim.Rest())
         sql(HALT, False, "running")
@@ -97,7 +97,7 @@ def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings
         assert senders.full() == [quiet]
         start("r1")
         (work,) = lease.claim(1)
-        stages._straight(state.fresh(work))
+        stages._straight(progress.fresh(work))
         found = deliver._claim(work, senders.take(8, 0), "w", senders)
         assert [sending.endpoint_key for sending in found.sendings] == ["one"] * 3
         assert found.shared
@@ -134,7 +134,7 @@ def test_all_are_woken_however_many_wait_and_however_long(
         for n in range(5):
             start(f"r{n}")
         for work in lease.claim(5):
-            stages._straight(state.fresh(work))
+            stages._straight(progress.fresh(work))
             lease.give_back([work], wait=3600)
         assert guarded.wake(EndpointState.objects.get().pk) == 5
     assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [

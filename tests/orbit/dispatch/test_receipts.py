@@ -8,11 +8,11 @@ import pytest
 from django.db import OperationalError, connection
 
 from governance.access.actors import SYSTEM
-from orbit import boundary
-from orbit.boundary import Lane
-from orbit.cycles import cancel, finish, lease, shift, stages, state
+from orbit import interrupts
+from orbit.cycles import cancel, finish, lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, judge, receipts
 from orbit.dispatch.tally import Ending, Tally
+from orbit.interrupts import Lane
 from orbit.outbound.client import Answer
 from orbit.records import fence
 from orbit.records.fence import Fenced, Work
@@ -29,7 +29,7 @@ def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], Ending,
     configure()
     start()
     (work,) = lease.claim(1)
-    found = state.fresh(work)
+    found = progress.fresh(work)
     stages._straight(found)
     return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.tally
 
@@ -42,7 +42,7 @@ def takeover(work: Work) -> None:
             [work.id],
         )
     (heir,) = lease.claim(1)
-    found = state.load(heir)
+    found = progress.load(heir)
     deliver.close(
         heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found)
     )
@@ -105,7 +105,7 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
         endpoints(settings, default_endpoint=receiver.url)
         configure()
         cycle_id = start()
-        lane = threading.Thread(target=lambda: (shift.run(seconds=1), connection.close()))
+        lane = threading.Thread(target=lambda: (runner.run(seconds=1), connection.close()))
         lane.start()
         until(
             lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"),
@@ -126,8 +126,8 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
     with Receiver(OK) as receiver:
         work, wave, ending, tally = sending(settings, receiver.url)
         lane = Lane()
-        boundary.enter(lane)
-        boundary.act(0.2)
+        interrupts.enter(lane)
+        interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", failing(3))
         deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
         assert not lane.overrun
@@ -150,8 +150,8 @@ def test_nor_does_one_whose_database_has_no_room_left(
     with Receiver(OK) as receiver:
         work, wave, ending, tally = sending(settings, receiver.url)
         lane = Lane()
-        boundary.enter(lane)
-        boundary.act(0.2)
+        interrupts.enter(lane)
+        interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", full)
         deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
         assert not lane.overrun

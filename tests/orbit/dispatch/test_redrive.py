@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, OperationRunItem
 from orbit import queue, tasks
-from orbit.cycles import shift
+from orbit.cycles import runner
 from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.bulk import Filter
 from orbit.errors import AlreadyRequeued
@@ -69,12 +69,12 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
         assert (copies(), run.progress["processed"], run.status) == (1, 1, "running")
         run = operate(run_id, 3)
         assert (copies(), "waiting for the canary" in run.progress["note"]) == (1, True)
-        shift.run(seconds=2)
+        runner.run(seconds=2)
         run = operate(run_id)
         # The rate is 10 a second, and this slice didn't come late.
         assert (copies(), run.progress["processed"], "note" in run.progress) == (11, 11, False)
         run = operate(run_id, 2)
-        shift.run(seconds=5)
+        runner.run(seconds=5)
         sent = [request.headers["idempotency-key"] for request in receiver.requests]
     assert (run.status, run.outcome) == ("completed", "succeeded")
     assert run.summary_counts == {
@@ -104,7 +104,7 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
         letters(20)
         run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="try").run_id
         operate(run_id)
-        shift.run(seconds=2)
+        runner.run(seconds=2)
         run = operate(run_id)
         # The letters' jobs keep the endpoint of the fixture: nothing listens there.
         assert run.outcome == "failed"

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from cryptography.fernet import Fernet
 
-from orbit.cycles import lease, stages, state
+from orbit.cycles import lease, progress, stages
 from orbit.dispatch import claim, enqueue
 from orbit.models import DeadLetterDispatch, EndpointSnapshot
 from orbit.outbound import secrets
@@ -39,7 +39,7 @@ def enqueued(body: bytes | None = None) -> UUID:
     """Return a cycle whose jobs are made and not sent."""
     cycle_id = start(body=body)
     (work,) = lease.claim(1)
-    stages._straight(state.fresh(work))
+    stages._straight(progress.fresh(work))
     lease.give_back([work], wait=0)
     return cycle_id
 

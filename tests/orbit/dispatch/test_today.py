@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 
 from orbit.dispatch import endpoints as room
 from orbit.dispatch import enqueue
-from orbit.dispatch.today import Configuration, Today
+from orbit.dispatch.endpoint_drift import Configuration, Today
 from orbit.models import EndpointSnapshot
 from tests.support.pipeline import endpoints
 

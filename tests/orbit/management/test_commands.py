@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
-from orbit.cycles import shift
+from orbit.cycles import runner
 from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown, RunProfileUnknown
 from orbit.management.commands.dlq import LettersUnclear, ReasonMissing
 from orbit.management.commands.trigger import NotTogether, PayloadUnreadable
@@ -100,7 +100,7 @@ def test_trigger_waits_for_the_end_and_exits_with_it(
     def work() -> None:
         try:
             while not over.is_set():
-                shift.run(seconds=0.2)
+                runner.run(seconds=0.2)
         finally:
             connection.close()
 

@@ -9,7 +9,7 @@ import pytest
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.models import ClusterNode, CronTick, CycleRun, RunProfile
-from orbit.schedules import perform as performing
+from orbit.schedules import run_tick as performing
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
 from tests.orbit.schedules.test_cron import NOON
 from tests.orbit.schedules.test_ledger import side_by_side

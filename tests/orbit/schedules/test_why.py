@@ -17,7 +17,7 @@ from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick, CycleRun, RunProfile
-from orbit.schedules import change, ledger, perform, why
+from orbit.schedules import change, explain, ledger, run_tick
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfiles, sync
@@ -53,18 +53,18 @@ def tick(due: datetime, **columns: Any) -> None:
     Row.objects.filter(name=OWN).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
     made = CronTick.objects.get(schedule=OWN, due_at=due)
-    perform.perform(made.pk, now=due + timedelta(seconds=2))
+    run_tick.perform(made.pk, now=due + timedelta(seconds=2))
     CronTick.objects.filter(pk=made.pk).update(**columns)
 
 
 def said(at: datetime, name: str = "a", **options: Any) -> str:
-    return why.explain(name, at, actor=SYSTEM, **options).sentence
+    return explain.explain(name, at, actor=SYSTEM, **options).sentence
 
 
 def test_it_did_run(due: datetime) -> None:
     tick(due)
     cycle = CycleRun.objects.get()
-    answer = why.explain("a", due + timedelta(minutes=3), actor=SYSTEM)
+    answer = explain.explain("a", due + timedelta(minutes=3), actor=SYSTEM)
     assert answer.ran
     local = due.astimezone(ZoneInfo("Europe/Berlin"))
     assert answer.sentence.startswith(
@@ -92,7 +92,7 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
         halt=True, mode="quiet", reason="flood", changed_by="ann", since=due - timedelta(hours=1)
     )
     tick(due)
-    answer = why.explain("a", due, actor=SYSTEM)
+    answer = explain.explain("a", due, actor=SYSTEM)
     assert "was refused: eu is halted" in answer.sentence and "by ann: flood" in answer.sentence
     assert answer.facts["stopped"]["by"] == "ann"
 
@@ -112,17 +112,17 @@ def test_what_was_stopped_then_is_read_from_the_trail(
             reason="flood",
             after={"until": None},
         )
-    [stopped] = [why.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"]]
+    [stopped] = [explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"]]
     assert (stopped["kind"], stopped["by"], stopped["reason"]) == (kind, "ann", "flood")
     assert (
-        why.explain("a", due - timedelta(days=1) + timedelta(hours=2), actor=SYSTEM).facts[
+        explain.explain("a", due - timedelta(days=1) + timedelta(hours=2), actor=SYSTEM).facts[
             "stopped"
         ]
         is None
     )
     with trail.deed():
         trail.record(end, actor="ann", object_type=object_type, object_id=object_id, reason="over")
-    assert why.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
+    assert explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
 
 
 def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
@@ -199,7 +199,7 @@ def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
         from_then = run_profile(
             "a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"}
         )
-        why.past.RunProfileRevision.objects.create(
+        explain.past.RunProfileRevision.objects.create(
             run_profile=RunProfile.objects.get(), number=2, document=from_then, author="ann", source="admin", reason="too loud",
             created_at=due - timedelta(hours=2))  # fmt: skip
     sentence = said(due)
@@ -251,7 +251,7 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
     at = datetime.now(UTC) - timedelta(hours=1)
     assert "neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set" in said(at, "b")
     sync([Schedule(CYCLES, "0 0 1 1 *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
-    assert why.explain("b", at, actor=SYSTEM).facts["schedule"] == CYCLES
+    assert explain.explain("b", at, actor=SYSTEM).facts["schedule"] == CYCLES
     CronTick.objects.create(
         id=uuid7(),
         schedule=CYCLES,
@@ -262,7 +262,7 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
     )
     assert "started a raw cycle" in said(at, "b")
     sync([Schedule(CYCLES, "0 0 1 1 *", "UTC"), Schedule(RUN_PROFILES, "0 0 2 1 *", "UTC")])
-    assert why.explain("b", at, actor=SYSTEM).facts["schedule"] == RUN_PROFILES
+    assert explain.explain("b", at, actor=SYSTEM).facts["schedule"] == RUN_PROFILES
     CronTick.objects.create(id=uuid7(), schedule=RUN_PROFILES, tick_key="k", due_at=at, outcome="started",
                             detail={"outcomes": {"started": 1, "skipped": 1}, "results": [], "others": {"skipped": ["b"]}})  # fmt: skip
     assert "found it skipped" in said(at, "b")
@@ -271,13 +271,13 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
 def test_who_does_not_see_it_learns_nothing(due: datetime) -> None:
     for name, namespaces in (("a", {"us"}), ("nobody", {"eu"}), ("\x00", {"eu"})):
         with pytest.raises(RunProfileUnknown):
-            why.explain(name, due, actor=replace(SYSTEM, namespaces=frozenset(namespaces)))
+            explain.explain(name, due, actor=replace(SYSTEM, namespaces=frozenset(namespaces)))
 
 
 def test_who_does_not_see_where_it_ran_then_learns_nothing_of_that(due: datetime) -> None:
     tick(due)
     store([], [run_profile("a", namespace="us", execution_policy={"cron": "0 0 * * *"})])
-    answer = why.explain("a", due, actor=replace(SYSTEM, namespaces=frozenset({"us"})))
+    answer = explain.explain("a", due, actor=replace(SYSTEM, namespaces=frozenset({"us"})))
     assert "didn't exist in a namespace that you see" in answer.sentence
     assert (answer.facts["namespace"], answer.facts["tick"], answer.facts["revision"]) == (
         "us",
@@ -313,15 +313,17 @@ def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_anoth
     )
     Row.objects.filter(name=RUN_PROFILES).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
-    perform.perform(
+    run_tick.perform(
         CronTick.objects.get(schedule=RUN_PROFILES, due_at=due).pk, now=due + timedelta(seconds=2)
     )
     confined = Actor("ann", 1, frozenset({Power.READ}), frozenset({"eu"}))
-    assert "the run profile mine was disabled" in why.explain("mine", due, actor=confined).sentence
+    assert (
+        "the run profile mine was disabled" in explain.explain("mine", due, actor=confined).sentence
+    )
     rows(
         "UPDATE orbit_runprofilerevision SET document = jsonb_set(document, '{state}', '\"enabled\"') RETURNING 1"
     )
-    told = why.explain("mine", due, actor=confined).sentence
+    told = explain.explain("mine", due, actor=confined).sentence
     assert "didn't run" in told
     assert "hidden" not in told
     assert "purchase" not in told

@@ -9,7 +9,7 @@ from django.test import Client
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry, GovernanceSetting, Namespace, Stop
-from governance.namespaces import halts, pauses, registry, standing
+from governance.namespaces import halts, pauses, registry, status
 from orbit.models import ClusterNode
 from tests.support.callers import console, person
 
@@ -86,7 +86,7 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
     assert (
         operator.post(f"{place}drain/", {"reason": "a release", "until": until}).status_code == 302
     )
-    assert standing.find("default", actor=SYSTEM).until == datetime.fromisoformat(until + "+00:00")
+    assert status.find("default", actor=SYSTEM).until == datetime.fromisoformat(until + "+00:00")
     assert operator.post(f"{place}halt/", {"reason": "a flood <b>"}).status_code == 302
     halts.quieted(
         Stop.objects.order_by("-id")[0].pk,
@@ -110,7 +110,7 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
     answer = operator.post(f"{place}resume/", {"reason": " "})
     assert "This field is required." in answer.content.decode()
     assert operator.post(f"{place}resume/", {"reason": "it is dry"}).status_code == 302
-    assert standing.find("default", actor=SYSTEM).state == "running"
+    assert status.find("default", actor=SYSTEM).state == "running"
     assert list(AuditTrailEntry.objects.order_by("id").values_list("action", "actor")) == [
         ("namespace.drained", "ann"), ("namespace.halted", "ann"), ("namespace.resumed", "ann")]  # fmt: skip
 

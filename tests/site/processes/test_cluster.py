@@ -15,8 +15,8 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import trigger
 from orbit.models import ClusterNode, CycleRun
 from orbit.states import Trigger
-from orbit_site.processes.cluster import LONGEST_WAIT, STEADY_SECONDS, Child, Life
 from orbit_site.processes.postgres import Server
+from orbit_site.processes.supervisor import LONGEST_WAIT, STEADY_SECONDS, Child, Life
 from tests.support import database
 from tests.support.clusters import cluster, endpoint, until
 from tests.support.configuration import write

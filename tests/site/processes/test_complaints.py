@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from orbit_site.processes.complaints import Complaints
+from orbit_site.processes.throttled_log import Complaints
 
 
 def test_the_same_trouble_is_one_line_and_another_has_its_own(
@@ -21,6 +21,6 @@ def test_after_a_minute_the_next_line_says_how_many_were_held_back(
     complaints = Complaints(logging.getLogger("here"))
     for _ in range(3):
         complaints.about("a", "x")
-    monkeypatch.setattr("orbit_site.processes.complaints.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("orbit_site.processes.throttled_log.EVERY_SECONDS", 0.0)
     complaints.about("a", "x")
     assert caplog.records[-1].getMessage() == "a: x (2 more since the last line)"

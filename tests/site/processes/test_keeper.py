@@ -15,11 +15,11 @@ from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, Stop
 from governance.namespaces import halts, pauses
 from governance.operations import ledger
-from orbit import boundary, queue
-from orbit.boundary import Boundary
+from orbit import interrupts, queue
+from orbit.interrupts import Boundary
 from orbit.models import ClusterNode, CronTick, CycleRun
-from orbit_site.processes import keeper
-from orbit_site.processes.keeper import Duty, Keeper
+from orbit_site.processes import maintenance
+from orbit_site.processes.maintenance import Duty, Keeper
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
 
@@ -27,7 +27,7 @@ from tests.support.pipeline import rows
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
     own = Boundary()
-    monkeypatch.setattr(boundary, "process", own)
+    monkeypatch.setattr(interrupts, "process", own)
     yield own
     own.drain(0)
 
@@ -135,7 +135,7 @@ def test_an_hourly_duty_that_failed_is_tried_again_within_the_minute(tended: Kee
         tries.append(1)
         raise ZeroDivisionError
 
-    tended.duties = [Duty("It breaks", keeper.HOUR, broken)]
+    tended.duties = [Duty("It breaks", maintenance.HOUR, broken)]
     for now in (0.0, 30.0, 61.0):
         tended.tend(now)
     assert len(tries) == 2
@@ -143,7 +143,7 @@ def test_an_hourly_duty_that_failed_is_tried_again_within_the_minute(tended: Kee
 
 def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(tended: Keeper) -> None:
     settings_dict = connections["default"].settings_dict
-    tended.duties = [duty for duty in tended.duties if duty.every == keeper.LIFE]
+    tended.duties = [duty for duty in tended.duties if duty.every == maintenance.LIFE]
     connections["default"].close()
     host, settings_dict["HOST"] = settings_dict["HOST"], "/nowhere"
     pauses = []
@@ -154,7 +154,7 @@ def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(tended:
     finally:
         settings_dict["HOST"] = host
     assert pauses[0] == 1.0
-    assert pauses[-1] == keeper.LONGEST_BACK_OFF
+    assert pauses[-1] == maintenance.LONGEST_BACK_OFF
     tended.tend(10.0)
     assert tended.pause == 1.0
     assert ClusterNode.objects.exists()
@@ -163,7 +163,7 @@ def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(tended:
 def running(node: Any, **states: Any) -> threading.Thread:
     def run() -> None:
         try:
-            keeper.run(
+            maintenance.run(
                 node=node,
                 supervisor=os.getpid(),
                 stopping=lambda: states["stopping"].is_set(),
@@ -215,9 +215,9 @@ def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_
 def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(
     tended: Keeper, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tended.duties = [duty for duty in tended.duties if duty.every == keeper.DAY]
+    tended.duties = [duty for duty in tended.duties if duty.every == maintenance.DAY]
     with caplog.at_level("INFO"):
-        for now in (0.0, keeper.DAY - 1, keeper.DAY + 1):
+        for now in (0.0, maintenance.DAY - 1, maintenance.DAY + 1):
             tended.tend(now)
     lines = [
         record.getMessage() for record in caplog.records if record.name == "governance.audit.head"

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from orbit_site.processes import data_folder, placement, postgres
+from orbit_site.processes import pg_data_dir, pg_paths, postgres
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 PROJECT = Path(__file__).resolve().parents[3]
@@ -228,7 +228,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(folder: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
 def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
-    psql = placement.programs(placement.account(folder)) / "psql"
+    psql = pg_paths.programs(pg_paths.account(folder)) / "psql"
     for account in ("nobody", "daemon"):
         done = subprocess.run(
             [psql, postgres.locate(folder).url(), "-c", "SELECT 1"],
@@ -248,7 +248,7 @@ def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_sa
 ) -> None:
     folder.chmod(0o700)
     postgres.ensure(folder / "var", settings=QUICK)
-    assert postgres.locate(folder / "var").data.is_relative_to(placement.STATE_DIR)
+    assert postgres.locate(folder / "var").data.is_relative_to(pg_paths.STATE_DIR)
     assert str(postgres.locate(folder / "var").data) in capsys.readouterr().err
     assert folder.stat().st_mode & 0o777 == 0o700
     with connect(folder / "var") as app:
@@ -273,10 +273,10 @@ def test_root_writes_through_no_symbolic_link_that_the_server_s_account_laid(fol
 def test_a_copy_of_the_programs_works_by_itself(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "STATE_DIR", folder / "state")
+    monkeypatch.setattr(pg_paths, "STATE_DIR", folder / "state")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(placement, "_may_run", lambda program, runner: False)
-    programs = placement.programs(placement.Account("somebody", 65534, 65534))
+    monkeypatch.setattr(pg_paths, "_may_run", lambda program, runner: False)
+    programs = pg_paths.programs(pg_paths.Account("somebody", 65534, 65534))
     assert programs.is_relative_to(folder / "state")
     assert (
         "18."
@@ -289,11 +289,11 @@ def test_a_copy_of_the_programs_works_by_itself(
 def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alone(
     folder: Path,
 ) -> None:
-    runner = placement.account(folder)
+    runner = pg_paths.account(folder)
     odd = folder / 'it\'s `a` "$HOME" \\ place'
-    placement._copy(placement.programs(runner).parent.parent, odd)
-    programs = odd / placement.PACKAGE / placement.INSTALL / "bin"
-    with placement.quotable(programs) as plain:
+    pg_paths._copy(pg_paths.programs(runner).parent.parent, odd)
+    programs = odd / pg_paths.PACKAGE / pg_paths.INSTALL / "bin"
+    with pg_paths.quotable(programs) as plain:
         assert plain != programs
         assert (
             "18."
@@ -302,7 +302,7 @@ def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alo
             ).stdout
         )
     assert not plain.exists()
-    data_folder.create(postgres.locate(folder), runner, programs, quick=True)
+    pg_data_dir.create(postgres.locate(folder), runner, programs, quick=True)
     assert (folder / "postgres" / "PG_VERSION").exists()
 
 

@@ -9,11 +9,11 @@ import pytest
 from governance.access.actors import SYSTEM
 from governance.models import GovernanceSetting
 from governance.namespaces import halts, pauses, registry
-from orbit import boundary
-from orbit.boundary import Boundary, Lane
-from orbit_site.processes import watch
-from orbit_site.processes.ear import Ear
-from orbit_site.processes.watch import Watch
+from orbit import interrupts
+from orbit.interrupts import Boundary, Lane
+from orbit_site.processes import gate_monitor
+from orbit_site.processes.gate_monitor import Watch
+from orbit_site.processes.listener import Ear
 from tests.support.clusters import until
 from tests.support.pipeline import rows
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 @pytest.fixture
 def process(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
     own = Boundary()
-    monkeypatch.setattr(boundary, "process", own)
+    monkeypatch.setattr(interrupts, "process", own)
     registry.ensure(["a", "b"])
     watching = Watch()
     watching.start()
@@ -35,7 +35,7 @@ def process(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundar
 
 
 def lane(process: Boundary, namespace: str) -> Lane:
-    return process.open(namespace, asked=boundary.now())
+    return process.open(namespace, asked=interrupts.now())
 
 
 def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: Boundary) -> None:
@@ -44,7 +44,7 @@ def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: Boun
     assert one.open
     assert other.open
     halts.halt("a", actor=SYSTEM)
-    until(lambda: one.stopped, watch.LOOK_SECONDS, "the halt isn't heard of")
+    until(lambda: one.stopped, gate_monitor.LOOK_SECONDS, "the halt isn't heard of")
     time.sleep(0.3)
     assert other.open
 
@@ -52,7 +52,11 @@ def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: Boun
 def test_a_pause_closes_all(process: Boundary) -> None:
     both = [lane(process, "a"), lane(process, "b")]
     pauses.pause(actor=SYSTEM, reason="a fire")
-    until(lambda: all(one.stopped for one in both), watch.LOOK_SECONDS, "the pause isn't heard of")
+    until(
+        lambda: all(one.stopped for one in both),
+        gate_monitor.LOOK_SECONDS,
+        "the pause isn't heard of",
+    )
 
 
 def test_a_halt_that_nobody_rang_for_is_found(process: Boundary) -> None:
@@ -80,4 +84,4 @@ def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_
 
 
 def test_without_lanes_it_asks_nothing(process: Boundary) -> None:
-    watch.look(None)  # type: ignore[arg-type]
+    gate_monitor.look(None)  # type: ignore[arg-type]

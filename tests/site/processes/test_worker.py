@@ -9,8 +9,8 @@ import pytest
 from django.db import connection, connections
 from django_q.models import OrmQ, Task
 
-from orbit import boundary, queue
-from orbit.boundary import Boundary
+from orbit import interrupts, queue
+from orbit.interrupts import Boundary
 from orbit_site.processes import worker
 from tests.support.pipeline import rows
 
@@ -19,7 +19,7 @@ from tests.support.pipeline import rows
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
     """A boundary of this test's own, since one that drains never stops draining."""
     own = Boundary()
-    monkeypatch.setattr(boundary, "process", own)
+    monkeypatch.setattr(interrupts, "process", own)
     yield own
     own.drain(0)
 

@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 
 from governance.namespaces import gate
-from orbit import boundary
-from orbit_site.processes.complaints import Complaints
-from orbit_site.processes.ear import Ear
+from orbit import interrupts
+from orbit_site.processes.listener import Ear
+from orbit_site.processes.throttled_log import Complaints
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look, and wait for a ring or a quarter of a second; no error of the database ends that."""
-        boundary.process.watched = True
+        interrupts.process.watched = True
         while not self._ended.is_set():
             try:
                 # Listening comes before looking: nothing falls between the two.
@@ -42,7 +42,7 @@ class Watch(threading.Thread):
                 self._complaints.about("The gate can't be looked at", error)
                 self._ear.close()
                 time.sleep(LOOK_SECONDS)
-        boundary.process.watched = False
+        interrupts.process.watched = False
         self._ear.close()
 
     def end(self) -> None:
@@ -52,10 +52,10 @@ class Watch(threading.Thread):
 
 def look(connection: "psycopg.Connection[Any]") -> None:
     """Ask for the lanes whether work may go on in their namespaces, and tell them. Raises psycopg.Error."""
-    lanes = boundary.process.lanes
+    lanes = interrupts.process.lanes
     if not lanes:
         return
-    asked = boundary.now()
+    asked = interrupts.now()
     closed = {
         row[0]
         for row in connection.execute(

@@ -17,8 +17,8 @@ from uuid import UUID
 from django.db import connection
 
 from governance.kernel.identifiers import uuid7_text
-from orbit.cycles.lineage import Delivery, Done, Lineage
 from orbit.cycles.outcome import Taken
+from orbit.cycles.rerun_history import Delivery, Done, Lineage
 from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.pipeline import transformations
 from orbit.records import execution

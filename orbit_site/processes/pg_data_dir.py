@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orbit_site.processes import placement
-from orbit_site.processes.placement import Account, PostgresError, Server
+from orbit_site.processes import pg_paths
+from orbit_site.processes.pg_paths import Account, PostgresError, Server
 
 # Single-user mode with -j takes statements that end in a semicolon and an empty line.
 _FIRST_STATEMENTS = b"CREATE ROLE orbit_app LOGIN;\n\nCREATE DATABASE orbit OWNER orbit_owner;\n\n"
@@ -30,7 +30,7 @@ def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> N
     fresh.mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(fresh, runner.uid, runner.gid)
-    with placement.quotable(programs) as plain:
+    with pg_paths.quotable(programs) as plain:
         _run(
             [
                 str(plain / "initdb"),

@@ -3,8 +3,8 @@
 from typing import Any
 
 from orbit.cycles.rerun import Plan
-from orbit.cycles.takeover import Sent
-from orbit.dispatch.today import Configuration
+from orbit.cycles.rerun_plan import Sent
+from orbit.dispatch.endpoint_drift import Configuration
 
 
 def document(plan: Plan) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 
 from governance.namespaces import halts, stops
-from orbit.cycles import advance, finish, lease, state
+from orbit.cycles import advance, finish, lease, progress
 from orbit.records.fence import Fenced, Work
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def settle() -> int:
 
 
 def _settle(work: Work) -> None:
-    found = state.load(work)
+    found = progress.load(work)
     advance.close_lost(work, found, finish.ending(found))
     # Where that ended the cycle there is no lease left to give back.
     lease.give_back([work], wait=0.0)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 
 from governance.namespaces import gate
 from orbit import queue
-from orbit.cycles import births
+from orbit.cycles import creation
 from orbit.models import CycleRun
 from orbit.states import Cycle
 
@@ -63,7 +63,7 @@ def waits_for(cycle: CycleRun) -> str:
         :_MOST
     ].count()
     others = f", and {ahead} more {'is' if ahead == 1 else 'are'} queued before it" if ahead else ""
-    active = births.active([namespace]).get(namespace)
+    active = creation.active([namespace]).get(namespace)
     if active is None:
         return f"nothing is active in {namespace}, so its turn comes with the next look of a cluster{others}"
     return f"it waits for the cycle {active.id}, which is {active.status} in {namespace}{others}"

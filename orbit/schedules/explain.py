@@ -17,10 +17,10 @@ from governance.access.actors import Actor
 from orbit import queue
 from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick, CycleRun, RunProfile, RunProfileRevision
-from orbit.schedules import past, rows
+from orbit.schedules import rows, stop_history
 from orbit.schedules.cron import CronInvalid, latest, next_after
-from orbit.schedules.past import Stop
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES, Row
+from orbit.schedules.stop_history import Stop
 from orbit.states import State, Tick
 
 #: A tick counts as that of a moment when it is no further away than this.
@@ -103,17 +103,17 @@ def explain(
         found,
         at,
         now or timezone.now(),
-        past.run_profile_revision(found, at),
+        stop_history.run_profile_revision(found, at),
         whole=actor.namespaces is None,
     )
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True
     if case.revision is not None:
         _schedule(case)
-        case.tick = past.tick(case.schedule, at, AROUND)
-        case.cycles = past.cycles(run_profile_id, at, AROUND)
-        case.stop = past.stop(case.namespace, at)
-        case.active = past.active(case.namespace, at)
+        case.tick = stop_history.tick(case.schedule, at, AROUND)
+        case.cycles = stop_history.cycles(run_profile_id, at, AROUND)
+        case.stop = stop_history.stop(case.namespace, at)
+        case.active = stop_history.active(case.namespace, at)
     sentence = " ".join(_sentences(case))
     return Answer(sentence, bool(case.cycles), _facts(case))
 
@@ -135,7 +135,7 @@ def _schedule(case: _Case) -> None:
     configured = case.policy.get("cron") or (
         case.row.asked.cron if case.row and case.row.asked else ""
     )
-    _, changed, _ = past.switched(case.schedule, case.row, case.at)
+    _, changed, _ = stop_history.switched(case.schedule, case.row, case.at)
     person = case.row.person.cron if case.row and case.row.person and not changed else ""
     case.cron = changed or person or configured
     case.zone = case.policy.get("time_zone") or (
@@ -148,7 +148,7 @@ def _sentences(case: _Case) -> Iterator[str]:
         yield f"At that time {case.name} didn't exist in a namespace that you see."
         return
     if case.revision is None:
-        yield f"It didn't exist yet: {case.name} was made on {case.says(past.first_revision(case.run_profile))}."
+        yield f"It didn't exist yet: {case.name} was made on {case.says(stop_history.first_revision(case.run_profile))}."
         return
     if case.tick is not None:
         yield _of_tick(case, case.tick)
@@ -228,7 +228,7 @@ def _without_tick(case: _Case) -> str:
         return f"It didn't run: the configuration has had no {case.name} since {case.says(case.run_profile.updated_at)}."
     if disabled := _disabled(case):
         return disabled
-    on, _, entry = past.switched(case.schedule, case.row, case.at)
+    on, _, entry = stop_history.switched(case.schedule, case.row, case.at)
     if not on:
         who = (
             f" by {entry.actor} on {case.says(entry.at)}: {entry.reason or 'none given'}"
@@ -246,7 +246,7 @@ def _disabled(case: _Case) -> str:
     document: dict[str, Any] = case.revision.document if case.revision else {}
     for kind, key, revision in (
         ("run profile", "run_profile_id", case.revision),
-        ("profile", "profile_id", past.profile_revision(document["profile_id"], case.at)),
+        ("profile", "profile_id", stop_history.profile_revision(document["profile_id"], case.at)),
     ):
         if revision is not None and revision.document["state"] == State.DISABLED:
             since = f"since revision {revision.number} of {case.says(revision.created_at)} by {revision.author}"

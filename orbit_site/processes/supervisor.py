@@ -27,12 +27,14 @@ from django.conf import settings
 from django.db import connections
 
 from governance.kernel.identifiers import uuid7
-from orbit import boundary, tasks  # noqa: F401 - loaded before the fork, the tasks are in memory once
+from orbit import (
+    interrupts,
+)
 from orbit.dispatch import enqueue
 from orbit.profiles import reload
 from orbit_site import schedules
-from orbit_site.processes import keeper, unmigrated, worker
-from orbit_site.processes.lifeline import die_with_parent
+from orbit_site.processes import maintenance, pending_migrations, worker
+from orbit_site.processes.parent_death import die_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def run() -> None:
 
     Raises Unmigrated, or what reading the configuration refuses, before anything is started.
     """
-    unmigrated.refuse()
+    pending_migrations.refuse()
     reload.load_at_start()
     enqueue.announce()
     schedules.table()
@@ -118,7 +120,7 @@ class Cluster:
         self.node = uuid7()
         self._life = Life(settings.ORBIT_WORKERS + 1)
         watch = partial(
-            keeper.run,
+            maintenance.run,
             node=self.node,
             supervisor=os.getpid(),
             stopping=lambda: self._life.phase >= STOPPING,
@@ -130,7 +132,7 @@ class Cluster:
         ]
         self._workers, self._children = (
             workers,
-            [Child(0, "keeper", watch, keeper.WAITS_BRIEFLY), *workers],
+            [Child(0, "keeper", watch, maintenance.WAITS_BRIEFLY), *workers],
         )
         self._asked = False
         self._looked = time.monotonic()
@@ -238,7 +240,7 @@ class Cluster:
             drain = _Drain()
             signal.signal(signal.SIGTERM, drain)
             signal.signal(signal.SIGINT, drain)
-            boundary.process.stamp = partial(_stamp, self._life, child.number, parent)
+            interrupts.process.stamp = partial(_stamp, self._life, child.number, parent)
             options = connections.settings["default"]["OPTIONS"]
             options["application_name"] = f"orbit-{child.name.split()[0]} {os.getpid()}"
             options["options"] += BY_INDEX + child.options
@@ -266,7 +268,7 @@ class _Drain:
         if self._asked:
             return
         self._asked = True
-        boundary.process.drain(settings.ORBIT_DRAIN_SECONDS)
+        interrupts.process.drain(settings.ORBIT_DRAIN_SECONDS)
 
 
 def _stamp(life: Life, number: int, parent: int) -> None:

@@ -20,13 +20,13 @@ from django.db import InterfaceError, OperationalError, connection
 import orbit_site
 from governance.audit import head
 from governance.namespaces import gate, halts, pauses
-from orbit import boundary
-from orbit.cycles import quiet, recover, turns
+from orbit import interrupts
+from orbit.cycles import halt_certificates, maintenance, namespace_queue
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfiles, sync
 from orbit_site import schedules
-from orbit_site.processes.complaints import Complaints
-from orbit_site.processes.ear import Ear
+from orbit_site.processes.listener import Ear
+from orbit_site.processes.throttled_log import Complaints
 
 log = logging.getLogger(__name__)
 
@@ -68,30 +68,34 @@ class Keeper:
                 RunProfiles(settings.ORBIT_TIME_ZONE).follow,
             ),
             Duty("The sign of life can't be written", LIFE, self.sign_of_life),
-            Duty("Partitions can't be made", HOUR, recover.make_room),
+            Duty("Partitions can't be made", HOUR, maintenance.make_room),
             Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
             Duty("Lost ticks can't be enqueued", SECOND, ledger.enqueue_lost),
             Duty("Stops whose time is over can't be lifted", SECOND, _lift_expired),
-            Duty("What lost workers left open under a halt can't be closed", SECOND, quiet.settle),
-            Duty("Halts can't be told quiet", SECOND, quiet.note),
-            Duty("Queued cycles can't take their turns", SECOND, turns.sweep, rings=True),
+            Duty(
+                "What lost workers left open under a halt can't be closed",
+                SECOND,
+                halt_certificates.settle,
+            ),
+            Duty("Halts can't be told quiet", SECOND, halt_certificates.note),
+            Duty("Queued cycles can't take their turns", SECOND, namespace_queue.sweep, rings=True),
             Duty(
                 "Due cycles can't be woken",
                 SECOND,
-                partial(recover.wake_due, settings.ORBIT_WORKERS),
+                partial(maintenance.wake_due, settings.ORBIT_WORKERS),
                 rings=True,
             ),
-            Duty("Late operation runs can't be woken", SECOND, recover.wake_operations),
-            Duty("Old rows can't be deleted", HOUR, recover.clear_away),
+            Duty("Late operation runs can't be woken", SECOND, maintenance.wake_operations),
+            Duty("Old rows can't be deleted", HOUR, maintenance.clear_away),
             Duty("The audit trail's head can't be logged", DAY, head.write_down),
         ]
 
     def tend(self, now: float) -> None:
         """Do what is due at ``now``, a moment of the monotonic clock. Raises nothing; where the database is gone the rest waits for it."""
         for duty in self.duties:
-            if duty.due > now or boundary.process.draining:
+            if duty.due > now or interrupts.process.draining:
                 continue
-            boundary.process.stamp()
+            interrupts.process.stamp()
             try:
                 duty.act()
             except (OperationalError, InterfaceError) as error:
@@ -119,13 +123,13 @@ class Keeper:
 
     def sign_of_life(self) -> None:
         """Write this cluster's row."""
-        recover.sign_of_life(
+        maintenance.sign_of_life(
             self.node,
             host=socket.gethostname(),
             pid=self._supervisor,
             release=orbit_site.__version__,
             workers=settings.ORBIT_WORKERS,
-            draining=boundary.process.draining,
+            draining=interrupts.process.draining,
         )
 
     def _enqueue_due(self) -> None:
@@ -147,7 +151,7 @@ def run(
     ends at once: the supervisor starts another.
     """
     keeper, ear = Keeper(node, supervisor), Ear(gate.CHANNEL)
-    while not boundary.process.draining:
+    while not interrupts.process.draining:
         began = time.monotonic()
         keeper.tend(began)
         if _listen(ear, began + keeper.pause):
@@ -161,7 +165,7 @@ def run(
         while not alone():
             _rest(time.monotonic() + LIFE, unless=alone)
             keeper.sign_of_life()
-        recover.sign_off(node)
+        maintenance.sign_off(node)
     except (OperationalError, InterfaceError) as error:
         log.warning(
             "This cluster's row stays behind until another cluster clears it away: %s",
@@ -187,8 +191,8 @@ def _lift_expired() -> None:
 
 def _listen(ear: Ear, until: float) -> bool:
     """Rest until then, or until somebody rings at the gate, which is told; without a connection it is a rest."""
-    while time.monotonic() < until and not boundary.process.draining:
-        boundary.process.stamp()
+    while time.monotonic() < until and not interrupts.process.draining:
+        interrupts.process.stamp()
         try:
             if ear.wait(SLICE):
                 return True
@@ -200,5 +204,5 @@ def _listen(ear: Ear, until: float) -> bool:
 
 def _rest(until: float, *, unless: Callable[[], bool]) -> None:
     while time.monotonic() < until and not unless():
-        boundary.process.stamp()
+        interrupts.process.stamp()
         time.sleep(SLICE)

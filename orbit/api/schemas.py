@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from governance.rest.shapes import (
+from governance.rest.schemas import (
     FREE,
     NUMBER,
     SHA256,

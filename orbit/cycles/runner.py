@@ -21,9 +21,9 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from orbit import boundary, queue
-from orbit.boundary import Lane
+from orbit import interrupts, queue
 from orbit.cycles import advance, lease
+from orbit.interrupts import Lane
 from orbit.records.fence import Work
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def run(*, seconds: float = CLAIMING_SECONDS) -> datetime | None:
     shift, ends = _Shift(), time.monotonic() + seconds
     claiming = True
     while claiming or shift.carried:
-        boundary.process.stamp()
+        interrupts.process.stamp()
         _beat(shift)
         if claiming:
             claiming = _claim(shift, ends)
@@ -116,7 +116,7 @@ def run(*, seconds: float = CLAIMING_SECONDS) -> datetime | None:
         # The wait is where a stopped process stands still: first the lanes get that time, then they are judged.
         _beat(shift)
         _renew(shift)
-        if boundary.process.drained and not _settle(shift):
+        if interrupts.process.drained and not _settle(shift):
             break
     _attempt(lambda: _look_ahead(shift))
     return shift.due
@@ -141,10 +141,10 @@ def _beat(shift: _Shift) -> None:
 
 def _claim(shift: _Shift, ends: float) -> bool:
     """Fill the free lanes with due cycles; return whether to claim on."""
-    if boundary.process.draining or shift.hung:
+    if interrupts.process.draining or shift.hung:
         return False
     free = shift.free()
-    asked = boundary.now()
+    asked = interrupts.now()
     try:
         if time.monotonic() >= ends and not _goes_on(shift):
             shift.due = datetime.now(UTC)
@@ -176,20 +176,20 @@ def _goes_on(shift: _Shift) -> bool:
 
 def _carry(shift: _Shift, work: Work, *, asked: float) -> None:
     shift.number += 1
-    number, lane = shift.number, boundary.process.open(work.namespace, asked=asked)
+    number, lane = shift.number, interrupts.process.open(work.namespace, asked=asked)
     lane.held_until = asked + settings.ORBIT_LEASE_SECONDS
     lane.deadline = time.monotonic() + ACT_SECONDS
     shift.carried[number] = _Carried(work, lane)
 
     def task() -> None:
         wait: float | None = None
-        boundary.enter(lane)
+        interrupts.enter(lane)
         try:
             wait = advance.run(work, worker=lease.owner())
         except Exception:
             logger.exception("lane of cycle %s", work.id)
         finally:
-            boundary.process.close(lane)
+            interrupts.process.close(lane)
             shift.done.put((number, wait))
 
     _pool().start(task)
@@ -235,7 +235,7 @@ def _renew(shift: _Shift) -> None:
 
 def _extend(held: list[_Carried]) -> None:
     """Renew the leases of ``held``; each that is still ours holds for a term from the moment before it was asked for."""
-    asked = boundary.now()
+    asked = interrupts.now()
     ours = lease.renew([carried.work for carried in held])
     for carried in held:
         if carried.work.id in ours:
@@ -244,7 +244,7 @@ def _extend(held: list[_Carried]) -> None:
 
 def _settle(shift: _Shift) -> bool:
     """At the end of a drain, give back what the lanes still hold; return whether to wait on for lanes at a boundary."""
-    if boundary.process.remaining() > -1.0:
+    if interrupts.process.remaining() > -1.0:
         return True
     held = [carried.work for carried in shift.carried.values() if carried.held]
     if held:
