@@ -49,10 +49,10 @@ def main() -> None:
 
 
 def _chained() -> None:
-    from governance.audit import trail
+    from governance import audit
 
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             "dead_letter.requeued",
             actor="bench",
             object_type="dead_letter",

@@ -20,11 +20,11 @@ FRESH_SECONDS = 0.75
 _LOOK_SECONDS = 0.02
 
 
-class Stop(Exception):
+class Interrupted(Exception):
     """This process stops here: the lease is to be given back. It is no error: work ends in good order."""
 
 
-class Boundary:
+class WorkerState:
     """What this process knows of stopping."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Boundary:
         self.stamp: Callable[[], None] = lambda: None
         #: Whether somebody looks at the gate for the lanes of this process. Where nobody does, claims alone ask it.
         self.watched = False
-        self._lanes: set[Lane] = set()
+        self._slots: set[Slot] = set()
 
     def drain(self, seconds: float) -> None:
         """Start nothing new; what runs may go on for ``seconds``. A second call changes nothing."""
@@ -62,24 +62,24 @@ class Boundary:
         return self.drained or gate.paused_here()
 
     @property
-    def lanes(self) -> "list[Lane]":
+    def slots(self) -> "list[Slot]":
         """The lanes that are at work."""
-        return list(self._lanes)
+        return list(self._slots)
 
-    def open(self, namespace: str, *, asked: float) -> "Lane":
+    def open(self, namespace: str, *, asked: float) -> "Slot":
         """Return a new lane for a cycle of ``namespace`` whose claim was ``asked`` for at that moment, and found the gate open."""
-        lane = Lane(namespace)
+        slot = Slot(namespace)
         if self.watched:
-            lane.open_until = asked + FRESH_SECONDS
-        self._lanes.add(lane)
-        return lane
+            slot.open_until = asked + FRESH_SECONDS
+        self._slots.add(slot)
+        return slot
 
-    def close(self, lane: "Lane") -> None:
+    def close(self, slot: "Slot") -> None:
         """Forget a lane whose work is over."""
-        self._lanes.discard(lane)
+        self._slots.discard(slot)
 
 
-class Lane:
+class Slot:
     """One cycle's place in a shift: until when its present act may last, and until when its lease certainly holds (``now``'s seconds).
 
     A lane past its deadline is hung, and loses its lease. One that was found ``stopped`` stays so: its cycle is given back, and whoever claims
@@ -121,33 +121,33 @@ def now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-process = Boundary()
+process = WorkerState()
 _here = threading.local()
 
 
-def enter(lane: Lane) -> None:
+def enter(slot: Slot) -> None:
     """Make ``lane`` the one whose acts this thread performs."""
-    _here.lane = lane
+    _here.slot = slot
 
 
-def lane() -> Lane:
+def slot() -> Slot:
     """Return the lane of this thread; outside of a shift one that holds for ever."""
-    found: Lane | None = getattr(_here, "lane", None)
-    return found or Lane()
+    found: Slot | None = getattr(_here, "slot", None)
+    return found or Slot()
 
 
 def act(seconds: float) -> None:
     """Begin an act that lasts at most ``seconds``: the lease of this thread's lane is renewed no longer than that."""
-    lane: Lane | None = getattr(_here, "lane", None)
-    if lane is not None:
-        lane.deadline = time.monotonic() + seconds
+    slot: Slot | None = getattr(_here, "slot", None)
+    if slot is not None:
+        slot.deadline = time.monotonic() + seconds
 
 
 def prolong(seconds: float) -> None:
     """Give the present act at least ``seconds`` more: for a wait that is nobody's fault here, such as for a database that is away."""
-    lane: Lane | None = getattr(_here, "lane", None)
-    if lane is not None:
-        lane.deadline = max(lane.deadline, time.monotonic() + seconds)
+    slot: Slot | None = getattr(_here, "slot", None)
+    if slot is not None:
+        slot.deadline = max(slot.deadline, time.monotonic() + seconds)
 
 
 def check(*, leaves: bool = False) -> None:
@@ -155,14 +155,14 @@ def check(*, leaves: bool = False) -> None:
 
     Where something ``leaves`` the process, a look at the gate that is too old is waited for, no longer than a lease, and then is a stop.
     """
-    lane: Lane | None = getattr(_here, "lane", None)
-    if process.stopped or (lane is not None and lane.stopped):
-        raise Stop
-    if not leaves or lane is None or lane.open:
+    slot: Slot | None = getattr(_here, "slot", None)
+    if process.stopped or (slot is not None and slot.stopped):
+        raise Interrupted
+    if not leaves or slot is None or slot.open:
         return
     prolong(settings.ORBIT_LEASE_SECONDS)
     ends = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    while not lane.open:
-        if process.stopped or lane.stopped or time.monotonic() >= ends:
-            raise Stop
+    while not slot.open:
+        if process.stopped or slot.stopped or time.monotonic() >= ends:
+            raise Interrupted
         time.sleep(_LOOK_SECONDS)

@@ -113,7 +113,7 @@ _TICK_ENDS = {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED, Tick.MISSED, Tick.LATE}
 TICK = Machine(Tick, {Tick.DUE: _TICK_ENDS})
 
 
-class State(StrEnum):
+class ProfileState(StrEnum):
     """Whether a profile or run profile takes part."""
 
     ENABLED = "enabled"

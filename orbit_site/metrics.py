@@ -16,7 +16,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.rest import schemas
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
@@ -182,7 +182,7 @@ class ScrapeToken(BaseAuthentication):
         ):
             return None
         return AnonymousUser(), Actor(
-            name="metrics", user_id=None, powers=frozenset({Power.READ}), namespaces=None
+            name="metrics", user_id=None, scopes=frozenset({Scope.READ}), namespaces=None
         )
 
     def authenticate_header(self, request: Request) -> str:

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.urls import URLPattern, get_resolver
 
 from governance.access.actors import Actor
-from governance.access.roles import ROLES, SCOPES, Power
+from governance.access.roles import ROLES, SCOPES, Scope
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin
 from governance.rest import openapi
@@ -33,22 +33,22 @@ class Form:
     What is of the ``workspace`` is not for people who are confined to some namespaces.
     """
 
-    sees: Power
-    sends: Power | None = None
+    sees: Scope
+    sends: Scope | None = None
     workspace: bool = False
 
 
 #: Addresses of tables that are neither Django's nor a reasoned action, by their name.
 FORMS = {
-    "auth_user_password_change": Form(Power.ADMINISTER, Power.ADMINISTER, workspace=True),
-    "governance_audittrailentry_verify": Form(Power.READ, workspace=True),
-    "governance_audittrailentry_export": Form(Power.READ),
-    "orbit_cyclerun_trigger": Form(Power.OPERATE, Power.OPERATE),
-    "orbit_cyclerun_compare": Form(Power.READ),
-    "orbit_deadletterdispatch_requeue_matching": Form(Power.OPERATE, Power.OPERATE),
-    "orbit_deadletterdispatch_dismiss_matching": Form(Power.OPERATE, Power.OPERATE),
-    "orbit_profile_revision": Form(Power.READ, Power.CONFIGURE),
-    "orbit_runprofile_revision": Form(Power.READ, Power.CONFIGURE),
+    "auth_user_password_change": Form(Scope.ADMINISTER, Scope.ADMINISTER, workspace=True),
+    "governance_audittrailentry_verify": Form(Scope.READ, workspace=True),
+    "governance_audittrailentry_export": Form(Scope.READ),
+    "orbit_cyclerun_trigger": Form(Scope.OPERATE, Scope.OPERATE),
+    "orbit_cyclerun_compare": Form(Scope.READ),
+    "orbit_deadletterdispatch_requeue_matching": Form(Scope.OPERATE, Scope.OPERATE),
+    "orbit_deadletterdispatch_dismiss_matching": Form(Scope.OPERATE, Scope.OPERATE),
+    "orbit_profile_revision": Form(Scope.READ, Scope.CONFIGURE),
+    "orbit_runprofile_revision": Form(Scope.READ, Scope.CONFIGURE),
 }
 OURS = {"governance", "orbit", "orbit_site", "telemetry"}
 _NOT_CONFINED = "not for the confined"
@@ -77,11 +77,11 @@ def rows() -> list[Row]:
     return [*_rest(), *_pages(), *_tables()]
 
 
-def _holders(power: Power | None, *, tokens: bool = True) -> frozenset[str]:
-    if power is None:
+def _holders(scope: Scope | None, *, tokens: bool = True) -> frozenset[str]:
+    if scope is None:
         return frozenset(COLUMNS)
-    roles = {role for role, powers in ROLES.items() if power in powers}
-    return frozenset(roles | ({f"token: {power}"} if tokens and power in SCOPES else set()))
+    roles = {role for role, scopes in ROLES.items() if scope in scopes}
+    return frozenset(roles | ({f"token: {scope}"} if tokens and scope in SCOPES else set()))
 
 
 def _rest() -> Iterator[Row]:
@@ -100,14 +100,14 @@ def _pages() -> Iterator[Row]:
     for page in pages.registered():
         note = _NOT_CONFINED if page.workspace else ""
         yield Row(
-            "page", "GET", f"admin/{page.address}", _holders(page.power, tokens=False), note=note
+            "page", "GET", f"admin/{page.address}", _holders(page.scope, tokens=False), note=note
         )
         if page.sends is not None:
             yield Row(
                 "form",
                 "POST",
                 f"admin/{page.address}",
-                _holders(page.power, tokens=False) & _holders(page.sends, tokens=False),
+                _holders(page.scope, tokens=False) & _holders(page.sends, tokens=False),
                 note=note,
             )
 
@@ -121,7 +121,7 @@ def _tables() -> Iterator[Row]:
         yield from _deeds(table, place, seen)
         actions = table._all() if isinstance(table, ReasonedAdmin) else []
         for action in actions:
-            may = seen & _holders(action.power, tokens=False)
+            may = seen & _holders(action.scope, tokens=False)
             yield Row(
                 f"action: {action.label}",
                 "POST",
@@ -191,7 +191,7 @@ def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
     """Return a request of somebody who has ``role`` and is confined to ``namespaces``, None: to nothing."""
     request = HttpRequest()
     request.user = AnonymousUser()
-    actor = Actor(name=role, user_id=None, powers=ROLES[role], namespaces=namespaces)
+    actor = Actor(name=role, user_id=None, scopes=ROLES[role], namespaces=namespaces)
     request.console_actor = actor  # type: ignore[attr-defined]
     return request
 

@@ -86,7 +86,7 @@ def committed(
             yield name
         finally:
             # Lane threads keep their connections; those of this database go with it.
-            runner._lanes = None
+            runner._slots = None
             _point(server, before)
             pool.give(name)
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Q
 
-from governance.access.roles import Power, powers_of
+from governance.access.roles import Scope, scopes_of
 from governance.kernel.errors import Kind, OrbitError
 
 
@@ -30,21 +30,21 @@ class Actor:
 
     name: str
     user_id: int | None
-    powers: frozenset[Power]
+    scopes: frozenset[Scope]
     namespaces: frozenset[str] | None
 
-    def may(self, power: Power) -> bool:
+    def may(self, scope: Scope) -> bool:
         """Tell whether ``power`` was given."""
-        return power in self.powers
+        return scope in self.scopes
 
     def sees(self, namespace: str | None) -> bool:
         """Tell whether objects of ``namespace`` exist for this actor; None is the whole workspace."""
         return self.namespaces is None or namespace in self.namespaces
 
-    def require(self, power: Power) -> None:
+    def require(self, scope: Scope) -> None:
         """Raise NotAllowed unless ``power`` was given."""
-        if power not in self.powers:
-            raise NotAllowed(f"This needs the permission {power}.")
+        if scope not in self.scopes:
+            raise NotAllowed(f"This needs the permission {scope}.")
 
     def require_workspace(self) -> None:
         """Raise NotAllowed for one who is confined to namespaces."""
@@ -63,7 +63,7 @@ class Actor:
         return Q() if self.namespaces is None else Q(**{f"{field}__in": self.namespaces})
 
 
-SYSTEM = Actor(name="orbit", user_id=None, powers=frozenset(Power), namespaces=None)
+SYSTEM = Actor(name="orbit", user_id=None, scopes=frozenset(Scope), namespaces=None)
 
 
 def operator() -> Actor:
@@ -72,13 +72,13 @@ def operator() -> Actor:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user without a name
         name = str(os.getuid())
-    return Actor(name=f"command:{name}", user_id=None, powers=frozenset(Power), namespaces=None)
+    return Actor(name=f"command:{name}", user_id=None, scopes=frozenset(Scope), namespaces=None)
 
 
 def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     """Return the actor that a logged-in person is; one query. Nobody without a login may do anything."""
     if user.pk is None:
-        return Actor(name="", user_id=None, powers=frozenset(), namespaces=frozenset())
+        return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
     row = (
         User.objects.filter(pk=user.pk, is_active=True)
         .annotate(
@@ -96,11 +96,11 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
         .first()
     )
     if row is None:
-        return Actor(name="", user_id=None, powers=frozenset(), namespaces=frozenset())
+        return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
     name, superuser, groups, granted = row
     return Actor(
         name=name,
         user_id=user.pk,
-        powers=powers_of(groups, superuser=superuser),
+        scopes=scopes_of(groups, superuser=superuser),
         namespaces=frozenset(granted) or None,
     )

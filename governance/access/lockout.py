@@ -15,10 +15,10 @@ from django.db import connection
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from governance import audit
 from governance.access import origin
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import LoginAttempt
 
@@ -114,7 +114,7 @@ class _Attempt:
 
     def failed(self) -> None:
         """Tell the audit trail: once that a login failed, once that the name is locked; not each of a thousand attempts."""
-        with trail.deed():
+        with audit.transaction():
             with connection.cursor() as cursor:
                 cursor.execute(TELL, {**self._row, "limit": LIMIT})
                 row = cursor.fetchone()
@@ -122,7 +122,7 @@ class _Attempt:
                 return
             told, failures, ends_at = row
             after = {"username": self.name, "address": self.address, "failures": failures}
-            trail.record(
+            audit.record(
                 "login.locked" if told > 1 else "login.failed",
                 actor="anonymous",
                 object_type="user",
@@ -138,9 +138,9 @@ def fingerprint(username: str) -> str:
 
 def unlock(name: str, *, actor: Actor, reason: str) -> int:
     """Forget the attempts under ``name`` from every address; return from how many. Raises NotLocked where there are none."""
-    actor.require(Power.ADMINISTER)
+    actor.require(Scope.ADMINISTER)
     actor.require_workspace()
-    with trail.deed():
+    with audit.transaction():
         addresses = sorted(
             row.address for row in LoginAttempt.objects.select_for_update().filter(name=name)
         )
@@ -148,7 +148,7 @@ def unlock(name: str, *, actor: Actor, reason: str) -> int:
             raise NotLocked(f"No login as {name!r} failed in the last {MINUTES} minutes.")
         LoginAttempt.objects.filter(name=name).delete()
         user = User.objects.filter(username=name).first()
-        trail.record(
+        audit.record(
             "user.changed",
             actor=actor.name,
             object_type="user",

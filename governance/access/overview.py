@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 
 from governance.access import lockout, tokens, users
 from governance.access.actors import Actor
-from governance.access.roles import MEANS, ROLES, Power
-from governance.access.users import Person, UserUnknown
+from governance.access.roles import MEANS, ROLES, Scope
+from governance.access.users import UserAccess, UserUnknown
 from governance.models import ApiToken, LoginAttempt
 
 #: What the page shows of each; the lists behind it have all.
@@ -25,10 +25,10 @@ class TokenRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerRow:
+class ScopeRow:
     """A power, what it is good for, who has it by which role, and whether the person in question does."""
 
-    power: Power
+    scope: Scope
     means: str
     roles: tuple[bool, ...]
     theirs: bool
@@ -38,12 +38,12 @@ class PowerRow:
 class Overview:
     """What the page shows; ``person`` is whom somebody asked about."""
 
-    people: list[Person]
+    people: list[UserAccess]
     tokens: list[TokenRow]
     locked: "list[LoginAttempt]"
     roles: tuple[str, ...]
-    powers: list[PowerRow]
-    person: Person | None
+    scopes: list[ScopeRow]
+    person: UserAccess | None
     asked: str
     tries: int
     more: tuple[str, ...]
@@ -51,7 +51,7 @@ class Overview:
 
 def read(actor: Actor, *, name: str = "") -> Overview:
     """Return the page for an administrator of the whole workspace; ``name`` is somebody whose powers are wanted. Raises NotAllowed."""
-    actor.require(Power.ADMINISTER)
+    actor.require(Scope.ADMINISTER)
     actor.require_workspace()
     person = _asked(name)
     known = users.listed(limit=SHOWN + 1)
@@ -65,19 +65,19 @@ def read(actor: Actor, *, name: str = "") -> Overview:
         for what, found in (("people", known), ("tokens", rows), ("lock-outs", locked))
         if len(found) > SHOWN
     )
-    theirs = person.powers if person else frozenset()
-    powers = [
-        PowerRow(
-            power, MEANS[power], tuple(power in given for given in ROLES.values()), power in theirs
+    theirs = person.scopes if person else frozenset()
+    scopes = [
+        ScopeRow(
+            scope, MEANS[scope], tuple(scope in given for given in ROLES.values()), scope in theirs
         )
-        for power in Power
+        for scope in Scope
     ]
     return Overview(
         known[:SHOWN],
         rows[:SHOWN],
         locked[:SHOWN],
         tuple(ROLES),
-        powers,
+        scopes,
         person,
         name,
         lockout.LIMIT,
@@ -92,7 +92,7 @@ def locked_out() -> "QuerySet[LoginAttempt]":
     )
 
 
-def _asked(name: str) -> Person | None:
+def _asked(name: str) -> UserAccess | None:
     try:
         return users.find(name) if name else None
     except UserUnknown:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Power(StrEnum):
+class Scope(StrEnum):
     """What a person or token may do; the first four are also the scopes of tokens."""
 
     READ = "read"
@@ -13,28 +13,28 @@ class Power(StrEnum):
     ADMINISTER = "administer"
 
 
-SCOPES = (Power.READ, Power.OPERATE, Power.REVIEW, Power.CONFIGURE)
+SCOPES = (Scope.READ, Scope.OPERATE, Scope.REVIEW, Scope.CONFIGURE)
 
-ROLES: dict[str, frozenset[Power]] = {
-    "Viewer": frozenset({Power.READ}),
-    "Operator": frozenset({Power.READ, Power.OPERATE}),
-    "Reviewer": frozenset({Power.READ, Power.REVIEW}),
-    "Configurator": frozenset({Power.READ, Power.CONFIGURE}),
-    "Administrator": frozenset(Power),
+ROLES: dict[str, frozenset[Scope]] = {
+    "Viewer": frozenset({Scope.READ}),
+    "Operator": frozenset({Scope.READ, Scope.OPERATE}),
+    "Reviewer": frozenset({Scope.READ, Scope.REVIEW}),
+    "Configurator": frozenset({Scope.READ, Scope.CONFIGURE}),
+    "Administrator": frozenset(Scope),
 }
 
 #: What each power is good for, in words.
-MEANS: dict[Power, str] = {
-    Power.READ: "see cycles, deliveries, configuration and the audit trail",
-    Power.OPERATE: "trigger, cancel, requeue, halt and resume",
-    Power.REVIEW: "approve and reject proposals",
-    Power.CONFIGURE: "edit profiles, run profiles and schedules",
-    Power.ADMINISTER: "make people and tokens, and say what they may",
+MEANS: dict[Scope, str] = {
+    Scope.READ: "see cycles, deliveries, configuration and the audit trail",
+    Scope.OPERATE: "trigger, cancel, requeue, halt and resume",
+    Scope.REVIEW: "approve and reject proposals",
+    Scope.CONFIGURE: "edit profiles, run profiles and schedules",
+    Scope.ADMINISTER: "make people and tokens, and say what they may",
 }
 
 
-def powers_of(groups: list[str], *, superuser: bool) -> frozenset[Power]:
+def scopes_of(groups: list[str], *, superuser: bool) -> frozenset[Scope]:
     """Return what a member of ``groups`` may do; a superuser may do everything."""
     if superuser:
-        return frozenset(Power)
+        return frozenset(Scope)
     return frozenset().union(*(ROLES.get(group, frozenset()) for group in groups))

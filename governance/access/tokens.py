@@ -12,10 +12,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from governance import audit
 from governance.access import actors
 from governance.access.actors import Actor, NamespaceUnknown
-from governance.access.roles import SCOPES, Power
-from governance.audit import trail
+from governance.access.roles import SCOPES, Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import ApiToken, Namespace
 
@@ -26,7 +26,7 @@ _LONGEST_NAME = 100
 _USE_RESOLUTION_SECONDS = 60
 
 
-class State(StrEnum):
+class TokenState(StrEnum):
     """Whether a token works, and if not, why."""
 
     ACTIVE = "active"
@@ -100,7 +100,7 @@ def create(
         raise TokenNameInvalid
     confined = None if namespaces is None else _known(namespaces)
     raw = PREFIX + secrets.token_urlsafe(32)
-    with trail.deed():
+    with audit.transaction():
         token = ApiToken.objects.create(
             owner=owner,
             name=name,
@@ -110,7 +110,7 @@ def create(
             namespaces=confined,
             expires_at=expires_at,
         )
-        trail.record(
+        audit.record(
             "token.created",
             actor=actor.name,
             object_type="token",
@@ -127,13 +127,13 @@ def create(
 def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
     """End ``token``; return False when it had ended already. It works no more from the next request on."""
     _refuse(actor)
-    with trail.deed():
+    with audit.transaction():
         changed = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
             revoked_at=Now()
         )
         if changed:
             after = {"owner": token.owner.username, "prefix": token.prefix, "name": token.name}
-            trail.record(
+            audit.record(
                 "token.revoked",
                 actor=actor.name,
                 object_type="token",
@@ -164,18 +164,18 @@ def listed(*, limit: int) -> "QuerySet[ApiToken]":
     return ApiToken.objects.select_related("owner").order_by("-id")[:limit]
 
 
-def state(token: ApiToken) -> State:
+def state(token: ApiToken) -> TokenState:
     """Return whether ``token`` works now."""
     if token.revoked_at is not None:
-        return State.REVOKED
+        return TokenState.REVOKED
     if token.expires_at is not None and token.expires_at <= timezone.now():
-        return State.EXPIRED
-    return State.ACTIVE if token.owner.is_active else State.OWNER_INACTIVE
+        return TokenState.EXPIRED
+    return TokenState.ACTIVE if token.owner.is_active else TokenState.OWNER_INACTIVE
 
 
 def unused(token: ApiToken) -> bool:
     """Tell whether a token that works served nobody for ``UNUSED_DAYS``: somebody should ask whether it is needed."""
-    return state(token) == State.ACTIVE and (
+    return state(token) == TokenState.ACTIVE and (
         token.last_used_at or token.created_at
     ) < timezone.now() - timedelta(days=UNUSED_DAYS)
 
@@ -223,15 +223,15 @@ def authenticate(raw: str) -> tuple[User, Actor] | None:
             if namespaces is None
             else namespaces & frozenset(token.namespaces)
         )
-    powers = owner.powers & frozenset(Power(scope) for scope in token.scopes)
+    scopes = owner.scopes & frozenset(Scope(scope) for scope in token.scopes)
     return token.owner, Actor(
-        name=owner.name, user_id=owner.user_id, powers=powers, namespaces=namespaces
+        name=owner.name, user_id=owner.user_id, scopes=scopes, namespaces=namespaces
     )
 
 
 def _refuse(actor: Actor) -> None:
     """Raise NotAllowed for whoever isn't an administrator of the whole workspace."""
-    actor.require(Power.ADMINISTER)
+    actor.require(Scope.ADMINISTER)
     actor.require_workspace()
 
 

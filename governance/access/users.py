@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
+from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
-from governance.access.roles import ROLES, Power, powers_of
-from governance.audit import trail
+from governance.access.roles import ROLES, Scope, scopes_of
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Namespace, NamespaceGrant
 
@@ -37,7 +37,7 @@ class UserUnknown(OrbitError):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserAccess:
     """Somebody, and what they may. ``namespaces`` None means all of them."""
 
     id: int
@@ -49,9 +49,9 @@ class Person:
     last_login: datetime | None
 
     @property
-    def powers(self) -> frozenset[Power]:
+    def scopes(self) -> frozenset[Scope]:
         """What they may do; nothing while they are switched off."""
-        return powers_of(list(self.roles), superuser=self.superuser) if self.active else frozenset()
+        return scopes_of(list(self.roles), superuser=self.superuser) if self.active else frozenset()
 
     def document(self) -> dict[str, Any]:
         """Return them as the command and the audit trail show them."""
@@ -64,13 +64,13 @@ class Person:
         }
 
 
-def listed(*, limit: int, name: str | None = None) -> list[Person]:
+def listed(*, limit: int, name: str | None = None) -> list[UserAccess]:
     """Return people by name, ``limit`` at most; three queries."""
     rows = User.objects.order_by("username") if name is None else User.objects.filter(username=name)
     return [_person(user) for user in _whole(rows)[:limit]]
 
 
-def find(name: str) -> Person:
+def find(name: str) -> UserAccess:
     """Return somebody. Raises UserUnknown."""
     found = listed(limit=1, name=name)
     if not found:
@@ -98,7 +98,7 @@ def create(
     user.set_password(password)
     granted = _found(namespaces)
     try:
-        with trail.deed():
+        with audit.transaction():
             user.save()
             user.groups.add(Group.objects.get(name=role))
             NamespaceGrant.objects.bulk_create(
@@ -124,13 +124,13 @@ def change(
     role: str | None = None,
     namespaces: Collection[str] | None = None,
     active: bool | None = None,
-) -> Person:
+) -> UserAccess:
     """Give somebody one other role, confine them to other namespaces (none: they see all), switch them on or off; None leaves it as it is.
 
     It holds from their next request on. Raises UserUnknown and NamespaceUnknown. Nothing goes on record where nothing changes.
     """
     _refuse(actor)
-    with trail.deed():
+    with audit.transaction():
         user = User.objects.select_for_update().filter(username=name).first()
         if user is None:
             raise UserUnknown(f"There is no user {name!r}. Make one with `manage.py user create`.")
@@ -154,12 +154,12 @@ def change(
 
 def _refuse(actor: Actor) -> None:
     """Raise NotAllowed for whoever isn't an administrator of the whole workspace: one who is confined could make somebody who isn't."""
-    actor.require(Power.ADMINISTER)
+    actor.require(Scope.ADMINISTER)
     actor.require_workspace()
 
 
 def _record(user_id: int, actor: Actor, *, before: Any, after: Any, reason: str) -> None:
-    trail.record(
+    audit.record(
         "user.changed",
         actor=actor.name,
         object_type="user",
@@ -185,10 +185,10 @@ def _whole(rows: "QuerySet[User]") -> "QuerySet[User]":
     return rows.prefetch_related("groups", "namespace_grants__namespace")
 
 
-def _person(user: Any) -> Person:
+def _person(user: Any) -> UserAccess:
     granted = sorted(grant.namespace.name for grant in user.namespace_grants.all())
     roles = sorted(group.name for group in user.groups.all() if group.name in ROLES)
-    return Person(
+    return UserAccess(
         user.pk,
         user.username,
         user.is_active,

@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from governance.access.roles import ROLES, Power
-from governance.audit import trail
+from governance import audit
+from governance.access.roles import ROLES, Scope
 from governance.console.base import BoundedPaginator, ReadOnlyAdmin, actor_of
 from governance.models import NamespaceGrant
 from governance.rest import request_id
@@ -22,7 +22,7 @@ admin.site.unregister(Group)
 def _administers(request: HttpRequest) -> bool:
     """One who is confined to namespaces could make somebody who isn't: they administer nobody."""
     actor = actor_of(request)
-    return actor.may(Power.ADMINISTER) and actor.namespaces is None
+    return actor.may(Scope.ADMINISTER) and actor.namespaces is None
 
 
 def _superuser(request: HttpRequest) -> bool:
@@ -124,21 +124,21 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Add a person; they may log in to the console from the start."""
-        with trail.deed():
+        with audit.transaction():
             return super().add_view(request, form_url, extra_context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Change a person."""
-        with trail.deed():
+        with audit.transaction():
             return super().change_view(request, object_id, form_url, extra_context)
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
         """Set another password."""
-        with trail.deed():
+        with audit.transaction():
             return super().user_change_password(request, id, form_url)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -165,7 +165,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
             or None,
             "changed": message,
         }
-        trail.record(
+        audit.record(
             "user.changed",
             actor=actor_of(request).name,
             object_type="user",
@@ -179,7 +179,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
 class RoleAdmin(ReadOnlyAdmin):
     """The five roles; what each may stands in code."""
 
-    power_to_see = Power.ADMINISTER
+    power_to_see = Scope.ADMINISTER
     list_display = ("name", "may")
     fields = ("name", "may")
     ordering = ("name",)

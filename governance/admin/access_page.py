@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
 from governance.access import lockout, overview
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
@@ -12,7 +12,7 @@ from governance.models import LoginAttempt
 
 
 @pages.page(
-    "access/", name="access", title="Access", group="Govern", power=Power.ADMINISTER, workspace=True
+    "access/", name="access", title="Access", group="Govern", scope=Scope.ADMINISTER, workspace=True
 )
 def access(request: HttpRequest) -> HttpResponse:
     """People, roles, tokens, lock-outs; with ``?user=`` what that person may do."""
@@ -24,7 +24,7 @@ def access(request: HttpRequest) -> HttpResponse:
 class LoginAttemptAdmin(ReasonedAdmin):
     """Names that somebody tries passwords for, and from where; a name that nobody has is a fingerprint."""
 
-    power_to_see = Power.ADMINISTER
+    power_to_see = Scope.ADMINISTER
     list_display = ("name", "address", "failures", "since", "ends_at")
     search_fields = ("name", "address")
     ordering = ("-ends_at",)
@@ -32,7 +32,7 @@ class LoginAttemptAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Unlock",
-        power=Power.ADMINISTER,
+        scope=Scope.ADMINISTER,
         explains="What failed under this name is forgotten, from every address: passwords are looked at again.",
     )
     def unlock(self, request: HttpRequest, attempt: LoginAttempt, reason: str) -> str:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import display, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
@@ -110,7 +110,7 @@ class NamespaceAdmin(ReasonedAdmin):
         return super().changelist_view(
             request,
             {
-                "may_make": actor.may(Power.ADMINISTER) and actor.namespaces is None,
+                "may_make": actor.may(Scope.ADMINISTER) and actor.namespaces is None,
                 **(extra_context or {}),
             },
         )
@@ -133,7 +133,7 @@ class NamespaceAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Halt namespace",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="Within a second no delivery starts there and every cycle stops where it is. What is in flight ends. Nothing is lost: Resume goes on.",
         form=HaltForm,
         when=lambda row: status.of(row).state in {Mode.RUNNING, Mode.DRAINING},
@@ -144,7 +144,7 @@ class NamespaceAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Drain",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="What runs there goes on to its end. Nothing new starts: triggers are refused, due ticks are on record as refused.",
         form=UntilForm,
         when=lambda row: status.of(row).state == Mode.RUNNING,
@@ -155,7 +155,7 @@ class NamespaceAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Resume",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="The halt or drain ends. Cycles that were stopped go on where they are, at once; what was delivered isn't sent again.",
         when=lambda row: status.of(row).state != Mode.RUNNING,
     )
@@ -202,7 +202,7 @@ class StopAdmin(ReadOnlyAdmin):
 
 
 @pages.page(
-    "halt/", name="halt", title="Halt", group="Now", power=Power.OPERATE, sends=Power.OPERATE
+    "halt/", name="halt", title="Halt", group="Now", scope=Scope.OPERATE, sends=Scope.OPERATE
 )
 def halt_page(request: HttpRequest) -> HttpResponse:
     """Ask which namespace is to be halted, unless the address says it, and why; halt it."""
@@ -235,8 +235,8 @@ def halt_page(request: HttpRequest) -> HttpResponse:
     "governance/namespace/new/",
     name="namespace_new",
     title="Create namespace",
-    power=Power.ADMINISTER,
-    sends=Power.ADMINISTER,
+    scope=Scope.ADMINISTER,
+    sends=Scope.ADMINISTER,
     workspace=True,
 )
 def birth_page(request: HttpRequest) -> HttpResponse:
@@ -253,7 +253,7 @@ def birth_page(request: HttpRequest) -> HttpResponse:
     return pages.draw(request, "console/namespace_new.html", title="Create namespace", form=form)
 
 
-def _said(stands: status.Standing) -> str:
+def _said(stands: status.NamespaceStatus) -> str:
     until = "" if stands.until is None else f" until {_moment(stands.until)}"
     return f"{stands.namespace} is {stands.state}{until}."
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import display, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
@@ -87,7 +87,7 @@ class OperationRunAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Cancel",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="The run ends at once. What it did stays done; what it hasn't reached stays as it is.",
         when=lambda run: run.status in OPERATION_ACTIVE,
     )

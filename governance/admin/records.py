@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console.base import ReadOnlyAdmin
 from governance.models import AuditHead, IdempotentRequest, RequestCount
 
@@ -28,7 +28,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 class RequestCountAdmin(ReadOnlyAdmin):
     """How many requests each caller sent in their last minute; a token by its fingerprint."""
 
-    power_to_see = Power.ADMINISTER
+    power_to_see = Scope.ADMINISTER
     list_display = ("caller", "minute", "requests")
     search_fields = ("caller",)
     ordering = ("caller",)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
 from governance.access import tokens
-from governance.access.roles import SCOPES, Power
+from governance.access.roles import SCOPES, Scope
 from governance.console import display, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
@@ -56,8 +56,8 @@ class TokenForm(ReasonForm):
     "access/tokens/new/",
     name="token_create",
     title="Create a token",
-    power=Power.ADMINISTER,
-    sends=Power.ADMINISTER,
+    scope=Scope.ADMINISTER,
+    sends=Scope.ADMINISTER,
     workspace=True,
 )
 def create(request: HttpRequest) -> HttpResponse:
@@ -88,7 +88,7 @@ def create(request: HttpRequest) -> HttpResponse:
 class ApiTokenAdmin(ReasonedAdmin):
     """API tokens by their first characters; the rest is nowhere."""
 
-    power_to_see = Power.ADMINISTER
+    power_to_see = Scope.ADMINISTER
     list_display = (
         "prefix",
         "state_shown",
@@ -124,7 +124,7 @@ class ApiTokenAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Revoke",
-        power=Power.ADMINISTER,
+        scope=Scope.ADMINISTER,
         explains="The token works no more from the next request on.",
         when=lambda token: token.revoked_at is None,
     )

@@ -4,7 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.namespaces import halts, registry, status
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import pages, parsing, queries
@@ -85,7 +85,7 @@ _WITH_STOPS = record(
 class Collection(Resource):
     """All namespaces, in pages; and their births."""
 
-    powers = {"POST": Power.ADMINISTER}
+    scopes = {"POST": Scope.ADMINISTER}
     parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}, "POST": {}}
     bodies = {"POST": _CREATE}
     answers = {"GET": {200: page(NAMESPACE)}, "POST": {201: NAMESPACE}}
@@ -121,7 +121,7 @@ class One(Resource):
 class Halt(Resource):
     """The end of all work in a namespace, until somebody resumes it."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _HALT}
     answers = {"POST": {200: STANDING}}
@@ -142,7 +142,7 @@ class Halt(Resource):
 class Drain(Resource):
     """No new starts in a namespace; what runs goes on to its end."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _DRAIN}
     answers = {"POST": {200: STANDING}}
@@ -165,7 +165,7 @@ class Drain(Resource):
 class Resume(Resource):
     """The end of a halt or a drain."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _RESUME}
     answers = {"POST": {200: STANDING}}

@@ -6,7 +6,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.models import OperationRun, OperationRunItem
 from governance.operations import cancel, ledger
 from governance.rest import pages, parsing, queries, schemas
@@ -96,7 +96,7 @@ class Items(Resource):
 class Cancel(Resource):
     """The end of a run before its time."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _CANCEL}
     answers = {"POST": {202: RUN}}

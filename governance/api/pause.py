@@ -3,7 +3,7 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.api.namespaces import CERTIFICATE
 from governance.namespaces import pauses
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
@@ -31,7 +31,7 @@ PAUSE = record(
 class Pause(Resource):
     """The pause of everything."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"GET": {}, "POST": {}}
     bodies = {"POST": _PAUSE}
     answers = {"GET": {200: PAUSE}, "POST": {200: PAUSE}}
@@ -55,7 +55,7 @@ class Pause(Resource):
 class Unpause(Resource):
     """The end of the pause."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _UNPAUSE}
     answers = {"POST": {200: PAUSE}}

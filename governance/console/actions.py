@@ -16,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel.errors import OrbitError
 
@@ -46,7 +46,7 @@ class ReasonedAction:
 
     name: str
     label: str
-    power: Power
+    scope: Scope
     explains: str
     form: type[ReasonForm]
     when: Callable[[Any], bool]
@@ -58,7 +58,7 @@ class ReasonedAction:
 def reasoned_action(
     *,
     label: str,
-    power: Power,
+    scope: Scope,
     explains: str,
     form: type[ReasonForm] = ReasonForm,
     when: Callable[[Any], bool] = _always,
@@ -73,7 +73,7 @@ def reasoned_action(
 
     def mark(method: Callable[..., str]) -> Callable[..., str]:
         method.reasoned = ReasonedAction(  # type: ignore[attr-defined]
-            method.__name__, label, power, explains, form, when, method, shows, together
+            method.__name__, label, scope, explains, form, when, method, shows, together
         )
         return method
 
@@ -93,7 +93,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
         return [
             action
             for action in marked
-            if isinstance(action, ReasonedAction) and actor_of(request).may(action.power)
+            if isinstance(action, ReasonedAction) and actor_of(request).may(action.scope)
         ]
 
     def get_actions(self, request: HttpRequest) -> Any:
@@ -195,7 +195,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
         sent: bool,
         hidden: dict[str, list[str]],
     ) -> HttpResponse:
-        if not actor_of(request).may(action.power):
+        if not actor_of(request).may(action.scope):
             raise PermissionDenied
         form = action.form(request.POST if sent else None)
         if sent and form.is_valid():

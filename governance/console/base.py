@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from governance.access import actors
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import display
 
 #: Beyond this a list says "10,000+": counting on would read the whole table.
@@ -50,7 +50,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """
 
     namespace_path: ClassVar[str | None] = None
-    power_to_see: ClassVar[Power] = Power.READ
+    power_to_see: ClassVar[Scope] = Scope.READ
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
 

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console.base import actor_of
 
 View = Callable[..., HttpResponse]
@@ -31,14 +31,14 @@ class Page:
     name: str
     title: str
     group: str | None
-    power: Power
+    scope: Scope
     workspace: bool
     view: View
-    sends: Power | None = None
+    sends: Scope | None = None
 
     def open_to(self, actor: Actor) -> bool:
         """Tell whether ``actor`` may see it."""
-        return actor.may(self.power) and (actor.namespaces is None or not self.workspace)
+        return actor.may(self.scope) and (actor.namespaces is None or not self.workspace)
 
 
 _registered: list[Page] = []
@@ -50,14 +50,14 @@ def page(
     name: str,
     title: str,
     group: str | None = None,
-    power: Power = Power.READ,
-    sends: Power | None = None,
+    scope: Scope = Scope.READ,
+    sends: Scope | None = None,
     workspace: bool = False,
 ) -> Callable[[View], View]:
     """Register ``view(request, **parts of the address)`` as a page."""
 
     def register(view: View) -> View:
-        _registered.append(Page(address, name, title, group, power, workspace, view, sends))
+        _registered.append(Page(address, name, title, group, scope, workspace, view, sends))
         return view
 
     return register

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from governance.access.actors import NamespaceUnknown
+from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.states import Mode
 
@@ -39,27 +39,22 @@ class GloballyPaused(OrbitError):
 #: What the gate refuses a trigger with.
 REFUSALS = (NamespaceHalted, NamespaceDraining, GloballyPaused)
 
-#: The console's pause, as it stands. It refers to nothing outside, so a statement looks once, however many rows it asks for.
-PAUSE_SQL = """governance_stop p WHERE p.namespace_id IS NULL AND p.kind = 'pause' AND p.ended_at IS NULL AND (p.until IS NULL OR p.until > now())"""
-_GATE = f"""NOT EXISTS (SELECT 1 FROM governance_governancesetting s JOIN governance_namespace n ON n.id = s.namespace_id
-        WHERE n.name = {{namespace}} AND {{closed}} AND (s.until IS NULL OR s.until > now()))
-        AND NOT EXISTS (SELECT 1 FROM {PAUSE_SQL})"""
-#: For a claim's WHERE: work may go on. ``{namespace}`` is the column that names the namespace.
-OPEN_SQL = _GATE.replace("{closed}", "s.halt")
-#: Likewise: something new may start.
-STARTS_SQL = _GATE.replace("{closed}", "s.mode <> 'running'")
-#: How many seconds since ``{start}`` the work in ``{namespace}`` was halted or paused: time that counts against no deadline.
-STOPPED_SECONDS_SQL = """coalesce((SELECT extract(epoch FROM sum(upper(spell) - lower(spell))) FROM (
-        SELECT unnest(range_agg(tstzrange(greatest(h.since, {start}), greatest(h.since, {start}, least(h.ended_at, h.until, clock_timestamp()))))) AS spell
-        FROM governance_stop h WHERE h.kind IN ('halt', 'pause') AND (h.ended_at IS NULL OR h.ended_at > {start})
-            AND (h.namespace_id IS NULL OR h.namespace_id = (SELECT n.id FROM governance_namespace n WHERE n.name = {namespace}))) AS spells), 0)::float8"""
+PAUSE = sql.fragment(__name__, "pause")
+#: Conditions for a WHERE; their argument is the column that names the namespace.
+OPEN = sql.fragment(__name__, "gate_is_open", pause=PAUSE)
+STARTS = sql.fragment(__name__, "gate_lets_start", pause=PAUSE)
+STOPPED_SECONDS = sql.fragment(__name__, "stopped_seconds")
 
-# The pause first, without a name; then each namespace that there is.
-READ = f"""SELECT NULL, 'paused', p.reason, p.started_by, p.since, p.until FROM {PAUSE_SQL}
-UNION ALL SELECT n.name, CASE WHEN s.until IS NULL OR s.until > now() THEN s.mode ELSE '{Mode.RUNNING}' END, s.reason, s.changed_by, s.since, s.until
-FROM governance_namespace n LEFT JOIN governance_governancesetting s ON s.namespace_id = n.id WHERE n.name = ANY(%s)"""
-#: Of ``%(names)s`` those in which no work may go on.
-CLOSED = f"SELECT given.name FROM unnest(%(names)s::text[]) AS given(name) WHERE NOT ({OPEN_SQL.format(namespace='given.name')})"
+READ = sql.load(__name__, "read_gate", pause=PAUSE)
+CLOSED = sql.load(__name__, "closed_namespaces", gate_is_open=OPEN)
+
+# For statements that are not in a file yet.
+PAUSE_SQL = PAUSE.text
+OPEN_SQL = OPEN.text.replace("{{namespace}}", "{namespace}")
+STARTS_SQL = STARTS.text.replace("{{namespace}}", "{namespace}")
+STOPPED_SECONDS_SQL = STOPPED_SECONDS.text.replace("{{namespace}}", "{namespace}").replace(
+    "{{start}}", "{start}"
+)
 
 
 def paused_here() -> bool:
@@ -104,9 +99,7 @@ def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError
     """Return the pause's refusal, and for each of ``names`` that exists its own or None."""
     if paused_here():
         return held_by_environment(), {}
-    with connection.cursor() as cursor:
-        cursor.execute(READ, [names])
-        found = cursor.fetchall()
+    found = READ.rows(names=names)
     paused: GloballyPaused | None = None
     known: dict[str, OrbitError | None] = {}
     for name, mode, reason, by, since, until in found:

@@ -11,12 +11,12 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from governance import audit
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.namespaces import registry, status, stops
-from governance.namespaces.status import Standing
+from governance.namespaces.status import NamespaceStatus
 from governance.rest import request_id
 from governance.states import MODE, Mode, Stopped
 
@@ -76,7 +76,7 @@ class _Setting:
 
 def halt(
     namespace_name: str, *, actor: Actor, reason: str = "", until: datetime | None = None
-) -> Standing:
+) -> NamespaceStatus:
     """Stop all work in the namespace, within a second; it is ``halting`` until nothing is in flight, then ``quiet``.
 
     Halted already, it is halted for at least as long, and gets the new reason. An unknown one is made, halted, for an administrator who is
@@ -93,16 +93,16 @@ def halt(
 
 def drain(
     namespace_name: str, *, actor: Actor, reason: str, until: datetime | None = None
-) -> Standing:
+) -> NamespaceStatus:
     """Let the namespace finish what runs, and start nothing new. Raises StillHalted, NamespaceUnknown, ReasonInvalid, UntilInvalid."""
     return _stop(
         Stopped.DRAIN, namespace_name, actor=actor, reason=stops.reason_of(reason), until=until
     )
 
 
-def resume(namespace_name: str, *, actor: Actor, reason: str) -> Standing:
+def resume(namespace_name: str, *, actor: Actor, reason: str) -> NamespaceStatus:
     """End the halt or drain: the same cycles go on. One that runs stays as it is. Raises NamespaceUnknown, ReasonInvalid."""
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     actor.require_namespace(namespace_name)
     _resume(namespace_name, actor=actor, reason=stops.reason_of(reason), expired_only=False)
     return status.find(namespace_name, actor=actor)
@@ -125,15 +125,15 @@ def quieted(stop_id: int, *, at: datetime, certificate: str) -> None:
 
 def _stop(
     kind: Stopped, name: str, *, actor: Actor, reason: str, until: datetime | None
-) -> Standing:
-    actor.require(Power.OPERATE)
+) -> NamespaceStatus:
+    actor.require(Scope.OPERATE)
     stops.check_until(until)
     actor.require_namespace(name)
-    with trail.deed():
+    with audit.transaction():
         made = (
             kind == Stopped.HALT
             and actor.namespaces is None
-            and actor.may(Power.ADMINISTER)
+            and actor.may(Scope.ADMINISTER)
             and registry.is_name(name)
             and bool(registry.ensure([name]))
         )
@@ -173,7 +173,7 @@ def _stop(
 
 
 def _resume(name: str, *, actor: Actor, reason: str, expired_only: bool) -> None:
-    with trail.deed():
+    with audit.transaction():
         before = _lock(name)
         if before.mode == Mode.RUNNING or (expired_only and not before.over):
             return
@@ -235,5 +235,5 @@ def _record(
     reason: str,
 ) -> None:
     told = before.told() if isinstance(before, _Setting) else before
-    trail.record(action, actor=actor.name, object_type="namespace", object_id=name, namespace=name, before=told, after=after, reason=reason,
+    audit.record(action, actor=actor.name, object_type="namespace", object_id=name, namespace=name, before=told, after=after, reason=reason,
                  request_id=request_id.current())  # fmt: skip

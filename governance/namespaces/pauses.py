@@ -11,9 +11,9 @@ from typing import Any
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from governance import audit
 from governance.access.actors import SYSTEM, Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Stop
 from governance.namespaces import gate, stops
@@ -82,11 +82,11 @@ def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausin
 
     Raises NotAllowed for one who is confined to namespaces, ReasonInvalid, UntilInvalid.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     actor.require_workspace()
     reason, by = stops.reason_of(reason), actor.name
     stops.check_until(until)
-    with trail.deed():
+    with audit.transaction():
         before = _begin(by=by, reason=reason, until=until)
         if before is not None:
             reason, by, until = stops.amended(reason, until, by=by, now=before)
@@ -105,7 +105,7 @@ def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausin
 
 def unpause(*, actor: Actor, reason: str) -> Pausing:
     """End the pause; where there is none nothing happens. Raises HeldByEnvironment, NotAllowed, ReasonInvalid."""
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     actor.require_workspace()
     words = stops.reason_of(reason)
     if gate.paused_here():
@@ -133,7 +133,7 @@ def _begin(*, by: str, reason: str, until: datetime | None) -> stops.Held | None
 
 
 def _end(*, actor: Actor, reason: str, expired_only: bool) -> None:
-    with trail.deed():
+    with audit.transaction():
         before = stops.held(Stopped.PAUSE, None)
         if before is None or (expired_only and not before.over):
             return
@@ -156,5 +156,5 @@ def _told(before: stops.Held | None) -> dict[str, Any]:
 def _record(
     action: str, before: dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str
 ) -> None:
-    trail.record(action, actor=actor.name, object_type="pause", object_id="everything", before=before, after=after, reason=reason,
+    audit.record(action, actor=actor.name, object_type="pause", object_id="everything", before=before, after=after, reason=reason,
                  request_id=request_id.current())  # fmt: skip

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.models.namespace import NAME_PATTERN
 from governance.rest import request_id
@@ -48,14 +48,14 @@ def ensure(names: Iterable[str]) -> list[str]:
 
 def create(name: str, *, actor: Actor) -> None:
     """Make the namespace ``name``. Raises NameInvalid, NamespaceExists; of any number at once one makes it."""
-    actor.require(Power.ADMINISTER)
+    actor.require(Scope.ADMINISTER)
     actor.require_workspace()
     if not is_name(name):
         raise NameInvalid(errors=[{"pointer": "/name", "detail": str(NameInvalid.__doc__)}])
-    with trail.deed():
+    with audit.transaction():
         if not ensure([name]):
             raise NamespaceExists(f"There is a namespace {name!r} already.")
-        trail.record(
+        audit.record(
             "namespace.created",
             actor=actor.name,
             object_type="namespace",

@@ -26,7 +26,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NamespaceStatus:
     """One namespace as it stands. A stop whose time has passed stands no more. ``certificate`` is that of the halt, once it is quiet."""
 
     namespace: str
@@ -81,15 +81,15 @@ def in_state(state: str) -> Q:
     return Q(setting__mode=state) & (Q(setting__until__isnull=True) | Q(setting__until__gt=Now()))
 
 
-def of(row: Any) -> Standing:
+def of(row: Any) -> NamespaceStatus:
     """Return how a namespace of ``rows`` stands."""
     mode, reason, by, since, until, over, certificate = (getattr(row, name) for name in _COLUMNS)
     if mode is None or mode == Mode.RUNNING or over:
-        return Standing(
+        return NamespaceStatus(
             row.name, Mode.RUNNING, False, "", by or "", until if over else since, None, None
         )
     halted = Mode(mode) != Mode.DRAINING
-    return Standing(
+    return NamespaceStatus(
         row.name,
         Mode(mode),
         halted,
@@ -119,7 +119,7 @@ def row_of(name: str, *, actor: Actor) -> Any:
     return found
 
 
-def find(name: str, *, actor: Actor) -> Standing:
+def find(name: str, *, actor: Actor) -> NamespaceStatus:
     """Return how the namespace ``name`` stands. Raises NamespaceUnknown, also where ``actor`` doesn't see it."""
     return of(row_of(name, actor=actor))
 

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.models import OperationRun
 from governance.operations import counts, ledger
 from governance.rest import request_id
@@ -18,9 +18,9 @@ def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
 
     Raises OperationUnknown, also for one that ``actor`` doesn't see, and OperationFinished.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     found = ledger.find(run_id, actor=actor)
-    with trail.deed():
+    with audit.transaction():
         # The lock is free between slices, so whoever has it knows that none is at work.
         run = OperationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.status not in OPERATION_ACTIVE:
@@ -35,7 +35,7 @@ def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
             cancel_requested_at=Now(),
             cancel_requested_by=actor.name,
         )
-        trail.record(
+        audit.record(
             "operation.cancelled",
             actor=actor.name,
             object_type="operation_run",

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from governance.audit import trail
+from governance import audit
 from governance.models import OperationRun
 from governance.operations import counts, ledger
 from governance.states import OPERATION, Operation, Outcome
@@ -67,7 +67,7 @@ def work(
     the error goes on to the caller: nothing happened, and whoever watches over runs wakes this one again.
     """
     try:
-        with trail.deed():
+        with audit.transaction():
             taken = begin(run_id)
             if taken is None:
                 return

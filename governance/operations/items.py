@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
-from governance.audit import trail
 from governance.models import OperationRun
 from governance.operations import counts, ledger
 from governance.operations.guard import Slice
@@ -62,7 +62,7 @@ def begin(
     ``take`` fixes its objects and returns how many, or one more than ``most`` where more match; ``wake`` has its first slice done. ``scope``
     are the namespaces that it may touch; None is all.
     """
-    with trail.deed():
+    with audit.transaction():
         run, created = _ensure(type_, inputs, context, scope=scope, actor=actor, reason=reason)
         if not created:
             return Started(run.pk, int(run.progress.get("total", 0)), created=False)
@@ -80,7 +80,7 @@ def begin(
                 f"more than {most:,} match: these are the oldest; start another run for the rest"
             )
             progress["more"] = True
-        trail.record(
+        audit.record(
             "operation.started",
             actor=actor.name,
             object_type="operation_run",

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.kernel.errors import OrbitError
 from governance.kernel.strict_json import StrictJsonError
 from governance.rest import problem
@@ -91,9 +91,9 @@ def methods_of(resource: type[Resource]) -> list[str]:
     return [method for method in METHODS if hasattr(resource, method.lower())]
 
 
-def needed(resource: type[Resource], method: str) -> Power | None:
+def needed(resource: type[Resource], method: str) -> Scope | None:
     """Return the power that ``method`` needs, None where the resource is open to all."""
-    return resource.powers.get(method, Power.READ) if resource.permission_classes else None
+    return resource.scopes.get(method, Scope.READ) if resource.permission_classes else None
 
 
 def document(
@@ -124,18 +124,18 @@ def path_of(route: str) -> str:
 
 
 def _operation(route: str, resource: type[Resource], method: str) -> dict[str, Any]:
-    power, body = needed(resource, method), resource.bodies.get(method)
+    scope, body = needed(resource, method), resource.bodies.get(method)
     described = inspect.cleandoc(getattr(resource, method.lower()).__doc__ or "")
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}_"
         + re.sub(r"\W+", "_", _PART.sub(r"by_\2", route)).strip("_"),
         "tags": [route.partition("/")[0]],
         "summary": _plain(inspect.cleandoc(resource.__doc__ or "").partition("\n")[0]),
-        "description": f"{_plain(described)} Needs `{power}`." if power else _plain(described),
+        "description": f"{_plain(described)} Needs `{scope}`." if scope else _plain(described),
         "parameters": _parameters(route, resource, method),
         "responses": {},
     }
-    if power is None:
+    if scope is None:
         operation["security"] = []
     if body is not None:
         operation["requestBody"] = {

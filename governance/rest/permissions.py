@@ -6,7 +6,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 
 if TYPE_CHECKING:
     # The framework imports this module while it makes its views.
@@ -24,6 +24,6 @@ class HasScope(BasePermission):
         if not isinstance(actor, Actor):
             return False
         method = "GET" if request.method == "HEAD" else request.method
-        needed: Power = getattr(view, "powers", {}).get(method, Power.READ)
+        needed: Scope = getattr(view, "scopes", {}).get(method, Scope.READ)
         self.message = f"This needs the permission {needed}."
         return actor.may(needed)

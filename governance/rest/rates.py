@@ -26,7 +26,7 @@ RETURNING requests, ceil(extract(epoch FROM minute + interval '1 minute' - clock
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateStatus:
     """What a caller has left in this minute, and in how many seconds the next one begins."""
 
     limit: int
@@ -45,23 +45,24 @@ class Standing:
 class TooMany(exceptions.Throttled):
     """Over the limit; ``wait`` are the seconds until the next minute."""
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, rate_status: RateStatus) -> None:
         super().__init__(
-            wait=standing.seconds, detail=f"More than {standing.limit} requests in this minute."
+            wait=rate_status.seconds,
+            detail=f"More than {rate_status.limit} requests in this minute.",
         )
-        self.standing = standing
+        self.rate_status = rate_status
 
 
-def count(caller: str) -> Standing:
+def count(caller: str) -> RateStatus:
     """Count one request of ``caller``; raises TooMany over ORBIT_RATE_LIMIT."""
     with connection.cursor() as cursor:
         cursor.execute(COUNT, {"caller": caller})
         requests, seconds = cursor.fetchone()
     limit: int = settings.ORBIT_RATE_LIMIT
-    standing = Standing(limit, max(0, limit - requests), max(1, seconds))
+    rate_status = RateStatus(limit, max(0, limit - requests), max(1, seconds))
     if requests > limit:
-        raise TooMany(standing)
-    return standing
+        raise TooMany(rate_status)
+    return rate_status
 
 
 def caller(request: Request) -> str:

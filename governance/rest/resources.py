@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.kernel.errors import OrbitError
 from governance.rest import parsing, queries, rates
 from governance.rest.queries import Reader
@@ -31,7 +31,7 @@ class Resource(APIView):
     Answers nothing to OPTIONS: what there is stands in the API's document.
     """
 
-    powers: ClassVar[dict[str, Power]] = {}
+    scopes: ClassVar[dict[str, Scope]] = {}
     parameters: ClassVar[dict[str, Mapping[str, Reader]]] = {}
     bodies: ClassVar[dict[str, dict[str, Any]]] = {}
     request_headers: ClassVar[dict[str, Mapping[str, Schema]]] = {}
@@ -42,7 +42,7 @@ class Resource(APIView):
     #: The parameters that were sent, read.
     sent: dict[str, Any]
     #: What the caller has left in this minute; None until that is known.
-    standing: rates.Standing | None = None
+    rate_status: rates.RateStatus | None = None
 
     @property
     def actor(self) -> Actor:
@@ -72,17 +72,17 @@ class Resource(APIView):
 
     def _count(self, request: Request) -> None:
         try:
-            self.standing = rates.count(rates.caller(request))
+            self.rate_status = rates.count(rates.caller(request))
         except rates.TooMany as error:
-            self.standing = error.standing
+            self.rate_status = error.rate_status
             raise
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         """Tell the caller what is left of the minute."""
-        if self.standing is not None:
-            self.headers.update(self.standing.headers)
+        if self.rate_status is not None:
+            self.headers.update(self.rate_status.headers)
         return super().finalize_response(request, response, *args, **kwargs)
 
     def document(self) -> dict[str, Any]:

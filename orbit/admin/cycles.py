@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import display, filters
 from governance.console.actions import ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
@@ -21,7 +21,7 @@ from orbit.cycles import cancel, detail, orchestrate, overview, trigger
 from orbit.cycles.orchestrate import Outcome
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, RunProfile, SkipNotice
-from orbit.states import CYCLE, Cycle, State, Trigger
+from orbit.states import CYCLE, Cycle, ProfileState, Trigger
 
 _OFFERED = 500
 _SHOWN = 500
@@ -119,7 +119,7 @@ class CycleRunAdmin(RerunAdmin):
     ) -> HttpResponse:
         """List, with Trigger for those who may."""
         return super().changelist_view(
-            request, {"may_trigger": actor_of(request).may(Power.OPERATE), **(extra_context or {})}
+            request, {"may_trigger": actor_of(request).may(Scope.OPERATE), **(extra_context or {})}
         )
 
     def change_view(
@@ -149,13 +149,13 @@ class CycleRunAdmin(RerunAdmin):
             "verdict": overview.sentence(found, now=timezone.now()),
             "buttons": self.buttons(request, found.cycle),
             "compare": compare_address(found.cycle, found.reruns),
-            "may_trigger": actor_of(request).may(Power.OPERATE),
+            "may_trigger": actor_of(request).may(Scope.OPERATE),
         }
         return TemplateResponse(request, "console/cycle.html", context)
 
     @reasoned_action(
         label="Cancel",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="The cycle ends at once. What was delivered stays delivered, what wasn't sent yet is cancelled. A finished cycle stays as it is.",
         when=lambda cycle: not _ended(cycle),
     )
@@ -167,9 +167,9 @@ class CycleRunAdmin(RerunAdmin):
     def trigger_view(self, request: HttpRequest) -> HttpResponse:
         """Ask what to start and why, and start it."""
         actor = actor_of(request)
-        if not actor.may(Power.OPERATE):
+        if not actor.may(Scope.OPERATE):
             raise PermissionDenied
-        rows = RunProfile.objects.filter(actor.filter(), hidden=False, state=State.ENABLED)
+        rows = RunProfile.objects.filter(actor.filter(), hidden=False, state=ProfileState.ENABLED)
         form = TriggerForm(
             request.POST if request.method == "POST" else None,
             run_profiles=list(rows.values_list("run_profile_id", flat=True)[:_OFFERED]),

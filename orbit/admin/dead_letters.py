@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import display, filters
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
@@ -134,7 +134,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the groups above the list, and what may be done with all that match."""
-        may = actor_of(request).may(Power.OPERATE)
+        may = actor_of(request).may(Scope.OPERATE)
         wanted = _wanted(request.GET)
         shown = {
             "groups": [
@@ -162,7 +162,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Requeue",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="A new delivery job is made of it, under the same delivery id: a receiver that did act the first time won't act twice.",
         form=RequeueForm,
         when=lambda letter: letter.status == Letter.OPEN,
@@ -183,7 +183,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Dismiss",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="It is closed without being sent. Nothing is deleted.",
         when=lambda letter: letter.status == Letter.OPEN,
     )
@@ -195,7 +195,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     def _of_all(self, name: str, form_class: type[ReasonForm], start: Any) -> Any:
         def view(request: HttpRequest) -> HttpResponse:
             actor = actor_of(request)
-            if not actor.may(Power.OPERATE):
+            if not actor.may(Scope.OPERATE):
                 raise PermissionDenied
             wanted = _wanted(request.GET)
             if wanted is None:

@@ -16,9 +16,9 @@ from governance.console.actions import ReasonForm
 from governance.kernel import strict_json
 from governance.kernel.schemas import pointer
 from governance.rest.parsing import LIMIT
-from orbit.states import State
+from orbit.states import ProfileState
 
-STATES = [(str(state), str(state)) for state in State]
+STATES = [(str(state), str(state)) for state in ProfileState]
 
 
 @dataclass(frozen=True, slots=True)

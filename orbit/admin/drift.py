@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
@@ -24,13 +24,13 @@ _CYCLES = 20
     name="config_drift",
     title="Config drift",
     group="Configuration",
-    sends=Power.CONFIGURE,
+    sends=Scope.CONFIGURE,
     workspace=True,
 )
 def page(request: HttpRequest) -> HttpResponse:
     """Show every difference with both values; on POST have one side take the other's."""
     actor = actor_of(request)
-    may = actor.may(Power.CONFIGURE)
+    may = actor.may(Scope.CONFIGURE)
     form = ReasonForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {
         "form": form,

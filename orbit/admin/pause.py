@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.admin.namespaces import UntilForm
 from governance.console import pages
 from governance.console.actions import ReasonForm
@@ -16,7 +16,7 @@ from governance.namespaces import gate, pauses, status
 from orbit.cycles import clusters
 
 
-@pages.page("pause/", name="pause", title="Pause", group="Now", sends=Power.OPERATE, workspace=True)
+@pages.page("pause/", name="pause", title="Pause", group="Now", sends=Scope.OPERATE, workspace=True)
 def pause_page(request: HttpRequest) -> HttpResponse:
     """Show what is paused, by whom and since when; pause everything, or end the console's pause."""
     actor, found = actor_of(request), pauses.read()
@@ -46,7 +46,7 @@ def pause_page(request: HttpRequest) -> HttpResponse:
         request,
         "console/pause.html",
         title="Pause",
-        may=actor.may(Power.OPERATE),
+        may=actor.may(Scope.OPERATE),
         history=status.history(None),
         **context,
     )

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import display, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
@@ -17,7 +17,7 @@ from orbit.admin import editing, revisions
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
-from orbit.states import State
+from orbit.states import ProfileState
 
 
 class _Configured(ReasonedAdmin):
@@ -32,12 +32,12 @@ class _Configured(ReasonedAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who configures makes new ones; a profile is the whole workspace's."""
         actor = actor_of(request)
-        return actor.may(Power.CONFIGURE) and (self.kind is RUN_PROFILE or actor.namespaces is None)
+        return actor.may(Scope.CONFIGURE) and (self.kind is RUN_PROFILE or actor.namespaces is None)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who configures edits them, each where they see all of the namespaces that it runs in."""
         actor = actor_of(request)
-        return actor.may(Power.CONFIGURE) if obj is None else edit.may(self.kind, obj, actor=actor)
+        return actor.may(Scope.CONFIGURE) if obj is None else edit.may(self.kind, obj, actor=actor)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page of one revision."""
@@ -88,16 +88,16 @@ class _Configured(ReasonedAdmin):
 
     @reasoned_action(
         label="Enable",
-        power=Power.CONFIGURE,
+        scope=Scope.CONFIGURE,
         explains="From the next trigger or tick on it runs again.",
-        when=lambda row: row.state != State.ENABLED and not row.hidden,
+        when=lambda row: row.state != ProfileState.ENABLED and not row.hidden,
     )
     def enable(self, request: HttpRequest, row: Any, reason: str) -> str:
         """Switch it on."""
         edit.set_state(
             self.kind,
             str(row),
-            State.ENABLED,
+            ProfileState.ENABLED,
             actor=actor_of(request),
             source="admin",
             reason=reason,
@@ -106,16 +106,16 @@ class _Configured(ReasonedAdmin):
 
     @reasoned_action(
         label="Disable",
-        power=Power.CONFIGURE,
+        scope=Scope.CONFIGURE,
         explains="From the next trigger or tick on it starts nothing. What runs goes on: it has its snapshot.",
-        when=lambda row: row.state == State.ENABLED and not row.hidden,
+        when=lambda row: row.state == ProfileState.ENABLED and not row.hidden,
     )
     def disable(self, request: HttpRequest, row: Any, reason: str) -> str:
         """Switch it off."""
         edit.set_state(
             self.kind,
             str(row),
-            State.DISABLED,
+            ProfileState.DISABLED,
             actor=actor_of(request),
             source="admin",
             reason=reason,
@@ -136,7 +136,7 @@ class ProfileAdmin(_Configured):
     kind = PROFILE
     namespace_path = "run_profiles__namespace"
     list_display = ("profile_id", "label", "state_shown", "revision", "updated_at")
-    list_filter = (filters.choice("state", State),)
+    list_filter = (filters.choice("state", ProfileState),)
     search_fields = ("profile_id",)
     ordering = ("profile_id",)
 
@@ -166,7 +166,7 @@ class RunProfileAdmin(_Configured):
         "why",
     )
     list_select_related = ("profile",)
-    list_filter = (filters.NamespaceFilter, filters.choice("state", State))
+    list_filter = (filters.NamespaceFilter, filters.choice("state", ProfileState))
     search_fields = ("run_profile_id",)
     ordering = ("run_profile_id",)
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
@@ -53,7 +53,7 @@ class RerunAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Run again",
-        power=Power.OPERATE,
+        scope=Scope.OPERATE,
         explains="A new cycle takes over what succeeded, runs the tiers that failed on the old input, and makes the deliveries that were never made. "
         "What was delivered is not sent again. The finished cycle stays as it is.",
         when=_ended,

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
@@ -41,7 +41,7 @@ def listing(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
             messages.error(request, error.detail)
     older = shown[_PAGE - 1].number if len(shown) > _PAGE else None
     return pages.draw(request, "console/revisions.html", title=f"Revisions of {row}", kind=kind, row=row, rows=shown[:_PAGE], older=older, compared=compared,
-                      may=actor.may(Power.CONFIGURE), opts=kind.rows._meta, a=a or "", b=b or "", a_text=str(a), b_text=str(b))  # fmt: skip
+                      may=actor.may(Scope.CONFIGURE), opts=kind.rows._meta, a=a or "", b=b or "", a_text=str(a), b_text=str(b))  # fmt: skip
 
 
 def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse:
@@ -54,7 +54,7 @@ def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse
     form = RestoreForm(
         request.POST if request.method == "POST" else None, initial={"over": row.revision}
     )
-    if request.method == "POST" and not actor.may(Power.CONFIGURE):
+    if request.method == "POST" and not actor.may(Scope.CONFIGURE):
         raise PermissionDenied
     if form.is_valid():
         given = form.cleaned_data
@@ -82,7 +82,7 @@ def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse
             return HttpResponseRedirect(address(kind, row, "change"))
     changes = diff.changes(row.document, revision.document)
     return pages.draw(request, "console/revision.html", title=f"Revision {number} of {row}", kind=kind, row=row, revision=revision, changes=changes, form=form,
-                      may=actor.may(Power.CONFIGURE) and (bool(changes) or row.hidden), opts=kind.rows._meta)  # fmt: skip
+                      may=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden), opts=kind.rows._meta)  # fmt: skip
 
 
 def _number(text: str) -> int | None:

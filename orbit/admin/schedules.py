@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import BoundedPaginator, actor_of
@@ -69,7 +69,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
         schedules=[listing.show(row, now) for row in page],
         page=page,
         wanted=wanted,
-        may_change=actor_of(request).may(Power.CONFIGURE),
+        may_change=actor_of(request).may(Scope.CONFIGURE),
     )
 
 
@@ -77,8 +77,8 @@ def schedules(request: HttpRequest) -> HttpResponse:
     "orbit/schedules/<str:name>/switch/",
     name="orbit_schedule_switch",
     title="Switch a schedule",
-    power=Power.CONFIGURE,
-    sends=Power.CONFIGURE,
+    scope=Scope.CONFIGURE,
+    sends=Scope.CONFIGURE,
 )
 def switch(request: HttpRequest, name: str) -> HttpResponse:
     """Ask why, and switch it the other way than it stands."""
@@ -111,8 +111,8 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
     "orbit/schedules/<str:name>/cron/",
     name="orbit_schedule_cron",
     title="Change a cron",
-    power=Power.CONFIGURE,
-    sends=Power.CONFIGURE,
+    scope=Scope.CONFIGURE,
+    sends=Scope.CONFIGURE,
 )
 def cron(request: HttpRequest, name: str) -> HttpResponse:
     """Ask for another cron and why."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.rest import parsing
 from governance.rest.resources import Resource
 from governance.rest.schemas import ANYTHING, TEXT, TRUTH, WHOLE, many, one_of, record
@@ -53,7 +53,7 @@ class Diff(Resource):
 class Reload(Resource):
     """The files into the database."""
 
-    powers = {"POST": Power.CONFIGURE}
+    scopes = {"POST": Scope.CONFIGURE}
     parameters = {"POST": {}}
     bodies = {"POST": _RELOAD}
     answers = {

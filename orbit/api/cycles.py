@@ -6,7 +6,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.rest import pages, parsing, queries
 from governance.rest.resources import Resource
 from governance.rest.schemas import UUID as ID
@@ -72,7 +72,7 @@ class One(Resource):
 class Cancel(Resource):
     """The end of a cycle before its time."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _CANCEL}
     answers = {"POST": {202: record(cycle_run_id=ID, status=one_of([Cycle.CANCELLED]))}}

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.operations import ledger
 from governance.rest import pages, parsing, queries
 from governance.rest.parsing import BodyInvalid
@@ -164,7 +164,7 @@ class One(Resource):
 class Requeue(Resource):
     """Another try, by a person's decision."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _REQUEUE}
     answers = {"POST": {201: record(dispatch_job_id=ID)}}
@@ -187,7 +187,7 @@ class Requeue(Resource):
 class Dismiss(Resource):
     """The end of a letter that nobody will send again."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _DISMISS}
     answers = {"POST": {200: LETTER}}
@@ -203,7 +203,7 @@ class Dismiss(Resource):
 class RequeueMany(Resource):
     """Another try for many dead letters."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _REQUEUE_MANY}
     answers = {"POST": {202: _STARTED}}
@@ -225,7 +225,7 @@ class RequeueMany(Resource):
 class DismissMany(Resource):
     """The end of many dead letters."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _DISMISS_MANY}
     answers = {"POST": {202: _STARTED}}

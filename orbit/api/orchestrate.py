@@ -7,7 +7,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.rest import idempotency, parsing
 from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, many, one_of, record
@@ -46,7 +46,7 @@ _REFUSALS = (RunProfileUnknown, idempotency.KeyInvalid, idempotency.KeyReused)
 class TriggerAll(Resource):
     """A cycle for every enabled run profile."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _ALL}
     request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}
@@ -71,7 +71,7 @@ class TriggerAll(Resource):
 class TriggerOne(Resource):
     """A cycle for one run profile."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _ONE}
     request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}

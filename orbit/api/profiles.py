@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.rest import conditions, pages, queries
 from governance.rest.resources import Resource
 from governance.rest.schemas import inlined, page
@@ -13,13 +13,13 @@ from orbit.errors import DocumentInvalid, ProfileUnknown, RunProfileUnknown, Sta
 from orbit.profiles import edit, kinds, schema, visible
 from orbit.profiles.edit import Edited
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
-from orbit.states import State
+from orbit.states import ProfileState
 
 #: What a document may hold is checked by the schemas of the files, with what they can't say; so every error comes at once.
 _DOCUMENT = {"type": "object", "description": "the whole document, as GET answers it"}
 _HEADERS = {**conditions.HEADERS, **conditions.REASON}
 _FILTERS: dict[str, queries.Reader] = {
-    "state": queries.one_of(State),
+    "state": queries.one_of(ProfileState),
     "namespace": queries.text,
     "profile_id": queries.text,
 }
@@ -52,7 +52,7 @@ class Profiles(Resource):
 class OneProfile(Resource):
     """One profile."""
 
-    powers = {"PUT": Power.CONFIGURE}
+    scopes = {"PUT": Scope.CONFIGURE}
     parameters = {"GET": {}, "PUT": {}}
     bodies = {"PUT": _DOCUMENT}
     request_headers = {"PUT": _HEADERS}
@@ -103,7 +103,7 @@ class RunProfiles(Resource):
 class OneRunProfile(Resource):
     """One run profile."""
 
-    powers = {"PUT": Power.CONFIGURE}
+    scopes = {"PUT": Scope.CONFIGURE}
     parameters = {"GET": {}, "PUT": {}}
     bodies = {"PUT": _DOCUMENT}
     request_headers = {"PUT": _HEADERS}

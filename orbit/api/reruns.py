@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.operations import ledger
 from governance.rest import parsing, queries
@@ -98,7 +98,7 @@ _PLAN = record(
 class Rerun(Resource):
     """A finished cycle run again."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _ONE}
     answers = {"POST": {200: _PLAN, 202: record(cycle_run_id=ID, rerun_of=ID)}}
@@ -129,7 +129,7 @@ class Rerun(Resource):
 class RerunMany(Resource):
     """Many finished cycles run again."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _MANY}
     answers = {

@@ -5,7 +5,7 @@ from typing import Any, get_args
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.rest import conditions, pages, parsing
 from governance.rest.resources import Resource
 from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, one_of, page, record
@@ -60,7 +60,7 @@ class OneOfProfile(Resource):
 class RestoreProfile(Resource):
     """The way back to a revision of a profile."""
 
-    powers = {"POST": Power.CONFIGURE}
+    scopes = {"POST": Scope.CONFIGURE}
     parameters = {"POST": {}}
     bodies = {"POST": _RESTORE}
     request_headers = {"POST": conditions.HEADERS}
@@ -101,7 +101,7 @@ class OneOfRunProfile(Resource):
 class RestoreRunProfile(Resource):
     """The way back to a revision of a run profile."""
 
-    powers = {"POST": Power.CONFIGURE}
+    scopes = {"POST": Scope.CONFIGURE}
     parameters = {"POST": {}}
     bodies = {"POST": _RESTORE}
     request_headers = {"POST": conditions.HEADERS}

@@ -26,7 +26,7 @@ from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick
 from orbit.schedules import explain, listing
 from orbit.schedules.listing import Shown
-from orbit.states import Cycle, State, Tick, Trigger
+from orbit.states import Cycle, ProfileState, Tick, Trigger
 
 _TICKS: dict[str, queries.Reader] = {
     "schedule": queries.text,
@@ -71,7 +71,7 @@ _FACTS = record(
     at=TIME,
     namespace=TEXT,
     revision=maybe(WHOLE),
-    state=maybe(one_of(State)),
+    state=maybe(one_of(ProfileState)),
     schedule=maybe(TEXT),
     cron=maybe(TEXT),
     time_zone=TEXT,

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.rest import idempotency, parsing
 from governance.rest.parsing import BodyInvalid
@@ -49,7 +49,7 @@ _BODY = parsing.closed_object(
 class TriggerCycle(Resource):
     """The start of a cycle."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": _BODY}
     request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}

@@ -14,14 +14,14 @@ from django.db import DatabaseError, connection
 from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
-from orbit.cycles.progress import State
+from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import deliver, judge, requeued_jobs
 from orbit.dispatch.flight import Hung
 from orbit.dispatch.tally import Ending
 from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 from orbit.states import Cycle
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status =
     error = 'the worker that sent it was lost' FROM locked WHERE r.id = ANY(%(strays)s::uuid[]) AND r.status = 'sending' RETURNING r.id"""
 
 
-def run(work: Work, *, worker: str) -> float | None:
+def run(work: ClaimedCycle, *, worker: str) -> float | None:
     """Carry ``work`` on; return the seconds until it is due again when it was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
     read = progress.fresh if work.token == 1 else progress.load
@@ -53,7 +53,7 @@ def run(work: Work, *, worker: str) -> float | None:
         except Fenced:
             _note_fenced(work)
             return None
-        except interrupts.Stop:
+        except interrupts.Interrupted:
             _note_stop(work)
             return _give_back(work, 0.0)
         except Hung as exc:
@@ -77,7 +77,7 @@ def run(work: Work, *, worker: str) -> float | None:
             return None
 
 
-def _carry(work: Work, found: State, *, worker: str) -> float | None:
+def _carry(work: ClaimedCycle, found: CycleProgress, *, worker: str) -> float | None:
     if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
         return None
     ending = finish.ending(found)
@@ -95,7 +95,7 @@ def _carry(work: Work, found: State, *, worker: str) -> float | None:
     return None if wait is None else _give_back(work, wait)
 
 
-def close_lost(work: Work, found: State, ending: Ending) -> bool:
+def close_lost(work: ClaimedCycle, found: CycleProgress, ending: Ending) -> bool:
     """Close as unknown what lost workers left open, and with the last of it the cycle; tell whether an open job was among it. Raises Fenced."""
     if found.strays:
         fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
@@ -115,12 +115,12 @@ def close_lost(work: Work, found: State, ending: Ending) -> bool:
     return bool(lost)
 
 
-def _is_over(found: State) -> bool:
+def _is_over(found: CycleProgress) -> bool:
     """Tell whether a running cycle has nothing left to do but to end: every job is, and its enqueueing is behind it."""
     return found.has(Checkpoint.DISPATCH_ENQUEUED)
 
 
-def _may_resume(work: Work) -> bool:
+def _may_resume(work: ClaimedCycle) -> bool:
     """Count a resume; end the cycle as parked when it is the fifth in a row that found no progress."""
     rows = fence.run(PROGRESS, {"id": work.id, "token": work.token})
     if not rows:
@@ -138,7 +138,7 @@ def _may_resume(work: Work) -> bool:
     return False
 
 
-def _give_back(work: Work, wait: float) -> float | None:
+def _give_back(work: ClaimedCycle, wait: float) -> float | None:
     """Give the lease back; a pause holds the cycle where it is until somebody looks again."""
     try:
         due = lease.give_back([work], wait=max(wait, 1.0) if gate.paused_here() else wait)
@@ -148,7 +148,7 @@ def _give_back(work: Work, wait: float) -> float | None:
     return None if due is None else wait
 
 
-def _note_stop(work: Work) -> None:
+def _note_stop(work: ClaimedCycle) -> None:
     """Record that the gate stops the cycle here, by whom and why; a drain of this process is nothing that the cycle has to tell."""
     try:
         refusal = gate.stops([work.namespace]).get(work.namespace)
@@ -162,7 +162,7 @@ def _note_stop(work: Work) -> None:
         connection.close()
 
 
-def _note_fenced(work: Work) -> None:
+def _note_fenced(work: ClaimedCycle) -> None:
     """Record that this worker was fenced; the record is all that it may still write."""
     try:
         execution.write(
@@ -174,7 +174,7 @@ def _note_fenced(work: Work) -> None:
         connection.close()
 
 
-def _fail(work: Work, exc: Exception) -> None:
+def _fail(work: ClaimedCycle, exc: Exception) -> None:
     """The outer failure handler: the cycle ends as failed with an error record, and keeps everything that it has."""
     logger.error("cycle %s failed", work.id, exc_info=exc)
     try:

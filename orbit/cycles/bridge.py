@@ -9,7 +9,7 @@ from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
 from orbit.profiles import instruction
 from orbit.profiles.instruction import Instruction
-from orbit.states import State
+from orbit.states import ProfileState
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ def context_of(found: RunProfile) -> Context:
 
     Raises Disabled for one that is disabled or whose profile is, and ValueError for documents that have no canonical form.
     """
-    if found.state != State.ENABLED:
+    if found.state != ProfileState.ENABLED:
         raise Disabled(f"The run profile {found.run_profile_id} is disabled. Enable it to run it.")
-    if found.profile.state != State.ENABLED:
+    if found.profile.state != ProfileState.ENABLED:
         raise Disabled(
             f"The profile {found.profile.profile_id} is disabled, and {found.run_profile_id} with it. Enable the profile to run it."
         )

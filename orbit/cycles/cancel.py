@@ -4,9 +4,9 @@ from uuid import UUID
 
 from django.db import connection
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.rest import request_id
 from orbit.cycles import namespace_queue
 from orbit.dispatch import requeued_jobs
@@ -38,13 +38,13 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
 
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, and CycleFinished when its status is final.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     namespace = (
         CycleRun.objects.filter(pk=cycle_id).values_list("namespace__name", flat=True).first()
     )
     if namespace is None or not actor.sees(namespace):
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
-    with trail.deed():
+    with audit.transaction():
         with connection.cursor() as cursor:
             cursor.execute(
                 CANCEL,
@@ -79,7 +79,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             namespace=namespace,
             cycle_id=cycle_id,
         )
-        trail.record(
+        audit.record(
             "cycle.cancelled",
             actor=actor.name,
             object_type="cycle",

@@ -33,7 +33,7 @@ FROM orbit_cyclerun WHERE namespace = ANY(%s) AND status IN ('pending', 'running
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class NewCycle:
     """A cycle to be: its context, its input (None: the context's own), and where it comes from."""
 
     context: Context
@@ -68,14 +68,14 @@ class Active:
         )
 
 
-def insert(births: Sequence[Birth], status: Cycle) -> set[UUID]:
+def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
     """Insert the cycles as pending or queued inside the caller's transaction; return the ids of those that nothing stood in the way of.
 
     A statement may wait for another one that starts, or ends, a cycle in the same namespace. All go by the order of the namespaces' names, so
     that no two wait for each other.
     """
     made: set[UUID] = set()
-    for part in _parts(sorted(births, key=lambda birth: (birth.context.namespace, birth.id))):
+    for part in _parts(sorted(cycles, key=lambda birth: (birth.context.namespace, birth.id))):
         with connection.cursor() as cursor:
             cursor.execute(
                 _START.format(rows=", ".join([_ROW] * len(part))),
@@ -95,7 +95,7 @@ def active(namespaces: Collection[str]) -> dict[str, Active]:
         }
 
 
-def _values(birth: Birth, status: Cycle) -> list[Any]:
+def _values(birth: NewCycle, status: Cycle) -> list[Any]:
     context, given = birth.context, birth.input
     return [
         birth.id,
@@ -117,10 +117,10 @@ def _values(birth: Birth, status: Cycle) -> list[Any]:
     ]
 
 
-def _parts(births: Sequence[Birth]) -> Iterator[list[Birth]]:
-    part: list[Birth] = []
+def _parts(cycles: Sequence[NewCycle]) -> Iterator[list[NewCycle]]:
+    part: list[NewCycle] = []
     size = 0
-    for birth in births:
+    for birth in cycles:
         if part and (len(part) == MOST_ROWS or size + len(birth.input) > MOST_BYTES):
             yield part
             part, size = [], 0

@@ -3,16 +3,16 @@
 import time
 from typing import Any
 
-from governance.audit import trail
+from governance import audit
 from orbit.cycles import namespace_queue, outcome
-from orbit.cycles.progress import State
+from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import enqueue, receipts, requeued_jobs
 from orbit.dispatch.tally import Ending, Tally
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record, clean
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from orbit.states import Cycle
 from telemetry.emit import Event
 from telemetry.events import Name
@@ -49,12 +49,14 @@ unknown AS (
 )
 
 
-def ending(state: State) -> Ending:
+def ending(state: CycleProgress) -> Ending:
     """Return what the cycle adds to the write that closes its last job."""
     return Ending(CLOSE, lambda write, tally, wait: put(write, state, tally, wait))
 
 
-def put(write: fence.Write, state: State, tally: Tally, wait: float | None = None) -> None:
+def put(
+    write: fence.FencedWrite, state: CycleProgress, tally: Tally, wait: float | None = None
+) -> None:
     """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease.
 
     With ``wait`` jobs are open that outlive it: the cycle is due for them in so many seconds.
@@ -128,11 +130,11 @@ def put(write: fence.Write, state: State, tally: Tally, wait: float | None = Non
     ]
 
 
-def give_up(work: Work, *, reason: str, message: str) -> None:
+def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
     """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
     final = Cycle(work.status) not in {Cycle.PENDING, Cycle.RUNNING}
     row = _row(work, None if final else Cycle.FAILED, reason=clean(reason))
-    write = fence.Write(
+    write = fence.FencedWrite(
         work, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(work, None)}
     )
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
@@ -148,7 +150,7 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
                 metadata={"status": Cycle.FAILED, "reason": reason},
             )
         )
-    with trail.deed():
+    with audit.transaction():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
         requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
@@ -163,7 +165,7 @@ def give_up(work: Work, *, reason: str, message: str) -> None:
             )
 
 
-def _ledger(work: Work, delivered: int | None) -> list[dict[str, Any]]:
+def _ledger(work: ClaimedCycle, delivered: int | None) -> list[dict[str, Any]]:
     # What a re-run completes was metered with the cycle that it repeats.
     tags = [] if (work.takeover or {}).get("valued") else list(work.context.get("value_tags", []))
     return value_ledger.rows(
@@ -177,7 +179,7 @@ def _ledger(work: Work, delivered: int | None) -> list[dict[str, Any]]:
 
 
 def _row(
-    work: Work,
+    work: ClaimedCycle,
     status: Cycle | None,
     *,
     stages: list[dict[str, Any]] | None = None,

@@ -14,7 +14,7 @@ from django.db import connection
 
 from governance.namespaces import halts, stops
 from orbit.cycles import advance, finish, lease, progress
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def settle() -> int:
     return len(works)
 
 
-def _settle(work: Work) -> None:
+def _settle(work: ClaimedCycle) -> None:
     found = progress.load(work)
     advance.close_lost(work, found, finish.ending(found))
     # Where that ended the cycle there is no lease left to give back.

@@ -19,7 +19,7 @@ from django.db import connection
 
 from governance.namespaces import gate
 from orbit.records import fence
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 
 # A cycle that was resumed this often already is claimed by itself: should it be what kills its worker, it takes no other with it.
 ALONE_FROM = 2
@@ -75,7 +75,7 @@ def owner() -> str:
     return _owner[1]
 
 
-def claim(limit: int, *, alone: bool = False) -> list[Work]:
+def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
     """Claim up to ``limit`` cycles that are due; with ``alone`` such as were resumed repeatedly, without it all others."""
     if gate.paused_here():
         return []
@@ -92,7 +92,7 @@ def claim(limit: int, *, alone: bool = False) -> list[Work]:
     )
 
 
-def claim_stopped(limit: int) -> list[Work]:
+def claim_stopped(limit: int) -> list[ClaimedCycle]:
     """Claim up to ``limit`` cycles of halted namespaces, or paused ones, in which a lost worker left attempts open: to close those, no more."""
     return _works(
         fence.run(
@@ -102,9 +102,9 @@ def claim_stopped(limit: int) -> list[Work]:
     )
 
 
-def _works(rows: list[tuple[Any, ...]]) -> list[Work]:
+def _works(rows: list[tuple[Any, ...]]) -> list[ClaimedCycle]:
     return [
-        Work(
+        ClaimedCycle(
             id=id_,
             token=token,
             namespace=namespace,
@@ -139,20 +139,20 @@ def _works(rows: list[tuple[Any, ...]]) -> list[Work]:
     ]
 
 
-def renew(held: Sequence[Work]) -> set[UUID]:
+def renew(held: Sequence[ClaimedCycle]) -> set[UUID]:
     """Extend the leases of ``held`` to a full term from now, in one statement; return those that are still ours."""
     rows = fence.run(RENEW, {**_held(held), "seconds": settings.ORBIT_LEASE_SECONDS})
     return {row[0] for row in rows}
 
 
-def give_back(held: Sequence[Work], *, wait: float) -> datetime | None:
+def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
     """End the leases of ``held`` and make their cycles due in ``wait`` seconds; return that moment, or None when all were another's."""
     requeues = [work.requeues for work in held]
     rows = fence.run(GIVE_BACK, {**_held(held), "requeues": requeues, "wait": max(0.0, wait)})
     return min((row[1] for row in rows), default=None)
 
 
-def _held(held: Sequence[Work]) -> dict[str, object]:
+def _held(held: Sequence[ClaimedCycle]) -> dict[str, object]:
     return {
         "ids": [work.id for work in held],
         "tokens": [work.token for work in held],

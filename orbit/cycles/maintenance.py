@@ -33,7 +33,7 @@ OLD_COUNTS = """DELETE FROM governance_requestcount WHERE caller IN
 OLD_NODES = "DELETE FROM orbit_clusternode WHERE seen_at < now() - interval '1 day'"
 
 
-def wake_due(workers: int) -> int:
+def rescue(workers: int) -> int:
     """Enqueue wake-ups, at most ``workers``, where cycles are due, nobody is at them and no wake-up waits; return how many.
 
     These are cycles whose wake-up was lost, or whose worker is gone: their lease has run out. Nothing happens in a paused process.
@@ -60,7 +60,7 @@ def wake_operations() -> int:
     return len(late)
 
 
-def sign_of_life(
+def heartbeat(
     node: UUID, *, host: str, pid: int, release: str, workers: int, draining: bool
 ) -> None:
     """Write the cluster's row, by the database's clock."""
@@ -77,19 +77,19 @@ def sign_of_life(
     )
 
 
-def sign_off(node: UUID) -> None:
+def deregister(node: UUID) -> None:
     """Remove the row of a cluster that ends in good order."""
     ClusterNode.objects.filter(id=node).delete()
 
 
-def make_room() -> int:
+def ensure_partitions() -> int:
     """Make the partitions of the days and months ahead; return how many were missing."""
     with connection.cursor() as cursor:
         cursor.execute(AHEAD)
         return int(cursor.fetchone()[0])
 
 
-def clear_away(*, limit: int = 10_000) -> None:
+def prune(*, limit: int = 10_000) -> None:
     """Delete, up to ``limit`` rows each, what has served: old failed tasks and answers, logins that failed, counts of requests, clusters that vanished."""
     queue.prune_failures(limit=limit)
     with connection.cursor() as cursor:

@@ -15,20 +15,20 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from governance.rest import request_id
 from orbit import interrupts, queue
 from orbit.cycles import bridge, creation, skip_log, trigger
-from orbit.cycles.creation import Active, Birth
+from orbit.cycles.creation import Active, NewCycle
 from orbit.cycles.skip_log import Skip
 from orbit.cycles.trigger import Once
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
-from orbit.states import Cycle, State, Trigger
+from orbit.states import Cycle, ProfileState, Trigger
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def all_enabled(
 
     Without ``own_cron`` those that have a cron of their own are left out. Nothing is raised for one of them.
     """
-    chosen = Q(state=State.ENABLED)
+    chosen = Q(state=ProfileState.ENABLED)
     if not own_cron:
         chosen &= Q(document__execution_policy__cron__isnull=True)
     return _orchestrate(chosen, None, source=source, actor=actor, once=once, reason=reason)
@@ -94,8 +94,8 @@ def _orchestrate(
     once: Once[list[Outcome]] | None,
     reason: str,
 ) -> list[Outcome]:
-    actor.require(Power.OPERATE)
-    with trail.deed():
+    actor.require(Scope.OPERATE)
+    with audit.transaction():
         if once is not None and (before := once.seen()) is not None:
             return before
         with connection.cursor() as cursor:
@@ -147,7 +147,7 @@ class _Call:
             queue.wake()
         return [self.found[row.run_profile_id] for row in self.rows]
 
-    def _drafts(self) -> list[Birth]:
+    def _drafts(self) -> list[NewCycle]:
         """Return the cycles that may start; what stops or spoils a run profile is its outcome."""
         paused = gate.everything_paused()
         stops = (
@@ -160,8 +160,8 @@ class _Call:
                 interrupts.process.stamp()
             stop = paused or stops.get(row.namespace_id)
             try:
-                if stop is None or State.DISABLED in {row.state, row.profile.state}:
-                    drafts.append(Birth(bridge.context_of(row), self.source, self.actor.name))
+                if stop is None or ProfileState.DISABLED in {row.state, row.profile.state}:
+                    drafts.append(NewCycle(bridge.context_of(row), self.source, self.actor.name))
                 else:
                     self.found[row.run_profile_id] = Outcome(
                         row.run_profile_id, "paused" if paused else "halted", detail=stop.detail
@@ -178,9 +178,9 @@ class _Call:
                 )
         return drafts
 
-    def _start(self, waiting: Sequence[Birth]) -> None:
+    def _start(self, waiting: Sequence[NewCycle]) -> None:
         """Start the first of each namespace and queue the others behind it; where a cycle is active, resume it or skip."""
-        first: dict[str, Birth] = {}
+        first: dict[str, NewCycle] = {}
         for birth in waiting:
             first.setdefault(birth.context.namespace, birth)
         made = creation.insert(list(first.values()), Cycle.PENDING)
@@ -202,7 +202,7 @@ class _Call:
         if met:
             self._meet(met, creation.active({birth.context.namespace for birth in met}))
 
-    def _meet(self, met: Sequence[Birth], active: dict[str, Active]) -> None:
+    def _meet(self, met: Sequence[NewCycle], active: dict[str, Active]) -> None:
         """Resume the cycles that the same trigger came again for, skip all others whose namespace has an active one."""
         skips = []
         for birth in met:
@@ -226,7 +226,7 @@ class _Call:
             skip_log.note(skips, trigger=self.source)
 
     def _set(
-        self, birth: Birth, outcome: str, cycle_id: UUID | None = None, detail: str = ""
+        self, birth: NewCycle, outcome: str, cycle_id: UUID | None = None, detail: str = ""
     ) -> None:
         name = str(birth.context.run_profile_id)
         self.found[name] = Outcome(name, outcome, cycle_id, detail)
@@ -234,7 +234,7 @@ class _Call:
     def put_on_trail(self, outcomes: Sequence[Outcome], reason: str) -> None:
         """Put the call on record: one entry, with the outcomes counted, and the first of them named."""
         namespaces = {row.namespace_id for row in self.rows}
-        trail.record(
+        audit.record(
             "cycle.triggered",
             actor=self.actor.name,
             object_type="run_profile",

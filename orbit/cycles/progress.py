@@ -16,7 +16,7 @@ from orbit.dispatch.tally import Tally
 from orbit.pipeline.contract import Payload
 from orbit.pipeline.transformations import TierResult
 from orbit.records.checkpoints import Checkpoint
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from orbit.states import CYCLE, Cycle, Job, Tier
 
 # Outputs and input may be large: they are read when something is about to be made of them, and let go of then.
@@ -36,14 +36,14 @@ LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WH
 
 
 @dataclass(slots=True)
-class State:
+class CycleProgress:
     """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it.
 
     ``orphans`` are attempts that a lost worker left open; ``strays`` the receipts of such whose job has ended meanwhile by a late 2xx.
     ``later`` are open jobs that were made when the cycle had ended.
     """
 
-    work: Work
+    work: ClaimedCycle
     began: float = field(default_factory=time.monotonic)
     checkpoints: set[str] = field(default_factory=set)
     initiation_id: UUID | None = None
@@ -126,14 +126,14 @@ class State:
             result.payload = None
 
 
-def fresh(work: Work) -> State:
+def fresh(work: ClaimedCycle) -> CycleProgress:
     """Return the state of a cycle that was just claimed for the first time: there is nothing to read."""
-    return State(work)
+    return CycleProgress(work)
 
 
-def load(work: Work) -> State:
+def load(work: ClaimedCycle) -> CycleProgress:
     """Return what ``work`` has behind it."""
-    state = State(work)
+    state = CycleProgress(work)
     with connection.cursor() as cursor:
         cursor.execute(CHECKPOINTS, {"cycle": work.id, "namespace": work.namespace})
         ages = dict(cursor.fetchall())
@@ -163,7 +163,7 @@ def load(work: Work) -> State:
     return state
 
 
-def _count(state: State, rows: list[tuple[Any, ...]]) -> None:
+def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
     """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open.
 
     Those that were requeued within it are no part of a running cycle's outcome; those that a re-run has of an earlier cycle are.

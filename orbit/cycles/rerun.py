@@ -15,9 +15,9 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import OrbitError
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
@@ -64,7 +64,7 @@ def preview(cycle_id: UUID, *, actor: Actor) -> Plan:
 
     Raises what ``rerun`` raises, but for what passes by itself: a stop of the namespace and a cycle that is active there.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     old = _old(cycle_id, actor)
     context = _today(old, actor)
     plan = rerun_plan.decide(rerun_history.read(cycle_id), known=endpoints.configured().keys())
@@ -78,14 +78,14 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, NotFinished, Disabled, NamespaceMismatch where the run profile has
     moved, DeliveriesOpen, CycleActive, and the gate's refusals; nothing is written then but, for an active cycle, the record of the skip.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     old = _old(cycle_id, actor)
     # Before the transaction: they may lock a receiver's row, which those who hold a cycle lock after theirs.
     snapshots = {
         key: enqueue.snapshot_id(endpoint) for key, endpoint in endpoints.configured().items()
     }
     try:
-        with trail.deed():
+        with audit.transaction():
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _today(old, actor)
@@ -218,7 +218,7 @@ def _stopped(namespace: str) -> OrbitError | None:
 
 
 def _audit(old: CycleRun, new: UUID, plan: Takeover, *, actor: Actor, reason: str) -> None:
-    trail.record(
+    audit.record(
         "cycle.rerun",
         actor=actor.name,
         object_type="cycle",

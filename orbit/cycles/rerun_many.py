@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import OperationRun
 from governance.namespaces import gate
@@ -71,7 +71,7 @@ Wanted = Filter | Sequence[UUID]
 
 def preview(wanted: Wanted, *, actor: Actor) -> list[UUID]:
     """Return the cycles that ``start`` would take now, oldest first, or one more than the most; nothing is written. Raises NamespaceUnknown."""
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     if isinstance(wanted, Filter):
         items.scope_of(actor, wanted.namespace)
         return _matching(wanted, actor)
@@ -90,7 +90,7 @@ def start(
     Cycles that aren't there, or not for ``actor``, get their outcome like any other. While a run of the same cycles is active, that one is
     returned. Raises NamespaceUnknown for a filter's namespace.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     ids = None if isinstance(wanted, Filter) else sorted(set(wanted))
     named = (
         {"filter": wanted.plain}
@@ -154,7 +154,7 @@ def _again(run: OperationRun, cycle_id: UUID, namespace: str | None) -> Settled 
     actor = Actor(
         run.initiator,
         None,
-        frozenset({Power.OPERATE}),
+        frozenset({Scope.OPERATE}),
         None if run.scope is None else frozenset(run.scope),
     )
     try:

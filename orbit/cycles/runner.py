@@ -1,6 +1,6 @@
 """A shift: one queue task that carries the cycles that are due, side by side in lanes.
 
-A queue worker runs one task at a time, and a slow receiver would hold it; so the task claims up to ``ORBIT_LANES`` cycles, takes the next
+A queue worker runs one task at a time, and a slow receiver would hold it; so the task claims up to ``ORBIT_CONCURRENCY`` cycles, takes the next
 as a lane gets free, and stops claiming when nothing is due, or after ten seconds; but while a lane is busy and no other task waits for this
 worker it goes on, so that one slow receiver doesn't idle the other lanes. The shift's own thread, the process's main one, claims,
 renews the leases of lanes that keep their deadlines, and gives the sign of life; lanes are threads that work.
@@ -23,8 +23,8 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
-from orbit.interrupts import Lane
-from orbit.records.fence import Work
+from orbit.interrupts import Slot
+from orbit.records.fence import ClaimedCycle
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ COMPLAINT_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Carried:
-    work: Work
-    lane: Lane
+    work: ClaimedCycle
+    slot: Slot
     held: bool = True
 
 
@@ -59,7 +59,7 @@ class _Shift:
     hung: bool = False
 
     def free(self) -> int:
-        return 0 if self.alone else settings.ORBIT_LANES - len(self.carried)
+        return 0 if self.alone else settings.ORBIT_CONCURRENCY - len(self.carried)
 
 
 class Lanes:
@@ -75,7 +75,7 @@ class Lanes:
         """Run ``task`` in a lane's thread, made when none is idle."""
         if not self._idle.acquire(blocking=False):
             thread = threading.Thread(
-                target=self._run, name=f"lane-{len(self._threads)}", daemon=True
+                target=self._run, name=f"slot-{len(self._threads)}", daemon=True
             )
             self._threads.append(thread)
             thread.start()
@@ -87,14 +87,14 @@ class Lanes:
             self._idle.release()
 
 
-_lanes: Lanes | None = None
+_slots: Lanes | None = None
 
 
 def _pool() -> Lanes:
-    global _lanes
-    if _lanes is None or _lanes.pid != os.getpid():
-        _lanes = Lanes()
-    return _lanes
+    global _slots
+    if _slots is None or _slots.pid != os.getpid():
+        _slots = Lanes()
+    return _slots
 
 
 def run(*, seconds: float = CLAIMING_SECONDS) -> datetime | None:
@@ -136,7 +136,7 @@ def _beat(shift: _Shift) -> None:
     shift.beat += lost
     if lost > STANDSTILL_SECONDS:
         for carried in shift.carried.values():
-            carried.lane.deadline += lost
+            carried.slot.deadline += lost
 
 
 def _claim(shift: _Shift, ends: float) -> bool:
@@ -174,22 +174,22 @@ def _goes_on(shift: _Shift) -> bool:
     return True
 
 
-def _carry(shift: _Shift, work: Work, *, asked: float) -> None:
+def _carry(shift: _Shift, work: ClaimedCycle, *, asked: float) -> None:
     shift.number += 1
-    number, lane = shift.number, interrupts.process.open(work.namespace, asked=asked)
-    lane.held_until = asked + settings.ORBIT_LEASE_SECONDS
-    lane.deadline = time.monotonic() + ACT_SECONDS
-    shift.carried[number] = _Carried(work, lane)
+    number, slot = shift.number, interrupts.process.open(work.namespace, asked=asked)
+    slot.held_until = asked + settings.ORBIT_LEASE_SECONDS
+    slot.deadline = time.monotonic() + ACT_SECONDS
+    shift.carried[number] = _Carried(work, slot)
 
     def task() -> None:
         wait: float | None = None
-        interrupts.enter(lane)
+        interrupts.enter(slot)
         try:
             wait = advance.run(work, worker=lease.owner())
         except Exception:
-            logger.exception("lane of cycle %s", work.id)
+            logger.exception("slot of cycle %s", work.id)
         finally:
-            interrupts.process.close(lane)
+            interrupts.process.close(slot)
             shift.done.put((number, wait))
 
     _pool().start(task)
@@ -219,7 +219,7 @@ def _renew(shift: _Shift) -> None:
         return
     shift.renewed = time.monotonic()
     for carried in shift.carried.values():
-        if carried.held and carried.lane.overrun:
+        if carried.held and carried.slot.overrun:
             logger.error(
                 "the lane of cycle %s is hung: its lease is left to run out", carried.work.id
             )
@@ -239,7 +239,7 @@ def _extend(held: list[_Carried]) -> None:
     ours = lease.renew([carried.work for carried in held])
     for carried in held:
         if carried.work.id in ours:
-            carried.lane.held_until = asked + settings.ORBIT_LEASE_SECONDS
+            carried.slot.held_until = asked + settings.ORBIT_LEASE_SECONDS
 
 
 def _settle(shift: _Shift) -> bool:

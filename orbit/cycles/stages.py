@@ -7,7 +7,7 @@ checkpoints.
 
 from orbit import interrupts
 from orbit.cycles import finish
-from orbit.cycles.progress import State
+from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import deliver, enqueue
 from orbit.pipeline import initiation, normalization, transformations
 from orbit.pipeline.normalization import Source
@@ -27,7 +27,7 @@ STRAIGHT = fence.statement(
 )
 
 
-def run(state: State, *, worker: str) -> float | None:
+def run(state: CycleProgress, *, worker: str) -> float | None:
     """Bring a cycle as far as it goes now; return the seconds until it is due again, or None when nothing is left of it.
 
     Raises Fenced, Stop at a boundary, and the database's errors. After a crash the next call goes on behind the last checkpoints.
@@ -43,7 +43,7 @@ def run(state: State, *, worker: str) -> float | None:
         return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
         interrupts.check()
-        write = fence.Write(state.work, finish.PREPARE)
+        write = fence.FencedWrite(state.work, finish.PREPARE)
         _prepare(state, write)
         fence.commit(write)
     state.let_go()
@@ -52,11 +52,11 @@ def run(state: State, *, worker: str) -> float | None:
     return deliver.run(state.work, state.tally, finish.ending(state), worker=worker)
 
 
-def _straight(state: State) -> None:
+def _straight(state: CycleProgress) -> None:
     """Initiate, transform, normalize and enqueue in one write, as far as no tier has to wait."""
     if not state.tiers_ended:
         state.read_input()
-    write = fence.Write(state.work, START)
+    write = fence.FencedWrite(state.work, START)
     initiation.draft(write)
     state.tiers = transformations.draft(write, state.tiers)
     if state.tiers_ended:
@@ -65,7 +65,7 @@ def _straight(state: State) -> None:
     state.initiation_id = initiation.commit(write)
 
 
-def _prepare(state: State, write: fence.Write) -> None:
+def _prepare(state: CycleProgress, write: fence.FencedWrite) -> None:
     """Put normalization and enqueueing into ``write``; a cycle without a job ends with it."""
     write.rows.update({"finishes": [], "ledger": []})
     sources = [

@@ -10,15 +10,15 @@ from uuid import UUID
 
 from django.db import connection
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.rest import request_id
 from orbit import queue
 from orbit.cycles import bridge, creation, skip_log
 from orbit.cycles.bridge import Context
-from orbit.cycles.creation import Birth
+from orbit.cycles.creation import NewCycle
 from orbit.cycles.skip_log import Skip
 from orbit.errors import CycleActive, NamespaceMismatch, PayloadTooLarge
 from orbit.pipeline.contract import Payload
@@ -70,27 +70,27 @@ def start(
     Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch, PayloadTooLarge, and CycleActive with the
     id of the cycle that is in the way; nothing is written then but the record of the skip.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     if payload is not None and len(payload.body) > MAX_PAYLOAD:
         raise PayloadTooLarge(
             f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are taken."
         )
     context: Context | None = None
     try:
-        with trail.deed():
+        with audit.transaction():
             if once is not None and (before := once.seen()) is not None:
                 return before
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _context(namespace, run_profile_id, actor)
             gate.refuse_if_stopped(context.namespace)
-            birth = Birth(context, source, actor.name, payload)
+            birth = NewCycle(context, source, actor.name, payload)
             started = _insert(birth) or _resume(birth)
             # The cycle in the way has ended between the two: the way is free.
             started = started or _insert(birth) or _refuse(context, None, "about to end")
             if source != Trigger.CRON:
                 # What the clock starts stands in the tick ledger; what a person starts or resumes, on the audit trail.
-                trail.record(
+                audit.record(
                     "cycle.triggered",
                     actor=actor.name,
                     object_type="cycle",
@@ -139,7 +139,7 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
     return context
 
 
-def _insert(birth: Birth) -> Started | None:
+def _insert(birth: NewCycle) -> Started | None:
     """Insert the cycle and its wake-up; None when another cycle is active."""
     if not creation.insert([birth], Cycle.PENDING):
         return None
@@ -147,7 +147,7 @@ def _insert(birth: Birth) -> Started | None:
     return Started(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
 
 
-def _resume(birth: Birth) -> Started | None:
+def _resume(birth: NewCycle) -> Started | None:
     """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
     context = birth.context
     found = creation.active([context.namespace]).get(context.namespace)

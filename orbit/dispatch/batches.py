@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from governance.audit import trail
+from governance import audit
 from governance.models import OperationRun
 from governance.namespaces import gate
 from governance.operations import items, ledger
@@ -79,11 +79,13 @@ def lock(run: OperationRun, letters: Sequence[UUID]) -> tuple[list[Found], list[
     return still, settled
 
 
-def audit(run: OperationRun, action: str, done: Iterable[tuple[UUID, str]], **choices: Any) -> None:
+def record_audit(
+    run: OperationRun, action: str, done: Iterable[tuple[UUID, str]], **choices: Any
+) -> None:
     """Put the letters of one slice, given with their namespaces, on the audit trail: one entry for each namespace."""
     for namespace, letters in groupby(sorted(done, key=itemgetter(1)), key=itemgetter(1)):
         ids = [str(letter) for letter, _ in letters]
-        trail.record(
+        audit.record(
             action,
             actor=run.initiator,
             object_type="operation_run",

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.models import OperationRun
 from governance.operations import items
 from governance.operations.items import Started
@@ -97,7 +97,7 @@ def dismiss(wanted: Wanted, *, actor: Actor, reason: str, rate: int = FASTEST) -
 def _start(
     type_: str, wanted: Wanted, choices: dict[str, Any], *, actor: Actor, reason: str, rate: int
 ) -> Started:
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     ids = None if isinstance(wanted, Filter) else sorted(set(wanted))
     named: dict[str, Any] = (
         {"filter": wanted.plain}

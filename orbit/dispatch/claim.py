@@ -20,7 +20,7 @@ from orbit.dispatch import circuit, endpoints
 from orbit.dispatch.endpoints import Endpoint
 from orbit.outbound import secrets
 from orbit.records import fence
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 from orbit.states import JOB, Job
 
 # What ``guarded`` claims, under the lock of the receiver's row: a cap, an open circuit, or a pause that was asked for.
@@ -116,7 +116,7 @@ class Rest:
 
 
 def wave(
-    work: Work, *, limit: int, worker: str, full: Sequence[UUID] = ()
+    work: ClaimedCycle, *, limit: int, worker: str, full: Sequence[UUID] = ()
 ) -> tuple[list[Sending], Rest]:
     """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell what is left.
 
@@ -131,7 +131,7 @@ def wave(
     return sendings(rows), Rest(receiver, wait, bool(shared))
 
 
-def parameters(work: Work, *, limit: int, worker: str) -> dict[str, Any]:
+def parameters(work: ClaimedCycle, *, limit: int, worker: str) -> dict[str, Any]:
     """Return what ``taken`` and the fence take, with ids for up to ``limit`` receipts."""
     return {
         "ids": [work.id],

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from django.db import connection
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.identifiers import uuid7, uuid7_text
 from governance.rest import request_id
 from orbit import queue
@@ -101,12 +101,12 @@ def requeue(
     that a receiver that did process the original doesn't act twice; ``new_key`` mints a new one by explicit choice. Raises LetterUnknown,
     also for one that ``actor`` doesn't see, AlreadyRequeued, AlreadyResolved, and EndpointGone when today's configuration has no such key.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
     if endpoint == "current":
         # Before the transaction: it may lock the receiver's row, which those who hold a cycle lock after theirs.
         current_snapshot(letter.endpoint_key)
-    with trail.deed():
+    with audit.transaction():
         made = requeue_all(
             {letter_id: letter.endpoint_key}, Deed(actor.name, reason, endpoint, new_key)
         )
@@ -134,9 +134,9 @@ def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
 
     Raises LetterUnknown, also for one that ``actor`` doesn't see, AlreadyRequeued and AlreadyResolved.
     """
-    actor.require(Power.OPERATE)
+    actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
-    with trail.deed():
+    with audit.transaction():
         if not dismiss_all([letter_id], Deed(actor.name, reason)):
             raise _refusal(letter_id)
         _audit(
@@ -219,7 +219,7 @@ def current_snapshot(endpoint_key: str) -> UUID:
 def _audit(
     action: str, letter: DeadLetterDispatch, *, actor: Actor, after: Mapping[str, Any], reason: str
 ) -> None:
-    trail.record(
+    audit.record(
         action,
         actor=actor.name,
         object_type="dead_letter",

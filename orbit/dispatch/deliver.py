@@ -24,7 +24,7 @@ from orbit.dispatch.judge import Closed
 from orbit.dispatch.senders import Senders
 from orbit.dispatch.tally import Ending, Tally
 from orbit.records import fence
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 
 BEAT_SECONDS = 1.0
 # After so long without an answer the rest of a wave are stragglers: the next wave goes out beside them.
@@ -39,14 +39,14 @@ FIRST_SECONDS = 0.02
 # Waits for a cap that are shorter together are slept through, in no more than some of the lanes; then the cycle is given back. A lane that
 # rested for ever would hold its shift, and with it every other task of its worker.
 REST_SECONDS = 1.0
-_resting = threading.BoundedSemaphore(max(1, settings.ORBIT_LANES // 2))
+_resting = threading.BoundedSemaphore(max(1, settings.ORBIT_CONCURRENCY // 2))
 
 
 @dataclass(slots=True)
 class _Delivering:
     """One carrying of a cycle's deliveries: what is under way, and when it is worth asking for more."""
 
-    work: Work
+    work: ClaimedCycle
     tally: Tally
     ending: Ending
     worker: str
@@ -64,11 +64,11 @@ class _Delivering:
             return False
         try:
             interrupts.check()
-        except interrupts.Stop:
+        except interrupts.Interrupted:
             if self.flight.left:
                 return False
             raise
-        return interrupts.lane().holds
+        return interrupts.slot().holds
 
     def claim(self) -> Taken | None:
         """Claim and send a wave; None where no sender is free, or the database is away while answers are awaited."""
@@ -145,7 +145,7 @@ class _Delivering:
         return min(waits, key=lambda found: found[1], default=(False, LOOK_AGAIN_SECONDS, None))
 
 
-def run(work: Work, tally: Tally, ending: Ending, *, worker: str) -> float | None:
+def run(work: ClaimedCycle, tally: Tally, ending: Ending, *, worker: str) -> float | None:
     """Send what is due of ``tally``; return the seconds until there is more to do, or None when the ending is written.
 
     When the stage's time is over the ending is written with jobs still open: they go on outside of the cycle's active window. Raises Fenced,
@@ -176,7 +176,7 @@ def run(work: Work, tally: Tally, ending: Ending, *, worker: str) -> float | Non
     return None
 
 
-def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
+def _claim(work: ClaimedCycle, count: int, worker: str, senders: Senders) -> Taken:
     """Claim what ``count`` senders can carry; what caps and circuits hold back is looked at only where senders are left."""
     sendings: list[Sending] = []
     more = Taken()
@@ -200,7 +200,7 @@ def _claim(work: Work, count: int, worker: str, senders: Senders) -> Taken:
     sendings += more.sendings
     if sendings:
         # What was claimed was let through by the gate, in the statement that claimed it.
-        interrupts.lane().saw(is_open=True, asked=asked)
+        interrupts.slot().saw(is_open=True, asked=asked)
     senders.give(count - len(sendings))
     senders.begin(sending.state_id for sending in sendings)
     return replace(more, sendings=sendings)
@@ -218,12 +218,17 @@ def _rest(wait: float) -> bool:
 
 
 def close(
-    work: Work, closed: list[Closed], tally: Tally, ending: Ending, *, outlived: bool = False
+    work: ClaimedCycle,
+    closed: list[Closed],
+    tally: Tally,
+    ending: Ending,
+    *,
+    outlived: bool = False,
 ) -> None:
     """Write the ends of attempts, and with the last of them, or where open jobs have ``outlived`` the stage's time, the ending."""
     for item in closed:
         tally.take(item)
-    write = fence.Write(work, ending.sql)
+    write = fence.FencedWrite(work, ending.sql)
     receipts.put(write, closed)
     # Rows of the ending that stay empty cost nothing; one statement serves both.
     write.rows.update({"finishes": [], "ledger": []})

@@ -21,7 +21,7 @@ from orbit.outbound import secrets
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 
 STAGE = "dispatch"
 
@@ -91,9 +91,9 @@ def announce() -> None:
         snapshot_id(endpoint)
 
 
-def draft(write: fence.Write, items: Sequence[UUID]) -> Enqueued:
+def draft(write: fence.FencedWrite, items: Sequence[UUID]) -> Enqueued:
     """Put the jobs of ``items`` into ``write``, whose statement has ``CTES``. A target that can't be served is recorded, the others go on."""
-    work: Work = write.work
+    work: ClaimedCycle = write.work
     known = endpoints.configured()
     wanted = work.context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
     targets = [known[key] for key in wanted if key in known]
@@ -134,7 +134,7 @@ def max_retries(context: Mapping[str, Any]) -> int:
     return int(policy.get("max_dispatch_retries", settings.ORBIT_MAX_DISPATCH_RETRIES))
 
 
-def _job(write: fence.Write, item: UUID, endpoint: Endpoint, max_retries: int) -> UUID:
+def _job(write: fence.FencedWrite, item: UUID, endpoint: Endpoint, max_retries: int) -> UUID:
     job_id, delivery_id = uuid7(), uuid.uuid4()
     write.rows["jobs"].append(
         {

@@ -13,10 +13,10 @@ from orbit.dispatch.endpoints import Delivery, Endpoint, build_request
 from orbit.dispatch.inquiry import Reply
 from orbit.dispatch.judge import Closed
 from orbit.dispatch.senders import Senders
-from orbit.interrupts import Lane
+from orbit.interrupts import Slot
 from orbit.outbound import client
 from orbit.outbound.client import Answer
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 
 # How long after its wave's longest total time-out a lane may take to write the answers.
 GRACE_SECONDS = 10
@@ -33,7 +33,7 @@ class Hung(RuntimeError):
 class Flight:
     """What is under way for ``work``; ``left`` counts it."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: ClaimedCycle) -> None:
         self.left = 0
         self._work = work
         self._inbox: queue.SimpleQueue[_Back] = queue.SimpleQueue()
@@ -47,10 +47,10 @@ class Flight:
         self._silent = 0.0
         interrupts.act(self._longest + GRACE_SECONDS)
         self.left += len(sendings)
-        lane = interrupts.lane()
+        slot = interrupts.slot()
         for sending in sendings:
             senders.submit(
-                functools.partial(_send, self._work, sending, self._inbox, senders, lane)
+                functools.partial(_send, self._work, sending, self._inbox, senders, slot)
             )
 
     def land(self, patience: float) -> list[Closed]:
@@ -83,7 +83,11 @@ def _asks(sending: Sending) -> bool:
 
 
 def _send(
-    work: Work, sending: Sending, inbox: "queue.SimpleQueue[_Back]", senders: Senders, lane: Lane
+    work: ClaimedCycle,
+    sending: Sending,
+    inbox: "queue.SimpleQueue[_Back]",
+    senders: Senders,
+    slot: Slot,
 ) -> None:
     """Make one attempt, in a sender's thread. Whatever happens, the lane hears of it and the sender is free again.
 
@@ -93,12 +97,12 @@ def _send(
     answer: Answer | None = None
     reply: Reply | None = None
     try:
-        if sending.endpoint is not None and not interrupts.process.drained and lane.open:
+        if sending.endpoint is not None and not interrupts.process.drained and slot.open:
             reply = inquiry.ask(sending.endpoint, sending.delivery_id) if _asks(sending) else None
             if (
                 (reply is None or judge.after_inquiry(sending, reply.found) is None)
-                and lane.holds
-                and lane.open
+                and slot.holds
+                and slot.open
             ):
                 answer = _request(work, sending, sending.endpoint)
     except (
@@ -115,7 +119,7 @@ def _send(
         )
 
 
-def _request(work: Work, sending: Sending, endpoint: Endpoint) -> Answer:
+def _request(work: ClaimedCycle, sending: Sending, endpoint: Endpoint) -> Answer:
     delivery = Delivery(
         delivery_id=str(sending.delivery_id),
         content_type=sending.content_type,

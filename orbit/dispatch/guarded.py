@@ -23,7 +23,7 @@ from orbit.dispatch import circuit, claim
 from orbit.dispatch.circuit import Allowance, Guard
 from orbit.dispatch.claim import Sending
 from orbit.records import fence
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 
 OPEN = f"WITH {fence.LOCKED_CTE} SELECT {gate.OPEN_SQL.format(namespace='locked.namespace')} FROM locked"
 GUARDS = """SELECT e.id, e.max_concurrency, e.rate_per_second, e.opened_at, e.probe_at, e.probe_wait, e.hold_until, e.next_slot_at, e.next_turn_at
@@ -96,7 +96,7 @@ class Taken:
     shared: bool = False
 
 
-def wave(work: Work, *, limit: int, worker: str, full: Collection[UUID] = ()) -> Taken:
+def wave(work: ClaimedCycle, *, limit: int, worker: str, full: Collection[UUID] = ()) -> Taken:
     """Take at most ``limit`` due jobs of ``work``, no more than each receiver's caps and circuit allow, none for those in ``full``. Raises Fenced."""
     with transaction.atomic():
         rows = fence.run(OPEN, {"ids": [work.id], "tokens": [work.token]})

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from governance.audit import trail
+from governance import audit
 from orbit.records import execution, fence
 from orbit.records.execution import Record
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from orbit.states import ATTEMPT, JOB, LETTER, Attempt, Job, Letter
 from telemetry import emit
 from telemetry.emit import Event
@@ -53,12 +53,12 @@ TRACE = f"""WITH locked AS (SELECT unnest(%(ids)s::uuid[]) AS id),
 SELECT id FROM locked"""
 
 
-def absorb(work: Work, attempt: Mapping[str, Any]) -> None:
+def absorb(work: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
     """Put the 2xx of one ``attempt`` on record, a row as its receipt is closed with, and end what it ends. Done twice it changes nothing."""
     job_id = UUID(attempt["job_id"])
-    with trail.deed():
+    with audit.transaction():
         rows = fence.run(
-            ABSORB, fence.Write(work, ABSORB, rows={"attempts": [dict(attempt)]}).parameters()
+            ABSORB, fence.FencedWrite(work, ABSORB, rows={"attempts": [dict(attempt)]}).parameters()
         )
         if not rows:
             return
@@ -68,7 +68,7 @@ def absorb(work: Work, attempt: Mapping[str, Any]) -> None:
         _trace(work, attempt, {"was": str(was), **ended})
         # What was still open, and had no copy, is delivered as any other: that is no change of anybody's decision.
         if letters or copies or was in {Job.DEAD, Job.CANCELLED}:
-            trail.record(
+            audit.record(
                 "delivery.confirmed_late",
                 actor="orbit",
                 object_type="dispatch_job",
@@ -97,13 +97,13 @@ def _end(job_id: UUID) -> tuple[list[str], list[str]]:
         copies += cancelled
 
 
-def _trace(work: Work, attempt: Mapping[str, Any], ended: Mapping[str, Any]) -> None:
+def _trace(work: ClaimedCycle, attempt: Mapping[str, Any], ended: Mapping[str, Any]) -> None:
     about = {
         "job_id": attempt["job_id"],
         "endpoint_key": attempt["endpoint_key"],
         "attempt": attempt["attempt"],
     }
-    write = fence.Write(work, TRACE)
+    write = fence.FencedWrite(work, TRACE)
     write.records.append(
         Record(
             STAGE, "delivered_late", data={**about, "status_code": attempt["status_code"], **ended}

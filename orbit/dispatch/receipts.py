@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from governance.audit import trail
+from governance import audit
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import interrupts
 from orbit.dispatch import circuit, late
@@ -20,7 +20,7 @@ from orbit.dispatch.judge import Closed
 from orbit.outbound.client import Answer
 from orbit.records import execution, fence
 from orbit.records.execution import Record
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 from orbit.states import ATTEMPT, Attempt, Job
 from telemetry.emit import Event
 from telemetry.events import Name
@@ -66,7 +66,7 @@ DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::u
     + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
 
 
-def put(write: fence.Write, closed: Sequence[Closed]) -> None:
+def put(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
     """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
     write.rows["attempts"] = [_row(write.work, item) for item in closed]
     signs = [item.sign for item in closed if item.sign is not None]
@@ -77,7 +77,7 @@ def put(write: fence.Write, closed: Sequence[Closed]) -> None:
         _tell(write, item)
 
 
-def _row(work: Work, item: Closed) -> dict[str, Any]:
+def _row(work: ClaimedCycle, item: Closed) -> dict[str, Any]:
     answer = item.answer
     return {
         "receipt_id": str(item.sending.receipt_id) if item.sending.receipt_id else None,
@@ -106,7 +106,7 @@ def excerpt(answer: Answer | None) -> str:
     return answer.excerpt.decode("utf-8", "replace").replace("\x00", "\ufffd") if answer else ""
 
 
-def _tell(write: fence.Write, item: Closed) -> None:
+def _tell(write: fence.FencedWrite, item: Closed) -> None:
     sending, answer = item.sending, item.answer
     level = "warning" if item.failed else "info"
     data = {
@@ -152,7 +152,7 @@ def _tell(write: fence.Write, item: Closed) -> None:
         )
 
 
-def commit(write: fence.Write, closed: Sequence[Closed]) -> None:
+def commit(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
     """Make the ends of attempts durable, however long the database is away.
 
     Raises Fenced when the cycle is another's; successes are on record all the same then. A commit whose answer was lost is told by the
@@ -188,14 +188,14 @@ def _wait(exc: Exception, pause: float) -> float:
     return min(2.0, pause * 2)
 
 
-def _commit_audited(write: fence.Write, closed: Sequence[Closed]) -> None:
+def _commit_audited(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
     """One statement; where failures are among them, a short transaction with the audit trail's entries appended last."""
     failed = [item for item in closed if item.failed]
     dead = [item for item in closed if item.move.status == Job.DEAD]
     if not failed and not dead:
         fence.commit(write)
         return
-    with trail.deed():
+    with audit.transaction():
         fence.commit(write)
         if failed:
             _audit_failures(write.work, failed)
@@ -208,9 +208,9 @@ def _commit_audited(write: fence.Write, closed: Sequence[Closed]) -> None:
             audit_death(write.work, item.sending.job_id, about)
 
 
-def audit_death(work: Work, job_id: UUID, about: Mapping[str, Any]) -> None:
+def audit_death(work: ClaimedCycle, job_id: UUID, about: Mapping[str, Any]) -> None:
     """Put the dead letter of a job on the audit trail, in the deed that made it."""
-    trail.record(
+    audit.record(
         "dead_letter.created",
         actor="orbit",
         object_type="dispatch_job",
@@ -220,9 +220,9 @@ def audit_death(work: Work, job_id: UUID, about: Mapping[str, Any]) -> None:
     )
 
 
-def _audit_failures(work: Work, failed: Sequence[Closed]) -> None:
+def _audit_failures(work: ClaimedCycle, failed: Sequence[Closed]) -> None:
     causes = sorted({(item.sending.endpoint_key, _cause(item)) for item in failed})
-    trail.record(
+    audit.record(
         "dispatch.failed",
         actor="orbit",
         object_type="cycle",
@@ -266,7 +266,7 @@ def _is_done(closed: Sequence[Closed]) -> bool:
         return False
 
 
-def bring_home(work: Work, closed: Sequence[Closed]) -> None:
+def bring_home(work: ClaimedCycle, closed: Sequence[Closed]) -> None:
     """Write what a worker without its cycle may still write: the successes that it received, and that it was fenced.
 
     However long the database is away; done twice it changes nothing but the record.

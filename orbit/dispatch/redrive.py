@@ -56,7 +56,7 @@ def dismiss(slice_: Slice) -> datetime | None:
         return batches.stopped(run, progress)
     still, settled = batches.lock(run, letters)
     done = dead_letters.dismiss_all([letter.id for letter in still], _deed(run))
-    batches.audit(run, "dead_letter.dismissed", done)
+    batches.record_audit(run, "dead_letter.dismissed", done)
     settled += [Settled(letter, ItemOutcome.SUCCEEDED, "dismissed") for letter, _ in done]
     return items.go_on(run, items.settle(run, settled, progress))
 
@@ -92,7 +92,7 @@ def _go(
         if one.id not in requeued
     ]
     if made:
-        batches.audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
+        batches.record_audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
                      new_key=run.context["new_key"])  # fmt: skip
         queue.wake()
         # Letters of a namespace that was halted come after younger ones: their jobs are followed too.

@@ -92,4 +92,4 @@ class Ending:
     """
 
     sql: str
-    put: Callable[[fence.Write, Tally, float | None], None]
+    put: Callable[[fence.FencedWrite, Tally, float | None], None]

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from governance.models import Namespace
-from orbit.states import State
+from orbit.states import ProfileState
 
 SOURCES = ("files", "reload", "admin", "api", "proposal")
 
@@ -24,7 +24,7 @@ class Profile(models.Model):
         ordering = ["profile_id"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(state__in=[str(s) for s in State]), name="profile_state"
+                condition=models.Q(state__in=[str(s) for s in ProfileState]), name="profile_state"
             ),
         ]
 
@@ -54,7 +54,8 @@ class RunProfile(models.Model):
         ordering = ["run_profile_id"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(state__in=[str(s) for s in State]), name="run_profile_state"
+                condition=models.Q(state__in=[str(s) for s in ProfileState]),
+                name="run_profile_state",
             ),
         ]
 

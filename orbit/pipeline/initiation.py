@@ -7,7 +7,7 @@ from governance.kernel.identifiers import uuid7_text
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from telemetry.emit import Event
 from telemetry.events import Name
 
@@ -40,22 +40,22 @@ SELECT = "SELECT locked.id, found.id FROM locked JOIN found ON found.cycle_id = 
 SQL = fence.statement(*CTES, select=SELECT)
 
 
-def run(work: Work) -> UUID:
+def run(work: ClaimedCycle) -> UUID:
     """Initiate ``work`` and return the initiation's id. Raises Fenced. After a crash the stage has its checkpoint, or left nothing."""
-    write = fence.Write(work, SQL)
+    write = fence.FencedWrite(work, SQL)
     draft(write)
     return commit(write)
 
 
-def commit(write: fence.Write) -> UUID:
+def commit(write: fence.FencedWrite) -> UUID:
     """Make ``write``, whose statement selects ``SELECT``, durable; return the initiation's id. Raises Fenced."""
     ((_, initiation_id),) = fence.commit(write)
     return UUID(str(initiation_id))
 
 
-def draft(write: fence.Write) -> None:
+def draft(write: fence.FencedWrite) -> None:
     """Put the stage into ``write``, whose statement has ``CTES``."""
-    work: Work = write.work
+    work: ClaimedCycle = write.work
     began = time.monotonic()
     write.records += [
         Record("cycle", "cycle_started", data={"token": work.token}),

@@ -12,7 +12,7 @@ from orbit.pipeline.contract import Payload
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record, clean
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from telemetry.emit import Event
 from telemetry.events import Name
 
@@ -41,12 +41,12 @@ class Source:
     payload: Payload
 
 
-def draft(write: fence.Write, sources: Iterable[Source], *, taken: int = 0) -> list[UUID]:
+def draft(write: fence.FencedWrite, sources: Iterable[Source], *, taken: int = 0) -> list[UUID]:
     """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``taken`` items a re-run has of earlier cycles.
 
     A processor that fails on one output costs that item, never the others: the stage is then not ok and says so.
     """
-    work: Work = write.work
+    work: ClaimedCycle = write.work
     began = time.monotonic()
     name = (
         work.context.get("execution_rules", {})

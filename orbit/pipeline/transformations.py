@@ -23,7 +23,7 @@ from orbit.pipeline.contract import Context, Payload, TransformError
 from orbit.records import fence
 from orbit.records.checkpoints import TIERS
 from orbit.records.execution import Record, clean
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from orbit.states import Tier
 from telemetry.emit import Event
 from telemetry.events import Name
@@ -87,15 +87,15 @@ class TierResult:
 
 @dataclass(slots=True)
 class _Stage:
-    work: Work
+    work: ClaimedCycle
     initiation_id: UUID | None
     results: dict[int, TierResult]
     began: float = field(default_factory=time.monotonic)
-    write: fence.Write | None = None
+    write: fence.FencedWrite | None = None
 
-    def draft(self) -> fence.Write:
+    def draft(self) -> fence.FencedWrite:
         if self.write is None:
-            self.write = fence.Write(self.work, SQL, rows={"tiers": []})
+            self.write = fence.FencedWrite(self.work, SQL, rows={"tiers": []})
         return self.write
 
     def flush(self) -> None:
@@ -117,7 +117,7 @@ def transformation_id(cycle_id: UUID, tier: int) -> UUID:
     )
 
 
-def quick(work: Work, results: Mapping[int, TierResult]) -> bool:
+def quick(work: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
     """Tell whether no tier of ``work`` that is still to run waits for anything outside this process."""
     try:
         return not any(
@@ -129,7 +129,7 @@ def quick(work: Work, results: Mapping[int, TierResult]) -> bool:
         return False
 
 
-def draft(write: fence.Write, results: dict[int, TierResult]) -> dict[int, TierResult]:
+def draft(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
     """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``.
 
     ``results`` are of the tiers that a re-run took over.
@@ -140,7 +140,9 @@ def draft(write: fence.Write, results: dict[int, TierResult]) -> dict[int, TierR
     return stage.results
 
 
-def run(work: Work, initiation_id: UUID, results: dict[int, TierResult]) -> dict[int, TierResult]:
+def run(
+    work: ClaimedCycle, initiation_id: UUID, results: dict[int, TierResult]
+) -> dict[int, TierResult]:
     """Bring each tier that is due one attempt further; return what is known of all three.
 
     ``results`` are those of earlier passes. The stage has ended when every ``ok`` is set; else the smallest ``wait`` says when to go on.
@@ -165,7 +167,7 @@ def _attempt_due(stage: _Stage) -> None:
         _end(stage)
 
 
-def _settings(work: Work, tier: int) -> dict[str, Any]:
+def _settings(work: ClaimedCycle, tier: int) -> dict[str, Any]:
     tiers = work.context.get("execution_rules", {}).get("tiers", {})
     return {
         "transformer": "passthrough",
@@ -177,7 +179,7 @@ def _settings(work: Work, tier: int) -> dict[str, Any]:
     }
 
 
-def _input(work: Work) -> Payload:
+def _input(work: ClaimedCycle) -> Payload:
     assert work.input is not None  # noqa: S101 - read while a tier has not ended
     return Payload(work.input, work.input_content_type)
 
@@ -204,7 +206,7 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         interrupts.act(context.timeout + GRACE_SECONDS)
         result.payload = transformer.run(_input(work), context)
         result.ok, result.error = True, ""
-    except interrupts.Stop:
+    except interrupts.Interrupted:
         stage.flush()
         raise
     except TransformError as exc:

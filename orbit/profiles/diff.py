@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.kernel.schemas import pointer
 from orbit.profiles import reload, revisions
 from orbit.profiles.files import Documents
@@ -58,7 +58,7 @@ def differences(*, actor: Actor) -> list[Difference]:
 
     Both hold the documents of all namespaces: who is confined to some is refused. Raises as ``reload.read_checked`` does.
     """
-    actor.require(Power.READ)
+    actor.require(Scope.READ)
     actor.require_workspace()
     return between(reload.read_checked()[0], revisions.current())
 

@@ -8,9 +8,9 @@ revision and its audit entry are there, or neither.
 from dataclasses import dataclass
 from typing import Any
 
+from governance import audit
 from governance.access.actors import Actor, NotAllowed
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.models import Namespace
 from governance.rest import request_id
 from governance.rest.conditions import WHATEVER, Expected
@@ -22,7 +22,7 @@ from orbit.profiles import history, kinds, revisions, schema, visible
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.profiles.revisions import Source
 from orbit.profiles.schema import Faults
-from orbit.states import State
+from orbit.states import ProfileState
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ def put(
     Raises DocumentInvalid with the pointer of every error, Stale with who saved what meanwhile, NotAllowed for a profile that also runs
     where ``actor`` sees nothing, and ``kind.unknown`` for an id that is taken there.
     """
-    actor.require(Power.CONFIGURE)
+    actor.require(Scope.CONFIGURE)
     faults = _faults(kind, name, document)
-    with trail.deed():
+    with audit.transaction():
         revisions.lock()
         row = _at(kind, name, actor=actor, expected=expected)
         _refuse(kind, [*faults, *_place_faults(kind, document, faults, actor)])
@@ -104,7 +104,7 @@ def check(kind: Kind, name: str, document: Any, *, actor: Actor) -> Faults:
 
 def may(kind: Kind, row: Any, *, actor: Actor) -> bool:
     """Tell whether ``actor`` may edit ``row``, which they see; what is hidden comes back by a roll-back or a reload alone."""
-    if not actor.may(Power.CONFIGURE) or row.hidden:
+    if not actor.may(Scope.CONFIGURE) or row.hidden:
         return False
     return not _shared(kind, row, actor)
 
@@ -120,7 +120,7 @@ def roll_back(
     reason: str,
 ) -> Edited:
     """Make the document of revision ``number`` the current one again, as a new revision. Raises as ``put`` does, and RevisionUnknown."""
-    actor.require(Power.CONFIGURE)
+    actor.require(Scope.CONFIGURE)
     document = history.one(kind, name, number, actor=actor).document
     return put(
         kind,
@@ -136,7 +136,7 @@ def roll_back(
 def set_state(
     kind: Kind,
     name: str,
-    state: State,
+    state: ProfileState,
     *,
     actor: Actor,
     source: Source,
@@ -147,14 +147,14 @@ def set_state(
 
     Nothing that is wrong with a document keeps anybody from disabling it. Raises as ``put`` does, and ``kind.unknown``.
     """
-    actor.require(Power.CONFIGURE)
-    with trail.deed():
+    actor.require(Scope.CONFIGURE)
+    with audit.transaction():
         revisions.lock()
         row = kinds.found(kind, name, actor=actor)
         _refuse_shared(kind, row, actor)
         _refuse_stale(kind, row, expected)
         document = {**row.document, "state": str(state)}
-        if state == State.ENABLED:
+        if state == ProfileState.ENABLED:
             _refuse(kind, check(kind, name, document, actor=actor))
         return _save(kind, name, row, document, actor=actor, source=source, reason=reason)
 
@@ -278,7 +278,7 @@ def _save(
     changed = bool(changes.created or changes.changed)
     now = kind.rows.objects.get(**{kind.key: name})
     if changed:
-        trail.record(
+        audit.record(
             f"{kind.noun}.changed",
             actor=actor.name,
             object_type=kind.noun,

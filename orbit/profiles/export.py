@@ -12,9 +12,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import request_id
 from orbit.profiles import reload, revisions
@@ -44,13 +44,13 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
 
     Raises NotWritable (for want of room, of a folder, of the right to write), Overtaken and NothingToExport, with everything as it was.
     """
-    actor.require(Power.CONFIGURE)
+    actor.require(Scope.CONFIGURE)
     actor.require_workspace()
     # Stands where the SHA-256 of the applied files does, which it can't equal.
     note = f"export {uuid.uuid4().hex}"
     drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
     try:
-        with trail.deed():
+        with audit.transaction():
             applied, documents = revisions.lock(), revisions.current()
             if not (applied or documents.profiles or documents.run_profiles):
                 raise NothingToExport
@@ -59,7 +59,7 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             ):
                 _write(draft, content)
             reload.remember(note)
-        with trail.deed():
+        with audit.transaction():
             if revisions.lock() != note:
                 raise Overtaken
             for path, draft in drafts.items():
@@ -67,7 +67,7 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             _settle(folder)
             digest = reload.digest_of(documents)
             reload.remember(digest)
-            trail.record("config.exported", actor=actor.name, object_type="config", object_id="export", reason=reason, request_id=request_id.current(),
+            audit.record("config.exported", actor=actor.name, object_type="config", object_id="export", reason=reason, request_id=request_id.current(),
                          after={"profiles": len(documents.profiles), "run_profiles": len(documents.run_profiles), "sha256": digest})  # fmt: skip
     except OSError as error:
         raise NotWritable(

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
+from governance import audit
 from governance.access.actors import SYSTEM, Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.canonical import canonical_json, sha256_hex
 from governance.rest import request_id
 from orbit.dispatch import endpoints
@@ -59,7 +59,7 @@ def load_at_start() -> None:
     digest = digest_of(documents)
     if AppliedFiles.objects.filter(id=1, sha256=digest).exists():
         return
-    with trail.deed():
+    with audit.transaction():
         applied = revisions.lock()
         if applied == digest:
             return  # another process was quicker
@@ -89,10 +89,10 @@ def apply_files(*, actor: Actor, reason: str) -> Summary:
     Raises ConfigInvalid or EndpointsInvalid with every error, and CyclesActive while any cycle is active; none can start in between. A cycle
     that is queued is none: it has its snapshot, and runs on that.
     """
-    actor.require(Power.CONFIGURE)
+    actor.require(Scope.CONFIGURE)
     actor.require_workspace()
     documents, _ = read_checked()
-    with trail.deed():
+    with audit.transaction():
         revisions.lock()
         _refuse_while_active()
         return _apply(documents, digest_of(documents), source="reload", actor=actor, reason=reason)
@@ -208,7 +208,7 @@ def _apply(
         "namespaces": summary.namespaces,
         "sha256": digest,
     }
-    trail.record(
+    audit.record(
         "config.reloaded",
         actor=actor.name,
         object_type="config",

@@ -18,6 +18,7 @@ from uuid import UUID
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, connections
 
+from governance.kernel import sql
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -30,10 +31,8 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 
-LOCKED_CTE = """locked AS MATERIALIZED (
-    SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status FROM orbit_cyclerun c
-    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token) ON held.id = c.id AND held.token = c.fencing_token
-    ORDER BY c.id FOR NO KEY UPDATE OF c)"""
+LOCKED = sql.fragment(__name__, "locked")
+LOCKED_CTE = LOCKED.text  # for statements that are not in a file yet
 
 
 class Fenced(Exception):
@@ -41,7 +40,7 @@ class Fenced(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ClaimedCycle:
     """A claimed cycle: its lease (id and token) and what its stages read.
 
     ``input`` is None where it was not asked for, ``takeover`` in all but re-runs.
@@ -70,10 +69,10 @@ def statement(*ctes: str, select: str = "SELECT id FROM locked") -> str:
 
 
 @dataclass(slots=True)
-class Write:
+class FencedWrite:
     """What one cycle hands to one statement: its own rows by parameter name, and what goes on record with them."""
 
-    work: Work
+    work: ClaimedCycle
     sql: str
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -142,7 +141,7 @@ def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return rows
 
 
-def commit(write: Write) -> list[tuple[Any, ...]]:
+def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     """Make ``write`` durable; return the statement's rows. Raises Fenced, with nothing written, when the cycle is another's."""
     rows = run(write.sql, write.parameters())
     if not rows:

@@ -17,7 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 
 LIMIT = 10_000
@@ -90,7 +90,7 @@ def totals(
     tag: str | None = None,
 ) -> Totals:
     """Return the totals of what ``actor`` sees between ``since`` and ``until``, by default of the latest time. Raises RangeInvalid."""
-    actor.require(Power.READ)
+    actor.require(Scope.READ)
     until = until or timezone.now()
     since = since or max(until - USUAL[period], datetime(1970, 1, 1, tzinfo=UTC))
     if not timedelta(0) < until - since <= LONGEST[period]:

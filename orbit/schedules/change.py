@@ -11,9 +11,9 @@ from typing import Any
 
 from django.db import connection
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import request_id
 from orbit.models import RunProfile
@@ -75,9 +75,9 @@ def find(name: str, *, actor: Actor) -> Any:
 def _change(
     name: str, make: Callable[[Schedule, Change], Change], *, actor: Actor, reason: str
 ) -> bool:
-    actor.require(Power.CONFIGURE)
+    actor.require(Scope.CONFIGURE)
     row_id = find(name, actor=actor).id
-    with trail.deed():
+    with audit.transaction():
         with connection.cursor() as cursor:
             cursor.execute(_CLOCK)
             now: datetime = cursor.fetchone()[0]
@@ -102,7 +102,7 @@ def _change(
         )
         columns = rows.columns(row.asked, after if after.off or after.cron else None)
         sync.put(row_id, columns)
-        trail.record(
+        audit.record(
             "schedule.changed",
             actor=actor.name,
             object_type="schedule",

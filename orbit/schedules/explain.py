@@ -21,7 +21,7 @@ from orbit.schedules import rows, stop_history
 from orbit.schedules.cron import CronInvalid, latest, next_after
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES, Row
 from orbit.schedules.stop_history import Stop
-from orbit.states import State, Tick
+from orbit.states import ProfileState, Tick
 
 #: A tick counts as that of a moment when it is no further away than this.
 AROUND = timedelta(minutes=15)
@@ -248,7 +248,7 @@ def _disabled(case: _Case) -> str:
         ("run profile", "run_profile_id", case.revision),
         ("profile", "profile_id", stop_history.profile_revision(document["profile_id"], case.at)),
     ):
-        if revision is not None and revision.document["state"] == State.DISABLED:
+        if revision is not None and revision.document["state"] == ProfileState.DISABLED:
             since = f"since revision {revision.number} of {case.says(revision.created_at)} by {revision.author}"
             return f"It didn't run: the {kind} {revision.document[key]} was disabled {since}{f': {revision.reason}' if revision.reason else ''}."
     return ""

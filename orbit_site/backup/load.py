@@ -16,8 +16,9 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
 from psycopg import sql
 
+from governance import audit
 from governance.access.actors import Actor
-from governance.audit import trail, verify
+from governance.audit import verify
 from governance.kernel.errors import Kind, OrbitError
 from orbit.models import EndpointSnapshot
 from orbit.outbound import secrets
@@ -146,8 +147,8 @@ def _trace(path: Path, backup: Backup, found: Manifest, actor: Actor) -> None:
         "taken_at": found.taken_at,
         **head,
     }
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             "backup.restored",
             actor=actor.name,
             object_type="backup",

@@ -44,9 +44,9 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
         f"--schema={settings.ORBIT_DATABASE_SCHEMA}",
         "--file=-",
     ]
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as throttled_log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=throttled_log
         )
         assert process.stdin is not None  # noqa: S101 - they are pipes
         assert process.stdout is not None  # noqa: S101
@@ -72,9 +72,9 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
         if feeder.error is not None:
             raise feeder.error
         if code:
-            complaints.seek(0)
+            throttled_log.seek(0)
             raise RestoreFailed(
-                f"pg_restore failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}. Nothing was kept."
+                f"pg_restore failed ({code}): {' '.join(throttled_log.read().decode(errors='replace').split())[-600:]}. Nothing was kept."
             )
 
 

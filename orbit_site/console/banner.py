@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, pauses
 from governance.states import Mode
@@ -95,7 +95,7 @@ def _paused(actor: Actor) -> list[Banner]:
     console = pauses.read()
     if console.since is not None:
         way = (
-            reverse("admin:pause") if actor.may(Power.OPERATE) and actor.namespaces is None else ""
+            reverse("admin:pause") if actor.may(Scope.OPERATE) and actor.namespaces is None else ""
         )
         text = f"Everything is paused {_since(console.since, console.until)} by {console.by}: {console.reason}"
         found.append(Banner("bad", text, way, "End pause" if way else ""))
@@ -112,7 +112,7 @@ def _stopped(actor: Actor) -> list[Banner]:
     for row in stopped[:_NAMED]:
         way = (
             reverse("admin:governance_namespace_resume", args=[row.namespace_id])
-            if actor.may(Power.OPERATE)
+            if actor.may(Scope.OPERATE)
             else ""
         )
         by, why = row.changed_by or "nobody named", row.reason or "none given"

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from governance.access.actors import Actor
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.models import Namespace
@@ -17,7 +17,7 @@ _OFFERED = 200
 
 def halting(request: HttpRequest, actor: Actor) -> dict[str, Any] | None:
     """Return what Halt needs: the page's namespace, where its address names one, and the first ones to choose from; None for who may not."""
-    if not actor.may(Power.OPERATE):
+    if not actor.may(Scope.OPERATE):
         return None
     names = list(
         Namespace.objects.filter(actor.filter("name"))

@@ -9,9 +9,9 @@ from django.contrib.admin import AdminSite
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
+from governance import audit
 from governance.access.lockout import LockedOut
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.rest import request_id
@@ -45,7 +45,7 @@ class OrbitAdminSite(AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Let in people of the staff who may read."""
-        return super().has_permission(request) and actor_of(request).may(Power.READ)
+        return super().has_permission(request) and actor_of(request).may(Scope.READ)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Let somebody log in; who tried too many wrong passwords is told until when."""
@@ -79,10 +79,10 @@ class OrbitAdminSite(AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Let people change their own password; that they did stands on the audit trail."""
-        with trail.deed():
+        with audit.transaction():
             response = super().password_change(request, extra_context)
             if request.method == "POST" and response.status_code == _CHANGED:
-                trail.record(
+                audit.record(
                     "user.changed",
                     actor=actor_of(request).name,
                     object_type="user",

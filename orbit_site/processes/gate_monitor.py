@@ -13,21 +13,21 @@ import psycopg
 
 from governance.namespaces import gate
 from orbit import interrupts
-from orbit_site.processes.listener import Ear
-from orbit_site.processes.throttled_log import Complaints
+from orbit_site.processes.listener import Listener
+from orbit_site.processes.throttled_log import ThrottledLog
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 
 
-class Watch(threading.Thread):
+class GateMonitor(threading.Thread):
     """Looks until the process ends, or until ``end`` is called."""
 
     def __init__(self) -> None:
         super().__init__(name="gate", daemon=True)
-        self._ear = Ear(gate.CHANNEL)
-        self._complaints = Complaints(log)
+        self._listener = Listener(gate.CHANNEL)
+        self._log = ThrottledLog(log)
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -36,14 +36,14 @@ class Watch(threading.Thread):
         while not self._ended.is_set():
             try:
                 # Listening comes before looking: nothing falls between the two.
-                look(self._ear.open())
-                self._ear.wait(LOOK_SECONDS)
+                look(self._listener.open())
+                self._listener.wait(LOOK_SECONDS)
             except psycopg.Error as error:
-                self._complaints.about("The gate can't be looked at", error)
-                self._ear.close()
+                self._log.about("The gate can't be looked at", error)
+                self._listener.close()
                 time.sleep(LOOK_SECONDS)
         interrupts.process.watched = False
-        self._ear.close()
+        self._listener.close()
 
     def end(self) -> None:
         """Have it end with its present wait."""
@@ -52,15 +52,15 @@ class Watch(threading.Thread):
 
 def look(connection: "psycopg.Connection[Any]") -> None:
     """Ask for the lanes whether work may go on in their namespaces, and tell them. Raises psycopg.Error."""
-    lanes = interrupts.process.lanes
-    if not lanes:
+    slots = interrupts.process.slots
+    if not slots:
         return
     asked = interrupts.now()
     closed = {
         row[0]
         for row in connection.execute(
-            gate.CLOSED, {"names": sorted({lane.namespace for lane in lanes})}
+            gate.CLOSED.text, {"names": sorted({slot.namespace for slot in slots})}
         )
     }
-    for lane in lanes:
-        lane.saw(is_open=lane.namespace not in closed, asked=asked)
+    for slot in slots:
+        slot.saw(is_open=slot.namespace not in closed, asked=asked)

@@ -6,7 +6,7 @@ import psycopg
 from django.db import connection
 
 
-class Ear:
+class Listener:
     """Hears what is rung on ``channel``."""
 
     def __init__(self, channel: str) -> None:

@@ -25,8 +25,8 @@ from orbit.cycles import halt_certificates, maintenance, namespace_queue
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfiles, sync
 from orbit_site import schedules
-from orbit_site.processes.listener import Ear
-from orbit_site.processes.throttled_log import Complaints
+from orbit_site.processes.listener import Listener
+from orbit_site.processes.throttled_log import ThrottledLog
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ WAITS_BRIEFLY = " -c lock_timeout=2s"
 
 
 @dataclass(slots=True)
-class Duty:
+class PeriodicTask:
     """Something to do again and again: how often in seconds, when next on the monotonic clock, and whether a ring at the gate has it done now."""
 
     name: str
@@ -50,44 +50,46 @@ class Duty:
     rings: bool = False
 
 
-class Keeper:
+class Maintenance:
     """The duties of one cluster's keeper. ``node`` names the cluster, ``supervisor`` is the process that operators know it by."""
 
     def __init__(self, node: UUID, supervisor: int) -> None:
         self.node = node
         self._supervisor = supervisor
-        self._complaints = Complaints(log)
+        self._log = ThrottledLog(log)
         self._back_off = 0.0
         self.duties = [
-            Duty(
+            PeriodicTask(
                 "The schedules can't be brought up to date", ONCE, lambda: sync(schedules.table())
             ),
-            Duty(
+            PeriodicTask(
                 "The schedules of the run profiles can't be brought up to date",
                 SOON,
                 RunProfiles(settings.ORBIT_TIME_ZONE).follow,
             ),
-            Duty("The sign of life can't be written", LIFE, self.sign_of_life),
-            Duty("Partitions can't be made", HOUR, maintenance.make_room),
-            Duty("Due ticks can't be enqueued", SECOND, self._enqueue_due),
-            Duty("Lost ticks can't be enqueued", SECOND, ledger.enqueue_lost),
-            Duty("Stops whose time is over can't be lifted", SECOND, _lift_expired),
-            Duty(
+            PeriodicTask("The sign of life can't be written", LIFE, self.heartbeat),
+            PeriodicTask("Partitions can't be made", HOUR, maintenance.ensure_partitions),
+            PeriodicTask("Due ticks can't be enqueued", SECOND, self._enqueue_due),
+            PeriodicTask("Lost ticks can't be enqueued", SECOND, ledger.enqueue_lost),
+            PeriodicTask("Stops whose time is over can't be lifted", SECOND, _lift_expired),
+            PeriodicTask(
                 "What lost workers left open under a halt can't be closed",
                 SECOND,
                 halt_certificates.settle,
             ),
-            Duty("Halts can't be told quiet", SECOND, halt_certificates.note),
-            Duty("Queued cycles can't take their turns", SECOND, namespace_queue.sweep, rings=True),
-            Duty(
+            PeriodicTask("Halts can't be told quiet", SECOND, halt_certificates.note),
+            PeriodicTask(
+                "Queued cycles can't take their turns", SECOND, namespace_queue.sweep, rings=True
+            ),
+            PeriodicTask(
                 "Due cycles can't be woken",
                 SECOND,
-                partial(maintenance.wake_due, settings.ORBIT_WORKERS),
+                partial(maintenance.rescue, settings.ORBIT_WORKERS),
                 rings=True,
             ),
-            Duty("Late operation runs can't be woken", SECOND, maintenance.wake_operations),
-            Duty("Old rows can't be deleted", HOUR, maintenance.clear_away),
-            Duty("The audit trail's head can't be logged", DAY, head.write_down),
+            PeriodicTask("Late operation runs can't be woken", SECOND, maintenance.wake_operations),
+            PeriodicTask("Old rows can't be deleted", HOUR, maintenance.prune),
+            PeriodicTask("The audit trail's head can't be logged", DAY, head.write_down),
         ]
 
     def tend(self, now: float) -> None:
@@ -121,9 +123,9 @@ class Keeper:
         """Seconds until the next look."""
         return max(self._back_off, SECOND)
 
-    def sign_of_life(self) -> None:
+    def heartbeat(self) -> None:
         """Write this cluster's row."""
-        maintenance.sign_of_life(
+        maintenance.heartbeat(
             self.node,
             host=socket.gethostname(),
             pid=self._supervisor,
@@ -134,10 +136,10 @@ class Keeper:
 
     def _enqueue_due(self) -> None:
         for broken in ledger.enqueue_due():
-            self._complaints.about(broken.split(":")[0], broken)
+            self._log.about(broken.split(":")[0], broken)
 
-    def _failed(self, duty: Duty, error: Exception, now: float) -> None:
-        self._complaints.about(duty.name, error)
+    def _failed(self, duty: PeriodicTask, error: Exception, now: float) -> None:
+        self._log.about(duty.name, error)
         duty.due = now + (MINUTE if duty.every in {HOUR, DAY} else SECOND)
         connection.close()
 
@@ -150,22 +152,22 @@ def run(
     ``stopping`` tells whether the whole cluster stops, ``alone`` whether its workers are gone. A keeper that was asked to end by itself
     ends at once: the supervisor starts another.
     """
-    keeper, ear = Keeper(node, supervisor), Ear(gate.CHANNEL)
+    keeper, listener = Maintenance(node, supervisor), Listener(gate.CHANNEL)
     while not interrupts.process.draining:
         began = time.monotonic()
         keeper.tend(began)
-        if _listen(ear, began + keeper.pause):
+        if _listen(listener, began + keeper.pause):
             keeper.rung()
-    ear.close()
+    listener.close()
     _rest(time.monotonic() + SECOND, unless=stopping)
     if not stopping():
         return
     try:
-        keeper.sign_of_life()
+        keeper.heartbeat()
         while not alone():
             _rest(time.monotonic() + LIFE, unless=alone)
-            keeper.sign_of_life()
-        maintenance.sign_off(node)
+            keeper.heartbeat()
+        maintenance.deregister(node)
     except (OperationalError, InterfaceError) as error:
         log.warning(
             "This cluster's row stays behind until another cluster clears it away: %s",
@@ -189,15 +191,15 @@ def _lift_expired() -> None:
     pauses.lift_expired()
 
 
-def _listen(ear: Ear, until: float) -> bool:
+def _listen(listener: Listener, until: float) -> bool:
     """Rest until then, or until somebody rings at the gate, which is told; without a connection it is a rest."""
     while time.monotonic() < until and not interrupts.process.draining:
         interrupts.process.stamp()
         try:
-            if ear.wait(SLICE):
+            if listener.wait(SLICE):
                 return True
         except psycopg.Error:
-            ear.close()
+            listener.close()
             time.sleep(SLICE)
     return False
 

@@ -148,7 +148,7 @@ class Cluster:
             "The cluster %s starts: %s workers of %s lanes.",
             self.node,
             settings.ORBIT_WORKERS,
-            settings.ORBIT_LANES,
+            settings.ORBIT_CONCURRENCY,
         )
         while not self._asked:
             for child in self._children:

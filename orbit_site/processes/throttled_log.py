@@ -6,7 +6,7 @@ import time
 EVERY_SECONDS = 60.0
 
 
-class Complaints:
+class ThrottledLog:
     """What one process complains about in ``logger``."""
 
     def __init__(self, logger: logging.Logger) -> None:

@@ -16,9 +16,9 @@ from django_q.worker import worker
 
 from orbit import interrupts, queue
 from orbit.cycles import runner
-from orbit_site.processes.gate_monitor import Watch
-from orbit_site.processes.listener import Ear
-from orbit_site.processes.throttled_log import Complaints
+from orbit_site.processes.gate_monitor import GateMonitor
+from orbit_site.processes.listener import Listener
+from orbit_site.processes.throttled_log import ThrottledLog
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ NO_TIMEOUT = -1
 def run() -> None:
     """Run tasks until this process drains, or until it has run so many that it is to be replaced; what it holds is done then."""
     claims = Claims()
-    Watch().start()
+    GateMonitor().start()
     try:
         worker(claims, Results(), _Timer(), NO_TIMEOUT)
     finally:
@@ -46,8 +46,8 @@ class Claims:
 
     def __init__(self) -> None:
         self._broker = queue.PgBroker()
-        self._ear = Ear(queue.CHANNEL)
-        self._complaints = Complaints(log)
+        self._listener = Listener(queue.CHANNEL)
+        self._log = ThrottledLog(log)
         self._back_off = 0.1
         self._linger = False
 
@@ -67,20 +67,20 @@ class Claims:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._ear.close()
+        self._listener.close()
 
     def _next(self) -> dict[str, Any] | None:
-        self._ear.open()
+        self._listener.open()
         if claimed := self._broker.dequeue():
             self._linger = True
             return queue.read(*claimed[0])
         # Who was woken looks once more before it sleeps: a NOTIFY that came too soon after another was held back (orbit.queue).
-        self._linger = self._ear.wait(queue.LINGER if self._linger else POLL)
+        self._linger = self._listener.wait(queue.LINGER if self._linger else POLL)
         return None
 
     def _lost(self, error: Exception) -> None:
-        self._complaints.about("No task can be claimed", error)
-        self._ear.close()
+        self._log.about("No task can be claimed", error)
+        self._listener.close()
         connection.close()
         until = time.monotonic() + self._back_off
         self._back_off = min(self._back_off * 2, LONGEST_BACK_OFF)

@@ -239,7 +239,9 @@ DISPATCH_DEADLINE_SECONDS = _number(
     high=86400,
 )
 WORKERS = _integer("ORBIT_WORKERS", "2", "Worker processes of a cluster.", low=1, high=64)
-LANES = _integer("ORBIT_LANES", "8", "Cycles that one worker carries side by side.", low=1, high=64)
+CONCURRENCY = _integer(
+    "ORBIT_CONCURRENCY", "8", "Cycles that one worker carries side by side.", low=1, high=64
+)
 LEASE_SECONDS = _integer(
     "ORBIT_LEASE_SECONDS",
     "15",

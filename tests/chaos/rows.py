@@ -58,7 +58,7 @@ def two_releases(stand: Stand, cycles: int = 20) -> None:
     )
     stand.finish(stand.begin(names[0]), 5)
     new = stand.cluster(
-        project=_newer(stand.folder / "newer"), ORBIT_LANES="2", ORBIT_LEASE_SECONDS="3"
+        project=_newer(stand.folder / "newer"), ORBIT_CONCURRENCY="2", ORBIT_LEASE_SECONDS="3"
     )
     stand.ready(new)
     releases = {row[0] for row in stand.query("SELECT release FROM orbit_clusternode")}

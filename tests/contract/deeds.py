@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from governance.models import OperationRun
 from orbit.models import CycleRun
-from orbit.states import State
+from orbit.states import ProfileState
 from tests.contract.world import World
 from tests.support.configuration import profile, run_profile
 
@@ -155,9 +155,9 @@ ACTIONS: dict[str, Callable[[World], Model | Any]] = {
     "orbit_cyclerun_cancel": World.cycle,
     "orbit_cyclerun_run_again": lambda world: CycleRun.objects.get(pk=world.ended()),
     "orbit_profile_disable": World.profile,
-    "orbit_profile_enable": lambda world: world.profile(state=State.DISABLED),
+    "orbit_profile_enable": lambda world: world.profile(state=ProfileState.DISABLED),
     "orbit_runprofile_disable": World.run_profile,
-    "orbit_runprofile_enable": lambda world: world.run_profile(state=State.DISABLED),
+    "orbit_runprofile_enable": lambda world: world.run_profile(state=ProfileState.DISABLED),
     "orbit_deadletterdispatch_requeue": World.letter,
     "orbit_deadletterdispatch_dismiss": World.letter,
 }

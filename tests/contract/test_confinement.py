@@ -16,8 +16,8 @@ from django.db import connection
 from django.db.models import Model
 from django.test import Client
 
+from governance import audit
 from governance.access.actors import SYSTEM
-from governance.audit import trail
 from governance.kernel.identifiers import uuid7
 from governance.models import (
     AuditTrailEntry,
@@ -165,15 +165,15 @@ def hidden_world() -> None:
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             "thing.done",
             actor="hidden-actor",
             namespace=HIDDEN,
             object_type="cycle",
             object_id="hidden-object",
         )
-        trail.record(
+        audit.record(
             "thing.done", actor="hidden-actor", object_type="cycle", object_id="hidden-object"
         )
 

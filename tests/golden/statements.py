@@ -10,6 +10,8 @@ import re
 import sys
 from pathlib import Path
 
+from governance.kernel import sql
+
 FOLDER = Path(__file__).resolve().parent / "sql"
 APPS = ("governance", "telemetry", "orbit", "orbit_site")
 _STATEMENT = re.compile(
@@ -46,7 +48,8 @@ def statements() -> dict[str, str]:
             for name, value in vars(module).items():
                 if isinstance(value, str) and len(value) > 40 and _STATEMENT.match(value):
                     texts[f"{info.name}.{name}"] = layout(value)
-    return texts
+    loaded = {name: layout(statement.text) for name, statement in sql.REGISTRY.items()}
+    return texts | loaded
 
 
 def main() -> None:

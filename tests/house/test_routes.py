@@ -60,4 +60,4 @@ def test_an_operation_declares_what_it_does(resource: type[Resource], method: st
 
 @pytest.mark.parametrize(("resource", "method"), OPERATIONS)
 def test_what_changes_something_names_its_power(resource: type[Resource], method: str) -> None:
-    assert method == "GET" or method in resource.powers
+    assert method == "GET" or method in resource.scopes

@@ -7,23 +7,23 @@ from collections.abc import Iterator
 import pytest
 
 from orbit import interrupts
-from orbit.interrupts import Boundary, Lane, Stop
+from orbit.interrupts import Interrupted, Slot, WorkerState
 
 
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
-    own = Boundary()
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
+    own = WorkerState()
     own.watched = True
     monkeypatch.setattr(interrupts, "process", own)
     yield own
-    interrupts.enter(Lane())
+    interrupts.enter(Slot())
 
 
 def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second(
-    process: Boundary,
+    process: WorkerState,
 ) -> None:
-    lane = process.open("a", asked=interrupts.now())
-    assert lane.open
+    slot = process.open("a", asked=interrupts.now())
+    assert slot.open
     old = process.open("a", asked=interrupts.now() - interrupts.FRESH_SECONDS)
     assert not old.open
     assert not old.stopped
@@ -35,48 +35,48 @@ def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second
     assert old.open
 
 
-def test_who_was_stopped_stays_stopped_though_the_gate_opens_again(process: Boundary) -> None:
-    lane = process.open("a", asked=interrupts.now())
-    lane.saw(is_open=False, asked=interrupts.now())
-    lane.saw(is_open=True, asked=interrupts.now())
-    assert not lane.open
-    interrupts.enter(lane)
-    with pytest.raises(Stop):
+def test_who_was_stopped_stays_stopped_though_the_gate_opens_again(process: WorkerState) -> None:
+    slot = process.open("a", asked=interrupts.now())
+    slot.saw(is_open=False, asked=interrupts.now())
+    slot.saw(is_open=True, asked=interrupts.now())
+    assert not slot.open
+    interrupts.enter(slot)
+    with pytest.raises(Interrupted):
         interrupts.check()
 
 
-def test_where_nobody_watches_claims_alone_ask(process: Boundary) -> None:
+def test_where_nobody_watches_claims_alone_ask(process: WorkerState) -> None:
     process.watched = False
-    lane = process.open("a", asked=interrupts.now() - 3600)
-    interrupts.enter(lane)
+    slot = process.open("a", asked=interrupts.now() - 3600)
+    interrupts.enter(slot)
     interrupts.check(leaves=True)
-    assert lane.open
+    assert slot.open
 
 
 def test_a_look_that_is_too_old_stops_only_what_leaves_the_process(
-    process: Boundary, settings
+    process: WorkerState, settings
 ) -> None:
     settings.ORBIT_LEASE_SECONDS = 0.2
-    lane = process.open("a", asked=interrupts.now() - 10)
-    interrupts.enter(lane)
+    slot = process.open("a", asked=interrupts.now() - 10)
+    interrupts.enter(slot)
     interrupts.check()
     began = time.monotonic()
-    with pytest.raises(Stop):
+    with pytest.raises(Interrupted):
         interrupts.check(leaves=True)
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_look_that_comes_meanwhile_lets_it_go_on(process: Boundary) -> None:
-    lane = process.open("a", asked=interrupts.now() - 10)
-    interrupts.enter(lane)
-    threading.Timer(0.1, lambda: lane.saw(is_open=True, asked=interrupts.now())).start()
+def test_a_look_that_comes_meanwhile_lets_it_go_on(process: WorkerState) -> None:
+    slot = process.open("a", asked=interrupts.now() - 10)
+    interrupts.enter(slot)
+    threading.Timer(0.1, lambda: slot.saw(is_open=True, asked=interrupts.now())).start()
     interrupts.check(leaves=True)
-    assert lane.open
+    assert slot.open
 
 
-def test_lanes_are_known_from_their_claim_to_their_end(process: Boundary) -> None:
+def test_lanes_are_known_from_their_claim_to_their_end(process: WorkerState) -> None:
     one, two = process.open("a", asked=interrupts.now()), process.open("b", asked=interrupts.now())
-    assert set(process.lanes) == {one, two}
+    assert set(process.slots) == {one, two}
     process.close(one)
     process.close(one)
-    assert process.lanes == [two]
+    assert process.slots == [two]

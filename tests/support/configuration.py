@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from governance import audit
 from governance.access.actors import SYSTEM
-from governance.audit import trail
 from governance.kernel.identifiers import uuid7
 from orbit.models import CycleRun
 from orbit.profiles import revisions
@@ -44,7 +44,7 @@ def store(
     profiles: list[Any], run_profiles: list[Any], source: revisions.Source = "admin"
 ) -> revisions.Saved:
     """Put documents into the database, as an edit would."""
-    with trail.deed():
+    with audit.transaction():
         return revisions.save(
             profiles=profiles, run_profiles=run_profiles, source=source, actor=SYSTEM
         )

@@ -9,7 +9,7 @@ from governance.access import actors
 from governance.kernel.errors import Kind, OrbitError
 from governance.management.commands._stopping import StopCommand, until_of
 from governance.namespaces import halts, status
-from governance.namespaces.status import Standing
+from governance.namespaces.status import NamespaceStatus
 from governance.states import Mode
 
 LOOK_SECONDS = 0.2
@@ -48,7 +48,7 @@ class Command(StopCommand):
         self.show(found.data(), options, f"{found.namespace} is {found.state}: {found.reason}")
 
 
-def _wait(found: Standing, seconds: float) -> Standing:
+def _wait(found: NamespaceStatus, seconds: float) -> NamespaceStatus:
     """Return how the namespace stands once it is quiet. Raises NotQuiet after ``seconds``."""
     ends = time.monotonic() + seconds
     while found.state == Mode.HALTING:

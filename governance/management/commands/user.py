@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors, lockout, users
 from governance.access.roles import ROLES
-from governance.access.users import Person, UserExists, UserInvalid
+from governance.access.users import UserAccess, UserExists, UserInvalid
 from governance.kernel.commands import OrbitCommand
 
 _COLUMNS = "{username:<24}{active:<9}{roles:<32}{namespaces:<32}{last_login}"
@@ -132,7 +132,7 @@ class Command(OrbitCommand):
         else:
             self._say(found)
 
-    def _say(self, found: list[Person]) -> None:
+    def _say(self, found: list[UserAccess]) -> None:
         self.say(
             _COLUMNS.format(
                 username="user",

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from governance.access import actors, tokens
 from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
-from governance.access.roles import ROLES, Power, powers_of
+from governance.access.roles import ROLES, Scope, scopes_of
 from governance.models import ApiToken, AuditTrailEntry, Namespace, NamespaceGrant
 from governance.namespaces import registry
 
@@ -30,9 +30,9 @@ def confine(user: User, *names: str) -> None:
 
 def test_the_five_roles_are_groups_and_their_powers_add_up() -> None:
     assert set(ROLES) <= set(Group.objects.values_list("name", flat=True))
-    assert powers_of(["Viewer", "Reviewer"], superuser=False) == {Power.READ, Power.REVIEW}
-    assert powers_of(["Nobody"], superuser=False) == frozenset()
-    assert powers_of([], superuser=True) == frozenset(Power)
+    assert scopes_of(["Viewer", "Reviewer"], superuser=False) == {Scope.READ, Scope.REVIEW}
+    assert scopes_of(["Nobody"], superuser=False) == frozenset()
+    assert scopes_of([], superuser=True) == frozenset(Scope)
 
 
 def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
@@ -41,10 +41,10 @@ def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
     found = tokens.authenticate(raw)
     assert found is not None
     owner, actor = found
-    assert (owner, actor.name, actor.powers, actor.namespaces) == (
+    assert (owner, actor.name, actor.scopes, actor.namespaces) == (
         ann,
         "ann",
-        {Power.READ, Power.OPERATE},
+        {Scope.READ, Scope.OPERATE},
         None,
     )
     row.refresh_from_db()
@@ -62,12 +62,12 @@ def test_a_token_may_no_more_than_its_owner(ann: User) -> None:
     )
     found = tokens.authenticate(raw)
     assert found is not None
-    assert found[1].powers == {Power.READ, Power.OPERATE}
+    assert found[1].scopes == {Scope.READ, Scope.OPERATE}
     assert found[1].namespaces == {"b"}
     ann.groups.clear()
     again = tokens.authenticate(raw)
     assert again is not None
-    assert again[1].powers == frozenset()
+    assert again[1].scopes == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_an_actor_sees_only_its_namespaces(ann: User) -> None:
     with pytest.raises(NamespaceUnknown):
         actor.require_namespace("b")
     with pytest.raises(NotAllowed):
-        actor.require(Power.CONFIGURE)
+        actor.require(Scope.CONFIGURE)
     assert Namespace.objects.filter(actor.filter("name")).count() == 1
 
 
 def test_nobody_may_do_anything() -> None:
     actor = actors.of_user(AnonymousUser())
-    assert (actor.powers, actor.namespaces) == (frozenset(), frozenset())
+    assert (actor.scopes, actor.namespaces) == (frozenset(), frozenset())
 
 
 def test_namespaces_are_made_once_each_with_a_random_uuid_and_a_setting(

@@ -38,7 +38,7 @@ def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
             "namespace_grants-INITIAL_FORMS": "0", "namespace_grants-0-namespace": eu.pk, "namespace_grants-0-user": user.pk}  # fmt: skip
     assert browser.post(f"/admin/auth/user/{user.pk}/change/", sent).status_code == 302
     found = actors.of_user(user)
-    assert (found.namespaces, {str(power) for power in found.powers}) == (
+    assert (found.namespaces, {str(scope) for scope in found.scopes}) == (
         frozenset({"eu"}),
         {"read", "operate"},
     )

@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from governance.admin import audit
-from governance.audit import trail, verify
+from governance import audit
+from governance.admin import audit as doors
+from governance.audit import verify
 from governance.models import AuditHead, AuditTrailEntry
 from tests.support.callers import console, person
 
@@ -24,8 +25,8 @@ def entries() -> None:
         ("us", "cycle.cancelled", "b"),
         (None, "config.reloaded", "c"),
     ):
-        with trail.deed():
-            trail.record(action, actor="ann", namespace=namespace, object_type="thing", object_id=object_id, request_id=f"req-{object_id}",
+        with audit.transaction():
+            audit.record(action, actor="ann", namespace=namespace, object_type="thing", object_id=object_id, request_id=f"req-{object_id}",
                          before={"n": 1, "same": 2, "list": [1]}, after={"n": "<script>", "same": 2, "list": [1, {"x/y": None}]})  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def test_verify_says_intact_or_where_it_is_not() -> None:
 
 def test_a_long_chain_is_walked_in_several_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "BATCH", 2)
-    monkeypatch.setattr(audit, "_VERIFY_SECONDS", 0)
+    monkeypatch.setattr(doors, "_VERIFY_SECONDS", 0)
     browser = console(person("vic", "Viewer"))
     page = browser.get(f"{LIST}verify/")
     assert "Nothing is wrong up to entry 2 of 3" in page.content.decode()

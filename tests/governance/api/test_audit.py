@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from governance.api import audit
-from governance.audit import trail, verify
+from governance import audit
+from governance.api import audit as doors
+from governance.audit import verify
 from governance.models import AuditHead, AuditTrailEntry
 from tests.support.callers import Api, api, person, problem
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.django_db
 def client() -> Api:
     found = api(person())
     for number, namespace in enumerate(("eu", "us", None)):
-        with trail.deed():
-            trail.record(
+        with audit.transaction():
+            audit.record(
                 "thing.done",
                 actor=f"actor-{number}",
                 namespace=namespace,
@@ -106,7 +107,7 @@ def test_the_walk_says_intact_or_names_the_first_broken_entry(client: Api) -> No
 
 def test_a_long_walk_goes_on_by_its_cursor(client: Api, monkeypatch: Any) -> None:
     monkeypatch.setattr(verify, "BATCH", 3)
-    monkeypatch.setattr(audit, "VERIFY_SECONDS", 0)
+    monkeypatch.setattr(doors, "VERIFY_SECONDS", 0)
     found = client.get("/audit-trail/verify").json()
     assert (found["intact"], found["verified"], found["entries"]) == (None, 3, 4)
     assert client.get(found["next"]).json()["intact"] is True

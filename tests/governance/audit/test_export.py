@@ -10,7 +10,8 @@ import rfc8785
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from governance.audit import export, head, trail
+from governance import audit
+from governance.audit import export, head
 from governance.audit.head import HeadMissing
 from governance.audit.search import Search
 from governance.models import AuditTrailEntry
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.django_db
 
 
 def do(namespace: str | None = "eu", **fields: Any) -> None:
-    with trail.deed():
-        trail.record("thing.done", actor="ann", namespace=namespace, **fields)
+    with audit.transaction():
+        audit.record("thing.done", actor="ann", namespace=namespace, **fields)
 
 
 def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:

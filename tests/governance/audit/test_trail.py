@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from governance.audit import chain, trail, verify
+from governance import audit
+from governance.audit import chain, verify
 from governance.models import AuditTrailEntry
 
 
 def do(action: str = "thing.done", **fields: object) -> None:
-    with trail.deed():
-        trail.record(action, actor="ann", **fields)
+    with audit.transaction():
+        audit.record(action, actor="ann", **fields)
 
 
 def recomputed(entry: AuditTrailEntry) -> str:
@@ -39,8 +40,8 @@ def test_entries_are_numbered_without_gaps_and_each_holds_the_hash_before_it() -
 @pytest.mark.django_db
 def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
     do()
-    with pytest.raises(ZeroDivisionError), trail.deed():
-        trail.record("thing.failed", actor="ann")
+    with pytest.raises(ZeroDivisionError), audit.transaction():
+        audit.record("thing.failed", actor="ann")
         raise ZeroDivisionError
     do()
     assert [(entry.pk, entry.action) for entry in entries()] == [
@@ -51,19 +52,19 @@ def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
 
 @pytest.mark.django_db
 def test_a_deed_within_a_deed_is_written_with_the_outer_one_and_undone_alone() -> None:
-    with trail.deed():
+    with audit.transaction():
         do("inner.done")
-        with pytest.raises(ZeroDivisionError), trail.deed():
-            trail.record("inner.failed", actor="ann")
+        with pytest.raises(ZeroDivisionError), audit.transaction():
+            audit.record("inner.failed", actor="ann")
             raise ZeroDivisionError
         assert AuditTrailEntry.objects.count() == 0
-        trail.record("outer.done", actor="ann")
+        audit.record("outer.done", actor="ann")
     assert [entry.action for entry in entries()] == ["inner.done", "outer.done"]
 
 
 def test_a_record_outside_of_a_deed_is_refused() -> None:
-    with pytest.raises(trail.NoDeed):
-        trail.record("thing.done", actor="ann")
+    with pytest.raises(audit.OutsideTransaction):
+        audit.record("thing.done", actor="ann")
 
 
 @pytest.mark.usefixtures("committed")
@@ -98,7 +99,7 @@ def test_the_role_of_the_processes_can_only_append(sql: str) -> None:
 
 @pytest.mark.django_db
 def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_in_it() -> None:
-    with trail.deed():
+    with audit.transaction():
         for text in (
             "plain",
             'quote " back \\ slash',
@@ -107,10 +108,10 @@ def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_i
             "{braces} %s %%",
             "",
         ):
-            trail.record("thing.done", actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text, request_id=text,
+            audit.record("thing.done", actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text, request_id=text,
                          before=text, after={text: [text, 1.5, -0.0, 1e-7, 10**15, None, True]})  # fmt: skip
         for _ in range(100):
-            trail.record("thing.done", actor="ann")
+            audit.record("thing.done", actor="ann")
     assert len({entry.at for entry in entries()}) == 1
     assert all(recomputed(entry) == entry.hash for entry in entries())
     assert verify.walk()[0] == 106

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from governance.audit import chain, export, head, trail, verify
+from governance import audit
+from governance.audit import chain, export, head, verify
 from governance.audit.chain import Draft
 from governance.audit.head import HeadForeign, HeadMissing
 from governance.audit.search import Search
@@ -29,8 +30,8 @@ def owner(
     monkeypatch.setattr(verify, "BATCH", 2)
     monkeypatch.setattr(export, "BATCH", 2)
     for number in range(ENTRIES):
-        with trail.deed():
-            trail.record("thing.done", actor="ann", namespace="eu", object_type="cycle", object_id="c1", request_id="q1", before={"n": 0},
+        with audit.transaction():
+            audit.record("thing.done", actor="ann", namespace="eu", object_type="cycle", object_id="c1", request_id="q1", before={"n": 0},
                          after={"n": number, "big": 2**60, "share": 0.25, "text": "ä\x00"}, reason=f"r{number}")  # fmt: skip
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as connected:
         connected.execute("ALTER TABLE governance_audittrailentry DISABLE TRIGGER USER")
@@ -186,8 +187,8 @@ def test_a_chain_that_was_made_anew_is_found_by_a_head_and_its_first_entry_named
     owner: psycopg.Connection,
 ) -> None:
     heads = [signed()]
-    with trail.deed():
-        trail.record("thing.done", actor="ann")
+    with audit.transaction():
+        audit.record("thing.done", actor="ann")
     kept = exported()
     made_anew(owner, 3, reason="I was never there")
     assert verify.walk()[0] == 6

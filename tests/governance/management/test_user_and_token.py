@@ -33,7 +33,7 @@ def test_a_user_gets_a_role_namespaces_and_a_way_in(client: Any) -> None:
     assert client.login(username="ann", password="a-long-password-1")
     assert client.get("/admin/").status_code == 200
     found = actors.of_user(user)
-    assert (sorted(found.powers), found.namespaces, user.is_superuser) == (
+    assert (sorted(found.scopes), found.namespaces, user.is_superuser) == (
         ["operate", "read"],
         frozenset({"eu"}),
         False,
@@ -84,7 +84,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
     printed = json.loads(capsys.readouterr().out)
     found = tokens.authenticate(printed["token"])
     assert found is not None
-    assert (found[0].username, sorted(found[1].powers), found[1].namespaces) == (
+    assert (found[0].username, sorted(found[1].scopes), found[1].namespaces) == (
         "ann",
         ["operate", "read"],
         frozenset({"eu"}),

@@ -28,7 +28,7 @@ def test_of_the_names_that_a_watch_asks_for_the_closed_ones_come_back() -> None:
     registry.ensure(["a", "b", "c"])
     halts.halt("a", actor=SYSTEM)
     halts.drain("b", actor=SYSTEM, reason="a release")
-    assert rows(gate.CLOSED.replace("%(names)s", "%s"), ["a", "b", "c"]) == [("a",)]
+    assert gate.CLOSED.rows(names=["a", "b", "c"]) == [("a",)]
 
 
 def test_an_unknown_namespace_is_unknown() -> None:

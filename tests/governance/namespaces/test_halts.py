@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown, NotAllowed
-from governance.access.roles import ROLES, Power
+from governance.access.roles import ROLES, Scope
 from governance.models import AuditTrailEntry, GovernanceSetting, Namespace, Stop
 from governance.namespaces import gate, halts, registry, status, stops
 from governance.namespaces.halts import StillHalted
@@ -185,7 +185,7 @@ def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_fo
     None
 ):
     registry.ensure(["a"])
-    confined = Actor("bea", None, frozenset(Power), frozenset({"a"}))
+    confined = Actor("bea", None, frozenset(Scope), frozenset({"a"}))
     for actor in (ANN, confined):
         with pytest.raises(NamespaceUnknown):
             halts.halt("new", actor=actor)

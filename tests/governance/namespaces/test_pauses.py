@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from governance.access.actors import SYSTEM, Actor, NotAllowed
-from governance.access.roles import ROLES, Power
+from governance.access.roles import ROLES, Scope
 from governance.models import AuditTrailEntry, Stop
 from governance.namespaces import gate, pauses
 from governance.namespaces.pauses import HeldByEnvironment
@@ -83,7 +83,7 @@ def test_the_environments_pause_is_shown_and_cant_be_lifted(settings: Any) -> No
 @pytest.mark.django_db
 def test_who_is_confined_or_may_not_operate_pauses_nothing() -> None:
     for actor in (
-        Actor("bea", None, frozenset(Power), frozenset({"default"})),
+        Actor("bea", None, frozenset(Scope), frozenset({"default"})),
         Actor("vic", None, ROLES["Viewer"], None),
     ):
         with pytest.raises(NotAllowed):

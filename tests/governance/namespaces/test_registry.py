@@ -3,7 +3,7 @@
 import pytest
 
 from governance.access.actors import SYSTEM, Actor, NotAllowed
-from governance.access.roles import ROLES, Power
+from governance.access.roles import ROLES, Scope
 from governance.models import AuditTrailEntry, Namespace
 from governance.namespaces import registry
 from governance.namespaces.registry import NameInvalid, NamespaceExists
@@ -43,7 +43,7 @@ def test_a_name_that_could_be_taken_for_another_one_is_refused_with_its_place(na
 def test_only_administrators_who_see_everything_make_namespaces() -> None:
     for actor in (
         Actor("ann", None, ROLES["Operator"], None),
-        Actor("bea", None, frozenset(Power), frozenset({"default"})),
+        Actor("bea", None, frozenset(Scope), frozenset({"default"})),
     ):
         with pytest.raises(NotAllowed):
             registry.create("eu", actor=actor)

@@ -48,6 +48,6 @@ def test_nobody_cancels_what_they_do_not_see_or_may_not() -> None:
         with pytest.raises(OperationUnknown):
             cancel.cancel(run_id, actor=actor, reason="x")
     with pytest.raises(NotAllowed):
-        cancel.cancel(run.pk, actor=replace(SYSTEM, powers=frozenset()), reason="x")
+        cancel.cancel(run.pk, actor=replace(SYSTEM, scopes=frozenset()), reason="x")
     run.refresh_from_db()
     assert run.status == "queued"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 
-from governance.audit import trail
+from governance import audit
 from governance.models import AuditTrailEntry, OperationRun
 from governance.operations import guard, ledger
 from governance.operations.guard import Handler, Slice
@@ -43,7 +43,7 @@ def counting(wait: float = 0.0) -> tuple[list[UUID], Callable[[Slice], datetime 
 
 
 def broken(_: Slice) -> datetime | None:
-    trail.record("thing.changed", actor="ann")
+    audit.record("thing.changed", actor="ann")
     raise ZeroDivisionError("by zero")
 
 

@@ -7,7 +7,7 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import openapi, pages, parsing, queries, schemas
 from governance.rest.resources import Resource
@@ -40,7 +40,7 @@ class Things(Resource):
 class Poke(Resource):
     """A poke at one thing."""
 
-    powers = {"POST": Power.OPERATE}
+    scopes = {"POST": Scope.OPERATE}
     parameters = {"POST": {}}
     bodies = {"POST": parsing.closed_object({"reason": parsing.REASON}, required=("reason",))}
     request_headers = {"POST": {"Idempotency-Key": schemas.TEXT}}

@@ -91,7 +91,7 @@ def test_counts_are_cleared_away_once_they_count_no_more() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE governance_requestcount SET minute = minute - interval '2 hours'")
     rates.count("new")
-    maintenance.clear_away()
+    maintenance.prune()
     assert list(RequestCount.objects.values_list("caller", flat=True)) == ["new"]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.audit import trail
+from governance import audit
 from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import revisions
@@ -69,7 +69,7 @@ def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
 
 def test_what_is_hidden_comes_back_as_something_new() -> None:
     store([profile("p1")], [run_profile("r1", "p1")])
-    with trail.deed():
+    with audit.transaction():
         revisions.hide_others(profiles=["p1"], run_profiles=[])
     client = api(person("con", "Configurator"))
     problem(client.get("/run-profiles/r1"), 404, "unknown_run_profile")

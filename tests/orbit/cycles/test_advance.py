@@ -18,7 +18,7 @@ from orbit.models import CycleRun
 from orbit.outbound.client import Answer
 from orbit.pipeline import initiation
 from orbit.records import fence
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver
 
@@ -36,7 +36,7 @@ def run_out(cycle_id: UUID) -> None:
         )
 
 
-def claimed(limit: int = 1) -> Work:
+def claimed(limit: int = 1) -> ClaimedCycle:
     (work,) = lease.claim(limit)
     return work
 
@@ -132,7 +132,9 @@ def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
     assert len(receiver.requests) == 3
 
 
-def _sending(settings, receiver: Receiver) -> tuple[Work, list[claim.Sending], Ending, Tally]:
+def _sending(
+    settings, receiver: Receiver
+) -> tuple[ClaimedCycle, list[claim.Sending], Ending, Tally]:
     """A cycle whose three deliveries have their receipts and have not been answered."""
     endpoints(settings, default_endpoint=receiver.url)
     configure()
@@ -283,7 +285,7 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
     start("r1")
     original = advance.run
 
-    def hang(work: Work, *, worker: str) -> None:
+    def hang(work: ClaimedCycle, *, worker: str) -> None:
         interrupts.act(0.1)
         released.wait(20)
 
@@ -310,7 +312,7 @@ def test_a_connection_cut_in_mid_cycle_costs_nothing(settings) -> None:
 
         def cutting(sql: str, parameters: dict) -> list:
             found = real(sql, parameters)
-            if len(cut) < 6 and threading.current_thread().name.startswith("lane"):
+            if len(cut) < 6 and threading.current_thread().name.startswith("slot"):
                 cut.append(sql[:40])
                 connection.close()
                 from django.db import OperationalError

@@ -7,7 +7,7 @@ from django.db import connection, connections, transaction
 
 from orbit.cycles import creation
 from orbit.cycles.bridge import raw_context
-from orbit.cycles.creation import Birth
+from orbit.cycles.creation import NewCycle
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
@@ -15,8 +15,8 @@ from tests.support.configuration import active_cycle, profile, run_profile, stor
 from tests.support.pipeline import rows
 
 
-def birth(namespace: str = "default", body: bytes | None = None) -> Birth:
-    return Birth(
+def birth(namespace: str = "default", body: bytes | None = None) -> NewCycle:
+    return NewCycle(
         raw_context(namespace),
         Trigger.REST,
         "ann",

@@ -159,7 +159,7 @@ def _closing(work: Any, sending: Any) -> Any:
     from orbit.dispatch import judge
     from orbit.records import fence
 
-    write = fence.Write(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
+    write = fence.FencedWrite(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
     receipts.put(write, [judge.ended(sending, YES)])
     return write
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from governance.access.actors import SYSTEM, NotAllowed
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.cycles import orchestrate
 from orbit.cycles.orchestrate import Outcome
@@ -180,7 +180,7 @@ def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_st
 def test_nobody_orchestrates_without_the_power() -> None:
     with pytest.raises(NotAllowed):
         orchestrate.all_enabled(
-            source=Trigger.REST, actor=replace(SYSTEM, powers=frozenset({Power.READ}))
+            source=Trigger.REST, actor=replace(SYSTEM, scopes=frozenset({Scope.READ}))
         )
 
 

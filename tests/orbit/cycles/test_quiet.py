@@ -16,9 +16,9 @@ from governance.namespaces import halts, pauses, status
 from orbit import interrupts
 from orbit.cycles import cancel, detail, halt_certificates, lease, progress, runner, stages
 from orbit.dispatch import claim
-from orbit.interrupts import Boundary
+from orbit.interrupts import WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
-from orbit_site.processes.gate_monitor import Watch
+from orbit_site.processes.gate_monitor import GateMonitor
 from tests.support.clusters import until
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver
@@ -159,9 +159,9 @@ def slowly(sock: socket.socket) -> None:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch):
-    own = Boundary()
+    own = WorkerState()
     monkeypatch.setattr(interrupts, "process", own)
-    watching = Watch()
+    watching = GateMonitor()
     watching.start()
     until(lambda: own.watched, 5, "nobody watches")
     yield own
@@ -170,7 +170,7 @@ def watched(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at_resume(
-    settings, watched: Boundary
+    settings, watched: WorkerState
 ) -> None:
     with Receiver(slowly) as receiver:
         keys = {f"e{number:02}": receiver.url for number in range(20)}

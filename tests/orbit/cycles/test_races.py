@@ -117,7 +117,7 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
         sent: list[int] = []
         real = fence.commit
 
-        def counting(write: fence.Write) -> list[tuple[Any, ...]]:
+        def counting(write: fence.FencedWrite) -> list[tuple[Any, ...]]:
             sent.append(len(write.blobs))
             return real(write)
 

@@ -31,30 +31,30 @@ def forgotten(namespace: str = "default", **values: Any) -> CycleRun:
 @pytest.mark.django_db
 def test_a_forgotten_cycle_is_woken_once_while_the_wakeup_waits() -> None:
     forgotten()
-    assert [maintenance.wake_due(2), maintenance.wake_due(2)] == [1, 0]
+    assert [maintenance.rescue(2), maintenance.rescue(2)] == [1, 0]
     assert queue.ready_wakeups() == 1
 
 
 @pytest.mark.django_db
 def test_a_cycle_that_came_due_just_now_has_a_wakeup_of_its_own() -> None:
     active_cycle()
-    assert maintenance.wake_due(2) == 0
+    assert maintenance.rescue(2) == 0
 
 
 @pytest.mark.django_db
 def test_no_more_wakeups_than_workers() -> None:
     for name in "abc":
         forgotten(name)
-    assert maintenance.wake_due(2) == 2
+    assert maintenance.rescue(2) == 2
     assert OrmQ.objects.count() == 2
 
 
 @pytest.mark.django_db
 def test_a_cycle_is_woken_when_its_lease_has_run_out_and_not_before() -> None:
     cycle = forgotten(lease_owner="gone", lease_expires_at=Now() + timedelta(seconds=5))
-    assert maintenance.wake_due(2) == 0
+    assert maintenance.rescue(2) == 0
     CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
-    assert maintenance.wake_due(2) == 1
+    assert maintenance.rescue(2) == 1
 
 
 @pytest.mark.django_db
@@ -64,27 +64,27 @@ def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None
         namespace_id=rows("SELECT id FROM governance_namespace WHERE name = 'default'")[0][0]
     )
     GovernanceSetting.objects.filter(pk=setting.pk).update(halt=True, mode="halting")
-    assert maintenance.wake_due(2) == 0
+    assert maintenance.rescue(2) == 0
     GovernanceSetting.objects.filter(pk=setting.pk).update(halt=False, mode="running")
     settings.ORBIT_GLOBAL_PAUSE = True
-    assert maintenance.wake_due(2) == 0
+    assert maintenance.rescue(2) == 0
     settings.ORBIT_GLOBAL_PAUSE = False
-    assert maintenance.wake_due(2) == 1
+    assert maintenance.rescue(2) == 1
 
 
 @pytest.mark.django_db
 def test_the_sign_of_life_is_one_row_that_is_renewed_and_taken_away() -> None:
     node = uuid7()
     for draining in (False, True):
-        maintenance.sign_of_life(node, host="h", pid=7, release="1", workers=2, draining=draining)
+        maintenance.heartbeat(node, host="h", pid=7, release="1", workers=2, draining=draining)
     row = ClusterNode.objects.get()
     assert (row.id, row.host, row.pid, row.workers, row.draining) == (node, "h", 7, 2, True)
-    maintenance.sign_off(node)
+    maintenance.deregister(node)
     assert not ClusterNode.objects.exists()
 
 
 def test_a_missing_partition_is_made_by_the_role_that_owns_nothing(committed: str) -> None:
-    assert maintenance.make_room() == 0
+    assert maintenance.ensure_partitions() == 0
     ahead = date.today() + timedelta(days=40)
     assert rows("SELECT telemetry_ensure_partitions(%s, %s)", ahead, ahead) == [(1,)]
     assert rows(
@@ -110,7 +110,7 @@ def test_what_has_served_is_cleared_away_and_the_rest_stays() -> None:
             workers=1,
             seen_at=datetime.now(UTC) - timedelta(hours=hours),
         )
-    maintenance.clear_away()
+    maintenance.prune()
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
     assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]
 

@@ -29,7 +29,7 @@ from orbit.outbound.client import Answer
 from orbit.pipeline import initiation, transformations
 from orbit.pipeline.transformations import TierResult
 from orbit.records import fence
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from orbit.states import Trigger
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, http
@@ -370,17 +370,17 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
     ] == [1, 1, 1, 1]
 
 
-def _begun(work: Work) -> tuple[Work, UUID, dict[int, TierResult]]:
+def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult]]:
     found = progress.load(work)
     found.read_input()
     assert found.initiation_id is not None
     return found.work, found.initiation_id, found.tiers
 
 
-def _sent(work: Work) -> None:
+def _sent(work: ClaimedCycle) -> None:
     """Normalize, enqueue, and be gone when the first delivery is on its way."""
     found = progress.load(work)
-    write = fence.Write(work, finish.PREPARE)
+    write = fence.FencedWrite(work, finish.PREPARE)
     stages._prepare(found, write)
     fence.commit(write)
     claim.wave(work, limit=1, worker="w")

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.models import AuditTrailEntry
 from governance.namespaces import halts, pauses
 from governance.namespaces.gate import GloballyPaused, NamespaceDraining, NamespaceHalted
@@ -74,7 +74,7 @@ def test_a_person_s_trigger_is_on_the_audit_trail_and_the_clock_s_is_not() -> No
     ({"payload": Payload(b"x" * (trigger.MAX_PAYLOAD + 1), "text/plain")}, PayloadTooLarge),
     ({"actor": replace(SYSTEM, namespaces=frozenset({"b"}))}, NamespaceUnknown),
     ({"actor": replace(SYSTEM, namespaces=frozenset({"b"})), "run_profile_id": "r1"}, RunProfileUnknown),
-    ({"actor": replace(SYSTEM, powers=frozenset({Power.READ}))}, NotAllowed),
+    ({"actor": replace(SYSTEM, scopes=frozenset({Scope.READ}))}, NotAllowed),
 ])  # fmt: skip
 def test_what_it_refuses_leaves_nothing_behind(arguments: dict, refusal: type[Exception]) -> None:
     configure()

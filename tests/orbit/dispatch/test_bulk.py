@@ -127,7 +127,7 @@ def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
     with pytest.raises(NamespaceUnknown):
         bulk.requeue(Filter(), actor=replace(SYSTEM, namespaces=frozenset()), reason="x")
     with pytest.raises(NotAllowed):
-        bulk.dismiss([uuid4()], actor=replace(SYSTEM, powers=frozenset()), reason="x")
+        bulk.dismiss([uuid4()], actor=replace(SYSTEM, scopes=frozenset()), reason="x")
 
 
 def test_of_many_who_start_the_same_at_once_one_does() -> None:

@@ -156,14 +156,14 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         (work,) = lease.claim(1)
         found = progress.fresh(work)
         stages._straight(found)
-        lane = interrupts.Lane()
-        lane.held_until = interrupts.now() + 60
-        interrupts.enter(lane)
+        slot = interrupts.Slot()
+        slot.held_until = interrupts.now() + 60
+        interrupts.enter(slot)
         real = claim.wave
 
         def stopped_behind_the_claim(*args, **kwargs):
             taken = real(*args, **kwargs)
-            lane.held_until = interrupts.now()
+            slot.held_until = interrupts.now()
             return taken
 
         try:
@@ -171,7 +171,7 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
                 patch.setattr(claim, "wave", stopped_behind_the_claim)
                 assert deliver.run(work, found.tally, finish.ending(found), worker="w") == 0.0
         finally:
-            interrupts.enter(interrupts.Lane())
+            interrupts.enter(interrupts.Slot())
         assert receiver.requests == []
         assert rows(
             "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"

@@ -23,7 +23,7 @@ from orbit.dispatch import (
 )
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
-from orbit.records.fence import Work
+from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import pipeline
 from tests.support.clusters import until
@@ -43,13 +43,13 @@ ONE_ITEM, BODY = (
 )
 
 
-def unknown(letter: UUID) -> tuple[Work, claim.Sending]:
+def unknown(letter: UUID) -> tuple[ClaimedCycle, claim.Sending]:
     """Give the letter's job an attempt whose worker still waits for its answer; return what that worker holds."""
     job, receipt = DispatchJob.objects.get(dead_letter=letter), uuid.uuid4()
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)"
                        " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))", [receipt, job.pk])  # fmt: skip
-    work = Work(
+    work = ClaimedCycle(
         job.cycle_id,
         0,
         "a",
@@ -70,14 +70,14 @@ def unknown(letter: UUID) -> tuple[Work, claim.Sending]:
     )
 
 
-def home(work: Work, *sendings: claim.Sending) -> None:
+def home(work: ClaimedCycle, *sendings: claim.Sending) -> None:
     receipts.bring_home(work, [judge.ended(sending, YES) for sending in sendings])
 
 
 class Waits:
     """The late 2xx, brought by another thread while this one's transaction is open; it waits for that."""
 
-    def __init__(self, work: Work, *sendings: claim.Sending) -> None:
+    def __init__(self, work: ClaimedCycle, *sendings: claim.Sending) -> None:
         self._thread = threading.Thread(target=lambda: (home(work, *sendings), connection.close()))
 
     def begin(self) -> None:

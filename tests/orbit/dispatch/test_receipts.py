@@ -12,10 +12,10 @@ from orbit import interrupts
 from orbit.cycles import cancel, finish, lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, judge, receipts
 from orbit.dispatch.tally import Ending, Tally
-from orbit.interrupts import Lane
+from orbit.interrupts import Slot
 from orbit.outbound.client import Answer
 from orbit.records import fence
-from orbit.records.fence import Fenced, Work
+from orbit.records.fence import ClaimedCycle, Fenced
 from tests.support.clusters import until
 from tests.support.pipeline import carry, configure, endpoints, rows, start
 from tests.support.receiver import OK, Receiver, http
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
-def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], Ending, Tally]:
+def sending(settings: Any, url: str) -> tuple[ClaimedCycle, list[claim.Sending], Ending, Tally]:
     endpoints(settings, default_endpoint=url)
     configure()
     start()
@@ -34,7 +34,7 @@ def sending(settings: Any, url: str) -> tuple[Work, list[claim.Sending], Ending,
     return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.tally
 
 
-def takeover(work: Work) -> None:
+def takeover(work: ClaimedCycle) -> None:
     """Let another worker have resumed the cycle and closed what was open."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -105,8 +105,8 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
         endpoints(settings, default_endpoint=receiver.url)
         configure()
         cycle_id = start()
-        lane = threading.Thread(target=lambda: (runner.run(seconds=1), connection.close()))
-        lane.start()
+        slot = threading.Thread(target=lambda: (runner.run(seconds=1), connection.close()))
+        slot.start()
         until(
             lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"),
             10,
@@ -115,7 +115,7 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
         until(lambda: len(receiver.requests) == 3, 10, "not all were sent")
         cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
         go.set()
-        lane.join(20)
+        slot.join(20)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
@@ -125,12 +125,12 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
 ) -> None:
     with Receiver(OK) as receiver:
         work, wave, ending, tally = sending(settings, receiver.url)
-        lane = Lane()
-        interrupts.enter(lane)
+        slot = Slot()
+        interrupts.enter(slot)
         interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", failing(3))
         deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
-        assert not lane.overrun
+        assert not slot.overrun
         assert carry(work.id).status == "success"
 
 
@@ -149,12 +149,12 @@ def test_nor_does_one_whose_database_has_no_room_left(
 
     with Receiver(OK) as receiver:
         work, wave, ending, tally = sending(settings, receiver.url)
-        lane = Lane()
-        interrupts.enter(lane)
+        slot = Slot()
+        interrupts.enter(slot)
         interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", full)
         deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
-        assert not lane.overrun
+        assert not slot.overrun
         assert carry(work.id).status == "success"
 
 
@@ -163,7 +163,7 @@ def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_th
 ) -> None:
     real, stood = receipts._audit_failures, []
 
-    def stand_still(work: Work, failed: Any) -> None:
+    def stand_still(work: ClaimedCycle, failed: Any) -> None:
         if not stood:
             stood.append(work.id)
             with connection.cursor() as cursor:

@@ -39,13 +39,13 @@ def test_who_waits_for_the_first_one_gets_it() -> None:
 def test_lanes_that_fight_for_them_lose_none() -> None:
     senders, done = Senders(SENDERS), []
 
-    def lane() -> None:
+    def slot() -> None:
         for _ in range(200):
             taken = senders.take(5, 1)
             senders.give(taken)
             done.append(taken)
 
-    threads = [threading.Thread(target=lane) for _ in range(8)]
+    threads = [threading.Thread(target=slot) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -23,7 +23,7 @@ from orbit.errors import (
 from orbit.models import CycleRun, Profile, ProfileRevision, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
-from orbit.states import State, Trigger
+from orbit.states import ProfileState, Trigger
 from tests.support.configuration import profile, run_profile, store
 
 pytestmark = pytest.mark.django_db
@@ -195,7 +195,7 @@ def test_only_who_configures_edits(role: str) -> None:
         put(profile(label="x"), seen(1), who)
     with pytest.raises(NotAllowed):
         edit.set_state(
-            RUN_PROFILE, "daily-eu", State.DISABLED, actor=who, source="admin", reason="x"
+            RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=who, source="admin", reason="x"
         )
     with pytest.raises(NotAllowed):
         edit.roll_back(PROFILE, "daily", 1, actor=who, source="admin", reason="x", expected=seen(1))
@@ -210,7 +210,9 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
     with pytest.raises(NotAllowed, match="also runs in namespaces"):
         put(profile("both", label="x"), seen(1), who)
     with pytest.raises(NotAllowed, match="also runs"):
-        edit.set_state(PROFILE, "both", State.DISABLED, actor=who, source="admin", reason="x")
+        edit.set_state(
+            PROFILE, "both", ProfileState.DISABLED, actor=who, source="admin", reason="x"
+        )
     # What they don't see looks as if it weren't there.
     for hidden, missing in ((profile("theirs", label="x"), profile("absent-one", label="x")),
                             (run_profile("theirs-b", "mine", "a"), run_profile("absent-1", "mine", "a"))):  # fmt: skip
@@ -229,7 +231,7 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         assert told[0] == told[1]
     with pytest.raises(RunProfileUnknown):
         edit.set_state(
-            RUN_PROFILE, "theirs-b", State.DISABLED, actor=who, source="admin", reason="x"
+            RUN_PROFILE, "theirs-b", ProfileState.DISABLED, actor=who, source="admin", reason="x"
         )
     with pytest.raises(ProfileUnknown):
         edit.roll_back(
@@ -308,7 +310,7 @@ def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() ->
     store([profile()], [run_profile()])
     running = start()
     edit.set_state(
-        PROFILE, "daily", State.DISABLED, actor=SYSTEM, source="admin", reason="too loud"
+        PROFILE, "daily", ProfileState.DISABLED, actor=SYSTEM, source="admin", reason="too loud"
     )
     running.refresh_from_db()
     assert (running.status, running.profile_revision) == ("pending", 1)
@@ -318,7 +320,7 @@ def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() ->
     with pytest.raises(Disabled):
         start()
     edit.set_state(
-        PROFILE, "daily", State.ENABLED, actor=SYSTEM, source="admin", reason="fine again"
+        PROFILE, "daily", ProfileState.ENABLED, actor=SYSTEM, source="admin", reason="fine again"
     )
     assert start().profile_revision == 3
     assert list(AuditTrailEntry.objects.filter(action="profile.changed").order_by("id").values_list("after__state", "reason")) == [
@@ -329,11 +331,11 @@ def test_nothing_that_is_wrong_with_a_document_keeps_it_enabled(settings) -> Non
     store([profile()], [run_profile(distribution_targets=["gone"])])
     assert (
         edit.set_state(
-            RUN_PROFILE, "daily-eu", State.DISABLED, actor=SYSTEM, source="admin", reason="x"
+            RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=SYSTEM, source="admin", reason="x"
         ).revision
         == 2
     )
     with pytest.raises(DocumentInvalid):
         edit.set_state(
-            RUN_PROFILE, "daily-eu", State.ENABLED, actor=SYSTEM, source="admin", reason="x"
+            RUN_PROFILE, "daily-eu", ProfileState.ENABLED, actor=SYSTEM, source="admin", reason="x"
         )

@@ -10,8 +10,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from governance import audit
 from governance.access.actors import SYSTEM, NotAllowed
-from governance.audit import trail
 from governance.models import AuditTrailEntry
 from orbit.models import AppliedFiles, Profile
 from orbit.profiles import diff, drift, export, reload, revisions, schema
@@ -222,7 +222,7 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
         export.export(folder, actor=SYSTEM)
         return (folder / "profiles.json").read_bytes(), (folder / "runProfiles.json").read_bytes()
 
-    with trail.deed():
+    with audit.transaction():
         revisions.save(
             profiles=shuffled(profiles, rng),
             run_profiles=run_profiles,
@@ -244,7 +244,7 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
     )
     # Written by hand in another order, and with the database emptied meanwhile, it is the same configuration.
     write(folder, shuffled(json.loads(first[0]), rng)[::-1], shuffled(json.loads(first[1]), rng))
-    with trail.deed():
+    with audit.transaction():
         revisions.hide_others(profiles=[], run_profiles=[])
     reload.apply_files(actor=SYSTEM, reason="from nothing")
     assert bytes_of() == first

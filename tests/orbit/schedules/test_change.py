@@ -8,7 +8,7 @@ import pytest
 from django_q.models import Schedule as Row
 
 from governance.access.actors import SYSTEM, NotAllowed
-from governance.access.roles import Power
+from governance.access.roles import Scope
 from governance.models import AuditTrailEntry
 from orbit.models import CronTick
 from orbit.schedules import change, ledger
@@ -104,7 +104,7 @@ def test_what_the_configuration_switches_off_nobody_switches_on() -> None:
 def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
     store([profile()], [run_profile("a", namespace="eu", execution_policy={"cron": "0 6 * * *"})])
     RunProfiles("UTC").follow()
-    reader = replace(SYSTEM, powers=frozenset({Power.READ, Power.OPERATE}))
+    reader = replace(SYSTEM, scopes=frozenset({Scope.READ, Scope.OPERATE}))
     with pytest.raises(NotAllowed):
         change.switch(CYCLES, on=False, actor=reader, reason="r")
     for namespace, name in (

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule as Row
 
+from governance import audit
 from governance.access.actors import SYSTEM, Actor
-from governance.access.roles import Power
-from governance.audit import trail
+from governance.access.roles import Scope
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.errors import RunProfileUnknown
@@ -103,8 +103,8 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
 def test_what_was_stopped_then_is_read_from_the_trail(
     due: datetime, object_type: str, object_id: str, begin: str, end: str, kind: str
 ) -> None:
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             begin,
             actor="ann",
             object_type=object_type,
@@ -120,8 +120,8 @@ def test_what_was_stopped_then_is_read_from_the_trail(
         ]
         is None
     )
-    with trail.deed():
-        trail.record(end, actor="ann", object_type=object_type, object_id=object_id, reason="over")
+    with audit.transaction():
+        audit.record(end, actor="ann", object_type=object_type, object_id=object_id, reason="over")
     assert explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
 
 
@@ -129,8 +129,8 @@ def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
     due: datetime,
 ) -> None:
     Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             "namespace.halted",
             actor="ann",
             object_type="namespace",
@@ -149,8 +149,8 @@ def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused
     due: datetime,
 ) -> None:
     tick(due)
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             "namespace.halted",
             actor="ann",
             object_type="namespace",
@@ -195,7 +195,7 @@ def test_it_came_too_late(due: datetime) -> None:
 
 
 def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
-    with trail.deed():
+    with audit.transaction():
         from_then = run_profile(
             "a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"}
         )
@@ -316,7 +316,7 @@ def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_anoth
     run_tick.perform(
         CronTick.objects.get(schedule=RUN_PROFILES, due_at=due).pk, now=due + timedelta(seconds=2)
     )
-    confined = Actor("ann", 1, frozenset({Power.READ}), frozenset({"eu"}))
+    confined = Actor("ann", 1, frozenset({Scope.READ}), frozenset({"eu"}))
     assert (
         "the run profile mine was disabled" in explain.explain("mine", due, actor=confined).sentence
     )

@@ -135,7 +135,7 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     variables = {
         "ORBIT_LEASE_SECONDS": "5",
         "ORBIT_WORKERS": "1",
-        "ORBIT_LANES": "4",
+        "ORBIT_CONCURRENCY": "4",
         "ORBIT_MAX_DISPATCH_RETRIES": "20",
     }
     killed = threading.Event()

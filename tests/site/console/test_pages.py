@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from governance.audit import trail
+from governance import audit
 from tests.support.callers import console, person
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import carry, configure, endpoints, start
@@ -127,8 +127,8 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
         endpoints(settings, **{"default-endpoint": bad.url})
         configure(r1={"namespace": "a"})
         carry(start("r1", b'{"x": "<script>alert(2)</script>"}'))
-    with trail.deed():
-        trail.record(
+    with audit.transaction():
+        audit.record(
             "namespace.halted",
             actor="<script>alert(3)</script>",
             reason="<script>alert(4)</script>",

@@ -16,30 +16,30 @@ from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, 
 from governance.namespaces import halts, pauses
 from governance.operations import ledger
 from orbit import interrupts, queue
-from orbit.interrupts import Boundary
+from orbit.interrupts import WorkerState
 from orbit.models import ClusterNode, CronTick, CycleRun
 from orbit_site.processes import maintenance
-from orbit_site.processes.maintenance import Duty, Keeper
+from orbit_site.processes.maintenance import Maintenance, PeriodicTask
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
 
 
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
-    own = Boundary()
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
+    own = WorkerState()
     monkeypatch.setattr(interrupts, "process", own)
     yield own
     own.drain(0)
 
 
 @pytest.fixture
-def tended(committed: str, process: Boundary, settings: Any) -> Keeper:
+def tended(committed: str, process: WorkerState, settings: Any) -> Maintenance:
     settings.ORBIT_CRON_SCHEDULE = "0 0 * * *"
-    return Keeper(uuid7(), os.getpid())
+    return Maintenance(uuid7(), os.getpid())
 
 
 def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wakeup(
-    tended: Keeper,
+    tended: Maintenance,
 ) -> None:
     CycleRun.objects.filter(pk=active_cycle().pk).update(
         next_due_at=datetime.now(UTC) - timedelta(seconds=5)
@@ -58,7 +58,7 @@ def test_one_look_makes_the_schedules_the_sign_of_life_the_due_tick_and_the_wake
     assert CronTick.objects.get().outcome == "due"
 
 
-def test_a_late_operation_run_is_woken(tended: Keeper) -> None:
+def test_a_late_operation_run_is_woken(tended: Maintenance) -> None:
     run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
     OperationRun.objects.filter(pk=run.pk).update(
         next_due_at=datetime.now(UTC) - timedelta(seconds=9)
@@ -67,7 +67,7 @@ def test_a_late_operation_run_is_woken(tended: Keeper) -> None:
     assert queue.tasks_wait()
 
 
-def test_what_is_past_its_time_is_lifted_on_record(tended: Keeper) -> None:
+def test_what_is_past_its_time_is_lifted_on_record(tended: Maintenance) -> None:
     halts.halt("default", actor=SYSTEM, until=datetime.now(UTC) + timedelta(hours=1))
     pauses.pause(actor=SYSTEM, reason="a fire", until=datetime.now(UTC) + timedelta(hours=1))
     past = datetime.now(UTC) - timedelta(seconds=1)
@@ -81,7 +81,7 @@ def test_what_is_past_its_time_is_lifted_on_record(tended: Keeper) -> None:
     ]
 
 
-def test_a_halt_becomes_quiet(tended: Keeper) -> None:
+def test_a_halt_becomes_quiet(tended: Maintenance) -> None:
     halts.halt("default", actor=SYSTEM)
     Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=2))
     tended.tend(100.0)
@@ -89,7 +89,7 @@ def test_a_halt_becomes_quiet(tended: Keeper) -> None:
 
 
 def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(
-    committed: str, process: Boundary, settings: Any
+    committed: str, process: WorkerState, settings: Any
 ) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     halts.halt("default", actor=SYSTEM)
@@ -110,7 +110,7 @@ def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(
 
 
 def test_a_duty_that_fails_stops_no_other_and_is_tried_again(
-    tended: Keeper, caplog: pytest.LogCaptureFixture
+    tended: Maintenance, caplog: pytest.LogCaptureFixture
 ) -> None:
     tries: list[str] = []
 
@@ -119,8 +119,8 @@ def test_a_duty_that_fails_stops_no_other_and_is_tried_again(
         raise ZeroDivisionError("by zero")
 
     tended.duties = [
-        Duty("It breaks", 1.0, broken),
-        Duty("It works", 1.0, lambda: tries.append("works")),
+        PeriodicTask("It breaks", 1.0, broken),
+        PeriodicTask("It works", 1.0, lambda: tries.append("works")),
     ]
     for now in (0.0, 0.5, 1.0):
         tended.tend(now)
@@ -128,20 +128,22 @@ def test_a_duty_that_fails_stops_no_other_and_is_tried_again(
     assert caplog.text.count("It breaks: by zero") == 1
 
 
-def test_an_hourly_duty_that_failed_is_tried_again_within_the_minute(tended: Keeper) -> None:
+def test_an_hourly_duty_that_failed_is_tried_again_within_the_minute(tended: Maintenance) -> None:
     tries: list[float] = []
 
     def broken() -> None:
         tries.append(1)
         raise ZeroDivisionError
 
-    tended.duties = [Duty("It breaks", maintenance.HOUR, broken)]
+    tended.duties = [PeriodicTask("It breaks", maintenance.HOUR, broken)]
     for now in (0.0, 30.0, 61.0):
         tended.tend(now)
     assert len(tries) == 2
 
 
-def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(tended: Keeper) -> None:
+def test_a_database_that_is_away_is_waited_for_a_little_longer_each_time(
+    tended: Maintenance,
+) -> None:
     settings_dict = connections["default"].settings_dict
     tended.duties = [duty for duty in tended.duties if duty.every == maintenance.LIFE]
     connections["default"].close()
@@ -185,7 +187,7 @@ def until_true(sql: str) -> None:
 
 
 def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_worker(
-    committed: str, process: Boundary, settings: Any
+    committed: str, process: WorkerState, settings: Any
 ) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     stopping, alone = threading.Event(), threading.Event()
@@ -201,7 +203,7 @@ def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_work
 
 
 def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_the_next(
-    committed: str, process: Boundary, settings: Any
+    committed: str, process: WorkerState, settings: Any
 ) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
@@ -213,7 +215,7 @@ def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_
 
 
 def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(
-    tended: Keeper, caplog: pytest.LogCaptureFixture
+    tended: Maintenance, caplog: pytest.LogCaptureFixture
 ) -> None:
     tended.duties = [duty for duty in tended.duties if duty.every == maintenance.DAY]
     with caplog.at_level("INFO"):
@@ -226,13 +228,16 @@ def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(
     assert [found.sequence for found in head.find(lines)] == [0, 0]
 
 
-def test_a_duty_that_meets_the_lock_of_somebody_else_stops_no_other(tended: Keeper) -> None:
+def test_a_duty_that_meets_the_lock_of_somebody_else_stops_no_other(tended: Maintenance) -> None:
     done: list[str] = []
 
     def locked() -> None:
         raise OperationalError("canceling statement due to lock timeout")
 
-    tended.duties = [Duty("first", 1.0, locked), Duty("second", 1.0, lambda: done.append("second"))]
+    tended.duties = [
+        PeriodicTask("first", 1.0, locked),
+        PeriodicTask("second", 1.0, lambda: done.append("second")),
+    ]
     for now in (1000.0, 1002.0, 1004.0):
         tended.tend(now)
     assert len(done) == 3

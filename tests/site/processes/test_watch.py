@@ -10,10 +10,10 @@ from governance.access.actors import SYSTEM
 from governance.models import GovernanceSetting
 from governance.namespaces import halts, pauses, registry
 from orbit import interrupts
-from orbit.interrupts import Boundary, Lane
+from orbit.interrupts import Slot, WorkerState
 from orbit_site.processes import gate_monitor
-from orbit_site.processes.gate_monitor import Watch
-from orbit_site.processes.listener import Ear
+from orbit_site.processes.gate_monitor import GateMonitor
+from orbit_site.processes.listener import Listener
 from tests.support.clusters import until
 from tests.support.pipeline import rows
 
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 @pytest.fixture
-def process(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
-    own = Boundary()
+def process(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
+    own = WorkerState()
     monkeypatch.setattr(interrupts, "process", own)
     registry.ensure(["a", "b"])
-    watching = Watch()
+    watching = GateMonitor()
     watching.start()
     until(lambda: own.watched, 5, "nobody watches")
     yield own
@@ -34,12 +34,12 @@ def process(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundar
     assert not watching.is_alive()
 
 
-def lane(process: Boundary, namespace: str) -> Lane:
+def slot(process: WorkerState, namespace: str) -> Slot:
     return process.open(namespace, asked=interrupts.now())
 
 
-def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: Boundary) -> None:
-    one, other = lane(process, "a"), lane(process, "b")
+def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: WorkerState) -> None:
+    one, other = slot(process, "a"), slot(process, "b")
     time.sleep(1.0)
     assert one.open
     assert other.open
@@ -49,8 +49,8 @@ def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: Boun
     assert other.open
 
 
-def test_a_pause_closes_all(process: Boundary) -> None:
-    both = [lane(process, "a"), lane(process, "b")]
+def test_a_pause_closes_all(process: WorkerState) -> None:
+    both = [slot(process, "a"), slot(process, "b")]
     pauses.pause(actor=SYSTEM, reason="a fire")
     until(
         lambda: all(one.stopped for one in both),
@@ -59,22 +59,22 @@ def test_a_pause_closes_all(process: Boundary) -> None:
     )
 
 
-def test_a_halt_that_nobody_rang_for_is_found(process: Boundary) -> None:
-    one = lane(process, "a")
+def test_a_halt_that_nobody_rang_for_is_found(process: WorkerState) -> None:
+    one = slot(process, "a")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=True, mode="halting")
     until(lambda: one.stopped, 1.0, "the halt isn't found")
 
 
 def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_back(
-    process: Boundary, monkeypatch: pytest.MonkeyPatch
+    process: WorkerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = lane(process, "a")
+    one = slot(process, "a")
 
-    def away(self: Ear) -> None:
+    def away(self: Listener) -> None:
         raise psycopg.OperationalError("the server is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Ear, "open", away)
+        patched.setattr(Listener, "open", away)
         rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
@@ -83,5 +83,5 @@ def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_
     until(lambda: one.open, 3.0, "nobody looks again")
 
 
-def test_without_lanes_it_asks_nothing(process: Boundary) -> None:
+def test_without_lanes_it_asks_nothing(process: WorkerState) -> None:
     gate_monitor.look(None)  # type: ignore[arg-type]

@@ -10,22 +10,22 @@ from django.db import connection, connections
 from django_q.models import OrmQ, Task
 
 from orbit import interrupts, queue
-from orbit.interrupts import Boundary
+from orbit.interrupts import WorkerState
 from orbit_site.processes import worker
 from tests.support.pipeline import rows
 
 
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boundary]:
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
     """A boundary of this test's own, since one that drains never stops draining."""
-    own = Boundary()
+    own = WorkerState()
     monkeypatch.setattr(interrupts, "process", own)
     yield own
     own.drain(0)
 
 
 @pytest.fixture
-def claims(committed: str, process: Boundary) -> Iterator[worker.Claims]:
+def claims(committed: str, process: WorkerState) -> Iterator[worker.Claims]:
     made = worker.Claims()
     yield made
     made.close()
@@ -76,7 +76,7 @@ def test_a_row_whose_notify_was_held_back_is_found_by_the_second_look(
     assert late < 0.2
 
 
-def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: Boundary) -> None:
+def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: WorkerState) -> None:
     queue.wake()
     process.drain(10)
     assert claims.get() == "STOP"
@@ -84,7 +84,7 @@ def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: B
 
 
 def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(
-    claims: worker.Claims, process: Boundary
+    claims: worker.Claims, process: WorkerState
 ) -> None:
     stamps: list[float] = []
     process.stamp = lambda: stamps.append(time.monotonic())
@@ -113,7 +113,7 @@ def test_lost_connections_are_opened_again_and_nothing_is_lost(
 
 
 def test_a_task_that_is_done_is_gone_and_a_failure_is_kept(
-    committed: str, process: Boundary
+    committed: str, process: WorkerState
 ) -> None:
     for success in (True, False):
         queue.wake(queue.TICK, "x")
@@ -128,7 +128,7 @@ def test_a_task_that_is_done_is_gone_and_a_failure_is_kept(
 
 
 def test_a_task_is_acknowledged_over_a_connection_that_was_cut_meanwhile(
-    committed: str, process: Boundary
+    committed: str, process: WorkerState
 ) -> None:
     queue.wake(queue.TICK, "x")
     [(row, payload)] = queue.PgBroker().dequeue()

@@ -11,4 +11,4 @@ OR s.until > now() THEN s.mode ELSE 'running' END, s.reason, s.changed_by, s.sin
 FROM governance_namespace n
 LEFT
 JOIN governance_governancesetting s ON s.namespace_id = n.id
-WHERE n.name = ANY(%s)
+WHERE n.name = ANY(%(names)s::text[])

@@ -1,0 +1,11 @@
+-- A condition: work in a namespace may go on.
+-- args: namespace
+NOT EXISTS (
+    SELECT 1
+    FROM governance_governancesetting s
+    JOIN governance_namespace n ON n.id = s.namespace_id
+    WHERE n.name = {{namespace}}
+      AND s.halt
+      AND (s.until IS NULL OR s.until > now())   -- past its time it holds nothing
+)
+AND NOT EXISTS (SELECT 1 FROM {{pause}})

@@ -1,0 +1,10 @@
+-- The fence: lock the cycles whose fencing token still holds. Every write of the pipeline joins it.
+-- params: ids uuid[], tokens bigint[]
+locked AS MATERIALIZED (
+    SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status
+    FROM orbit_cyclerun c
+    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token)
+        ON held.id = c.id AND held.token = c.fencing_token
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c   -- foreign keys of rows inserted meanwhile don't wait for this lock
+)
