@@ -1,0 +1,169 @@
+"""SQL statements kept in ``.sql`` files beside the module that runs them.
+
+A file starts with a comment that says what the statement does and which parameters it takes::
+
+    -- Claim cycles that are due.
+    -- params: owner text, limit int
+    SELECT c.id FROM orbit_cyclerun c WHERE {{gate_is_open(c.namespace)}} LIMIT %(limit)s
+
+``{{name}}`` is a fragment that the loading module passes: another file, with its arguments in
+parentheses, or a constant. A statement is assembled and checked when its module is imported.
+Comments don't reach the server. Parameters are written as psycopg writes them, so a literal percent
+sign is doubled.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+PROJECT = Path(__file__).resolve().parents[2]
+_HEADER = re.compile(r"--\s*(params|args):\s*(.*)")
+_COMMENT = re.compile(r"--[^\n]*")
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+_FRAGMENT = re.compile(r"\{\{\s*(\w+)\s*(?:\(([^{}]*)\))?\s*\}\}")
+
+
+class StatementInvalid(Exception):
+    """A ``.sql`` file does not fit what it declares. Raised at import, so it never reaches a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A part of statements: its text, the names of its arguments, and its parameters with types."""
+
+    text: str
+    args: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    def render(self, name: str, values: list[str]) -> str:
+        """Return the text with ``values`` for the arguments. Raises StatementInvalid."""
+        if len(values) != len(self.args):
+            raise StatementInvalid(f"{name} takes {len(self.args)} arguments, not {len(values)}")
+        by_name = dict(zip(self.args, values, strict=True))
+        return _FRAGMENT.sub(lambda match: by_name.get(match[1], match[0]), self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One assembled statement. ``params`` maps the name of each parameter to its SQL type."""
+
+    name: str
+    text: str
+    params: Mapping[str, str]
+
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
+        """Run the statement; return all rows. Raises TypeError unless ``values`` are the params."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.text, self.bind(values))
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def one(self, **values: Any) -> tuple[Any, ...] | None:
+        """Run the statement; return its first row, or None."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.text, self.bind(values))
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
+
+    def execute(self, **values: Any) -> int:
+        """Run the statement; return the number of rows that it touched."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.text, self.bind(values))
+            return int(cursor.rowcount)
+
+    def bind(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Return ``values`` for the cursor. Raises TypeError if one is missing or unknown."""
+        if values.keys() != self.params.keys():
+            raise TypeError(f"{self.name} takes {sorted(self.params)}, not {sorted(values)}")
+        # Without parameters the driver must not look for any: a literal % would need doubling.
+        return values or None
+
+
+def load(module: str, name: str, **fragments: "Fragment | str | int | float") -> Statement:
+    """Return the statement ``sql/<name>.sql`` of the room that ``module`` (its ``__name__``) is in.
+
+    Raises StatementInvalid if a fragment is missing, or if the parameters used are not those that
+    the file and its fragments declare.
+    """
+    part = _read(module, name)
+    params = dict(part.params)
+    text = _assemble(part.text, fragments, params, f"{module}: {name}.sql")
+    used = set(_PARAMETER.findall(text))
+    if used != params.keys():
+        raise StatementInvalid(f"{module}: {name}.sql uses {used}, but declares {set(params)}")
+    room = module.rpartition(".")[0]
+    statement = Statement(f"{room}.{name}", text, params)
+    REGISTRY[statement.name] = statement
+    return statement
+
+
+def fragment(module: str, name: str, **fragments: "Fragment | str | int | float") -> Fragment:
+    """Return the fragment ``sql/<name>.sql`` of the room of ``module``. Raises StatementInvalid."""
+    part = _read(module, name)
+    params = dict(part.params)
+    text = _assemble(part.text, fragments, params, f"{module}: {name}.sql", keep=part.args)
+    return Fragment(text, part.args, params)
+
+
+#: Every statement that was loaded, by its name, for the test that keeps their text.
+REGISTRY: dict[str, Statement] = {}
+
+
+def _read(module: str, name: str) -> Fragment:
+    room = Path(*module.split(".")[:-1])
+    source = (PROJECT / room / "sql" / f"{name}.sql").read_text()
+    declared = {kind: _declared(text) for kind, text in _HEADER.findall(source)}
+    args = tuple(declared.get("args", {}))
+    text = "\n".join(line.rstrip() for line in _COMMENT.sub("", source).splitlines()).strip(" \n;")
+    return Fragment(text, args, declared.get("params", {}))
+
+
+def _declared(text: str) -> dict[str, str]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return {part.split()[0]: " ".join(part.split()[1:]) for part in parts}
+
+
+def _split(arguments: str) -> list[str]:
+    """Return the arguments, which are divided by the commas outside of parentheses."""
+    values, depth = [""], 0
+    for sign in arguments:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            values.append("")
+        else:
+            values[-1] += sign
+    return [value.strip() for value in values] if arguments.strip() else []
+
+
+def _assemble(
+    text: str,
+    fragments: Mapping[str, "Fragment | str | int | float"],
+    params: dict[str, str],
+    where: str,
+    keep: tuple[str, ...] = (),
+) -> str:
+    unused = set(fragments)
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in keep:
+            return match[0]
+        if name not in fragments:
+            raise StatementInvalid(f"{where}: the fragment {name} was not passed")
+        unused.discard(name)
+        part = fragments[name]
+        if not isinstance(part, Fragment):
+            return str(part)
+        for param, kind in part.params.items():
+            if params.setdefault(param, kind) != kind:
+                raise StatementInvalid(f"{where}: {param} is {params[param]} and {kind}")
+        return part.render(name, _split(match[2] or ""))
+
+    text = _FRAGMENT.sub(put, text)
+    if unused:
+        raise StatementInvalid(f"{where}: the fragments {sorted(unused)} are not used")
+    return text

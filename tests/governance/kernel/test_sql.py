@@ -1,0 +1,100 @@
+"""Statements in files: assembled, checked, run."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+
+from governance.kernel import sql
+from governance.kernel.sql import Fragment, StatementInvalid
+
+ROOM = "room.module"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A room's folder of statements; what is loaded from it is forgotten afterwards."""
+    folder = tmp_path / "room" / "sql"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(sql, "PROJECT", tmp_path)
+    monkeypatch.setattr(sql, "REGISTRY", {})
+    return folder
+
+
+def test_a_statement_is_its_file_without_comments(files: Path) -> None:
+    (files / "add.sql").write_text(
+        "-- Add.\n-- params: a int\nSELECT %(a)s::int + 1; -- one more\n"
+    )
+    statement = sql.load(ROOM, "add")
+    assert statement.text.split() == ["SELECT", "%(a)s::int", "+", "1"]
+    assert statement.params == {"a": "int"}
+
+
+def test_a_fragment_takes_arguments_and_brings_its_parameters(files: Path) -> None:
+    (files / "near.sql").write_text(
+        "-- args: x, y\n-- params: far int\nabs({{x}} - {{y}}) < %(far)s\n"
+    )
+    (files / "list.sql").write_text("SELECT 1 WHERE {{near(least(1, 2), 3)}}\n")
+    statement = sql.load(ROOM, "list", near=sql.fragment(ROOM, "near"))
+    assert statement.text == "SELECT 1 WHERE abs(least(1, 2) - 3) < %(far)s"
+    assert statement.params == {"far": "int"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments", "why"),
+    [
+        ("SELECT %(a)s", {}, "uses"),
+        ("-- params: a int, b int\nSELECT %(a)s", {}, "uses"),
+        ("SELECT {{part}}", {}, "not passed"),
+        ("SELECT 1", {"part": "2"}, "not used"),
+        ("SELECT {{part(1, 2)}}", {"part": Fragment("{{x}}", ("x",))}, "takes 1"),
+        (
+            "-- params: a int\nSELECT %(a)s, {{part}}",
+            {"part": Fragment("%(a)s", (), {"a": "text"})},
+            "a is int and text",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_at_import(
+    files: Path, text: str, fragments: dict[str, str | Fragment], why: str
+) -> None:
+    (files / "odd.sql").write_text(text)
+    with pytest.raises(StatementInvalid, match=why):
+        sql.load(ROOM, "odd", **fragments)
+
+
+@pytest.mark.django_db
+def test_rows_one_and_execute(files: Path) -> None:
+    (files / "numbers.sql").write_text(
+        "-- params: most int\nSELECT n FROM generate_series(1, %(most)s) AS n\n"
+    )
+    numbers = sql.load(ROOM, "numbers")
+    assert numbers.rows(most=2) == [(1,), (2,)]
+    assert numbers.one(most=2) == (1,)
+    assert numbers.one(most=0) is None
+    assert numbers.execute(most=3) == 3
+
+
+def test_a_call_names_exactly_the_parameters(files: Path) -> None:
+    (files / "one.sql").write_text("-- params: a int\nSELECT %(a)s::int\n")
+    with pytest.raises(TypeError, match=r"takes \['a'\], not \['b'\]"):
+        sql.load(ROOM, "one").rows(b=1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", sorted(sql.REGISTRY))
+def test_postgresql_accepts_every_statement_with_the_types_it_declares(name: str) -> None:
+    statement = sql.REGISTRY[name]
+    text, kinds = statement.text, []
+    for place, (param, kind) in enumerate(statement.params.items(), start=1):
+        text = text.replace(f"%({param})s", f"${place}")
+        kinds.append(kind)
+    text = text.replace("%%", "%") if kinds else text
+    if text.split()[0] not in {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE"}:
+        return  # PREPARE takes no other command
+    declared = f"({', '.join(kinds)})" if kinds else ""
+    with connection.cursor() as cursor:
+        raw: psycopg.Connection = cursor.connection
+        raw.execute(f"PREPARE checked{declared} AS {text}")
+        raw.execute("DEALLOCATE checked")
