@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from governance.kernel import backoff
+from governance.kernel import backoff, sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.errors import OrbitError
 from orbit import interrupts
@@ -33,26 +33,13 @@ BACKOFF_CAP = 60.0
 # How much longer than its own time-out an attempt may take before its lane counts as hung.
 GRACE_SECONDS = 10
 
-_TIERS = """tiers AS (
-    INSERT INTO orbit_transformation AS t (id, cycle_id, initiation_id, tier, transformer, status, attempts, next_attempt_at,
-        output, output_content_type, output_sha256, error, started_at, finished_at)
-    SELECT x.id, x.cycle_id, {initiation}, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second',
-        (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second',
-        CASE WHEN x.status <> 'pending' THEN clock_timestamp() END
-    FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, cycle_id uuid, initiation_id uuid, tier int, transformer text, status text, attempts int,
-        wait float8, blob int, content_type text, sha256 text, error text, took float8)
-    JOIN {source}
-    ON CONFLICT (cycle_id, tier) DO UPDATE SET status = EXCLUDED.status, attempts = EXCLUDED.attempts, next_attempt_at = EXCLUDED.next_attempt_at,
-        output = EXCLUDED.output, output_content_type = EXCLUDED.output_content_type, output_sha256 = EXCLUDED.output_sha256,
-        error = EXCLUDED.error, finished_at = EXCLUDED.finished_at
-    WHERE t.status = 'pending')"""
+#: The stage's CTE. Its arguments are ``x.initiation_id, locked, locked.id`` if the cycle was initiated
+#: before, ``found.id, found, found.cycle_id`` in a statement that initiates it.
+WRITE_TIERS = sql.fragment(__name__, "tiers")
 
-#: For a cycle that was initiated before.
-CTES = (_TIERS.format(initiation="x.initiation_id", source="locked ON locked.id = x.cycle_id"),)
-#: For a statement that initiates too, by the CTEs of ``initiation``: what it inserts, no other part of it can read from the table.
-CTES_WITH_INITIATION = (
-    _TIERS.format(initiation="found.id", source="found ON found.cycle_id = x.cycle_id"),
-)
+# For statements that are not in a file yet.
+CTES = (WRITE_TIERS.render("tiers", ["x.initiation_id", "locked", "locked.id"]),)
+CTES_WITH_INITIATION = (WRITE_TIERS.render("tiers", ["found.id", "found", "found.cycle_id"]),)
 SQL = fence.statement(*CTES)
 
 
