@@ -14,12 +14,14 @@ from telemetry.events import Name
 
 STAGE = "initiation"
 
-#: The stage's CTEs; they need ``locked`` and give ``found``.
+#: The stage's CTEs; they need ``locked`` and give ``initiated``.
 INITIATION = sql.fragment(__name__, "initiation")
 
 # For statements that are not in a file yet.
 CTES = (INITIATION.text,)
-SELECT = "SELECT locked.id, found.id FROM locked JOIN found ON found.cycle_id = locked.id"
+SELECT = (
+    "SELECT locked.id, initiated.id FROM locked JOIN initiated ON initiated.cycle_id = locked.id"
+)
 
 SQL = fence.statement(*CTES, select=SELECT)
 

@@ -34,12 +34,14 @@ BACKOFF_CAP = 60.0
 GRACE_SECONDS = 10
 
 #: The stage's CTE. Its arguments are ``x.initiation_id, locked, locked.id`` if the cycle was initiated
-#: before, ``found.id, found, found.cycle_id`` in a statement that initiates it.
+#: before, ``initiated.id, initiated, initiated.cycle_id`` if the statement initiates it.
 WRITE_TIERS = sql.fragment(__name__, "tiers")
 
 # For statements that are not in a file yet.
 CTES = (WRITE_TIERS.render("tiers", ["x.initiation_id", "locked", "locked.id"]),)
-CTES_WITH_INITIATION = (WRITE_TIERS.render("tiers", ["found.id", "found", "found.cycle_id"]),)
+CTES_WITH_INITIATION = (
+    WRITE_TIERS.render("tiers", ["initiated.id", "initiated", "initiated.cycle_id"]),
+)
 SQL = fence.statement(*CTES)
 
 

@@ -15,14 +15,14 @@ initiation AS (
     ON CONFLICT (initiation_hash) DO UPDATE SET initiation_hash = EXCLUDED.initiation_hash
     RETURNING id, initiation_hash, xmax = 0 AS made   -- xmax is 0 only on a row inserted here
 ),
-found AS (
+initiated AS (
     SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
     FROM initiation i
     JOIN json_to_recordset(%(initiations)s::json) AS x(
         cycle_id uuid, record_id uuid, namespace text, initiation_hash text
     ) USING (initiation_hash)
 ),
-reuse AS (
+initiation_records AS (
     INSERT INTO orbit_executionrecord
         (id, partition_key, cycle_id, stage, event, namespace, message, data)
     SELECT
@@ -31,5 +31,5 @@ reuse AS (
         namespace,
         CASE WHEN made THEN 'a new context' ELSE 'the context is known' END,
         jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
-    FROM found
+    FROM initiated
 )
