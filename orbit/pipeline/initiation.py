@@ -29,7 +29,7 @@ SQL = fence.statement(*CTES, select=SELECT)
 def run(work: ClaimedCycle) -> UUID:
     """Initiate ``work`` and return the initiation's id. Raises Fenced. After a crash the stage has its checkpoint, or left nothing."""
     write = fence.FencedWrite(work, SQL)
-    draft(write)
+    add_to(write)
     return commit(write)
 
 
@@ -39,7 +39,7 @@ def commit(write: fence.FencedWrite) -> UUID:
     return UUID(str(initiation_id))
 
 
-def draft(write: fence.FencedWrite) -> None:
+def add_to(write: fence.FencedWrite) -> None:
     """Put the stage into ``write``, whose statement has ``CTES``."""
     work: ClaimedCycle = write.work
     began = time.monotonic()

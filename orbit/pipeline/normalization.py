@@ -34,8 +34,8 @@ class Source:
     payload: Payload
 
 
-def draft(write: fence.FencedWrite, sources: Iterable[Source], *, taken: int = 0) -> list[UUID]:
-    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``taken`` items a re-run has of earlier cycles.
+def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
+    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``reused`` items a re-run has of earlier cycles.
 
     A processor that fails on one output costs that item, never the others: the stage is then not ok and says so.
     """
@@ -97,18 +97,18 @@ def draft(write: fence.FencedWrite, sources: Iterable[Source], *, taken: int = 0
         )
     )
     write.records += records
-    if not made and not taken:
+    if not made and not reused:
         write.records.append(
             Record(STAGE, "no_items", "no successful tier: nothing to normalize", "warning")
         )
     duration = (time.monotonic() - began) * 1000
-    ok = bool(made or taken) and not errors
+    ok = bool(made or reused) and not errors
     message = f"{len(errors)} of {len(made) + len(errors)} failed" if errors else ""
     data = {
         "ok": ok,
         "items": len(made),
         "duration_ms": round(duration, 3),
-        **({"items_taken_over": taken} if taken else {}),
+        **({"items_taken_over": reused} if reused else {}),
     }
     write.records.append(
         Record(STAGE, "stage_finished", message, "info" if ok else "warning", data)

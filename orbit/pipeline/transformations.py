@@ -49,7 +49,7 @@ SQL = fence.statement(*CTES)
 class TierResult:
     """What is known of one tier. ``ok`` is None until it has ended; ``wait`` the seconds until its next attempt.
 
-    ``payload`` is its output where that is at hand. A re-run has a tier ``taken`` over from an earlier cycle.
+    ``payload`` is its output where that is at hand. A re-run has a tier ``reused`` from an earlier cycle.
     """
 
     tier: int
@@ -60,7 +60,7 @@ class TierResult:
     error: str = ""
     wait: float = 0.0
     sha256: str = ""
-    taken: bool = False
+    reused: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return it as data for the record and the cycle's page."""
@@ -118,7 +118,7 @@ def quick(work: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
         return False
 
 
-def draft(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
+def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
     """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``.
 
     ``results`` are of the tiers that a re-run took over.
@@ -144,7 +144,7 @@ def run(
 
 
 def _attempt_due(stage: _Stage) -> None:
-    if all(result.taken for result in stage.results.values()):
+    if all(result.reused for result in stage.results.values()):
         stage.draft().records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
         known = stage.results.setdefault(
