@@ -18,7 +18,7 @@ from django.db import connection
 
 from governance.kernel.identifiers import uuid7_text
 from orbit.cycles.outcome import ReusedCounts
-from orbit.cycles.rerun_history import Delivery, Done, Lineage
+from orbit.cycles.rerun.history import Delivery, Done, Lineage
 from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.pipeline import transformations
 from orbit.records import execution
