@@ -13,7 +13,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import OUTCOMES, Outcome
+from orbit.cycles.orchestrate import OUTCOMES, ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -64,7 +64,9 @@ class TriggerAll(Resource):
         }
         named = sent.get("run_profile_ids")
         return _answer(
-            orchestrate.all_enabled(**call) if named is None else orchestrate.these(named, **call)
+            orchestrate.all_enabled(**call)
+            if named is None
+            else orchestrate.selected(named, **call)
         )
 
 
@@ -85,7 +87,7 @@ class TriggerOne(Resource):
         sent = self.document()
         once = _once(request, f"{ROUTE}:{run_profile_id}")
         return _answer(
-            orchestrate.these(
+            orchestrate.selected(
                 [run_profile_id],
                 source=Trigger.REST,
                 actor=self.actor,
@@ -101,12 +103,12 @@ class _Once:
     def __init__(self, key: idempotency.Key) -> None:
         self._key = key
 
-    def seen(self) -> list[Outcome] | None:
+    def seen(self) -> list[ProfileOutcome] | None:
         answer = self._key.claim()
         return None if answer is None else [_outcome(one) for one in answer["results"]]
 
-    def keep(self, started: list[Outcome]) -> None:
-        self._key.keep(ACCEPTED, {"results": [orchestrate.shown(one) for one in started]})
+    def keep(self, started: list[ProfileOutcome]) -> None:
+        self._key.keep(ACCEPTED, {"results": [orchestrate.to_dict(one) for one in started]})
 
 
 def _once(request: Request, route: str) -> _Once | None:
@@ -114,9 +116,9 @@ def _once(request: Request, route: str) -> _Once | None:
     return None if key is None else _Once(key)
 
 
-def _outcome(kept: dict[str, str]) -> Outcome:
+def _outcome(kept: dict[str, str]) -> ProfileOutcome:
     cycle_id = kept.get("cycle_run_id")
-    return Outcome(
+    return ProfileOutcome(
         kept["run_profile_id"],
         kept["outcome"],
         UUID(cycle_id) if cycle_id else None,
@@ -124,5 +126,5 @@ def _outcome(kept: dict[str, str]) -> Outcome:
     )
 
 
-def _answer(outcomes: Sequence[Outcome]) -> Response:
-    return Response({"results": [orchestrate.shown(one) for one in outcomes]}, status=ACCEPTED)
+def _answer(outcomes: Sequence[ProfileOutcome]) -> Response:
+    return Response({"results": [orchestrate.to_dict(one) for one in outcomes]}, status=ACCEPTED)

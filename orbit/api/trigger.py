@@ -18,7 +18,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, TRUTH, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import trigger
-from orbit.cycles.trigger import Started
+from orbit.cycles.trigger import Triggered
 from orbit.errors import (
     CycleActive,
     Disabled,
@@ -93,19 +93,19 @@ class _Once:
     def __init__(self, key: idempotency.Key) -> None:
         self._key = key
 
-    def seen(self) -> Started | None:
+    def seen(self) -> Triggered | None:
         answer = self._key.claim()
         if answer is None:
             return None
-        return Started(
+        return Triggered(
             UUID(answer["cycle_run_id"]), answer["status"], answer["namespace"], answer["resumed"]
         )
 
-    def keep(self, started: Started) -> None:
+    def keep(self, started: Triggered) -> None:
         self._key.keep(ACCEPTED, _answer(started))
 
 
-def _answer(started: Started) -> dict[str, Any]:
+def _answer(started: Triggered) -> dict[str, Any]:
     return {
         "cycle_run_id": str(started.cycle_id),
         "status": started.status,
