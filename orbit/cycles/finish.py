@@ -78,7 +78,7 @@ def add_to(
         targets=state.targets,
         jobs=tally.total,
         delivered=tally.delivered,
-        taken=state.reused,
+        reused=state.reused,
     )
     status = outcome.status(found)
     dispatch = found[-1]

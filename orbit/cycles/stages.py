@@ -57,8 +57,8 @@ def _straight(state: CycleProgress) -> None:
     if not state.tiers_ended:
         state.read_input()
     write = fence.FencedWrite(state.cycle, START)
-    initiation.draft(write)
-    state.tiers = transformations.draft(write, state.tiers)
+    initiation.add_to(write)
+    state.tiers = transformations.add_to(write, state.tiers)
     if state.tiers_ended:
         write.sql = STRAIGHT
         _prepare(state, write)
@@ -73,9 +73,9 @@ def _prepare(state: CycleProgress, write: fence.FencedWrite) -> None:
         for result in state.sources()
         if result.payload is not None
     ]
-    items = normalization.draft(write, sources, taken=state.reused.items)
+    items = normalization.add_to(write, sources, reused=state.reused.items)
     state.items = len(items)
-    for job in enqueue.draft(write, items).jobs:
+    for job in enqueue.add_to(write, items).jobs:
         state.jobs.open[job] = 0.0
     state.jobs.begin()
     if not state.jobs.open:
