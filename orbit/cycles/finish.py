@@ -51,10 +51,10 @@ unknown AS (
 
 def ending(state: CycleProgress) -> Ending:
     """Return what the cycle adds to the write that closes its last job."""
-    return Ending(CLOSE, lambda write, tally, wait: put(write, state, tally, wait))
+    return Ending(CLOSE, lambda write, tally, wait: add_to(write, state, tally, wait))
 
 
-def put(
+def add_to(
     write: fence.FencedWrite, state: CycleProgress, tally: Tally, wait: float | None = None
 ) -> None:
     """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease.
@@ -78,7 +78,7 @@ def put(
         targets=state.targets,
         jobs=tally.total,
         delivered=tally.delivered,
-        taken=state.taken,
+        reused=state.reused,
     )
     status = outcome.status(found)
     dispatch = found[-1]

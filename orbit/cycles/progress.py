@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from governance.namespaces import gate
-from orbit.cycles.outcome import Taken
+from orbit.cycles.outcome import ReusedCounts
 from orbit.dispatch import claim
 from orbit.dispatch.claim import Sending
 from orbit.dispatch.endpoints import DEFAULT_KEY
@@ -84,10 +84,10 @@ class CycleProgress:
         return sum(result.ok is True for result in self.tiers.values())
 
     @property
-    def taken(self) -> Taken:
+    def reused(self) -> ReusedCounts:
         """What a re-run has of earlier cycles."""
         kept = self.work.takeover or {}
-        return Taken(*(int(kept.get(name, 0)) for name in ("items", "wanted", "delivered")))
+        return ReusedCounts(*(int(kept.get(name, 0)) for name in ("items", "wanted", "delivered")))
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Tell whether ``checkpoint`` was reached."""
@@ -102,7 +102,7 @@ class CycleProgress:
         found = [
             result
             for result in self.tiers.values()
-            if result.ok and (not result.taken or result.tier in left)
+            if result.ok and (not result.reused or result.tier in left)
         ]
         missing = [result.tier for result in found if result.payload is None]
         if missing:
@@ -145,10 +145,10 @@ def load(work: ClaimedCycle) -> CycleProgress:
             )
             state.initiation_id = cursor.fetchone()[0]
         cursor.execute(TIERS, [work.id])
-        for id_, tier, status, attempts, error, sha256, taken, wait in cursor.fetchall():
+        for id_, tier, status, attempts, error, sha256, reused, wait in cursor.fetchall():
             ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
             state.tiers[tier] = TierResult(
-                tier, id_, ok, None, attempts, error, wait or 0.0, sha256, taken
+                tier, id_, ok, None, attempts, error, wait or 0.0, sha256, reused
             )
         if normalized:
             cursor.execute(

@@ -57,8 +57,8 @@ def _straight(state: CycleProgress) -> None:
     if not state.tiers_ended:
         state.read_input()
     write = fence.FencedWrite(state.work, START)
-    initiation.draft(write)
-    state.tiers = transformations.draft(write, state.tiers)
+    initiation.add_to(write)
+    state.tiers = transformations.add_to(write, state.tiers)
     if state.tiers_ended:
         write.sql = STRAIGHT
         _prepare(state, write)
@@ -73,11 +73,11 @@ def _prepare(state: CycleProgress, write: fence.FencedWrite) -> None:
         for result in state.sources()
         if result.payload is not None
     ]
-    items = normalization.draft(write, sources, taken=state.taken.items)
+    items = normalization.add_to(write, sources, reused=state.reused.items)
     state.items = len(items)
-    for job in enqueue.draft(write, items).jobs:
+    for job in enqueue.add_to(write, items).jobs:
         state.tally.open[job] = 0.0
     state.tally.begin()
     if not state.tally.open:
-        finish.put(write, state, state.tally)
+        finish.add_to(write, state, state.tally)
     state.checkpoints.add(Checkpoint.NORMALIZATION_COMPLETE)

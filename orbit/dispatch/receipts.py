@@ -66,7 +66,7 @@ DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::u
     + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
 
 
-def put(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
+def add_to(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
     """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
     write.rows["attempts"] = [_row(write.work, item) for item in closed]
     signs = [item.sign for item in closed if item.sign is not None]

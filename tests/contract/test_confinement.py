@@ -28,7 +28,8 @@ from governance.models import (
     Stop,
 )
 from governance.namespaces import halts, pauses
-from orbit.cycles import rerun, trigger
+from orbit.cycles import trigger
+from orbit.cycles.rerun import single
 from orbit.dispatch import bulk
 from orbit.errors import CycleActive
 from orbit.models import (
@@ -161,7 +162,7 @@ def hidden_world() -> None:
     ended = carry(start("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
     bulk.dismiss(bulk.Filter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
-    rerun.rerun(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
+    single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")

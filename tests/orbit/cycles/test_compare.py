@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import compare, rerun
+from orbit.cycles import compare
+from orbit.cycles.rerun import single
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun
 from orbit.states import Trigger
@@ -72,7 +73,7 @@ def test_a_rerun_beside_what_it_repeats(settings: Any) -> None:
         endpoints(settings, default_endpoint=receiver.url)
         configure()
         old = carry(start())
-        new = carry(rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
+        new = carry(single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
     found = differing(old, new)
     assert found["Runs again"] == ("-", str(old.pk))
     assert found["Tier 1: outcome"] == ("success", "success (taken over)")

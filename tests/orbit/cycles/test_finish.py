@@ -160,7 +160,7 @@ def _closing(work: Any, sending: Any) -> Any:
     from orbit.records import fence
 
     write = fence.FencedWrite(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
-    receipts.put(write, [judge.ended(sending, YES)])
+    receipts.add_to(write, [judge.ended(sending, YES)])
     return write
 
 

@@ -13,8 +13,9 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, detail, finish, lease, progress, rerun, runner, stages, trigger
-from orbit.cycles.rerun_plan import Fate
+from orbit.cycles import cancel, detail, finish, lease, progress, runner, stages, trigger
+from orbit.cycles.rerun import single
+from orbit.cycles.rerun.plan import Fate
 from orbit.dispatch import claim, dead_letters, judge, receipts
 from orbit.errors import (
     CycleActive,
@@ -44,7 +45,7 @@ def _few_retries(settings: Any) -> None:
 
 
 def again(cycle_id: UUID, reason: str = "it is mended") -> CycleRun:
-    return carry(rerun.rerun(cycle_id, actor=SYSTEM, reason=reason, source=Trigger.REST))
+    return carry(single.start(cycle_id, actor=SYSTEM, reason=reason, source=Trigger.REST))
 
 
 def keys(receiver: Receiver) -> list[str]:
@@ -184,9 +185,9 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
             "UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1",
             sent[0].job_id,
         )
-        first = rerun.rerun(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
+        first = single.start(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
         cancel.cancel(first, actor=SYSTEM, reason="x")
-        second = rerun.rerun(first, actor=SYSTEM, reason="x", source=Trigger.REST)
+        second = single.start(first, actor=SYSTEM, reason="x", source=Trigger.REST)
         receipts.bring_home(
             work, [judge.ended(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
         )
@@ -278,10 +279,10 @@ def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(setting
         one, other, _ = DeadLetterDispatch.objects.order_by("id")
         dead_letters.requeue(one.pk, actor=SYSTEM, reason="by hand")
         with pytest.raises(DeliveriesOpen):
-            rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
+            single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         carry(old.pk)
         dead_letters.dismiss(other.pk, actor=SYSTEM, reason="not wanted")
-        plan = rerun.preview(old.pk, actor=SYSTEM).takeover
+        plan = single.preview(old.pk, actor=SYSTEM).takeover
         assert sorted(sent.fate for sent in plan.deliveries) == [
             Fate.DELIVERED,
             Fate.DISMISSED,
@@ -311,7 +312,7 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
         old_id = start(body=b"x")
         runner.run(seconds=0.2)
         with pytest.raises(NotFinished):
-            rerun.preview(old_id, actor=SYSTEM)
+            single.preview(old_id, actor=SYSTEM)
         cancel.cancel(old_id, actor=SYSTEM, reason="too slow")
         assert not receiver.requests
         configure()
@@ -350,7 +351,7 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
             tiers={"2": {"transformer": "http", "options": {"url": service.url}, "max_attempts": 1}}
         )
         old = carry(start(body=b"x"))
-        new = rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
+        new = single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         for stage in (initiation.run, lambda work: transformations.run(*_begun(work)), _sent):
             (work,) = lease.claim(1)
             stage(work)
@@ -390,7 +391,7 @@ def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> 
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
     configure()
     old = carry(start())
-    assert rerun.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].fate is Fate.UNKNOWN_ENDPOINT
+    assert single.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].fate is Fate.UNKNOWN_ENDPOINT
     still = again(old.pk)
     assert (still.status, still.stages[-1]["total"]) == ("partial_success", 3)
     with Receiver(OK) as receiver:
@@ -433,7 +434,7 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
     )
     counted = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     before = rows(counted)
-    plan = rerun.preview(old.pk, actor=SYSTEM)
+    plan = single.preview(old.pk, actor=SYSTEM)
     assert (
         sorted(plan.takeover.done),
         plan.takeover.runs,
@@ -451,14 +452,14 @@ def test_what_is_not_to_be_run_again_is_refused_and_nothing_is_written(settings:
 
     def refused(kind: type[OrbitError], cycle_id: UUID = old, actor: Any = SYSTEM) -> OrbitError:
         with pytest.raises(kind) as found:
-            rerun.rerun(cycle_id, actor=actor, reason="x", source=Trigger.REST)
+            single.start(cycle_id, actor=actor, reason="x", source=Trigger.REST)
         return found.value
 
     refused(CycleUnknown, uuid4())
     refused(CycleUnknown, actor=replace(SYSTEM, namespaces=frozenset({"b"})))
     active = start()
     assert refused(CycleActive).extra["active_cycle_run_id"] == str(active)
-    stopped = rerun.preview(old, actor=SYSTEM).stopped
+    stopped = single.preview(old, actor=SYSTEM).stopped
     assert stopped is not None and stopped.code == "cycle_active"
     refused(NotFinished, active)
     cancel.cancel(active, actor=SYSTEM, reason="x")
@@ -505,7 +506,7 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
                     connection.close()
                 return "done"
 
-            acts = [lambda: rerun.rerun(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
+            acts = [lambda: single.start(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
             hands = [
                 lambda letter=letter: dead_letters.requeue(letter, actor=SYSTEM, reason="hand")
                 for letter in letters[:2]

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, lease, progress, rerun, rerun_plan, stages
+from orbit.cycles import cancel, lease, progress, stages
+from orbit.cycles.rerun import plan, single
 from orbit.dispatch import claim, judge, receipts
 from orbit.outbound.client import Answer
 from orbit.states import Trigger
@@ -33,7 +34,7 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         rows("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s RETURNING 1", old)
         carry(old)
         late: list[Future[None]] = []
-        write = rerun_plan.write
+        write = plan.write
 
         def bring() -> None:
             try:
@@ -49,8 +50,8 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
                 late[0].result(1)
             return write(*args, **kwargs)
 
-        monkeypatch.setattr(rerun_plan, "write", meanwhile)
-        second = rerun.rerun(old, actor=SYSTEM, reason="again", source=Trigger.REST)
+        monkeypatch.setattr(plan, "write", meanwhile)
+        second = single.start(old, actor=SYSTEM, reason="again", source=Trigger.REST)
         late[0].result(10)
         before = len(receiver.requests)
         carry(second)

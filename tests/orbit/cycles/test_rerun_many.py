@@ -8,8 +8,9 @@ import pytest
 
 from governance.access.actors import SYSTEM, NamespaceUnknown
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, OperationRunItem
-from orbit.cycles import cancel, rerun_many
-from orbit.cycles.rerun_many import Filter, Wanted
+from orbit.cycles import cancel
+from orbit.cycles.rerun import bulk
+from orbit.cycles.rerun.bulk import Filter, Wanted
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.states import Trigger
 from tests.support.configuration import active_cycle
@@ -24,7 +25,7 @@ def _own_database(committed: str, settings: Any) -> None:
 
 
 def begin(wanted: Wanted, actor: Any = SYSTEM, rate: int = 50) -> UUID:
-    return rerun_many.start(
+    return bulk.start(
         wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
     ).run_id
 
@@ -98,10 +99,10 @@ def test_a_filter_takes_what_has_finished_and_was_not_run_again_yet() -> None:
     letters(1, namespace="b")
     active_cycle("b")
     # The re-run of `a` was cancelled; the cycle that it repeats is not among them any more.
-    found = rerun_many.preview(Filter(), actor=SYSTEM)
+    found = bulk.preview(Filter(), actor=SYSTEM)
     assert (len(found), old in found) == (2, False)
-    assert rerun_many.preview(Filter(namespace="a", status="failed"), actor=SYSTEM) == []
-    assert len(rerun_many.preview(Filter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
+    assert bulk.preview(Filter(namespace="a", status="failed"), actor=SYSTEM) == []
+    assert len(bulk.preview(Filter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
 
 
 def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
@@ -148,11 +149,11 @@ def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -
     assert OperationRun.objects.count() == 1
     with pytest.raises(NamespaceUnknown):
         begin(Filter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
-    assert rerun_many.preview(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
+    assert bulk.preview(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
 
 
 def test_more_than_the_most_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun_many, "MOST_CYCLES", 3)
+    monkeypatch.setattr(bulk, "MOST_CYCLES", 3)
     found = letters(5)
     run_id = begin(Filter())
     assert sorted(outcomes(run_id)) == found[:3]

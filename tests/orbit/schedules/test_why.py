@@ -16,7 +16,7 @@ from governance.access.roles import Scope
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.errors import RunProfileUnknown
-from orbit.models import CronTick, CycleRun, RunProfile
+from orbit.models import CronTick, CycleRun, RunProfile, RunProfileRevision
 from orbit.schedules import change, explain, ledger, run_tick
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
@@ -199,7 +199,7 @@ def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
         from_then = run_profile(
             "a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"}
         )
-        explain.past.RunProfileRevision.objects.create(
+        RunProfileRevision.objects.create(
             run_profile=RunProfile.objects.get(), number=2, document=from_then, author="ann", source="admin", reason="too loud",
             created_at=due - timedelta(hours=2))  # fmt: skip
     sentence = said(due)

@@ -23,9 +23,10 @@ from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
 from governance.rest import request_id
 from orbit import queue
-from orbit.cycles import bridge, rerun_history, rerun_plan, skip_log
+from orbit.cycles import bridge, skip_log
 from orbit.cycles.bridge import Context
-from orbit.cycles.rerun_plan import Fate, Takeover
+from orbit.cycles.rerun import history, plan
+from orbit.cycles.rerun.plan import Fate, Takeover
 from orbit.cycles.skip_log import Skip
 from orbit.cycles.trigger import HOLD_CONFIGURATION
 from orbit.dispatch import endpoints, enqueue
@@ -60,19 +61,19 @@ class Plan:
 
 
 def preview(cycle_id: UUID, *, actor: Actor) -> Plan:
-    """Return what ``rerun`` would do now; nothing is written.
+    """Return what ``start`` would do now; nothing is written.
 
-    Raises what ``rerun`` raises, but for what passes by itself: a stop of the namespace and a cycle that is active there.
+    Raises what ``start`` raises, but for what passes by itself: a stop of the namespace and a cycle that is active there.
     """
     actor.require(Scope.OPERATE)
     old = _old(cycle_id, actor)
     context = _today(old, actor)
-    plan = rerun_plan.decide(rerun_history.read(cycle_id), known=endpoints.configured().keys())
-    _refuse_open(cycle_id, plan)
-    return Plan(cycle_id, context, plan, _stopped(old.namespace_id))
+    takeover = plan.decide(history.read(cycle_id), known=endpoints.configured().keys())
+    _refuse_open(cycle_id, takeover)
+    return Plan(cycle_id, context, takeover, _stopped(old.namespace_id))
 
 
-def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID:
+def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID:
     """Start a cycle that runs ``cycle_id`` again; return its id.
 
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, NotFinished, Disabled, NamespaceMismatch where the run profile has
@@ -93,12 +94,10 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             new = _insert(old, context, actor=actor, source=source) or _insert_again(
                 old, context, actor=actor, source=source
             )
-            plan = rerun_plan.decide(
-                rerun_history.read(cycle_id, hold=True), known=snapshots.keys()
-            )
-            _refuse_open(cycle_id, plan)
-            rerun_plan.write(
-                plan,
+            takeover = plan.decide(history.read(cycle_id, hold=True), known=snapshots.keys())
+            _refuse_open(cycle_id, takeover)
+            plan.write(
+                takeover,
                 cycle_id=new,
                 rerun_of=cycle_id,
                 namespace=old.namespace_id,
@@ -108,7 +107,7 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
                 reason=reason,
             )
             queue.wake()
-            _audit(old, new, plan, actor=actor, reason=reason)
+            _audit(old, new, takeover, actor=actor, reason=reason)
             return new
     except CycleActive as exc:
         skip_log.note(
@@ -150,8 +149,8 @@ def _today(old: CycleRun, actor: Actor) -> Context:
     return context
 
 
-def _refuse_open(cycle_id: UUID, plan: Takeover) -> None:
-    still = sum(one.fate is Fate.OPEN for one in plan.deliveries)
+def _refuse_open(cycle_id: UUID, takeover: Takeover) -> None:
+    still = sum(one.fate is Fate.OPEN for one in takeover.deliveries)
     if still:
         raise DeliveriesOpen(
             f"{still} {'delivery' if still == 1 else 'deliveries'} of the cycle {cycle_id} may still be made. Wait for the end, or cancel."
@@ -217,7 +216,7 @@ def _stopped(namespace: str) -> OrbitError | None:
     return active if active.extra["active_cycle_run_id"] else None
 
 
-def _audit(old: CycleRun, new: UUID, plan: Takeover, *, actor: Actor, reason: str) -> None:
+def _audit(old: CycleRun, new: UUID, takeover: Takeover, *, actor: Actor, reason: str) -> None:
     audit.record(
         "cycle.rerun",
         actor=actor.name,
@@ -227,11 +226,11 @@ def _audit(old: CycleRun, new: UUID, plan: Takeover, *, actor: Actor, reason: st
         before={"status": old.status},
         after={
             "cycle_run_id": str(new),
-            "tiers_taken_over": sorted(plan.done),
-            "tiers_run": plan.runs,
-            "deliveries": len(plan.sends),
+            "tiers_taken_over": sorted(takeover.done),
+            "tiers_run": takeover.runs,
+            "deliveries": len(takeover.sends),
             "dead_letters_requeued": sum(
-                one.last is not None and one.last.letter is not None for one in plan.sends
+                one.last is not None and one.last.letter is not None for one in takeover.sends
             ),
         },
         reason=reason,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orbit.cycles.rerun import Plan
-from orbit.cycles.rerun_plan import Sent
+from orbit.cycles.rerun.plan import Sent
+from orbit.cycles.rerun.single import Plan
 from orbit.dispatch.endpoint_drift import Configuration
 
 

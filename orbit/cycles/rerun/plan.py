@@ -17,8 +17,8 @@ from uuid import UUID
 from django.db import connection
 
 from governance.kernel.identifiers import uuid7_text
-from orbit.cycles.outcome import Taken
-from orbit.cycles.rerun_history import Delivery, Done, Lineage
+from orbit.cycles.outcome import ReusedCounts
+from orbit.cycles.rerun.history import Delivery, Done, Lineage
 from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.pipeline import transformations
 from orbit.records import execution
@@ -85,10 +85,10 @@ class Takeover:
         return [one for one in self.deliveries if one.fate is Fate.SEND]
 
     @property
-    def taken(self) -> Taken:
+    def reused(self) -> ReusedCounts:
         """What counts in the new cycle's outcome beside what it does itself. What a person dismissed is wanted by nobody."""
         wanted = [one for one in self.deliveries if one.fate is not Fate.DISMISSED]
-        return Taken(
+        return ReusedCounts(
             items=sum(one.item_id is not None for one in self.done.values()),
             # Those that are sent are jobs of the new cycle, and counted by it when they are delivered.
             wanted=len(wanted),
@@ -99,7 +99,7 @@ class Takeover:
     def document(self) -> dict[str, Any]:
         """It as the new cycle keeps it."""
         return {
-            **asdict(self.taken),
+            **asdict(self.reused),
             "tiers": sorted(self.done),
             "normalize": self.normalize,
             "valued": self.valued,
