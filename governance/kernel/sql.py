@@ -116,7 +116,9 @@ REGISTRY: dict[str, Statement] = {}
 def _read(module: str, name: str) -> Fragment:
     room = Path(*module.split(".")[:-1])
     source = (PROJECT / room / "sql" / f"{name}.sql").read_text()
-    declared = {kind: _declared(text) for kind, text in _HEADER.findall(source)}
+    declared: dict[str, dict[str, str]] = {}
+    for kind, text in _HEADER.findall(source):  # a long list takes several lines
+        declared.setdefault(kind, {}).update(_declared(text))
     args = tuple(declared.get("args", {}))
     text = "\n".join(line.rstrip() for line in _COMMENT.sub("", source).splitlines()).strip(" \n;")
     return Fragment(text, args, declared.get("params", {}))
