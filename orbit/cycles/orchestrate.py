@@ -25,7 +25,6 @@ from orbit import interrupts, queue
 from orbit.cycles import bridge, creation, skip_log, trigger
 from orbit.cycles.creation import Active, NewCycle
 from orbit.cycles.skip_log import Skip
-from orbit.cycles.trigger import Once
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
 from orbit.states import Cycle, ProfileState, Trigger
@@ -57,7 +56,6 @@ def all_enabled(
     source: Trigger,
     actor: Actor,
     own_cron: bool = True,
-    once: Once[list[Outcome]] | None = None,
     reason: str = "",
 ) -> list[Outcome]:
     """Start, or queue, a cycle for each enabled run profile that ``actor`` sees, in the order of their ids.
@@ -67,7 +65,7 @@ def all_enabled(
     chosen = Q(state=ProfileState.ENABLED)
     if not own_cron:
         chosen &= Q(document__execution_policy__cron__isnull=True)
-    return _orchestrate(chosen, None, source=source, actor=actor, once=once, reason=reason)
+    return _orchestrate(chosen, None, source=source, actor=actor, reason=reason)
 
 
 def these(
@@ -75,13 +73,12 @@ def these(
     *,
     source: Trigger,
     actor: Actor,
-    once: Once[list[Outcome]] | None = None,
     reason: str = "",
 ) -> list[Outcome]:
     """Do the same for the run profiles that are named, disabled ones too, which then say so. Raises RunProfileUnknown, with nothing started."""
     wanted = sorted(set(run_profile_ids))
     return _orchestrate(
-        Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, once=once, reason=reason
+        Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, reason=reason
     )
 
 
@@ -91,13 +88,10 @@ def _orchestrate(
     *,
     source: Trigger,
     actor: Actor,
-    once: Once[list[Outcome]] | None,
     reason: str,
 ) -> list[Outcome]:
     actor.require(Scope.OPERATE)
     with audit.transaction():
-        if once is not None and (before := once.seen()) is not None:
-            return before
         with connection.cursor() as cursor:
             cursor.execute(trigger.HOLD_CONFIGURATION)
         rows = (
@@ -115,8 +109,6 @@ def _orchestrate(
         outcomes = call.run()
         if source != Trigger.CRON:
             call.put_on_trail(outcomes, reason)
-        if once is not None:
-            once.keep(outcomes)
         return outcomes
 
 

@@ -5,7 +5,7 @@ triggers at once the unique index lets one through. After a crash there is a cyc
 """
 
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, TypeVar
+from typing import NoReturn
 from uuid import UUID
 
 from django.db import connection
@@ -27,8 +27,6 @@ from orbit.states import Cycle, Trigger
 DEFAULT_NAMESPACE = "default"
 MAX_PAYLOAD = 16 * 1024 * 1024
 
-Answer = TypeVar("Answer")
-
 # Shared by all triggers, exclusive for a reload: no cycle can start in the middle of one.
 HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
 
@@ -43,18 +41,6 @@ class Started:
     resumed: bool
 
 
-class Once(Protocol[Answer]):
-    """A promise to answer the same request the same way: asked first, told last, inside the trigger's transaction."""
-
-    def seen(self) -> Answer | None:
-        """Return what this very request started before, or None."""
-        ...
-
-    def keep(self, started: Answer) -> None:
-        """Keep what it started."""
-        ...
-
-
 def start(
     *,
     namespace: str | None,
@@ -62,7 +48,6 @@ def start(
     actor: Actor,
     run_profile_id: str | None = None,
     payload: Payload | None = None,
-    once: Once[Started] | None = None,
     reason: str = "",
 ) -> Started:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
@@ -78,8 +63,6 @@ def start(
     context: Context | None = None
     try:
         with audit.transaction():
-            if once is not None and (before := once.seen()) is not None:
-                return before
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _context(namespace, run_profile_id, actor)
@@ -104,8 +87,6 @@ def start(
                     reason=reason,
                     request_id=request_id.current(),
                 )
-            if once is not None:
-                once.keep(started)
             return started
     except CycleActive as exc:
         skip_log.note(

@@ -11,7 +11,7 @@ from orbit.cycles.creation import NewCycle
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 
@@ -25,7 +25,7 @@ def birth(namespace: str = "default", body: bytes | None = None) -> NewCycle:
 
 
 def namespaces(*names: str) -> None:
-    store([profile()], [run_profile(f"r-{name}", namespace=name) for name in names])
+    store_profiles([profile()], [run_profile(f"r-{name}", namespace=name) for name in names])
 
 
 @pytest.mark.django_db

@@ -19,8 +19,14 @@ from orbit.dispatch import claim
 from orbit.interrupts import WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
 from orbit_site.processes.gate_monitor import GateMonitor
-from tests.support.clusters import until
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -33,9 +39,9 @@ def settled() -> None:
 
 def left_behind(settings: Any, url: str) -> CycleRun:
     """Return a cycle whose worker has died with three attempts open, in a namespace that was halted then."""
-    endpoints(settings, default_endpoint=url)
-    configure()
-    cycle_id = start()
+    configure_endpoints(settings, default_endpoint=url)
+    configure_profiles()
+    cycle_id = start_cycle()
     (work,) = lease.claim(1)
     stages._straight(progress.fresh(work))
     assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
@@ -69,7 +75,7 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
         assert {one["cycle_run_id"] for one in found.certificate["in_flight"]} == {str(cycle.pk)}
         assert receiver.requests == []
         halts.resume("a", actor=SYSTEM, reason="it is dry")
-        assert carry(cycle.pk).status == "success"
+        assert run_cycle(cycle.pk).status == "success"
         assert len(receiver.requests) == 3
 
 
@@ -114,7 +120,7 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 
 
 def test_a_halt_of_an_idle_namespace_is_quiet_after_a_second_and_no_sooner() -> None:
-    configure()
+    configure_profiles()
     halts.halt("a", actor=SYSTEM)
     assert halt_certificates.note() == 0
     settled()
@@ -140,9 +146,9 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
 
 def test_a_halted_cycle_can_be_cancelled(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         halts.halt("a", actor=SYSTEM)
         assert runner.run(seconds=0.1) is None
         cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
@@ -163,7 +169,7 @@ def watched(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interrupts, "process", own)
     watching = GateMonitor()
     watching.start()
-    until(lambda: own.watched, 5, "nobody watches")
+    until(lambda: own.watched, "nobody watches")
     yield own
     watching.end()
     watching.join(5)
@@ -174,13 +180,13 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
 ) -> None:
     with Receiver(slowly) as receiver:
         keys = {f"e{number:02}": receiver.url for number in range(20)}
-        endpoints(settings, **keys)
-        configure(r1={"namespace": "a", "distribution_targets": sorted(keys)})
-        cycle_id = start()
+        configure_endpoints(settings, **keys)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": sorted(keys)})
+        cycle_id = start_cycle()
 
         def stop() -> None:
             try:
-                until(lambda: len(receiver.requests) >= 5, 10, "nothing is sent")
+                until(lambda: len(receiver.requests) >= 5, "nothing is sent")
                 halts.halt("a", actor=SYSTEM, reason="a flood")
             finally:
                 connection.close()
@@ -203,11 +209,11 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
         assert re.fullmatch(
             r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message
         )
-        until(halt_certificates.note, 3, "it isn't quiet")
+        until(halt_certificates.note, "it isn't quiet")
         assert runner.run(seconds=0.2) is None
         assert len(receiver.requests) == sent
         halts.resume("a", actor=SYSTEM, reason="it is dry")
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
         assert (
             len({request.headers["idempotency-key"] for request in receiver.requests})
             == len(receiver.requests)
@@ -220,10 +226,10 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
 
 def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 60
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         halts.halt("a", actor=SYSTEM)
@@ -234,4 +240,4 @@ def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
         time.sleep(1.0)
         assert progress.load(work).tally.left() == pytest.approx(59, abs=0.9)
         lease.give_back([work], wait=0)
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"

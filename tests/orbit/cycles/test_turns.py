@@ -26,8 +26,8 @@ from orbit.cycles import (
 from orbit.errors import CycleActive
 from orbit.models import CycleRun
 from orbit.states import Trigger
-from tests.support.configuration import active_cycle, profile, run_profile, store
-from tests.support.pipeline import endpoints, rows
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
+from tests.support.pipeline import configure_endpoints, rows
 from tests.support.receiver import OK, Receiver
 
 HALT = """UPDATE governance_governancesetting s SET halt = %s, mode = %s FROM governance_namespace n
@@ -36,7 +36,7 @@ WHERE n.id = s.namespace_id AND n.name = 'eu' RETURNING 1"""
 
 def three() -> list[UUID]:
     """Have three cycles of one namespace: the first pending, two queued; return their ids in this order."""
-    store([profile()], [run_profile(name) for name in "abc"])
+    store_profiles([profile()], [run_profile(name) for name in "abc"])
     return [
         one.cycle_run_id
         for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)
@@ -73,7 +73,7 @@ def test_each_runs_after_the_one_before_it_without_another_trigger(
     committed: str, settings: Any
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         ids = three()
         runner.run(seconds=10)
     assert statuses() == ["success"] * 3
@@ -239,7 +239,7 @@ def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_o
 def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
     committed: str,
 ) -> None:
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile(f"{name}{n}", namespace=name)
