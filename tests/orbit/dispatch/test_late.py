@@ -117,8 +117,8 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         with transaction.atomic():
             deliver.close(
                 heir,
-                [judge.lost(orphan) for orphan in found.orphans],
-                found.tally,
+                [judge.lost(sending) for sending in found.abandoned],
+                found.jobs,
                 finish.ending(found),
             )
             success.begin()
@@ -169,7 +169,7 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         deliver.close(
             work,
             [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
-            found.tally,
+            found.jobs,
             finish.ending(found),
         )
         with connection.cursor() as cursor:
