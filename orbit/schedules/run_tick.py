@@ -14,7 +14,7 @@ from governance.kernel import sql
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from orbit.cycles import clusters, orchestrate, trigger
-from orbit.cycles.orchestrate import Outcome
+from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import CycleActive
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
 from orbit.states import Tick, Trigger
@@ -94,13 +94,13 @@ def _start_run_profiles() -> TickOutcome | None:
 
 def _start_run_profile(run_profile_id: str) -> TickOutcome:
     try:
-        outcomes = orchestrate.these([run_profile_id], source=Trigger.CRON, actor=SYSTEM)
+        outcomes = orchestrate.selected([run_profile_id], source=Trigger.CRON, actor=SYSTEM)
     except OrbitError as error:
         return Tick.REFUSED, {"code": error.code, "detail": error.detail}
     return _summarize(outcomes)
 
 
-def _summarize(outcomes: Sequence[Outcome]) -> TickOutcome:
+def _summarize(outcomes: Sequence[ProfileOutcome]) -> TickOutcome:
     """Return the tick's outcome and detail.
 
     The detail holds the first hundred results, and of the others the ids of those that did not
@@ -113,7 +113,7 @@ def _summarize(outcomes: Sequence[Outcome]) -> TickOutcome:
         tick = Tick.SKIPPED if "skipped" in counts else Tick.REFUSED
     detail: dict[str, Any] = {
         "outcomes": counts,
-        "results": [orchestrate.shown(outcome) for outcome in outcomes[:MOST_RESULTS]],
+        "results": [orchestrate.to_dict(outcome) for outcome in outcomes[:MOST_RESULTS]],
     }
     others: dict[str, list[str]] = {}
     for outcome in outcomes[MOST_RESULTS:]:

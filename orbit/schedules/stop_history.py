@@ -4,7 +4,7 @@ Read from what is kept for good: revisions, the audit trail, the tick ledger, cy
 reads a few rows, found by key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7_floor
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.states import Stopped
@@ -24,12 +25,12 @@ _MOST_TICKS = 100
 # Ids hold the clock of the process that made them.
 _SKEW = timedelta(minutes=10)
 
-_STOPS = {
-    "namespace.halted": Stopped.HALT,
-    "namespace.drained": Stopped.DRAIN,
-    "pause.set": Stopped.PAUSE,
+_STOPS: Mapping[str, Stopped] = {
+    Action.NAMESPACE_HALTED: Stopped.HALT,
+    Action.NAMESPACE_DRAINED: Stopped.DRAIN,
+    Action.PAUSE_SET: Stopped.PAUSE,
 }
-_ENDS = ("namespace.resumed", "pause.lifted")
+_ENDS = (Action.NAMESPACE_RESUMED, Action.PAUSE_LIFTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def switch_at(
     entry exists at all, today's override counts.
     """
     entries = AuditTrailEntry.objects.filter(
-        object_type="schedule", object_id=schedule, action="schedule.changed"
+        object_type="schedule", object_id=schedule, action=Action.SCHEDULE_CHANGED
     )
     before = entries.filter(at__lte=at).order_by("-id").first()
     if before is not None:
