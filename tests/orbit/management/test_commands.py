@@ -10,10 +10,11 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from governance.kernel.commands import ReasonMissing
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
+from governance.operations.bulk_command import SelectionUnclear
 from orbit.cycles import runner
 from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown, RunProfileUnknown
-from orbit.management.commands.dlq import LettersUnclear, ReasonMissing
 from orbit.management.commands.trigger import NotTogether, PayloadUnreadable
 from orbit.management.commands.why import TimeUnclear
 from orbit.models import CycleRun, DeadLetterDispatch
@@ -203,7 +204,7 @@ def test_dlq_takes_many_by_an_operation_run(settings: Any, capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out) == {"id": str(found[0]), "status": "dismissed"}
     for words in ([], ["--all", "--group", "x"], [str(found[1]), "--all"], ["--filter", "status=open"], ["--filter", "created_after=x"],
                   ["--filter", "reason=a", "--filter", "reason=b"], [str(found[1])] * 3 + ["--filter", "reason=a"]):  # fmt: skip
-        with pytest.raises(LettersUnclear):
+        with pytest.raises(SelectionUnclear):
             call_command("dlq", "requeue", *words, "--reason", "x")
 
 
