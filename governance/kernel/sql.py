@@ -57,22 +57,25 @@ class Statement:
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Run the statement; return all rows. Raises TypeError unless ``values`` are the params."""
+        params = self.bind(values)
         with connection.cursor() as cursor:
-            cursor.execute(self.text, self.bind(values))
+            cursor.execute(self.text, params)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
     def one(self, **values: Any) -> tuple[Any, ...] | None:
         """Run the statement; return its first row, or None."""
+        params = self.bind(values)
         with connection.cursor() as cursor:
-            cursor.execute(self.text, self.bind(values))
+            cursor.execute(self.text, params)
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
     def execute(self, **values: Any) -> int:
         """Run the statement; return the number of rows that it touched."""
+        params = self.bind(values)
         with connection.cursor() as cursor:
-            cursor.execute(self.text, self.bind(values))
+            cursor.execute(self.text, params)
             return int(cursor.rowcount)
 
     def bind(self, values: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from uuid import UUID
 from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.models import OperationRun
 from governance.namespaces import gate
@@ -230,9 +231,8 @@ class BulkAction(Generic[F]):
             )
             progress["more"] = True
         audit.record(
-            "operation.started",
+            Action.OPERATION_STARTED,
             actor=actor.name,
-            object_type="operation_run",
             object_id=str(run.pk),
             namespace=run.scope[0] if run.scope and run.namespace_id is not None else None,
             after={"type": self.type, **run.context, "total": total},

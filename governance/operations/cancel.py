@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.models import OperationRun
 from governance.operations import ledger
 from governance.states import OPERATION_ACTIVE, Outcome
@@ -35,9 +36,8 @@ def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
             cancel_requested_by=actor.name,
         )
         audit.record(
-            "operation.cancelled",
+            Action.OPERATION_CANCELLED,
             actor=actor.name,
-            object_type="operation_run",
             object_id=str(run_id),
             namespace=None if namespace is None else namespace.name,
             before={"status": run.status},

@@ -17,7 +17,7 @@ from governance.rest.schemas import SHA256, TEXT, WHOLE, many, maybe, one_of, re
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import detail
 from orbit.cycles.rerun import bulk, preview, single
-from orbit.cycles.rerun.plan import Fate
+from orbit.cycles.rerun.plan import DeliveryAction
 from orbit.dispatch.endpoint_drift import Today
 from orbit.errors import (
     CycleActive,
@@ -84,7 +84,7 @@ _PLAN = record(
             tier=WHOLE,
             normalization_item_id=ID,
             endpoint_key=TEXT,
-            action=one_of(Fate),
+            action=one_of(DeliveryAction),
             delivery_id=maybe(ID),
             dispatch_job_id=maybe(ID),
             dead_letter_id=maybe(ID),
@@ -117,7 +117,7 @@ class Rerun(Resource):
 
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Start the new cycle: 202 ``{cycle_run_id}``, or 409; with ``dry_run`` 200 and what would be done."""
-        detail.refuse_unseen(cycle_id, actor=self.actor)
+        detail.ensure_visible(cycle_id, actor=self.actor)
         sent = self.document()
         if sent.get("dry_run"):
             return Response(preview.document(single.preview(cycle_id, actor=self.actor)))

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from governance import audit
 from governance.access.actors import Actor
+from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.models import OperationRun
 from governance.namespaces import gate
@@ -130,7 +131,7 @@ def _requeue_batch(batch: Batch) -> list[ItemResult]:
     if requeued:
         _record_audit(
             run,
-            "dead_letter.requeued",
+            Action.DEAD_LETTER_REQUEUED,
             [(letter.letter_id, letter.namespace) for letter in requeued],
             endpoint=run.context["endpoint"],
             new_key=run.context["new_key"],
@@ -143,7 +144,7 @@ def _requeue_batch(batch: Batch) -> list[ItemResult]:
 def _dismiss_batch(batch: Batch) -> list[ItemResult]:
     letters, results = _lock(batch)
     dismissed = dead_letters.dismiss_all([letter.id for letter in letters], _resolution(batch.run))
-    _record_audit(batch.run, "dead_letter.dismissed", dismissed)
+    _record_audit(batch.run, Action.DEAD_LETTER_DISMISSED, dismissed)
     return results + [
         ItemResult(letter_id, ItemOutcome.SUCCEEDED, "dismissed") for letter_id, _ in dismissed
     ]
@@ -196,7 +197,7 @@ def _resolution(run: OperationRun) -> Deed:
 
 
 def _record_audit(
-    run: OperationRun, action: str, letters: Iterable[tuple[UUID, str]], **choices: Any
+    run: OperationRun, action: Action, letters: Iterable[tuple[UUID, str]], **choices: Any
 ) -> None:
     """Put the letters of one slice on the audit trail: one entry for each namespace."""
     for namespace, group in groupby(sorted(letters, key=itemgetter(1)), key=itemgetter(1)):

@@ -10,6 +10,7 @@ import pytest
 
 from orbit_site.processes import children
 from orbit_site.processes.children import Child, drain
+from tests.support.polling import until
 
 PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.processes
@@ -17,13 +18,6 @@ pytestmark = pytest.mark.processes
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
-
-
-def wait_for(condition: object, seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_dead_child_is_told_once_and_started_again_after_a_wait_that_grows(
@@ -41,7 +35,7 @@ def test_a_dead_child_is_told_once_and_started_again_after_a_wait_that_grows(
             deaths.append(time.monotonic())
         return len(deaths) == 3
 
-    wait_for(died_three_times)
+    until(died_three_times)
     assert codes == {7}
     assert deaths[1] - deaths[0] >= 0.2
     assert deaths[2] - deaths[1] >= 0.4
@@ -67,7 +61,7 @@ def test_draining_lets_children_finish_and_kills_what_stays_with_its_descendants
         ),
         os.environ,
     )
-    wait_for(
+    until(
         lambda: (
             (tmp_path / "polite").exists()
             and (tmp_path / "stubborn").exists()
@@ -80,7 +74,7 @@ def test_draining_lets_children_finish_and_kills_what_stays_with_its_descendants
     assert 1 <= time.monotonic() - began < 5
     assert polite.process.returncode == 0
     assert stubborn.process.returncode == -signal.SIGKILL
-    wait_for(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
@@ -94,4 +88,4 @@ def test_children_die_with_a_parent_that_was_killed() -> None:
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.communicate()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)

@@ -18,8 +18,9 @@ from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
 from orbit_site.processes.supervisor import LONGEST_WAIT, STEADY_SECONDS, Child, Life
 from tests.support import database
-from tests.support.clusters import cluster, endpoint, until
-from tests.support.configuration import write
+from tests.support.clusters import cluster, endpoint
+from tests.support.configuration import write_profiles
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 
@@ -44,7 +45,7 @@ def ended(cycle: CycleRun) -> bool:
 
 def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
     """Start a cluster that is to refuse, and return what it says."""
-    write(folder, [], [])
+    write_profiles(folder, [], [])
     environment = {
         **os.environ,
         **database.environment(server, name),
@@ -77,12 +78,12 @@ def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees
         Receiver() as sink,
         cluster(server, committed, tmp_path, command="qcluster", **endpoint(sink.url)) as running,
     ):
-        until(lambda: ended(before), 20, "the cycle from before didn't end")
+        until(lambda: ended(before), "the cycle from before didn't end")
         running.ready()
         node = ClusterNode.objects.get()
         assert (node.pid, node.workers, node.draining) == (running.process.pid, 2, False)
         after = start_cycle()
-        until(lambda: ended(after), 5, "the cycle from after didn't end")
+        until(lambda: ended(after), "the cycle from after didn't end")
         assert {before.status, after.status} == {"success"}
         running.stop()
         assert running.code() == 0
@@ -104,7 +105,7 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(
     ):
         running.ready()
         cycle = start_cycle()
-        until(lambda: sink.requests, 10, "nothing was sent")
+        until(lambda: sink.requests, "nothing was sent")
         for _ in range(3):  # a second one changes nothing
             if to_group:
                 os.killpg(running.process.pid, number)
@@ -113,7 +114,6 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(
             time.sleep(0.01)
         until(
             lambda: ClusterNode.objects.filter(draining=True),
-            3,
             "the row doesn't say that the cluster drains",
         )
         assert running.code() == 0
@@ -134,7 +134,7 @@ def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(
     ):
         running.ready()
         cycle = start_cycle()
-        until(lambda: sink.requests, 10, "nothing was sent")
+        until(lambda: sink.requests, "nothing was sent")
         began = time.monotonic()
         running.stop()
         assert running.code() == 0

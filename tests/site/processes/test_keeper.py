@@ -22,6 +22,7 @@ from orbit_site.processes import maintenance
 from orbit_site.processes.maintenance import Maintenance, PeriodicTask
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
+from tests.support.polling import until
 
 
 @pytest.fixture
@@ -97,12 +98,12 @@ def test_a_ring_at_the_gate_wakes_what_was_resumed_without_a_wait(
         next_due_at=datetime.now(UTC) - timedelta(seconds=5)
     )
     thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
-    until_true("SELECT 1 FROM orbit_clusternode")
+    until_rows("SELECT 1 FROM orbit_clusternode")
     time.sleep(0.3)
     assert not queue.ready_wakeups()
     began = time.monotonic()
     halts.resume("default", actor=SYSTEM, reason="r")
-    until_true("SELECT 1 FROM django_q_ormq")
+    until_rows("SELECT 1 FROM django_q_ormq")
     assert time.monotonic() - began < 0.5
     process.drain(30)
     thread.join(5)
@@ -179,11 +180,8 @@ def running(node: Any, **states: Any) -> threading.Thread:
     return thread
 
 
-def until_true(sql: str) -> None:
-    ends = time.monotonic() + 10
-    while not rows(sql):
-        assert time.monotonic() < ends, sql
-        time.sleep(0.05)
+def until_rows(sql: str) -> None:
+    until(lambda: rows(sql), sql)
 
 
 def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_worker(
@@ -192,10 +190,10 @@ def test_while_its_cluster_drains_the_row_says_so_and_it_goes_with_the_last_work
     settings.ORBIT_CRON_SCHEDULE = ""
     stopping, alone = threading.Event(), threading.Event()
     thread = running(uuid7(), stopping=stopping, alone=alone)
-    until_true("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
+    until_rows("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
     stopping.set()
     process.drain(30)
-    until_true("SELECT 1 FROM orbit_clusternode WHERE draining")
+    until_rows("SELECT 1 FROM orbit_clusternode WHERE draining")
     alone.set()
     thread.join(10)
     assert not thread.is_alive()
@@ -207,7 +205,7 @@ def test_a_keeper_that_is_asked_to_end_alone_ends_at_once_and_leaves_the_row_to_
 ) -> None:
     settings.ORBIT_CRON_SCHEDULE = ""
     thread = running(uuid7(), stopping=threading.Event(), alone=threading.Event())
-    until_true("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
+    until_rows("SELECT 1 FROM orbit_clusternode WHERE NOT draining")
     process.drain(30)
     thread.join(5)
     assert not thread.is_alive()

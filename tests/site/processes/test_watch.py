@@ -14,8 +14,8 @@ from orbit.interrupts import Slot, WorkerState
 from orbit_site.processes import gate_monitor
 from orbit_site.processes.gate_monitor import GateMonitor
 from orbit_site.processes.listener import Listener
-from tests.support.clusters import until
 from tests.support.pipeline import rows
+from tests.support.polling import until
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -27,7 +27,7 @@ def process(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerS
     registry.ensure(["a", "b"])
     watching = GateMonitor()
     watching.start()
-    until(lambda: own.watched, 5, "nobody watches")
+    until(lambda: own.watched, "nobody watches")
     yield own
     watching.end()
     watching.join(5)
@@ -44,7 +44,7 @@ def test_a_halt_is_heard_of_within_a_moment_in_its_namespace_alone(process: Work
     assert one.open
     assert other.open
     halts.halt("a", actor=SYSTEM)
-    until(lambda: one.stopped, gate_monitor.LOOK_SECONDS, "the halt isn't heard of")
+    until(lambda: one.stopped, "the halt isn't heard of", seconds=gate_monitor.LOOK_SECONDS)
     time.sleep(0.3)
     assert other.open
 
@@ -54,15 +54,15 @@ def test_a_pause_closes_all(process: WorkerState) -> None:
     pauses.pause(actor=SYSTEM, reason="a fire")
     until(
         lambda: all(one.stopped for one in both),
-        gate_monitor.LOOK_SECONDS,
         "the pause isn't heard of",
+        seconds=gate_monitor.LOOK_SECONDS,
     )
 
 
 def test_a_halt_that_nobody_rang_for_is_found(process: WorkerState) -> None:
     one = slot(process, "a")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=True, mode="halting")
-    until(lambda: one.stopped, 1.0, "the halt isn't found")
+    until(lambda: one.stopped, "the halt isn't found")
 
 
 def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_back(
@@ -78,9 +78,9 @@ def test_without_a_database_what_is_known_grows_old_and_is_new_again_when_it_is_
         rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        until(lambda: not one.open, 2.0, "a look that is old counts")
+        until(lambda: not one.open, "a look that is old counts")
         assert not one.stopped
-    until(lambda: one.open, 3.0, "nobody looks again")
+    until(lambda: one.open, "nobody looks again")
 
 
 def test_without_lanes_it_asks_nothing(process: WorkerState) -> None:
