@@ -12,8 +12,8 @@ from django.db import OperationalError, connection
 from governance import audit
 from governance.audit.actions import Action
 from governance.models import AuditTrailEntry, OperationRun
-from governance.operations import guard, ledger
-from governance.operations.guard import Handler, Slice
+from governance.operations import ledger, slices
+from governance.operations.slices import Slice, SliceHandler
 from governance.states import Outcome
 from orbit_site.processes.postgres import Server
 from tests.support.dead_letters import make_due
@@ -26,10 +26,10 @@ def run() -> OperationRun:
     return ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")[0]
 
 
-def worked(run_id: UUID, act: Handler) -> list[datetime]:
+def worked(run_id: UUID, act: SliceHandler) -> list[datetime]:
     """Work on the run by ``act``; return when it was to be woken."""
     woken: list[datetime] = []
-    guard.work(run_id, {"t": act}, wake=lambda _, at: woken.append(at))
+    slices.do_next(run_id, {"t": act}, wake=lambda _, at: woken.append(at))
     return woken
 
 
@@ -38,7 +38,7 @@ def counting(wait: float = 0.0) -> tuple[list[UUID], Callable[[Slice], datetime 
 
     def act(slice_: Slice) -> datetime | None:
         seen.append(slice_.run.pk)
-        return ledger.progress(slice_.run, {"total": 9, "processed": len(seen)}, wait=wait)
+        return ledger.save_progress(slice_.run, {"total": 9, "processed": len(seen)}, wait=wait)
 
     return seen, act
 
@@ -122,7 +122,7 @@ def test_a_slice_whose_connection_is_lost_never_happened() -> None:
     made = run()
 
     def cut(slice_: Slice) -> datetime | None:
-        ledger.progress(slice_.run, {"total": 1, "processed": 1}, wait=0)
+        ledger.save_progress(slice_.run, {"total": 1, "processed": 1}, wait=0)
         rows("SELECT pg_terminate_backend(pg_backend_pid())")
         return None
 
@@ -137,6 +137,6 @@ def test_a_slice_whose_connection_is_lost_never_happened() -> None:
 def test_a_type_that_this_release_does_not_know_is_left_to_another() -> None:
     made = run()
     woken: list[datetime] = []
-    guard.work(made.pk, {}, wake=lambda _, at: woken.append(at))
+    slices.do_next(made.pk, {}, wake=lambda _, at: woken.append(at))
     made.refresh_from_db()
     assert (made.status, len(woken), made.faults) == ("running", 1, 0)

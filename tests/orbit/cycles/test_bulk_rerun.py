@@ -10,7 +10,7 @@ from governance.access.actors import SYSTEM, NamespaceUnknown
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, OperationRunItem
 from orbit.cycles import cancel
 from orbit.cycles.rerun import bulk
-from orbit.cycles.rerun.bulk import Filter, Wanted
+from orbit.cycles.rerun.bulk import CycleFilter, CycleSelection
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.states import Trigger
 from tests.support.configuration import active_cycle
@@ -24,7 +24,7 @@ def _own_database(committed: str, settings: Any) -> None:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
 
 
-def begin(wanted: Wanted, actor: Any = SYSTEM, rate: int = 50) -> UUID:
+def begin(wanted: CycleSelection, actor: Any = SYSTEM, rate: int = 50) -> UUID:
     return bulk.start(
         wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
     ).run_id
@@ -56,14 +56,14 @@ def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
 def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
     first, second = create_dead_letters(2, namespace="a")
     (other,) = create_dead_letters(1, namespace="b")
-    run_id = begin(Filter())
+    run_id = begin(CycleFilter())
     run = run_batches(run_id)
     assert sorted(reruns()) == [("a", first), ("b", other)]
     assert (run.status, run.progress["processed"]) == ("running", 2)
     run = run_batches(run_id, 2)
     assert (len(reruns()), run.progress["note"]) == (
         2,
-        "waiting for a: a cycle is active there, or a stop",
+        "waiting for namespaces that are stopped or have an active cycle: a",
     )
     ended()
     run = run_batches(run_id)
@@ -86,7 +86,7 @@ def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
 def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
     for name in "abcde":
         create_dead_letters(1, namespace=name)
-    run_id = begin(Filter(), rate=2)
+    run_id = begin(CycleFilter(), rate=2)
     run_batches(run_id)
     assert len(reruns()) in {2, 3, 4}
     assert run_batches(run_id, 2).outcome == "succeeded"
@@ -99,10 +99,10 @@ def test_a_filter_takes_what_has_finished_and_was_not_run_again_yet() -> None:
     create_dead_letters(1, namespace="b")
     active_cycle("b")
     # The re-run of `a` was cancelled; the cycle that it repeats is not among them any more.
-    found = bulk.preview(Filter(), actor=SYSTEM)
+    found = bulk.preview(CycleFilter(), actor=SYSTEM)
     assert (len(found), old in found) == (2, False)
-    assert bulk.preview(Filter(namespace="a", status="failed"), actor=SYSTEM) == []
-    assert len(bulk.preview(Filter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
+    assert bulk.preview(CycleFilter(namespace="a", status="failed"), actor=SYSTEM) == []
+    assert len(bulk.preview(CycleFilter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
 
 
 def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
@@ -131,7 +131,7 @@ def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
 def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> None:
     create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
     GovernanceSetting.objects.filter(namespace__name="a").update(**stop)
-    run_id = begin(Filter(), rate=1)
+    run_id = begin(CycleFilter(), rate=1)
     run = run_batches(run_id, 3)
     assert ([name for name, _ in reruns()], run.status) == (["b"], "running")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
@@ -140,7 +140,7 @@ def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> No
 
 def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
     create_dead_letters(1)
-    run_id = begin(Filter())
+    run_id = begin(CycleFilter())
     settings.ORBIT_GLOBAL_PAUSE = True
     assert run_batches(run_id).progress["note"] == "waiting: everything is paused"
     settings.ORBIT_GLOBAL_PAUSE = False
@@ -149,16 +149,16 @@ def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
 
 def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -> None:
     create_dead_letters(3)
-    assert begin(Filter(namespace="a")) == begin(Filter(namespace="a"))
+    assert begin(CycleFilter(namespace="a")) == begin(CycleFilter(namespace="a"))
     assert OperationRun.objects.count() == 1
     with pytest.raises(NamespaceUnknown):
-        begin(Filter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
-    assert bulk.preview(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
+        begin(CycleFilter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
+    assert bulk.preview(CycleFilter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
 
 
 def test_more_than_the_most_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "MOST_CYCLES", 3)
+    monkeypatch.setattr(bulk, "RERUN", replace(bulk.RERUN, max_objects=3))
     found = create_dead_letters(5)
-    run_id = begin(Filter())
+    run_id = begin(CycleFilter())
     assert sorted(outcomes(run_id)) == found[:3]
     assert OperationRun.objects.get(pk=run_id).progress["more"] is True

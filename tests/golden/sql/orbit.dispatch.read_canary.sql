@@ -4,4 +4,4 @@ FROM orbit_dispatchjob j
 JOIN orbit_deadletterdispatch l ON l.requeued_job_id = j.id
 LEFT
 JOIN orbit_deadletterdispatch again ON again.job_id = j.id
-WHERE j.id = %s
+WHERE j.id = %(id)s

@@ -8,7 +8,7 @@ FROM r.namespace_id
 AND o.status IN ('queued', 'running')
 AND o.id < r.id) AS doubled
 FROM governance_operationrun r
-WHERE r.id = %s
+WHERE r.id = %(id)s
 AND r.status IN ('queued', 'running')
 AND r.next_due_at <= clock_timestamp()
 FOR NO KEY

@@ -17,7 +17,7 @@ from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, 
 from orbit import queue, tasks
 from orbit.cycles import runner
 from orbit.dispatch import bulk, dead_letters
-from orbit.dispatch.bulk import Filter
+from orbit.dispatch.bulk import LetterFilter
 from orbit.errors import AlreadyRequeued
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, ExecutionRecord
 from tests.support.dead_letters import (
@@ -58,7 +58,7 @@ def ended(status: str, run_id: UUID | None = None) -> None:
 
 
 def delivered_canary(count: int, **choices: Any) -> UUID:
-    run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="it is back", **choices).run_id
+    run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="it is back", **choices).run_id
     run_batches(run_id)
     assert copies() == 1
     ended("delivered")
@@ -70,7 +70,7 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
         configure_endpoints(settings, default_endpoint=receiver.url)
         found = create_dead_letters(25)
         run_id = bulk.requeue(
-            Filter(), actor=SYSTEM, reason="it is back", endpoint="current"
+            LetterFilter(), actor=SYSTEM, reason="it is back", endpoint="current"
         ).run_id
         run = run_batches(run_id)
         assert (copies(), run.progress["processed"], run.status) == (1, 1, "running")
@@ -109,7 +109,7 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
     with Receiver(http("503 No")) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         create_dead_letters(20)
-        run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="try").run_id
+        run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="try").run_id
         run_batches(run_id)
         runner.run(seconds=2)
         run = run_batches(run_id)
@@ -129,7 +129,7 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
 
 def test_a_canary_that_nobody_delivers_stops_the_run_in_the_end() -> None:
     create_dead_letters(3)
-    run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="try").run_id
+    run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="try").run_id
     run_batches(run_id)
     rows(
         "UPDATE orbit_dispatchjob SET created_at = created_at - interval '11 minutes' WHERE requeue_of_id IS NOT NULL RETURNING 1"
@@ -220,7 +220,7 @@ def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:
     assert (run.status, run.progress["processed"], run.progress["note"]) == (
         "running",
         3,
-        "waiting: halted is a",
+        "waiting for halted namespaces: a",
     )
     assert set(
         DeadLetterDispatch.objects.filter(status="requeued").values_list("namespace", flat=True)
@@ -231,7 +231,7 @@ def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:
 
 def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
     create_dead_letters(3)
-    run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="x").run_id
+    run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x").run_id
     settings.ORBIT_GLOBAL_PAUSE = True
     run = run_batches(run_id)
     assert (copies(), run.progress["note"]) == (0, "waiting: everything is paused")
@@ -283,7 +283,7 @@ def test_ten_thousand_letters_take_as_many_statements_a_slice_as_ten() -> None:
     run_batches(few, 3)
     ended("delivered")
     create_dead_letters(10_000)
-    many = bulk.requeue(Filter(), actor=SYSTEM, reason="x", rate=500).run_id
+    many = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x", rate=500).run_id
     run_batches(many)
     ended("delivered")
     counted = {statements(many) for _ in range(19)}
@@ -306,7 +306,7 @@ def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
     for _ in range(20):
         found = create_dead_letters(12)
         runs = [
-            bulk.requeue(Filter(), actor=SYSTEM, reason="all", rate=500).run_id,
+            bulk.requeue(LetterFilter(), actor=SYSTEM, reason="all", rate=500).run_id,
             bulk.requeue(found, actor=SYSTEM, reason="some", rate=500).run_id,
         ]
         refused = []
