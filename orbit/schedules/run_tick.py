@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
-from orbit.cycles import clusters, orchestrate, trigger
+from orbit.cycles import maintenance, orchestrate, trigger
 from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import CycleActive
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
@@ -42,7 +42,7 @@ def perform(tick_id: UUID, *, now: datetime | None = None) -> None:
         detail = json.loads(detail)
         if "expires_at" in detail and moment > datetime.fromisoformat(detail["expires_at"]):
             found: Verdict | None = (Tick.LATE, {"detail": "No worker came to it in time."})
-        elif gate.paused_here() and clusters.any_unpaused():
+        elif gate.paused_here() and maintenance.unpaused_cluster_is_alive():
             found = None
         else:
             found = _do(name)

@@ -22,7 +22,7 @@ from governance.operations.guard import Slice
 from governance.operations.items import Settled, Started
 from governance.states import ItemOutcome
 from orbit import queue
-from orbit.cycles import listing
+from orbit.cycles import detail
 from orbit.cycles.rerun import single
 from orbit.errors import CycleActive, DeliveriesOpen
 from orbit.models import CycleRun
@@ -130,7 +130,7 @@ def work(slice_: Slice) -> datetime | None:
 
 
 def _matching(wanted: Filter, actor: Actor) -> list[UUID]:
-    rows = listing.matching(actor, **asdict(wanted)).filter(status__in=sorted(CYCLE.final))
+    rows = detail.matching(actor, **asdict(wanted)).filter(status__in=sorted(CYCLE.final))
     rows = rows.exclude(Exists(CycleRun.objects.filter(rerun_of=OuterRef("pk"))))
     return list(rows.order_by("id").values_list("pk", flat=True)[: MOST_CYCLES + 1])
 
