@@ -18,9 +18,9 @@ from django.db.models import Q
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
-from governance.rest import request_id
 from orbit import interrupts, queue
 from orbit.cycles import bridge, creation, skip_log, trigger
 from orbit.cycles.creation import Active, NewCycle
@@ -227,7 +227,7 @@ class _Call:
         """Put the call on record: one entry, with the outcomes counted, and the first of them named."""
         namespaces = {row.namespace_id for row in self.rows}
         audit.record(
-            "cycle.triggered",
+            Action.CYCLE_TRIGGERED,
             actor=self.actor.name,
             object_type="run_profile",
             object_id=self.rows[0].run_profile_id
@@ -240,7 +240,6 @@ class _Call:
                 "results": [shown(one) for one in outcomes[:_MOST_ON_TRAIL]],
             },
             reason=reason,
-            request_id=request_id.current(),
         )
 
 

@@ -13,8 +13,8 @@ from django.db import connection
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.namespaces import gate
-from governance.rest import request_id
 from orbit import queue
 from orbit.cycles import bridge, creation, skip_log
 from orbit.cycles.bridge import Context
@@ -74,9 +74,8 @@ def start(
             if source != Trigger.CRON:
                 # What the clock starts stands in the tick ledger; what a person starts or resumes, on the audit trail.
                 audit.record(
-                    "cycle.triggered",
+                    Action.CYCLE_TRIGGERED,
                     actor=actor.name,
-                    object_type="cycle",
                     object_id=str(started.cycle_id),
                     namespace=started.namespace,
                     after={
@@ -85,7 +84,6 @@ def start(
                         "resumed": started.resumed,
                     },
                     reason=reason,
-                    request_id=request_id.current(),
                 )
             return started
     except CycleActive as exc:

@@ -18,6 +18,7 @@ from django.test import Client
 
 from governance import audit
 from governance.access.actors import SYSTEM
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.models import (
     AuditTrailEntry,
@@ -168,14 +169,17 @@ def hidden_world() -> None:
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     with audit.transaction():
         audit.record(
-            "thing.done",
+            Action.CYCLE_CANCELLED,
             actor="hidden-actor",
             namespace=HIDDEN,
             object_type="cycle",
             object_id="hidden-object",
         )
         audit.record(
-            "thing.done", actor="hidden-actor", object_type="cycle", object_id="hidden-object"
+            Action.CYCLE_CANCELLED,
+            actor="hidden-actor",
+            object_type="cycle",
+            object_id="hidden-object",
         )
 
 

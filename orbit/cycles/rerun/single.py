@@ -18,10 +18,10 @@ from psycopg.types.json import Jsonb
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import OrbitError
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
-from governance.rest import request_id
 from orbit import queue
 from orbit.cycles import bridge, skip_log
 from orbit.cycles.bridge import Context
@@ -218,9 +218,8 @@ def _stopped(namespace: str) -> OrbitError | None:
 
 def _audit(old: CycleRun, new: UUID, takeover: Takeover, *, actor: Actor, reason: str) -> None:
     audit.record(
-        "cycle.rerun",
+        Action.CYCLE_RERUN,
         actor=actor.name,
-        object_type="cycle",
         object_id=str(old.pk),
         namespace=old.namespace_id,
         before={"status": old.status},
@@ -234,5 +233,4 @@ def _audit(old: CycleRun, new: UUID, takeover: Takeover, *, actor: Actor, reason
             ),
         },
         reason=reason,
-        request_id=request_id.current(),
     )

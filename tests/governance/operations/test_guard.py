@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from governance import audit
+from governance.audit.actions import Action
 from governance.models import AuditTrailEntry, OperationRun
 from governance.operations import guard, ledger
 from governance.operations.guard import Handler, Slice
@@ -43,7 +44,7 @@ def counting(wait: float = 0.0) -> tuple[list[UUID], Callable[[Slice], datetime 
 
 
 def broken(_: Slice) -> datetime | None:
-    audit.record("thing.changed", actor="ann")
+    audit.record(Action.CYCLE_CANCELLED, actor="ann")
     raise ZeroDivisionError("by zero")
 
 

@@ -13,6 +13,7 @@ from django_q.models import Schedule as Row
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.errors import RunProfileUnknown
@@ -98,10 +99,10 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
 
 
 @pytest.mark.parametrize(("object_type", "object_id", "begin", "end", "kind"), [
-    ("namespace", "eu", "namespace.halted", "namespace.resumed", "halt"), ("namespace", "eu", "namespace.drained", "namespace.resumed", "drain"),
-    ("pause", "everything", "pause.set", "pause.lifted", "pause")])  # fmt: skip
+    ("namespace", "eu", Action.NAMESPACE_HALTED, Action.NAMESPACE_RESUMED, "halt"), ("namespace", "eu", Action.NAMESPACE_DRAINED, Action.NAMESPACE_RESUMED, "drain"),
+    ("pause", "everything", Action.PAUSE_SET, Action.PAUSE_LIFTED, "pause")])  # fmt: skip
 def test_what_was_stopped_then_is_read_from_the_trail(
-    due: datetime, object_type: str, object_id: str, begin: str, end: str, kind: str
+    due: datetime, object_type: str, object_id: str, begin: Action, end: Action, kind: str
 ) -> None:
     with audit.transaction():
         audit.record(
@@ -131,7 +132,7 @@ def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
     Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
     with audit.transaction():
         audit.record(
-            "namespace.halted",
+            Action.NAMESPACE_HALTED,
             actor="ann",
             object_type="namespace",
             object_id="eu",
@@ -151,7 +152,7 @@ def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused
     tick(due)
     with audit.transaction():
         audit.record(
-            "namespace.halted",
+            Action.NAMESPACE_HALTED,
             actor="ann",
             object_type="namespace",
             object_id="eu",

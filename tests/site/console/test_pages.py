@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from governance import audit
+from governance.audit.actions import Action
 from tests.support.callers import console, person
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
@@ -129,7 +130,7 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
         run_cycle(start_cycle("r1", b'{"x": "<script>alert(2)</script>"}'))
     with audit.transaction():
         audit.record(
-            "namespace.halted",
+            Action.NAMESPACE_HALTED,
             actor="<script>alert(3)</script>",
             reason="<script>alert(4)</script>",
             before={"a": "<script>"},
