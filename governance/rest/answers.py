@@ -61,7 +61,7 @@ class Answer:
 
 def field(schema: Schema, source: str | Read) -> Field:
     """Return a field that is read from the attribute ``source`` (``a.b`` too), or by a function."""
-    return Field(schema, attrgetter(source) if isinstance(source, str) else source)
+    return Field(schema, _getter(source))
 
 
 def computed(schema: Schema) -> Field:
@@ -74,15 +74,15 @@ def optional(part: Field) -> Field:
     return replace(part, optional=True)
 
 
-def nested(answer: Answer, source: str) -> Field:
-    """Return a field that shows the object in the attribute ``source`` as ``answer``."""
-    get = attrgetter(source)
+def nested(answer: Answer, source: str | Read) -> Field:
+    """Return a field that shows the object ``source`` as ``answer``."""
+    get = _getter(source)
     return Field(answer.schema, lambda row: answer.of(get(row)))
 
 
-def nullable(answer: Answer, source: str) -> Field:
-    """Return a field like ``nested`` that is null if the attribute is None."""
-    get = attrgetter(source)
+def nullable(answer: Answer, source: str | Read) -> Field:
+    """Return a field like ``nested`` that is null if the object is None."""
+    get = _getter(source)
 
     def read(row: object) -> object:
         value = get(row)
@@ -93,7 +93,7 @@ def nullable(answer: Answer, source: str) -> Field:
 
 def each(answer: Answer, source: str | Read) -> Field:
     """Return a field that shows each object of the list ``source`` as ``answer``."""
-    get = attrgetter(source) if isinstance(source, str) else source
+    get = _getter(source)
 
     def read(row: object) -> object:
         rows: Iterable[object] = get(row)  # type: ignore[assignment]
@@ -102,9 +102,9 @@ def each(answer: Answer, source: str | Read) -> Field:
     return Field(schemas.many(answer.schema), read)
 
 
-def under(source: str, answer: Answer) -> dict[str, Field]:
-    """Return the fields of ``answer``, read from the object in the attribute ``source``."""
-    get = attrgetter(source)
+def under(source: str | Read, answer: Answer) -> dict[str, Field]:
+    """Return the fields of ``answer``, read from the object ``source`` of a row."""
+    get = _getter(source)
 
     def moved(part: Field) -> Field:
         read = part.read
@@ -118,3 +118,7 @@ def page_of(item: Answer | Schema) -> Schema:
     schema = item.schema if isinstance(item, Answer) else item
     link = {"type": ["string", "null"], "format": "uri", "description": "address of that page"}
     return schemas.record(results=schemas.many(schema), next=link, previous=link)
+
+
+def _getter(source: str | Read) -> Read:
+    return attrgetter(source) if isinstance(source, str) else source

@@ -33,7 +33,7 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class _Csrf(CsrfViewMiddleware):
-    def _reject(self, request: HttpRequest, reason: str) -> str:  # type: ignore[override]
+    def _reject(self, request: HttpRequest, reason: str) -> str:
         # The middleware would answer with a page; the API raises its own refusal instead.
         return reason
 

@@ -23,6 +23,7 @@ class ETagMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
         response = self.get_response(request)
         if (
             request.method not in {"GET", "HEAD"}

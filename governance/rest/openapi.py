@@ -207,9 +207,7 @@ def _parameters(route: str, declared: Declaration) -> list[dict[str, Any]]:
     ]
 
 
-def _parameter(
-    name: str, place: str, schema: Schema, *, required: bool = False
-) -> dict[str, Any]:
+def _parameter(name: str, place: str, schema: Schema, *, required: bool = False) -> dict[str, Any]:
     return {"name": name, "in": place, "required": required, "schema": schema}
 
 

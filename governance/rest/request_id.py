@@ -25,6 +25,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request under its id."""
         received = request.headers.get("X-Request-ID", "")
         token = _current.set(received if _ACCEPTED.fullmatch(received) else uuid.uuid4().hex)
         try:

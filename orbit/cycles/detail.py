@@ -166,8 +166,8 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
     )
 
 
-def refuse_unseen(cycle_id: UUID, *, actor: Actor) -> None:
-    """Raise CycleUnknown where there is no such cycle, or none that ``actor`` sees."""
+def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
+    """Raise CycleUnknown unless there is such a cycle and ``actor`` sees it."""
     if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
 

@@ -115,7 +115,7 @@ HELD_BY = {
     "governance/namespaces/status.py": "tests/governance/namespaces/test_halts.py",
     "governance/namespaces/stops.py": "tests/governance/namespaces/test_halts.py",
     "governance/operations/counts.py": "tests/governance/operations/test_ledger.py",
-    "governance/rest/conditions.py": "tests/orbit/api/test_profiles.py",
+    "orbit/api/conditions.py": "tests/orbit/api/test_profiles.py",
     "governance/rest/authentication.py": "tests/contract/test_who_may.py",
     "governance/rest/parsing.py": "tests/contract/test_bad_input.py",
     "governance/rest/permissions.py": "tests/contract/test_who_may.py",
