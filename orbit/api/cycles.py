@@ -50,7 +50,7 @@ class CycleList(Resource):
         return pages.respond(request, cycles, CYCLE.of, query=self.query)
 
 
-class CycleDetail(Resource):
+class CycleDetailView(Resource):
     @operation(summary="Get a cycle", answers={200: CYCLE_DETAIL}, refusals=(CycleUnknown,))
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """Its verdict, stages, tiers, items, jobs, receipts, dead letters and records."""

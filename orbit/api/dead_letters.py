@@ -35,7 +35,7 @@ _FILTERS: dict[str, queries.Reader] = {
 }
 _MAX_OFFSET = 10_000
 _SELECTION = Selection(
-    bulk.Filter,
+    bulk.LetterFilter,
     {
         "namespace": NAME,
         "endpoint_key": NAME,
@@ -45,8 +45,8 @@ _SELECTION = Selection(
         "created_after": parsing.TIME,
         "created_before": parsing.TIME,
     },
-    max_ids=bulk.MOST_IDS,
-    max_rate=bulk.FASTEST,
+    max_ids=bulk.MAX_IDS,
+    max_rate=bulk.MAX_RATE,
     everything="all open dead letters",
 )
 #: How to send again: to the endpoint as it was or is now, under the same delivery id or a new one.
@@ -199,7 +199,7 @@ class DeadLetterBulkDismiss(Resource):
             _SELECTION.read(body),
             actor=self.actor,
             reason=body["reason"],
-            rate=body.get("rate", bulk.FASTEST),
+            rate=body.get("rate", bulk.MAX_RATE),
         )
         return Response(STARTED.of(started), status=202)
 

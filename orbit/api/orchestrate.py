@@ -13,7 +13,7 @@ from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import OUTCOMES, Outcome
+from orbit.cycles.orchestrate import OUTCOMES, ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -59,10 +59,10 @@ class RunProfileTriggerAll(Resource):
         body = self.body()
         names, reason = body.get("run_profile_ids"), body.get("reason", "")
 
-        def start() -> list[Outcome]:
+        def start() -> list[ProfileOutcome]:
             if names is None:
                 return orchestrate.all_enabled(source=Trigger.REST, actor=self.actor, reason=reason)
-            return orchestrate.these(names, source=Trigger.REST, actor=self.actor, reason=reason)
+            return orchestrate.selected(names, source=Trigger.REST, actor=self.actor, reason=reason)
 
         return _respond(request, ROUTE, start)
 
@@ -82,15 +82,15 @@ class RunProfileTrigger(Resource):
             raise RunProfileUnknown
         reason = self.body().get("reason", "")
 
-        def start() -> list[Outcome]:
-            return orchestrate.these(
+        def start() -> list[ProfileOutcome]:
+            return orchestrate.selected(
                 [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason
             )
 
         return _respond(request, f"{ROUTE}:{run_profile_id}", start)
 
 
-def _respond(request: Request, route: str, start: Callable[[], list[Outcome]]) -> Response:
+def _respond(request: Request, route: str, start: Callable[[], list[ProfileOutcome]]) -> Response:
     def run() -> dict[str, Any]:
         return {"results": [_OUTCOME.of(outcome) for outcome in start()]}
 

@@ -18,7 +18,7 @@ from orbit.api.dead_letters import STARTED
 from orbit.api.selection import Selection
 from orbit.cycles import detail
 from orbit.cycles.rerun import bulk, preview, single
-from orbit.cycles.rerun.plan import Fate
+from orbit.cycles.rerun.plan import DeliveryAction
 from orbit.dispatch.endpoint_drift import Today
 from orbit.errors import (
     CycleActive,
@@ -38,7 +38,7 @@ _REASON_UNLESS_DRY_RUN = {
 }
 _DRY_RUN = {"dry_run": {"type": "boolean"}}
 _SELECTION = Selection(
-    bulk.Filter,
+    bulk.CycleFilter,
     {
         "namespace": NAME,
         "status": {"enum": sorted(CYCLE.final)},
@@ -46,8 +46,8 @@ _SELECTION = Selection(
         "created_from": parsing.TIME,
         "created_to": parsing.TIME,
     },
-    max_ids=bulk.MOST_IDS,
-    max_rate=bulk.FASTEST,
+    max_ids=bulk.MAX_IDS,
+    max_rate=bulk.MAX_RATE,
     everything="all finished cycles that were not run again yet",
 )
 #: ``preview.document`` makes it, as the command and the console show it too.
@@ -74,7 +74,7 @@ _PLAN = record(
             tier=WHOLE,
             normalization_item_id=ID,
             endpoint_key=TEXT,
-            action=one_of(Fate),
+            action=one_of(DeliveryAction),
             delivery_id=maybe(ID),
             dispatch_job_id=maybe(ID),
             dead_letter_id=maybe(ID),
@@ -136,7 +136,7 @@ class CycleBulkRerun(Resource):
             ids = bulk.preview(selection, actor=self.actor)
             return Response(
                 {
-                    "matched": min(len(ids), bulk.MOST_CYCLES),
+                    "matched": min(len(ids), bulk.MAX_CYCLES),
                     "cycle_run_ids": ids[:_MAX_PREVIEW],
                 }
             )

@@ -127,7 +127,7 @@ _TAKEN_OVER = record(
     normalize=many(WHOLE),
     valued=TRUTH,
 )
-#: Shows an ``orbit.cycles.detail.Detail``; payloads by size and hash only.
+#: Shows an ``orbit.cycles.detail.CycleDetail``; payloads by size and hash only.
 CYCLE_DETAIL = Answer(
     "CycleDetail",
     **under("cycle", CYCLE),
@@ -144,7 +144,7 @@ CYCLE_DETAIL = Answer(
     taken_over=field(maybe(_TAKEN_OVER), "cycle.takeover"),
     stages=many(_STAGE),
     deliveries=nested(
-        Answer(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE), "tally"
+        Answer(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE), "deliveries"
     ),
     tiers=each(_TIER, "tiers"),
     items=each(_ITEM, "items"),

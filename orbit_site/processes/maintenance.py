@@ -75,11 +75,14 @@ class Maintenance:
             PeriodicTask(
                 "What lost workers left open under a halt can't be closed",
                 SECOND,
-                halt_certificates.settle,
+                halt_certificates.close_abandoned,
             ),
-            PeriodicTask("Halts can't be told quiet", SECOND, halt_certificates.note),
+            PeriodicTask("Halts can't be told quiet", SECOND, halt_certificates.certify),
             PeriodicTask(
-                "Queued cycles can't take their turns", SECOND, namespace_queue.sweep, rings=True
+                "Queued cycles can't take their turns",
+                SECOND,
+                namespace_queue.promote_waiting,
+                rings=True,
             ),
             PeriodicTask(
                 "Due cycles can't be woken",

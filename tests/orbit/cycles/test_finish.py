@@ -94,7 +94,7 @@ def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: 
     found = progress.load(work)
     assert (
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5
-        < found.tally.left()
+        < found.jobs.left()
         < settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 0.3
     )
 
@@ -136,8 +136,8 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         found = progress.load(heir)
         deliver.close(
             heir,
-            [judge.lost(orphan) for orphan in found.orphans],
-            found.tally,
+            [judge.lost(sending) for sending in found.abandoned],
+            found.jobs,
             finish.ending(found),
         )
         time.sleep(0.1)

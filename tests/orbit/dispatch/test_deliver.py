@@ -175,7 +175,7 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         try:
             with monkeypatch.context() as patch:
                 patch.setattr(claim, "wave", stopped_behind_the_claim)
-                assert deliver.run(work, found.tally, finish.ending(found), worker="w") == 0.0
+                assert deliver.run(work, found.jobs, finish.ending(found), worker="w") == 0.0
         finally:
             interrupts.enter(interrupts.Slot())
         assert receiver.requests == []
