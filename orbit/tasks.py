@@ -45,7 +45,7 @@ def tick(*tick_ids: str) -> None:
     """Do what each of the ticks is for, unless somebody did."""
     for tick_id in tick_ids:
         interrupts.process.stamp()
-        run_tick.perform(UUID(tick_id))
+        run_tick.run(UUID(tick_id))
 
 
 def operate(run_id: str) -> None:

@@ -24,21 +24,21 @@ _WHY: dict[str, queries.Reader] = {
     "run_profile_id": queries.required(queries.text),
     "at": queries.required(queries.moment),
 }
-#: Shows an ``orbit.schedules.listing.Shown``.
+#: Shows an ``orbit.schedules.listing.ScheduleSummary``.
 _SCHEDULE = Answer(
     "Schedule",
     name=field(TEXT, "row.name"),
-    cron=field(maybe(TEXT), lambda shown: shown.row.cron or None),
-    configured_cron=field(maybe(TEXT), lambda shown: shown.configured or None),
+    cron=field(maybe(TEXT), lambda summary: summary.row.cron or None),
+    configured_cron=field(maybe(TEXT), lambda summary: summary.configured_cron or None),
     time_zone=TEXT,
     in_words=field(TEXT, "words"),
     enabled=field(TRUTH, "row.on"),
     on_missed=field(
         maybe(one_of(["once", "skip"])),
-        lambda shown: shown.row.asked and shown.row.asked.on_missed,
+        lambda summary: summary.row.configured and summary.row.configured.on_missed,
     ),
     max_lateness=field(
-        maybe(WHOLE), lambda shown: shown.row.asked and shown.row.asked.max_lateness
+        maybe(WHOLE), lambda summary: summary.row.configured and summary.row.configured.max_lateness
     ),
     next_due_at=many(TIME),
     overdue_since=maybe(TIME),
@@ -46,14 +46,14 @@ _SCHEDULE = Answer(
     changed=nullable(
         Answer(
             off=TRUTH,
-            cron=field(maybe(TEXT), lambda change: change.cron or None),
+            cron=field(maybe(TEXT), lambda override: override.cron or None),
             by=TEXT,
             reason=TEXT,
             since=TIME,
         ),
-        "person",
+        "override",
     ),
-    problem=field(maybe(TEXT), lambda shown: shown.broken or None),
+    problem=field(maybe(TEXT), lambda summary: summary.problem or None),
 )
 _TICK = Answer(
     "Tick",
@@ -62,7 +62,7 @@ _TICK = Answer(
     tick_key=TEXT,
     due_at=TIME,
     outcome=one_of(Tick),
-    detail=field(FREE, "said"),
+    detail=field(FREE, "short_detail"),
     created_at=TIME,
     decided_at=maybe(TIME),
 )
@@ -97,7 +97,7 @@ class ScheduleList(Resource):
         return pages.respond(
             request,
             listing.schedules(self.actor),
-            lambda row: _SCHEDULE.of(listing.show(row, now)),
+            lambda row: _SCHEDULE.of(listing.summarize(row, now)),
             query=self.query,
             newest_first=False,
         )

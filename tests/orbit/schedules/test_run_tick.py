@@ -9,7 +9,7 @@ import pytest
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.models import ClusterNode, CronTick, CycleRun, RunProfile
-from orbit.schedules import run_tick as performing
+from orbit.schedules import run_tick
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
 from tests.orbit.schedules.test_cron import NOON
 from tests.orbit.schedules.test_ledger import side_by_side
@@ -33,7 +33,7 @@ def verdict() -> tuple[str, dict[str, Any]]:
 def test_without_run_profiles_the_tick_starts_one_raw_cycle_in_default_once() -> None:
     made = tick()
     for _ in range(3):
-        performing.perform(made)
+        run_tick.run(made)
     cycle = CycleRun.objects.get()
     assert (cycle.namespace_id, cycle.trigger, cycle.run_profile_id) == ("default", "cron", None)
     assert verdict() == ("started", {"cycle_run_id": str(cycle.id)})
@@ -43,7 +43,7 @@ def test_without_run_profiles_the_tick_starts_one_raw_cycle_in_default_once() ->
 @pytest.mark.django_db
 def test_with_an_active_cycle_the_tick_is_skipped_and_says_which() -> None:
     active = active_cycle()
-    performing.perform(tick())
+    run_tick.run(tick())
     outcome, detail = verdict()
     assert (outcome, detail["code"], detail["active_cycle_run_id"]) == (
         "skipped",
@@ -55,7 +55,7 @@ def test_with_an_active_cycle_the_tick_is_skipped_and_says_which() -> None:
 @pytest.mark.django_db
 def test_a_paused_process_refuses_the_tick(settings: Any) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
-    performing.perform(tick())
+    run_tick.run(tick())
     outcome, detail = verdict()
     assert (outcome, detail["code"]) == ("refused", "globally_paused")
     assert not CycleRun.objects.exists()
@@ -72,7 +72,7 @@ def test_with_run_profiles_the_tick_starts_each_that_has_no_cron_of_its_own() ->
         ],
     )
     active_cycle("b")
-    performing.perform(tick())
+    run_tick.run(tick())
     outcome, detail = verdict()
     assert outcome == "started"
     assert [(one["run_profile_id"], one["outcome"]) for one in detail["results"]] == [
@@ -85,20 +85,20 @@ def test_with_run_profiles_the_tick_starts_each_that_has_no_cron_of_its_own() ->
 @pytest.mark.django_db
 def test_a_tick_whose_time_is_over_is_late_and_starts_nothing() -> None:
     made = tick(expires_at=(NOON + timedelta(hours=1)).isoformat())
-    performing.perform(made, now=NOON + timedelta(hours=1, seconds=1))
+    run_tick.run(made, now=NOON + timedelta(hours=1, seconds=1))
     assert verdict()[0] == "late"
     assert not CycleRun.objects.exists()
 
 
 @pytest.mark.django_db
 def test_a_tick_of_a_schedule_that_only_a_newer_release_knows_is_left_to_it() -> None:
-    performing.perform(tick("from-the-future"))
+    run_tick.run(tick("from-the-future"))
     assert verdict()[0] == "due"
 
 
 def test_a_tick_that_two_workers_perform_at_once_starts_one_cycle(committed: str) -> None:
     made = tick()
-    side_by_side(4, lambda: performing.perform(made))
+    side_by_side(4, lambda: run_tick.run(made))
     assert CycleRun.objects.count() == 1
     assert verdict()[0] == "started"
     assert not rows("SELECT 1 FROM orbit_executionrecord WHERE event = 'cycle_skipped'")
@@ -110,7 +110,7 @@ def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a
 ) -> None:
     settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = "0 * * * *"
     store_profiles([profile()], [run_profile("a")])
-    performing.perform(tick())
+    run_tick.run(tick())
     assert CycleRun.objects.get().run_profile_id is None
 
 
@@ -126,14 +126,14 @@ def test_the_tick_of_the_run_profiles_starts_those_without_a_cron_of_their_own_a
             run_profile("own", namespace="us", execution_policy={"cron": "0 0 * * *"}),
         ],
     )
-    performing.perform(tick(RUN_PROFILES))
+    run_tick.run(tick(RUN_PROFILES))
     outcome, detail = verdict()
     assert (outcome, detail["outcomes"]) == ("started", {"started": 1, "queued": 1})
 
 
 @pytest.mark.django_db
 def test_the_tick_of_the_run_profiles_is_skipped_where_there_are_none() -> None:
-    performing.perform(tick(RUN_PROFILES))
+    run_tick.run(tick(RUN_PROFILES))
     assert verdict()[0] == "skipped"
     assert not CycleRun.objects.exists()
 
@@ -141,7 +141,7 @@ def test_the_tick_of_the_run_profiles_is_skipped_where_there_are_none() -> None:
 @pytest.mark.django_db
 def test_the_tick_of_one_run_profile_starts_it() -> None:
     store_profiles([profile()], [run_profile("own", execution_policy={"cron": "0 0 * * *"})])
-    performing.perform(tick(f"{OF_RUN_PROFILE}own"))
+    run_tick.run(tick(f"{OF_RUN_PROFILE}own"))
     cycle = CycleRun.objects.get()
     outcome, detail = verdict()
     assert (outcome, cycle.run_profile_id, cycle.trigger) == ("started", "own", "cron")
@@ -156,7 +156,7 @@ def test_a_tick_under_a_halt_is_refused_and_says_by_whom() -> None:
     GovernanceSetting.objects.filter(namespace__name="eu").update(
         halt=True, mode="quiet", reason="flood", changed_by="ann"
     )
-    performing.perform(tick(f"{OF_RUN_PROFILE}own"))
+    run_tick.run(tick(f"{OF_RUN_PROFILE}own"))
     outcome, detail = verdict()
     assert outcome == "refused"
     assert "by ann: flood" in detail["detail"]
@@ -169,7 +169,7 @@ def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(
 ) -> None:
     store_profiles([profile()], [run_profile("own", state="disabled")])
     RunProfile.objects.update(hidden=hidden)
-    performing.perform(tick(f"{OF_RUN_PROFILE}own"))
+    run_tick.run(tick(f"{OF_RUN_PROFILE}own"))
     outcome, detail = verdict()
     assert (outcome, detail.get("code")) == ("refused", code)
     assert detail["detail"]
@@ -187,7 +187,7 @@ def test_of_very_many_results_the_first_are_whole_and_the_others_that_did_not_st
         ],
     )
     active_cycle("busy")
-    performing.perform(tick(RUN_PROFILES))
+    run_tick.run(tick(RUN_PROFILES))
     _, detail = verdict()
     assert len(detail["results"]) == 100
     assert detail["outcomes"] == {"started": 120, "skipped": 120}
@@ -199,8 +199,8 @@ def test_a_tick_waits_for_a_cluster_that_is_not_paused_where_there_is_one(settin
     due = tick()
     ClusterNode.objects.create(id=uuid7(), host="other", pid=1, release="r", workers=2)
     settings.ORBIT_GLOBAL_PAUSE = True
-    performing.perform(due)
+    run_tick.run(due)
     assert verdict()[0] == "due"
     settings.ORBIT_GLOBAL_PAUSE = False
-    performing.perform(due)
+    run_tick.run(due)
     assert verdict()[0] == "started"

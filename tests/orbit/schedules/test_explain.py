@@ -21,7 +21,7 @@ from orbit.models import CronTick, CycleRun, RunProfile, RunProfileRevision
 from orbit.schedules import change, explain, ledger, run_tick
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.sync import RunProfileSchedules, sync
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
@@ -45,7 +45,7 @@ def due() -> datetime:
     )
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     rows("UPDATE orbit_profilerevision SET created_at = now() - interval '1 day' RETURNING 1")
-    RunProfiles("UTC").follow()
+    RunProfileSchedules("UTC").follow()
     return now
 
 
@@ -54,7 +54,7 @@ def tick(due: datetime, **columns: Any) -> None:
     Row.objects.filter(name=OWN).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
     made = CronTick.objects.get(schedule=OWN, due_at=due)
-    run_tick.perform(made.pk, now=due + timedelta(seconds=2))
+    run_tick.run(made.pk, now=due + timedelta(seconds=2))
     CronTick.objects.filter(pk=made.pk).update(**columns)
 
 
@@ -266,7 +266,7 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
     assert explain.explain("b", at, actor=SYSTEM).facts["schedule"] == RUN_PROFILES
     CronTick.objects.create(id=uuid7(), schedule=RUN_PROFILES, tick_key="k", due_at=at, outcome="started",
                             detail={"outcomes": {"started": 1, "skipped": 1}, "results": [], "others": {"skipped": ["b"]}})  # fmt: skip
-    assert "found it skipped" in said(at, "b")
+    assert " was skipped." in said(at, "b")
 
 
 def test_who_does_not_see_it_learns_nothing(due: datetime) -> None:
@@ -314,7 +314,7 @@ def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_anoth
     )
     Row.objects.filter(name=RUN_PROFILES).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
-    run_tick.perform(
+    run_tick.run(
         CronTick.objects.get(schedule=RUN_PROFILES, due_at=due).pk, now=due + timedelta(seconds=2)
     )
     confined = Actor("ann", 1, frozenset({Scope.READ}), frozenset({"eu"}))
