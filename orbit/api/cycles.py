@@ -13,7 +13,7 @@ from governance.rest.resources import Resource, operation
 from governance.rest.schemas import UUID as ID
 from governance.rest.schemas import many, one_of, record
 from orbit.api.schemas import CYCLE, CYCLE_DETAIL
-from orbit.cycles import cancel, detail, listing, overview
+from orbit.cycles import cancel, detail, overview
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.states import Cycle
 
@@ -34,7 +34,7 @@ class CycleRecent(Resource):
     )
     def get(self, request: Request) -> Response:
         """The last 20, newest first."""
-        cycles = listing.matching(self.actor)[:RECENT]
+        cycles = detail.matching(self.actor)[:RECENT]
         return Response({"results": [CYCLE.of(cycle) for cycle in cycles]})
 
 
@@ -46,7 +46,7 @@ class CycleList(Resource):
     )
     def get(self, request: Request) -> Response:
         """Newest first."""
-        cycles = listing.matching(self.actor, **queries.filters(self.query, _FILTERS))
+        cycles = detail.matching(self.actor, **queries.filters(self.query, _FILTERS))
         return pages.respond(request, cycles, CYCLE.of, query=self.query)
 
 
