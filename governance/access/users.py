@@ -15,8 +15,12 @@ from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import ROLES, Scope, scopes_of
 from governance.audit.actions import Action
+from governance.kernel.constraints import violated
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Namespace, NamespaceGrant
+
+#: Django's own constraint.
+_UNIQUE_NAME = "auth_user_username_key"
 
 
 class UserExists(OrbitError):
@@ -112,7 +116,9 @@ def create(
                 "namespaces": [namespace.name for namespace in granted] or None,
             }
             _record(user.pk, actor, before=None, after=after, reason="")
-    except IntegrityError:
+    except IntegrityError as error:
+        if violated(error) != _UNIQUE_NAME:
+            raise
         raise UserExists(f"There is a user {name!r} already.") from None
     return user
 

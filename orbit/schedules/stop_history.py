@@ -150,9 +150,7 @@ def _last(object_type: str, object_id: str, at: datetime) -> Stop | None:
     until = said.get("until")
     if until and datetime.fromisoformat(until) <= at:
         return None
-    return Stop(
-        _STOPS[entry.action], entry.actor, entry.at, entry.reason or "none given", until
-    )
+    return Stop(_STOPS[entry.action], entry.actor, entry.at, entry.reason or "none given", until)
 
 
 def _standing(namespace: str, at: datetime) -> Stop | None:

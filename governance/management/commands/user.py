@@ -76,22 +76,18 @@ class Command(OrbitCommand):
 
     def _create(self, options: dict[str, Any]) -> None:
         name: str = options["name"]
-        made = not User.objects.filter(username=name).exists()
-        if made:
-            users.create(
-                name,
-                role=options["role"].capitalize(),
-                password=_password(name),
-                namespaces=_names(options["namespaces"]),
-                actor=actors.operator(),
-                superuser=options["superuser"],
-            )
-        elif not options["if_missing"]:
-            raise UserExists(f"There is a user {name!r} already.")
-        if options["json"]:
-            self.print_json({"username": name, "created": made})
+        try:
+            _create_user(name, options)
+        except UserExists:
+            if not options["if_missing"]:
+                raise
+            created = False
         else:
-            self.say(f"user {name}: {'created' if made else 'exists already, left as it is'}")
+            created = True
+        if options["json"]:
+            self.print_json({"username": name, "created": created})
+        else:
+            self.say(f"user {name}: {'created' if created else 'exists already, left as it is'}")
 
     def _change(self, options: dict[str, Any]) -> None:
         role, namespaces, active = options["role"], options["namespaces"], options["active"]
@@ -155,6 +151,20 @@ class Command(OrbitCommand):
                     else f"{person.last_login:%Y-%m-%d %H:%M}",
                 )
             )
+
+
+def _create_user(name: str, options: dict[str, Any]) -> None:
+    # Look first, so that a password is asked for only if it is needed.
+    if User.objects.filter(username=name).exists():
+        raise UserExists(f"There is a user {name!r} already.")
+    users.create(
+        name,
+        role=options["role"].capitalize(),
+        password=_password(name),
+        namespaces=_names(options["namespaces"]),
+        actor=actors.operator(),
+        superuser=options["superuser"],
+    )
 
 
 def _names(text: str) -> list[str]:
