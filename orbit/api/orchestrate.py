@@ -12,7 +12,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import OUTCOMES, Outcome
+from orbit.cycles.orchestrate import OUTCOMES, ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -57,10 +57,10 @@ class TriggerAll(Resource):
         sent = self.document()
         named, reason = sent.get("run_profile_ids"), sent.get("reason", "")
 
-        def start() -> list[Outcome]:
+        def start() -> list[ProfileOutcome]:
             if named is None:
                 return orchestrate.all_enabled(source=Trigger.REST, actor=self.actor, reason=reason)
-            return orchestrate.these(named, source=Trigger.REST, actor=self.actor, reason=reason)
+            return orchestrate.selected(named, source=Trigger.REST, actor=self.actor, reason=reason)
 
         return _respond(request, ROUTE, start)
 
@@ -81,17 +81,17 @@ class TriggerOne(Resource):
             raise RunProfileUnknown
         reason = self.document().get("reason", "")
 
-        def start() -> list[Outcome]:
-            return orchestrate.these(
+        def start() -> list[ProfileOutcome]:
+            return orchestrate.selected(
                 [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason
             )
 
         return _respond(request, f"{ROUTE}:{run_profile_id}", start)
 
 
-def _respond(request: Request, route: str, start: Callable[[], list[Outcome]]) -> Response:
+def _respond(request: Request, route: str, start: Callable[[], list[ProfileOutcome]]) -> Response:
     def run() -> dict[str, Any]:
-        return {"results": [orchestrate.shown(outcome) for outcome in start()]}
+        return {"results": [orchestrate.to_dict(outcome) for outcome in start()]}
 
     key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
     return Response(idempotency.get_or_run(key, run, status=ACCEPTED), status=ACCEPTED)

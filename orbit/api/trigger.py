@@ -17,7 +17,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, TRUTH, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import trigger
-from orbit.cycles.trigger import Started
+from orbit.cycles.trigger import Triggered
 from orbit.errors import (
     CycleActive,
     Disabled,
@@ -91,7 +91,7 @@ class TriggerCycle(Resource):
         return Response(answer, status=ACCEPTED)
 
 
-def _answer(started: Started) -> dict[str, Any]:
+def _answer(started: Triggered) -> dict[str, Any]:
     return {
         "cycle_run_id": str(started.cycle_id),
         "status": started.status,

@@ -67,7 +67,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             [job for job, status in ended if status == Job.DEAD], reason="cancelled"
         )
         if row[0] in ACTIVE:
-            namespace_queue.promote(namespace)
+            namespace_queue.promote_next(namespace)
         execution.write(
             Record(
                 "cycle",

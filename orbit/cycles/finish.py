@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from governance import audit
-from orbit.cycles import namespace_queue, outcome
+from orbit.cycles import namespace_queue, progress
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import enqueue, receipts, requeued_jobs
 from orbit.dispatch.tally import Ending, Tally
@@ -61,9 +61,9 @@ def add_to(
 
     With ``wait`` jobs are open that outlive it: the cycle is due for them in so many seconds.
     """
-    work = state.work
+    cycle = state.cycle
     if state.final:
-        write.rows["finishes"] = [_row(work, None)]
+        write.rows["finishes"] = [_row(cycle, None)]
         write.records.append(
             Record(
                 "dispatch",
@@ -72,7 +72,7 @@ def add_to(
             )
         )
         return
-    found = outcome.stages(
+    found = progress.stage_results(
         tiers_ok=state.tiers_ok,
         items=state.items,
         targets=state.targets,
@@ -80,7 +80,7 @@ def add_to(
         delivered=tally.delivered,
         reused=state.reused,
     )
-    status = outcome.status(found)
+    status = progress.final_status(found)
     dispatch = found[-1]
     message = (
         "skipped"
@@ -89,11 +89,11 @@ def add_to(
         if dispatch.ok
         else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
     )
-    stages = [stage.data() for stage in found]
+    stages = [stage.to_dict() for stage in found]
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
-    write.rows["finishes"] = [_row(work, status, stages=stages, wait=wait)]
-    write.rows["ledger"] = _ledger(work, tally.delivered)
+    write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
+    write.rows["ledger"] = _ledger(cycle, tally.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
     level = "info" if status == Cycle.SUCCESS else "warning"
     if wait is not None:
@@ -107,7 +107,7 @@ def add_to(
             "stage_finished",
             message,
             "info" if dispatch.ok else "warning",
-            {**dispatch.data(), "duration_ms": round(dispatch_ms, 3)},
+            {**dispatch.to_dict(), "duration_ms": round(dispatch_ms, 3)},
         ),
         Record(
             "cycle",
@@ -130,12 +130,12 @@ def add_to(
     ]
 
 
-def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
-    """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
-    final = Cycle(work.status) not in {Cycle.PENDING, Cycle.RUNNING}
-    row = _row(work, None if final else Cycle.FAILED, reason=clean(reason))
+def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
+    """End ``cycle`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
+    final = Cycle(cycle.status) not in {Cycle.PENDING, Cycle.RUNNING}
+    row = _row(cycle, None if final else Cycle.FAILED, reason=clean(reason))
     write = fence.FencedWrite(
-        work, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(work, None)}
+        cycle, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(cycle, None)}
     )
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
     if not final:
@@ -155,7 +155,7 @@ def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
         requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
             receipts.audit_death(
-                work,
+                cycle,
                 job,
                 {
                     "endpoint_key": key,
@@ -165,21 +165,21 @@ def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
             )
 
 
-def _ledger(work: ClaimedCycle, delivered: int | None) -> list[dict[str, Any]]:
+def _ledger(cycle: ClaimedCycle, delivered: int | None) -> list[dict[str, Any]]:
     # What a re-run completes was metered with the cycle that it repeats.
-    tags = [] if (work.takeover or {}).get("valued") else list(work.context.get("value_tags", []))
+    tags = [] if (cycle.takeover or {}).get("valued") else list(cycle.context.get("value_tags", []))
     return value_ledger.rows(
-        cycle_id=work.id,
-        namespace=work.namespace,
-        profile_id=work.profile_id,
-        run_profile_id=work.run_profile_id,
+        cycle_id=cycle.id,
+        namespace=cycle.namespace,
+        profile_id=cycle.profile_id,
+        run_profile_id=cycle.run_profile_id,
         tags=tags,
         delivered=delivered,
     )
 
 
 def _row(
-    work: ClaimedCycle,
+    cycle: ClaimedCycle,
     status: Cycle | None,
     *,
     stages: list[dict[str, Any]] | None = None,
@@ -187,10 +187,10 @@ def _row(
     wait: float | None = None,
 ) -> dict[str, Any]:
     return {
-        "cycle_id": str(work.id),
+        "cycle_id": str(cycle.id),
         "status": status,
         "stages": stages,
         "reason": reason,
-        "requeues": work.requeues,
+        "requeues": cycle.requeues,
         "wait": wait,
     }

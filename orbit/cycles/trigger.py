@@ -32,7 +32,7 @@ HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class Triggered:
     """What a trigger started, or found lying and resumed."""
 
     cycle_id: UUID
@@ -49,7 +49,7 @@ def start(
     run_profile_id: str | None = None,
     payload: Payload | None = None,
     reason: str = "",
-) -> Started:
+) -> Triggered:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
 
     Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch, PayloadTooLarge, and CycleActive with the
@@ -87,7 +87,7 @@ def start(
                 )
             return started
     except CycleActive as exc:
-        skip_log.note(
+        skip_log.record_skips(
             [
                 Skip(
                     str(exc.extra["namespace"]),
@@ -101,7 +101,9 @@ def start(
     except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
         # What the clock was refused stands in the tick ledger.
         if context is not None and source != Trigger.CRON:
-            skip_log.refused(context.namespace, exc, trigger=source, run_profile_id=run_profile_id)
+            skip_log.record_refusal(
+                context.namespace, exc, trigger=source, run_profile_id=run_profile_id
+            )
         raise
 
 
@@ -118,24 +120,24 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
     return context
 
 
-def _insert(birth: NewCycle) -> Started | None:
+def _insert(birth: NewCycle) -> Triggered | None:
     """Insert the cycle and its wake-up; None when another cycle is active."""
     if not creation.insert([birth], Cycle.PENDING):
         return None
     queue.wake()
-    return Started(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
+    return Triggered(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
 
 
-def _resume(birth: NewCycle) -> Started | None:
+def _resume(birth: NewCycle) -> Triggered | None:
     """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
     context = birth.context
-    found = creation.active([context.namespace]).get(context.namespace)
+    found = creation.active_cycles([context.namespace]).get(context.namespace)
     if found is None:
         return None
     if not found.is_resumed_by(context.run_profile_id, birth.payload):
         _refuse(context, found.id, found.status)
     queue.wake()
-    return Started(found.id, found.status, context.namespace, resumed=True)
+    return Triggered(found.id, found.status, context.namespace, resumed=True)
 
 
 def _refuse(context: Context, active: UUID | None, status: str) -> NoReturn:

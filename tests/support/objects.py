@@ -55,7 +55,7 @@ def create_halted_namespace() -> None:
     """Create a namespace that is halted and quiet, with its certificate."""
     halts.halt("stopped", actor=SYSTEM, reason="a flood")
     Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
-    assert halt_certificates.note() == 1
+    assert halt_certificates.certify() == 1
 
 
 def create_schedule() -> None:

@@ -26,7 +26,7 @@ from orbit import queue
 from orbit.cycles import bridge, skip_log
 from orbit.cycles.bridge import Context
 from orbit.cycles.rerun import history, plan
-from orbit.cycles.rerun.plan import Fate, Takeover
+from orbit.cycles.rerun.plan import DeliveryAction, RerunPlan
 from orbit.cycles.skip_log import Skip
 from orbit.cycles.trigger import HOLD_CONFIGURATION
 from orbit.dispatch import endpoints, enqueue
@@ -51,16 +51,16 @@ ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING RETURN
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Preview:
     """What running ``cycle_id`` again does: on which revisions, and ``stopped``: what refuses it just now, None where nothing does."""
 
     cycle_id: UUID
     context: Context
-    takeover: Takeover
+    takeover: RerunPlan
     stopped: OrbitError | None
 
 
-def preview(cycle_id: UUID, *, actor: Actor) -> Plan:
+def preview(cycle_id: UUID, *, actor: Actor) -> Preview:
     """Return what ``start`` would do now; nothing is written.
 
     Raises what ``start`` raises, but for what passes by itself: a stop of the namespace and a cycle that is active there.
@@ -70,7 +70,7 @@ def preview(cycle_id: UUID, *, actor: Actor) -> Plan:
     context = _today(old, actor)
     takeover = plan.decide(history.read(cycle_id), known=endpoints.configured().keys())
     _refuse_open(cycle_id, takeover)
-    return Plan(cycle_id, context, takeover, _stopped(old.namespace_id))
+    return Preview(cycle_id, context, takeover, _stopped(old.namespace_id))
 
 
 def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID:
@@ -110,7 +110,7 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             _audit(old, new, takeover, actor=actor, reason=reason)
             return new
     except CycleActive as exc:
-        skip_log.note(
+        skip_log.record_skips(
             [Skip(old.namespace_id, str(exc.extra["active_cycle_run_id"]), old.run_profile_id)],
             trigger=source,
         )
@@ -149,8 +149,8 @@ def _today(old: CycleRun, actor: Actor) -> Context:
     return context
 
 
-def _refuse_open(cycle_id: UUID, takeover: Takeover) -> None:
-    still = sum(one.fate is Fate.OPEN for one in takeover.deliveries)
+def _refuse_open(cycle_id: UUID, takeover: RerunPlan) -> None:
+    still = sum(one.action is DeliveryAction.OPEN for one in takeover.deliveries)
     if still:
         raise DeliveriesOpen(
             f"{still} {'delivery' if still == 1 else 'deliveries'} of the cycle {cycle_id} may still be made. Wait for the end, or cancel."
@@ -216,7 +216,7 @@ def _stopped(namespace: str) -> OrbitError | None:
     return active if active.extra["active_cycle_run_id"] else None
 
 
-def _audit(old: CycleRun, new: UUID, takeover: Takeover, *, actor: Actor, reason: str) -> None:
+def _audit(old: CycleRun, new: UUID, takeover: RerunPlan, *, actor: Actor, reason: str) -> None:
     audit.record(
         Action.CYCLE_RERUN,
         actor=actor.name,

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
-from orbit.cycles import listing
+from orbit.cycles import detail
 from orbit.models import CycleRun
 
 _COLUMNS = "{id:<37}{namespace:<17}{status:<17}{trigger:<9}{run_profile_id:<25}{created_at}"
@@ -75,7 +75,7 @@ class Command(OrbitCommand):
 
 
 def _newest(limit: int) -> list[CycleRun]:
-    return list(listing.matching(actors.operator())[:limit])
+    return list(detail.matching(actors.operator())[:limit])
 
 
 def _row(cycle: CycleRun) -> dict[str, Any]:

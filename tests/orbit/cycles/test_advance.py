@@ -147,8 +147,8 @@ def _sending(
     start_cycle()
     work = claimed()
     found = progress.load(work)
-    stages._straight(found)
-    return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.tally
+    stages.prepare_in_one_write(found)
+    return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.jobs
 
 
 def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(

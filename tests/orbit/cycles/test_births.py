@@ -68,11 +68,11 @@ def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.django_db
 def test_the_active_cycle_is_resumed_only_by_the_same_trigger_after_its_lease_ran_out() -> None:
     cycle = active_cycle()
-    assert not creation.active(["default"])["default"].is_resumed_by(None)
+    assert not creation.active_cycles(["default"])["default"].is_resumed_by(None)
     rows(
         "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w', lease_expires_at = now() - interval '1 s' RETURNING 1"
     )
-    found = creation.active(["default", "elsewhere"])["default"]
+    found = creation.active_cycles(["default", "elsewhere"])["default"]
     assert (found.id, found.is_resumed_by(None), found.is_resumed_by("r")) == (
         cycle.pk,
         True,

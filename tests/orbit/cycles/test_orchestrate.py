@@ -10,7 +10,7 @@ from governance.access.actors import SYSTEM, NotAllowed
 from governance.access.roles import Scope
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import Outcome
+from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.models import CycleRun, ExecutionRecord, RunProfile
 from orbit.states import Trigger
@@ -20,7 +20,7 @@ from tests.support.pipeline import rows
 pytestmark = pytest.mark.django_db
 
 
-def outcomes(**of: object) -> dict[str, Outcome]:
+def outcomes(**of: object) -> dict[str, ProfileOutcome]:
     return {
         one.run_profile_id: one
         for one in orchestrate.all_enabled(
@@ -165,16 +165,16 @@ def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_st
             run_profile("own", namespace="us", execution_policy={"cron": "0 6 * * *"}),
         ],
     )
-    named = orchestrate.these(["own", "a", "a"], source=Trigger.REST, actor=SYSTEM)
+    named = orchestrate.selected(["own", "a", "a"], source=Trigger.REST, actor=SYSTEM)
     assert [(one.run_profile_id, one.outcome) for one in named] == [
         ("a", "disabled"),
         ("own", "started"),
     ]
     with pytest.raises(RunProfileUnknown, match="nobody"):
-        orchestrate.these(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
+        orchestrate.selected(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
     assert not CycleRun.objects.filter(run_profile_id="b").exists()
     with pytest.raises(RunProfileUnknown):
-        orchestrate.these(
+        orchestrate.selected(
             ["b"], source=Trigger.REST, actor=replace(SYSTEM, namespaces=frozenset({"us"}))
         )
 

@@ -43,7 +43,7 @@ def left_behind(settings: Any, url: str) -> CycleRun:
     configure_profiles()
     cycle_id = start_cycle()
     (work,) = lease.claim(1)
-    stages._straight(progress.fresh(work))
+    stages.prepare_in_one_write(progress.CycleProgress(work))
     assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
     DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
     halts.halt("a", actor=SYSTEM, reason="a flood")
@@ -58,12 +58,12 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
     with Receiver(OK) as receiver:
         cycle = left_behind(settings, receiver.url)
         settled()
-        assert halt_certificates.note() == 0
+        assert halt_certificates.certify() == 0
         assert runner.run(seconds=0.1) is None
-        assert [halt_certificates.settle(), halt_certificates.settle()] == [1, 0]
+        assert [halt_certificates.close_abandoned(), halt_certificates.close_abandoned()] == [1, 0]
         assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unknown"}
         assert set(DispatchJob.objects.values_list("status", flat=True)) == {"pending"}
-        assert [halt_certificates.note(), halt_certificates.note()] == [1, 0]
+        assert [halt_certificates.certify(), halt_certificates.certify()] == [1, 0]
         found = status.find("a", actor=SYSTEM)
         assert found.state == "quiet"
         assert found.certificate is not None
@@ -85,14 +85,14 @@ def test_a_live_workers_cycle_is_left_to_it(settings) -> None:
         later = datetime.now(UTC) + timedelta(seconds=60)
         CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=later, next_due_at=later)
         settled()
-        assert (halt_certificates.settle(), halt_certificates.note()) == (0, 0)
+        assert (halt_certificates.close_abandoned(), halt_certificates.certify()) == (0, 0)
 
 
 def test_an_open_namespaces_cycle_is_nobodys_to_settle(settings) -> None:
     with Receiver(OK) as receiver:
         left_behind(settings, receiver.url)
         halts.resume("a", actor=SYSTEM, reason="r")
-        assert halt_certificates.settle() == 0
+        assert halt_certificates.close_abandoned() == 0
 
 
 def test_two_keepers_at_once_settle_it_once(settings) -> None:
@@ -103,8 +103,8 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 
         def act() -> None:
             try:
-                found.append(halt_certificates.settle())
-                halt_certificates.note()
+                found.append(halt_certificates.close_abandoned())
+                halt_certificates.certify()
             finally:
                 connection.close()
 
@@ -122,9 +122,9 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 def test_a_halt_of_an_idle_namespace_is_quiet_after_a_second_and_no_sooner() -> None:
     configure_profiles()
     halts.halt("a", actor=SYSTEM)
-    assert halt_certificates.note() == 0
+    assert halt_certificates.certify() == 0
     settled()
-    assert halt_certificates.note() == 1
+    assert halt_certificates.certify() == 1
     certificate = status.find("a", actor=SYSTEM).certificate
     assert certificate is not None
     assert (certificate["last_delivery_started_at"], certificate["in_flight"]) == (None, [])
@@ -135,9 +135,9 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
         left_behind(settings, receiver.url)
         pauses.pause(actor=SYSTEM, reason="a fire")
         settled()
-        assert halt_certificates.note() == 0
-        halt_certificates.settle()
-        assert halt_certificates.note() == 2
+        assert halt_certificates.certify() == 0
+        halt_certificates.close_abandoned()
+        assert halt_certificates.certify() == 2
         found = pauses.read()
         assert found.quiet
         assert found.certificate is not None
@@ -209,7 +209,7 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
         assert re.fullmatch(
             r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message
         )
-        until(halt_certificates.note, "it isn't quiet")
+        until(halt_certificates.certify, "it isn't quiet")
         assert runner.run(seconds=0.2) is None
         assert len(receiver.requests) == sent
         halts.resume("a", actor=SYSTEM, reason="it is dry")
@@ -231,13 +231,13 @@ def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         halts.halt("a", actor=SYSTEM)
         Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
         time.sleep(1.5)
-        assert progress.load(work).tally.left() == pytest.approx(60, abs=1)
+        assert progress.load(work).jobs.left() == pytest.approx(60, abs=1)
         halts.resume("a", actor=SYSTEM, reason="r")
         time.sleep(1.0)
-        assert progress.load(work).tally.left() == pytest.approx(59, abs=0.9)
+        assert progress.load(work).jobs.left() == pytest.approx(59, abs=0.9)
         lease.give_back([work], wait=0)
         assert run_cycle(cycle_id).status == "success"

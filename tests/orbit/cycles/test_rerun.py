@@ -15,7 +15,7 @@ from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
 from orbit.cycles import cancel, detail, finish, lease, progress, runner, stages, trigger
 from orbit.cycles.rerun import single
-from orbit.cycles.rerun.plan import Fate
+from orbit.cycles.rerun.plan import DeliveryAction
 from orbit.dispatch import claim, dead_letters, judge, receipts
 from orbit.errors import (
     CycleActive,
@@ -175,7 +175,12 @@ def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
         old.pk,
         [],
     )
-    assert (was.tally.delivered, now.tally.delivered, len(was.jobs), len(now.jobs)) == (3, 3, 6, 3)
+    assert (was.deliveries.delivered, now.deliveries.delivered, len(was.jobs), len(now.jobs)) == (
+        3,
+        3,
+        6,
+        3,
+    )
 
 
 def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(settings: Any) -> None:
@@ -184,7 +189,7 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         configure_profiles()
         old_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         sent, _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         rows(
@@ -289,10 +294,10 @@ def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(setting
         run_cycle(old.pk)
         dead_letters.dismiss(other.pk, actor=SYSTEM, reason="not wanted")
         plan = single.preview(old.pk, actor=SYSTEM).takeover
-        assert sorted(sent.fate for sent in plan.deliveries) == [
-            Fate.DELIVERED,
-            Fate.DISMISSED,
-            Fate.SEND,
+        assert sorted(sent.action for sent in plan.deliveries) == [
+            DeliveryAction.DELIVERED,
+            DeliveryAction.DISMISSED,
+            DeliveryAction.SEND,
         ]
         new = again(old.pk)
     assert len(receiver.requests) == 5
@@ -340,7 +345,7 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         configure_profiles()
         old_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         new = again(old_id)
         assert new.status == "success"
@@ -381,7 +386,7 @@ def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult
     found = progress.load(work)
     found.read_input()
     assert found.initiation_id is not None
-    return found.work, found.initiation_id, found.tiers
+    return found.cycle, found.initiation_id, found.tiers
 
 
 def _sent(work: ClaimedCycle) -> None:
@@ -397,7 +402,10 @@ def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> 
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
     configure_profiles()
     old = run_cycle(start_cycle())
-    assert single.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].fate is Fate.UNKNOWN_ENDPOINT
+    assert (
+        single.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].action
+        is DeliveryAction.UNKNOWN_ENDPOINT
+    )
     still = again(old.pk)
     assert (still.status, still.stages[-1]["total"]) == ("partial_success", 3)
     with Receiver(OK) as receiver:

@@ -27,7 +27,7 @@ from tests.support.pipeline import configure_profiles, rows, start_cycle
 pytestmark = pytest.mark.django_db
 
 
-def begin(**arguments: object) -> trigger.Started:
+def begin(**arguments: object) -> trigger.Triggered:
     return trigger.start(
         **{"namespace": None, "source": Trigger.REST, "actor": SYSTEM, **arguments}
     )

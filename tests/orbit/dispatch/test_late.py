@@ -105,7 +105,7 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         configure_profiles(ONE_ITEM)
         start_cycle(body=BODY)
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         wave = claim.wave(work, limit=16, worker="w")[0]
         with connection.cursor() as cursor:
             cursor.execute(
@@ -117,8 +117,8 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         with transaction.atomic():
             deliver.close(
                 heir,
-                [judge.lost(orphan) for orphan in found.orphans],
-                found.tally,
+                [judge.lost(sending) for sending in found.abandoned],
+                found.jobs,
                 finish.ending(found),
             )
             success.begin()
@@ -169,7 +169,7 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         deliver.close(
             work,
             [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
-            found.tally,
+            found.jobs,
             finish.ending(found),
         )
         with connection.cursor() as cursor:
@@ -189,9 +189,9 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
         for sql, values in (
-            (late.LETTERS, {"job": uuid.uuid4()}),
-            (late.COPIES, {"job": uuid.uuid4()}),
-            (requeued_jobs.AMONG, [[uuid.uuid4()]]),
+            (late.CLOSE_LETTERS.text, {"job": uuid.uuid4()}),
+            (late.CANCEL_REQUEUED.text, {"job": uuid.uuid4()}),
+            (requeued_jobs.FILTER.text, {"jobs": [uuid.uuid4()]}),
         ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
@@ -234,7 +234,7 @@ def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(setting
     configure_profiles(ONE_ITEM)
     start_cycle(body=BODY)
     (work,) = lease.claim(1)
-    stages._straight(progress.fresh(work))
+    stages.prepare_in_one_write(progress.CycleProgress(work))
     home(work, *claim.wave(work, limit=16, worker="w")[0])
     assert stand() == (["delivered"], [])
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [

@@ -35,9 +35,9 @@ def sending(settings: Any, url: str) -> tuple[ClaimedCycle, list[claim.Sending],
     configure_profiles()
     start_cycle()
     (work,) = lease.claim(1)
-    found = progress.fresh(work)
-    stages._straight(found)
-    return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.tally
+    found = progress.CycleProgress(work)
+    stages.prepare_in_one_write(found)
+    return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.jobs
 
 
 def takeover(work: ClaimedCycle) -> None:
@@ -50,7 +50,7 @@ def takeover(work: ClaimedCycle) -> None:
     (heir,) = lease.claim(1)
     found = progress.load(heir)
     deliver.close(
-        heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found)
+        heir, [judge.lost(sending) for sending in found.abandoned], found.jobs, finish.ending(found)
     )
 
 
