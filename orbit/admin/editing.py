@@ -11,6 +11,7 @@ from django.urls import reverse
 from governance.access.actors import NotAllowed
 from governance.console import pages
 from governance.console.base import actor_of
+from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from governance.rest.conditions import NEW, seen
 from orbit.admin import form_fields
@@ -156,7 +157,9 @@ def _conflict(
     sent["seen"] = str(theirs.number)
     form.data = sent
     return _Conflict(
-        theirs, diff.changes(form.base, theirs.document), diff.changes(theirs.document, document)
+        theirs,
+        json_diff.changes(form.base, theirs.document),
+        json_diff.changes(theirs.document, document),
     )
 
 

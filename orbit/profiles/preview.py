@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance.access.actors import Actor
+from governance.kernel import json_diff
 from orbit.models import RunProfile
 from orbit.profiles import diff, edit, instruction, visible
 from orbit.profiles.instruction import Instruction
@@ -27,7 +28,7 @@ def preview(kind: Kind, name: str, document: Any, *, current: Any, actor: Actor)
     faults = edit.check(kind, name, document, actor=actor)
     return Preview(
         faults,
-        diff.changes(current, document),
+        json_diff.changes(current, document),
         [] if faults else _instructions(kind, name, document, actor),
     )
 
