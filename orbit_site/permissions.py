@@ -229,8 +229,8 @@ Made from the code by `make docs`; a test sends a request for every cell.
 
 ## Commands
 
-`manage.py` asks for no role: whoever can run it on the machine can do everything. The audit trail
-names them as `command:<user>`. Orbit's own commands:
+`manage.py` asks for no role: any account that can run it can do everything. The audit trail has it
+as `command:<user>`. Orbit's own commands:
 
 {commands}
 """
