@@ -17,7 +17,7 @@ from governance.rest.conditions import NEW, seen
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import diff, edit, history, kinds, preview
+from orbit.profiles import edit, history, kinds, preview
 from orbit.profiles.kinds import PROFILE, Kind
 
 #: What a new document begins as.
@@ -33,8 +33,8 @@ class _Conflict:
     """Somebody saved ``theirs`` meanwhile: what they changed of what the person began with, and what the person's own version would change of theirs."""
 
     theirs: Any
-    changed: list[diff.Change]
-    overwritten: list[diff.Change]
+    changed: list[json_diff.Change]
+    overwritten: list[json_diff.Change]
 
 
 def page(

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from governance.access.actors import Actor
 from governance.kernel import json_diff
 from orbit.errors import RevisionUnknown
-from orbit.profiles import diff, kinds
+from orbit.profiles import kinds
 from orbit.profiles.kinds import RUN_PROFILE, Kind
 
 _LARGEST = 2**31 - 1
@@ -20,7 +20,7 @@ class Comparison:
 
     left: Any
     right: Any
-    changes: list[diff.Change]
+    changes: list[json_diff.Change]
 
 
 def listed(kind: Kind, name: str, *, actor: Actor) -> "QuerySet[Any]":

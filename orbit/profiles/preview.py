@@ -6,7 +6,7 @@ from typing import Any
 from governance.access.actors import Actor
 from governance.kernel import json_diff
 from orbit.models import RunProfile
-from orbit.profiles import diff, edit, instruction, visible
+from orbit.profiles import edit, instruction, visible
 from orbit.profiles.instruction import Instruction
 from orbit.profiles.kinds import PROFILE, Kind
 from orbit.profiles.schema import Faults
@@ -19,7 +19,7 @@ class Preview:
     """``changes`` are those of the current document; ``instructions`` those of the run profile, or of the profile's first run profiles."""
 
     faults: Faults
-    changes: list[diff.Change]
+    changes: list[json_diff.Change]
     instructions: list[tuple[str, Instruction]]
 
 
