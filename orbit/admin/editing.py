@@ -11,11 +11,12 @@ from django.urls import reverse
 from governance.access.actors import NotAllowed
 from governance.console import pages
 from governance.console.base import actor_of
+from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import diff, edit, history, kinds, preview
+from orbit.profiles import edit, history, kinds, preview
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, Kind
 
@@ -32,8 +33,8 @@ class _Conflict:
     """Somebody saved ``theirs`` meanwhile: what they changed of what the person began with, and what the person's own version would change of theirs."""
 
     theirs: Any
-    changed: list[diff.Change]
-    overwritten: list[diff.Change]
+    changed: list[json_diff.Change]
+    overwritten: list[json_diff.Change]
 
 
 def page(
@@ -156,7 +157,9 @@ def _conflict(
     sent["seen"] = str(theirs.number)
     form.data = sent
     return _Conflict(
-        theirs, diff.changes(form.base, theirs.document), diff.changes(theirs.document, document)
+        theirs,
+        json_diff.changes(form.base, theirs.document),
+        json_diff.changes(theirs.document, document),
     )
 
 
