@@ -15,7 +15,7 @@ from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from orbit.errors import CyclesActive
 from orbit.models import AppliedFiles
-from orbit.profiles import diff, export, reload
+from orbit.profiles import drift, export, reload
 
 _CYCLES = 20
 
@@ -52,11 +52,11 @@ def page(request: HttpRequest) -> HttpResponse:
         else:
             return HttpResponseRedirect(request.path)
     try:
-        found = diff.differences(actor=actor)
+        found = drift.differences(actor=actor)
     except OrbitError as refused:
         context["errors"] = refused.errors
     else:
-        context |= {"total": len(found), "groups": _groups(diff.bounded(found))}
+        context |= {"total": len(found), "groups": _groups(drift.bounded(found))}
     return pages.draw(request, "console/drift.html", title="Config drift", **context)
 
 
@@ -70,7 +70,7 @@ def _act(request: HttpRequest, reason: str) -> str:
     return f"Reloaded: {len(done.created)} created, {len(done.changed)} changed, {len(done.hidden)} hidden, {done.unchanged} unchanged."
 
 
-def _groups(found: list[diff.Difference]) -> list[tuple[str, list[diff.Difference]]]:
+def _groups(found: list[drift.Difference]) -> list[tuple[str, list[drift.Difference]]]:
     """Return the differences as a person asks for them: only in the files, only in the database, in both but not the same."""
     in_files = [one for one in found if not one.pointer and one.in_database is json_diff.ABSENT]
     in_database = [one for one in found if not one.pointer and one.in_files is json_diff.ABSENT]

@@ -16,9 +16,9 @@ from governance.kernel.errors import OrbitError
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import edit, history, kinds, preview
+from orbit.profiles import edit, history
 from orbit.profiles.expected import NEW, exactly
-from orbit.profiles.kinds import PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, AnyKind
 
 #: What a new document begins as.
 _BLANK: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ class _Conflict:
 
 
 def page(
-    request: HttpRequest, kind: Kind, row: Any, *, buttons: list[dict[str, str]], may: bool
+    request: HttpRequest, kind: AnyKind, row: Any, *, buttons: list[dict[str, str]], may: bool
 ) -> HttpResponse:
     """Show ``row``, or an empty form for None; on POST preview or save what was typed. Only who ``may`` gets the form."""
     actor = actor_of(request)
@@ -66,7 +66,7 @@ def page(
     )
 
 
-def _base(request: HttpRequest, kind: Kind, row: Any) -> dict[str, Any]:
+def _base(request: HttpRequest, kind: AnyKind, row: Any) -> dict[str, Any]:
     """Return the document that the page was made of: on POST that of the revision which the form names."""
     if row is None:
         return _BLANK[kind.noun]
@@ -74,36 +74,36 @@ def _base(request: HttpRequest, kind: Kind, row: Any) -> dict[str, Any]:
     if request.method != "POST" or sent == str(row.revision):
         return dict(row.document)
     try:
-        return dict(history.one(kind, str(row), int(sent), actor=actor_of(request)).document)
+        return dict(history.find(kind, str(row), int(sent), actor=actor_of(request)).document)
     except (ValueError, RevisionUnknown):
         raise BadRequest("There is no such revision.") from None
 
 
-def _name(kind: Kind, row: Any, document: dict[str, Any]) -> str:
+def _name(kind: AnyKind, row: Any, document: dict[str, Any]) -> str:
     given = document.get(kind.key) if row is None else str(row)
     return given if isinstance(given, str) else ""
 
 
 def _preview(
     request: HttpRequest,
-    kind: Kind,
+    kind: AnyKind,
     row: Any,
     form: DocumentForm,
     document: dict[str, Any],
     context: dict[str, Any],
 ) -> HttpResponse | None:
     current = {} if row is None else row.document
-    found = preview.preview(
+    found = edit.preview(
         kind, _name(kind, row, document), document, current=current, actor=actor_of(request)
     )
-    form.take(found.faults)
+    form.take(found.problems)
     context["preview"] = found
     return None
 
 
 def _save(
     request: HttpRequest,
-    kind: Kind,
+    kind: AnyKind,
     row: Any,
     form: DocumentForm,
     document: dict[str, Any],
@@ -115,7 +115,7 @@ def _save(
         NEW if row is None else exactly(form.cleaned_data["seen"]),
     )
     try:
-        done = edit.put(
+        done = edit.save(
             kind,
             name,
             document,
@@ -143,16 +143,16 @@ def _save(
         )
         messages.success(request, said)
         return HttpResponseRedirect(
-            address(kind, kinds.found(kind, name, actor=actor_of(request)), "change")
+            address(kind, kind.find(name, actor=actor_of(request)), "change")
         )
     return None
 
 
 def _conflict(
-    request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, document: dict[str, Any]
+    request: HttpRequest, kind: AnyKind, row: Any, form: DocumentForm, document: dict[str, Any]
 ) -> _Conflict:
     """Return what the two versions are; from now on the person has seen the other one, and saving again puts theirs over it."""
-    theirs = history.latest(kind, kinds.found(kind, str(row), actor=actor_of(request)))
+    theirs = history.latest(kind, kind.find(str(row), actor=actor_of(request)))
     sent = request.POST.copy()
     sent["seen"] = str(theirs.number)
     form.data = sent
@@ -163,7 +163,7 @@ def _conflict(
     )
 
 
-def address(kind: Kind, row: Any, name: str) -> str:
+def address(kind: AnyKind, row: Any, name: str) -> str:
     """Return the address of a page of ``row``."""
     return reverse(
         f"admin:orbit_{'profile' if kind is PROFILE else 'runprofile'}_{name}", args=[row.pk]

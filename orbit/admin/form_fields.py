@@ -5,14 +5,14 @@ from governance.models import Namespace
 from orbit.admin.document_form import STATES, Part
 from orbit.pipeline import registry
 from orbit.profiles import visible
-from orbit.profiles.kinds import PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, AnyKind
 from orbit.records.checkpoints import TIERS
 
 _OFFERED = 500
 _LINES = "One on each line."
 
 
-def of(kind: Kind, actor: Actor, *, new: bool) -> list[Part]:
+def of(kind: AnyKind, actor: Actor, *, new: bool) -> list[Part]:
     """Return the fields of ``kind``; only a new document has one for its id, which never changes."""
     name = (
         [

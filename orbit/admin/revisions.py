@@ -17,7 +17,7 @@ from orbit.admin.editing import address
 from orbit.errors import RevisionUnknown
 from orbit.profiles import edit, history
 from orbit.profiles.expected import NEW, exactly
-from orbit.profiles.kinds import Kind
+from orbit.profiles.kinds import AnyKind
 
 _PAGE = 50
 
@@ -28,11 +28,11 @@ class RestoreForm(ReasonForm):
     over = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
 
-def listing(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
+def listing(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
     """Show the revisions of ``row``, newest first, and the difference of the two that the address names as ``a`` and ``b``."""
     actor = actor_of(request)
     a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
-    rows = history.listed(kind, str(row), actor=actor).defer("document")
+    rows = history.revisions(kind, str(row), actor=actor).defer("document")
     shown = list((rows if before is None else rows.filter(number__lt=before))[: _PAGE + 1])
     compared = None
     if a is not None and b is not None:
@@ -45,11 +45,11 @@ def listing(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
                       may=actor.may(Scope.CONFIGURE), opts=kind.rows._meta, a=a or "", b=b or "", a_text=str(a), b_text=str(b))  # fmt: skip
 
 
-def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse:
+def one(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
     """Show one revision beside the current one; on POST go back to it."""
     actor = actor_of(request)
     try:
-        revision = history.one(kind, str(row), number, actor=actor)
+        revision = history.find(kind, str(row), number, actor=actor)
     except RevisionUnknown:
         raise Http404 from None
     form = RestoreForm(
