@@ -12,7 +12,7 @@ from governance.kernel.machines import Machine
 from governance.states import MODE, OPERATION
 from orbit import states
 from orbit_site import checks, contract, permissions
-from orbit_site.settings import environment
+from orbit_site.settings import environment, variables
 
 CHECKLIST = "<!-- made from the code by `make docs` -->"
 MACHINES: Mapping[str, Machine[Any]] = {
@@ -79,12 +79,12 @@ day; a `time_zone` is an IANA name; whole numbers beyond 2^53 are written as tex
 def configuration() -> str:
     """Return docs/configuration.md."""
     rows = "\n".join(
-        f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE
+        f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in variables.TABLE
     )
     return CONFIGURATION.format(rows=rows)
 
 
-def _default(item: environment.Variable) -> str:
+def _default(item: variables.Variable) -> str:
     if item.name == "ORBIT_LOG_FORMAT":
         return "`text`, in production `json`"
     if item.name == "ORBIT_BIND":
@@ -95,7 +95,7 @@ def _default(item: environment.Variable) -> str:
 def example() -> str:
     """Return .env.example: every variable with what it does, commented out at its default."""
     parts = ["# Copy to .env and change what you need. docs/configuration.md has the details.\n"]
-    for item in environment.TABLE:
+    for item in variables.TABLE:
         default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(
             item.name, item.default
         )

@@ -13,14 +13,12 @@ import pytest
 import yaml
 
 from orbit_site.processes import health, supervisor, web
-from orbit_site.settings import environment
+from orbit_site.settings import variables
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deploy" / "systemd"
 SERVICES = ("orbit-web", "orbit-cluster", "orbit-migrate")
-DRAIN = next(
-    float(item.default) for item in environment.TABLE if item.name == "ORBIT_DRAIN_SECONDS"
-)
+DRAIN = next(float(item.default) for item in variables.TABLE if item.name == "ORBIT_DRAIN_SECONDS")
 # What a process manager must grant: the drain, the grace, and the seconds in which a supervisor buries what the kernel is slow to end.
 LEAST = DRAIN + 2 * supervisor.GRACE_SECONDS + 5
 
