@@ -1,16 +1,16 @@
 # Orbit as one container:  docker build -t orbit . && docker run --name orbit -p 3000:3000 -v orbit:/app/var --env-file .env orbit
-# docs/deploy.md has the rest: the first user, several containers, what a health check says.
+# See docs/deploy.md for the first user, several containers and health checks.
 ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS packages
 WORKDIR /build
 COPY requirements.txt .
-# Built packages alone, each checked against its hash: nothing is compiled, nothing runs while it is installed.
+# Wheels only, each checked against its hash: nothing is compiled or run during the installation.
 RUN python -m venv /opt/orbit \
  && /opt/orbit/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt
 
 FROM python:${PYTHON}
-# tini is process 1: it buries the orphans and passes signals on from the first moment.
+# tini is process 1: it reaps zombies and passes signals on from the start.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
@@ -26,13 +26,14 @@ COPY telemetry telemetry
 COPY governance governance
 COPY templates templates
 COPY config config
+COPY demo demo
 RUN /opt/orbit/bin/python -m compileall -q /app
-# Inside a container 127.0.0.1 is the container itself: whoever starts it says with -p who may reach the port.
+# Listen on all addresses of the container; `docker run -p` decides who can reach the port.
 ENV PATH=/opt/orbit/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORBIT_BIND=0.0.0.0
-# The only place that is written to: the embedded database, and the keys that were made in development.
+# The only folder written to: the embedded database, and in development the generated keys.
 VOLUME /app/var
 EXPOSE 3000
 USER 10001:10001

@@ -50,12 +50,12 @@ def main() -> None:
 
 def _chained() -> None:
     from governance import audit
+    from governance.audit.actions import Action
 
     with audit.transaction():
         audit.record(
-            "dead_letter.requeued",
+            Action.DEAD_LETTER_REQUEUED,
             actor="bench",
-            object_type="dead_letter",
             object_id="0" * 36,
             namespace="default",
             after=AFTER,

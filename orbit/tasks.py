@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from governance.operations import guard
 from orbit import interrupts, queue
-from orbit.cycles import rerun_many, runner
+from orbit.cycles import runner
+from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.dispatch import bulk, redrive
 from orbit.schedules import run_tick
 
@@ -20,7 +21,7 @@ REST = timedelta(seconds=0.5)
 OPERATIONS: dict[str, guard.Handler] = {
     bulk.REQUEUE: redrive.requeue,
     bulk.DISMISS: redrive.dismiss,
-    rerun_many.RERUN: rerun_many.work,
+    rerun_bulk.RERUN: rerun_bulk.work,
 }
 
 

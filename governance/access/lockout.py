@@ -19,6 +19,7 @@ from governance import audit
 from governance.access import origin
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import LoginAttempt
 
@@ -123,9 +124,8 @@ class _Attempt:
             told, failures, ends_at = row
             after = {"username": self.name, "address": self.address, "failures": failures}
             audit.record(
-                "login.locked" if told > 1 else "login.failed",
+                Action.LOGIN_LOCKED if told > 1 else Action.LOGIN_FAILED,
                 actor="anonymous",
-                object_type="user",
                 object_id="" if self.user is None else str(self.user.pk),
                 after={**after, "until": ends_at.isoformat()} if told > 1 else after,
             )
@@ -149,9 +149,8 @@ def unlock(name: str, *, actor: Actor, reason: str) -> int:
         LoginAttempt.objects.filter(name=name).delete()
         user = User.objects.filter(username=name).first()
         audit.record(
-            "user.changed",
+            Action.USER_CHANGED,
             actor=actor.name,
-            object_type="user",
             object_id="" if user is None else str(user.pk),
             after={"username": name, "changed": "unlocked", "addresses": addresses},
             reason=reason,

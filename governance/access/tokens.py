@@ -16,6 +16,7 @@ from governance import audit
 from governance.access import actors
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import SCOPES, Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import ApiToken, Namespace
 
@@ -111,9 +112,8 @@ def create(
             expires_at=expires_at,
         )
         audit.record(
-            "token.created",
+            Action.TOKEN_CREATED,
             actor=actor.name,
-            object_type="token",
             object_id=str(token.pk),
             after={
                 "owner": owner.username, "prefix": token.prefix, "name": name, "scopes": wanted, "namespaces": confined,
@@ -134,9 +134,8 @@ def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
         if changed:
             after = {"owner": token.owner.username, "prefix": token.prefix, "name": token.name}
             audit.record(
-                "token.revoked",
+                Action.TOKEN_REVOKED,
                 actor=actor.name,
-                object_type="token",
                 object_id=str(token.pk),
                 after=after,
                 reason=reason,

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import ROLES, Scope, scopes_of
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Namespace, NamespaceGrant
 
@@ -160,9 +161,8 @@ def _refuse(actor: Actor) -> None:
 
 def _record(user_id: int, actor: Actor, *, before: Any, after: Any, reason: str) -> None:
     audit.record(
-        "user.changed",
+        Action.USER_CHANGED,
         actor=actor.name,
-        object_type="user",
         object_id=str(user_id),
         before=before,
         after=after,

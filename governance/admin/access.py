@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 
 from governance import audit
 from governance.access.roles import ROLES, Scope
+from governance.audit.actions import Action
 from governance.console.base import BoundedPaginator, ReadOnlyAdmin, actor_of
 from governance.models import NamespaceGrant
-from governance.rest import request_id
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -166,12 +166,10 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
             "changed": message,
         }
         audit.record(
-            "user.changed",
+            Action.USER_CHANGED,
             actor=actor_of(request).name,
-            object_type="user",
             object_id=str(person.pk),
             after=after,
-            request_id=request_id.current(),
         )
 
 

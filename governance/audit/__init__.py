@@ -1,8 +1,8 @@
-"""The one door to the audit trail.
+"""The audit trail: ``record()`` writes an entry inside ``transaction()``.
 
-A deed that belongs on record runs inside ``deed()`` and calls ``record()``; nested deeds join the outermost one. Its transaction
-appends all entries last, so that the chain's lock is held for a moment only, deeds within deeds don't deadlock, and what is rolled
-back leaves no entry. After a crash either the deed and its entries are there, or neither.
+Nested transactions join the outermost one, which appends all entries as its last act. So the chain's lock is held for a moment only,
+nested transactions don't deadlock, and what is rolled back leaves no entry. After a crash either the change and its entries are
+there, or neither.
 """
 
 import contextvars
@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction as database
 
 from governance.audit import chain
+from governance.audit.actions import Action
 from governance.kernel import request_context
 
 _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar(
@@ -21,7 +22,7 @@ _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.Context
 
 
 class OutsideTransaction(RuntimeError):
-    """record() was called outside of deed(): a fault of the caller, not of the user."""
+    """record() was called outside of transaction(): a bug of the caller."""
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def transaction() -> Iterator[None]:
 
 
 def record(
-    action: str,
+    action: Action,
     *,
     actor: str,
     object_type: str = "",
@@ -58,12 +59,11 @@ def record(
     before: Any = None,
     after: Any = None,
     reason: str = "",
-    request_id: str = "",
 ) -> None:
-    """Put one entry on the trail with the transaction of the surrounding ``deed()``.
+    """Record ``action`` when the surrounding ``transaction()`` commits.
 
-    ``action`` is ``noun.past``; ``before`` and ``after`` are JSON values that hold no secret. The request's id is known here, and need not
-    be given. Raises NoDeed outside of a deed.
+    ``object_type`` defaults to the action's own. ``before`` and ``after`` are JSON values without secrets. The id of the request that is
+    being answered is added. Raises OutsideTransaction.
     """
     drafts = _pending.get()
     if drafts is None:
@@ -71,13 +71,13 @@ def record(
     drafts.append(
         chain.Draft(
             actor=actor,
-            action=action,
-            object_type=object_type,
+            action=action.value,
+            object_type=object_type or action.object_type,
             object_id=object_id,
             namespace=namespace,
             before=chain.storable(before),
             after=chain.storable(after),
             reason=reason,
-            request_id=request_id or request_context.request_id.get(),
+            request_id=request_context.request_id.get(),
         )
     )

@@ -14,10 +14,10 @@ from django.db import connection, transaction
 from governance import audit
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.namespaces import registry, status, stops
 from governance.namespaces.status import NamespaceStatus
-from governance.rest import request_id
 from governance.states import MODE, Mode, Stopped
 
 OVER = "its time was over"
@@ -162,7 +162,7 @@ def _stop(
                 **({"created": True} if made else {}),
             }
             _record(
-                "namespace.halted" if kind == Stopped.HALT else "namespace.drained",
+                Action.NAMESPACE_HALTED if kind == Stopped.HALT else Action.NAMESPACE_DRAINED,
                 name,
                 before,
                 after,
@@ -187,7 +187,7 @@ def _resume(name: str, *, actor: Actor, reason: str, expired_only: bool) -> None
             "until": stops.plain(before.until),
         }
         _record(
-            "namespace.resumed",
+            Action.NAMESPACE_RESUMED,
             name,
             told,
             {"state": str(Mode.RUNNING)},
@@ -226,7 +226,7 @@ def _set(
 
 
 def _record(
-    action: str,
+    action: Action,
     name: str,
     before: _Setting | dict[str, Any],
     after: dict[str, Any],
@@ -235,5 +235,4 @@ def _record(
     reason: str,
 ) -> None:
     told = before.told() if isinstance(before, _Setting) else before
-    audit.record(action, actor=actor.name, object_type="namespace", object_id=name, namespace=name, before=told, after=after, reason=reason,
-                 request_id=request_id.current())  # fmt: skip
+    audit.record(action, actor=actor.name, object_id=name, namespace=name, before=told, after=after, reason=reason)  # fmt: skip

@@ -14,11 +14,11 @@ from django.db.models.functions import Now
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Stop
 from governance.namespaces import gate, stops
 from governance.namespaces.halts import OVER
-from governance.rest import request_id
 from governance.states import Stopped
 
 
@@ -94,7 +94,7 @@ def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausin
         if before is None or (reason, until) != (before.reason, before.until):
             stops.ring()
             _record(
-                "pause.set",
+                Action.PAUSE_SET,
                 _told(before),
                 {"paused": True, "until": stops.plain(until)},
                 actor=actor,
@@ -139,7 +139,7 @@ def _end(*, actor: Actor, reason: str, expired_only: bool) -> None:
             return
         stops.end(Stopped.PAUSE, None, by=actor.name, reason=reason)
         stops.ring()
-        _record("pause.lifted", _told(before), {"paused": False}, actor=actor, reason=reason)
+        _record(Action.PAUSE_LIFTED, _told(before), {"paused": False}, actor=actor, reason=reason)
 
 
 def _told(before: stops.Held | None) -> dict[str, Any]:
@@ -154,7 +154,6 @@ def _told(before: stops.Held | None) -> dict[str, Any]:
 
 
 def _record(
-    action: str, before: dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str
+    action: Action, before: dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str
 ) -> None:
-    audit.record(action, actor=actor.name, object_type="pause", object_id="everything", before=before, after=after, reason=reason,
-                 request_id=request_id.current())  # fmt: skip
+    audit.record(action, actor=actor.name, object_id="everything", before=before, after=after, reason=reason)  # fmt: skip

@@ -9,9 +9,9 @@ from django.db import connection
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.models.namespace import NAME_PATTERN
-from governance.rest import request_id
 
 ENSURE = """WITH made AS (
     INSERT INTO governance_namespace (name, external_id) SELECT * FROM unnest(%s::text[], %s::uuid[]) ON CONFLICT (name) DO NOTHING RETURNING id, name),
@@ -56,10 +56,8 @@ def create(name: str, *, actor: Actor) -> None:
         if not ensure([name]):
             raise NamespaceExists(f"There is a namespace {name!r} already.")
         audit.record(
-            "namespace.created",
+            Action.NAMESPACE_CREATED,
             actor=actor.name,
-            object_type="namespace",
             object_id=name,
             namespace=name,
-            request_id=request_id.current(),
         )

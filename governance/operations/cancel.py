@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.models import OperationRun
 from governance.operations import counts, ledger
-from governance.rest import request_id
 from governance.states import OPERATION_ACTIVE, Outcome
 
 
@@ -36,13 +36,11 @@ def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
             cancel_requested_by=actor.name,
         )
         audit.record(
-            "operation.cancelled",
+            Action.OPERATION_CANCELLED,
             actor=actor.name,
-            object_type="operation_run",
             object_id=str(run_id),
             namespace=None if found.namespace is None else found.namespace.name,
             before={"status": run.status},
             after={"outcome": str(Outcome.CANCELLED), "type": run.type, **summary},
             reason=reason,
-            request_id=request_id.current(),
         )

@@ -13,10 +13,10 @@ from django.db import connection
 
 from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
+from governance.audit.actions import Action
 from governance.models import OperationRun
 from governance.operations import counts, ledger
 from governance.operations.guard import Slice
-from governance.rest import request_id
 from governance.states import ItemOutcome, Outcome
 
 SECONDS = 1.0
@@ -81,14 +81,12 @@ def begin(
             )
             progress["more"] = True
         audit.record(
-            "operation.started",
+            Action.OPERATION_STARTED,
             actor=actor.name,
-            object_type="operation_run",
             object_id=str(run.pk),
             namespace=scope[0] if scope and run.namespace_id is not None else None,
             after={"type": type_, **context, "total": total},
             reason=reason,
-            request_id=request_id.current(),
         )
         if total == 0:
             ledger.complete(

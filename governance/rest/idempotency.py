@@ -1,38 +1,36 @@
-"""Idempotency-Key: the same request twice acts once.
+"""Idempotency-Key: the same request sent twice acts once.
 
-The key is inserted first in the transaction of the deed, so that an equal request that comes at the same time waits for the outcome of
-the first one; a refusal rolls the key back with everything else, so none is ever stored. After a crash either the deed and its answer
-are there, or neither.
+The key is inserted first, in the transaction of the work itself, so an equal request that arrives at
+the same time waits for the outcome of the first. Refusals are never stored. After a crash either
+the work and its stored answer are there, or neither.
 """
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection
+from django.core.serializers.json import DjangoJSONEncoder
 from rest_framework.request import Request
 
+from governance import audit
+from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
 
-_LONGEST = 255
+_MAX_LENGTH = 255
 
-#: The header, for a resource that honours it.
+CLAIM_KEY = sql.load(__name__, "claim_key")
+READ_KEY = sql.load(__name__, "read_key")
+STORE_ANSWER = sql.load(__name__, "store_answer")
+RELEASE_KEY = sql.load(__name__, "release_key")
+
+#: The header, for an operation that honours it.
 HEADER = {
     "type": "string",
     "pattern": "^[!-~]([ -~]{0,253}[!-~])?$",
-    "description": "the same key with the same body acts once in 24 hours",
+    "description": "The same key with the same body acts once in 24 hours.",
 }
-
-#: A key older than a day is free again. No row comes back where a younger one stands; that one is locked then.
-CLAIM = """INSERT INTO governance_idempotentrequest AS kept (owner_id, route, key, body_sha256, status, answer)
-VALUES (%(owner)s, %(route)s, %(key)s, %(sha256)s, 0, 'null')
-ON CONFLICT (owner_id, route, key) DO UPDATE SET body_sha256 = excluded.body_sha256, status = 0, answer = 'null', created_at = now()
-    WHERE kept.created_at < now() - interval '24 hours'
-RETURNING id"""
-READ = "SELECT body_sha256, answer FROM governance_idempotentrequest WHERE owner_id = %(owner)s AND route = %(route)s AND key = %(key)s"
-KEEP = """UPDATE governance_idempotentrequest SET status = %(status)s, answer = %(answer)s::jsonb
-WHERE owner_id = %(owner)s AND route = %(route)s AND key = %(key)s"""
 
 
 class KeyInvalid(OrbitError):
@@ -47,42 +45,71 @@ class KeyReused(OrbitError):
     code, kind = "idempotency_key_reused", Kind.INVALID
 
 
-class Key:
-    """One owner's key for one route and body. ``claim`` and ``keep`` belong into the transaction of the deed."""
+class IdempotencyKey:
+    """One user's key for one route and body. Its methods belong in the transaction of the work."""
 
     def __init__(self, *, owner_id: int, route: str, key: str, body: bytes) -> None:
-        self._row: dict[str, Any] = {
-            "owner": owner_id,
-            "route": route,
-            "key": key,
-            "sha256": hashlib.sha256(body).hexdigest(),
-        }
+        self._row: dict[str, Any] = {"owner": owner_id, "route": route, "key": key}
+        self._sha256 = hashlib.sha256(body).hexdigest()
 
-    def claim(self) -> dict[str, Any] | None:
-        """Take the key, or return the answer that the same request got. Waits for one that is under way. Raises KeyReused."""
-        with connection.cursor() as cursor:
-            cursor.execute(CLAIM, self._row)
-            if cursor.fetchone() is not None:
-                return None
-            cursor.execute(READ, self._row)
-            sha256, answer = cursor.fetchone()
-        if sha256 != self._row["sha256"]:
+    def lookup(self) -> dict[str, Any] | None:
+        """Return the answer that an equal request got, or take the key and return None.
+
+        Waits while an equal request is under way. Raises KeyReused if the bodies differ.
+        """
+        if CLAIM_KEY.one(**self._row, sha256=self._sha256) is not None:
+            return None
+        stored = READ_KEY.one(**self._row)
+        if stored is None:
+            raise RuntimeError("a claimed key has no row")
+        sha256, answer = stored
+        if sha256 != self._sha256:
             raise KeyReused
-        kept: dict[str, Any] = json.loads(answer)
-        return kept
+        document: dict[str, Any] = json.loads(answer)
+        return document
 
-    def keep(self, status: int, answer: dict[str, Any]) -> None:
-        """Store the answer under the key that was taken."""
-        with connection.cursor() as cursor:
-            cursor.execute(KEEP, {**self._row, "status": status, "answer": json.dumps(answer)})
+    def store(self, status: int, answer: dict[str, Any]) -> None:
+        """Store the answer under the key that ``lookup`` took."""
+        text = json.dumps(answer, cls=DjangoJSONEncoder)
+        STORE_ANSWER.execute(**self._row, status=status, answer=text)
+
+    def release(self) -> None:
+        """Give the key up, so that the next request with it runs."""
+        RELEASE_KEY.execute(**self._row)
 
 
-def of(request: Request, *, route: str, body: bytes) -> Key | None:
-    """Return the key that ``request`` names, None without the header. Raises KeyInvalid."""
+def key_of(request: Request, *, route: str, body: bytes) -> IdempotencyKey | None:
+    """Return the key that ``request`` names, or None without the header. Raises KeyInvalid."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
-    if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
+    if not 0 < len(key) <= _MAX_LENGTH or not key.isascii() or not key.isprintable():
         raise KeyInvalid
-    assert isinstance(request.user, User)  # noqa: S101 - HasScope lets nobody else in
-    return Key(owner_id=request.user.pk, route=route, key=key, body=body)
+    assert isinstance(request.user, User)  # noqa: S101 - HasScope refuses everybody else
+    return IdempotencyKey(owner_id=request.user.pk, route=route, key=key, body=body)
+
+
+def get_or_run(
+    key: IdempotencyKey | None, run: Callable[[], dict[str, Any]], *, status: int
+) -> dict[str, Any]:
+    """Return the answer stored under ``key``, or call ``run`` and store what it returns.
+
+    ``run`` must be atomic by itself: its refusal (an OrbitError) frees the key and commits what
+    ``run`` wrote after its own rollback, such as the record of a skipped trigger. Raises KeyReused,
+    and what ``run`` raises.
+    """
+    if key is None:
+        return run()
+    with audit.transaction():
+        answer = key.lookup()
+        if answer is not None:
+            return answer
+        try:
+            answer = run()
+        except OrbitError as error:
+            key.release()
+            refusal = error
+        else:
+            key.store(status, answer)
+            return answer
+    raise refusal

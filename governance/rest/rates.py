@@ -9,20 +9,16 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
 from rest_framework import exceptions
 from rest_framework.request import Request
 
 from governance.access import origin, tokens
 from governance.access.actors import Actor
+from governance.kernel import sql
 
 WINDOW_SECONDS = 60
 
-# A request that waited for the row over the turn of the minute counts in the newer one.
-COUNT = """INSERT INTO governance_requestcount AS kept (caller, minute, requests) VALUES (%(caller)s, date_trunc('minute', clock_timestamp()), 1)
-ON CONFLICT (caller) DO UPDATE SET minute = greatest(kept.minute, excluded.minute),
-    requests = CASE WHEN kept.minute >= excluded.minute THEN kept.requests + 1 ELSE 1 END
-RETURNING requests, ceil(extract(epoch FROM minute + interval '1 minute' - clock_timestamp()))::int"""
+COUNT_REQUEST = sql.load(__name__, "count_request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,7 @@ class TooMany(exceptions.Throttled):
 
 def count(caller: str) -> RateStatus:
     """Count one request of ``caller``; raises TooMany over ORBIT_RATE_LIMIT."""
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT, {"caller": caller})
-        requests, seconds = cursor.fetchone()
+    requests, seconds = COUNT_REQUEST.rows(caller=caller)[0]
     limit: int = settings.ORBIT_RATE_LIMIT
     rate_status = RateStatus(limit, max(0, limit - requests), max(1, seconds))
     if requests > limit:

@@ -18,7 +18,7 @@ from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 from orbit.admin.reruns import RerunAdmin, compare_address
 from orbit.cycles import cancel, detail, orchestrate, overview, trigger
-from orbit.cycles.orchestrate import Outcome
+from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, RunProfile, SkipNotice
 from orbit.states import CYCLE, Cycle, ProfileState, Trigger
@@ -214,7 +214,7 @@ class CycleRunAdmin(RerunAdmin):
         }
         return TemplateResponse(request, "console/trigger.html", context)
 
-    def _outcomes(self, request: HttpRequest, outcomes: list[Outcome]) -> HttpResponse:
+    def _outcomes(self, request: HttpRequest, outcomes: list[ProfileOutcome]) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": "Triggered",

@@ -15,7 +15,8 @@ from governance.access.roles import Scope
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
-from orbit.cycles import compare, rerun, rerun_many, rerun_preview
+from orbit.cycles import compare
+from orbit.cycles.rerun import bulk, preview, single
 from orbit.models import CycleRun
 from orbit.states import CYCLE, Cycle, Trigger
 
@@ -62,12 +63,12 @@ class RerunAdmin(ReasonedAdmin):
     )
     def run_again(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
         """Start the new cycle."""
-        new = rerun.rerun(cycle.pk, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+        new = single.start(cycle.pk, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
         return f"Cycle {cycle.pk} runs again as {new}."
 
     def run_again_all(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
         """Start an operation run over the selection."""
-        started = rerun_many.start(
+        started = bulk.start(
             [cycle.pk for cycle in cycles],
             actor=actor_of(request),
             reason=reason,
@@ -78,13 +79,13 @@ class RerunAdmin(ReasonedAdmin):
     def shown_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
         """Return what running ``cycle`` again would do, or why it can't be."""
         try:
-            plan = rerun.preview(cycle.pk, actor=actor_of(request))
+            plan = single.preview(cycle.pk, actor=actor_of(request))
         except OrbitError as refusal:
             return {"template": "console/_rerun.html", "refused": refusal.detail}
         return {
             "template": "console/_rerun.html",
-            "plan": rerun_preview.document(plan),
-            "sentence": rerun_preview.sentence(plan),
+            "plan": preview.document(plan),
+            "sentence": preview.sentence(plan),
         }
 
     def compare_view(self, request: HttpRequest) -> HttpResponse:

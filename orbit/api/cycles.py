@@ -80,6 +80,6 @@ class Cancel(Resource):
 
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Cancel it: 202, or 409 for one that has finished."""
-        detail.refuse_unseen(cycle_id, actor=self.actor)
+        detail.ensure_visible(cycle_id, actor=self.actor)
         cancel.cancel(cycle_id, actor=self.actor, reason=self.document()["reason"])
         return Response({"cycle_run_id": str(cycle_id), "status": str(Cycle.CANCELLED)}, status=202)

@@ -1,8 +1,7 @@
 """``POST /run-profiles/trigger`` and ``/run-profiles/{id}/trigger``: outcomes instead of refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +12,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import OUTCOMES, Outcome
+from orbit.cycles.orchestrate import OUTCOMES, ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -56,16 +55,14 @@ class TriggerAll(Resource):
     def post(self, request: Request) -> Response:
         """Start or queue one for each, or for those named, once for each Idempotency-Key: 202 ``{results}`` with an outcome each."""
         sent = self.document()
-        call: dict[str, Any] = {
-            "source": Trigger.REST,
-            "actor": self.actor,
-            "once": _once(request, ROUTE),
-            "reason": sent.get("reason", ""),
-        }
-        named = sent.get("run_profile_ids")
-        return _answer(
-            orchestrate.all_enabled(**call) if named is None else orchestrate.these(named, **call)
-        )
+        named, reason = sent.get("run_profile_ids"), sent.get("reason", "")
+
+        def start() -> list[ProfileOutcome]:
+            if named is None:
+                return orchestrate.all_enabled(source=Trigger.REST, actor=self.actor, reason=reason)
+            return orchestrate.selected(named, source=Trigger.REST, actor=self.actor, reason=reason)
+
+        return _respond(request, ROUTE, start)
 
 
 class TriggerOne(Resource):
@@ -82,47 +79,19 @@ class TriggerOne(Resource):
         """Start one, once for each Idempotency-Key: 202 ``{results}`` with its outcome."""
         if not visible.run_profiles(self.actor).filter(run_profile_id=run_profile_id).exists():
             raise RunProfileUnknown
-        sent = self.document()
-        once = _once(request, f"{ROUTE}:{run_profile_id}")
-        return _answer(
-            orchestrate.these(
-                [run_profile_id],
-                source=Trigger.REST,
-                actor=self.actor,
-                once=once,
-                reason=sent.get("reason", ""),
+        reason = self.document().get("reason", "")
+
+        def start() -> list[ProfileOutcome]:
+            return orchestrate.selected(
+                [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason
             )
-        )
+
+        return _respond(request, f"{ROUTE}:{run_profile_id}", start)
 
 
-class _Once:
-    """Answers the same request with the outcomes that it had."""
+def _respond(request: Request, route: str, start: Callable[[], list[ProfileOutcome]]) -> Response:
+    def run() -> dict[str, Any]:
+        return {"results": [orchestrate.to_dict(outcome) for outcome in start()]}
 
-    def __init__(self, key: idempotency.Key) -> None:
-        self._key = key
-
-    def seen(self) -> list[Outcome] | None:
-        answer = self._key.claim()
-        return None if answer is None else [_outcome(one) for one in answer["results"]]
-
-    def keep(self, started: list[Outcome]) -> None:
-        self._key.keep(ACCEPTED, {"results": [orchestrate.shown(one) for one in started]})
-
-
-def _once(request: Request, route: str) -> _Once | None:
-    key = idempotency.of(request, route=route, body=parsing.raw_body(request))
-    return None if key is None else _Once(key)
-
-
-def _outcome(kept: dict[str, str]) -> Outcome:
-    cycle_id = kept.get("cycle_run_id")
-    return Outcome(
-        kept["run_profile_id"],
-        kept["outcome"],
-        UUID(cycle_id) if cycle_id else None,
-        kept.get("detail", ""),
-    )
-
-
-def _answer(outcomes: Sequence[Outcome]) -> Response:
-    return Response({"results": [orchestrate.shown(one) for one in outcomes]}, status=ACCEPTED)
+    key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
+    return Response(idempotency.get_or_run(key, run, status=ACCEPTED), status=ACCEPTED)

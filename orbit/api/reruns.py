@@ -15,8 +15,9 @@ from governance.rest.parsing import BodyInvalid
 from governance.rest.resources import Resource
 from governance.rest.schemas import SHA256, TEXT, WHOLE, many, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
-from orbit.cycles import detail, rerun, rerun_many, rerun_preview
-from orbit.cycles.rerun_plan import Fate
+from orbit.cycles import detail
+from orbit.cycles.rerun import bulk, preview, single
+from orbit.cycles.rerun.plan import DeliveryAction
 from orbit.dispatch.endpoint_drift import Today
 from orbit.errors import (
     CycleActive,
@@ -46,7 +47,7 @@ _ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boo
 _MANY = _DEED | parsing.closed_object(
     {
         "reason": parsing.REASON,
-        "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": rerun_many.MOST_IDS},
+        "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MOST_IDS},
         "filter": parsing.closed_object(
             {
                 "namespace": _NAME,
@@ -56,7 +57,7 @@ _MANY = _DEED | parsing.closed_object(
                 "created_to": _TIME,
             }
         ),
-        "rate": {"type": "integer", "minimum": 1, "maximum": rerun_many.FASTEST},
+        "rate": {"type": "integer", "minimum": 1, "maximum": bulk.FASTEST},
         "dry_run": {"type": "boolean"},
     }
 )
@@ -83,7 +84,7 @@ _PLAN = record(
             tier=WHOLE,
             normalization_item_id=ID,
             endpoint_key=TEXT,
-            action=one_of(Fate),
+            action=one_of(DeliveryAction),
             delivery_id=maybe(ID),
             dispatch_job_id=maybe(ID),
             dead_letter_id=maybe(ID),
@@ -116,11 +117,11 @@ class Rerun(Resource):
 
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Start the new cycle: 202 ``{cycle_run_id}``, or 409; with ``dry_run`` 200 and what would be done."""
-        detail.refuse_unseen(cycle_id, actor=self.actor)
+        detail.ensure_visible(cycle_id, actor=self.actor)
         sent = self.document()
         if sent.get("dry_run"):
-            return Response(rerun_preview.document(rerun.preview(cycle_id, actor=self.actor)))
-        started = rerun.rerun(
+            return Response(preview.document(single.preview(cycle_id, actor=self.actor)))
+        started = single.start(
             cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST
         )
         return Response({"cycle_run_id": str(started), "rerun_of": str(cycle_id)}, status=202)
@@ -145,26 +146,26 @@ class RerunMany(Resource):
         sent = self.document()
         wanted = _wanted(sent)
         if sent.get("dry_run"):
-            found = rerun_many.preview(wanted, actor=self.actor)
+            found = bulk.preview(wanted, actor=self.actor)
             return Response(
                 {
-                    "matched": min(len(found), rerun_many.MOST_CYCLES),
+                    "matched": min(len(found), bulk.MOST_CYCLES),
                     "cycle_run_ids": [str(one) for one in found[:_SHOWN]],
                 }
             )
-        started = rerun_many.start(
+        started = bulk.start(
             wanted,
             actor=self.actor,
             reason=sent["reason"],
             source=Trigger.REST,
-            rate=sent.get("rate", rerun_many.RATE),
+            rate=sent.get("rate", bulk.RATE),
         )
         return Response(
             {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
         )
 
 
-def _wanted(sent: dict[str, Any]) -> rerun_many.Wanted:
+def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
     """Return the cycles that a body names. Raises BodyInvalid."""
     if "ids" in sent and "filter" in sent:
         raise _invalid("/filter", "Stands beside `ids`: send one of the two.")
@@ -182,7 +183,7 @@ def _wanted(sent: dict[str, Any]) -> rerun_many.Wanted:
                 given[name] = queries.moment(given[name])
             except ValueError as error:
                 raise _invalid(f"/filter/{name}", f"This {error}.") from None
-    return rerun_many.Filter(**given)
+    return bulk.Filter(**given)
 
 
 def _invalid(pointer: str, detail: str) -> BodyInvalid:

@@ -16,7 +16,7 @@ from governance.rest.schemas import (
     one_of,
     record,
 )
-from orbit.cycles.detail import Detail
+from orbit.cycles.detail import CycleDetail
 from orbit.models import (
     CycleRun,
     DeadLetterDispatch,
@@ -62,7 +62,7 @@ def cycle(row: CycleRun) -> dict[str, Any]:
     }
 
 
-def cycle_detail(found: Detail) -> dict[str, Any]:
+def cycle_detail(found: CycleDetail) -> dict[str, Any]:
     """A cycle with everything that hangs on it; payloads by size and hash."""
     row = found.cycle
     return {
@@ -84,11 +84,11 @@ def cycle_detail(found: Detail) -> dict[str, Any]:
         "taken_over": row.takeover,
         "stages": found.stages,
         "deliveries": {
-            "total": found.tally.total,
-            "delivered": found.tally.delivered,
-            "dead": found.tally.dead,
-            "cancelled": found.tally.cancelled,
-            "open": found.tally.open,
+            "total": found.deliveries.total,
+            "delivered": found.deliveries.delivered,
+            "dead": found.deliveries.dead,
+            "cancelled": found.deliveries.cancelled,
+            "open": found.deliveries.open,
         },
         "tiers": [_tier(tier) for tier in found.tiers],
         "items": [_item(item) for item in found.items],

@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 from typing import Any
-from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +17,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import TEXT, TRUTH, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import trigger
-from orbit.cycles.trigger import Started
+from orbit.cycles.trigger import Triggered
 from orbit.errors import (
     CycleActive,
     Disabled,
@@ -75,37 +74,24 @@ class TriggerCycle(Resource):
     def post(self, request: Request) -> Response:
         """Start a cycle, once for each Idempotency-Key: 202 ``{cycle_run_id, status, namespace, resumed}``."""
         sent = self.document()
-        key = idempotency.of(request, route=ROUTE, body=parsing.raw_body(request))
-        started = trigger.start(
-            namespace=sent.get("namespace"),
-            source=Trigger.REST,
-            actor=self.actor,
-            run_profile_id=sent.get("run_profile_id"),
-            payload=_payload(sent),
-            once=None if key is None else _Once(key),
-        )
-        return Response(_answer(started), status=ACCEPTED)
+        payload = _payload(sent)
+
+        def start() -> dict[str, Any]:
+            started = trigger.start(
+                namespace=sent.get("namespace"),
+                source=Trigger.REST,
+                actor=self.actor,
+                run_profile_id=sent.get("run_profile_id"),
+                payload=payload,
+            )
+            return _answer(started)
+
+        key = idempotency.key_of(request, route=ROUTE, body=parsing.raw_body(request))
+        answer = idempotency.get_or_run(key, start, status=ACCEPTED)
+        return Response(answer, status=ACCEPTED)
 
 
-class _Once:
-    """Answers the same request with what it started before."""
-
-    def __init__(self, key: idempotency.Key) -> None:
-        self._key = key
-
-    def seen(self) -> Started | None:
-        answer = self._key.claim()
-        if answer is None:
-            return None
-        return Started(
-            UUID(answer["cycle_run_id"]), answer["status"], answer["namespace"], answer["resumed"]
-        )
-
-    def keep(self, started: Started) -> None:
-        self._key.keep(ACCEPTED, _answer(started))
-
-
-def _answer(started: Started) -> dict[str, Any]:
+def _answer(started: Triggered) -> dict[str, Any]:
     return {
         "cycle_run_id": str(started.cycle_id),
         "status": started.status,

@@ -39,26 +39,26 @@ STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status =
     error = 'the worker that sent it was lost' FROM locked WHERE r.id = ANY(%(strays)s::uuid[]) AND r.status = 'sending' RETURNING r.id"""
 
 
-def run(work: ClaimedCycle, *, worker: str) -> float | None:
-    """Carry ``work`` on; return the seconds until it is due again when it was given back, else None."""
+def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
+    """Carry ``cycle`` on; return the seconds until it is due again when it was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    read = progress.fresh if work.token == 1 else progress.load
-    counted = not work.resumed
+    read = progress.fresh if cycle.token == 1 else progress.load
+    counted = not cycle.resumed
     while True:
         try:
-            if not counted and not _may_resume(work):
+            if not counted and not _may_resume(cycle):
                 return None
             counted = True
-            return _carry(work, read(work), worker=worker)
+            return _carry(cycle, read(cycle), worker=worker)
         except Fenced:
-            _note_fenced(work)
+            _note_fenced(cycle)
             return None
         except interrupts.Interrupted:
-            _note_stop(work)
-            return _give_back(work, 0.0)
+            _note_stop(cycle)
+            return _give_back(cycle, 0.0)
         except Hung as exc:
             # No verdict on the cycle: its lease runs out, and whoever resumes it closes what is open.
-            logger.error("cycle %s: senders hang: %s", work.id, exc)
+            logger.error("cycle %s: senders hang: %s", cycle.id, exc)
             return None
         except fence.AWAY as exc:
             connection.close()
@@ -67,51 +67,53 @@ def run(work: ClaimedCycle, *, worker: str) -> float | None:
             if time.monotonic() >= give_up_at or interrupts.process.drained:
                 logger.warning(
                     "cycle %s: the database is away (%s); the lease runs out and another worker resumes",
-                    work.id,
+                    cycle.id,
                     " ".join(str(exc).split()),
                 )
                 return None
             time.sleep(0.2)
         except Exception as exc:
-            _fail(work, exc)
+            _fail(cycle, exc)
             return None
 
 
-def _carry(work: ClaimedCycle, found: CycleProgress, *, worker: str) -> float | None:
+def _carry(cycle: ClaimedCycle, found: CycleProgress, *, worker: str) -> float | None:
     if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
         return None
     ending = finish.ending(found)
-    if close_lost(work, found, ending):
-        if not found.tally.open:
+    if close_lost(cycle, found, ending):
+        if not found.jobs.open:
             return None
-    elif not found.tally.open and (found.final or _is_over(found)):
-        deliver.close(work, [], found.tally, ending)
+    elif not found.jobs.open and (found.final or _is_over(found)):
+        deliver.close(cycle, [], found.jobs, ending)
         return None
     wait = (
-        deliver.run(work, found.tally, ending, worker=worker)
+        deliver.run(cycle, found.jobs, ending, worker=worker)
         if found.final
         else stages.run(found, worker=worker)
     )
-    return None if wait is None else _give_back(work, wait)
+    return None if wait is None else _give_back(cycle, wait)
 
 
-def close_lost(work: ClaimedCycle, found: CycleProgress, ending: Ending) -> bool:
+def close_lost(cycle: ClaimedCycle, found: CycleProgress, ending: Ending) -> bool:
     """Close as unknown what lost workers left open, and with the last of it the cycle; tell whether an open job was among it. Raises Fenced."""
-    if found.strays:
-        fence.run(STRAYS, {"ids": [work.id], "tokens": [work.token], "strays": found.strays})
+    if found.abandoned_receipts:
+        fence.run(
+            STRAYS, {"ids": [cycle.id], "tokens": [cycle.token], "strays": found.abandoned_receipts}
+        )
     # A cancel ended what was on its way then, not what a person has sent again since.
     ended = {
-        orphan.job_id
-        for orphan in found.orphans
-        if work.status == Cycle.CANCELLED and orphan.job_id not in found.later
+        sending.job_id
+        for sending in found.abandoned
+        if cycle.status == Cycle.CANCELLED and sending.job_id not in found.added_after_end
     }
     again = requeued_jobs.among(ended) if ended else set()
     lost = [
-        judge.lost(orphan, cancelled=orphan.job_id in ended, requeued=orphan.job_id in again)
-        for orphan in found.orphans
+        judge.lost(sending, cancelled=sending.job_id in ended, requeued=sending.job_id in again)
+        for sending in found.abandoned
     ]
     if lost:
-        deliver.close(work, lost, found.tally, ending)
+        deliver.close(cycle, lost, found.jobs, ending)
     return bool(lost)
 
 
@@ -120,67 +122,67 @@ def _is_over(found: CycleProgress) -> bool:
     return found.has(Checkpoint.DISPATCH_ENQUEUED)
 
 
-def _may_resume(work: ClaimedCycle) -> bool:
+def _may_resume(cycle: ClaimedCycle) -> bool:
     """Count a resume; end the cycle as parked when it is the fifth in a row that found no progress."""
-    rows = fence.run(PROGRESS, {"id": work.id, "token": work.token})
+    rows = fence.run(PROGRESS, {"id": cycle.id, "token": cycle.token})
     if not rows:
         raise Fenced
     resumes = rows[0][0]
     if resumes < MAX_RESUMES:
-        execution.write(Record("cycle", "cycle_resumed", "the lease of its worker ran out", "warning", {"resumes": resumes, "token": work.token}),
-                        namespace=work.namespace, cycle_id=work.id)  # fmt: skip
+        execution.write(Record("cycle", "cycle_resumed", "the lease of its worker ran out", "warning", {"resumes": resumes, "token": cycle.token}),
+                        namespace=cycle.namespace, cycle_id=cycle.id)  # fmt: skip
         return True
     finish.give_up(
-        work,
+        cycle,
         reason="parked",
         message=f"resumed {resumes} times in a row without a new checkpoint or delivery attempt",
     )
     return False
 
 
-def _give_back(work: ClaimedCycle, wait: float) -> float | None:
+def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
     """Give the lease back; a pause holds the cycle where it is until somebody looks again."""
     try:
-        due = lease.give_back([work], wait=max(wait, 1.0) if gate.paused_here() else wait)
+        due = lease.give_back([cycle], wait=max(wait, 1.0) if gate.paused_here() else wait)
     except fence.AWAY:
         connection.close()
         return None
     return None if due is None else wait
 
 
-def _note_stop(work: ClaimedCycle) -> None:
+def _note_stop(cycle: ClaimedCycle) -> None:
     """Record that the gate stops the cycle here, by whom and why; a drain of this process is nothing that the cycle has to tell."""
     try:
-        refusal = gate.stops([work.namespace]).get(work.namespace)
+        refusal = gate.stops([cycle.namespace]).get(cycle.namespace)
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
             execution.write(
                 Record("governance", "stopped", refusal.detail, "warning", {"code": refusal.code}),
-                namespace=work.namespace,
-                cycle_id=work.id,
+                namespace=cycle.namespace,
+                cycle_id=cycle.id,
             )
     except DatabaseError:
         connection.close()
 
 
-def _note_fenced(work: ClaimedCycle) -> None:
+def _note_fenced(cycle: ClaimedCycle) -> None:
     """Record that this worker was fenced; the record is all that it may still write."""
     try:
         execution.write(
-            Record("cycle", "fenced", f"token {work.token} is no longer the cycle's", "warning"),
-            namespace=work.namespace,
-            cycle_id=work.id,
+            Record("cycle", "fenced", f"token {cycle.token} is no longer the cycle's", "warning"),
+            namespace=cycle.namespace,
+            cycle_id=cycle.id,
         )
     except DatabaseError:
         connection.close()
 
 
-def _fail(work: ClaimedCycle, exc: Exception) -> None:
+def _fail(cycle: ClaimedCycle, exc: Exception) -> None:
     """The outer failure handler: the cycle ends as failed with an error record, and keeps everything that it has."""
-    logger.error("cycle %s failed", work.id, exc_info=exc)
+    logger.error("cycle %s failed", cycle.id, exc_info=exc)
     try:
-        finish.give_up(work, reason="error", message=f"{type(exc).__name__}: {exc}")
+        finish.give_up(cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
     except Fenced:
-        _note_fenced(work)
+        _note_fenced(cycle)
     except DatabaseError:
         # The lease runs out, and the next worker meets the same fault or not: five times at most.
         connection.close()

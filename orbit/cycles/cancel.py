@@ -7,7 +7,7 @@ from django.db import connection
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.rest import request_id
+from governance.audit.actions import Action
 from orbit.cycles import namespace_queue
 from orbit.dispatch import requeued_jobs
 from orbit.errors import CycleFinished, CycleUnknown
@@ -67,7 +67,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             [job for job, status in ended if status == Job.DEAD], reason="cancelled"
         )
         if row[0] in ACTIVE:
-            namespace_queue.promote(namespace)
+            namespace_queue.promote_next(namespace)
         execution.write(
             Record(
                 "cycle",
@@ -80,9 +80,8 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             cycle_id=cycle_id,
         )
         audit.record(
-            "cycle.cancelled",
+            Action.CYCLE_CANCELLED,
             actor=actor.name,
-            object_type="cycle",
             object_id=str(cycle_id),
             namespace=namespace,
             before={"status": row[0]},
@@ -92,5 +91,4 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
                 **({"dead_letters": letters} if letters else {}),
             },
             reason=reason,
-            request_id=request_id.current(),
         )

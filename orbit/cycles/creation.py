@@ -49,7 +49,7 @@ class NewCycle:
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
+class ActiveCycle:
     """The cycle that is active in a namespace; ``abandoned`` where it was started and its lease has run out."""
 
     id: UUID
@@ -85,12 +85,12 @@ def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
     return made
 
 
-def active(namespaces: Collection[str]) -> dict[str, Active]:
+def active_cycles(namespaces: Collection[str]) -> dict[str, ActiveCycle]:
     """Return the active cycle of each of ``namespaces`` that has one; one query."""
     with connection.cursor() as cursor:
         cursor.execute(_ACTIVE, [list(namespaces)])
         return {
-            namespace: Active(cycle, namespace, *rest)
+            namespace: ActiveCycle(cycle, namespace, *rest)
             for namespace, cycle, *rest in cursor.fetchall()
         }
 

@@ -46,7 +46,7 @@ SELECT ended, count(*) FROM (
 
 
 @dataclass(frozen=True, slots=True)
-class Bytes:
+class PayloadExcerpt:
     """A payload as far as it is shown: the first bytes of ``size``."""
 
     content_type: str
@@ -56,7 +56,7 @@ class Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class DeliveryCounts:
     """How many deliveries the cycle made, and what became of them; a requeued copy counts for its original."""
 
     total: int = 0
@@ -67,11 +67,11 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class CycleDetail:
     """A cycle with its stages, tiers, items, jobs, attempts, dead letters, records and checkpoints, in the order in which they came."""
 
     cycle: CycleRun
-    input: Bytes
+    input: PayloadExcerpt
     #: How each stage ended, as ``outcome.Stage.data``; empty until the cycle has.
     stages: list[dict[str, Any]]
     tiers: Sequence[Transformation]
@@ -82,7 +82,7 @@ class Detail:
     dead_letters: list[DeadLetterDispatch]
     records: list[ExecutionRecord]
     checkpoints: list[CycleCheckpoint]
-    tally: Tally
+    deliveries: DeliveryCounts
     #: What a queued cycle waits for, as the end of a sentence.
     waits_for: str = ""
     #: The cycles that run it again, each with its status.
@@ -98,7 +98,7 @@ class Detail:
         return self.cycle.started_at or self.cycle.created_at
 
 
-def read(cycle_id: UUID, *, actor: Actor) -> Detail:
+def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
     """Read the cycle; raises CycleUnknown where there is none, or none that ``actor`` sees."""
     cycle = (
         CycleRun.objects.filter(actor.filter(), pk=cycle_id)
@@ -138,9 +138,9 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         "records",
         cut,
     )
-    return Detail(
+    return CycleDetail(
         cycle=cycle,
-        input=Bytes(
+        input=PayloadExcerpt(
             cycle.input_content_type, cycle.input_sha256, cycle.size, _bytes(cycle.excerpt)
         ),
         stages=cycle.stages or [],
@@ -152,7 +152,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
         dead_letters=letters,
         records=records,
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
-        tally=_tally(cycle.pk),
+        deliveries=_deliveries(cycle.pk),
         waits_for=namespace_queue.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
         reruns=_first(
             CycleRun.objects.filter(rerun_of=cycle)
@@ -166,7 +166,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> Detail:
     )
 
 
-def refuse_unseen(cycle_id: UUID, *, actor: Actor) -> None:
+def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
     """Raise CycleUnknown where there is no such cycle, or none that ``actor`` sees."""
     if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
@@ -199,7 +199,7 @@ def _first(rows: "QuerySet[Any]", kind: str, cut: set[str]) -> list[Any]:
     return found[:LIMIT]
 
 
-def _tally(cycle_id: UUID) -> Tally:
+def _deliveries(cycle_id: UUID) -> DeliveryCounts:
     with connection.cursor() as cursor:
         cursor.execute(TALLY, [cycle_id])
         counts: dict[str, int] = dict(cursor.fetchall())
@@ -207,7 +207,7 @@ def _tally(cycle_id: UUID) -> Tally:
         counts.get(str(status), 0) for status in (Job.DELIVERED, Job.DEAD, Job.CANCELLED)
     )
     total = sum(counts.values())
-    return Tally(
+    return DeliveryCounts(
         total=total,
         delivered=delivered,
         dead=dead,

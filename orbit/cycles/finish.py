@@ -51,19 +51,19 @@ unknown AS (
 
 def ending(state: CycleProgress) -> Ending:
     """Return what the cycle adds to the write that closes its last job."""
-    return Ending(CLOSE, lambda write, tally, wait: put(write, state, tally, wait))
+    return Ending(CLOSE, lambda write, tally, wait: add_to(write, state, tally, wait))
 
 
-def put(
+def add_to(
     write: fence.FencedWrite, state: CycleProgress, tally: Tally, wait: float | None = None
 ) -> None:
     """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease.
 
     With ``wait`` jobs are open that outlive it: the cycle is due for them in so many seconds.
     """
-    work = state.work
+    cycle = state.cycle
     if state.final:
-        write.rows["finishes"] = [_row(work, None)]
+        write.rows["finishes"] = [_row(cycle, None)]
         write.records.append(
             Record(
                 "dispatch",
@@ -78,7 +78,7 @@ def put(
         targets=state.targets,
         jobs=tally.total,
         delivered=tally.delivered,
-        taken=state.taken,
+        reused=state.reused,
     )
     status = outcome.status(found)
     dispatch = found[-1]
@@ -92,8 +92,8 @@ def put(
     stages = [stage.data() for stage in found]
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
-    write.rows["finishes"] = [_row(work, status, stages=stages, wait=wait)]
-    write.rows["ledger"] = _ledger(work, tally.delivered)
+    write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
+    write.rows["ledger"] = _ledger(cycle, tally.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
     level = "info" if status == Cycle.SUCCESS else "warning"
     if wait is not None:
@@ -130,12 +130,12 @@ def put(
     ]
 
 
-def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
-    """End ``work`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
-    final = Cycle(work.status) not in {Cycle.PENDING, Cycle.RUNNING}
-    row = _row(work, None if final else Cycle.FAILED, reason=clean(reason))
+def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
+    """End ``cycle`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
+    final = Cycle(cycle.status) not in {Cycle.PENDING, Cycle.RUNNING}
+    row = _row(cycle, None if final else Cycle.FAILED, reason=clean(reason))
     write = fence.FencedWrite(
-        work, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(work, None)}
+        cycle, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(cycle, None)}
     )
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
     if not final:
@@ -155,7 +155,7 @@ def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
         requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
             receipts.audit_death(
-                work,
+                cycle,
                 job,
                 {
                     "endpoint_key": key,
@@ -165,21 +165,21 @@ def give_up(work: ClaimedCycle, *, reason: str, message: str) -> None:
             )
 
 
-def _ledger(work: ClaimedCycle, delivered: int | None) -> list[dict[str, Any]]:
+def _ledger(cycle: ClaimedCycle, delivered: int | None) -> list[dict[str, Any]]:
     # What a re-run completes was metered with the cycle that it repeats.
-    tags = [] if (work.takeover or {}).get("valued") else list(work.context.get("value_tags", []))
+    tags = [] if (cycle.takeover or {}).get("valued") else list(cycle.context.get("value_tags", []))
     return value_ledger.rows(
-        cycle_id=work.id,
-        namespace=work.namespace,
-        profile_id=work.profile_id,
-        run_profile_id=work.run_profile_id,
+        cycle_id=cycle.id,
+        namespace=cycle.namespace,
+        profile_id=cycle.profile_id,
+        run_profile_id=cycle.run_profile_id,
         tags=tags,
         delivered=delivered,
     )
 
 
 def _row(
-    work: ClaimedCycle,
+    cycle: ClaimedCycle,
     status: Cycle | None,
     *,
     stages: list[dict[str, Any]] | None = None,
@@ -187,10 +187,10 @@ def _row(
     wait: float | None = None,
 ) -> dict[str, Any]:
     return {
-        "cycle_id": str(work.id),
+        "cycle_id": str(cycle.id),
         "status": status,
         "stages": stages,
         "reason": reason,
-        "requeues": work.requeues,
+        "requeues": cycle.requeues,
         "wait": wait,
     }

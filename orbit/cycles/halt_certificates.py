@@ -50,25 +50,25 @@ OF_ONE = _ATTEMPTS.format(
 OF_ALL = _ATTEMPTS.format(of_namespace="", of_namespace_and="WHERE")
 
 
-def settle() -> int:
+def close_abandoned() -> int:
     """Close the attempts that lost workers left open where nobody may resume; return of how many cycles."""
-    works = lease.claim_stopped(_MOST_CYCLES)
-    for work in works:
+    cycles = lease.claim_stopped(_MOST_CYCLES)
+    for cycle in cycles:
         try:
-            _settle(work)
+            _close_abandoned(cycle)
         except Fenced:
-            logger.info("cycle %s is another's by now", work.id)
-    return len(works)
+            logger.info("cycle %s is another's by now", cycle.id)
+    return len(cycles)
 
 
-def _settle(work: ClaimedCycle) -> None:
-    found = progress.load(work)
-    advance.close_lost(work, found, finish.ending(found))
+def _close_abandoned(cycle: ClaimedCycle) -> None:
+    found = progress.load(cycle)
+    advance.close_lost(cycle, found, finish.ending(found))
     # Where that ended the cycle there is no lease left to give back.
-    lease.give_back([work], wait=0.0)
+    lease.give_back([cycle], wait=0.0)
 
 
-def note() -> int:
+def certify() -> int:
     """Give each halt and pause under which nothing is in flight its certificate; return how many."""
     with connection.cursor() as cursor:
         cursor.execute(WAITING, [_MOST_STOPS])

@@ -43,7 +43,7 @@ WHERE NOT EXISTS (SELECT 1 FROM orbit_cyclerun a WHERE a.namespace = w.namespace
 PROMOTE_ALL = f"""{_TURN} FROM unnest(%s::text[]) AS w(namespace) JOIN LATERAL ({_next("w.namespace")}) AS next ON true WHERE c.id = next.id RETURNING c.id"""
 
 
-def promote(namespace: str) -> bool:
+def promote_next(namespace: str) -> bool:
     """Give the next queued cycle of ``namespace`` its turn, in the transaction that ended the active one; tell whether there was one."""
     with connection.cursor() as cursor:
         cursor.execute(PROMOTE, {"namespace": namespace})
@@ -63,13 +63,13 @@ def waits_for(cycle: CycleRun) -> str:
         :_MOST
     ].count()
     others = f", and {ahead} more {'is' if ahead == 1 else 'are'} queued before it" if ahead else ""
-    active = creation.active([namespace]).get(namespace)
+    active = creation.active_cycles([namespace]).get(namespace)
     if active is None:
         return f"nothing is active in {namespace}, so its turn comes with the next look of a cluster{others}"
     return f"it waits for the cycle {active.id}, which is {active.status} in {namespace}{others}"
 
 
-def sweep() -> int:
+def promote_waiting() -> int:
     """Promote the next queued cycle of up to two hundred namespaces where nothing is active and something may start; return how many.
 
     Nothing happens in a paused process. One keeper at a time does it; a namespace in which a trigger was quicker is left for the next time.

@@ -18,14 +18,13 @@ from django.db.models import Q
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
-from governance.rest import request_id
 from orbit import interrupts, queue
 from orbit.cycles import bridge, creation, skip_log, trigger
-from orbit.cycles.creation import Active, NewCycle
+from orbit.cycles.creation import ActiveCycle, NewCycle
 from orbit.cycles.skip_log import Skip
-from orbit.cycles.trigger import Once
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
 from orbit.states import Cycle, ProfileState, Trigger
@@ -43,7 +42,7 @@ _TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProfileOutcome:
     """What became of one run profile: one of ``OUTCOMES`` (``started`` may be a cycle that was resumed); ``detail`` says why."""
 
     run_profile_id: str
@@ -57,9 +56,8 @@ def all_enabled(
     source: Trigger,
     actor: Actor,
     own_cron: bool = True,
-    once: Once[list[Outcome]] | None = None,
     reason: str = "",
-) -> list[Outcome]:
+) -> list[ProfileOutcome]:
     """Start, or queue, a cycle for each enabled run profile that ``actor`` sees, in the order of their ids.
 
     Without ``own_cron`` those that have a cron of their own are left out. Nothing is raised for one of them.
@@ -67,21 +65,20 @@ def all_enabled(
     chosen = Q(state=ProfileState.ENABLED)
     if not own_cron:
         chosen &= Q(document__execution_policy__cron__isnull=True)
-    return _orchestrate(chosen, None, source=source, actor=actor, once=once, reason=reason)
+    return _orchestrate(chosen, None, source=source, actor=actor, reason=reason)
 
 
-def these(
+def selected(
     run_profile_ids: Sequence[str],
     *,
     source: Trigger,
     actor: Actor,
-    once: Once[list[Outcome]] | None = None,
     reason: str = "",
-) -> list[Outcome]:
+) -> list[ProfileOutcome]:
     """Do the same for the run profiles that are named, disabled ones too, which then say so. Raises RunProfileUnknown, with nothing started."""
     wanted = sorted(set(run_profile_ids))
     return _orchestrate(
-        Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, once=once, reason=reason
+        Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, reason=reason
     )
 
 
@@ -91,13 +88,10 @@ def _orchestrate(
     *,
     source: Trigger,
     actor: Actor,
-    once: Once[list[Outcome]] | None,
     reason: str,
-) -> list[Outcome]:
+) -> list[ProfileOutcome]:
     actor.require(Scope.OPERATE)
     with audit.transaction():
-        if once is not None and (before := once.seen()) is not None:
-            return before
         with connection.cursor() as cursor:
             cursor.execute(trigger.HOLD_CONFIGURATION)
         rows = (
@@ -114,9 +108,7 @@ def _orchestrate(
             )
         outcomes = call.run()
         if source != Trigger.CRON:
-            call.put_on_trail(outcomes, reason)
-        if once is not None:
-            once.keep(outcomes)
+            call.audit(outcomes, reason)
         return outcomes
 
 
@@ -125,10 +117,10 @@ class _Call:
 
     def __init__(self, rows: list[RunProfile], source: Trigger, actor: Actor) -> None:
         self.rows, self.source, self.actor = rows, source, actor
-        self.found: dict[str, Outcome] = {}
+        self.found: dict[str, ProfileOutcome] = {}
         self.wakeups = 0
 
-    def run(self) -> list[Outcome]:
+    def run(self) -> list[ProfileOutcome]:
         """Start, queue or skip each; return the outcomes in the order of the rows."""
         waiting = self._drafts()
         for _ in range(_TRIES):
@@ -163,17 +155,17 @@ class _Call:
                 if stop is None or ProfileState.DISABLED in {row.state, row.profile.state}:
                     drafts.append(NewCycle(bridge.context_of(row), self.source, self.actor.name))
                 else:
-                    self.found[row.run_profile_id] = Outcome(
+                    self.found[row.run_profile_id] = ProfileOutcome(
                         row.run_profile_id, "paused" if paused else "halted", detail=stop.detail
                     )
             except Disabled as error:
-                self.found[row.run_profile_id] = Outcome(
+                self.found[row.run_profile_id] = ProfileOutcome(
                     row.run_profile_id, "disabled", detail=error.detail
                 )
             except Exception as error:
                 # Whatever is wrong with one of them, it must not stop the others.
                 log.exception("The run profile %s can't be started.", row.run_profile_id)
-                self.found[row.run_profile_id] = Outcome(
+                self.found[row.run_profile_id] = ProfileOutcome(
                     row.run_profile_id, "invalid", detail=f"{_said(error)}"
                 )
         return drafts
@@ -200,9 +192,9 @@ class _Call:
             )
         met = [birth for birth in waiting if str(birth.context.run_profile_id) not in self.found]
         if met:
-            self._meet(met, creation.active({birth.context.namespace for birth in met}))
+            self._meet(met, creation.active_cycles({birth.context.namespace for birth in met}))
 
-    def _meet(self, met: Sequence[NewCycle], active: dict[str, Active]) -> None:
+    def _meet(self, met: Sequence[NewCycle], active: dict[str, ActiveCycle]) -> None:
         """Resume the cycles that the same trigger came again for, skip all others whose namespace has an active one."""
         skips = []
         for birth in met:
@@ -223,19 +215,19 @@ class _Call:
                     detail=f"The cycle {cycle.id} is {cycle.status} in {cycle.namespace}: at most one runs there at a time.",
                 )
         if skips:
-            skip_log.note(skips, trigger=self.source)
+            skip_log.record_skips(skips, trigger=self.source)
 
     def _set(
         self, birth: NewCycle, outcome: str, cycle_id: UUID | None = None, detail: str = ""
     ) -> None:
         name = str(birth.context.run_profile_id)
-        self.found[name] = Outcome(name, outcome, cycle_id, detail)
+        self.found[name] = ProfileOutcome(name, outcome, cycle_id, detail)
 
-    def put_on_trail(self, outcomes: Sequence[Outcome], reason: str) -> None:
+    def audit(self, outcomes: Sequence[ProfileOutcome], reason: str) -> None:
         """Put the call on record: one entry, with the outcomes counted, and the first of them named."""
         namespaces = {row.namespace_id for row in self.rows}
         audit.record(
-            "cycle.triggered",
+            Action.CYCLE_TRIGGERED,
             actor=self.actor.name,
             object_type="run_profile",
             object_id=self.rows[0].run_profile_id
@@ -245,19 +237,18 @@ class _Call:
             after={
                 "trigger": str(self.source),
                 "outcomes": counts(outcomes),
-                "results": [shown(one) for one in outcomes[:_MOST_ON_TRAIL]],
+                "results": [to_dict(one) for one in outcomes[:_MOST_ON_TRAIL]],
             },
             reason=reason,
-            request_id=request_id.current(),
         )
 
 
-def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def counts(outcomes: Sequence[ProfileOutcome]) -> dict[str, int]:
     """Return how many there are of each outcome that occurs."""
     return dict(Counter(one.outcome for one in outcomes))
 
 
-def shown(outcome: Outcome) -> dict[str, str]:
+def to_dict(outcome: ProfileOutcome) -> dict[str, str]:
     """Return the outcome as JSON has it, without what it lacks."""
     return {name: str(value) for name, value in asdict(outcome).items() if value}
 

@@ -22,7 +22,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReusedCounts:
     """What a re-run has of earlier cycles: items, the deliveries that they were to be, and how many of these were made before."""
 
     items: int = 0
@@ -30,20 +30,26 @@ class Taken:
     delivered: int = 0
 
 
-NOTHING = Taken()
+NOTHING = ReusedCounts()
 
 
 def stages(
-    *, tiers_ok: int, items: int, targets: int, jobs: int, delivered: int, taken: Taken = NOTHING
+    *,
+    tiers_ok: int,
+    items: int,
+    targets: int,
+    jobs: int,
+    delivered: int,
+    reused: ReusedCounts = NOTHING,
 ) -> list[Stage]:
-    """Return the four stages of a cycle that came to its end, with what it has ``taken`` over.
+    """Return the four stages of a cycle that came to its end, with what it ``reused`` of earlier cycles.
 
     ``items`` are those that it made, ``targets`` the endpoints that it names, ``jobs`` those that could be made.
     """
     wanted, done, made = (
-        items * targets + taken.wanted,
-        delivered + taken.delivered,
-        items + taken.items,
+        items * targets + reused.wanted,
+        delivered + reused.delivered,
+        items + reused.items,
     )
     return [
         Stage("initiation", True, 1, 1),
@@ -56,7 +62,7 @@ def stages(
             wanted > 0 and done == wanted,
             done,
             wanted,
-            skipped=jobs == 0 and taken.delivered == 0,
+            skipped=jobs == 0 and reused.delivered == 0,
         ),
     ]
 

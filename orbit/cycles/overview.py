@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from orbit.cycles.detail import Detail
+from orbit.cycles.detail import CycleDetail
 from orbit.states import ACTIVE, Cycle, Job, Tier
 
 _OPENING = {
@@ -17,7 +17,7 @@ _OPENING = {
 }
 
 
-def sentence(detail: Detail, *, now: datetime) -> str:
+def sentence(detail: CycleDetail, *, now: datetime) -> str:
     """Return the verdict on ``detail`` as it stands at ``now``."""
     cycle = detail.cycle
     status = Cycle(cycle.status)
@@ -38,7 +38,7 @@ def sentence(detail: Detail, *, now: datetime) -> str:
     return f"{_OPENING[status]}: {'; '.join(parts)}." if parts else f"{_OPENING[status]}."
 
 
-def _history(detail: Detail) -> list[str]:
+def _history(detail: CycleDetail) -> list[str]:
     """Say which cycle it runs again, with what it took over, and whether it was run again itself."""
     said, cycle = [], detail.cycle
     if cycle.rerun_of_id is not None:
@@ -58,7 +58,7 @@ def _history(detail: Detail) -> list[str]:
     return said
 
 
-def _tiers(detail: Detail) -> list[str]:
+def _tiers(detail: CycleDetail) -> list[str]:
     done = [tier for tier in detail.tiers if tier.status == Tier.SUCCESS]
     failed = [tier for tier in detail.tiers if tier.status == Tier.FAILED]
     said = [
@@ -70,28 +70,28 @@ def _tiers(detail: Detail) -> list[str]:
     return said
 
 
-def _deliveries(detail: Detail) -> list[str]:
-    tally = detail.tally
-    if not tally.total:
+def _deliveries(detail: CycleDetail) -> list[str]:
+    deliveries = detail.deliveries
+    if not deliveries.total:
         skipped = [
             record.message
             for record in detail.records
             if record.event in {"no_items", "no_endpoint", "endpoint_unknown"} and record.message
         ]
         return [message.rstrip(".") for message in skipped[:1]]
-    if tally.delivered == tally.total:
-        return [_times(tally.total, "delivery", "deliveries")]
-    said = [f"{tally.delivered} of {tally.total} deliveries done"]
-    if tally.dead:
-        said.append(f"{tally.dead} dead at {_where(detail)}")
-    if tally.cancelled:
-        said.append(f"{tally.cancelled} cancelled")
-    if tally.open and detail.cycle.finished_at is not None:
-        said.append(f"{tally.open} still open")
+    if deliveries.delivered == deliveries.total:
+        return [_times(deliveries.total, "delivery", "deliveries")]
+    said = [f"{deliveries.delivered} of {deliveries.total} deliveries done"]
+    if deliveries.dead:
+        said.append(f"{deliveries.dead} dead at {_where(detail)}")
+    if deliveries.cancelled:
+        said.append(f"{deliveries.cancelled} cancelled")
+    if deliveries.open and detail.cycle.finished_at is not None:
+        said.append(f"{deliveries.open} still open")
     return said
 
 
-def _where(detail: Detail) -> str:
+def _where(detail: CycleDetail) -> str:
     """Name the endpoints of the dead letters, each with its commonest last answer."""
     answers: dict[str, Counter[str]] = {}
     for letter in detail.dead_letters:
@@ -106,7 +106,7 @@ def _where(detail: Detail) -> str:
     )
 
 
-def _waits(detail: Detail, now: datetime) -> list[str]:
+def _waits(detail: CycleDetail, now: datetime) -> list[str]:
     """Say what a running cycle waits for, when it isn't being worked on right now."""
     due = [
         job.next_attempt_at

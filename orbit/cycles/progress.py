@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from governance.namespaces import gate
-from orbit.cycles.outcome import Taken
+from orbit.cycles.outcome import ReusedCounts
 from orbit.dispatch import claim
 from orbit.dispatch.claim import Sending
 from orbit.dispatch.endpoints import DEFAULT_KEY
@@ -39,30 +39,30 @@ LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WH
 class CycleProgress:
     """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it.
 
-    ``orphans`` are attempts that a lost worker left open; ``strays`` the receipts of such whose job has ended meanwhile by a late 2xx.
-    ``later`` are open jobs that were made when the cycle had ended.
+    ``abandoned`` are attempts that a lost worker left open; ``abandoned_receipts`` the receipts of such whose job has ended meanwhile by a late 2xx.
+    ``added_after_end`` are open jobs that were made when the cycle had ended.
     """
 
-    work: ClaimedCycle
+    cycle: ClaimedCycle
     began: float = field(default_factory=time.monotonic)
     checkpoints: set[str] = field(default_factory=set)
     initiation_id: UUID | None = None
     tiers: dict[int, TierResult] = field(default_factory=dict)
     items: int = 0
-    tally: Tally = field(default_factory=Tally)
-    orphans: list[Sending] = field(default_factory=list)
-    strays: list[UUID] = field(default_factory=list)
-    later: set[UUID] = field(default_factory=set)
+    jobs: Tally = field(default_factory=Tally)
+    abandoned: list[Sending] = field(default_factory=list)
+    abandoned_receipts: list[UUID] = field(default_factory=list)
+    added_after_end: set[UUID] = field(default_factory=set)
 
     @property
     def final(self) -> bool:
         """Whether the cycle's status is final."""
-        return Cycle(self.work.status) in CYCLE.final
+        return Cycle(self.cycle.status) in CYCLE.final
 
     @property
     def targets(self) -> int:
         """How many endpoints the cycle delivers to."""
-        return len(self.work.context.get("distribution_targets") or [DEFAULT_KEY])
+        return len(self.cycle.context.get("distribution_targets") or [DEFAULT_KEY])
 
     @property
     def tiers_ended(self) -> bool:
@@ -84,10 +84,10 @@ class CycleProgress:
         return sum(result.ok is True for result in self.tiers.values())
 
     @property
-    def taken(self) -> Taken:
+    def reused(self) -> ReusedCounts:
         """What a re-run has of earlier cycles."""
-        kept = self.work.takeover or {}
-        return Taken(*(int(kept.get(name, 0)) for name in ("items", "wanted", "delivered")))
+        kept = self.cycle.takeover or {}
+        return ReusedCounts(*(int(kept.get(name, 0)) for name in ("items", "wanted", "delivered")))
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Tell whether ``checkpoint`` was reached."""
@@ -98,68 +98,69 @@ class CycleProgress:
 
         Of those that a re-run took over, such as became no item yet.
         """
-        left = (self.work.takeover or {}).get("normalize", ())
+        left = (self.cycle.takeover or {}).get("normalize", ())
         found = [
             result
             for result in self.tiers.values()
-            if result.ok and (not result.taken or result.tier in left)
+            if result.ok and (not result.reused or result.tier in left)
         ]
         missing = [result.tier for result in found if result.payload is None]
         if missing:
             with connection.cursor() as cursor:
-                cursor.execute(OUTPUTS, [self.work.id, missing])
+                cursor.execute(OUTPUTS, [self.cycle.id, missing])
                 for tier, output, content_type in cursor.fetchall():
                     self.tiers[tier].payload = Payload(bytes(output), content_type)
         return found
 
     def read_input(self) -> None:
         """Have the input at hand."""
-        if self.work.input is None:
+        if self.cycle.input is None:
             with connection.cursor() as cursor:
-                cursor.execute(INPUT, [self.work.id])
-                self.work = replace(self.work, input=bytes(cursor.fetchone()[0]))
+                cursor.execute(INPUT, [self.cycle.id])
+                self.cycle = replace(self.cycle, input=bytes(cursor.fetchone()[0]))
 
-    def let_go(self) -> None:
+    def release_payloads(self) -> None:
         """Let go of input and outputs: what is delivered stands in the database, and a delivery may take its time."""
-        self.work = replace(self.work, input=None)
+        self.cycle = replace(self.cycle, input=None)
         for result in self.tiers.values():
             result.payload = None
 
 
-def fresh(work: ClaimedCycle) -> CycleProgress:
+def fresh(cycle: ClaimedCycle) -> CycleProgress:
     """Return the state of a cycle that was just claimed for the first time: there is nothing to read."""
-    return CycleProgress(work)
+    return CycleProgress(cycle)
 
 
-def load(work: ClaimedCycle) -> CycleProgress:
-    """Return what ``work`` has behind it."""
-    state = CycleProgress(work)
+def load(cycle: ClaimedCycle) -> CycleProgress:
+    """Return what ``cycle`` has behind it."""
+    state = CycleProgress(cycle)
     with connection.cursor() as cursor:
-        cursor.execute(CHECKPOINTS, {"cycle": work.id, "namespace": work.namespace})
+        cursor.execute(CHECKPOINTS, {"cycle": cycle.id, "namespace": cycle.namespace})
         ages = dict(cursor.fetchall())
         state.checkpoints = set(ages)
         normalized = state.has(Checkpoint.NORMALIZATION_COMPLETE)
         if state.has(Checkpoint.INITIATION_COMPLETE):
             cursor.execute(
-                "SELECT id FROM orbit_initiation WHERE initiation_hash = %s", [work.initiation_hash]
+                "SELECT id FROM orbit_initiation WHERE initiation_hash = %s",
+                [cycle.initiation_hash],
             )
             state.initiation_id = cursor.fetchone()[0]
-        cursor.execute(TIERS, [work.id])
-        for id_, tier, status, attempts, error, sha256, taken, wait in cursor.fetchall():
+        cursor.execute(TIERS, [cycle.id])
+        for id_, tier, status, attempts, error, sha256, reused, wait in cursor.fetchall():
             ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
             state.tiers[tier] = TierResult(
-                tier, id_, ok, None, attempts, error, wait or 0.0, sha256, taken
+                tier, id_, ok, None, attempts, error, wait or 0.0, sha256, reused
             )
         if normalized:
             cursor.execute(
-                "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [work.id]
+                "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [cycle.id]
             )
             state.items = cursor.fetchone()[0]
-        cursor.execute(JOBS, [work.id])
+        cursor.execute(JOBS, [cycle.id])
         found = cursor.fetchall()
     _count(state, found)
     if state.has(Checkpoint.DISPATCH_ENQUEUED) and not state.final:
-        state.tally.begin(ages[Checkpoint.DISPATCH_ENQUEUED])
+        state.jobs.begin(ages[Checkpoint.DISPATCH_ENQUEUED])
     return state
 
 
@@ -168,7 +169,7 @@ def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
 
     Those that were requeued within it are no part of a running cycle's outcome; those that a re-run has of an earlier cycle are.
     """
-    tally, now = state.tally, time.monotonic()
+    tally, now = state.jobs, time.monotonic()
     for (
         job_id,
         status,
@@ -188,12 +189,12 @@ def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
                 tally.aside.add(job_id)
             tally.open[job_id] = now + (wait or 0.0)
             if later:
-                state.later.add(job_id)
+                state.added_after_end.add(job_id)
             if receipt_id is not None:
                 endpoint = claim.opened(snapshot_id)
-                state.orphans.append(
+                state.abandoned.append(
                     Sending(
-                        state.work.id,
+                        state.cycle.id,
                         receipt_id,
                         job_id,
                         attempts,
@@ -206,7 +207,7 @@ def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
                 )
             continue
         if receipt_id is not None:
-            state.strays.append(receipt_id)
+            state.abandoned_receipts.append(receipt_id)
         if not requeued:
             tally.delivered += status == Job.DELIVERED
             tally.dead += status == Job.DEAD

@@ -39,7 +39,7 @@ class Skip:
     run_profile_id: str | None
 
 
-def note(skips: Sequence[Skip], *, trigger: Trigger) -> None:
+def record_skips(skips: Sequence[Skip], *, trigger: Trigger) -> None:
     """Record that triggers started nothing because cycles were active; in a transaction of its own, or the caller's."""
     first = {skip.namespace: skip for skip in reversed(skips)}
     numbers = Counter(skip.namespace for skip in skips)
@@ -69,7 +69,7 @@ def _record(skip: Skip, carried: int, trigger: Trigger) -> Record:
     return Record("cycle", "cycle_skipped", message, "warning", data)
 
 
-def refused(
+def record_refusal(
     namespace: str, refusal: OrbitError, *, trigger: Trigger, run_profile_id: str | None
 ) -> None:
     """Record that a trigger was refused at the gate of ``namespace``, by whom and why; in a transaction of its own."""

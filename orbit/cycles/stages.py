@@ -32,33 +32,33 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
 
     Raises Fenced, Stop at a boundary, and the database's errors. After a crash the next call goes on behind the last checkpoints.
     """
-    if state.initiation_id is None and transformations.quick(state.work, state.tiers):
+    if state.initiation_id is None and transformations.quick(state.cycle, state.tiers):
         _straight(state)
     if state.initiation_id is None:
-        state.initiation_id = initiation.run(state.work)
+        state.initiation_id = initiation.run(state.cycle)
     if not state.tiers_ended and state.wait <= 0:
         state.read_input()
-        transformations.run(state.work, state.initiation_id, state.tiers)
+        transformations.run(state.cycle, state.initiation_id, state.tiers)
     if not state.tiers_ended:
         return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
         interrupts.check()
-        write = fence.FencedWrite(state.work, finish.PREPARE)
+        write = fence.FencedWrite(state.cycle, finish.PREPARE)
         _prepare(state, write)
         fence.commit(write)
-    state.let_go()
-    if not state.tally.open:
+    state.release_payloads()
+    if not state.jobs.open:
         return None
-    return deliver.run(state.work, state.tally, finish.ending(state), worker=worker)
+    return deliver.run(state.cycle, state.jobs, finish.ending(state), worker=worker)
 
 
 def _straight(state: CycleProgress) -> None:
     """Initiate, transform, normalize and enqueue in one write, as far as no tier has to wait."""
     if not state.tiers_ended:
         state.read_input()
-    write = fence.FencedWrite(state.work, START)
-    initiation.draft(write)
-    state.tiers = transformations.draft(write, state.tiers)
+    write = fence.FencedWrite(state.cycle, START)
+    initiation.add_to(write)
+    state.tiers = transformations.add_to(write, state.tiers)
     if state.tiers_ended:
         write.sql = STRAIGHT
         _prepare(state, write)
@@ -73,11 +73,11 @@ def _prepare(state: CycleProgress, write: fence.FencedWrite) -> None:
         for result in state.sources()
         if result.payload is not None
     ]
-    items = normalization.draft(write, sources, taken=state.taken.items)
+    items = normalization.add_to(write, sources, reused=state.reused.items)
     state.items = len(items)
-    for job in enqueue.draft(write, items).jobs:
-        state.tally.open[job] = 0.0
-    state.tally.begin()
-    if not state.tally.open:
-        finish.put(write, state, state.tally)
+    for job in enqueue.add_to(write, items).jobs:
+        state.jobs.open[job] = 0.0
+    state.jobs.begin()
+    if not state.jobs.open:
+        finish.add_to(write, state, state.jobs)
     state.checkpoints.add(Checkpoint.NORMALIZATION_COMPLETE)

@@ -5,7 +5,7 @@ triggers at once the unique index lets one through. After a crash there is a cyc
 """
 
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, TypeVar
+from typing import NoReturn
 from uuid import UUID
 
 from django.db import connection
@@ -13,8 +13,8 @@ from django.db import connection
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.namespaces import gate
-from governance.rest import request_id
 from orbit import queue
 from orbit.cycles import bridge, creation, skip_log
 from orbit.cycles.bridge import Context
@@ -27,32 +27,18 @@ from orbit.states import Cycle, Trigger
 DEFAULT_NAMESPACE = "default"
 MAX_PAYLOAD = 16 * 1024 * 1024
 
-Answer = TypeVar("Answer")
-
 # Shared by all triggers, exclusive for a reload: no cycle can start in the middle of one.
 HOLD_CONFIGURATION = "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class Triggered:
     """What a trigger started, or found lying and resumed."""
 
     cycle_id: UUID
     status: str
     namespace: str
     resumed: bool
-
-
-class Once(Protocol[Answer]):
-    """A promise to answer the same request the same way: asked first, told last, inside the trigger's transaction."""
-
-    def seen(self) -> Answer | None:
-        """Return what this very request started before, or None."""
-        ...
-
-    def keep(self, started: Answer) -> None:
-        """Keep what it started."""
-        ...
 
 
 def start(
@@ -62,9 +48,8 @@ def start(
     actor: Actor,
     run_profile_id: str | None = None,
     payload: Payload | None = None,
-    once: Once[Started] | None = None,
     reason: str = "",
-) -> Started:
+) -> Triggered:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
 
     Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch, PayloadTooLarge, and CycleActive with the
@@ -78,8 +63,6 @@ def start(
     context: Context | None = None
     try:
         with audit.transaction():
-            if once is not None and (before := once.seen()) is not None:
-                return before
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _context(namespace, run_profile_id, actor)
@@ -91,9 +74,8 @@ def start(
             if source != Trigger.CRON:
                 # What the clock starts stands in the tick ledger; what a person starts or resumes, on the audit trail.
                 audit.record(
-                    "cycle.triggered",
+                    Action.CYCLE_TRIGGERED,
                     actor=actor.name,
-                    object_type="cycle",
                     object_id=str(started.cycle_id),
                     namespace=started.namespace,
                     after={
@@ -102,13 +84,10 @@ def start(
                         "resumed": started.resumed,
                     },
                     reason=reason,
-                    request_id=request_id.current(),
                 )
-            if once is not None:
-                once.keep(started)
             return started
     except CycleActive as exc:
-        skip_log.note(
+        skip_log.record_skips(
             [
                 Skip(
                     str(exc.extra["namespace"]),
@@ -122,7 +101,9 @@ def start(
     except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
         # What the clock was refused stands in the tick ledger.
         if context is not None and source != Trigger.CRON:
-            skip_log.refused(context.namespace, exc, trigger=source, run_profile_id=run_profile_id)
+            skip_log.record_refusal(
+                context.namespace, exc, trigger=source, run_profile_id=run_profile_id
+            )
         raise
 
 
@@ -139,24 +120,24 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
     return context
 
 
-def _insert(birth: NewCycle) -> Started | None:
+def _insert(birth: NewCycle) -> Triggered | None:
     """Insert the cycle and its wake-up; None when another cycle is active."""
     if not creation.insert([birth], Cycle.PENDING):
         return None
     queue.wake()
-    return Started(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
+    return Triggered(birth.id, str(Cycle.PENDING), birth.context.namespace, resumed=False)
 
 
-def _resume(birth: NewCycle) -> Started | None:
+def _resume(birth: NewCycle) -> Triggered | None:
     """Return the active cycle that this trigger resumes, or None when it has ended this moment. Raises CycleActive."""
     context = birth.context
-    found = creation.active([context.namespace]).get(context.namespace)
+    found = creation.active_cycles([context.namespace]).get(context.namespace)
     if found is None:
         return None
     if not found.is_resumed_by(context.run_profile_id, birth.payload):
         _refuse(context, found.id, found.status)
     queue.wake()
-    return Started(found.id, found.status, context.namespace, resumed=True)
+    return Triggered(found.id, found.status, context.namespace, resumed=True)
 
 
 def _refuse(context: Context, active: UUID | None, status: str) -> NoReturn:

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import connection
 
 from governance import audit
+from governance.audit.actions import Action
 from governance.models import OperationRun
 from governance.namespaces import gate
 from governance.operations import items, ledger
@@ -80,7 +81,7 @@ def lock(run: OperationRun, letters: Sequence[UUID]) -> tuple[list[Found], list[
 
 
 def record_audit(
-    run: OperationRun, action: str, done: Iterable[tuple[UUID, str]], **choices: Any
+    run: OperationRun, action: Action, done: Iterable[tuple[UUID, str]], **choices: Any
 ) -> None:
     """Put the letters of one slice, given with their namespaces, on the audit trail: one entry for each namespace."""
     for namespace, letters in groupby(sorted(done, key=itemgetter(1)), key=itemgetter(1)):

@@ -12,8 +12,8 @@ from django.db import connection
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7, uuid7_text
-from governance.rest import request_id
 from orbit import queue
 from orbit.dispatch import endpoints, enqueue
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
@@ -119,7 +119,7 @@ def requeue(
             "new_key": new_key,
         }
         _audit(
-            "dead_letter.requeued",
+            Action.DEAD_LETTER_REQUEUED,
             letter,
             actor=actor,
             after={"status": str(Letter.REQUEUED), **choice},
@@ -140,7 +140,7 @@ def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
         if not dismiss_all([letter_id], Deed(actor.name, reason)):
             raise _refusal(letter_id)
         _audit(
-            "dead_letter.dismissed",
+            Action.DEAD_LETTER_DISMISSED,
             letter,
             actor=actor,
             after={"status": str(Letter.DISMISSED)},
@@ -217,7 +217,12 @@ def current_snapshot(endpoint_key: str) -> UUID:
 
 
 def _audit(
-    action: str, letter: DeadLetterDispatch, *, actor: Actor, after: Mapping[str, Any], reason: str
+    action: Action,
+    letter: DeadLetterDispatch,
+    *,
+    actor: Actor,
+    after: Mapping[str, Any],
+    reason: str,
 ) -> None:
     audit.record(
         action,
@@ -228,7 +233,6 @@ def _audit(
         before={"status": str(Letter.OPEN)},
         after=after,
         reason=reason,
-        request_id=request_id.current(),
     )
 
 

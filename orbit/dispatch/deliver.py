@@ -229,13 +229,13 @@ def close(
     for item in closed:
         tally.take(item)
     write = fence.FencedWrite(work, ending.sql)
-    receipts.put(write, closed)
+    receipts.add_to(write, closed)
     # Rows of the ending that stay empty cost nothing; one statement serves both.
     write.rows.update({"finishes": [], "ledger": []})
     if not tally.open:
-        ending.put(write, tally, None)
+        ending.add_to(write, tally, None)
     elif outlived:
-        ending.put(write, tally, max(0.0, tally.wait()))
+        ending.add_to(write, tally, max(0.0, tally.wait()))
     receipts.commit(write, closed)
     for state_id in {
         item.sign.state_id

@@ -91,7 +91,7 @@ def announce() -> None:
         snapshot_id(endpoint)
 
 
-def draft(write: fence.FencedWrite, items: Sequence[UUID]) -> Enqueued:
+def add_to(write: fence.FencedWrite, items: Sequence[UUID]) -> Enqueued:
     """Put the jobs of ``items`` into ``write``, whose statement has ``CTES``. A target that can't be served is recorded, the others go on."""
     work: ClaimedCycle = write.work
     known = endpoints.configured()

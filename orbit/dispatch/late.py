@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from governance import audit
+from governance.audit.actions import Action
 from orbit.records import execution, fence
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle
@@ -69,9 +70,8 @@ def absorb(work: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
         # What was still open, and had no copy, is delivered as any other: that is no change of anybody's decision.
         if letters or copies or was in {Job.DEAD, Job.CANCELLED}:
             audit.record(
-                "delivery.confirmed_late",
+                Action.DELIVERY_CONFIRMED_LATE,
                 actor="orbit",
-                object_type="dispatch_job",
                 object_id=str(job_id),
                 namespace=work.namespace,
                 before={"status": str(was)},

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from governance import audit
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import interrupts
 from orbit.dispatch import circuit, late
@@ -66,7 +67,7 @@ DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::u
     + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
 
 
-def put(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
+def add_to(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
     """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
     write.rows["attempts"] = [_row(write.work, item) for item in closed]
     signs = [item.sign for item in closed if item.sign is not None]
@@ -211,9 +212,8 @@ def _commit_audited(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
 def audit_death(work: ClaimedCycle, job_id: UUID, about: Mapping[str, Any]) -> None:
     """Put the dead letter of a job on the audit trail, in the deed that made it."""
     audit.record(
-        "dead_letter.created",
+        Action.DEAD_LETTER_CREATED,
         actor="orbit",
-        object_type="dispatch_job",
         object_id=str(job_id),
         namespace=work.namespace,
         after={"cycle_id": str(work.id), **about},
@@ -223,9 +223,8 @@ def audit_death(work: ClaimedCycle, job_id: UUID, about: Mapping[str, Any]) -> N
 def _audit_failures(work: ClaimedCycle, failed: Sequence[Closed]) -> None:
     causes = sorted({(item.sending.endpoint_key, _cause(item)) for item in failed})
     audit.record(
-        "dispatch.failed",
+        Action.DISPATCH_FAILED,
         actor="orbit",
-        object_type="cycle",
         object_id=str(work.id),
         namespace=work.namespace,
         after={

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from governance.audit.actions import Action
 from governance.models import OperationRun
 from governance.operations import items, ledger
 from governance.operations.guard import Slice
@@ -56,7 +57,7 @@ def dismiss(slice_: Slice) -> datetime | None:
         return batches.stopped(run, progress)
     still, settled = batches.lock(run, letters)
     done = dead_letters.dismiss_all([letter.id for letter in still], _deed(run))
-    batches.record_audit(run, "dead_letter.dismissed", done)
+    batches.record_audit(run, Action.DEAD_LETTER_DISMISSED, done)
     settled += [Settled(letter, ItemOutcome.SUCCEEDED, "dismissed") for letter, _ in done]
     return items.go_on(run, items.settle(run, settled, progress))
 
@@ -92,7 +93,7 @@ def _go(
         if one.id not in requeued
     ]
     if made:
-        batches.record_audit(run, "dead_letter.requeued", [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
+        batches.record_audit(run, Action.DEAD_LETTER_REQUEUED, [(one.letter_id, one.namespace) for one in made], endpoint=run.context["endpoint"],
                      new_key=run.context["new_key"])  # fmt: skip
         queue.wake()
         # Letters of a namespace that was halted come after younger ones: their jobs are followed too.

@@ -88,8 +88,8 @@ class Tally:
 class Ending:
     """What the cycle adds to the write that closes its last job: the statement that can hold both, and the rows.
 
-    ``put`` takes the seconds after which the cycle is due for jobs that outlive it, None where none does.
+    ``add_to`` takes the seconds after which the cycle is due for jobs that outlive it, None where none does.
     """
 
     sql: str
-    put: Callable[[fence.FencedWrite, Tally, float | None], None]
+    add_to: Callable[[fence.FencedWrite, Tally, float | None], None]

@@ -1,4 +1,4 @@
-"""Checkpoints and execution records: partitioned by month, append-only; partitions are made by a function of the owner's."""
+"""Checkpoints and execution records: partitioned by month, append-only. A function of the owner creates partitions."""
 
 from django.db import migrations
 
@@ -28,6 +28,9 @@ CREATE TABLE orbit_executionrecord (
     PRIMARY KEY (partition_key, id),
     CONSTRAINT record_key_is_the_cycle CHECK (partition_key = coalesce(cycle_id, id))
 ) PARTITION BY RANGE (partition_key);
+-- Most records only inform; the index holds the others.
+CREATE INDEX record_notable ON orbit_executionrecord (level, partition_key DESC, id DESC)
+    WHERE level IN ('debug', 'warning', 'error');
 """
 
 # A UUIDv7 starts with 48 bits of Unix milliseconds (RFC 9562, section 5.7): a month is a range of ids.
@@ -84,10 +87,15 @@ UNFUNCTION = "DROP FUNCTION orbit_ensure_partitions(date, date); DROP FUNCTION o
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orbit", "0001_schema")]
+    dependencies = [
+        ("orbit", "0001_initial"),
+        ("django_q", "0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more"),
+    ]
 
     operations = [
-        migrations.RunSQL(TABLES, "DROP TABLE orbit_executionrecord; DROP TABLE orbit_cyclecheckpoint;"),
+        migrations.RunSQL(
+            TABLES, "DROP TABLE orbit_executionrecord; DROP TABLE orbit_cyclecheckpoint;"
+        ),
         refusing_function("orbit_refuse_change"),
         append_only("orbit_cyclecheckpoint", "orbit_refuse_change"),
         append_only("orbit_executionrecord", "orbit_refuse_change"),
@@ -97,5 +105,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "INSERT INTO orbit_appliedfiles (id, sha256) VALUES (1, '');",
             "DELETE FROM orbit_appliedfiles;",
+        ),
+        # The queue's claim reads Django-Q2's table in the order of readiness.
+        migrations.RunSQL(
+            "CREATE INDEX orbit_queue_ready ON django_q_ormq (lock, id);",
+            "DROP INDEX orbit_queue_ready;",
         ),
     ]

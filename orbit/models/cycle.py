@@ -13,7 +13,7 @@ class CycleRun(models.Model):
     ``next_due_at`` is the one place that says when the cycle is to be looked at next: a fresh trigger, a retry, a lease that runs out,
     open deliveries of a cycle that has ended. ``fencing_token`` grows with every claim, and every write of the pipeline carries it.
 
-    A re-run names the cycle that it repeats in ``rerun_of``; ``takeover`` says what it took over (``orbit.cycles.rerun_plan``).
+    A re-run names the cycle that it repeats in ``rerun_of``; ``takeover`` says what it took over (``orbit.cycles.rerun.plan``).
     """
 
     id = models.UUIDField(primary_key=True, editable=False)

@@ -3,6 +3,7 @@
 import time
 from uuid import UUID
 
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_text
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
@@ -13,29 +14,14 @@ from telemetry.events import Name
 
 STAGE = "initiation"
 
-# DO UPDATE rather than DO NOTHING: it returns the row that is there, whoever made it, and waits for one that is being made. xmax is 0
-# only on a row that this very statement inserted.
-CTES = (
-    """initiation AS (
-    INSERT INTO orbit_initiation (id, initiation_hash, namespace, profile_id, run_profile_id, instruction_id)
-    SELECT x.id, x.initiation_hash, x.namespace, x.profile_id, x.run_profile_id, x.instruction_id
-    FROM json_to_recordset(%(initiations)s::json)
-        AS x(cycle_id uuid, id uuid, initiation_hash text, namespace text, profile_id text, run_profile_id text, instruction_id text)
-    JOIN locked ON locked.id = x.cycle_id
-    ON CONFLICT (initiation_hash) DO UPDATE SET initiation_hash = EXCLUDED.initiation_hash
-    RETURNING id, initiation_hash, xmax = 0 AS made),
-found AS (
-    SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made FROM initiation i
-    JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, record_id uuid, namespace text, initiation_hash text) USING (initiation_hash)),
-reuse AS (
-    INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, namespace, message, data)
-    SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN made THEN 'initiation_created' ELSE 'initiation_reused' END, namespace,
-        CASE WHEN made THEN 'a new context' ELSE 'the context is known' END,
-        jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
-    FROM found)""",
-)
+#: The stage's CTEs; they need ``locked`` and give ``initiated``.
+INITIATION = sql.fragment(__name__, "initiation")
 
-SELECT = "SELECT locked.id, found.id FROM locked JOIN found ON found.cycle_id = locked.id"
+# For statements that are not in a file yet.
+CTES = (INITIATION.text,)
+SELECT = (
+    "SELECT locked.id, initiated.id FROM locked JOIN initiated ON initiated.cycle_id = locked.id"
+)
 
 SQL = fence.statement(*CTES, select=SELECT)
 
@@ -43,7 +29,7 @@ SQL = fence.statement(*CTES, select=SELECT)
 def run(work: ClaimedCycle) -> UUID:
     """Initiate ``work`` and return the initiation's id. Raises Fenced. After a crash the stage has its checkpoint, or left nothing."""
     write = fence.FencedWrite(work, SQL)
-    draft(write)
+    add_to(write)
     return commit(write)
 
 
@@ -53,7 +39,7 @@ def commit(write: fence.FencedWrite) -> UUID:
     return UUID(str(initiation_id))
 
 
-def draft(write: fence.FencedWrite) -> None:
+def add_to(write: fence.FencedWrite) -> None:
     """Put the stage into ``write``, whose statement has ``CTES``."""
     work: ClaimedCycle = write.work
     began = time.monotonic()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from governance.kernel import sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.identifiers import uuid7
 from orbit.pipeline import registry
@@ -18,19 +19,11 @@ from telemetry.events import Name
 
 STAGE = "normalization"
 
-CTES = (
-    """batches AS (
-    INSERT INTO orbit_normalizationbatch (id, cycle_id, processor, item_count)
-    SELECT x.id, x.cycle_id, x.processor, x.item_count
-    FROM json_to_recordset(%(batches)s::json) AS x(id uuid, cycle_id uuid, processor text, item_count int)
-    JOIN locked ON locked.id = x.cycle_id)""",
-    """items AS (
-    INSERT INTO orbit_normalizationitem (id, batch_id, transformation_id, payload, content_type, sha256)
-    SELECT x.id, x.batch_id, x.transformation_id, (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256
-    FROM json_to_recordset(%(items)s::json)
-        AS x(id uuid, cycle_id uuid, batch_id uuid, transformation_id uuid, blob int, content_type text, sha256 text)
-    JOIN locked ON locked.id = x.cycle_id)""",
-)
+#: The stage's CTEs; they need ``locked``.
+NORMALIZATION = sql.fragment(__name__, "normalization")
+
+# For statements that are not in a file yet.
+CTES = (NORMALIZATION.text,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +34,8 @@ class Source:
     payload: Payload
 
 
-def draft(write: fence.FencedWrite, sources: Iterable[Source], *, taken: int = 0) -> list[UUID]:
-    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``taken`` items a re-run has of earlier cycles.
+def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
+    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``reused`` items a re-run has of earlier cycles.
 
     A processor that fails on one output costs that item, never the others: the stage is then not ok and says so.
     """
@@ -104,18 +97,18 @@ def draft(write: fence.FencedWrite, sources: Iterable[Source], *, taken: int = 0
         )
     )
     write.records += records
-    if not made and not taken:
+    if not made and not reused:
         write.records.append(
             Record(STAGE, "no_items", "no successful tier: nothing to normalize", "warning")
         )
     duration = (time.monotonic() - began) * 1000
-    ok = bool(made or taken) and not errors
+    ok = bool(made or reused) and not errors
     message = f"{len(errors)} of {len(made) + len(errors)} failed" if errors else ""
     data = {
         "ok": ok,
         "items": len(made),
         "duration_ms": round(duration, 3),
-        **({"items_taken_over": taken} if taken else {}),
+        **({"items_taken_over": reused} if reused else {}),
     }
     write.records.append(
         Record(STAGE, "stage_finished", message, "info" if ok else "warning", data)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from governance.kernel import backoff
+from governance.kernel import backoff, sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.errors import OrbitError
 from orbit import interrupts
@@ -33,25 +33,14 @@ BACKOFF_CAP = 60.0
 # How much longer than its own time-out an attempt may take before its lane counts as hung.
 GRACE_SECONDS = 10
 
-_TIERS = """tiers AS (
-    INSERT INTO orbit_transformation AS t (id, cycle_id, initiation_id, tier, transformer, status, attempts, next_attempt_at,
-        output, output_content_type, output_sha256, error, started_at, finished_at)
-    SELECT x.id, x.cycle_id, {initiation}, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second',
-        (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second',
-        CASE WHEN x.status <> 'pending' THEN clock_timestamp() END
-    FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, cycle_id uuid, initiation_id uuid, tier int, transformer text, status text, attempts int,
-        wait float8, blob int, content_type text, sha256 text, error text, took float8)
-    JOIN {source}
-    ON CONFLICT (cycle_id, tier) DO UPDATE SET status = EXCLUDED.status, attempts = EXCLUDED.attempts, next_attempt_at = EXCLUDED.next_attempt_at,
-        output = EXCLUDED.output, output_content_type = EXCLUDED.output_content_type, output_sha256 = EXCLUDED.output_sha256,
-        error = EXCLUDED.error, finished_at = EXCLUDED.finished_at
-    WHERE t.status = 'pending')"""
+#: The stage's CTE. Its arguments are ``x.initiation_id, locked, locked.id`` if the cycle was initiated
+#: before, ``initiated.id, initiated, initiated.cycle_id`` if the statement initiates it.
+WRITE_TIERS = sql.fragment(__name__, "tiers")
 
-#: For a cycle that was initiated before.
-CTES = (_TIERS.format(initiation="x.initiation_id", source="locked ON locked.id = x.cycle_id"),)
-#: For a statement that initiates too, by the CTEs of ``initiation``: what it inserts, no other part of it can read from the table.
+# For statements that are not in a file yet.
+CTES = (WRITE_TIERS.render("tiers", ["x.initiation_id", "locked", "locked.id"]),)
 CTES_WITH_INITIATION = (
-    _TIERS.format(initiation="found.id", source="found ON found.cycle_id = x.cycle_id"),
+    WRITE_TIERS.render("tiers", ["initiated.id", "initiated", "initiated.cycle_id"]),
 )
 SQL = fence.statement(*CTES)
 
@@ -60,7 +49,7 @@ SQL = fence.statement(*CTES)
 class TierResult:
     """What is known of one tier. ``ok`` is None until it has ended; ``wait`` the seconds until its next attempt.
 
-    ``payload`` is its output where that is at hand. A re-run has a tier ``taken`` over from an earlier cycle.
+    ``payload`` is its output where that is at hand. A re-run has a tier ``reused`` from an earlier cycle.
     """
 
     tier: int
@@ -71,7 +60,7 @@ class TierResult:
     error: str = ""
     wait: float = 0.0
     sha256: str = ""
-    taken: bool = False
+    reused: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return it as data for the record and the cycle's page."""
@@ -129,7 +118,7 @@ def quick(work: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
         return False
 
 
-def draft(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
+def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
     """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``.
 
     ``results`` are of the tiers that a re-run took over.
@@ -155,7 +144,7 @@ def run(
 
 
 def _attempt_due(stage: _Stage) -> None:
-    if all(result.taken for result in stage.results.values()):
+    if all(result.reused for result in stage.results.values()):
         stage.draft().records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
         known = stage.results.setdefault(

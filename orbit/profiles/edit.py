@@ -12,7 +12,6 @@ from governance import audit
 from governance.access.actors import Actor, NotAllowed
 from governance.access.roles import Scope
 from governance.models import Namespace
-from governance.rest import request_id
 from governance.rest.conditions import WHATEVER, Expected
 from orbit.dispatch import endpoints
 from orbit.errors import DocumentInvalid, Stale
@@ -279,9 +278,8 @@ def _save(
     now = kind.rows.objects.get(**{kind.key: name})
     if changed:
         audit.record(
-            f"{kind.noun}.changed",
+            kind.changed,
             actor=actor.name,
-            object_type=kind.noun,
             object_id=name,
             # Who sees but one of two namespaces may not read of the other: a move is for those who see the whole workspace.
             namespace=document.get("namespace")
@@ -290,6 +288,5 @@ def _save(
             before=None if row is None else row.document,
             after=now.document,
             reason=reason,
-            request_id=request_id.current(),
         )
     return Edited(now.document, now.revision, row is None, changed)

@@ -15,8 +15,8 @@ from typing import Any
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
-from governance.rest import request_id
 from orbit.profiles import reload, revisions
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
 
@@ -67,7 +67,7 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             _settle(folder)
             digest = reload.digest_of(documents)
             reload.remember(digest)
-            audit.record("config.exported", actor=actor.name, object_type="config", object_id="export", reason=reason, request_id=request_id.current(),
+            audit.record(Action.CONFIG_EXPORTED, actor=actor.name, object_id="export", reason=reason,
                          after={"profiles": len(documents.profiles), "run_profiles": len(documents.run_profiles), "sha256": digest})  # fmt: skip
     except OSError as error:
         raise NotWritable(

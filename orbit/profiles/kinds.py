@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from governance.access.actors import Actor
+from governance.audit.actions import Action
 from orbit.errors import ProfileUnknown, RunProfileUnknown
 from orbit.models import Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import schema, visible
@@ -14,9 +15,10 @@ from orbit.profiles import schema, visible
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``noun`` begins the names of its deeds, ``key`` is the member that holds its id, ``owner`` the column of a revision that leads to it."""
+    """``changed`` is what the audit trail calls an edit, ``key`` is the member that holds its id, ``owner`` the column of a revision that leads to it."""
 
     noun: str
+    changed: Action
     key: str
     file: str
     path: str
@@ -34,6 +36,7 @@ class Kind:
 
 PROFILE = Kind(
     "profile",
+    Action.PROFILE_CHANGED,
     "profile_id",
     schema.PROFILES,
     "profiles",
@@ -45,6 +48,7 @@ PROFILE = Kind(
 )
 RUN_PROFILE = Kind(
     "run_profile",
+    Action.RUN_PROFILE_CHANGED,
     "run_profile_id",
     schema.RUN_PROFILES,
     "run-profiles",

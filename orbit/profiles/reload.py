@@ -18,8 +18,8 @@ from django.db.models.functions import Now
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.canonical import canonical_json, sha256_hex
-from governance.rest import request_id
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint, EndpointsInvalid
 from orbit.errors import CyclesActive
@@ -209,13 +209,11 @@ def _apply(
         "sha256": digest,
     }
     audit.record(
-        "config.reloaded",
+        Action.CONFIG_RELOADED,
         actor=actor.name,
-        object_type="config",
         object_id=source,
         after=after,
         reason=reason,
-        request_id=request_id.current(),
     )
     return summary
 

@@ -14,8 +14,8 @@ from django.db import connection
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
-from governance.rest import request_id
 from orbit.models import RunProfile
 from orbit.schedules import rows, sync
 from orbit.schedules.cron import CronInvalid, next_after
@@ -103,15 +103,13 @@ def _change(
         columns = rows.columns(row.asked, after if after.off or after.cron else None)
         sync.put(row_id, columns)
         audit.record(
-            "schedule.changed",
+            Action.SCHEDULE_CHANGED,
             actor=actor.name,
-            object_type="schedule",
             object_id=name,
             namespace=_namespace(name),
             before={"on": row.on, "cron": row.cron},
             after={"on": columns["repeats"] != 0, "cron": columns["cron"]},
             reason=reason,
-            request_id=request_id.current(),
         )
     return True
 

@@ -13,7 +13,7 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from orbit.cycles import clusters, orchestrate, trigger
-from orbit.cycles.orchestrate import Outcome
+from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import CycleActive
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
 from orbit.states import Tick, Trigger
@@ -88,12 +88,12 @@ def _run_profiles() -> Verdict | None:
 
 def _one(run_profile_id: str) -> Verdict:
     try:
-        return _verdict(orchestrate.these([run_profile_id], source=Trigger.CRON, actor=SYSTEM))
+        return _verdict(orchestrate.selected([run_profile_id], source=Trigger.CRON, actor=SYSTEM))
     except OrbitError as error:
         return Tick.REFUSED, {"code": error.code, "detail": error.detail}
 
 
-def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
+def _verdict(outcomes: Sequence[ProfileOutcome]) -> Verdict:
     """Return what the tick came to: the first hundred results whole, of the others what did not start, by outcome."""
     counts = orchestrate.counts(outcomes)
     tick = (
@@ -105,7 +105,7 @@ def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
     )
     said: dict[str, Any] = {
         "outcomes": counts,
-        "results": [orchestrate.shown(one) for one in outcomes[:MOST_RESULTS]],
+        "results": [orchestrate.to_dict(one) for one in outcomes[:MOST_RESULTS]],
     }
     others: dict[str, list[str]] = {}
     for one in outcomes[MOST_RESULTS:]:

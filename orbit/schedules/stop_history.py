@@ -3,7 +3,7 @@
 All of it is read from what is kept for ever: revisions, the audit trail, the ledger of ticks, cycles. A few rows each, found by keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7_floor
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.models import CronTick, CycleRun, ProfileRevision, RunProfile, RunProfileRevision
@@ -32,8 +33,12 @@ class Stop:
     until: str | None
 
 
-_STOPS = {"namespace.halted": "halt", "namespace.drained": "drain", "pause.set": "pause"}
-_ENDS = ("namespace.resumed", "pause.lifted")
+_STOPS: Mapping[str, str] = {
+    Action.NAMESPACE_HALTED: "halt",
+    Action.NAMESPACE_DRAINED: "drain",
+    Action.PAUSE_SET: "pause",
+}
+_ENDS = (Action.NAMESPACE_RESUMED, Action.PAUSE_LIFTED)
 
 
 def run_profile_revision(run_profile: RunProfile, at: datetime) -> RunProfileRevision | None:
@@ -74,7 +79,7 @@ def switched(name: str, row: Row | None, at: datetime) -> tuple[bool, str, Audit
     Without an entry about it the row says so as it stands: what the configuration makes of it, revisions tell.
     """
     entries = AuditTrailEntry.objects.filter(
-        object_type="schedule", object_id=name, action="schedule.changed"
+        object_type="schedule", object_id=name, action=Action.SCHEDULE_CHANGED
     )
     before = entries.filter(at__lte=at).order_by("-id").first()
     if before is not None:

@@ -19,6 +19,7 @@ from psycopg import sql
 from governance import audit
 from governance.access.actors import Actor
 from governance.audit import verify
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from orbit.models import EndpointSnapshot
 from orbit.outbound import secrets
@@ -149,9 +150,8 @@ def _trace(path: Path, backup: Backup, found: Manifest, actor: Actor) -> None:
     }
     with audit.transaction():
         audit.record(
-            "backup.restored",
+            Action.BACKUP_RESTORED,
             actor=actor.name,
-            object_type="backup",
             object_id=path.name[:200],
             after=said,
         )

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection, transaction
 
 from governance import audit
 from governance.access.actors import Actor
+from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from orbit_site.backup import container, manifest, programs
 from orbit_site.backup.manifest import Manifest
@@ -150,9 +151,8 @@ def _trace(taken: Taken, actor: Actor) -> None:
     try:
         with audit.transaction():
             audit.record(
-                "backup.made",
+                Action.BACKUP_MADE,
                 actor=actor.name,
-                object_type="backup",
                 object_id=taken.path.name[:200],
                 after=said,
             )

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from governance import audit
 from governance.access.lockout import LockedOut
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import actor_of
-from governance.rest import request_id
 from orbit_site import error_pages
 from orbit_site.console import banner, header
 
@@ -83,12 +83,10 @@ class OrbitAdminSite(AdminSite):
             response = super().password_change(request, extra_context)
             if request.method == "POST" and response.status_code == _CHANGED:
                 audit.record(
-                    "user.changed",
+                    Action.USER_CHANGED,
                     actor=actor_of(request).name,
-                    object_type="user",
                     object_id=str(request.user.pk),
                     after={"changed": "own password"},
-                    request_id=request_id.current(),
                 )
         return response
 

@@ -64,7 +64,9 @@ def web(path: str = "/health") -> str:
         return f"the web server doesn't answer yet ({error})"
     finally:
         connection.close()
-    return "" if answer.status == 200 else f"{path.partition('?')[0]} is {answer.status}: {body}"
+    return (
+        "" if answer.status == 200 else f"{path.partition('?')[0]} answers {answer.status}: {body}"
+    )
 
 
 def cluster() -> str:

@@ -37,6 +37,8 @@ RUN_PROFILES_SECONDS = 2.0
 HEARTBEAT_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
 SLICE_SECONDS = 0.2
+# A signal to the process group may reach this process before the supervisor sets its phase.
+PHASE_SECONDS = 1.0
 #: For the connections of this process: a lock held longer than this blocks one task, not all.
 LOCK_TIMEOUT = " -c lock_timeout=2s"
 
@@ -115,6 +117,7 @@ class Maintenance:
     def _periodic_tasks(self) -> list[PeriodicTask]:
         rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
         follow = RunProfiles(settings.ORBIT_TIME_ZONE).follow
+        promote = namespace_queue.promote_waiting
         # fmt: off
         return [
             PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
@@ -124,9 +127,9 @@ class Maintenance:
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
-            PeriodicTask("Can't close abandoned attempts", SECOND, halt_certificates.settle),
-            PeriodicTask("Can't certify quiet halts", SECOND, halt_certificates.note),
-            PeriodicTask("Can't promote queued cycles", SECOND, namespace_queue.sweep, on_gate=True),
+            PeriodicTask("Can't close abandoned attempts", SECOND, halt_certificates.close_abandoned),
+            PeriodicTask("Can't certify quiet halts", SECOND, halt_certificates.certify),
+            PeriodicTask("Can't promote queued cycles", SECOND, promote, on_gate=True),
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
             PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
@@ -160,8 +163,7 @@ def run(
         if _wait_for_gate(listener, now + periodic.pause):
             periodic.gate_changed()
     listener.close()
-    # The supervisor may have sent the signal just before it sets the phase.
-    _sleep(time.monotonic() + SECOND, unless=stopping)
+    _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
     if not stopping():
         return
     try:

@@ -1,4 +1,4 @@
-"""The event log: partitioned by day; partitions are made by a function of the owner's."""
+"""The event log: partitioned by day. A function of the owner creates partitions."""
 
 from django.db import migrations
 
@@ -20,6 +20,9 @@ CREATE TABLE telemetry_telemetryevent (
     PRIMARY KEY (occurred_at, id)
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX telemetry_event_run ON telemetry_telemetryevent (run_id) WHERE run_id IS NOT NULL;
+-- Most events only inform; the index holds the others.
+CREATE INDEX telemetry_event_notable ON telemetry_telemetryevent (level, occurred_at DESC, id DESC)
+    WHERE level IN ('debug', 'warning', 'error');
 """
 
 # Owned by the tables' owner and run with its rights: the processes' own role may make a partition, and nothing else.
@@ -53,7 +56,7 @@ SELECT telemetry_ensure_partitions((now() AT TIME ZONE 'UTC')::date - 1, (now() 
 
 
 class Migration(migrations.Migration):
-    dependencies = [("telemetry", "0001_schema")]
+    dependencies = [("telemetry", "0001_initial")]
 
     operations = [
         migrations.RunSQL(TABLE, "DROP TABLE telemetry_telemetryevent;"),

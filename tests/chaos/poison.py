@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tests.chaos.audit import Audit
 from tests.chaos.stand import LEASE, Stand
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 PLUGIN = """
 import os
@@ -31,7 +31,7 @@ def poison(stand: Stand, neighbours: int = 60) -> None:
     names = [f"x{number}" for number in range(neighbours)]
     stand.configure(names)
     deadly = {"quick": "deadly-quick", "slow": "deadly-slow"}
-    store(
+    store_profiles(
         [
             profile(name, execution_rules={"tiers": {"1": {"transformer": transformer}}})
             for name, transformer in deadly.items()

@@ -25,7 +25,7 @@ from tests.chaos.fleet import Late, Member, kill, until
 from tests.chaos.sink import Sink
 from tests.chaos.watch import Watch
 from tests.support import database
-from tests.support.configuration import profile, run_profile, store, write
+from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
 LEASE = 2
 FINAL = ("success", "partial_success", "failed", "cancelled")
@@ -86,7 +86,7 @@ class Stand:
         self, names: list[str], tiers: Mapping[str, Any] | None = None, *, profile_id: str = "p1"
     ) -> None:
         """Store the run profiles ``names``, each in a namespace of its own, of one profile with ``tiers``."""
-        store(
+        store_profiles(
             [profile(profile_id, execution_rules={"tiers": dict(tiers or {})})],
             [run_profile(name, profile_id, f"n-{name}") for name in names],
         )
@@ -132,7 +132,7 @@ class Stand:
         """Start a cluster; its log is kept in the stand's folder."""
         folder = self.folder / f"cluster-{len(self.members)}"
         folder.mkdir()
-        write(folder, [], [])
+        write_profiles(folder, [], [])
         target = {
             "key": "default-endpoint",
             "url": f"{self.sink.url}/hook",
@@ -176,10 +176,12 @@ class Stand:
             "SELECT 1 FROM orbit_clusternode WHERE pid = %s AND NOT draining", member.pid
         ):
             return False
-        return len(self.of(member, "worker")) == workers and len(self.of(member, "keeper")) == 1
+        return (
+            len(self.of(member, "worker")) == workers and len(self.of(member, "maintenance")) == 1
+        )
 
     def of(self, member: Member, role: str) -> list[int]:
-        """Return the live children of ``member`` that are connected as ``worker`` or ``keeper``."""
+        """Return the live children of ``member`` that are connected as ``worker`` or ``maintenance``."""
         names = {
             row[0]
             for row in self.query(

@@ -16,19 +16,19 @@ from orbit.dispatch import enqueue
 from tests.contract import deeds
 from tests.contract.world import World
 from tests.support import objects, routes
-from tests.support.configuration import profile, run_profile, store, write
-from tests.support.pipeline import endpoints
+from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
+from tests.support.pipeline import configure_endpoints
 
 
 @pytest.fixture
 def world(db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     # What an earlier test's transaction took back isn't known any more.
     monkeypatch.setattr(enqueue, "_known", {})
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/hook")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/hook")
     settings.ORBIT_CONFIG_DIR, settings.ORBIT_PASSWORD = tmp_path, "a-long-password-1"
     documents = [profile("p1")], [run_profile("r1", "p1", "a")]
-    store(*documents)
-    write(tmp_path, [profile("p1", label="Another")], documents[1])
+    store_profiles(*documents)
+    write_profiles(tmp_path, [profile("p1", label="Another")], documents[1])
     return World(tmp_path)
 
 
@@ -136,10 +136,10 @@ def test_looking_leaves_none(world: World) -> None:
     known = {"cycle_id": cycle.pk, "letter_id": letter, "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1, "name": "cycles",
              "run_id": OperationRun.objects.get().pk}  # fmt: skip
     before = AuditTrailEntry.objects.count()
-    answers = [world.api.get(objects.address(route, known)) for route in routes.reading()]
+    answers = [world.api.get(objects.url_of(route, known)) for route in routes.reading()]
     for pattern in routes.console().values():
         if "(" not in pattern and "logout" not in pattern and "object_id" not in pattern:
-            answers.append(world.browser.get(objects.address(pattern, known, id=world.victim.pk)))
+            answers.append(world.browser.get(objects.url_of(pattern, known, id=world.victim.pk)))
     for name, pattern in routes.console().items():
         model = next(
             (
@@ -151,6 +151,6 @@ def test_looking_leaves_none(world: World) -> None:
         )
         row = model._default_manager.first() if model is not None else None
         if "object_id" in pattern and row is not None:
-            answers.append(world.browser.get(objects.address(pattern, known, object_id=row.pk)))
+            answers.append(world.browser.get(objects.url_of(pattern, known, object_id=row.pk)))
     assert sum(answer.status_code == 200 for answer in answers) > 140
     assert AuditTrailEntry.objects.count() == before

@@ -26,9 +26,9 @@ from django.urls import URLPattern, get_resolver
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.canary import Cage, planted
-from tests.support.clusters import until
-from tests.support.configuration import profile, run_profile, write
+from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import rows
+from tests.support.polling import until
 from tests.support.project import free_port
 from tests.support.receiver import Receiver, close
 from tests.support.receiver import http as answer
@@ -119,9 +119,9 @@ def standing(server: Server, name: str, folder: Path, receivers: list[Receiver])
          "headers": {"X-Key": known["header"]}, "inquiry_url": f"{failing.url}/{known['inquiry']}/{{id}}"},
         {**common, "key": "echoing", "url": f"{echoing.url}?key={known['echoed_query']}", "token": known["echoed"], "headers": {"X-Key": known["header"]}},
     ]  # fmt: skip
-    write(folder, [profile()], [run_profile(distribution_targets=["failing", "echoing"])])
+    write_profiles(folder, [profile()], [run_profile(distribution_targets=["failing", "echoing"])])
     environment = {
-        **os.environ, **database.environment(server, name), "DJANGO_SETTINGS_MODULE": "tests.support.talkative", "ORBIT_CONFIG_DIR": str(folder),
+        **os.environ, **database.environment(server, name), "DJANGO_SETTINGS_MODULE": "tests.support.debug_settings", "ORBIT_CONFIG_DIR": str(folder),
         "ORBIT_DISPATCH_ENDPOINTS": json.dumps(endpoints), "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.05",
         "ORBIT_DISPATCH_BACKOFF_CAP": "0.1", "ORBIT_MAX_DISPATCH_RETRIES": "1", "ORBIT_CRON_SCHEDULE": "",
         "ORBIT_SECRET_KEY": known["secret_key"], "ORBIT_ENCRYPTION_KEYS": sealing,
@@ -152,7 +152,6 @@ def standing(server: Server, name: str, folder: Path, receivers: list[Receiver])
         stand.pids = [process.pid for process in running]
         until(
             lambda: rows("SELECT 1 FROM orbit_clusternode") and _serves(stand),
-            60,
             "web and cluster aren't there",
         )
         yield stand
@@ -233,14 +232,13 @@ def _drive(stand: Stand) -> list[str]:
         "POST", "/cycles/trigger", body=b'{"run_profile_id": "daily-eu"}', **bearer
     )
     assert status == 202, body
-    until(lambda: ended(stand), 60, "the deliveries didn't end")
+    until(lambda: ended(stand), "the deliveries didn't end")
     letter = rows("SELECT id FROM orbit_deadletterdispatch LIMIT 1")[0][0]
     outputs = [
         stand.ask("POST", f"/dead-letters/{letter}/requeue", body=b'{"reason": "again"}', **bearer)
     ]
     until(
         lambda: rows("SELECT 1 FROM orbit_deadletterdispatch HAVING count(*) = 7"),
-        60,
         "the requeued job didn't end",
     )
     # Credentials at the wrong door, and in the wrong shape.

@@ -18,6 +18,7 @@ from django.test import Client
 
 from governance import audit
 from governance.access.actors import SYSTEM
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.models import (
     AuditTrailEntry,
@@ -28,7 +29,8 @@ from governance.models import (
     Stop,
 )
 from governance.namespaces import halts, pauses
-from orbit.cycles import rerun, trigger
+from orbit.cycles import trigger
+from orbit.cycles.rerun import single
 from orbit.dispatch import bulk
 from orbit.errors import CycleActive
 from orbit.models import (
@@ -44,10 +46,10 @@ from orbit.states import Trigger
 from tests.contract import deeds
 from tests.support import routes
 from tests.support.callers import Api, api, console, person, problem
-from tests.support.configuration import profile, run_profile, store
-from tests.support.letters import operate
-from tests.support.objects import NOWHERE
-from tests.support.pipeline import carry, endpoints, start
+from tests.support.configuration import profile, run_profile, store_profiles
+from tests.support.dead_letters import run_batches
+from tests.support.objects import MISSING_ID
+from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -147,8 +149,8 @@ def hidden_world() -> None:
         distribution_targets=["hidden-endpoint"],
         execution_policy={"cron": "0 6 * * *"},
     )
-    store([profile("hidden-p", value_tags=["hidden-tag"])], [document])
-    store([], [{**document, "value_tags": ["hidden-tag"]}])
+    store_profiles([profile("hidden-p", value_tags=["hidden-tag"])], [document])
+    store_profiles([], [{**document, "value_tags": ["hidden-tag"]}])
     RunProfiles("UTC").follow()
     CronTick.objects.create(
         id=uuid7(),
@@ -158,23 +160,26 @@ def hidden_world() -> None:
         outcome="refused",
         detail={"detail": "hidden-why"},
     )
-    ended = carry(start("hidden-rp", b'{"text": "hidden-payload"}'))
+    ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
     bulk.dismiss(bulk.Filter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
-    rerun.rerun(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
+    single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     with audit.transaction():
         audit.record(
-            "thing.done",
+            Action.CYCLE_CANCELLED,
             actor="hidden-actor",
             namespace=HIDDEN,
             object_type="cycle",
             object_id="hidden-object",
         )
         audit.record(
-            "thing.done", actor="hidden-actor", object_type="cycle", object_id="hidden-object"
+            Action.CYCLE_CANCELLED,
+            actor="hidden-actor",
+            object_type="cycle",
+            object_id="hidden-object",
         )
 
 
@@ -182,7 +187,7 @@ def hidden_world() -> None:
 def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
     """Somebody with all powers in one namespace, where a cycle has ended, with a token and a browser."""
     daily = {"cron": "0 6 * * *"}
-    store(
+    store_profiles(
         [profile("open-p")],
         [
             run_profile(
@@ -199,8 +204,8 @@ def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
         Receiver(http("410 Gone", b"open-answer")) as ours,
         Receiver(http("410 Gone", b"hidden-answer")) as theirs,
     ):
-        endpoints(settings, open_endpoint=ours.url, hidden_endpoint=theirs.url)
-        carry(start("open-rp"))
+        configure_endpoints(settings, open_endpoint=ours.url, hidden_endpoint=theirs.url)
+        run_cycle(start_cycle("open-rp"))
         user = person("bea", "Administrator", "open-ns")
         assert NamespaceGrant.objects.count() == 1
         yield api(user), console(user)
@@ -314,10 +319,10 @@ def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_wer
     hidden_world()
     client, _ = walker
     state = _state()[0]
-    named = [str(NAMED["cycle_id"]()), NOWHERE]
+    named = [str(NAMED["cycle_id"]()), MISSING_ID]
     answer = client.post("/cycles/rerun", {"ids": named, **REASON}).json()
     assert answer["matched"] == 2
-    operate(answer["operation_run_id"], slices=3)
+    run_batches(answer["operation_run_id"], slices=3)
     items = OperationRunItem.objects.filter(run_id=answer["operation_run_id"])
     assert sorted(str(item.object_id) for item in items) == sorted(named)
     assert (
@@ -488,7 +493,7 @@ def _filled(route: str) -> str:
 
 def _both(path: str) -> tuple[str, str]:
     """Return an address, and the same of what nobody ever made; an id that is a number comes after a name in it."""
-    twin = re.sub(r"[0-9a-f-]{36}", NOWHERE, path.replace("hidden-", "nowhere-"))
+    twin = re.sub(r"[0-9a-f-]{36}", MISSING_ID, path.replace("hidden-", "nowhere-"))
     return f"/{path}", "/" + re.sub(
         r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{NOBODYS}", twin
     )
@@ -503,7 +508,9 @@ def _blank(answer: Any) -> tuple[int, str]:
     asked = [str(make()) for name, make in NAMED.items() if name != "number"]
     text = plain(answer.content).replace("nowhere-", "hidden-")
     return answer.status_code, re.sub(
-        "|".join(rf"\b{re.escape(name)}\b" for name in [*asked, NOWHERE, str(NOBODYS)]), "ID", text
+        "|".join(rf"\b{re.escape(name)}\b" for name in [*asked, MISSING_ID, str(NOBODYS)]),
+        "ID",
+        text,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from governance.rest import openapi
 from tests.support import objects
 from tests.support.callers import Api, api, person, session
-from tests.support.objects import address, parts
+from tests.support.objects import parameters, url_of
 
 pytestmark = pytest.mark.usefixtures("committed")
 Odd = TypeVar("Odd")
@@ -25,8 +25,8 @@ LONG_RUN = 50
 
 SEGMENTS = [
     "%00", "%FF", "%ED%A0%80", "%F0%9F%92%A9", "%2e%2e", "..", ".", "a%0Ab", "%E2%80%AE", "a" * 5000, "9" * 40, "2147483648", "9223372036854775808", "-1", "0",
-    "%25", "%25%30%30", "%C0%AF", "'", '"', ";", "%3C%3E", "%5C", "{}", "null", "%20", "+", "*", "a%2Fb", "%7Bid%7D", objects.NOWHERE.replace("-", ""),
-    objects.NOWHERE.upper().replace("0", "A"),
+    "%25", "%25%30%30", "%C0%AF", "'", '"', ";", "%3C%3E", "%5C", "{}", "null", "%20", "+", "*", "a%2Fb", "%7Bid%7D", objects.MISSING_ID.replace("-", ""),
+    objects.MISSING_ID.upper().replace("0", "A"),
 ]  # fmt: skip
 QUERIES = [
     "x=1", "%00=1", "=", "&&&", "%FF=%FF", "limit=0", "limit=" + "9" * 400, "limit=1&limit=2", "limit=%D9%A1", "limit=1e3", "cursor=", "cursor=%00",
@@ -70,7 +70,7 @@ METHODS = [
 
 @pytest.fixture
 def known(settings: Any) -> dict[str, Any]:
-    return objects.make(settings)
+    return objects.create_objects(settings)
 
 
 @pytest.fixture
@@ -112,10 +112,10 @@ def test_no_part_of_an_address_breaks_anything(
 ) -> None:
     found = []
     for route, resource in objects.routes():
-        for name in parts(route):
+        for name in parameters(route):
             for method in openapi.methods_of(resource):
                 for segment in some(SEGMENTS):
-                    path = address(route, known, **{name: segment})
+                    path = url_of(route, known, **{name: segment})
                     fault = wrong(client.send(method, path))
                     found += [f"{method} {path[:80]}: {fault}"] if fault else []
     assert found == []
@@ -126,7 +126,7 @@ def test_no_query_breaks_anything(known: dict[str, Any], client: Api, some: ByTu
     for route, resource in objects.routes():
         for method in openapi.methods_of(resource):
             for query in some(QUERIES):
-                fault = wrong(client.send(method, f"{address(route, known)}?{query}"))
+                fault = wrong(client.send(method, f"{url_of(route, known)}?{query}"))
                 found += [f"{method} {route}?{query[:40]}: {fault}"] if fault else []
     assert found == []
 
@@ -137,7 +137,7 @@ def test_a_parameter_that_nobody_knows_is_refused_everywhere(
     found = []
     for route, resource in objects.routes():
         for method in openapi.methods_of(resource):
-            answer = client.send(method, f"{address(route, known)}?nobody_knows=1")
+            answer = client.send(method, f"{url_of(route, known)}?nobody_knows=1")
             found += (
                 [f"{method} {route}: {answer.status_code}"]
                 if (answer.status_code, answer.json().get("code")) != (400, "invalid_parameter")
@@ -155,12 +155,10 @@ def test_no_body_that_cant_be_is_taken(
             method for method in openapi.methods_of(resource) if method in resource.bodies
         ):
             for body in some(BODIES):
-                fault = wrong(client.send(method, address(route, known), body), refused=True)
+                fault = wrong(client.send(method, url_of(route, known), body), refused=True)
                 found += [f"{method} {route} {body[:40]!r}: {fault}"] if fault else []
             for content_type in some(TYPES):
-                answer = client.send(
-                    method, address(route, known), b'{"reason": "x"}', content_type
-                )
+                answer = client.send(method, url_of(route, known), b'{"reason": "x"}', content_type)
                 fault = wrong(answer, refused=content_type != "application/json; charset=utf-16")
                 found += [f"{method} {route} as {content_type}: {fault}"] if fault else []
     assert found == []
@@ -175,7 +173,7 @@ def test_no_header_breaks_anything(
             for headers in some(HEADERS):
                 fault = wrong(
                     client.client.generic(
-                        method, address(route, known), b"{}", "application/json", headers=headers
+                        method, url_of(route, known), b"{}", "application/json", headers=headers
                     )
                 )
                 found += [f"{method} {route} {str(headers)[:60]}: {fault}"] if fault else []
@@ -191,7 +189,7 @@ def test_a_method_that_an_address_doesnt_have_is_a_405_that_names_those_it_has(
             {"HEAD"} if "GET" in openapi.methods_of(resource) else set()
         )
         for method in METHODS:
-            answer = client.client.generic(method, address(route, known))
+            answer = client.client.generic(method, url_of(route, known))
             if method in has:
                 found += [f"{method} {route}"] if answer.status_code == 405 else []
             elif method != "get":
@@ -207,7 +205,7 @@ def test_a_method_that_an_address_doesnt_have_is_a_405_that_names_those_it_has(
 
 def test_a_slash_behind_an_address_is_another_address(known: dict[str, Any], client: Api) -> None:
     found = {
-        route: client.client.get(address(route, known) + "/").status_code
+        route: client.client.get(url_of(route, known) + "/").status_code
         for route, _ in objects.routes()
     }
     assert set(found.values()) == {404}, found
@@ -238,7 +236,7 @@ def test_a_stranger_gets_a_401_wherever_a_token_is_needed_whatever_he_sends(
     for route, resource in objects.routes():
         for method in openapi.methods_of(resource):
             for body, query in ((b"", ""), (b"\xff not json", "?x=1")):
-                answer = stranger.send(method, address(route, known) + query, body)
+                answer = stranger.send(method, url_of(route, known) + query, body)
                 wanted = {401} if resource.permission_classes else {200, 400}
                 found += (
                     [f"{method} {route}: {answer.status_code}"]
@@ -252,8 +250,8 @@ def test_a_head_is_a_get_without_its_body(known: dict[str, Any], client: Api) ->
     for route, resource in objects.routes():
         if "GET" in openapi.methods_of(resource):
             get, head = (
-                client.send("GET", address(route, known)),
-                client.client.head(address(route, known)),
+                client.send("GET", url_of(route, known)),
+                client.client.head(url_of(route, known)),
             )
             assert (head.status_code, head.headers["Content-Type"]) == (
                 get.status_code,

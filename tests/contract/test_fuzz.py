@@ -41,7 +41,7 @@ def examples(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def known(settings: Any) -> dict[str, Any]:
     """What the parts of addresses may name, so that not every request ends at a 404."""
-    return objects.make(settings)
+    return objects.create_objects(settings)
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ STOCK = {
 @pytest.fixture
 def known(settings: Any) -> dict[str, Any]:
     ledger.ensure_run_with_identity("default", "test", {}, initiator=SYSTEM.name)
-    return objects.make(settings)
+    return objects.create_objects(settings)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def let_in(answer: Any) -> bool:
 
 
 def path(row: Row, known: dict[str, Any]) -> str:
-    if "object_id" in objects.parts(row.route):
+    if "object_id" in objects.parameters(row.route):
         model = apps.get_model(str(row.model))
         found = (
             model._default_manager.exclude(pk=User.objects.get(username="boss").pk).first()
@@ -82,8 +82,8 @@ def path(row: Row, known: dict[str, Any]) -> str:
             else model._default_manager.first()
         )
         assert found is not None, f"there is no {row.model}: make one in tests/support/objects.py"
-        return objects.address(row.route, {}, object_id=found.pk, id=found.pk)
-    return objects.address(
+        return objects.url_of(row.route, {}, object_id=found.pk, id=found.pk)
+    return objects.url_of(
         row.route, known, id=User.objects.order_by("pk").values_list("pk", flat=True)[0]
     )
 

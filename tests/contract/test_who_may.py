@@ -13,7 +13,7 @@ from governance.access.actors import SYSTEM
 from governance.models import ApiToken
 from tests.support.callers import Api, api, person, problem
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import configure
+from tests.support.pipeline import configure_profiles
 
 pytestmark = pytest.mark.django_db
 
@@ -117,7 +117,7 @@ def test_a_switched_off_owner_has_no_tokens() -> None:
 
 
 def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
-    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     theirs, ours = active_cycle("a"), active_cycle("b")
     client = api(person("bea", "Operator", "b"))
     assert [row["id"] for row in client.get("/cycles").json()["results"]] == [str(ours.pk)]
@@ -153,7 +153,7 @@ def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
 
 
 def test_a_confined_token_of_an_unconfined_owner_sees_its_namespaces_only() -> None:
-    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     client = api(person(), namespaces=["a"])
     assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == [
         "r1"

@@ -18,8 +18,8 @@ from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from tests.support.callers import Api, api, person
 from tests.support.callers import console as browser_of
-from tests.support.configuration import active_cycle, profile, run_profile, store
-from tests.support.letters import letters
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
+from tests.support.dead_letters import create_dead_letters
 
 
 class World:
@@ -40,14 +40,14 @@ class World:
         return active_cycle("a")
 
     def letter(self) -> Any:
-        return letters(1)[0]
+        return create_dead_letters(1)[0]
 
     def ended(self) -> Any:
         # A letter's cycle has the letter's id.
-        return letters(1)[0]
+        return create_dead_letters(1)[0]
 
     def operation(self) -> Any:
-        letters(1)
+        create_dead_letters(1)
         return bulk.dismiss(bulk.Filter(), actor=SYSTEM, reason="r").run_id
 
     def token(self) -> Any:
@@ -79,12 +79,12 @@ class World:
 
     def profile(self, **members: Any) -> Profile:
         """Make the profile ``p1``, with ``members`` as another revision."""
-        store([profile("p1", **members)], [])
+        store_profiles([profile("p1", **members)], [])
         return Profile.objects.get()
 
     def run_profile(self, **members: Any) -> RunProfile:
         """Make the run profile ``r1``, with ``members`` as another revision."""
-        store([], [run_profile("r1", "p1", "a", **members)])
+        store_profiles([], [run_profile("r1", "p1", "a", **members)])
         return RunProfile.objects.get()
 
     def person_form(self, **changes: Any) -> dict[str, Any]:

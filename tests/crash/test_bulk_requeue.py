@@ -15,9 +15,10 @@ from orbit.dispatch import bulk
 from orbit.dispatch.bulk import Filter
 from orbit.models import DeadLetterDispatch
 from orbit_site.processes.postgres import Server
-from tests.support.clusters import cluster, endpoint, until
-from tests.support.letters import letters
-from tests.support.pipeline import endpoints, rows
+from tests.support.clusters import cluster, endpoint
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, rows
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.processes
@@ -34,9 +35,9 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
             server, committed, tmp_path, ORBIT_LEASE_SECONDS="2", **endpoint(sink.url)
         ) as running,
     ):
-        endpoints(settings, default_endpoint=sink.url)
+        configure_endpoints(settings, default_endpoint=sink.url)
         running.ready()
-        found = letters(LETTERS, retries=20)
+        found = create_dead_letters(LETTERS, retries=20)
         run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="it is back", rate=25).run_id
 
         def run() -> OperationRun:
@@ -49,7 +50,6 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
                 lambda before=seen: (
                     run().progress["processed"] > before and run().progress["processed"]
                 ),
-                30,
                 "the run doesn't go on",
             )
             for pid in running.of("worker"):
@@ -57,8 +57,8 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
                     os.kill(pid, signal.SIGKILL)
             killed += 1
             time.sleep(0.3)
-        until(lambda: run().status == "completed", 60, "the run didn't end")
-        until(lambda: rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL AND status = 'delivered'") == [(LETTERS,)], 40,
+        until(lambda: run().status == "completed", "the run didn't end")
+        until(lambda: rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL AND status = 'delivered'") == [(LETTERS,)], 
               "not all were delivered")  # fmt: skip
         keys = [request.headers["idempotency-key"] for request in sink.requests]
     assert killed == KILLS

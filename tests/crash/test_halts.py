@@ -18,8 +18,9 @@ from governance.namespaces import halts, pauses, status
 from orbit.cycles import cancel
 from orbit.models import CycleRun, DispatchJob
 from orbit_site.processes.postgres import Server
-from tests.support.clusters import Cluster, cluster, until
-from tests.support.pipeline import configure, rows, start
+from tests.support.clusters import Cluster, cluster
+from tests.support.pipeline import configure_profiles, rows, start_cycle
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.processes
@@ -67,10 +68,10 @@ class Journal:
 def streams(*namespaces: str) -> list[CycleRun]:
     """Start a cycle of sixty deliveries in each namespace."""
     targets = [f"e{n:02}" for n in range(ENDPOINTS)]
-    configure(
+    configure_profiles(
         **{f"r_{name}": {"namespace": name, "distribution_targets": targets} for name in namespaces}
     )
-    return [CycleRun.objects.get(pk=start(f"r-{name}")) for name in namespaces]
+    return [CycleRun.objects.get(pk=start_cycle(f"r-{name}")) for name in namespaces]
 
 
 def ended(cycle: CycleRun) -> bool:
@@ -106,12 +107,11 @@ def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_
     with journal.receiver, ExitStack() as stack:
         both(stack, server, committed, tmp_path, journal)
         halted, other = streams("a", "b")
-        until(lambda: len(journal.of("a")) >= 5, 20, "nothing is sent")
+        until(lambda: len(journal.of("a")) >= 5, "nothing is sent")
         commit = after(lambda: halts.halt("a", actor=SYSTEM, reason="a flood"))
-        until(lambda: ended(other), 30, "the other namespace doesn't go on")
+        until(lambda: ended(other), "the other namespace doesn't go on")
         found = until(
             lambda: (stands := status.find("a", actor=SYSTEM)).state == "quiet" and stands,
-            10,
             "it isn't quiet",
         )
         time.sleep(1)
@@ -130,9 +130,9 @@ def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_
         assert {one["outcome"] for one in found.certificate["in_flight"]} <= {"delivered", "unsent"}
         began = time.monotonic()
         halts.resume("a", actor=SYSTEM, reason="it is dry")
-        until(lambda: len(journal.of("a")) > sent, 3, "it doesn't go on")
+        until(lambda: len(journal.of("a")) > sent, "it doesn't go on")
         assert time.monotonic() - began < 2
-        until(lambda: ended(halted), 30, "the halted cycle doesn't end")
+        until(lambda: ended(halted), "the halted cycle doesn't end")
         assert halted.status == "success"
         assert len(journal.keys()) == len(set(journal.keys())) == 120
         assert not DispatchJob.objects.exclude(status="delivered").exists()
@@ -151,9 +151,9 @@ def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(
     with journal.receiver, ExitStack() as stack:
         both(stack, server, committed, tmp_path, journal)
         cycles = streams(*"abcdef")
-        until(lambda: len(journal.came) >= 20, 20, "nothing is sent")
+        until(lambda: len(journal.came) >= 20, "nothing is sent")
         commit = after(lambda: pauses.pause(actor=SYSTEM, reason="a fire"))
-        until(lambda: pauses.read().quiet, 10, "it isn't quiet")
+        until(lambda: pauses.read().quiet, "it isn't quiet")
         time.sleep(1)
         late = [at - commit for at in journal.came if at > commit]
         assert max(late, default=0.0) < PROMISE, late
@@ -163,8 +163,8 @@ def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(
         rows(
             "UPDATE governance_stop SET until = clock_timestamp() + interval '1 second' WHERE ended_at IS NULL RETURNING 1"
         )
-        until(lambda: len(journal.came) > sent, 5, "it doesn't go on by itself")
-        until(lambda: all(ended(cycle) for cycle in cycles), 60, "the cycles don't end")
+        until(lambda: len(journal.came) > sent, "it doesn't go on by itself")
+        until(lambda: all(ended(cycle) for cycle in cycles), "the cycles don't end")
         assert {cycle.status for cycle in cycles} == {"success"}
         assert len(journal.keys()) == len(set(journal.keys())) == 360
         assert AuditTrailEntry.objects.get(action="pause.lifted").actor == "orbit"
@@ -182,14 +182,13 @@ def test_a_worker_that_dies_under_a_halt_leaves_nothing_open_and_the_halt_become
     ):
         [worker] = running.ready(workers=1).of("worker")
         (cycle,) = streams("a")
-        until(lambda: len(journal.came) >= 10, 20, "nothing is sent")
+        until(lambda: len(journal.came) >= 10, "nothing is sent")
         halts.halt("a", actor=SYSTEM, reason="a flood")
         time.sleep(1.5)
         assert status.find("a", actor=SYSTEM).state == "halting"
         os.kill(worker, signal.SIGKILL)
         found = until(
             lambda: (stands := status.find("a", actor=SYSTEM)).state == "quiet" and stands,
-            15,
             "it isn't quiet",
         )
         assert found.certificate is not None

@@ -14,8 +14,9 @@ import pytest
 
 from orbit.models import CycleRun
 from orbit_site.processes.postgres import Server
-from tests.support.clusters import Cluster, cluster, endpoint, until
-from tests.support.pipeline import configure, rows, start
+from tests.support.clusters import Cluster, cluster, endpoint
+from tests.support.pipeline import configure_profiles, rows, start_cycle
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.processes
@@ -43,7 +44,7 @@ def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(
     print(f"seed {seed}")
     chance = random.Random(seed)
     names = [f"r{n}" for n in range(CYCLES)]
-    configure(**{name: {"namespace": f"n-{name}"} for name in names})
+    configure_profiles(**{name: {"namespace": f"n-{name}"} for name in names})
     folders = [tmp_path / letter for letter in "abc"]
     for folder in folders:
         folder.mkdir()
@@ -53,7 +54,7 @@ def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(
         bodies = {name: f'{{"n":"{name}"}}'.encode() for name in names}
         cycles = []
         for number, name in enumerate(names):
-            cycles.append(start(name, bodies[name]))
+            cycles.append(start_cycle(name, bodies[name]))
             if number % (CYCLES // KILLS) == 0:
                 pid = victim(one if number % 2 else two, chance)
                 if pid is not None and psutil.pid_exists(pid):
@@ -64,8 +65,8 @@ def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(
         with cluster(server, committed, folders[2], **variables, **endpoint(sink.url)):
             until(
                 lambda: not CycleRun.objects.filter(next_due_at__isnull=False).exists(),
-                90,
                 "cycles are left",
+                seconds=90,
             )
     _audit(sink, bodies)
 
@@ -111,7 +112,7 @@ def _audit(sink: Receiver, bodies: dict[str, bytes]) -> None:
 def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
-    configure(quick={"namespace": "quick"}, slow={"namespace": "slow"})
+    configure_profiles(quick={"namespace": "quick"}, slow={"namespace": "slow"})
     folders = [tmp_path / letter for letter in "ab"]
     for folder in folders:
         folder.mkdir()
@@ -126,10 +127,10 @@ def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(
         cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one,
     ):
         one.ready()
-        quick = start("quick")
-        until(lambda: len(sink.requests) == 3, 10, "the quick cycle isn't sent")
-        slow = start("slow")
-        until(lambda: len(sink.requests) == 6, 10, "the slow cycle isn't sent")
+        quick = start_cycle("quick")
+        until(lambda: len(sink.requests) == 3, "the quick cycle isn't sent")
+        slow = start_cycle("slow")
+        until(lambda: len(sink.requests) == 6, "the slow cycle isn't sent")
         one.stop()
         began = time.monotonic()
         assert one.code() == 0
@@ -140,7 +141,6 @@ def test_a_drain_lets_running_cycles_end_and_gives_back_what_cannot(
             two.ready()
             until(
                 lambda: CycleRun.objects.get(pk=slow).status == "success",
-                10,
                 "the slow cycle didn't go on",
             )
     assert len({request.headers["idempotency-key"] for request in sink.requests}) == 6

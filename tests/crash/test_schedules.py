@@ -14,9 +14,10 @@ from orbit.models import CronTick, CycleRun
 from orbit.schedules import explain
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
-from tests.support.clusters import cluster, endpoint, until
-from tests.support.configuration import profile, run_profile, store
+from tests.support.clusters import cluster, endpoint
+from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
+from tests.support.polling import until
 from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.processes
@@ -32,13 +33,12 @@ def test_a_cluster_that_was_stopped_across_ticks_leaves_a_row_for_each_and_one_c
     name = "run-profile:r1"
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as one:
         one.ready()
-        store(
+        store_profiles(
             [profile()],
             [run_profile("r1", execution_policy={"cron": "*/5 * * * *", "max_lateness": 600})],
         )
         until(
             lambda: Row.objects.filter(name=name, next_run__isnull=False).exists(),
-            10,
             "the schedule didn't follow the run profile",
         )
         one.stop()
@@ -48,12 +48,10 @@ def test_a_cluster_that_was_stopped_across_ticks_leaves_a_row_for_each_and_one_c
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)):
         until(
             lambda: CronTick.objects.filter(schedule=name, outcome="started").exists(),
-            60,
             "there is no catch-up",
         )
         until(
             lambda: ended(CycleRun.objects.get(run_profile_id="r1").pk),
-            20,
             "the catch-up's cycle didn't end",
         )
     ticks = list(CronTick.objects.filter(schedule=name).order_by("due_at"))
@@ -78,7 +76,7 @@ def test_run_profiles_that_share_a_namespace_run_one_after_another_on_a_real_clu
 ) -> None:
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
         running.ready()
-        store(
+        store_profiles(
             [profile()],
             [run_profile(f"r{number}", namespace=f"n{number % 2}") for number in range(8)],
         )
@@ -86,7 +84,6 @@ def test_run_profiles_that_share_a_namespace_run_one_after_another_on_a_real_clu
         assert orchestrate.counts(found) == {"started": 2, "queued": 6}
         until(
             lambda: CycleRun.objects.filter(status="success").count() == 8,
-            20,
             "they didn't all end",
         )
     for namespace in ("n0", "n1"):

@@ -21,9 +21,9 @@ from orbit.profiles import reload
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.callers import person
-from tests.support.clusters import until
-from tests.support.configuration import profile, run_profile, write
-from tests.support.pipeline import carry, endpoints, start
+from tests.support.configuration import profile, run_profile, write_profiles
+from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
+from tests.support.polling import until
 from tests.support.receiver import Receiver, http
 
 
@@ -47,7 +47,7 @@ class Site:
 @pytest.fixture
 def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Iterator[Site]:
     """Serve a database with one cycle of ``eu`` whose deliveries to ``archive`` are dead; nobody works on it."""
-    write(
+    write_profiles(
         tmp_path,
         [profile("p1")],
         [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])],
@@ -57,9 +57,9 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         Receiver(http("200 OK", b'{"accepted": true}')) as good,
         Receiver(http("410 Gone", b"<script>alert(1)</script>")) as bad,
     ):
-        endpoints(settings, aurora=good.url, archive=bad.url)
+        configure_endpoints(settings, aurora=good.url, archive=bad.url)
         reload.load_at_start()
-        cycle = carry(start("r1", b'{"text": "<script>alert(2)</script>"}'))
+        cycle = run_cycle(start_cycle("r1", b'{"text": "<script>alert(2)</script>"}'))
     user, _ = person("ann", "Operator"), person("adm", "Administrator")
     letters = [
         str(pk) for pk in DeadLetterDispatch.objects.order_by("id").values_list("pk", flat=True)
@@ -85,7 +85,7 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
     )
     found = Site(f"http://127.0.0.1:{port}", token, str(cycle.pk), letters)
     try:
-        until(lambda: _up(found.address), 30, "the web server doesn't answer")
+        until(lambda: _up(found.address), "the web server doesn't answer")
         yield found
     finally:
         web.terminate()

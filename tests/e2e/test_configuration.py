@@ -15,7 +15,7 @@ from tests.e2e.conftest import Site
 from tests.e2e.test_console import PASSWORD, _violations
 from tests.support.browser import visit
 from tests.support.callers import person
-from tests.support.configuration import profile, run_profile, write
+from tests.support.configuration import profile, run_profile, write_profiles
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -82,7 +82,7 @@ def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(
         expect(page.get_by_label("Cron")).to_have_value("0 6 * * *")
         expect(page.get_by_role("alert")).to_contain_text("orbit saved revision 2")
         assert _violations(page) == []
-        del seen.wrong[:]
+        del seen.problems[:]
     assert "cron" not in site.api("/run-profiles/r1").get("execution_policy", {})
 
 
@@ -100,7 +100,7 @@ def _somebody_else() -> None:
 def test_files_and_database_that_go_apart_are_shown_and_brought_together(
     site: Site, ids: tuple[int, int], settings
 ) -> None:
-    write(
+    write_profiles(
         Path(settings.ORBIT_CONFIG_DIR),
         [profile("p1", label="By file")],
         [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])],
@@ -127,7 +127,9 @@ def test_files_and_database_that_go_apart_are_shown_and_brought_together(
 def test_every_page_is_accessible_and_no_wider_than_the_screen(
     site: Site, ids: tuple[int, int], settings, width: int, dark: bool
 ) -> None:
-    write(Path(settings.ORBIT_CONFIG_DIR), [profile("p1", label="By file"), profile("p2")], [])
+    write_profiles(
+        Path(settings.ORBIT_CONFIG_DIR), [profile("p1", label="By file"), profile("p2")], []
+    )
     of_profile, of_run = f"/admin/orbit/profile/{ids[0]}", f"/admin/orbit/runprofile/{ids[1]}"
     paths = [f"{of_profile}/change/", f"{of_run}/change/", "/admin/orbit/profile/add/", "/admin/orbit/runprofile/add/", f"{of_profile}/history/?a=1&b=2",
              f"{of_profile}/history/1/", f"{of_run}/disable/", "/admin/config/drift/", "/admin/orbit/valueledgerentry/", "/admin/orbit/profile/"]  # fmt: skip
@@ -136,7 +138,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         for path in paths:
             page: Page = seen.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(seen.wrong)
+            before = len(seen.problems)
             assert _violations(page) == []
             # The checker puts styles of its own into the page, which the policy refuses as it should.
-            del seen.wrong[before:]
+            del seen.problems[before:]

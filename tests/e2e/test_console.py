@@ -130,10 +130,10 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         for path in paths:
             page = seen.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(seen.wrong)
+            before = len(seen.problems)
             assert _violations(page) == []
             # The checker puts styles of its own into the page, which the policy refuses as it should.
-            del seen.wrong[before:]
+            del seen.problems[before:]
 
 
 def test_the_chain_is_verified_from_the_list(site: Site) -> None:

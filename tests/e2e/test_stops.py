@@ -38,9 +38,9 @@ def test_the_dialog_asks_which_namespace_takes_escape_and_can_be_left(site: Site
         page = seen.open("/admin/")
         page.get_by_role("button", name="Halt", exact=True).click()
         expect(page.get_by_role("combobox", name="Namespace")).to_be_focused()
-        before = len(seen.wrong)
+        before = len(seen.problems)
         assert _violations(page) == []
-        del seen.wrong[before:]
+        del seen.problems[before:]
         page.get_by_role("button", name="Back").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
         page.get_by_role("button", name="Halt", exact=True).click()
@@ -90,6 +90,6 @@ def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
         ):
             page = seen.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(seen.wrong)
+            before = len(seen.problems)
             assert _violations(page) == [], path
-            del seen.wrong[before:]
+            del seen.problems[before:]

@@ -14,24 +14,15 @@ from django.core.management import get_commands
 PROJECT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).resolve().parent / "names.txt"
 APPS = ("governance", "telemetry", "orbit", "orbit_site")
-_ACTION = re.compile(
-    r"\"((?:backup|config|cycle|dead_letter|delivery|dispatch|login|namespace|operation|pause|schedule|token|user)\.[a-z_]+)\""
-)
 _METRIC = re.compile(r"\"(orbit_[a-z_]+)\"")
 
 
 def names() -> str:
     """Return all names, a line each."""
+    from governance.audit.actions import Action  # needs the settings, as all models do
     from orbit_site.settings.environment import TABLE
 
-    sources = [
-        path.read_text()
-        for app in APPS
-        for path in sorted((PROJECT / app).rglob("*.py"))
-        if "migrations" not in path.parts
-    ]
     commands = {name for name, app in get_commands().items() if app in APPS}
-    actions = {found for text in sources for found in _ACTION.findall(text)}
     metrics = set(_METRIC.findall((PROJECT / "orbit_site/metrics.py").read_text()))
     columns = {
         f"{model._meta.db_table}.{field.column}"
@@ -43,7 +34,7 @@ def names() -> str:
         "command": commands,
         "variable": {one.name for one in TABLE},
         "metric": metrics,
-        "action": actions,
+        "action": {action.value for action in Action},
         "column": columns,
     }
     return "".join(f"{kind} {name}\n" for kind, group in parts.items() for name in sorted(group))

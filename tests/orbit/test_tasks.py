@@ -5,7 +5,7 @@ from django_q.models import OrmQ
 
 from governance.kernel.identifiers import uuid7
 from orbit import queue, tasks
-from orbit.cycles import rerun_many
+from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.dispatch import bulk
 from orbit.models import CronTick, CycleRun
 from tests.support.configuration import active_cycle
@@ -45,4 +45,4 @@ def test_the_table_of_tasks_names_functions_that_exist() -> None:
 
 
 def test_every_type_of_bulk_run_has_its_slices() -> None:
-    assert set(tasks.OPERATIONS) == {bulk.REQUEUE, bulk.DISMISS, rerun_many.RERUN}
+    assert set(tasks.OPERATIONS) == {bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN}

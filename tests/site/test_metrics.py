@@ -8,7 +8,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.callers import Api, api, console, person
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver
 
 
@@ -23,9 +29,9 @@ def _samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 @pytest.mark.usefixtures("committed")
 def test_the_numbers_are_those_of_the_tables(settings: Any) -> None:
     with Receiver(OK) as good:
-        endpoints(settings, **{"default-endpoint": good.url})
-        configure()
-        carry(start())
+        configure_endpoints(settings, **{"default-endpoint": good.url})
+        configure_profiles()
+        run_cycle(start_cycle())
     active_cycle()
     answer = api(person()).get("/metrics")
     assert answer.status_code == 200

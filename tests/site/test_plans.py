@@ -15,16 +15,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
-from orbit.cycles import (
-    advance,
-    compare,
-    detail,
-    lease,
-    maintenance,
-    progress,
-    rerun_history,
-    rerun_many,
-)
+from orbit.cycles import advance, compare, detail, lease, maintenance, progress
+from orbit.cycles.rerun import bulk as rerun_bulk
+from orbit.cycles.rerun import history
 from orbit.dispatch import claim, error_groups, guarded
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
@@ -251,12 +244,12 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             {"scope": None, "counted": 100, "limit": 50, "offset": 0},
         ),
         ("detail.TALLY", detail.TALLY.replace("%s", "%(id)s"), {"id": some}),
-        ("lineage.FAMILY", rerun_history.FAMILY, {"id": some}),
-        ("lineage.TIERS", rerun_history.TIERS, family),
-        ("lineage.DELIVERIES", rerun_history.DELIVERIES, family),
-        ("lineage.HOLD_LETTERS", rerun_history.HOLD_LETTERS, family),
-        ("lineage.VALUED", rerun_history.VALUED, family),
-        ("rerun_many.NEXT", rerun_many.NEXT, items),
+        ("lineage.FAMILY", history.FAMILY, {"id": some}),
+        ("lineage.TIERS", history.TIERS, family),
+        ("lineage.DELIVERIES", history.DELIVERIES, family),
+        ("lineage.HOLD_LETTERS", history.HOLD_LETTERS, family),
+        ("lineage.VALUED", history.VALUED, family),
+        ("rerun_many.NEXT", rerun_bulk.NEXT, items),
         ("compare.DELIVERIES", compare.DELIVERIES, {"cycles": [some, some]}),
         ("compare.ERRORS", compare.ERRORS, {"cycles": [some, some], "most": 10}),
         ("metrics.CYCLES", metrics.CYCLES, {}),

@@ -1,4 +1,4 @@
-"""A real Chromium that reports what a page may never do."""
+"""A real Chromium that reports what a page must never do."""
 
 import os
 import shutil
@@ -17,15 +17,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_REPORT = "document.addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
+_REPORT = (
+    "document.addEventListener('securitypolicyviolation',"
+    " e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
+)
 
 
 class Visit:
-    """A page, and what went wrong on it: CSP reports, console errors, requests to anywhere else."""
+    """A page and its problems: CSP violations, console errors, requests to other hosts."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
-        self.wrong: list[str] = []
+        self.problems: list[str] = []
         page.add_init_script(_REPORT)
         page.on(
             "console",
@@ -35,13 +38,13 @@ class Visit:
         page.on(
             "request",
             lambda request: self._note(
-                not request.url.startswith((address, "data:")), f"outside: {request.url}"
+                not request.url.startswith((address, "data:")), f"other host: {request.url}"
             ),
         )
 
-    def _note(self, wrong: bool, what: str) -> None:
-        if wrong:
-            self.wrong.append(f"{self.page.url}: {what}")
+    def _note(self, is_problem: bool, text: str) -> None:
+        if is_problem:
+            self.problems.append(f"{self.page.url}: {text}")
 
     def open(self, path: str) -> Page:
         self.page.goto(self.address + path)
@@ -57,22 +60,23 @@ class Visit:
 
 def _chromium(playwright: Playwright) -> str:
     for name in (os.environ.get("ORBIT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        found = name and shutil.which(name)
-        if found:
-            return found
-    own = playwright.chromium.executable_path
-    if not Path(own).exists():
+        path = name and shutil.which(name)
+        if path:
+            return path
+    bundled = playwright.chromium.executable_path
+    if not Path(bundled).exists():
         pytest.fail(
-            "No Chromium. Run `apt-get install -y --no-install-recommends chromium`, or name one in ORBIT_CHROMIUM."
+            "Chromium is not installed. Run `apt-get install -y --no-install-recommends chromium`,"
+            " or set ORBIT_CHROMIUM to its path."
         )
-    return own
+    return bundled
 
 
 @contextmanager
 def visit(
     address: str, *, width: int = 1280, dark: bool = False, scripts: bool = True
 ) -> Iterator[Visit]:
-    """Open a browser for ``address``; at the end nothing may have gone wrong on any page."""
+    """Open a browser for ``address``. At the end, no page may have had a problem."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=FLAGS)
         context = browser.new_context(
@@ -80,7 +84,7 @@ def visit(
             color_scheme="dark" if dark else "light",
             java_script_enabled=scripts,
         )
-        seen = Visit(context.new_page(), address)
-        yield seen
+        page = Visit(context.new_page(), address)
+        yield page
         browser.close()
-    assert seen.wrong == []
+    assert page.problems == []

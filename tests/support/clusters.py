@@ -5,34 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
-import pytest
 from django.db import connection
 
 from orbit_site.processes.postgres import Server
 from tests.support import database
-from tests.support.configuration import write
+from tests.support.configuration import write_profiles
 from tests.support.pipeline import rows
-
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T], seconds: float, what: str) -> T:
-    """Return what ``look`` returns once it is true; fail after ``seconds``."""
-    ends = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > ends:
-            pytest.fail(f"after {seconds} s: {what}")
-        time.sleep(0.02)
+from tests.support.polling import until
 
 
 class Cluster:
@@ -49,7 +33,7 @@ class Cluster:
         ]
 
     def of(self, role: str) -> list[int]:
-        """Return the live children that are connected as ``worker`` or ``keeper``."""
+        """Return the live children that are connected as ``worker`` or ``maintenance``."""
         names = {
             name
             for (name,) in rows(
@@ -64,9 +48,8 @@ class Cluster:
             lambda: (
                 rows(node, self.process.pid)
                 and len(self.of("worker")) == workers
-                and len(self.of("keeper")) == 1
+                and len(self.of("maintenance")) == 1
             ),
-            60,
             "the cluster isn't there",
         )
         return self
@@ -83,7 +66,7 @@ def cluster(
     server: Server, name: str, folder: Path, *, command: str = "cluster", **variables: str
 ) -> Iterator[Cluster]:
     """Start a cluster on the database ``name`` with an empty configuration in ``folder``; whatever is left of it at the end is killed."""
-    write(folder, [], [])
+    write_profiles(folder, [], [])
     environment = {
         **os.environ,
         **database.environment(server, name),

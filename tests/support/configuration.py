@@ -1,4 +1,4 @@
-"""Profiles and run profiles for the tests, as documents, as files, and in the database."""
+"""Profiles and run profiles: as documents, as files and in the database."""
 
 import json
 from pathlib import Path
@@ -34,16 +34,16 @@ def run_profile(
     }
 
 
-def write(folder: Path, profiles: list[Any], run_profiles: list[Any]) -> None:
-    """Put both files into ``folder``."""
+def write_profiles(folder: Path, profiles: list[Any], run_profiles: list[Any]) -> None:
+    """Write both configuration files into ``folder``."""
     (folder / "profiles.json").write_text(json.dumps(profiles))
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))
 
 
-def store(
+def store_profiles(
     profiles: list[Any], run_profiles: list[Any], source: revisions.Source = "admin"
 ) -> revisions.Saved:
-    """Put documents into the database, as an edit would."""
+    """Save the documents to the database, as an edit in the console does."""
     with audit.transaction():
         return revisions.save(
             profiles=profiles, run_profiles=run_profiles, source=source, actor=SYSTEM
@@ -51,7 +51,16 @@ def store(
 
 
 def active_cycle(namespace: str = "default") -> CycleRun:
-    """Put an active cycle into the database that nothing works on."""
+    """Create an active cycle that no worker runs."""
     return CycleRun.objects.create(
-        id=uuid7(), namespace_id=namespace, status="pending", trigger="rest", context={}, initiation_hash="0" * 64, input=b"{}",
-        input_content_type="application/json", input_sha256="0" * 64, next_due_at=Now())  # fmt: skip
+        id=uuid7(),
+        namespace_id=namespace,
+        status="pending",
+        trigger="rest",
+        context={},
+        initiation_hash="0" * 64,
+        input=b"{}",
+        input_content_type="application/json",
+        input_sha256="0" * 64,
+        next_due_at=Now(),
+    )

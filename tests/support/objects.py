@@ -1,4 +1,4 @@
-"""One object of each kind that an address may name."""
+"""One object of each kind that a URL can name."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -20,16 +20,16 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from orbit.states import Tick
-from tests.support.letters import letters
-from tests.support.pipeline import configure, endpoints, start
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
 
-NOWHERE = "00000000-0000-0000-0000-000000000000"
+MISSING_ID = "00000000-0000-0000-0000-000000000000"
 
 
-def make(settings: Any) -> dict[str, Any]:
-    """Make them; return what each part of an address may be. A part that isn't here names nothing."""
+def create_objects(settings: Any) -> dict[str, Any]:
+    """Create the objects; return a value for each URL parameter that can name one."""
     settings.ORBIT_RATE_LIMIT = 1_000_000
-    halted()
+    create_halted_namespace()
     ValueLedgerEntry.objects.create(
         id=uuid7(),
         cycle_id=uuid7(),
@@ -39,27 +39,27 @@ def make(settings: Any) -> dict[str, Any]:
         quantity="1.5",
         unit="cycle",
     )
-    endpoints(settings, default_endpoint="http://127.0.0.1:9")
-    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
-    schedules()
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9")
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    create_schedule()
     LoginAttempt.objects.create(
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
     return {
-        "cycle_id": str(start()), "letter_id": str(letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
+        "cycle_id": str(start_cycle()), "letter_id": str(create_dead_letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
         "name": CYCLES,
     }  # fmt: skip
 
 
-def halted() -> None:
-    """Have a namespace that is halted and quiet, with its certificate."""
+def create_halted_namespace() -> None:
+    """Create a namespace that is halted and quiet, with its certificate."""
     halts.halt("stopped", actor=SYSTEM, reason="a flood")
     Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
-    assert halt_certificates.note() == 1
+    assert halt_certificates.certify() == 1
 
 
-def schedules() -> None:
-    """Have a schedule that somebody switched off, and a tick of it that was missed."""
+def create_schedule() -> None:
+    """Create a schedule that is switched off, and a missed tick of it."""
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC")])
     change.switch(CYCLES, on=False, actor=SYSTEM, reason="night")
     due = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -74,24 +74,24 @@ def schedules() -> None:
 
 
 def routes() -> list[tuple[str, type[Resource]]]:
-    """Return every address of the API with its resource."""
-    found = [
+    """Return every route of the API with its resource."""
+    resources = [
         (route, openapi.resource_of(pattern))
         for route, pattern in openapi.walk(get_resolver().url_patterns)
     ]
-    return [(route, resource) for route, resource in found if resource is not None]
+    return [(route, resource) for route, resource in resources if resource is not None]
 
 
-def address(route: str, known: dict[str, Any], **parts: Any) -> str:
-    """Return the address of ``route`` with its parts from ``parts``, else ``known``, else such as name nothing."""
+def url_of(route: str, objects: dict[str, Any], **values: Any) -> str:
+    """Return the URL of ``route``, with parameters from ``values``, else ``objects``, else of no object."""
 
-    def part(match: re.Match[str]) -> str:
-        nothing: Any = {"uuid": NOWHERE, "int": 1}.get(match[1], "nothing")
-        return str(parts.get(match[2], known.get(match[2], nothing)))
+    def value(match: re.Match[str]) -> str:
+        missing: Any = {"uuid": MISSING_ID, "int": 1}.get(match[1], "missing")
+        return str(values.get(match[2], objects.get(match[2], missing)))
 
-    return "/" + re.sub(r"<(?:(\w+):)?(\w+)>", part, route)
+    return "/" + re.sub(r"<(?:(\w+):)?(\w+)>", value, route)
 
 
-def parts(route: str) -> list[str]:
-    """Return the names of the parts of ``route``."""
+def parameters(route: str) -> list[str]:
+    """Return the names of the parameters of ``route``."""
     return re.findall(r"<(?:\w+:)?(\w+)>", route)

@@ -1,11 +1,9 @@
-"""Carrying cycles in the test's own process: configuration, trigger, and shifts until nothing is due."""
+"""Configure, trigger and run cycles in the test's own process."""
 
 import json
-import time
 from typing import Any
 from uuid import UUID
 
-import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
@@ -13,11 +11,12 @@ from orbit.cycles import runner, trigger
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
 from orbit.states import CYCLE, Cycle, Trigger
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
+from tests.support.polling import until
 
 
-def endpoints(settings: Any, **urls: str) -> None:
-    """Configure endpoints by key (``_`` stands for ``-``), with short back-off."""
+def configure_endpoints(settings: Any, **urls: str) -> None:
+    """Configure endpoints by key, with a short backoff. Write ``-`` of a key as ``_``."""
     entries = [
         {"key": key.replace("_", "-"), "url": url, "method": "POST", "token": f"token-of-{key}"}
         for key, url in urls.items()
@@ -28,16 +27,22 @@ def endpoints(settings: Any, **urls: str) -> None:
     settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.2
 
 
-def configure(tiers: dict[str, Any] | None = None, **run_profiles: dict[str, Any]) -> None:
-    """Store one profile with ``tiers`` and the run profiles by id (``_`` stands for ``-``); by default ``r1`` in ``a``."""
-    wanted = run_profiles or {"r1": {"namespace": "a"}}
+def configure_profiles(tiers: dict[str, Any] | None = None, **run_profiles: dict[str, Any]) -> None:
+    """Store the profile ``p1`` with ``tiers``, and its run profiles by id; by default ``r1`` in ``a``.
+
+    Write ``-`` of an id as ``_``.
+    """
+    members_by_id = run_profiles or {"r1": {"namespace": "a"}}
     documents = [
-        run_profile(name.replace("_", "-"), "p1", **members) for name, members in wanted.items()
+        run_profile(name.replace("_", "-"), "p1", **members)
+        for name, members in members_by_id.items()
     ]
-    store([profile("p1", execution_rules={"tiers": tiers or {}}, value_tags=["kit"])], documents)
+    store_profiles(
+        [profile("p1", execution_rules={"tiers": tiers or {}}, value_tags=["kit"])], documents
+    )
 
 
-def start(run_profile_id: str = "r1", body: bytes | None = None) -> UUID:
+def start_cycle(run_profile_id: str = "r1", body: bytes | None = None) -> UUID:
     """Trigger a cycle and return its id."""
     payload = Payload(body, "application/json") if body is not None else None
     return trigger.start(
@@ -49,16 +54,17 @@ def start(run_profile_id: str = "r1", body: bytes | None = None) -> UUID:
     ).cycle_id
 
 
-def carry(cycle_id: UUID, *, seconds: float = 15) -> CycleRun:
-    """Run shifts until the cycle has ended and nothing of it is due; return it."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+def run_cycle(cycle_id: UUID) -> CycleRun:
+    """Run the worker's loop until the cycle has ended and nothing of it is due; return it."""
+
+    def ended() -> CycleRun | None:
         runner.run(seconds=2)
         cycle = CycleRun.objects.get(pk=cycle_id)
-        if Cycle(cycle.status) in CYCLE.final and cycle.next_due_at is None:
-            return cycle
-        time.sleep(0.02)
-    pytest.fail(f"cycle {cycle_id} did not end: {cycle.status}, due {cycle.next_due_at}")
+        return cycle if Cycle(cycle.status) in CYCLE.final and cycle.next_due_at is None else None
+
+    cycle = until(ended, f"cycle {cycle_id} did not end")
+    assert cycle is not None
+    return cycle
 
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
 from governance.operations import wait_for_run
 from governance.rest import queries
-from orbit.cycles import rerun, rerun_many, rerun_preview
+from orbit.cycles.rerun import bulk, preview, single
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun
 from orbit.states import CYCLE, Cycle, Trigger
@@ -44,7 +44,7 @@ class Command(OrbitCommand):
     help = "Runs finished cycles again: what succeeded is taken over, and only what never was is delivered."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("cycle", nargs="*", help=f"One cycle, or up to {rerun_many.MOST_IDS}.")
+        parser.add_argument("cycle", nargs="*", help=f"One cycle, or up to {bulk.MOST_IDS}.")
         parser.add_argument("--filter", action="append", default=[], metavar="NAME=VALUE",
                             help=f"Finished cycles that were not run again yet; again for more: {', '.join(_READERS)}.")  # fmt: skip
         parser.add_argument(
@@ -53,8 +53,8 @@ class Command(OrbitCommand):
         parser.add_argument(
             "--rate",
             type=int,
-            default=rerun_many.RATE,
-            help=f"With many: cycles a second ({rerun_many.RATE}; at most {rerun_many.FASTEST}).",
+            default=bulk.RATE,
+            help=f"With many: cycles a second ({bulk.RATE}; at most {bulk.FASTEST}).",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="Show what would be done, and do nothing."
@@ -78,23 +78,23 @@ class Command(OrbitCommand):
         ):
             raise ReasonMissing
         wanted = _wanted(options)
-        if isinstance(wanted, rerun_many.Filter) or len(wanted) > 1:
+        if isinstance(wanted, bulk.Filter) or len(wanted) > 1:
             self._many(wanted, options)
         else:
             self._one(wanted[0], options)
 
     def _one(self, cycle_id: UUID, options: dict[str, Any]) -> None:
         if options["dry_run"]:
-            plan = rerun.preview(cycle_id, actor=actors.operator())
+            plan = single.preview(cycle_id, actor=actors.operator())
             if options["json"]:
-                self.print_json(rerun_preview.document(plan))
+                self.print_json(preview.document(plan))
             else:
                 self.say(
-                    f"cycle {cycle_id}: {rerun_preview.sentence(plan)}"
+                    f"cycle {cycle_id}: {preview.sentence(plan)}"
                     + (f"; just now refused: {plan.stopped.detail}" if plan.stopped else "")
                 )
             return
-        new = rerun.rerun(
+        new = single.start(
             cycle_id, actor=actors.operator(), reason=options["reason"], source=Trigger.COMMAND
         )
         status = _ended(new, options["timeout"]) if options["wait"] else Cycle.PENDING
@@ -105,10 +105,10 @@ class Command(OrbitCommand):
         if options["wait"] and status != Cycle.SUCCESS:
             sys.exit(1)
 
-    def _many(self, wanted: rerun_many.Wanted, options: dict[str, Any]) -> None:
+    def _many(self, wanted: bulk.Wanted, options: dict[str, Any]) -> None:
         actor = actors.operator()
         if options["dry_run"]:
-            found = rerun_many.preview(wanted, actor=actor)
+            found = bulk.preview(wanted, actor=actor)
             if options["json"]:
                 self.print_json({"matched": len(found), "cycle_run_ids": found})
             else:
@@ -117,7 +117,7 @@ class Command(OrbitCommand):
                     + ("".join(f"\n  {one}" for one in found[:_SHOWN]))
                 )
             return
-        started = rerun_many.start(
+        started = bulk.start(
             wanted,
             actor=actor,
             reason=options["reason"],
@@ -134,13 +134,13 @@ class Command(OrbitCommand):
             )
 
 
-def _wanted(options: dict[str, Any]) -> rerun_many.Wanted:
+def _wanted(options: dict[str, Any]) -> bulk.Wanted:
     """Return the cycles that are meant. Raises CyclesUnclear, and CycleUnknown for what is no id."""
     if sum((bool(options["cycle"]), bool(options["filter"]), options["all"])) != 1:
         raise CyclesUnclear
     if options["cycle"]:
-        if len(set(options["cycle"])) > rerun_many.MOST_IDS:
-            raise CyclesUnclear(f"At most {rerun_many.MOST_IDS} ids at once. Use --filter.")
+        if len(set(options["cycle"])) > bulk.MOST_IDS:
+            raise CyclesUnclear(f"At most {bulk.MOST_IDS} ids at once. Use --filter.")
         try:
             return sorted({UUID(text) for text in options["cycle"]})
         except ValueError:
@@ -156,7 +156,7 @@ def _wanted(options: dict[str, Any]) -> rerun_many.Wanted:
             given[name] = _READERS[name](value)
         except ValueError as error:
             raise CyclesUnclear(f"--filter {name}: {error}.") from None
-    return rerun_many.Filter(**given)
+    return bulk.Filter(**given)
 
 
 def _ended(cycle_id: UUID, seconds: float) -> str:

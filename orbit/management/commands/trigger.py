@@ -13,7 +13,7 @@ from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
 from orbit.cycles import detail, orchestrate, trigger
-from orbit.cycles.detail import Detail
+from orbit.cycles.detail import CycleDetail
 from orbit.pipeline.contract import Payload
 from orbit.states import CYCLE, Cycle, Tier, Trigger
 
@@ -106,14 +106,14 @@ class Command(OrbitCommand):
                     "cycle_run_id": started.cycle_id,
                     "status": ended.cycle.status,
                     "tiers": tiers,
-                    "deliveries": ended.tally.delivered,
+                    "deliveries": ended.deliveries.delivered,
                 }
             )
         else:
-            done = f"{_count(tiers, 'tier', 'tiers')}, {_count(ended.tally.delivered, 'delivery', 'deliveries')}"
+            done = f"{_count(tiers, 'tier', 'tiers')}, {_count(ended.deliveries.delivered, 'delivery', 'deliveries')}"
             dead = (
-                f", {_count(ended.tally.dead, 'dead letter', 'dead letters')}"
-                if ended.tally.dead
+                f", {_count(ended.deliveries.dead, 'dead letter', 'dead letters')}"
+                if ended.deliveries.dead
                 else ""
             )
             self.say(f"cycle {started.cycle_id} {ended.cycle.status}: {done}{dead}")
@@ -129,7 +129,7 @@ class Command(OrbitCommand):
             raise NotTogether(f"--all-run-profiles doesn't go together with {', '.join(other)}.")
         outcomes = orchestrate.all_enabled(source=Trigger.COMMAND, actor=actors.operator())
         if options["json"]:
-            self.print_json({"results": [orchestrate.shown(one) for one in outcomes]})
+            self.print_json({"results": [orchestrate.to_dict(one) for one in outcomes]})
             return
         for one in outcomes:
             self.say(
@@ -161,7 +161,7 @@ def _guess(body: bytes) -> str:
     return "application/json"
 
 
-def _wait(cycle_id: UUID, seconds: float) -> Detail:
+def _wait(cycle_id: UUID, seconds: float) -> CycleDetail:
     """Return the cycle as it ended, or as it stands after ``seconds``."""
     until = time.monotonic() + seconds
     while True:

@@ -1,3 +1,3 @@
-SELECT locked.id, found.id
+SELECT locked.id, initiated.id
 FROM locked
-JOIN found ON found.cycle_id = locked.id
+JOIN initiated ON initiated.cycle_id = locked.id

@@ -11,11 +11,11 @@ JOIN locked ON locked.id = x.cycle_id
 ON CONFLICT (initiation_hash) DO
 UPDATE
 SET initiation_hash = EXCLUDED.initiation_hash
-RETURNING id, initiation_hash, xmax = 0 AS made), found AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
+RETURNING id, initiation_hash, xmax = 0 AS made), initiated AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
 FROM initiation i
-JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, record_id uuid, namespace text, initiation_hash text) USING (initiation_hash)), reuse AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, namespace, message, data)
+JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, record_id uuid, namespace text, initiation_hash text) USING (initiation_hash)), initiation_records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, namespace, message, data)
 SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN made THEN 'initiation_created' ELSE 'initiation_reused' END, namespace, CASE WHEN made THEN 'a new context' ELSE 'the context is known' END, jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
-FROM found), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
+FROM initiated), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
 SELECT x.cycle_id, x.stage, locked.token
 FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
 JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
@@ -25,6 +25,6 @@ JOIN locked ON locked.id = x.cycle_id), events AS (INSERT INTO telemetry_telemet
 SELECT x.id, clock_timestamp(), x.name, x.namespace, x.profile_id, x.run_id, x.stage, x.level, x.duration_ms, x.metadata
 FROM json_to_recordset(%(events)s::json) AS x(id uuid, name text, namespace text, profile_id text, run_id uuid, stage text, level text, duration_ms float8, metadata jsonb)
 JOIN locked ON locked.id = x.run_id)
-SELECT locked.id, found.id
+SELECT locked.id, initiated.id
 FROM locked
-JOIN found ON found.cycle_id = locked.id
+JOIN initiated ON initiated.cycle_id = locked.id

@@ -11,6 +11,8 @@ from django.utils import timezone
 from governance import audit
 from governance.admin import audit as doors
 from governance.audit import verify
+from governance.audit.actions import Action
+from governance.kernel import request_context
 from governance.models import AuditHead, AuditTrailEntry
 from tests.support.callers import console, person
 
@@ -21,13 +23,22 @@ LIST = "/admin/governance/audittrailentry/"
 @pytest.fixture(autouse=True)
 def entries() -> None:
     for namespace, action, object_id in (
-        ("eu", "namespace.halted", "a"),
-        ("us", "cycle.cancelled", "b"),
-        (None, "config.reloaded", "c"),
+        ("eu", Action.NAMESPACE_HALTED, "a"),
+        ("us", Action.CYCLE_CANCELLED, "b"),
+        (None, Action.CONFIG_RELOADED, "c"),
     ):
+        token = request_context.request_id.set(f"req-{object_id}")
         with audit.transaction():
-            audit.record(action, actor="ann", namespace=namespace, object_type="thing", object_id=object_id, request_id=f"req-{object_id}",
-                         before={"n": 1, "same": 2, "list": [1]}, after={"n": "<script>", "same": 2, "list": [1, {"x/y": None}]})  # fmt: skip
+            audit.record(
+                action,
+                actor="ann",
+                namespace=namespace,
+                object_type="thing",
+                object_id=object_id,
+                before={"n": 1, "same": 2, "list": [1]},
+                after={"n": "<script>", "same": 2, "list": [1, {"x/y": None}]},
+            )
+        request_context.request_id.reset(token)
 
 
 def shown(browser: Client, query: str = "") -> list[int]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from governance import audit
 from governance.api import audit as doors
 from governance.audit import verify
+from governance.audit.actions import Action
 from governance.models import AuditHead, AuditTrailEntry
 from tests.support.callers import Api, api, person, problem
 
@@ -21,7 +22,7 @@ def client() -> Api:
     for number, namespace in enumerate(("eu", "us", None)):
         with audit.transaction():
             audit.record(
-                "thing.done",
+                Action.CYCLE_CANCELLED,
                 actor=f"actor-{number}",
                 namespace=namespace,
                 object_type="t",
@@ -42,21 +43,21 @@ def test_entries_are_searched_and_paged(client: Api) -> None:
         **row,
         "id": 3,
         "actor": "actor-1",
-        "action": "thing.done",
+        "action": "cycle.cancelled",
         "namespace": "us",
         "after": {"n": 1},
         "before": None,
     }
     assert client.get("/audit-trail/3").json() == row
     assert numbers(client, "namespace=eu") == [2]
-    assert numbers(client, "actor=actor-2&action=thing.done&object_type=t") == [4]
+    assert numbers(client, "actor=actor-2&action=cycle.cancelled&object_type=t") == [4]
     soon, ago = (
         (timezone.now() + timedelta(hours=hours)).isoformat().replace("+", "%2B")
         for hours in (1, -1)
     )
     assert numbers(client, f"from={ago}&to={soon}") == [4, 3, 2, 1]
     assert numbers(client, f"from={soon}") == numbers(client, f"to={ago}") == []
-    page = client.get("/audit-trail?limit=3&action=thing.done").json()
+    page = client.get("/audit-trail?limit=3&action=cycle.cancelled").json()
     assert page["next"] is None
     page = client.get("/audit-trail?limit=3").json()
     assert [row["id"] for row in client.get(page["next"]).json()["results"]] == [1]

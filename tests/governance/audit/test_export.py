@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from governance import audit
 from governance.audit import export, head
+from governance.audit.actions import Action
 from governance.audit.head import HeadMissing
 from governance.audit.search import Search
 from governance.models import AuditTrailEntry
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def do(namespace: str | None = "eu", **fields: Any) -> None:
     with audit.transaction():
-        audit.record("thing.done", actor="ann", namespace=namespace, **fields)
+        audit.record(Action.CYCLE_CANCELLED, actor="ann", namespace=namespace, **fields)
 
 
 def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:

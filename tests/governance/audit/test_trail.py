@@ -8,10 +8,11 @@ from django.db import DatabaseError, connection, transaction
 
 from governance import audit
 from governance.audit import chain, verify
+from governance.audit.actions import Action
 from governance.models import AuditTrailEntry
 
 
-def do(action: str = "thing.done", **fields: object) -> None:
+def do(action: Action = Action.CYCLE_CANCELLED, **fields: object) -> None:
     with audit.transaction():
         audit.record(action, actor="ann", **fields)
 
@@ -41,30 +42,30 @@ def test_entries_are_numbered_without_gaps_and_each_holds_the_hash_before_it() -
 def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
     do()
     with pytest.raises(ZeroDivisionError), audit.transaction():
-        audit.record("thing.failed", actor="ann")
+        audit.record(Action.CYCLE_RERUN, actor="ann")
         raise ZeroDivisionError
     do()
     assert [(entry.pk, entry.action) for entry in entries()] == [
-        (1, "thing.done"),
-        (2, "thing.done"),
+        (1, "cycle.cancelled"),
+        (2, "cycle.cancelled"),
     ]
 
 
 @pytest.mark.django_db
 def test_a_deed_within_a_deed_is_written_with_the_outer_one_and_undone_alone() -> None:
     with audit.transaction():
-        do("inner.done")
+        do(Action.CYCLE_TRIGGERED)
         with pytest.raises(ZeroDivisionError), audit.transaction():
-            audit.record("inner.failed", actor="ann")
+            audit.record(Action.CYCLE_RERUN, actor="ann")
             raise ZeroDivisionError
         assert AuditTrailEntry.objects.count() == 0
-        audit.record("outer.done", actor="ann")
-    assert [entry.action for entry in entries()] == ["inner.done", "outer.done"]
+        audit.record(Action.CYCLE_CANCELLED, actor="ann")
+    assert [entry.action for entry in entries()] == ["cycle.triggered", "cycle.cancelled"]
 
 
 def test_a_record_outside_of_a_deed_is_refused() -> None:
     with pytest.raises(audit.OutsideTransaction):
-        audit.record("thing.done", actor="ann")
+        audit.record(Action.CYCLE_CANCELLED, actor="ann")
 
 
 @pytest.mark.usefixtures("committed")
@@ -108,10 +109,10 @@ def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_i
             "{braces} %s %%",
             "",
         ):
-            audit.record("thing.done", actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text, request_id=text,
+            audit.record(Action.CYCLE_CANCELLED, actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text,
                          before=text, after={text: [text, 1.5, -0.0, 1e-7, 10**15, None, True]})  # fmt: skip
         for _ in range(100):
-            audit.record("thing.done", actor="ann")
+            audit.record(Action.CYCLE_CANCELLED, actor="ann")
     assert len({entry.at for entry in entries()}) == 1
     assert all(recomputed(entry) == entry.hash for entry in entries())
     assert verify.walk()[0] == 106

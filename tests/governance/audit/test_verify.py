@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from governance import audit
 from governance.audit import chain, export, head, verify
+from governance.audit.actions import Action
 from governance.audit.chain import Draft
 from governance.audit.head import HeadForeign, HeadMissing
 from governance.audit.search import Search
@@ -31,7 +32,7 @@ def owner(
     monkeypatch.setattr(export, "BATCH", 2)
     for number in range(ENTRIES):
         with audit.transaction():
-            audit.record("thing.done", actor="ann", namespace="eu", object_type="cycle", object_id="c1", request_id="q1", before={"n": 0},
+            audit.record(Action.CYCLE_CANCELLED, actor="ann", namespace="eu", object_id="c1", before={"n": 0},
                          after={"n": number, "big": 2**60, "share": 0.25, "text": "ä\x00"}, reason=f"r{number}")  # fmt: skip
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as connected:
         connected.execute("ALTER TABLE governance_audittrailentry DISABLE TRIGGER USER")
@@ -121,7 +122,7 @@ def test_a_changed_field_is_found_whichever_it_is(owner: psycopg.Connection) -> 
     values = [
         "at = at + interval '1 microsecond'", "actor = 'eve'", "action = 'thing.undone'", "object_type = 'x'", "object_id = 'x'", "namespace = 'us'",
         "namespace = NULL", "before = NULL", "before = '{\"n\": 1}'", "after = jsonb_set(after, '{n}', '7')", "after = after || '{\"more\": null}'",
-        "after = '{\"n\": 123456789012345678901234567890}'", "at = 'infinity'", "reason = 'another'", "request_id = ''", "hash = repeat('a', 64)",
+        "after = '{\"n\": 123456789012345678901234567890}'", "at = 'infinity'", "reason = 'another'", "request_id = 'another'", "hash = repeat('a', 64)",
     ]  # fmt: skip
     columns = {value.split()[0] for value in values} | {"id", "previous_hash"}
     assert columns == set(COLUMNS.split(", "))
@@ -188,7 +189,7 @@ def test_a_chain_that_was_made_anew_is_found_by_a_head_and_its_first_entry_named
 ) -> None:
     heads = [signed()]
     with audit.transaction():
-        audit.record("thing.done", actor="ann")
+        audit.record(Action.CYCLE_CANCELLED, actor="ann")
     kept = exported()
     made_anew(owner, 3, reason="I was never there")
     assert verify.walk()[0] == 6
@@ -310,14 +311,16 @@ def many(owner: psycopg.Connection, count: int) -> None:
     with owner.cursor().copy(f"COPY governance_audittrailentry ({COLUMNS}) FROM STDIN") as copy:
         for _ in range(count):
             number += 1
-            draft = Draft("ann", "thing.done", "cycle", "c1", "eu", None, {"n": number}, "r", "q")
+            draft = Draft(
+                "ann", Action.CYCLE_CANCELLED, "cycle", "c1", "eu", None, {"n": number}, "r", "q"
+            )
             digest = chain.entry_hash(draft, number=number, at=at, previous=previous)
             copy.write_row(
                 (
                     number,
                     at,
                     "ann",
-                    "thing.done",
+                    Action.CYCLE_CANCELLED,
                     "cycle",
                     "c1",
                     "eu",

@@ -10,7 +10,7 @@ from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from tests.support.callers import console, person
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
 
@@ -56,7 +56,7 @@ def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
 
 @pytest.mark.django_db
 def test_trigger_starts_a_cycle_with_the_reason_on_the_trail_and_says_what_is_in_the_way() -> None:
-    configure(r1={"namespace": "a"})
+    configure_profiles(r1={"namespace": "a"})
     browser = console(person())
     answer = browser.post(
         "/admin/orbit/cyclerun/trigger/",
@@ -83,9 +83,9 @@ def test_trigger_starts_a_cycle_with_the_reason_on_the_trail_and_says_what_is_in
 @pytest.mark.usefixtures("committed")
 def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) -> None:
     with Receiver(http("410 Gone")) as bad:
-        endpoints(settings, **{"default-endpoint": bad.url})
-        configure()
-        carry(start())
+        configure_endpoints(settings, **{"default-endpoint": bad.url})
+        configure_profiles()
+        run_cycle(start_cycle())
     chosen = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
     browser = console(person())
     asked = browser.post(

@@ -10,12 +10,13 @@ import pytest
 from django.db import OperationalError, connection
 
 from governance import audit
+from governance.audit.actions import Action
 from governance.models import AuditTrailEntry, OperationRun
 from governance.operations import guard, ledger
 from governance.operations.guard import Handler, Slice
 from governance.states import Outcome
 from orbit_site.processes.postgres import Server
-from tests.support.letters import due
+from tests.support.dead_letters import make_due
 from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -43,7 +44,7 @@ def counting(wait: float = 0.0) -> tuple[list[UUID], Callable[[Slice], datetime 
 
 
 def broken(_: Slice) -> datetime | None:
-    audit.record("thing.changed", actor="ann")
+    audit.record(Action.CYCLE_CANCELLED, actor="ann")
     raise ZeroDivisionError("by zero")
 
 
@@ -66,7 +67,7 @@ def test_of_doubled_tasks_one_has_an_effect_until_the_next_slice_is_due() -> Non
         1,
         True,
     )
-    due(made.pk)
+    make_due(made.pk)
     assert len(worked(made.pk, act)) == 1
     assert len(seen) == 2
 
@@ -97,17 +98,17 @@ def test_a_run_that_is_not_the_canonical_one_of_its_identity_ends_as_skipped(
 def test_a_slice_that_fails_leaves_nothing_and_five_in_a_row_end_the_run() -> None:
     made = run()
     for number in range(1, 5):
-        due(made.pk)
+        make_due(made.pk)
         assert len(worked(made.pk, broken)) == 1
         made.refresh_from_db()
         assert (made.status, made.faults) == ("running", number)
-    due(made.pk)
+    make_due(made.pk)
     seen, act = counting()
     worked(made.pk, act)
     made.refresh_from_db()
     assert (made.faults, len(seen)) == (0, 1)
     for _ in range(5):
-        due(made.pk)
+        make_due(made.pk)
         worked(made.pk, broken)
     made.refresh_from_db()
     assert (made.outcome, made.progress["note"]) == (

@@ -4,13 +4,13 @@ import pytest
 from django.test import Client
 
 from tests.support.callers import api, console, person
-from tests.support.pipeline import configure, start
+from tests.support.pipeline import configure_profiles, start_cycle
 
 pytestmark = pytest.mark.django_db
 
 
 def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
-    configure()
+    configure_profiles()
     client = api(person())
     first = client.get("/cycles")
     tag = first.headers["ETag"]
@@ -19,7 +19,7 @@ def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
     assert again.headers["X-Request-ID"]
     assert "RateLimit" in again.headers
-    start()
+    start_cycle()
     changed = client.get("/cycles", If_None_Match=tag)
     assert (changed.status_code, len(changed.json()["results"])) == (200, 1)
     assert changed.headers["ETag"] != tag
@@ -27,7 +27,7 @@ def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
 
 @pytest.mark.parametrize("sent", ['"1"', 'W/"1"', '"0", "1"', "*"])
 def test_a_resources_own_tag_counts(sent: str) -> None:
-    configure()
+    configure_profiles()
     client = api(person())
     assert client.get("/profiles/p1").headers["ETag"] == '"1"'
     assert client.get("/profiles/p1", If_None_Match=sent).status_code == 304
@@ -39,7 +39,7 @@ def test_another_tag_or_none_that_can_be_read_gets_the_whole_answer(sent: str) -
 
 
 def test_refusals_writes_and_pages_have_no_tag() -> None:
-    configure()
+    configure_profiles()
     client = api(person())
     answers = [
         client.get("/cycles/recent?x=1"),

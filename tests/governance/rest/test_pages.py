@@ -7,7 +7,7 @@ import pytest
 from orbit.models import CycleRun
 from tests.support.callers import Api, api, person
 from tests.support.objects import routes
-from tests.support.pipeline import configure, start
+from tests.support.pipeline import configure_profiles, start_cycle
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ def follow(client: Api, path: str, link: str) -> list[list[Any]]:
 def test_pages_lead_to_the_end_and_back(count: int) -> None:
     names = [f"r{number}" for number in range(count)]
     if names:
-        configure(**{name: {"namespace": "a"} for name in names}, other={"namespace": "b"})
+        configure_profiles(**{name: {"namespace": "a"} for name in names}, other={"namespace": "b"})
     client = api(person())
     *pages, [last] = follow(client, "/run-profiles?namespace=a&state=enabled&limit=2", "next")
     assert [name for page in pages for name in page] == names
@@ -36,12 +36,12 @@ def test_pages_lead_to_the_end_and_back(count: int) -> None:
 
 
 def test_what_comes_meanwhile_shifts_nothing() -> None:
-    configure(**{f"r{number}": {"namespace": f"n{number}"} for number in range(5)})
+    configure_profiles(**{f"r{number}": {"namespace": f"n{number}"} for number in range(5)})
     client = api(person())
     for number in range(4):
-        start(f"r{number}")
+        start_cycle(f"r{number}")
     first = client.get("/cycles?limit=2").json()
-    start("r4")
+    start_cycle("r4")
     second = client.get(first["next"].replace("http://testserver", "")).json()
     assert [row["run_profile_id"] for row in [*first["results"], *second["results"]]] == [
         "r3",

@@ -5,7 +5,7 @@ from django.test import Client
 
 from governance.models import AuditTrailEntry
 from tests.support.callers import api, console, person
-from tests.support.pipeline import configure
+from tests.support.pipeline import configure_profiles
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def test_no_two_requests_share_one() -> None:
 
 
 def test_an_entry_of_the_audit_trail_has_the_id_of_its_request() -> None:
-    configure()
+    configure_profiles()
     client = api(person())
     started = client.post("/cycles/trigger", {"run_profile_id": "r1"}).json()["cycle_run_id"]
     client.post(f"/cycles/{started}/cancel", {"reason": "no"}, X_Request_ID="order-4712")

@@ -7,19 +7,24 @@ import pytest
 from governance.models import OperationRun, OperationRunItem
 from orbit.models import DeadLetterDispatch
 from tests.support.callers import console, person
-from tests.support.letters import letters
-from tests.support.pipeline import endpoints
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints
 
 LIST = "/admin/orbit/deadletterdispatch/"
 
 
 @pytest.fixture(autouse=True)
 def _endpoints(committed: str, settings: Any) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y")
+    configure_endpoints(
+        settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y"
+    )
 
 
 def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
-    inside, outside = letters(3, error="<b>{i}</b>"), letters(1, key="other")
+    inside, outside = (
+        create_dead_letters(3, error="<b>{i}</b>"),
+        create_dead_letters(1, key="other"),
+    )
     group = DeadLetterDispatch.objects.get(pk=inside[0]).error_group
     browser = console(person())
     page = browser.get(LIST).content.decode()
@@ -37,18 +42,18 @@ def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
 
 
 def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> None:
-    letter = letters(1)[0]
+    letter = create_dead_letters(1)[0]
     browser = console(person())
     assert "as it was then" in browser.get(f"{LIST}{letter}/change/").content.decode()
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/moved")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/moved")
     assert "changed since" in browser.get(LIST).content.decode()
-    endpoints(settings, other="http://127.0.0.1:9/x")
+    configure_endpoints(settings, other="http://127.0.0.1:9/x")
     assert "no longer configured" in browser.get(LIST).content.decode()
 
 
 @pytest.mark.parametrize("deed", ["requeue", "dismiss"])
 def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
-    a, _ = letters(2, namespace="a"), letters(2, namespace="b")
+    a, _ = create_dead_letters(2, namespace="a"), create_dead_letters(2, namespace="b")
     browser = console(person())
     assert f"{deed}-matching/?namespace=a" in browser.get(f"{LIST}?namespace=a").content.decode()
     asked = browser.get(f"{LIST}{deed}-matching/?namespace=a").content.decode()
@@ -76,7 +81,7 @@ def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
 
 
 def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() -> None:
-    letters(1)
+    create_dead_letters(1)
     browser = console(person())
     browser.raise_request_exception = False
     for query in ("q=x", "status=requeued"):
@@ -120,7 +125,7 @@ def test_only_an_operator_gets_there() -> None:
 
 
 def test_a_letter_and_a_selection_are_dismissed_with_a_reason() -> None:
-    first, *others = letters(3)
+    first, *others = create_dead_letters(3)
     browser = console(person())
     assert (
         " dismissed."

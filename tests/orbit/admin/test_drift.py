@@ -9,7 +9,13 @@ from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import reload
 from tests.support.callers import console, person
-from tests.support.configuration import active_cycle, profile, run_profile, store, write
+from tests.support.configuration import (
+    active_cycle,
+    profile,
+    run_profile,
+    store_profiles,
+    write_profiles,
+)
 
 pytestmark = pytest.mark.django_db
 PATH = "/admin/config/drift/"
@@ -20,7 +26,7 @@ BANNER = "files and the database were both changed"
 def folder(tmp_path: Path, settings) -> Path:
     settings.ORBIT_CONFIG_DIR = tmp_path
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    write(tmp_path, [profile()], [run_profile()])
+    write_profiles(tmp_path, [profile()], [run_profile()])
     reload.load_at_start()
     return tmp_path
 
@@ -28,8 +34,8 @@ def folder(tmp_path: Path, settings) -> Path:
 def test_differences_stand_with_both_values_in_three_groups(folder: Path) -> None:
     browser = console(person("vic", "Viewer"))
     assert "say the same" in browser.get(PATH).content.decode()
-    store([profile(label="<script>alert(1)</script>"), profile("by-hand")], [])
-    write(folder, [profile(), profile("by-file")], [run_profile()])
+    store_profiles([profile(label="<script>alert(1)</script>"), profile("by-hand")], [])
+    write_profiles(folder, [profile(), profile("by-file")], [run_profile()])
     answer = browser.get(PATH)
     assert [(title.partition(":")[0], [row.id for row in rows]) for title, rows in answer.context["groups"]] == [
         ("Only in the files", ["by-file"]), ("Only in the database", ["by-hand"]), ("In both, but not the same", ["daily"])]  # fmt: skip
@@ -40,12 +46,12 @@ def test_differences_stand_with_both_values_in_three_groups(folder: Path) -> Non
 
 def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> None:
     browser = console(person("con", "Configurator"))
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     assert browser.post(PATH, {"reason": " ", "_reload": "1"}).status_code == 200
     assert Profile.objects.get().label == "By hand"
     assert browser.post(PATH, {"reason": "as agreed", "_export": "1"}).status_code == 302
     assert json.loads((folder / "profiles.json").read_text())[0]["label"] == "By hand"
-    write(folder, [profile(label="By file")], [run_profile()])
+    write_profiles(folder, [profile(label="By file")], [run_profile()])
     assert browser.post(PATH, {"reason": "as agreed", "_reload": "1"}).status_code == 302
     assert Profile.objects.get().label == "By file"
     assert list(AuditTrailEntry.objects.filter(actor="con").order_by("id").values_list("action", "reason")) == [
@@ -63,7 +69,7 @@ def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
 
 
 def test_errors_of_the_files_stand_with_file_and_pointer(folder: Path) -> None:
-    write(folder, [profile(more=1)], [run_profile()])
+    write_profiles(folder, [profile(more=1)], [run_profile()])
     browser = console(person("con", "Configurator"))
     page = browser.get(PATH).content.decode()
     assert "can&#x27;t be used" in page or "can't be used" in page
@@ -84,11 +90,11 @@ def test_a_banner_stands_where_both_were_changed_and_only_there(
         return BANNER in browser.get("/admin/").content.decode()
 
     assert not shown()
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     assert not shown()
-    write(folder, [profile(label="By file, and longer")], [run_profile()])
+    write_profiles(folder, [profile(label="By file, and longer")], [run_profile()])
     assert shown()
-    write(folder, [profile(label="By hand")], [run_profile()])
+    write_profiles(folder, [profile(label="By hand")], [run_profile()])
     assert not shown()
     (folder / "profiles.json").write_text("nonsense, and more of it than before")
     assert not shown()

@@ -11,7 +11,7 @@ from governance.models import AuditTrailEntry
 from governance.namespaces import registry
 from orbit.models import Profile, ProfileRevision, RunProfile
 from tests.support.callers import console, person
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 TIERS = {"1": {"transformer": "template", "options": {"template": "x"}}}
@@ -43,7 +43,7 @@ def errors(answer: Any) -> dict[str, list[str]]:
 
 
 def test_a_field_that_is_changed_is_saved_with_reason_and_one_audit_entry(browser: Client) -> None:
-    store([profile(execution_rules={"tiers": TIERS}, style_vector={"tone": 0.7})], [])
+    store_profiles([profile(execution_rules={"tiers": TIERS}, style_vector={"tone": 0.7})], [])
     row = Profile.objects.get()
     answer = send(browser, path(row), label="Other", value_tags="a\r\n b \r\n\r\n")
     assert (answer.status_code, answer.headers["Location"]) == (302, path(row))
@@ -62,7 +62,7 @@ def test_a_field_that_is_changed_is_saved_with_reason_and_one_audit_entry(browse
 
 
 def test_a_page_that_is_sent_as_it_is_changes_nothing(browser: Client) -> None:
-    store(
+    store_profiles(
         [profile(execution_rules={"tiers": TIERS}, value_tags=["x"])],
         [run_profile(distribution_targets=[], execution_policy={"max_lateness": 60})],
     )
@@ -74,7 +74,7 @@ def test_a_page_that_is_sent_as_it_is_changes_nothing(browser: Client) -> None:
 
 
 def test_the_json_and_a_field_may_both_be_changed(browser: Client) -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     row = RunProfile.objects.get()
     document = {**row.document, "asset_bundle": {"logo": "x"}}
     assert (
@@ -99,7 +99,7 @@ def test_the_json_and_a_field_may_both_be_changed(browser: Client) -> None:
 
 
 def test_json_and_field_that_contradict_each_other_are_asked_about(browser: Client) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     row = Profile.objects.get()
     answer = send(
         browser, path(row), document=json.dumps(profile(label="In JSON")), label="In the field"
@@ -114,7 +114,7 @@ def test_json_and_field_that_contradict_each_other_are_asked_about(browser: Clie
 
 
 def test_a_transformer_is_chosen_and_left_out(browser: Client) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     row = Profile.objects.get()
     assert send(browser, path(row), tier_2="passthrough").status_code == 302
     row.refresh_from_db()
@@ -127,7 +127,7 @@ def test_a_transformer_is_chosen_and_left_out(browser: Client) -> None:
 def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lost(
     browser: Client,
 ) -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     row = RunProfile.objects.get()
     document = json.dumps({**row.document, "more": 1})
     answer = send(
@@ -166,7 +166,7 @@ def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lo
     ],
 )
 def test_json_that_cant_be_is_an_error_at_the_json(browser: Client, document: str) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     answer = send(browser, path(Profile.objects.get()), document=document)
     assert answer.status_code == 200
     assert errors(answer)
@@ -174,7 +174,7 @@ def test_json_that_cant_be_is_an_error_at_the_json(browser: Client, document: st
 
 
 def test_a_reason_is_asked_for_when_saving_and_not_for_a_preview(browser: Client) -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     row = Profile.objects.get()
     assert set(errors(send(browser, path(row), label="x", reason=" "))) == {"reason"}
     answer = send(browser, path(row), "_preview", label="New label", reason="")
@@ -192,7 +192,7 @@ def test_a_reason_is_asked_for_when_saving_and_not_for_a_preview(browser: Client
 
 
 def test_a_preview_of_a_run_profile_shows_its_next_instruction(browser: Client) -> None:
-    store([profile(value_tags=["p"])], [run_profile()])
+    store_profiles([profile(value_tags=["p"])], [run_profile()])
     answer = send(browser, path(RunProfile.objects.get()), "_preview", value_tags="r")
     ((name, instruction),) = answer.context["preview"].instructions
     assert (name, instruction.document["value_tags"]) == ("daily-eu", ["p", "r"])
@@ -200,7 +200,7 @@ def test_a_preview_of_a_run_profile_shows_its_next_instruction(browser: Client) 
 
 
 def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: Client) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     row = Profile.objects.get()
     typed = {**fields(browser, path(row)), "reason": "mine", "_save": "1", "label": "Mine"}
     assert (
@@ -237,7 +237,7 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     [{"revision": "99"}, {"revision": "x"}, {"revision": ""}, {"seen": "x"}, {"seen": str(2**40)}],
 )
 def test_a_forged_revision_saves_nothing(browser: Client, sent: dict[str, str]) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     assert send(browser, path(Profile.objects.get()), label="x", **sent).status_code in {200, 400}
     assert ProfileRevision.objects.count() == 1
 
@@ -278,7 +278,7 @@ def test_new_ones_are_added(browser: Client) -> None:
 
 
 def test_who_may_not_configure_looks_and_changes_nothing() -> None:
-    store([profile(label="<script>alert(1)</script>")], [run_profile()])
+    store_profiles([profile(label="<script>alert(1)</script>")], [run_profile()])
     row = Profile.objects.get()
     browser = console(person("op", "Operator"))
     page = browser.get(path(row)).content.decode()
@@ -293,7 +293,7 @@ def test_who_may_not_configure_looks_and_changes_nothing() -> None:
 
 
 def test_the_confined_edit_their_own_and_see_no_others() -> None:
-    store(
+    store_profiles(
         [profile("mine"), profile("both"), profile("theirs")],
         [
             run_profile("mine-a", "mine", "a"),
@@ -320,7 +320,7 @@ def test_the_confined_edit_their_own_and_see_no_others() -> None:
 
 
 def test_enable_and_disable_ask_for_a_reason(browser: Client) -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     row = RunProfile.objects.get()
     assert browser.post(path(row, "disable"), {"reason": " "}).status_code == 200
     assert browser.post(path(row, "disable"), {"reason": "too loud"}).status_code == 302
@@ -332,7 +332,7 @@ def test_enable_and_disable_ask_for_a_reason(browser: Client) -> None:
 
 
 def test_what_is_hidden_is_shown_without_a_form(browser: Client) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     Profile.objects.update(hidden=True)
     page = browser.get(path(Profile.objects.get())).content.decode()
     assert 'name="_save"' not in page

@@ -10,8 +10,8 @@ from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun
 from tests.support.callers import console, person
 from tests.support.configuration import active_cycle
-from tests.support.letters import letters
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -19,9 +19,9 @@ from tests.support.receiver import OK, Receiver, http
 def failed(committed: str, settings: Any) -> CycleRun:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(http("410 Gone")) as bad:
-        endpoints(settings, **{"default-endpoint": bad.url})
-        configure()
-        return carry(start())
+        configure_endpoints(settings, **{"default-endpoint": bad.url})
+        configure_profiles()
+        return run_cycle(start_cycle())
 
 
 def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
@@ -39,7 +39,7 @@ def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
     )
     assert CycleRun.objects.count() == 1
     with Receiver(OK) as receiver:
-        endpoints(settings, **{"default-endpoint": receiver.url})
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
         done = browser.post(
             f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "mended"}, follow=True
         ).content.decode()
@@ -47,7 +47,7 @@ def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
         assert f"runs again as {new.pk}" in done
         refused = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
         assert "may still be made" in refused
-        carry(new.pk)
+        run_cycle(new.pk)
     assert (new.trigger, new.triggered_by) == ("admin", "ann")
     assert AuditTrailEntry.objects.get(action="cycle.rerun").reason == "mended"
     for path in (f"/admin/orbit/cyclerun/{failed.pk}/change/", f"/admin/orbit/cyclerun/{new.pk}/change/", f"/admin/orbit/cyclerun/{new.pk}/run_again/",
@@ -60,8 +60,8 @@ def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
 
 @pytest.mark.usefixtures("committed")
 def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
-    endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
-    chosen = [str(one) for one in letters(2)]
+    configure_endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
+    chosen = [str(one) for one in create_dead_letters(2)]
     browser = console(person())
     sent = {"action": "run_again", "_selected_action": chosen}
     assert all(

@@ -7,7 +7,7 @@ import pytest
 from governance.models import AuditTrailEntry
 from orbit.models import Profile, ProfileRevision, RunProfile, RunProfileRevision
 from tests.support.callers import console, person
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def row() -> Any:
     for label in ("First", "Second", "<script>alert(3)</script>"):
-        store([profile(label=label)], [run_profile()])
+        store_profiles([profile(label=label)], [run_profile()])
     return Profile.objects.get()
 
 
@@ -93,8 +93,8 @@ def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
 
 
 def test_the_confined_see_no_revision_from_when_it_ran_elsewhere() -> None:
-    store([profile()], [run_profile(namespace="us", asset_bundle={"secret": "of-us"})])
-    store([], [run_profile(namespace="eu")])
+    store_profiles([profile()], [run_profile(namespace="us", asset_bundle={"secret": "of-us"})])
+    store_profiles([], [run_profile(namespace="eu")])
     browser = console(person("bea", "Configurator", "eu"))
     run = RunProfile.objects.get()
     answer = browser.get(f"/admin/orbit/runprofile/{run.pk}/history/")

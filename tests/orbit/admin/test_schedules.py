@@ -16,7 +16,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfiles, sync
 from tests.support.callers import console, person
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ LIST, WHY = "/admin/orbit/schedules/", "/admin/orbit/why/"
 def schedules() -> None:
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
     daily = {"cron": "0 6 * * *"}
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile("a", namespace="eu", execution_policy=daily),
@@ -150,7 +150,7 @@ def test_why_is_asked_and_answered_on_its_page() -> None:
 
 
 def test_lists_are_paged_searched_and_bounded() -> None:
-    store(
+    store_profiles(
         [],
         [
             run_profile(f"r{number:03d}", execution_policy={"cron": "*/5 * * * *"})

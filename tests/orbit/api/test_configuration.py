@@ -10,7 +10,13 @@ from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import reload
 from tests.support.callers import api, person, problem
-from tests.support.configuration import active_cycle, profile, run_profile, store, write
+from tests.support.configuration import (
+    active_cycle,
+    profile,
+    run_profile,
+    store_profiles,
+    write_profiles,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +26,7 @@ def folder(tmp_path: Path, settings) -> Path:
     settings.ORBIT_CONFIG_DIR = tmp_path
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
-    write(tmp_path, [profile()], [run_profile()])
+    write_profiles(tmp_path, [profile()], [run_profile()])
     return tmp_path
 
 
@@ -50,7 +56,7 @@ def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) 
 def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
     folder: Path, settings
 ) -> None:
-    write(folder, [profile(state="on", more=1)], [run_profile(namespace="a\u202e")])
+    write_profiles(folder, [profile(state="on", more=1)], [run_profile(namespace="a\u202e")])
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
         [{"key": "hook", "url": "http://10.0.0.1/x", "method": "POST", "token": "t"}]
     )
@@ -60,7 +66,7 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
         assert {(error["file"], error["pointer"]) for error in told["errors"]} == {
             ("profiles.json", "/0/state"), ("profiles.json", "/0/more"), ("runProfiles.json", "/0/namespace"),
             ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")}  # fmt: skip
-    write(folder, [profile()], [run_profile()])
+    write_profiles(folder, [profile()], [run_profile()])
     told = problem(client.get("/config/diff"), 422, "endpoints_invalid")
     assert [(error["file"], error["pointer"]) for error in told["errors"]] == [
         ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")
@@ -71,7 +77,7 @@ def test_the_drift_is_told_place_by_place(folder: Path) -> None:
     client = api(person("vic", "Viewer"))
     reload.load_at_start()
     assert client.get("/config/diff").json() == {"same": True, "total": 0, "differences": []}
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     found = client.get("/config/diff").json()
     assert found == {"same": False, "total": 1, "differences": [
         {"file": "profiles.json", "id": "daily", "pointer": "/label", "in_files": "Daily", "in_database": "By hand"}]}  # fmt: skip

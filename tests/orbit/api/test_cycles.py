@@ -11,7 +11,7 @@ from governance.models import AuditTrailEntry
 from orbit.models import CycleRun
 from tests.support.callers import api, person, problem
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import configure
+from tests.support.pipeline import configure_profiles
 
 pytestmark = pytest.mark.django_db
 RECENT_FIELDS = {
@@ -82,7 +82,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, querie
     client = api(person())
     client.get(path)
     _ended(60)
-    configure(**{f"r{n}": {"namespace": "a"} for n in range(30)})
+    configure_profiles(**{f"r{n}": {"namespace": "a"} for n in range(30)})
     with CaptureQueriesContext(connection) as seen:
         assert client.get(path).status_code == 200
     statements = [

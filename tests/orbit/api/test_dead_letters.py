@@ -8,8 +8,8 @@ import pytest
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from tests.support.callers import api, person, problem
-from tests.support.letters import letters, operate
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.dead_letters import create_dead_letters, run_batches
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -17,9 +17,9 @@ from tests.support.receiver import OK, Receiver, http
 def dead(committed: str, settings: Any) -> CycleRun:
     """A cycle of namespace ``a`` whose three deliveries were given up."""
     with Receiver(http("410 Gone")) as bad:
-        endpoints(settings, **{"default-endpoint": bad.url})
-        configure()
-        return carry(start())
+        configure_endpoints(settings, **{"default-endpoint": bad.url})
+        configure_profiles()
+        return run_cycle(start_cycle())
 
 
 def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
@@ -67,7 +67,7 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
     assert letter is not None
     client = api(person())
     with Receiver(OK) as good:
-        endpoints(settings, **{"default-endpoint": good.url})
+        configure_endpoints(settings, **{"default-endpoint": good.url})
         answer = client.post(
             f"/dead-letters/{letter.pk}/requeue",
             {"reason": "Aurora is back", "endpoint": "current"},
@@ -80,7 +80,7 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
         )
         job = DispatchJob.objects.get(pk=answer.json()["dispatch_job_id"])
         assert job.delivery_id == letter.job.delivery_id
-        carry(dead.pk)
+        run_cycle(dead.pk)
         assert [received.headers["idempotency-key"] for received in good.requests] == [
             str(job.delivery_id)
         ]
@@ -134,7 +134,7 @@ def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
 
 
 def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
-    letters(2, error="order {i} unknown")
+    create_dead_letters(2, error="order {i} unknown")
     client = api(person("vic", "Viewer"), "read")
     first = client.get("/dead-letters/groups?limit=1").json()
     assert [(row["error"], row["status_code"], row["count"]) for row in first["results"]] == [
@@ -164,7 +164,7 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, setti
     changed = client.get(f"/dead-letters/{letter['id']}")
     assert changed.json()["endpoint_now"] == "changed"
     assert "token-of" not in changed.content.decode()
-    endpoints(settings, other="http://127.0.0.1:9/x")
+    configure_endpoints(settings, other="http://127.0.0.1:9/x")
     assert client.get(f"/dead-letters/{letter['id']}").json()["endpoint_now"] == "gone"
     client.post(f"/dead-letters/{letter['id']}/dismiss", {"reason": "x"})
     assert client.get(f"/dead-letters/{letter['id']}").json()["endpoint_now"] is None
@@ -190,7 +190,7 @@ def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
         {"reason": "these", "ids": [*ids[:2], ids[0].upper(), str(uuid.uuid4())], "rate": 1},
     )
     assert (named.status_code, named.json()["matched"]) == (202, 3)
-    operate(uuid.UUID(run_id))
+    run_batches(uuid.UUID(run_id))
     found = client.get(f"/operations/{run_id}").json()
     assert (found["namespace"], found["progress"]["processed"]) == (
         "a",
@@ -229,7 +229,7 @@ def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRu
     run_id = client.post("/dead-letters/requeue", {"reason": "x", "ids": ids}).json()[
         "operation_run_id"
     ]
-    assert operate(uuid.UUID(run_id)).outcome == "failed"
+    assert run_batches(uuid.UUID(run_id)).outcome == "failed"
     assert set(OperationRunItem.objects.values_list("outcome", "detail")) == {
         ("failed", "there is no such dead letter")
     }

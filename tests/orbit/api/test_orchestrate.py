@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.models import CycleRun
 from tests.support.callers import api, person, problem
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +18,7 @@ ALL = "/run-profiles/trigger"
 
 @pytest.fixture(autouse=True)
 def three() -> None:
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile("a"),
@@ -124,7 +124,9 @@ def test_a_wrong_body_is_refused_with_a_pointer(sent: Any, pointer: str) -> None
 
 
 def test_a_large_call_takes_few_statements() -> None:
-    store([], [run_profile(f"r{number}", namespace=f"n{number % 40}") for number in range(300)])
+    store_profiles(
+        [], [run_profile(f"r{number}", namespace=f"n{number % 40}") for number in range(300)]
+    )
     client = api(person())
     with CaptureQueriesContext(connection) as captured:
         assert len(outcomes(client.post(ALL))) == 303

@@ -5,24 +5,24 @@ import pytest
 from governance.namespaces import registry
 from orbit.models import ProfileRevision
 from tests.support.callers import api, person, problem
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_profile_is_its_whole_document_with_its_revision_as_etag() -> None:
     document = profile("p1", style_vector={"tone": 0.7})
-    store([document], [])
+    store_profiles([document], [])
     client = api(person())
     answer = client.get("/profiles/p1")
     assert (answer.json(), answer.headers["ETag"]) == (document, '"1"')
-    store([{**document, "label": "Other"}], [])
+    store_profiles([{**document, "label": "Other"}], [])
     assert client.get("/profiles/p1").headers["ETag"] == '"2"'
     problem(client.get("/profiles/p2"), 404, "unknown_profile")
 
 
 def test_run_profiles_are_listed_by_id_and_filtered() -> None:
-    store(
+    store_profiles(
         [profile("p1"), profile("p2")],
         [
             run_profile("b", "p1", "eu"),
@@ -51,7 +51,7 @@ def test_run_profiles_are_listed_by_id_and_filtered() -> None:
 
 
 def test_a_confined_person_sees_the_profiles_that_run_in_their_namespaces() -> None:
-    store(
+    store_profiles(
         [profile("p1"), profile("p2")], [run_profile("b", "p1", "eu"), run_profile("a", "p2", "us")]
     )
     client = api(person("bea", "Viewer", "us"))
@@ -60,7 +60,7 @@ def test_a_confined_person_sees_the_profiles_that_run_in_their_namespaces() -> N
 
 
 def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> None:
-    store([profile("p1")], [])
+    store_profiles([profile("p1")], [])
     client = api(person("con", "Configurator"))
     read = client.get("/profiles/p1")
     answer = client.put(
@@ -98,7 +98,7 @@ def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> N
 def test_an_edit_without_the_right_precondition_is_refused(
     headers: dict[str, str], status: int, code: str
 ) -> None:
-    store([profile("p1")], [])
+    store_profiles([profile("p1")], [])
     problem(
         api(person("con", "Configurator")).put("/profiles/p1", profile("p1", label="x"), **headers),
         status,
@@ -109,7 +109,7 @@ def test_an_edit_without_the_right_precondition_is_refused(
 
 @pytest.mark.parametrize("match", ['"1"', ' "7" , "1"', "*"])
 def test_any_of_several_tags_will_do(match: str) -> None:
-    store([profile("p1")], [])
+    store_profiles([profile("p1")], [])
     assert (
         api(person("con", "Configurator"))
         .put("/profiles/p1", profile("p1", label="x"), If_Match=match)
@@ -137,7 +137,7 @@ def test_a_new_one_is_made_with_if_none_match() -> None:
 
 
 def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_code() -> None:
-    store([profile("p1")], [run_profile("r1", "p1")])
+    store_profiles([profile("p1")], [run_profile("r1", "p1")])
     client = api(person("con", "Configurator"))
     found = problem(client.put("/run-profiles/r1", run_profile("r1", "p1", namespace="zz", more=1, execution_policy={"cron": "* * * * * *"}), If_Match='"1"'),
                     422, "invalid_document")  # fmt: skip
@@ -162,7 +162,7 @@ def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_c
 
 
 def test_only_who_configures_puts() -> None:
-    store([profile("p1")], [])
+    store_profiles([profile("p1")], [])
     problem(
         api(person("op", "Operator")).put("/profiles/p1", b"\xff", If_Match='"1"'), 403, "forbidden"
     )
@@ -183,7 +183,7 @@ def test_only_who_configures_puts() -> None:
     ],
 )
 def test_what_is_known_already_is_a_304(sent: str, status: int) -> None:
-    store([profile("p1")], [run_profile("r1", "p1")])
+    store_profiles([profile("p1")], [run_profile("r1", "p1")])
     for path in ("/profiles/p1", "/run-profiles/r1"):
         answer = api(person(f"p{path.count('-')}")).get(path, If_None_Match=sent)
         assert (answer.status_code, answer.headers["ETag"]) == (status, '"1"')

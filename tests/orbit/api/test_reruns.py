@@ -8,8 +8,8 @@ import pytest
 from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun, DispatchJob
 from tests.support.callers import api, person, problem
-from tests.support.letters import letters, operate
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.dead_letters import create_dead_letters, run_batches
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -18,9 +18,9 @@ def failed(committed: str, settings: Any) -> CycleRun:
     """A cycle of namespace ``a`` whose three deliveries were given up."""
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(http("410 Gone")) as bad:
-        endpoints(settings, **{"default-endpoint": bad.url})
-        configure()
-        return carry(start())
+        configure_endpoints(settings, **{"default-endpoint": bad.url})
+        configure_profiles()
+        return run_cycle(start_cycle())
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) -> None:
@@ -48,12 +48,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) ->
 def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, settings: Any) -> None:
     client = api(person())
     with Receiver(OK) as receiver:
-        endpoints(settings, **{"default-endpoint": receiver.url})
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
         answer = client.post(f"/cycles/{failed.pk}/rerun", {"reason": "mended"})
         assert answer.status_code == 202
         new = answer.json()["cycle_run_id"]
         problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": "again"}), 409, "cycle_active")
-        assert carry(uuid.UUID(new)).status == "success"
+        assert run_cycle(uuid.UUID(new)).status == "success"
     body, old = client.get(f"/cycles/{new}").json(), client.get(f"/cycles/{failed.pk}").json()
     assert (body["rerun_of"], body["reruns"], old["rerun_of"], old["reruns"]) == (
         str(failed.pk),
@@ -114,8 +114,11 @@ def test_refusals_are_problems(failed: CycleRun) -> None:
 
 @pytest.mark.usefixtures("committed")
 def test_many_run_again_as_an_operation_run(settings: Any) -> None:
-    endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
-    first, second = letters(1, namespace="a")[0], letters(1, namespace="b")[0]
+    configure_endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
+    first, second = (
+        create_dead_letters(1, namespace="a")[0],
+        create_dead_letters(1, namespace="b")[0],
+    )
     client = api(person())
     dry = client.post(
         "/cycles/rerun", {"reason": "x", "filter": {"status": "failed"}, "dry_run": True}
@@ -127,13 +130,15 @@ def test_many_run_again_as_an_operation_run(settings: Any) -> None:
     assert not OperationRun.objects.exists()
     answer = client.post("/cycles/rerun", {"reason": "x", "ids": [str(second)], "rate": 5})
     assert (answer.status_code, answer.json()["matched"]) == (202, 1)
-    run = operate(uuid.UUID(answer.json()["operation_run_id"]))
+    run = run_batches(uuid.UUID(answer.json()["operation_run_id"]))
     assert (run.outcome, run.context["trigger"]) == ("succeeded", "rest")
     answer = client.post(
         "/cycles/rerun",
         {"reason": "x", "filter": {"created_from": "2020-01-01T00:00:00Z", "namespace": "a"}},
     )
-    assert operate(uuid.UUID(answer.json()["operation_run_id"])).summary_counts["succeeded"] == 1
+    assert (
+        run_batches(uuid.UUID(answer.json()["operation_run_id"])).summary_counts["succeeded"] == 1
+    )
 
 
 @pytest.mark.django_db

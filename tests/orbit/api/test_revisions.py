@@ -7,14 +7,14 @@ from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import revisions
 from tests.support.callers import api, person, problem
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 
 
 def test_revisions_are_listed_newest_first_in_pages_and_shown_whole() -> None:
     for label in ("a", "b", "c"):
-        store([profile("p1", label=label)], [])
+        store_profiles([profile("p1", label=label)], [])
     client = api(person())
     page = client.get("/profiles/p1/revisions?limit=2").json()
     assert [(row["number"], row["author"], row["source"]) for row in page["results"]] == [
@@ -40,8 +40,8 @@ def test_revisions_are_listed_newest_first_in_pages_and_shown_whole() -> None:
 
 
 def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
-    store([profile("p1")], [run_profile("r1", "p1")])
-    store([], [run_profile("r1", "p1", value_tags=["x"])])
+    store_profiles([profile("p1")], [run_profile("r1", "p1")])
+    store_profiles([], [run_profile("r1", "p1", value_tags=["x"])])
     client = api(person("con", "Configurator"))
     path = "/run-profiles/r1/revisions/1/restore"
     problem(client.post(path, {"reason": "back"}), 428, "precondition_required")
@@ -68,7 +68,7 @@ def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
 
 
 def test_what_is_hidden_comes_back_as_something_new() -> None:
-    store([profile("p1")], [run_profile("r1", "p1")])
+    store_profiles([profile("p1")], [run_profile("r1", "p1")])
     with audit.transaction():
         revisions.hide_others(profiles=["p1"], run_profiles=[])
     client = api(person("con", "Configurator"))
@@ -81,8 +81,8 @@ def test_what_is_hidden_comes_back_as_something_new() -> None:
 
 
 def test_a_confined_person_sees_no_revision_from_when_it_ran_elsewhere() -> None:
-    store([profile("p1")], [run_profile("r1", "p1", "us")])
-    store([], [run_profile("r1", "p1", "eu")])
+    store_profiles([profile("p1")], [run_profile("r1", "p1", "us")])
+    store_profiles([], [run_profile("r1", "p1", "eu")])
     client = api(person("con", "Configurator", "eu"))
     assert [
         row["number"] for row in client.get("/run-profiles/r1/revisions").json()["results"]

@@ -17,7 +17,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfiles, sync
 from tests.support.callers import api, person, problem
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 def schedules() -> None:
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
     daily = {"cron": "0 6 * * *", "time_zone": "Europe/Berlin"}
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile("a", namespace="eu", execution_policy=daily),

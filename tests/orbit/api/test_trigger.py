@@ -10,7 +10,7 @@ from django.db import connection
 from orbit.models import CycleRun
 from tests.support.callers import api, person, problem
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import configure, rows
+from tests.support.pipeline import configure_profiles, rows
 
 pytestmark = pytest.mark.django_db
 
@@ -85,7 +85,7 @@ def test_a_wrong_body_is_refused_with_a_pointer_and_starts_nothing(sent: Any, po
 
 
 def test_an_active_cycle_is_named_in_the_refusal() -> None:
-    configure(r1={"namespace": "a"})
+    configure_profiles(r1={"namespace": "a"})
     active = active_cycle("a")
     found = problem(api(person()).post(TRIGGER, {"run_profile_id": "r1"}), 409, "cycle_active")
     assert found["active_cycle_run_id"] == str(active.pk)
@@ -95,7 +95,7 @@ def test_an_active_cycle_is_named_in_the_refusal() -> None:
 
 
 def test_refusals_have_their_codes() -> None:
-    configure(r1={"namespace": "a"}, off={"namespace": "b", "state": "disabled"})
+    configure_profiles(r1={"namespace": "a"}, off={"namespace": "b", "state": "disabled"})
     client = api(person())
     problem(client.post(TRIGGER, {"namespace": "nowhere"}), 404, "unknown_namespace")
     problem(client.post(TRIGGER, {"run_profile_id": "nothing"}), 404, "unknown_run_profile")

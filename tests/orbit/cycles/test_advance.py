@@ -19,7 +19,13 @@ from orbit.outbound.client import Answer
 from orbit.pipeline import initiation
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -42,11 +48,11 @@ def claimed(limit: int = 1) -> ClaimedCycle:
 
 
 def test_fifty_triggers_at_once_make_one_cycle() -> None:
-    configure()
+    configure_profiles()
 
     def attempt(_: int) -> bool:
         try:
-            start()
+            start_cycle()
         except CycleActive:
             return False
         finally:
@@ -63,9 +69,9 @@ def test_fifty_triggers_at_once_make_one_cycle() -> None:
 
 
 def test_two_claimers_never_get_the_same_cycle() -> None:
-    configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(12)})
+    configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(12)})
     for n in range(12):
-        start(f"r{n}")
+        start_cycle(f"r{n}")
 
     def take(_: int) -> list[UUID]:
         try:
@@ -79,8 +85,8 @@ def test_two_claimers_never_get_the_same_cycle() -> None:
 
 
 def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
-    configure()
-    cycle_id = start()
+    configure_profiles()
+    cycle_id = start_cycle()
     zombie = claimed()
     run_out(cycle_id)
     heir = claimed()
@@ -98,8 +104,8 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
 
 
 def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
-    configure()
-    cycle_id = start()
+    configure_profiles()
+    cycle_id = start_cycle()
     work = claimed()
     run_out(cycle_id)
     with ThreadPoolExecutor(1) as pool:
@@ -114,13 +120,13 @@ def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
 
 def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         initiation.run(claimed())
         before = rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1")
         run_out(cycle_id)
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
     assert [
         row
         for row in rows("SELECT stage, created_at FROM orbit_cyclecheckpoint ORDER BY 1")
@@ -136,13 +142,13 @@ def _sending(
     settings, receiver: Receiver
 ) -> tuple[ClaimedCycle, list[claim.Sending], Ending, Tally]:
     """A cycle whose three deliveries have their receipts and have not been answered."""
-    endpoints(settings, default_endpoint=receiver.url)
-    configure()
-    start()
+    configure_endpoints(settings, default_endpoint=receiver.url)
+    configure_profiles()
+    start_cycle()
     work = claimed()
     found = progress.load(work)
     stages._straight(found)
-    return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.tally
+    return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.jobs
 
 
 def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(
@@ -161,7 +167,7 @@ def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_chang
         }
         assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'fenced'") == [(1,)]
         advance.run(heir, worker="heir")
-        assert carry(work.id).status == "success"
+        assert run_cycle(work.id).status == "success"
     # The two that were open were sent again, under their keys; the one with a success never was.
     keys = {got.headers["idempotency-key"] for got in receiver.requests}
     assert keys == {str(sending.delivery_id) for sending in sendings[1:]}
@@ -207,17 +213,17 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
 
 def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
-        poisoned = start("r1")
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        poisoned = start_cycle("r1")
         claimed()
         for _ in range(4):
             run_out(poisoned)
             works = lease.claim(1) or lease.claim(1, alone=True)
             assert advance._may_resume(works[0])
         run_out(poisoned)
-        assert carry(poisoned).reason == "parked"
-        assert carry(start("r2")).status == "success"
+        assert run_cycle(poisoned).reason == "parked"
+        assert run_cycle(start_cycle("r2")).status == "success"
     assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poisoned) == [("failed",)]
     assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [
         ("parked",)
@@ -225,8 +231,8 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
 
 
 def test_a_drain_does_not_count_as_a_resume_and_gives_the_lease_back_at_once() -> None:
-    configure()
-    cycle_id = start()
+    configure_profiles()
+    cycle_id = start_cycle()
     for _ in range(8):
         work = claimed()
         assert not work.resumed
@@ -236,10 +242,10 @@ def test_a_drain_does_not_count_as_a_resume_and_gives_the_lease_back_at_once() -
 
 def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
     with Receiver(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n") as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60.0
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         due = runner.run(seconds=2)
     cycle = CycleRun.objects.get(pk=cycle_id)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
@@ -260,7 +266,7 @@ def test_cancel_works_at_once_on_a_cycle_that_somebody_carries(settings) -> None
         with pytest.raises(CycleFinished):
             cancel.cancel(work.id, actor=SYSTEM, reason="again")
         run_out_due(work.id)
-        assert carry(work.id).status == "cancelled"
+        assert run_cycle(work.id).status == "cancelled"
     assert receiver.requests == []
     assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {
         "delivered": 1,
@@ -281,8 +287,8 @@ def run_out_due(cycle_id: UUID) -> None:
 def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more(settings) -> None:
     settings.ORBIT_LEASE_SECONDS = 2
     released = threading.Event()
-    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
-    start("r1")
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    start_cycle("r1")
     original = advance.run
 
     def hang(work: ClaimedCycle, *, worker: str) -> None:
@@ -295,7 +301,7 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
         runner.run(seconds=30)
         assert time.monotonic() - began < 10
         assert runner.hung()
-        start("r2")
+        start_cycle("r2")
         time.sleep(2)
         assert {work.namespace for work in lease.claim(2)} == {"a", "b"}
     finally:
@@ -305,9 +311,9 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
 
 def test_a_connection_cut_in_mid_cycle_costs_nothing(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         real, cut = fence.run, []
 
         def cutting(sql: str, parameters: dict) -> list:
@@ -322,7 +328,7 @@ def test_a_connection_cut_in_mid_cycle_costs_nothing(settings) -> None:
 
         fence.run = cutting
         try:
-            assert carry(cycle_id).status == "success"
+            assert run_cycle(cycle_id).status == "success"
         finally:
             fence.run = real
     assert len(cut) >= 5

@@ -11,7 +11,7 @@ from orbit.cycles.creation import NewCycle
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 
@@ -25,7 +25,7 @@ def birth(namespace: str = "default", body: bytes | None = None) -> NewCycle:
 
 
 def namespaces(*names: str) -> None:
-    store([profile()], [run_profile(f"r-{name}", namespace=name) for name in names])
+    store_profiles([profile()], [run_profile(f"r-{name}", namespace=name) for name in names])
 
 
 @pytest.mark.django_db
@@ -68,11 +68,11 @@ def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.django_db
 def test_the_active_cycle_is_resumed_only_by_the_same_trigger_after_its_lease_ran_out() -> None:
     cycle = active_cycle()
-    assert not creation.active(["default"])["default"].is_resumed_by(None)
+    assert not creation.active_cycles(["default"])["default"].is_resumed_by(None)
     rows(
         "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w', lease_expires_at = now() - interval '1 s' RETURNING 1"
     )
-    found = creation.active(["default", "elsewhere"])["default"]
+    found = creation.active_cycles(["default", "elsewhere"])["default"]
     assert (found.id, found.is_resumed_by(None), found.is_resumed_by("r")) == (
         cycle.pk,
         True,

@@ -11,15 +11,15 @@ from orbit.cycles import bridge
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
 from orbit.profiles import revisions
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 
 @pytest.mark.django_db
 def test_a_context_carries_the_revisions_and_the_instruction_of_the_moment(
     django_assert_num_queries,
 ) -> None:
-    store([profile(style_vector={"tone": 0.7})], [run_profile(value_tags=["eu"])])
-    store([profile(style_vector={"tone": 0.8})], [])
+    store_profiles([profile(style_vector={"tone": 0.7})], [run_profile(value_tags=["eu"])])
+    store_profiles([profile(style_vector={"tone": 0.8})], [])
     with django_assert_num_queries(1):
         context = bridge.context_for("daily-eu", actor=SYSTEM)
     assert (context.namespace, context.profile_id, context.profile_revision) == ("eu", "daily", 2)
@@ -34,7 +34,7 @@ def test_a_context_carries_the_revisions_and_the_instruction_of_the_moment(
 
 @pytest.mark.django_db
 def test_a_run_profile_that_is_not_there_hidden_or_of_a_foreign_namespace_is_unknown() -> None:
-    store([profile()], [run_profile(), run_profile("hidden")])
+    store_profiles([profile()], [run_profile(), run_profile("hidden")])
     revisions.hide_others(profiles=["daily"], run_profiles=["daily-eu"])
     confined = replace(SYSTEM, namespaces=frozenset({"us"}))
     for name, actor in (("nobody", SYSTEM), ("hidden", SYSTEM), ("daily-eu", confined)):
@@ -44,7 +44,7 @@ def test_a_run_profile_that_is_not_there_hidden_or_of_a_foreign_namespace_is_unk
 
 @pytest.mark.django_db
 def test_a_disabled_run_profile_and_one_of_a_disabled_profile_are_refused_by_name() -> None:
-    store(
+    store_profiles(
         [profile(), profile("off", state="disabled")],
         [run_profile(state="disabled"), run_profile("off-eu", "off")],
     )
@@ -56,9 +56,9 @@ def test_a_disabled_run_profile_and_one_of_a_disabled_profile_are_refused_by_nam
 
 @pytest.mark.django_db
 def test_an_edit_changes_the_next_context_and_not_the_one_that_was_taken() -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     before = bridge.context_for("daily-eu", actor=SYSTEM)
-    store([profile(style_vector={"tone": 1})], [])
+    store_profiles([profile(style_vector={"tone": 1})], [])
     after = bridge.context_for("daily-eu", actor=SYSTEM)
     assert before.document["style_vector"] == {}
     assert bridge.initiation_hash(before) != bridge.initiation_hash(after)
@@ -66,10 +66,10 @@ def test_an_edit_changes_the_next_context_and_not_the_one_that_was_taken() -> No
 
 @pytest.mark.django_db
 def test_equal_documents_give_equal_hashes_whatever_their_history() -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     before = bridge.initiation_hash(bridge.context_for("daily-eu", actor=SYSTEM))
-    store([profile(label="Another", style_vector={"tone": 1})], [])
-    store([profile(label="Another")], [])
+    store_profiles([profile(label="Another", style_vector={"tone": 1})], [])
+    store_profiles([profile(label="Another")], [])
     RunProfile.objects.update(revision=7)
     assert bridge.initiation_hash(bridge.context_for("daily-eu", actor=SYSTEM)) == before
 

@@ -9,11 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import compare, rerun
+from orbit.cycles import compare
+from orbit.cycles.rerun import single
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun
 from orbit.states import Trigger
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -35,11 +36,13 @@ def differing(a: CycleRun, b: CycleRun) -> dict[str, tuple[str, str]]:
 def test_exactly_the_planted_differences_are_found_and_stand_first(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK, OK, OK, http("410 Gone"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        first = carry(start(body=b"1"))
-        configure(tiers={"3": {"transformer": "template", "options": {"template": "$payload!"}}})
-        second = carry(start(body=b"1"))
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        first = run_cycle(start_cycle(body=b"1"))
+        configure_profiles(
+            tiers={"3": {"transformer": "template", "options": {"template": "$payload!"}}}
+        )
+        second = run_cycle(start_cycle(body=b"1"))
     found = differing(first, second)
     assert found.pop("default-endpoint: delivered") == ("3", "2")
     assert found.pop("default-endpoint: dead") == ("0", "1")
@@ -57,9 +60,9 @@ def test_exactly_the_planted_differences_are_found_and_stand_first(settings: Any
 
 def test_two_cycles_of_the_same_kind_do_not_differ_and_cost_few_queries(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        first, second = carry(start()), carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        first, second = run_cycle(start_cycle()), run_cycle(start_cycle())
     assert differing(first, second) == {}
     with CaptureQueriesContext(connection) as seen:
         compare.read(first.pk, second.pk, actor=SYSTEM)
@@ -69,10 +72,10 @@ def test_two_cycles_of_the_same_kind_do_not_differ_and_cost_few_queries(settings
 def test_a_rerun_beside_what_it_repeats(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(http("410 Gone"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start())
-        new = carry(rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
+        new = run_cycle(single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
     found = differing(old, new)
     assert found["Runs again"] == ("-", str(old.pk))
     assert found["Tier 1: outcome"] == ("success", "success (taken over)")
@@ -82,9 +85,9 @@ def test_a_rerun_beside_what_it_repeats(settings: Any) -> None:
 
 def test_what_the_person_does_not_see_is_not_there(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
-        ours, theirs = carry(start("r1")), carry(start("r2"))
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        ours, theirs = run_cycle(start_cycle("r1")), run_cycle(start_cycle("r2"))
     for other in (theirs.pk, uuid4()):
         with pytest.raises(CycleUnknown):
             compare.read(ours.pk, other, actor=replace(SYSTEM, namespaces=frozenset({"a"})))

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.support.callers import api, person
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
 
@@ -17,9 +17,9 @@ def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> No
         Receiver(http("200 OK", b"thanks")) as good,
         Receiver(http("410 Gone", b"<b>gone</b>")) as bad,
     ):
-        endpoints(settings, good=good.url, bad=bad.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["good", "bad"]})
-        cycle = carry(start("r1", b'{"x":1}'))
+        configure_endpoints(settings, good=good.url, bad=bad.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["good", "bad"]})
+        cycle = run_cycle(start_cycle("r1", b'{"x":1}'))
     client = api(person())
     with CaptureQueriesContext(connection) as seen:
         body = client.get(f"/cycles/{cycle.pk}").json()

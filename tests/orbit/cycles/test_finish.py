@@ -13,8 +13,14 @@ from orbit.dispatch import claim, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
 from orbit.records.fence import Fenced
-from tests.support.clusters import until
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -26,7 +32,7 @@ def ended(cycle_id: Any) -> CycleRun:
         runner.run(seconds=0.3)
         return CycleRun.objects.filter(pk=cycle_id, finished_at__isnull=False).first()
 
-    found = until(look, 15, "the cycle doesn't end")
+    found = until(look, "the cycle doesn't end")
     assert found is not None
     return found
 
@@ -36,10 +42,10 @@ def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_o
 ) -> None:
     settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.5
     with Receiver(OK, OK, http("500 No"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE, settings.ORBIT_DISPATCH_BACKOFF_CAP = 1, 1
-        configure()
-        first = start()
+        configure_profiles()
+        first = start_cycle()
         cycle = ended(first)
         assert cycle.status == "partial_success"
         assert cycle.next_due_at is not None
@@ -49,9 +55,9 @@ def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_o
         ) == [(1,)]
         assert DispatchJob.objects.filter(status="pending").count() == 1
         # The namespace is free again, while the delivery of the first cycle still waits.
-        second = start()
-        assert carry(second).status == "success"
-        later = carry(first)
+        second = start_cycle()
+        assert run_cycle(second).status == "success"
+        later = run_cycle(first)
     assert later.status == "partial_success"
     assert later.stages == cycle.stages
     assert DispatchJob.objects.filter(status="delivered").count() == 6
@@ -67,28 +73,28 @@ def test_a_cycle_stops_waiting_when_the_stages_time_is_over_and_its_retries_go_o
 def test_what_outlives_its_cycle_becomes_a_dead_letter_as_ever(settings: Any) -> None:
     settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.3
     with Receiver(http("500 No")) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE, settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.4, 0.4
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         assert ended(cycle_id).status == "partial_success"
         assert DeadLetterDispatch.objects.count() == 0
-        assert carry(cycle_id).status == "partial_success"
+        assert run_cycle(cycle_id).status == "partial_success"
     assert DeadLetterDispatch.objects.filter(reason="retries_exhausted").count() == 3
     assert len(receiver.requests) == 12
 
 
 def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: Any) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/")
-    configure()
-    start()
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles()
+    start_cycle()
     (work,) = lease.claim(1)
     stages._straight(progress.fresh(work))
     time.sleep(0.3)
     found = progress.load(work)
     assert (
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5
-        < found.tally.left()
+        < found.jobs.left()
         < settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 0.3
     )
 
@@ -98,11 +104,11 @@ def test_a_cycle_in_retry_is_looked_at_when_its_time_is_over_not_when_the_retry_
 ) -> None:
     settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 0.5
     with Receiver(http("503 Later", headers=["Retry-After: 200"])) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_CAP = 300
-        configure()
+        configure_profiles()
         began = time.monotonic()
-        cycle = ended(start())
+        cycle = ended(start_cycle())
     assert time.monotonic() - began < 10
     assert cycle.next_due_at is not None
     assert (cycle.next_due_at - cycle.finished_at).total_seconds() > 150  # type: ignore[operator]
@@ -112,9 +118,9 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
     settings: Any,
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         ((first, *_), _) = claim.wave(work, limit=1, worker="zombie")
@@ -130,8 +136,8 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         found = progress.load(heir)
         deliver.close(
             heir,
-            [judge.lost(orphan) for orphan in found.orphans],
-            found.tally,
+            [judge.lost(sending) for sending in found.abandoned],
+            found.jobs,
             finish.ending(found),
         )
         time.sleep(0.1)
@@ -146,7 +152,7 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
     assert rows(
         "SELECT attempt, status FROM orbit_deliveryreceipt WHERE job_id = %s ORDER BY 1",
         first.job_id,
@@ -160,7 +166,7 @@ def _closing(work: Any, sending: Any) -> Any:
     from orbit.records import fence
 
     write = fence.FencedWrite(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
-    receipts.put(write, [judge.ended(sending, YES)])
+    receipts.add_to(write, [judge.ended(sending, YES)])
     return write
 
 
@@ -170,10 +176,10 @@ def test_a_cancel_ends_what_outlived_its_cycle_too(settings: Any) -> None:
     from orbit.errors import CycleFinished
 
     with Receiver(http("500 No")) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE, settings.ORBIT_DISPATCH_BACKOFF_CAP = 60, 60
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         ended(cycle_id)
         with pytest.raises(CycleFinished):
             cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
@@ -183,9 +189,9 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
     settings: Any,
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         job = DispatchJob.objects.filter(cycle_id=cycle_id).first()

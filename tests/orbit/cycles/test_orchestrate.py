@@ -10,17 +10,17 @@ from governance.access.actors import SYSTEM, NotAllowed
 from governance.access.roles import Scope
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import Outcome
+from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.models import CycleRun, ExecutionRecord, RunProfile
 from orbit.states import Trigger
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
 
 
-def outcomes(**of: object) -> dict[str, Outcome]:
+def outcomes(**of: object) -> dict[str, ProfileOutcome]:
     return {
         one.run_profile_id: one
         for one in orchestrate.all_enabled(
@@ -30,7 +30,9 @@ def outcomes(**of: object) -> dict[str, Outcome]:
 
 
 def test_each_enabled_run_profile_gets_a_cycle_of_its_own() -> None:
-    store([profile()], [run_profile("a", namespace="eu"), run_profile("b", namespace="us")])
+    store_profiles(
+        [profile()], [run_profile("a", namespace="eu"), run_profile("b", namespace="us")]
+    )
     found = outcomes()
     assert {name: one.outcome for name, one in found.items()} == {"a": "started", "b": "started"}
     for name, namespace in (("a", "eu"), ("b", "us")):
@@ -44,14 +46,14 @@ def test_each_enabled_run_profile_gets_a_cycle_of_its_own() -> None:
 
 
 def test_disabled_hidden_and_self_scheduled_run_profiles_have_no_turn() -> None:
-    store([profile()], [run_profile("off", state="disabled"), run_profile("own", execution_policy={"cron": "0 6 * * *"}),
+    store_profiles([profile()], [run_profile("off", state="disabled"), run_profile("own", execution_policy={"cron": "0 6 * * *"}),
                         run_profile("gone", namespace="us"), run_profile("on", namespace="jp", execution_policy={"time_zone": "Asia/Tokyo"})])  # fmt: skip
     RunProfile.objects.filter(run_profile_id="gone").update(hidden=True)
     assert list(outcomes()) == ["on"]
 
 
 def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
-    store([profile(), profile("off", state="disabled")],
+    store_profiles([profile(), profile("off", state="disabled")],
           [run_profile("a-off", "off"), run_profile("b-halted", namespace="halted"), run_profile("c-busy", namespace="busy"),
            run_profile("d-draining", namespace="draining"), run_profile("z", namespace="free")])  # fmt: skip
     GovernanceSetting.objects.filter(namespace__name="halted").update(
@@ -69,7 +71,7 @@ def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
 
 
 def test_of_several_in_one_namespace_the_first_starts_and_the_others_are_queued_in_order() -> None:
-    store(
+    store_profiles(
         [profile()],
         [run_profile("b"), run_profile("a"), run_profile("c"), run_profile("d", namespace="us")],
     )
@@ -86,7 +88,7 @@ def test_of_several_in_one_namespace_the_first_starts_and_the_others_are_queued_
 
 
 def test_the_first_that_can_start_does_when_the_one_before_it_is_disabled() -> None:
-    store(
+    store_profiles(
         [profile(), profile("off", state="disabled")],
         [run_profile("a", "off"), run_profile("b"), run_profile("c")],
     )
@@ -98,7 +100,7 @@ def test_the_first_that_can_start_does_when_the_one_before_it_is_disabled() -> N
 
 
 def test_a_namespace_that_is_busy_before_the_call_skips_all_of_its_own_with_one_record() -> None:
-    store([profile()], [run_profile("a"), run_profile("b"), run_profile("c")])
+    store_profiles([profile()], [run_profile("a"), run_profile("b"), run_profile("c")])
     cycle = active_cycle("eu")
     assert {one.outcome for one in outcomes().values()} == {"skipped"}
     [record] = ExecutionRecord.objects.filter(event="cycle_skipped", namespace="eu")
@@ -118,7 +120,7 @@ def test_a_namespace_that_is_busy_before_the_call_skips_all_of_its_own_with_one_
 
 
 def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() -> None:
-    store([profile()], [run_profile("a"), run_profile("b")])
+    store_profiles([profile()], [run_profile("a"), run_profile("b")])
     cycle = outcomes()["b"].cycle_run_id
     CycleRun.objects.exclude(pk=cycle).delete()
     rows("UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'gone', lease_expires_at = now() - interval '1 s',"
@@ -129,7 +131,7 @@ def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() 
 
 
 def test_two_thousand_run_profiles_take_fewer_than_twenty_statements() -> None:
-    store(
+    store_profiles(
         [profile()],
         [run_profile(f"r{number:04d}", namespace=f"n{number % 500:03d}") for number in range(2000)],
     )
@@ -143,7 +145,7 @@ def test_two_thousand_run_profiles_take_fewer_than_twenty_statements() -> None:
 
 
 def test_a_person_leaves_one_entry_on_the_trail_and_the_clock_none() -> None:
-    store([profile()], [run_profile("a"), run_profile("b", namespace="us")])
+    store_profiles([profile()], [run_profile("a"), run_profile("b", namespace="us")])
     outcomes()
     assert not AuditTrailEntry.objects.filter(action="cycle.triggered").exists()
     orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM, reason="by hand")
@@ -155,7 +157,7 @@ def test_a_person_leaves_one_entry_on_the_trail_and_the_clock_none() -> None:
 def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_start_nothing() -> (
     None
 ):
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile("a", state="disabled"),
@@ -163,16 +165,16 @@ def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_st
             run_profile("own", namespace="us", execution_policy={"cron": "0 6 * * *"}),
         ],
     )
-    named = orchestrate.these(["own", "a", "a"], source=Trigger.REST, actor=SYSTEM)
+    named = orchestrate.selected(["own", "a", "a"], source=Trigger.REST, actor=SYSTEM)
     assert [(one.run_profile_id, one.outcome) for one in named] == [
         ("a", "disabled"),
         ("own", "started"),
     ]
     with pytest.raises(RunProfileUnknown, match="nobody"):
-        orchestrate.these(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
+        orchestrate.selected(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
     assert not CycleRun.objects.filter(run_profile_id="b").exists()
     with pytest.raises(RunProfileUnknown):
-        orchestrate.these(
+        orchestrate.selected(
             ["b"], source=Trigger.REST, actor=replace(SYSTEM, namespaces=frozenset({"us"}))
         )
 
@@ -185,7 +187,7 @@ def test_nobody_orchestrates_without_the_power() -> None:
 
 
 def test_all_of_them_are_those_with_a_cron_of_their_own_too() -> None:
-    store([profile()], [run_profile("own", execution_policy={"cron": "0 6 * * *"})])
+    store_profiles([profile()], [run_profile("own", execution_policy={"cron": "0 6 * * *"})])
     assert [one.outcome for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)] == [
         "started"
     ]
@@ -193,13 +195,13 @@ def test_all_of_them_are_those_with_a_cron_of_their_own_too() -> None:
 
 def test_under_a_global_pause_all_are_paused(settings) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
-    store([profile()], [run_profile("a"), run_profile("b", namespace="us")])
+    store_profiles([profile()], [run_profile("a"), run_profile("b", namespace="us")])
     assert {one.outcome for one in outcomes().values()} == {"paused"}
     assert not CycleRun.objects.exists()
 
 
 def test_a_fault_inside_one_is_invalid_and_stops_no_other(caplog) -> None:
-    store(
+    store_profiles(
         [profile("broken"), profile()],
         [run_profile("a", "broken"), run_profile("b", namespace="us")],
     )
@@ -214,5 +216,7 @@ def test_a_fault_inside_one_is_invalid_and_stops_no_other(caplog) -> None:
 
 
 def test_a_confined_actor_orchestrates_its_own_namespaces() -> None:
-    store([profile()], [run_profile("a", namespace="eu"), run_profile("b", namespace="us")])
+    store_profiles(
+        [profile()], [run_profile("a", namespace="eu"), run_profile("b", namespace="us")]
+    )
     assert list(outcomes(namespaces=frozenset({"us"}))) == ["b"]

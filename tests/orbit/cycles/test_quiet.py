@@ -19,8 +19,14 @@ from orbit.dispatch import claim
 from orbit.interrupts import WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
 from orbit_site.processes.gate_monitor import GateMonitor
-from tests.support.clusters import until
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -33,9 +39,9 @@ def settled() -> None:
 
 def left_behind(settings: Any, url: str) -> CycleRun:
     """Return a cycle whose worker has died with three attempts open, in a namespace that was halted then."""
-    endpoints(settings, default_endpoint=url)
-    configure()
-    cycle_id = start()
+    configure_endpoints(settings, default_endpoint=url)
+    configure_profiles()
+    cycle_id = start_cycle()
     (work,) = lease.claim(1)
     stages._straight(progress.fresh(work))
     assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
@@ -52,12 +58,12 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
     with Receiver(OK) as receiver:
         cycle = left_behind(settings, receiver.url)
         settled()
-        assert halt_certificates.note() == 0
+        assert halt_certificates.certify() == 0
         assert runner.run(seconds=0.1) is None
-        assert [halt_certificates.settle(), halt_certificates.settle()] == [1, 0]
+        assert [halt_certificates.close_abandoned(), halt_certificates.close_abandoned()] == [1, 0]
         assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unknown"}
         assert set(DispatchJob.objects.values_list("status", flat=True)) == {"pending"}
-        assert [halt_certificates.note(), halt_certificates.note()] == [1, 0]
+        assert [halt_certificates.certify(), halt_certificates.certify()] == [1, 0]
         found = status.find("a", actor=SYSTEM)
         assert found.state == "quiet"
         assert found.certificate is not None
@@ -69,7 +75,7 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
         assert {one["cycle_run_id"] for one in found.certificate["in_flight"]} == {str(cycle.pk)}
         assert receiver.requests == []
         halts.resume("a", actor=SYSTEM, reason="it is dry")
-        assert carry(cycle.pk).status == "success"
+        assert run_cycle(cycle.pk).status == "success"
         assert len(receiver.requests) == 3
 
 
@@ -79,14 +85,14 @@ def test_a_live_workers_cycle_is_left_to_it(settings) -> None:
         later = datetime.now(UTC) + timedelta(seconds=60)
         CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=later, next_due_at=later)
         settled()
-        assert (halt_certificates.settle(), halt_certificates.note()) == (0, 0)
+        assert (halt_certificates.close_abandoned(), halt_certificates.certify()) == (0, 0)
 
 
 def test_an_open_namespaces_cycle_is_nobodys_to_settle(settings) -> None:
     with Receiver(OK) as receiver:
         left_behind(settings, receiver.url)
         halts.resume("a", actor=SYSTEM, reason="r")
-        assert halt_certificates.settle() == 0
+        assert halt_certificates.close_abandoned() == 0
 
 
 def test_two_keepers_at_once_settle_it_once(settings) -> None:
@@ -97,8 +103,8 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 
         def act() -> None:
             try:
-                found.append(halt_certificates.settle())
-                halt_certificates.note()
+                found.append(halt_certificates.close_abandoned())
+                halt_certificates.certify()
             finally:
                 connection.close()
 
@@ -114,11 +120,11 @@ def test_two_keepers_at_once_settle_it_once(settings) -> None:
 
 
 def test_a_halt_of_an_idle_namespace_is_quiet_after_a_second_and_no_sooner() -> None:
-    configure()
+    configure_profiles()
     halts.halt("a", actor=SYSTEM)
-    assert halt_certificates.note() == 0
+    assert halt_certificates.certify() == 0
     settled()
-    assert halt_certificates.note() == 1
+    assert halt_certificates.certify() == 1
     certificate = status.find("a", actor=SYSTEM).certificate
     assert certificate is not None
     assert (certificate["last_delivery_started_at"], certificate["in_flight"]) == (None, [])
@@ -129,9 +135,9 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
         left_behind(settings, receiver.url)
         pauses.pause(actor=SYSTEM, reason="a fire")
         settled()
-        assert halt_certificates.note() == 0
-        halt_certificates.settle()
-        assert halt_certificates.note() == 2
+        assert halt_certificates.certify() == 0
+        halt_certificates.close_abandoned()
+        assert halt_certificates.certify() == 2
         found = pauses.read()
         assert found.quiet
         assert found.certificate is not None
@@ -140,9 +146,9 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
 
 def test_a_halted_cycle_can_be_cancelled(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         halts.halt("a", actor=SYSTEM)
         assert runner.run(seconds=0.1) is None
         cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
@@ -163,7 +169,7 @@ def watched(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interrupts, "process", own)
     watching = GateMonitor()
     watching.start()
-    until(lambda: own.watched, 5, "nobody watches")
+    until(lambda: own.watched, "nobody watches")
     yield own
     watching.end()
     watching.join(5)
@@ -174,13 +180,13 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
 ) -> None:
     with Receiver(slowly) as receiver:
         keys = {f"e{number:02}": receiver.url for number in range(20)}
-        endpoints(settings, **keys)
-        configure(r1={"namespace": "a", "distribution_targets": sorted(keys)})
-        cycle_id = start()
+        configure_endpoints(settings, **keys)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": sorted(keys)})
+        cycle_id = start_cycle()
 
         def stop() -> None:
             try:
-                until(lambda: len(receiver.requests) >= 5, 10, "nothing is sent")
+                until(lambda: len(receiver.requests) >= 5, "nothing is sent")
                 halts.halt("a", actor=SYSTEM, reason="a flood")
             finally:
                 connection.close()
@@ -203,11 +209,11 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
         assert re.fullmatch(
             r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message
         )
-        until(halt_certificates.note, 3, "it isn't quiet")
+        until(halt_certificates.certify, "it isn't quiet")
         assert runner.run(seconds=0.2) is None
         assert len(receiver.requests) == sent
         halts.resume("a", actor=SYSTEM, reason="it is dry")
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
         assert (
             len({request.headers["idempotency-key"] for request in receiver.requests})
             == len(receiver.requests)
@@ -220,18 +226,18 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
 
 def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 60
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         halts.halt("a", actor=SYSTEM)
         Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
         time.sleep(1.5)
-        assert progress.load(work).tally.left() == pytest.approx(60, abs=1)
+        assert progress.load(work).jobs.left() == pytest.approx(60, abs=1)
         halts.resume("a", actor=SYSTEM, reason="r")
         time.sleep(1.0)
-        assert progress.load(work).tally.left() == pytest.approx(59, abs=0.9)
+        assert progress.load(work).jobs.left() == pytest.approx(59, abs=0.9)
         lease.give_back([work], wait=0)
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"

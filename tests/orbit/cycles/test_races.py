@@ -15,8 +15,14 @@ from orbit.dispatch import claim, dead_letters, flight
 from orbit.models import CycleRun
 from orbit.records import fence
 from orbit_site.processes.supervisor import BY_INDEX
-from tests.support.clusters import until
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -34,7 +40,6 @@ def cancel_while_it_waits(cycle_id: Any, pool: ThreadPoolExecutor) -> Any:
     done = pool.submit(act)
     until(
         lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"),
-        5,
         "the cancel doesn't wait",
     )
     return done
@@ -42,9 +47,9 @@ def cancel_while_it_waits(cycle_id: Any, pool: ThreadPoolExecutor) -> Any:
 
 def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings) -> None:
     with Receiver(OK) as receiver, ThreadPoolExecutor(1) as pool:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         with transaction.atomic():
@@ -59,9 +64,9 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
 
 def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> None:
     with Receiver(OK) as receiver, ThreadPoolExecutor(1) as pool:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         with transaction.atomic():
             stages._straight(progress.fresh(work))
@@ -73,16 +78,16 @@ def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> No
 
 def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_runs(settings) -> None:
     with Receiver(http("410 Gone"), http("500 No"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.7
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         runner.run(seconds=0.2)
         ((letter,),) = rows("SELECT id FROM orbit_deadletterdispatch")
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         time.sleep(1)
-        cycle = carry(cycle_id)
+        cycle = run_cycle(cycle_id)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [
         ("dead", 1),
         ("delivered", 3),
@@ -93,9 +98,9 @@ def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_run
 
 def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
@@ -110,9 +115,9 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
 
 def test_the_same_bytes_go_to_the_database_once(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        start(body=b'{"n": 1}')
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle(body=b'{"n": 1}')
         (work,) = lease.claim(1)
         sent: list[int] = []
         real = fence.commit
@@ -135,9 +140,9 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
 ) -> None:
     released = threading.Event()
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         with monkeypatch.context() as patch:
             patch.setattr(flight, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
@@ -149,7 +154,7 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
 
 
 def test_a_slow_lane_does_not_idle_the_others_of_its_worker(settings) -> None:
@@ -160,16 +165,16 @@ def test_a_slow_lane_does_not_idle_the_others_of_its_worker(settings) -> None:
         sock.sendall(OK)
 
     with Receiver(slowly) as slow, Receiver(OK) as quick:
-        endpoints(settings, slow=slow.url, quick=quick.url)
-        configure(
+        configure_endpoints(settings, slow=slow.url, quick=quick.url)
+        configure_profiles(
             r1={"namespace": "a", "distribution_targets": ["slow"]},
             r2={"namespace": "b", "distribution_targets": ["quick"]},
         )
-        first = start("r1")
+        first = start_cycle("r1")
         worker = threading.Thread(target=lambda: (runner.run(seconds=0.2), connection.close()))
         worker.start()
         time.sleep(1)
-        second = start("r2")
+        second = start_cycle("r2")
         time.sleep(1)
         assert CycleRun.objects.get(pk=second).status == "success"
         assert CycleRun.objects.get(pk=first).status == "running"

@@ -13,8 +13,9 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, detail, finish, lease, progress, rerun, runner, stages, trigger
-from orbit.cycles.rerun_plan import Fate
+from orbit.cycles import cancel, detail, finish, lease, progress, runner, stages, trigger
+from orbit.cycles.rerun import single
+from orbit.cycles.rerun.plan import DeliveryAction
 from orbit.dispatch import claim, dead_letters, judge, receipts
 from orbit.errors import (
     CycleActive,
@@ -31,7 +32,13 @@ from orbit.pipeline.transformations import TierResult
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle
 from orbit.states import Trigger
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -44,7 +51,7 @@ def _few_retries(settings: Any) -> None:
 
 
 def again(cycle_id: UUID, reason: str = "it is mended") -> CycleRun:
-    return carry(rerun.rerun(cycle_id, actor=SYSTEM, reason=reason, source=Trigger.REST))
+    return run_cycle(single.start(cycle_id, actor=SYSTEM, reason=reason, source=Trigger.REST))
 
 
 def keys(receiver: Receiver) -> list[str]:
@@ -56,9 +63,9 @@ def test_what_succeeded_is_taken_over_and_only_what_never_was_is_delivered(setti
         Receiver(OK) as good,
         Receiver(http("410 Gone"), http("410 Gone"), http("410 Gone"), OK) as mended,
     ):
-        endpoints(settings, good=good.url, mended=mended.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["good", "mended"]})
-        old = carry(start(body=b'{"n":  1}'))
+        configure_endpoints(settings, good=good.url, mended=mended.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["good", "mended"]})
+        old = run_cycle(start_cycle(body=b'{"n":  1}'))
         assert old.status == "partial_success"
         new = again(old.pk)
     assert (new.status, new.rerun_of_id, new.trigger) == ("success", old.pk, "rest")
@@ -97,9 +104,9 @@ def test_what_succeeded_is_taken_over_and_only_what_never_was_is_delivered(setti
 
 def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
         new = again(old.pk, "the receiver is back")
     marks = {
         row[0]
@@ -158,9 +165,9 @@ def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings:
 
 def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
         new = again(old.pk)
     was, now = detail.read(old.pk, actor=SYSTEM), detail.read(new.pk, actor=SYSTEM)
     assert ([row.pk for row in was.reruns], now.cycle.rerun_of_id, now.reruns) == (
@@ -168,14 +175,19 @@ def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
         old.pk,
         [],
     )
-    assert (was.tally.delivered, now.tally.delivered, len(was.jobs), len(now.jobs)) == (3, 3, 6, 3)
+    assert (was.deliveries.delivered, now.deliveries.delivered, len(was.jobs), len(now.jobs)) == (
+        3,
+        3,
+        6,
+        3,
+    )
 
 
 def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         sent, _ = claim.wave(work, limit=1, worker="w")
@@ -184,9 +196,9 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
             "UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1",
             sent[0].job_id,
         )
-        first = rerun.rerun(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
+        first = single.start(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
         cancel.cancel(first, actor=SYSTEM, reason="x")
-        second = rerun.rerun(first, actor=SYSTEM, reason="x", source=Trigger.REST)
+        second = single.start(first, actor=SYSTEM, reason="x", source=Trigger.REST)
         receipts.bring_home(
             work, [judge.ended(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
         )
@@ -198,7 +210,7 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
             )
         )
         assert said == {"the original was delivered late": "cancelled"}
-        assert carry(second).pk == second
+        assert run_cycle(second).pk == second
     assert len(receiver.requests) == 2
 
 
@@ -208,13 +220,13 @@ def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: 
         Receiver(NO) as broken,
         Receiver(http("200 OK", b"made")) as service,
     ):
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 1}}
         )
-        old = carry(start(body=b"old input"))
+        old = run_cycle(start_cycle(body=b"old input"))
         assert len(receiver.requests) == 2
-        configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
+        configure_profiles(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
         new = again(old.pk)
     assert (old.status, new.status) == ("partial_success", "success")
     assert [got.body for got in service.requests] == [b"old input"]
@@ -233,9 +245,9 @@ def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: 
 
 def test_a_rerun_of_what_was_wholly_delivered_sends_nothing_and_succeeds(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
         new = again(old.pk)
         assert again(new.pk).status == "success"
         assert again(old.pk).status == "success"
@@ -250,12 +262,12 @@ def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(sett
         Receiver(NO) as broken,
         Receiver(http("200 OK", b"made")) as service,
     ):
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             tiers={"2": {"transformer": "http", "options": {"url": broken.url}, "max_attempts": 1}}
         )
-        first = carry(start(body=b"x"))
-        configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
+        first = run_cycle(start_cycle(body=b"x"))
+        configure_profiles(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
         second = again(first.pk)
         third = again(first.pk)
         assert third.status == "success"
@@ -272,20 +284,20 @@ def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(sett
 
 def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
         one, other, _ = DeadLetterDispatch.objects.order_by("id")
         dead_letters.requeue(one.pk, actor=SYSTEM, reason="by hand")
         with pytest.raises(DeliveriesOpen):
-            rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
-        carry(old.pk)
+            single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
+        run_cycle(old.pk)
         dead_letters.dismiss(other.pk, actor=SYSTEM, reason="not wanted")
-        plan = rerun.preview(old.pk, actor=SYSTEM).takeover
-        assert sorted(sent.fate for sent in plan.deliveries) == [
-            Fate.DELIVERED,
-            Fate.DISMISSED,
-            Fate.SEND,
+        plan = single.preview(old.pk, actor=SYSTEM).takeover
+        assert sorted(sent.action for sent in plan.deliveries) == [
+            DeliveryAction.DELIVERED,
+            DeliveryAction.DISMISSED,
+            DeliveryAction.SEND,
         ]
         new = again(old.pk)
     assert len(receiver.requests) == 5
@@ -297,8 +309,8 @@ def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(setting
 
 def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
     with Receiver(OK) as receiver, Receiver(NO) as slow:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             tiers={
                 "3": {
                     "transformer": "http",
@@ -308,13 +320,13 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
                 }
             }
         )
-        old_id = start(body=b"x")
+        old_id = start_cycle(body=b"x")
         runner.run(seconds=0.2)
         with pytest.raises(NotFinished):
-            rerun.preview(old_id, actor=SYSTEM)
+            single.preview(old_id, actor=SYSTEM)
         cancel.cancel(old_id, actor=SYSTEM, reason="too slow")
         assert not receiver.requests
-        configure()
+        configure_profiles()
         new = again(old_id)
     assert new.status == "success"
     # Tiers 1 and 2 had succeeded and become no item: they are normalized by the re-run.
@@ -329,9 +341,9 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
 
 def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
@@ -345,12 +357,12 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
 def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 1  # what may have arrived spends one
     with Receiver(OK) as receiver, Receiver(NO, http("200 OK", b"made")) as service:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             tiers={"2": {"transformer": "http", "options": {"url": service.url}, "max_attempts": 1}}
         )
-        old = carry(start(body=b"x"))
-        new = rerun.rerun(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
+        old = run_cycle(start_cycle(body=b"x"))
+        new = single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         for stage in (initiation.run, lambda work: transformations.run(*_begun(work)), _sent):
             (work,) = lease.claim(1)
             stage(work)
@@ -358,7 +370,7 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s RETURNING 1",
                 new,
             )
-        assert carry(new).status == "success"
+        assert run_cycle(new).status == "success"
     assert (len(service.requests), len(receiver.requests)) == (2, 3)
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'unknown'") == [(1,)]
     told = [
@@ -374,7 +386,7 @@ def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult
     found = progress.load(work)
     found.read_input()
     assert found.initiation_id is not None
-    return found.work, found.initiation_id, found.tiers
+    return found.cycle, found.initiation_id, found.tiers
 
 
 def _sent(work: ClaimedCycle) -> None:
@@ -388,42 +400,45 @@ def _sent(work: ClaimedCycle) -> None:
 
 def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    configure()
-    old = carry(start())
-    assert rerun.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].fate is Fate.UNKNOWN_ENDPOINT
+    configure_profiles()
+    old = run_cycle(start_cycle())
+    assert (
+        single.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].action
+        is DeliveryAction.UNKNOWN_ENDPOINT
+    )
     still = again(old.pk)
     assert (still.status, still.stages[-1]["total"]) == ("partial_success", 3)
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         new = again(old.pk)
     assert (new.status, len(receiver.requests)) == ("success", 3)
 
 
 def test_it_goes_to_the_endpoint_as_it_is_now(settings: Any) -> None:
     with Receiver(NO) as then, Receiver(OK) as now:
-        endpoints(settings, default_endpoint=then.url)
-        configure()
-        old = carry(start())
-        endpoints(settings, default_endpoint=now.url)
+        configure_endpoints(settings, default_endpoint=then.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
+        configure_endpoints(settings, default_endpoint=now.url)
         assert again(old.pk).status == "success"
     assert keys(now) and sorted(keys(now)) == sorted(keys(then))
 
 
 def test_an_endpoint_that_is_gone_gets_it_as_it_was(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as then:
-        endpoints(settings, then=then.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["then"]})
-        old = carry(start())
-        endpoints(settings, other="http://127.0.0.1:9/x")
+        configure_endpoints(settings, then=then.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["then"]})
+        old = run_cycle(start_cycle())
+        configure_endpoints(settings, other="http://127.0.0.1:9/x")
         assert again(old.pk).status == "success"
     assert len(then.requests) == 6
 
 
 def test_the_preview_writes_nothing(settings: Any) -> None:
     with Receiver(NO) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
     tables = (
         "orbit_cyclerun",
         "orbit_dispatchjob",
@@ -433,7 +448,7 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
     )
     counted = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     before = rows(counted)
-    plan = rerun.preview(old.pk, actor=SYSTEM)
+    plan = single.preview(old.pk, actor=SYSTEM)
     assert (
         sorted(plan.takeover.done),
         plan.takeover.runs,
@@ -445,29 +460,29 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
 
 def test_what_is_not_to_be_run_again_is_refused_and_nothing_is_written(settings: Any) -> None:
     with Receiver(NO) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start()).pk
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle()).pk
 
     def refused(kind: type[OrbitError], cycle_id: UUID = old, actor: Any = SYSTEM) -> OrbitError:
         with pytest.raises(kind) as found:
-            rerun.rerun(cycle_id, actor=actor, reason="x", source=Trigger.REST)
+            single.start(cycle_id, actor=actor, reason="x", source=Trigger.REST)
         return found.value
 
     refused(CycleUnknown, uuid4())
     refused(CycleUnknown, actor=replace(SYSTEM, namespaces=frozenset({"b"})))
-    active = start()
+    active = start_cycle()
     assert refused(CycleActive).extra["active_cycle_run_id"] == str(active)
-    stopped = rerun.preview(old, actor=SYSTEM).stopped
+    stopped = single.preview(old, actor=SYSTEM).stopped
     assert stopped is not None and stopped.code == "cycle_active"
     refused(NotFinished, active)
     cancel.cancel(active, actor=SYSTEM, reason="x")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=True, mode="halting")
     refused(NamespaceHalted)
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
-    configure(r1={"namespace": "b"})
+    configure_profiles(r1={"namespace": "b"})
     refused(NamespaceMismatch)
-    configure(r1={"namespace": "a", "state": "disabled"})
+    configure_profiles(r1={"namespace": "a", "state": "disabled"})
     refused(Disabled)
     rows("UPDATE orbit_runprofile SET hidden = true RETURNING 1")
     refused(Disabled)
@@ -477,9 +492,9 @@ def test_what_is_not_to_be_run_again_is_refused_and_nothing_is_written(settings:
 
 def test_a_raw_cycle_runs_again_raw(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(trigger.start(namespace="a", source=Trigger.REST, actor=SYSTEM).cycle_id)
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(trigger.start(namespace="a", source=Trigger.REST, actor=SYSTEM).cycle_id)
         assert again(old.pk).status == "success"
 
 
@@ -487,9 +502,9 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
     """Twenty rounds of four re-runs, a trigger and three people who requeue by hand."""
     # An answer that says nothing against the receiver: its circuit stays closed.
     with Receiver(http("404 No")) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = carry(start()).pk
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle()).pk
         for _ in range(20):
             letters = list(
                 DeadLetterDispatch.objects.filter(status="open").values_list("pk", flat=True)
@@ -505,7 +520,7 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
                     connection.close()
                 return "done"
 
-            acts = [lambda: rerun.rerun(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
+            acts = [lambda: single.start(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
             hands = [
                 lambda letter=letter: dead_letters.requeue(letter, actor=SYSTEM, reason="hand")
                 for letter in letters[:2]
@@ -520,5 +535,5 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
                 "SELECT requeue_of_id FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
             )
             for cycle in CycleRun.objects.filter(next_due_at__isnull=False):
-                carry(cycle.pk)
+                run_cycle(cycle.pk)
     assert not rows("SELECT status FROM orbit_dispatchjob WHERE status IN ('pending', 'sending')")

@@ -7,11 +7,18 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, lease, progress, rerun, rerun_plan, stages
+from orbit.cycles import cancel, lease, progress, stages
+from orbit.cycles.rerun import plan, single
 from orbit.dispatch import claim, judge, receipts
 from orbit.outbound.client import Answer
 from orbit.states import Trigger
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -22,18 +29,18 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
 ) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK) as receiver, ThreadPoolExecutor(1) as pool:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        old = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         (sent, *_), _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old, actor=SYSTEM, reason="stop")
         # When the request can't be under way any more, the attempt is closed as unknown.
         rows("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s RETURNING 1", old)
-        carry(old)
+        run_cycle(old)
         late: list[Future[None]] = []
-        write = rerun_plan.write
+        write = plan.write
 
         def bring() -> None:
             try:
@@ -49,11 +56,11 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
                 late[0].result(1)
             return write(*args, **kwargs)
 
-        monkeypatch.setattr(rerun_plan, "write", meanwhile)
-        second = rerun.rerun(old, actor=SYSTEM, reason="again", source=Trigger.REST)
+        monkeypatch.setattr(plan, "write", meanwhile)
+        second = single.start(old, actor=SYSTEM, reason="again", source=Trigger.REST)
         late[0].result(10)
         before = len(receiver.requests)
-        carry(second)
+        run_cycle(second)
         assert str(sent.delivery_id) not in [
             request.headers["idempotency-key"] for request in receiver.requests[before:]
         ]

@@ -8,23 +8,24 @@ import pytest
 
 from governance.access.actors import SYSTEM, NamespaceUnknown
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, OperationRunItem
-from orbit.cycles import cancel, rerun_many
-from orbit.cycles.rerun_many import Filter, Wanted
+from orbit.cycles import cancel
+from orbit.cycles.rerun import bulk
+from orbit.cycles.rerun.bulk import Filter, Wanted
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.states import Trigger
 from tests.support.configuration import active_cycle
-from tests.support.letters import letters, operate
-from tests.support.pipeline import endpoints
+from tests.support.dead_letters import create_dead_letters, run_batches
+from tests.support.pipeline import configure_endpoints
 
 
 @pytest.fixture(autouse=True)
 def _own_database(committed: str, settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
 
 
 def begin(wanted: Wanted, actor: Any = SYSTEM, rate: int = 50) -> UUID:
-    return rerun_many.start(
+    return bulk.start(
         wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
     ).run_id
 
@@ -53,19 +54,19 @@ def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
 
 
 def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
-    first, second = letters(2, namespace="a")
-    (other,) = letters(1, namespace="b")
+    first, second = create_dead_letters(2, namespace="a")
+    (other,) = create_dead_letters(1, namespace="b")
     run_id = begin(Filter())
-    run = operate(run_id)
+    run = run_batches(run_id)
     assert sorted(reruns()) == [("a", first), ("b", other)]
     assert (run.status, run.progress["processed"]) == ("running", 2)
-    run = operate(run_id, 2)
+    run = run_batches(run_id, 2)
     assert (len(reruns()), run.progress["note"]) == (
         2,
         "waiting for a: a cycle is active there, or a stop",
     )
     ended()
-    run = operate(run_id)
+    run = run_batches(run_id)
     assert reruns()[-1] == ("a", second)
     assert (run.outcome, run.summary_counts) == (
         "succeeded",
@@ -84,34 +85,38 @@ def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
 
 def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
     for name in "abcde":
-        letters(1, namespace=name)
+        create_dead_letters(1, namespace=name)
     run_id = begin(Filter(), rate=2)
-    operate(run_id)
+    run_batches(run_id)
     assert len(reruns()) in {2, 3, 4}
-    assert operate(run_id, 2).outcome == "succeeded"
+    assert run_batches(run_id, 2).outcome == "succeeded"
 
 
 def test_a_filter_takes_what_has_finished_and_was_not_run_again_yet() -> None:
-    (old,) = letters(1, namespace="a")
-    operate(begin([old]))
+    (old,) = create_dead_letters(1, namespace="a")
+    run_batches(begin([old]))
     ended()
-    letters(1, namespace="b")
+    create_dead_letters(1, namespace="b")
     active_cycle("b")
     # The re-run of `a` was cancelled; the cycle that it repeats is not among them any more.
-    found = rerun_many.preview(Filter(), actor=SYSTEM)
+    found = bulk.preview(Filter(), actor=SYSTEM)
     assert (len(found), old in found) == (2, False)
-    assert rerun_many.preview(Filter(namespace="a", status="failed"), actor=SYSTEM) == []
-    assert len(rerun_many.preview(Filter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
+    assert bulk.preview(Filter(namespace="a", status="failed"), actor=SYSTEM) == []
+    assert len(bulk.preview(Filter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
 
 
 def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
-    (fine,), (hidden,), missing = letters(1, namespace="a"), letters(1, namespace="c"), uuid4()
+    (fine,), (hidden,), missing = (
+        create_dead_letters(1, namespace="a"),
+        create_dead_letters(1, namespace="c"),
+        uuid4(),
+    )
     CycleRun.objects.filter(pk=hidden).update(namespace="c")
-    gone = letters(1, namespace="b")[0]
+    gone = create_dead_letters(1, namespace="b")[0]
     CycleRun.objects.filter(pk=gone).update(run_profile_id="r9")
     actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
     run_id = begin([fine, hidden, missing, gone], actor)
-    run = operate(run_id, 3)
+    run = run_batches(run_id, 3)
     found = outcomes(run_id)
     assert found[hidden] == found[missing] == ("failed", "there is no such cycle")
     assert found[gone][1].startswith("disabled: The run profile r9")
@@ -124,36 +129,36 @@ def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
 
 @pytest.mark.parametrize("stop", [{"halt": True, "mode": "halting"}, {"mode": "draining"}])
 def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> None:
-    letters(1, namespace="a"), letters(1, namespace="b")
+    create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
     GovernanceSetting.objects.filter(namespace__name="a").update(**stop)
     run_id = begin(Filter(), rate=1)
-    run = operate(run_id, 3)
+    run = run_batches(run_id, 3)
     assert ([name for name, _ in reruns()], run.status) == (["b"], "running")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
-    assert operate(run_id).outcome == "succeeded"
+    assert run_batches(run_id).outcome == "succeeded"
 
 
 def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
-    letters(1)
+    create_dead_letters(1)
     run_id = begin(Filter())
     settings.ORBIT_GLOBAL_PAUSE = True
-    assert operate(run_id).progress["note"] == "waiting: everything is paused"
+    assert run_batches(run_id).progress["note"] == "waiting: everything is paused"
     settings.ORBIT_GLOBAL_PAUSE = False
-    assert operate(run_id).outcome == "succeeded"
+    assert run_batches(run_id).outcome == "succeeded"
 
 
 def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -> None:
-    letters(3)
+    create_dead_letters(3)
     assert begin(Filter(namespace="a")) == begin(Filter(namespace="a"))
     assert OperationRun.objects.count() == 1
     with pytest.raises(NamespaceUnknown):
         begin(Filter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
-    assert rerun_many.preview(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
+    assert bulk.preview(Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
 
 
 def test_more_than_the_most_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun_many, "MOST_CYCLES", 3)
-    found = letters(5)
+    monkeypatch.setattr(bulk, "MOST_CYCLES", 3)
+    found = create_dead_letters(5)
     run_id = begin(Filter())
     assert sorted(outcomes(run_id)) == found[:3]
     assert OperationRun.objects.get(pk=run_id).progress["more"] is True

@@ -9,7 +9,13 @@ from orbit.errors import CycleActive
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.pipeline import registry
 from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -18,10 +24,10 @@ NO = b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"
 
 def test_a_cycle_goes_from_trigger_to_deliveries_and_everything_is_on_record(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
         body = b'{"z":1,"a":[1.0,1000.0],"n":12345678901234567890}'
-        cycle = carry(start(body=body))
+        cycle = run_cycle(start_cycle(body=body))
     assert cycle.status == "success"
     assert [hashlib.sha256(got.body).hexdigest() for got in receiver.requests] == [
         cycle.input_sha256
@@ -74,32 +80,32 @@ def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliv
     body = b"x" * (lease.SMALL_INPUT + 1)
     held: list[tuple[bytes | None, list[object]]] = []
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start(body=body)
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle(body=body)
         (work,) = lease.claim(1)
         found = progress.fresh(work)
         assert work.input is None
         stages.run(found, worker="w")
-        held.append((found.work.input, [result.payload for result in found.tiers.values()]))
+        held.append((found.cycle.input, [result.payload for result in found.tiers.values()]))
     assert held == [(None, [None, None, None])]
     assert [got.body for got in receiver.requests] == [body] * 3
     assert CycleRun.objects.get(pk=cycle_id).status == "success"
 
 
 def test_a_small_input_comes_with_the_claim(settings) -> None:
-    configure()
-    start(body=b"x" * lease.SMALL_INPUT)
+    configure_profiles()
+    start_cycle(body=b"x" * lease.SMALL_INPUT)
     (work,) = lease.claim(1)
     assert work.input is not None
 
 
 def test_the_same_context_is_initiated_once_and_reused(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         for name in ("r1", "r1", "r2"):
-            assert carry(start(name)).status == "success"
+            assert run_cycle(start_cycle(name)).status == "success"
     assert rows("SELECT count(*) FROM orbit_initiation") == [(2,)]
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'initiation_reused'") == [
         (1,)
@@ -108,8 +114,8 @@ def test_the_same_context_is_initiated_once_and_reused(settings) -> None:
 
 def test_a_tier_that_fails_leaves_the_other_two_delivered(settings) -> None:
     with Receiver(OK) as receiver, Receiver(NO) as broken:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             tiers={
                 "2": {
                     "transformer": "http",
@@ -119,7 +125,7 @@ def test_a_tier_that_fails_leaves_the_other_two_delivered(settings) -> None:
                 }
             }
         )
-        cycle = carry(start())
+        cycle = run_cycle(start_cycle())
     assert cycle.status == "partial_success"
     assert dict(
         rows("SELECT tier, status FROM orbit_transformation WHERE cycle_id = %s", cycle.id)
@@ -133,10 +139,10 @@ def test_a_tier_that_fails_leaves_the_other_two_delivered(settings) -> None:
 
 def test_a_receiver_that_refuses_makes_dead_letters_and_undoes_nothing(settings) -> None:
     with Receiver(NO) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 1
-        configure()
-        cycle = carry(start())
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
         assert cycle.status == "partial_success"
         assert rows("SELECT count(*) FROM orbit_normalizationitem") == [(3,)]
         assert len(receiver.requests) == 6
@@ -154,8 +160,8 @@ def test_a_receiver_that_refuses_makes_dead_letters_and_undoes_nothing(settings)
 
 def test_a_cycle_without_an_endpoint_says_so(settings) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    configure()
-    cycle = carry(start())
+    configure_profiles()
+    cycle = run_cycle(start_cycle())
     assert cycle.status == "partial_success"
     assert rows("SELECT level FROM orbit_executionrecord WHERE event = 'no_endpoint'") == [
         ("warning",)
@@ -164,10 +170,10 @@ def test_a_cycle_without_an_endpoint_says_so(settings) -> None:
 
 
 def test_a_second_trigger_in_a_namespace_starts_nothing(settings) -> None:
-    configure()
-    first = start()
+    configure_profiles()
+    first = start_cycle()
     with pytest.raises(CycleActive) as refusal:
-        start()
+        start_cycle()
     assert refusal.value.extra["active_cycle_run_id"] == str(first)
     assert list(CycleRun.objects.values_list("pk", flat=True)) == [first]
     assert rows(
@@ -179,11 +185,11 @@ def test_a_second_trigger_in_a_namespace_starts_nothing(settings) -> None:
 def test_quick_stages_share_one_commit_and_a_slow_tier_is_durable_by_itself(settings) -> None:
     """What commits together has one transaction id; each stage keeps rows, records and checkpoints of its own."""
     with Receiver(OK) as receiver, Receiver(http("200 OK", b"made")) as service:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        quick = carry(start())
-        configure(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
-        slow = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        quick = run_cycle(start_cycle())
+        configure_profiles(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
+        slow = run_cycle(start_cycle())
     commits = "SELECT stage, xmin::text FROM orbit_cyclecheckpoint WHERE cycle_id = %s"
     together = dict(rows(commits, quick.id))
     assert (
@@ -215,9 +221,11 @@ def test_quick_stages_share_one_commit_and_a_slow_tier_is_durable_by_itself(sett
 
 def test_a_tier_that_cannot_succeed_is_tried_once(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"3": {"transformer": "template", "options": {"template": "$payload"}}})
-        assert carry(start(body=b"\xff")).status == "partial_success"
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
+            tiers={"3": {"transformer": "template", "options": {"template": "$payload"}}}
+        )
+        assert run_cycle(start_cycle(body=b"\xff")).status == "partial_success"
     assert rows("SELECT status, attempts FROM orbit_transformation WHERE tier = 3") == [
         ("failed", 1)
     ]
@@ -238,9 +246,11 @@ def test_a_quick_tier_that_waits_for_its_next_attempt_is_resumed_from_its_row(
     known = {**registry._transformers(), "flaky": Transformer("flaky", {}, flaky, slow=False)}
     monkeypatch.setattr(registry, "_transformers", lambda: known)
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(tiers={"2": {"transformer": "flaky", "backoff_base": 0.05, "max_attempts": 3}})
-        cycle = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
+            tiers={"2": {"transformer": "flaky", "backoff_base": 0.05, "max_attempts": 3}}
+        )
+        cycle = run_cycle(start_cycle())
     assert cycle.status == "success"
     assert len(tried) == 3
     assert len(set(tried)) == 1
@@ -262,14 +272,14 @@ def test_a_fault_in_a_transformer_costs_its_tier_and_no_other(
     known = {**registry._transformers(), "broken": Transformer("broken", {}, broken)}
     monkeypatch.setattr(registry, "_transformers", lambda: known)
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             tiers={
                 "1": {"transformer": "broken", "max_attempts": 1},
                 "2": {"transformer": "gone", "max_attempts": 1},
             }
         )
-        cycle = carry(start())
+        cycle = run_cycle(start_cycle())
     assert cycle.status == "partial_success"
     errors = dict(rows("SELECT tier, error FROM orbit_transformation"))
     assert errors[1] == "ZeroDivisionError: "

@@ -21,13 +21,13 @@ from orbit.errors import (
 from orbit.models import CycleRun, ExecutionRecord
 from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
-from tests.support.configuration import run_profile, store
-from tests.support.pipeline import configure, rows, start
+from tests.support.configuration import run_profile, store_profiles
+from tests.support.pipeline import configure_profiles, rows, start_cycle
 
 pytestmark = pytest.mark.django_db
 
 
-def begin(**arguments: object) -> trigger.Started:
+def begin(**arguments: object) -> trigger.Triggered:
     return trigger.start(
         **{"namespace": None, "source": Trigger.REST, "actor": SYSTEM, **arguments}
     )
@@ -45,8 +45,8 @@ def test_a_raw_cycle_runs_on_an_empty_object_in_the_default_namespace() -> None:
 
 
 def test_without_a_payload_the_input_is_the_instruction_and_its_id_the_hash() -> None:
-    configure()
-    cycle = CycleRun.objects.get(pk=start())
+    configure_profiles()
+    cycle = CycleRun.objects.get(pk=start_cycle())
     assert cycle.instruction_id == cycle.input_sha256
     assert cycle.context["run_profile_id"] == "r1"
     assert (cycle.profile_revision, cycle.run_profile_revision) == (1, 1)
@@ -59,7 +59,7 @@ def test_the_payload_s_bytes_are_kept_as_they_are() -> None:
 
 
 def test_a_person_s_trigger_is_on_the_audit_trail_and_the_clock_s_is_not() -> None:
-    configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     begin(run_profile_id="r1", reason="try it")
     begin(run_profile_id="r2", source=Trigger.CRON)
     entry = AuditTrailEntry.objects.get(action="cycle.triggered")
@@ -77,8 +77,8 @@ def test_a_person_s_trigger_is_on_the_audit_trail_and_the_clock_s_is_not() -> No
     ({"actor": replace(SYSTEM, scopes=frozenset({Scope.READ}))}, NotAllowed),
 ])  # fmt: skip
 def test_what_it_refuses_leaves_nothing_behind(arguments: dict, refusal: type[Exception]) -> None:
-    configure()
-    store([], [run_profile("off", "p1", namespace="b", state="disabled")])
+    configure_profiles()
+    store_profiles([], [run_profile("off", "p1", namespace="b", state="disabled")])
     with pytest.raises(refusal):
         begin(**arguments)
     assert CycleRun.objects.count() == 0
@@ -129,8 +129,8 @@ def _abandon(cycle_id: object) -> None:
 
 
 def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
-    configure()
-    cycle_id = start(body=b'{"n":1}')
+    configure_profiles()
+    cycle_id = start_cycle(body=b'{"n":1}')
     _abandon(cycle_id)
     same = begin(run_profile_id="r1", payload=Payload(b'{"n":1}', "application/json"))
     assert (same.cycle_id, same.resumed) == (cycle_id, True)
@@ -146,19 +146,19 @@ def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
 
 
 def test_a_cycle_that_was_given_back_is_not_resumed_by_a_trigger() -> None:
-    configure()
-    start()
+    configure_profiles()
+    start_cycle()
     lease.give_back(lease.claim(1), wait=60)
     with pytest.raises(CycleActive):
         begin(run_profile_id="r1")
 
 
 def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -> None:
-    configure()
-    start()
+    configure_profiles()
+    start_cycle()
     for _ in range(5):
         with pytest.raises(CycleActive):
-            start()
+            start_cycle()
     assert rows(
         "SELECT data ->> 'suppressed' FROM orbit_executionrecord WHERE event = 'cycle_skipped'"
     ) == [("0",)]
@@ -167,7 +167,7 @@ def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -
             "UPDATE orbit_skipnotice SET written_at = written_at - interval '61 seconds'"
         )
     with pytest.raises(CycleActive):
-        start()
+        start_cycle()
     found = rows(
         "SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord WHERE event = 'cycle_skipped' ORDER BY created_at, id"
     )
@@ -177,7 +177,7 @@ def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -
 def test_a_trigger_that_is_refused_at_the_gate_is_on_record_at_once_and_then_once_a_minute() -> (
     None
 ):
-    configure(r1={"namespace": "a"})
+    configure_profiles(r1={"namespace": "a"})
     halts.halt("a", actor=SYSTEM, reason="a flood")
     for _ in range(3):
         with pytest.raises(NamespaceHalted):

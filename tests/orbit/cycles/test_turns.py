@@ -26,8 +26,8 @@ from orbit.cycles import (
 from orbit.errors import CycleActive
 from orbit.models import CycleRun
 from orbit.states import Trigger
-from tests.support.configuration import active_cycle, profile, run_profile, store
-from tests.support.pipeline import endpoints, rows
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
+from tests.support.pipeline import configure_endpoints, rows
 from tests.support.receiver import OK, Receiver
 
 HALT = """UPDATE governance_governancesetting s SET halt = %s, mode = %s FROM governance_namespace n
@@ -36,7 +36,7 @@ WHERE n.id = s.namespace_id AND n.name = 'eu' RETURNING 1"""
 
 def three() -> list[UUID]:
     """Have three cycles of one namespace: the first pending, two queued; return their ids in this order."""
-    store([profile()], [run_profile(name) for name in "abc"])
+    store_profiles([profile()], [run_profile(name) for name in "abc"])
     return [
         one.cycle_run_id
         for one in orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM)
@@ -73,7 +73,7 @@ def test_each_runs_after_the_one_before_it_without_another_trigger(
     committed: str, settings: Any
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         ids = three()
         runner.run(seconds=10)
     assert statuses() == ["success"] * 3
@@ -112,10 +112,13 @@ def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_prom
     first, *_ = three()
     rows(HALT, halt, mode)
     cancel.cancel(first, actor=SYSTEM, reason="stop")
-    assert (statuses(), namespace_queue.sweep()) == (["cancelled", "queued", "queued"], 0)
+    assert (statuses(), namespace_queue.promote_waiting()) == (["cancelled", "queued", "queued"], 0)
     rows(HALT, False, "running")
-    assert (namespace_queue.sweep(), statuses()) == (1, ["cancelled", "pending", "queued"])
-    assert namespace_queue.sweep() == 0
+    assert (namespace_queue.promote_waiting(), statuses()) == (
+        1,
+        ["cancelled", "pending", "queued"],
+    )
+    assert namespace_queue.promote_waiting() == 0
 
 
 @pytest.mark.django_db
@@ -126,9 +129,9 @@ def test_a_paused_keeper_promotes_nobody(settings: Any) -> None:
         first,
     )
     settings.ORBIT_GLOBAL_PAUSE = True
-    assert namespace_queue.sweep() == 0
+    assert namespace_queue.promote_waiting() == 0
     settings.ORBIT_GLOBAL_PAUSE = False
-    assert namespace_queue.sweep() == 1
+    assert namespace_queue.promote_waiting() == 1
 
 
 @pytest.mark.django_db
@@ -141,7 +144,7 @@ def test_late_deliveries_of_a_cycle_that_has_ended_promote_nobody_beside_the_one
         "UPDATE orbit_cyclerun SET status = 'success', finished_at = now() WHERE id = %s RETURNING 1",
         first,
     )
-    namespace_queue.promote("eu")
+    namespace_queue.promote_next("eu")
     assert statuses() == ["success", "pending", "queued"]
     finish.give_up(replace(work, status="success"), reason="parked", message="its deliveries")
     assert statuses() == ["success", "pending", "queued"]
@@ -157,7 +160,10 @@ def test_a_trigger_meets_the_active_cycle_and_not_those_that_wait() -> None:
         first,
     )
     trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a")
-    assert (namespace_queue.sweep(), statuses()) == (0, ["failed", "queued", "queued", "pending"])
+    assert (namespace_queue.promote_waiting(), statuses()) == (
+        0,
+        ["failed", "queued", "queued", "pending"],
+    )
 
 
 @pytest.mark.django_db
@@ -212,7 +218,7 @@ def test_sweeps_triggers_and_a_whole_call_at_once_leave_one_active(
         first,
     )
     raised = at_once(
-        namespace_queue.sweep, namespace_queue.sweep,
+        namespace_queue.promote_waiting, namespace_queue.promote_waiting,
         lambda: trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"),
         lambda: orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM),
     )  # fmt: skip
@@ -232,14 +238,14 @@ def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_o
         lambda: cancel.cancel(second, actor=SYSTEM, reason="not this one"),
     )
     assert raised == [None, None]
-    namespace_queue.sweep()
+    namespace_queue.promote_waiting()
     assert statuses() == ["failed", "cancelled", "pending"]
 
 
 def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
     committed: str,
 ) -> None:
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile(f"{name}{n}", namespace=name)
@@ -256,7 +262,7 @@ def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
         # What the sweep reads is out of date by the time it acts.
         namespace_queue.WAITING = "SELECT DISTINCT namespace FROM orbit_cyclerun WHERE status = 'queued' ORDER BY 1 LIMIT %s"
         active_cycle("six")
-        assert namespace_queue.sweep() == 2
+        assert namespace_queue.promote_waiting() == 2
     finally:
         namespace_queue.WAITING = found
     assert rows(

@@ -7,7 +7,7 @@ import pytest
 
 from governance.kernel.identifiers import uuid7
 from orbit.cycles import overview
-from orbit.cycles.detail import Bytes, Detail, Tally
+from orbit.cycles.detail import CycleDetail, DeliveryCounts, PayloadExcerpt
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, ExecutionRecord, Transformation
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -23,11 +23,11 @@ def _tiers(*states: str, error: str = "") -> list[Transformation]:
 
 
 def _said(
-    status: str, *, tiers: Any = (), tally: Tally = Tally(), letters: Any = (), records: Any = (), jobs: Any = (), reruns: Any = (),  # noqa: B008
+    status: str, *, tiers: Any = (), deliveries: DeliveryCounts = DeliveryCounts(), letters: Any = (), records: Any = (), jobs: Any = (), reruns: Any = (),  # noqa: B008
     stopped: str = "", **members: Any,
 ) -> str:  # fmt: skip
     cycle = CycleRun(id=uuid7(), namespace_id="eu", status=status, **members)
-    detail = Detail(cycle, Bytes("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], tally,
+    detail = CycleDetail(cycle, PayloadExcerpt("", "", 0, b""), [], list(tiers), None, [], list(jobs), [], list(letters), list(records), [], deliveries,
                     reruns=reruns, stopped=stopped)  # fmt: skip
     return overview.sentence(detail, now=NOW)
 
@@ -42,28 +42,28 @@ OK3 = ("success",) * 3
         (_said("pending"), "Pending: no worker has taken it yet."),
         (_said("pending", stopped="eu is halted by ann: a flood."), "Pending: no worker has taken it yet: eu is halted by ann: a flood."),
         (_said("running", tiers=_tiers(*OK3), stopped="eu is halted by ann: a flood."), "Running: 3 tiers; eu is halted by ann: a flood."),
-        (_said("success", tiers=_tiers(*OK3), tally=Tally(3, 3)), "Success: 3 tiers; 3 deliveries."),
+        (_said("success", tiers=_tiers(*OK3), deliveries=DeliveryCounts(3, 3)), "Success: 3 tiers; 3 deliveries."),
         (
-            _said("partial_success", tiers=_tiers("success", "success", "failed", error="timeout.\nmore"), tally=Tally(6, 4, 2),
+            _said("partial_success", tiers=_tiers("success", "success", "failed", error="timeout.\nmore"), deliveries=DeliveryCounts(6, 4, 2),
                   letters=[DeadLetterDispatch(endpoint_key="aurora", status_code=503), DeadLetterDispatch(endpoint_key="aurora", reason="endpoint_down")]),
             "Partial success: tier 3 failed after 4 tries (timeout); 4 of 6 deliveries done; 2 dead at aurora (503).",
         ),
         (_said("partial_success", tiers=_tiers(*OK3), records=[ExecutionRecord(event="no_endpoint", message="nothing configured")]),
          "Partial success: 3 tiers; nothing configured."),
         (_said("failed", reason="parked"), "Failed: parked."),
-        (_said("cancelled", reason="cancelled by ann: wrong input", tally=Tally(3, 1, 0, 2)),
+        (_said("cancelled", reason="cancelled by ann: wrong input", deliveries=DeliveryCounts(3, 1, 0, 2)),
          "Cancelled by ann: wrong input; 1 of 3 deliveries done; 2 cancelled."),
         (_said("running", lease_owner="w", lease_expires_at=SOON, tiers=_tiers("success", "pending")), "Running: 1 of 3 tiers done."),
         (_said("running", lease_owner="w", lease_expires_at=NOW - timedelta(seconds=3)),
          "Running: its worker is silent since 11:59:57, another one takes over."),
-        (_said("running", tiers=_tiers(*OK3), tally=Tally(3, 2, 0, 0, 1), jobs=[DispatchJob(status="pending", next_attempt_at=SOON)]),
+        (_said("running", tiers=_tiers(*OK3), deliveries=DeliveryCounts(3, 2, 0, 0, 1), jobs=[DispatchJob(status="pending", next_attempt_at=SOON)]),
          "Running: 3 tiers; 2 of 3 deliveries done; the next retry is due in 42 s."),
         (_said("running"), "Running: it waits for a worker."),
-        (_said("success", tiers=_tiers(*OK3), tally=Tally(1, 1), rerun_of_id=OLD, takeover={"tiers": [1, 2], "delivered": 4}),
+        (_said("success", tiers=_tiers(*OK3), deliveries=DeliveryCounts(1, 1), rerun_of_id=OLD, takeover={"tiers": [1, 2], "delivered": 4}),
          f"Success: 3 tiers; 1 delivery; runs {OLD} again, from which 2 tiers and 4 deliveries are taken over."),
-        (_said("partial_success", tally=Tally(1, 1), reruns=[CycleRun(id=NEW, status="partial_success")]),
+        (_said("partial_success", deliveries=DeliveryCounts(1, 1), reruns=[CycleRun(id=NEW, status="partial_success")]),
          f"Partial success: 1 delivery; run again 1 time, last as {NEW} (partial success)."),
-        (_said("failed", finished_at=NOW, tally=Tally(3, 2, 0, 0, 1)), "Failed: 2 of 3 deliveries done; 1 still open."),
+        (_said("failed", finished_at=NOW, deliveries=DeliveryCounts(3, 2, 0, 0, 1)), "Failed: 2 of 3 deliveries done; 1 still open."),
     ],
 )  # fmt: skip
 def test_the_sentence_names_what_happened_and_how_much_is_done(said: str, expected: str) -> None:

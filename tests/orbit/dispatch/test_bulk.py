@@ -15,15 +15,17 @@ from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.dispatch import bulk
 from orbit.dispatch.bulk import Filter
 from orbit.models import DeadLetterDispatch
-from tests.support.letters import letters
-from tests.support.pipeline import endpoints
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints
 
 pytestmark = pytest.mark.usefixtures("committed")
 
 
 @pytest.fixture(autouse=True)
 def _endpoints(committed: str, settings: Any) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y")
+    configure_endpoints(
+        settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y"
+    )
 
 
 def taken(run_id: UUID) -> set[UUID]:
@@ -32,9 +34,9 @@ def taken(run_id: UUID) -> set[UUID]:
 
 def test_a_filter_takes_the_open_letters_that_match_now() -> None:
     a, b, c = (
-        letters(2, namespace="a"),
-        letters(2, namespace="b", key="other"),
-        letters(1, namespace="b", error="tls", code=None),
+        create_dead_letters(2, namespace="a"),
+        create_dead_letters(2, namespace="b", key="other"),
+        create_dead_letters(1, namespace="b", error="tls", code=None),
     )
     DeadLetterDispatch.objects.filter(pk=a[0]).update(status="dismissed")
     group = DeadLetterDispatch.objects.get(pk=c[0]).error_group
@@ -70,7 +72,7 @@ def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
 
 def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MOST_LETTERS", 3)
-    found = letters(5)
+    found = create_dead_letters(5)
     started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
     assert (started.matched, taken(run.pk), run.progress["total"], run.progress["more"]) == (
@@ -83,7 +85,7 @@ def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> None:
-    letters(2)
+    create_dead_letters(2)
     first = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
     again = bulk.requeue(Filter(), actor=SYSTEM, reason="y", rate=99)
     assert (again.run_id, again.matched, again.created) == (first.run_id, 2, False)
@@ -99,14 +101,18 @@ def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> Non
 
 
 def test_ids_name_letters_in_any_order_and_each_once() -> None:
-    one, two = letters(2)
+    one, two = create_dead_letters(2)
     first = bulk.requeue([one, two, one], actor=SYSTEM, reason="x")
     assert bulk.requeue([two, one], actor=SYSTEM, reason="x").run_id == first.run_id
     assert (first.matched, taken(first.run_id)) == (2, {one, two})
 
 
 def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
-    a, b, _ = letters(1, namespace="a"), letters(1, namespace="b"), letters(1, namespace="c")
+    a, b, _ = (
+        create_dead_letters(1, namespace="a"),
+        create_dead_letters(1, namespace="b"),
+        create_dead_letters(1, namespace="c"),
+    )
     both = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
     started = bulk.requeue(Filter(), actor=both, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
@@ -131,7 +137,7 @@ def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
 
 
 def test_of_many_who_start_the_same_at_once_one_does() -> None:
-    letters(50)
+    create_dead_letters(50)
 
     def start(_: int) -> tuple[UUID, bool]:
         try:

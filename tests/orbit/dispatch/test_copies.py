@@ -11,8 +11,14 @@ from governance.models import AuditTrailEntry
 from orbit.cycles import cancel, finish, lease, runner
 from orbit.dispatch import claim, dead_letters
 from orbit.models import DeadLetterDispatch, DispatchJob
-from tests.support.letters import letters
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -22,10 +28,10 @@ pytestmark = pytest.mark.usefixtures("committed")
 def running(settings: Any) -> tuple[UUID, UUID]:
     """A cycle that waits for its retries, and the copy that was made of its one dead delivery."""
     with Receiver(http("410 Gone"), http("503 No")) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         runner.run(seconds=0.5)
     return cycle_id, dead_letters.requeue(
         DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
@@ -43,16 +49,16 @@ def again(settings: Any, reason: str, error: str) -> None:
         str(letter.job_id),
     ) == [(1,)]
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         job = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="once more", endpoint="current")
-        carry(letter.cycle_id)
+        run_cycle(letter.cycle_id)
     assert DispatchJob.objects.get(pk=job).status == "delivered"
 
 
 @pytest.mark.parametrize("sending", [False, True])
 def test_a_cycle_that_is_given_up_gives_its_copies_back(settings: Any, sending: bool) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/")
-    (letter,) = letters(1)
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = create_dead_letters(1)
     copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
     (work,) = lease.claim(1)
     assert not sending or len(claim.wave(work, limit=9, worker="w")[0]) == 1
@@ -99,5 +105,5 @@ def test_a_copy_that_was_on_its_way_in_a_cancelled_cycle_comes_back_where_its_wo
     assert not DeadLetterDispatch.objects.filter(status="open").exists()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now()")
-    assert carry(cycle_id).status == "cancelled"
+    assert run_cycle(cycle_id).status == "cancelled"
     again(settings, "cancelled", "the worker that sent it was lost")

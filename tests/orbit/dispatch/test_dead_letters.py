@@ -15,8 +15,14 @@ from orbit.cycles import lease
 from orbit.dispatch import claim, dead_letters, enqueue
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from tests.support.letters import letters as make
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.dead_letters import create_dead_letters as make
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -27,9 +33,9 @@ def dead(settings) -> CycleRun:
     """A cycle whose three deliveries died of a 500."""
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(http("500 No", b"no")) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
         assert cycle.status == "partial_success"
     return cycle
 
@@ -42,13 +48,13 @@ def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(
     dead: CycleRun, settings
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         first, second, _ = letters()
         job = dead_letters.requeue(first.pk, actor=SYSTEM, reason="it is back", endpoint="current")
         fresh = dead_letters.requeue(
             second.pk, actor=SYSTEM, reason="it is back", endpoint="current", new_key=True
         )
-        assert carry(dead.pk).status == "partial_success"
+        assert run_cycle(dead.pk).status == "partial_success"
         sent = {request.headers["idempotency-key"] for request in receiver.requests}
     jobs = {found.pk: found for found in DispatchJob.objects.all()}
     assert {jobs[job].status, jobs[fresh].status} == {"delivered"}
@@ -87,20 +93,20 @@ def test_a_requeue_while_a_worker_holds_the_cycle_is_not_forgotten(
     dead: CycleRun, settings
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
+        configure_endpoints(settings, default_endpoint=receiver.url)
         first, second, _ = letters()
         dead_letters.requeue(first.pk, actor=SYSTEM, reason="one", endpoint="current")
         (held,) = lease.claim(1)
         dead_letters.requeue(second.pk, actor=SYSTEM, reason="two", endpoint="current")
         # The worker knows of the first alone, and lets go with nothing more to do as far as it knows.
         lease.give_back([held], wait=3600)
-        carry(dead.pk)
+        run_cycle(dead.pk)
         assert len(receiver.requests) == 2
 
 
 def test_a_letter_that_dies_again_is_a_letter_of_its_own(dead: CycleRun) -> None:
     dead_letters.requeue(letters()[0].pk, actor=SYSTEM, reason="again")
-    carry(dead.pk)
+    run_cycle(dead.pk)
     assert [letter.status for letter in letters()] == ["requeued", "open", "open", "open"]
 
 
@@ -137,10 +143,10 @@ def test_what_has_a_success_on_record_is_not_sent_again(dead: CycleRun) -> None:
 
 def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settings) -> None:
     with Receiver(http("410 Gone"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
-        carry(cycle_id)
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
+        run_cycle(cycle_id)
         with connection.cursor() as cursor:
             cursor.execute("UPDATE orbit_cyclerun SET status = 'cancelled'")
         job_id = dead_letters.requeue(
@@ -154,7 +160,7 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
-        carry(cycle_id)
+        run_cycle(cycle_id)
     assert DispatchJob.objects.get(pk=job_id).status == "delivered"
 
 
@@ -162,7 +168,7 @@ def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_dea
     settings,
 ) -> None:
     """As in a web process that has just started: the endpoint of today isn't written down yet."""
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     (letter,) = make(1)
     cycle_id = DeadLetterDispatch.objects.get().cycle_id
     enqueue._known.clear()

@@ -13,7 +13,13 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import cancel, runner
 from orbit.dispatch import claim
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, close, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -21,9 +27,9 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 def test_each_attempt_carries_its_key_its_token_and_its_context(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
     for request in receiver.requests:
         headers = request.headers
         assert headers["authorization"] == "Bearer token-of-default_endpoint"
@@ -38,14 +44,14 @@ def test_each_attempt_carries_its_key_its_token_and_its_context(settings) -> Non
 
 def test_a_receipt_says_what_came_back(settings) -> None:
     with Receiver(http("500 No", b"a\x00\xffb"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             {
                 "2": {"transformer": "template", "options": {"template": "x"}},
                 "3": {"transformer": "template", "options": {"template": "y"}},
             }
         )
-        assert carry(start()).status == "success"
+        assert run_cycle(start_cycle()).status == "success"
     failed = DeliveryReceipt.objects.get(status="failed")
     assert (failed.status_code, failed.response_excerpt, failed.error) == (
         500,
@@ -59,9 +65,9 @@ def test_a_receipt_says_what_came_back(settings) -> None:
 
 def test_an_answer_that_never_came_is_unknown_and_sent_again_under_its_key(settings) -> None:
     with Receiver(close, OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        assert carry(start()).status == "success"
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        assert run_cycle(start_cycle()).status == "success"
         keys = [request.headers["idempotency-key"] for request in receiver.requests]
     assert len(keys) == 4
     assert len(set(keys)) == 3
@@ -73,9 +79,9 @@ def test_an_answer_that_never_came_is_unknown_and_sent_again_under_its_key(setti
 
 def test_nothing_secret_of_an_endpoint_lies_in_the_database(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url + "?key=hush-hush")
-        configure()
-        carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url + "?key=hush-hush")
+        configure_profiles()
+        run_cycle(start_cycle())
     snapshot = EndpointSnapshot.objects.get()
     assert snapshot.host == "127.0.0.1"
     for table in (
@@ -93,16 +99,16 @@ def test_nothing_secret_of_an_endpoint_lies_in_the_database(settings) -> None:
 
 def test_a_snapshot_that_no_key_opens_is_a_dead_letter_and_the_others_go_on(settings) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
         before = configured.ORBIT_ENCRYPTION_KEYS
-        assert carry(start()).status == "success"
+        assert run_cycle(start_cycle()).status == "success"
         settings.ORBIT_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
         from orbit.dispatch import claim
 
         claim._opened.clear()
         # The endpoint is the same object, so its snapshot is the old one: made under the key that is gone.
-        assert carry(start()).status == "partial_success"
+        assert run_cycle(start_cycle()).status == "partial_success"
         settings.ORBIT_ENCRYPTION_KEYS = before
     assert set(DeadLetterDispatch.objects.values_list("reason", flat=True)) == {
         "unreadable_snapshot"
@@ -113,9 +119,9 @@ def test_a_snapshot_that_no_key_opens_is_a_dead_letter_and_the_others_go_on(sett
 
 def test_two_endpoints_get_a_delivery_of_each_item_under_keys_of_their_own(settings) -> None:
     with Receiver(OK) as one, Receiver(OK) as two:
-        endpoints(settings, one=one.url, two=two.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        assert carry(start()).status == "success"
+        configure_endpoints(settings, one=one.url, two=two.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        assert run_cycle(start_cycle()).status == "success"
     keys = [request.headers["idempotency-key"] for request in [*one.requests, *two.requests]]
     assert (len(one.requests), len(two.requests), len(set(keys))) == (3, 3, 6)
 
@@ -124,9 +130,9 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
     settings,
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         from orbit.cycles import lease, progress, stages
 
         (work,) = lease.claim(1)
@@ -134,7 +140,7 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
         stages._straight(found)
         lease.give_back([work], wait=0)
         settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
-        assert carry(cycle_id).status == "partial_success"
+        assert run_cycle(cycle_id).status == "partial_success"
         assert receiver.requests == []
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
@@ -146,9 +152,9 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         from orbit import interrupts
         from orbit.cycles import finish, lease, progress, stages
         from orbit.dispatch import claim, deliver
@@ -169,7 +175,7 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         try:
             with monkeypatch.context() as patch:
                 patch.setattr(claim, "wave", stopped_behind_the_claim)
-                assert deliver.run(work, found.tally, finish.ending(found), worker="w") == 0.0
+                assert deliver.run(work, found.jobs, finish.ending(found), worker="w") == 0.0
         finally:
             interrupts.enter(interrupts.Slot())
         assert receiver.requests == []
@@ -177,7 +183,7 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
             "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
         ) == [("unsent", 0)]
         lease.give_back([work], wait=0)
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
     assert len(receiver.requests) == 3
 
 
@@ -202,10 +208,10 @@ def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
         Receiver(_slowly) as one,
         Receiver(http("500 No"), http("500 No"), http("500 No"), OK) as two,
     ):
-        endpoints(settings, one=one.url, two=two.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_endpoints(settings, one=one.url, two=two.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         monkeypatch.setattr(claim, "wave", cut)
-        assert carry(start()).status == "success"
+        assert run_cycle(start_cycle()).status == "success"
     assert (len(calls) > 2, len(one.requests), len(two.requests)) == (True, 3, 6)
 
 
@@ -221,9 +227,9 @@ def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_
         return real(*args, **kwargs)
 
     with Receiver(_slowly) as one, Receiver(http("500 No")) as two:
-        endpoints(settings, one=one.url, two=two.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        cycle_id = start()
+        configure_endpoints(settings, one=one.url, two=two.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        cycle_id = start_cycle()
         monkeypatch.setattr(claim, "wave", cancelled)
         runner.run(seconds=1)
     assert len(calls) == 2

@@ -8,15 +8,17 @@ import pytest
 from governance.access.actors import SYSTEM
 from orbit.dispatch import error_groups
 from orbit.models import DeadLetterDispatch
-from tests.support.letters import letters
-from tests.support.pipeline import endpoints, rows
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, rows
 
 pytestmark = pytest.mark.usefixtures("committed")
 
 
 @pytest.fixture(autouse=True)
 def _endpoints(committed: str, settings: Any) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y")
+    configure_endpoints(
+        settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y"
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,11 +45,11 @@ def test_a_pattern_is_the_error_without_ids_numbers_addresses_and_times(
 
 
 def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
-    letters(3, error="connection to 10.0.0.{i}:4{i} refused", code=None)
-    letters(2, namespace="b", error="connection to 10.0.0.9:5 refused", code=None)
-    letters(1, key="other", error="connection to 10.0.0.9:5 refused", code=None)
-    letters(1, reason="status_410", error="HTTP 410", code=410)
-    resolved = letters(1)
+    create_dead_letters(3, error="connection to 10.0.0.{i}:4{i} refused", code=None)
+    create_dead_letters(2, namespace="b", error="connection to 10.0.0.9:5 refused", code=None)
+    create_dead_letters(1, key="other", error="connection to 10.0.0.9:5 refused", code=None)
+    create_dead_letters(1, reason="status_410", error="HTTP 410", code=410)
+    resolved = create_dead_letters(1)
     DeadLetterDispatch.objects.filter(pk__in=resolved).update(status="dismissed")
     found = error_groups.listed(SYSTEM)
     told = [
@@ -86,6 +88,6 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
 
 
 def test_no_more_letters_are_counted_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    letters(5)
+    create_dead_letters(5)
     monkeypatch.setattr(error_groups, "COUNTED", 3)
     assert [group.count for group in error_groups.listed(SYSTEM)] == [3]

@@ -12,15 +12,21 @@ from django.db import connection
 from orbit.cycles import lease, progress, runner, stages
 from orbit.dispatch import enqueue, guarded
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, EndpointState
-from tests.support.clusters import until
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, close, http
 
 pytestmark = pytest.mark.usefixtures("committed")
 
 
 def capped(settings: Any, url: str, **members: Any) -> None:
-    endpoints(settings, default_endpoint=url)
+    configure_endpoints(settings, default_endpoint=url)
     entry = {**json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)[0], **members}
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([entry])
 
@@ -59,9 +65,9 @@ def test_no_more_requests_are_under_way_than_the_cap_allows_however_many_lanes_w
     busy = Busy(0.05)
     with Receiver(busy) as receiver:
         capped(settings, receiver.url, max_concurrency=2)
-        configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(8)})
-        cycles = [start(f"r{n}") for n in range(8)]
-        assert {carry(cycle, seconds=30).status for cycle in cycles} == {"success"}
+        configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(8)})
+        cycles = [start_cycle(f"r{n}") for n in range(8)]
+        assert {run_cycle(cycle).status for cycle in cycles} == {"success"}
     assert busy.most == 2
     assert len(busy.at) == 24
 
@@ -70,9 +76,9 @@ def test_a_rate_is_kept_by_all_lanes_together(settings: Any) -> None:
     busy = Busy(0)
     with Receiver(busy) as receiver:
         capped(settings, receiver.url, rate_per_second=10)
-        configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(6)})
-        cycles = [start(f"r{n}") for n in range(6)]
-        assert {carry(cycle, seconds=30).status for cycle in cycles} == {"success"}
+        configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(6)})
+        cycles = [start_cycle(f"r{n}") for n in range(6)]
+        assert {run_cycle(cycle).status for cycle in cycles} == {"success"}
     assert len(busy.at) == 18
     assert busy.at[-1] - busy.at[0] >= 16 / 10
     # On the wire requests may come a little closer together than they were let go.
@@ -81,11 +87,11 @@ def test_a_rate_is_kept_by_all_lanes_together(settings: Any) -> None:
 
 def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        run_cycle(start_cycle())
         capped(settings, receiver.url, max_concurrency=1, rate_per_second=50.5)
-        carry(start())
+        run_cycle(start_cycle())
     state = EndpointState.objects.get()
     assert (state.max_concurrency, state.rate_per_second) == (1, 50.5)
     assert rows("SELECT count(DISTINCT snapshot_id) FROM orbit_dispatchjob") == [(2,)]
@@ -98,12 +104,11 @@ def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
     """Run ``cycles`` of three jobs against a receiver that is down until the circuit is open."""
     capped(settings, receiver.url)
     settings.ORBIT_MAX_DISPATCH_RETRIES = 6
-    configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
-    ids = [start(f"r{n}") for n in range(cycles)]
+    configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
+    ids = [start_cycle(f"r{n}") for n in range(cycles)]
     runner.run(seconds=1)
     until(
         lambda: runner.run(seconds=1) is None or EndpointState.objects.get().opened_at,
-        15,
         "the circuit isn't open",
     )
     return ids
@@ -149,7 +154,7 @@ def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settin
         state["answer"] = OK
         sql("UPDATE orbit_endpointstate SET probe_at = now()")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        assert {carry(cycle).status for cycle in ids} == {"success"}
+        assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     found = EndpointState.objects.get()
     assert (found.failures, found.opened_at, found.probe_at, found.several, found.failed_job) == (
         0,
@@ -167,13 +172,13 @@ def test_one_job_alone_opens_no_circuit(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         capped(settings, receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 12
-        configure(
+        configure_profiles(
             {
                 str(tier): {"transformer": "template", "options": {"template": "$payload"}}
                 for tier in (2, 3)
             }
         )
-        cycle = carry(start(body=b"\xff"), seconds=30)
+        cycle = run_cycle(start_cycle(body=b"\xff"))
     assert cycle.status == "partial_success"
     assert len(receiver.requests) == 13
     assert EndpointState.objects.get().opened_at is None
@@ -185,9 +190,9 @@ def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None
     ) as receiver:
         capped(settings, receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 8
-        configure(r0={"namespace": "n0"}, r1={"namespace": "n1"})
-        for cycle in [start("r0"), start("r1")]:
-            carry(cycle, seconds=30)
+        configure_profiles(r0={"namespace": "n0"}, r1={"namespace": "n1"})
+        for cycle in [start_cycle("r0"), start_cycle("r1")]:
+            run_cycle(cycle)
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'circuit_opened'") == [
         (0,)
     ]
@@ -209,7 +214,7 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
         assert DeadLetterDispatch.objects.count() == 0
         sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        cycle = carry(ids[0])
+        cycle = run_cycle(ids[0])
         assert len(receiver.requests) == seen
     assert cycle.status == "partial_success"
     letters = list(DeadLetterDispatch.objects.all())
@@ -237,7 +242,7 @@ def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
         assert DeadLetterDispatch.objects.count() == 0
         sql("UPDATE governance_stop SET ended_at = since + interval '30 minutes'")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        carry(ids[0])
+        run_cycle(ids[0])
         assert DeadLetterDispatch.objects.filter(reason="endpoint_down").count() == 3
 
 
@@ -245,9 +250,9 @@ def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
     with Receiver(http("429 Slow down", headers=["Retry-After: 1"]), OK) as receiver:
         capped(settings, receiver.url, max_concurrency=1)
         settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
-        configure()
+        configure_profiles()
         began = time.monotonic()
-        cycle = carry(start())
+        cycle = run_cycle(start_cycle())
         assert time.monotonic() - began >= 1
     assert cycle.status == "success"
     assert len(receiver.requests) == 4
@@ -268,11 +273,11 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
         raise OperationalError("gone")
 
     with Receiver(OK) as one, Receiver(OK) as two:
-        endpoints(settings, one=one.url, two=two.url)
+        configure_endpoints(settings, one=one.url, two=two.url)
         both = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
         settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([both[0], {**both[1], "max_concurrency": 4}])
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        cycle_id = start()
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        cycle_id = start_cycle()
         with monkeypatch.context() as patch:
             patch.setattr(guarded, "wave", away)
             settings.ORBIT_LEASE_SECONDS = 2
@@ -280,7 +285,7 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
         assert calls
         assert len(one.requests) == 3
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
     assert (len(one.requests), len(two.requests)) == (3, 3)
     assert CycleRun.objects.get().status == "success"
 
@@ -298,20 +303,20 @@ def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_give
         )
         sql("UPDATE orbit_cyclerun SET next_due_at = now()")
         now["answer"] = OK
-        assert {carry(cycle).status for cycle in ids} == {"success"}
+        assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     assert DeadLetterDispatch.objects.count() == 0
 
 
 def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings: Any) -> None:
     with Receiver(OK) as receiver:
         capped(settings, receiver.url, max_concurrency=1)
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"
 
 
 def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_last(
@@ -319,8 +324,8 @@ def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_l
 ) -> None:
     with Receiver(OK) as receiver:
         capped(settings, receiver.url, max_concurrency=1)
-        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
-        start("r1")
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        start_cycle("r1")
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         assert len(guarded.wave(work, limit=1, worker="dies").sendings) == 1
@@ -329,18 +334,18 @@ def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_l
             "SELECT id, 'halting', true, 'x', now() FROM governance_namespace WHERE name = 'a' "
             "ON CONFLICT (namespace_id) DO UPDATE SET halt = true, mode = 'halting'")  # fmt: skip
         sql("UPDATE orbit_deliveryreceipt SET started_at = now() - interval '301 seconds'")
-        assert carry(start("r2")).status == "success"
+        assert run_cycle(start_cycle("r2")).status == "success"
 
 
 def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> None:
     with Receiver(OK) as receiver:
         capped(settings, receiver.url, max_concurrency=1)
-        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
-        start("r1")
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        start_cycle("r1")
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         assert len(guarded.wave(work, limit=1, worker="slow").sendings) == 1
-        second = start("r2")
+        second = start_cycle("r2")
         began = time.monotonic()
         runner.run(seconds=0.1)
         assert time.monotonic() - began < 5
@@ -353,17 +358,16 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
     with Receiver(close) as receiver, Receiver(OK) as desk:
         capped(settings, receiver.url, inquiry_url=f"{desk.url}/{{id}}")
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
-        configure(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
-        ids = [start(f"r{n}") for n in range(4)]
+        configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
+        ids = [start_cycle(f"r{n}") for n in range(4)]
         until(
             lambda: runner.run(seconds=1) and EndpointState.objects.get().opened_at,
-            15,
             "the circuit isn't open",
         )
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now()")
         sql("UPDATE orbit_endpointstate SET probe_at = now()")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        assert {carry(cycle).status for cycle in ids} == {"success"}
+        assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     assert (len(receiver.requests), len(desk.requests)) == (12, 12)
     assert EndpointState.objects.get().opened_at is None
 
@@ -384,14 +388,14 @@ def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(
         sock.sendall(OK)
 
     with Receiver(OK) as one, Receiver(slow) as two:
-        endpoints(settings, one=one.url, two=two.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_endpoints(settings, one=one.url, two=two.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.announce()
         sql(
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'"
         )
         monkeypatch.setattr(guarded, "wake", away)
-        assert carry(start()).status == "success"
+        assert run_cycle(start_cycle()).status == "success"
         assert calls
         assert len(two.requests) == 3
     assert rows("SELECT DISTINCT attempt, status FROM orbit_deliveryreceipt") == [(1, "delivered")]
@@ -402,8 +406,8 @@ def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_pr
 ) -> None:
     with Receiver(OK) as receiver:
         capped(settings, receiver.url)
-        configure()
-        cycle_id = start()
+        configure_profiles()
+        cycle_id = start_cycle()
         enqueue.announce()
         sql(
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
@@ -421,4 +425,4 @@ def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_pr
         assert rows(
             "SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id
         ) == [(True,)]
-        assert carry(cycle_id).status == "success"
+        assert run_cycle(cycle_id).status == "success"

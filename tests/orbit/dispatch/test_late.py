@@ -26,9 +26,9 @@ from orbit.outbound.client import Answer
 from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import pipeline
-from tests.support.clusters import until
-from tests.support.letters import letters
-from tests.support.pipeline import configure, rows, start
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_profiles, rows, start_cycle
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -84,7 +84,6 @@ class Waits:
         self._thread.start()
         until(
             lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"),
-            5,
             "the late 2xx doesn't wait",
         )
 
@@ -101,10 +100,10 @@ def stand() -> tuple[list[str], list[str]]:
 
 def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        pipeline.endpoints(settings, default_endpoint=receiver.url)
+        pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 0
-        configure(ONE_ITEM)
-        start(body=BODY)
+        configure_profiles(ONE_ITEM)
+        start_cycle(body=BODY)
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         wave = claim.wave(work, limit=16, worker="w")[0]
@@ -118,8 +117,8 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         with transaction.atomic():
             deliver.close(
                 heir,
-                [judge.lost(orphan) for orphan in found.orphans],
-                found.tally,
+                [judge.lost(sending) for sending in found.abandoned],
+                found.jobs,
                 finish.ending(found),
             )
             success.begin()
@@ -129,8 +128,8 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
 
 def test_a_success_that_waits_for_a_requeue_ends_the_copy_that_it_makes(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        pipeline.endpoints(settings, default_endpoint=receiver.url)
-        (letter,) = letters(1)
+        pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
+        (letter,) = create_dead_letters(1)
         success = Waits(*unknown(letter))
         with transaction.atomic():
             dead_letters.requeue(letter, actor=SYSTEM, reason="again")
@@ -143,8 +142,8 @@ def test_a_success_that_waits_for_a_requeue_ends_the_copy_that_it_makes(settings
 
 def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) -> None:
     with Receiver(http("410 Gone"), OK) as receiver:
-        pipeline.endpoints(settings, default_endpoint=receiver.url)
-        (letter,) = letters(1)
+        pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
+        (letter,) = create_dead_letters(1)
         work, sending = unknown(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         runner.run(seconds=0.5)
@@ -159,8 +158,8 @@ def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) 
 
 def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
     with Receiver(http("500 No"), OK) as receiver:
-        pipeline.endpoints(settings, default_endpoint=receiver.url)
-        (letter,) = letters(1, retries=3)
+        pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
+        (letter,) = create_dead_letters(1, retries=3)
         zombie = unknown(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         (work,) = lease.claim(1)
@@ -170,22 +169,22 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         deliver.close(
             work,
             [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
-            found.tally,
+            found.jobs,
             finish.ending(found),
         )
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
-        pipeline.carry(work.id)
+        pipeline.run_cycle(work.id)
     assert stand() == (["delivered", "cancelled"], ["delivered_late"])
     assert receiver.requests == []
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
 
 def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
-    pipeline.endpoints(settings, default_endpoint="http://127.0.0.1:9/")
-    dead_letters.requeue(letters(1)[0], actor=SYSTEM, reason="again")
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    dead_letters.requeue(create_dead_letters(1)[0], actor=SYSTEM, reason="again")
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
@@ -204,8 +203,8 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
 
 
 def test_what_it_changes_is_told_once(settings: Any) -> None:
-    pipeline.endpoints(settings, default_endpoint="http://127.0.0.1:9/")
-    (letter,) = letters(1)
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = create_dead_letters(1)
     work, sending = unknown(letter)
     copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
     for _ in range(2):
@@ -231,9 +230,9 @@ def test_what_it_changes_is_told_once(settings: Any) -> None:
 
 
 def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(settings: Any) -> None:
-    pipeline.endpoints(settings, default_endpoint="http://127.0.0.1:9/")
-    configure(ONE_ITEM)
-    start(body=BODY)
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles(ONE_ITEM)
+    start_cycle(body=BODY)
     (work,) = lease.claim(1)
     stages._straight(progress.fresh(work))
     home(work, *claim.wave(work, limit=16, worker="w")[0])

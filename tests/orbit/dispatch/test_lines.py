@@ -14,7 +14,7 @@ from orbit.cycles import lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, enqueue, guarded
 from orbit.dispatch import senders as pools
 from orbit.models import EndpointState
-from tests.support.pipeline import configure, endpoints, rows, start
+from tests.support.pipeline import configure_endpoints, configure_profiles, rows, start_cycle
 from tests.support.receiver import OK, Receiver
 
 OPEN = """UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
@@ -45,8 +45,8 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
 
     with Receiver(OK) as one, Receiver(slow) as two, Receiver(OK) as three:
         pools._senders = None
-        endpoints(settings, one=one.url, two=two.url, three=three.url)
-        configure(
+        configure_endpoints(settings, one=one.url, two=two.url, three=three.url)
+        configure_profiles(
             **{
                 f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one", "two", "three"]}
                 for n in range(10)
@@ -55,7 +55,7 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
         enqueue.announce()
         sql(OPEN)
         for n in range(10):
-            start(f"r{n}")
+            start_cycle(f"r{n}")
         until = time.monotonic() + 20
         while len(two.requests) < 30 and time.monotonic() < until:
             runner.run(seconds=0.5)
@@ -66,11 +66,11 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
 @pytest.mark.usefixtures("committed")
 def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
     with Receiver(OK) as one, Receiver(OK) as two:
-        endpoints(settings, one=one.url, two=two.url)
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_endpoints(settings, one=one.url, two=two.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.announce()
         sql(OPEN)
-        start("r1")
+        start_cycle("r1")
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         sql(HALT, True, "halting")
@@ -85,17 +85,17 @@ def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
 @pytest.mark.usefixtures("committed")
 def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings: Any) -> None:
     with Receiver(OK) as one, Receiver(OK) as two:
-        endpoints(settings, one=one.url, two=two.url)
+        configure_endpoints(settings, one=one.url, two=two.url)
         first, second = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
         settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([first, {**second, "rate_per_second": 1000}])
-        configure(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.announce()
         quiet = EndpointState.objects.get(endpoint_key="two").pk
         senders = pools.Senders()
         senders.take(3, 0)
         senders.begin([quiet, quiet, EndpointState.objects.get(endpoint_key="one").pk])
         assert senders.full() == [quiet]
-        start("r1")
+        start_cycle("r1")
         (work,) = lease.claim(1)
         stages._straight(progress.fresh(work))
         found = deliver._claim(work, senders.take(8, 0), "w", senders)
@@ -127,12 +127,12 @@ def test_all_are_woken_however_many_wait_and_however_long(
 ) -> None:
     monkeypatch.setattr(guarded, "ROUND", 2)
     with Receiver(OK) as one:
-        endpoints(settings, one=one.url)
-        configure(
+        configure_endpoints(settings, one=one.url)
+        configure_profiles(
             **{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one"]} for n in range(5)}
         )
         for n in range(5):
-            start(f"r{n}")
+            start_cycle(f"r{n}")
         for work in lease.claim(5):
             stages._straight(progress.fresh(work))
             lease.give_back([work], wait=3600)

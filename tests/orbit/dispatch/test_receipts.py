@@ -16,8 +16,14 @@ from orbit.interrupts import Slot
 from orbit.outbound.client import Answer
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
-from tests.support.clusters import until
-from tests.support.pipeline import carry, configure, endpoints, rows, start
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -25,13 +31,13 @@ YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
 def sending(settings: Any, url: str) -> tuple[ClaimedCycle, list[claim.Sending], Ending, Tally]:
-    endpoints(settings, default_endpoint=url)
-    configure()
-    start()
+    configure_endpoints(settings, default_endpoint=url)
+    configure_profiles()
+    start_cycle()
     (work,) = lease.claim(1)
     found = progress.fresh(work)
     stages._straight(found)
-    return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.tally
+    return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.jobs
 
 
 def takeover(work: ClaimedCycle) -> None:
@@ -44,7 +50,7 @@ def takeover(work: ClaimedCycle) -> None:
     (heir,) = lease.claim(1)
     found = progress.load(heir)
     deliver.close(
-        heir, [judge.lost(orphan) for orphan in found.orphans], found.tally, finish.ending(found)
+        heir, [judge.lost(sending) for sending in found.abandoned], found.jobs, finish.ending(found)
     )
 
 
@@ -102,17 +108,16 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
         sock.sendall(OK)
 
     with Receiver(answer) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle_id = start()
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
         slot = threading.Thread(target=lambda: (runner.run(seconds=1), connection.close()))
         slot.start()
         until(
             lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"),
-            10,
             "no delivery came",
         )
-        until(lambda: len(receiver.requests) == 3, 10, "not all were sent")
+        until(lambda: len(receiver.requests) == 3, "not all were sent")
         cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
         go.set()
         slot.join(20)
@@ -131,7 +136,7 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
         monkeypatch.setattr(fence, "run", failing(3))
         deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
         assert not slot.overrun
-        assert carry(work.id).status == "success"
+        assert run_cycle(work.id).status == "success"
 
 
 def test_nor_does_one_whose_database_has_no_room_left(
@@ -155,7 +160,7 @@ def test_nor_does_one_whose_database_has_no_room_left(
         monkeypatch.setattr(fence, "run", full)
         deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
         assert not slot.overrun
-        assert carry(work.id).status == "success"
+        assert run_cycle(work.id).status == "success"
 
 
 def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_the_cycle(
@@ -173,9 +178,9 @@ def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_th
 
     monkeypatch.setattr(receipts, "_audit_failures", stand_still)
     with Receiver(http("500 No"), OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure()
-        cycle = carry(start())
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
     assert stood == [cycle.pk]
     assert cycle.status == "success"
     assert len(receiver.requests) == 4

@@ -20,15 +20,22 @@ from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.bulk import Filter
 from orbit.errors import AlreadyRequeued
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, ExecutionRecord
-from tests.support.letters import due, letters, operate, work
-from tests.support.pipeline import endpoints, rows
+from tests.support.dead_letters import (
+    create_dead_letters,
+    make_due,
+    run_batches,
+    run_operation_tasks,
+)
+from tests.support.pipeline import configure_endpoints, rows
 from tests.support.receiver import OK, Receiver, http
 
 
 @pytest.fixture(autouse=True)
 def _own_database(committed: str, settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y")
+    configure_endpoints(
+        settings, default_endpoint="http://127.0.0.1:9/x", other="http://127.0.0.1:9/y"
+    )
 
 
 def items(run: OperationRun) -> list[tuple[str | None, str]]:
@@ -52,7 +59,7 @@ def ended(status: str, run_id: UUID | None = None) -> None:
 
 def delivered_canary(count: int, **choices: Any) -> UUID:
     run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="it is back", **choices).run_id
-    operate(run_id)
+    run_batches(run_id)
     assert copies() == 1
     ended("delivered")
     return run_id
@@ -60,20 +67,20 @@ def delivered_canary(count: int, **choices: Any) -> UUID:
 
 def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        found = letters(25)
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        found = create_dead_letters(25)
         run_id = bulk.requeue(
             Filter(), actor=SYSTEM, reason="it is back", endpoint="current"
         ).run_id
-        run = operate(run_id)
+        run = run_batches(run_id)
         assert (copies(), run.progress["processed"], run.status) == (1, 1, "running")
-        run = operate(run_id, 3)
+        run = run_batches(run_id, 3)
         assert (copies(), "waiting for the canary" in run.progress["note"]) == (1, True)
         runner.run(seconds=2)
-        run = operate(run_id)
+        run = run_batches(run_id)
         # The rate is 10 a second, and this slice didn't come late.
         assert (copies(), run.progress["processed"], "note" in run.progress) == (11, 11, False)
-        run = operate(run_id, 2)
+        run = run_batches(run_id, 2)
         runner.run(seconds=5)
         sent = [request.headers["idempotency-key"] for request in receiver.requests]
     assert (run.status, run.outcome) == ("completed", "succeeded")
@@ -100,12 +107,12 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
 
 def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any) -> None:
     with Receiver(http("503 No")) as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        letters(20)
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        create_dead_letters(20)
         run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="try").run_id
-        operate(run_id)
+        run_batches(run_id)
         runner.run(seconds=2)
-        run = operate(run_id)
+        run = run_batches(run_id)
         # The letters' jobs keep the endpoint of the fixture: nothing listens there.
         assert run.outcome == "failed"
     assert "the canary died (retries_exhausted" in run.progress["note"]
@@ -121,24 +128,24 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
 
 
 def test_a_canary_that_nobody_delivers_stops_the_run_in_the_end() -> None:
-    letters(3)
+    create_dead_letters(3)
     run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="try").run_id
-    operate(run_id)
+    run_batches(run_id)
     rows(
         "UPDATE orbit_dispatchjob SET created_at = created_at - interval '11 minutes' WHERE requeue_of_id IS NOT NULL RETURNING 1"
     )
-    run = operate(run_id)
+    run = run_batches(run_id)
     assert (run.outcome, copies()) == ("failed", 1)
     assert "not delivered within 10 minutes" in run.progress["note"]
 
 
 def test_a_run_stops_by_itself_when_ten_of_its_jobs_die_one_after_the_other() -> None:
-    letters(60)
+    create_dead_letters(60)
     run_id = delivered_canary(60)
-    run = operate(run_id)
+    run = run_batches(run_id)
     assert copies() == 11
     ended("dead")
-    run = operate(run_id)
+    run = run_batches(run_id)
     assert (run.status, run.outcome, copies()) == ("completed", "partially_succeeded", 11)
     assert run.progress["dead"] == 10
     assert "10 of its deliveries in a row ended dead" in run.progress["note"]
@@ -146,10 +153,10 @@ def test_a_run_stops_by_itself_when_ten_of_its_jobs_die_one_after_the_other() ->
 
 
 def test_deliveries_between_deaths_keep_a_run_going() -> None:
-    letters(60)
+    create_dead_letters(60)
     run_id = delivered_canary(60)
     for status in ("dead", "delivered", "dead"):
-        operate(run_id)
+        run_batches(run_id)
         made = DispatchJob.objects.filter(requeue_of__isnull=False, status="pending").values_list(
             "pk", flat=True
         )
@@ -157,7 +164,7 @@ def test_deliveries_between_deaths_keep_a_run_going() -> None:
             status=status, next_attempt_at=None, finished_at=Now()
         )
         ended("delivered")
-    run = operate(run_id, 5)
+    run = run_batches(run_id, 5)
     assert (run.outcome, run.progress["processed"]) == ("succeeded", 60)
 
 
@@ -165,16 +172,20 @@ def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcom
     settings: Any,
 ) -> None:
     requeued, dismissed, other, fine = (
-        letters(1)[0],
-        letters(1)[0],
-        letters(1, key="other")[0],
-        letters(1)[0],
+        create_dead_letters(1)[0],
+        create_dead_letters(1)[0],
+        create_dead_letters(1, key="other")[0],
+        create_dead_letters(1)[0],
     )
-    there, hidden, missing = letters(1)[0], letters(1, namespace="c")[0], uuid4()
+    there, hidden, missing = (
+        create_dead_letters(1)[0],
+        create_dead_letters(1, namespace="c")[0],
+        uuid4(),
+    )
     DispatchJob.objects.filter(dead_letter=there).update(status="delivered")
     dead_letters.requeue(requeued, actor=SYSTEM, reason="x")
     dead_letters.dismiss(dismissed, actor=SYSTEM, reason="x")
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
     actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
     run_id = bulk.requeue(
         [requeued, dismissed, other, fine, there, hidden, missing],
@@ -182,9 +193,9 @@ def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcom
         reason="x",
         endpoint="current",
     ).run_id
-    operate(run_id)
+    run_batches(run_id)
     ended("delivered")
-    run = operate(run_id, 3)
+    run = run_batches(run_id, 3)
     found = dict(OperationRunItem.objects.filter(run=run).values_list("object_id", "detail"))
     assert (found[requeued], found[dismissed]) == ("already requeued", "already dismissed")
     assert found[hidden] == found[missing] == "there is no such dead letter"
@@ -202,10 +213,10 @@ def test_letters_that_are_gone_resolved_or_without_an_endpoint_have_their_outcom
 
 
 def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:
-    letters(3, namespace="a"), letters(3, namespace="b")
+    create_dead_letters(3, namespace="a"), create_dead_letters(3, namespace="b")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=True, mode="halting")
     run_id = delivered_canary(6)
-    run = operate(run_id, 3)
+    run = run_batches(run_id, 3)
     assert (run.status, run.progress["processed"], run.progress["note"]) == (
         "running",
         3,
@@ -215,23 +226,23 @@ def test_letters_of_a_halted_namespace_wait_while_others_go_on() -> None:
         DeadLetterDispatch.objects.filter(status="requeued").values_list("namespace", flat=True)
     ) == {"b"}
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
-    assert operate(run_id, 2).outcome == "succeeded"
+    assert run_batches(run_id, 2).outcome == "succeeded"
 
 
 def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
-    letters(3)
+    create_dead_letters(3)
     run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="x").run_id
     settings.ORBIT_GLOBAL_PAUSE = True
-    run = operate(run_id)
+    run = run_batches(run_id)
     assert (copies(), run.progress["note"]) == (0, "waiting: everything is paused")
     settings.ORBIT_GLOBAL_PAUSE = False
-    assert operate(run_id).progress["processed"] == 1
+    assert run_batches(run_id).progress["processed"] == 1
 
 
 def test_a_doubled_task_does_nothing() -> None:
-    letters(40)
+    create_dead_letters(40)
     run_id = delivered_canary(40)
-    due(run_id)
+    make_due(run_id)
 
     def task(_: int) -> None:
         try:
@@ -246,41 +257,41 @@ def test_a_doubled_task_does_nothing() -> None:
 
 
 def test_the_rate_is_held_by_the_queue_itself() -> None:
-    letters(60)
+    create_dead_letters(60)
     run_id = delivered_canary(60, rate=20)
-    due(run_id)
+    make_due(run_id)
     queue.wake(queue.OPERATE, str(run_id))
     queue.wake(queue.OPERATE, str(run_id))
     began = time.monotonic()
-    work(2.2)
+    run_operation_tasks(2.2)
     seconds = time.monotonic() - began
     assert 1 + 40 <= copies() <= 1 + 20 * (seconds + 1)
 
 
 def test_ten_thousand_letters_take_as_many_statements_a_slice_as_ten() -> None:
     def statements(run_id: UUID) -> int:
-        due(run_id)
+        make_due(run_id)
         with CaptureQueriesContext(connection) as seen:
-            operate(run_id)
+            run_batches(run_id)
         # Whoever rings twice within 20 ms rings once.
         return sum("pg_notify" not in query["sql"] for query in seen.captured_queries)
 
     # The slice that finds the canary delivered has one statement more than those after it.
-    letters(40)
+    create_dead_letters(40)
     few = delivered_canary(40, rate=10)
     expected = {statements(few) for _ in range(3)}
-    operate(few, 3)
+    run_batches(few, 3)
     ended("delivered")
-    letters(10_000)
+    create_dead_letters(10_000)
     many = bulk.requeue(Filter(), actor=SYSTEM, reason="x", rate=500).run_id
-    operate(many)
+    run_batches(many)
     ended("delivered")
     counted = {statements(many) for _ in range(19)}
     assert counted == expected
     longest = 0.0
     while (run := OperationRun.objects.get(pk=many)).status != "completed":
         began = time.monotonic()
-        operate(many)
+        run_batches(many)
         longest = max(longest, time.monotonic() - began)
     assert (run.outcome, run.summary_counts["succeeded"]) == ("succeeded", 10_000)
     assert DeadLetterDispatch.objects.filter(status="open").count() == 0
@@ -293,7 +304,7 @@ def test_ten_thousand_letters_take_as_many_statements_a_slice_as_ten() -> None:
 
 def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
     for _ in range(20):
-        found = letters(12)
+        found = create_dead_letters(12)
         runs = [
             bulk.requeue(Filter(), actor=SYSTEM, reason="all", rate=500).run_id,
             bulk.requeue(found, actor=SYSTEM, reason="some", rate=500).run_id,
@@ -302,9 +313,9 @@ def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
 
         def run(run_id: UUID) -> None:
             try:
-                operate(run_id)
+                run_batches(run_id)
                 ended("delivered")
-                operate(run_id, 2)
+                run_batches(run_id, 2)
             finally:
                 connection.close()
 
@@ -325,7 +336,7 @@ def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
                 call.result()
         for run_id in runs:
             ended("delivered")
-            operate(run_id, 3)
+            run_batches(run_id, 3)
         ended("delivered")
         outcomes = OperationRunItem.objects.filter(run__in=runs).values_list("outcome", "detail")
         made = sum(outcome == "succeeded" for outcome, _ in outcomes)
@@ -341,10 +352,10 @@ def test_two_runs_and_a_person_at_once_make_one_job_of_each_letter() -> None:
 
 
 def test_many_are_dismissed_without_a_canary_and_nothing_is_sent() -> None:
-    found = letters(30)
+    found = create_dead_letters(30)
     dead_letters.requeue(found[0], actor=SYSTEM, reason="x")
     run_id = bulk.dismiss(found, actor=SYSTEM, reason="too old", rate=20).run_id
-    run = operate(run_id, 2)
+    run = run_batches(run_id, 2)
     assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["skipped"]) == (
         "succeeded",
         29,

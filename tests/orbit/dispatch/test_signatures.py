@@ -12,7 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Delivery, Endpoint
 from orbit.outbound import client
-from tests.support.pipeline import carry, configure, start
+from tests.support.pipeline import configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Received, Receiver, http
 
 OLD, NEW = (
@@ -34,8 +34,8 @@ def sent(settings: Any, committed: str) -> Iterator[list[Received]]:
     """The requests of one cycle under two secrets; the first of them had to be sent twice."""
     with Receiver(http("503 Later"), OK) as receiver:
         configured(settings, receiver.url, signing_secret=f"{NEW} {OLD}")
-        configure()
-        assert carry(start(body=BODY)).status == "success"
+        configure_profiles()
+        assert run_cycle(start_cycle(body=BODY)).status == "success"
         yield receiver.requests
 
 
@@ -109,7 +109,7 @@ def test_bytes_that_are_no_text_are_signed_as_they_are() -> None:
 def test_without_a_secret_there_is_an_id_and_no_signature(settings: Any) -> None:
     with Receiver() as receiver:
         configured(settings, receiver.url)
-        configure()
-        assert carry(start()).status == "success"
+        configure_profiles()
+        assert run_cycle(start_cycle()).status == "success"
         assert {"webhook-signature", "webhook-timestamp"}.isdisjoint(receiver.requests[0].headers)
         assert receiver.requests[0].headers["webhook-id"]

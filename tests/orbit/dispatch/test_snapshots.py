@@ -13,7 +13,7 @@ from orbit.cycles import lease, progress, stages
 from orbit.dispatch import claim, enqueue
 from orbit.models import DeadLetterDispatch, EndpointSnapshot
 from orbit.outbound import secrets
-from tests.support.pipeline import carry, configure, rows, start
+from tests.support.pipeline import configure_profiles, rows, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -37,7 +37,7 @@ def sealed_with(settings: Any, *keys: str) -> None:
 
 def enqueued(body: bytes | None = None) -> UUID:
     """Return a cycle whose jobs are made and not sent."""
-    cycle_id = start(body=body)
+    cycle_id = start_cycle(body=body)
     (work,) = lease.claim(1)
     stages._straight(progress.fresh(work))
     lease.give_back([work], wait=0)
@@ -54,11 +54,11 @@ def test_jobs_in_flight_keep_url_token_secret_and_headers_and_new_ones_have_the_
             headers={"X-Team": "one"},
             signing_secret="whsec_" + base64.b64encode(bytes(range(32))).decode(),
         )
-        configure()
+        configure_profiles()
         before = enqueued()
         endpoint(settings, new.url, token="second-token", method="PUT")
-        assert carry(before).status == "success"
-        assert carry(start()).status == "success"
+        assert run_cycle(before).status == "success"
+        assert run_cycle(start_cycle()).status == "success"
         assert {(request.headers["authorization"], request.headers.get("x-team"), "webhook-signature" in request.headers) for request in old.requests} == {
             ("Bearer first-token", "one", True)}  # fmt: skip
         assert {(request.line.split()[0], request.headers["authorization"], request.headers.get("x-team")) for request in new.requests} == {
@@ -71,10 +71,10 @@ def test_an_endpoint_that_is_gone_from_the_configuration_still_gets_what_was_mad
 ) -> None:
     with Receiver() as receiver:
         endpoint(settings, receiver.url)
-        configure()
+        configure_profiles()
         before = enqueued()
         endpoint(settings, receiver.url, key="renamed")
-        assert carry(before).status == "success"
+        assert run_cycle(before).status == "success"
         assert len(receiver.requests) == 3
 
 
@@ -84,11 +84,11 @@ def test_after_a_rotation_old_jobs_go_on_and_new_snapshots_are_sealed_with_the_f
     sealed_with(settings, FIRST)
     with Receiver() as receiver:
         endpoint(settings, receiver.url)
-        configure()
+        configure_profiles()
         before = enqueued()
         sealed_with(settings, SECOND, FIRST)
-        assert carry(before).status == "success"
-        assert carry(start()).status == "success"
+        assert run_cycle(before).status == "success"
+        assert run_cycle(start_cycle()).status == "success"
         assert len(receiver.requests) == 6
     opened = [
         sum(_opens(bytes(row.sealed), key) for row in EndpointSnapshot.objects.all())
@@ -108,12 +108,12 @@ def test_a_key_thrown_away_too_early_costs_its_own_jobs_and_no_others(settings: 
     sealed_with(settings, FIRST)
     with Receiver() as receiver:
         endpoint(settings, receiver.url)
-        configure(r1={"namespace": "a"}, r2={"namespace": "b"})
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         lost = enqueued()
         sealed_with(settings, THIRD)
-        assert carry(lost).status == "partial_success"
+        assert run_cycle(lost).status == "partial_success"
         assert receiver.requests == []
-        assert carry(start("r2")).status == "success"
+        assert run_cycle(start_cycle("r2")).status == "success"
         assert len(receiver.requests) == 3
     letters = DeadLetterDispatch.objects.filter(cycle_id=lost)
     assert {(letter.reason, letter.attempts) for letter in letters} == {("unreadable_snapshot", 1)}
@@ -132,8 +132,8 @@ def test_the_bytes_at_the_receiver_are_the_bytes_that_came_in_on_every_attempt(
 ) -> None:
     with Receiver(http("500 No"), OK) as receiver:
         endpoint(settings, receiver.url)
-        configure()
-        assert carry(start(body=body)).status == "success"
+        configure_profiles()
+        assert run_cycle(start_cycle(body=body)).status == "success"
         assert [request.body == body for request in receiver.requests] == [True] * 4
     digest = hashlib.sha256(body).hexdigest()
     assert rows("SELECT DISTINCT body_sha256 FROM orbit_deliveryreceipt") == [(digest,)]
@@ -156,8 +156,8 @@ def test_what_a_receiver_sends_back_of_its_credentials_is_in_no_table(settings: 
             token="hush-hush-hush",
             headers={"X-Key": "header-hush"},
         )
-        configure()
-        assert carry(start()).status == "partial_success"
+        configure_profiles()
+        assert run_cycle(start_cycle()).status == "partial_success"
     excerpts = {text for (text,) in rows("SELECT response_excerpt FROM orbit_deliveryreceipt")}
     assert excerpts == {
         '{"authorization": "Bearer [masked]", "path": "[masked]", "x-key": "[masked]"}'

@@ -11,7 +11,7 @@ import pytest
 
 from orbit_site.processes.postgres import Server
 from tests.support import database
-from tests.support.configuration import write
+from tests.support.configuration import write_profiles
 from tests.support.project import free_port
 
 DOORS = {"web": ["web"], "cluster": ["cluster"], "config check": ["config", "check"]}
@@ -32,7 +32,7 @@ def said(
     allowed: str = "",
 ) -> str:
     """Start a door that is to refuse; return all that it says."""
-    write(folder, [], [])
+    write_profiles(folder, [], [])
     environment = {**os.environ, **database.environment(server, name), "ORBIT_CONFIG_DIR": str(folder), "PORT": str(free_port()),
                    "ORBIT_DISPATCH_ENDPOINTS": json.dumps(entries), "ORBIT_DISPATCH_ALLOWED_HOSTS": allowed}  # fmt: skip
     done = subprocess.run(
@@ -115,7 +115,7 @@ def test_every_wrong_field_of_every_endpoint_is_told_in_one_go(
 def test_a_name_that_does_not_resolve_is_a_warning_and_no_more(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
-    write(tmp_path, [], [])
+    write_profiles(tmp_path, [], [])
     environment = {**os.environ, **database.environment(server, committed), "ORBIT_CONFIG_DIR": str(tmp_path),
                    "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**GOOD, "url": "https://nothing.invalid/hush"}])}  # fmt: skip
     done = subprocess.run(

@@ -9,7 +9,7 @@ from orbit.dispatch import endpoints as room
 from orbit.dispatch import enqueue
 from orbit.dispatch.endpoint_drift import Configuration, Today
 from orbit.models import EndpointSnapshot
-from tests.support.pipeline import endpoints
+from tests.support.pipeline import configure_endpoints
 
 pytestmark = pytest.mark.usefixtures("committed")
 URL = "http://127.0.0.1:9/x"
@@ -20,7 +20,7 @@ def now(key: str, fingerprint: str) -> Today:
 
 
 def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
-    endpoints(settings, default_endpoint=URL)
+    configure_endpoints(settings, default_endpoint=URL)
     kept = EndpointSnapshot.objects.get(
         pk=enqueue.snapshot_id(room.configured()["default-endpoint"])
     ).fingerprint
@@ -34,5 +34,5 @@ def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
         "token-of-default_endpoint", "another-token"
     )
     assert now("default-endpoint", kept) == Today.CHANGED
-    endpoints(settings, other=URL)
+    configure_endpoints(settings, other=URL)
     assert now("default-endpoint", kept) == Today.GONE

@@ -17,8 +17,8 @@ from orbit.management.commands.dlq import LettersUnclear, ReasonMissing
 from orbit.management.commands.trigger import NotTogether, PayloadUnreadable
 from orbit.management.commands.why import TimeUnclear
 from orbit.models import CycleRun, DeadLetterDispatch
-from tests.support.letters import letters, operate
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.dead_letters import create_dead_letters, run_batches
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -55,7 +55,7 @@ def test_trigger_says_what_is_in_the_way() -> None:
 def test_trigger_orchestrates_every_enabled_run_profile(capsys: Any) -> None:
     call_command("trigger", "--all-run-profiles")
     assert "no run profile is enabled" in capsys.readouterr().out
-    configure(
+    configure_profiles(
         r1={"namespace": "a"}, r2={"namespace": "a"}, r3={"namespace": "b", "state": "disabled"}
     )
     call_command("trigger", "--all-run-profiles", "--json")
@@ -72,7 +72,7 @@ def test_trigger_orchestrates_every_enabled_run_profile(capsys: Any) -> None:
 
 @pytest.mark.django_db
 def test_why_says_one_sentence_or_the_facts_too(capsys: Any) -> None:
-    configure()
+    configure_profiles()
     call_command("why", "--run-profile", "r1", "--at", "2020-01-31T06:00:00+01:00")
     assert capsys.readouterr().out.startswith("It didn't exist yet")
     call_command("why", "--run-profile", "r1", "--at", "2020-01-31T06:00:00Z", "--json")
@@ -105,8 +105,8 @@ def test_trigger_waits_for_the_end_and_exits_with_it(
             connection.close()
 
     with Receiver(*answers) as receiver:
-        endpoints(settings, **{"default-endpoint": receiver.url})
-        configure()
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
+        configure_profiles()
         worker = threading.Thread(target=work)
         worker.start()
         try:
@@ -134,8 +134,8 @@ def test_trigger_that_waits_in_vain_says_so(capsys: Any) -> None:
 
 @pytest.mark.django_db
 def test_cycles_lists_the_newest(capsys: Any) -> None:
-    configure(a={"namespace": "a"}, b={"namespace": "b"})
-    first, second = start("a"), start("b")
+    configure_profiles(a={"namespace": "a"}, b={"namespace": "b"})
+    first, second = start_cycle("a"), start_cycle("b")
     call_command("cycles", "--json")
     assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [
         str(second),
@@ -149,9 +149,9 @@ def test_cycles_lists_the_newest(capsys: Any) -> None:
 @pytest.mark.usefixtures("committed")
 def test_dlq_lists_and_requeues(settings: Any, capsys: Any) -> None:
     with Receiver(http("410 Gone")) as bad:
-        endpoints(settings, **{"default-endpoint": bad.url})
-        configure()
-        carry(start())
+        configure_endpoints(settings, **{"default-endpoint": bad.url})
+        configure_profiles()
+        run_cycle(start_cycle())
     call_command("dlq", "list", "--json")
     found = json.loads(capsys.readouterr().out)["results"]
     assert [(row["status_code"], row["endpoint_key"]) for row in found] == [
@@ -177,8 +177,11 @@ def test_dlq_lists_and_requeues(settings: Any, capsys: Any) -> None:
 
 @pytest.mark.usefixtures("committed")
 def test_dlq_takes_many_by_an_operation_run(settings: Any, capsys: Any) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
-    found = [*letters(2), *letters(1, namespace="b", error="order {i} unknown")]
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    found = [
+        *create_dead_letters(2),
+        *create_dead_letters(1, namespace="b", error="order {i} unknown"),
+    ]
     call_command("dlq", "list", "--groups", "--json")
     groups = json.loads(capsys.readouterr().out)["results"]
     assert [(group["error"], group["count"]) for group in groups] == [
@@ -221,18 +224,18 @@ def test_dlq_waits_for_the_end_of_a_run_and_exits_with_it(
 ) -> None:
     # As on a terminal, where it draws a bar.
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
     ids = (
         ["01a1fe84-0ce6-70ae-861c-0fab234ab46e", "01a1fe84-0ce6-70ae-861c-0fab234ab46f"]
         if gone
-        else [str(one) for one in letters(2)]
+        else [str(one) for one in create_dead_letters(2)]
     )
 
     def work() -> None:
         try:
             while not (run := OperationRun.objects.first()) or run.status != "completed":
                 if run:
-                    operate(run.pk)
+                    run_batches(run.pk)
         finally:
             connection.close()
 

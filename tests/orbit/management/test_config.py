@@ -12,7 +12,13 @@ from orbit.errors import CyclesActive
 from orbit.models import Profile, RunProfile
 from orbit.profiles import reload
 from orbit.profiles.files import ConfigInvalid
-from tests.support.configuration import active_cycle, profile, run_profile, store, write
+from tests.support.configuration import (
+    active_cycle,
+    profile,
+    run_profile,
+    store_profiles,
+    write_profiles,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +28,7 @@ def folder(tmp_path: Path, settings) -> Path:
     settings.ORBIT_CONFIG_DIR = tmp_path
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
-    write(tmp_path, [profile()], [run_profile()])
+    write_profiles(tmp_path, [profile()], [run_profile()])
     return tmp_path
 
 
@@ -54,7 +60,7 @@ def test_json_may_stand_before_the_action_too(folder: Path, capsys) -> None:
 
 
 def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
-    write(folder, [profile(state="on")], [run_profile(profile_id="who", more=1)])
+    write_profiles(folder, [profile(state="on")], [run_profile(profile_id="who", more=1)])
     code, said = answer(capsys, "check")
     assert (code, said["code"]) == (2, "config_invalid")
     assert {(error["file"], error["pointer"]) for error in said["errors"]} == {
@@ -126,7 +132,7 @@ def test_reload_is_refused_while_a_cycle_is_active(folder: Path, capsys) -> None
 def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys) -> None:
     reload.load_at_start()
     assert run(capsys, "diff") == (0, "Files and database say the same.\n")
-    store([profile(label="By hand", value_tags=["new"])], [])
+    store_profiles([profile(label="By hand", value_tags=["new"])], [])
     code, out = run(capsys, "diff")
     assert (code, out) == (
         1,
@@ -147,7 +153,7 @@ def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys)
 
 def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     code, said = answer(capsys, "export")
     assert (code, said) == (
         0,

@@ -10,17 +10,17 @@ from governance.models import OperationRun
 from orbit.errors import CycleUnknown
 from orbit.management.commands.rerun import CyclesUnclear, ReasonMissing
 from orbit.models import CycleRun
-from tests.support.letters import letters, operate
-from tests.support.pipeline import endpoints
+from tests.support.dead_letters import create_dead_letters, run_batches
+from tests.support.pipeline import configure_endpoints
 
 
 @pytest.fixture(autouse=True)
 def _own_database(committed: str, settings: Any) -> None:
-    endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
 
 
 def test_one_is_shown_and_run_again(capsys: Any) -> None:
-    (old,) = letters(1)
+    (old,) = create_dead_letters(1)
     call_command("rerun", str(old), "--dry-run")
     assert (
         "tier 1 taken over; tiers 2, 3 run on today's configuration; 1 of 1 deliveries would be made"
@@ -36,20 +36,22 @@ def test_one_is_shown_and_run_again(capsys: Any) -> None:
 
 
 def test_one_that_does_not_succeed_in_time_exits_with_1(capsys: Any) -> None:
-    (old,) = letters(1)
+    (old,) = create_dead_letters(1)
     with pytest.raises(SystemExit) as exit_:
         call_command("rerun", str(old), "--reason", "x", "--wait", "--timeout", "0.1")
     assert exit_.value.code == 1
 
 
 def test_many_are_an_operation_run(capsys: Any) -> None:
-    letters(1, namespace="a"), letters(1, namespace="b")
+    create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
     call_command("rerun", "--filter", "namespace=a", "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["matched"] == 1
     call_command("rerun", "--all", "--reason", "x", "--json")
     said = json.loads(capsys.readouterr().out)
     assert said["matched"] == 2
-    assert operate(OperationRun.objects.get(pk=said["operation_run_id"]).pk).outcome == "succeeded"
+    assert (
+        run_batches(OperationRun.objects.get(pk=said["operation_run_id"]).pk).outcome == "succeeded"
+    )
 
 
 @pytest.mark.parametrize("words", [[], ["--all", "--filter", "namespace=a"], ["--filter", "nothing=a"], ["--filter", "created_from=x"],

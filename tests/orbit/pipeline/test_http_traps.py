@@ -13,7 +13,7 @@ from django.test import override_settings
 from orbit.models import Transformation
 from orbit.pipeline import registry
 from orbit.pipeline.contract import Context, Payload, TransformError
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, then
 
 LOCAL = override_settings(ORBIT_DISPATCH_ALLOWED_HOSTS=["127.0.0.1"])
@@ -105,8 +105,8 @@ def test_a_tier_that_meets_such_a_receiver_fails_alone_and_the_others_are_delive
     settings: Any, hostile: bytes | Callable[[socket.socket], None]
 ) -> None:
     with Receiver(hostile) as bad, Receiver() as receiver:
-        endpoints(settings, default_endpoint=receiver.url)
-        configure(
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(
             {
                 "2": {
                     "transformer": "http",
@@ -116,7 +116,7 @@ def test_a_tier_that_meets_such_a_receiver_fails_alone_and_the_others_are_delive
                 }
             }
         )
-        assert carry(start()).status == "partial_success"
+        assert run_cycle(start_cycle()).status == "partial_success"
         assert len(receiver.requests) == 2
     assert list(Transformation.objects.order_by("tier").values_list("tier", "status")) == [
         (1, "success"),

@@ -8,14 +8,14 @@ from governance.access.actors import SYSTEM
 from orbit.profiles import diff, reload
 from orbit.profiles.diff import ABSENT, Difference
 from orbit.profiles.files import ConfigInvalid, Documents
-from tests.support.configuration import profile, run_profile, store, write
+from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
 
 @pytest.fixture
 def folder(tmp_path: Path, settings) -> Path:
     settings.ORBIT_CONFIG_DIR = tmp_path
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    write(tmp_path, [profile()], [run_profile()])
+    write_profiles(tmp_path, [profile()], [run_profile()])
     return tmp_path
 
 
@@ -74,7 +74,7 @@ def test_a_document_of_one_side_alone_is_one_difference() -> None:
 def test_after_a_load_nothing_differs_and_after_an_edit_the_edit_does(folder: Path) -> None:
     reload.load_at_start()
     assert diff.differences(actor=SYSTEM) == []
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     assert diff.differences(actor=SYSTEM) == [
         Difference("profiles.json", "daily", "/label", "Daily", "By hand")
     ]
@@ -83,9 +83,9 @@ def test_after_a_load_nothing_differs_and_after_an_edit_the_edit_does(folder: Pa
 @pytest.mark.django_db
 def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
     reload.load_at_start()
-    write(folder, [profile()], [])
+    write_profiles(folder, [profile()], [])
     reload.load_at_start()
-    write(folder, [profile()], [run_profile()])
+    write_profiles(folder, [profile()], [run_profile()])
     assert [(one.id, one.in_database) for one in diff.differences(actor=SYSTEM)] == [
         ("daily-eu", ABSENT)
     ]

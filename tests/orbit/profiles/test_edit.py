@@ -24,7 +24,7 @@ from orbit.models import CycleRun, Profile, ProfileRevision, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from orbit.states import ProfileState, Trigger
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 CONFIGURATOR = ROLES["Configurator"]
@@ -66,7 +66,7 @@ def faults(document: Any, expected: conditions.Expected, actor: Actor = SYSTEM) 
 
 
 def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audit_entry() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     done = put(profile(label="Other"), seen(1))
     assert (done.revision, done.created, done.changed, done.document) == (
         2,
@@ -88,7 +88,7 @@ def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audi
 
 
 def test_a_run_profile_is_made_in_its_namespace() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     registry.ensure(["eu"])
     done = put(run_profile(), NEW)
     assert (done.revision, done.created) == (1, True)
@@ -102,14 +102,14 @@ def test_a_run_profile_is_made_in_its_namespace() -> None:
 
 
 def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
-    store([profile(style_vector={"a": 1, "b": 2})], [])
+    store_profiles([profile(style_vector={"a": 1, "b": 2})], [])
     done = put(profile(style_vector={"b": 2, "a": 1.0}), seen(1))
     assert (done.revision, done.changed) == (1, False)
     assert not AuditTrailEntry.objects.exists()
 
 
 def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     put(profile(label="First"), seen(1), Actor("ann", None, CONFIGURATOR, None), "faster")
     with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as told:
         put(profile(label="Second"), seen(1))
@@ -124,7 +124,7 @@ def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> No
 
 
 def test_what_is_there_is_not_made_and_what_is_not_there_is_not_matched() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     with pytest.raises(Stale, match=r"Revision 1 .* is the current one"):
         put(profile(label="x"), NEW)
     for expected in (seen(1), WHATEVER):
@@ -134,7 +134,7 @@ def test_what_is_there_is_not_made_and_what_is_not_there_is_not_matched() -> Non
 
 
 def test_a_hidden_profile_comes_back_as_a_new_one_with_its_history() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     Profile.objects.update(hidden=True)
     with pytest.raises(Stale):
         put(profile(label="x"), seen(1))
@@ -144,7 +144,7 @@ def test_a_hidden_profile_comes_back_as_a_new_one_with_its_history() -> None:
 
 
 def test_every_error_of_a_profile_is_named_with_its_pointer() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     document = profile(label="a\u202eb", more=1, state="on", value_tags=["\x07"], execution_rules={
         "tiers": {"1": {"transformer": "nope"}, "2": {"transformer": "template"}}, "normalizer": {"processor": "x"}})  # fmt: skip
     assert set(faults(document, seen(1))) == {
@@ -157,7 +157,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
         [{"key": "hook", "url": "https://192.0.2.1/x", "method": "POST", "token": "t"}]
     )
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["192.0.2.1"]
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     policy = {"cron": "0 0 30 2 *", "time_zone": "Europe/Nowhere", "max_dispatch_retries": -1}
     document = run_profile(
         profile_id="who",
@@ -180,7 +180,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
      ({"profile_id": "daily", "label": "x", "state": "enabled", "style_vector": {"a": "x" * 300_000}}, "")],
 )  # fmt: skip
 def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointer: str) -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     with pytest.raises(DocumentInvalid) as refused:
         edit.put_profile("daily", document, actor=SYSTEM, source="api", expected=seen(1))
     assert pointer in {fault["pointer"] for fault in refused.value.errors}
@@ -189,7 +189,7 @@ def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointe
 
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Reviewer"])
 def test_only_who_configures_edits(role: str) -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     who = Actor("x", None, ROLES[role], None)
     with pytest.raises(NotAllowed):
         put(profile(label="x"), seen(1), who)
@@ -202,7 +202,7 @@ def test_only_who_configures_edits(role: str) -> None:
 
 
 def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None:
-    store([profile("mine"), profile("both"), profile("theirs")], [
+    store_profiles([profile("mine"), profile("both"), profile("theirs")], [
         run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"),
         run_profile("theirs-b", "theirs", "b")])  # fmt: skip
     who = confined("a")
@@ -240,7 +240,7 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
 
 
 def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
-    store([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
+    store_profiles([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
     put(run_profile(namespace="a", value_tags=["x"]), seen(1))
     put(run_profile(namespace="b"), seen(2), confined("a", "b"))
     entries = AuditTrailEntry.objects.filter(action="run_profile.changed").order_by("id")
@@ -249,7 +249,7 @@ def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
 
 
 def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> None:
-    store(
+    store_profiles(
         [profile("mine"), profile("theirs")],
         [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")],
     )
@@ -267,7 +267,7 @@ def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> No
 
 
 def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     put(profile(label="Second"), seen(1))
     done = edit.roll_back(
         PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="it was better"
@@ -287,7 +287,9 @@ def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
 
 
 def test_a_roll_back_to_what_can_no_longer_be_used_is_refused_with_pointers() -> None:
-    store([profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], [])
+    store_profiles(
+        [profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], []
+    )
     put(profile(), seen(1))
     with pytest.raises(DocumentInvalid) as refused:
         edit.roll_back(
@@ -307,7 +309,7 @@ def start() -> CycleRun:
 
 
 def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() -> None:
-    store([profile()], [run_profile()])
+    store_profiles([profile()], [run_profile()])
     running = start()
     edit.set_state(
         PROFILE, "daily", ProfileState.DISABLED, actor=SYSTEM, source="admin", reason="too loud"
@@ -328,7 +330,7 @@ def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() ->
 
 
 def test_nothing_that_is_wrong_with_a_document_keeps_it_enabled(settings) -> None:
-    store([profile()], [run_profile(distribution_targets=["gone"])])
+    store_profiles([profile()], [run_profile(distribution_targets=["gone"])])
     assert (
         edit.set_state(
             RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=SYSTEM, source="admin", reason="x"

@@ -16,7 +16,7 @@ from governance.models import AuditTrailEntry
 from orbit.models import AppliedFiles, Profile
 from orbit.profiles import diff, drift, export, reload, revisions, schema
 from tests.support.callers import actor, person
-from tests.support.configuration import profile, run_profile, store, write
+from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
 pytestmark = pytest.mark.django_db
 
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.django_db
 def folder(tmp_path: Path, settings) -> Path:
     settings.ORBIT_CONFIG_DIR = tmp_path
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    write(tmp_path, [profile()], [run_profile()])
+    write_profiles(tmp_path, [profile()], [run_profile()])
     return tmp_path
 
 
 def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(folder: Path) -> None:
     reload.load_at_start()
-    store(
+    store_profiles(
         [
             profile(label="Täglich"),
             profile("another", style_vector={"tone": 0.7, "deep": {"z": 1, "a": [1.5, None]}}),
@@ -50,7 +50,7 @@ def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(fo
 
 def test_an_export_is_byte_stable(folder: Path) -> None:
     reload.load_at_start()
-    store([profile(style_vector={"b": 1e-7, "a": 0.1, "c": 12345678901.5})], [])
+    store_profiles([profile(style_vector={"b": 1e-7, "a": 0.1, "c": 12345678901.5})], [])
     export.export(folder, actor=SYSTEM)
     first = (folder / "profiles.json").read_bytes()
     Profile.objects.all().update(hidden=True)
@@ -61,9 +61,9 @@ def test_an_export_is_byte_stable(folder: Path) -> None:
 
 def test_what_was_exported_counts_as_applied(folder: Path) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     export.export(folder, actor=SYSTEM)
-    write(folder, [profile(label="By file, later")], [run_profile()])
+    write_profiles(folder, [profile(label="By file, later")], [run_profile()])
     reload.load_at_start()
     assert Profile.objects.get().label == "By file, later"
 
@@ -71,7 +71,7 @@ def test_what_was_exported_counts_as_applied(folder: Path) -> None:
 def test_a_folder_that_is_not_there_leaves_the_applied_state_alone(folder: Path) -> None:
     reload.load_at_start()
     before = AppliedFiles.objects.get().sha256
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     with pytest.raises(export.NotWritable):
         export.export(folder / "nowhere", actor=SYSTEM)
     assert AppliedFiles.objects.get().sha256 == before
@@ -104,7 +104,7 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
 ) -> None:
     reload.load_at_start()
     # Somebody changed both files, and throws that away by an export, which is killed before the ``nth`` file is replaced.
-    write(folder, [profile(label="By file")], [run_profile(value_tags=["by-file"])])
+    write_profiles(folder, [profile(label="By file")], [run_profile(value_tags=["by-file"])])
     done: list[Path] = []
 
     class Killed(BaseException):
@@ -135,7 +135,7 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
 
 def test_an_export_that_a_reload_overtakes_writes_nothing(folder: Path, monkeypatch) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     before = (folder / "profiles.json").read_bytes()
     lock, asked = revisions.lock, []
 
@@ -243,7 +243,9 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
         == numbers
     )
     # Written by hand in another order, and with the database emptied meanwhile, it is the same configuration.
-    write(folder, shuffled(json.loads(first[0]), rng)[::-1], shuffled(json.loads(first[1]), rng))
+    write_profiles(
+        folder, shuffled(json.loads(first[0]), rng)[::-1], shuffled(json.loads(first[1]), rng)
+    )
     with audit.transaction():
         revisions.hide_others(profiles=[], run_profiles=[])
     reload.apply_files(actor=SYSTEM, reason="from nothing")

@@ -18,7 +18,7 @@ from orbit.errors import CyclesActive, Stale
 from orbit.models import CycleRun, Profile, ProfileRevision
 from orbit.profiles import edit, reload
 from orbit.states import Trigger
-from tests.support.configuration import profile, run_profile, store, write
+from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -30,7 +30,7 @@ def put(document: dict[str, Any], expected: Expected) -> None:
 
 
 def test_of_editors_who_saw_the_same_revision_one_writes_twenty_times() -> None:
-    store([profile()], [])
+    store_profiles([profile()], [])
     gate = threading.Barrier(4)
 
     def save(number: int, revision: int) -> bool:
@@ -74,11 +74,13 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
     tmp_path: Path, settings: Any, seed: int
 ) -> None:
     settings.ORBIT_CONFIG_DIR, settings.ORBIT_DISPATCH_ENDPOINTS = tmp_path, "[]"
-    store([profile()], [run_profile(f"r{number}", namespace=f"n{number}") for number in range(3)])
+    store_profiles(
+        [profile()], [run_profile(f"r{number}", namespace=f"n{number}") for number in range(3)]
+    )
     stop, active, reloads = threading.Event(), [], []
 
     def version(number: int) -> None:
-        write(tmp_path, [profile(label=f"v{number}", value_tags=[f"v{number}"])],
+        write_profiles(tmp_path, [profile(label=f"v{number}", value_tags=[f"v{number}"])],
               [run_profile(f"r{n}", namespace=f"n{n}", asset_bundle={"v": number}) for n in range(3)])  # fmt: skip
 
     def run(number: int) -> None:

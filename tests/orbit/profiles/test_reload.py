@@ -21,7 +21,13 @@ from orbit.profiles import reload
 from orbit.profiles.files import ConfigInvalid
 from orbit_site.processes.postgres import Server
 from tests.support import database
-from tests.support.configuration import active_cycle, profile, run_profile, store, write
+from tests.support.configuration import (
+    active_cycle,
+    profile,
+    run_profile,
+    store_profiles,
+    write_profiles,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +43,7 @@ def folder(tmp_path: Path, settings) -> Path:
     settings.ORBIT_CONFIG_DIR = tmp_path
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
-    write(tmp_path, [profile()], [run_profile()])
+    write_profiles(tmp_path, [profile()], [run_profile()])
     return tmp_path
 
 
@@ -69,9 +75,9 @@ def test_a_second_start_on_the_same_files_writes_nothing_and_asks_once(
 def test_files_written_in_another_order_are_the_same_files(
     folder: Path, django_assert_num_queries
 ) -> None:
-    write(folder, [profile("a"), profile("b")], [])
+    write_profiles(folder, [profile("a"), profile("b")], [])
     reload.load_at_start()
-    write(folder, [dict(reversed(profile("b").items())), profile("a")], [])
+    write_profiles(folder, [dict(reversed(profile("b").items())), profile("a")], [])
     with django_assert_num_queries(1):
         reload.load_at_start()
 
@@ -79,7 +85,7 @@ def test_files_written_in_another_order_are_the_same_files(
 def test_changed_files_are_applied_at_start_even_while_a_cycle_runs(folder: Path) -> None:
     reload.load_at_start()
     active_cycle()
-    write(folder, [profile(label="New")], [])
+    write_profiles(folder, [profile(label="New")], [])
     reload.load_at_start()
     assert Profile.objects.get().label == "New"
     assert RunProfile.objects.get().hidden
@@ -88,8 +94,8 @@ def test_changed_files_are_applied_at_start_even_while_a_cycle_runs(folder: Path
 
 def test_the_database_stands_where_both_were_changed(folder: Path, caplog) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
-    write(folder, [profile(label="By file")], [run_profile()])
+    store_profiles([profile(label="By hand")], [])
+    write_profiles(folder, [profile(label="By file")], [run_profile()])
     with caplog.at_level(logging.WARNING, logger="orbit.profiles.reload"):
         reload.load_at_start()
     assert Profile.objects.get().label == "By hand"
@@ -99,26 +105,26 @@ def test_the_database_stands_where_both_were_changed(folder: Path, caplog) -> No
 
 def test_an_edit_that_was_taken_back_is_no_edit(folder: Path) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
-    store([profile()], [])
-    write(folder, [profile(label="By file")], [run_profile()])
+    store_profiles([profile(label="By hand")], [])
+    store_profiles([profile()], [])
+    write_profiles(folder, [profile(label="By file")], [run_profile()])
     reload.load_at_start()
     assert Profile.objects.get().label == "By file"
 
 
 def test_files_that_caught_up_with_the_database_are_taken_as_applied(folder: Path) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
-    write(folder, [profile(label="By hand")], [run_profile()])
+    store_profiles([profile(label="By hand")], [])
+    write_profiles(folder, [profile(label="By hand")], [run_profile()])
     reload.load_at_start()
     assert AppliedFiles.objects.get().sha256 == reload.digest_of(reload.read_checked()[0])
-    write(folder, [profile(label="Later")], [run_profile()])
+    write_profiles(folder, [profile(label="Later")], [run_profile()])
     reload.load_at_start()
     assert Profile.objects.get().label == "Later"
 
 
 def test_documents_that_nobody_loaded_from_files_stand_too(folder: Path) -> None:
-    store([profile("mine")], [])
+    store_profiles([profile("mine")], [])
     reload.load_at_start()
     assert list(Profile.objects.values_list("profile_id", flat=True)) == ["mine"]
 
@@ -127,7 +133,7 @@ def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(
     folder: Path, settings
 ) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = '[{"key": "hook"}]'
-    write(
+    write_profiles(
         folder,
         [
             profile(state="on"),
@@ -148,7 +154,7 @@ def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(
 
 
 def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) -> None:
-    write(folder, [profile(state="on")], [])
+    write_profiles(folder, [profile(state="on")], [])
     (folder / "runProfiles.json").write_text('[{"namespace": 1, "namespace": 2}]')
     with pytest.raises(ConfigInvalid) as caught:
         reload.load_at_start()
@@ -156,7 +162,7 @@ def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) ->
         ("runProfiles.json", "/0/namespace"),
         ("profiles.json", "/0/state"),
     }
-    write(folder, [], [run_profile(state="on")])
+    write_profiles(folder, [], [run_profile(state="on")])
     (folder / "profiles.json").write_text("[")
     with pytest.raises(ConfigInvalid) as caught:
         reload.load_at_start()
@@ -168,7 +174,7 @@ def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) ->
 
 def test_invalid_files_stop_a_start_even_where_the_database_would_stand(folder: Path) -> None:
     reload.load_at_start()
-    store([profile(label="By hand")], [])
+    store_profiles([profile(label="By hand")], [])
     (folder / "runProfiles.json").write_text("[")
     with pytest.raises(ConfigInvalid):
         reload.load_at_start()
@@ -188,17 +194,17 @@ def test_an_address_that_the_rules_refuse_stops_a_start(folder: Path, settings) 
 
 def test_a_target_that_no_endpoint_answers_to_is_an_error(folder: Path, settings) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = HOOK.replace("192.0.2.1", "93.184.215.14")
-    write(folder, [profile()], [run_profile(distribution_targets=["hook", "hok"])])
+    write_profiles(folder, [profile()], [run_profile(distribution_targets=["hook", "hok"])])
     with pytest.raises(ConfigInvalid) as caught:
         reload.read_checked()
     assert [error["pointer"] for error in caught.value.errors] == ["/0/distribution_targets/1"]
 
 
 def test_a_reload_applies_the_files_over_edits_and_says_what_it_did(folder: Path) -> None:
-    write(folder, [profile("a"), profile("b"), profile("c")], [])
+    write_profiles(folder, [profile("a"), profile("b"), profile("c")], [])
     reload.load_at_start()
-    store([profile("a", label="By hand")], [])
-    write(folder, [profile("a"), profile("b"), profile("d")], [])
+    store_profiles([profile("a", label="By hand")], [])
+    write_profiles(folder, [profile("a"), profile("b"), profile("d")], [])
     done = reload.apply_files(actor=SYSTEM, reason="as agreed")
     assert (done.created, done.changed, done.hidden, done.unchanged) == (
         ("profiles/d",),
@@ -224,7 +230,7 @@ def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) 
 
 
 def test_an_invalid_file_applies_nothing(folder: Path) -> None:
-    write(folder, [profile("fine")], [run_profile(profile_id="who")])
+    write_profiles(folder, [profile("fine")], [run_profile(profile_id="who")])
     with pytest.raises(ConfigInvalid):
         reload.apply_files(actor=SYSTEM, reason="")
     assert not Profile.objects.exists()
@@ -233,7 +239,7 @@ def test_an_invalid_file_applies_nothing(folder: Path) -> None:
 @pytest.fixture
 def own_database(server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of processes with a database of their own and the files of ``tmp_path``."""
-    write(tmp_path, [profile()], [run_profile(f"rp-{number}") for number in range(50)])
+    write_profiles(tmp_path, [profile()], [run_profile(f"rp-{number}") for number in range(50)])
     name = f"orbit_reload_{os.getpid()}"
     database.clone(server, name)
     yield {
@@ -309,7 +315,7 @@ def test_a_cycle_that_is_queued_is_no_obstacle_and_keeps_its_snapshot(folder: Pa
     CycleRun.objects.filter(pk=queued.pk).update(
         status="queued", next_due_at=None, context={"profile_id": "daily"}, profile_revision=1
     )
-    write(folder, [profile(label="New")], [run_profile()])
+    write_profiles(folder, [profile(label="New")], [run_profile()])
     assert reload.apply_files(actor=SYSTEM, reason="x").changed == ("profiles/daily",)
     queued.refresh_from_db()
     assert (queued.status, queued.context, queued.profile_revision) == (
@@ -323,7 +329,7 @@ def test_cycles_keep_running_on_what_they_snapshot(folder: Path) -> None:
     reload.load_at_start()
     cycle = active_cycle("eu")
     CycleRun.objects.filter(pk=cycle.pk).update(context={"profile_id": "daily"}, profile_revision=1)
-    write(folder, [profile(label="New")], [run_profile()])
+    write_profiles(folder, [profile(label="New")], [run_profile()])
     reload.load_at_start()
     cycle.refresh_from_db()
     assert (cycle.context, cycle.profile_revision) == ({"profile_id": "daily"}, 1)

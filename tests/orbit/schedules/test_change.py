@@ -17,7 +17,7 @@ from orbit.schedules.cron import CronInvalid
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import RunProfiles, sync
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +102,9 @@ def test_what_the_configuration_switches_off_nobody_switches_on() -> None:
 
 
 def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
-    store([profile()], [run_profile("a", namespace="eu", execution_policy={"cron": "0 6 * * *"})])
+    store_profiles(
+        [profile()], [run_profile("a", namespace="eu", execution_policy={"cron": "0 6 * * *"})]
+    )
     RunProfiles("UTC").follow()
     reader = replace(SYSTEM, scopes=frozenset({Scope.READ, Scope.OPERATE}))
     with pytest.raises(NotAllowed):

@@ -13,7 +13,7 @@ from orbit.schedules import run_tick as performing
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
 from tests.orbit.schedules.test_cron import NOON
 from tests.orbit.schedules.test_ledger import side_by_side
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 
@@ -63,7 +63,7 @@ def test_a_paused_process_refuses_the_tick(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_with_run_profiles_the_tick_starts_each_that_has_no_cron_of_its_own() -> None:
-    store(
+    store_profiles(
         [profile("p")],
         [
             run_profile("a", "p", "a"),
@@ -109,7 +109,7 @@ def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a
     settings: Any,
 ) -> None:
     settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = "0 * * * *"
-    store([profile()], [run_profile("a")])
+    store_profiles([profile()], [run_profile("a")])
     performing.perform(tick())
     assert CycleRun.objects.get().run_profile_id is None
 
@@ -118,7 +118,7 @@ def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a
 def test_the_tick_of_the_run_profiles_starts_those_without_a_cron_of_their_own_and_queues_the_rest_of_a_namespace() -> (
     None
 ):
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile("a"),
@@ -140,7 +140,7 @@ def test_the_tick_of_the_run_profiles_is_skipped_where_there_are_none() -> None:
 
 @pytest.mark.django_db
 def test_the_tick_of_one_run_profile_starts_it() -> None:
-    store([profile()], [run_profile("own", execution_policy={"cron": "0 0 * * *"})])
+    store_profiles([profile()], [run_profile("own", execution_policy={"cron": "0 0 * * *"})])
     performing.perform(tick(f"{OF_RUN_PROFILE}own"))
     cycle = CycleRun.objects.get()
     outcome, detail = verdict()
@@ -152,7 +152,7 @@ def test_the_tick_of_one_run_profile_starts_it() -> None:
 
 @pytest.mark.django_db
 def test_a_tick_under_a_halt_is_refused_and_says_by_whom() -> None:
-    store([profile()], [run_profile("own")])
+    store_profiles([profile()], [run_profile("own")])
     GovernanceSetting.objects.filter(namespace__name="eu").update(
         halt=True, mode="quiet", reason="flood", changed_by="ann"
     )
@@ -167,7 +167,7 @@ def test_a_tick_under_a_halt_is_refused_and_says_by_whom() -> None:
 def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(
     hidden: bool, code: str | None
 ) -> None:
-    store([profile()], [run_profile("own", state="disabled")])
+    store_profiles([profile()], [run_profile("own", state="disabled")])
     RunProfile.objects.update(hidden=hidden)
     performing.perform(tick(f"{OF_RUN_PROFILE}own"))
     outcome, detail = verdict()
@@ -179,7 +179,7 @@ def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(
 def test_of_very_many_results_the_first_are_whole_and_the_others_that_did_not_start_are_named() -> (
     None
 ):
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile(f"r{number:03d}", namespace="busy" if number % 2 else f"n{number}")

@@ -18,7 +18,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, Change
 from orbit.schedules.sync import RunProfiles, sync
 from tests.orbit.schedules.test_cron import BERLIN, NOON
-from tests.support.configuration import profile, run_profile, store
+from tests.support.configuration import profile, run_profile, store_profiles
 
 
 def asked(cron: str = "0 12 * * *", **members: Any) -> Schedule:
@@ -107,7 +107,7 @@ def keeper() -> RunProfiles:
 def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
     keeper: RunProfiles,
 ) -> None:
-    store([profile(), profile("off", state="disabled")],
+    store_profiles([profile(), profile("off", state="disabled")],
           [run_profile("a", **cron(time_zone=BERLIN, on_missed="skip", max_lateness=60)), run_profile("b", **cron()), run_profile("c"),
            run_profile("d", state="disabled", **cron()), run_profile("e", "off", **cron())])  # fmt: skip
     keeper.follow()
@@ -122,31 +122,31 @@ def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
 
 @pytest.mark.django_db
 def test_rows_follow_hot_and_history_stays(keeper: RunProfiles) -> None:
-    store([profile()], [run_profile("a", **cron())])
+    store_profiles([profile()], [run_profile("a", **cron())])
     keeper.follow()
     ledger.enqueue_due()
-    store([], [run_profile("a", **cron(cron="30 7 * * *"))])
+    store_profiles([], [run_profile("a", **cron(cron="30 7 * * *"))])
     keeper.follow()
     assert (of("a").cron, of("a").repeats, of("a").next_run) == ("30 7 * * *", -1, None)
     for change in ({"state": "disabled"}, {"execution_policy": {}}):
-        store([], [run_profile("a", **{**cron(), **change})])
+        store_profiles([], [run_profile("a", **{**cron(), **change})])
         keeper.follow()
         assert of("a").repeats == 0
-        store([], [run_profile("a", **cron())])
+        store_profiles([], [run_profile("a", **cron())])
         keeper.follow()
         assert (of("a").cron, of("a").repeats) == ("0 6 * * *", -1)
     RunProfile.objects.update(hidden=True)
     keeper.follow()
     assert of("a").repeats == 0
     RunProfile.objects.update(hidden=False)
-    store([profile(state="disabled")], [])
+    store_profiles([profile(state="disabled")], [])
     keeper.follow()
     assert of("a").repeats == 0
 
 
 @pytest.mark.django_db
 def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfiles) -> None:
-    store([profile()], [run_profile("a", **cron())])
+    store_profiles([profile()], [run_profile("a", **cron())])
     keeper.follow()
     with CaptureQueriesContext(connection) as captured:
         keeper.follow()
@@ -158,7 +158,7 @@ def test_more_than_a_look_takes_follow_at_the_next_ones(
     keeper: RunProfiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
-    store([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
+    store_profiles([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
     counts = []
     for _ in range(4):
         keeper.follow()

@@ -13,6 +13,7 @@ from django_q.models import Schedule as Row
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.errors import RunProfileUnknown
@@ -21,7 +22,7 @@ from orbit.schedules import change, explain, ledger, run_tick
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfiles, sync
-from tests.support.configuration import active_cycle, profile, run_profile, store
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ OWN = "run-profile:a"
 def due() -> datetime:
     """A run profile that runs each hour at this minute, made yesterday; the tick before this moment."""
     now = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile(
@@ -98,10 +99,10 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
 
 
 @pytest.mark.parametrize(("object_type", "object_id", "begin", "end", "kind"), [
-    ("namespace", "eu", "namespace.halted", "namespace.resumed", "halt"), ("namespace", "eu", "namespace.drained", "namespace.resumed", "drain"),
-    ("pause", "everything", "pause.set", "pause.lifted", "pause")])  # fmt: skip
+    ("namespace", "eu", Action.NAMESPACE_HALTED, Action.NAMESPACE_RESUMED, "halt"), ("namespace", "eu", Action.NAMESPACE_DRAINED, Action.NAMESPACE_RESUMED, "drain"),
+    ("pause", "everything", Action.PAUSE_SET, Action.PAUSE_LIFTED, "pause")])  # fmt: skip
 def test_what_was_stopped_then_is_read_from_the_trail(
-    due: datetime, object_type: str, object_id: str, begin: str, end: str, kind: str
+    due: datetime, object_type: str, object_id: str, begin: Action, end: Action, kind: str
 ) -> None:
     with audit.transaction():
         audit.record(
@@ -131,7 +132,7 @@ def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
     Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
     with audit.transaction():
         audit.record(
-            "namespace.halted",
+            Action.NAMESPACE_HALTED,
             actor="ann",
             object_type="namespace",
             object_id="eu",
@@ -151,7 +152,7 @@ def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused
     tick(due)
     with audit.transaction():
         audit.record(
-            "namespace.halted",
+            Action.NAMESPACE_HALTED,
             actor="ann",
             object_type="namespace",
             object_id="eu",
@@ -211,7 +212,7 @@ def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
 
 
 def test_its_profile_was_disabled(due: datetime) -> None:
-    store([profile(state="disabled")], [])
+    store_profiles([profile(state="disabled")], [])
     rows(
         "UPDATE orbit_profilerevision SET created_at = now() - interval '5 hours' WHERE number = 2 RETURNING 1"
     )
@@ -246,7 +247,7 @@ def test_the_future_is_still_to_come(due: datetime) -> None:
 
 
 def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -> None:
-    store([profile()], [run_profile("b")])
+    store_profiles([profile()], [run_profile("b")])
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     at = datetime.now(UTC) - timedelta(hours=1)
     assert "neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set" in said(at, "b")
@@ -276,7 +277,7 @@ def test_who_does_not_see_it_learns_nothing(due: datetime) -> None:
 
 def test_who_does_not_see_where_it_ran_then_learns_nothing_of_that(due: datetime) -> None:
     tick(due)
-    store([], [run_profile("a", namespace="us", execution_policy={"cron": "0 0 * * *"})])
+    store_profiles([], [run_profile("a", namespace="us", execution_policy={"cron": "0 0 * * *"})])
     answer = explain.explain("a", due, actor=replace(SYSTEM, namespaces=frozenset({"us"})))
     assert "didn't exist in a namespace that you see" in answer.sentence
     assert (answer.facts["namespace"], answer.facts["tick"], answer.facts["revision"]) == (
@@ -298,7 +299,7 @@ def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_anoth
 ) -> None:
     due = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
     cron = settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = f"{due.minute} * * * *"
-    store(
+    store_profiles(
         [profile()],
         [
             run_profile("mine", namespace="eu", state="disabled"),

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 from orbit_site.processes.postgres import Server
 from tests.support import backups, database
-from tests.support.pipeline import configure, start
+from tests.support.pipeline import configure_profiles, start_cycle
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def elsewhere(
 @pytest.fixture
 def used(committed: str) -> str:
     """The database of an installation with profiles, a user, open cycles and entries on its trail."""
-    configure(**{f"r{n}": {"namespace": f"n-{n}"} for n in range(3)})
+    configure_profiles(**{f"r{n}": {"namespace": f"n-{n}"} for n in range(3)})
     for n in range(3):
-        start(f"r{n}", b'{"a": "\xc3\xa4\\\\n\\\\."}')
+        start_cycle(f"r{n}", b'{"a": "\xc3\xa4\\\\n\\\\."}')
     User.objects.create_user("ann")
     return committed
 

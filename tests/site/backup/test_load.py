@@ -13,8 +13,9 @@ import pytest
 
 from orbit_site.processes.postgres import Server
 from tests.support.backups import call, catalog, rows, run
-from tests.support.clusters import cluster, endpoint, until
-from tests.support.pipeline import configure, start
+from tests.support.clusters import cluster, endpoint
+from tests.support.pipeline import configure_profiles, start_cycle
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.processes
@@ -100,7 +101,7 @@ def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'auth_user'::regclass"
 
     def commit() -> None:
-        until(lambda: rows(server, elsewhere, waiting) == [(1,)], 30, "the restore doesn't wait")
+        until(lambda: rows(server, elsewhere, waiting) == [(1,)], "the restore doesn't wait")
         eve.commit()
 
     with eve, ThreadPoolExecutor(1) as pool:
@@ -128,7 +129,7 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     server: Server, committed: str, elsewhere: str, tmp_path: Path
 ) -> None:
     names = [f"r{n}" for n in range(30)]
-    configure(**{name: {"namespace": f"n-{name}"} for name in names})
+    configure_profiles(**{name: {"namespace": f"n-{name}"} for name in names})
     folders = [tmp_path / "here", tmp_path / "there"]
     for folder in folders:
         folder.mkdir()
@@ -158,10 +159,9 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     with Receiver(held) as sink:
         with cluster(server, committed, folders[0], **variables, **patient(sink.url)) as running:
             running.ready(workers=1)
-            cycles = {start(name, f'{{"n":"{name}"}}'.encode()) for name in names}
+            cycles = {start_cycle(name, f'{{"n":"{name}"}}'.encode()) for name in names}
             until(
                 lambda: len(sink.requests) > 14 and rows(server, committed, DELIVERED),
-                30,
                 "nothing is delivered",
             )
             code, output, errors = call(
@@ -191,7 +191,6 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
                     )
                     == [(0,)]
                 ),
-                60,
                 "cycles are left",
             )
             running.stop()

@@ -14,7 +14,7 @@ import pytest
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
 from tests.support.backups import call, names, rows, run, start
-from tests.support.clusters import until
+from tests.support.polling import until
 
 pytestmark = pytest.mark.processes
 
@@ -64,7 +64,7 @@ def test_two_tables_that_change_together_are_never_seen_apart(
     writing = threading.Thread(target=write)
     writing.start()
     try:
-        until(lambda: rows(server, used, "SELECT 1 FROM zzz LIMIT 1"), 10, "nothing is written")
+        until(lambda: rows(server, used, "SELECT 1 FROM zzz LIMIT 1"), "nothing is written")
         code, _, errors = call(server, used, "backup", str(tmp_path / "a.backup"))
     finally:
         stop.set()
@@ -120,7 +120,7 @@ def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(
     assert "No space left on device" in errors
     assert names(small_disk) == []
     sessions = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    until(lambda: ("pg_dump",) not in rows(server, used, sessions), 10, "pg_dump goes on")
+    until(lambda: ("pg_dump",) not in rows(server, used, sessions), "pg_dump goes on")
 
 
 def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
@@ -138,7 +138,6 @@ def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
                 (tmp_path / "a.backup.part").exists()
                 and (tmp_path / "a.backup.part").stat().st_size > 100_000
             ),
-            30,
             "nothing is written",
         )
         (dumping,) = psutil.Process(taking.pid).children()
@@ -148,7 +147,6 @@ def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
         assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
         until(
             lambda: not dumping.is_running() or dumping.status() == psutil.STATUS_ZOMBIE,  # noqa: B023
-            30,
             "pg_dump goes on",
         )
     with psycopg.connect(server.url("orbit_owner", used)) as owner:

@@ -10,7 +10,7 @@ import pytest
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
 from tests.support.backups import call, is_empty, rows, start
-from tests.support.clusters import until
+from tests.support.polling import until
 
 pytestmark = pytest.mark.processes
 ODD = "a\tb\\n\n\\.\nCOPY public.x (a) FROM stdin;\n-- ä \r\n\\N"
@@ -63,9 +63,7 @@ def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
     active = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
     for number in (signal.SIGINT, signal.SIGKILL):
         restoring = start(server, elsewhere, "restore", str(a_backup))
-        until(
-            lambda: rows(server, elsewhere, active), 30, "the restore doesn't come to its indexes"
-        )
+        until(lambda: rows(server, elsewhere, active), "the restore doesn't come to its indexes")
         restoring.send_signal(number)
         restoring.communicate(timeout=70)
         for (pid,) in rows(server, elsewhere, active):
@@ -80,7 +78,6 @@ def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
                 )
                 == [(0,)]
             ),
-            10,
             "a session is left",
         )
         assert is_empty(server, elsewhere), number

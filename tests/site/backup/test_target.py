@@ -8,7 +8,8 @@ import pytest
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.backups import call, catalog, is_empty, rows
-from tests.support.clusters import cluster, until
+from tests.support.clusters import cluster
+from tests.support.polling import until
 
 pytestmark = pytest.mark.processes
 
@@ -89,7 +90,6 @@ def test_no_restore_under_a_living_cluster(
                 running.process.poll() is not None
                 or rows(server, elsewhere, "SELECT 1 FROM orbit_clusternode")
             ),
-            60,
             "no cluster is there",
         )
         assert running.process.poll() is None

@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from governance import audit
+from governance.audit.actions import Action
 from tests.support.callers import console, person
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import carry, configure, endpoints, start
+from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
 OURS = {"governance", "orbit", "telemetry"}
@@ -124,12 +125,12 @@ def test_a_table_that_is_only_looked_at_takes_no_post(path: str) -> None:
 @pytest.mark.usefixtures("committed")
 def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(settings: Any) -> None:
     with Receiver(http("410 Gone", b"<script>alert(1)</script>")) as bad:
-        endpoints(settings, **{"default-endpoint": bad.url})
-        configure(r1={"namespace": "a"})
-        carry(start("r1", b'{"x": "<script>alert(2)</script>"}'))
+        configure_endpoints(settings, **{"default-endpoint": bad.url})
+        configure_profiles(r1={"namespace": "a"})
+        run_cycle(start_cycle("r1", b'{"x": "<script>alert(2)</script>"}'))
     with audit.transaction():
         audit.record(
-            "namespace.halted",
+            Action.NAMESPACE_HALTED,
             actor="<script>alert(3)</script>",
             reason="<script>alert(4)</script>",
             before={"a": "<script>"},
@@ -192,7 +193,7 @@ def test_columns_cant_be_guessed_at_through_the_address() -> None:
 
 @pytest.mark.django_db
 def test_another_namespaces_page_looks_like_a_missing_one() -> None:
-    configure(r1={"namespace": "a"})
+    configure_profiles(r1={"namespace": "a"})
     cycle = active_cycle("a")
     browser = console(person("bea", "Operator", "b"))
     assert str(cycle.pk) not in browser.get("/admin/orbit/cyclerun/").content.decode()
@@ -226,7 +227,7 @@ def test_a_search_finds_whole_ids_only() -> None:
 @pytest.mark.django_db
 def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("governance.console.base.COUNTED", 2)
-    configure(a={"namespace": "a"}, b={"namespace": "b"}, c={"namespace": "c"})
+    configure_profiles(a={"namespace": "a"}, b={"namespace": "b"}, c={"namespace": "c"})
     for namespace in "abc":
         active_cycle(namespace)
     with CaptureQueriesContext(connection) as seen:
@@ -241,7 +242,7 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.django_db
 def test_every_filter_that_a_list_offers_can_be_used() -> None:
-    configure(r1={"namespace": "a"})
+    configure_profiles(r1={"namespace": "a"})
     active_cycle("a")
     browser = console(person("adm", "Administrator"))
     used = 0

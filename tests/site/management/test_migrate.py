@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 
 import psycopg
 import pytest
@@ -105,3 +106,24 @@ def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(
         assert "Run it again" in said
         assert "Traceback" not in said
         assert busy.execute("SELECT count(*) FROM django_session").fetchone() == (0,)
+
+
+def test_a_database_of_an_earlier_checkout_counts_as_migrated(
+    server: Server, committed: str
+) -> None:
+    replaced = [
+        (app, name)
+        for app in ("governance", "orbit", "telemetry")
+        for _, name in import_module(f"{app}.migrations.0001_initial").Migration.replaces
+    ]
+    with psycopg.connect(server.url("orbit_owner", committed)) as owner:
+        owner.execute(
+            "DELETE FROM django_migrations WHERE name = '0001_initial'"
+            " AND app IN ('governance', 'orbit', 'telemetry')"
+        )
+        owner.cursor().executemany(
+            "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())", replaced
+        )
+    code, output, errors = call(server, committed, "migrate", "--skip-checks")
+    assert code == 0, errors
+    assert "No migrations to apply" in output

@@ -17,8 +17,8 @@ from uuid import UUID
 from django.db import connection
 
 from governance.kernel.identifiers import uuid7_text
-from orbit.cycles.outcome import Taken
-from orbit.cycles.rerun_history import Delivery, Done, Lineage
+from orbit.cycles.outcome import ReusedCounts
+from orbit.cycles.rerun.history import Delivery, History, ReusedTier
 from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.pipeline import transformations
 from orbit.records import execution
@@ -48,7 +48,7 @@ UPDATE orbit_deadletterdispatch l SET status = 'requeued', requeued_job_id = wan
 FROM wanted JOIN jobs ON jobs.id = wanted.id WHERE l.id = wanted.letter_id AND l.status IN ({LETTER.sql_sources(LetterState.REQUEUED)})"""
 
 
-class Fate(StrEnum):
+class DeliveryAction(StrEnum):
     """What a re-run does with a delivery: send it, or leave it for one of the reasons that follow."""
 
     SEND = "send"
@@ -59,57 +59,58 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class PlannedDelivery:
     """One item to one endpoint, and what the re-run does with it. Without a ``last`` there was never a job for it."""
 
     item_id: UUID
     tier: int
     endpoint_key: str
-    fate: Fate
+    action: DeliveryAction
     last: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Takeover:
+class RerunPlan:
     """What a re-run takes over (``done`` by tier), runs (``runs``), normalizes of what it takes over, and does with each delivery."""
 
-    done: dict[int, Done]
+    done: dict[int, ReusedTier]
     runs: list[int]
     normalize: list[int]
-    deliveries: list[Sent]
+    deliveries: list[PlannedDelivery]
     valued: bool
 
     @property
-    def sends(self) -> list[Sent]:
+    def sends(self) -> list[PlannedDelivery]:
         """The deliveries that get a job."""
-        return [one for one in self.deliveries if one.fate is Fate.SEND]
+        return [one for one in self.deliveries if one.action is DeliveryAction.SEND]
 
     @property
-    def taken(self) -> Taken:
+    def reused(self) -> ReusedCounts:
         """What counts in the new cycle's outcome beside what it does itself. What a person dismissed is wanted by nobody."""
-        wanted = [one for one in self.deliveries if one.fate is not Fate.DISMISSED]
-        return Taken(
+        wanted = [one for one in self.deliveries if one.action is not DeliveryAction.DISMISSED]
+        return ReusedCounts(
             items=sum(one.item_id is not None for one in self.done.values()),
             # Those that are sent are jobs of the new cycle, and counted by it when they are delivered.
             wanted=len(wanted),
-            delivered=sum(one.fate is Fate.DELIVERED for one in wanted),
+            delivered=sum(one.action is DeliveryAction.DELIVERED for one in wanted),
         )
 
     @property
     def document(self) -> dict[str, Any]:
         """It as the new cycle keeps it."""
         return {
-            **asdict(self.taken),
+            **asdict(self.reused),
             "tiers": sorted(self.done),
             "normalize": self.normalize,
             "valued": self.valued,
         }
 
 
-def decide(lineage: Lineage, *, known: Collection[str]) -> Takeover:
+def decide(lineage: History, *, known: Collection[str]) -> RerunPlan:
     """Return what a re-run of ``lineage`` does where endpoints of the keys ``known`` are configured."""
     sent = [
-        Sent(one.item_id, one.tier, one.endpoint_key, _fate(one), one) for one in lineage.deliveries
+        PlannedDelivery(one.item_id, one.tier, one.endpoint_key, _action(one), one)
+        for one in lineage.deliveries
     ]
     there = {(one.item_id, one.endpoint_key) for one in sent}
     for one in lineage.done.values():
@@ -118,14 +119,16 @@ def decide(lineage: Lineage, *, known: Collection[str]) -> Takeover:
             for key in one.targets or [DEFAULT_KEY]:
                 if (one.item_id, key) not in there:
                     sent.append(
-                        Sent(
+                        PlannedDelivery(
                             one.item_id,
                             one.tier,
                             key,
-                            Fate.SEND if key in known else Fate.UNKNOWN_ENDPOINT,
+                            DeliveryAction.SEND
+                            if key in known
+                            else DeliveryAction.UNKNOWN_ENDPOINT,
                         )
                     )
-    return Takeover(
+    return RerunPlan(
         done=lineage.done,
         runs=[tier for tier in MARKS if tier not in lineage.done],
         normalize=[tier for tier, one in lineage.done.items() if one.item_id is None],
@@ -134,17 +137,17 @@ def decide(lineage: Lineage, *, known: Collection[str]) -> Takeover:
     )
 
 
-def _fate(delivery: Delivery) -> Fate:
+def _action(delivery: Delivery) -> DeliveryAction:
     if delivery.delivered:
-        return Fate.DELIVERED
+        return DeliveryAction.DELIVERED
     if delivery.open:
-        return Fate.OPEN
+        return DeliveryAction.OPEN
     dismissed = delivery.letter is not None and delivery.letter.status == LetterState.DISMISSED
-    return Fate.DISMISSED if dismissed else Fate.SEND
+    return DeliveryAction.DISMISSED if dismissed else DeliveryAction.SEND
 
 
 def write(
-    plan: Takeover,
+    plan: RerunPlan,
     *,
     cycle_id: UUID,
     rerun_of: UUID,
@@ -199,7 +202,7 @@ def write(
         execution.write_all([(record, namespace, cycle) for record in letters])
 
 
-def _job(one: Sent, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
+def _job(one: PlannedDelivery, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
     last = one.last
     return {
         "id": uuid7_text(),
@@ -213,7 +216,7 @@ def _job(one: Sent, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
 
 
 def _records(
-    plan: Takeover, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
+    plan: RerunPlan, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
 ) -> list[Record]:
     told = [Record("cycle", "cycle_rerun_of", reason, data={**data, **plan.document})]
     for tier, one in plan.done.items():
@@ -234,7 +237,7 @@ def _records(
 
 
 def _letters(
-    plan: Takeover, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
+    plan: RerunPlan, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
 ) -> dict[UUID, list[Record]]:
     """Return the records of the letters that were requeued, by the cycle that each belongs to."""
     told: dict[UUID, list[Record]] = {}

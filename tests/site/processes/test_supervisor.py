@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from socket import socket as Socket
-from typing import Any
 
 import pytest
 from django.core.management import get_commands
@@ -16,10 +15,11 @@ from orbit.cycles import trigger
 from orbit.models import ClusterNode, CycleRun
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
-from orbit_site.processes.supervisor import LONGEST_WAIT, STEADY_SECONDS, Child, Life
+from orbit_site.processes.supervisor import STEADY_SECONDS, ForkedChild, SharedPage
 from tests.support import database
-from tests.support.clusters import cluster, endpoint, until
-from tests.support.configuration import write
+from tests.support.clusters import cluster, endpoint
+from tests.support.configuration import write_profiles
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 
@@ -44,7 +44,7 @@ def ended(cycle: CycleRun) -> bool:
 
 def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
     """Start a cluster that is to refuse, and return what it says."""
-    write(folder, [], [])
+    write_profiles(folder, [], [])
     environment = {
         **os.environ,
         **database.environment(server, name),
@@ -77,12 +77,12 @@ def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees
         Receiver() as sink,
         cluster(server, committed, tmp_path, command="qcluster", **endpoint(sink.url)) as running,
     ):
-        until(lambda: ended(before), 20, "the cycle from before didn't end")
+        until(lambda: ended(before), "the cycle from before didn't end")
         running.ready()
         node = ClusterNode.objects.get()
         assert (node.pid, node.workers, node.draining) == (running.process.pid, 2, False)
         after = start_cycle()
-        until(lambda: ended(after), 5, "the cycle from after didn't end")
+        until(lambda: ended(after), "the cycle from after didn't end")
         assert {before.status, after.status} == {"success"}
         running.stop()
         assert running.code() == 0
@@ -104,7 +104,7 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(
     ):
         running.ready()
         cycle = start_cycle()
-        until(lambda: sink.requests, 10, "nothing was sent")
+        until(lambda: sink.requests, "nothing was sent")
         for _ in range(3):  # a second one changes nothing
             if to_group:
                 os.killpg(running.process.pid, number)
@@ -113,7 +113,6 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(
             time.sleep(0.01)
         until(
             lambda: ClusterNode.objects.filter(draining=True),
-            3,
             "the row doesn't say that the cluster drains",
         )
         assert running.code() == 0
@@ -134,7 +133,7 @@ def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(
     ):
         running.ready()
         cycle = start_cycle()
-        until(lambda: sink.requests, 10, "nothing was sent")
+        until(lambda: sink.requests, "nothing was sent")
         began = time.monotonic()
         running.stop()
         assert running.code() == 0
@@ -187,35 +186,34 @@ def test_a_cron_that_cannot_be_read_is_refused(
     )
 
 
-def test_a_place_is_filled_at_once_and_ever_later_where_its_processes_die_young() -> None:
-    child, now, waits = Child(1, "worker 1", lambda: None), 100.0, []
-    for _ in range(9):
-        child.pid, child.born = 1, now
-        child.died(now)
-        waits.append(child.due - now)
-    assert waits[:5] == [0, 0, 0.5, 1, 2]
-    assert waits[-1] == LONGEST_WAIT
-    child.born = now
-    child.died(now + STEADY_SECONDS)
-    assert (child.due, child.pid) == (now + STEADY_SECONDS, 0)
+def test_a_child_that_ends_is_replaced_at_once_and_later_if_it_dies_young_again_and_again() -> None:
+    child, now, waits = ForkedChild(1, "worker 1", lambda: None), 100.0, []
+    for _ in range(5):
+        child.pid, child.started_at = 1, now
+        child.ended(now)
+        waits.append(child.restart_at - now)
+    assert waits == [0, 0, 0.5, 1, 2]
+    child.ended(now + STEADY_SECONDS)
+    assert (child.restart_at, child.pid) == (now + STEADY_SECONDS, 0)
 
 
-def test_a_stamp_of_a_forked_child_is_seen_by_its_parent() -> None:
-    life = Life(2)
-    life.stamp(0)
+def test_a_stamp_of_a_forked_child_is_seen_by_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    page = SharedPage(2)
     pid = os.fork()
     if not pid:
-        life.stamp(1)
+        page.stamp(1)
         os._exit(0)
     os.waitpid(pid, 0)
-    assert life.silence(1) < 5
-    life.phase = 2.0
-    assert life.silence(0) < 5
+    assert page.silence(1) == 0
+    page.phase = 2.0
+    assert page.silence(0) == now
 
 
-def test_silence_grows_from_the_last_stamp(monkeypatch: Any) -> None:
-    life = Life(1)
-    life.stamp(0)
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
-    assert 10.9 < life.silence(0) < 11.1
+def test_silence_grows_from_the_last_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = SharedPage(1)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    page.stamp(0)
+    monkeypatch.setattr(time, "monotonic", lambda: 111.0)
+    assert page.silence(0) == 11

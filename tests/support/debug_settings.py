@@ -1,4 +1,4 @@
-"""Orbit's own settings with every logger at DEBUG: what a process says when it is asked to say everything."""
+"""Orbit's settings with every logger at DEBUG."""
 
 from orbit_site.settings import *  # noqa: F403
 from orbit_site.settings import LOGGING

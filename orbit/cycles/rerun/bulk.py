@@ -22,7 +22,8 @@ from governance.operations.guard import Slice
 from governance.operations.items import Settled, Started
 from governance.states import ItemOutcome
 from orbit import queue
-from orbit.cycles import listing, rerun
+from orbit.cycles import listing
+from orbit.cycles.rerun import single
 from orbit.errors import CycleActive, DeliveriesOpen
 from orbit.models import CycleRun
 from orbit.records import execution
@@ -158,7 +159,7 @@ def _again(run: OperationRun, cycle_id: UUID, namespace: str | None) -> Settled 
         None if run.scope is None else frozenset(run.scope),
     )
     try:
-        new = rerun.rerun(
+        new = single.start(
             cycle_id, actor=actor, reason=run.reason, source=Trigger(run.context["trigger"])
         )
     except CycleActive:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from orbit.cycles.rerun import Plan
-from orbit.cycles.rerun_plan import Sent
+from orbit.cycles.rerun.plan import PlannedDelivery
+from orbit.cycles.rerun.single import Preview
 from orbit.dispatch.endpoint_drift import Configuration
 
 
-def document(plan: Plan) -> dict[str, Any]:
+def document(plan: Preview) -> dict[str, Any]:
     """Return each tier, each delivery, and on which revisions; ``stopped`` says what refuses it just now, None where nothing does."""
     takeover, context, today = plan.takeover, plan.context, Configuration()
     taken = [
@@ -43,13 +43,13 @@ def document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _delivery(one: Sent, today: Configuration) -> dict[str, Any]:
+def _delivery(one: PlannedDelivery, today: Configuration) -> dict[str, Any]:
     last = one.last
     return {
         "tier": one.tier,
         "normalization_item_id": one.item_id,
         "endpoint_key": one.endpoint_key,
-        "action": str(one.fate),
+        "action": str(one.action),
         "delivery_id": last.delivery_id if last else None,
         "dispatch_job_id": last.job_id if last else None,
         "dead_letter_id": last.letter.id if last and last.letter else None,
@@ -57,7 +57,7 @@ def _delivery(one: Sent, today: Configuration) -> dict[str, Any]:
     }
 
 
-def sentence(plan: Plan) -> str:
+def sentence(plan: Preview) -> str:
     """Return it in one line."""
     takeover = plan.takeover
     tiers = f"{_tiers(sorted(takeover.done))} taken over" if takeover.done else "no tier taken over"

@@ -18,14 +18,15 @@ from psycopg.types.json import Jsonb
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.kernel.errors import OrbitError
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
-from governance.rest import request_id
 from orbit import queue
-from orbit.cycles import bridge, rerun_history, rerun_plan, skip_log
+from orbit.cycles import bridge, skip_log
 from orbit.cycles.bridge import Context
-from orbit.cycles.rerun_plan import Fate, Takeover
+from orbit.cycles.rerun import history, plan
+from orbit.cycles.rerun.plan import DeliveryAction, RerunPlan
 from orbit.cycles.skip_log import Skip
 from orbit.cycles.trigger import HOLD_CONFIGURATION
 from orbit.dispatch import endpoints, enqueue
@@ -50,29 +51,29 @@ ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING RETURN
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Preview:
     """What running ``cycle_id`` again does: on which revisions, and ``stopped``: what refuses it just now, None where nothing does."""
 
     cycle_id: UUID
     context: Context
-    takeover: Takeover
+    takeover: RerunPlan
     stopped: OrbitError | None
 
 
-def preview(cycle_id: UUID, *, actor: Actor) -> Plan:
-    """Return what ``rerun`` would do now; nothing is written.
+def preview(cycle_id: UUID, *, actor: Actor) -> Preview:
+    """Return what ``start`` would do now; nothing is written.
 
-    Raises what ``rerun`` raises, but for what passes by itself: a stop of the namespace and a cycle that is active there.
+    Raises what ``start`` raises, but for what passes by itself: a stop of the namespace and a cycle that is active there.
     """
     actor.require(Scope.OPERATE)
     old = _old(cycle_id, actor)
     context = _today(old, actor)
-    plan = rerun_plan.decide(rerun_history.read(cycle_id), known=endpoints.configured().keys())
-    _refuse_open(cycle_id, plan)
-    return Plan(cycle_id, context, plan, _stopped(old.namespace_id))
+    takeover = plan.decide(history.read(cycle_id), known=endpoints.configured().keys())
+    _refuse_open(cycle_id, takeover)
+    return Preview(cycle_id, context, takeover, _stopped(old.namespace_id))
 
 
-def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID:
+def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID:
     """Start a cycle that runs ``cycle_id`` again; return its id.
 
     Raises CycleUnknown, also for a cycle that ``actor`` doesn't see, NotFinished, Disabled, NamespaceMismatch where the run profile has
@@ -93,12 +94,10 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             new = _insert(old, context, actor=actor, source=source) or _insert_again(
                 old, context, actor=actor, source=source
             )
-            plan = rerun_plan.decide(
-                rerun_history.read(cycle_id, hold=True), known=snapshots.keys()
-            )
-            _refuse_open(cycle_id, plan)
-            rerun_plan.write(
-                plan,
+            takeover = plan.decide(history.read(cycle_id, hold=True), known=snapshots.keys())
+            _refuse_open(cycle_id, takeover)
+            plan.write(
+                takeover,
                 cycle_id=new,
                 rerun_of=cycle_id,
                 namespace=old.namespace_id,
@@ -108,10 +107,10 @@ def rerun(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
                 reason=reason,
             )
             queue.wake()
-            _audit(old, new, plan, actor=actor, reason=reason)
+            _audit(old, new, takeover, actor=actor, reason=reason)
             return new
     except CycleActive as exc:
-        skip_log.note(
+        skip_log.record_skips(
             [Skip(old.namespace_id, str(exc.extra["active_cycle_run_id"]), old.run_profile_id)],
             trigger=source,
         )
@@ -150,8 +149,8 @@ def _today(old: CycleRun, actor: Actor) -> Context:
     return context
 
 
-def _refuse_open(cycle_id: UUID, plan: Takeover) -> None:
-    still = sum(one.fate is Fate.OPEN for one in plan.deliveries)
+def _refuse_open(cycle_id: UUID, takeover: RerunPlan) -> None:
+    still = sum(one.action is DeliveryAction.OPEN for one in takeover.deliveries)
     if still:
         raise DeliveriesOpen(
             f"{still} {'delivery' if still == 1 else 'deliveries'} of the cycle {cycle_id} may still be made. Wait for the end, or cancel."
@@ -217,23 +216,21 @@ def _stopped(namespace: str) -> OrbitError | None:
     return active if active.extra["active_cycle_run_id"] else None
 
 
-def _audit(old: CycleRun, new: UUID, plan: Takeover, *, actor: Actor, reason: str) -> None:
+def _audit(old: CycleRun, new: UUID, takeover: RerunPlan, *, actor: Actor, reason: str) -> None:
     audit.record(
-        "cycle.rerun",
+        Action.CYCLE_RERUN,
         actor=actor.name,
-        object_type="cycle",
         object_id=str(old.pk),
         namespace=old.namespace_id,
         before={"status": old.status},
         after={
             "cycle_run_id": str(new),
-            "tiers_taken_over": sorted(plan.done),
-            "tiers_run": plan.runs,
-            "deliveries": len(plan.sends),
+            "tiers_taken_over": sorted(takeover.done),
+            "tiers_run": takeover.runs,
+            "deliveries": len(takeover.sends),
             "dead_letters_requeued": sum(
-                one.last is not None and one.last.letter is not None for one in plan.sends
+                one.last is not None and one.last.letter is not None for one in takeover.sends
             ),
         },
         reason=reason,
-        request_id=request_id.current(),
     )

@@ -41,7 +41,7 @@ VALUED = "SELECT EXISTS (SELECT 1 FROM orbit_valueledgerentry v WHERE v.cycle_id
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ReusedTier:
     """A tier that succeeded: where its output stands, and the item that it became, with the endpoints that this was to go to; None: not named."""
 
     tier: int
@@ -53,7 +53,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterRef:
     """The dead letter of a delivery's newest job."""
 
     id: UUID
@@ -74,15 +74,15 @@ class Delivery:
     fingerprint: str
     delivered: bool
     open: bool
-    letter: Letter | None
+    letter: DeadLetterRef | None
 
 
 @dataclass(frozen=True, slots=True)
-class Lineage:
+class History:
     """What the family of a cycle has: by tier what succeeded, its deliveries, and whether its value is in the ledger."""
 
     cycles: Sequence[UUID]
-    done: dict[int, Done]
+    done: dict[int, ReusedTier]
     deliveries: list[Delivery]
     valued: bool
 
@@ -94,7 +94,7 @@ def family(cycle_id: UUID) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def read(cycle_id: UUID, *, hold: bool = False) -> Lineage:
+def read(cycle_id: UUID, *, hold: bool = False) -> History:
     """Return what the family of ``cycle_id`` has; with ``hold`` what ended undelivered, and its letters, stay as they are until the transaction ends."""
     cycles = family(cycle_id)
     with connection.cursor() as cursor:
@@ -104,15 +104,16 @@ def read(cycle_id: UUID, *, hold: bool = False) -> Lineage:
         # Each in a statement after the lock: what was committed while it was waited for is seen.
         cursor.execute(TIERS, {"family": cycles})
         done = {
-            tier: Done(tier, id_, cycle, sha256, item, _names(targets))
+            tier: ReusedTier(tier, id_, cycle, sha256, item, _names(targets))
             for tier, id_, cycle, sha256, item, targets in cursor.fetchall()
         }
         cursor.execute(DELIVERIES, {"family": cycles})
         deliveries = [
-            Delivery(*(*row[:9], Letter(*row[9:]) if row[9] else None)) for row in cursor.fetchall()
+            Delivery(*(*row[:9], DeadLetterRef(*row[9:]) if row[9] else None))
+            for row in cursor.fetchall()
         ]
         cursor.execute(VALUED, {"family": cycles})
-        return Lineage(cycles, done, deliveries, bool(cursor.fetchone()[0]))
+        return History(cycles, done, deliveries, bool(cursor.fetchone()[0]))
 
 
 def _names(targets: object) -> Sequence[str] | None:

@@ -1,0 +1,7 @@
+-- The answer that is stored under an Idempotency-Key.
+-- params: owner int, route text, key text
+SELECT body_sha256, answer
+FROM governance_idempotentrequest
+WHERE owner_id = %(owner)s
+  AND route = %(route)s
+  AND key = %(key)s

@@ -1,0 +1,6 @@
+-- Give up an Idempotency-Key that this transaction has taken.
+-- params: owner int, route text, key text
+DELETE FROM governance_idempotentrequest
+WHERE owner_id = %(owner)s
+  AND route = %(route)s
+  AND key = %(key)s

@@ -1,0 +1,35 @@
+-- CTEs of a fenced write that initiates its cycles. `initiated` has one row for each of them.
+-- params: initiations json
+initiation AS (
+    INSERT INTO orbit_initiation
+        (id, initiation_hash, namespace, profile_id, run_profile_id, instruction_id)
+    SELECT
+        x.id, x.initiation_hash, x.namespace, x.profile_id, x.run_profile_id, x.instruction_id
+    FROM json_to_recordset(%(initiations)s::json) AS x(
+        cycle_id uuid, id uuid, initiation_hash text, namespace text, profile_id text,
+        run_profile_id text, instruction_id text
+    )
+    JOIN locked ON locked.id = x.cycle_id
+    -- Not DO NOTHING: an update returns the row that exists already, and waits for a transaction
+    -- that is inserting it.
+    ON CONFLICT (initiation_hash) DO UPDATE SET initiation_hash = EXCLUDED.initiation_hash
+    RETURNING id, initiation_hash, xmax = 0 AS made   -- xmax is 0 only on a row inserted here
+),
+initiated AS (
+    SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
+    FROM initiation i
+    JOIN json_to_recordset(%(initiations)s::json) AS x(
+        cycle_id uuid, record_id uuid, namespace text, initiation_hash text
+    ) USING (initiation_hash)
+),
+initiation_records AS (
+    INSERT INTO orbit_executionrecord
+        (id, partition_key, cycle_id, stage, event, namespace, message, data)
+    SELECT
+        record_id, cycle_id, cycle_id, 'initiation',
+        CASE WHEN made THEN 'initiation_created' ELSE 'initiation_reused' END,
+        namespace,
+        CASE WHEN made THEN 'a new context' ELSE 'the context is known' END,
+        jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
+    FROM initiated
+)

@@ -1,0 +1,5 @@
+DELETE
+FROM governance_idempotentrequest
+WHERE owner_id = %(owner)s
+AND route = %(route)s
+AND key = %(key)s

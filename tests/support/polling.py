@@ -1,0 +1,28 @@
+"""Wait for a condition by polling."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+# A bound for a machine that is busy with other programs, not an expected time: a test that passes doesn't sleep this long.
+LIMIT_SECONDS = 60
+
+
+def until(
+    condition: Callable[[], T],
+    what: str = "the condition did not become true",
+    *,
+    seconds: float = LIMIT_SECONDS,
+    every: float = 0.02,
+) -> T:
+    """Return what ``condition`` returns once it is true. Fail with ``what`` after ``seconds``."""
+    ends = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > ends:
+            pytest.fail(f"{what} (after {seconds:g} s)")
+        time.sleep(every)
+    return value
