@@ -1,4 +1,4 @@
-"""LISTEN on a dedicated connection, opened lazily: a connection must not survive a fork."""
+"""Waits for NOTIFY on a dedicated connection, opened lazily: none must survive a fork."""
 
 from typing import Any
 

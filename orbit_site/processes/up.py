@@ -187,7 +187,7 @@ class _Session:
         program = environment.BASE_DIR / "demo" / "aurora.py"
         command = [sys.executable, "-P", str(program), str(environment.VAR_DIR), str(port)]
         self._children.append(self._child("aurora", command))
-        self._say("aurora", f"a demo receiver; see its deliveries at http://127.0.0.1:{port}/")
+        self._say("aurora", f"a demo receiver with a page: http://127.0.0.1:{port}/")
 
     def _make_administrator(self) -> str:
         """Create an administrator unless there is one; return the line that says how to log in."""

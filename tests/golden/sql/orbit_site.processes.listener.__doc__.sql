@@ -1,1 +1,0 @@
-LISTEN on a dedicated connection, opened lazily: a connection must not survive a fork.
