@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_text
 
 
@@ -17,17 +18,13 @@ class Event:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-#: A CTE for a statement that has a CTE ``locked`` with the ids of the cycles whose rows may be written; ``events`` is its JSON.
-EVENTS_CTE = """events AS (
-    INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, profile_id, run_id, stage, level, duration_ms, metadata)
-    SELECT x.id, clock_timestamp(), x.name, x.namespace, x.profile_id, x.run_id, x.stage, x.level, x.duration_ms, x.metadata
-    FROM json_to_recordset(%(events)s::json) AS x(id uuid, name text, namespace text, profile_id text, run_id uuid, stage text, level text,
-        duration_ms float8, metadata jsonb)
-    JOIN locked ON locked.id = x.run_id)"""
+#: A CTE of fenced statements; ``row`` makes the rows of its parameter ``events``.
+EVENTS = sql.fragment(__name__, "events")
+EVENTS_CTE = EVENTS.text  # for statements that are not in a file yet
 
 
 def row(event: Event, *, run_id: str, namespace: str, profile_id: str | None) -> dict[str, Any]:
-    """Return ``event`` as a row for ``EVENTS_CTE``."""
+    """Return ``event`` as a row for ``EVENTS``."""
     return {
         "id": uuid7_text(),
         "name": event.name,

@@ -61,7 +61,7 @@ class Collection(Resource):
         rows = OperationRun.objects.filter(ledger.visible(self.actor), **wanted).select_related(
             "namespace"
         )
-        return pages.respond(request, rows, ledger.described, sent=self.sent)
+        return pages.respond(request, rows, ledger.to_dict, sent=self.sent)
 
 
 class One(Resource):
@@ -73,7 +73,7 @@ class One(Resource):
 
     def get(self, request: Request, run_id: UUID) -> Response:
         """Answer the run."""
-        return Response(ledger.described(ledger.find(run_id, actor=self.actor)))
+        return Response(ledger.to_dict(ledger.find(run_id, actor=self.actor)))
 
 
 class Items(Resource):
@@ -106,7 +106,7 @@ class Cancel(Resource):
         """Cancel it: 202, or 409 for one that has ended."""
         ledger.find(run_id, actor=self.actor)
         cancel.cancel(run_id, actor=self.actor, reason=self.document()["reason"])
-        return Response(ledger.described(ledger.find(run_id, actor=self.actor)), status=202)
+        return Response(ledger.to_dict(ledger.find(run_id, actor=self.actor)), status=202)
 
 
 def _item(row: OperationRunItem) -> dict[str, Any]:

@@ -57,22 +57,25 @@ class Statement:
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Run the statement; return all rows. Raises TypeError unless ``values`` are the params."""
+        parameters = self.bind(values)
         with connection.cursor() as cursor:
-            cursor.execute(self.text, self.bind(values))
+            cursor.execute(self.text, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
     def one(self, **values: Any) -> tuple[Any, ...] | None:
         """Run the statement; return its first row, or None."""
+        parameters = self.bind(values)
         with connection.cursor() as cursor:
-            cursor.execute(self.text, self.bind(values))
+            cursor.execute(self.text, parameters)
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
     def execute(self, **values: Any) -> int:
         """Run the statement; return the number of rows that it touched."""
+        parameters = self.bind(values)
         with connection.cursor() as cursor:
-            cursor.execute(self.text, self.bind(values))
+            cursor.execute(self.text, parameters)
             return int(cursor.rowcount)
 
     def bind(self, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -116,7 +119,9 @@ REGISTRY: dict[str, Statement] = {}
 def _read(module: str, name: str) -> Fragment:
     room = Path(*module.split(".")[:-1])
     source = (PROJECT / room / "sql" / f"{name}.sql").read_text()
-    declared = {kind: _declared(text) for kind, text in _HEADER.findall(source)}
+    declared: dict[str, dict[str, str]] = {}
+    for kind, text in _HEADER.findall(source):  # a long list takes several lines
+        declared.setdefault(kind, {}).update(_declared(text))
     args = tuple(declared.get("args", {}))
     text = "\n".join(line.rstrip() for line in _COMMENT.sub("", source).splitlines()).strip(" \n;")
     return Fragment(text, args, declared.get("params", {}))

@@ -47,7 +47,7 @@ _REQUEUE = parsing.closed_object({"reason": parsing.REASON, **_CHOICES}, require
 _DISMISS = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 _MANY = {
     "reason": parsing.REASON,
-    "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MOST_IDS},
+    "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MAX_IDS},
     "filter": parsing.closed_object(
         {
             "namespace": _NAME,
@@ -59,7 +59,7 @@ _MANY = {
             "created_before": _TIME,
         }
     ),
-    "rate": {"type": "integer", "minimum": 1, "maximum": bulk.FASTEST},
+    "rate": {"type": "integer", "minimum": 1, "maximum": bulk.MAX_RATE},
 }
 _REQUEUE_MANY = parsing.closed_object({**_MANY, **_CHOICES}, required=("reason",))
 _DISMISS_MANY = parsing.closed_object(_MANY, required=("reason",))
@@ -238,7 +238,7 @@ class DismissMany(Resource):
             _wanted(sent),
             actor=self.actor,
             reason=sent["reason"],
-            rate=sent.get("rate", bulk.FASTEST),
+            rate=sent.get("rate", bulk.MAX_RATE),
         )
         return Response(
             {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
@@ -256,7 +256,7 @@ def _read(view: Resource, letter_id: UUID) -> dict[str, Any]:
     return _shown(row, Configuration())
 
 
-def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
+def _wanted(sent: dict[str, Any]) -> bulk.LetterSelection:
     """Return the letters that a body names. Raises BodyInvalid."""
     if "ids" in sent and "filter" in sent:
         raise _invalid("/filter", "Stands beside `ids`: send one of the two.")
@@ -273,7 +273,7 @@ def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
                 raise _invalid(f"/filter/{name}", f"This {error}.") from None
     if "cycle_run_id" in given:
         given["cycle_run_id"] = UUID(given["cycle_run_id"])
-    return bulk.Filter(**given)
+    return bulk.LetterFilter(**given)
 
 
 def _invalid(pointer: str, detail: str) -> BodyInvalid:

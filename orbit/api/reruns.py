@@ -47,7 +47,7 @@ _ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boo
 _MANY = _DEED | parsing.closed_object(
     {
         "reason": parsing.REASON,
-        "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MOST_IDS},
+        "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MAX_IDS},
         "filter": parsing.closed_object(
             {
                 "namespace": _NAME,
@@ -57,7 +57,7 @@ _MANY = _DEED | parsing.closed_object(
                 "created_to": _TIME,
             }
         ),
-        "rate": {"type": "integer", "minimum": 1, "maximum": bulk.FASTEST},
+        "rate": {"type": "integer", "minimum": 1, "maximum": bulk.MAX_RATE},
         "dry_run": {"type": "boolean"},
     }
 )
@@ -149,7 +149,7 @@ class RerunMany(Resource):
             found = bulk.preview(wanted, actor=self.actor)
             return Response(
                 {
-                    "matched": min(len(found), bulk.MOST_CYCLES),
+                    "matched": min(len(found), bulk.MAX_CYCLES),
                     "cycle_run_ids": [str(one) for one in found[:_SHOWN]],
                 }
             )
@@ -165,7 +165,7 @@ class RerunMany(Resource):
         )
 
 
-def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
+def _wanted(sent: dict[str, Any]) -> bulk.CycleSelection:
     """Return the cycles that a body names. Raises BodyInvalid."""
     if "ids" in sent and "filter" in sent:
         raise _invalid("/filter", "Stands beside `ids`: send one of the two.")
@@ -183,7 +183,7 @@ def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
                 given[name] = queries.moment(given[name])
             except ValueError as error:
                 raise _invalid(f"/filter/{name}", f"This {error}.") from None
-    return bulk.Filter(**given)
+    return bulk.CycleFilter(**given)
 
 
 def _invalid(pointer: str, detail: str) -> BodyInvalid:

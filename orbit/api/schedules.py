@@ -25,7 +25,7 @@ from governance.states import Stopped
 from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick
 from orbit.schedules import explain, listing
-from orbit.schedules.listing import Shown
+from orbit.schedules.listing import ScheduleSummary
 from orbit.states import Cycle, ProfileState, Tick, Trigger
 
 _TICKS: dict[str, queries.Reader] = {
@@ -91,12 +91,12 @@ class Collection(Resource):
     answers = {"GET": {200: page(_SCHEDULE)}}
 
     def get(self, request: Request) -> Response:
-        """Answer each with its cron, its next five due times and its last tick."""
+        """Explanation each with its cron, its next five due times and its last tick."""
         now = timezone.now()
         return pages.respond(
             request,
             listing.schedules(self.actor),
-            lambda row: _schedule(listing.show(row, now)),
+            lambda row: _schedule(listing.summarize(row, now)),
             sent=self.sent,
             newest_first=False,
         )
@@ -109,7 +109,7 @@ class Ticks(Resource):
     answers = {"GET": {200: page(_TICK)}}
 
     def get(self, request: Request) -> Response:
-        """Answer what became of each tick, newest first."""
+        """Explanation what became of each tick, newest first."""
         filters = {
             _FIELDS.get(name, name): value for name, value in self.sent.items() if name in _TICKS
         }
@@ -124,38 +124,38 @@ class Why(Resource):
     refusals = {"GET": (RunProfileUnknown,)}
 
     def get(self, request: Request) -> Response:
-        """Answer one sentence, and the facts behind it."""
+        """Explanation one sentence, and the facts behind it."""
         answer = explain.explain(self.sent["run_profile_id"], self.sent["at"], actor=self.actor)
         return Response({"answer": answer.sentence, "ran": answer.ran, "facts": answer.facts})
 
 
-def _schedule(shown: Shown) -> dict[str, Any]:
-    row, person = shown.row, shown.person
+def _schedule(summary: ScheduleSummary) -> dict[str, Any]:
+    row, override = summary.row, summary.override
     changed = (
         None
-        if person is None
+        if override is None
         else {
-            "off": person.off,
-            "cron": person.cron or None,
-            "by": person.by,
-            "reason": person.reason,
-            "since": person.since,
+            "off": override.off,
+            "cron": override.cron or None,
+            "by": override.by,
+            "reason": override.reason,
+            "since": override.since,
         }
     )
     return {
         "name": row.name,
         "cron": row.cron or None,
-        "configured_cron": shown.configured or None,
-        "time_zone": shown.time_zone,
-        "in_words": shown.words,
+        "configured_cron": summary.configured_cron or None,
+        "time_zone": summary.time_zone,
+        "in_words": summary.words,
         "enabled": row.on,
-        "on_missed": row.asked.on_missed if row.asked else None,
-        "max_lateness": row.asked.max_lateness if row.asked else None,
-        "next_due_at": list(shown.next_due_at),
-        "overdue_since": shown.overdue_since,
-        "last_tick": shown.last_tick,
+        "on_missed": row.configured.on_missed if row.configured else None,
+        "max_lateness": row.configured.max_lateness if row.configured else None,
+        "next_due_at": list(summary.next_due_at),
+        "overdue_since": summary.overdue_since,
+        "last_tick": summary.last_tick,
         "changed": changed,
-        "problem": shown.broken or None,
+        "problem": summary.problem or None,
     }
 
 
@@ -166,7 +166,7 @@ def _tick(row: CronTick) -> dict[str, Any]:
         "tick_key": row.tick_key,
         "due_at": row.due_at,
         "outcome": row.outcome,
-        "detail": row.said,  # type: ignore[attr-defined]
+        "detail": row.short_detail,  # type: ignore[attr-defined]
         "created_at": row.created_at,
         "decided_at": row.decided_at,
     }

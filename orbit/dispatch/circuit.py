@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from governance.kernel import sql
+
 FAILURES_TO_OPEN = 10
 FIRST_PROBE_SECONDS, LAST_PROBE_SECONDS = 30.0, 300.0
 #: How long a job waits for an open circuit before it is given up.
@@ -24,36 +26,12 @@ BURST = 0.1
 SPACING = timedelta(seconds=0.02)
 SHORTEST_TURN, LONGEST_TURN = 0.005, 2.0
 
-CTES = (
-    """guards AS MATERIALIZED (  -- the row as it is once it is locked, in one order for all
-    SELECT e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up, x.failed, x.job_id, x.error, x.hold, x.record_id,
-        locked.namespace, e.several OR x.several OR e.failed_job <> x.job_id AS several
-    FROM json_to_recordset(%(circuits)s::json) AS x(state_id uuid, cycle_id uuid, up boolean, failed int, job_id uuid, several boolean, error text,
-        hold float8, record_id uuid)
-    JOIN locked ON locked.id = x.cycle_id JOIN orbit_endpointstate e ON e.id = x.state_id
-    WHERE x.hold IS NOT NULL OR NOT x.up OR e.failures > 0 OR e.opened_at IS NOT NULL
-    ORDER BY e.id FOR NO KEY UPDATE OF e)""",
-    f"""judged AS (
-    SELECT g.*, g.up AND g.opened_at IS NOT NULL AS closes,
-        NOT g.up AND g.opened_at IS NULL AND g.failures + g.failed >= {FAILURES_TO_OPEN} AND coalesce(g.several, false) AS opens FROM guards g)""",
-    f"""circuits AS (
-    UPDATE orbit_endpointstate e SET
-        failures = CASE WHEN g.up THEN 0 ELSE g.failures + g.failed END, last_error = CASE WHEN g.failed > 0 THEN g.error ELSE e.last_error END,
-        failed_job = CASE WHEN NOT g.up THEN coalesce(g.failed_job, g.job_id) END, several = NOT g.up AND coalesce(g.several, false),
-        opened_at = CASE WHEN g.opens THEN clock_timestamp() WHEN NOT g.up THEN e.opened_at END,
-        probe_at = CASE WHEN g.opens THEN clock_timestamp() + {FIRST_PROBE_SECONDS} * interval '1 second' WHEN NOT g.up THEN e.probe_at END,
-        probe_wait = CASE WHEN g.opens THEN {FIRST_PROBE_SECONDS} WHEN NOT g.up THEN e.probe_wait END,
-        next_turn_at = CASE WHEN g.closes THEN NULL ELSE e.next_turn_at END,
-        hold_until = greatest(e.hold_until, clock_timestamp() + g.hold * interval '1 second')
-    FROM judged g WHERE e.id = g.id)""",
-    """circuit_records AS (
-    INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
-    SELECT g.record_id, g.cycle_id, g.cycle_id, 'dispatch', CASE WHEN g.opens THEN 'circuit_opened' ELSE 'circuit_closed' END,
-        CASE WHEN g.opens THEN 'error' ELSE 'info' END, g.namespace,
-        g.endpoint_key || CASE WHEN g.opens THEN ' is down: ' || g.failures + g.failed || ' attempts in a row failed, the last one with: ' || g.error
-            ELSE ' answers again' END,
-        jsonb_build_object('endpoint_key', g.endpoint_key, 'host', g.host, 'opened_at', g.opened_at)
-    FROM judged g WHERE g.opens OR g.closes)""",
+#: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``circuits``.
+UPDATE_CIRCUITS = sql.fragment(
+    __name__,
+    "update_circuits",
+    failures_to_open=FAILURES_TO_OPEN,
+    first_probe_seconds=FIRST_PROBE_SECONDS,
 )
 
 
@@ -157,7 +135,7 @@ class Sign:
 def rows(
     signs: Sequence[Sign], *, cycle_id: UUID, record_ids: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the rows of ``circuits`` for ``CTES``: one for each receiver. A receiver that answered one of them is up."""
+    """Return the rows of ``circuits`` for ``UPDATE_CIRCUITS``: one for each receiver. A receiver that answered one of them is up."""
     found: dict[UUID, dict[str, Any]] = {}
     for sign in signs:
         row = found.setdefault(sign.state_id, {

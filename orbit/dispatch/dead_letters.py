@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db import connection
-
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import queue
 from orbit.dispatch import endpoints, enqueue
@@ -23,47 +22,8 @@ from orbit.states import LETTER, Letter
 
 Choice = Literal["snapshot", "current"]
 
-# Two people at once make one job: the second finds no open letter. What has a success on record is never sent again. ``requeues`` tells a
-# worker that holds the cycle that there is more to do than it knows; where nobody holds it, the cycle is due. Cycles are locked in one order,
-# so that two of these never wait for each other.
-REQUEUE = f"""WITH wanted AS (
-    SELECT * FROM json_to_recordset(%(letters)s::json) AS x(id uuid, job_id uuid, snapshot_id uuid, delivery_id uuid, record_id uuid)),
-letters AS (
-    UPDATE orbit_deadletterdispatch l SET status = 'requeued', requeued_job_id = wanted.job_id, resolved_by = %(by)s,
-        resolved_at = clock_timestamp(), resolved_reason = %(reason)s
-    FROM wanted WHERE l.id = wanted.id AND l.status IN ({LETTER.sql_sources(Letter.REQUEUED)}) AND (
-        SELECT true FROM orbit_dispatchjob o JOIN orbit_dispatchjob d ON d.delivery_id = o.delivery_id
-        WHERE o.id = l.job_id AND d.status = 'delivered' LIMIT 1) IS NULL
-    RETURNING l.id, l.job_id AS original_id, l.namespace, wanted.job_id, wanted.snapshot_id, wanted.delivery_id, wanted.record_id),
-jobs AS (
-    INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at,
-        requeue_of_id)
-    SELECT letters.job_id, o.cycle_id, o.normalization_item_id, o.endpoint_key, coalesce(letters.snapshot_id, o.snapshot_id),
-        coalesce(letters.delivery_id, o.delivery_id), 'pending', o.max_retries, clock_timestamp(), o.id
-    FROM letters JOIN orbit_dispatchjob o ON o.id = letters.original_id RETURNING id, cycle_id, delivery_id),
-made AS (SELECT letters.id, letters.namespace, letters.record_id, jobs.id AS job_id, jobs.cycle_id, jobs.delivery_id
-    FROM letters JOIN jobs ON jobs.id = letters.job_id),
-cycles AS MATERIALIZED (
-    SELECT c.id FROM orbit_cyclerun c WHERE c.id IN (SELECT cycle_id FROM made) ORDER BY c.id FOR NO KEY UPDATE),
-due AS (
-    UPDATE orbit_cyclerun c SET requeues = c.requeues + 1,
-        next_due_at = CASE WHEN c.lease_owner IS NULL THEN clock_timestamp() ELSE c.next_due_at END
-    FROM cycles WHERE c.id = cycles.id),
-records AS (
-    INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
-    SELECT record_id, cycle_id, cycle_id, 'dispatch', 'dead_letter_requeued', 'info', namespace, %(reason)s, %(data)s::jsonb || jsonb_build_object(
-        'dead_letter_id', id, 'requeued_job_id', job_id, 'delivery_id', delivery_id) FROM made)
-SELECT id, job_id, namespace, delivery_id FROM made ORDER BY id"""
-
-DISMISS = f"""WITH wanted AS (SELECT * FROM json_to_recordset(%(letters)s::json) AS x(id uuid, record_id uuid)),
-letters AS (
-    UPDATE orbit_deadletterdispatch l SET status = 'dismissed', resolved_by = %(by)s, resolved_at = clock_timestamp(), resolved_reason = %(reason)s
-    FROM wanted WHERE l.id = wanted.id AND l.status IN ({LETTER.sql_sources(Letter.DISMISSED)}) RETURNING l.id, l.cycle_id, l.namespace, wanted.record_id),
-records AS (
-    INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
-    SELECT record_id, cycle_id, cycle_id, 'dispatch', 'dead_letter_dismissed', 'info', namespace, %(reason)s,
-        %(data)s::jsonb || jsonb_build_object('dead_letter_id', id) FROM letters)
-SELECT id, namespace FROM letters ORDER BY id"""
+REQUEUE = sql.load(__name__, "requeue", letter_sources=LETTER.sql_sources(Letter.REQUEUED))
+DISMISS = sql.load(__name__, "dismiss", letter_sources=LETTER.sql_sources(Letter.DISMISSED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +151,19 @@ def dismiss_all(letters: Sequence[UUID], deed: Deed) -> list[tuple[UUID, str]]:
 
 
 def _run(
-    sql: str, wanted: Sequence[Mapping[str, Any]], deed: Deed, data: Mapping[str, Any]
+    statement: sql.Statement,
+    wanted: Sequence[Mapping[str, Any]],
+    deed: Deed,
+    data: Mapping[str, Any],
 ) -> list[tuple[Any, ...]]:
-    values = {
-        "letters": json.dumps(
+    return statement.rows(
+        letters=json.dumps(
             [{**letter, "record_id": uuid7_text()} for letter in wanted], default=str
         ),
-        "by": deed.by,
-        "reason": execution.clean(deed.reason),
-        "data": json.dumps({"by": deed.by, **data, **deed.data}),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return list(cursor.fetchall())
+        by=deed.by,
+        reason=execution.clean(deed.reason),
+        data=json.dumps({"by": deed.by, **data, **deed.data}),
+    )
 
 
 def current_snapshot(endpoint_key: str) -> UUID:

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint
@@ -25,26 +26,11 @@ from orbit.records.fence import ClaimedCycle
 
 STAGE = "dispatch"
 
-CTES = (
-    """jobs AS (
-    INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at)
-    SELECT x.id, x.cycle_id, x.item_id, x.endpoint_key, x.snapshot_id, x.delivery_id, 'pending', x.max_retries, clock_timestamp()
-    FROM json_to_recordset(%(jobs)s::json)
-        AS x(id uuid, cycle_id uuid, item_id uuid, endpoint_key text, snapshot_id uuid, delivery_id uuid, max_retries int)
-    JOIN locked ON locked.id = x.cycle_id)""",
-)
+#: A CTE of fenced statements; ``add_to`` makes the rows of its parameter ``jobs``.
+INSERT_JOBS = sql.fragment(__name__, "insert_jobs")
+CTES = (INSERT_JOBS.text,)  # for statements that are not in a file yet
 
-# The caps bind all jobs to this receiver from now on; what a job holds of its endpoint stays as it was.
-KEEP_SNAPSHOT = """WITH state AS (
-    INSERT INTO orbit_endpointstate (id, endpoint_key, host, max_concurrency, rate_per_second)
-    VALUES (%(state)s, %(key)s, %(host)s, %(max_concurrency)s, %(rate_per_second)s)
-    ON CONFLICT (endpoint_key, host) DO UPDATE SET max_concurrency = EXCLUDED.max_concurrency, rate_per_second = EXCLUDED.rate_per_second,
-        next_turn_at = CASE WHEN (orbit_endpointstate.max_concurrency, orbit_endpointstate.rate_per_second)
-            IS NOT DISTINCT FROM (EXCLUDED.max_concurrency, EXCLUDED.rate_per_second) THEN orbit_endpointstate.next_turn_at END
-    RETURNING id)
-INSERT INTO orbit_endpointsnapshot (id, fingerprint, endpoint_key, host, sealed, state_id)
-SELECT %(id)s, %(fingerprint)s, %(key)s, %(host)s, %(sealed)s, state.id FROM state
-ON CONFLICT (fingerprint) DO UPDATE SET state_id = EXCLUDED.state_id RETURNING id"""
+SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")
 
 # The endpoints of one configuration stay the same objects, so that identity tells whether a snapshot is that of today.
 _known: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
@@ -67,19 +53,18 @@ def snapshot_id(endpoint: Endpoint) -> UUID:
     if known is not None and known[0] is endpoint:
         return known[1]
     document = endpoints.snapshot_document(endpoint)
-    values: dict[str, Any] = {
-        "id": uuid7(),
-        "state": uuid7(),
-        "key": endpoint.key,
-        "host": endpoint.host,
-        "fingerprint": secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS),
-        "sealed": secrets.seal(document, settings.ORBIT_ENCRYPTION_KEYS),
-        "max_concurrency": endpoint.max_concurrency,
-        "rate_per_second": endpoint.rate_per_second,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(KEEP_SNAPSHOT, values)
-        found = UUID(str(cursor.fetchone()[0]))
+    row = SAVE_SNAPSHOT.one(
+        id=uuid7(),
+        state=uuid7(),
+        key=endpoint.key,
+        host=endpoint.host,
+        fingerprint=secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS),
+        sealed=secrets.seal(document, settings.ORBIT_ENCRYPTION_KEYS),
+        max_concurrency=endpoint.max_concurrency,
+        rate_per_second=endpoint.rate_per_second,
+    )
+    assert row is not None  # noqa: S101 - the statement inserts or updates
+    found = UUID(str(row[0]))
     with _lock:
         _known[place] = (endpoint, found)
     return found

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
-
 from governance.access.actors import Actor
+from governance.kernel import sql
 
 #: The newest open letters that are counted; beyond that nobody counts.
 COUNTED = 100_000
 LARGEST = 200
 
-GROUPS = """WITH newest AS MATERIALIZED (
-    SELECT l.id, l.error_group, l.endpoint_key, l.reason, l.status_code, l.error_pattern, l.namespace, l.created_at FROM orbit_deadletterdispatch l
-    WHERE l.status = 'open' AND (%(scope)s::text[] IS NULL OR l.namespace = ANY(%(scope)s::text[])) ORDER BY l.id DESC LIMIT %(counted)s)
-SELECT error_group, endpoint_key, reason, status_code, error_pattern, count(*), count(DISTINCT namespace), min(created_at), max(created_at),
-    (array_agg(id ORDER BY id DESC))[1] FROM newest
-GROUP BY error_group, endpoint_key, reason, status_code, error_pattern ORDER BY count(*) DESC, error_group LIMIT %(limit)s OFFSET %(offset)s"""
+GROUP = sql.load(__name__, "group_errors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +36,5 @@ class Group:
 def listed(actor: Actor, *, limit: int = 50, offset: int = 0) -> list[Group]:
     """Return the groups of the letters that ``actor`` sees, largest first. One query over at most ``COUNTED`` letters."""
     scope = None if actor.namespaces is None else sorted(actor.namespaces)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            GROUPS,
-            {"scope": scope, "counted": COUNTED, "limit": min(limit, LARGEST), "offset": offset},
-        )
-        return [Group(*row) for row in cursor.fetchall()]
+    rows = GROUP.rows(scope=scope, counted=COUNTED, limit=min(limit, LARGEST), offset=offset)
+    return [Group(*row) for row in rows]

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import queue
 from orbit.dispatch import circuit, claim
@@ -25,58 +26,23 @@ from orbit.dispatch.claim import Sending
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
 
-OPEN = f"WITH {fence.LOCKED_CTE} SELECT {gate.OPEN_SQL.format(namespace='locked.namespace')} FROM locked"
-GUARDS = """SELECT e.id, e.max_concurrency, e.rate_per_second, e.opened_at, e.probe_at, e.probe_wait, e.hold_until, e.next_slot_at, e.next_turn_at
-FROM orbit_endpointstate e WHERE e.id IN (SELECT s.state_id FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-    WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp())
-ORDER BY e.id FOR NO KEY UPDATE OF e"""
-# Waited for an open circuit for longer than a day, what was halted or paused of it not counted. Not while a probe is due: who was away that
-# long itself looks first. The CASE keeps the history of stops out of it until a day is over.
-_WAITED = "greatest(e.opened_at, j.next_attempt_at)"
-_STOPPED = gate.STOPPED_SECONDS_SQL.format(
-    namespace="(SELECT w.namespace FROM orbit_cyclerun w WHERE w.id = %(cycle)s)", start=_WAITED
+LOCK_CYCLE = sql.load(__name__, "lock_cycle", locked=fence.LOCKED, gate_is_open=gate.OPEN)
+LOCK_LIMITS = sql.load(__name__, "lock_limits")
+_IS_GIVEN_UP = sql.fragment(
+    __name__,
+    "is_given_up",
+    down_seconds=circuit.DOWN_SECONDS,
+    stopped_seconds=gate.STOPPED_SECONDS,
 )
-GIVEN_UP = f"""e.opened_at IS NOT NULL AND e.probe_at > clock_timestamp()
-    AND CASE WHEN {_WAITED} < clock_timestamp() - {circuit.DOWN_SECONDS} * interval '1 second'
-        THEN {_WAITED} < clock_timestamp() - ({circuit.DOWN_SECONDS} + {_STOPPED}) * interval '1 second' ELSE false END"""
-# In flight are few: no more than there are senders. A receipt that is older than any request can be is one of a worker that died, in a
-# namespace where nobody may resume: it counts no more, or a halt there would hold the receiver's cap against all others.
-COUNTS = f"""SELECT e.id, clock_timestamp(), flying.number, (SELECT count(*) FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-        WHERE j.cycle_id = %(cycle)s AND s.state_id = e.id AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND NOT ({GIVEN_UP})),
-    flying.oldest
-FROM orbit_endpointstate e, LATERAL (
-    SELECT count(*) AS number, coalesce(extract(epoch FROM clock_timestamp() - min(r.started_at)), 0)::float8 AS oldest
-    FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-    WHERE r.status = 'sending' AND r.started_at > clock_timestamp() - {circuit.LONGEST_SECONDS} * interval '1 second'
-        AND s.state_id = e.id AND e.max_concurrency IS NOT NULL) AS flying
-WHERE e.id = ANY(%(states)s::uuid[]) ORDER BY e.id"""
-EXPIRED = f"""SELECT j.id, j.attempts, j.spent, j.max_retries, j.delivery_id, j.endpoint_key, e.id
-FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id JOIN orbit_endpointstate e ON e.id = s.state_id
-WHERE j.cycle_id = %(cycle)s AND j.status = 'pending' AND e.id = ANY(%(states)s::uuid[]) AND {GIVEN_UP} ORDER BY j.id LIMIT 1000"""
-CLAIM = f"""WITH {fence.LOCKED_CTE},
-ranked AS MATERIALIZED (
-    SELECT j.id, x.most, row_number() OVER (PARTITION BY s.state_id ORDER BY j.next_attempt_at, j.id) AS rank
-    FROM orbit_dispatchjob j JOIN locked ON locked.id = j.cycle_id JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-    JOIN json_to_recordset(%(allowed)s::json) AS x(state_id uuid, most int) ON x.state_id = s.state_id
-    WHERE j.status = 'pending' AND j.next_attempt_at <= clock_timestamp()),
-due AS MATERIALIZED (
-    SELECT j.id FROM orbit_dispatchjob j JOIN ranked r ON r.id = j.id WHERE r.rank <= r.most AND j.status = 'pending' FOR NO KEY UPDATE OF j),
-guards AS (
-    UPDATE orbit_endpointstate e SET opened_at = x.opened_at, probe_at = x.probe_at, probe_wait = x.probe_wait,
-        next_slot_at = x.next_slot_at, next_turn_at = x.next_turn_at
-    FROM json_to_recordset(%(guards)s::json)
-        AS x(id uuid, opened_at timestamptz, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz)
-    WHERE e.id = x.id),
-{claim.taken()}"""
-
-# In rounds, each a transaction. Who holds a cycle may have looked a moment before the circuit closed, and be about to give it back for minutes:
-# raised ``requeues`` tell it that there is more to do.
-WAKE = """UPDATE orbit_cyclerun c SET next_due_at = CASE WHEN c.lease_owner IS NULL THEN clock_timestamp() ELSE c.next_due_at END,
-    requeues = c.requeues + (c.lease_owner IS NOT NULL)::int WHERE c.id IN (
-    SELECT w.id FROM orbit_cyclerun w WHERE w.next_due_at > now()
-        AND EXISTS (SELECT 1 FROM orbit_dispatchjob j JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-            WHERE j.cycle_id = w.id AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() AND s.state_id = %(state)s)
-    ORDER BY w.next_due_at LIMIT %(most)s FOR NO KEY UPDATE OF w SKIP LOCKED) RETURNING c.id"""
+COUNT_ATTEMPTS = sql.load(
+    __name__,
+    "count_attempts",
+    is_given_up=_IS_GIVEN_UP,
+    longest_seconds=circuit.LONGEST_SECONDS,
+)
+EXPIRED_JOBS = sql.load(__name__, "expired_jobs", is_given_up=_IS_GIVEN_UP)
+CLAIM = sql.load(__name__, "claim_limited", **claim.TAKE)
+WAKE = sql.load(__name__, "wake_waiting_cycles")
 ROUND, MOST_ROUNDS = 1000, 100
 # Two waits for one receiver that end this close to each other are for the same moment.
 SAME_SECONDS, LONGEST_LINE_SECONDS = 1.0, 60.0
@@ -99,20 +65,20 @@ class Taken:
 def wave(work: ClaimedCycle, *, limit: int, worker: str, full: Collection[UUID] = ()) -> Taken:
     """Take at most ``limit`` due jobs of ``work``, no more than each receiver's caps and circuit allow, none for those in ``full``. Raises Fenced."""
     with transaction.atomic():
-        rows = fence.run(OPEN, {"ids": [work.id], "tokens": [work.token]})
+        rows = fence.run(LOCK_CYCLE.text, {"ids": [work.id], "tokens": [work.token]})
         if not rows:
             raise Fenced
         if not rows[0][0]:
             return Taken()
-        guards = {row[0]: Guard(*row) for row in fence.run(GUARDS, {"cycle": work.id})}
+        guards = {row[0]: Guard(*row) for row in fence.run(LOCK_LIMITS.text, {"cycle": work.id})}
         known = {"cycle": work.id, "states": list(guards)}
-        counts = fence.run(COUNTS, known)
+        counts = fence.run(COUNT_ATTEMPTS.text, known)
         if not counts:
             return Taken()
         allowed = _allow(guards, [row for row in counts if row[0] not in full], limit)
         expired = [Sending(work.id, None, job, attempt, spent, retries, delivery, key, None, state_id=state)
-                   for job, attempt, spent, retries, delivery, key, state in fence.run(EXPIRED, known)]  # fmt: skip
-        rows = fence.run(CLAIM, {
+                   for job, attempt, spent, retries, delivery, key, state in fence.run(EXPIRED_JOBS.text, known)]  # fmt: skip
+        rows = fence.run(CLAIM.text, {
             **claim.parameters(work, limit=limit, worker=worker),
             "allowed": json.dumps([{"state_id": str(found.guard.id), "most": found.count} for found in allowed]),
             "guards": json.dumps([_row(found.guard) for found in allowed]),
@@ -173,7 +139,7 @@ def wake(state_id: UUID) -> int:
     woken = 0
     for _ in range(MOST_ROUNDS):
         with transaction.atomic():
-            found = len(fence.run(WAKE, {"state": state_id, "most": ROUND}))
+            found = len(fence.run(WAKE.text, {"state": state_id, "most": ROUND}))
             if found:
                 queue.wake()
         woken += found

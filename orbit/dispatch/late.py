@@ -13,6 +13,7 @@ from uuid import UUID
 
 from governance import audit
 from governance.audit.actions import Action
+from governance.kernel import sql
 from orbit.records import execution, fence
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle
@@ -23,35 +24,26 @@ from telemetry.events import Name
 
 STAGE = "dispatch"
 
-# The job first, as the statement does that closes attempts. ``status || ''`` keeps the planner from the partial indexes over open rows.
-ABSORB = f"""WITH found AS (
-    SELECT * FROM json_to_recordset(%(attempts)s::json) AS x(receipt_id uuid, job_id uuid, status_code int, latency_ms float8, excerpt text)),
-held AS MATERIALIZED (
-    SELECT j.id, j.status FROM orbit_dispatchjob j WHERE j.id IN (SELECT job_id FROM found) FOR NO KEY UPDATE),
-receipts AS (
-    UPDATE orbit_deliveryreceipt r SET status = 'delivered', finished_at = clock_timestamp(), status_code = found.status_code, error = '',
-        error_class = NULL, latency_ms = found.latency_ms, response_excerpt = found.excerpt
-    FROM found JOIN held ON held.id = found.job_id WHERE r.id = found.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.DELIVERED)})),
-jobs AS (
-    UPDATE orbit_dispatchjob j SET status = 'delivered', next_attempt_at = NULL, finished_at = clock_timestamp()
-    FROM held WHERE j.id = held.id AND held.status IN ({JOB.sql_sources(Job.DELIVERED)}) RETURNING held.status AS was)
-SELECT was FROM jobs"""
-
-# As an array: of a join the planner thinks that a chain is long, and walks all letters for it.
-_CHAIN = """WITH RECURSIVE chain AS (
-    SELECT %(job)s::uuid AS id UNION ALL SELECT j.id FROM chain JOIN orbit_dispatchjob j ON j.requeue_of_id = chain.id)"""
-LETTERS = f"""{_CHAIN}
-UPDATE orbit_deadletterdispatch l SET status = 'delivered_late', resolved_at = clock_timestamp(), resolved_by = 'orbit', resolved_reason = 'a 2xx arrived late'
-WHERE l.job_id = ANY (ARRAY(SELECT id FROM chain)) AND l.status || '' IN ({LETTER.sql_sources(Letter.DELIVERED_LATE)}) RETURNING l.id"""
-COPIES = f"""{_CHAIN}
-UPDATE orbit_dispatchjob c SET status = 'cancelled', next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the original was delivered late'
-WHERE c.id = ANY (ARRAY(SELECT id FROM chain)) AND c.id <> %(job)s::uuid AND c.status || '' IN ({JOB.sql_sources(Job.CANCELLED)}) RETURNING c.id"""
-
-# The cycle is nobody's here: what goes on record asks for no token.
-TRACE = f"""WITH locked AS (SELECT unnest(%(ids)s::uuid[]) AS id),
-{execution.RECORDS_CTE},
-{emit.EVENTS_CTE}
-SELECT id FROM locked"""
+DELIVER = sql.load(
+    __name__,
+    "deliver_late",
+    receipt_sources=ATTEMPT.sql_sources(Attempt.DELIVERED),
+    job_sources=JOB.sql_sources(Job.DELIVERED),
+)
+_CHAIN = sql.fragment(__name__, "requeue_chain")
+CLOSE_LETTERS = sql.load(
+    __name__,
+    "close_letters_late",
+    requeue_chain=_CHAIN,
+    letter_sources=LETTER.sql_sources(Letter.DELIVERED_LATE),
+)
+CANCEL_REQUEUED = sql.load(
+    __name__,
+    "cancel_requeued_jobs",
+    requeue_chain=_CHAIN,
+    job_sources=JOB.sql_sources(Job.CANCELLED),
+)
+RECORD = sql.load(__name__, "record_late_success", records=execution.RECORDS, events=emit.EVENTS)
 
 
 def absorb(work: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
@@ -59,7 +51,8 @@ def absorb(work: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
     job_id = UUID(attempt["job_id"])
     with audit.transaction():
         rows = fence.run(
-            ABSORB, fence.FencedWrite(work, ABSORB, rows={"attempts": [dict(attempt)]}).parameters()
+            DELIVER.text,
+            fence.FencedWrite(work, DELIVER.text, rows={"attempts": [dict(attempt)]}).parameters(),
         )
         if not rows:
             return
@@ -89,8 +82,8 @@ def _end(job_id: UUID) -> tuple[list[str], list[str]]:
     letters: list[str] = []
     copies: list[str] = []
     while True:
-        closed = [str(id_) for (id_,) in fence.run(LETTERS, {"job": job_id})]
-        cancelled = [str(id_) for (id_,) in fence.run(COPIES, {"job": job_id})]
+        closed = [str(id_) for (id_,) in fence.run(CLOSE_LETTERS.text, {"job": job_id})]
+        cancelled = [str(id_) for (id_,) in fence.run(CANCEL_REQUEUED.text, {"job": job_id})]
         if not closed and not cancelled:
             return letters, copies
         letters += closed
@@ -103,7 +96,7 @@ def _trace(work: ClaimedCycle, attempt: Mapping[str, Any], ended: Mapping[str, A
         "endpoint_key": attempt["endpoint_key"],
         "attempt": attempt["attempt"],
     }
-    write = fence.FencedWrite(work, TRACE)
+    write = fence.FencedWrite(work, RECORD.text)
     write.records.append(
         Record(
             STAGE, "delivered_late", data={**about, "status_code": attempt["status_code"], **ended}
@@ -117,4 +110,4 @@ def _trace(work: ClaimedCycle, attempt: Mapping[str, Any], ended: Mapping[str, A
             metadata={**about, "late": True},
         )
     )
-    fence.run(TRACE, write.parameters())
+    fence.run(RECORD.text, write.parameters())

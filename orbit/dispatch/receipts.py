@@ -14,6 +14,7 @@ from django.db import connection
 
 from governance import audit
 from governance.audit.actions import Action
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import interrupts
 from orbit.dispatch import circuit, late
@@ -30,41 +31,16 @@ STAGE = "dispatch"
 # Between tries while the database is away; doubled up to two seconds.
 FIRST_PAUSE = 0.1
 
-# ``status || ''`` keeps the planner from the partial indexes over open rows: it would walk all that are open in the whole table, where the
-# key finds the one.
-CTES = (
-    f"""closed AS (
-    SELECT x.*, locked.namespace FROM json_to_recordset(%(attempts)s::json)
-        AS x(receipt_id uuid, job_id uuid, cycle_id uuid, letter_id uuid, status text, job_status text, status_code int, error_class text, error text,
-            latency_ms float8, excerpt text, wait float8, spent int, reason text, endpoint_key text, attempt int, confirms boolean)
-    JOIN locked ON locked.id = x.cycle_id),
-receipts AS (
-    UPDATE orbit_deliveryreceipt r SET status = closed.status, finished_at = clock_timestamp(), status_code = closed.status_code,
-        error_class = closed.error_class, error = closed.error, latency_ms = closed.latency_ms, response_excerpt = closed.excerpt
-    FROM closed WHERE r.id = closed.receipt_id AND r.status || '' IN ({ATTEMPT.sql_sources(Attempt.FAILED)})),
-confirmed AS (
-    UPDATE orbit_deliveryreceipt r SET status = 'delivered', error = closed.error FROM closed
-    WHERE closed.confirms AND r.status || '' = 'unknown' AND r.id = (SELECT u.id FROM orbit_dispatchjob k
-        JOIN orbit_dispatchjob o ON o.delivery_id = k.delivery_id JOIN orbit_deliveryreceipt u ON u.job_id = o.id
-        WHERE k.id = closed.job_id AND u.status || '' = 'unknown' ORDER BY u.started_at DESC LIMIT 1)),
-jobs AS (
-    UPDATE orbit_dispatchjob j SET status = closed.job_status, spent = j.spent + closed.spent, last_error = closed.error,
-        next_attempt_at = CASE WHEN closed.job_status = 'pending' THEN clock_timestamp() + closed.wait * interval '1 second' END,
-        finished_at = CASE WHEN closed.job_status <> 'pending' THEN clock_timestamp() END
-    FROM closed WHERE j.id = closed.job_id AND j.status || '' = CASE WHEN closed.receipt_id IS NULL THEN 'pending' ELSE 'sending' END
-    RETURNING j.id, j.cycle_id, j.status),
-letters AS (
-    INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key, status, reason, last_error, status_code, attempts,
-        first_failed_at, last_failed_at)
-    SELECT closed.letter_id, jobs.id, jobs.cycle_id, closed.namespace, closed.endpoint_key, 'open', closed.reason, closed.error, closed.status_code,
-        closed.attempt, coalesce((SELECT min(r.finished_at) FROM orbit_deliveryreceipt r
-            WHERE r.job_id = jobs.id AND r.status IN ('failed', 'unknown')), clock_timestamp()), clock_timestamp()
-    FROM jobs JOIN closed ON closed.job_id = jobs.id WHERE jobs.status = 'dead')""",
-    *circuit.CTES,
+#: CTEs of fenced statements; ``put`` makes their rows.
+CLOSE_ATTEMPTS = sql.fragment(
+    __name__, "close_attempts", receipt_sources=ATTEMPT.sql_sources(Attempt.FAILED)
 )
+CTES = (
+    CLOSE_ATTEMPTS.text,
+    circuit.UPDATE_CIRCUITS.text,
+)  # for statements that are not in a file yet
 
-DONE = """SELECT (SELECT count(*) FROM orbit_deliveryreceipt r JOIN unnest(%s::uuid[], %s::text[]) AS x(id, status) ON x.id = r.id AND x.status = r.status)
-    + (SELECT count(*) FROM orbit_dispatchjob j WHERE j.id = ANY(%s::uuid[]) AND j.status <> 'pending')"""
+COUNT_CLOSED = sql.load(__name__, "count_closed")
 
 
 def add_to(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
@@ -250,16 +226,12 @@ def _is_done(closed: Sequence[Closed]) -> bool:
     attempts = [item for item in closed if item.sending.receipt_id is not None]
     given_up = [item.sending.job_id for item in closed if item.sending.receipt_id is None]
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                DONE,
-                [
-                    [item.sending.receipt_id for item in attempts],
-                    [str(item.status) for item in attempts],
-                    given_up,
-                ],
-            )
-            return bool(cursor.fetchone()[0] == len(closed))
+        row = COUNT_CLOSED.one(
+            receipts=[item.sending.receipt_id for item in attempts],
+            statuses=[str(item.status) for item in attempts],
+            jobs=given_up,
+        )
+        return row == (len(closed),)
     except fence.AWAY:
         connection.close()
         return False

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from governance.kernel import sql
+
 
 class Checkpoint(StrEnum):
     """A stage that is done. A tier's means ended, ok or not; ``dispatch_complete`` means stopped waiting."""
@@ -19,8 +21,6 @@ class Checkpoint(StrEnum):
 
 TIERS = {1: Checkpoint.TIER1_COMPLETE, 2: Checkpoint.TIER2_COMPLETE, 3: Checkpoint.TIER3_COMPLETE}
 
-#: A CTE for a statement that has a CTE ``locked`` with the ids of the cycles whose rows may be written; ``checkpoints`` is its JSON.
-CHECKPOINTS_CTE = """checkpoints AS (
-    INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
-    SELECT x.cycle_id, x.stage, locked.token FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
-    JOIN locked ON locked.id = x.cycle_id)"""
+#: A CTE of fenced statements; its parameter ``checkpoints`` is JSON.
+CHECKPOINTS = sql.fragment(__name__, "checkpoints")
+CHECKPOINTS_CTE = CHECKPOINTS.text  # for statements that are not in a file yet

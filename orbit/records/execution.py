@@ -6,18 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_text
 
-#: A CTE for a statement that has a CTE ``locked`` with the ids of the cycles whose rows may be written; ``records`` is its JSON.
-RECORDS_CTE = """records AS (
-    INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
-    SELECT x.id, x.cycle_id, x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data
-    FROM json_to_recordset(%(records)s::json) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
-    JOIN locked ON locked.id = x.cycle_id)"""
+#: A CTE of fenced statements; ``row`` makes the rows of its parameter ``records``.
+RECORDS = sql.fragment(__name__, "records")
+RECORDS_CTE = RECORDS.text  # for statements that are not in a file yet
 
-_WRITE = "INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data) VALUES "
+WRITE = sql.load(__name__, "write_records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +28,8 @@ class Record:
     id: str = field(default_factory=uuid7_text)
 
 
-def row(record: Record, *, cycle_id: str, namespace: str) -> dict[str, Any]:
-    """Return ``record`` as a row for ``RECORDS_CTE``."""
+def row(record: Record, *, cycle_id: str | None, namespace: str | None) -> dict[str, Any]:
+    """Return ``record`` as a row for ``RECORDS``."""
     return {
         "id": record.id,
         "cycle_id": cycle_id,
@@ -60,13 +56,8 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
     """Write records, each with its namespace and its cycle or none, in one statement outside of any cycle's fence."""
     if not records:
         return
-    values = [
-        value
+    rows = [
+        row(record, cycle_id=None if cycle_id is None else str(cycle_id), namespace=namespace)
         for record, namespace, cycle_id in records
-        for value in (record.id, cycle_id or record.id, cycle_id, record.stage, record.event, record.level, namespace, clean(record.message),
-                      json.dumps(record.data))
-    ]  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _WRITE + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(records)), values
-        )
+    ]
+    WRITE.execute(records=json.dumps(rows))

@@ -33,6 +33,13 @@ _PLACE = re.compile(r"%\((\w+)\)s")
 
 LOCKED = sql.fragment(__name__, "locked")
 LOCKED_CTE = LOCKED.text  # for statements that are not in a file yet
+#: The fragments of every fenced statement: ``WITH {{locked}}, ... {{checkpoints}}, {{records}}, {{events}}``.
+FRAGMENTS: dict[str, sql.Fragment] = {
+    "locked": LOCKED,
+    "checkpoints": checkpoints.CHECKPOINTS,
+    "records": execution.RECORDS,
+    "events": emit.EVENTS,
+}
 
 
 class Fenced(Exception):

@@ -3,18 +3,12 @@
 from typing import Any
 from uuid import UUID
 
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7
 
-#: A CTE for a statement that has a CTE ``locked``; ``ledger`` is its JSON. The unique key makes a cycle's entries idempotent. A quantity that
-#: the writer doesn't know is what the cycle has delivered, requeued deliveries aside.
-LEDGER_CTE = """ledger AS (
-    INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, profile_id, run_profile_id, kind, tag, quantity, unit)
-    SELECT x.id, x.cycle_id, x.namespace, x.profile_id, x.run_profile_id, x.kind, x.tag, coalesce(x.quantity,
-        (SELECT count(*) FROM orbit_dispatchjob j WHERE j.cycle_id = x.cycle_id AND j.status = 'delivered' AND j.requeue_of_id IS NULL)), x.unit
-    FROM json_to_recordset(%(ledger)s::json) AS x(id uuid, cycle_id uuid, namespace text, profile_id text, run_profile_id text, kind text,
-        tag text, quantity numeric, unit text)
-    JOIN locked ON locked.id = x.cycle_id
-    ON CONFLICT (cycle_id, kind, tag, unit) DO NOTHING)"""
+#: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``ledger``.
+LEDGER = sql.fragment(__name__, "ledger")
+LEDGER_CTE = LEDGER.text  # for statements that are not in a file yet
 
 
 def rows(

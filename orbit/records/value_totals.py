@@ -13,21 +13,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
 
 LIMIT = 10_000
 
-#: A cycle has one entry for a kind, tag and unit at most: counting entries counts cycles.
-TOTALS = """SELECT (date_trunc(%(period)s, created_at AT TIME ZONE 'UTC'))::date, kind, tag, unit, sum(quantity), count(*)
-FROM orbit_valueledgerentry
-WHERE created_at >= %(since)s AND created_at < %(until)s AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
-    AND (%(tag)s::text IS NULL OR tag = %(tag)s)
-GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4 LIMIT %(limit)s"""
+SUM = sql.load(__name__, "sum_value_ledger")
 
 
 class Period(StrEnum):
@@ -97,17 +92,15 @@ def totals(
         raise RangeInvalid(
             f"from must be before to, by at most {LONGEST[period].days} days for totals by {period}."
         )
-    values: dict[str, Any] = {
-        "period": str(period),
-        "since": since,
-        "until": until,
-        "tag": tag,
-        "limit": LIMIT + 1,
-    }
-    values["namespaces"] = _seen(actor, namespace)
-    with connection.cursor() as cursor:
-        cursor.execute(TOTALS, values)
-        found = [Total(begins.isoformat(), *rest) for begins, *rest in cursor.fetchall()]
+    rows = SUM.rows(
+        period=str(period),
+        since=since,
+        until=until,
+        namespaces=_seen(actor, namespace),
+        tag=tag,
+        limit=LIMIT + 1,
+    )
+    found = [Total(begins.isoformat(), *rest) for begins, *rest in rows]
     return Totals(period, since, until, found[:LIMIT], len(found) > LIMIT)
 
 

@@ -25,7 +25,7 @@ from governance.namespaces import gate, halts, pauses
 from orbit import interrupts
 from orbit.cycles import halt_certificates, maintenance, namespace_queue
 from orbit.schedules import ledger
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
 from orbit_site.processes.listener import Listener
 
@@ -116,7 +116,7 @@ class Maintenance:
 
     def _periodic_tasks(self) -> list[PeriodicTask]:
         rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
-        follow = RunProfiles(settings.ORBIT_TIME_ZONE).follow
+        follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
         promote = namespace_queue.promote_waiting
         # fmt: off
         return [

@@ -68,7 +68,7 @@ HELD_BY = {
     "orbit/management/commands/trigger.py": "tests/orbit/management/test_commands.py",
     "orbit/management/commands/why.py": "tests/orbit/management/test_commands.py",
     "orbit/schedules/listing.py": "tests/orbit/api/test_schedules.py",
-    "orbit/schedules/stop_history.py": "tests/orbit/schedules/test_why.py",
+    "orbit/schedules/stop_history.py": "tests/orbit/schedules/test_explain.py",
     "orbit/pipeline/initiation.py": "tests/orbit/cycles/test_stages.py",
     "orbit/pipeline/normalization.py": "tests/orbit/cycles/test_stages.py",
     "orbit/pipeline/transformations.py": "tests/orbit/cycles/test_stages.py",

@@ -189,9 +189,9 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
         for sql, values in (
-            (late.LETTERS, {"job": uuid.uuid4()}),
-            (late.COPIES, {"job": uuid.uuid4()}),
-            (requeued_jobs.AMONG, [[uuid.uuid4()]]),
+            (late.CLOSE_LETTERS.text, {"job": uuid.uuid4()}),
+            (late.CANCEL_REQUEUED.text, {"job": uuid.uuid4()}),
+            (requeued_jobs.FILTER.text, {"jobs": [uuid.uuid4()]}),
         ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())

@@ -1,0 +1,14 @@
+-- Write the delivery jobs of a cycle, due at once.
+-- params: jobs json
+jobs AS (
+    INSERT INTO orbit_dispatchjob (
+        id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status,
+        max_retries, next_attempt_at)
+    SELECT
+        x.id, x.cycle_id, x.item_id, x.endpoint_key, x.snapshot_id, x.delivery_id, 'pending',
+        x.max_retries, clock_timestamp()
+    FROM json_to_recordset(%(jobs)s::json) AS x(
+        id uuid, cycle_id uuid, item_id uuid, endpoint_key text, snapshot_id uuid,
+        delivery_id uuid, max_retries int)
+    JOIN locked ON locked.id = x.cycle_id
+)

@@ -1,5 +1,0 @@
-WITH RECURSIVE chain AS (SELECT %(job)s::uuid AS id
-UNION ALL
-SELECT j.id
-FROM chain
-JOIN orbit_dispatchjob j ON j.requeue_of_id = chain.id)
