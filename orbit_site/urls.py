@@ -1,4 +1,4 @@
-"""Addresses."""
+"""All URLs: console, processes, REST API."""
 
 from django.contrib import admin
 from django.urls import path

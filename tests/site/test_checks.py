@@ -95,7 +95,7 @@ def test_what_is_wrong_with_endpoints_names_them_and_no_secret(
         right.ORBIT_DISPATCH_ALLOWED_HOSTS,
         right.ORBIT_DRAIN_SECONDS,
     ) = json.dumps(endpoints), ["10.0.0.0/8"], drain
-    found = checks.where_deliveries_go(None)
+    found = checks.endpoints_of_production(None)
     assert ids(found) == says
     assert all(
         'token"' not in str(message.msg) and "webhook" not in str(message.msg) for message in found
@@ -160,14 +160,14 @@ def test_what_only_the_database_knows(
         if spoil:
             spoil(server, committed)
         right.ORBIT_OWNER_DATABASE = {**right.ORBIT_OWNER_DATABASE, "USER": "somebody else"}
-        assert ids(checks.what_the_database_says(None)) == says
+        assert ids(checks.database_of_production(None)) == says
     finally:
         _as(user)
 
 
 def test_a_server_without_flushes_is_told(committed: str, right: Any) -> None:
     administrator()
-    assert ids(checks.what_the_database_says(None)) == ["orbit.W017"]
+    assert ids(checks.database_of_production(None)) == ["orbit.W017"]
 
 
 def test_a_database_far_away_wants_tls_or_a_word_that_it_needs_none(
@@ -183,7 +183,7 @@ def test_a_database_far_away_wants_tls_or_a_word_that_it_needs_none(
     ):
         monkeypatch.setitem(place, "HOST", host)  # the connection is open, and stays
         monkeypatch.setitem(place, "OPTIONS", {"sslmode": sslmode} if sslmode else {})
-        assert ("orbit.W018" in ids(checks.what_the_database_says(None))) is is_told
+        assert ("orbit.W018" in ids(checks.database_of_production(None))) is is_told
 
 
 def test_the_command_is_clean_where_all_is_right_and_fails_where_something_is_not(
