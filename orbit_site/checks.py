@@ -73,7 +73,7 @@ FINDINGS = {
         "Unset it when the pause is over.",
     ),
     "orbit.W014": (
-        "The database can't be queried, so it wasn't checked.",
+        "The database can't be reached, so its contents weren't checked.",
         "Run this where the database can be reached and is migrated.",
     ),
     "orbit.W015": (
@@ -95,7 +95,7 @@ FINDINGS = {
         "Add ?sslmode=verify-full to DATABASE_URL (or sslmode=disable, if you know why).",
     ),
     "orbit.W019": (
-        "No administrator can log in to the console.",
+        "No active user is an administrator of the console.",
         "Run `manage.py user create NAME --role administrator`.",
     ),
 }

@@ -1,8 +1,11 @@
-"""The documents that are made from code: `make docs` writes them, a test compares them.
+"""Documents made from code: ``make docs`` writes them, a test compares them.
 
-configuration.md and .env.example come from the environment variables, states.md from the state
-machines, the checklist in deploy.md from the checks, openapi.json and permissions.md from the REST
-resources and the console. Their prose is in templates/docs/.
+| document | made from |
+|---|---|
+| docs/configuration.md (its table), .env.example | the table of variables |
+| docs/states.md | the state machines |
+| docs/deploy.md (its checklist) | the checks |
+| docs/openapi.json, docs/permissions.md | the resources and the console |
 """
 
 from collections.abc import Mapping
@@ -15,7 +18,8 @@ from orbit import states
 from orbit_site import checks, contract, permissions
 from orbit_site.settings import environment, variables
 
-CHECKLIST = "<!-- made from the code by `make docs` -->"
+#: The generated part of a page is between these lines; the rest is written by hand.
+BEGIN, END = "<!-- made from the code by `make docs` -->", "<!-- end -->"
 MACHINES: Mapping[str, Machine[Any]] = {
     "Cycle": states.CYCLE,
     "Tier": states.TIER,
@@ -28,20 +32,10 @@ MACHINES: Mapping[str, Machine[Any]] = {
 }
 
 
-def render(name: str, **parts: str) -> str:
-    """Return the template ``name`` with each ``{{part}}`` replaced."""
-    text = (environment.BASE_DIR / "templates" / "docs" / name).read_text()
-    for part, value in parts.items():
-        text = text.replace(f"{{{{{part}}}}}", value)
-    return text
-
-
-def configuration() -> str:
-    """Return docs/configuration.md."""
-    rows = "\n".join(
-        f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in variables.TABLE
-    )
-    return render("configuration.md", rows=rows)
+def variables_table() -> str:
+    """Return the table of docs/configuration.md."""
+    rows = [f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in variables.TABLE]
+    return "\n".join(["| variable | default | what it does |", "|---|---|---|", *rows])
 
 
 def _default(item: variables.Variable) -> str:
@@ -66,8 +60,8 @@ def example() -> str:
 def diagrams() -> str:
     """Return docs/states.md: a diagram of every state machine."""
     parts = [
-        "# States\n\nThe moves of each state machine, drawn from the apps' `states.py` by "
-        "`make docs`. Final states have no move.\n"
+        "# States\n\nThe allowed moves, drawn from the apps' `states.py` by `make docs`.\n"
+        "A state that nothing leaves is final.\n"
     ]
     for title, machine in MACHINES.items():
         moves = [
@@ -84,28 +78,23 @@ def diagrams() -> str:
     return "\n".join(parts)
 
 
-def permissions_page() -> str:
-    """Return docs/permissions.md."""
-    return render("permissions.md", **permissions.page_parts())
-
-
-def with_checklist(page: str) -> str:
-    """Return docs/deploy.md with its checklist renewed; the rest is written by hand."""
-    before, begin, rest = page.partition(CHECKLIST)
-    _, end, after = rest.partition("<!-- end -->")
-    return f"{before}{begin}\n{checks.checklist()}\n{end}{after}"
+def with_part(page: str, part: str) -> str:
+    """Return ``page`` with ``part`` between its markers; the rest is written by hand."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{part}\n{END}{after}"
 
 
 def documents(project: Path) -> Mapping[Path, str]:
     """Return each document that is made from code, by its path."""
-    deploy = project / "docs" / "deploy.md"
+    configuration, deploy = project / "docs" / "configuration.md", project / "docs" / "deploy.md"
     return {
-        project / "docs" / "configuration.md": configuration(),
+        configuration: with_part(configuration.read_text(), variables_table()),
         project / "docs" / "states.md": diagrams(),
         project / ".env.example": example(),
-        deploy: with_checklist(deploy.read_text()),
+        deploy: with_part(deploy.read_text(), checks.checklist()),
         project / "docs" / "openapi.json": contract.as_file(),
-        project / "docs" / "permissions.md": permissions_page(),
+        project / "docs" / "permissions.md": permissions.as_page(),
     }
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from governance.rest import problem
-from orbit.cycles import clusters
+from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 
 #: A hanging database must not hang the request: the checks run on a thread and time out.
@@ -73,7 +73,7 @@ class Probe:
             "database": _database,
             "migrations": self._migrations,
             "config": _config,
-            "cluster": clusters.any_alive,
+            "cluster": maintenance.cluster_is_alive,
         }
         results: dict[str, str] = {}
         try:

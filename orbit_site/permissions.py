@@ -52,7 +52,7 @@ FORMS = {
     "orbit_runprofile_revision": Form(Scope.READ, Scope.CONFIGURE),
 }
 OURS = {"governance", "orbit", "orbit_site", "telemetry"}
-_NOT_CONFINED = "not if confined"
+_WORKSPACE_ONLY = "workspace only"
 #: What neither a resource, a page nor a table serves: who gets an answer.
 OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
 
@@ -99,7 +99,7 @@ def _rest() -> Iterator[Row]:
 
 def _pages() -> Iterator[Row]:
     for page in pages.registered():
-        note = _NOT_CONFINED if page.workspace else ""
+        note = _WORKSPACE_ONLY if page.workspace else ""
         yield Row(
             "page", "GET", f"admin/{page.address}", _holders(page.scope, tokens=False), note=note
         )
@@ -164,7 +164,7 @@ def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
         route, label, note = (
             place + str(pattern.pattern),
             table.opts.label,
-            _NOT_CONFINED if form.workspace else "",
+            _WORKSPACE_ONLY if form.workspace else "",
         )
         if form.submits != form.opens:
             yield Row("page", "GET", route, _holders(form.opens, tokens=False), label, note)
@@ -185,7 +185,7 @@ def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) ->
 
 def _note(table: Any, question: str) -> str:
     """Return the note about users who are confined to namespaces."""
-    return "" if _who(table, question, frozenset({"somewhere"})) else _NOT_CONFINED
+    return "" if _who(table, question, frozenset({"somewhere"})) else _WORKSPACE_ONLY
 
 
 def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
@@ -213,8 +213,32 @@ def commands() -> list[str]:
     return sorted(names)
 
 
-def page_parts() -> dict[str, str]:
-    """Return the parts of docs/permissions.md."""
+PAGE = """# Permissions by role
+
+Made from the code by `make docs`; a test sends a request for every cell.
+
+* A token acts as its owner, limited to its scopes. A superuser is an administrator.
+* A namespace-confined user sees and changes only their namespaces. Any other object is a 404, and
+  what concerns the whole workspace ("workspace only") a 403. They can't edit a profile that also
+  runs in a namespace they don't see.
+* A user who can see a table can see the page and history of each of its objects.
+* Every console user also has the first page, the help texts and the form for their own password.
+
+| what | | {columns} | |
+|---|---|{line}|---|
+{rows}
+
+## Commands
+
+`manage.py` asks for no role: any account that can run it can do everything. The audit trail has it
+as `command:<user>`. Orbit's own commands:
+
+{commands}
+"""
+
+
+def as_page() -> str:
+    """Return docs/permissions.md."""
     columns = " | ".join(
         column.replace("token: ", "scope ")
         .replace("Administrator", "Admin.")
@@ -228,11 +252,11 @@ def page_parts() -> dict[str, str]:
             f"| {row.kind} | `{row.method} {openapi.path_of(row.route)}` | {marks} | {row.note} |"
         )
     listing = textwrap.fill(
-        ", ".join(f"`{name}`" for name in commands()), 100, break_on_hyphens=False
+        ", ".join(f"`{name}`" for name in commands()), 99, break_on_hyphens=False
     )
-    return {
-        "columns": columns,
-        "line": "|".join(":-:" for _ in COLUMNS),
-        "rows": "\n".join(lines),
-        "commands": f"{listing}.",
-    }
+    return PAGE.format(
+        columns=columns,
+        line="|".join(":-:" for _ in COLUMNS),
+        rows="\n".join(lines),
+        commands=f"{listing}.",
+    )

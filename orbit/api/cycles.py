@@ -12,7 +12,7 @@ from governance.rest.resources import Resource
 from governance.rest.schemas import UUID as ID
 from governance.rest.schemas import many, one_of, page, record
 from orbit.api import schemas
-from orbit.cycles import cancel, detail, listing, overview
+from orbit.cycles import cancel, detail, overview
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.states import Cycle
 
@@ -36,7 +36,7 @@ class Recent(Resource):
     def get(self, request: Request) -> Response:
         """Answer ``{results}``, newest first."""
         return Response(
-            {"results": [schemas.cycle(row) for row in listing.matching(self.actor)[:RECENT]]}
+            {"results": [schemas.cycle(row) for row in detail.matching(self.actor)[:RECENT]]}
         )
 
 
@@ -50,7 +50,7 @@ class Collection(Resource):
         """Answer ``{results, next, previous}``, newest first."""
         filters = {name: value for name, value in self.sent.items() if name in _FILTERS}
         return pages.respond(
-            request, listing.matching(self.actor, **filters), schemas.cycle, sent=self.sent
+            request, detail.matching(self.actor, **filters), schemas.cycle, sent=self.sent
         )
 
 

@@ -13,7 +13,7 @@ from governance.access.actors import SYSTEM
 from governance.kernel import sql
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
-from orbit.cycles import clusters, orchestrate, trigger
+from orbit.cycles import maintenance, orchestrate, trigger
 from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import CycleActive
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
@@ -46,7 +46,7 @@ def run(tick_id: UUID, *, now: datetime | None = None) -> None:
                 Tick.LATE,
                 {"detail": "No worker came to it in time."},
             )
-        elif gate.paused_here() and clusters.any_unpaused():
+        elif gate.paused_here() and maintenance.unpaused_cluster_is_alive():
             decision = None
         else:
             decision = _start(schedule)

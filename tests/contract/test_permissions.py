@@ -11,7 +11,7 @@ from django.test import Client
 from governance.access.actors import SYSTEM
 from governance.access.roles import ROLES, SCOPES
 from governance.operations import ledger
-from orbit_site import documentation, permissions
+from orbit_site import permissions
 from orbit_site.permissions import ANONYMOUS, COLUMNS, Row
 from tests.support import objects, routes
 from tests.support.callers import api, console, person
@@ -170,7 +170,7 @@ def test_who_may_look_may_not_always_send(method: str, route: str, may: set[str]
 
 
 def test_every_command_is_named_on_the_page() -> None:
-    page = documentation.permissions_page().replace("\n", " ")
+    page = permissions.as_page().replace("\n", " ")
     assert "`namespace create`" in page
     assert [name for name in permissions.commands() if f"`{name}`" not in page] == []
 

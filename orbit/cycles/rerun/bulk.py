@@ -28,7 +28,7 @@ from governance.operations.bulk import (
 )
 from governance.states import ItemOutcome
 from orbit import queue
-from orbit.cycles import listing
+from orbit.cycles import detail
 from orbit.cycles.rerun import single
 from orbit.errors import CycleActive, CycleUnknown, DeliveriesOpen
 from orbit.models import CycleRun
@@ -89,7 +89,7 @@ def start(
 
 
 def _matching(filters: CycleFilter, actor: Actor, limit: int) -> list[UUID]:
-    rows = listing.matching(actor, **asdict(filters)).filter(status__in=sorted(CYCLE.final))
+    rows = detail.matching(actor, **asdict(filters)).filter(status__in=sorted(CYCLE.final))
     rows = rows.exclude(Exists(CycleRun.objects.filter(rerun_of=OuterRef("pk"))))
     return list(rows.order_by("id").values_list("pk", flat=True)[: limit + 1])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from orbit.cycles import clusters
+from orbit.cycles import maintenance
 from orbit_site.processes import health
 from orbit_site.processes.postgres import Server
 from tests.support import database
@@ -88,7 +88,7 @@ def test_an_unreachable_database_is_one_line(server: Server) -> None:
 
 
 def test_the_limit_of_silence_is_that_of_the_console() -> None:
-    assert clusters.SILENT_AFTER.total_seconds() == health.SILENT_SECONDS
+    assert maintenance.SILENT_AFTER.total_seconds() == health.SILENT_SECONDS
 
 
 def test_an_invalid_setting_or_role_is_exit_code_2() -> None:

@@ -1,6 +1,6 @@
 SELECT id
 FROM governance_operationrun
 WHERE status IN ('queued', 'running')
-AND next_due_at <= now() - %s * interval '1 second'
+AND next_due_at <= now() - %(late)s * interval '1 second'
 ORDER BY next_due_at
-LIMIT %s
+LIMIT %(most)s

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orbit.cycles import outcome
+from orbit.cycles import progress
 from orbit.states import Cycle
 
 
@@ -19,23 +19,25 @@ from orbit.states import Cycle
 def test_the_status_follows_from_the_stages(
     tiers_ok: int, items: int, targets: int, jobs: int, delivered: int, oks: str, status: Cycle
 ) -> None:
-    found = outcome.stages(
+    results = progress.stage_results(
         tiers_ok=tiers_ok, items=items, targets=targets, jobs=jobs, delivered=delivered
     )
-    assert "".join("y" if stage.ok else "n" for stage in found) == oks
-    assert outcome.status(found) == status
+    assert "".join("y" if stage.ok else "n" for stage in results) == oks
+    assert progress.final_status(results) == status
 
 
 def test_no_stage_ok_is_a_failure() -> None:
     assert (
-        outcome.status([outcome.Stage("initiation", False), outcome.Stage("dispatch", False)])
+        progress.final_status(
+            [progress.StageResult("initiation", False), progress.StageResult("dispatch", False)]
+        )
         == Cycle.FAILED
     )
 
 
 def test_a_stage_without_anything_to_do_is_skipped_and_not_ok() -> None:
-    found = outcome.stages(tiers_ok=0, items=0, targets=1, jobs=0, delivered=0)
-    assert [(stage.name, stage.skipped) for stage in found if stage.skipped] == [
+    results = progress.stage_results(tiers_ok=0, items=0, targets=1, jobs=0, delivered=0)
+    assert [(stage.name, stage.skipped) for stage in results if stage.skipped] == [
         ("normalization", True),
         ("dispatch", True),
     ]

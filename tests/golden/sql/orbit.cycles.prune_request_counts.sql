@@ -3,4 +3,4 @@ FROM governance_requestcount
 WHERE caller IN (SELECT caller
 FROM governance_requestcount
 WHERE minute < now() - interval '1 hour'
-LIMIT %s)
+LIMIT %(most)s)

@@ -8,4 +8,4 @@ JOIN orbit_cyclerun c ON c.id = j.cycle_id
 LEFT
 JOIN orbit_deliveryreceipt r ON r.job_id = j.id
 AND r.status = 'sending'
-WHERE j.cycle_id = %s
+WHERE j.cycle_id = %(cycle)s
