@@ -1,5 +1,7 @@
-# Orbit as one container:  docker build -t orbit . && docker run --name orbit -p 3000:3000 -v orbit:/app/var --env-file .env orbit
-# See docs/deploy.md for the first user, several containers and health checks.
+# Orbit as one container:
+#   docker build -t orbit .
+#   docker run --name orbit -p 3000:3000 -v orbit:/app/var --env-file .env orbit
+# docs/deploy.md has the rest: the first user, several containers, health checks.
 ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS packages
@@ -10,7 +12,7 @@ RUN python -m venv /opt/orbit \
  && /opt/orbit/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt
 
 FROM python:${PYTHON}
-# tini is process 1: it reaps zombies and passes signals on from the start.
+# tini is process 1: it reaps zombies and passes signals on from the first moment.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
@@ -28,12 +30,12 @@ COPY templates templates
 COPY config config
 COPY demo demo
 RUN /opt/orbit/bin/python -m compileall -q /app
-# Listen on all addresses of the container; `docker run -p` decides who can reach the port.
+# Inside a container 127.0.0.1 is the container itself; `docker run -p` decides who reaches the port.
 ENV PATH=/opt/orbit/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORBIT_BIND=0.0.0.0
-# The only folder written to: the embedded database, and in development the generated keys.
+# The only writable place: the embedded database, and the keys that development creates.
 VOLUME /app/var
 EXPOSE 3000
 USER 10001:10001

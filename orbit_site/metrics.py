@@ -24,7 +24,7 @@ from governance.kernel import sql
 from governance.namespaces import gate
 from governance.rest import schemas
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
-from governance.rest.resources import OneForm, Resource
+from governance.rest.resources import OneForm, Resource, operation
 from orbit.states import CYCLE, JOB, LETTER
 
 #: A scrape that takes longer is cancelled: monitoring must not slow the database down.
@@ -178,13 +178,13 @@ class ScrapeToken(BaseAuthentication):
     """Accepts ``ORBIT_METRICS_TOKEN``, which reads this page and nothing else."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Actor] | None:
-        """Accept the scrape token; leave others to the API's own authentication."""
+        """Accept the scrape token; leave every other one to the API's own authentication."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        scrape_token = settings.ORBIT_METRICS_TOKEN
+        expected: str = settings.ORBIT_METRICS_TOKEN
         if (
             scheme.lower() != "bearer"
-            or not scrape_token
-            or not hmac.compare_digest(token.strip().encode(), scrape_token.encode())
+            or not expected
+            or not hmac.compare_digest(token.strip().encode(), expected.encode())
         ):
             return None
         return AnonymousUser(), Actor(
@@ -192,21 +192,20 @@ class ScrapeToken(BaseAuthentication):
         )
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the scheme that a 401 asks for."""
+        """Return the ``WWW-Authenticate`` header of a 401."""
         return "Bearer"
 
 
 class Metrics(Resource):
-    """The metrics for Prometheus. They cover all namespaces, so confined callers get none."""
+    """``/metrics``."""
 
-    parameters = {"GET": {}}
-    answers = {"GET": {200: schemas.PLAIN_TEXT}}
     authentication_classes = [ScrapeToken, TokenAuthentication, SessionAuthentication]
     # Scrapers accept several text formats; they get the one that all of them read.
     content_negotiation_class = OneForm
 
+    @operation(summary="Get metrics", answers={200: schemas.PLAIN_TEXT})
     def get(self, request: Request) -> HttpResponse:
-        """Return the metrics in Prometheus' text format."""
+        """In Prometheus' text format. They cover all namespaces, so confined callers are refused."""
         self.actor.require_workspace()
         registry = CollectorRegistry()
         registry.register(DatabaseCollector())

@@ -93,8 +93,9 @@ def _rest() -> Iterator[Row]:
         openapi.walk(get_resolver().url_patterns), key=lambda item: item[0]
     ):
         resource = openapi.resource_of(pattern)
-        for method in openapi.methods_of(resource) if resource is not None else ():
-            yield Row("REST", method, route, _holders(openapi.needed(resource, method)))  # type: ignore[arg-type]
+        if resource is not None:
+            for method in resource.operations:
+                yield Row("REST", method, route, _holders(openapi.scope_of(resource, method)))
 
 
 def _pages() -> Iterator[Row]:
