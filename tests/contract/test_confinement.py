@@ -162,7 +162,7 @@ def hidden_world() -> None:
     )
     ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
-    bulk.dismiss(bulk.Filter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
+    bulk.dismiss(bulk.LetterFilter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
