@@ -11,6 +11,7 @@ from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
+from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from orbit.errors import CyclesActive
 from orbit.models import AppliedFiles
@@ -76,11 +77,11 @@ def _groups(differences: list[diff.Difference]) -> list[tuple[str, list[diff.Dif
     groups = (
         (
             "Only in the files: Reload creates them",
-            [difference for difference in whole if difference.in_database is diff.ABSENT],
+            [difference for difference in whole if difference.in_database is json_diff.ABSENT],
         ),
         (
             "Only in the database: Reload hides them",
-            [difference for difference in whole if difference.in_files is diff.ABSENT],
+            [difference for difference in whole if difference.in_files is json_diff.ABSENT],
         ),
         (
             "In both, but different",

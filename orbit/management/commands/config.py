@@ -11,8 +11,8 @@ from django.conf import settings
 from governance.access import actors
 from governance.kernel.commands import EXIT, OrbitCommand
 from governance.kernel.errors import OrbitError
+from governance.kernel.json_diff import ABSENT
 from orbit.profiles import diff, export, reload
-from orbit.profiles.diff import ABSENT
 
 DIFFERENT = 1
 _ACTIONS = {
