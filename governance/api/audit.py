@@ -113,7 +113,7 @@ class Verify(Resource):
     def get(self, request: Request) -> Response:
         """Answer ``{intact, entries, head}``, or which entry is the first broken one; or how far it is, and where to go on."""
         self.actor.require_workspace()
-        found = verify.judge(Position.of(self.sent.get("cursor")), seconds=VERIFY_SECONDS)
+        found = verify.check(Position.from_cursor(self.sent.get("cursor")), seconds=VERIFY_SECONDS)
         further = (
             {}
             if found.intact is not None
@@ -121,7 +121,7 @@ class Verify(Resource):
                 "next": request.build_absolute_uri(f"{request.path}?cursor={found.reached.cursor}")
             }
         )
-        return Response({**found.document(), **further})
+        return Response({**found.to_dict(), **further})
 
 
 def shown(entry: AuditTrailEntry) -> dict[str, Any]:

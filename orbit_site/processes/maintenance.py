@@ -92,7 +92,7 @@ class Maintenance:
             ),
             PeriodicTask("Late operation runs can't be woken", SECOND, maintenance.wake_operations),
             PeriodicTask("Old rows can't be deleted", HOUR, maintenance.prune),
-            PeriodicTask("The audit trail's head can't be logged", DAY, head.write_down),
+            PeriodicTask("The audit trail's head can't be logged", DAY, head.log_head),
         ]
 
     def tend(self, now: float) -> None:
