@@ -13,11 +13,11 @@ from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
-from governance.rest.conditions import NEW, seen
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
 from orbit.profiles import edit, history, kinds, preview
+from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, Kind
 
 #: What a new document begins as.
@@ -112,7 +112,7 @@ def _save(
     """Save through the one door. A refusal is told on the page that was sent, with everything that was typed."""
     name, expected = (
         _name(kind, row, document),
-        NEW if row is None else seen(form.cleaned_data["seen"]),
+        NEW if row is None else exactly(form.cleaned_data["seen"]),
     )
     try:
         done = edit.put(

@@ -13,10 +13,10 @@ from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
 from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
-from governance.rest.conditions import NEW, seen
 from orbit.admin.editing import address
 from orbit.errors import RevisionUnknown
 from orbit.profiles import edit, history
+from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import Kind
 
 _PAGE = 50
@@ -59,7 +59,7 @@ def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse
         raise PermissionDenied
     if form.is_valid():
         given = form.cleaned_data
-        expected = NEW if row.hidden else seen(given["over"])
+        expected = NEW if row.hidden else exactly(given["over"])
         try:
             done = edit.roll_back(
                 kind,
