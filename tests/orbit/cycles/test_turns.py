@@ -176,13 +176,13 @@ def test_a_queued_one_says_what_it_waits_for(settings: Any) -> None:
     assert said(second) == f"Queued: it waits for the cycle {first}, which is pending in eu."
     assert (
         said(third)
-        == f"Queued: it waits for the cycle {first}, which is pending in eu, and 1 more is queued before it."
+        == f"Queued: it waits for the cycle {first}, which is pending in eu; 1 more is queued before it."
     )
     rows(
         "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
         first,
     )
-    assert "its turn comes with the next look of a cluster" in said(second)
+    assert "a cluster starts it within a second" in said(second)
     rows(HALT, True, "quiet")
     assert said(second).startswith("Queued: nothing starts now: eu is halted")
 
