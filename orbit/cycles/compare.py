@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from governance.access.actors import Actor
-from governance.kernel import sql
+from governance.kernel import json_diff, sql
 from orbit.cycles.detail import COUNT_DELIVERIES
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, Transformation
-from orbit.profiles import diff
 
 MOST_ROWS = 200
 _MOST_CHARACTERS = 300
@@ -71,7 +70,7 @@ def read(a: UUID, b: UUID, *, actor: Actor) -> Comparison:
         if cycle_id not in cycles:
             raise CycleUnknown(f"There is no cycle {cycle_id}.")
     left, right = cycles[a], cycles[b]
-    changes = diff.changes(left.context, right.context)[:MOST_ROWS]
+    changes = json_diff.changes(left.context, right.context)[:MOST_ROWS]
     both = {"cycles": [a, b]}
     deliveries = COUNT_DELIVERIES.rows(**both)
     errors = COUNT_ERRORS.rows(**both, most=MOST_ROWS)
@@ -133,7 +132,7 @@ def _both(readers: dict[str, _Reader], left: CycleRun, right: CycleRun) -> list[
 def _text(value: Any) -> str:
     if value is None or value == "":
         return "-"
-    if value is diff.ABSENT:
+    if value is json_diff.ABSENT:
         return "absent"
     text = (
         str(value)

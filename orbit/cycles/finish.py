@@ -13,22 +13,14 @@ from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import circuit, enqueue, receipts, requeued_jobs
 from orbit.dispatch.tally import Ending, Tally
 from orbit.pipeline import normalization
-from orbit.records import checkpoints, execution, fence, value_ledger
+from orbit.records import fence, value_ledger
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record, clean
 from orbit.records.fence import ClaimedCycle
 from orbit.states import Cycle
-from telemetry import emit
 from telemetry.emit import Event
 from telemetry.events import Name
 
-#: What is written with every fenced write.
-EVERY_WRITE: dict[str, sql.Fragment] = {
-    "locked": fence.LOCKED,
-    "checkpoints": checkpoints.CHECKPOINTS,
-    "records": execution.RECORDS,
-    "events": emit.EVENTS,
-}
 #: What ends a cycle. ``add_to`` makes the rows.
 END: dict[str, sql.Fragment] = {
     "finish_cycle": sql.fragment(__name__, "finish_cycle"),
@@ -47,11 +39,11 @@ CLOSE_DELIVERIES = sql.load(
     close_attempts=receipts.CLOSE_ATTEMPTS,
     update_circuits=circuit.UPDATE_CIRCUITS,
     **END,
-    **EVERY_WRITE,
+    **fence.FRAGMENTS,
 )
-PREPARE_DELIVERIES = sql.load(__name__, "prepare_deliveries", **PREPARE, **END, **EVERY_WRITE)
+PREPARE_DELIVERIES = sql.load(__name__, "prepare_deliveries", **PREPARE, **END, **fence.FRAGMENTS)
 GIVE_UP = sql.load(
-    __name__, "give_up", ended_status=requeued_jobs.ENDED_STATUS, **END, **EVERY_WRITE
+    __name__, "give_up", ended_status=requeued_jobs.ENDED_STATUS, **END, **fence.FRAGMENTS
 )
 
 

@@ -17,11 +17,11 @@ from orbit.records.checkpoints import Checkpoint
 
 _START: dict[str, sql.Fragment] = {
     "initiation": initiation.INITIATION,
-    "tiers": transformations.WRITE_TIERS,
+    "tiers": transformations.SAVE_TIERS,
 }
-START_TIERS = sql.load(__name__, "start_tiers", **_START, **finish.EVERY_WRITE)
+START_TIERS = sql.load(__name__, "start_tiers", **_START, **fence.FRAGMENTS)
 START_AND_PREPARE = sql.load(
-    __name__, "start_and_prepare", **_START, **finish.PREPARE, **finish.END, **finish.EVERY_WRITE
+    __name__, "start_and_prepare", **_START, **finish.PREPARE, **finish.END, **fence.FRAGMENTS
 )
 
 

@@ -1,8 +1,8 @@
 """Cron expressions: when they fire, through clock changes, and the key of each tick.
 
-With fixed hours a cron follows the local clock: the hour that comes twice in autumn fires once, the
-one that is missing in spring fires at the next valid minute. With ``*`` or ``*/n`` in minute or hour
-it fires in every matching minute that passes.
+With fixed hours a cron follows the local clock. The hour that comes twice in autumn fires once; the
+one that is missing in spring fires at the next valid minute. With ``*`` or ``*/n`` in minute or
+hour it fires in every matching minute that passes.
 """
 
 from collections.abc import Iterator

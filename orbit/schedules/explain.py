@@ -218,7 +218,8 @@ def _about_missed(case: _Case, tick: CronTick, due: str) -> str:
     skip = ""
     if tick.detail.get("on_missed") == "skip":
         skip = " Its on_missed is skip, so there was no catch-up."
-    return f"It didn't run: no cluster was alive from {since} until {until}, so {due} was missed.{skip}"
+    away = f"no cluster was alive from {since} until {until}"
+    return f"It didn't run: {away}, so {due} was missed.{skip}"
 
 
 def _without_tick(case: _Case) -> str:

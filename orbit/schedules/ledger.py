@@ -6,9 +6,9 @@ is the local date-time, so the hour that comes twice in autumn has one key; with
 minute or hour it is the instant.
 
 A tick is written with the outcome ``due``, in the transaction that sets the schedule's next run and
-enqueues a task. The task decides the tick in the transaction of what it starts (``run_tick``). While
-the tick is ``due`` it is enqueued again every ten seconds, so it is decided once, even if its task
-is lost, doubled or late.
+enqueues a task. The task decides the tick in the transaction of what it starts (``run_tick``).
+While the tick is ``due`` it is enqueued again every ten seconds, so it is decided once, even if its
+task is lost, doubled or late.
 """
 
 import json

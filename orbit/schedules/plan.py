@@ -37,7 +37,7 @@ class PlannedTick:
 
 
 def plan(schedule: Schedule, first: datetime, now: datetime) -> list[PlannedTick]:
-    """Decide what became of the ticks from ``first``, the next one that was expected, until ``now``.
+    """Decide what became of the ticks from ``first``, the next expected one, until ``now``.
 
     The newest tick runs. If it is late it runs as the one catch-up of this outage, or not at all if
     ``on_missed`` or ``max_lateness`` forbid it. The ticks before it were missed. Schedules are

@@ -82,7 +82,7 @@ def stop_at(namespace: str, at: datetime) -> StopPeriod | None:
 def switch_at(
     schedule: str, row: ScheduleRow | None, at: datetime
 ) -> tuple[bool, str, AuditTrailEntry | None]:
-    """Return whether no user had switched the schedule off at ``at``, its cron, and who changed it.
+    """Return whether the schedule was switched on at ``at``, its cron, and the change's entry.
 
     The cron is empty if no audit entry tells it. The entry is the last one until ``at``. If no
     entry exists at all, today's override counts.
@@ -104,7 +104,7 @@ def _switch(state: Any) -> tuple[bool, str]:
 
 
 def tick_near(schedule: str, at: datetime, around: timedelta) -> CronTick | None:
-    """Return the tick nearest to ``at``, within ``around``, or the missed row that covers ``at``."""
+    """Return the tick nearest to ``at`` within ``around``, or the missed row that covers ``at``."""
     near = list(
         CronTick.objects.filter(
             schedule=schedule, due_at__range=(at - around, at + around)

@@ -14,8 +14,8 @@ from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from governance.operations.bulk_command import SelectionUnclear
 from orbit.cycles import runner
 from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown, RunProfileUnknown
-from orbit.management.commands.trigger import NotTogether, PayloadUnreadable
-from orbit.management.commands.why import TimeUnclear
+from orbit.management.commands.trigger import OptionsConflict, PayloadUnreadable
+from orbit.management.commands.why import TimeInvalid
 from orbit.models import CycleRun, DeadLetterDispatch
 from tests.support.dead_letters import create_dead_letters, run_batches
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
@@ -66,7 +66,7 @@ def test_trigger_orchestrates_every_enabled_run_profile(capsys: Any) -> None:
     ]
     call_command("trigger", "--all-run-profiles")
     assert capsys.readouterr().out.splitlines()[-1] == "2 skipped"
-    with pytest.raises(NotTogether, match="--wait"):
+    with pytest.raises(OptionsConflict, match="--wait"):
         call_command("trigger", "--all-run-profiles", "--wait")
 
 
@@ -85,7 +85,7 @@ def test_why_says_one_sentence_or_the_facts_too(capsys: Any) -> None:
     with pytest.raises(RunProfileUnknown):
         call_command("why", "--run-profile", "nobody", "--at", "2020-01-31T06:00:00Z")
     for time in ("yesterday", "2020-01-31T06:00:00"):
-        with pytest.raises(TimeUnclear, match="--at must"):
+        with pytest.raises(TimeInvalid, match="--at must"):
             call_command("why", "--run-profile", "r1", "--at", time)
 
 
