@@ -80,7 +80,7 @@ class Api:
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:
-    """Return a client with a new token, by default of all scopes; without one if ``user`` is None."""
+    """Return a client with a new token, by default of all scopes; without ``user``, with none."""
     if user is None:
         return Api(None)
     scopes = scopes or ("read", "operate", "review", "configure")

@@ -41,8 +41,8 @@ STRUCTURE = " UNION ALL ".join(
         WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace""",
         """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, nspname, nspowner, nspacl), 0))
         FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'""",
-        """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, tgrelid, tgname, tgfoid, tgtype,
-        tgenabled, tgargs, tgqual, tgattr), 0))
+        """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, tgrelid, tgname, tgfoid,
+        tgtype,        tgenabled, tgargs, tgqual, tgattr), 0))
         FROM pg_trigger""",
         """SELECT count(*), sum(hashtextextended(concat_ws(':', setrole, setconfig), 0))
         FROM pg_db_role_setting
