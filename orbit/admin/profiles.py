@@ -51,7 +51,7 @@ class _Configured(ReasonedAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return editing.page(
+        return editing.edit_page(
             request, self.kind, None, buttons=[], may=self.has_add_permission(request)
         )
 
@@ -63,7 +63,7 @@ class _Configured(ReasonedAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = self._get_or_404(request, object_id)
-        return editing.page(
+        return editing.edit_page(
             request,
             self.kind,
             row,
@@ -74,11 +74,13 @@ class _Configured(ReasonedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return revisions.listing(request, self.kind, self._get_or_404(request, object_id))
+        return revisions.list_page(request, self.kind, self._get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
-        return revisions.one(request, self.kind, self._get_or_404(request, object_id), number)
+        return revisions.revision_page(
+            request, self.kind, self._get_or_404(request, object_id), number
+        )
 
     @reasoned_action(
         label="Enable",

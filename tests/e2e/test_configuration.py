@@ -57,7 +57,9 @@ def test_a_profile_is_previewed_saved_and_rolled_back(
         page.get_by_role("link", name="Roll back to this revision: 1").click()
         page.get_by_role("textbox", name="Reason").fill("as it was")
         page.get_by_role("button", name="Roll back to this revision").click()
-        expect(page.get_by_text("p1 is back to revision 1, as revision 4.")).to_be_visible()
+        expect(
+            page.get_by_text("p1 is rolled back to revision 1, saved as revision 4.")
+        ).to_be_visible()
     assert site.api("/profiles/p1")["label"] == "P1"
 
 
@@ -78,7 +80,7 @@ def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(
         with ThreadPoolExecutor(1) as other:  # the browser has a loop of its own in this one
             other.submit(_somebody_else).result()
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("heading", name="Somebody saved meanwhile")).to_be_visible()
+        expect(page.get_by_role("heading", name="Another user saved meanwhile")).to_be_visible()
         expect(page.get_by_label("Cron")).to_have_value("0 6 * * *")
         expect(page.get_by_role("alert")).to_contain_text("orbit saved revision 2")
         assert _violations(page) == []
@@ -113,7 +115,7 @@ def test_files_and_database_that_go_apart_are_shown_and_brought_together(
         )
         page.get_by_role("link", name="Config drift").first.click()
         expect(
-            page.get_by_role("region", name="In both, but not the same").get_by_text("By file")
+            page.get_by_role("region", name="In both, but different").get_by_text("By file")
         ).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("release 12")
         page.get_by_role("button", name="Reload").click()
