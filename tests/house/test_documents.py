@@ -10,7 +10,10 @@ from orbit_site.settings import environment
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])
-FOLDERS = "governance|orbit|orbit_site|telemetry|advisory|tests|config|deploy|demo|benchmarks|templates|docs"
+FOLDERS = (
+    "governance|orbit|orbit_site|telemetry|advisory|tests"
+    "|config|deploy|demo|benchmarks|templates|docs"
+)
 NAMED = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)`")
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([\w-]+))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
