@@ -143,7 +143,9 @@ class _Call:
         """Return the cycles that may start; what stops or spoils a run profile is its outcome."""
         paused = gate.everything_paused()
         stops = (
-            {} if paused or not self.rows else gate.stops({row.namespace_id for row in self.rows})
+            {}
+            if paused or not self.rows
+            else gate.refusals({row.namespace_id for row in self.rows})
         )
         drafts = []
         for number, row in enumerate(self.rows):

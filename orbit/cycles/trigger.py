@@ -66,7 +66,7 @@ def start(
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _context(namespace, run_profile_id, actor)
-            gate.refuse_if_stopped(context.namespace)
+            gate.ensure_may_start(context.namespace)
             birth = NewCycle(context, source, actor.name, payload)
             started = _insert(birth) or _resume(birth)
             # The cycle in the way has ended between the two: the way is free.

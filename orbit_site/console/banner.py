@@ -115,7 +115,7 @@ def _stopped(actor: Actor) -> list[Banner]:
             if actor.may(Scope.OPERATE)
             else ""
         )
-        by, why = row.changed_by or "nobody named", row.reason or "none given"
+        by, why = row.changed_by or "an unknown user", row.reason or "none given"
         text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {_since(row.since, row.until)} by {by}: {why}"
         found.append(Banner("part", text, way, "Resume" if way else ""))
     if len(stopped) > _NAMED:

@@ -90,7 +90,7 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             with connection.cursor() as cursor:
                 cursor.execute(HOLD_CONFIGURATION)
             context = _today(old, actor)
-            gate.refuse_if_stopped(old.namespace_id)
+            gate.ensure_may_start(old.namespace_id)
             new = _insert(old, context, actor=actor, source=source) or _insert_again(
                 old, context, actor=actor, source=source
             )
@@ -209,7 +209,7 @@ def _active(namespace: str) -> CycleActive:
 
 def _stopped(namespace: str) -> OrbitError | None:
     try:
-        gate.refuse_if_stopped(namespace)
+        gate.ensure_may_start(namespace)
     except OrbitError as refusal:
         return refusal
     active = _active(namespace)
