@@ -94,7 +94,7 @@ def rewritten(path: Path, **changes: Any) -> Path:
     """Return a backup, whole in itself, that says something else about its dump."""
     other = path.with_suffix(".other")
     with container.opened(path) as found:
-        container.write(other, {**found.manifest, **changes}, found.pieces(), force=True)
+        container.write(other, {**found.manifest, **changes}, found.chunks(), force=True)
     return other
 
 
