@@ -5,7 +5,7 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.rest import parsing
-from governance.rest.answers import Answer
+from governance.rest.fields import Fields
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, TEXT, TRUTH, WHOLE, many, one_of, record
 from orbit.dispatch.endpoints import EndpointsInvalid
@@ -24,7 +24,7 @@ _DIFFERENCE = record(
     in_database=ANYTHING,
 )
 _NAMES = many(TEXT)
-_RELOADED = Answer(
+_RELOADED = Fields(
     "Reloaded",
     created=_NAMES,
     changed=_NAMES,

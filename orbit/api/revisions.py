@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.rest import pages, parsing
-from governance.rest.answers import Answer, page_of
+from governance.rest.fields import Fields, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, one_of
 from orbit.api import conditions, profiles
@@ -17,7 +17,7 @@ from orbit.profiles import edit, history
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.profiles.revisions import Source
 
-REVISION = Answer(
+REVISION = Fields(
     "Revision",
     number=WHOLE,
     author=TEXT,
@@ -25,7 +25,7 @@ REVISION = Answer(
     reason=TEXT,
     created_at=TIME,
 )
-_WHOLE = Answer(
+_WHOLE = Fields(
     "WholeRevision",
     **REVISION.fields,
     document={**FREE, "description": "as it was saved then"},

@@ -64,7 +64,7 @@ def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> N
 
 
 def configure(server: Server, runner: Account, settings: Mapping[str, str]) -> None:
-    """Write ``orbit.conf`` and the access rules: the server's account and root may use both roles."""
+    """Write ``orbit.conf`` and who may log in: the server's account and root, as both roles."""
     quoted = '"' + server.host.replace('"', '""') + '"'  # PostgreSQL reads it as a list
     lines = [
         f"{name} = '{_escape(value)}'"

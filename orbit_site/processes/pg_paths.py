@@ -145,7 +145,7 @@ def _copy(package: Path, target: Path) -> None:
 
 
 def may_enter(folder: Path, runner: Account) -> bool:
-    """Tell whether ``runner`` may enter ``folder`` and those above it; missing ones count as yes."""
+    """Tell whether ``runner`` may enter ``folder`` and its parents; missing ones count as yes."""
     return all(_allows(path, runner, 0o1) for path in (folder, *folder.parents) if path.exists())
 
 

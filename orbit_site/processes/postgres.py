@@ -41,8 +41,8 @@ _launched: list[subprocess.Popen[bytes]] = []
 def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
     """Start the server of ``base`` and return True; return False if it runs already.
 
-    ``settings`` are further lines of its configuration. Raises PostgresError. A crash in here leaves
-    nothing half done that a later call would use.
+    ``settings`` are further lines of its configuration. Raises PostgresError. A crash in here
+    leaves nothing half done that a later call would use.
     """
     server = locate(base)
     try:
@@ -151,8 +151,8 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
     if pg_paths.moved(base):
         if (base / "postgres" / "PG_VERSION").exists():
             raise PostgresError(
-                f"The account {runner.name}, which runs PostgreSQL for root, can't reach the data in "
-                f"{base / 'postgres'}. Let it enter the folders above (chmod o+x), "
+                f"The account {runner.name}, which runs PostgreSQL for root, can't reach the data "
+                f"in {base / 'postgres'}. Let it enter the folders above (chmod o+x), "
                 "or run as the owner of the project."
             )
         print(

@@ -138,7 +138,7 @@ class _Master(Arbiter):  # type: ignore[misc]
         self.handle_term()
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
-        """Drain and exit. Ignore further signals: they would cut requests off or change the code."""
+        """Drain and exit. Ignore further signals: they would cut requests off."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         super().halt(reason, exit_status)

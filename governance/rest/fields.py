@@ -2,7 +2,7 @@
 
 ::
 
-    CYCLE = Answer("Cycle", id=field(UUID, "pk"), status=one_of(Cycle), reason=TEXT)
+    CYCLE = Fields("Cycle", id=field(UUID, "pk"), status=one_of(Cycle), reason=TEXT)
     CYCLE.schema      # what the API's document says; the title makes it a component
     CYCLE.of(cycle)   # {"id": cycle.pk, "status": cycle.status, "reason": cycle.reason}
 """
@@ -28,7 +28,7 @@ class Field:
     optional: bool = False
 
 
-class Answer:
+class Fields:
     """An object in answers. A field that is a plain schema reads the attribute of its own name."""
 
     def __init__(self, title: str | None = None, /, **fields: "Schema | Field") -> None:
@@ -65,7 +65,7 @@ def field(schema: Schema, source: str | Read) -> Field:
 
 
 def computed(schema: Schema) -> Field:
-    """Return a field whose value is passed to ``Answer.of``."""
+    """Return a field whose value is passed to ``Fields.of``."""
     return Field(schema, None)
 
 
@@ -74,48 +74,48 @@ def optional(part: Field) -> Field:
     return replace(part, optional=True)
 
 
-def nested(answer: Answer, source: str | Read) -> Field:
-    """Return a field that shows the object ``source`` as ``answer``."""
+def nested(fields: Fields, source: str | Read) -> Field:
+    """Return a field that shows the object ``source`` as ``fields``."""
     get = _getter(source)
-    return Field(answer.schema, lambda row: answer.of(get(row)))
+    return Field(fields.schema, lambda row: fields.of(get(row)))
 
 
-def nullable(answer: Answer, source: str | Read) -> Field:
+def nullable(fields: Fields, source: str | Read) -> Field:
     """Return a field like ``nested`` that is null if the object is None."""
     get = _getter(source)
 
     def read(row: object) -> object:
         value = get(row)
-        return None if value is None else answer.of(value)
+        return None if value is None else fields.of(value)
 
-    return Field(schemas.maybe(answer.schema), read)
+    return Field(schemas.maybe(fields.schema), read)
 
 
-def each(answer: Answer, source: str | Read) -> Field:
-    """Return a field that shows each object of the list ``source`` as ``answer``."""
+def each(fields: Fields, source: str | Read) -> Field:
+    """Return a field that shows each object of the list ``source`` as ``fields``."""
     get = _getter(source)
 
     def read(row: object) -> object:
         rows: Iterable[object] = get(row)  # type: ignore[assignment]
-        return [answer.of(item) for item in rows]
+        return [fields.of(item) for item in rows]
 
-    return Field(schemas.many(answer.schema), read)
+    return Field(schemas.many(fields.schema), read)
 
 
-def under(source: str | Read, answer: Answer) -> dict[str, Field]:
-    """Return the fields of ``answer``, read from the object ``source`` of a row."""
+def under(source: str | Read, fields: Fields) -> dict[str, Field]:
+    """Return ``fields``, read from the object ``source`` of a row."""
     get = _getter(source)
 
     def moved(part: Field) -> Field:
         read = part.read
         return part if read is None else replace(part, read=lambda row: read(get(row)))
 
-    return {name: moved(part) for name, part in answer.fields.items()}
+    return {name: moved(part) for name, part in fields.fields.items()}
 
 
-def page_of(item: Answer | Schema) -> Schema:
+def page_of(item: Fields | Schema) -> Schema:
     """Return the schema of a list in pages."""
-    schema = item.schema if isinstance(item, Answer) else item
+    schema = item.schema if isinstance(item, Fields) else item
     link = {"type": ["string", "null"], "format": "uri", "description": "address of that page"}
     return schemas.record(results=schemas.many(schema), next=link, previous=link)
 
