@@ -200,9 +200,9 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
     try:
         _await_ready(server, psutil.Process(process.pid))
     except psutil.NoSuchProcess:
-        output = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
+        message = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
         raise PostgresError(
-            f"The embedded PostgreSQL ended at its start: {output[-600:]} (see {log})"
+            f"The embedded PostgreSQL ended at its start: {message[-600:]} (see {log})"
         ) from None
 
 

@@ -130,7 +130,8 @@ def _grant(schema: str) -> None:
                 [place],
             ),
             (
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} "
+                "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
                 [place],
             ),
             (
