@@ -11,6 +11,7 @@ from governance.access.actors import SYSTEM
 from orbit.models import Profile, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.expected import ANY
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from tests.e2e.conftest import Site
 from tests.e2e.test_console import PASSWORD, _violations
 from tests.support.browser import visit
@@ -24,7 +25,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 def ids(site: Site) -> tuple[int, int]:
     """Add a configurator and a second revision; return the keys of profile and run profile."""
     create_user("con", "Configurator")
-    edit.put_profile(
+    edit.save(
+        PROFILE,
         "p1",
         profile("p1", value_tags=["kit"]),
         actor=SYSTEM,
@@ -89,7 +91,8 @@ def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(
 
 
 def _somebody_else() -> None:
-    edit.put_run_profile(
+    edit.save(
+        RUN_PROFILE,
         "r1",
         {**run_profile("r1", "p1", "eu", distribution_targets=["aurora"])},
         actor=SYSTEM,
