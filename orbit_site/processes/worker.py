@@ -123,7 +123,7 @@ class Results:
 
 
 class _Timer:
-    """Replaces a value that Django-Q2 shares with its guard, under a lock a kill would leave held."""
+    """Replaces a value that Django-Q2 shares with its guard; a kill could leave its lock held."""
 
     value = -1.0
 
