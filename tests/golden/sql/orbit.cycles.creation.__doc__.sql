@@ -1,1 +1,0 @@
-Insert new cycles, one or many in one statement, and say which active cycle is in the way. The unique index allows one active cycle in a namespace, so of any number of triggers at once one starts something. A ``queued`` cycle waits its turn: no worker looks at it, and the index doesn't count it.
