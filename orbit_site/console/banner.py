@@ -61,7 +61,8 @@ def active(actor: Actor) -> list[Banner]:
         banners.append(
             Banner(
                 "part",
-                "The configuration files and the database both changed: the database is used. "
+                "The configuration files and the database were both changed: "
+                "the database is used. "
                 "See Config drift.",
             )
         )
