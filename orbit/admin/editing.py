@@ -19,10 +19,10 @@ from governance.kernel.errors import OrbitError
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import edit, history, kinds, preview
+from orbit.profiles import edit, history
+from orbit.profiles.edit import Preview
 from orbit.profiles.expected import NEW, exactly
-from orbit.profiles.kinds import PROFILE, Kind
-from orbit.profiles.preview import Preview
+from orbit.profiles.kinds import PROFILE, AnyKind
 
 #: The documents that new ones start from.
 _BLANK: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ class _Submission:
     """A document that was submitted for ``row``, or for a new row if that is None."""
 
     request: HttpRequest
-    kind: Kind
+    kind: AnyKind
     row: Any
     form: DocumentForm
     document: dict[str, Any]
@@ -76,7 +76,7 @@ class _Conflict:
 
 
 def edit_page(
-    request: HttpRequest, kind: Kind, row: Any, *, buttons: list[dict[str, str]], may: bool
+    request: HttpRequest, kind: AnyKind, row: Any, *, buttons: list[dict[str, str]], may: bool
 ) -> HttpResponse:
     """Show ``row``, or an empty form for None; on POST preview or save.
 
@@ -94,7 +94,7 @@ def edit_page(
             if not saving:
                 context["preview"] = _preview(submission)
             elif _save(submission, context):
-                saved = kinds.found(kind, submission.name, actor=actor_of(request))
+                saved = kind.find(submission.name, actor=actor_of(request))
                 return HttpResponseRedirect(address(kind, saved, "change"))
     title = f"Add {kind.words}" if row is None else f"{kind.words.capitalize()} {row}"
     return pages.draw(
@@ -102,13 +102,13 @@ def edit_page(
     )
 
 
-def address(kind: Kind, row: Any, name: str) -> str:
+def address(kind: AnyKind, row: Any, name: str) -> str:
     """Return the address of the page ``name`` of ``row``."""
     model = "profile" if kind is PROFILE else "runprofile"
     return reverse(f"admin:orbit_{model}_{name}", args=[row.pk])
 
 
-def _form(request: HttpRequest, kind: Kind, row: Any, *, wants_reason: bool) -> DocumentForm:
+def _form(request: HttpRequest, kind: AnyKind, row: Any, *, wants_reason: bool) -> DocumentForm:
     return DocumentForm(
         request.POST if request.method == "POST" else None,
         members=form_fields.members_of(kind, actor_of(request), new=row is None),
@@ -118,7 +118,7 @@ def _form(request: HttpRequest, kind: Kind, row: Any, *, wants_reason: bool) -> 
     )
 
 
-def _base(request: HttpRequest, kind: Kind, row: Any) -> dict[str, Any]:
+def _base(request: HttpRequest, kind: AnyKind, row: Any) -> dict[str, Any]:
     """Return the document that the page was made from; on POST that of the form's revision."""
     if row is None:
         return _BLANK[kind.noun]
@@ -127,21 +127,21 @@ def _base(request: HttpRequest, kind: Kind, row: Any) -> dict[str, Any]:
         return dict(row.document)
     try:
         actor = actor_of(request)
-        return dict(history.one(kind, str(row), int(revision), actor=actor).document)
+        return dict(history.find(kind, str(row), int(revision), actor=actor).document)
     except (ValueError, RevisionUnknown):
         raise BadRequest("There is no such revision.") from None
 
 
 def _preview(submission: _Submission) -> Preview:
     current = {} if submission.row is None else submission.row.document
-    result = preview.preview(
+    result = edit.preview(
         submission.kind,
         submission.name,
         submission.document,
         current=current,
         actor=actor_of(submission.request),
     )
-    submission.form.show_faults(result.faults)
+    submission.form.show_faults(result.problems)
     return result
 
 
@@ -150,7 +150,7 @@ def _save(submission: _Submission, context: dict[str, Any]) -> bool:
     request, kind, form = submission.request, submission.kind, submission.form
     is_new = submission.row is None
     try:
-        edited = edit.put(
+        edited = edit.save(
             kind,
             submission.name,
             submission.document,
@@ -187,7 +187,7 @@ def _conflict(submission: _Submission) -> _Conflict:
     Saving the form again overwrites that version.
     """
     request, kind, form = submission.request, submission.kind, submission.form
-    row = kinds.found(kind, str(submission.row), actor=actor_of(request))
+    row = kind.find(str(submission.row), actor=actor_of(request))
     latest = history.latest(kind, row)
     data = request.POST.copy()
     data["latest"] = str(latest.number)

@@ -5,14 +5,14 @@ from governance.models import Namespace
 from orbit.admin.document_form import STATES, Member
 from orbit.pipeline import registry
 from orbit.profiles import visible
-from orbit.profiles.kinds import PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, AnyKind
 from orbit.records.checkpoints import TIERS
 
 _MAX_EXAMPLES = 5
 _LINES = "One per line."
 
 
-def members_of(kind: Kind, actor: Actor, *, new: bool) -> list[Member]:
+def members_of(kind: AnyKind, actor: Actor, *, new: bool) -> list[Member]:
     """Return the members of ``kind`` with a field. Only a new document has one for its id."""
     name = (
         [

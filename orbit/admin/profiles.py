@@ -16,12 +16,12 @@ from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.admin import editing, revisions
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 from orbit.states import ProfileState
 
 
 class _Configured(ReasonedAdmin):
-    kind: ClassVar[Kind]
+    kind: ClassVar[AnyKind]
     ordering = ("id",)
 
     @admin.display(description="state")
@@ -35,7 +35,7 @@ class _Configured(ReasonedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         actor = actor_of(request)
-        return actor.may(Scope.CONFIGURE) if obj is None else edit.may(self.kind, obj, actor=actor)
+        return actor.may(Scope.CONFIGURE) if obj is None else edit.may_edit(obj, actor=actor)
 
     def get_urls(self) -> list[URLPattern]:
         name = f"orbit_{self.opts.model_name}_revision"

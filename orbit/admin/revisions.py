@@ -17,7 +17,7 @@ from orbit.admin.editing import address
 from orbit.errors import RevisionUnknown
 from orbit.profiles import edit, history
 from orbit.profiles.expected import NEW, exactly
-from orbit.profiles.kinds import Kind
+from orbit.profiles.kinds import AnyKind
 
 _PAGE_SIZE = 50
 _MAX_DIGITS = 9
@@ -29,14 +29,14 @@ class RollBackForm(ReasonForm):
     over = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
 
-def list_page(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
+def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
     """Show the revisions of ``row``, newest first.
 
     With ``a`` and ``b`` in the address also the changes between these two.
     """
     actor = actor_of(request)
     a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
-    revisions = history.listed(kind, str(row), actor=actor).defer("document")
+    revisions = history.revisions(kind, str(row), actor=actor).defer("document")
     if before is not None:
         revisions = revisions.filter(number__lt=before)
     page = list(revisions[: _PAGE_SIZE + 1])
@@ -64,11 +64,11 @@ def list_page(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
     )
 
 
-def revision_page(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse:
+def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
     """Show a revision and what a roll-back to it would change; on POST roll back."""
     actor = actor_of(request)
     try:
-        revision = history.one(kind, str(row), number, actor=actor)
+        revision = history.find(kind, str(row), number, actor=actor)
     except RevisionUnknown:
         raise Http404 from None
     if request.method == "POST" and not actor.may(Scope.CONFIGURE):
@@ -94,7 +94,7 @@ def revision_page(request: HttpRequest, kind: Kind, row: Any, number: int) -> Ht
 
 
 def _roll_back(
-    request: HttpRequest, kind: Kind, row: Any, number: int, values: dict[str, Any]
+    request: HttpRequest, kind: AnyKind, row: Any, number: int, values: dict[str, Any]
 ) -> bool:
     """Roll back and tell the user; return False if that was refused."""
     try:

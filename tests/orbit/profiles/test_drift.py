@@ -6,8 +6,8 @@ import pytest
 
 from governance.access.actors import SYSTEM
 from governance.kernel.json_diff import ABSENT
-from orbit.profiles import diff, reload
-from orbit.profiles.diff import Difference
+from orbit.profiles import drift, reload
+from orbit.profiles.drift import Difference
 from orbit.profiles.files import ConfigInvalid, Documents
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path, settings) -> Path:
 
 
 def between(left: dict[str, object], right: dict[str, object]) -> list[Difference]:
-    return diff.between(Documents([profile(**left)], []), Documents([profile(**right)], []))
+    return drift.between(Documents([profile(**left)], []), Documents([profile(**right)], []))
 
 
 def test_documents_that_say_the_same_have_no_differences() -> None:
@@ -43,7 +43,7 @@ def test_a_key_of_one_side_alone_is_absent_on_the_other_and_null_is_a_value() ->
         Difference("profiles.json", "daily", "/style_vector/a", None, ABSENT),
         Difference("profiles.json", "daily", "/style_vector/b", ABSENT, 1),
     ]
-    assert [one.as_json() for one in found] == [
+    assert [one.to_dict() for one in found] == [
         {"file": "profiles.json", "id": "daily", "pointer": "/style_vector/a", "in_files": None},
         {"file": "profiles.json", "id": "daily", "pointer": "/style_vector/b", "in_database": 1},
     ]
@@ -61,7 +61,7 @@ def test_one_and_true_are_different() -> None:
 
 
 def test_a_document_of_one_side_alone_is_one_difference() -> None:
-    (found,) = diff.between(Documents([], [run_profile()]), Documents([], []))
+    (found,) = drift.between(Documents([], [run_profile()]), Documents([], []))
     assert (found.file, found.id, found.pointer, found.in_files, found.in_database) == (
         "runProfiles.json",
         "daily-eu",
@@ -74,9 +74,9 @@ def test_a_document_of_one_side_alone_is_one_difference() -> None:
 @pytest.mark.django_db
 def test_after_a_load_nothing_differs_and_after_an_edit_the_edit_does(folder: Path) -> None:
     reload.load_at_start()
-    assert diff.differences(actor=SYSTEM) == []
+    assert drift.differences(actor=SYSTEM) == []
     store_profiles([profile(label="By hand")], [])
-    assert diff.differences(actor=SYSTEM) == [
+    assert drift.differences(actor=SYSTEM) == [
         Difference("profiles.json", "daily", "/label", "Daily", "By hand")
     ]
 
@@ -87,7 +87,7 @@ def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
     write_profiles(folder, [profile()], [])
     reload.load_at_start()
     write_profiles(folder, [profile()], [run_profile()])
-    assert [(one.id, one.in_database) for one in diff.differences(actor=SYSTEM)] == [
+    assert [(one.id, one.in_database) for one in drift.differences(actor=SYSTEM)] == [
         ("daily-eu", ABSENT)
     ]
 
@@ -96,13 +96,13 @@ def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
 def test_differences_of_invalid_files_are_refused_with_their_errors(folder: Path) -> None:
     (folder / "profiles.json").write_text('[{"profile_id": 1}]')
     with pytest.raises(ConfigInvalid):
-        diff.differences(actor=SYSTEM)
+        drift.differences(actor=SYSTEM)
 
 
 def test_an_answer_holds_no_more_than_fits() -> None:
     found = [
         Difference("profiles.json", f"p{number}", "", "x" * 1000, ABSENT) for number in range(600)
     ]
-    assert len(diff.bounded(found)) == 500
-    assert 1 <= len(diff.bounded(found, characters=5000)) <= 5
-    assert diff.bounded([Difference("profiles.json", "p", "", "x" * 5000, ABSENT)], characters=10)
+    assert len(drift.bounded(found)) == 500
+    assert 1 <= len(drift.bounded(found, characters=5000)) <= 5
+    assert drift.bounded([Difference("profiles.json", "p", "", "x" * 5000, ABSENT)], characters=10)
