@@ -43,7 +43,7 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
         interrupts.check()
         write = fence.FencedWrite(state.cycle, finish.PREPARE_DELIVERIES.text)
-        _add_deliveries_to(write, state)
+        add_deliveries_to(write, state)
         fence.commit(write)
     state.release_payloads()
     if not state.jobs.open:
@@ -63,11 +63,11 @@ def prepare_in_one_write(state: CycleProgress) -> None:
     state.tiers = transformations.add_to(write, state.tiers)
     if state.tiers_ended:
         write.sql = START_AND_PREPARE.text
-        _add_deliveries_to(write, state)
+        add_deliveries_to(write, state)
     state.initiation_id = initiation.commit(write)
 
 
-def _add_deliveries_to(write: fence.FencedWrite, state: CycleProgress) -> None:
+def add_deliveries_to(write: fence.FencedWrite, state: CycleProgress) -> None:
     """Add normalization and enqueueing to ``write``, and the cycle's end if nothing is to deliver."""
     write.rows.update({"finishes": [], "ledger": []})
     sources = [

@@ -1,6 +1,6 @@
 INSERT INTO orbit_skipnotice AS n (namespace, written_at, suppressed)
 SELECT x.namespace, clock_timestamp(), x.number - 1
-FROM unnest(%s::text[], %s::int[]) AS x(namespace, number)
+FROM unnest(%(namespaces)s::text[], %(numbers)s::int[]) AS x(namespace, number)
 ORDER BY x.namespace
 ON CONFLICT (namespace) DO
 UPDATE
