@@ -1,16 +1,18 @@
-# Orbit as one container:  docker build -t orbit . && docker run --name orbit -p 3000:3000 -v orbit:/app/var --env-file .env orbit
-# docs/deploy.md has the rest: the first user, several containers, what a health check says.
+# Orbit as one container:
+#   docker build -t orbit .
+#   docker run --name orbit -p 3000:3000 -v orbit:/app/var --env-file .env orbit
+# docs/deploy.md has the rest: the first user, several containers, health checks.
 ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS packages
 WORKDIR /build
 COPY requirements.txt .
-# Built packages alone, each checked against its hash: nothing is compiled, nothing runs while it is installed.
+# Wheels only, each checked against its hash: nothing is compiled or run during the installation.
 RUN python -m venv /opt/orbit \
  && /opt/orbit/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt
 
 FROM python:${PYTHON}
-# tini is process 1: it buries the orphans and passes signals on from the first moment.
+# tini is process 1: it reaps zombies and passes signals on from the first moment.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
@@ -27,12 +29,12 @@ COPY governance governance
 COPY templates templates
 COPY config config
 RUN /opt/orbit/bin/python -m compileall -q /app
-# Inside a container 127.0.0.1 is the container itself: whoever starts it says with -p who may reach the port.
+# Inside a container 127.0.0.1 is the container itself; `docker run -p` decides who reaches the port.
 ENV PATH=/opt/orbit/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORBIT_BIND=0.0.0.0
-# The only place that is written to: the embedded database, and the keys that were made in development.
+# The only writable place: the embedded database, and the keys that development creates.
 VOLUME /app/var
 EXPOSE 3000
 USER 10001:10001

@@ -1,8 +1,9 @@
-# Orbit's commands; each prepares what it needs. Python: `make run PYTHON=python3.12`. Paths are relative: the folder's name may hold anything.
+# Orbit's commands; each prepares what it needs. Another Python: `make run PYTHON=python3.12`.
+# Paths are relative, so that the folder may have any name.
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
-# More than the cores: the tests of processes wait a lot.
+# More than the cores: tests of processes wait a lot.
 WORKERS ?= 4
 ARGS ?=
 IN := .venv/bin/python
@@ -11,13 +12,13 @@ PREPARE = @command -v "$(PYTHON)" >/dev/null || { echo 'orbit: "$(PYTHON)" is no
 
 .PHONY: help setup run test lint e2e fuzz chaos bench upgrade docs lock
 help:
-	@echo 'make run    everything from nothing, with a demo receiver and a first cycle; Ctrl-C drains and stops'
+	@echo 'make run    set up and start everything, with a demo receiver and a first cycle; Ctrl-C drains and stops'
 	@echo 'make test   the whole suite on a PostgreSQL of its own      make e2e    the console in a real browser'
 	@echo 'make lint   style, types, imports, templates, migrations    make bench  cycles and deliveries per second, beside a baseline'
-	@echo 'make chaos  kills of every kind, and an audit of what is left (ten minutes; ARGS="--list", "--only NAME", "--seed N")'
-	@echo 'make upgrade  backup, packages, migrations and check of a release that you checked out'
-	@echo 'make fuzz   requests that the API must bear, made from its own document (ARGS="--examples 1000")'
-	@echo 'make setup  .venv with everything                           make lock   pin the packages anew'
+	@echo 'make chaos  kills of every kind, then an audit of the rows (ten minutes; ARGS="--list", "--only NAME", "--seed N")'
+	@echo 'make upgrade  back up, install packages, migrate and check a new release'
+	@echo 'make fuzz   fuzz the API from its own document (ARGS="--examples 1000")'
+	@echo 'make setup  .venv with everything                           make lock   pin the packages again'
 
 setup:
 	$(PREPARE) --dev
@@ -30,7 +31,7 @@ e2e:
 # Many requests for each operation of the API; `make test` sends a few.
 fuzz:
 	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) tests/contract/test_fuzz.py tests/contract/test_every_route.py --timeout 3600 --examples 200 $(ARGS)
-# Alone on the machine: it measures how long a recovery takes.
+# Run it alone: it measures recovery times.
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
 # `make bench deliveries` measures that part alone.
@@ -51,13 +52,14 @@ lint:
 	@$(IN) -m djlint --lint --quiet templates
 	@ORBIT_ENV=test $(IN) manage.py check --fail-level WARNING
 	@ORBIT_ENV=test $(IN) manage.py makemigrations --check --dry-run
-# Nothing before `migrate` changes the database. A release that can't start with the old packages gets its own before the backup.
-NO_BACKUP := orbit: no backup was made, so nothing was changed. Mend what stands above and run it again; \
-	where there is no Orbit yet, make run or manage.py migrate makes one.
-NO_PACKAGES := orbit: the packages are not complete; the database was not changed. Run it again, or check out the release that you had and run make setup.
-NOT_MIGRATED := orbit: not migrated. Each migration is there as a whole or not at all: mend what stands above and run it again, \
+# Nothing before `migrate` changes the database. If the release can't start with the old packages, it
+# gets its own before the backup.
+NO_BACKUP := orbit: no backup was made, so nothing was changed. Fix the error above and run it again; \
+	if there is no Orbit yet, run make run or manage.py migrate.
+NO_PACKAGES := orbit: the packages are not complete; the database was not changed. Run it again, or check out the old release and run make setup.
+NOT_MIGRATED := orbit: not migrated. Each migration is applied whole or not at all: fix the error above and run it again, \
 	or go back as docs/operations.md says ("Going back").
-NOT_CLEAN := orbit: the database is at this release, but the check is not clean. Mend that before you restart anything.
+NOT_CLEAN := orbit: the database is at this release, but the check failed. Fix that before you restart anything.
 DEPLOYED := from orbit_site.settings import environment as e; print("--deploy" if e.PRODUCTION else "")
 upgrade:
 	@$(IN) manage.py help backup >/dev/null 2>&1 || "$(PYTHON)" prepare.py
@@ -65,7 +67,7 @@ upgrade:
 	@"$(PYTHON)" prepare.py || { echo '$(NO_PACKAGES)' >&2; exit 1; }
 	@$(IN) manage.py migrate --skip-checks || { echo '$(NOT_MIGRATED)' >&2; exit 1; }
 	@$(IN) manage.py migrate --check --skip-checks && $(IN) manage.py check $$($(IN) -c '$(DEPLOYED)') || { echo '$(NOT_CLEAN)' >&2; exit 1; }
-	@echo 'upgraded. Restart web and clusters one after another; until then they go on as they were.'
+	@echo 'upgraded. Restart web and clusters one after another; until then they run the old release.'
 docs:
 	$(PREPARE) && exec env DJANGO_SETTINGS_MODULE=orbit_site.settings $(IN) -c 'import django; django.setup(); from orbit_site import documentation; documentation.main()'
 lock:

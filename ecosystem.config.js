@@ -1,5 +1,5 @@
-// For those who run their machines with PM2:  pm2 start ecosystem.config.js
-// Settings come from .env in this folder. docs/deploy.md says what else there is to do.
+// Orbit under PM2:  pm2 start ecosystem.config.js
+// Settings come from .env in this folder; see docs/deploy.md.
 const path = require("node:path");
 
 const process_ = (role) => ({
@@ -10,7 +10,7 @@ const process_ = (role) => ({
   interpreter: path.join(__dirname, ".venv", "bin", "python"),
   exec_mode: "fork", // Orbit starts its own workers: ORBIT_WORKERS
   instances: 1,
-  // The first process drains the others; a signal to all of them would do no harm, but says nothing new.
+  // The first process drains the others, so only it needs the signal.
   treekill: false,
   kill_timeout: 50000, // milliseconds: ORBIT_DRAIN_SECONDS, the grace, and a margin
   autorestart: true,

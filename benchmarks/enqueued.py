@@ -27,7 +27,7 @@ def main() -> None:
         trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
                       payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         held.append(work)
     # Together, in the end: given back one by one, they would be claimed again here.
     lease.give_back(held, wait=0)

@@ -7,21 +7,19 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from governance.operations import guard
+from governance.operations import slices
 from orbit import interrupts, queue
 from orbit.cycles import runner
 from orbit.cycles.rerun import bulk as rerun_bulk
-from orbit.dispatch import bulk, redrive
+from orbit.dispatch import bulk
 from orbit.schedules import run_tick
 
 SHORT_SECONDS = 1.0
 REST = timedelta(seconds=0.5)
 
-#: Who does the slices of operation runs, by their type.
-OPERATIONS: dict[str, guard.Handler] = {
-    bulk.REQUEUE: redrive.requeue,
-    bulk.DISMISS: redrive.dismiss,
-    rerun_bulk.RERUN: rerun_bulk.work,
+#: Does the slices of operation runs, by their type.
+OPERATIONS: dict[str, slices.SliceHandler] = {
+    action.type: action.run_slice for action in (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
 }
 
 
@@ -47,11 +45,11 @@ def tick(*tick_ids: str) -> None:
     """Do what each of the ticks is for, unless somebody did."""
     for tick_id in tick_ids:
         interrupts.process.stamp()
-        run_tick.perform(UUID(tick_id))
+        run_tick.run(UUID(tick_id))
 
 
 def operate(run_id: str) -> None:
     """Do the next slice of the operation run ``run_id``, unless it isn't due, has ended, or somebody is at it."""
-    guard.work(
+    slices.do_next(
         UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
     )

@@ -34,14 +34,14 @@ FINDINGS = {
     ),
     "orbit.W004": (
         "ORBIT_ALLOWED_HOSTS lets every host name in.",
-        "Name the hosts that people and programs use.",
+        "Name the hosts that your users and programs use.",
     ),
     "orbit.W005": (
         "ORBIT_TRUSTED_PROXIES believes everybody's X-Forwarded-Proto.",
         "Name the addresses or networks of your proxies.",
     ),
     "orbit.W006": (
-        "No encryption key is set; it is derived from the secret key, so that neither can be changed alone.",
+        "No encryption key is set: it is derived from the secret key, so neither can be changed alone.",
         "Set ORBIT_ENCRYPTION_KEYS.",
     ),
     "orbit.W007": (
@@ -67,7 +67,7 @@ FINDINGS = {
         "Unset it when the pause is over.",
     ),
     "orbit.W014": (
-        "The database can't be asked, so that what is in it wasn't checked.",
+        "The database can't be reached, so its contents weren't checked.",
         "Run this where the database can be reached and is migrated.",
     ),
     "orbit.W015": (
@@ -84,10 +84,10 @@ FINDINGS = {
     ),
     "orbit.W018": (
         "The connection to the database crosses a network without TLS.",
-        "Add ?sslmode=verify-full (or sslmode=disable, where you know why) to DATABASE_URL.",
+        "Add ?sslmode=verify-full (or sslmode=disable, if you know why) to DATABASE_URL.",
     ),
     "orbit.W019": (
-        "Nobody can log in to the console as an administrator.",
+        "No active user is an administrator of the console.",
         "`manage.py user create NAME --role administrator`.",
     ),
 }

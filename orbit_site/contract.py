@@ -1,7 +1,7 @@
-"""The API's contract: ``/api/schema`` for programs, ``/api/docs`` for people.
+"""The API's document: ``/api/schema`` for programs, ``/api/docs`` as a page.
 
-Both are open to all, as the source is: whoever writes a client needs no token to read what it must send. The page is drawn here and
-works without scripts; Swagger UI would be ten times its size and passes no test for accessibility.
+Both are open to all, as the source is. The page works without scripts; Swagger UI is ten times its
+size and isn't accessible.
 """
 
 import functools
@@ -16,11 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.rest import openapi, problem, schemas
-from governance.rest.resources import Resource
+from governance.rest.resources import Resource, operation
 from orbit_site import health
 
-_DESCRIPTION = """A self-hosted control plane for unattended work. docs/api.md has the guide: tokens, errors, pages, idempotency,
-conditional requests, limits. Every answer carries `X-Request-ID`; errors are `application/problem+json` with a stable `code`."""
+_DESCRIPTION = """
+A self-hosted control plane for unattended work. The guide is docs/api.md: tokens, errors, pages,
+idempotency, conditional requests, limits. Every answer has an `X-Request-ID`; errors are
+`application/problem+json` with a stable `code`.
+"""
 _STATUS = schemas.one_of((health.OK, health.FAILED))
 _READY = schemas.record(
     status=schemas.one_of(("ready", "not_ready")),
@@ -28,36 +31,43 @@ _READY = schemas.record(
 )
 
 
-def _open(
+def _probe(
     operation_id: str,
     summary: str,
     description: str,
     answers: dict[str, tuple[str, schemas.Schema]],
     *parameters: dict[str, Any],
 ) -> dict[str, Any]:
-    responses = {
-        status: {"description": words, "content": {"application/json": {"schema": schema}}}
-        for status, (words, schema) in answers.items()
+    """Return the path item of a page that is no resource and open to all."""
+    operation = {
+        "operationId": operation_id,
+        "tags": ["processes"],
+        "summary": summary,
+        "description": description,
+        "security": [],
+        "parameters": list(parameters),
+        "responses": {
+            status: {"description": words, "content": {"application/json": {"schema": schema}}}
+            for status, (words, schema) in answers.items()
+        },
     }
-    return {
-        "get": {"operationId": operation_id, "tags": ["processes"], "summary": summary, "description": description, "security": [],
-                "parameters": list(parameters), "responses": responses},
-    }  # fmt: skip
+    return {"get": operation}
 
 
 #: What no resource serves: these must answer whatever state the rest is in.
 _OTHERS = {
-    "/health": _open(
+    "/health": _probe(
         "get_health",
-        "The process is up.",
-        "Asks nothing of the database.",
+        "Check that the process is up",
+        "Doesn't ask the database.",
         {"200": ("Up.", schemas.record(status=schemas.one_of([health.OK])))},
     ),
-    "/ready": _open(
+    "/ready": _probe(
         "get_ready",
-        "The process can work.",
-        "Database, migrations and configuration are there; a missing cluster counts with `cluster=1` only.",
-        {"200": ("Ready.", _READY), "503": ("Not ready: `checks` say what is missing.", _READY)},
+        "Check that the process can work",
+        "Checks database, migrations and configuration. A missing cluster counts with "
+        "`cluster=1` only.",
+        {"200": ("Ready.", _READY), "503": ("Not ready: see `checks`.", _READY)},
         {
             "name": "cluster",
             "in": "query",
@@ -68,10 +78,18 @@ _OTHERS = {
     ),
 }
 _SCHEMES = {
-    "token": {"type": "http", "scheme": "bearer", "description": "An API token, made with `manage.py token create`."},
-    "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME,
-                "description": "The console's session; whatever changes something needs `X-CSRFToken` too."},
-}  # fmt: skip
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API token, made with `manage.py token create`.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.SESSION_COOKIE_NAME,
+        "description": "The console's session; writes need `X-CSRFToken` too.",
+    },
+}
 
 
 @functools.cache
@@ -97,20 +115,19 @@ def as_file() -> str:
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
 
-class Contract(Resource):
-    """The API's document (OpenAPI 3.1)."""
+class ApiDocument(Resource):
+    """``/api/schema``."""
 
     permission_classes = []
-    parameters = {"GET": {}}
-    answers = {"GET": {200: schemas.FREE}}
 
+    @operation(summary="Get the API's document", answers={200: schemas.FREE})
     def get(self, request: Request) -> Response:
-        """Answer this document."""
+        """This document (OpenAPI 3.1)."""
         return Response(document())
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the document: every operation with what it takes, answers and refuses."""
+    """Show the document: every operation with its parameters, answers and refusals."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
     return render(
@@ -122,15 +139,15 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @functools.cache
 def _groups() -> list[dict[str, Any]]:
-    """Return the operations by their tag, as the page shows them."""
+    """Return the operations by tag, as the page shows them."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, item in document()["paths"].items():
-        for method, operation in item.items():
-            shown = {
-                **operation,
+        for method, described in item.items():
+            entry = {
+                **described,
                 "method": method.upper(),
                 "path": path,
-                "body": _schema_text(operation.get("requestBody")),
+                "body": _schema_text(described.get("requestBody")),
                 "answers": [
                     {
                         "status": status,
@@ -138,14 +155,14 @@ def _groups() -> list[dict[str, Any]]:
                         "good": status < "300",
                         "schema": _schema_text(answer) if status < "300" else "",
                     }
-                    for status, answer in _resolved(operation["responses"])
+                    for status, answer in _resolved(described["responses"])
                 ],
-                "taken": [
+                "inputs": [
                     {**parameter, "text": _compact(parameter["schema"])}
-                    for parameter in operation["parameters"]
+                    for parameter in described["parameters"]
                 ],
             }
-            groups.setdefault(operation["tags"][0], []).append(shown)
+            groups.setdefault(described["tags"][0], []).append(entry)
     return [{"name": name, "operations": groups[name]} for name in sorted(groups)]
 
 

@@ -1,7 +1,11 @@
-"""Documents that are made from code: ``make docs`` writes them, a test compares them.
+"""Documents made from code: ``make docs`` writes them, a test compares them.
 
-docs/configuration.md and .env.example come from the table of variables, docs/states.md from the state machines, the checklist in
-docs/deploy.md from the checks, docs/openapi.json and docs/permissions.md from the resources and the console, so that none can say what the code doesn't do.
+| document | made from |
+|---|---|
+| docs/configuration.md (its table), .env.example | the table of variables |
+| docs/states.md | the state machines |
+| docs/deploy.md (its checklist) | the checks |
+| docs/openapi.json, docs/permissions.md | the resources and the console |
 """
 
 from collections.abc import Mapping
@@ -14,7 +18,8 @@ from orbit import states
 from orbit_site import checks, contract, permissions
 from orbit_site.settings import environment
 
-CHECKLIST = "<!-- made from the code by `make docs` -->"
+#: Generated parts of pages that are otherwise written by hand stand between these lines.
+BEGIN, END = "<!-- made from the code by `make docs` -->", "<!-- end -->"
 MACHINES: Mapping[str, Machine[Any]] = {
     "Cycle": states.CYCLE,
     "Tier": states.TIER,
@@ -26,62 +31,11 @@ MACHINES: Mapping[str, Machine[Any]] = {
     "Operation run": OPERATION,
 }
 
-CONFIGURATION = """# Configuration
 
-Everything is set by environment variables, read once at start. A `.env` file in the project's folder is read too; the real environment
-wins. A mistyped boolean, number or name is a start error that names the variable. This page is made from the code by `make docs`.
-
-| variable | default | what it does |
-|---|---|---|
-{rows}
-
-In production (`ORBIT_ENV=production`) a missing `ORBIT_SECRET_KEY`, `ORBIT_ENCRYPTION_KEYS`, `ORBIT_ALLOWED_HOSTS` or `DATABASE_URL` is a
-start error. In development a missing secret key is made once and kept in `var/secret-key`, readable by its owner alone; the encryption key
-is derived from it.
-
-## Endpoints
-
-`ORBIT_DISPATCH_ENDPOINTS` is a JSON array. An endpoint has a `key` that run profiles name in `distribution_targets`, a `url`, a `method`
-and a `token`, which is sent as `Authorization: Bearer <token>`:
-
-```json
-[{{"key": "default-endpoint", "url": "https://aurora.example.com/webhook", "method": "POST", "token": "..."}}]
-```
-
-Optional: `headers` (further request headers), `signing_secret` (`whsec_...`: requests are signed by the Standard Webhooks specification),
-`connect_timeout` (5 s), `read_timeout` (10 s), `total_timeout` (20 s, at most 120), `permanent_statuses` (`[410]`: answers that are not tried
-again), `ca_bundle` (a file of certificates to trust). `config/schemas/endpoints.schema.json` has every key with its bounds. An endpoint
-whose address the rules refuse is a start error that names the endpoint, the address and the setting to change.
-
-By default requests go to public addresses over https only. `ORBIT_DISPATCH_ALLOWED_HOSTS` adds names, addresses or networks, for which plain
-http is allowed too, such as `127.0.0.1`, `aurora.internal` or `10.1.0.0/16`.
-
-## Profiles and run profiles
-
-`profiles.json` and `runProfiles.json` in `ORBIT_CONFIG_DIR` are checked against `config/schemas/` at every start; an invalid file stops the
-start with every error, each with file and JSON pointer. The database is what runs: the files are loaded into an empty database, and
-again whenever they changed and nobody edited the database meanwhile. Where both were changed, the database stands, and a banner and the
-console's page "Config drift" say so.
-
-| command | REST | does |
-|---|---|---|
-| `config check` | | checks files, endpoints and addresses: every error with file and pointer |
-| `config diff` | `GET /config/diff` | shows where files and database differ, with both values |
-| `config reload --reason R` | `POST /config/reload` | makes the database what the files say, all or nothing; refused while a cycle is active |
-| `config export --reason R` | | writes the database into the files; the same content gives the same bytes |
-| | `PUT /profiles/ID`, `PUT /run-profiles/ID` | edits one document; the console has a form for it |
-
-A profile and a run profile hold at most 256 KiB each, a file 10 MiB. Names and tags hold no control, direction or invisible characters; a `cron` must fire some
-day; a `time_zone` is an IANA name; whole numbers beyond 2^53 are written as text. An unknown key is an error, not a comment.
-"""
-
-
-def configuration() -> str:
-    """Return docs/configuration.md."""
-    rows = "\n".join(
-        f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE
-    )
-    return CONFIGURATION.format(rows=rows)
+def variables_table() -> str:
+    """Return the table of docs/configuration.md."""
+    rows = [f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE]
+    return "\n".join(["| variable | default | what it does |", "|---|---|---|", *rows])
 
 
 def _default(item: environment.Variable) -> str:
@@ -106,7 +60,8 @@ def example() -> str:
 def diagrams() -> str:
     """Return docs/states.md: every state machine, drawn."""
     parts = [
-        "# States\n\nWhich moves exist, drawn from the apps' `states.py` by `make docs`. A state that nothing leaves is final.\n"
+        "# States\n\nThe allowed moves, drawn from the apps' `states.py` by `make docs`.\n"
+        "A state that nothing leaves is final.\n"
     ]
     for title, machine in MACHINES.items():
         moves = [
@@ -122,21 +77,21 @@ def diagrams() -> str:
     return "\n".join(parts)
 
 
-def with_checklist(page: str) -> str:
-    """Return docs/deploy.md with its checklist as the checks have it; the rest of it is written by hand."""
-    before, begin, rest = page.partition(CHECKLIST)
-    _, end, after = rest.partition("<!-- end -->")
-    return f"{before}{begin}\n{checks.checklist()}\n{end}{after}"
+def with_part(page: str, part: str) -> str:
+    """Return ``page`` with ``part`` between its markers; the rest is written by hand."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{part}\n{END}{after}"
 
 
 def documents(project: Path) -> Mapping[Path, str]:
     """Return every document that is made from code, by its path."""
-    deploy = project / "docs" / "deploy.md"
+    configuration, deploy = project / "docs" / "configuration.md", project / "docs" / "deploy.md"
     return {
-        project / "docs" / "configuration.md": configuration(),
+        configuration: with_part(configuration.read_text(), variables_table()),
         project / "docs" / "states.md": diagrams(),
         project / ".env.example": example(),
-        deploy: with_checklist(deploy.read_text()),
+        deploy: with_part(deploy.read_text(), checks.checklist()),
         project / "docs" / "openapi.json": contract.as_file(),
         project / "docs" / "permissions.md": permissions.as_page(),
     }

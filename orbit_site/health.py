@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from governance.rest import problem
-from orbit.cycles import clusters
+from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 
 #: A database that hangs answers nobody, so the question is asked beside the request and given up after this long.
@@ -69,7 +69,7 @@ class _Probe:
 
     def _look(self) -> dict[str, str]:
         checks: dict[str, Callable[[], bool]] = {
-            "database": _database, "migrations": self._migrations, "config": _config, "cluster": clusters.any_alive,
+            "database": _database, "migrations": self._migrations, "config": _config, "cluster": maintenance.cluster_is_alive,
         }  # fmt: skip
         found: dict[str, str] = {}
         try:

@@ -20,7 +20,7 @@ from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.rest import schemas
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
-from governance.rest.resources import OneForm, Resource
+from governance.rest.resources import OneForm, Resource, operation
 from orbit.states import CYCLE, JOB, LETTER
 
 #: A scrape that takes longer is broken off: measuring must not be what makes a database slow.
@@ -173,12 +173,12 @@ class ScrapeToken(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Actor] | None:
         """Accept the scrape token; leave every other one to the API's own authentication."""
-        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-        wanted: str = settings.ORBIT_METRICS_TOKEN
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        expected: str = settings.ORBIT_METRICS_TOKEN
         if (
             scheme.lower() != "bearer"
-            or not wanted
-            or not hmac.compare_digest(sent.strip().encode(), wanted.encode())
+            or not expected
+            or not hmac.compare_digest(token.strip().encode(), expected.encode())
         ):
             return None
         return AnonymousUser(), Actor(
@@ -186,21 +186,20 @@ class ScrapeToken(BaseAuthentication):
         )
 
     def authenticate_header(self, request: Request) -> str:
-        """Return what a 401 says it wants."""
+        """Return the ``WWW-Authenticate`` header of a 401."""
         return "Bearer"
 
 
 class Metrics(Resource):
-    """The scrape page; its numbers are those of all namespaces, so a caller who is confined to some doesn't get them."""
+    """``/metrics``."""
 
-    parameters = {"GET": {}}
-    answers = {"GET": {200: schemas.PLAIN_TEXT}}
     authentication_classes = [ScrapeToken, TokenAuthentication, SessionAuthentication]
     # Scrapers ask for several text formats; they get the one that all of them read.
     content_negotiation_class = OneForm
 
+    @operation(summary="Get metrics", answers={200: schemas.PLAIN_TEXT})
     def get(self, request: Request) -> HttpResponse:
-        """Answer in Prometheus' text format."""
+        """In Prometheus' text format. They cover all namespaces, so confined callers are refused."""
         self.actor.require_workspace()
         registry = CollectorRegistry()
         registry.register(DatabaseCollector())

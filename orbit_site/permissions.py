@@ -51,7 +51,7 @@ FORMS = {
     "orbit_runprofile_revision": Form(Scope.READ, Scope.CONFIGURE),
 }
 OURS = {"governance", "orbit", "orbit_site", "telemetry"}
-_NOT_CONFINED = "not for the confined"
+_WORKSPACE_ONLY = "workspace only"
 #: What no resource, page or table serves: its address, and who gets an answer.
 OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
 
@@ -92,13 +92,14 @@ def _rest() -> Iterator[Row]:
         openapi.walk(get_resolver().url_patterns), key=lambda item: item[0]
     ):
         resource = openapi.resource_of(pattern)
-        for method in openapi.methods_of(resource) if resource is not None else ():
-            yield Row("REST", method, route, _holders(openapi.needed(resource, method)))  # type: ignore[arg-type]
+        if resource is not None:
+            for method in resource.operations:
+                yield Row("REST", method, route, _holders(openapi.scope_of(resource, method)))
 
 
 def _pages() -> Iterator[Row]:
     for page in pages.registered():
-        note = _NOT_CONFINED if page.workspace else ""
+        note = _WORKSPACE_ONLY if page.workspace else ""
         yield Row(
             "page", "GET", f"admin/{page.address}", _holders(page.scope, tokens=False), note=note
         )
@@ -163,7 +164,7 @@ def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
         route, label, note = (
             place + str(pattern.pattern),
             table.opts.label,
-            _NOT_CONFINED if form.workspace else "",
+            _WORKSPACE_ONLY if form.workspace else "",
         )
         if form.sends != form.sees:
             yield Row("page", "GET", route, _holders(form.sees, tokens=False), label, note)
@@ -184,7 +185,7 @@ def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) ->
 
 def _note(table: Any, question: str) -> str:
     """Return what is to be said of people who are confined to namespaces."""
-    return "" if _who(table, question, frozenset({"somewhere"})) else _NOT_CONFINED
+    return "" if _who(table, question, frozenset({"somewhere"})) else _WORKSPACE_ONLY
 
 
 def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
@@ -212,13 +213,16 @@ def commands() -> list[str]:
     return sorted(found)
 
 
-PAGE = """# Who may what
+PAGE = """# Permissions by role
 
-Made from the code by `make docs`; a test sends a request for every cell. A token may no more than its owner and no more than its scopes; a
-superuser is an administrator. Who is confined to namespaces sees and changes those alone: another one's object is a 404, and what concerns the
-whole workspace ("not for the confined") a 403; a profile that also runs in a namespace which they don't see they may not edit. Who sees a table
-sees the page and the history of each of its objects. Beside what stands here, everybody who is inside of the console has its first page, the help
-texts and the form for their own password.
+Made from the code by `make docs`; a test sends a request for every cell.
+
+* A token acts as its owner, limited to its scopes. A superuser is an administrator.
+* A namespace-confined user sees and changes only their namespaces. Any other object is a 404, and
+  what concerns the whole workspace ("workspace only") a 403. They can't edit a profile that also
+  runs in a namespace they don't see.
+* A user who can see a table can see the page and history of each of its objects.
+* Every console user also has the first page, the help texts and the form for their own password.
 
 | what | | {columns} | |
 |---|---|{line}|---|
@@ -226,7 +230,8 @@ texts and the form for their own password.
 
 ## Commands
 
-`manage.py` asks for no role: whoever may run it on the machine may do everything, and stands on the audit trail as `command:<user>`. Orbit's own:
+`manage.py` asks for no role: any account that can run it can do everything. The audit trail has it
+as `command:<user>`. Orbit's own commands:
 
 {commands}
 """
@@ -246,9 +251,7 @@ def as_page() -> str:
         lines.append(
             f"| {row.kind} | `{row.method} {openapi.path_of(row.route)}` | {marks} | {row.note} |"
         )
-    named = textwrap.fill(
-        ", ".join(f"`{name}`" for name in commands()), 140, break_on_hyphens=False
-    )
+    named = textwrap.fill(", ".join(f"`{name}`" for name in commands()), 99, break_on_hyphens=False)
     return PAGE.format(
         columns=columns,
         line="|".join(":-:" for _ in COLUMNS),

@@ -1,6 +1,6 @@
 """What runs when: the one table of periodic work.
 
-Beside these, each enabled run profile with a cron of its own has a schedule ``run-profile:ID``; the keeper follows them (``sync.RunProfiles``).
+Beside these, each enabled run profile with a cron of its own has a schedule ``run-profile:ID``; the keeper follows them (``sync.RunProfileSchedules``).
 """
 
 from django.conf import settings

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run once by the database's container, on an empty volume: the role that owns the tables, the one that the processes use, and the database.
+# Run once by the database's container, on an empty volume. Creates the role that owns the tables, the
+# role that the processes use, and the database.
 set -eu
 psql --no-psqlrc --set=ON_ERROR_STOP=1 --set=owner="${ORBIT_OWNER_PASSWORD:?}" --set=app="${ORBIT_APP_PASSWORD:?}" --username="$POSTGRES_USER" --dbname=postgres <<'SQL'
 CREATE ROLE orbit_owner LOGIN PASSWORD :'owner';

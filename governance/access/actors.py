@@ -1,4 +1,4 @@
-"""Who acts: a person, a token, or Orbit itself."""
+"""Who acts: a user, a token, a command, or Orbit itself."""
 
 import os
 import pwd
@@ -26,7 +26,7 @@ class NamespaceUnknown(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who acts. ``namespaces`` None means all of them."""
+    """A caller and its permissions. ``namespaces`` None means all of them."""
 
     name: str
     user_id: int | None
@@ -34,32 +34,32 @@ class Actor:
     namespaces: frozenset[str] | None
 
     def may(self, scope: Scope) -> bool:
-        """Tell whether ``power`` was given."""
+        """Return whether the actor has ``scope``."""
         return scope in self.scopes
 
     def sees(self, namespace: str | None) -> bool:
-        """Tell whether objects of ``namespace`` exist for this actor; None is the whole workspace."""
+        """Return whether the actor sees objects of ``namespace``; None is the whole workspace."""
         return self.namespaces is None or namespace in self.namespaces
 
     def require(self, scope: Scope) -> None:
-        """Raise NotAllowed unless ``power`` was given."""
+        """Raise NotAllowed unless the actor has ``scope``."""
         if scope not in self.scopes:
             raise NotAllowed(f"This needs the permission {scope}.")
 
     def require_workspace(self) -> None:
-        """Raise NotAllowed for one who is confined to namespaces."""
+        """Raise NotAllowed if the actor is confined to namespaces."""
         if self.namespaces is not None:
             raise NotAllowed(
-                "This concerns the whole workspace, and you are confined to some of its namespaces."
+                "This concerns the whole workspace, but you are confined to some of its namespaces."
             )
 
     def require_namespace(self, namespace: str) -> None:
-        """Raise NamespaceUnknown where ``namespace`` is hidden from this actor: a hidden one looks like a missing one."""
+        """Raise NamespaceUnknown for one that the actor doesn't see, as for a missing one."""
         if not self.sees(namespace):
             raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
 
     def filter(self, field: str = "namespace") -> Q:
-        """Return the condition that keeps a queryset to what this actor sees."""
+        """Return the condition that limits a queryset to what the actor sees."""
         return Q() if self.namespaces is None else Q(**{f"{field}__in": self.namespaces})
 
 
@@ -67,7 +67,7 @@ SYSTEM = Actor(name="orbit", user_id=None, scopes=frozenset(Scope), namespaces=N
 
 
 def operator() -> Actor:
-    """Return the actor of a command: whoever may run one on this machine may do everything."""
+    """Return the actor of a command. Access to this machine's shell grants every permission."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user without a name
@@ -76,7 +76,7 @@ def operator() -> Actor:
 
 
 def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
-    """Return the actor that a logged-in person is; one query. Nobody without a login may do anything."""
+    """Return the actor of a user; one query. Anonymous and inactive users may do nothing."""
     if user.pk is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
     row = (

@@ -1,8 +1,10 @@
-"""The lock-out: who tries passwords for a name is stopped after some, at the address that he tries from.
+"""The lock-out: after too many wrong passwords, a name is locked at the address they came from.
 
-An attempt is counted before its password is looked at, by one statement, so of any number at once no more than ``LIMIT`` are
-tried. Name and address count together: somebody elsewhere can't lock a person out. A success forgets the count. What was typed for a name that nobody
-has is kept as a fingerprint only, since now and then it is a password. After a crash in the middle an attempt counts as failed.
+An attempt is counted before its password is checked, in one statement, so that parallel guesses
+can't pass the limit. Name and address count together: nobody can lock a user out from another
+address. A successful login resets the count. A name that no user has is stored as a fingerprint
+only, because users sometimes type a password there. After a crash in the middle an attempt counts
+as failed.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
@@ -20,25 +23,16 @@ from governance.access import origin
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import LoginAttempt
 
 LIMIT = 5
 MINUTES = 15
+_LOCKOUT_LEVEL = 2
 
-# Attempts beyond the limit don't move the end: nobody is locked for ever by one who goes on.
-TAKE = """INSERT INTO governance_loginattempt AS kept (name, address, failures, told, since, ends_at)
-VALUES (%(name)s, %(address)s, 1, 0, now(), now() + %(minutes)s * interval '1 minute')
-ON CONFLICT (name, address) DO UPDATE SET
-    failures = CASE WHEN kept.ends_at <= now() THEN 1 ELSE least(kept.failures + 1, %(limit)s + 1) END,
-    told = CASE WHEN kept.ends_at <= now() THEN 0 ELSE kept.told END,
-    since = CASE WHEN kept.ends_at <= now() THEN now() ELSE kept.since END,
-    ends_at = CASE WHEN kept.ends_at <= now() OR kept.failures < %(limit)s THEN now() + %(minutes)s * interval '1 minute' ELSE kept.ends_at END
-RETURNING failures, ends_at"""
-# The first that finds something untold tells it.
-TELL = """UPDATE governance_loginattempt SET told = CASE WHEN failures >= %(limit)s THEN 2 ELSE 1 END
-WHERE name = %(name)s AND address = %(address)s AND told < CASE WHEN failures >= %(limit)s THEN 2 ELSE 1 END RETURNING told, failures, ends_at"""
-FORGET = "DELETE FROM governance_loginattempt WHERE name = %(name)s AND address = %(address)s"
+COUNT_ATTEMPT = sql.load(__name__, "count_attempt")
+REPORT_FAILURE = sql.load(__name__, "report_failure")
 
 
 class LockedOut(OrbitError):
@@ -47,10 +41,11 @@ class LockedOut(OrbitError):
     code, kind = "locked_out", Kind.LOCKED
 
     def __init__(self, until: datetime) -> None:
-        """``until`` is when the next attempt is looked at."""
+        """``until`` is when the next attempt is checked."""
         super().__init__(
-            f"There were {LIMIT} wrong passwords for this name from your address. No other is looked at until {until:%H:%M} UTC. "
-            "An administrator can unlock it before (Access in the console, or `manage.py user unlock`)."
+            f"{LIMIT} wrong passwords were entered for this name from your address. "
+            f"It is locked until {until:%H:%M} UTC. An administrator can unlock it before "
+            "(Access in the console, or `manage.py user unlock`)."
         )
         self.until = until
 
@@ -62,7 +57,7 @@ class NotLocked(OrbitError):
 
 
 class GuardedBackend(ModelBackend):
-    """Django's own check of name and password, behind the lock-out."""
+    """Django's check of name and password, behind the lock-out."""
 
     def authenticate(
         self,
@@ -71,82 +66,81 @@ class GuardedBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> User | None:
-        """Return the person, or None. Raises LockedOut, which no form takes for a wrong password."""
+        """Return the user, or None if the password is wrong. Raises LockedOut."""
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
-        attempt = _Attempt.take(username, origin.address(request))
-        found = super().authenticate(request, username=username, password=password, **kwargs)
-        attempt.failed() if found is None else attempt.succeeded()
-        return found
+        attempt = _Attempt.begin(username, origin.address(request))
+        user = super().authenticate(request, username=username, password=password, **kwargs)
+        attempt.failed() if user is None else attempt.succeeded()
+        return user
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One attempt that was let through."""
+    """A counted attempt, whose password may be checked."""
 
     user: User | None
     name: str
     address: str
 
     @classmethod
-    def take(cls, username: str, address: str) -> "_Attempt":
-        """Count an attempt. Raises LockedOut where there were too many."""
-        user = (
-            User.objects.filter(username=username).only("pk", "username").first()
-            if "\x00" not in username
-            else None
+    def begin(cls, username: str, address: str) -> "_Attempt":
+        """Count an attempt. Raises LockedOut if there were too many."""
+        user = None
+        if "\x00" not in username:  # PostgreSQL's text has no NUL
+            user = User.objects.filter(username=username).only("pk", "username").first()
+        name = username if user is not None else fingerprint(username)
+        [(failures, ends_at)] = COUNT_ATTEMPT.rows(
+            name=name, address=address, max_failures=LIMIT, minutes=MINUTES
         )
-        attempt = cls(user, username if user is not None else fingerprint(username), address)
-        with connection.cursor() as cursor:
-            cursor.execute(TAKE, {**attempt._row, "minutes": MINUTES, "limit": LIMIT})
-            failures, ends_at = cursor.fetchone()
         if failures > LIMIT:
             raise LockedOut(ends_at)
-        return attempt
-
-    @property
-    def _row(self) -> dict[str, Any]:
-        return {"name": self.name, "address": self.address}
+        return cls(user, name, address)
 
     def succeeded(self) -> None:
-        """Forget what failed before."""
-        with connection.cursor() as cursor:
-            cursor.execute(FORGET, self._row)
+        LoginAttempt.objects.filter(name=self.name, address=self.address).delete()
 
     def failed(self) -> None:
-        """Tell the audit trail: once that a login failed, once that the name is locked; not each of a thousand attempts."""
+        """Record the first failure and the lock-out, but not each of a thousand attempts."""
         with audit.transaction():
-            with connection.cursor() as cursor:
-                cursor.execute(TELL, {**self._row, "limit": LIMIT})
-                row = cursor.fetchone()
+            row = REPORT_FAILURE.one(name=self.name, address=self.address, max_failures=LIMIT)
             if row is None:
                 return
-            told, failures, ends_at = row
-            after = {"username": self.name, "address": self.address, "failures": failures}
+            level, failures, ends_at = row
+            locked = level == _LOCKOUT_LEVEL
             audit.record(
-                Action.LOGIN_LOCKED if told > 1 else Action.LOGIN_FAILED,
+                Action.LOGIN_LOCKED if locked else Action.LOGIN_FAILED,
                 actor="anonymous",
                 object_id="" if self.user is None else str(self.user.pk),
-                after={**after, "until": ends_at.isoformat()} if told > 1 else after,
+                after={
+                    "username": self.name,
+                    "address": self.address,
+                    "failures": failures,
+                    **({"until": ends_at.isoformat()} if locked else {}),
+                },
             )
 
 
 def fingerprint(username: str) -> str:
-    """Return what is kept of a name that nobody has: always the same for one, and nobody can guess it back without our secret key."""
+    """Return what is stored for a name without a user. It needs our key to be guessed back."""
     return f"unknown:{salted_hmac('orbit.login', username, algorithm='sha256').hexdigest()[:16]}"
 
 
+def locked_logins() -> "QuerySet[LoginAttempt]":
+    """Return the names and addresses that are locked now, the last one to be freed first."""
+    return LoginAttempt.objects.filter(failures__gte=LIMIT, ends_at__gt=Now()).order_by("-ends_at")
+
+
 def unlock(name: str, *, actor: Actor, reason: str) -> int:
-    """Forget the attempts under ``name`` from every address; return from how many. Raises NotLocked where there are none."""
+    """Forget the attempts under ``name``; return from how many addresses. Raises NotLocked."""
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
     with audit.transaction():
-        addresses = sorted(
-            row.address for row in LoginAttempt.objects.select_for_update().filter(name=name)
-        )
+        attempts = LoginAttempt.objects.filter(name=name)
+        addresses = sorted(attempt.address for attempt in attempts.select_for_update())
         if not addresses:
             raise NotLocked(f"No login as {name!r} failed in the last {MINUTES} minutes.")
-        LoginAttempt.objects.filter(name=name).delete()
+        attempts.delete()
         user = User.objects.filter(username=name).first()
         audit.record(
             Action.USER_CHANGED,

@@ -1,7 +1,8 @@
-"""Where a request comes from: the address that counts for limits.
+"""The client address of a request, which limits are counted by.
 
-The peer's, unless that is one of your proxies: then the last address of ``X-Forwarded-For`` that none of them has. Anybody can send that
-header, so it is read only where ORBIT_TRUSTED_PROXIES was set, not by its default.
+It is the peer's address. If the peer is one of your proxies, it is the last address in
+``X-Forwarded-For`` that isn't one of them. Any client can send that header, so it is read only if
+ORBIT_TRUSTED_PROXIES is set.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -9,37 +10,37 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from django.conf import settings
 from django.http import HttpRequest
 
-#: Whoever has one address of it has all: what a provider gives to one customer.
+#: A provider gives a customer a whole network of this size.
 _IPV6_PREFIX = 64
 
 
 def address(request: HttpRequest) -> str:
-    """Return the client's address as text; an IPv6 one as its network of 64 bits."""
+    """Return the client's address as text; an IPv6 address as its /64 network."""
     peer = request.META.get("REMOTE_ADDR", "")
-    found = _read(peer)
-    if found is None:
+    client = _parse(peer)
+    if client is None:
         return str(peer)[:50]
     hops = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
-    while hops and _is_proxy(found):
-        before = _read(hops.pop())
-        if before is None:
+    while hops and _is_proxy(client):
+        previous = _parse(hops.pop())
+        if previous is None:
             break
-        found = before
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, _IPV6_PREFIX), strict=False))
-    return str(found)
+        client = previous
+    if isinstance(client, IPv6Address):
+        return str(ip_network((client, _IPV6_PREFIX), strict=False))
+    return str(client)
 
 
-def _read(text: str) -> IPv4Address | IPv6Address | None:
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        found = ip_address(text)
+        parsed = ip_address(text)
     except ValueError:
         return None
-    return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
+    return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
 
 
-def _is_proxy(found: IPv4Address | IPv6Address) -> bool:
+def _is_proxy(client: IPv4Address | IPv6Address) -> bool:
     return any(
-        item == "*" or found in ip_network(item, strict=False)
+        item == "*" or client in ip_network(item, strict=False)
         for item in settings.ORBIT_FORWARDING_PROXIES
     )

@@ -1,10 +1,10 @@
-"""Five roles and what each may. A role is a Django group of the same name."""
+"""The five roles and their scopes. A role is a Django group of the same name."""
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a person or token may do; the first four are also the scopes of tokens."""
+    """What a user may do. All but ``administer`` can be given to tokens."""
 
     READ = "read"
     OPERATE = "operate"
@@ -23,18 +23,18 @@ ROLES: dict[str, frozenset[Scope]] = {
     "Administrator": frozenset(Scope),
 }
 
-#: What each power is good for, in words.
-MEANS: dict[Scope, str] = {
+#: What each scope allows, for the Access page.
+DESCRIPTIONS: dict[Scope, str] = {
     Scope.READ: "see cycles, deliveries, configuration and the audit trail",
     Scope.OPERATE: "trigger, cancel, requeue, halt and resume",
     Scope.REVIEW: "approve and reject proposals",
     Scope.CONFIGURE: "edit profiles, run profiles and schedules",
-    Scope.ADMINISTER: "make people and tokens, and say what they may",
+    Scope.ADMINISTER: "create users and tokens, and set their permissions",
 }
 
 
 def scopes_of(groups: list[str], *, superuser: bool) -> frozenset[Scope]:
-    """Return what a member of ``groups`` may do; a superuser may do everything."""
+    """Return the scopes of a member of ``groups``. A superuser has all of them."""
     if superuser:
         return frozenset(Scope)
     return frozenset().union(*(ROLES.get(group, frozenset()) for group in groups))

@@ -1,4 +1,4 @@
-"""API tokens: made once, shown once, kept as a hash, never more than their owner."""
+"""API tokens: shown once, stored as a hash, never allowed more than their owner."""
 
 import hashlib
 import secrets
@@ -23,7 +23,10 @@ from governance.models import ApiToken, Namespace
 PREFIX = "orbit_"
 LONGEST_DAYS = 3650
 UNUSED_DAYS = 90
+_SHOWN_CHARACTERS = 6
 _LONGEST_NAME = 100
+_LONGEST_TOKEN = 100
+_LONGEST_ID = 18  # digits that fit a bigint
 _USE_RESOLUTION_SECONDS = 60
 
 
@@ -61,12 +64,12 @@ class TokenUnknown(OrbitError):
 
 
 def digest(raw: str) -> str:
-    """Return what is kept of the token ``raw``. It has 256 random bits, so a plain SHA-256 can't be guessed back."""
+    """Return the hash of the token ``raw``. It has 256 random bits, so plain SHA-256 is enough."""
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
 def expiry(days: int | None) -> datetime | None:
-    """Return when a token ends that lives for ``days``; None is never. Raises ExpiryInvalid."""
+    """Return when a token that lives for ``days`` expires; None is never. Raises ExpiryInvalid."""
     if days is None:
         return None
     if not 0 < days <= LONGEST_DAYS:
@@ -84,31 +87,24 @@ def create(
     expires_at: datetime | None = None,
     reason: str = "",
 ) -> tuple[ApiToken, str]:
-    """Make a token for ``owner``; return its row and its text, which is never to be had again.
+    """Create a token for ``owner``; return its row and its text, which can't be read again.
 
-    Raises ScopeUnknown, TokenNameInvalid, or NamespaceUnknown for a namespace that doesn't exist. Administrators of the whole workspace only.
+    Raises NotAllowed, ScopeUnknown, TokenNameInvalid, NamespaceUnknown.
     """
-    _refuse(actor)
-    wanted = sorted(set(scopes))
-    unknown = [scope for scope in wanted if scope not in SCOPES]
-    if unknown or not wanted:
-        raise ScopeUnknown(
-            f"{', '.join(unknown)} is not among {', '.join(SCOPES)}."
-            if unknown
-            else f"Name a scope: {', '.join(SCOPES)}."
-        )
+    _require_administrator(actor)
+    granted = _scopes(scopes)
     if len(name) > _LONGEST_NAME or not (name.isprintable() or not name):
         raise TokenNameInvalid
-    confined = None if namespaces is None else _known(namespaces)
+    confined_to = None if namespaces is None else _existing(namespaces)
     raw = PREFIX + secrets.token_urlsafe(32)
     with audit.transaction():
         token = ApiToken.objects.create(
             owner=owner,
             name=name,
-            prefix=raw[: len(PREFIX) + 6],
+            prefix=raw[: len(PREFIX) + _SHOWN_CHARACTERS],
             token_hash=digest(raw),
-            scopes=wanted,
-            namespaces=confined,
+            scopes=granted,
+            namespaces=confined_to,
             expires_at=expires_at,
         )
         audit.record(
@@ -116,49 +112,50 @@ def create(
             actor=actor.name,
             object_id=str(token.pk),
             after={
-                "owner": owner.username, "prefix": token.prefix, "name": name, "scopes": wanted, "namespaces": confined,
+                "owner": owner.username,
+                "prefix": token.prefix,
+                "name": name,
+                "scopes": granted,
+                "namespaces": confined_to,
                 "expires_at": None if expires_at is None else expires_at.isoformat(),
             },
             reason=reason,
-        )  # fmt: skip
+        )
     return token, raw
 
 
 def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
-    """End ``token``; return False when it had ended already. It works no more from the next request on."""
-    _refuse(actor)
+    """Revoke ``token``, from the next request on; return False if it was revoked already."""
+    _require_administrator(actor)
     with audit.transaction():
-        changed = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
+        revoked = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
             revoked_at=Now()
         )
-        if changed:
-            after = {"owner": token.owner.username, "prefix": token.prefix, "name": token.name}
+        if revoked:
             audit.record(
                 Action.TOKEN_REVOKED,
                 actor=actor.name,
                 object_id=str(token.pk),
-                after=after,
+                after={"owner": token.owner.username, "prefix": token.prefix, "name": token.name},
                 reason=reason,
             )
-    return bool(changed)
+    return bool(revoked)
 
 
-def find(words: str) -> ApiToken:
-    """Return the token of that number, or whose first characters those are. Raises TokenUnknown, also where they fit several."""
+def find(text: str) -> ApiToken:
+    """Return the token with that number or prefix. Raises TokenUnknown, also if several match."""
     rows = ApiToken.objects.select_related("owner")
-    known = list(
-        rows.filter(pk=words)
-        if words.isascii() and words.isdigit() and len(words) < 19
-        else rows.filter(prefix=words.rstrip("."))[:2]
-    )
-    if len(known) != 1:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID
+    tokens = list(rows.filter(pk=text) if is_number else rows.filter(prefix=text.rstrip("."))[:2])
+    if len(tokens) != 1:
         raise TokenUnknown(
-            f"{'No token is' if not known else 'Several tokens are'} called {words!r}. Name it by its number: `manage.py token list`."
+            f"{'Several tokens are' if tokens else 'No token is'} called {text!r}. "
+            "Use the number that `manage.py token list` shows."
         )
-    return known[0]
+    return tokens[0]
 
 
-def listed(*, limit: int) -> "QuerySet[ApiToken]":
+def newest(*, limit: int) -> "QuerySet[ApiToken]":
     """Return the newest tokens with their owners; one query."""
     return ApiToken.objects.select_related("owner").order_by("-id")[:limit]
 
@@ -173,14 +170,15 @@ def state(token: ApiToken) -> TokenState:
 
 
 def unused(token: ApiToken) -> bool:
-    """Tell whether a token that works served nobody for ``UNUSED_DAYS``: somebody should ask whether it is needed."""
+    """Return whether a token that works wasn't used for ``UNUSED_DAYS``."""
+    last_use = token.last_used_at or token.created_at
     return state(token) == TokenState.ACTIVE and (
-        token.last_used_at or token.created_at
-    ) < timezone.now() - timedelta(days=UNUSED_DAYS)
+        last_use < timezone.now() - timedelta(days=UNUSED_DAYS)
+    )
 
 
-def document(token: ApiToken) -> dict[str, Any]:
-    """Return what may be known of ``token``."""
+def to_dict(token: ApiToken) -> dict[str, Any]:
+    """Return what may be shown of ``token``."""
     return {
         "id": token.pk,
         "prefix": token.prefix,
@@ -198,8 +196,8 @@ def document(token: ApiToken) -> dict[str, Any]:
 
 
 def authenticate(raw: str) -> tuple[User, Actor] | None:
-    """Return the owner of the token ``raw`` and what it may do; None for one that is unknown, ended, expired, or of an inactive owner."""
-    if not raw.startswith(PREFIX) or len(raw) > 100:
+    """Return the owner of the token ``raw`` and what it may do; None if it doesn't work."""
+    if not raw.startswith(PREFIX) or len(raw) > _LONGEST_TOKEN:
         return None
     token = (
         ApiToken.objects.select_related("owner")
@@ -214,30 +212,40 @@ def authenticate(raw: str) -> tuple[User, Actor] | None:
         or (now - token.last_used_at).total_seconds() > _USE_RESOLUTION_SECONDS
     ):
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=Now())
+    return token.owner, _actor(token)
+
+
+def _actor(token: ApiToken) -> Actor:
+    """Return what ``token`` may do: no more than its owner may do now."""
     owner = actors.of_user(token.owner)
     namespaces = owner.namespaces
     if token.namespaces is not None:
-        namespaces = (
-            frozenset(token.namespaces)
-            if namespaces is None
-            else namespaces & frozenset(token.namespaces)
-        )
+        confined_to = frozenset(token.namespaces)
+        namespaces = confined_to if namespaces is None else namespaces & confined_to
     scopes = owner.scopes & frozenset(Scope(scope) for scope in token.scopes)
-    return token.owner, Actor(
-        name=owner.name, user_id=owner.user_id, scopes=scopes, namespaces=namespaces
-    )
+    return Actor(name=owner.name, user_id=owner.user_id, scopes=scopes, namespaces=namespaces)
 
 
-def _refuse(actor: Actor) -> None:
-    """Raise NotAllowed for whoever isn't an administrator of the whole workspace."""
+def _require_administrator(actor: Actor) -> None:
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
 
 
-def _known(names: Iterable[str]) -> list[str]:
-    wanted = sorted(set(names))
-    known = set(Namespace.objects.filter(name__in=wanted).values_list("name", flat=True))
-    for name in wanted:
-        if name not in known:
+def _scopes(names: Iterable[str]) -> list[str]:
+    scopes = sorted(set(names))
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown:
+        raise ScopeUnknown(f"{', '.join(unknown)} is not among {', '.join(SCOPES)}.")
+    if not scopes:
+        raise ScopeUnknown(f"Name a scope: {', '.join(SCOPES)}.")
+    return scopes
+
+
+def _existing(names: Iterable[str]) -> list[str]:
+    """Return the names of namespaces, sorted. Raises NamespaceUnknown if one doesn't exist."""
+    namespaces = sorted(set(names))
+    existing = set(Namespace.objects.filter(name__in=namespaces).values_list("name", flat=True))
+    for name in namespaces:
+        if name not in existing:
             raise NamespaceUnknown(f"There is no namespace {name!r}.")
-    return wanted
+    return namespaces

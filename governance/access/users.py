@@ -1,4 +1,4 @@
-"""People who may log in: made, changed, switched off, never deleted, each time on the audit trail."""
+"""Users of the console: created, changed, deactivated, never deleted. Each change is audited."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,11 @@ from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import ROLES, Scope, scopes_of
 from governance.audit.actions import Action
+from governance.kernel.constraints import violated
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Namespace, NamespaceGrant
+
+_UNIQUE_NAME = "auth_user_username_key"  # Django's own constraint
 
 
 class UserExists(OrbitError):
@@ -26,7 +29,7 @@ class UserExists(OrbitError):
 
 
 class UserInvalid(OrbitError):
-    """This name or password can't be taken."""
+    """This name or password is not allowed."""
 
     code, kind = "invalid_user", Kind.INVALID
 
@@ -39,7 +42,7 @@ class UserUnknown(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class UserAccess:
-    """Somebody, and what they may. ``namespaces`` None means all of them."""
+    """A user and their permissions. ``namespaces`` None means all of them."""
 
     id: int
     username: str
@@ -51,11 +54,11 @@ class UserAccess:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """What they may do; nothing while they are switched off."""
+        """What the user may do; nothing while inactive."""
         return scopes_of(list(self.roles), superuser=self.superuser) if self.active else frozenset()
 
-    def document(self) -> dict[str, Any]:
-        """Return them as the command and the audit trail show them."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the command and the audit trail show."""
         return {
             "username": self.username,
             "active": self.active,
@@ -65,18 +68,17 @@ class UserAccess:
         }
 
 
-def listed(*, limit: int, name: str | None = None) -> list[UserAccess]:
-    """Return people by name, ``limit`` at most; three queries."""
-    rows = User.objects.order_by("username") if name is None else User.objects.filter(username=name)
-    return [_person(user) for user in _whole(rows)[:limit]]
+def by_name(*, limit: int) -> list[UserAccess]:
+    """Return the first ``limit`` users by name; three queries."""
+    return _read(User.objects.order_by("username")[:limit])
 
 
 def find(name: str) -> UserAccess:
-    """Return somebody. Raises UserUnknown."""
-    found = listed(limit=1, name=name)
-    if not found:
-        raise UserUnknown(f"There is no user {name!r}. Make one with `manage.py user create`.")
-    return found[0]
+    """Return the user called ``name``. Raises UserUnknown."""
+    users = _read(User.objects.filter(username=name))
+    if not users:
+        raise _unknown(name)
+    return users[0]
 
 
 def create(
@@ -88,8 +90,11 @@ def create(
     actor: Actor,
     superuser: bool = False,
 ) -> User:
-    """Make somebody with one role. Raises UserInvalid, UserExists, NamespaceUnknown; then nothing is kept."""
-    _refuse(actor)
+    """Create a user with one role, confined to ``namespaces`` if any are named.
+
+    Raises NotAllowed, UserInvalid, UserExists, NamespaceUnknown; then nothing is kept.
+    """
+    _require_administrator(actor)
     user = User(username=name, is_staff=True, is_superuser=superuser)
     try:
         user.clean_fields(exclude=["password"])
@@ -97,22 +102,24 @@ def create(
     except ValidationError as error:
         raise UserInvalid(" ".join(error.messages)) from None
     user.set_password(password)
-    granted = _found(namespaces)
+    grants = _namespaces(namespaces)
     try:
         with audit.transaction():
             user.save()
             user.groups.add(Group.objects.get(name=role))
             NamespaceGrant.objects.bulk_create(
-                NamespaceGrant(user=user, namespace=namespace) for namespace in granted
+                NamespaceGrant(user=user, namespace=namespace) for namespace in grants
             )
             after = {
                 "username": name,
                 "role": role,
                 "superuser": superuser,
-                "namespaces": [namespace.name for namespace in granted] or None,
+                "namespaces": [namespace.name for namespace in grants] or None,
             }
             _record(user.pk, actor, before=None, after=after, reason="")
-    except IntegrityError:
+    except IntegrityError as error:
+        if violated(error) != _UNIQUE_NAME:
+            raise
         raise UserExists(f"There is a user {name!r} already.") from None
     return user
 
@@ -126,35 +133,41 @@ def change(
     namespaces: Collection[str] | None = None,
     active: bool | None = None,
 ) -> UserAccess:
-    """Give somebody one other role, confine them to other namespaces (none: they see all), switch them on or off; None leaves it as it is.
+    """Give a user one other role, confine them to other namespaces, activate or deactivate them.
 
-    It holds from their next request on. Raises UserUnknown and NamespaceUnknown. Nothing goes on record where nothing changes.
+    None leaves a thing as it is; an empty ``namespaces`` lifts the confinement. The change holds
+    from the user's next request on. Without a difference nothing is recorded. Raises NotAllowed,
+    UserUnknown, NamespaceUnknown.
     """
-    _refuse(actor)
+    _require_administrator(actor)
     with audit.transaction():
         user = User.objects.select_for_update().filter(username=name).first()
         if user is None:
-            raise UserUnknown(f"There is no user {name!r}. Make one with `manage.py user create`.")
+            raise _unknown(name)
         before = find(name)
         if role is not None:
             user.groups.set(Group.objects.filter(name=role))
         if namespaces is not None:
-            granted = _found(namespaces)
-            NamespaceGrant.objects.filter(user=user).exclude(namespace__in=granted).delete()
+            grants = _namespaces(namespaces)
+            NamespaceGrant.objects.filter(user=user).exclude(namespace__in=grants).delete()
             NamespaceGrant.objects.bulk_create(
-                [NamespaceGrant(user=user, namespace=namespace) for namespace in granted],
-                ignore_conflicts=True,
+                [NamespaceGrant(user=user, namespace=namespace) for namespace in grants],
+                ignore_conflicts=True,  # granted already
             )
         if active is not None:
             User.objects.filter(pk=user.pk).update(is_active=active)
         after = find(name)
-        if after.document() != before.document():
-            _record(user.pk, actor, before=before.document(), after=after.document(), reason=reason)
+        if after.to_dict() != before.to_dict():
+            _record(user.pk, actor, before=before.to_dict(), after=after.to_dict(), reason=reason)
     return after
 
 
-def _refuse(actor: Actor) -> None:
-    """Raise NotAllowed for whoever isn't an administrator of the whole workspace: one who is confined could make somebody who isn't."""
+def _unknown(name: str) -> UserUnknown:
+    return UserUnknown(f"There is no user {name!r}. Create one with `manage.py user create`.")
+
+
+def _require_administrator(actor: Actor) -> None:
+    # A confined administrator could create a user who isn't confined.
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
 
@@ -170,30 +183,31 @@ def _record(user_id: int, actor: Actor, *, before: Any, after: Any, reason: str)
     )
 
 
-def _found(names: Collection[str]) -> Sequence[Namespace]:
-    found = {
-        namespace.name: namespace
-        for namespace in Namespace.objects.filter(name__in=names).order_by("name")
-    }
+def _namespaces(names: Collection[str]) -> Sequence[Namespace]:
+    """Return the namespaces by name. Raises NamespaceUnknown for the first that doesn't exist."""
+    namespaces = list(Namespace.objects.filter(name__in=names).order_by("name"))
+    missing = set(names) - {namespace.name for namespace in namespaces}
     for name in names:
-        if name not in found:
+        if name in missing:
             raise NamespaceUnknown(f"There is no namespace {name!r}.")
-    return list(found.values())
+    return namespaces
 
 
-def _whole(rows: "QuerySet[User]") -> "QuerySet[User]":
-    return rows.prefetch_related("groups", "namespace_grants__namespace")
+def _read(rows: "QuerySet[User]") -> list[UserAccess]:
+    return [
+        _access(user) for user in rows.prefetch_related("groups", "namespace_grants__namespace")
+    ]
 
 
-def _person(user: Any) -> UserAccess:
-    granted = sorted(grant.namespace.name for grant in user.namespace_grants.all())
+def _access(user: Any) -> UserAccess:
+    namespaces = sorted(grant.namespace.name for grant in user.namespace_grants.all())
     roles = sorted(group.name for group in user.groups.all() if group.name in ROLES)
     return UserAccess(
-        user.pk,
-        user.username,
-        user.is_active,
-        user.is_superuser,
-        tuple(roles),
-        tuple(granted) or None,
-        user.last_login,
+        id=user.pk,
+        username=user.username,
+        active=user.is_active,
+        superuser=user.is_superuser,
+        roles=tuple(roles),
+        namespaces=tuple(namespaces) or None,
+        last_login=user.last_login,
     )

@@ -1,10 +1,10 @@
-"""People and roles, for administrators."""
+"""Users and roles, for administrators of the whole workspace."""
 
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +20,7 @@ admin.site.unregister(Group)
 
 
 def _administers(request: HttpRequest) -> bool:
-    """One who is confined to namespaces could make somebody who isn't: they administer nobody."""
+    # Confined administrators can't manage users: they could create one who isn't confined.
     actor = actor_of(request)
     return actor.may(Scope.ADMINISTER) and actor.namespaces is None
 
@@ -30,7 +30,7 @@ def _superuser(request: HttpRequest) -> bool:
 
 
 class _Grants(admin.StackedInline):  # type: ignore[type-arg]
-    """The namespaces that the person is confined to; none: they see all."""
+    """The namespaces that the user is confined to."""
 
     model = NamespaceGrant
     extra = 1
@@ -51,8 +51,8 @@ class _Grants(admin.StackedInline):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
-    """People: made, changed, switched off, never deleted, each time on the audit trail."""
+class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
+    """Users: created, changed, deactivated, never deleted. Each change is audited."""
 
     list_display = ("username", "roles", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active",)
@@ -65,51 +65,43 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     filter_horizontal: ClassVar[Any] = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Personal data", {"fields": ("first_name", "last_name", "email")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
     )
     actions: Any = ()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Administrators only."""
         return _administers(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Administrators only."""
         return _administers(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Administrators only."""
         return _administers(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Administrators only; a superuser is changed by superusers, since whoever sets a password can be that person."""
+        # Who sets a superuser's password can log in as one: only superusers change superusers.
         return _administers(request) and (
             _superuser(request) or not getattr(obj, "is_superuser", False)
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Nobody makes somebody what they aren't themselves."""
-        return (
-            *super().get_readonly_fields(request, obj),
-            *(() if _superuser(request) else ("is_superuser",)),
-        )
-
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: a name on the audit trail stays somebody's. Switch the person off instead."""
+        # A name on the audit trail must keep its meaning. Deactivate the user instead.
         return False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # You can grant only permissions that you have.
+        fixed = () if _superuser(request) else ("is_superuser",)
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Bring the roles along."""
         return super().get_queryset(request).prefetch_related("groups")
 
     @admin.display(description="roles")
-    def roles(self, person: User) -> str:
-        """The names of the person's roles."""
-        return ", ".join(group.name for group in person.groups.all())
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer roles as boxes to tick."""
         if db_field.name == "groups":
             kwargs["widget"] = forms.CheckboxSelectMultiple
             kwargs["queryset"] = Group.objects.filter(name__in=ROLES)
@@ -117,72 +109,64 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow the filters alone."""
+        # Other lookups would let a caller guess at columns that aren't shown, as the password's.
         return lookup == "is_active__exact"
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Add a person; they may log in to the console from the start."""
         with audit.transaction():
             return super().add_view(request, form_url, extra_context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Change a person."""
         with audit.transaction():
             return super().change_view(request, object_id, form_url, extra_context)
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
-        """Set another password."""
         with audit.transaction():
             return super().user_change_password(request, id, form_url)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save; a new person belongs to the staff, who alone get in here."""
         if not change:
-            obj.is_staff = True
+            obj.is_staff = True  # only staff can log in to the console
         super().save_model(request, obj, form, change)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Put it on the audit trail, which is the one log."""
         self._record(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Put it on the audit trail, which is the one log."""
         self._record(request, obj, message)
 
-    def _record(self, request: HttpRequest, person: User, message: Any) -> None:
-        after = {
-            "username": person.username,
-            "active": person.is_active,
-            "superuser": person.is_superuser,
-            "roles": sorted(person.groups.values_list("name", flat=True)),
-            "namespaces": sorted(person.namespace_grants.values_list("namespace__name", flat=True))
-            or None,
-            "changed": message,
-        }
+    def _record(self, request: HttpRequest, user: User, message: Any) -> None:
+        namespaces = sorted(user.namespace_grants.values_list("namespace__name", flat=True))
         audit.record(
             Action.USER_CHANGED,
             actor=actor_of(request).name,
-            object_id=str(person.pk),
-            after=after,
+            object_id=str(user.pk),
+            after={
+                "username": user.username,
+                "active": user.is_active,
+                "superuser": user.is_superuser,
+                "roles": sorted(user.groups.values_list("name", flat=True)),
+                "namespaces": namespaces or None,
+                "changed": message,
+            },
         )
 
 
 @admin.register(Group)
 class RoleAdmin(ReadOnlyAdmin):
-    """The five roles; what each may stands in code."""
+    """The five roles. Their scopes are defined in code."""
 
-    power_to_see = Scope.ADMINISTER
-    list_display = ("name", "may")
-    fields = ("name", "may")
+    view_scope = Scope.ADMINISTER
+    list_display = ("name", "scopes")
+    fields = ("name", "scopes")
     ordering = ("name",)
 
-    @admin.display(description="may")
-    def may(self, group: Group) -> str:
-        """The role's powers."""
-        return ", ".join(sorted(ROLES.get(group.name, frozenset()))) or "nothing"
+    @admin.display(description="scopes")
+    def scopes(self, group: Group) -> str:
+        return ", ".join(sorted(ROLES.get(group.name, frozenset()))) or "none"

@@ -1,30 +1,100 @@
-"""Who may what, on one page; and logins that failed, with Unlock."""
+"""The Access page (users, roles, tokens, lock-outs), and failed logins with Unlock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from governance.access import lockout, overview
-from governance.access.roles import Scope
+from governance.access import lockout, tokens, users
+from governance.access.roles import DESCRIPTIONS, ROLES, Scope
+from governance.access.users import UserAccess, UserUnknown
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
-from governance.models import LoginAttempt
+from governance.models import ApiToken, LoginAttempt
+
+_SHOWN = 100  # rows of each table; the lists that the page links to have all
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token, its state, and whether it hasn't been used for long."""
+
+    token: ApiToken
+    state: str
+    unused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRow:
+    """A scope: which of ``ROLES`` have it, and whether the user in question has it."""
+
+    scope: Scope
+    description: str
+    roles: tuple[bool, ...]
+    allowed: bool
 
 
 @pages.page(
     "access/", name="access", title="Access", group="Govern", scope=Scope.ADMINISTER, workspace=True
 )
 def access(request: HttpRequest) -> HttpResponse:
-    """People, roles, tokens, lock-outs; with ``?user=`` what that person may do."""
-    found = overview.read(actor_of(request), name=request.GET.get("user", "")[:200])
-    return pages.draw(request, "console/access.html", title="Access", found=found)
+    """Show the page; ``?user=`` adds the permissions of that user."""
+    name = request.GET.get("user", "")[:_LONGEST_NAME]
+    subject = _find(name)
+    token_rows = [
+        TokenRow(token, str(tokens.state(token)), tokens.unused(token))
+        for token in tokens.newest(limit=_SHOWN + 1)
+    ]
+    tables: dict[str, Sequence[Any]] = {
+        "users": users.by_name(limit=_SHOWN + 1),
+        "tokens": token_rows,
+        "lock-outs": list(lockout.locked_logins()[: _SHOWN + 1]),
+    }
+    return pages.draw(
+        request,
+        "console/access.html",
+        title="Access",
+        searched_name=name,
+        subject=subject,
+        roles=tuple(ROLES),
+        scopes=_scopes(subject),
+        all_users=tables["users"][:_SHOWN],
+        tokens=token_rows[:_SHOWN],
+        locked=tables["lock-outs"][:_SHOWN],
+        max_failures=lockout.LIMIT,
+        cut=[name for name, rows in tables.items() if len(rows) > _SHOWN],
+    )
+
+
+def _find(name: str) -> UserAccess | None:
+    try:
+        return users.find(name) if name else None
+    except UserUnknown:
+        return None
+
+
+def _scopes(subject: UserAccess | None) -> list[ScopeRow]:
+    allowed = subject.scopes if subject else frozenset()
+    return [
+        ScopeRow(
+            scope,
+            DESCRIPTIONS[scope],
+            tuple(scope in scopes for scopes in ROLES.values()),
+            scope in allowed,
+        )
+        for scope in Scope
+    ]
 
 
 @admin.register(LoginAttempt)
 class LoginAttemptAdmin(ReasonedAdmin):
-    """Names that somebody tries passwords for, and from where; a name that nobody has is a fingerprint."""
+    """Failed logins by name and address. A name without a user is shown as a fingerprint."""
 
-    power_to_see = Scope.ADMINISTER
+    view_scope = Scope.ADMINISTER
     list_display = ("name", "address", "failures", "since", "ends_at")
     search_fields = ("name", "address")
     ordering = ("-ends_at",)
@@ -33,9 +103,9 @@ class LoginAttemptAdmin(ReasonedAdmin):
     @reasoned_action(
         label="Unlock",
         scope=Scope.ADMINISTER,
-        explains="What failed under this name is forgotten, from every address: passwords are looked at again.",
+        explains="Forgets the failed logins under this name, from every address. "
+        "The user can try again at once.",
     )
     def unlock(self, request: HttpRequest, attempt: LoginAttempt, reason: str) -> str:
-        """Let somebody try again."""
         lockout.unlock(attempt.name, actor=actor_of(request), reason=reason)
         return f"{attempt.name} is unlocked."

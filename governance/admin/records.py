@@ -28,7 +28,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 class RequestCountAdmin(ReadOnlyAdmin):
     """How many requests each caller sent in their last minute; a token by its fingerprint."""
 
-    power_to_see = Scope.ADMINISTER
+    view_scope = Scope.ADMINISTER
     list_display = ("caller", "minute", "requests")
     search_fields = ("caller",)
     ordering = ("caller",)

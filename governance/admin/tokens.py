@@ -88,7 +88,7 @@ def create(request: HttpRequest) -> HttpResponse:
 class ApiTokenAdmin(ReasonedAdmin):
     """API tokens by their first characters; the rest is nowhere."""
 
-    power_to_see = Scope.ADMINISTER
+    view_scope = Scope.ADMINISTER
     list_display = (
         "prefix",
         "state_shown",

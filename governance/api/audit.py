@@ -1,7 +1,5 @@
 """``/audit-trail``: search, read, verify."""
 
-from typing import Any
-
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -9,12 +7,12 @@ from governance.audit import verify
 from governance.audit.search import Search
 from governance.audit.verify import Position
 from governance.kernel.errors import Kind, OrbitError
-from governance.models import AuditTrailEntry
 from governance.rest import pages, queries
-from governance.rest.resources import Resource
-from governance.rest.schemas import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, maybe, page, record
+from governance.rest.answers import Answer, page_of
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, maybe, record
 
-#: How long one request walks; a longer chain is walked in several.
+#: How long one request verifies; a longer chain takes several.
 VERIFY_SECONDS = 5.0
 _LARGEST = 2**63 - 1
 _FILTERS: dict[str, queries.Reader] = {
@@ -24,14 +22,13 @@ _FILTERS: dict[str, queries.Reader] = {
     "object_id": queries.text,
     "namespace": queries.text,
     "request_id": queries.text,
-    "from": queries.moment,
-    "to": queries.moment,
+    "from": queries.moment.on("since"),
+    "to": queries.moment.on("until"),
 }
-_NAMES = {"from": "since", "to": "until"}
 _CURSOR = queries.Reader(
-    str, {"type": "string", "description": "from the `next` of a walk that isn't at its end yet"}
+    str, {"type": "string", "description": "from `next` of a verification that isn't finished"}
 )
-ENTRY = record(
+ENTRY = Answer(
     "AuditEntry",
     id=WHOLE,
     at=TIME,
@@ -47,10 +44,11 @@ ENTRY = record(
     previous_hash=SHA256,
     hash=SHA256,
 )
+#: ``verify`` makes it, as the command shows it too.
 _VERDICT = record(
     "AuditVerdict",
     optional=("entries", "head", "first_broken", "problem", "verified", "next"),
-    intact={**maybe(TRUTH), "description": "null: not at the end yet, go on at `next`"},
+    intact={**maybe(TRUTH), "description": "null: not finished, go on at `next`"},
     entries=WHOLE,
     head=SHA256,
     first_broken=WHOLE,
@@ -66,78 +64,48 @@ class EntryUnknown(OrbitError):
     code, kind = "unknown_entry", Kind.MISSING
 
 
-class Collection(Resource):
-    """All entries, in pages."""
-
-    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: page(ENTRY)}}
-
+class AuditEntryList(Resource):
+    @operation(
+        summary="List audit entries",
+        query={**_FILTERS, **pages.PARAMETERS},
+        answers={200: page_of(ENTRY)},
+    )
     def get(self, request: Request) -> Response:
-        """Answer ``{results, next, previous}``, newest first; who is confined to namespaces gets the entries of these."""
-        search = Search(
-            **{
-                _NAMES.get(name, name): value
-                for name, value in self.sent.items()
-                if name in _FILTERS
-            }
-        )
-        return pages.respond(request, search.entries(self.actor.namespaces), shown, sent=self.sent)
+        """Newest first. Callers confined to namespaces get the entries of these."""
+        search = Search(**queries.filters(self.query, _FILTERS))
+        rows = search.entries(self.actor.namespaces)
+        return pages.respond(request, rows, ENTRY.of, query=self.query)
 
 
-class One(Resource):
-    """One entry."""
-
-    parameters = {"GET": {}}
-    answers = {"GET": {200: ENTRY}}
-    refusals = {"GET": (EntryUnknown,)}
-
+class AuditEntryDetail(Resource):
+    @operation(summary="Get an audit entry", answers={200: ENTRY}, refusals=(EntryUnknown,))
     def get(self, request: Request, number: int) -> Response:
-        """Answer the entry."""
-        entry = (
-            Search().entries(self.actor.namespaces).filter(pk=number).first()
-            if number <= _LARGEST
-            else None
-        )
+        """Who did what, when and why, with the values before and after."""
+        entries = Search().entries(self.actor.namespaces)
+        entry = entries.filter(pk=number).first() if number <= _LARGEST else None
         if entry is None:
             raise EntryUnknown(f"There is no entry {number} on the audit trail.")
-        return Response(shown(entry))
+        return Response(ENTRY.of(entry))
 
 
-class Verify(Resource):
-    """The chain, walked."""
-
-    parameters = {"GET": {"cursor": _CURSOR}}
-    answers = {"GET": {200: _VERDICT}}
-    refusals = {"GET": (verify.PositionInvalid,)}
-
+class AuditVerification(Resource):
+    @operation(
+        summary="Verify the audit trail",
+        query={"cursor": _CURSOR},
+        answers={200: _VERDICT},
+        refusals=(verify.PositionInvalid,),
+    )
     def get(self, request: Request) -> Response:
-        """Answer ``{intact, entries, head}``, or which entry is the first broken one; or how far it is, and where to go on."""
+        """Recompute the chain of hashes, for at most 5 seconds a request.
+
+        `intact` is null until it is finished: go on at `next`. If the chain is broken,
+        `first_broken` is the first wrong entry.
+        """
         self.actor.require_workspace()
-        found = verify.judge(Position.of(self.sent.get("cursor")), seconds=VERIFY_SECONDS)
-        further = (
-            {}
-            if found.intact is not None
-            else {
-                "next": request.build_absolute_uri(f"{request.path}?cursor={found.reached.cursor}")
-            }
-        )
-        return Response({**found.document(), **further})
-
-
-def shown(entry: AuditTrailEntry) -> dict[str, Any]:
-    """Return ``entry`` as answers show it."""
-    return {
-        "id": entry.pk,
-        "at": entry.at,
-        "actor": entry.actor,
-        "action": entry.action,
-        "object_type": entry.object_type,
-        "object_id": entry.object_id,
-        "namespace": entry.namespace,
-        "before": entry.before,
-        "after": entry.after,
-        "reason": entry.reason,
-        "request_id": entry.request_id,
-        "previous_hash": entry.previous_hash,
-        "hash": entry.hash,
-    }
+        start = Position.of(self.query.get("cursor"))
+        verdict = verify.judge(start, seconds=VERIFY_SECONDS)
+        document = verdict.document()
+        if verdict.intact is None:
+            cursor = verdict.reached.cursor
+            document["next"] = request.build_absolute_uri(f"{request.path}?cursor={cursor}")
+        return Response(document)

@@ -1,4 +1,4 @@
-"""``/governance/pause`` and ``/governance/unpause``: everything, everywhere."""
+"""``/governance/pause`` and ``/governance/unpause``: all work in all namespaces."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,16 +8,13 @@ from governance.api.namespaces import CERTIFICATE
 from governance.namespaces import pauses
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import parsing
-from governance.rest.resources import Resource
-from governance.rest.schemas import TEXT, TIME, TRUTH, maybe, one_of, record
+from governance.rest.answers import Answer, field
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import TEXT, TIME, TRUTH, maybe, one_of
 
-_PAUSE = parsing.closed_object(
-    {"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",)
-)
-_UNPAUSE = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
-PAUSE = record(
+PAUSE = Answer(
     "Pause",
-    paused=TRUTH,
+    paused=field(TRUTH, lambda pausing: pausing.source is not None),
     source=maybe(one_of(("environment", "console"))),
     reason=TEXT,
     by=TEXT,
@@ -28,40 +25,41 @@ PAUSE = record(
 )
 
 
-class Pause(Resource):
-    """The pause of everything."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"GET": {}, "POST": {}}
-    bodies = {"POST": _PAUSE}
-    answers = {"GET": {200: PAUSE}, "POST": {200: PAUSE}}
-    refusals = {"POST": (ReasonInvalid, UntilInvalid)}
-
+class PauseDetail(Resource):
+    @operation(summary="Get the pause", answers={200: PAUSE})
     def get(self, request: Request) -> Response:
-        """Answer ``{paused, source, reason, by, since, until, quiet, certificate}``."""
-        return Response(pauses.read(actor=self.actor).data())
+        """Whether everything is paused, by whom and why, and whether nothing is in flight."""
+        return Response(PAUSE.of(pauses.read(actor=self.actor)))
 
+    @operation(
+        summary="Pause everything",
+        scope=Scope.OPERATE,
+        body=parsing.closed_object(
+            {"reason": parsing.REASON, "until": parsing.UNTIL}, required=("reason",)
+        ),
+        answers={200: PAUSE},
+        refusals=(ReasonInvalid, UntilInvalid),
+    )
     def post(self, request: Request) -> Response:
-        """Pause everything: 200 with how it stands."""
+        """Stop all work in all namespaces until it is unpaused."""
         self.actor.require_workspace()
-        sent = self.document()
-        return Response(
-            pauses.pause(
-                actor=self.actor, reason=sent["reason"], until=parsing.moment(sent, "until")
-            ).data()
+        body = self.body()
+        pausing = pauses.pause(
+            actor=self.actor, reason=body["reason"], until=parsing.moment(body, "until")
         )
+        return Response(PAUSE.of(pausing))
 
 
-class Unpause(Resource):
-    """The end of the pause."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _UNPAUSE}
-    answers = {"POST": {200: PAUSE}}
-    refusals = {"POST": (ReasonInvalid, pauses.HeldByEnvironment)}
-
+class PauseEnd(Resource):
+    @operation(
+        summary="Unpause everything",
+        scope=Scope.OPERATE,
+        body=parsing.WITH_REASON,
+        answers={200: PAUSE},
+        refusals=(ReasonInvalid, pauses.HeldByEnvironment),
+    )
     def post(self, request: Request) -> Response:
-        """End it: 200 with how it stands, 409 where the environment holds it."""
+        """End the pause. A pause by ORBIT_GLOBAL_PAUSE can't be ended here."""
         self.actor.require_workspace()
-        return Response(pauses.unpause(actor=self.actor, reason=self.document()["reason"]).data())
+        pausing = pauses.unpause(actor=self.actor, reason=self.body()["reason"])
+        return Response(PAUSE.of(pausing))

@@ -50,7 +50,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """
 
     namespace_path: ClassVar[str | None] = None
-    power_to_see: ClassVar[Scope] = Scope.READ
+    view_scope: ClassVar[Scope] = Scope.READ
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
 
@@ -75,7 +75,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Ask the person's powers; a table of the whole workspace is not for the confined."""
         actor = actor_of(request)
-        return actor.may(self.power_to_see) and (
+        return actor.may(self.view_scope) and (
             self.namespace_path is not None or actor.namespaces is None
         )
 

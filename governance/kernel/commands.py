@@ -1,4 +1,4 @@
-"""What every command is: refusals in plain words with an exit code by their kind, and JSON that stands alone on stdout."""
+"""The base of all commands: refusals become a line on stderr and an exit code."""
 
 import json
 import sys
@@ -9,6 +9,8 @@ from uuid import UUID
 from django.core.management.base import BaseCommand
 
 from governance.kernel.errors import Kind, OrbitError
+
+_MAX_REASON = 2000
 
 EXIT = {
     Kind.INVALID: 2,
@@ -24,27 +26,38 @@ EXIT = {
 }
 
 
+class ReasonMissing(OrbitError):
+    """Give a reason in words, of at most 2000 characters."""
+
+    code, kind = "invalid_reason", Kind.INVALID
+
+
 class OrbitCommand(BaseCommand):
-    """A command of Orbit; what it prints for people goes through ``say``, its one document through ``print_json``."""
+    """A command of Orbit. It prints text by ``say``, or one JSON document by ``print_json``."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run as from a shell; a refusal is lines on stderr and the exit code of its kind."""
+        """Run as from a shell; a refusal is printed to stderr and sets the exit code."""
         try:
             super().run_from_argv(argv)
         except OrbitError as error:
             self.stderr.write(f"orbit: {error.detail}")
-            # Some refusals say everything in their text already.
-            for found in (found for found in error.errors if found["detail"] not in error.detail):
-                self.stderr.write(f"  {found['pointer'] or '/'}: {found['detail']}")
+            for item in error.errors:
+                if item["detail"] not in error.detail:  # some details name each error already
+                    self.stderr.write(f"  {item['pointer'] or '/'}: {item['detail']}")
             sys.exit(EXIT[error.kind])
 
     def say(self, text: str) -> None:
-        """Print a line for people."""
+        """Print a line of text."""
         self.stdout.write(text)
 
     def print_json(self, document: Any) -> None:
-        """Print the one JSON document."""
+        """Print the JSON document."""
         self.stdout.write(json.dumps(document, ensure_ascii=False, default=_plain))
+
+    def require_reason(self, options: dict[str, Any]) -> None:
+        """Raise ReasonMissing unless ``--reason`` has 1 to 2000 characters that are no space."""
+        if not options["reason"].strip() or len(options["reason"]) > _MAX_REASON:
+            raise ReasonMissing
 
 
 def _plain(value: Any) -> str:

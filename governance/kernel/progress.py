@@ -1,4 +1,4 @@
-"""How far it is, on a terminal: one line that is written over and over."""
+"""A progress line on a terminal."""
 
 import time
 from types import TracebackType
@@ -7,10 +7,14 @@ from typing import Self
 from django.core.management.base import OutputWrapper
 
 EVERY_SECONDS = 0.2
+_MAX_NOTE = 60
 
 
 class Progress:
-    """Shows bytes on ``stream`` where that is a terminal, and nothing elsewhere; the line is gone at the end."""
+    """One line that is overwritten while work goes on and removed at the end.
+
+    Writes nothing unless ``stream`` is a terminal.
+    """
 
     def __init__(self, stream: OutputWrapper) -> None:
         self._stream = stream
@@ -29,8 +33,13 @@ class Progress:
         if self._shown:
             self._stream.write("\r\033[K", ending="")
 
-    def show(self, what: str, done: int, total: int | None = None, *, unit: str = "MB") -> None:
-        """Say how much is done, of how much where that is known, several times a second at most; bytes, or other ``unit``s that are counted."""
+    def show(
+        self, what: str, done: int, total: int | None = None, *, unit: str = "MB", note: str = ""
+    ) -> None:
+        """Show how much is done, of ``total`` if that is known; at most every 0.2 s.
+
+        ``done`` counts bytes, or with another ``unit`` those.
+        """
         now = time.monotonic()
         if now < self._next:
             return
@@ -40,7 +49,8 @@ class Progress:
             if total
             else _amount(done, unit, ".1f")
         )
-        self._stream.write(f"\r\033[K{what} {share}", ending="")
+        more = f" ({note[:_MAX_NOTE]})" if note else ""
+        self._stream.write(f"\r\033[K{what} {share}{more}", ending="")
         self._stream.flush()
 
 

@@ -1,4 +1,4 @@
-"""Cancel: at once. A slice that is at work commits first; no other one begins."""
+"""Cancel an operation run."""
 
 from uuid import UUID
 
@@ -9,29 +9,29 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.models import OperationRun
-from governance.operations import counts, ledger
+from governance.operations import ledger
 from governance.states import OPERATION_ACTIVE, Outcome
 
 
 def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
-    """End the run ``run_id`` as cancelled; what it did stays done, what it hasn't reached stays as it is.
+    """End the run ``run_id`` as cancelled. A slice that is being done commits first.
 
-    Raises OperationUnknown, also for one that ``actor`` doesn't see, and OperationFinished.
+    What the run did stays done; objects that it hasn't reached stay as they are. Raises
+    OperationUnknown, also for a run that ``actor`` doesn't see, and OperationFinished.
     """
     actor.require(Scope.OPERATE)
-    found = ledger.find(run_id, actor=actor)
+    namespace = ledger.find(run_id, actor=actor).namespace
     with audit.transaction():
-        # The lock is free between slices, so whoever has it knows that none is at work.
+        # A slice holds this lock, so with the lock in hand no slice is being done.
         run = OperationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.status not in OPERATION_ACTIVE:
             raise ledger.OperationFinished(f"The operation run {run_id} has ended: {run.outcome}.")
-        summary = counts.of(run.progress)
-        note = {**run.progress, "note": f"cancelled by {actor.name}"}
+        counts = ledger.counts_in(run.progress)
         ledger.complete(
             run,
             Outcome.CANCELLED,
-            summary,
-            progress=note,
+            counts,
+            progress={**run.progress, "note": f"cancelled by {actor.name}"},
             cancel_requested_at=Now(),
             cancel_requested_by=actor.name,
         )
@@ -39,8 +39,8 @@ def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
             Action.OPERATION_CANCELLED,
             actor=actor.name,
             object_id=str(run_id),
-            namespace=None if found.namespace is None else found.namespace.name,
+            namespace=None if namespace is None else namespace.name,
             before={"status": run.status},
-            after={"outcome": str(Outcome.CANCELLED), "type": run.type, **summary},
+            after={"outcome": str(Outcome.CANCELLED), "type": run.type, **counts},
             reason=reason,
         )

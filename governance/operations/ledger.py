@@ -1,36 +1,36 @@
-"""The ledger of background work: how a run comes to be, and how it ends.
+"""The ledger of background work: how a run starts, makes progress and ends.
 
-Whoever wants work done asks for a run by its identity, and gets the active one where there is one. Two partial unique indexes over
-active runs decide that, not a look beforehand: of any number that ask at once, one makes the run. A run ends by one compare-and-set,
-so the first end stands, and its counts are those of the attempt that ended it.
+A run is asked for by its identity; if one is active, the caller gets that one. Two partial unique
+indexes over active runs decide this, so of any number of callers at once one makes the run. A run
+ends by one compare-and-set: the first end counts.
 """
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from governance.access.actors import Actor, NamespaceUnknown
+from governance.kernel import sql
 from governance.kernel.canonical import canonical_json, sha256_hex
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.identifiers import uuid7
 from governance.models import Namespace, OperationRun
-from governance.operations import counts
 from governance.states import OPERATION, OPERATION_ACTIVE, Operation, Outcome
 
-_TRIES = 10
+log = logging.getLogger(__name__)
 
-INSERT = """INSERT INTO governance_operationrun (id, namespace_id, scope, type, identity_hash, status, context, initiator, reason, next_due_at)
-VALUES (%(id)s, %(namespace_id)s, %(scope)s, %(type)s, %(identity)s, 'queued', %(context)s::jsonb, %(initiator)s, %(reason)s, clock_timestamp())
-ON CONFLICT DO NOTHING RETURNING id"""
-PROGRESS = """UPDATE governance_operationrun SET progress = %(progress)s::jsonb, faults = 0,
-    next_due_at = clock_timestamp() + %(wait)s * interval '1 second'
-WHERE id = %(id)s AND status IN ('queued', 'running') RETURNING next_due_at"""
+#: What the summary of a run may count: a closed list, so that all runs read alike.
+COUNTS = ("total", "processed", "succeeded", "failed", "skipped", "created", "updated", "deleted")
+
+_TRIES = 10
+_INSERT = sql.load(__name__, "insert_run")
+_SAVE_PROGRESS = sql.load(__name__, "save_progress")
 
 
 class OperationUnknown(OrbitError):
@@ -52,7 +52,10 @@ class LedgerBusy(OrbitError):
 
 
 def identity(type_: str, inputs: Mapping[str, Any], *, namespace: str | None) -> str:
-    """Return the name of a run: equal for equal type, namespace and declared inputs, which hold no secret and no payload."""
+    """Return the hash that is equal for equal type, namespace and inputs.
+
+    Inputs hold no secret and no payload.
+    """
     return sha256_hex(
         canonical_json({"namespace": namespace, "type": type_, "inputs": dict(inputs)})
     )
@@ -69,17 +72,17 @@ def ensure_run_with_identity(
 ) -> tuple[OperationRun, bool]:
     """Return the active run in ``namespace`` of that type and inputs, and whether this call made it.
 
-    ``context`` is what the run is told beside what makes its identity; left out it is the inputs. The caller has its first slice woken, in
-    the same transaction. Raises NamespaceUnknown, and LedgerBusy when the active run ended each time before it could be read.
+    ``context`` is what the run is asked to do (default: the inputs). The caller wakes the first
+    slice in the same transaction. Raises NamespaceUnknown, and LedgerBusy if each active run ended
+    before it could be read.
     """
-    found = Namespace.objects.filter(name=namespace).first()
-    if found is None:
+    row = Namespace.objects.filter(name=namespace).first()
+    if row is None:
         raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
-    name = identity(type_, inputs, namespace=namespace)
     return _ensure(
-        name,
+        identity(type_, inputs, namespace=namespace),
         type_,
-        found,
+        row,
         [namespace],
         dict(inputs if context is None else context),
         initiator,
@@ -96,19 +99,25 @@ def ensure_workspace_run_with_identity(
     context: Mapping[str, Any] | None = None,
     scope: Collection[str] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the active run of the workspace of that type and inputs, and whether this call made it; else as its sibling.
+    """Return the workspace's active run of that type and inputs, and whether this call made it.
 
-    ``scope`` are the namespaces that it touches, where that isn't all of them: whoever is confined to others doesn't see it.
+    ``scope`` are the namespaces that it touches (None: all); only users who see all of them see the
+    run. Otherwise as `ensure_run_with_identity`.
     """
-    kept = None if scope is None else sorted(scope)
-    name = identity(type_, {**inputs, "scope": kept}, namespace=None)
+    namespaces = None if scope is None else sorted(scope)
     return _ensure(
-        name, type_, None, kept, dict(inputs if context is None else context), initiator, reason
+        identity(type_, {**inputs, "scope": namespaces}, namespace=None),
+        type_,
+        None,
+        namespaces,
+        dict(inputs if context is None else context),
+        initiator,
+        reason,
     )
 
 
 def _ensure(
-    name: str,
+    identity_hash: str,
     type_: str,
     namespace: Namespace | None,
     scope: list[str] | None,
@@ -117,45 +126,42 @@ def _ensure(
     reason: str,
 ) -> tuple[OperationRun, bool]:
     run_id = uuid7()
-    values = {
-        "id": run_id,
-        "namespace_id": None if namespace is None else namespace.pk,
-        "scope": scope,
-        "type": type_,
-        "identity": name,
-        "context": json.dumps(context),
-        "initiator": initiator,
-        "reason": reason,
-    }
     active = OperationRun.objects.filter(
-        namespace=namespace, type=type_, identity_hash=name, status__in=OPERATION_ACTIVE
+        namespace=namespace, type=type_, identity_hash=identity_hash, status__in=OPERATION_ACTIVE
     )
     for _ in range(_TRIES):
-        # It waits for another one's transaction that makes the same run, and finds it committed, or makes it in its place.
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT, values)
-            made = cursor.fetchone() is not None
-        found = OperationRun.objects.filter(pk=run_id).first() if made else active.first()
-        if found is not None:
-            return found, made
+        inserted = _INSERT.one(
+            id=run_id,
+            namespace_id=None if namespace is None else namespace.pk,
+            scope=scope,
+            type=type_,
+            identity=identity_hash,
+            context=json.dumps(context),
+            initiator=initiator,
+            reason=reason,
+        )
+        made = inserted is not None
+        run = OperationRun.objects.filter(pk=run_id).first() if made else active.first()
+        if run is not None:
+            return run, made
     raise LedgerBusy
 
 
 def visible(actor: Actor) -> Q:
-    """Return the condition that keeps a queryset of runs to those that ``actor`` sees: whose every namespace it sees."""
+    """Return the condition for the runs that ``actor`` sees: it sees each of their namespaces."""
     return Q() if actor.namespaces is None else Q(scope__contained_by=sorted(actor.namespaces))
 
 
 def find(run_id: UUID, *, actor: Actor) -> OperationRun:
-    """Return the run; raises OperationUnknown, also for one that ``actor`` doesn't see."""
+    """Return the run. Raises OperationUnknown, also for one that ``actor`` doesn't see."""
     run = OperationRun.objects.select_related("namespace").filter(visible(actor), pk=run_id).first()
     if run is None:
         raise OperationUnknown(f"There is no operation run {run_id}.")
     return run
 
 
-def described(run: OperationRun) -> dict[str, Any]:
-    """Return ``run`` as answers and commands show it."""
+def to_dict(run: OperationRun) -> dict[str, Any]:
+    """Return ``run`` as the API and the commands show it."""
     return {
         "id": run.pk,
         "type": run.type,
@@ -176,12 +182,15 @@ def described(run: OperationRun) -> dict[str, Any]:
     }
 
 
-def progress(run: OperationRun, found: Mapping[str, Any], *, wait: float) -> datetime | None:
-    """Keep how far ``run`` is, and make its next slice due in ``wait`` seconds; return that moment, None where the run has ended."""
-    with connection.cursor() as cursor:
-        cursor.execute(PROGRESS, {"id": run.pk, "progress": json.dumps(found), "wait": wait})
-        row = cursor.fetchone()
-    return row[0] if row else None
+def save_progress(
+    run: OperationRun, progress: Mapping[str, Any], *, wait: float
+) -> datetime | None:
+    """Save ``progress`` and make the next slice due in ``wait`` seconds.
+
+    Returns when that is, or None if the run has ended.
+    """
+    row = _SAVE_PROGRESS.one(id=run.pk, progress=json.dumps(progress), wait=wait)
+    return None if row is None else row[0]
 
 
 def complete(
@@ -192,16 +201,43 @@ def complete(
     progress: Mapping[str, Any],
     **columns: Any,
 ) -> bool:
-    """End ``run`` with ``outcome``; return False where it had ended already. ``summary`` replaces what earlier attempts may have counted."""
+    """End ``run`` with ``outcome``. Returns False if it had ended already.
+
+    ``summary`` replaces the counts of earlier attempts. Keys that are not in `COUNTS` are dropped
+    with a warning, so that a run always ends.
+    """
     return bool(
         OPERATION.move(
             OperationRun.objects.filter(pk=run.pk),
             Operation.COMPLETED,
             outcome=str(outcome),
-            summary_counts=counts.normalised(summary, about=f"{run.type} {run.pk}"),
+            summary_counts=_known_counts(summary, about=f"{run.type} {run.pk}"),
             progress=dict(progress),
             finished_at=Now(),
             next_due_at=None,
             **columns,
         )
     )
+
+
+def counts_in(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts that a run's ``progress`` holds beside its notes."""
+    return {key: progress[key] for key in COUNTS if key in progress}
+
+
+def _known_counts(summary: Mapping[str, Any], *, about: str) -> dict[str, int]:
+    counts = {
+        key: summary[key]
+        for key in COUNTS
+        if isinstance(summary.get(key), int)
+        and not isinstance(summary[key], bool)
+        and summary[key] >= 0
+    }
+    dropped = sorted(str(key) for key in summary if key not in counts)
+    if dropped:
+        log.warning(
+            "Dropped from the summary of %s, because summaries don't count it: %s.",
+            about,
+            ", ".join(dropped),
+        )
+    return counts

@@ -1,6 +1,7 @@
-"""Who calls: a bearer token, or the console's session with its CSRF token. ``request.auth`` is the Actor."""
+"""Authentication: a bearer token, or the console's session with its CSRF token.
 
-from typing import Any
+``request.auth`` is the Actor.
+"""
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -17,30 +18,31 @@ class TokenAuthentication(BaseAuthentication):
     """``Authorization: Bearer <api token>``."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        """Return the token's owner and what the token may do; raises AuthenticationFailed for one that isn't good."""
-        scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
+        """Return the token's owner and what the token may do. Raises AuthenticationFailed."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        found = tokens.authenticate(raw.strip())
-        if found is None:
+        caller = tokens.authenticate(token.strip())
+        if caller is None:
             raise exceptions.AuthenticationFailed("This token is unknown, revoked or expired.")
-        return found
+        return caller
 
     def authenticate_header(self, request: Request) -> str:
-        """Return what a 401 says it wants."""
+        """Return the ``WWW-Authenticate`` header of a 401."""
         return "Bearer"
 
 
 class _Csrf(CsrfViewMiddleware):
-    def _reject(self, request: HttpRequest, reason: str) -> Any:
+    def _reject(self, request: HttpRequest, reason: str) -> str:
+        # The middleware would answer with a page; the API raises its own refusal instead.
         return reason
 
 
 class SessionAuthentication(BaseAuthentication):
-    """The session of a person who is logged in to the console; whatever changes something needs ``X-CSRFToken``."""
+    """The session of a user who is logged in to the console; writes need ``X-CSRFToken``."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        """Return the person and what they may do; raises PermissionDenied without a CSRF token."""
+        """Return the user and what they may do. Raises PermissionDenied without a CSRF token."""
         plain: HttpRequest = request._request
         user = getattr(plain, "user", None)
         if not isinstance(user, User) or not user.is_active:

@@ -1,7 +1,10 @@
-"""Conditional reading: every JSON answer to a GET has an ETag, and whoever has that answer already gets a 304 without it.
+"""Conditional GET: every JSON answer has an ETag, and ``If-None-Match`` gets a 304 without a body.
 
-A resource that knows a tag of its own, such as a revision, sets it; for all others it is a weak one, made of the answer's bytes. It saves
-the way, not the work.
+A resource that has a tag of its own, such as a revision, sets it; all others get a weak tag made of
+the answer's bytes. This saves the transfer, not the work.
+
+Django's ConditionalGetMiddleware doesn't serve: it makes strong tags, leaves HEAD alone, answers
+``If-Match`` on a GET, and drops the RateLimit headers from a 304.
 """
 
 import hashlib
@@ -10,11 +13,11 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
 
-_KEPT = ("ETag", "Cache-Control", "Vary", "RateLimit", "RateLimit-Policy")
+_COPIED = ("ETag", "Cache-Control", "Vary", "RateLimit", "RateLimit-Policy")
 
 
 class ETagMiddleware:
-    """Sets the tag and answers 304. What isn't JSON, as the console's pages, is left alone."""
+    """Sets the ETag and answers 304. Leaves alone what isn't JSON, as the console's pages."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -31,17 +34,17 @@ class ETagMiddleware:
         response.headers.setdefault(
             "ETag", f'W/"{hashlib.sha256(response.content).hexdigest()[:32]}"'
         )
-        # An answer of today is nobody else's, and nobody's tomorrow.
+        # Private and not reusable: answers depend on the caller and on time.
         response.headers.setdefault("Cache-Control", "private, no-cache")
-        if not _has(request.headers.get("If-None-Match", ""), response.headers["ETag"]):
+        if not _matches(request.headers.get("If-None-Match", ""), response.headers["ETag"]):
             return response
         unchanged = HttpResponseNotModified()
-        for name in _KEPT:
+        for name in _COPIED:
             if name in response.headers:
                 unchanged.headers[name] = response.headers[name]
         return unchanged
 
 
-def _has(sent: str, etag: str) -> bool:
-    tags = parse_etags(sent)
+def _matches(header: str, etag: str) -> bool:
+    tags = parse_etags(header)
     return tags == ["*"] or etag.removeprefix("W/") in {tag.removeprefix("W/") for tag in tags}

@@ -1,6 +1,6 @@
-"""The API's document (OpenAPI 3.1), made from what the resources declare: nothing is written twice, so nothing can differ.
+"""The API's document (OpenAPI 3.1), made from the ``@operation`` of every resource.
 
-Most of it is our own JSON Schemas, which OpenAPI 3.1 takes as they are; what is left is this walk over the addresses.
+OpenAPI 3.1 takes JSON Schemas as they are, so all that is left is a walk over the routes.
 """
 
 import http
@@ -19,15 +19,14 @@ from governance.rest import problem
 from governance.rest.pages import PARAMETERS, CursorInvalid
 from governance.rest.parsing import BodyInvalid, BodyTooLarge
 from governance.rest.queries import ParameterInvalid
-from governance.rest.resources import Resource
+from governance.rest.resources import Declaration, Resource
 from governance.rest.schemas import TEXT, Schema, many, record
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CONVERTED: dict[str, Schema] = {
     "uuid": {"type": "string", "format": "uuid"},
     "int": {"type": "integer", "minimum": 0},
 }
-_NAMED: Schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
+_NAME: Schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 _PART = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 _FAULT = record(
@@ -35,7 +34,7 @@ _FAULT = record(
     optional=("file",),
     file={
         "type": "string",
-        "description": "which part of the configuration, where it isn't about the request",
+        "description": "the configuration file or variable, if the error isn't in the request",
     },
     pointer={"type": "string", "description": "a JSON pointer (RFC 6901)"},
     detail=TEXT,
@@ -46,12 +45,12 @@ PROBLEM = record(
     type={"const": "about:blank"},
     title=TEXT,
     status={"type": "integer"},
-    detail={"type": "string", "description": "what, where, how to mend"},
-    code={"type": "string", "description": "what was refused: stable, for programs"},
+    detail={"type": "string", "description": "what happened and what to do"},
+    code={"type": "string", "description": "the refusal: stable, for programs"},
     errors=many(_FAULT),
     request_id=TEXT,
 )
-#: What every operation may be refused with, by status.
+#: The refusals of every operation, by status and code.
 _ALWAYS: dict[int, dict[str, str]] = {
     400: {"malformed": "The request can't be read."},
     401: {
@@ -60,19 +59,37 @@ _ALWAYS: dict[int, dict[str, str]] = {
     },
     403: {"forbidden": "This needs a permission that you don't have."},
     406: {"not_acceptable": "Answers are application/json: accept that."},
-    429: {"throttled": "Too many requests: wait for as many seconds as Retry-After says."},
+    429: {"throttled": "Too many requests: wait as many seconds as Retry-After says."},
     503: {"database_unavailable": "The database doesn't answer now. Try again."},
+}
+_OPEN = {
+    **{status: codes for status, codes in _ALWAYS.items() if status not in {401, 403}},
+    401: {"invalid_token": _ALWAYS[401]["invalid_token"]},
 }
 _OF_BODIES: dict[int, dict[str, str]] = {
     411: {"refused": "Send the body with a Content-Length."},
     415: {"unsupported_media_type": "Send the body as application/json."},
+}
+_OF_PARTS = {404: {"not_found": "There is nothing here."}}
+#: The header that ``etags`` reads of every GET.
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "description": "the ETag of the answer that you have"},
+}
+_GOOD = {
+    200: "OK.",
+    201: "Created.",
+    202: "Accepted: the work goes on in the background.",
+    304: "Unchanged since the ETag that you sent.",
 }
 
 
 def walk(
     patterns: Iterable[URLPattern | URLResolver], before: str = ""
 ) -> Iterator[tuple[str, URLPattern]]:
-    """Yield every address below ``patterns`` as a route such as ``cycles/<uuid:cycle_id>``, with its pattern."""
+    """Yield every pattern with its whole route, such as ``cycles/<uuid:cycle_id>``."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from walk(pattern.url_patterns, before + str(pattern.pattern))
@@ -81,19 +98,14 @@ def walk(
 
 
 def resource_of(pattern: URLPattern) -> type[Resource] | None:
-    """Return the resource that answers at ``pattern``, None where something else does."""
-    found = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
-    return found if isinstance(found, type) and issubclass(found, Resource) else None
+    """Return the Resource routed at ``pattern``, or None."""
+    view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
+    return view if isinstance(view, type) and issubclass(view, Resource) else None
 
 
-def methods_of(resource: type[Resource]) -> list[str]:
-    """Return the methods that ``resource`` answers to."""
-    return [method for method in METHODS if hasattr(resource, method.lower())]
-
-
-def needed(resource: type[Resource], method: str) -> Scope | None:
-    """Return the power that ``method`` needs, None where the resource is open to all."""
-    return resource.scopes.get(method, Scope.READ) if resource.permission_classes else None
+def scope_of(resource: type[Resource], method: str) -> Scope | None:
+    """Return the scope that ``method`` needs, or None if the resource is open to all."""
+    return resource.operations[method].scope if resource.permission_classes else None
 
 
 def document(
@@ -102,20 +114,23 @@ def document(
     head: Mapping[str, Any],
     others: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the document of all resources at ``patterns``; ``others`` are the paths that no resource serves, as they stand in it."""
+    """Return the document of all resources at ``patterns``.
+
+    ``head`` are its other members; ``others`` are the paths that no resource serves.
+    """
     paths: dict[str, dict[str, Any]] = {path: dict(item) for path, item in others.items()}
     for route, pattern in walk(patterns):
         resource = resource_of(pattern)
         if resource is not None:
             paths[path_of(route)] = {
                 method.lower(): _operation(route, resource, method)
-                for method in methods_of(resource)
+                for method in resource.operations
             }
     records: dict[str, Any] = {}
-    kept = _referred({path: paths[path] for path in sorted(paths)}, records)
-    _referred([PROBLEM], records)
+    referring = _with_references({path: paths[path] for path in sorted(paths)}, records)
+    _with_references([PROBLEM], records)
     named = {"responses": _common(), "schemas": {name: records[name] for name in sorted(records)}}
-    return {**head, "paths": kept, "components": {**head.get("components", {}), **named}}
+    return {**head, "paths": referring, "components": {**head.get("components", {}), **named}}
 
 
 def path_of(route: str) -> str:
@@ -124,79 +139,76 @@ def path_of(route: str) -> str:
 
 
 def _operation(route: str, resource: type[Resource], method: str) -> dict[str, Any]:
-    scope, body = needed(resource, method), resource.bodies.get(method)
-    described = inspect.cleandoc(getattr(resource, method.lower()).__doc__ or "")
+    declared, scope = resource.operations[method], scope_of(resource, method)
+    described = _plain(inspect.cleandoc(declared.description))
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}_"
         + re.sub(r"\W+", "_", _PART.sub(r"by_\2", route)).strip("_"),
         "tags": [route.partition("/")[0]],
-        "summary": _plain(inspect.cleandoc(resource.__doc__ or "").partition("\n")[0]),
-        "description": f"{_plain(described)} Needs `{scope}`." if scope else _plain(described),
-        "parameters": _parameters(route, resource, method),
+        "summary": declared.summary,
+        "description": f"{described} Needs `{scope}`." if scope else described,
+        "parameters": _parameters(route, declared),
         "responses": {},
     }
     if scope is None:
         operation["security"] = []
-    if body is not None:
+    if declared.body is not None:
         operation["requestBody"] = {
-            "required": bool(body.get("required")),
-            "content": {"application/json": {"schema": body}},
+            "required": bool(declared.body.get("required")),
+            "content": {"application/json": {"schema": declared.body}},
         }
-    for status, schema in resource.answers.get(method, {}).items():
+    for status, schema in declared.answers.items():
         operation["responses"][str(status)] = _answer(status, schema)
     if method == "GET" and all(
-        _media_type(schema) == "application/json"
-        for schema in resource.answers.get(method, {}).values()
+        _media_type(schema) == "application/json" for schema in declared.answers.values()
     ):
         operation["parameters"].append(_IF_NONE_MATCH)
         operation["responses"]["304"] = {"description": _GOOD[304]}
-    for status, codes in sorted(
-        refusals(resource, method, parts=bool(_PART.search(route))).items()
-    ):
+    by_status = _refusals(declared, scope, has_parts=bool(_PART.search(route)))
+    for status, codes in sorted(by_status.items()):
         operation["responses"][str(status)] = _refusal(status, codes)
     return operation
 
 
-def refusals(resource: type[Resource], method: str, *, parts: bool) -> dict[int, dict[str, str]]:
-    """Return every refusal of ``method`` by status and code; ``parts``: the address has parts that may name nothing."""
-    found: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    errors: list[type[OrbitError]] = list(resource.refusals.get(method, ()))
-    known = [_ALWAYS]
-    if needed(resource, method) is None:
-        known = [
-            {status: codes for status, codes in _ALWAYS.items() if status not in {401, 403}},
-            {401: {"invalid_token": _ALWAYS[401]["invalid_token"]}},
-        ]
-    if method in resource.bodies:
-        known.append(_OF_BODIES)
+def _refusals(
+    declared: Declaration, scope: Scope | None, *, has_parts: bool
+) -> dict[int, dict[str, str]]:
+    """Return every refusal of an operation, by status and code."""
+    groups = [_OPEN if scope is None else _ALWAYS]
+    errors: list[type[OrbitError]] = [*declared.refusals, ParameterInvalid]
+    if declared.body is not None:
+        groups.append(_OF_BODIES)
         errors += [StrictJsonError, BodyTooLarge, BodyInvalid]
-    if method in resource.parameters:
-        errors.append(ParameterInvalid)
-        errors += [CursorInvalid] if PARAMETERS.keys() <= resource.parameters[method].keys() else []
-    if parts:
-        known.append({404: {"not_found": "There is nothing here."}})
-    for group in known:
+    if PARAMETERS.keys() <= declared.query.keys():
+        errors.append(CursorInvalid)
+    if has_parts:
+        groups.append(_OF_PARTS)
+    by_status: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for group in groups:
         for status, codes in group.items():
-            found[status].update(codes)
+            by_status[status].update(codes)
     for error in errors:
-        found[problem.STATUS[error.kind]][error.code] = _plain(
-            (error.__doc__ or "").strip().partition("\n")[0]
-        )
-    return dict(found)
+        text = (error.__doc__ or "").strip().partition("\n")[0]
+        by_status[problem.STATUS[error.kind]][error.code] = _plain(text)
+    return dict(by_status)
 
 
-def _parameters(route: str, resource: type[Resource], method: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _CONVERTED.get(kind, _NAMED)}
-        for kind, name in _PART.findall(route)
+def _parameters(route: str, declared: Declaration) -> list[dict[str, Any]]:
+    return [
+        *(
+            _parameter(name, "path", _CONVERTED.get(kind, _NAME), required=True)
+            for kind, name in _PART.findall(route)
+        ),
+        *(
+            _parameter(name, "query", reader.schema, required=reader.required)
+            for name, reader in declared.query.items()
+        ),
+        *(_parameter(name, "header", schema) for name, schema in declared.headers.items()),
     ]
-    for name, reader in resource.parameters.get(method, {}).items():
-        found.append(
-            {"name": name, "in": "query", "required": reader.required, "schema": reader.schema}
-        )
-    for name, schema in resource.request_headers.get(method, {}).items():
-        found.append({"name": name, "in": "header", "required": False, "schema": schema})
-    return found
+
+
+def _parameter(name: str, place: str, schema: Schema, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "schema": schema}
 
 
 def _answer(status: int, schema: Schema) -> dict[str, Any]:
@@ -207,27 +219,11 @@ def _answer(status: int, schema: Schema) -> dict[str, Any]:
 
 
 def _media_type(schema: Schema) -> str:
-    found: str = schema.get("contentMediaType", "application/json")
-    return found
-
-
-#: What ``etags`` reads of every GET.
-_IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "description": "the ETag of what is there"},
-}
-_GOOD = {
-    200: "As asked.",
-    201: "Made.",
-    202: "Accepted: it goes on by itself.",
-    304: "Unchanged since the ETag that was sent.",
-}
+    return str(schema.get("contentMediaType", "application/json"))
 
 
 def _common() -> dict[str, Any]:
-    """Return the refusals that most operations have in common, by name."""
+    """Return the refusals that most operations share, by name."""
     return {
         _name(status): _described(status, codes)
         for status, codes in sorted({**_ALWAYS, **_OF_BODIES}.items())
@@ -245,41 +241,42 @@ def _refusal(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _described(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
-    words = " ".join(f"`{code}`: {text}" for code, text in sorted(codes.items()))
     schema = {
         "allOf": [
             {"$ref": "#/components/schemas/Problem"},
             {"properties": {"code": {"enum": sorted(codes)}}},
         ]
     }
-    found: dict[str, Any] = {
-        "description": words,
+    response: dict[str, Any] = {
+        "description": " ".join(f"`{code}`: {text}" for code, text in sorted(codes.items())),
         "content": {problem.CONTENT_TYPE: {"schema": schema}},
     }
     if status == 429:
-        found["headers"] = {
+        response["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
         }
-    return found
+    return response
 
 
-def _referred(part: Any, components: dict[str, Any]) -> Any:
-    """Return ``part`` with every titled record replaced by a reference; the records go into ``components``."""
+def _with_references(part: Any, components: dict[str, Any]) -> Any:
+    """Return ``part`` with a reference for every titled record, which goes into ``components``.
+
+    Raises ValueError for two records with one title.
+    """
     if isinstance(part, list | tuple):
-        return [_referred(item, components) for item in part]
+        return [_with_references(item, components) for item in part]
     if not isinstance(part, Mapping):
         return part
     title = part.get("title")
     inside = {
-        name: _referred(value, components)
+        name: _with_references(value, components)
         for name, value in part.items()
         if not (name == "title" and isinstance(title, str))
     }
     if not isinstance(title, str) or part.get("type") != "object":
         return {**inside, "title": title} if isinstance(title, str) else inside
-    known = components.setdefault(title, inside)
-    if known != inside:
-        raise ValueError(f"Two records are called {title}.")
+    if components.setdefault(title, inside) != inside:
+        raise ValueError(f"Two records have the title {title}.")
     return {"$ref": f"#/components/schemas/{title}"}
 
 

@@ -1,6 +1,7 @@
-"""Lists by keyset: a page starts after a row, not after a count, so it costs the same anywhere and new rows shift nothing.
+"""Lists in pages by keyset: a page starts after a row, not after a count.
 
-A cursor is signed: one that we didn't make is refused, not guessed at.
+So every page costs the same, and new rows shift nothing. Cursors are signed: one that we didn't
+make is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +17,10 @@ from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
 
 DEFAULT, LARGEST = 50, 200
-#: The parameters of every list.
+#: The query parameters of every list.
 PARAMETERS: dict[str, queries.Reader] = {
     "cursor": queries.Reader(
-        str, {"type": "string", "description": "from the `next` or `previous` of another page"}
+        str, {"type": "string", "description": "from `next` or `previous` of another page"}
     ),
     "limit": queries.number(1, LARGEST),
 }
@@ -34,53 +35,50 @@ class CursorInvalid(OrbitError):
 def respond(
     request: Request,
     rows: "QuerySet[Any]",
-    show: Callable[[Any], Any],
+    show: Callable[[Any], object],
     *,
-    sent: Mapping[str, Any],
+    query: Mapping[str, Any],
     key: str = "id",
     newest_first: bool = True,
 ) -> Response:
-    """Answer with one page of ``rows`` as ``{results, next, previous}``, in the order of the unique field ``key``.
+    """Answer one page of ``rows`` as ``{results, next, previous}``, by the unique field ``key``.
 
-    ``sent`` are the parameters as read with ``PARAMETERS`` among the known ones. Raises CursorInvalid. One query, of the page's rows
-    and one more.
+    ``query`` are the request's parameters, read with ``PARAMETERS``. Costs one query, of the page's
+    rows and one more. Raises CursorInvalid.
     """
-    size: int = sent.get("limit", DEFAULT)
+    size: int = query.get("limit", DEFAULT)
     signer = signing.Signer(salt=f"cursor {request.path}")
     backwards, edge = (
-        _open(signer, sent["cursor"], rows, key) if "cursor" in sent else (False, None)
+        _open(signer, query["cursor"], rows, key) if "cursor" in query else (False, None)
     )
     descending = newest_first != backwards
     if edge is not None:
         rows = rows.filter(**{f"{key}__{'lt' if descending else 'gt'}": edge})
-    found: list[Model] = list(rows.order_by(f"-{key}" if descending else key)[: size + 1])
-    more, found = len(found) > size, found[:size]
+    page: list[Model] = list(rows.order_by(f"-{key}" if descending else key)[: size + 1])
+    more, page = len(page) > size, page[:size]
     if backwards:
-        found.reverse()
-    ahead, behind = (edge is not None, more) if backwards else (more, edge is not None)
+        page.reverse()
+    has_next, has_previous = (edge is not None, more) if backwards else (more, edge is not None)
 
     def link(row: Model | None, direction: str) -> str | None:
         if row is None:
             return None
+        kept = {name: value for name, value in request.query_params.items() if name != "cursor"}
         cursor = signer.sign(f"{direction}{getattr(row, key)}")
-        query = urlencode(
-            {
-                **{name: value for name, value in request.query_params.items() if name != "cursor"},
-                "cursor": cursor,
-            }
-        )
-        return request.build_absolute_uri(f"{request.path}?{query}")
+        parameters = urlencode({**kept, "cursor": cursor})
+        return request.build_absolute_uri(f"{request.path}?{parameters}")
 
     return Response(
         {
-            "results": [show(row) for row in found],
-            "next": link(found[-1] if found and ahead else None, ">"),
-            "previous": link(found[0] if found and behind else None, "<"),
+            "results": [show(row) for row in page],
+            "next": link(page[-1] if page and has_next else None, ">"),
+            "previous": link(page[0] if page and has_previous else None, "<"),
         }
     )
 
 
 def _open(signer: signing.Signer, cursor: str, rows: "QuerySet[Any]", key: str) -> tuple[bool, Any]:
+    """Return whether the page before the edge is asked for, and the edge. Raises CursorInvalid."""
     try:
         value = signer.unsign(cursor)
         return value[0] == "<", rows.model._meta.get_field(key).to_python(value[1:])

@@ -1,5 +1,6 @@
-"""Bodies read strictly: bounded, JSON only, and refused as a whole where anything in them isn't as it must be."""
+"""Request bodies, read strictly: bounded, JSON only, and refused as a whole if anything is wrong."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,20 +23,24 @@ class BodyTooLarge(OrbitError):
 
 
 class BodyInvalid(OrbitError):
-    """The body isn't what is expected here."""
+    """The body doesn't fit the operation's schema."""
 
     code, kind = "invalid_body", Kind.INVALID
 
 
 class LengthRequired(exceptions.APIException):
-    """A body without Content-Length, which can't be read here and must not be taken for an empty one."""
+    """A chunked body: it can't be read here, and must not be taken for an empty one."""
 
     status_code = 411
     default_detail = "Send the body with a Content-Length."
 
 
 def raw_body(request: Request) -> bytes:
-    """Return the body as it came. Raises BodyTooLarge before reading, LengthRequired for a chunked one, 415 for an encoded one."""
+    """Return the body's bytes.
+
+    Raises BodyTooLarge before reading, LengthRequired if it is chunked, UnsupportedMediaType if it
+    is encoded.
+    """
     if request.headers.get("Transfer-Encoding"):
         raise LengthRequired
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
@@ -53,30 +58,34 @@ def raw_body(request: Request) -> bytes:
 
 
 class StrictJSONParser(BaseParser):
-    """The one parser of the API."""
+    """The only parser of the API."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the document; raises StrictJsonError or BodyTooLarge."""
+        """Return the document. Raises StrictJsonError, BodyTooLarge."""
         return strict_json.loads(raw_body(parser_context["request"]), max_depth=MAX_DEPTH)
 
 
-def document(request: Request, schema: dict[str, Any]) -> dict[str, Any]:
+def document(request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body as an object that fits ``schema``; an empty body is an empty object.
 
-    Raises BodyInvalid with a pointer for each error, 415 for another content type, and what ``raw_body`` and the parser raise.
+    Raises BodyInvalid with a pointer for each error, and what ``raw_body`` and the parser raise.
     """
     raw_body(request)
     data = request.data if request._request.body else {}
-    errors = schemas.problems(schema, data)
+    errors = schemas.problems(dict(schema), data)
     if errors:
         raise BodyInvalid(
-            f"{len(errors)} thing{'s' if len(errors) > 1 else ''} in the body can't be accepted.",
-            errors=errors,
+            f"The body has {len(errors)} error{'s' if len(errors) > 1 else ''}.", errors=errors
         )
     checked: dict[str, Any] = dict(data)
     return checked
+
+
+def invalid(pointer: str, detail: str) -> BodyInvalid:
+    """Return the refusal of the member at ``pointer``, for what a schema can't say."""
+    return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])
 
 
 def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -89,22 +98,35 @@ def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ())
     }
 
 
-#: Why somebody does something: some text, visible, not without end.
+#: Why the caller does it: some visible text.
 REASON = {"type": "string", "maxLength": 2000, "pattern": r"\S", "description": "a reason in words"}
-#: The same where none is needed.
-REASON_IF_ANY = {"type": ["string", "null"], "maxLength": 2000}
-#: A time to come, until when something holds; null is without end. ``moment`` reads it.
+#: The same if none is needed.
+OPTIONAL_REASON = {"type": ["string", "null"], "maxLength": 2000}
+#: The body of an operation that takes nothing but a reason.
+WITH_REASON = closed_object({"reason": REASON}, required=("reason",))
+#: A time in the future at which something ends by itself; null is never. ``moment`` reads it.
 UNTIL = {"type": ["string", "null"], "maxLength": 50}
+#: Members of a filter.
+NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
+UUID = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    "description": "a UUID",
+}
 
 
-def moment(sent: dict[str, Any], name: str) -> datetime | None:
-    """Return the member ``name`` of a body as a time with its zone, None where it is null or not there. Raises BodyInvalid with its pointer."""
-    if sent.get(name) is None:
+def moment(members: Mapping[str, Any], name: str, *, at: str = "") -> datetime | None:
+    """Return the member ``name`` as a time with its zone, or None if it is null or absent.
+
+    ``at`` is the pointer to the object that has ``members``. Raises BodyInvalid.
+    """
+    text = members.get(name)
+    if text is None:
         return None
     try:
-        found: datetime = queries.moment(sent[name])
+        time: datetime = queries.moment(text)
     except ValueError as error:
-        raise BodyInvalid(
-            f"{name} {error}.", errors=[{"pointer": f"/{name}", "detail": f"This {error}."}]
-        ) from None
-    return found
+        raise invalid(f"{at}/{name}", f"{name} {error}.") from None
+    return time

@@ -1,4 +1,4 @@
-"""May the caller? Asked before the body is read."""
+"""The permission check, before the body is parsed."""
 
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
 
 class HasScope(BasePermission):
-    """The view's ``powers`` name what each method needs; a method that it doesn't name needs ``read``, and is then refused as unknown."""
+    """The caller has the scope that the method's ``@operation`` names.
+
+    An unknown method needs ``read``, and is then refused as unknown.
+    """
 
     message = "This needs a permission that you don't have."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        """Tell whether the caller may; the framework answers 401 to nobody and 403 to somebody who may not."""
+        """Return whether the caller has the scope. A refusal is 401 without a login, else 403."""
         actor = request.auth
         if not isinstance(actor, Actor):
             return False
-        method = "GET" if request.method == "HEAD" else request.method
-        needed: Scope = getattr(view, "scopes", {}).get(method, Scope.READ)
-        self.message = f"This needs the permission {needed}."
-        return actor.may(needed)
+        declared = getattr(view, "declaration", None)
+        scope: Scope = Scope.READ if declared is None else declared.scope
+        self.message = f"This needs the permission {scope}."
+        return actor.may(scope)

@@ -1,4 +1,4 @@
-"""Every refusal over HTTP as a problem (RFC 9457): one mapper, for our errors and for those of the frameworks."""
+"""Refusals over HTTP as problem documents (RFC 9457), for our errors and the frameworks'."""
 
 import http
 import logging
@@ -33,7 +33,7 @@ STATUS = {
     Kind.UNCONDITIONAL: 428,
     Kind.UNAVAILABLE: 503,
 }
-#: For refusals of the frameworks: their exception, our code and, where theirs says too little or too much, our words.
+#: The frameworks' exceptions: status, our code, and our text if theirs doesn't serve.
 _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (
         exceptions.NotAuthenticated,
@@ -59,7 +59,7 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (UnreadablePostError, 400, "malformed", "The body broke off."),
     (SuspiciousOperation, 400, "malformed", "The request can't be read."),
     (BadRequest, 400, "malformed", "The request can't be read."),
-    (DataError, 400, "malformed", "The request holds a value that there can't be."),
+    (DataError, 400, "malformed", "The request holds a value that the database can't store."),
     (OperationalError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
     (InterfaceError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
 ]
@@ -68,8 +68,8 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
 def body(
     status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None, **extra: Any
 ) -> dict[str, Any]:
-    """Return the problem document; ``extra`` are members of its own."""
-    named = {"errors": errors} if errors else {}
+    """Return a problem document; ``extra`` are additional members."""
+    faults = {"errors": errors} if errors else {}
     title = http.HTTPStatus(status).phrase
     return {
         **extra,
@@ -78,39 +78,39 @@ def body(
         "status": status,
         "detail": detail,
         "code": code,
-        **named,
+        **faults,
         "request_id": request_id.current(),
     }
 
 
 def respond(status: int, code: str, detail: str) -> HttpResponse:
-    """Return a problem from outside of the API's views."""
+    """Answer a problem from outside the API's views."""
     return JsonResponse(body(status, code, detail), status=status, content_type=CONTENT_TYPE)
 
 
 def not_allowed(method: str | None, allowed: str) -> HttpResponse:
-    """Return the 405 of a page that is no resource."""
+    """Answer 405 from a page that is no resource."""
     answer = respond(405, "method_not_allowed", f'Method "{method}" not allowed.')
     answer["Allow"] = allowed
     return answer
 
 
 def describe(error: BaseException) -> dict[str, Any] | None:
-    """Return the problem document for ``error``, None for one that is nobody's refusal but a fault."""
+    """Return the problem document for ``error``, or None for an unexpected error (500)."""
     if isinstance(error, OrbitError):
         return body(
             STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra
         )
-    for kind, status, code, words in _FOREIGN:
+    for kind, status, code, detail in _FOREIGN:
         if isinstance(error, kind):
-            return body(status, code, words or str(getattr(error, "detail", error)))
+            return body(status, code, detail or str(getattr(error, "detail", error)))
     if isinstance(error, exceptions.APIException):
         return body(error.status_code, "refused", str(error.detail))
     return None
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer for an exception of an API view; None leaves it to the site's own handler of faults."""
+    """Answer an exception of an API view; None leaves it to the site's handler of errors."""
     document = describe(error)
     if document is None:
         return None

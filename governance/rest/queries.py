@@ -1,6 +1,6 @@
-"""Query strings read strictly: only parameters that are known, each once, each of the type that it must have.
+"""Query strings, read strictly: only known parameters, each once, each of its type.
 
-A reader says as JSON Schema what it accepts, so that the API's document and what is accepted are one thing.
+A reader says as JSON Schema what it accepts, so the API's document can't differ from the code.
 """
 
 import re
@@ -19,55 +19,72 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class ParameterInvalid(OrbitError):
-    """A parameter of the address can't be accepted."""
+    """A query parameter can't be accepted."""
 
     code, kind = "invalid_parameter", Kind.MALFORMED
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the text of one parameter; raises ValueError where it doesn't fit ``schema``."""
+    """Reads the text of one parameter. ``read`` raises ValueError if it doesn't fit ``schema``.
+
+    ``column`` is what a filter compares, if that isn't called like the parameter.
+    """
 
     read: Callable[[str], Any]
     schema: Mapping[str, Any]
     required: bool = False
+    column: str = ""
 
     def __call__(self, value: str) -> Any:
-        """Return what ``value`` says."""
+        """Return the value of the text ``value``. Raises ValueError."""
         return self.read(value)
+
+    def on(self, column: str) -> "Reader":
+        """Return the same reader for a filter over ``column``."""
+        return replace(self, column=column)
 
 
 def reader(schema: Mapping[str, Any]) -> Callable[[Callable[[str], Any]], Reader]:
-    """Make a reader of a function that reads what fits ``schema``."""
+    """Make a Reader of a function that reads what fits ``schema``."""
     return lambda function: Reader(function, schema)
 
 
-def needed(optional: Reader) -> Reader:
-    """Return the reader of a parameter that must be there."""
+def required(optional: Reader) -> Reader:
+    """Return the reader of a parameter that must be sent."""
     return replace(optional, required=True)
 
 
-def read(request: Request, known: Mapping[str, Reader]) -> dict[str, Any]:
-    """Return the parameters that were sent, read by the readers of ``known``. Raises ParameterInvalid, which names the parameter."""
-    found: dict[str, Any] = {}
-    for name, values in request.query_params.lists():
-        if name not in known:
-            named = f"Known are: {', '.join(sorted(known))}." if known else "None is known."
-            raise ParameterInvalid(f"There is no parameter {name[:100]!r} here. {named}")
-        if len(values) != 1:
-            raise ParameterInvalid(f"{name} is given {len(values)} times.")
+def read(request: Request, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Return the query's parameters, read. Raises ParameterInvalid, which names the parameter."""
+    values: dict[str, Any] = {}
+    for name, texts in request.query_params.lists():
+        if name not in readers:
+            accepted = ", ".join(sorted(readers)) or "none"
+            raise ParameterInvalid(
+                f"There is no parameter {name[:100]!r} here. Accepted: {accepted}."
+            )
+        if len(texts) != 1:
+            raise ParameterInvalid(f"{name} is given {len(texts)} times: send it once.")
         try:
-            found[name] = known[name](values[0])
+            values[name] = readers[name](texts[0])
         except ValueError as error:
             raise ParameterInvalid(f"{name}: {error}.") from None
-    for name, one in known.items():
-        if one.required and name not in found:
+    for name, needed in readers.items():
+        if needed.required and name not in values:
             raise ParameterInvalid(f"{name} is missing.")
-    return found
+    return values
+
+
+def filters(values: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """Return those of ``values`` that are read by ``readers``, by the column that they compare."""
+    return {
+        readers[name].column or name: value for name, value in values.items() if name in readers
+    }
 
 
 def matching(pattern: str, words: str, *, longest: int = 200) -> Reader:
-    """Return the reader of a text that ``pattern`` fits as a whole; a refusal says that it must be ``words``."""
+    """Return the reader of a text that fits ``pattern`` as a whole; ``words`` describe it."""
 
     def read_text(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -86,7 +103,7 @@ def matching(pattern: str, words: str, *, longest: int = 200) -> Reader:
     )
 
 
-#: No control, direction or other unseen character, which would make a name look like another one.
+#: No control, direction or other invisible character: it would make a name look like another one.
 VISIBLE = (
     r"[^\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff\ufffe\uffff]"
 )
@@ -103,17 +120,17 @@ text = matching(VISIBLE + "{1,200}", "1 to 200 visible characters")
 )
 def moment(value: str) -> datetime:
     """Read an ISO 8601 time with its zone. Raises ValueError."""
-    # A plus sign that nobody escaped arrives as a space.
+    # A plus sign that wasn't escaped arrives as a space.
     value = re.sub(r" (\d\d:\d\d)$", r"+\1", value) if "T" in value else value
     try:
-        found = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("must be a time such as 2026-01-31T06:00:00Z") from None
-    if found.tzinfo is None:
+    if time.tzinfo is None:
         raise ValueError("must name its zone, such as 2026-01-31T06:00:00Z")
-    # In UTC: the database knows no zone that is further than 16 hours away, which this syntax has.
+    # In UTC: the database knows no zone that is further than 16 hours away, and this syntax does.
     try:
-        return max(found, _EPOCH).astimezone(UTC)
+        return max(time, _EPOCH).astimezone(UTC)
     except OverflowError:
         return _LATEST
 

@@ -1,8 +1,11 @@
-"""How many requests a minute: counted by the database, by one statement, so that all processes and machines share one count.
+"""The rate limit: requests a minute, counted in the database by one statement.
 
-A token and a logged-in person have their own; who shows neither is counted by address. A caller who is let in never pays for strangers
-that share the address. The table is unlogged, and the count commits by itself before anything else is asked: a request that waits holds
-no lock. Of any number at once exactly the limit gets through. After a crash of the database the counts begin anew.
+So all processes and machines share one count, and of any number of requests at once exactly the
+limit gets through. A token and a logged-in user have their own count; all others are counted by
+address, so a valid caller never pays for strangers behind the same address.
+
+The table is unlogged: a crash of the database starts the counts anew. The count commits by itself,
+before any other work, so a waiting request holds no lock.
 """
 
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ COUNT_REQUEST = sql.load(__name__, "count_request")
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """What a caller has left in this minute, and in how many seconds the next one begins."""
+    """What is left of a caller's limit in this minute, and the seconds until the next one."""
 
     limit: int
     left: int
@@ -31,7 +34,7 @@ class RateStatus:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return it as the RateLimit fields of the IETF's draft."""
+        """The RateLimit header fields of the IETF's draft."""
         return {
             "RateLimit-Policy": f'"minute";q={self.limit};w={WINDOW_SECONDS}',
             "RateLimit": f'"minute";r={self.left};t={self.seconds}',
@@ -50,7 +53,7 @@ class TooMany(exceptions.Throttled):
 
 
 def count(caller: str) -> RateStatus:
-    """Count one request of ``caller``; raises TooMany over ORBIT_RATE_LIMIT."""
+    """Count one request of ``caller``. Raises TooMany over ORBIT_RATE_LIMIT."""
     requests, seconds = COUNT_REQUEST.rows(caller=caller)[0]
     limit: int = settings.ORBIT_RATE_LIMIT
     rate_status = RateStatus(limit, max(0, limit - requests), max(1, seconds))
@@ -60,11 +63,11 @@ def count(caller: str) -> RateStatus:
 
 
 def caller(request: Request) -> str:
-    """Return whose count a request belongs to; call it once it is known who that is."""
+    """Return the name under which an authenticated or refused request is counted."""
     if not isinstance(request.auth, Actor):
         return f"address {origin.address(request._request)}"
-    scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return f"token {tokens.digest(raw.strip())[:32]}"
+        return f"token {tokens.digest(token.strip())[:32]}"
     user = request.user
     return f"user {user.pk}" if isinstance(user, User) else "nobody"

@@ -1,4 +1,4 @@
-"""The request id: taken or made, returned, logged."""
+"""The request id: taken from ``X-Request-ID`` or made, returned with the answer, logged."""
 
 import logging
 import re
@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from governance.kernel.request_context import request_id as _current
 
-# What a client may send: anything else could forge a log line or a header.
+# Anything else from a client could forge a log line or a header.
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
@@ -26,8 +26,8 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request under its id."""
-        sent = request.headers.get("X-Request-ID", "")
-        token = _current.set(sent if _ACCEPTED.fullmatch(sent) else uuid.uuid4().hex)
+        received = request.headers.get("X-Request-ID", "")
+        token = _current.set(received if _ACCEPTED.fullmatch(received) else uuid.uuid4().hex)
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = _current.get()
@@ -40,7 +40,7 @@ class RequestIdFilter(logging.Filter):
     """Puts the request's id on each log record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add ``request_id`` and its form for a text line; every record passes."""
+        """Add ``request_id``, and ``request_suffix`` for a line of text. Every record passes."""
         number = current()
         vars(record).update(request_id=number, request_suffix=f" [{number}]" if number else "")
         return True

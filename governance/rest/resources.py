@@ -1,10 +1,13 @@
-"""What every resource of the API is: its methods, and for each of them what it needs, takes, answers and refuses.
+"""What every resource of the API is: a view whose methods declare themselves with ``@operation``.
 
-The declarations are what the code itself goes by, and the API's document is made from them, so the two can't differ.
+The code goes by these declarations and the API's document is made from them, so the two can't
+differ.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, ClassVar, TypeVar
 
 from django.http import Http404
 from rest_framework import exceptions
@@ -17,52 +20,112 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel.errors import OrbitError
 from governance.rest import parsing, queries, rates
+from governance.rest.answers import Answer
 from governance.rest.queries import Reader
 from governance.rest.schemas import Schema
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_ATTRIBUTE = "operation"
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-class Resource(APIView):
-    """A resource. Each declaration is by method; what it declares to take and nothing else is taken.
 
-    ``powers``: what the caller needs (``read`` where none is named). ``parameters``: what the address may say, read into ``self.sent``
-    before the method runs. ``bodies``: the schema of the body, which ``self.document()`` reads. ``request_headers``: what is read of the
-    head. ``answers``: the schema of each good status. ``refusals``: the errors of the domain; those of every resource are known.
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What one method of a resource needs, takes, answers and refuses. See ``operation``."""
 
-    Answers nothing to OPTIONS: what there is stands in the API's document.
+    summary: str
+    description: str
+    scope: Scope
+    query: Mapping[str, Reader]
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, Schema]
+    answers: Mapping[int, Schema]
+    refusals: tuple[type[OrbitError], ...]
+
+
+def operation(
+    *,
+    summary: str,
+    answers: Mapping[int, Answer | Schema],
+    scope: Scope = Scope.READ,
+    query: Mapping[str, Reader] | None = None,
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Schema] | None = None,
+    refusals: tuple[type[OrbitError], ...] = (),
+) -> Callable[[Method], Method]:
+    """Declare a method of a Resource; its docstring is the description in the API's document.
+
+    ``scope``: what the caller needs. ``query``: the parameters, read into ``self.query``; any other
+    is refused. ``body``: the schema that ``self.body()`` checks; without it no body is read.
+    ``headers``: the request headers that the method reads. ``answers``: the schema of each good
+    status. ``refusals``: the domain's errors; those that every operation has are added.
     """
 
-    scopes: ClassVar[dict[str, Scope]] = {}
-    parameters: ClassVar[dict[str, Mapping[str, Reader]]] = {}
-    bodies: ClassVar[dict[str, dict[str, Any]]] = {}
-    request_headers: ClassVar[dict[str, Mapping[str, Schema]]] = {}
-    answers: ClassVar[dict[str, dict[int, Schema]]] = {}
-    refusals: ClassVar[dict[str, tuple[type[OrbitError], ...]]] = {}
+    def declare(method: Method) -> Method:
+        if not method.__doc__:
+            raise TypeError(f"{method.__qualname__} needs a docstring: it is the description")
+        method.__dict__[_ATTRIBUTE] = Declaration(
+            summary=summary,
+            description=method.__doc__,
+            scope=scope,
+            query=query or {},
+            body=body,
+            headers=headers or {},
+            answers={
+                status: answer.schema if isinstance(answer, Answer) else answer
+                for status, answer in answers.items()
+            },
+            refusals=refusals,
+        )
+        return method
+
+    return declare
+
+
+class Resource(APIView):
+    """A resource: each of its methods has an ``@operation``, and HEAD is GET.
+
+    It answers nothing to OPTIONS: the API's document says what there is.
+    """
+
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
-    #: The parameters that were sent, read.
-    sent: dict[str, Any]
-    #: What the caller has left in this minute; None until that is known.
+    #: The declaration of each method, by its name such as ``GET``.
+    operations: ClassVar[Mapping[str, Declaration]] = {}
+    #: The query parameters, read.
+    query: dict[str, Any]
+    #: What is left of the caller's requests in this minute; None until they are counted.
     rate_status: rates.RateStatus | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the declarations. Raises TypeError for a method that has none, or no scope."""
+        super().__init_subclass__(**kwargs)
+        cls.operations = {
+            name: _declaration(cls, name) for name in METHODS if hasattr(cls, name.lower())
+        }
 
     @property
     def actor(self) -> Actor:
-        """Who calls, as a token's or a session's power and namespaces allow."""
+        """The caller, with the scopes and namespaces of their token or session."""
         actor: Any = self.request.auth
-        assert isinstance(actor, Actor)  # noqa: S101 - HasScope lets nobody else in
+        assert isinstance(actor, Actor)  # noqa: S101 - HasScope refuses everybody else
         return actor
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find out who calls and whether they may; then read the parameters. Raises what authentication does, Http404 and ParameterInvalid."""
+        """Authenticate, check the scope, then read the query. Raises also Http404, ParameterInvalid."""
         super().initial(request, *args, **kwargs)
         if any(isinstance(part, str) and "\x00" in part for part in kwargs.values()):
             raise Http404  # no column can hold it
-        method = declared(request.method)
-        self.sent = (
-            queries.read(request, self.parameters[method]) if method in self.parameters else {}
-        )
+        declared = self.declaration
+        self.query = {} if declared is None else queries.read(request, declared.query)
+
+    @property
+    def declaration(self) -> Declaration | None:
+        """The declaration of the method of this request; None for one that is refused as unknown."""
+        return self.operations.get(named(self.request.method))
 
     def perform_authentication(self, request: Request) -> None:
-        """Find out who calls, and count the request, also one whose token isn't good. Raises AuthenticationFailed, PermissionDenied and TooMany."""
+        """Authenticate and count the request, also one with a wrong token. Raises also TooMany."""
         try:
             super().perform_authentication(request)
         except exceptions.APIException:
@@ -80,30 +143,44 @@ class Resource(APIView):
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        """Tell the caller what is left of the minute."""
+        """Add the RateLimit headers."""
         if self.rate_status is not None:
             self.headers.update(self.rate_status.headers)
         return super().finalize_response(request, response, *args, **kwargs)
 
-    def document(self) -> dict[str, Any]:
-        """Return the body, which fits the schema that is declared for the method. Raises what ``parsing.document`` does."""
-        return parsing.document(self.request, self.bodies[declared(self.request.method)])
+    def body(self) -> dict[str, Any]:
+        """Return the body, checked by the declared schema. Raises what ``parsing.document`` does."""
+        declared = self.declaration
+        assert declared is not None  # noqa: S101 - a method without a declaration never runs
+        assert declared.body is not None, "declare the body in @operation"  # noqa: S101
+        return parsing.document(self.request, declared.body)
 
 
-def declared(method: str | None) -> str:
-    """Return the method under which a request's declarations stand: a HEAD is a GET."""
+def named(method: str | None) -> str:
+    """Return the name under which a request's method is declared: HEAD is GET."""
     return "GET" if method == "HEAD" else str(method)
+
+
+def _declaration(resource: type[Resource], name: str) -> Declaration:
+    method = getattr(resource, name.lower())
+    where = f"{resource.__module__}.{resource.__qualname__}.{name.lower()}"
+    declared = vars(method).get(_ATTRIBUTE) if isinstance(method, FunctionType) else None
+    if not isinstance(declared, Declaration):
+        raise TypeError(f"{where} has no @operation")
+    if name != "GET" and resource.permission_classes and declared.scope is Scope.READ:
+        raise TypeError(f"{where} may change something: name its scope")
+    return declared
 
 
 class OneForm(BaseContentNegotiation):
     """For a resource whose answer has one form, whatever the client asks for."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Take the one parser."""
+        """Return the only parser."""
         return parsers[0]
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
     ) -> Any:
-        """Take the one renderer."""
+        """Return the only renderer."""
         return renderers[0], renderers[0].media_type

@@ -1,4 +1,4 @@
-"""The JSON Schemas of answers, in few words. A record with a title is described once and referred to by it."""
+"""The JSON Schemas of answers, in few words. A record with a title becomes a component."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ TRUTH: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-#: An object whose members are somebody else's.
+#: An object whose members are defined elsewhere.
 FREE: Schema = {"type": "object"}
 ANYTHING: Schema = {}
 PLAIN_TEXT: Schema = {"type": "string", "contentMediaType": "text/plain"}
@@ -22,7 +22,7 @@ NOTHING: Schema = {"type": "null"}
 def record(
     title: str | None = None, /, *, optional: Iterable[str] = (), **members: Schema
 ) -> Schema:
-    """Return the schema of an object that has ``members``, of which ``optional`` ones may be absent."""
+    """Return the schema of an object with ``members``, of which the ``optional`` may be absent."""
     absent = set(optional)
     named = {} if title is None else {"title": title}
     return {
@@ -34,7 +34,7 @@ def record(
 
 
 def maybe(schema: Schema) -> Schema:
-    """Return the schema of what may be null."""
+    """Return the schema of a value that may be null."""
     if "title" in schema or "type" not in schema or "enum" in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     return {**schema, "type": [schema["type"], "null"]}
@@ -51,22 +51,16 @@ def many(schema: Schema) -> Schema:
 
 
 def inlined(title: str, schema: Schema) -> Schema:
-    """Return one of our schema files' definitions with what it refers to in it, so that it stands by itself."""
+    """Return a definition of our schema files with all that it refers to written out."""
     definitions = schema.get("$defs", {})
 
-    def written_out(part: Any) -> Any:
+    def expand(part: Any) -> Any:
         if isinstance(part, list):
-            return [written_out(item) for item in part]
+            return [expand(item) for item in part]
         if not isinstance(part, Mapping):
             return part
         if "$ref" in part:
-            return written_out(definitions[part["$ref"].rpartition("/")[2]])
-        return {name: written_out(value) for name, value in part.items() if name != "$defs"}
+            return expand(definitions[part["$ref"].rpartition("/")[2]])
+        return {name: expand(value) for name, value in part.items() if name != "$defs"}
 
-    return {**written_out(schema), "title": title}
-
-
-def page(schema: Schema) -> Schema:
-    """Return the schema of a list in pages."""
-    link = {"type": ["string", "null"], "format": "uri", "description": "the address of that page"}
-    return record(results=many(schema), next=link, previous=link)
+    return {**expand(schema), "title": title}

@@ -67,7 +67,7 @@ class RequeueManyForm(RequeueForm):
     """How to send many again."""
 
     rate = forms.IntegerField(
-        label="Letters a second", min_value=1, max_value=bulk.FASTEST, initial=bulk.RATE
+        label="Letters a second", min_value=1, max_value=bulk.MAX_RATE, initial=bulk.RATE
     )
 
 
@@ -249,11 +249,11 @@ def _wanted(sent: QueryDict) -> dict[str, str] | None:
     return {name: str(narrowing[name][0]) for name in _NAMES if name in narrowing} if told else None
 
 
-def _filter(wanted: Mapping[str, str]) -> bulk.Filter:
+def _filter(wanted: Mapping[str, str]) -> bulk.LetterFilter:
     given: dict[str, Any] = {_NAMES[name]: value for name, value in wanted.items()}
     if "cycle_run_id" in given:
         try:
             given["cycle_run_id"] = UUID(given["cycle_run_id"])
         except ValueError:
             raise BadRequest("cycle__id__exact is no UUID") from None
-    return bulk.Filter(**given)
+    return bulk.LetterFilter(**given)

@@ -11,6 +11,7 @@ from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
+from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from orbit.errors import CyclesActive
 from orbit.models import AppliedFiles
@@ -71,8 +72,8 @@ def _act(request: HttpRequest, reason: str) -> str:
 
 def _groups(found: list[diff.Difference]) -> list[tuple[str, list[diff.Difference]]]:
     """Return the differences as a person asks for them: only in the files, only in the database, in both but not the same."""
-    in_files = [one for one in found if not one.pointer and one.in_database is diff.ABSENT]
-    in_database = [one for one in found if not one.pointer and one.in_files is diff.ABSENT]
+    in_files = [one for one in found if not one.pointer and one.in_database is json_diff.ABSENT]
+    in_database = [one for one in found if not one.pointer and one.in_files is json_diff.ABSENT]
     both = [one for one in found if one.pointer]
     named = (
         ("Only in the files: Reload makes them", in_files),

@@ -11,12 +11,13 @@ from django.urls import reverse
 from governance.access.actors import NotAllowed
 from governance.console import pages
 from governance.console.base import actor_of
+from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
-from governance.rest.conditions import NEW, seen
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import diff, edit, history, kinds, preview
+from orbit.profiles import edit, history, kinds, preview
+from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, Kind
 
 #: What a new document begins as.
@@ -32,8 +33,8 @@ class _Conflict:
     """Somebody saved ``theirs`` meanwhile: what they changed of what the person began with, and what the person's own version would change of theirs."""
 
     theirs: Any
-    changed: list[diff.Change]
-    overwritten: list[diff.Change]
+    changed: list[json_diff.Change]
+    overwritten: list[json_diff.Change]
 
 
 def page(
@@ -111,7 +112,7 @@ def _save(
     """Save through the one door. A refusal is told on the page that was sent, with everything that was typed."""
     name, expected = (
         _name(kind, row, document),
-        NEW if row is None else seen(form.cleaned_data["seen"]),
+        NEW if row is None else exactly(form.cleaned_data["seen"]),
     )
     try:
         done = edit.put(
@@ -156,7 +157,9 @@ def _conflict(
     sent["seen"] = str(theirs.number)
     form.data = sent
     return _Conflict(
-        theirs, diff.changes(form.base, theirs.document), diff.changes(theirs.document, document)
+        theirs,
+        json_diff.changes(form.base, theirs.document),
+        json_diff.changes(theirs.document, document),
     )
 
 

@@ -5,8 +5,8 @@ from governance.models import Namespace
 from orbit.admin.document_form import STATES, Part
 from orbit.pipeline import registry
 from orbit.profiles import visible
-from orbit.profiles.instruction import TIERS
 from orbit.profiles.kinds import PROFILE, Kind
+from orbit.records.checkpoints import TIERS
 
 _OFFERED = 500
 _LINES = "One on each line."

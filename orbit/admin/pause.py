@@ -13,7 +13,7 @@ from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate, pauses, status
-from orbit.cycles import clusters
+from orbit.cycles import maintenance
 
 
 @pages.page("pause/", name="pause", title="Pause", group="Now", sends=Scope.OPERATE, workspace=True)
@@ -40,7 +40,7 @@ def pause_page(request: HttpRequest) -> HttpResponse:
         "ends": ends,
         "form": form,
         "here": gate.paused_here(),
-        "hosts": clusters.paused_hosts(),
+        "hosts": maintenance.paused_hosts(),
     }
     return pages.draw(
         request,

@@ -86,7 +86,7 @@ class CronTickAdmin(ReadOnlyAdmin):
     @admin.display(description="why")
     def why(self, tick: CronTick) -> str:
         """What the ledger says of it, in short."""
-        said = tick.said  # type: ignore[attr-defined]
+        said = tick.short_detail  # type: ignore[attr-defined]
         return str(
             said.get("detail", "")
             or ", ".join(f"{number} {name}" for name, number in said.get("outcomes", {}).items())

@@ -11,11 +11,12 @@ from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
+from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
-from governance.rest.conditions import NEW, seen
 from orbit.admin.editing import address
 from orbit.errors import RevisionUnknown
-from orbit.profiles import diff, edit, history
+from orbit.profiles import edit, history
+from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import Kind
 
 _PAGE = 50
@@ -58,7 +59,7 @@ def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse
         raise PermissionDenied
     if form.is_valid():
         given = form.cleaned_data
-        expected = NEW if row.hidden else seen(given["over"])
+        expected = NEW if row.hidden else exactly(given["over"])
         try:
             done = edit.roll_back(
                 kind,
@@ -80,7 +81,7 @@ def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse
                 request, f"{row} is back to revision {number}, as revision {done.revision}."
             )
             return HttpResponseRedirect(address(kind, row, "change"))
-    changes = diff.changes(row.document, revision.document)
+    changes = json_diff.changes(row.document, revision.document)
     return pages.draw(request, "console/revision.html", title=f"Revision {number} of {row}", kind=kind, row=row, revision=revision, changes=changes, form=form,
                       may=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden), opts=kind.rows._meta)  # fmt: skip
 

@@ -17,8 +17,8 @@ from governance.kernel.errors import OrbitError
 from governance.rest import queries
 from orbit.schedules import change, explain, listing
 from orbit.schedules.change import ScheduleUnknown
-from orbit.schedules.explain import Answer
-from orbit.schedules.listing import Shown
+from orbit.schedules.explain import Explanation
+from orbit.schedules.listing import ScheduleSummary
 
 _PER_PAGE = 50
 _LIST = "admin:orbit_schedules"
@@ -66,7 +66,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
         request,
         "console/schedules.html",
         title="Schedules",
-        schedules=[listing.show(row, now) for row in page],
+        schedules=[listing.summarize(row, now) for row in page],
         page=page,
         wanted=wanted,
         may_change=actor_of(request).may(Scope.CONFIGURE),
@@ -122,7 +122,7 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
         changed = change.set_cron(name, cron=cron, actor=actor_of(request), reason=reason)
         return f"{name} has {'another cron' if changed else 'that cron already'}."
 
-    explains = f"It is {shown.row.cron or 'off'} in {shown.time_zone or 'no zone'}; the configuration says {shown.configured or 'nothing'}. " \
+    explains = f"It is {shown.row.cron or 'off'} in {shown.time_zone or 'no zone'}; the configuration says {shown.configured_cron or 'nothing'}. " \
                "Yours stays until you empty it, or the configuration says something else."  # fmt: skip
     return _ask(
         request,
@@ -139,7 +139,7 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
 def why_page(request: HttpRequest) -> HttpResponse:
     """Ask for a run profile and a time, and answer."""
     form = WhyForm(request.GET if {"run_profile_id", "at"} & set(request.GET) else None)
-    answer: Answer | None = None
+    answer: Explanation | None = None
     if request.GET.get("run_profile_id") and "at" not in request.GET:
         form = WhyForm(
             initial={
@@ -161,15 +161,17 @@ def why_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _shown(request: HttpRequest, name: str) -> Shown:
+def _shown(request: HttpRequest, name: str) -> ScheduleSummary:
     try:
         change.find(name, actor=actor_of(request))
     except ScheduleUnknown:
         raise Http404 from None
-    return listing.show(listing.schedules(actor_of(request)).filter(name=name)[0], timezone.now())
+    return listing.summarize(
+        listing.schedules(actor_of(request)).filter(name=name)[0], timezone.now()
+    )
 
 
-def _ask(request: HttpRequest, shown: Shown, kind: type[ReasonForm], act: Callable[..., str], *, label: str, explains: str,
+def _ask(request: HttpRequest, shown: ScheduleSummary, kind: type[ReasonForm], act: Callable[..., str], *, label: str, explains: str,
          hidden: dict[str, str] | None = None, initial: dict[str, str] | None = None) -> HttpResponse:  # fmt: skip
     form = kind(request.POST if request.method == "POST" else None, initial=initial)
     if form.is_bound and form.is_valid():

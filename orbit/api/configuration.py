@@ -1,21 +1,19 @@
-"""``/config``: where the files and the database differ, and the files into the database."""
-
-from dataclasses import asdict
+"""``/config``: compare the files with the database, and load the files."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.rest import parsing
-from governance.rest.resources import Resource
+from governance.rest.answers import Answer
+from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, TEXT, TRUTH, WHOLE, many, one_of, record
 from orbit.dispatch.endpoints import EndpointsInvalid
 from orbit.errors import CyclesActive
 from orbit.profiles import diff, reload, schema
 from orbit.profiles.files import ConfigInvalid
 
-_RELOAD = parsing.closed_object({"reason": parsing.REASON})
-#: A side that has nothing at that place is absent.
+#: ``Difference.to_dict`` makes it: a side that has nothing at that place is absent.
 _DIFFERENCE = record(
     "Difference",
     optional=("in_files", "in_database"),
@@ -26,52 +24,43 @@ _DIFFERENCE = record(
     in_database=ANYTHING,
 )
 _NAMES = many(TEXT)
+_RELOADED = Answer(
+    "Reloaded",
+    created=_NAMES,
+    changed=_NAMES,
+    hidden=_NAMES,
+    unchanged=WHOLE,
+    namespaces=_NAMES,
+)
 
 
-class Diff(Resource):
-    """The drift of files and database."""
-
-    parameters = {"GET": {}}
-    answers = {
-        "GET": {200: record("Drift", same=TRUTH, total=WHOLE, differences=many(_DIFFERENCE))}
-    }
-    refusals = {"GET": (ConfigInvalid, EndpointsInvalid)}
-
+class ConfigDiff(Resource):
+    @operation(
+        summary="Compare the files with the database",
+        answers={200: record("Drift", same=TRUTH, total=WHOLE, differences=many(_DIFFERENCE))},
+        refusals=(ConfigInvalid, EndpointsInvalid),
+    )
     def get(self, request: Request) -> Response:
-        """Answer every place at which they differ with both values, up to a bound; 422 where files or endpoints can't be used."""
-        found = diff.differences(actor=self.actor)
-        shown = diff.bounded(found)
+        """Every place at which they differ, with both values, up to a limit."""
+        differences = diff.differences(actor=self.actor)
         return Response(
             {
-                "same": not found,
-                "total": len(found),
-                "differences": [one.as_json() for one in shown],
+                "same": not differences,
+                "total": len(differences),
+                "differences": [difference.as_json() for difference in diff.bounded(differences)],
             }
         )
 
 
-class Reload(Resource):
-    """The files into the database."""
-
-    scopes = {"POST": Scope.CONFIGURE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _RELOAD}
-    answers = {
-        "POST": {
-            200: record(
-                "Reloaded",
-                created=_NAMES,
-                changed=_NAMES,
-                hidden=_NAMES,
-                unchanged=WHOLE,
-                namespaces=_NAMES,
-            )
-        }
-    }
-    refusals = {"POST": (ConfigInvalid, EndpointsInvalid, CyclesActive)}
-
+class ConfigReload(Resource):
+    @operation(
+        summary="Reload the configuration",
+        scope=Scope.CONFIGURE,
+        body=parsing.closed_object({"reason": parsing.REASON}),
+        answers={200: _RELOADED},
+        refusals=(ConfigInvalid, EndpointsInvalid, CyclesActive),
+    )
     def post(self, request: Request) -> Response:
-        """Apply them, all or nothing; 409 while any cycle is active."""
-        return Response(
-            asdict(reload.apply_files(actor=self.actor, reason=self.document().get("reason", "")))
-        )
+        """Load the files into the database, all or nothing. Refused while a cycle is active."""
+        reason = self.body().get("reason", "")
+        return Response(_RELOADED.of(reload.apply_files(actor=self.actor, reason=reason)))

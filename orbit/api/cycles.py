@@ -8,11 +8,12 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.rest import pages, parsing, queries
-from governance.rest.resources import Resource
+from governance.rest.answers import page_of
+from governance.rest.resources import Resource, operation
 from governance.rest.schemas import UUID as ID
-from governance.rest.schemas import many, one_of, page, record
-from orbit.api import schemas
-from orbit.cycles import cancel, detail, listing, overview
+from governance.rest.schemas import many, one_of, record
+from orbit.api.schemas import CYCLE, CYCLE_DETAIL
+from orbit.cycles import cancel, detail, overview
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.states import Cycle
 
@@ -24,62 +25,50 @@ _FILTERS: dict[str, queries.Reader] = {
     "created_from": queries.moment,
     "created_to": queries.moment,
 }
-_CANCEL = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 
 
-class Recent(Resource):
-    """The last twenty cycles."""
-
-    parameters = {"GET": {}}
-    answers = {"GET": {200: record(results=many(schemas.CYCLE))}}
-
+class CycleRecent(Resource):
+    @operation(
+        summary="List recent cycles",
+        answers={200: record(results=many(CYCLE.schema))},
+    )
     def get(self, request: Request) -> Response:
-        """Answer ``{results}``, newest first."""
-        return Response(
-            {"results": [schemas.cycle(row) for row in listing.matching(self.actor)[:RECENT]]}
-        )
+        """The last 20, newest first."""
+        cycles = detail.matching(self.actor)[:RECENT]
+        return Response({"results": [CYCLE.of(cycle) for cycle in cycles]})
 
 
-class Collection(Resource):
-    """All cycles, in pages."""
-
-    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: page(schemas.CYCLE)}}
-
+class CycleList(Resource):
+    @operation(
+        summary="List cycles",
+        query={**_FILTERS, **pages.PARAMETERS},
+        answers={200: page_of(CYCLE)},
+    )
     def get(self, request: Request) -> Response:
-        """Answer ``{results, next, previous}``, newest first."""
-        filters = {name: value for name, value in self.sent.items() if name in _FILTERS}
-        return pages.respond(
-            request, listing.matching(self.actor, **filters), schemas.cycle, sent=self.sent
-        )
+        """Newest first."""
+        cycles = detail.matching(self.actor, **queries.filters(self.query, _FILTERS))
+        return pages.respond(request, cycles, CYCLE.of, query=self.query)
 
 
-class One(Resource):
-    """One cycle with everything that hangs on it."""
-
-    parameters = {"GET": {}}
-    answers = {"GET": {200: schemas.CYCLE_DETAIL}}
-    refusals = {"GET": (CycleUnknown,)}
-
+class CycleDetailView(Resource):
+    @operation(summary="Get a cycle", answers={200: CYCLE_DETAIL}, refusals=(CycleUnknown,))
     def get(self, request: Request, cycle_id: UUID) -> Response:
-        """Answer the cycle with its verdict, stages, tiers, items, jobs, receipts, records and checkpoints."""
-        found = detail.read(cycle_id, actor=self.actor)
-        return Response(
-            {**schemas.cycle_detail(found), "verdict": overview.sentence(found, now=timezone.now())}
-        )
+        """Its verdict, stages, tiers, items, jobs, receipts, dead letters and records."""
+        cycle = detail.read(cycle_id, actor=self.actor)
+        verdict = overview.sentence(cycle, now=timezone.now())
+        return Response(CYCLE_DETAIL.of(cycle, verdict=verdict))
 
 
-class Cancel(Resource):
-    """The end of a cycle before its time."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _CANCEL}
-    answers = {"POST": {202: record(cycle_run_id=ID, status=one_of([Cycle.CANCELLED]))}}
-    refusals = {"POST": (CycleUnknown, CycleFinished)}
-
+class CycleCancel(Resource):
+    @operation(
+        summary="Cancel a cycle",
+        scope=Scope.OPERATE,
+        body=parsing.WITH_REASON,
+        answers={202: record(cycle_run_id=ID, status=one_of([Cycle.CANCELLED]))},
+        refusals=(CycleUnknown, CycleFinished),
+    )
     def post(self, request: Request, cycle_id: UUID) -> Response:
-        """Cancel it: 202, or 409 for one that has finished."""
+        """End it now. What was delivered stays delivered; the rest is cancelled."""
         detail.ensure_visible(cycle_id, actor=self.actor)
-        cancel.cancel(cycle_id, actor=self.actor, reason=self.document()["reason"])
-        return Response({"cycle_run_id": str(cycle_id), "status": str(Cycle.CANCELLED)}, status=202)
+        cancel.cancel(cycle_id, actor=self.actor, reason=self.body()["reason"])
+        return Response({"cycle_run_id": cycle_id, "status": Cycle.CANCELLED}, status=202)

@@ -1,23 +1,24 @@
-"""``/dead-letters``: list, groups, read, requeue, dismiss; one, or many as an operation run."""
+"""``/dead-letters``: list, group, read, requeue, dismiss; one, or many as an operation run."""
 
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.access.actors import NamespaceUnknown
+from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import Scope
 from governance.operations import ledger
 from governance.rest import pages, parsing, queries
-from governance.rest.parsing import BodyInvalid
-from governance.rest.resources import Resource
-from governance.rest.schemas import TEXT, TIME, WHOLE, maybe, one_of, page, record
+from governance.rest.answers import Answer, computed, field, page_of
+from governance.rest.parsing import NAME
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import TEXT, TIME, WHOLE, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
-from orbit.api import schemas
+from orbit.api.schemas import LETTER
+from orbit.api.selection import Selection
 from orbit.dispatch import bulk, dead_letters, error_groups
 from orbit.dispatch.endpoint_drift import Configuration, Today
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
@@ -28,49 +29,36 @@ _FILTERS: dict[str, queries.Reader] = {
     "namespace": queries.text,
     "status": queries.one_of(Letter),
     "endpoint_key": queries.text,
-    "group": queries.text,
+    "group": queries.text.on("error_group"),
     "reason": queries.text,
-    "cycle_run_id": queries.identifier,
+    "cycle_run_id": queries.identifier.on("cycle_id"),
 }
-_COLUMNS = {"cycle_run_id": "cycle_id", "group": "error_group"}
-_MOST_OFFSET = 10_000
-_UUID = {
-    "type": "string",
-    "format": "uuid",
-    "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
-    "description": "a UUID",
-}
-_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
-_TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
-_CHOICES = {"endpoint": {"enum": ["snapshot", "current"]}, "new_key": {"type": "boolean"}}
-_REQUEUE = parsing.closed_object({"reason": parsing.REASON, **_CHOICES}, required=("reason",))
-_DISMISS = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
-_MANY = {
-    "reason": parsing.REASON,
-    "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MOST_IDS},
-    "filter": parsing.closed_object(
-        {
-            "namespace": _NAME,
-            "endpoint_key": _NAME,
-            "group": _NAME,
-            "reason": _NAME,
-            "cycle_run_id": _UUID,
-            "created_after": _TIME,
-            "created_before": _TIME,
-        }
-    ),
-    "rate": {"type": "integer", "minimum": 1, "maximum": bulk.FASTEST},
-}
-_REQUEUE_MANY = parsing.closed_object({**_MANY, **_CHOICES}, required=("reason",))
-_DISMISS_MANY = parsing.closed_object(_MANY, required=("reason",))
-LETTER = record(
-    "DeadLetter",
-    **schemas.LETTER,
-    group=TEXT,
-    error_pattern=TEXT,
-    endpoint_now=maybe(one_of(Today)),
+_MAX_OFFSET = 10_000
+_SELECTION = Selection(
+    bulk.LetterFilter,
+    {
+        "namespace": NAME,
+        "endpoint_key": NAME,
+        "group": NAME,
+        "reason": NAME,
+        "cycle_run_id": parsing.UUID,
+        "created_after": parsing.TIME,
+        "created_before": parsing.TIME,
+    },
+    max_ids=bulk.MAX_IDS,
+    max_rate=bulk.MAX_RATE,
+    everything="all open dead letters",
 )
-_GROUP = record(
+#: How to send again: to the endpoint as it was or is now, under the same delivery id or a new one.
+_CHOICES = {"endpoint": {"enum": ["snapshot", "current"]}, "new_key": {"type": "boolean"}}
+DEAD_LETTER = Answer(
+    "DeadLetter",
+    **LETTER.fields,
+    group=field(TEXT, "error_group"),
+    error_pattern=TEXT,
+    endpoint_now=computed(maybe(one_of(Today))),
+)
+_GROUP = Answer(
     group=TEXT,
     endpoint_key=TEXT,
     reason=TEXT,
@@ -82,199 +70,155 @@ _GROUP = record(
     last_at=TIME,
     example_id=ID,
 )
-_STARTED = record(operation_run_id=ID, matched=WHOLE)
-_GONE = (LetterUnknown, AlreadyRequeued, AlreadyResolved)
+STARTED = Answer(operation_run_id=field(ID, "run_id"), matched=WHOLE)
+_RESOLVED = (LetterUnknown, AlreadyRequeued, AlreadyResolved)
 
 
-def _shown(row: Any, today: Configuration) -> dict[str, Any]:
-    """Return a letter; of an open one also how its endpoint stands today."""
-    now = (
-        str(today.compare(row.endpoint_key, row.fingerprint)) if row.status == Letter.OPEN else None
+class DeadLetterList(Resource):
+    @operation(
+        summary="List dead letters",
+        query={**_FILTERS, **pages.PARAMETERS},
+        answers={200: page_of(DEAD_LETTER)},
     )
-    return {
-        **schemas.dead_letter(row),
-        "group": row.error_group,
-        "error_pattern": row.error_pattern,
-        "endpoint_now": now,
-    }
-
-
-class Collection(Resource):
-    """All dead letters, in pages."""
-
-    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: page(LETTER)}}
-
     def get(self, request: Request) -> Response:
-        """Answer ``{results, next, previous}``, newest first."""
-        rows = DeadLetterDispatch.objects.filter(self.actor.filter()).annotate(
-            fingerprint=F("job__snapshot__fingerprint")
+        """Newest first. `endpoint_now` says how the endpoint is configured today."""
+        letters = _letters(self.actor).filter(**queries.filters(self.query, _FILTERS))
+        now = Configuration()
+        return pages.respond(
+            request, letters, lambda letter: _document(letter, now), query=self.query
         )
-        rows = rows.filter(
-            **{
-                _COLUMNS.get(name, name): value
-                for name, value in self.sent.items()
-                if name in _FILTERS
-            }
-        )
-        today = Configuration()
-        return pages.respond(request, rows, lambda row: _shown(row, today), sent=self.sent)
 
 
-class Groups(Resource):
-    """Open dead letters by their cause."""
-
-    parameters = {
-        "GET": {"limit": pages.PARAMETERS["limit"], "offset": queries.number(0, _MOST_OFFSET)}
-    }
-    answers = {"GET": {200: page(_GROUP)}}
-
+class DeadLetterGroups(Resource):
+    @operation(
+        summary="List groups of dead letters",
+        query={"limit": pages.PARAMETERS["limit"], "offset": queries.number(0, _MAX_OFFSET)},
+        answers={200: page_of(_GROUP)},
+    )
     def get(self, request: Request) -> Response:
-        """Answer ``{results, next, previous}``, the largest group first; the newest 100,000 letters are counted."""
-        size, offset = self.sent.get("limit", pages.DEFAULT), self.sent.get("offset", 0)
-        found = error_groups.listed(self.actor, limit=size + 1, offset=offset)
+        """Open dead letters by cause, the largest group first. Counts the newest 100,000."""
+        size, offset = self.query.get("limit", pages.DEFAULT), self.query.get("offset", 0)
+        groups = error_groups.listed(self.actor, limit=size + 1, offset=offset)
 
-        def link(place: int) -> str:
-            return request.build_absolute_uri(
-                f"{request.path}?{urlencode({'limit': size, 'offset': place})}"
-            )
+        def link(start: int) -> str:
+            parameters = urlencode({"limit": size, "offset": start})
+            return request.build_absolute_uri(f"{request.path}?{parameters}")
 
-        further = len(found) > size and offset + size <= _MOST_OFFSET
+        has_next = len(groups) > size and offset + size <= _MAX_OFFSET
         return Response(
             {
-                "results": [asdict(group) for group in found[:size]],
-                "next": link(offset + size) if further else None,
+                "results": [_GROUP.of(group) for group in groups[:size]],
+                "next": link(offset + size) if has_next else None,
                 "previous": link(max(0, offset - size)) if offset else None,
             }
         )
 
 
-class One(Resource):
-    """One delivery that was given up."""
-
-    parameters = {"GET": {}}
-    answers = {"GET": {200: LETTER}}
-    refusals = {"GET": (LetterUnknown,)}
-
+class DeadLetterDetail(Resource):
+    @operation(
+        summary="Get a dead letter",
+        answers={200: DEAD_LETTER},
+        refusals=(LetterUnknown,),
+    )
     def get(self, request: Request, letter_id: UUID) -> Response:
-        """Answer the dead letter."""
-        return Response(_read(self, letter_id))
+        """A delivery that was given up, with its last error."""
+        return Response(_read(letter_id, self.actor))
 
 
-class Requeue(Resource):
-    """Another try, by a person's decision."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _REQUEUE}
-    answers = {"POST": {201: record(dispatch_job_id=ID)}}
-    refusals = {"POST": (*_GONE, EndpointGone)}
-
+class DeadLetterRequeue(Resource):
+    @operation(
+        summary="Requeue a dead letter",
+        scope=Scope.OPERATE,
+        body=parsing.closed_object({"reason": parsing.REASON, **_CHOICES}, required=("reason",)),
+        answers={201: record(dispatch_job_id=ID)},
+        refusals=(*_RESOLVED, EndpointGone),
+    )
     def post(self, request: Request, letter_id: UUID) -> Response:
-        """Make a new job of it: 201 ``{dispatch_job_id}``, or 409."""
+        """Send it again as a new dispatch job.
+
+        By default to the endpoint as it was, under the same delivery id. `endpoint: current` takes
+        today's configuration, `new_key` a new delivery id.
+        """
         dead_letters.find(letter_id, actor=self.actor)
-        sent = self.document()
+        body = self.body()
         job = dead_letters.requeue(
             letter_id,
             actor=self.actor,
-            reason=sent["reason"],
-            endpoint=sent.get("endpoint", "snapshot"),
-            new_key=sent.get("new_key", False),
+            reason=body["reason"],
+            endpoint=body.get("endpoint", "snapshot"),
+            new_key=body.get("new_key", False),
         )
-        return Response({"dispatch_job_id": str(job)}, status=201)
+        return Response({"dispatch_job_id": job}, status=201)
 
 
-class Dismiss(Resource):
-    """The end of a letter that nobody will send again."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _DISMISS}
-    answers = {"POST": {200: LETTER}}
-    refusals = {"POST": _GONE}
-
-    def post(self, request: Request, letter_id: UUID) -> Response:
-        """Dismiss it: 200 with the letter, or 409."""
-        dead_letters.find(letter_id, actor=self.actor)
-        dead_letters.dismiss(letter_id, actor=self.actor, reason=self.document()["reason"])
-        return Response(_read(self, letter_id))
-
-
-class RequeueMany(Resource):
-    """Another try for many dead letters."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _REQUEUE_MANY}
-    answers = {"POST": {202: _STARTED}}
-    refusals = {"POST": (LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy)}
-
-    def post(self, request: Request) -> Response:
-        """Start an operation run: 202 ``{operation_run_id, matched}``; the active one where the same is under way."""
-        sent = self.document()
-        wanted, choices = (
-            _wanted(sent),
-            {name: sent[name] for name in ("endpoint", "new_key", "rate") if name in sent},
-        )
-        started = bulk.requeue(wanted, actor=self.actor, reason=sent["reason"], **choices)
-        return Response(
-            {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
-        )
-
-
-class DismissMany(Resource):
-    """The end of many dead letters."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _DISMISS_MANY}
-    answers = {"POST": {202: _STARTED}}
-    refusals = {"POST": (LetterUnknown, NamespaceUnknown, ledger.LedgerBusy)}
-
-    def post(self, request: Request) -> Response:
-        """Start an operation run; as for a requeue of many."""
-        sent = self.document()
-        started = bulk.dismiss(
-            _wanted(sent),
-            actor=self.actor,
-            reason=sent["reason"],
-            rate=sent.get("rate", bulk.FASTEST),
-        )
-        return Response(
-            {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
-        )
-
-
-def _read(view: Resource, letter_id: UUID) -> dict[str, Any]:
-    row = (
-        DeadLetterDispatch.objects.filter(view.actor.filter(), pk=letter_id)
-        .annotate(fingerprint=F("job__snapshot__fingerprint"))
-        .first()
+class DeadLetterDismiss(Resource):
+    @operation(
+        summary="Dismiss a dead letter",
+        scope=Scope.OPERATE,
+        body=parsing.WITH_REASON,
+        answers={200: DEAD_LETTER},
+        refusals=_RESOLVED,
     )
-    if row is None:
+    def post(self, request: Request, letter_id: UUID) -> Response:
+        """Close it without sending it again."""
+        dead_letters.find(letter_id, actor=self.actor)
+        dead_letters.dismiss(letter_id, actor=self.actor, reason=self.body()["reason"])
+        return Response(_read(letter_id, self.actor))
+
+
+class DeadLetterBulkRequeue(Resource):
+    @operation(
+        summary="Requeue dead letters",
+        scope=Scope.OPERATE,
+        body=parsing.closed_object({**_SELECTION.members, **_CHOICES}, required=("reason",)),
+        answers={202: STARTED},
+        refusals=(LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy),
+    )
+    def post(self, request: Request) -> Response:
+        """Start an operation run over `ids` or a `filter`; return the active one if it is the same."""
+        body = self.body()
+        choices = {name: body[name] for name in ("endpoint", "new_key", "rate") if name in body}
+        started = bulk.requeue(
+            _SELECTION.read(body), actor=self.actor, reason=body["reason"], **choices
+        )
+        return Response(STARTED.of(started), status=202)
+
+
+class DeadLetterBulkDismiss(Resource):
+    @operation(
+        summary="Dismiss dead letters",
+        scope=Scope.OPERATE,
+        body=parsing.closed_object(_SELECTION.members, required=("reason",)),
+        answers={202: STARTED},
+        refusals=(LetterUnknown, NamespaceUnknown, ledger.LedgerBusy),
+    )
+    def post(self, request: Request) -> Response:
+        """Start an operation run over `ids` or a `filter`; return the active one if it is the same."""
+        body = self.body()
+        started = bulk.dismiss(
+            _SELECTION.read(body),
+            actor=self.actor,
+            reason=body["reason"],
+            rate=body.get("rate", bulk.MAX_RATE),
+        )
+        return Response(STARTED.of(started), status=202)
+
+
+def _letters(actor: Actor) -> "QuerySet[Any]":
+    return DeadLetterDispatch.objects.filter(actor.filter()).annotate(
+        fingerprint=F("job__snapshot__fingerprint")
+    )
+
+
+def _read(letter_id: UUID, actor: Actor) -> dict[str, object]:
+    letter = _letters(actor).filter(pk=letter_id).first()
+    if letter is None:
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
-    return _shown(row, Configuration())
+    return _document(letter, Configuration())
 
 
-def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
-    """Return the letters that a body names. Raises BodyInvalid."""
-    if "ids" in sent and "filter" in sent:
-        raise _invalid("/filter", "Stands beside `ids`: send one of the two.")
-    if "ids" in sent:
-        return [UUID(text) for text in sent["ids"]]
-    if "filter" not in sent:
-        raise _invalid("", "Name `ids`, or a `filter`; `{}` is all that are open.")
-    given = dict(sent["filter"])
-    for name in ("created_after", "created_before"):
-        if name in given:
-            try:
-                given[name] = queries.moment(given[name])
-            except ValueError as error:
-                raise _invalid(f"/filter/{name}", f"This {error}.") from None
-    if "cycle_run_id" in given:
-        given["cycle_run_id"] = UUID(given["cycle_run_id"])
-    return bulk.Filter(**given)
-
-
-def _invalid(pointer: str, detail: str) -> BodyInvalid:
-    return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])
+def _document(letter: Any, now: Configuration) -> dict[str, object]:
+    """Return a letter's answer; an open one also says how its endpoint is configured today."""
+    is_open = letter.status == Letter.OPEN
+    drift = now.compare(letter.endpoint_key, letter.fingerprint) if is_open else None
+    return DEAD_LETTER.of(letter, endpoint_now=drift)

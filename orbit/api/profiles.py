@@ -6,137 +6,102 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
-from governance.rest import conditions, pages, queries
-from governance.rest.resources import Resource
-from governance.rest.schemas import inlined, page
+from governance.rest import pages, queries
+from governance.rest.answers import page_of
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import inlined
+from orbit.api import conditions
 from orbit.errors import DocumentInvalid, ProfileUnknown, RunProfileUnknown, Stale
-from orbit.profiles import edit, kinds, schema, visible
+from orbit.profiles import edit, kinds, schema
 from orbit.profiles.edit import Edited
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.states import ProfileState
 
-#: What a document may hold is checked by the schemas of the files, with what they can't say; so every error comes at once.
+#: The edit checks it by the schemas of the files and more, so that all errors come at once.
 _DOCUMENT = {"type": "object", "description": "the whole document, as GET answers it"}
 _HEADERS = {**conditions.HEADERS, **conditions.REASON}
-_FILTERS: dict[str, queries.Reader] = {
+_PROFILE_FILTERS: dict[str, queries.Reader] = {"state": queries.one_of(ProfileState)}
+_RUN_PROFILE_FILTERS: dict[str, queries.Reader] = {
     "state": queries.one_of(ProfileState),
     "namespace": queries.text,
-    "profile_id": queries.text,
+    "profile_id": queries.text.on("profile__profile_id"),
 }
-_COLUMNS = {"profile_id": "profile__profile_id"}
-PROFILE_SHAPE = inlined("Profile", schema.of_profile())
-RUN_PROFILE_SHAPE = inlined("RunProfile", schema.of_run_profile())
+PROFILE_SCHEMA = inlined("Profile", schema.of_profile())
+RUN_PROFILE_SCHEMA = inlined("RunProfile", schema.of_run_profile())
 
 
-class Profiles(Resource):
-    """All profiles, in pages."""
-
-    parameters = {"GET": {"state": _FILTERS["state"], **pages.PARAMETERS}}
-    answers = {"GET": {200: page(PROFILE_SHAPE)}}
-
+class ProfileList(Resource):
+    @operation(
+        summary="List profiles",
+        query={**_PROFILE_FILTERS, **pages.PARAMETERS},
+        answers={200: page_of(PROFILE_SCHEMA)},
+    )
     def get(self, request: Request) -> Response:
-        """Answer whole documents, by id."""
-        rows = visible.profiles(self.actor).filter(
-            **{name: value for name, value in self.sent.items() if name == "state"}
-        )
-        return pages.respond(
-            request,
-            rows,
-            lambda row: row.document,
-            sent=self.sent,
-            key="profile_id",
-            newest_first=False,
-        )
+        """Whole documents, by id."""
+        return _list(self, PROFILE, queries.filters(self.query, _PROFILE_FILTERS))
 
 
-class OneProfile(Resource):
-    """One profile."""
-
-    scopes = {"PUT": Scope.CONFIGURE}
-    parameters = {"GET": {}, "PUT": {}}
-    bodies = {"PUT": _DOCUMENT}
-    request_headers = {"PUT": _HEADERS}
-    answers = {"GET": {200: PROFILE_SHAPE}, "PUT": {200: PROFILE_SHAPE, 201: PROFILE_SHAPE}}
-    refusals = {"GET": (ProfileUnknown,), "PUT": (*conditions.REFUSALS, Stale, DocumentInvalid)}
-
+class ProfileDetail(Resource):
+    @operation(summary="Get a profile", answers={200: PROFILE_SCHEMA}, refusals=(ProfileUnknown,))
     def get(self, request: Request, profile_id: str) -> Response:
-        """Answer the whole document, its revision as ETag."""
-        return _read(kinds.found(PROFILE, profile_id, actor=self.actor))
+        """The whole document, with its revision as ETag."""
+        return _get(self, PROFILE, profile_id)
 
+    @operation(
+        summary="Create or replace a profile",
+        scope=Scope.CONFIGURE,
+        body=_DOCUMENT,
+        headers=_HEADERS,
+        answers={200: PROFILE_SCHEMA, 201: PROFILE_SCHEMA},
+        refusals=(*conditions.REFUSALS, Stale, DocumentInvalid),
+    )
     def put(self, request: Request, profile_id: str) -> Response:
-        """Replace the whole document, if it is still the revision that If-Match names; make it with ``If-None-Match: *``."""
-        expected, reason = conditions.expected(request), conditions.reason(request)
-        return saved(
-            edit.put_profile(
-                profile_id,
-                self.document(),
-                actor=self.actor,
-                source="api",
-                expected=expected,
-                reason=reason,
-            )
-        )
+        """Replace the whole document if If-Match names the current revision.
+
+        `If-None-Match: *` creates it.
+        """
+        return _put(self, PROFILE, profile_id)
 
 
-class RunProfiles(Resource):
-    """All run profiles, in pages."""
-
-    parameters = {"GET": {**_FILTERS, **pages.PARAMETERS}}
-    answers = {"GET": {200: page(RUN_PROFILE_SHAPE)}}
-
+class RunProfileList(Resource):
+    @operation(
+        summary="List run profiles",
+        query={**_RUN_PROFILE_FILTERS, **pages.PARAMETERS},
+        answers={200: page_of(RUN_PROFILE_SCHEMA)},
+    )
     def get(self, request: Request) -> Response:
-        """Answer whole documents, by id."""
-        wanted = {
-            _COLUMNS.get(name, name): value for name, value in self.sent.items() if name in _FILTERS
-        }
-        rows = visible.run_profiles(self.actor).filter(**wanted)
-        return pages.respond(
-            request,
-            rows,
-            lambda row: row.document,
-            sent=self.sent,
-            key="run_profile_id",
-            newest_first=False,
-        )
+        """Whole documents, by id."""
+        return _list(self, RUN_PROFILE, queries.filters(self.query, _RUN_PROFILE_FILTERS))
 
 
-class OneRunProfile(Resource):
-    """One run profile."""
-
-    scopes = {"PUT": Scope.CONFIGURE}
-    parameters = {"GET": {}, "PUT": {}}
-    bodies = {"PUT": _DOCUMENT}
-    request_headers = {"PUT": _HEADERS}
-    answers = {
-        "GET": {200: RUN_PROFILE_SHAPE},
-        "PUT": {200: RUN_PROFILE_SHAPE, 201: RUN_PROFILE_SHAPE},
-    }
-    refusals = {
-        "GET": (RunProfileUnknown,),
-        "PUT": (*conditions.REFUSALS, RunProfileUnknown, Stale, DocumentInvalid),
-    }
-
+class RunProfileDetail(Resource):
+    @operation(
+        summary="Get a run profile",
+        answers={200: RUN_PROFILE_SCHEMA},
+        refusals=(RunProfileUnknown,),
+    )
     def get(self, request: Request, run_profile_id: str) -> Response:
-        """Answer the whole document, its revision as ETag."""
-        return _read(kinds.found(RUN_PROFILE, run_profile_id, actor=self.actor))
+        """The whole document, with its revision as ETag."""
+        return _get(self, RUN_PROFILE, run_profile_id)
 
+    @operation(
+        summary="Create or replace a run profile",
+        scope=Scope.CONFIGURE,
+        body=_DOCUMENT,
+        headers=_HEADERS,
+        answers={200: RUN_PROFILE_SCHEMA, 201: RUN_PROFILE_SCHEMA},
+        refusals=(*conditions.REFUSALS, RunProfileUnknown, Stale, DocumentInvalid),
+    )
     def put(self, request: Request, run_profile_id: str) -> Response:
-        """Replace the whole document, if it is still the revision that If-Match names; make it with ``If-None-Match: *``."""
-        expected, reason = conditions.expected(request), conditions.reason(request)
-        return saved(
-            edit.put_run_profile(
-                run_profile_id,
-                self.document(),
-                actor=self.actor,
-                source="api",
-                expected=expected,
-                reason=reason,
-            )
-        )
+        """Replace the whole document if If-Match names the current revision.
+
+        `If-None-Match: *` creates it.
+        """
+        return _put(self, RUN_PROFILE, run_profile_id)
 
 
 def saved(edited: Edited) -> Response:
-    """Answer for an edit: the document that stands now, with its ETag."""
+    """Answer an edit: the current document, with its revision as ETag."""
     return Response(
         edited.document,
         status=201 if edited.created else 200,
@@ -144,6 +109,33 @@ def saved(edited: Edited) -> Response:
     )
 
 
-def _read(row: Any) -> Response:
-    # If-Match names this tag, so the revision stands here and not the answer's hash; who has it already gets a 304 (``etags``).
+def _list(resource: Resource, kind: Kind, filters: dict[str, Any]) -> Response:
+    return pages.respond(
+        resource.request,
+        kind.seen_by(resource.actor).filter(**filters),
+        lambda row: row.document,
+        query=resource.query,
+        key=kind.key,
+        newest_first=False,
+    )
+
+
+def _get(resource: Resource, kind: Kind, name: str) -> Response:
+    row = kinds.found(kind, name, actor=resource.actor)
+    # The revision, not the hash of the answer: If-Match of a PUT names it.
     return Response(row.document, headers={"ETag": conditions.etag(row.revision)})
+
+
+def _put(resource: Resource, kind: Kind, name: str) -> Response:
+    expected, reason = conditions.expected(resource.request), conditions.reason(resource.request)
+    return saved(
+        edit.put(
+            kind,
+            name,
+            resource.body(),
+            actor=resource.actor,
+            source="api",
+            expected=expected,
+            reason=reason,
+        )
+    )

@@ -1,6 +1,5 @@
-"""``/cycles/{id}/rerun`` and ``/cycles/rerun``: finished cycles run again, one or many."""
+"""``/cycles/{id}/rerun`` and ``/cycles/rerun``: run finished cycles again, one or many."""
 
-from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -10,11 +9,13 @@ from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.operations import ledger
-from governance.rest import parsing, queries
-from governance.rest.parsing import BodyInvalid
-from governance.rest.resources import Resource
+from governance.rest import parsing
+from governance.rest.parsing import NAME
+from governance.rest.resources import Resource, operation
 from governance.rest.schemas import SHA256, TEXT, WHOLE, many, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
+from orbit.api.dead_letters import STARTED
+from orbit.api.selection import Selection
 from orbit.cycles import detail
 from orbit.cycles.rerun import bulk, preview, single
 from orbit.cycles.rerun.plan import DeliveryAction
@@ -29,38 +30,27 @@ from orbit.errors import (
 )
 from orbit.states import CYCLE, Trigger
 
-_SHOWN = 100
-_UUID = {
-    "type": "string",
-    "format": "uuid",
-    "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
-    "description": "a UUID",
-}
-_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
-_TIME = {"type": "string", "maxLength": 50, "format": "date-time"}
-# A look needs no reason.
-_DEED = {
+_MAX_PREVIEW = 100
+#: A dry run needs no reason.
+_REASON_UNLESS_DRY_RUN = {
     "if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]},
     "else": {"required": ["reason"]},
 }
-_ONE = parsing.closed_object({"reason": parsing.REASON, "dry_run": {"type": "boolean"}}) | _DEED
-_MANY = _DEED | parsing.closed_object(
+_DRY_RUN = {"dry_run": {"type": "boolean"}}
+_SELECTION = Selection(
+    bulk.CycleFilter,
     {
-        "reason": parsing.REASON,
-        "ids": {"type": "array", "items": _UUID, "minItems": 1, "maxItems": bulk.MOST_IDS},
-        "filter": parsing.closed_object(
-            {
-                "namespace": _NAME,
-                "status": {"enum": sorted(CYCLE.final)},
-                "run_profile_id": _NAME,
-                "created_from": _TIME,
-                "created_to": _TIME,
-            }
-        ),
-        "rate": {"type": "integer", "minimum": 1, "maximum": bulk.FASTEST},
-        "dry_run": {"type": "boolean"},
-    }
+        "namespace": NAME,
+        "status": {"enum": sorted(CYCLE.final)},
+        "run_profile_id": NAME,
+        "created_from": parsing.TIME,
+        "created_to": parsing.TIME,
+    },
+    max_ids=bulk.MAX_IDS,
+    max_rate=bulk.MAX_RATE,
+    everything="all finished cycles that were not run again yet",
 )
+#: ``preview.document`` makes it, as the command and the console show it too.
 _PLAN = record(
     "RerunPlan",
     rerun_of=ID,
@@ -96,15 +86,13 @@ _PLAN = record(
 )
 
 
-class Rerun(Resource):
-    """A finished cycle run again."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _ONE}
-    answers = {"POST": {200: _PLAN, 202: record(cycle_run_id=ID, rerun_of=ID)}}
-    refusals = {
-        "POST": (
+class CycleRerun(Resource):
+    @operation(
+        summary="Rerun a cycle",
+        scope=Scope.OPERATE,
+        body=parsing.closed_object({"reason": parsing.REASON, **_DRY_RUN}) | _REASON_UNLESS_DRY_RUN,
+        answers={200: _PLAN, 202: record(cycle_run_id=ID, rerun_of=ID)},
+        refusals=(
             CycleUnknown,
             NotFinished,
             Disabled,
@@ -112,79 +100,51 @@ class Rerun(Resource):
             DeliveriesOpen,
             CycleActive,
             *gate.REFUSALS,
-        )
-    }
-
+        ),
+    )
     def post(self, request: Request, cycle_id: UUID) -> Response:
-        """Start the new cycle: 202 ``{cycle_run_id}``, or 409; with ``dry_run`` 200 and what would be done."""
+        """Start a new cycle that takes over what the finished one has done.
+
+        With `dry_run` nothing starts: the answer is 200 with the plan.
+        """
         detail.ensure_visible(cycle_id, actor=self.actor)
-        sent = self.document()
-        if sent.get("dry_run"):
+        body = self.body()
+        if body.get("dry_run"):
             return Response(preview.document(single.preview(cycle_id, actor=self.actor)))
         started = single.start(
-            cycle_id, actor=self.actor, reason=sent["reason"], source=Trigger.REST
+            cycle_id, actor=self.actor, reason=body["reason"], source=Trigger.REST
         )
-        return Response({"cycle_run_id": str(started), "rerun_of": str(cycle_id)}, status=202)
+        return Response({"cycle_run_id": started, "rerun_of": cycle_id}, status=202)
 
 
-class RerunMany(Resource):
-    """Many finished cycles run again."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _MANY}
-    answers = {
-        "POST": {
-            200: record(matched=WHOLE, cycle_run_ids=many(ID)),
-            202: record(operation_run_id=ID, matched=WHOLE),
-        }
-    }
-    refusals = {"POST": (NamespaceUnknown, ledger.LedgerBusy)}
-
+class CycleBulkRerun(Resource):
+    @operation(
+        summary="Rerun cycles",
+        scope=Scope.OPERATE,
+        body=_REASON_UNLESS_DRY_RUN | parsing.closed_object({**_SELECTION.members, **_DRY_RUN}),
+        answers={200: record(matched=WHOLE, cycle_run_ids=many(ID)), 202: STARTED},
+        refusals=(NamespaceUnknown, ledger.LedgerBusy),
+    )
     def post(self, request: Request) -> Response:
-        """Start an operation run: 202 ``{operation_run_id, matched}``; with ``dry_run`` 200 ``{matched, cycle_run_ids}``, the first hundred."""
-        sent = self.document()
-        wanted = _wanted(sent)
-        if sent.get("dry_run"):
-            found = bulk.preview(wanted, actor=self.actor)
+        """Start an operation run over `ids` or a `filter`.
+
+        With `dry_run` nothing starts: the answer is 200 with the count and the first 100 ids.
+        """
+        body = self.body()
+        selection = _SELECTION.read(body)
+        if body.get("dry_run"):
+            ids = bulk.preview(selection, actor=self.actor)
             return Response(
                 {
-                    "matched": min(len(found), bulk.MOST_CYCLES),
-                    "cycle_run_ids": [str(one) for one in found[:_SHOWN]],
+                    "matched": min(len(ids), bulk.MAX_CYCLES),
+                    "cycle_run_ids": ids[:_MAX_PREVIEW],
                 }
             )
         started = bulk.start(
-            wanted,
+            selection,
             actor=self.actor,
-            reason=sent["reason"],
+            reason=body["reason"],
             source=Trigger.REST,
-            rate=sent.get("rate", bulk.RATE),
+            rate=body.get("rate", bulk.RATE),
         )
-        return Response(
-            {"operation_run_id": str(started.run_id), "matched": started.matched}, status=202
-        )
-
-
-def _wanted(sent: dict[str, Any]) -> bulk.Wanted:
-    """Return the cycles that a body names. Raises BodyInvalid."""
-    if "ids" in sent and "filter" in sent:
-        raise _invalid("/filter", "Stands beside `ids`: send one of the two.")
-    if "ids" in sent:
-        return [UUID(text) for text in sent["ids"]]
-    if "filter" not in sent:
-        raise _invalid(
-            "",
-            "Name `ids`, or a `filter`; `{}` is all that have finished and were not run again yet.",
-        )
-    given = dict(sent["filter"])
-    for name in ("created_from", "created_to"):
-        if name in given:
-            try:
-                given[name] = queries.moment(given[name])
-            except ValueError as error:
-                raise _invalid(f"/filter/{name}", f"This {error}.") from None
-    return bulk.Filter(**given)
-
-
-def _invalid(pointer: str, detail: str) -> BodyInvalid:
-    return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])
+        return Response(STARTED.of(started), status=202)

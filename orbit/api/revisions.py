@@ -1,138 +1,133 @@
-"""``/profiles/{id}/revisions`` and ``/run-profiles/{id}/revisions``: what was saved, and the way back to it."""
+"""``/profiles/{id}/revisions`` and ``/run-profiles/{id}/revisions``: list, read, restore."""
 
-from typing import Any, get_args
+from typing import get_args
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
-from governance.rest import conditions, pages, parsing
-from governance.rest.resources import Resource
-from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, one_of, page, record
-from orbit.api import profiles
-from orbit.api.profiles import PROFILE_SHAPE, RUN_PROFILE_SHAPE
+from governance.rest import pages, parsing
+from governance.rest.answers import Answer, page_of
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, one_of
+from orbit.api import conditions, profiles
+from orbit.api.profiles import PROFILE_SCHEMA, RUN_PROFILE_SCHEMA
 from orbit.errors import DocumentInvalid, ProfileUnknown, RevisionUnknown, RunProfileUnknown, Stale
 from orbit.profiles import edit, history
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.profiles.revisions import Source
 
-_RESTORE = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
-_REVISION = {
-    "number": WHOLE,
-    "author": TEXT,
-    "source": one_of(get_args(Source)),
-    "reason": TEXT,
-    "created_at": TIME,
-}
-REVISION = record("Revision", **_REVISION)
-_WHOLE = record(
-    "WholeRevision", **_REVISION, document={**FREE, "description": "as it was saved then"}
+REVISION = Answer(
+    "Revision",
+    number=WHOLE,
+    author=TEXT,
+    source=one_of(get_args(Source)),
+    reason=TEXT,
+    created_at=TIME,
+)
+_WHOLE = Answer(
+    "WholeRevision",
+    **REVISION.fields,
+    document={**FREE, "description": "as it was saved then"},
 )
 _REFUSALS = (*conditions.REFUSALS, RevisionUnknown, Stale, DocumentInvalid)
 
 
-class OfProfile(Resource):
-    """The revisions of a profile."""
-
-    parameters = {"GET": pages.PARAMETERS}
-    answers = {"GET": {200: page(REVISION)}}
-    refusals = {"GET": (ProfileUnknown,)}
-
-    def get(self, request: Request, profile_id: str) -> Response:
-        """Answer who saved what number when and why, newest first."""
-        return _page(self, request, PROFILE, profile_id)
-
-
-class OneOfProfile(Resource):
-    """One revision of a profile."""
-
-    parameters = {"GET": {}}
-    answers = {"GET": {200: _WHOLE}}
-    refusals = {"GET": (ProfileUnknown, RevisionUnknown)}
-
-    def get(self, request: Request, profile_id: str, number: int) -> Response:
-        """Answer it with its whole document."""
-        return Response(
-            _shown(history.one(PROFILE, profile_id, number, actor=self.actor), whole=True)
-        )
-
-
-class RestoreProfile(Resource):
-    """The way back to a revision of a profile."""
-
-    scopes = {"POST": Scope.CONFIGURE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _RESTORE}
-    request_headers = {"POST": conditions.HEADERS}
-    answers = {"POST": {200: PROFILE_SHAPE, 201: PROFILE_SHAPE}}
-    refusals = {"POST": (ProfileUnknown, *_REFUSALS)}
-
-    def post(self, request: Request, profile_id: str, number: int) -> Response:
-        """Save the revision's document again, if the current one is still what If-Match names; one that is hidden comes back with ``If-None-Match: *``."""
-        return _restore(self, request, PROFILE, profile_id, number)
-
-
-class OfRunProfile(Resource):
-    """The revisions of a run profile."""
-
-    parameters = {"GET": pages.PARAMETERS}
-    answers = {"GET": {200: page(REVISION)}}
-    refusals = {"GET": (RunProfileUnknown,)}
-
-    def get(self, request: Request, run_profile_id: str) -> Response:
-        """Answer who saved what number when and why, newest first."""
-        return _page(self, request, RUN_PROFILE, run_profile_id)
-
-
-class OneOfRunProfile(Resource):
-    """One revision of a run profile."""
-
-    parameters = {"GET": {}}
-    answers = {"GET": {200: _WHOLE}}
-    refusals = {"GET": (RunProfileUnknown, RevisionUnknown)}
-
-    def get(self, request: Request, run_profile_id: str, number: int) -> Response:
-        """Answer it with its whole document."""
-        return Response(
-            _shown(history.one(RUN_PROFILE, run_profile_id, number, actor=self.actor), whole=True)
-        )
-
-
-class RestoreRunProfile(Resource):
-    """The way back to a revision of a run profile."""
-
-    scopes = {"POST": Scope.CONFIGURE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _RESTORE}
-    request_headers = {"POST": conditions.HEADERS}
-    answers = {"POST": {200: RUN_PROFILE_SHAPE, 201: RUN_PROFILE_SHAPE}}
-    refusals = {"POST": (RunProfileUnknown, *_REFUSALS)}
-
-    def post(self, request: Request, run_profile_id: str, number: int) -> Response:
-        """Save the revision's document again, if the current one is still what If-Match names; one that is hidden comes back with ``If-None-Match: *``."""
-        return _restore(self, request, RUN_PROFILE, run_profile_id, number)
-
-
-def _page(resource: Resource, request: Request, kind: Kind, name: str) -> Response:
-    rows = history.listed(kind, name, actor=resource.actor).defer("document")
-    return pages.respond(request, rows, _shown, sent=resource.sent, key="number")
-
-
-def _restore(resource: Resource, request: Request, kind: Kind, name: str, number: int) -> Response:
-    expected, reason = conditions.expected(request), resource.document()["reason"]
-    return profiles.saved(
-        edit.roll_back(
-            kind, name, number, actor=resource.actor, source="api", expected=expected, reason=reason
-        )
+class ProfileRevisionList(Resource):
+    @operation(
+        summary="List the revisions of a profile",
+        query=pages.PARAMETERS,
+        answers={200: page_of(REVISION)},
+        refusals=(ProfileUnknown,),
     )
+    def get(self, request: Request, profile_id: str) -> Response:
+        """Who saved it, when and why; newest first."""
+        return _list(self, PROFILE, profile_id)
 
 
-def _shown(row: Any, *, whole: bool = False) -> dict[str, Any]:
-    shown = {
-        "number": row.number,
-        "author": row.author,
-        "source": row.source,
-        "reason": row.reason,
-        "created_at": row.created_at,
-    }
-    return {**shown, "document": row.document} if whole else shown
+class ProfileRevisionDetail(Resource):
+    @operation(
+        summary="Get a revision of a profile",
+        answers={200: _WHOLE},
+        refusals=(ProfileUnknown, RevisionUnknown),
+    )
+    def get(self, request: Request, profile_id: str, number: int) -> Response:
+        """Who saved it, with the whole document."""
+        return Response(_WHOLE.of(history.one(PROFILE, profile_id, number, actor=self.actor)))
+
+
+class ProfileRevisionRestore(Resource):
+    @operation(
+        summary="Restore a revision of a profile",
+        scope=Scope.CONFIGURE,
+        body=parsing.WITH_REASON,
+        headers=conditions.HEADERS,
+        answers={200: PROFILE_SCHEMA, 201: PROFILE_SCHEMA},
+        refusals=(ProfileUnknown, *_REFUSALS),
+    )
+    def post(self, request: Request, profile_id: str, number: int) -> Response:
+        """Save its document again, if If-Match names the current revision.
+
+        `If-None-Match: *` brings back a profile that is hidden.
+        """
+        return _restore(self, PROFILE, profile_id, number)
+
+
+class RunProfileRevisionList(Resource):
+    @operation(
+        summary="List the revisions of a run profile",
+        query=pages.PARAMETERS,
+        answers={200: page_of(REVISION)},
+        refusals=(RunProfileUnknown,),
+    )
+    def get(self, request: Request, run_profile_id: str) -> Response:
+        """Who saved it, when and why; newest first."""
+        return _list(self, RUN_PROFILE, run_profile_id)
+
+
+class RunProfileRevisionDetail(Resource):
+    @operation(
+        summary="Get a revision of a run profile",
+        answers={200: _WHOLE},
+        refusals=(RunProfileUnknown, RevisionUnknown),
+    )
+    def get(self, request: Request, run_profile_id: str, number: int) -> Response:
+        """Who saved it, with the whole document."""
+        revision = history.one(RUN_PROFILE, run_profile_id, number, actor=self.actor)
+        return Response(_WHOLE.of(revision))
+
+
+class RunProfileRevisionRestore(Resource):
+    @operation(
+        summary="Restore a revision of a run profile",
+        scope=Scope.CONFIGURE,
+        body=parsing.WITH_REASON,
+        headers=conditions.HEADERS,
+        answers={200: RUN_PROFILE_SCHEMA, 201: RUN_PROFILE_SCHEMA},
+        refusals=(RunProfileUnknown, *_REFUSALS),
+    )
+    def post(self, request: Request, run_profile_id: str, number: int) -> Response:
+        """Save its document again, if If-Match names the current revision.
+
+        `If-None-Match: *` brings back a run profile that is hidden.
+        """
+        return _restore(self, RUN_PROFILE, run_profile_id, number)
+
+
+def _list(resource: Resource, kind: Kind, name: str) -> Response:
+    rows = history.listed(kind, name, actor=resource.actor).defer("document")
+    return pages.respond(resource.request, rows, REVISION.of, query=resource.query, key="number")
+
+
+def _restore(resource: Resource, kind: Kind, name: str, number: int) -> Response:
+    expected = conditions.expected(resource.request)
+    edited = edit.roll_back(
+        kind,
+        name,
+        number,
+        actor=resource.actor,
+        source="api",
+        expected=expected,
+        reason=resource.body()["reason"],
+    )
+    return profiles.saved(edited)

@@ -1,68 +1,68 @@
-"""``/schedules``: what is due when, the ledger of ticks, and why something did or didn't run."""
-
-from typing import Any
+"""``/schedules``: what is due when, the ledger of ticks, and why a run profile did or didn't run."""
 
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.rest import pages, queries
-from governance.rest.resources import Resource
-from governance.rest.schemas import (
-    FREE,
-    TEXT,
-    TIME,
-    TRUTH,
-    WHOLE,
-    many,
-    maybe,
-    one_of,
-    page,
-    record,
-)
+from governance.rest.answers import Answer, field, nullable, page_of
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import FREE, TEXT, TIME, TRUTH, WHOLE, many, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
 from governance.states import Stopped
 from orbit.errors import RunProfileUnknown
-from orbit.models import CronTick
 from orbit.schedules import explain, listing
-from orbit.schedules.listing import Shown
 from orbit.states import Cycle, ProfileState, Tick, Trigger
 
-_TICKS: dict[str, queries.Reader] = {
+_TICK_FILTERS: dict[str, queries.Reader] = {
     "schedule": queries.text,
     "outcome": queries.one_of(Tick),
-    "from": queries.moment,
-    "to": queries.moment,
+    "from": queries.moment.on("due_from"),
+    "to": queries.moment.on("due_to"),
 }
-_FIELDS = {"from": "due_from", "to": "due_to"}
 _WHY: dict[str, queries.Reader] = {
-    "run_profile_id": queries.needed(queries.text),
-    "at": queries.needed(queries.moment),
+    "run_profile_id": queries.required(queries.text),
+    "at": queries.required(queries.moment),
 }
-_SCHEDULE = record(
+#: Shows an ``orbit.schedules.listing.ScheduleSummary``.
+_SCHEDULE = Answer(
     "Schedule",
-    name=TEXT,
-    cron=maybe(TEXT),
-    configured_cron=maybe(TEXT),
+    name=field(TEXT, "row.name"),
+    cron=field(maybe(TEXT), lambda summary: summary.row.cron or None),
+    configured_cron=field(maybe(TEXT), lambda summary: summary.configured_cron or None),
     time_zone=TEXT,
-    in_words=TEXT,
-    enabled=TRUTH,
-    on_missed=maybe(one_of(["once", "skip"])),
-    max_lateness=maybe(WHOLE),
+    in_words=field(TEXT, "words"),
+    enabled=field(TRUTH, "row.on"),
+    on_missed=field(
+        maybe(one_of(["once", "skip"])),
+        lambda summary: summary.row.configured and summary.row.configured.on_missed,
+    ),
+    max_lateness=field(
+        maybe(WHOLE), lambda summary: summary.row.configured and summary.row.configured.max_lateness
+    ),
     next_due_at=many(TIME),
     overdue_since=maybe(TIME),
     last_tick=maybe(record(id=ID, tick_key=TEXT, due_at=TIME, outcome=one_of(Tick))),
-    changed=maybe(record(off=TRUTH, cron=maybe(TEXT), by=TEXT, reason=TEXT, since=TIME)),
-    problem=maybe(TEXT),
+    changed=nullable(
+        Answer(
+            off=TRUTH,
+            cron=field(maybe(TEXT), lambda override: override.cron or None),
+            by=TEXT,
+            reason=TEXT,
+            since=TIME,
+        ),
+        "override",
+    ),
+    problem=field(maybe(TEXT), lambda summary: summary.problem or None),
 )
-_TICK = record(
+_TICK = Answer(
     "Tick",
     id=ID,
     schedule=TEXT,
     tick_key=TEXT,
     due_at=TIME,
     outcome=one_of(Tick),
-    detail=FREE,
+    detail=field(FREE, "short_detail"),
     created_at=TIME,
     decided_at=maybe(TIME),
 )
@@ -82,91 +82,47 @@ _FACTS = record(
     active_cycle_run_id=maybe(ID),
     cycles=many(record(id=ID, status=one_of(Cycle), trigger=one_of(Trigger), created_at=TIME)),
 )
+_EXPLANATION = Answer(answer=field(TEXT, "sentence"), ran=TRUTH, facts=_FACTS)
 
 
-class Collection(Resource):
-    """All schedules, in pages."""
-
-    parameters = {"GET": pages.PARAMETERS}
-    answers = {"GET": {200: page(_SCHEDULE)}}
-
+class ScheduleList(Resource):
+    @operation(
+        summary="List schedules",
+        query=pages.PARAMETERS,
+        answers={200: page_of(_SCHEDULE)},
+    )
     def get(self, request: Request) -> Response:
-        """Answer each with its cron, its next five due times and its last tick."""
+        """Each with its cron, its next five due times and its last tick."""
         now = timezone.now()
         return pages.respond(
             request,
             listing.schedules(self.actor),
-            lambda row: _schedule(listing.show(row, now)),
-            sent=self.sent,
+            lambda row: _SCHEDULE.of(listing.summarize(row, now)),
+            query=self.query,
             newest_first=False,
         )
 
 
-class Ticks(Resource):
-    """The ledger of ticks, in pages."""
-
-    parameters = {"GET": {**_TICKS, **pages.PARAMETERS}}
-    answers = {"GET": {200: page(_TICK)}}
-
-    def get(self, request: Request) -> Response:
-        """Answer what became of each tick, newest first."""
-        filters = {
-            _FIELDS.get(name, name): value for name, value in self.sent.items() if name in _TICKS
-        }
-        return pages.respond(request, listing.ticks(self.actor, **filters), _tick, sent=self.sent)
-
-
-class Why(Resource):
-    """Why a run profile ran at a time, or didn't."""
-
-    parameters = {"GET": _WHY}
-    answers = {"GET": {200: record(answer=TEXT, ran=TRUTH, facts=_FACTS)}}
-    refusals = {"GET": (RunProfileUnknown,)}
-
-    def get(self, request: Request) -> Response:
-        """Answer one sentence, and the facts behind it."""
-        answer = explain.explain(self.sent["run_profile_id"], self.sent["at"], actor=self.actor)
-        return Response({"answer": answer.sentence, "ran": answer.ran, "facts": answer.facts})
-
-
-def _schedule(shown: Shown) -> dict[str, Any]:
-    row, person = shown.row, shown.person
-    changed = (
-        None
-        if person is None
-        else {
-            "off": person.off,
-            "cron": person.cron or None,
-            "by": person.by,
-            "reason": person.reason,
-            "since": person.since,
-        }
+class TickList(Resource):
+    @operation(
+        summary="List ticks",
+        query={**_TICK_FILTERS, **pages.PARAMETERS},
+        answers={200: page_of(_TICK)},
     )
-    return {
-        "name": row.name,
-        "cron": row.cron or None,
-        "configured_cron": shown.configured or None,
-        "time_zone": shown.time_zone,
-        "in_words": shown.words,
-        "enabled": row.on,
-        "on_missed": row.asked.on_missed if row.asked else None,
-        "max_lateness": row.asked.max_lateness if row.asked else None,
-        "next_due_at": list(shown.next_due_at),
-        "overdue_since": shown.overdue_since,
-        "last_tick": shown.last_tick,
-        "changed": changed,
-        "problem": shown.broken or None,
-    }
+    def get(self, request: Request) -> Response:
+        """The outcome of each due time, newest first."""
+        ticks = listing.ticks(self.actor, **queries.filters(self.query, _TICK_FILTERS))
+        return pages.respond(request, ticks, _TICK.of, query=self.query)
 
 
-def _tick(row: CronTick) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "schedule": row.schedule,
-        "tick_key": row.tick_key,
-        "due_at": row.due_at,
-        "outcome": row.outcome,
-        "detail": row.said,  # type: ignore[attr-defined]
-        "created_at": row.created_at,
-        "decided_at": row.decided_at,
-    }
+class ScheduleExplanation(Resource):
+    @operation(
+        summary="Explain why a run profile ran or didn't",
+        query=_WHY,
+        answers={200: _EXPLANATION},
+        refusals=(RunProfileUnknown,),
+    )
+    def get(self, request: Request) -> Response:
+        """One sentence about a moment, and the facts behind it."""
+        name, moment = self.query["run_profile_id"], self.query["at"]
+        return Response(_EXPLANATION.of(explain.explain(name, moment, actor=self.actor)))

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.request import Request
@@ -12,12 +13,12 @@ from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.rest import idempotency, parsing
-from governance.rest.parsing import BodyInvalid
-from governance.rest.resources import Resource
-from governance.rest.schemas import TEXT, TRUTH, one_of, record
+from governance.rest.answers import Answer, field
+from governance.rest.parsing import NAME, invalid
+from governance.rest.resources import Resource, operation
+from governance.rest.schemas import TEXT, TRUTH, one_of
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import trigger
-from orbit.cycles.trigger import Triggered
 from orbit.errors import (
     CycleActive,
     Disabled,
@@ -30,35 +31,31 @@ from orbit.states import Cycle, Trigger
 
 ROUTE = "cycles.trigger"
 ACCEPTED = 202
-_BODY = parsing.closed_object(
-    {
-        "namespace": {"type": "string", "minLength": 1, "maxLength": 200},
-        "run_profile_id": {"type": "string", "minLength": 1, "maxLength": 200},
-        "payload": {},
-        "payload_base64": {"type": "string"},
-        "payload_content_type": {
-            "type": "string",
-            "pattern": r"^[!-~](?:[ -~]{0,198}[!-~])?$",
-            "description": "a content type: 1 to 200 visible ASCII characters",
-        },
-    }
+_STARTED = Answer(
+    cycle_run_id=field(ID, "cycle_id"), status=one_of(Cycle), namespace=TEXT, resumed=TRUTH
 )
 
 
-class TriggerCycle(Resource):
-    """The start of a cycle."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": _BODY}
-    request_headers = {"POST": {"Idempotency-Key": idempotency.HEADER}}
-    answers = {
-        "POST": {
-            ACCEPTED: record(cycle_run_id=ID, status=one_of(Cycle), namespace=TEXT, resumed=TRUTH)
-        }
-    }
-    refusals = {
-        "POST": (
+class CycleTrigger(Resource):
+    @operation(
+        summary="Trigger a cycle",
+        scope=Scope.OPERATE,
+        body=parsing.closed_object(
+            {
+                "namespace": NAME,
+                "run_profile_id": NAME,
+                "payload": {},
+                "payload_base64": {"type": "string"},
+                "payload_content_type": {
+                    "type": "string",
+                    "pattern": r"^[!-~](?:[ -~]{0,198}[!-~])?$",
+                    "description": "a content type: 1 to 200 visible ASCII characters",
+                },
+            }
+        ),
+        headers={"Idempotency-Key": idempotency.HEADER},
+        answers={ACCEPTED: _STARTED},
+        refusals=(
             NamespaceUnknown,
             RunProfileUnknown,
             CycleActive,
@@ -68,59 +65,48 @@ class TriggerCycle(Resource):
             *gate.REFUSALS,
             idempotency.KeyInvalid,
             idempotency.KeyReused,
-        )
-    }
-
+        ),
+    )
     def post(self, request: Request) -> Response:
-        """Start a cycle, once for each Idempotency-Key: 202 ``{cycle_run_id, status, namespace, resumed}``."""
-        sent = self.document()
-        payload = _payload(sent)
+        """Start a cycle for a run profile, or a raw one in a namespace.
+
+        If the same trigger's cycle is active already, it is resumed. The same Idempotency-Key
+        returns the first answer.
+        """
+        body = self.body()
+        payload = _payload(body)
 
         def start() -> dict[str, Any]:
             started = trigger.start(
-                namespace=sent.get("namespace"),
+                namespace=body.get("namespace"),
                 source=Trigger.REST,
                 actor=self.actor,
-                run_profile_id=sent.get("run_profile_id"),
+                run_profile_id=body.get("run_profile_id"),
                 payload=payload,
             )
-            return _answer(started)
+            return _STARTED.of(started)
 
         key = idempotency.key_of(request, route=ROUTE, body=parsing.raw_body(request))
-        answer = idempotency.get_or_run(key, start, status=ACCEPTED)
-        return Response(answer, status=ACCEPTED)
+        return Response(idempotency.get_or_run(key, start, status=ACCEPTED), status=ACCEPTED)
 
 
-def _answer(started: Triggered) -> dict[str, Any]:
-    return {
-        "cycle_run_id": str(started.cycle_id),
-        "status": started.status,
-        "namespace": started.namespace,
-        "resumed": started.resumed,
-    }
-
-
-def _payload(sent: dict[str, Any]) -> Payload | None:
-    """Return the payload as the bytes that will be delivered; JSON is encoded here, once. Raises BodyInvalid."""
-    if "payload" in sent and "payload_base64" in sent:
-        raise _invalid("/payload_base64", "Stands beside `payload`: send one of the two.")
-    if "payload_content_type" in sent and "payload_base64" not in sent:
-        raise _invalid(
-            "/payload_content_type", "Belongs to `payload_base64`; a `payload` is application/json."
+def _payload(body: Mapping[str, Any]) -> Payload | None:
+    """Return the payload as the bytes that will be delivered. Raises BodyInvalid."""
+    if "payload" in body and "payload_base64" in body:
+        raise invalid("/payload_base64", "Send either `payload` or `payload_base64`, not both.")
+    if "payload_content_type" in body and "payload_base64" not in body:
+        raise invalid(
+            "/payload_content_type",
+            "Send it with `payload_base64` only; a `payload` is application/json.",
         )
-    if "payload" in sent:
-        return Payload(
-            json.dumps(sent["payload"], ensure_ascii=False, separators=(",", ":")).encode(),
-            "application/json",
-        )
-    if "payload_base64" not in sent:
+    if "payload" in body:
+        # Encoded once, here: what is hashed and delivered must be the same bytes.
+        text = json.dumps(body["payload"], ensure_ascii=False, separators=(",", ":"))
+        return Payload(text.encode(), "application/json")
+    if "payload_base64" not in body:
         return None
     try:
-        data = base64.b64decode(sent["payload_base64"], validate=True)
+        data = base64.b64decode(body["payload_base64"], validate=True)
     except (binascii.Error, ValueError):
-        raise _invalid("/payload_base64", "Isn't base64 (RFC 4648, with padding).") from None
-    return Payload(data, sent.get("payload_content_type", "application/octet-stream"))
-
-
-def _invalid(pointer: str, detail: str) -> BodyInvalid:
-    return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])
+        raise invalid("/payload_base64", "This isn't base64 (RFC 4648, with padding).") from None
+    return Payload(data, body.get("payload_content_type", "application/octet-stream"))

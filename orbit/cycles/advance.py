@@ -42,7 +42,7 @@ STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status =
 def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
     """Carry ``cycle`` on; return the seconds until it is due again when it was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    read = progress.fresh if cycle.token == 1 else progress.load
+    read = CycleProgress if cycle.token == 1 else progress.load
     counted = not cycle.resumed
     while True:
         try:

@@ -1,20 +1,17 @@
-"""One cycle with everything that hangs on it: what the API answers and the console's page shows.
-
-Bounded: of each kind of row at most ``LIMIT``, and of no payload more than its first bytes. Twelve queries, however many rows there are; three more
-where the cycle is queued.
-"""
+"""Read cycles: lists of them, and one with all its rows, for the API, the console and commands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import BinaryField, F, Q, QuerySet
 from django.db.models.functions import Length, Substr
 
 from governance.access.actors import Actor
+from governance.kernel import sql
+from governance.kernel.identifiers import uuid7_floor
 from governance.namespaces import gate
 from orbit.cycles import namespace_queue
 from orbit.errors import CycleUnknown
@@ -31,23 +28,37 @@ from orbit.models import (
 )
 from orbit.states import Cycle, Job
 
+#: At most so many rows of each kind, and bytes of a payload.
 LIMIT = 200
 EXCERPT = 2048
+#: What a list shows of a cycle. The input may be large and is not read.
+LIST_FIELDS = (
+    "id",
+    "namespace_id",
+    "status",
+    "trigger",
+    "triggered_by",
+    "profile_id",
+    "run_profile_id",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "next_due_at",
+    "reason",
+    "rerun_of_id",
+)
+# An id carries the clock of the process that made it, created_at the database's.
+_CLOCK_SKEW = timedelta(minutes=10)
+# Ids hold times between these.
+_EARLIEST = datetime.fromisoformat("1970-01-02T00:00:00+00:00")
+_LATEST = datetime.fromisoformat("9000-01-01T00:00:00+00:00")
 
-#: What became of each delivery that the cycle made, its copies taken together, those of later re-runs too: delivered by any of them, else where
-#: the newest stands. A re-run's own begin with it.
-TALLY = """WITH RECURSIVE chain AS (
-    SELECT j.id, j.status, j.id AS root FROM orbit_dispatchjob j LEFT JOIN orbit_dispatchjob o ON o.id = j.requeue_of_id
-    WHERE j.cycle_id = %s AND o.cycle_id IS DISTINCT FROM j.cycle_id
-    UNION ALL SELECT j.id, j.status, chain.root FROM orbit_dispatchjob j JOIN chain ON j.requeue_of_id = chain.id)
-SELECT ended, count(*) FROM (
-    SELECT CASE WHEN bool_or(status = 'delivered') THEN 'delivered' ELSE (array_agg(status ORDER BY id DESC))[1] END AS ended FROM chain GROUP BY root
-) AS deliveries GROUP BY ended"""
+COUNT_DELIVERIES = sql.load(__name__, "count_deliveries")
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadExcerpt:
-    """A payload as far as it is shown: the first bytes of ``size``."""
+    """A payload of ``size`` bytes, and the first of them."""
 
     content_type: str
     sha256: str
@@ -57,7 +68,7 @@ class PayloadExcerpt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """How many deliveries the cycle made, and what became of them; a requeued copy counts for its original."""
+    """How many deliveries a cycle made, by outcome. A requeued copy counts for its original."""
 
     total: int = 0
     delivered: int = 0
@@ -68,11 +79,11 @@ class DeliveryCounts:
 
 @dataclass(frozen=True, slots=True)
 class CycleDetail:
-    """A cycle with its stages, tiers, items, jobs, attempts, dead letters, records and checkpoints, in the order in which they came."""
+    """A cycle with all its rows, oldest first."""
 
     cycle: CycleRun
     input: PayloadExcerpt
-    #: How each stage ended, as ``outcome.Stage.data``; empty until the cycle has.
+    #: How each stage ended, as ``StageResult.to_dict``; empty until the cycle has finished.
     stages: list[dict[str, Any]]
     tiers: Sequence[Transformation]
     batch: NormalizationBatch | None
@@ -85,11 +96,10 @@ class CycleDetail:
     deliveries: DeliveryCounts
     #: What a queued cycle waits for, as the end of a sentence.
     waits_for: str = ""
-    #: The cycles that run it again, each with its status.
     reruns: Sequence[CycleRun] = ()
-    #: The kinds of which there is more than is shown.
+    #: The kinds of rows of which only the first ``LIMIT`` were read.
     cut: frozenset[str] = field(default_factory=frozenset)
-    #: What stops it while something of it is still to be done: by whom and why.
+    #: If a halt or a pause holds the cycle: by whom and why.
     stopped: str = ""
 
     @property
@@ -98,8 +108,48 @@ class CycleDetail:
         return self.cycle.started_at or self.cycle.created_at
 
 
+def matching(
+    actor: Actor,
+    *,
+    namespace: str | None = None,
+    status: str | None = None,
+    run_profile_id: str | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+) -> QuerySet[CycleRun]:
+    """Return the cycles that ``actor`` may see and that match, newest first.
+
+    ``created_to`` itself is excluded. Each combination of filters is answered from an index.
+    """
+    cycles = CycleRun.objects.filter(actor.filter()).only(*LIST_FIELDS)
+    for name, value in (
+        ("namespace", namespace),
+        ("status", status),
+        ("run_profile_id", run_profile_id),
+    ):
+        if value is not None:
+            cycles = cycles.filter(**{name: value})
+    # The index is by id, so the time is bounded by the id too.
+    if created_from is not None:
+        first = uuid7_floor(max(created_from, _EARLIEST) - _CLOCK_SKEW)
+        cycles = cycles.filter(created_at__gte=created_from, id__gte=first)
+    if created_to is not None:
+        last = uuid7_floor(min(created_to, _LATEST) + _CLOCK_SKEW)
+        cycles = cycles.filter(created_at__lt=created_to, id__lt=last)
+    return cycles.order_by("-id")
+
+
+def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
+    """Raise CycleUnknown if there is no such cycle that ``actor`` may see."""
+    if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
+        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+
+
 def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
-    """Read the cycle; raises CycleUnknown where there is none, or none that ``actor`` sees."""
+    """Read the cycle with its rows: 12 queries, 3 more if it is queued.
+
+    Raises CycleUnknown if there is no such cycle that ``actor`` may see.
+    """
     cycle = (
         CycleRun.objects.filter(actor.filter(), pk=cycle_id)
         .defer("input")
@@ -108,6 +158,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
     )
     if cycle is None:
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
+    cut: set[str] = set()
     tiers = list(
         Transformation.objects.filter(cycle=cycle)
         .defer("output")
@@ -115,29 +166,11 @@ def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
         .order_by("tier")
     )
     batch = NormalizationBatch.objects.filter(cycle=cycle).first()
-    items = [] if batch is None else list(
-        NormalizationItem.objects.filter(transformation__in=tiers).defer("payload").annotate(size=Length("payload"), excerpt=_excerpt("payload"))
-        .select_related("transformation").order_by("transformation__tier").defer("transformation__output", "payload")
-    )  # fmt: skip
-    cut: set[str] = set()
-    letters = _first(
-        DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id"), "dead_letters", cut
-    )
-    # By what the indexes hold: the cycle's jobs, then the copies that requeues and re-runs made of its dead ones and that aren't among them.
-    jobs = _first(_jobs(Q(cycle=cycle)).order_by("id"), "jobs", cut)
-    copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id} - {
-        job.pk for job in jobs
-    }
-    jobs += _first(_jobs(Q(pk__in=copies)).order_by("id"), "jobs", cut) if copies else []
-    receipts = _first(DeliveryReceipt.objects.filter(job__in=jobs).order_by("id"), "receipts", cut)
-    by_id = {job.pk: job for job in jobs}
-    for receipt in receipts:
-        receipt.job = by_id[receipt.job_id]
-    records = _first(
-        ExecutionRecord.objects.filter(partition_key=cycle.pk).order_by("partition_key", "id"),
-        "records",
-        cut,
-    )
+    letters = DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id")
+    dead_letters = _first(letters, "dead_letters", cut)
+    jobs = _read_jobs(cycle, dead_letters, cut)
+    records = ExecutionRecord.objects.filter(partition_key=cycle.pk).order_by("partition_key", "id")
+    reruns = CycleRun.objects.filter(rerun_of=cycle).only("id", "status", "rerun_of_id")
     return CycleDetail(
         cycle=cycle,
         input=PayloadExcerpt(
@@ -146,37 +179,59 @@ def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
         stages=cycle.stages or [],
         tiers=tiers,
         batch=batch,
-        items=items,
+        items=[] if batch is None else _read_items(tiers),
         jobs=jobs,
-        receipts=receipts,
-        dead_letters=letters,
-        records=records,
+        receipts=_read_receipts(jobs, cut),
+        dead_letters=dead_letters,
+        records=_first(records, "records", cut),
         checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
-        deliveries=_deliveries(cycle.pk),
+        deliveries=_count_deliveries(cycle.pk),
         waits_for=namespace_queue.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
-        reruns=_first(
-            CycleRun.objects.filter(rerun_of=cycle)
-            .only("id", "status", "rerun_of_id")
-            .order_by("id"),
-            "reruns",
-            cut,
-        ),
+        reruns=_first(reruns.order_by("id"), "reruns", cut),
         cut=frozenset(cut),
         stopped=_stopped(cycle),
     )
 
 
-def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
-    """Raise CycleUnknown where there is no such cycle, or none that ``actor`` sees."""
-    if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
-        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+def _read_items(tiers: Sequence[Transformation]) -> list[NormalizationItem]:
+    return list(
+        NormalizationItem.objects.filter(transformation__in=tiers)
+        .defer("payload")
+        .annotate(size=Length("payload"), excerpt=_excerpt("payload"))
+        .select_related("transformation")
+        .order_by("transformation__tier")
+        .defer("transformation__output", "payload")
+    )
+
+
+def _read_jobs(
+    cycle: CycleRun, letters: Sequence[DeadLetterDispatch], cut: set[str]
+) -> list[DispatchJob]:
+    """Return the cycle's jobs, then the copies of them that belong to re-runs.
+
+    Two queries, so that each is answered from an index.
+    """
+    jobs: list[DispatchJob] = _first(_jobs(Q(cycle=cycle)), "jobs", cut)
+    copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id}
+    copies -= {job.pk for job in jobs}
+    return jobs + _first(_jobs(Q(pk__in=copies)), "jobs", cut) if copies else jobs
+
+
+def _read_receipts(jobs: Sequence[DispatchJob], cut: set[str]) -> list[DeliveryReceipt]:
+    receipts: list[DeliveryReceipt] = _first(
+        DeliveryReceipt.objects.filter(job__in=jobs).order_by("id"), "receipts", cut
+    )
+    by_id = {job.pk: job for job in jobs}
+    for receipt in receipts:
+        receipt.job = by_id[receipt.job_id]
+    return receipts
 
 
 def _stopped(cycle: CycleRun) -> str:
     if cycle.next_due_at is None:
         return ""
     refusal = gate.stops([cycle.namespace_id]).get(cycle.namespace_id)
-    # A drain lets go on what runs.
+    # A drain lets running cycles finish.
     return "" if refusal is None or isinstance(refusal, gate.NamespaceDraining) else refusal.detail
 
 
@@ -189,20 +244,22 @@ def _jobs(which: Q) -> "QuerySet[DispatchJob]":
         DispatchJob.objects.filter(which)
         .select_related("snapshot", "normalization_item")
         .defer("snapshot__sealed", "normalization_item__payload")
+        .order_by("id")
     )
 
 
 def _first(rows: "QuerySet[Any]", kind: str, cut: set[str]) -> list[Any]:
-    found = list(rows[: LIMIT + 1])
-    if len(found) > LIMIT:
+    """Return the first ``LIMIT`` rows; add ``kind`` to ``cut`` if there are more."""
+    first = list(rows[: LIMIT + 1])
+    if len(first) > LIMIT:
         cut.add(kind)
-    return found[:LIMIT]
+    return first[:LIMIT]
 
 
-def _deliveries(cycle_id: UUID) -> DeliveryCounts:
-    with connection.cursor() as cursor:
-        cursor.execute(TALLY, [cycle_id])
-        counts: dict[str, int] = dict(cursor.fetchall())
+def _count_deliveries(cycle_id: UUID) -> DeliveryCounts:
+    counts: dict[str, int] = {}
+    for _, _, status, number in COUNT_DELIVERIES.rows(cycles=[cycle_id]):
+        counts[status] = counts.get(status, 0) + number
     delivered, dead, cancelled = (
         counts.get(str(status), 0) for status in (Job.DELIVERED, Job.DEAD, Job.CANCELLED)
     )

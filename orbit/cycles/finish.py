@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from governance import audit
-from orbit.cycles import namespace_queue, outcome
+from orbit.cycles import namespace_queue, progress
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import enqueue, receipts, requeued_jobs
 from orbit.dispatch.tally import Ending, Tally
@@ -72,7 +72,7 @@ def add_to(
             )
         )
         return
-    found = outcome.stages(
+    found = progress.stage_results(
         tiers_ok=state.tiers_ok,
         items=state.items,
         targets=state.targets,
@@ -80,7 +80,7 @@ def add_to(
         delivered=tally.delivered,
         reused=state.reused,
     )
-    status = outcome.status(found)
+    status = progress.final_status(found)
     dispatch = found[-1]
     message = (
         "skipped"
@@ -89,7 +89,7 @@ def add_to(
         if dispatch.ok
         else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
     )
-    stages = [stage.data() for stage in found]
+    stages = [stage.to_dict() for stage in found]
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
     write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
@@ -107,7 +107,7 @@ def add_to(
             "stage_finished",
             message,
             "info" if dispatch.ok else "warning",
-            {**dispatch.data(), "duration_ms": round(dispatch_ms, 3)},
+            {**dispatch.to_dict(), "duration_ms": round(dispatch_ms, 3)},
         ),
         Record(
             "cycle",

@@ -1,63 +1,72 @@
-"""The watch: what every keeper does again and again, so that no cycle is forgotten and no table runs out of room.
+"""Periodic work that keeps cycles going and tables small, and the rows of the clusters.
 
-None of it needs to be done by one keeper alone: two that do it at once do it twice, and that changes nothing.
+Every cluster's maintenance process does all of it. Two that do it at once do no harm.
 """
 
+from datetime import timedelta
 from uuid import UUID
 
-from django.db import connection
 from django.db.models.functions import Now
 
+from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import queue
 from orbit.models import ClusterNode
 
 FORGOTTEN_AFTER = 0.3
 OPERATION_FORGOTTEN_AFTER = 3.0
+#: A cluster counts as gone after three missed heartbeats (one every five seconds).
+SILENT_AFTER = timedelta(seconds=15)
 _MOST_OPERATIONS = 100
+_MOST_HOSTS = 20
 
-# A wake-up of its own is under way for a cycle that came due just now; who is later than that was forgotten.
-DUE = f"""SELECT count(*) FROM (SELECT 1 FROM orbit_cyclerun AS c
-WHERE c.next_due_at <= now() - %(late)s * interval '1 second' AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())
-AND {gate.OPEN_SQL.format(namespace="c.namespace")} LIMIT %(most)s) AS forgotten"""
-DUE_OPERATIONS = """SELECT id FROM governance_operationrun WHERE status IN ('queued', 'running') AND next_due_at <= now() - %s * interval '1 second'
-ORDER BY next_due_at LIMIT %s"""
-AHEAD = """SELECT telemetry_ensure_partitions(today - 1, today + 7) + orbit_ensure_partitions(today - 31, today + 366)
-FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS day"""
-OLD_ANSWERS = """DELETE FROM governance_idempotentrequest WHERE id IN
-(SELECT id FROM governance_idempotentrequest WHERE created_at < now() - interval '24 hours' ORDER BY created_at LIMIT %s)"""
-OLD_LOGINS = """DELETE FROM governance_loginattempt WHERE id IN
-(SELECT id FROM governance_loginattempt WHERE ends_at < now() - interval '1 hour' ORDER BY ends_at LIMIT %s)"""
-OLD_COUNTS = """DELETE FROM governance_requestcount WHERE caller IN
-(SELECT caller FROM governance_requestcount WHERE minute < now() - interval '1 hour' LIMIT %s)"""
-OLD_NODES = "DELETE FROM orbit_clusternode WHERE seen_at < now() - interval '1 day'"
+COUNT_FORGOTTEN = sql.load(__name__, "count_forgotten_cycles", gate_is_open=gate.OPEN)
+LATE_OPERATIONS = sql.load(__name__, "late_operations")
+ENSURE_PARTITIONS = sql.load(__name__, "ensure_partitions")
+PRUNE_ANSWERS = sql.load(__name__, "prune_answers")
+PRUNE_LOGIN_ATTEMPTS = sql.load(__name__, "prune_login_attempts")
+PRUNE_REQUEST_COUNTS = sql.load(__name__, "prune_request_counts")
 
 
 def rescue(workers: int) -> int:
-    """Enqueue wake-ups, at most ``workers``, where cycles are due, nobody is at them and no wake-up waits; return how many.
+    """Wake workers, at most ``workers``, for due cycles that nobody runs; return how many.
 
-    These are cycles whose wake-up was lost, or whose worker is gone: their lease has run out. Nothing happens in a paused process.
+    These are cycles whose wake-up was lost, or whose worker is gone and whose lease has expired.
+    Does nothing while this process is paused, or while a wake-up waits for a worker anyway.
     """
     if gate.paused_here() or queue.ready_wakeups():
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute(DUE, {"late": FORGOTTEN_AFTER, "most": workers})
-        found = int(cursor.fetchone()[0])
-    for _ in range(found):
+    forgotten = _count(COUNT_FORGOTTEN.one(late=FORGOTTEN_AFTER, most=workers))
+    for _ in range(forgotten):
         queue.wake()
-    return found
+    return forgotten
 
 
 def wake_operations() -> int:
-    """Enqueue a task for each operation run whose slice is some seconds late, unless tasks wait for a worker anyway; return how many."""
+    """Enqueue a task for each operation run whose slice is late; return how many.
+
+    Does nothing while tasks wait for a worker anyway.
+    """
     if queue.tasks_wait():
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute(DUE_OPERATIONS, [OPERATION_FORGOTTEN_AFTER, _MOST_OPERATIONS])
-        late = [row[0] for row in cursor.fetchall()]
-    for run_id in late:
+    late = LATE_OPERATIONS.rows(late=OPERATION_FORGOTTEN_AFTER, most=_MOST_OPERATIONS)
+    for (run_id,) in late:
         queue.wake(queue.OPERATE, str(run_id))
     return len(late)
+
+
+def ensure_partitions() -> int:
+    """Make the partitions of the days and months ahead; return how many were missing."""
+    return _count(ENSURE_PARTITIONS.one())
+
+
+def prune(*, limit: int = 10_000) -> None:
+    """Delete rows that are no longer needed, up to ``limit`` of each kind."""
+    queue.prune_failures(limit=limit)
+    PRUNE_ANSWERS.execute(most=limit)
+    PRUNE_LOGIN_ATTEMPTS.execute(most=limit)
+    PRUNE_REQUEST_COUNTS.execute(most=limit)
+    ClusterNode.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 
 def heartbeat(
@@ -78,22 +87,31 @@ def heartbeat(
 
 
 def deregister(node: UUID) -> None:
-    """Remove the row of a cluster that ends in good order."""
+    """Remove the row of a cluster that has drained."""
     ClusterNode.objects.filter(id=node).delete()
 
 
-def ensure_partitions() -> int:
-    """Make the partitions of the days and months ahead; return how many were missing."""
-    with connection.cursor() as cursor:
-        cursor.execute(AHEAD)
-        return int(cursor.fetchone()[0])
+def cluster_is_alive() -> bool:
+    """Tell whether a cluster that takes new cycles is alive."""
+    return ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False).exists()
 
 
-def prune(*, limit: int = 10_000) -> None:
-    """Delete, up to ``limit`` rows each, what has served: old failed tasks and answers, logins that failed, counts of requests, clusters that vanished."""
-    queue.prune_failures(limit=limit)
-    with connection.cursor() as cursor:
-        cursor.execute(OLD_ANSWERS, [limit])
-        cursor.execute(OLD_LOGINS, [limit])
-        cursor.execute(OLD_COUNTS, [limit])
-        cursor.execute(OLD_NODES)
+def unpaused_cluster_is_alive() -> bool:
+    """Tell whether a cluster that takes new cycles is alive and not paused by its environment."""
+    return ClusterNode.objects.filter(
+        seen_at__gt=Now() - SILENT_AFTER, draining=False, paused=False
+    ).exists()
+
+
+def paused_hosts() -> list[str]:
+    """Return the hosts of living clusters that are paused by their environment, at most 20."""
+    return list(
+        ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, paused=True)
+        .order_by("host")
+        .values_list("host", flat=True)
+        .distinct()[:_MOST_HOSTS]
+    )
+
+
+def _count(row: tuple[int, ...] | None) -> int:
+    return int(row[0]) if row else 0

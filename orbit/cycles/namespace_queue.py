@@ -10,6 +10,7 @@ which nothing starts. A trigger may be quicker then; it wins, and the queued one
 
 from django.db import IntegrityError, connection, transaction
 
+from governance.kernel.constraints import violated
 from governance.namespaces import gate
 from orbit import queue
 from orbit.cycles import creation
@@ -98,6 +99,6 @@ def _promote_all(namespaces: list[str]) -> int | None:
                 queue.wake()
             return promoted
     except IntegrityError as error:
-        if _GUARD not in str(error):
+        if violated(error) != _GUARD:
             raise
         return None

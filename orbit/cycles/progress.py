@@ -1,14 +1,14 @@
-"""What a claimed cycle has behind it, read from its checkpoints: where a resume goes on."""
+"""How far a claimed cycle has come, read from its checkpoints, and how it ends."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from governance.kernel import sql
 from governance.namespaces import gate
-from orbit.cycles.outcome import ReusedCounts
 from orbit.dispatch import claim
 from orbit.dispatch.claim import Sending
 from orbit.dispatch.endpoints import DEFAULT_KEY
@@ -19,28 +19,105 @@ from orbit.records.checkpoints import Checkpoint
 from orbit.records.fence import ClaimedCycle
 from orbit.states import CYCLE, Cycle, Job, Tier
 
-# Outputs and input may be large: they are read when something is about to be made of them, and let go of then.
-TIERS = """SELECT t.id, t.tier, t.status, t.attempts, t.error, t.output_sha256, t.taken_from IS NOT NULL,
-    extract(epoch FROM t.next_attempt_at - clock_timestamp())::float8 FROM orbit_transformation t WHERE t.cycle_id = %s"""
-# Of the stage that has a time to keep, what was halted or paused of it doesn't count.
-CHECKPOINTS = f"""SELECT k.stage, extract(epoch FROM clock_timestamp() - k.created_at)::float8
-    - CASE WHEN k.stage = '{Checkpoint.DISPATCH_ENQUEUED}' THEN {gate.STOPPED_SECONDS_SQL.format(namespace="%(namespace)s", start="k.created_at")} ELSE 0 END
-FROM orbit_cyclecheckpoint k WHERE k.cycle_id = %(cycle)s"""
-OUTPUTS = """SELECT t.tier, coalesce(t.output, o.output), t.output_content_type FROM orbit_transformation t
-LEFT JOIN orbit_transformation o ON o.id = t.taken_from WHERE t.cycle_id = %s AND t.tier = ANY(%s)"""
-INPUT = "SELECT input FROM orbit_cyclerun WHERE id = %s"
-JOBS = """SELECT j.id, j.status, extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8, r.id, j.attempts, j.spent, j.max_retries,
-    j.delivery_id, j.endpoint_key, o.cycle_id IS NOT DISTINCT FROM j.cycle_id, j.snapshot_id, coalesce(j.created_at > c.finished_at, false)
-FROM orbit_dispatchjob j LEFT JOIN orbit_dispatchjob o ON o.id = j.requeue_of_id JOIN orbit_cyclerun c ON c.id = j.cycle_id
-LEFT JOIN orbit_deliveryreceipt r ON r.job_id = j.id AND r.status = 'sending' WHERE j.cycle_id = %s"""
+READ_CHECKPOINTS = sql.load(__name__, "read_checkpoints", stopped_seconds=gate.STOPPED_SECONDS)
+READ_TIERS = sql.load(__name__, "read_tiers")
+READ_OUTPUTS = sql.load(__name__, "read_outputs")
+READ_JOBS = sql.load(__name__, "read_jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """How one stage ended: ``done`` of ``total`` parts succeeded. A skipped stage is not ok."""
+
+    name: str
+    ok: bool
+    done: int = 0
+    total: int = 0
+    skipped: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReusedCounts:
+    """What a re-run reuses of earlier cycles: items, their deliveries, and those already made."""
+
+    items: int = 0
+    deliveries: int = 0
+    delivered: int = 0
+
+    @classmethod
+    def from_dict(cls, takeover: dict[str, Any]) -> "ReusedCounts":
+        """Return the counts that the column ``takeover`` of a re-run holds."""
+        return cls(
+            items=int(takeover.get("items", 0)),
+            deliveries=int(takeover.get("wanted", 0)),
+            delivered=int(takeover.get("delivered", 0)),
+        )
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts as the column ``takeover`` holds them."""
+        return {"items": self.items, "wanted": self.deliveries, "delivered": self.delivered}
+
+
+NOTHING_REUSED = ReusedCounts()
+
+
+def stage_results(
+    *,
+    tiers_ok: int,
+    items: int,
+    targets: int,
+    jobs: int,
+    delivered: int,
+    reused: ReusedCounts = NOTHING_REUSED,
+) -> list[StageResult]:
+    """Return how the four stages of a finished cycle ended.
+
+    ``items`` were made by this cycle, ``targets`` are the endpoints that it names, ``jobs`` its
+    deliveries. A target that isn't configured has no job, and so counts as not delivered.
+    """
+    all_items = items + reused.items
+    expected = items * targets + reused.deliveries
+    done = delivered + reused.delivered
+    return [
+        StageResult("initiation", True, 1, 1),
+        StageResult("transformations", tiers_ok == 3, tiers_ok, 3),
+        StageResult(
+            "normalization",
+            all_items > 0 and all_items == tiers_ok,
+            all_items,
+            tiers_ok,
+            skipped=tiers_ok == 0,
+        ),
+        StageResult(
+            "dispatch",
+            expected > 0 and done == expected,
+            done,
+            expected,
+            skipped=jobs == 0 and reused.delivered == 0,
+        ),
+    ]
+
+
+def final_status(results: list[StageResult]) -> Cycle:
+    """Return ``success`` if all stages are ok, ``partial_success`` if some are, else ``failed``."""
+    ok = sum(result.ok for result in results)
+    if ok == len(results):
+        return Cycle.SUCCESS
+    return Cycle.PARTIAL_SUCCESS if ok else Cycle.FAILED
 
 
 @dataclass(slots=True)
 class CycleProgress:
-    """What is done. A cycle whose status is final has nothing left but open deliveries: requeued ones, or such as outlived it.
+    """What is done of a claimed cycle. A new one for a cycle that was never claimed before.
 
-    ``abandoned`` are attempts that a lost worker left open; ``abandoned_receipts`` the receipts of such whose job has ended meanwhile by a late 2xx.
-    ``added_after_end`` are open jobs that were made when the cycle had ended.
+    If the status is final, only deliveries are left: requeued ones, and those that outlived the
+    dispatch deadline. ``abandoned`` are attempts that a lost worker left open.
+    ``abandoned_receipts`` are those whose job a late success has ended meanwhile.
+    ``added_after_end`` are open jobs that were added after the cycle had ended.
     """
 
     cycle: ClaimedCycle
@@ -71,12 +148,10 @@ class CycleProgress:
 
     @property
     def wait(self) -> float:
-        """Seconds until a tier is due; zero or less when one is, or none was tried yet."""
-        return (
-            min((result.wait for result in self.tiers.values() if result.ok is None), default=0.0)
-            if len(self.tiers) == 3
-            else 0.0
-        )
+        """Seconds until a tier is due; zero or less if one is, or if none was tried yet."""
+        if len(self.tiers) < 3:
+            return 0.0
+        return min((tier.wait for tier in self.tiers.values() if tier.ok is None), default=0.0)
 
     @property
     def tiers_ok(self) -> int:
@@ -85,91 +160,78 @@ class CycleProgress:
 
     @property
     def reused(self) -> ReusedCounts:
-        """What a re-run has of earlier cycles."""
-        kept = self.cycle.takeover or {}
-        return ReusedCounts(*(int(kept.get(name, 0)) for name in ("items", "wanted", "delivered")))
+        """What a re-run reuses of earlier cycles."""
+        return ReusedCounts.from_dict(self.cycle.takeover or {})
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Tell whether ``checkpoint`` was reached."""
         return checkpoint in self.checkpoints
 
     def sources(self) -> list[TierResult]:
-        """Return the tiers whose outputs are to become items; each with its output, read where it isn't at hand.
-
-        Of those that a re-run took over, such as became no item yet.
-        """
-        left = (self.cycle.takeover or {}).get("normalize", ())
-        found = [
+        """Return the successful tiers that have no item yet, each with its output."""
+        normalize_reused = (self.cycle.takeover or {}).get("normalize", ())
+        tiers = [
             result
             for result in self.tiers.values()
-            if result.ok and (not result.reused or result.tier in left)
+            if result.ok and (not result.reused or result.tier in normalize_reused)
         ]
-        missing = [result.tier for result in found if result.payload is None]
+        missing = [result.tier for result in tiers if result.payload is None]
         if missing:
-            with connection.cursor() as cursor:
-                cursor.execute(OUTPUTS, [self.cycle.id, missing])
-                for tier, output, content_type in cursor.fetchall():
-                    self.tiers[tier].payload = Payload(bytes(output), content_type)
-        return found
+            for tier, output, content_type in READ_OUTPUTS.rows(cycle=self.cycle.id, tiers=missing):
+                self.tiers[tier].payload = Payload(bytes(output), content_type)
+        return tiers
 
     def read_input(self) -> None:
-        """Have the input at hand."""
+        """Load the input, unless it is loaded."""
         if self.cycle.input is None:
-            with connection.cursor() as cursor:
-                cursor.execute(INPUT, [self.cycle.id])
-                self.cycle = replace(self.cycle, input=bytes(cursor.fetchone()[0]))
+            (body,) = _row("SELECT input FROM orbit_cyclerun WHERE id = %s", self.cycle.id)
+            self.cycle = replace(self.cycle, input=bytes(body))
 
     def release_payloads(self) -> None:
-        """Let go of input and outputs: what is delivered stands in the database, and a delivery may take its time."""
+        """Free input and outputs: deliveries read them from the database, and may take long."""
         self.cycle = replace(self.cycle, input=None)
         for result in self.tiers.values():
             result.payload = None
 
 
-def fresh(cycle: ClaimedCycle) -> CycleProgress:
-    """Return the state of a cycle that was just claimed for the first time: there is nothing to read."""
-    return CycleProgress(cycle)
-
-
 def load(cycle: ClaimedCycle) -> CycleProgress:
-    """Return what ``cycle`` has behind it."""
+    """Return what is done of ``cycle``. Input and outputs are not read: they may be large."""
     state = CycleProgress(cycle)
-    with connection.cursor() as cursor:
-        cursor.execute(CHECKPOINTS, {"cycle": cycle.id, "namespace": cycle.namespace})
-        ages = dict(cursor.fetchall())
-        state.checkpoints = set(ages)
-        normalized = state.has(Checkpoint.NORMALIZATION_COMPLETE)
-        if state.has(Checkpoint.INITIATION_COMPLETE):
-            cursor.execute(
-                "SELECT id FROM orbit_initiation WHERE initiation_hash = %s",
-                [cycle.initiation_hash],
-            )
-            state.initiation_id = cursor.fetchone()[0]
-        cursor.execute(TIERS, [cycle.id])
-        for id_, tier, status, attempts, error, sha256, reused, wait in cursor.fetchall():
-            ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
-            state.tiers[tier] = TierResult(
-                tier, id_, ok, None, attempts, error, wait or 0.0, sha256, reused
-            )
-        if normalized:
-            cursor.execute(
-                "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", [cycle.id]
-            )
-            state.items = cursor.fetchone()[0]
-        cursor.execute(JOBS, [cycle.id])
-        found = cursor.fetchall()
-    _count(state, found)
+    ages = dict(READ_CHECKPOINTS.rows(cycle=cycle.id, namespace=cycle.namespace))
+    state.checkpoints = set(ages)
+    if state.has(Checkpoint.INITIATION_COMPLETE):
+        (state.initiation_id,) = _row(
+            "SELECT id FROM orbit_initiation WHERE initiation_hash = %s", cycle.initiation_hash
+        )
+    for id_, tier, status, attempts, error, sha256, reused, wait in READ_TIERS.rows(cycle=cycle.id):
+        ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
+        state.tiers[tier] = TierResult(
+            tier, id_, ok, None, attempts, error, wait or 0.0, sha256, reused
+        )
+    if state.has(Checkpoint.NORMALIZATION_COMPLETE):
+        (state.items,) = _row(
+            "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", cycle.id
+        )
+    _count_jobs(state, READ_JOBS.rows(cycle=cycle.id))
     if state.has(Checkpoint.DISPATCH_ENQUEUED) and not state.final:
         state.jobs.begin(ages[Checkpoint.DISPATCH_ENQUEUED])
     return state
 
 
-def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
+def _row(query: str, key: UUID | str) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, [key])
+        row: tuple[Any, ...] = cursor.fetchone()
+        return row
+
+
+def _count_jobs(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
     """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open.
 
-    Those that were requeued within it are no part of a running cycle's outcome; those that a re-run has of an earlier cycle are.
+    Jobs that were requeued within a running cycle don't count for its outcome. Jobs that a re-run
+    copied from an earlier cycle do.
     """
-    tally, now = state.jobs, time.monotonic()
+    jobs, now = state.jobs, time.monotonic()
     for (
         job_id,
         status,
@@ -182,16 +244,15 @@ def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
         endpoint_key,
         requeued,
         snapshot_id,
-        later,
+        added_after_end,
     ) in rows:
         if status in {Job.PENDING, Job.SENDING}:
             if requeued and not state.final:
-                tally.aside.add(job_id)
-            tally.open[job_id] = now + (wait or 0.0)
-            if later:
+                jobs.aside.add(job_id)
+            jobs.open[job_id] = now + (wait or 0.0)
+            if added_after_end:
                 state.added_after_end.add(job_id)
             if receipt_id is not None:
-                endpoint = claim.opened(snapshot_id)
                 state.abandoned.append(
                     Sending(
                         state.cycle.id,
@@ -202,13 +263,13 @@ def _count(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
                         max_retries,
                         delivery_id,
                         endpoint_key,
-                        endpoint,
+                        claim.opened(snapshot_id),
                     )
                 )
             continue
         if receipt_id is not None:
             state.abandoned_receipts.append(receipt_id)
         if not requeued:
-            tally.delivered += status == Job.DELIVERED
-            tally.dead += status == Job.DEAD
-            tally.cancelled += status == Job.CANCELLED
+            jobs.delivered += status == Job.DELIVERED
+            jobs.dead += status == Job.DEAD
+            jobs.cancelled += status == Job.CANCELLED

@@ -33,7 +33,7 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
     Raises Fenced, Stop at a boundary, and the database's errors. After a crash the next call goes on behind the last checkpoints.
     """
     if state.initiation_id is None and transformations.quick(state.cycle, state.tiers):
-        _straight(state)
+        prepare_in_one_write(state)
     if state.initiation_id is None:
         state.initiation_id = initiation.run(state.cycle)
     if not state.tiers_ended and state.wait <= 0:
@@ -52,7 +52,7 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
     return deliver.run(state.cycle, state.jobs, finish.ending(state), worker=worker)
 
 
-def _straight(state: CycleProgress) -> None:
+def prepare_in_one_write(state: CycleProgress) -> None:
     """Initiate, transform, normalize and enqueue in one write, as far as no tier has to wait."""
     if not state.tiers_ended:
         state.read_input()

@@ -1,53 +1,57 @@
-"""Many dead letters at once: an operation run over a list that is fixed when it starts.
+"""Requeue or dismiss many dead letters by one operation run.
 
-The letters are named by their ids, or by a filter over the open ones; what comes later is not among them, and what somebody resolves
-meanwhile is skipped. The run's slices are in ``redrive``. While a run of the same letters and choices is active, asking again gives that one.
+A slice locks its letters before it decides, so the decision holds: of two runs, or a run and a user,
+one makes a job of a letter and the other reads "already requeued". Letters of a halted namespace wait
+for later slices. Each step is one statement, for one letter and for a thousand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from governance import audit
 from governance.access.actors import Actor
-from governance.access.roles import Scope
+from governance.audit.actions import Action
+from governance.kernel import sql
 from governance.models import OperationRun
-from governance.operations import items
-from governance.operations.items import Started
+from governance.namespaces import gate
+from governance.operations.bulk import Batch, BulkAction, BulkFilter, ItemResult, StartedRun
+from governance.states import ItemOutcome
 from orbit import queue
-from orbit.dispatch.dead_letters import Choice
+from orbit.dispatch import canary, dead_letters, endpoints
+from orbit.dispatch.dead_letters import Choice, Deed
 from orbit.records import execution
+from orbit.states import Letter
 
-REQUEUE, DISMISS = "dlq.bulk_requeue", "dlq.bulk_dismiss"
-#: How many ids may be named, and how many letters one run takes by a filter. Beyond that nobody counts.
-MOST_IDS, MOST_LETTERS = 1_000, 100_000
+#: How many ids a caller may name.
+MAX_IDS = 1_000
+#: How many letters one run takes by a filter.
+MAX_LETTERS = 100_000
 #: Letters a second.
-RATE, FASTEST = 10, 500
-
-_CONDITIONS = {
-    "namespace": "l.namespace = %(namespace)s",
-    "endpoint_key": "l.endpoint_key = %(endpoint_key)s",
-    "group": "l.error_group = %(group)s",
-    "reason": "l.reason = %(reason)s",
-    "cycle_run_id": "l.cycle_id = %(cycle_run_id)s",
-    "created_after": "l.created_at >= %(created_after)s",
-    "created_before": "l.created_at < %(created_before)s",
+RATE, MAX_RATE = 10, 500
+# What one slice does well within its second.
+_BATCH_SIZE = 500
+_RESOLVED = {
+    Letter.REQUEUED: "already requeued",
+    Letter.DISMISSED: "already dismissed",
+    Letter.DELIVERED_LATE: "delivered late already",
 }
-# One row beyond the most tells that there are more.
-TAKE_MATCHING = """WITH found AS MATERIALIZED (
-    SELECT l.id FROM orbit_deadletterdispatch l WHERE {where} ORDER BY l.id LIMIT %(most)s + 1),
-kept AS (INSERT INTO governance_operationrunitem (run_id, object_id) SELECT %(run)s, id FROM found ORDER BY id LIMIT %(most)s)
-SELECT count(*) FROM found"""
+
+_OPEN_ITEMS = sql.fragment(__name__, "open_bulk_items")
+_ADD_MATCHING = sql.load(__name__, "add_matching_letters")
+_NEXT = sql.load(__name__, "next_bulk_letters", open_bulk_items=_OPEN_ITEMS, gate_is_open=gate.OPEN)
+_BLOCKED = sql.load(__name__, "blocked_bulk_namespaces", open_bulk_items=_OPEN_ITEMS)
+_LOCK = sql.load(__name__, "lock_letters")
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which of the open letters; what is None doesn't matter. Made at ``created_after`` or later, and before ``created_before``."""
+class LetterFilter(BulkFilter):
+    """Which open letters. ``created_after`` is inclusive, ``created_before`` exclusive."""
 
-    namespace: str | None = None
     endpoint_key: str | None = None
     group: str | None = None
     reason: str | None = None
@@ -55,85 +59,188 @@ class Filter:
     created_after: datetime | None = None
     created_before: datetime | None = None
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """What was asked for."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
-    @property
-    def plain(self) -> dict[str, str]:
-        """What was asked for, as text."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else str(value)
-            for name, value in self.given.items()
-        }
+LetterSelection = LetterFilter | Sequence[UUID]
 
 
-Wanted = Filter | Sequence[UUID]
+@dataclass(frozen=True, slots=True)
+class _LockedLetter:
+    id: UUID
+    status: str
+    namespace: str
+    endpoint_key: str
 
 
 def requeue(
-    wanted: Wanted,
+    selection: LetterSelection,
     *,
     actor: Actor,
     reason: str,
     endpoint: Choice = "snapshot",
     new_key: bool = False,
     rate: int = RATE,
-) -> Started:
-    """Start sending ``wanted`` again, ``rate`` letters a second, one first as a canary; choices as for a single one.
+) -> StartedRun:
+    """Start a run that sends letters again, ``rate`` a second, the first one as a canary.
 
-    Letters that aren't there, or not for ``actor``, get their outcome like any other. Raises NamespaceUnknown for a filter's namespace.
+    The choices are those of `dead_letters.requeue`. Raises as `BulkAction.start`.
     """
-    context = {"endpoint": endpoint, "new_key": new_key}
-    return _start(REQUEUE, wanted, context, actor=actor, reason=reason, rate=rate)
-
-
-def dismiss(wanted: Wanted, *, actor: Actor, reason: str, rate: int = FASTEST) -> Started:
-    """Start dismissing ``wanted``; else as ``requeue``."""
-    return _start(DISMISS, wanted, {}, actor=actor, reason=reason, rate=rate)
-
-
-def _start(
-    type_: str, wanted: Wanted, choices: dict[str, Any], *, actor: Actor, reason: str, rate: int
-) -> Started:
-    actor.require(Scope.OPERATE)
-    ids = None if isinstance(wanted, Filter) else sorted(set(wanted))
-    named: dict[str, Any] = (
-        {"filter": wanted.plain}
-        if isinstance(wanted, Filter)
-        else {"ids": [str(one) for one in ids or ()]}
-    )
-    shown: dict[str, Any] = (
-        {"filter": wanted.plain} if isinstance(wanted, Filter) else {"ids": len(ids or ())}
-    )
-    context = {**choices, **shown, "rate": max(1, min(rate, FASTEST))}
-    scope = items.scope_of(actor, wanted.namespace if isinstance(wanted, Filter) else None)
-    return items.begin(
-        type_,
-        inputs={**choices, **named},
-        context=context,
-        scope=scope,
-        take=lambda run: _take(run, wanted, ids, scope),
-        most=MOST_LETTERS,
+    return REQUEUE.start(
+        selection,
         actor=actor,
         reason=execution.clean(reason),
-        wake=lambda run_id: queue.wake(queue.OPERATE, str(run_id)),
+        rate=rate,
+        choices={"endpoint": endpoint, "new_key": new_key},
     )
 
 
-def _take(
-    run: OperationRun, wanted: Wanted, ids: list[UUID] | None, scope: list[str] | None
-) -> int:
-    """Fix the run's letters; return how many, or one more than the most."""
-    if not isinstance(wanted, Filter):
-        return items.take_named(run, ids or ())
-    with connection.cursor() as cursor:
-        conditions = ["l.status = 'open'", *(_CONDITIONS[name] for name in wanted.given)]
-        if scope is not None:
-            conditions.append("l.namespace = ANY(%(scope)s)")
-        cursor.execute(
-            TAKE_MATCHING.format(where=" AND ".join(conditions)),
-            {"run": run.pk, "most": MOST_LETTERS, "scope": scope, **wanted.given},
+def dismiss(
+    selection: LetterSelection, *, actor: Actor, reason: str, rate: int = MAX_RATE
+) -> StartedRun:
+    """Start a run that dismisses letters, ``rate`` a second. Raises as `BulkAction.start`."""
+    return DISMISS.start(selection, actor=actor, reason=execution.clean(reason), rate=rate)
+
+
+def _add_matching(run: OperationRun, filters: LetterFilter, limit: int) -> int:
+    row = _ADD_MATCHING.one(run=run.pk, limit=limit, scope=run.scope, **asdict(filters))
+    return 0 if row is None else int(row[0])
+
+
+def _requeue_batch(batch: Batch) -> list[ItemResult]:
+    run = batch.run
+    open_letters, results = _lock(batch)
+    letters, without_endpoint = _split_by_endpoint(run, open_letters)
+    results += without_endpoint
+    if len(letters) > batch.limit:
+        letters = letters[: batch.limit]
+        results = [result for result in results if result.id < letters[-1].id]
+    if not letters:
+        return results
+    requeued = dead_letters.requeue_all(
+        {letter.id: letter.endpoint_key for letter in letters}, _resolution(run)
+    )
+    requeued_ids = {letter.letter_id for letter in requeued}
+    results += [
+        ItemResult(letter.letter_id, ItemOutcome.SUCCEEDED, f"requeued as job {letter.job_id}")
+        for letter in requeued
+    ]
+    results += [
+        ItemResult(letter.id, ItemOutcome.SKIPPED, "delivered already")
+        for letter in letters
+        if letter.id not in requeued_ids
+    ]
+    if requeued:
+        _record_audit(
+            run,
+            Action.DEAD_LETTER_REQUEUED,
+            [(letter.letter_id, letter.namespace) for letter in requeued],
+            endpoint=run.context["endpoint"],
+            new_key=run.context["new_key"],
         )
-        return int(cursor.fetchone()[0])
+        queue.wake()
+        canary.follow_from(batch.progress, requeued[0].letter_id, requeued[0].job_id)
+    return results
+
+
+def _dismiss_batch(batch: Batch) -> list[ItemResult]:
+    letters, results = _lock(batch)
+    dismissed = dead_letters.dismiss_all([letter.id for letter in letters], _resolution(batch.run))
+    _record_audit(batch.run, Action.DEAD_LETTER_DISMISSED, dismissed)
+    return results + [
+        ItemResult(letter_id, ItemOutcome.SUCCEEDED, "dismissed") for letter_id, _ in dismissed
+    ]
+
+
+def _lock(batch: Batch) -> tuple[list[_LockedLetter], list[ItemResult]]:
+    """Lock the letters; return those that are open, and the results of the others."""
+    rows = _LOCK.rows(ids=batch.ids, scope=batch.run.scope)
+    letters = {row[0]: _LockedLetter(*row) for row in rows}
+    open_letters, results = [], []
+    for letter_id in batch.ids:
+        letter = letters.get(letter_id)
+        if letter is None:
+            detail = "there is no such dead letter"
+            results.append(ItemResult(letter_id, ItemOutcome.FAILED, detail))
+        elif letter.status == Letter.OPEN:
+            open_letters.append(letter)
+        else:
+            detail = _RESOLVED[Letter(letter.status)]
+            results.append(ItemResult(letter_id, ItemOutcome.SKIPPED, detail))
+    return open_letters, results
+
+
+def _split_by_endpoint(
+    run: OperationRun, letters: Sequence[_LockedLetter]
+) -> tuple[list[_LockedLetter], list[ItemResult]]:
+    """Return the letters that have an endpoint to go to, and the results of the others."""
+    if run.context["endpoint"] != "current":
+        return list(letters), []
+    configured = endpoints.configured()
+    return [letter for letter in letters if letter.endpoint_key in configured], [
+        ItemResult(
+            letter.id,
+            ItemOutcome.FAILED,
+            f"no endpoint {letter.endpoint_key!r} is configured now",
+        )
+        for letter in letters
+        if letter.endpoint_key not in configured
+    ]
+
+
+def _resolution(run: OperationRun) -> Deed:
+    return Deed(
+        run.initiator,
+        run.reason,
+        run.context.get("endpoint", "snapshot"),
+        run.context.get("new_key", False),
+        {"operation_run_id": str(run.pk)},
+    )
+
+
+def _record_audit(
+    run: OperationRun, action: Action, letters: Iterable[tuple[UUID, str]], **choices: Any
+) -> None:
+    """Put the letters of one slice on the audit trail: one entry for each namespace."""
+    for namespace, group in groupby(sorted(letters, key=itemgetter(1)), key=itemgetter(1)):
+        ids = [str(letter_id) for letter_id, _ in group]
+        audit.record(
+            action,
+            actor=run.initiator,
+            object_type="operation_run",
+            object_id=str(run.pk),
+            namespace=namespace,
+            after={"count": len(ids), "dead_letter_ids": ids, **choices},
+            reason=run.reason,
+        )
+
+
+def _wake(run_id: UUID) -> None:
+    queue.wake(queue.OPERATE, str(run_id))
+
+
+REQUEUE = BulkAction(
+    type="dlq.bulk_requeue",
+    max_objects=MAX_LETTERS,
+    rate=RATE,
+    max_rate=MAX_RATE,
+    batch_size=_BATCH_SIZE,
+    add_matching=_add_matching,
+    next_items=_NEXT,
+    blocked=_BLOCKED,
+    blocked_by="halted namespaces",
+    apply=_requeue_batch,
+    wake=_wake,
+    canary=canary.check,
+)
+DISMISS = BulkAction(
+    type="dlq.bulk_dismiss",
+    max_objects=MAX_LETTERS,
+    rate=MAX_RATE,
+    max_rate=MAX_RATE,
+    batch_size=_BATCH_SIZE,
+    add_matching=_add_matching,
+    next_items=_NEXT,
+    blocked=_BLOCKED,
+    blocked_by="halted namespaces",
+    apply=_dismiss_batch,
+    wake=_wake,
+)

@@ -1,7 +1,7 @@
-"""How a bulk requeue fares: its canary first, then the ends of the jobs that it made.
+"""The canary of a bulk requeue, and how the jobs that follow it end.
 
-One job goes ahead, and the rest waits for its 2xx. After that a run stops by itself when ``MOST_DEAD`` of its jobs ended dead one after
-the other: the receiver is not well, and more of the same helps nobody.
+One job goes ahead and the others wait until it is delivered. After that the run stops if
+``MAX_DEAD_IN_A_ROW`` of its jobs die one after the other: the receiver isn't well.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,100 +11,143 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from governance.kernel import sql
+from governance.models import OperationRun
+from governance.operations.bulk import CanaryDecision, GoOn, ItemResult, Stop, Wait, save_results
+from governance.states import ItemOutcome, Outcome
+from orbit.models import DeadLetterDispatch
 from orbit.states import Job, Letter
 
 PATIENCE_SECONDS = 600.0
-MOST_DEAD = 10
-# The newest jobs that are looked through: a bound for what one slice reads, however many wait.
+MAX_DEAD_IN_A_ROW = 10
+# The newest jobs that are looked through: bounds what one slice reads.
 _WINDOW = 20_000
 
-FATE = """SELECT j.status, j.last_error, l.status, again.reason, extract(epoch FROM clock_timestamp() - j.created_at)::float8
-FROM orbit_dispatchjob j JOIN orbit_deadletterdispatch l ON l.requeued_job_id = j.id LEFT JOIN orbit_deadletterdispatch again ON again.job_id = j.id
-WHERE j.id = %s"""
-# From the first job on that was still open when last looked at: everything before it has ended and was counted.
-ENDS = f"""WITH own AS MATERIALIZED (
-    SELECT i.object_id, j.status, j.finished_at FROM governance_operationrunitem i
-    JOIN orbit_deadletterdispatch l ON l.id = i.object_id JOIN orbit_dispatchjob j ON j.id = l.requeued_job_id
-    WHERE i.run_id = %(run)s AND i.outcome = 'succeeded' AND (%(first)s::uuid IS NULL OR i.object_id >= %(first)s::uuid)
-    ORDER BY i.object_id DESC LIMIT {_WINDOW})
-SELECT (SELECT object_id FROM own WHERE status IN ('pending', 'sending') ORDER BY object_id LIMIT 1),
-    (SELECT object_id FROM own ORDER BY object_id DESC LIMIT 1),
-    (SELECT array_agg(status ORDER BY finished_at) FROM own WHERE status IN ('delivered', 'dead')
-        AND (%(since)s::timestamptz IS NULL OR finished_at > %(since)s::timestamptz)),
-    (SELECT max(finished_at) FROM own WHERE status IN ('delivered', 'dead'))"""
+_READ_CANARY = sql.load(__name__, "read_canary")
+_READ_ENDED_JOBS = sql.load(__name__, "read_ended_jobs", window=_WINDOW)
 
 
-class Fate(StrEnum):
-    """What became of a canary."""
+class CanaryState(StrEnum):
+    """Whether the canary was delivered."""
 
-    WAITS = "waits"
-    WELL = "well"
-    STOP = "stop"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether the rest may follow the canary, and why not."""
+class CanaryResult:
+    """The canary's state, and a note unless it was delivered."""
 
-    fate: Fate
+    state: CanaryState
     note: str = ""
 
 
-def judge(status: str, error: str, letter: str, reason: str | None, age: float) -> Verdict:
-    """Return what the canary's job tells: its status and last error, its letter's status, the reason of its death, its age in seconds."""
+def check(run: OperationRun, progress: dict[str, Any]) -> CanaryDecision:
+    """Decide whether the run may take its next letters."""
+    job_id = progress.get("canary_job_id")
+    if job_id is None:
+        return GoOn(progress, canary_only=True)
+    if not progress.get("canary_delivered"):
+        row = _READ_CANARY.one(id=UUID(job_id))
+        result = (
+            CanaryResult(CanaryState.FAILED, "the canary's job is gone")
+            if row is None
+            else classify(*row)
+        )
+        if result.state is CanaryState.PENDING:
+            return Wait(result.note)
+        if result.state is CanaryState.FAILED:
+            return _failed(run, UUID(job_id), progress, result.note)
+        progress = {**progress, "canary_delivered": True}
+    progress = _count_ended_jobs(run.pk, progress)
+    if progress["dead_in_a_row"] >= MAX_DEAD_IN_A_ROW:
+        note = (
+            f"stopped: {MAX_DEAD_IN_A_ROW} of its deliveries in a row ended dead;"
+            " letters that it hasn't reached stay open"
+        )
+        return Stop(Outcome.PARTIALLY_SUCCEEDED, {**progress, "note": note})
+    return GoOn(progress)
+
+
+def classify(status: str, error: str, letter: str, reason: str | None, age: float) -> CanaryResult:
+    """Return the result of a canary.
+
+    Takes its job's status and last error, the status of its letter, the reason if it died, and the
+    job's age in seconds.
+    """
     if status == Job.DELIVERED or letter == Letter.DELIVERED_LATE:
-        return Verdict(Fate.WELL)
+        return CanaryResult(CanaryState.DELIVERED)
     if status == Job.DEAD:
-        return Verdict(
-            Fate.STOP,
-            f"the canary died ({reason or 'no reason'}: {error or 'no error'}); nothing else was sent",
-        )
+        why = f"the canary died ({reason or 'no reason'}: {error or 'no error'})"
+        return CanaryResult(CanaryState.FAILED, f"{why}; nothing else was sent")
     if status == Job.CANCELLED:
-        return Verdict(
-            Fate.STOP, f"the canary was cancelled ({error or 'no error'}); nothing else was sent"
-        )
+        why = f"the canary was cancelled ({error or 'no error'})"
+        return CanaryResult(CanaryState.FAILED, f"{why}; nothing else was sent")
     if age > PATIENCE_SECONDS:
-        said = f"the canary was not delivered within {PATIENCE_SECONDS / 60:.0f} minutes ({error or status}); nothing else was sent, and its own job goes on"
-        return Verdict(Fate.STOP, said)
-    return Verdict(
-        Fate.WAITS,
-        f"waiting for the canary's job to be delivered ({status}{': ' + error if error else ''})",
+        minutes = f"{PATIENCE_SECONDS / 60:.0f} minutes"
+        why = f"the canary was not delivered within {minutes} ({error or status})"
+        return CanaryResult(
+            CanaryState.FAILED, f"{why}; nothing else was sent, and its own job goes on"
+        )
+    return CanaryResult(
+        CanaryState.PENDING,
+        f"waiting for the canary to be delivered ({status}{': ' + error if error else ''})",
     )
 
 
-def look(job_id: UUID) -> Verdict:
-    """Return what became of the canary ``job_id``."""
-    with connection.cursor() as cursor:
-        cursor.execute(FATE, [job_id])
-        row = cursor.fetchone()
-    return Verdict(Fate.STOP, "the canary's job is gone") if row is None else judge(*row)
+def follow_from(progress: dict[str, Any], letter_id: UUID, job_id: UUID) -> None:
+    """Note the oldest letter that a slice requeued; its job is the canary if there is none yet."""
+    # A letter whose namespace was halted comes after younger ones; its job has to be followed too.
+    progress["first_open"] = min(str(letter_id), progress.get("first_open", str(letter_id)))
+    progress.setdefault("canary_job_id", str(job_id))
 
 
-def streak(before: int, ends: Iterable[str]) -> int:
-    """Return how many ended dead one after the other, up to the last of ``ends``; ``before`` is that number before them."""
-    for status in ends:
+def dead_in_a_row(before: int, statuses: Iterable[str]) -> int:
+    """Return how many jobs died one after the other, up to the last of ``statuses``.
+
+    ``before`` is that number before them. Counting stops at the number that stops a run.
+    """
+    for status in statuses:
         before = 0 if status == Job.DELIVERED else before + 1
-        if before >= MOST_DEAD:
+        if before >= MAX_DEAD_IN_A_ROW:
             return before
     return before
 
 
-def follow(run_id: UUID, progress: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the run's ``progress`` with the ends of its jobs since the last look."""
+def _count_ended_jobs(run_id: UUID, progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``progress`` with the jobs counted that ended since the last look."""
     since = progress.get("seen_until")
-    with connection.cursor() as cursor:
-        cursor.execute(ENDS, {"run": run_id, "first": progress.get("first_open"), "since": since})
-        first_open, newest, ends, until = cursor.fetchone()
-    last: datetime | None = until
-    edge = first_open or newest
+    row = _READ_ENDED_JOBS.one(run=run_id, first=progress.get("first_open"), since=since)
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    first_open, newest, statuses, last_end = row
+    statuses = statuses or ()
     return {
         **progress,
-        "delivered": progress.get("delivered", 0)
-        + sum(status == Job.DELIVERED for status in ends or ()),
-        "dead": progress.get("dead", 0) + sum(status == Job.DEAD for status in ends or ()),
-        "dead_in_a_row": streak(progress.get("dead_in_a_row", 0), ends or ()),
-        **({} if edge is None else {"first_open": str(edge)}),
-        **({} if last is None else {"seen_until": max(last.isoformat(), since or "")}),
+        "delivered": progress.get("delivered", 0) + statuses.count(Job.DELIVERED),
+        "dead": progress.get("dead", 0) + statuses.count(Job.DEAD),
+        "dead_in_a_row": dead_in_a_row(progress.get("dead_in_a_row", 0), statuses),
+        **_edge(first_open or newest),
+        **_seen_until(last_end, since),
     }
+
+
+def _edge(letter_id: UUID | None) -> dict[str, str]:
+    """All jobs of letters before this one have ended and are counted."""
+    return {} if letter_id is None else {"first_open": str(letter_id)}
+
+
+def _seen_until(last_end: datetime | None, before: str | None) -> dict[str, str]:
+    return {} if last_end is None else {"seen_until": max(last_end.isoformat(), before or "")}
+
+
+def _failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], note: str) -> Stop:
+    """Count the canary's letter as failed and stop the run: the others would fail as well."""
+    letter = DeadLetterDispatch.objects.get(requeued_job=job_id)
+    uncounted = {
+        **progress,
+        "processed": progress["processed"] - 1,
+        "succeeded": progress["succeeded"] - 1,
+    }
+    counted = save_results(run, [ItemResult(letter.pk, ItemOutcome.FAILED, note)], uncounted)
+    return Stop(Outcome.FAILED, {**counted, "note": note})

@@ -1,4 +1,4 @@
-"""Stage 1: the cycle's context becomes an initiation, made once per dedupe hash and reused after."""
+"""Stage 1: a cycle's context becomes an initiation, created once per hash and then reused."""
 
 import time
 from uuid import UUID
@@ -14,8 +14,9 @@ from telemetry.events import Name
 
 STAGE = "initiation"
 
-#: The stage's CTEs; they need ``locked`` and give ``initiated``.
+#: The stage's CTEs. They need ``locked`` and give ``initiated``.
 INITIATION = sql.fragment(__name__, "initiation")
+INITIATE = sql.load(__name__, "initiate", initiation=INITIATION, **fence.FRAGMENTS)
 
 # For statements that are not in a file yet.
 CTES = (INITIATION.text,)
@@ -23,48 +24,49 @@ SELECT = (
     "SELECT locked.id, initiated.id FROM locked JOIN initiated ON initiated.cycle_id = locked.id"
 )
 
-SQL = fence.statement(*CTES, select=SELECT)
 
+def run(cycle: ClaimedCycle) -> UUID:
+    """Initiate ``cycle`` and return the initiation's id. Raises Fenced.
 
-def run(work: ClaimedCycle) -> UUID:
-    """Initiate ``work`` and return the initiation's id. Raises Fenced. After a crash the stage has its checkpoint, or left nothing."""
-    write = fence.FencedWrite(work, SQL)
+    After a crash either the checkpoint is there or nothing is.
+    """
+    write = fence.FencedWrite(cycle, INITIATE.text)
     add_to(write)
     return commit(write)
 
 
 def commit(write: fence.FencedWrite) -> UUID:
-    """Make ``write``, whose statement selects ``SELECT``, durable; return the initiation's id. Raises Fenced."""
+    """Commit a write that initiates its cycle; return the initiation's id. Raises Fenced."""
     ((_, initiation_id),) = fence.commit(write)
     return UUID(str(initiation_id))
 
 
 def add_to(write: fence.FencedWrite) -> None:
-    """Put the stage into ``write``, whose statement has ``CTES``."""
-    work: ClaimedCycle = write.work
+    """Add the stage to ``write``, whose statement has the fragment ``INITIATION``."""
+    cycle: ClaimedCycle = write.work
     began = time.monotonic()
+    # Records are read in the order of their ids, so create them in the order of what they tell.
     write.records += [
-        Record("cycle", "cycle_started", data={"token": work.token}),
+        Record("cycle", "cycle_started", data={"token": cycle.token}),
         Record(STAGE, "stage_started"),
     ]
     write.rows["initiations"] = [
         {
-            "cycle_id": str(work.id),
+            "cycle_id": str(cycle.id),
             "id": uuid7_text(),
             "record_id": uuid7_text(),
-            "initiation_hash": work.initiation_hash,
-            "namespace": work.namespace,
-            "profile_id": work.profile_id,
-            "run_profile_id": work.run_profile_id,
-            "instruction_id": work.instruction_id,
+            "initiation_hash": cycle.initiation_hash,
+            "namespace": cycle.namespace,
+            "profile_id": cycle.profile_id,
+            "run_profile_id": cycle.run_profile_id,
+            "instruction_id": cycle.instruction_id,
         }
     ]
     write.checkpoints += [Checkpoint.CYCLE_STARTED, Checkpoint.INITIATION_COMPLETE]
     duration = (time.monotonic() - began) * 1000
-    write.records.append(
-        Record(STAGE, "stage_finished", data={"ok": True, "duration_ms": round(duration, 3)})
-    )
+    data = {"ok": True, "duration_ms": round(duration, 3)}
+    write.records.append(Record(STAGE, "stage_finished", data=data))
     write.events += [
-        Event(Name.EXECUTION_STARTED, metadata={"run_profile_id": work.run_profile_id}),
+        Event(Name.EXECUTION_STARTED, metadata={"run_profile_id": cycle.run_profile_id}),
         Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": True}),
     ]

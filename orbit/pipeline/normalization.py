@@ -1,14 +1,15 @@
-"""Stage 3: the outputs of the successful tiers become the items that are delivered, each pointing at its transformation."""
+"""Stage 3: each output of a successful tier becomes an item to deliver."""
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.identifiers import uuid7
-from orbit.pipeline import registry
+from orbit.pipeline import registry, rules
 from orbit.pipeline.contract import Payload
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
@@ -19,7 +20,7 @@ from telemetry.events import Name
 
 STAGE = "normalization"
 
-#: The stage's CTEs; they need ``locked``.
+#: The stage's CTEs. They need ``locked``.
 NORMALIZATION = sql.fragment(__name__, "normalization")
 
 # For statements that are not in a file yet.
@@ -34,87 +35,90 @@ class Source:
     payload: Payload
 
 
-def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
-    """Put the stage into ``write``, whose statement has ``CTES``; return the items' ids. ``reused`` items a re-run has of earlier cycles.
+@dataclass(slots=True)
+class _Batch:
+    """The items of one cycle, and the errors of outputs that became none."""
 
-    A processor that fails on one output costs that item, never the others: the stage is then not ok and says so.
+    id: UUID
+    processor: str
+    item_ids: list[UUID] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
+    """Add the stage to ``write``, whose statement has ``NORMALIZATION``; return the items' ids.
+
+    ``reused`` counts the items that a re-run has from earlier cycles. If the processor fails on an
+    output, only that output gets no item, and the stage is not ok.
     """
-    work: ClaimedCycle = write.work
+    cycle: ClaimedCycle = write.work
     began = time.monotonic()
-    name = (
-        work.context.get("execution_rules", {})
-        .get("normalizer", {})
-        .get("processor", "passthrough")
-    )
-    batch_id, made, errors = uuid7(), list[UUID](), list[str]()
+    batch = _Batch(uuid7(), rules.processor_name(cycle.context))
     write.rows["items"] = []
     write.records.append(Record(STAGE, "stage_started"))
-    records: list[Record] = []
     for source in sources:
-        try:
-            payload = registry.processor(name).run(source.payload)
-        except Exception as exc:  # a processor of another package may raise anything
-            errors.append(clean(f"{type(exc).__name__}: {exc}"))
-            records.append(
-                Record(
-                    STAGE,
-                    "item_failed",
-                    errors[-1],
-                    "error",
-                    {"transformation_id": str(source.transformation_id)},
-                )
-            )
-            continue
-        item_id = uuid7()
-        made.append(item_id)
-        digest = sha256_hex(payload.body)
-        write.rows["items"].append(
-            {
-                "id": str(item_id),
-                "cycle_id": str(work.id),
-                "batch_id": str(batch_id),
-                "transformation_id": str(source.transformation_id),
-                "blob": write.blob(payload.body),
-                "content_type": payload.content_type,
-                "sha256": digest,
-            }
-        )
-        data = {
-            "item_id": str(item_id),
-            "transformation_id": str(source.transformation_id),
-            "sha256": digest,
-            "bytes": len(payload.body),
-        }
-        records.append(Record(STAGE, "item_created", data=data))
+        _add_item(write, batch, source)
+    items = len(batch.item_ids)
     write.rows["batches"] = [
-        {"id": str(batch_id), "cycle_id": str(work.id), "processor": name, "item_count": len(made)}
+        {
+            "id": str(batch.id),
+            "cycle_id": str(cycle.id),
+            "processor": batch.processor,
+            "item_count": items,
+        }
     ]
-    write.records.append(
-        Record(
-            STAGE,
-            "batch_created",
-            data={"batch_id": str(batch_id), "processor": name, "items": len(made)},
-        )
+    created = {"batch_id": str(batch.id), "processor": batch.processor, "items": items}
+    write.records += [Record(STAGE, "batch_created", data=created), *batch.records]
+    if not items and not reused:
+        message = "no successful tier: nothing to normalize"
+        write.records.append(Record(STAGE, "no_items", message, "warning"))
+    _finish(write, batch, reused, (time.monotonic() - began) * 1000)
+    return batch.item_ids
+
+
+def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
+    try:
+        payload = registry.processor(batch.processor).run(source.payload)
+    except Exception as exc:  # a processor of another package may raise anything
+        error = clean(f"{type(exc).__name__}: {exc}")
+        batch.errors.append(error)
+        data = {"transformation_id": str(source.transformation_id)}
+        batch.records.append(Record(STAGE, "item_failed", error, "error", data))
+        return
+    item_id = uuid7()
+    digest = sha256_hex(payload.body)
+    batch.item_ids.append(item_id)
+    write.rows["items"].append(
+        {
+            "id": str(item_id),
+            "cycle_id": str(write.work.id),
+            "batch_id": str(batch.id),
+            "transformation_id": str(source.transformation_id),
+            "blob": write.blob(payload.body),
+            "content_type": payload.content_type,
+            "sha256": digest,
+        }
     )
-    write.records += records
-    if not made and not reused:
-        write.records.append(
-            Record(STAGE, "no_items", "no successful tier: nothing to normalize", "warning")
-        )
-    duration = (time.monotonic() - began) * 1000
-    ok = bool(made or reused) and not errors
-    message = f"{len(errors)} of {len(made) + len(errors)} failed" if errors else ""
-    data = {
-        "ok": ok,
-        "items": len(made),
-        "duration_ms": round(duration, 3),
-        **({"items_taken_over": reused} if reused else {}),
+    created: dict[str, Any] = {
+        "item_id": str(item_id),
+        "transformation_id": str(source.transformation_id),
+        "sha256": digest,
+        "bytes": len(payload.body),
     }
-    write.records.append(
-        Record(STAGE, "stage_finished", message, "info" if ok else "warning", data)
-    )
+    batch.records.append(Record(STAGE, "item_created", data=created))
+
+
+def _finish(write: fence.FencedWrite, batch: _Batch, reused: int, duration: float) -> None:
+    items, failed = len(batch.item_ids), len(batch.errors)
+    ok = bool(items or reused) and not failed
+    message = f"{failed} of {items + failed} failed" if failed else ""
+    data: dict[str, Any] = {"ok": ok, "items": items, "duration_ms": round(duration, 3)}
+    if reused:
+        data["items_taken_over"] = reused
+    level = "info" if ok else "warning"
+    write.records.append(Record(STAGE, "stage_finished", message, level, data))
     write.events.append(
         Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": ok})
     )
     write.checkpoints.append(Checkpoint.NORMALIZATION_COMPLETE)
-    return made

@@ -1,4 +1,7 @@
-"""Names of transformers and processors. Rows and files hold names only; nothing is ever imported by a path that data holds."""
+"""The names of transformers and processors.
+
+Rows and files hold names only. Nothing is ever imported by a path that data holds.
+"""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -8,25 +11,9 @@ from typing import Any, TypeVar
 
 from governance.kernel.errors import Kind, OrbitError
 from orbit.pipeline import transformers
-from orbit.pipeline.contract import Context, Payload, Processor, Transformer, TransformError
+from orbit.pipeline.contract import Processor, Transformer
 
 _T = TypeVar("_T", Transformer, Processor)
-
-__all__ = [
-    "BrokenEntryPoint",
-    "Context",
-    "Payload",
-    "Processor",
-    "TransformError",
-    "Transformer",
-    "UnknownProcessor",
-    "UnknownTransformer",
-    "names",
-    "option_checks",
-    "processor",
-    "processor_names",
-    "transformer",
-]
 
 
 class UnknownTransformer(OrbitError):
@@ -48,23 +35,23 @@ class BrokenEntryPoint(OrbitError):
 
 
 def transformer(name: str) -> Transformer:
-    """Return the transformer called ``name``. Raises UnknownTransformer, and BrokenEntryPoint when an installed package's offer can't be used."""
-    found = _transformers().get(name)
-    if found is None:
+    """Return the transformer called ``name``. Raises UnknownTransformer and BrokenEntryPoint."""
+    transformer = _transformers().get(name)
+    if transformer is None:
         raise UnknownTransformer(
             f"No transformer is called {name!r}. Known are: {', '.join(names())}."
         )
-    return found
+    return transformer
 
 
 def processor(name: str) -> Processor:
-    """Return the processor called ``name``. Raises UnknownProcessor, and BrokenEntryPoint as ``transformer`` does."""
-    found = _processors().get(name)
-    if found is None:
+    """Return the processor called ``name``. Raises UnknownProcessor and BrokenEntryPoint."""
+    processor = _processors().get(name)
+    if processor is None:
         raise UnknownProcessor(
             f"No processor is called {name!r}. Known are: {', '.join(processor_names())}."
         )
-    return found
+    return processor
 
 
 def names() -> list[str]:
@@ -78,38 +65,40 @@ def processor_names() -> list[str]:
 
 
 def option_checks() -> dict[str, Callable[[Mapping[str, Any]], list[dict[str, str]]]]:
-    """Return for each transformer the function that finds the faults of its options."""
-    return {name: found.problems for name, found in _transformers().items()}
+    """Return, for each transformer's name, the function that finds the problems of its options."""
+    return {name: transformer.problems for name, transformer in _transformers().items()}
+
+
+def refresh() -> None:
+    """Look for the entry points of installed packages again."""
+    _transformers.cache_clear()
+    _processors.cache_clear()
 
 
 @functools.cache
 def _transformers() -> Mapping[str, Transformer]:
-    return _gather(
-        "orbit.transformers",
-        Transformer,
-        [transformers.PASSTHROUGH, transformers.TEMPLATE, transformers.HTTP],
-    )
+    builtin = [transformers.PASSTHROUGH, transformers.TEMPLATE, transformers.HTTP]
+    return _load("orbit.transformers", Transformer, builtin)
 
 
 @functools.cache
 def _processors() -> Mapping[str, Processor]:
-    return _gather("orbit.processors", Processor, [transformers.KEEP])
+    return _load("orbit.processors", Processor, [transformers.KEEP])
 
 
-def _gather(group: str, kind: type[_T], builtin: list[_T]) -> Mapping[str, _T]:
-    found = {item.name: item for item in builtin}
+def _load(group: str, kind: type[_T], builtin: list[_T]) -> Mapping[str, _T]:
+    by_name = {item.name: item for item in builtin}
     for point in entry_points(group=group):
-        if point.name in found:
+        if point.name in by_name:
             raise BrokenEntryPoint(
-                f"Two offers are called {point.name!r} in {group} (one of them {point.value}). Uninstall one."
+                f"Two packages offer {point.name!r} in {group} (one of them {point.value}). "
+                "Uninstall one."
             )
         try:
             item = point.load()
-        except (
-            Exception
-        ) as error:  # another package's module may raise anything when it is imported
+        except Exception as error:  # importing another package may raise anything
             raise BrokenEntryPoint(f"{point.value} of {group} can't be loaded: {error}") from error
         if not isinstance(item, kind):
-            raise BrokenEntryPoint(f"{point.value} of {group} is no {kind.__name__}.")
-        found[point.name] = item
-    return MappingProxyType(found)
+            raise BrokenEntryPoint(f"{point.value} of {group} is not a {kind.__name__}.")
+        by_name[point.name] = item
+    return MappingProxyType(by_name)

@@ -1,9 +1,13 @@
 """Stage 2: three tiers, each on the cycle's input, each on its own.
 
-A tier is retried with back-off, then it has succeeded or failed; one tier's failure never stops another. Waiting for a retry holds no
-worker: the tier's row says when it is due. Tiers that wait for nothing outside are written together, a slow one by itself, as soon as it
-ends; those of a cycle that has only quick ones in one statement with the stages beside them. A tier may run again after a crash until its
-checkpoint is written; its transformation id stays the same, so that a receiver knows the repetition by its Idempotency-Key.
+A tier is retried with back-off until it has succeeded or failed; a failed tier never stops another.
+Waiting for a retry holds no worker: the tier's row says when it is due.
+
+Tiers that wait for nothing outside this process are saved together, a slow one by itself as soon as
+it ends. A cycle with only quick tiers is saved in one statement with the stages around this one.
+
+After a crash a tier may run again until its checkpoint is written. Its transformation id stays the
+same, so a receiver recognizes the repetition by its Idempotency-Key.
 """
 
 import hashlib
@@ -18,8 +22,9 @@ from governance.kernel import backoff, sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.errors import OrbitError
 from orbit import interrupts
-from orbit.pipeline import registry
+from orbit.pipeline import registry, rules
 from orbit.pipeline.contract import Context, Payload, TransformError
+from orbit.pipeline.rules import TierRule
 from orbit.records import fence
 from orbit.records.checkpoints import TIERS
 from orbit.records.execution import Record, clean
@@ -30,26 +35,30 @@ from telemetry.events import Name
 
 STAGE = "transformations"
 BACKOFF_CAP = 60.0
-# How much longer than its own time-out an attempt may take before its lane counts as hung.
+#: An attempt may take this much longer than its time-out before its slot counts as hung.
 GRACE_SECONDS = 10
 
-#: The stage's CTE. Its arguments are ``x.initiation_id, locked, locked.id`` if the cycle was initiated
-#: before, ``initiated.id, initiated, initiated.cycle_id`` if the statement initiates it.
-WRITE_TIERS = sql.fragment(__name__, "tiers")
+_STATUS = {None: Tier.PENDING, True: Tier.SUCCESS, False: Tier.FAILED}
+
+#: The stage's CTE. Its arguments are ``x.initiation_id, locked, locked.id`` if the cycle was
+#: initiated before, ``initiated.id, initiated, initiated.cycle_id`` if the statement initiates it.
+SAVE_TIERS = sql.fragment(__name__, "tiers")
+SAVE = sql.load(__name__, "save_tiers", tiers=SAVE_TIERS, **fence.FRAGMENTS)
 
 # For statements that are not in a file yet.
-CTES = (WRITE_TIERS.render("tiers", ["x.initiation_id", "locked", "locked.id"]),)
+CTES = (SAVE_TIERS.render("tiers", ["x.initiation_id", "locked", "locked.id"]),)
 CTES_WITH_INITIATION = (
-    WRITE_TIERS.render("tiers", ["initiated.id", "initiated", "initiated.cycle_id"]),
+    SAVE_TIERS.render("tiers", ["initiated.id", "initiated", "initiated.cycle_id"]),
 )
-SQL = fence.statement(*CTES)
 
 
 @dataclass(slots=True)
 class TierResult:
-    """What is known of one tier. ``ok`` is None until it has ended; ``wait`` the seconds until its next attempt.
+    """What is known of one tier.
 
-    ``payload`` is its output where that is at hand. A re-run has a tier ``reused`` from an earlier cycle.
+    ``ok`` is None until the tier has ended; ``wait`` is the seconds until its next attempt.
+    ``payload`` is its output if it is in memory. A re-run has a tier ``reused`` from an earlier
+    cycle.
     """
 
     tier: int
@@ -63,7 +72,7 @@ class TierResult:
     reused: bool = False
 
     def summary(self) -> dict[str, Any]:
-        """Return it as data for the record and the cycle's page."""
+        """Return it as data for the execution record and the cycle's page."""
         return {
             "tier": self.tier,
             "ok": self.ok,
@@ -76,41 +85,56 @@ class TierResult:
 
 @dataclass(slots=True)
 class _Stage:
-    work: ClaimedCycle
+    """One pass through the stage, and the write that collects what has ended."""
+
+    cycle: ClaimedCycle
     initiation_id: UUID | None
     results: dict[int, TierResult]
     began: float = field(default_factory=time.monotonic)
-    write: fence.FencedWrite | None = None
+    pending: fence.FencedWrite | None = None
 
-    def draft(self) -> fence.FencedWrite:
-        if self.write is None:
-            self.write = fence.FencedWrite(self.work, SQL, rows={"tiers": []})
-        return self.write
+    @property
+    def write(self) -> fence.FencedWrite:
+        if self.pending is None:
+            self.pending = fence.FencedWrite(self.cycle, SAVE.text, rows={"tiers": []})
+        return self.pending
 
     def flush(self) -> None:
-        if self.write is not None:
-            fence.commit(self.write)
-            self.write = None
+        if self.pending is not None:
+            fence.commit(self.pending)
+            self.pending = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One attempt of a tier that has ended."""
+
+    result: TierResult
+    transformer: str
+    seconds: float
 
 
 def transformation_id(cycle_id: UUID, tier: int) -> UUID:
-    """Return the id of a cycle's tier: the same after every crash, and near the cycle's own in the index (a UUIDv7 of the same moment)."""
+    """Return the id of a cycle's tier, the same after every crash.
+
+    It is a UUIDv7 of the cycle's own millisecond, so it is near the cycle's in the index.
+    """
     digest = int.from_bytes(hashlib.sha256(cycle_id.bytes + bytes([tier])).digest()[:10], "big")
-    moment = cycle_id.int >> 80
+    millisecond = cycle_id.int >> 80
     return uuid.UUID(
-        int=moment << 80
-        | 0x7 << 76
+        int=millisecond << 80
+        | 0x7 << 76  # version
         | (digest >> 62 & 0xFFF) << 64
-        | 0b10 << 62
+        | 0b10 << 62  # variant
         | digest & ((1 << 62) - 1)
     )
 
 
-def quick(work: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
-    """Tell whether no tier of ``work`` that is still to run waits for anything outside this process."""
+def quick(cycle: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
+    """Tell whether no tier without a result waits for anything outside this process."""
     try:
         return not any(
-            registry.transformer(_settings(work, tier)["transformer"]).slow
+            registry.transformer(rules.tier_rule(cycle.context, tier).transformer).slow
             for tier in TIERS
             if tier not in results
         )
@@ -119,25 +143,27 @@ def quick(work: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
 
 
 def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
-    """Attempt each tier of a new, quick cycle once and put what became of it into ``write``, whose statement has ``CTES_WITH_INITIATION``.
+    """Attempt each tier of a new, quick cycle once; add the stage to ``write``.
 
-    ``results`` are of the tiers that a re-run took over.
+    The statement of ``write`` initiates the cycle too. ``results`` are the tiers that a re-run
+    reuses. Returns the results of all tiers.
     """
-    stage = _Stage(write.work, None, results, write=write)
+    stage = _Stage(write.work, None, results, pending=write)
     write.rows["tiers"] = []
     _attempt_due(stage)
     return stage.results
 
 
 def run(
-    work: ClaimedCycle, initiation_id: UUID, results: dict[int, TierResult]
+    cycle: ClaimedCycle, initiation_id: UUID, results: dict[int, TierResult]
 ) -> dict[int, TierResult]:
-    """Bring each tier that is due one attempt further; return what is known of all three.
+    """Attempt each tier that is due; return the results of all three.
 
-    ``results`` are those of earlier passes. The stage has ended when every ``ok`` is set; else the smallest ``wait`` says when to go on.
-    Raises Fenced, and Stop at a boundary between tiers, with everything that has ended written.
+    ``results`` are those of earlier passes. The stage has ended if every ``ok`` is set, else the
+    smallest ``wait`` says when to continue. Raises Fenced, and Interrupted between tiers after
+    saving what has ended.
     """
-    stage = _Stage(work, initiation_id, results)
+    stage = _Stage(cycle, initiation_id, results)
     _attempt_due(stage)
     stage.flush()
     return results
@@ -145,162 +171,141 @@ def run(
 
 def _attempt_due(stage: _Stage) -> None:
     if all(result.reused for result in stage.results.values()):
-        stage.draft().records.append(Record(STAGE, "stage_started"))
+        stage.write.records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
-        known = stage.results.setdefault(
-            tier, TierResult(tier, transformation_id(stage.work.id, tier))
+        result = stage.results.setdefault(
+            tier, TierResult(tier, transformation_id(stage.cycle.id, tier))
         )
-        if known.ok is None and known.wait <= 0:
-            _attempt(stage, known)
+        if result.ok is None and result.wait <= 0:
+            _attempt(stage, result)
     if all(result.ok is not None for result in stage.results.values()):
-        _end(stage)
-
-
-def _settings(work: ClaimedCycle, tier: int) -> dict[str, Any]:
-    tiers = work.context.get("execution_rules", {}).get("tiers", {})
-    return {
-        "transformer": "passthrough",
-        "options": {},
-        "max_attempts": 3,
-        "backoff_base": 1.0,
-        "timeout": 30.0,
-        **tiers.get(str(tier), {}),
-    }
-
-
-def _input(work: ClaimedCycle) -> Payload:
-    assert work.input is not None  # noqa: S101 - read while a tier has not ended
-    return Payload(work.input, work.input_content_type)
+        _finish(stage)
 
 
 def _attempt(stage: _Stage, result: TierResult) -> None:
-    work, options = stage.work, _settings(stage.work, result.tier)
-    context = Context(
-        transformation_id=str(result.transformation_id),
-        options=options["options"],
-        timeout=float(options["timeout"]),
-        cycle_id=str(work.id),
-        namespace=work.namespace,
-        tier=result.tier,
-    )
+    rule = rules.tier_rule(stage.cycle.context, result.tier)
     began, retry = time.monotonic(), True
     result.attempts += 1
     slow = False
     try:
-        transformer = registry.transformer(options["transformer"])
+        transformer = registry.transformer(rule.transformer)
         slow = transformer.slow
         if slow:
             stage.flush()
         interrupts.check(leaves=slow)
+        context = _context(stage.cycle, result, rule)
         interrupts.act(context.timeout + GRACE_SECONDS)
-        result.payload = transformer.run(_input(work), context)
+        result.payload = transformer.run(_input(stage.cycle), context)
         result.ok, result.error = True, ""
     except interrupts.Interrupted:
         stage.flush()
         raise
     except TransformError as exc:
         retry, result.error = exc.retry, clean(exc.detail)
-    except Exception as exc:  # a transformer of another package may raise anything: its tier fails, the others go on
+    except (
+        Exception
+    ) as exc:  # another package's transformer may raise anything: only its tier fails
         result.error = clean(f"{type(exc).__name__}: {exc}")
-    if result.ok is None and (not retry or result.attempts >= int(options["max_attempts"])):
-        result.ok = False
     if result.ok is None:
-        result.wait = backoff.delay(
-            result.attempts, base=float(options["backoff_base"]), cap=BACKOFF_CAP, factor=2
-        )
-    _draft(stage, result, options["transformer"], time.monotonic() - began)
+        _decide_retry(result, rule, retry=retry)
+    _save(stage, _Attempt(result, rule.transformer, time.monotonic() - began))
     if slow:
         stage.flush()
 
 
-def _draft(stage: _Stage, result: TierResult, transformer: str, took: float) -> None:
-    """Put what became of an attempt into the stage's next write."""
-    write = stage.draft()
-    status = {None: Tier.PENDING, True: Tier.SUCCESS, False: Tier.FAILED}[result.ok]
-    payload = result.payload
+def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context:
+    return Context(
+        transformation_id=str(result.transformation_id),
+        options=rule.options,
+        timeout=float(rule.timeout),
+        cycle_id=str(cycle.id),
+        namespace=cycle.namespace,
+        tier=result.tier,
+    )
+
+
+def _input(cycle: ClaimedCycle) -> Payload:
+    assert cycle.input is not None  # noqa: S101 - read while a tier has not ended
+    return Payload(cycle.input, cycle.input_content_type)
+
+
+def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
+    """Fail the tier, or set the wait until its next attempt."""
+    if not retry or result.attempts >= int(rule.max_attempts):
+        result.ok = False
+        return
+    result.wait = backoff.delay(
+        result.attempts, base=float(rule.backoff_base), cap=BACKOFF_CAP, factor=2
+    )
+
+
+def _save(stage: _Stage, attempt: _Attempt) -> None:
+    """Add an attempt to the stage's write: its row, its records, its event."""
+    write, result, payload = stage.write, attempt.result, attempt.result.payload
     result.sha256 = sha256_hex(payload.body) if payload else ""
     write.rows["tiers"].append(
         {
             "id": str(result.transformation_id),
-            "cycle_id": str(stage.work.id),
+            "cycle_id": str(stage.cycle.id),
             "initiation_id": str(stage.initiation_id) if stage.initiation_id else None,
             "tier": result.tier,
-            "transformer": transformer,
-            "status": status,
+            "transformer": attempt.transformer,
+            "status": _STATUS[result.ok],
             "attempts": result.attempts,
             "wait": result.wait if result.ok is None else None,
             "blob": write.blob(payload.body) if payload else None,
             "content_type": payload.content_type if payload else "",
             "sha256": result.sha256,
             "error": result.error,
-            "took": took,
+            "took": attempt.seconds,
         }
     )
-    data = {
-        "tier": result.tier,
-        "attempt": result.attempts,
-        "transformer": transformer,
-        "duration_ms": round(took * 1000, 3),
-    }
-    if result.ok:
-        write.records += [
-            Record(STAGE, "tier_attempt", data=data),
-            Record(
-                STAGE, "tier_succeeded", data={"tier": result.tier, "attempts": result.attempts}
-            ),
-        ]
-    else:
-        write.records.append(Record(STAGE, "tier_attempt", result.error, "warning", data))
-    if result.ok is False:
-        write.records.append(
-            Record(
-                STAGE,
-                "tier_failed",
-                f"tier {result.tier}: {result.error}",
-                "error",
-                {"tier": result.tier, "attempts": result.attempts},
-            )
-        )
-    elif result.ok is None:
-        write.records.append(
-            Record(
-                STAGE,
-                "tier_retry",
-                f"tier {result.tier} again in {result.wait:.1f} s",
-                "warning",
-                {"tier": result.tier},
-            )
-        )
+    write.records += _records(attempt)
     if result.ok is not None:
         write.checkpoints.append(TIERS[result.tier])
-    level = "info" if result.ok else "warning"
     write.events.append(
         Event(
             Name.TIER_ATTEMPT,
             stage=STAGE,
-            level=level,
-            duration_ms=took * 1000,
+            level="info" if result.ok else "warning",
+            duration_ms=attempt.seconds * 1000,
             metadata={"tier": result.tier, "ok": bool(result.ok)},
         )
     )
 
 
-def _end(stage: _Stage) -> None:
-    """Put the stage's end into its last write."""
+def _records(attempt: _Attempt) -> list[Record]:
+    """Return the records of an attempt, and of the tier's end or its retry."""
+    result, tier = attempt.result, attempt.result.tier
+    data = {
+        "tier": tier,
+        "attempt": result.attempts,
+        "transformer": attempt.transformer,
+        "duration_ms": round(attempt.seconds * 1000, 3),
+    }
+    ended = {"tier": tier, "attempts": result.attempts}
+    if result.ok:
+        return [
+            Record(STAGE, "tier_attempt", data=data),
+            Record(STAGE, "tier_succeeded", data=ended),
+        ]
+    attempted = Record(STAGE, "tier_attempt", result.error, "warning", data)
+    if result.ok is False:
+        message = f"tier {tier}: {result.error}"
+        return [attempted, Record(STAGE, "tier_failed", message, "error", ended)]
+    message = f"tier {tier} again in {result.wait:.1f} s"
+    return [attempted, Record(STAGE, "tier_retry", message, "warning", {"tier": tier})]
+
+
+def _finish(stage: _Stage) -> None:
+    """Add the stage's end to its last write."""
     results = [stage.results[tier].summary() for tier in TIERS]
     failed = [f"tier {result['tier']}" for result in results if not result["ok"]]
     duration = (time.monotonic() - stage.began) * 1000
     message = f"{len(failed)} of {len(results)} failed: {', '.join(failed)}" if failed else ""
-    write = stage.draft()
-    write.records.append(
-        Record(
-            STAGE,
-            "stage_finished",
-            message,
-            "warning" if failed else "info",
-            {"ok": not failed, "tiers": results, "duration_ms": round(duration, 3)},
-        )
-    )
-    write.events.append(
+    level = "warning" if failed else "info"
+    data = {"ok": not failed, "tiers": results, "duration_ms": round(duration, 3)}
+    stage.write.records.append(Record(STAGE, "stage_finished", message, level, data))
+    stage.write.events.append(
         Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": not failed})
     )

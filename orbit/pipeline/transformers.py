@@ -19,7 +19,7 @@ from orbit.pipeline.contract import (
 _VARIABLES = ("payload", "namespace", "cycle_id", "tier")
 _HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$"
 _HEADER_VALUE = "^[\\x21-\\x7e](?:[\\x20-\\x7e]{0,4094}[\\x21-\\x7e])?$"
-_OURS = (
+_SET_BY_ORBIT = (
     "authorization",
     "host",
     "content-length",
@@ -49,10 +49,11 @@ def _template(payload: Payload, context: Context) -> Payload:
         text = payload.body.decode("utf-8")
     except UnicodeDecodeError:
         raise TransformError(
-            "The input isn't UTF-8 text, so it has no place in a template.", retry=False
+            "The input isn't UTF-8 text, so it can't go into a template.", retry=False
         ) from None
+    # Before it is built: a template can name the payload thousands of times.
     names = [
-        found["named"] or found["braced"] for found in template.pattern.finditer(template.template)
+        match["named"] or match["braced"] for match in template.pattern.finditer(template.template)
     ]
     if len(template.template.encode()) + names.count("payload") * len(payload.body) > MAX_OUTPUT:
         raise TransformError(f"The output would be longer than {MAX_OUTPUT} bytes.", retry=False)
@@ -68,11 +69,17 @@ def _template(payload: Payload, context: Context) -> Payload:
 def _check_template(options: Mapping[str, Any]) -> list[dict[str, str]]:
     template = string.Template(options["template"])
     if not template.is_valid():
-        return [{"pointer": "/template", "detail": "A $ stands alone. Write $$ for a dollar sign."}]
+        return [
+            {
+                "pointer": "/template",
+                "detail": "A $ is not followed by a name. Write $$ for a dollar sign.",
+            }
+        ]
+    known = ", ".join(f"${name}" for name in _VARIABLES)
     return [
         {
             "pointer": "/template",
-            "detail": f"${name} is unknown. Known are: {', '.join('$' + known for known in _VARIABLES)}.",
+            "detail": f"${name} is unknown. Known are: {known}.",
         }
         for name in template.get_identifiers()
         if name not in _VARIABLES
@@ -88,14 +95,14 @@ def _http(payload: Payload, context: Context) -> Payload:
     }
     answer = client.send(
         client.Request(
-            "POST",
-            options["url"],
-            headers,
-            payload.body,
-            min(5.0, context.timeout),
-            context.timeout,
-            context.timeout,
-            None,
+            method="POST",
+            url=options["url"],
+            headers=headers,
+            body=payload.body,
+            connect_timeout=min(5.0, context.timeout),
+            read_timeout=context.timeout,
+            total_timeout=context.timeout,
+            ca_bundle=None,
         ),
         allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS,
         keep=MAX_OUTPUT,
@@ -110,28 +117,25 @@ def _http(payload: Payload, context: Context) -> Payload:
         raise TransformError(f"The answer was {answer.status}.", retry=answer.status != 410)
     if answer.body is None:
         raise TransformError(f"The answer's body can't be used: {answer.error}.")
-    return Payload(answer.body, _readable(answer.content_type) or "application/octet-stream")
+    return Payload(answer.body, _content_type(answer.content_type))
 
 
-def _readable(content_type: str) -> str:
-    return (
-        content_type
-        if content_type.isascii() and content_type.isprintable() and len(content_type) <= 200
-        else ""
-    )
+def _content_type(received: str) -> str:
+    printable = received.isascii() and received.isprintable() and len(received) <= 200
+    return received if received and printable else "application/octet-stream"
 
 
 def _check_http(options: Mapping[str, Any]) -> list[dict[str, str]]:
-    found = [
+    problems = [
         {"pointer": f"/headers/{name}", "detail": "This header is set by Orbit."}
         for name in options.get("headers", {})
-        if name.lower() in _OURS
+        if name.lower() in _SET_BY_ORBIT
     ]
     try:
         addresses.check_url(options["url"], settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
     except addresses.Refused as error:
-        found.append({"pointer": "/url", "detail": error.detail})
-    return found
+        problems.append({"pointer": "/url", "detail": error.detail})
+    return problems
 
 
 _CONTENT_TYPE = {

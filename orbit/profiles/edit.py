@@ -12,12 +12,12 @@ from governance import audit
 from governance.access.actors import Actor, NotAllowed
 from governance.access.roles import Scope
 from governance.models import Namespace
-from governance.rest.conditions import WHATEVER, Expected
 from orbit.dispatch import endpoints
 from orbit.errors import DocumentInvalid, Stale
 from orbit.models import RunProfile
 from orbit.pipeline import registry
 from orbit.profiles import history, kinds, revisions, schema, visible
+from orbit.profiles.expected import ANY, Expected
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
 from orbit.profiles.revisions import Source
 from orbit.profiles.schema import Faults
@@ -140,7 +140,7 @@ def set_state(
     actor: Actor,
     source: Source,
     reason: str,
-    expected: Expected = WHATEVER,
+    expected: Expected = ANY,
 ) -> Edited:
     """Enable or disable; from the next trigger or tick on it holds.
 

@@ -6,8 +6,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from governance.access.actors import Actor
+from governance.kernel import json_diff
 from orbit.errors import RevisionUnknown
-from orbit.profiles import diff, kinds
+from orbit.profiles import kinds
 from orbit.profiles.kinds import RUN_PROFILE, Kind
 
 _LARGEST = 2**31 - 1
@@ -19,7 +20,7 @@ class Comparison:
 
     left: Any
     right: Any
-    changes: list[diff.Change]
+    changes: list[json_diff.Change]
 
 
 def listed(kind: Kind, name: str, *, actor: Actor) -> "QuerySet[Any]":
@@ -50,7 +51,7 @@ def one(kind: Kind, name: str, number: int, *, actor: Actor) -> Any:
 def compare(kind: Kind, name: str, a: int, b: int, *, actor: Actor) -> Comparison:
     """Return what revision ``b`` changed of revision ``a``. Raises as ``one`` does."""
     left, right = (one(kind, name, number, actor=actor) for number in (a, b))
-    return Comparison(left, right, diff.changes(left.document, right.document))
+    return Comparison(left, right, json_diff.changes(left.document, right.document))
 
 
 def latest(kind: Kind, row: Any) -> Any:

@@ -1,39 +1,29 @@
-"""What a cycle is told to do: a pure function of a run profile and its profile."""
+"""The instruction of a cycle: a pure function of a run profile and its profile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from governance.kernel import canonical
 
-TIERS = (1, 2, 3)
-DEFAULT_ATTEMPTS, DEFAULT_BACKOFF, DEFAULT_TIMEOUT = 3, 1.0, 30.0
-
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """The document, its canonical bytes (a cycle's input when the trigger brings none), and the SHA-256 that names it."""
+    """The document, its canonical bytes, and their SHA-256.
+
+    The bytes are a cycle's input if its trigger brings none.
+    """
 
     document: dict[str, Any]
     body: bytes
     instruction_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class TierRule:
-    """How one tier is run; ``backoff_base`` and ``timeout`` are seconds."""
-
-    transformer: str = "passthrough"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    max_attempts: int = DEFAULT_ATTEMPTS
-    backoff_base: float = DEFAULT_BACKOFF
-    timeout: float = DEFAULT_TIMEOUT
-
-
 def synthesize(run_profile: Mapping[str, Any], profile: Mapping[str, Any]) -> Instruction:
-    """Return the instruction of two valid documents: the same ones always give the same, whatever the order of their keys.
+    """Return the instruction of two valid documents; the order of their keys doesn't matter.
 
-    Tags are those of both, the profile's first, each once. Raises ValueError for a document without canonical form.
+    It has the tags of both, the profile's first, each once. Raises ValueError for a document without
+    canonical form.
     """
     document = {
         "profile_id": profile["profile_id"],
@@ -52,14 +42,3 @@ def synthesize(run_profile: Mapping[str, Any], profile: Mapping[str, Any]) -> In
     }
     body = canonical.canonical_json(document)
     return Instruction(document, body, canonical.sha256_hex(body))
-
-
-def tier_rules(execution_rules: Mapping[str, Any]) -> dict[int, TierRule]:
-    """Return the rule of each tier of valid execution rules, defaults filled in; a tier that is left out passes its input through."""
-    tiers = execution_rules.get("tiers", {})
-    return {tier: TierRule(**tiers.get(str(tier), {})) for tier in TIERS}
-
-
-def processor_name(execution_rules: Mapping[str, Any]) -> str:
-    """Return the name of the processor that normalization uses."""
-    return str(execution_rules.get("normalizer", {}).get("processor", "passthrough"))

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance.access.actors import Actor
+from governance.kernel import json_diff
 from orbit.models import RunProfile
-from orbit.profiles import diff, edit, instruction, visible
+from orbit.profiles import edit, instruction, visible
 from orbit.profiles.instruction import Instruction
 from orbit.profiles.kinds import PROFILE, Kind
 from orbit.profiles.schema import Faults
@@ -18,7 +19,7 @@ class Preview:
     """``changes`` are those of the current document; ``instructions`` those of the run profile, or of the profile's first run profiles."""
 
     faults: Faults
-    changes: list[diff.Change]
+    changes: list[json_diff.Change]
     instructions: list[tuple[str, Instruction]]
 
 
@@ -27,7 +28,7 @@ def preview(kind: Kind, name: str, document: Any, *, current: Any, actor: Actor)
     faults = edit.check(kind, name, document, actor=actor)
     return Preview(
         faults,
-        diff.changes(current, document),
+        json_diff.changes(current, document),
         [] if faults else _instructions(kind, name, document, actor),
     )
 

@@ -1,7 +1,7 @@
-"""What a person may do to a schedule: switch it off and on, and give it another cron than the configuration's.
+"""Override a schedule: switch it off or on, or give it another cron than the configuration's.
 
-Either stays until somebody changes it back; a cron of theirs gives way once the configuration asks for another one than it did then. What was
-due before the change is in the ledger before it, and while a schedule is off none of its ticks is due.
+What was due before the change is in the ledger before it. While a schedule is off none of its ticks
+is due. How long an override lasts: see ``rows``.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,7 @@ from orbit.models import RunProfile
 from orbit.schedules import rows, sync
 from orbit.schedules.cron import CronInvalid, next_after
 from orbit.schedules.plan import Schedule
-from orbit.schedules.rows import OF_RUN_PROFILE, Change
-
-_CLOCK = "SELECT now()"
+from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleOverride, ScheduleRow
 
 
 class ScheduleUnknown(OrbitError):
@@ -38,70 +36,71 @@ class ScheduleOff(OrbitError):
 
 
 def switch(name: str, *, on: bool, actor: Actor, reason: str) -> bool:
-    """Switch the schedule ``name`` on or off; return False, with nothing on record, where it is so already.
+    """Switch the schedule on or off. Return False, with nothing recorded, if it is so already.
 
-    Raises ScheduleUnknown, also for one that ``actor`` doesn't see, and ScheduleOff where the configuration asks for no cron.
+    Raises ScheduleUnknown, also for one that ``actor`` doesn't see, and ScheduleOff if the
+    configuration asks for no cron.
     """
     return _change(
-        name, lambda asked, before: replace(before, off=not on), actor=actor, reason=reason
+        name, lambda configured, before: replace(before, off=not on), actor=actor, reason=reason
     )
 
 
 def set_cron(name: str, *, cron: str, actor: Actor, reason: str) -> bool:
-    """Give the schedule ``name`` the five fields ``cron``; an empty text gives it back to the configuration. Likewise; raises CronInvalid too."""
+    """Give the schedule the five fields ``cron``; an empty text restores the configured cron.
 
-    def make(asked: Schedule, before: Change) -> Change:
-        wanted = " ".join(cron.split())
+    Returns and raises as ``switch`` does, and CronInvalid.
+    """
+
+    def override(configured: Schedule, before: ScheduleOverride) -> ScheduleOverride:
+        fields = " ".join(cron.split())
         try:
-            if wanted:
-                next_after(wanted, asked.time_zone, datetime.now(UTC))
+            if fields:
+                next_after(fields, configured.time_zone, datetime.now(UTC))
         except CronInvalid as error:
             raise CronInvalid(
                 error.detail, errors=[{"pointer": "/cron", "detail": error.detail}]
             ) from None
-        return replace(before, cron="" if wanted == asked.cron else wanted)
+        return replace(before, cron="" if fields == configured.cron else fields)
 
-    return _change(name, make, actor=actor, reason=reason)
+    return _change(name, override, actor=actor, reason=reason)
 
 
 def find(name: str, *, actor: Actor) -> Any:
     """Return the row of the schedule ``name``. Raises ScheduleUnknown."""
-    found = rows.visible(actor).filter(name=name).first() if "\x00" not in name else None
-    if found is None:
+    row = rows.visible(actor).filter(name=name).first() if "\x00" not in name else None
+    if row is None:
         raise ScheduleUnknown(f"There is no schedule {name!r}.")
-    return found
+    return row
 
 
 def _change(
-    name: str, make: Callable[[Schedule, Change], Change], *, actor: Actor, reason: str
+    name: str,
+    override: Callable[[Schedule, ScheduleOverride], ScheduleOverride],
+    *,
+    actor: Actor,
+    reason: str,
 ) -> bool:
     actor.require(Scope.CONFIGURE)
     row_id = find(name, actor=actor).id
     with audit.transaction():
-        with connection.cursor() as cursor:
-            cursor.execute(_CLOCK)
-            now: datetime = cursor.fetchone()[0]
+        now = _now()
         row = sync.lock(row_id, now)
-        if row.asked is None or not row.asked.cron:
+        configured = row.configured
+        if configured is None or not configured.cron:
             raise ScheduleOff(
-                f"The configuration asks for no cron for {name}: set one there, or enable its run profile."
+                f"The configuration asks for no cron for {name}: "
+                "set one there, or enable its run profile."
             )
-        before = row.person or Change(
-            off=not row.on,
-            cron="" if row.cron == row.asked.cron else row.cron,
-            over=row.asked.cron,
-            by="",
-            reason="",
-            since="",
-        )
-        after = make(row.asked, before)
+        before = row.override or _as_it_runs(row, configured)
+        after = override(configured, before)
         if after == before:
             return False
         after = replace(
-            after, over=row.asked.cron, by=actor.name, reason=reason, since=now.isoformat()
+            after, over=configured.cron, by=actor.name, reason=reason, since=now.isoformat()
         )
-        columns = rows.columns(row.asked, after if after.off or after.cron else None)
-        sync.put(row_id, columns)
+        columns = rows.columns(configured, after if after.off or after.cron else None)
+        sync.write(row_id, columns)
         audit.record(
             Action.SCHEDULE_CHANGED,
             actor=actor.name,
@@ -112,6 +111,25 @@ def _change(
             reason=reason,
         )
     return True
+
+
+def _as_it_runs(row: ScheduleRow, configured: Schedule) -> ScheduleOverride:
+    """Return what the row runs as an override; another program may have changed its columns."""
+    return ScheduleOverride(
+        off=not row.on,
+        cron="" if row.cron == configured.cron else row.cron,
+        over=configured.cron,
+        by="",
+        reason="",
+        since="",
+    )
+
+
+def _now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 def _namespace(name: str) -> str | None:

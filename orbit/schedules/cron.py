@@ -1,7 +1,8 @@
-"""Cron expressions: the moments at which they are true, through clock changes, and what each of these is called.
+"""Cron expressions: when they fire, through clock changes, and the key of each tick.
 
-With fixed hours the arithmetic is local: the hour that comes twice in autumn fires once, the one that is missing in spring fires at the next
-valid minute. With ``*`` or ``*/n`` in minute or hour every real minute counts.
+With fixed hours a cron follows the local clock. The hour that comes twice in autumn fires once; the
+one that is missing in spring fires at the next valid minute. With ``*`` or ``*/n`` in minute or
+hour it fires in every matching minute that passes.
 """
 
 from collections.abc import Iterator
@@ -13,41 +14,45 @@ from cronsim import CronSim, CronSimError
 
 from governance.kernel.errors import Kind, OrbitError
 
+# The rarest cron, 29 February, fires every four or eight years.
 _FARTHEST = timedelta(days=366 * 9)
 
 
 class CronInvalid(OrbitError):
-    """This is no cron expression of five fields that ever comes true."""
+    """This is not a cron expression of five fields that ever fires."""
 
     code, kind = "invalid_cron", Kind.INVALID
 
 
 def occurrences(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
-    """Yield the moments after ``after`` at which ``cron`` is true in ``zone``, in UTC, each later than the one before.
+    """Yield the times after ``after`` at which ``cron`` fires in ``zone``, in UTC and in order.
 
-    Raises CronInvalid for anything but five fields, and for an expression that never comes true.
+    Raises CronInvalid for anything but five fields, and for an expression that never fires.
     """
     if len(cron.split()) != 5:
         raise CronInvalid(f"{cron!r} has not five fields: minute, hour, day, month, weekday.")
     last = after
     try:
-        # With fixed hours the arithmetic is local: in the hour that comes twice it gives moments that are past. They had their turn.
         for moment in CronSim(cron, after.astimezone(ZoneInfo(zone))):
+            # In the hour that comes twice cronsim yields times that have fired already.
             if moment.astimezone(UTC) > last:
                 last = moment.astimezone(UTC)
                 yield last
     except (CronSimError, AssertionError, TypeError, ValueError) as error:
-        raise CronInvalid(f"{cron!r} is no cron expression: {error}.") from error
-    raise CronInvalid(f"{cron!r} doesn't come true within fifty years.")
+        raise CronInvalid(f"{cron!r} is not a cron expression: {error}.") from error
+    raise CronInvalid(f"{cron!r} doesn't fire within fifty years.")
 
 
 def next_after(cron: str, zone: str, after: datetime) -> datetime:
-    """Return the first moment after ``after`` at which ``cron`` is true. Raises CronInvalid."""
+    """Return the first time after ``after`` at which ``cron`` fires. Raises CronInvalid."""
     return next(occurrences(cron, zone, after))
 
 
 def tick_key(cron: str, zone: str, moment: datetime) -> str:
-    """Return what names the tick of ``moment`` on every cluster: the local date-time, or the instant where minute or hour is a ``*``."""
+    """Return the key of the tick of ``moment``, the same on every cluster.
+
+    It is the local date-time, or the instant if minute or hour starts with ``*``.
+    """
     minute, hour = cron.split()[:2]
     if minute.startswith("*") or hour.startswith("*"):
         return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}Z"
@@ -55,34 +60,38 @@ def tick_key(cron: str, zone: str, moment: datetime) -> str:
 
 
 def upcoming(cron: str, zone: str, after: datetime, number: int) -> list[datetime]:
-    """Return the first ``number`` moments after ``after`` at which ``cron`` is true, fewer where there are no more. Raises CronInvalid."""
-    found: list[datetime] = []
+    """Return the first ``number`` times after ``after`` at which ``cron`` fires.
+
+    Fewer if there are no more. Raises CronInvalid if there is none.
+    """
+    times: list[datetime] = []
     try:
-        found.extend(islice(occurrences(cron, zone, after), number))
+        times.extend(islice(occurrences(cron, zone, after), number))
     except CronInvalid:
-        if not found:
+        if not times:
             raise
-    return found
+    return times
 
 
 def latest(
     cron: str, zone: str, until: datetime, *, since: datetime | None = None
 ) -> datetime | None:
-    """Return the last moment until ``until``, and after ``since``, at which ``cron`` is true; None where there is none in nine years.
+    """Return the last time after ``since`` and until ``until`` at which ``cron`` fires.
 
-    It is looked for in a window that grows: a year of minutes is never walked through. Raises CronInvalid.
+    None if it doesn't fire in that time, or in nine years. Searches a growing window, so that it
+    never walks through a year of minutes. Raises CronInvalid.
     """
     window, farthest = timedelta(hours=1), max(since or until - _FARTHEST, until - _FARTHEST)
     while True:
         start = max(farthest, until - window)
-        found = list(takewhile(lambda moment: moment <= until, occurrences(cron, zone, start)))
-        if found or start == farthest:
-            return found[-1] if found else None
+        times = list(takewhile(lambda moment: moment <= until, occurrences(cron, zone, start)))
+        if times or start == farthest:
+            return times[-1] if times else None
         window *= 20
 
 
 def in_words(cron: str) -> str:
-    """Return what ``cron`` means in English; the expression itself where that can't be said."""
+    """Return ``cron`` in English, or the expression itself if cronsim can't explain it."""
     try:
         return CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)).explain()
     except (CronSimError, AssertionError, IndexError, ValueError):

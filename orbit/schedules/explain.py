@@ -1,7 +1,7 @@
-"""Why did it run, or not? One sentence about one run profile and one moment, and the facts behind it.
+"""Why did a run profile run at a time, or not? One sentence, and the facts behind it.
 
-The ledger of ticks says what became of what was due. Where it has no row the reason is older than the tick: nothing was due then, or the
-schedule was off, or there was none; the revisions in force at that moment and the audit trail tell.
+The tick ledger tells what became of each tick that was due. If it has no row, nothing was due then,
+or the schedule was off or didn't exist: the revisions in force then and the audit trail tell which.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,30 +14,31 @@ from django.conf import settings
 from django.utils import timezone
 
 from governance.access.actors import Actor
+from governance.states import Stopped
 from orbit import queue
 from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick, CycleRun, RunProfile, RunProfileRevision
 from orbit.schedules import rows, stop_history
 from orbit.schedules.cron import CronInvalid, latest, next_after
-from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES, Row
-from orbit.schedules.stop_history import Stop
-from orbit.states import ProfileState, Tick
+from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES, ScheduleRow
+from orbit.schedules.stop_history import StopPeriod
+from orbit.states import ProfileState, Tick, Trigger
 
-#: A tick counts as that of a moment when it is no further away than this.
+#: A tick belongs to a time that is no further away than this.
 AROUND = timedelta(minutes=15)
 
-# What every zone has a time of, and every key a place for.
+# Times that have a local time in every zone, and a place in every key.
 _EARLIEST, _LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _STOPPED = {
-    "halt": "{where} was halted",
-    "drain": "{where} was draining",
-    "pause": "everything was paused",
+    Stopped.HALT: "{namespace} was halted",
+    Stopped.DRAIN: "{namespace} was draining",
+    Stopped.PAUSE: "everything was paused",
 }
 
 
 @dataclass(slots=True)
-class Answer:
-    """The sentence, and what it is made of; ``ran`` tells whether a cycle of the run profile was accepted around the moment."""
+class Explanation:
+    """The sentence and its facts. ``ran``: a cycle of the run profile was created around then."""
 
     sentence: str
     ran: bool
@@ -46,21 +47,25 @@ class Answer:
 
 @dataclass(slots=True)
 class _Case:
-    """What was found about a run profile and a moment."""
+    """What is known about a run profile at a time.
+
+    ``revision`` is None if none existed, or (``elsewhere``) if the actor doesn't see where it ran.
+    ``workspace``: the actor sees all namespaces.
+    """
 
     run_profile: RunProfile
     at: datetime
     now: datetime
     revision: RunProfileRevision | None
-    whole: bool = False
+    workspace: bool = False
     elsewhere: bool = False
     schedule: str = ""
-    row: Row | None = None
+    row: ScheduleRow | None = None
     cron: str = ""
     zone: str = "UTC"
     tick: CronTick | None = None
     cycles: Sequence[CycleRun] = ()
-    stop: Stop | None = None
+    stop: StopPeriod | None = None
     active: CycleRun | None = None
 
     @property
@@ -68,79 +73,74 @@ class _Case:
         return self.run_profile.run_profile_id
 
     @property
+    def document(self) -> dict[str, Any]:
+        return self.revision.document if self.revision else {}
+
+    @property
     def namespace(self) -> str:
-        return (
-            str(self.revision.document["namespace"])
-            if self.revision
-            else self.run_profile.namespace_id
-        )
+        return str(self.document.get("namespace", self.run_profile.namespace_id))
 
     @property
     def policy(self) -> dict[str, Any]:
-        found: dict[str, Any] = (
-            self.revision.document.get("execution_policy", {}) if self.revision else {}
-        )
-        return found
+        policy: dict[str, Any] = self.document.get("execution_policy", {})
+        return policy
 
-    def says(self, moment: datetime) -> str:
-        """Return ``moment`` in the schedule's zone."""
+    def local(self, moment: datetime) -> str:
+        """Return ``moment`` as text, in the schedule's zone."""
         return f"{moment.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def explain(
     run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | None = None
-) -> Answer:
-    """Say why the run profile did or didn't run at ``at``. Raises RunProfileUnknown, also for one that ``actor`` doesn't see."""
-    found = (
-        RunProfile.objects.filter(run_profile_id=run_profile_id).first()
-        if "\x00" not in run_profile_id
-        else None
-    )
-    if found is None or not actor.sees(found.namespace_id):
+) -> Explanation:
+    """Explain why the run profile did or didn't run at ``at``.
+
+    Raises RunProfileUnknown, also for one that ``actor`` doesn't see.
+    """
+    run_profile = None
+    if "\x00" not in run_profile_id:
+        run_profile = RunProfile.objects.filter(run_profile_id=run_profile_id).first()
+    if run_profile is None or not actor.sees(run_profile.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
     at = min(max(at, _EARLIEST), _LATEST)
     case = _Case(
-        found,
+        run_profile,
         at,
         now or timezone.now(),
-        stop_history.run_profile_revision(found, at),
-        whole=actor.namespaces is None,
+        stop_history.run_profile_revision(run_profile, at),
+        workspace=actor.namespaces is None,
     )
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True
     if case.revision is not None:
-        _schedule(case)
-        case.tick = stop_history.tick(case.schedule, at, AROUND)
-        case.cycles = stop_history.cycles(run_profile_id, at, AROUND)
-        case.stop = stop_history.stop(case.namespace, at)
-        case.active = stop_history.active(case.namespace, at)
-    sentence = " ".join(_sentences(case))
-    return Answer(sentence, bool(case.cycles), _facts(case))
+        _find_schedule(case)
+        case.tick = stop_history.tick_near(case.schedule, at, AROUND)
+        case.cycles = stop_history.cycles_near(run_profile_id, at, AROUND)
+        case.stop = stop_history.stop_at(case.namespace, at)
+        case.active = stop_history.active_cycle(case.namespace, at)
+    return Explanation(" ".join(_sentences(case)), bool(case.cycles), _facts(case))
 
 
-def _schedule(case: _Case) -> None:
-    """Find which schedule the run profile followed at that moment, and its cron then."""
-    names = [OF_RUN_PROFILE + case.name] if case.policy.get("cron") else [RUN_PROFILES, CYCLES]
-    found = {
+def _find_schedule(case: _Case) -> None:
+    """Set the schedule that the run profile followed at that time, its cron and its zone."""
+    own_cron, own_zone = case.policy.get("cron"), case.policy.get("time_zone")
+    names = [OF_RUN_PROFILE + case.name] if own_cron else [RUN_PROFILES, CYCLES]
+    by_name = {
         row.name: rows.parse(row.id, row.name, row.cron, row.repeats, row.due, row.kwargs)
         for row in queue.schedules().filter(name__in=names)
     }
-    asked = [
+    on = [
         name
         for name in names
-        if name in found and (schedule := found[name].asked) is not None and schedule.cron
+        if name in by_name and (schedule := by_name[name].configured) and schedule.cron
     ]
-    case.schedule = asked[0] if asked else names[-1]
-    case.row = found.get(case.schedule)
-    configured = case.policy.get("cron") or (
-        case.row.asked.cron if case.row and case.row.asked else ""
-    )
-    _, changed, _ = stop_history.switched(case.schedule, case.row, case.at)
-    person = case.row.person.cron if case.row and case.row.person and not changed else ""
-    case.cron = changed or person or configured
-    case.zone = case.policy.get("time_zone") or (
-        case.row.asked.time_zone if case.row and case.row.asked else settings.ORBIT_TIME_ZONE
-    )
+    case.schedule = on[0] if on else names[-1]
+    case.row = row = by_name.get(case.schedule)
+    _, cron_then, _ = stop_history.switch_at(case.schedule, row, case.at)
+    overridden = row.override.cron if row and row.override else ""
+    configured = row.configured if row else None
+    case.cron = cron_then or overridden or own_cron or (configured.cron if configured else "")
+    case.zone = own_zone or (configured.time_zone if configured else settings.ORBIT_TIME_ZONE)
 
 
 def _sentences(case: _Case) -> Iterator[str]:
@@ -148,151 +148,195 @@ def _sentences(case: _Case) -> Iterator[str]:
         yield f"At that time {case.name} didn't exist in a namespace that you see."
         return
     if case.revision is None:
-        yield f"It didn't exist yet: {case.name} was made on {case.says(stop_history.first_revision(case.run_profile))}."
+        created = case.local(stop_history.created_at(case.run_profile))
+        yield f"It didn't exist yet: {case.name} was made on {created}."
         return
     if case.tick is not None:
-        yield _of_tick(case, case.tick)
+        yield _about_tick(case, case.tick)
     elif case.at > case.now:
-        yield f"{case.says(case.at)} is still to come{_next(case)}."
+        yield f"{case.local(case.at)} is still to come{_next_due(case)}."
     else:
         yield _without_tick(case)
-    # A trigger by hand leaves no tick; and a tick of before tells nothing of a stop since.
-    if (
-        case.stop is not None
-        and case.at <= case.now
-        and (case.tick is None or case.tick.due_at < case.stop.since)
-    ):
-        yield _of_stop(case, case.stop)
-    told = {str(cycle) for cycle in _named(case)}
-    for cycle in case.cycles:
-        if str(cycle.pk) not in told:
-            yield f"The cycle {cycle.pk} ({cycle.status}) of it was accepted at {case.says(cycle.created_at)} by {cycle.trigger}."
+    if _tells_stop(case):
+        yield _about_stop(case)
+    yield from _about_other_cycles(case)
 
 
-def _of_tick(case: _Case, tick: CronTick) -> str:
-    due = f"the tick of {tick.schedule} that was due at {case.says(tick.due_at)}"
+def _about_tick(case: _Case, tick: CronTick) -> str:
+    due = f"the tick of {tick.schedule} that was due at {case.local(tick.due_at)}"
     result = _result(case, tick)
     own = tick.schedule == OF_RUN_PROFILE + case.name
-    if (
-        not own
-        and not result
-        and tick.outcome in {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED}
-        and (disabled := _disabled(case))
-    ):
+    decided = tick.outcome in {Tick.STARTED, Tick.SKIPPED, Tick.REFUSED}
+    if decided and not own and not result and (disabled := _disabled(case)):
         return disabled
-    # What a tick of many says is about somebody's namespace, whoever that is.
-    own = own or case.whole
-    said = str(result.get("detail") or (tick.detail.get("detail") if own else "") or "").rstrip(".")
-    because = f": {said}." if said else "."
+    detail = result.get("detail") or ""
+    if not detail and (own or case.workspace):
+        # Of a tick of many run profiles this may tell of a namespace that the actor doesn't see.
+        detail = tick.detail.get("detail") or ""
+    because = f": {str(detail).rstrip('.')}." if detail else "."
     match tick.outcome:
-        case Tick.STARTED if result.get("outcome") in {"started", "queued"}:
-            late = (
-                f", {tick.detail['late_seconds']} s late, as the catch-up after an outage"
-                if tick.detail.get("catch_up")
-                else ""
-            )
-            return f"It did run: {due} {result['outcome']} the cycle {result.get('cycle_run_id')}{late}."
-        case Tick.STARTED if result:
-            return f"It didn't run: {due} found it {result['outcome']}{because}"
         case Tick.STARTED:
-            what = (
-                "started a raw cycle; run profiles were not its part"
-                if "cycle_run_id" in tick.detail
-                else "had no part for it"
-            )
-            return f"{case.name} didn't run: {due} {what}."
+            return _about_started(case, tick, due, result, because)
         case Tick.MISSED:
-            away = f"{_when(case, tick, 'no_cluster_from')} until {_when(case, tick, 'no_cluster_until')}"
-            skip = (
-                " Its on_missed is skip, so it wasn't made good."
-                if tick.detail.get("on_missed") == "skip"
-                else ""
-            )
-            return f"It didn't run: no cluster was alive from {away}, so {due} was missed.{skip}"
+            return _about_missed(case, tick, due)
         case Tick.LATE:
-            return f"It didn't run: {due} came to a worker more than {tick.detail.get('max_lateness', 'the allowed')} s late, and was left out{because}"
+            seconds = tick.detail.get("max_lateness", "the allowed")
+            return (
+                f"It didn't run: {due} reached a worker more than {seconds} s late, "
+                f"and was left out{because}"
+            )
         case Tick.SKIPPED | Tick.REFUSED:
             return f"It didn't run: {due} was {tick.outcome}{because}"
         case _:
-            return f"It hasn't been decided yet: no worker has come to {due}."
+            return f"It isn't decided yet: no worker has come to {due}."
 
 
-def _of_stop(case: _Case, stop: Stop) -> str:
-    until = f" until {case.says(datetime.fromisoformat(stop.until))}" if stop.until else ""
-    what = _STOPPED[stop.kind].format(where=case.namespace)
-    return f"Nothing could start then: {what} since {case.says(stop.since)}{until} by {stop.by}: {stop.reason.rstrip('.')}."
+def _about_started(
+    case: _Case, tick: CronTick, due: str, result: dict[str, Any], because: str
+) -> str:
+    if result.get("outcome") in {"started", "queued"}:
+        late = ""
+        if tick.detail.get("catch_up"):
+            seconds = tick.detail["late_seconds"]
+            late = f", {seconds} s late, as the catch-up after an outage"
+        cycle = result.get("cycle_run_id")
+        return f"It did run: {due} {result['outcome']} the cycle {cycle}{late}."
+    if result:
+        return f"It didn't run: for this run profile {due} was {result['outcome']}{because}"
+    if "cycle_run_id" in tick.detail:
+        return f"{case.name} didn't run: {due} started a raw cycle, not the run profiles."
+    return f"{case.name} didn't run: {due} was not for it."
+
+
+def _about_missed(case: _Case, tick: CronTick, due: str) -> str:
+    since, until = (
+        case.local(datetime.fromisoformat(tick.detail[key]))
+        if key in tick.detail
+        else "an unknown time"
+        for key in ("no_cluster_from", "no_cluster_until")
+    )
+    skip = ""
+    if tick.detail.get("on_missed") == "skip":
+        skip = " Its on_missed is skip, so there was no catch-up."
+    away = f"no cluster was alive from {since} until {until}"
+    return f"It didn't run: {away}, so {due} was missed.{skip}"
 
 
 def _without_tick(case: _Case) -> str:
     if case.run_profile.hidden and case.run_profile.updated_at <= case.at:
-        return f"It didn't run: the configuration has had no {case.name} since {case.says(case.run_profile.updated_at)}."
+        since = case.local(case.run_profile.updated_at)
+        return f"It didn't run: the configuration has had no {case.name} since {since}."
     if disabled := _disabled(case):
         return disabled
-    on, _, entry = stop_history.switched(case.schedule, case.row, case.at)
+    on, _, entry = stop_history.switch_at(case.schedule, case.row, case.at)
     if not on:
-        who = (
-            f" by {entry.actor} on {case.says(entry.at)}: {entry.reason or 'none given'}"
-            if entry
-            else ""
-        )
-        return f"It didn't run: the schedule {case.schedule} was switched off{who}."
+        by = ""
+        if entry:
+            by = f" by {entry.actor} on {case.local(entry.at)}: {entry.reason or 'none given'}"
+        return f"It didn't run: the schedule {case.schedule} was switched off{by}."
     if not case.cron:
-        return f"Nothing was due: {case.name} has no cron of its own, and neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set."
+        return (
+            f"Nothing was due: {case.name} has no cron of its own, and neither "
+            "ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set."
+        )
     return _not_due(case)
 
 
 def _disabled(case: _Case) -> str:
-    """Return the sentence about what was disabled then, of run profile and profile; empty where neither was."""
-    document: dict[str, Any] = case.revision.document if case.revision else {}
+    """Return the sentence if the run profile or its profile was disabled, else an empty text."""
+    profile = stop_history.profile_revision(case.document["profile_id"], case.at)
     for kind, key, revision in (
         ("run profile", "run_profile_id", case.revision),
-        ("profile", "profile_id", stop_history.profile_revision(document["profile_id"], case.at)),
+        ("profile", "profile_id", profile),
     ):
         if revision is not None and revision.document["state"] == ProfileState.DISABLED:
-            since = f"since revision {revision.number} of {case.says(revision.created_at)} by {revision.author}"
-            return f"It didn't run: the {kind} {revision.document[key]} was disabled {since}{f': {revision.reason}' if revision.reason else ''}."
+            reason = f": {revision.reason}" if revision.reason else ""
+            return (
+                f"It didn't run: the {kind} {revision.document[key]} was disabled since revision "
+                f"{revision.number} of {case.local(revision.created_at)} "
+                f"by {revision.author}{reason}."
+            )
     return ""
 
 
 def _not_due(case: _Case) -> str:
     try:
-        before = latest(case.cron, case.zone, case.at + AROUND)
+        last = latest(case.cron, case.zone, case.at + AROUND)
     except CronInvalid as error:
         return f"It didn't run: the schedule {case.schedule} can't be read: {error.detail}"
-    if before is not None and before >= case.at - AROUND:
-        if (
-            case.row is not None
-            and case.row.on
-            and case.row.next_run is not None
-            and case.row.next_run <= before
-        ):
-            return f"It didn't run: {case.schedule} was due at {case.says(before)}, and no cluster has looked since {case.says(case.row.next_run)}."
-        return f"It didn't run: {case.schedule} would have been due at {case.says(before)}, but it was made, or switched on, after that."
-    last = f", the last time before that at {case.says(before)}" if before else ""
-    return f"Nothing was due: {case.schedule} ({case.cron}, {case.zone}) wasn't due within {AROUND.seconds // 60} minutes of it{last}{_next(case)}."
-
-
-def _next(case: _Case) -> str:
-    try:
+    if last is None or last < case.at - AROUND:
+        minutes = AROUND.seconds // 60
+        before = f", the last time before that at {case.local(last)}" if last else ""
         return (
-            f", and is due next at {case.says(next_after(case.cron, case.zone, case.now))}"
-            if case.cron
-            else ""
+            f"Nothing was due: {case.schedule} ({case.cron}, {case.zone}) wasn't due within "
+            f"{minutes} minutes of it{before}{_next_due(case)}."
         )
+    row = case.row
+    if row is not None and row.on and row.next_run is not None and row.next_run <= last:
+        return (
+            f"It didn't run: {case.schedule} was due at {case.local(last)}, "
+            f"and no cluster has looked since {case.local(row.next_run)}."
+        )
+    return (
+        f"It didn't run: {case.schedule} would have been due at {case.local(last)}, "
+        "but it was made, or switched on, after that."
+    )
+
+
+def _next_due(case: _Case) -> str:
+    if not case.cron:
+        return ""
+    try:
+        moment = next_after(case.cron, case.zone, case.now)
     except CronInvalid:
         return ""
+    return f", and is due next at {case.local(moment)}"
+
+
+def _tells_stop(case: _Case) -> bool:
+    """Tell whether the stop adds something: a tick that was due during it names it already."""
+    if case.stop is None or case.at > case.now:
+        return False
+    return case.tick is None or case.tick.due_at < case.stop.since
+
+
+def _about_stop(case: _Case) -> str:
+    stop = case.stop
+    if stop is None:
+        return ""
+    until = f" until {case.local(datetime.fromisoformat(stop.until))}" if stop.until else ""
+    what = _STOPPED[stop.kind].format(namespace=case.namespace)
+    return (
+        f"Nothing could start then: {what} since {case.local(stop.since)}{until} "
+        f"by {stop.by}: {stop.reason.rstrip('.')}."
+    )
+
+
+def _about_other_cycles(case: _Case) -> Iterator[str]:
+    """Yield a sentence for each cycle that the tick didn't start: a trigger leaves no tick."""
+    of_tick = _result(case, case.tick).get("cycle_run_id") if case.tick else None
+    for cycle in case.cycles:
+        if str(cycle.pk) != str(of_tick):
+            yield (
+                f"The cycle {cycle.pk} ({cycle.status}) of it was accepted "
+                f"at {case.local(cycle.created_at)} by {cycle.trigger}."
+            )
 
 
 def _result(case: _Case, tick: CronTick) -> dict[str, Any]:
-    """Return what became of this run profile in the tick: of the very many those that started are only there as cycles."""
-    for one in tick.detail.get("results", []):
-        if one.get("run_profile_id") == case.name:
-            return dict(one)
+    """Return what the tick did for this run profile.
+
+    A tick of very many keeps only the first results, and of the others those that didn't start: an
+    own cycle around that time is then the result.
+    """
+    for result in tick.detail.get("results", []):
+        if result.get("run_profile_id") == case.name:
+            return dict(result)
     for outcome, names in tick.detail.get("others", {}).items():
         if case.name in names:
             return {"run_profile_id": case.name, "outcome": outcome}
     for cycle in case.cycles:
-        if "outcomes" in tick.detail and cycle.trigger == "cron":
+        if "outcomes" in tick.detail and cycle.trigger == Trigger.CRON:
             return {
                 "run_profile_id": case.name,
                 "outcome": "started",
@@ -301,33 +345,52 @@ def _result(case: _Case, tick: CronTick) -> dict[str, Any]:
     return {}
 
 
-def _named(case: _Case) -> list[Any]:
-    return [] if case.tick is None else [_result(case, case.tick).get("cycle_run_id")]
-
-
-def _when(case: _Case, tick: CronTick, key: str) -> str:
-    return (
-        case.says(datetime.fromisoformat(tick.detail[key]))
-        if key in tick.detail
-        else "an unknown time"
-    )
-
-
 def _facts(case: _Case) -> dict[str, Any]:
-    tick, stop, active = case.tick, case.stop, case.active
-    where = case.namespace
     return {
         "run_profile_id": case.name,
         "at": case.at,
-        "namespace": where,
+        "namespace": case.namespace,
         "revision": case.revision.number if case.revision else None,
         "state": case.revision.document["state"] if case.revision else None,
         "schedule": case.schedule or None,
         "cron": case.cron or None,
         "time_zone": case.zone,
-        "tick": None if tick is None else {"tick_key": tick.tick_key, "due_at": tick.due_at, "outcome": tick.outcome, "result": _result(case, tick) or None},
-        "stopped": None if stop is None else {
-            "kind": stop.kind, "what": _STOPPED[stop.kind].format(where=where), "by": stop.by, "since": stop.since, "reason": stop.reason, "until": stop.until},
-        "active_cycle_run_id": None if active is None else str(active.pk),
-        "cycles": [{"id": str(cycle.pk), "status": cycle.status, "trigger": cycle.trigger, "created_at": cycle.created_at} for cycle in case.cycles],
-    }  # fmt: skip
+        "tick": _tick_facts(case),
+        "stopped": _stop_facts(case),
+        "active_cycle_run_id": None if case.active is None else str(case.active.pk),
+        "cycles": [
+            {
+                "id": str(cycle.pk),
+                "status": cycle.status,
+                "trigger": cycle.trigger,
+                "created_at": cycle.created_at,
+            }
+            for cycle in case.cycles
+        ],
+    }
+
+
+def _tick_facts(case: _Case) -> dict[str, Any] | None:
+    tick = case.tick
+    if tick is None:
+        return None
+    return {
+        "tick_key": tick.tick_key,
+        "due_at": tick.due_at,
+        "outcome": tick.outcome,
+        "result": _result(case, tick) or None,
+    }
+
+
+def _stop_facts(case: _Case) -> dict[str, Any] | None:
+    stop = case.stop
+    if stop is None:
+        return None
+    return {
+        "kind": stop.kind,
+        "what": _STOPPED[stop.kind].format(namespace=case.namespace),
+        "by": stop.by,
+        "since": stop.since,
+        "reason": stop.reason,
+        "until": stop.until,
+    }

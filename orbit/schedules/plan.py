@@ -1,4 +1,4 @@
-"""What became of the ticks of a schedule: decided purely, from the one that was awaited and the time that it is now."""
+"""Decide what became of a schedule's ticks. Pure: no clock, no database."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +14,10 @@ MOST_MISSED = 100
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Periodic work as the configuration asks for it. An empty ``cron`` is off; ``on_missed`` is once or skip; ``max_lateness`` in seconds."""
+    """Periodic work as the configuration asks for it.
+
+    An empty ``cron`` is off. ``on_missed`` is ``once`` or ``skip``; ``max_lateness`` in seconds.
+    """
 
     name: str
     cron: str
@@ -24,8 +27,8 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A row that the ledger is to get."""
+class PlannedTick:
+    """A row to write into the ledger."""
 
     key: str
     due_at: datetime
@@ -33,50 +36,54 @@ class Planned:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def plan(schedule: Schedule, first: datetime, now: datetime) -> list[Planned]:
-    """Decide what became of the ticks from ``first``, the one that was awaited, until ``now``.
+def plan(schedule: Schedule, first: datetime, now: datetime) -> list[PlannedTick]:
+    """Decide what became of the ticks from ``first``, the next expected one, until ``now``.
 
-    The newest one runs; if it is late, as the one catch-up of this outage, or not at all where ``on_missed`` or ``max_lateness`` say
-    so. Those before it were missed: a row each, or one row from-to where there are more than a hundred. A keeper looks each second, so none was
-    alive from ``first`` until ``now``: each row of a missed tick says so.
+    The newest tick runs. If it is late it runs as the one catch-up of this outage, or not at all if
+    ``on_missed`` or ``max_lateness`` forbid it. The ticks before it were missed. Schedules are
+    looked at every second, so a missed tick means that no cluster was alive from ``first`` until
+    ``now``; its row says so.
     """
     away = {"no_cluster_from": first.isoformat(), "no_cluster_until": now.isoformat()}
-
-    def row(moment: datetime, outcome: Tick, **detail: Any) -> Planned:
-        return Planned(tick_key(schedule.cron, schedule.time_zone, moment), moment, outcome, detail)
-
-    later = occurrences(schedule.cron, schedule.time_zone, first)
-    times = list(
-        islice(takewhile(lambda moment: moment <= now, chain([first], later)), MOST_MISSED + 2)
-    )
-    if len(times) <= MOST_MISSED + 1:
-        newest = times[-1]
-        rows = [row(moment, Tick.MISSED, **away) for moment in times[:-1]]
-    else:
-        newest = latest(schedule.cron, schedule.time_zone, now, since=first) or first
-        key = "/".join(
-            tick_key(schedule.cron, schedule.time_zone, moment) for moment in (first, newest)
-        )
-        rows = [
-            Planned(
-                key,
-                first,
-                Tick.MISSED,
-                {"from": first.isoformat(), "until": newest.isoformat(), **away},
-            )
-        ]
+    missed, newest = _missed(schedule, first, now, away)
     late = now - newest
-    catch_up: dict[str, Any] = (
-        {"catch_up": True, "late_seconds": round(late.total_seconds())}
-        if rows or late > ON_TIME
-        else {}
-    )
+    catch_up: dict[str, Any] = {}
+    if missed or late > ON_TIME:
+        catch_up = {"catch_up": True, "late_seconds": round(late.total_seconds())}
     expires = newest + timedelta(seconds=schedule.max_lateness)
     if now > expires:
-        return [
-            *rows,
-            row(newest, Tick.LATE, max_lateness=schedule.max_lateness, **catch_up, **away),
-        ]
+        detail = {"max_lateness": schedule.max_lateness, **catch_up, **away}
+        return [*missed, _tick(schedule, newest, Tick.LATE, detail)]
     if catch_up and schedule.on_missed == "skip":
-        return [*rows, row(newest, Tick.MISSED, on_missed="skip", **away)]
-    return [*rows, row(newest, Tick.DUE, expires_at=expires.isoformat(), **catch_up)]
+        return [*missed, _tick(schedule, newest, Tick.MISSED, {"on_missed": "skip", **away})]
+    detail = {"expires_at": expires.isoformat(), **catch_up}
+    return [*missed, _tick(schedule, newest, Tick.DUE, detail)]
+
+
+def _missed(
+    schedule: Schedule, first: datetime, now: datetime, away: dict[str, str]
+) -> tuple[list[PlannedTick], datetime]:
+    """Return the ticks before the newest one, and the newest one's time.
+
+    Up to a hundred missed ticks get a row each, more of them one row for the whole time.
+    """
+    later = occurrences(schedule.cron, schedule.time_zone, first)
+    until_now = takewhile(lambda moment: moment <= now, chain([first], later))
+    times = list(islice(until_now, MOST_MISSED + 2))
+    if len(times) <= MOST_MISSED + 1:
+        missed = [_tick(schedule, moment, Tick.MISSED, dict(away)) for moment in times[:-1]]
+        return missed, times[-1]
+    newest = latest(schedule.cron, schedule.time_zone, now, since=first) or first
+    key = f"{_key(schedule, first)}/{_key(schedule, newest)}"
+    detail = {"from": first.isoformat(), "until": newest.isoformat(), **away}
+    return [PlannedTick(key, first, Tick.MISSED, detail)], newest
+
+
+def _tick(
+    schedule: Schedule, moment: datetime, outcome: Tick, detail: dict[str, Any]
+) -> PlannedTick:
+    return PlannedTick(_key(schedule, moment), moment, outcome, detail)
+
+
+def _key(schedule: Schedule, moment: datetime) -> str:
+    return tick_key(schedule.cron, schedule.time_zone, moment)

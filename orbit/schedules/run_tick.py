@@ -1,4 +1,4 @@
-"""What a tick does: it starts what it is for and puts the outcome on record, in one transaction."""
+"""Run a tick: start what it is for and write its outcome, in one transaction."""
 
 import json
 from collections.abc import Sequence
@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from governance.access.actors import SYSTEM
+from governance.kernel import sql
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
-from orbit.cycles import clusters, orchestrate, trigger
+from orbit.cycles import maintenance, orchestrate, trigger
 from orbit.cycles.orchestrate import ProfileOutcome
 from orbit.errors import CycleActive
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES
@@ -20,99 +21,106 @@ from orbit.states import Tick, Trigger
 
 MOST_RESULTS = 100
 
-TAKE = "SELECT schedule, detail, coalesce(%s, now()) FROM orbit_crontick WHERE id = %s AND outcome = 'due' FOR UPDATE SKIP LOCKED"
-DECIDE = "UPDATE orbit_crontick SET outcome = %s, detail = detail || %s, decided_at = now() WHERE id = %s AND outcome = 'due'"
+TAKE = sql.load(__name__, "take_tick")
+DECIDE = sql.load(__name__, "decide_tick")
 
-Verdict = tuple[Tick, dict[str, Any]]
+TickOutcome = tuple[Tick, dict[str, Any]]
 
 
-def perform(tick_id: UUID, *, now: datetime | None = None) -> None:
-    """Do what the tick is for and put its outcome on record, in one transaction.
+def run(tick_id: UUID, *, now: datetime | None = None) -> None:
+    """Do what the tick is for and write its outcome, in one transaction.
 
-    Nothing happens where it has its outcome, where another worker is at it, or where it belongs to a schedule that only a newer release
-    knows. Nor where the environment pauses this process while another cluster isn't paused: the tick comes again, to that one. After a crash
-    it is ``due`` as before; once it is later than its schedule allows, it ends as ``late``.
+    Does nothing if the tick is decided, locked by another worker, or of a schedule that this
+    release doesn't know; nor if the environment pauses this process while another cluster is not
+    paused, since the tick is enqueued again and reaches that one. After a crash the tick is still
+    ``due``; past its ``expires_at`` it ends as ``late``.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TAKE, [now, tick_id])
-        row = cursor.fetchone()
-        if row is None:
+    with transaction.atomic():
+        tick = TAKE.one(now=now, tick_id=tick_id)
+        if tick is None:
             return
-        name, detail, moment = row
-        detail = json.loads(detail)
+        schedule, stored, moment = tick
+        detail = json.loads(stored)
         if "expires_at" in detail and moment > datetime.fromisoformat(detail["expires_at"]):
-            found: Verdict | None = (Tick.LATE, {"detail": "No worker came to it in time."})
-        elif gate.paused_here() and clusters.any_unpaused():
-            found = None
+            decision: TickOutcome | None = (
+                Tick.LATE,
+                {"detail": "No worker came to it in time."},
+            )
+        elif gate.paused_here() and maintenance.unpaused_cluster_is_alive():
+            decision = None
         else:
-            found = _do(name)
-        if found is not None:
-            outcome, said = found
-            cursor.execute(DECIDE, [outcome, json.dumps(said, default=str), tick_id])
+            decision = _start(schedule)
+        if decision is not None:
+            outcome, result = decision
+            DECIDE.execute(
+                outcome=str(outcome), detail=json.dumps(result, default=str), tick_id=tick_id
+            )
 
 
-def _do(name: str) -> Verdict | None:
-    if name == CYCLES:
-        return _cycles()
-    if name == RUN_PROFILES:
-        return _run_profiles() or (
+def _start(schedule: str) -> TickOutcome | None:
+    if schedule == CYCLES:
+        return _start_cycle()
+    if schedule == RUN_PROFILES:
+        return _start_run_profiles() or (
             Tick.SKIPPED,
             {"detail": "No run profile without a cron of its own is enabled."},
         )
-    if name.startswith(OF_RUN_PROFILE):
-        return _one(name.removeprefix(OF_RUN_PROFILE))
+    if schedule.startswith(OF_RUN_PROFILE):
+        return _start_run_profile(schedule.removeprefix(OF_RUN_PROFILE))
     return None
 
 
-def _cycles() -> Verdict:
-    """Start a raw cycle in ``default``; while run profiles have no tick of their own, and some are there, those instead."""
-    if not settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE and (found := _run_profiles()):
-        return found
+def _start_cycle() -> TickOutcome:
+    """Start a raw cycle in ``default``.
+
+    If run profiles have no schedule of their own and some are enabled, start those instead.
+    """
+    if not settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE and (decision := _start_run_profiles()):
+        return decision
     try:
         started = trigger.start(
             namespace=trigger.DEFAULT_NAMESPACE, source=Trigger.CRON, actor=SYSTEM
         )
     except OrbitError as error:
-        return (Tick.SKIPPED if isinstance(error, CycleActive) else Tick.REFUSED), {
-            "code": error.code,
-            "detail": error.detail,
-            **error.extra,
-        }
+        outcome = Tick.SKIPPED if isinstance(error, CycleActive) else Tick.REFUSED
+        return outcome, {"code": error.code, "detail": error.detail, **error.extra}
     return Tick.STARTED, {"cycle_run_id": started.cycle_id}
 
 
-def _run_profiles() -> Verdict | None:
+def _start_run_profiles() -> TickOutcome | None:
     outcomes = orchestrate.all_enabled(source=Trigger.CRON, actor=SYSTEM, own_cron=False)
-    return _verdict(outcomes) if outcomes else None
+    return _summarize(outcomes) if outcomes else None
 
 
-def _one(run_profile_id: str) -> Verdict:
+def _start_run_profile(run_profile_id: str) -> TickOutcome:
     try:
-        return _verdict(orchestrate.selected([run_profile_id], source=Trigger.CRON, actor=SYSTEM))
+        outcomes = orchestrate.selected([run_profile_id], source=Trigger.CRON, actor=SYSTEM)
     except OrbitError as error:
         return Tick.REFUSED, {"code": error.code, "detail": error.detail}
+    return _summarize(outcomes)
 
 
-def _verdict(outcomes: Sequence[ProfileOutcome]) -> Verdict:
-    """Return what the tick came to: the first hundred results whole, of the others what did not start, by outcome."""
+def _summarize(outcomes: Sequence[ProfileOutcome]) -> TickOutcome:
+    """Return the tick's outcome and detail.
+
+    The detail holds the first hundred results, and of the others the ids of those that did not
+    start, by outcome.
+    """
     counts = orchestrate.counts(outcomes)
-    tick = (
-        Tick.STARTED
-        if counts.keys() & {"started", "queued"}
-        else Tick.SKIPPED
-        if "skipped" in counts
-        else Tick.REFUSED
-    )
-    said: dict[str, Any] = {
+    if counts.keys() & {"started", "queued"}:
+        tick = Tick.STARTED
+    else:
+        tick = Tick.SKIPPED if "skipped" in counts else Tick.REFUSED
+    detail: dict[str, Any] = {
         "outcomes": counts,
-        "results": [orchestrate.to_dict(one) for one in outcomes[:MOST_RESULTS]],
+        "results": [orchestrate.to_dict(outcome) for outcome in outcomes[:MOST_RESULTS]],
     }
     others: dict[str, list[str]] = {}
-    for one in outcomes[MOST_RESULTS:]:
-        if one.outcome != "started":
-            others.setdefault(one.outcome, []).append(one.run_profile_id)
+    for outcome in outcomes[MOST_RESULTS:]:
+        if outcome.outcome != "started":
+            others.setdefault(outcome.outcome, []).append(outcome.run_profile_id)
     if others:
-        said["others"] = others
+        detail["others"] = others
     if tick != Tick.STARTED:
-        said["detail"] = next(one.detail for one in outcomes if one.detail)
-    return tick, said
+        detail["detail"] = next(outcome.detail for outcome in outcomes if outcome.detail)
+    return tick, detail

@@ -1,6 +1,7 @@
-"""What stood at a moment that is past: which revisions were in force, what was switched off, halted or paused, and which cycles ran.
+"""What held at a past time: revisions in force, schedules that were off, stops, cycles that ran.
 
-All of it is read from what is kept for ever: revisions, the audit trail, the ledger of ticks, cycles. A few rows each, found by keys.
+Read from what is kept for good: revisions, the audit trail, the tick ledger, cycles. Each function
+reads a few rows, found by key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,35 +15,37 @@ from django.db.models.functions import Now
 from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7_floor
 from governance.models import AuditTrailEntry, GovernanceSetting
+from governance.states import Stopped
 from orbit.models import CronTick, CycleRun, ProfileRevision, RunProfile, RunProfileRevision
-from orbit.schedules.rows import Row
+from orbit.schedules.rows import ScheduleRow
 from orbit.states import ACTIVE
 
 _MOST_CYCLES = 20
+_MOST_TICKS = 100
+# Ids hold the clock of the process that made them.
 _SKEW = timedelta(minutes=10)
+
+_STOPS: Mapping[str, Stopped] = {
+    Action.NAMESPACE_HALTED: Stopped.HALT,
+    Action.NAMESPACE_DRAINED: Stopped.DRAIN,
+    Action.PAUSE_SET: Stopped.PAUSE,
+}
+_ENDS = (Action.NAMESPACE_RESUMED, Action.PAUSE_LIFTED)
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """What kept a namespace, or everything, from starting something: ``halt``, ``drain`` or ``pause``."""
+class StopPeriod:
+    """A halt, drain or pause. ``until`` is an ISO date-time, None if it had no end set."""
 
-    kind: str
+    kind: Stopped
     by: str
     since: datetime
     reason: str
     until: str | None
 
 
-_STOPS: Mapping[str, str] = {
-    Action.NAMESPACE_HALTED: "halt",
-    Action.NAMESPACE_DRAINED: "drain",
-    Action.PAUSE_SET: "pause",
-}
-_ENDS = (Action.NAMESPACE_RESUMED, Action.PAUSE_LIFTED)
-
-
 def run_profile_revision(run_profile: RunProfile, at: datetime) -> RunProfileRevision | None:
-    """Return the revision that was in force at ``at``; None where there was none yet."""
+    """Return the revision in force at ``at``, or None if there was none yet."""
     return (
         RunProfileRevision.objects.filter(run_profile=run_profile, created_at__lte=at)
         .order_by("-number")
@@ -51,7 +54,7 @@ def run_profile_revision(run_profile: RunProfile, at: datetime) -> RunProfileRev
 
 
 def profile_revision(profile_id: str, at: datetime) -> ProfileRevision | None:
-    """Likewise, of a profile."""
+    """Return the revision in force at ``at``, or None if there was none yet."""
     return (
         ProfileRevision.objects.filter(profile__profile_id=profile_id, created_at__lte=at)
         .order_by("-number")
@@ -59,110 +62,115 @@ def profile_revision(profile_id: str, at: datetime) -> ProfileRevision | None:
     )
 
 
-def first_revision(run_profile: RunProfile) -> datetime:
-    """Return when the run profile was made."""
+def created_at(run_profile: RunProfile) -> datetime:
+    """Return when the run profile got its first revision."""
     return RunProfileRevision.objects.filter(run_profile=run_profile).earliest("number").created_at
 
 
-def stop(namespace: str, at: datetime) -> Stop | None:
-    """Return what kept ``namespace`` from starting something at ``at``; the pause of everything before its own halt or drain."""
+def stop_at(namespace: str, at: datetime) -> StopPeriod | None:
+    """Return what kept ``namespace`` from starting anything at ``at``.
+
+    A pause of everything comes before the namespace's own halt or drain.
+    """
     return (
-        _last("pause", "everything", at)
-        or _last("namespace", namespace, at)
-        or _standing(namespace, at)
+        _audited_stop("pause", "everything", at)
+        or _audited_stop("namespace", namespace, at)
+        or _unaudited_stop(namespace, at)
     )
 
 
-def switched(name: str, row: Row | None, at: datetime) -> tuple[bool, str, AuditTrailEntry | None]:
-    """Return whether a person let the schedule be on at ``at``, its cron then, and the entry that changed it last before.
+def switch_at(
+    schedule: str, row: ScheduleRow | None, at: datetime
+) -> tuple[bool, str, AuditTrailEntry | None]:
+    """Return whether the schedule was switched on at ``at``, its cron, and the change's entry.
 
-    Without an entry about it the row says so as it stands: what the configuration makes of it, revisions tell.
+    The cron is empty if no audit entry tells it. The entry is the last one until ``at``. If no
+    entry exists at all, today's override counts.
     """
     entries = AuditTrailEntry.objects.filter(
-        object_type="schedule", object_id=name, action=Action.SCHEDULE_CHANGED
+        object_type="schedule", object_id=schedule, action=Action.SCHEDULE_CHANGED
     )
     before = entries.filter(at__lte=at).order_by("-id").first()
     if before is not None:
-        return *_state(before.after), before
+        return *_switch(before.after), before
     after = entries.filter(at__gt=at).order_by("id").first()
     if after is not None:
-        return *_state(after.before), None
-    return (row is None or row.person is None or not row.person.off), "", None
+        return *_switch(after.before), None
+    return (row is None or row.override is None or not row.override.off), "", None
 
 
-def _state(said: Any) -> tuple[bool, str]:
-    return bool(said["on"]), str(said["cron"])
+def _switch(state: Any) -> tuple[bool, str]:
+    return bool(state["on"]), str(state["cron"])
 
 
-def tick(schedule: str, at: datetime, around: timedelta) -> CronTick | None:
-    """Return the tick nearest to ``at``, no further than ``around``, or the row from-to that it lies in."""
+def tick_near(schedule: str, at: datetime, around: timedelta) -> CronTick | None:
+    """Return the tick nearest to ``at`` within ``around``, or the missed row that covers ``at``."""
     near = list(
         CronTick.objects.filter(
             schedule=schedule, due_at__range=(at - around, at + around)
-        ).order_by("-due_at")[: _MOST_CYCLES * 5]
+        ).order_by("-due_at")[:_MOST_TICKS]
     )
     if near:
-        return min(near, key=lambda one: abs(one.due_at - at))
+        return min(near, key=lambda tick: abs(tick.due_at - at))
     before = CronTick.objects.filter(schedule=schedule, due_at__lte=at).order_by("-due_at").first()
-    if (
-        before is not None
-        and "until" in before.detail
-        and datetime.fromisoformat(before.detail["until"]) >= at
-    ):
-        return before
-    return None
+    if before is None or "until" not in before.detail:
+        return None
+    return before if datetime.fromisoformat(before.detail["until"]) >= at else None
 
 
-def cycles(run_profile_id: str, at: datetime, around: timedelta) -> Sequence[CycleRun]:
-    """Return the cycles of the run profile that were accepted within ``around`` of ``at``, oldest first."""
-    rows = CycleRun.objects.filter(
+def cycles_near(run_profile_id: str, at: datetime, around: timedelta) -> Sequence[CycleRun]:
+    """Return the run profile's cycles that were created within ``around`` of ``at``, in order."""
+    cycles = CycleRun.objects.filter(
         run_profile_id=run_profile_id,
         created_at__range=(at - around, at + around),
         id__gte=uuid7_floor(at - around - _SKEW),
+        id__lt=uuid7_floor(at + around + _SKEW),
     )
-    return list(
-        rows.filter(id__lt=uuid7_floor(at + around + _SKEW))
-        .only("id", "status", "trigger", "created_at", "reason")
-        .order_by("id")[:_MOST_CYCLES]
-    )
+    fields = ("id", "status", "trigger", "created_at", "reason")
+    return list(cycles.only(*fields).order_by("id")[:_MOST_CYCLES])
 
 
-def active(namespace: str, at: datetime) -> CycleRun | None:
-    """Return the cycle that was active in ``namespace`` at ``at``; of those still there, the newest twenty before it are looked at."""
-    rows = CycleRun.objects.filter(namespace_id=namespace, id__lt=uuid7_floor(at + _SKEW)).order_by(
-        "-id"
-    )
-    for row in rows.only("id", "status", "created_at", "started_at", "finished_at")[:_MOST_CYCLES]:
-        began = row.started_at or (row.created_at if row.status in ACTIVE else None)
-        if began is not None and began <= at and (row.finished_at is None or row.finished_at > at):
-            return row
+def active_cycle(namespace: str, at: datetime) -> CycleRun | None:
+    """Return the cycle that was active in ``namespace`` at ``at``, among the last 20 before it."""
+    cycles = CycleRun.objects.filter(namespace_id=namespace, id__lt=uuid7_floor(at + _SKEW))
+    fields = ("id", "status", "created_at", "started_at", "finished_at")
+    for cycle in cycles.only(*fields).order_by("-id")[:_MOST_CYCLES]:
+        began = cycle.started_at or (cycle.created_at if cycle.status in ACTIVE else None)
+        if began is None or began > at:
+            continue
+        if cycle.finished_at is None or cycle.finished_at > at:
+            return cycle
     return None
 
 
-def _last(object_type: str, object_id: str, at: datetime) -> Stop | None:
-    entries = AuditTrailEntry.objects.filter(
-        object_type=object_type, object_id=object_id, action__in=[*_STOPS, *_ENDS], at__lte=at
+def _audited_stop(object_type: str, object_id: str, at: datetime) -> StopPeriod | None:
+    entry = (
+        AuditTrailEntry.objects.filter(
+            object_type=object_type, object_id=object_id, action__in=[*_STOPS, *_ENDS], at__lte=at
+        )
+        .order_by("-id")
+        .first()
     )
-    entry = entries.order_by("-id").first()
     if entry is None or entry.action in _ENDS:
         return None
-    said: dict[str, Any] = entry.after if isinstance(entry.after, dict) else {}
-    until = said.get("until")
+    after: dict[str, Any] = entry.after if isinstance(entry.after, dict) else {}
+    until = after.get("until")
     if until and datetime.fromisoformat(until) <= at:
         return None
-    return Stop(_STOPS[entry.action], entry.actor, entry.at, entry.reason or "none given", until)
+    return StopPeriod(
+        _STOPS[entry.action], entry.actor, entry.at, entry.reason or "none given", until
+    )
 
 
-def _standing(namespace: str, at: datetime) -> Stop | None:
-    """Return the halt or drain that stands now and did then: of one that was set before the audit trail named it."""
+def _unaudited_stop(namespace: str, at: datetime) -> StopPeriod | None:
+    """Return the halt or drain of today if it held at ``at``: one older than its audit action."""
     setting = GovernanceSetting.objects.filter(
         Q(until__isnull=True) | Q(until__gt=Now()), namespace__name=namespace, since__lte=at
     ).first()
     if setting is None or not (setting.halt or setting.mode == "draining"):
         return None
-    kind = "halt" if setting.halt else "drain"
-    return Stop(
-        kind,
+    return StopPeriod(
+        Stopped.HALT if setting.halt else Stopped.DRAIN,
         setting.changed_by or "nobody named",
         setting.since,
         setting.reason or "none given",

@@ -1,7 +1,8 @@
-"""The rows of the schedules follow what the environment and the run profiles ask for, without undoing what a person changed.
+"""Keep the schedules' rows as the environment and the run profiles ask, with users' overrides.
 
-A run profile that is enabled, and whose profile is, has a schedule of its own where its policy names a cron. One that is disabled, hidden or
-loses its cron has its schedule switched off; the row, and its ticks, stay. What was due before a change is in the ledger before it.
+An enabled run profile of an enabled profile has a schedule of its own if its policy names a cron.
+If it is disabled or hidden, or loses its cron, its schedule is switched off; the row and its ticks
+stay. What was due before a change is in the ledger before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,105 +10,90 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from governance.kernel import sql
 from orbit import interrupts, queue
 from orbit.schedules import ledger, rows
 from orbit.schedules.cron import CronInvalid
 from orbit.schedules.plan import Schedule
-from orbit.schedules.rows import OF_RUN_PROFILE, Row
+from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleRow
 
 _MOST_AT_ONCE = 500
+_HEARTBEAT_EVERY = 50
+_NO_FAMILY = "\x01"  # no name starts with it
 
-ALONE = "SELECT pg_advisory_xact_lock(hashtext('orbit.schedules')), coalesce(%s, now())"
-READ = f"""SELECT DISTINCT ON (name) {rows.COLUMNS} FROM django_q_schedule
-WHERE func = %s AND (name = ANY(%s) OR starts_with(name, %s)) ORDER BY name, id"""
-LOCK = f"SELECT {rows.COLUMNS} FROM django_q_schedule WHERE id = %s FOR UPDATE"
-ADD = """INSERT INTO django_q_schedule (name, func, schedule_type, cron, repeats, kwargs, next_run)
-SELECT x.name, %s, 'C', x.cron, x.repeats, x.kwargs, NULL FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[]) AS x(name, cron, repeats, kwargs)"""
-WRITE = """UPDATE django_q_schedule SET cron = %(cron)s, repeats = %(repeats)s, kwargs = %(kwargs)s,
-    next_run = CASE WHEN %(moved)s THEN NULL ELSE next_run END WHERE id = %(id)s"""
-
-# What run profiles ask for changes only where this does: a reading that costs little however large the documents are.
-STATE = """SELECT (SELECT sum(hashtextextended(concat_ws('|', run_profile_id, profile_id, revision, hidden, state, updated_at), 0)) FROM orbit_runprofile),
-    (SELECT sum(hashtextextended(concat_ws('|', id, hidden, state), 0)) FROM orbit_profile)"""
-ASKED = """SELECT r.run_profile_id, r.document #>> '{execution_policy,cron}', r.document #>> '{execution_policy,time_zone}',
-    r.document #>> '{execution_policy,on_missed}', (r.document #>> '{execution_policy,max_lateness}')::numeric::int
-FROM orbit_runprofile r JOIN orbit_profile p ON p.id = r.profile_id
-WHERE NOT r.hidden AND NOT p.hidden AND r.state = 'enabled' AND p.state = 'enabled' AND r.document #>> '{execution_policy,cron}' <> ''
-ORDER BY r.run_profile_id"""
+LOCK_ALL = sql.load(__name__, "lock_all_schedules")
+READ = sql.load(__name__, "read_schedules", schedule_columns=rows.COLUMNS)
+LOCK = sql.load(__name__, "lock_schedule", schedule_columns=rows.COLUMNS)
+INSERT = sql.load(__name__, "insert_schedules")
+UPDATE = sql.load(__name__, "update_schedule")
+RUN_PROFILES_VERSION = sql.load(__name__, "run_profiles_version")
+RUN_PROFILE_CRONS = sql.load(__name__, "run_profile_crons")
 
 
 def sync(
-    schedules: Sequence[Schedule], *, family: str = "\x01", now: datetime | None = None
+    schedules: Sequence[Schedule], *, family: str = _NO_FAMILY, now: datetime | None = None
 ) -> bool:
-    """Bring the rows to what ``schedules`` ask for; those of ``family`` (a prefix of names) that aren't asked for are switched off.
+    """Write the rows of ``schedules``, and switch off others whose name starts with ``family``.
 
-    ``now`` None is the database's. At most five hundred rows are written; tells whether that was all.
+    ``now`` None is the database's. Writes at most 500 rows; returns whether that was all.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(ALONE, [now])
-        now = cursor.fetchone()[1]
-        cursor.execute(READ, [queue.TICK, [schedule.name for schedule in schedules], family])
-        found = {row.name: row for row in (rows.parse(*columns) for columns in cursor.fetchall())}
-        wanted = {schedule.name: schedule for schedule in schedules} | _unwanted(
-            found, {schedule.name for schedule in schedules}, family
-        )
+    with transaction.atomic():
+        now = _lock_all(now)
+        configured = {schedule.name: schedule for schedule in schedules}
+        stored = READ.rows(func=queue.TICK, names=list(configured), family=family)
+        existing = {row.name: row for row in (rows.parse(*columns) for columns in stored)}
+        configured |= _switched_off(existing, set(configured), family)
         changes = [
             name
-            for name, asked in wanted.items()
-            if rows.settle(asked, found.get(name)) is not None
+            for name, schedule in configured.items()
+            if rows.reconcile(schedule, existing.get(name)) is not None
         ]
         for number, name in enumerate(changes[:_MOST_AT_ONCE]):
-            if number % 50 == 0:
+            if number % _HEARTBEAT_EVERY == 0:
                 interrupts.process.stamp()
-            if name in found:
-                _write(found[name].id, wanted[name], now)
-        _add([wanted[name] for name in changes[:_MOST_AT_ONCE] if name not in found])
+            if name in existing:
+                _update(existing[name].id, configured[name], now)
+        _insert([configured[name] for name in changes[:_MOST_AT_ONCE] if name not in existing])
         return len(changes) <= _MOST_AT_ONCE
 
 
-def lock(row_id: int, now: datetime) -> Row:
-    """Lock the row and return it; what was due of it until ``now`` is in the ledger then."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, [row_id])
-        row = rows.parse(*cursor.fetchone())
+def lock(row_id: int, now: datetime) -> ScheduleRow:
+    """Lock the row, write its ticks that are due at ``now`` into the ledger, and return it."""
+    (columns,) = LOCK.rows(id=row_id)
+    row = rows.parse(*columns)
     if row.on and row.next_run is not None and row.next_run <= now:
-        # One that can't be read has no ticks; what is written over it mends it.
+        # A row that can't be read has no ticks, and what is written over it repairs it.
         with suppress(CronInvalid), transaction.atomic():
             ledger.advance(row, now)
     return row
 
 
-def put(row_id: int, columns: Mapping[str, Any]) -> None:
-    """Write the columns of a row that the caller has locked; its next run is reckoned anew."""
-    with connection.cursor() as cursor:
-        cursor.execute(WRITE, {**columns, "moved": True, "id": row_id})
+def write(row_id: int, columns: Mapping[str, Any]) -> None:
+    """Write the columns of a row that the caller has locked. Its next run is computed again."""
+    UPDATE.execute(**{**columns, "moved": True, "id": row_id})
 
 
-class RunProfiles:
-    """Follows the run profiles: looks whether what they ask for may have changed, and only then reads it."""
+class RunProfileSchedules:
+    """Keeps the schedules of run profiles. Reads the documents only if they may have changed."""
 
     def __init__(self, time_zone: str) -> None:
-        """``time_zone`` is that of crons which name none."""
+        """``time_zone`` applies to crons that name none."""
         self._time_zone = time_zone
-        self._seen: tuple[Any, ...] | None = None
+        self._version: tuple[Any, ...] | None = None
 
     def follow(self) -> None:
-        """Bring the rows to what the run profiles ask for now."""
-        with connection.cursor() as cursor:
-            cursor.execute(STATE)
-            state = cursor.fetchone()
-            if state == self._seen:
-                return
-        with transaction.atomic(), connection.cursor() as cursor:
-            # Before it is read: two keepers must not write in another order than they read.
-            cursor.execute(ALONE, [None])
-            cursor.execute(ASKED)
-            if sync(
-                [self._schedule(*columns) for columns in cursor.fetchall()], family=OF_RUN_PROFILE
-            ):
-                self._seen = state
+        """Write the rows that the run profiles ask for now."""
+        version = RUN_PROFILES_VERSION.one()
+        if version == self._version:
+            return
+        with transaction.atomic():
+            # Lock before reading: another process could write what it read later first.
+            _lock_all(None)
+            schedules = [self._schedule(*columns) for columns in RUN_PROFILE_CRONS.rows()]
+            if sync(schedules, family=OF_RUN_PROFILE):
+                self._version = version
 
     def _schedule(
         self,
@@ -118,36 +104,45 @@ class RunProfiles:
         max_lateness: int | None,
     ) -> Schedule:
         policy: dict[str, Any] = {"on_missed": on_missed, "max_lateness": max_lateness}
-        given = {key: value for key, value in policy.items() if value is not None}
         return Schedule(
-            OF_RUN_PROFILE + run_profile_id, cron, time_zone or self._time_zone, **given
+            OF_RUN_PROFILE + run_profile_id,
+            cron,
+            time_zone or self._time_zone,
+            **{key: value for key, value in policy.items() if value is not None},
         )
 
 
-def _write(row_id: int, asked: Schedule, now: datetime) -> None:
-    """Have the row ask for ``asked``, as it stands once it is locked."""
-    columns = rows.settle(asked, lock(row_id, now))
+def _lock_all(now: datetime | None) -> datetime:
+    moment: datetime
+    ((_, moment),) = LOCK_ALL.rows(now=now)
+    return moment
+
+
+def _update(row_id: int, configured: Schedule, now: datetime) -> None:
+    # Another override may have been committed meanwhile: decide on the locked row.
+    columns = rows.reconcile(configured, lock(row_id, now))
     if columns is not None:
-        with connection.cursor() as cursor:
-            cursor.execute(WRITE, {**columns, "id": row_id})
+        UPDATE.execute(**columns, id=row_id)
 
 
-def _unwanted(found: Mapping[str, Row], wanted: set[str], family: str) -> dict[str, Schedule]:
-    """Return, for each row of the family that isn't asked for, the schedule that is off."""
-    zones = {
-        name: row.asked.time_zone if row.asked else "UTC"
-        for name, row in found.items()
-        if name.startswith(family) and name not in wanted
+def _switched_off(
+    existing: Mapping[str, ScheduleRow], configured: set[str], family: str
+) -> dict[str, Schedule]:
+    """Return, for each row of the family that is not configured, a schedule that is off."""
+    return {
+        name: Schedule(name, "", row.configured.time_zone if row.configured else "UTC")
+        for name, row in existing.items()
+        if name.startswith(family) and name not in configured
     }
-    return {name: Schedule(name, "", zone) for name, zone in zones.items()}
 
 
-def _add(new: Sequence[Schedule]) -> None:
-    if new:
-        made = [rows.columns(asked, None) for asked in new]
-        values = [
-            [asked.name for asked in new],
-            *([columns[key] for columns in made] for key in ("cron", "repeats", "kwargs")),
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(ADD, [queue.TICK, *values])
+def _insert(schedules: Sequence[Schedule]) -> None:
+    if schedules:
+        columns = [rows.columns(schedule, None) for schedule in schedules]
+        INSERT.execute(
+            func=queue.TICK,
+            names=[schedule.name for schedule in schedules],
+            crons=[values["cron"] for values in columns],
+            repeats=[values["repeats"] for values in columns],
+            kwargs=[values["kwargs"] for values in columns],
+        )

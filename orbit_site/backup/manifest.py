@@ -78,9 +78,10 @@ def parse(document: dict[str, Any]) -> Manifest:
 def refuse_unfit(manifest: Manifest) -> None:
     """Raise Unfit where this release, schema or server can't take what the backup holds; it reads the database's version, nothing else."""
     executor = MigrationExecutor(connection)
-    unknown = sorted(
-        set(manifest.migrations) - {".".join(key) for key in executor.loader.disk_migrations}
-    )
+    migrations = executor.loader.disk_migrations
+    replaced = {key for migration in migrations.values() for key in migration.replaces}
+    known = {".".join(key) for key in migrations.keys() | replaced}
+    unknown = sorted(set(manifest.migrations) - known)
     newer = manifest.current and _number(manifest.release) > _number(settings.ORBIT_VERSION)
     if unknown or newer:
         why = (

@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from governance.kernel.errors import Kind, OrbitError
-from orbit.cycles.clusters import SILENT_AFTER
+from orbit.cycles.maintenance import SILENT_AFTER
 from orbit_site.backup.manifest import Manifest
 
 THERE = "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relname = ANY(%s) ORDER BY 1"

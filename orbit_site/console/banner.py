@@ -13,7 +13,7 @@ from governance.access.roles import Scope
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, pauses
 from governance.states import Mode
-from orbit.cycles import clusters
+from orbit.cycles import maintenance
 from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
@@ -39,7 +39,7 @@ class Banner:
 def standing(actor: Actor) -> list[Banner]:
     """Return the banners for ``actor``, the most severe first. Seven queries at most, and two more where configuration files and database go apart."""
     found = [*_paused(actor), *_stopped(actor)]
-    if not clusters.any_alive():
+    if not maintenance.cluster_is_alive():
         found.append(
             Banner(
                 "bad",
@@ -84,7 +84,7 @@ def _paused(actor: Actor) -> list[Banner]:
                 "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on.",
             )
         )
-    hosts = clusters.paused_hosts()
+    hosts = maintenance.paused_hosts()
     if hosts:
         found.append(
             Banner(

@@ -23,7 +23,7 @@ from governance.namespaces import gate, halts, pauses
 from orbit import interrupts
 from orbit.cycles import halt_certificates, maintenance, namespace_queue
 from orbit.schedules import ledger
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
 from orbit_site.processes.listener import Listener
 from orbit_site.processes.throttled_log import ThrottledLog
@@ -65,7 +65,7 @@ class Maintenance:
             PeriodicTask(
                 "The schedules of the run profiles can't be brought up to date",
                 SOON,
-                RunProfiles(settings.ORBIT_TIME_ZONE).follow,
+                RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow,
             ),
             PeriodicTask("The sign of life can't be written", LIFE, self.heartbeat),
             PeriodicTask("Partitions can't be made", HOUR, maintenance.ensure_partitions),

@@ -41,7 +41,7 @@ from orbit.models import (
     RunProfile,
     ValueLedgerEntry,
 )
-from orbit.schedules.sync import RunProfiles
+from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
 from tests.contract import deeds
 from tests.support import routes
@@ -151,7 +151,7 @@ def hidden_world() -> None:
     )
     store_profiles([profile("hidden-p", value_tags=["hidden-tag"])], [document])
     store_profiles([], [{**document, "value_tags": ["hidden-tag"]}])
-    RunProfiles("UTC").follow()
+    RunProfileSchedules("UTC").follow()
     CronTick.objects.create(
         id=uuid7(),
         schedule="run-profile:hidden-rp",
@@ -199,7 +199,7 @@ def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
             )
         ],
     )
-    RunProfiles("UTC").follow()
+    RunProfileSchedules("UTC").follow()
     with (
         Receiver(http("410 Gone", b"open-answer")) as ours,
         Receiver(http("410 Gone", b"hidden-answer")) as theirs,

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from governance.rest import openapi
 from tests.support import objects
 from tests.support.callers import Api, api, person, session
 from tests.support.objects import parameters, url_of
@@ -113,7 +112,7 @@ def test_no_part_of_an_address_breaks_anything(
     found = []
     for route, resource in objects.routes():
         for name in parameters(route):
-            for method in openapi.methods_of(resource):
+            for method in resource.operations:
                 for segment in some(SEGMENTS):
                     path = url_of(route, known, **{name: segment})
                     fault = wrong(client.send(method, path))
@@ -124,7 +123,7 @@ def test_no_part_of_an_address_breaks_anything(
 def test_no_query_breaks_anything(known: dict[str, Any], client: Api, some: ByTurns[str]) -> None:
     found = []
     for route, resource in objects.routes():
-        for method in openapi.methods_of(resource):
+        for method in resource.operations:
             for query in some(QUERIES):
                 fault = wrong(client.send(method, f"{url_of(route, known)}?{query}"))
                 found += [f"{method} {route}?{query[:40]}: {fault}"] if fault else []
@@ -136,7 +135,7 @@ def test_a_parameter_that_nobody_knows_is_refused_everywhere(
 ) -> None:
     found = []
     for route, resource in objects.routes():
-        for method in openapi.methods_of(resource):
+        for method in resource.operations:
             answer = client.send(method, f"{url_of(route, known)}?nobody_knows=1")
             found += (
                 [f"{method} {route}: {answer.status_code}"]
@@ -151,9 +150,9 @@ def test_no_body_that_cant_be_is_taken(
 ) -> None:
     found = []
     for route, resource in objects.routes():
-        for method in (
-            method for method in openapi.methods_of(resource) if method in resource.bodies
-        ):
+        for method, declared in resource.operations.items():
+            if declared.body is None:
+                continue
             for body in some(BODIES):
                 fault = wrong(client.send(method, url_of(route, known), body), refused=True)
                 found += [f"{method} {route} {body[:40]!r}: {fault}"] if fault else []
@@ -169,7 +168,7 @@ def test_no_header_breaks_anything(
 ) -> None:
     found = []
     for route, resource in objects.routes():
-        for method in openapi.methods_of(resource):
+        for method in resource.operations:
             for headers in some(HEADERS):
                 fault = wrong(
                     client.client.generic(
@@ -185,9 +184,7 @@ def test_a_method_that_an_address_doesnt_have_is_a_405_that_names_those_it_has(
 ) -> None:
     found = []
     for route, resource in objects.routes():
-        has = {*openapi.methods_of(resource)} | (
-            {"HEAD"} if "GET" in openapi.methods_of(resource) else set()
-        )
+        has = {*resource.operations} | ({"HEAD"} if "GET" in resource.operations else set())
         for method in METHODS:
             answer = client.client.generic(method, url_of(route, known))
             if method in has:
@@ -234,7 +231,7 @@ def test_a_stranger_gets_a_401_wherever_a_token_is_needed_whatever_he_sends(
 ) -> None:
     stranger, found = api(), []
     for route, resource in objects.routes():
-        for method in openapi.methods_of(resource):
+        for method in resource.operations:
             for body, query in ((b"", ""), (b"\xff not json", "?x=1")):
                 answer = stranger.send(method, url_of(route, known) + query, body)
                 wanted = {401} if resource.permission_classes else {200, 400}
@@ -248,7 +245,7 @@ def test_a_stranger_gets_a_401_wherever_a_token_is_needed_whatever_he_sends(
 
 def test_a_head_is_a_get_without_its_body(known: dict[str, Any], client: Api) -> None:
     for route, resource in objects.routes():
-        if "GET" in openapi.methods_of(resource):
+        if "GET" in resource.operations:
             get, head = (
                 client.send("GET", url_of(route, known)),
                 client.client.head(url_of(route, known)),

@@ -8,9 +8,9 @@ from django.db import connection
 from playwright.sync_api import Page, expect
 
 from governance.access.actors import SYSTEM
-from governance.rest.conditions import WHATEVER
 from orbit.models import Profile, RunProfile
 from orbit.profiles import edit
+from orbit.profiles.expected import ANY
 from tests.e2e.conftest import Site
 from tests.e2e.test_console import PASSWORD, _violations
 from tests.support.browser import visit
@@ -29,7 +29,7 @@ def ids(site: Site) -> tuple[int, int]:
         profile("p1", value_tags=["kit"]),
         actor=SYSTEM,
         source="api",
-        expected=WHATEVER,
+        expected=ANY,
         reason="tags",
     )
     found = Profile.objects.get().pk, RunProfile.objects.get().pk
@@ -92,7 +92,7 @@ def _somebody_else() -> None:
         {**run_profile("r1", "p1", "eu", distribution_targets=["aurora"])},
         actor=SYSTEM,
         source="api",
-        expected=WHATEVER,
+        expected=ANY,
     )
     connection.close()
 

@@ -1,4 +1,4 @@
-"""Every address of the API declares what it takes, answers and refuses, and goes by what it declares."""
+"""Every route of the API declares what it takes, answers and refuses, and goes by that."""
 
 import inspect
 
@@ -8,7 +8,7 @@ from django.urls import get_resolver
 from governance.rest import openapi
 from governance.rest.resources import Resource
 
-#: What answers and is no resource, with the reason.
+#: Routes that are no resource, each with the reason.
 OTHERS = {
     "": "leads to the console",
     "health": "must answer without the database",
@@ -24,40 +24,33 @@ OPERATIONS = [
     pytest.param(resource, method, id=f"{method} /{route}")
     for route, pattern in ROUTES
     if (resource := openapi.resource_of(pattern)) is not None
-    for method in openapi.methods_of(resource)
+    for method in resource.operations
 ]
 
 
 def test_everything_outside_of_the_console_is_a_resource_or_has_a_reason() -> None:
-    assert sorted(
-        route for route, pattern in ROUTES if openapi.resource_of(pattern) is None
-    ) == sorted(OTHERS)
+    others = [route for route, pattern in ROUTES if openapi.resource_of(pattern) is None]
+    assert sorted(others) == sorted(OTHERS)
 
 
 @pytest.mark.parametrize(("resource", "method"), OPERATIONS)
-def test_an_operation_declares_what_it_does(resource: type[Resource], method: str) -> None:
-    assert resource.answers.get(method), (
-        f"say in `answers` what {method} of {resource.__module__}.{resource.__name__} answers"
-    )
-    assert method in resource.parameters, (
-        "say in `parameters` what the address may hold; `{}` is nothing"
-    )
-    assert inspect.getdoc(getattr(resource, method.lower())), (
-        "the method's docstring is the operation's description"
-    )
-    assert all(
-        isinstance(reader.schema, dict) or reader.schema
-        for reader in resource.parameters[method].values()
-    )
+def test_a_method_reads_only_what_it_declares(resource: type[Resource], method: str) -> None:
+    declared = resource.operations[method]
     source = inspect.getsource(getattr(resource, method.lower()))
-    assert "queries.read(" not in source, "use `self.sent`, read by the readers of `parameters`"
-    assert "parsing.document(" not in source, (
-        "use `self.document()`, which fits the schema of `bodies`"
-    )
-    if "self.document()" in source:
-        assert method in resource.bodies
+    assert "queries.read(" not in source, "use `self.query`"
+    assert "parsing.document(" not in source, "use `self.body()`"
+    if "self.body()" in source:
+        assert declared.body is not None
 
 
 @pytest.mark.parametrize(("resource", "method"), OPERATIONS)
-def test_what_changes_something_names_its_power(resource: type[Resource], method: str) -> None:
-    assert method == "GET" or method in resource.scopes
+def test_a_summary_is_a_short_title(resource: type[Resource], method: str) -> None:
+    summary = resource.operations[method].summary
+    assert summary[:1].isupper()
+    assert not summary.endswith(".")
+    assert len(summary) <= 50
+
+
+def test_the_views_have_names_of_their_own() -> None:
+    views = {resource for resource, _ in (parameter.values for parameter in OPERATIONS)}
+    assert len({view.__name__ for view in views}) == len(views)

@@ -47,7 +47,7 @@ def test_ready_wants_a_loaded_configuration_and_on_request_a_cluster(fresh: Clie
     assert fresh.get("/ready?cluster=1").status_code == 503
     node = ClusterNode.objects.create(id=uuid7(), host="h", pid=1, release="0", workers=1)
     assert fresh.get("/ready?cluster=1").json()["checks"]["cluster"] == "ok"
-    ClusterNode.objects.filter(pk=node.pk).update(seen_at=Now() - health.clusters.SILENT_AFTER)
+    ClusterNode.objects.filter(pk=node.pk).update(seen_at=Now() - health.maintenance.SILENT_AFTER)
     assert fresh.get("/ready?cluster=1").status_code == 503
 
 

@@ -58,7 +58,7 @@ def test_it_backs_up_what_was_there_and_then_migrates(
 ) -> None:
     code, said, found = upgrade(server, older, copied)
     assert code == 0, said
-    assert said.rstrip().endswith("until then they go on as they were.")
+    assert said.rstrip().endswith("until then they run the old release.")
     (backup,) = found
     assert backup.name.startswith("orbit-before-")
     assert backup.parent.stat().st_mode & 0o777 == 0o700

@@ -7,18 +7,11 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
-from governance.kernel.errors import Kind, OrbitError
 from governance.models import OperationRun
 from governance.operations import cancel, ledger
 from governance.operations.ledger import OperationUnknown
 
 _COLUMNS = "{id:<37}{type:<20}{status:<11}{outcome:<21}{done:<17}{note}"
-
-
-class ReasonMissing(OrbitError):
-    """A deed needs a reason in words, at most 2000 characters."""
-
-    code, kind = "invalid_reason", Kind.INVALID
 
 
 class Command(OrbitCommand):
@@ -46,13 +39,12 @@ class Command(OrbitCommand):
 
     def _cancel(self, words: list[str], options: dict[str, Any]) -> None:
         run = _read(words)
-        if not options["reason"].strip() or len(options["reason"]) > 2000:
-            raise ReasonMissing
+        self.require_reason(options)
         cancel.cancel(run.pk, actor=actors.operator(), reason=options["reason"])
         self._show(_read(words), options)
 
     def _show(self, run: OperationRun, options: dict[str, Any]) -> None:
-        found = ledger.described(run)
+        found = ledger.to_dict(run)
         if options["json"]:
             self.print_json(found)
             return
@@ -63,7 +55,7 @@ class Command(OrbitCommand):
         runs = OperationRun.objects.select_related("namespace").order_by("-id")[
             : max(1, min(options["limit"], 1000))
         ]
-        rows = [ledger.described(run) for run in runs]
+        rows = [ledger.to_dict(run) for run in runs]
         if options["json"]:
             self.print_json({"results": rows})
             return

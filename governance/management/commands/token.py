@@ -11,55 +11,55 @@ from governance.access.users import UserUnknown
 from governance.kernel.commands import OrbitCommand
 
 _COLUMNS = "{id:<8}{prefix:<18}{owner:<20}{name:<24}{scopes:<32}{state:<16}{used}"
-_MOST = 10_000
+_MAX_LISTED = 10_000
 
 
 class Command(OrbitCommand):
-    help = "Makes, lists and revokes API tokens."
+    help = "Create, list and revoke API tokens."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        deeds = parser.add_subparsers(dest="deed", required=True)
-        create = deeds.add_parser(
-            "create", help="Make a token for the user NAME and print it; it is never shown again."
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        create = verbs.add_parser(
+            "create", help="Create a token for the user NAME and print it. It isn't shown again."
         )
         create.add_argument(
-            "name", help="The user who owns it; it may never do more than they may."
+            "name",
+            help="The user who owns the token. It never has more permissions than its owner.",
         )
         create.add_argument(
             "--scopes", required=True, help=f"Comma separated, of: {', '.join(SCOPES)}."
         )
         create.add_argument(
             "--namespaces",
-            help="The namespaces that it is confined to, comma separated. Left out: those of its owner.",
+            help="Namespaces to confine the token to, comma separated. Default: its owner's.",
         )
         create.add_argument(
-            "--expires", type=int, metavar="DAYS", help="When it ends. Left out: never."
+            "--expires", type=int, metavar="DAYS", help="Days until it expires. Default: never."
         )
-        create.add_argument("--label", default="", help="What it is for.")
-        listed = deeds.add_parser("list", help="List the newest, with their last use.")
-        listed.add_argument(
-            "--limit", type=int, default=200, help=f"How many (200; at most {_MOST})."
+        create.add_argument("--label", default="", help="What the token is for.")
+        listing = verbs.add_parser("list", help="List the newest tokens with their last use.")
+        listing.add_argument(
+            "--limit", type=int, default=200, help=f"How many (200; at most {_MAX_LISTED})."
         )
-        revoke = deeds.add_parser(
-            "revoke", help="End a token; it works no more from the next request on."
+        revoke = verbs.add_parser(
+            "revoke", help="Revoke a token. It stops working with the next request."
         )
         revoke.add_argument(
             "token", help="Its number, or its first characters as `token list` shows them."
         )
         revoke.add_argument("--reason", default="")
-        for deed in (create, listed, revoke):
-            deed.add_argument("--json", action="store_true")
+        for verb in (create, listing, revoke):
+            verb.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        {"create": self._create, "list": self._list, "revoke": self._revoke}[options["deed"]](
-            options
-        )
+        verbs = {"create": self._create, "list": self._list, "revoke": self._revoke}
+        verbs[options["verb"]](options)
 
     def _create(self, options: dict[str, Any]) -> None:
         owner = User.objects.filter(username=options["name"]).first()
         if owner is None:
             raise UserUnknown(
-                f"There is no user {options['name']!r}. Make one with `manage.py user create`."
+                f"There is no user {options['name']!r}. Create one with `manage.py user create`."
             )
         token, raw = tokens.create(
             owner,
@@ -81,17 +81,16 @@ class Command(OrbitCommand):
             )
         else:
             self.stderr.write(
-                f"token of {owner.username} for {', '.join(token.scopes)}; it is shown this once:"
+                f"Token of {owner.username} for {', '.join(token.scopes)}. "
+                "Copy it now; it won't be shown again:"
             )
             self.say(raw)
 
     def _list(self, options: dict[str, Any]) -> None:
-        found = [
-            tokens.document(token)
-            for token in tokens.listed(limit=max(1, min(options["limit"], _MOST)))
-        ]
+        limit = max(1, min(options["limit"], _MAX_LISTED))
+        rows = [tokens.to_dict(token) for token in tokens.newest(limit=limit)]
         if options["json"]:
-            self.print_json({"results": found})
+            self.print_json({"results": rows})
             return
         self.say(
             _COLUMNS.format(
@@ -104,26 +103,21 @@ class Command(OrbitCommand):
                 used="last used",
             )
         )
-        for row in found:
-            used = (
-                "never" if row["last_used_at"] is None else f"{row['last_used_at']:%Y-%m-%d %H:%M}"
-            )
-            shown = {
-                **row,
-                "scopes": ", ".join(row["scopes"]),
-                "used": f"{used}, not for {tokens.UNUSED_DAYS} days" if row["unused"] else used,
-            }
-            self.say(_COLUMNS.format(**shown))
+        for row in rows:
+            last_use = row["last_used_at"]
+            used = "never" if last_use is None else f"{last_use:%Y-%m-%d %H:%M}"
+            if row["unused"]:
+                used += f", not for {tokens.UNUSED_DAYS} days"
+            self.say(_COLUMNS.format(**{**row, "scopes": ", ".join(row["scopes"]), "used": used}))
 
     def _revoke(self, options: dict[str, Any]) -> None:
         token = tokens.find(options["token"])
-        ended = tokens.revoke(token, actor=actors.operator(), reason=options["reason"])
+        revoked = tokens.revoke(token, actor=actors.operator(), reason=options["reason"])
         if options["json"]:
-            self.print_json({"id": token.pk, "prefix": token.prefix, "revoked": ended})
+            self.print_json({"id": token.pk, "prefix": token.prefix, "revoked": revoked})
         else:
-            self.say(
-                f"token {token.prefix}... of {token.owner.username}: {'revoked' if ended else 'had been revoked already'}"
-            )
+            result = "revoked" if revoked else "was revoked already"
+            self.say(f"token {token.prefix}... of {token.owner.username}: {result}")
 
 
 def _names(text: str) -> list[str]:

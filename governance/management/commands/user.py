@@ -1,4 +1,4 @@
-"""``manage.py user``: people who may log in to the console."""
+"""``manage.py user create|change|unlock|list``: the users of the console."""
 
 import getpass
 import sys
@@ -14,57 +14,55 @@ from governance.access.users import UserAccess, UserExists, UserInvalid
 from governance.kernel.commands import OrbitCommand
 
 _COLUMNS = "{username:<24}{active:<9}{roles:<32}{namespaces:<32}{last_login}"
-_MOST = 10_000
+_MAX_LISTED = 10_000
 
 
 class Command(OrbitCommand):
-    help = "Makes, lists, changes and unlocks people who may log in to the console."
+    help = "Create, list, change and unlock users of the console."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        deeds = parser.add_subparsers(dest="deed", required=True)
+        verbs = parser.add_subparsers(dest="verb", required=True)
         roles = [role.lower() for role in ROLES]
-        create = deeds.add_parser(
-            "create", help="Make a user. The password is read from ORBIT_PASSWORD or asked for."
+        create = verbs.add_parser(
+            "create",
+            help="Create a user. The password is read from ORBIT_PASSWORD or asked for.",
         )
         create.add_argument("name")
         create.add_argument("--role", required=True, choices=roles)
         create.add_argument(
             "--namespaces",
             default="",
-            help="The namespaces that they are confined to, comma separated. Left out: none, they see all.",
+            help="Namespaces to confine the user to, comma separated. Default: all namespaces.",
         )
         create.add_argument(
-            "--superuser", action="store_true", help="They may do everything, whatever their role."
+            "--superuser", action="store_true", help="Grant every permission, whatever the role."
         )
         create.add_argument(
-            "--if-missing",
-            action="store_true",
-            help="Leave a user who exists as they are, and call it done.",
+            "--if-missing", action="store_true", help="Succeed without a change if the user exists."
         )
-        change = deeds.add_parser(
-            "change", help="Change what a user may; it holds from their next request on."
+        change = verbs.add_parser(
+            "change", help="Change a user's permissions, from their next request on."
         )
         change.add_argument("name")
-        change.add_argument("--role", choices=roles, help="Their one role from now on.")
+        change.add_argument("--role", choices=roles, help="The user's one role from now on.")
         change.add_argument(
             "--namespaces",
-            help="The namespaces that they are confined to, comma separated; empty: they see all.",
+            help="Namespaces to confine the user to, comma separated. Empty: all namespaces.",
         )
         change.add_argument(
             "--active",
             choices=["yes", "no"],
-            help="`no`: they can't log in, and their tokens work no more.",
+            help="`no`: the user can't log in, and their tokens stop working.",
         )
-        unlock = deeds.add_parser(
-            "unlock",
-            help="Let a user try passwords again, who is locked out after too many wrong ones.",
+        unlock = verbs.add_parser(
+            "unlock", help="Unlock a user who entered too many wrong passwords."
         )
         unlock.add_argument("name")
-        listed = deeds.add_parser("list", help="List everybody.")
-        for deed in (change, unlock):
-            deed.add_argument("--reason", default="")
-        for deed in (create, change, unlock, listed):
-            deed.add_argument("--json", action="store_true")
+        listing = verbs.add_parser("list", help="List all users.")
+        for verb in (change, unlock):
+            verb.add_argument("--reason", default="")
+        for verb in (create, change, unlock, listing):
+            verb.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         {
@@ -72,30 +70,26 @@ class Command(OrbitCommand):
             "change": self._change,
             "unlock": self._unlock,
             "list": self._list,
-        }[options["deed"]](options)
+        }[options["verb"]](options)
 
     def _create(self, options: dict[str, Any]) -> None:
         name: str = options["name"]
-        made = not User.objects.filter(username=name).exists()
-        if made:
-            users.create(
-                name,
-                role=options["role"].capitalize(),
-                password=_password(name),
-                namespaces=_names(options["namespaces"]),
-                actor=actors.operator(),
-                superuser=options["superuser"],
-            )
-        elif not options["if_missing"]:
-            raise UserExists(f"There is a user {name!r} already.")
-        if options["json"]:
-            self.print_json({"username": name, "created": made})
+        try:
+            _create_user(name, options)
+        except UserExists:
+            if not options["if_missing"]:
+                raise
+            created = False
         else:
-            self.say(f"user {name}: {'created' if made else 'exists already, left as it is'}")
+            created = True
+        if options["json"]:
+            self.print_json({"username": name, "created": created})
+        else:
+            self.say(f"user {name}: {'created' if created else 'exists already, not changed'}")
 
     def _change(self, options: dict[str, Any]) -> None:
         role, namespaces, active = options["role"], options["namespaces"], options["active"]
-        changed = users.change(
+        user = users.change(
             options["name"],
             actor=actors.operator(),
             reason=options["reason"],
@@ -104,35 +98,28 @@ class Command(OrbitCommand):
             active=None if active is None else active == "yes",
         )
         if options["json"]:
-            self.print_json(changed.document())
+            self.print_json(user.to_dict())
         else:
-            self._say([changed])
+            self._print_table([user])
 
     def _unlock(self, options: dict[str, Any]) -> None:
-        addresses = lockout.unlock(
-            options["name"], actor=actors.operator(), reason=options["reason"]
-        )
+        name: str = options["name"]
+        addresses = lockout.unlock(name, actor=actors.operator(), reason=options["reason"])
         if options["json"]:
-            self.print_json({"username": options["name"], "unlocked": True, "addresses": addresses})
+            self.print_json({"username": name, "unlocked": True, "addresses": addresses})
         else:
-            self.say(
-                f"user {options['name']}: unlocked, from {addresses} address{'es' if addresses != 1 else ''}"
-            )
+            plural = "" if addresses == 1 else "es"
+            self.say(f"user {name}: unlocked, from {addresses} address{plural}")
 
     def _list(self, options: dict[str, Any]) -> None:
-        found = users.listed(limit=_MOST)
+        all_users = users.by_name(limit=_MAX_LISTED)
         if options["json"]:
-            self.print_json(
-                {
-                    "results": [
-                        {**person.document(), "last_login": person.last_login} for person in found
-                    ]
-                }
-            )
+            results = [{**user.to_dict(), "last_login": user.last_login} for user in all_users]
+            self.print_json({"results": results})
         else:
-            self._say(found)
+            self._print_table(all_users)
 
-    def _say(self, found: list[UserAccess]) -> None:
+    def _print_table(self, rows: list[UserAccess]) -> None:
         self.say(
             _COLUMNS.format(
                 username="user",
@@ -142,19 +129,31 @@ class Command(OrbitCommand):
                 last_login="last login",
             )
         )
-        for person in found:
-            roles = ", ".join(person.roles) or "none"
+        for user in rows:
+            roles = ", ".join(user.roles) or "none"
             self.say(
                 _COLUMNS.format(
-                    username=person.username,
-                    active="yes" if person.active else "no",
-                    roles=f"{roles}, superuser" if person.superuser else roles,
-                    namespaces="all" if person.namespaces is None else ", ".join(person.namespaces),
-                    last_login="never"
-                    if person.last_login is None
-                    else f"{person.last_login:%Y-%m-%d %H:%M}",
+                    username=user.username,
+                    active="yes" if user.active else "no",
+                    roles=f"{roles}, superuser" if user.superuser else roles,
+                    namespaces="all" if user.namespaces is None else ", ".join(user.namespaces),
+                    last_login=f"{user.last_login:%Y-%m-%d %H:%M}" if user.last_login else "never",
                 )
             )
+
+
+def _create_user(name: str, options: dict[str, Any]) -> None:
+    # Look first, so that a password is asked for only if it is needed.
+    if User.objects.filter(username=name).exists():
+        raise UserExists(f"There is a user {name!r} already.")
+    users.create(
+        name,
+        role=options["role"].capitalize(),
+        password=_password(name),
+        namespaces=_names(options["namespaces"]),
+        actor=actors.operator(),
+        superuser=options["superuser"],
+    )
 
 
 def _names(text: str) -> list[str]:
@@ -162,13 +161,13 @@ def _names(text: str) -> list[str]:
 
 
 def _password(name: str) -> str:
-    """Return the new password. Raises UserInvalid where there is neither the variable nor somebody to ask."""
-    given: str = settings.ORBIT_PASSWORD
-    if given:
-        return given
+    """Return the new password. Raises UserInvalid if it is neither set nor can be asked for."""
+    password: str = settings.ORBIT_PASSWORD
+    if password:
+        return password
     if not sys.stdin.isatty():
         raise UserInvalid("No password. Set ORBIT_PASSWORD, or run this on a terminal.")
-    first = getpass.getpass(f"Password for {name}: ")
-    if getpass.getpass("Again: ") != first:
+    password = getpass.getpass(f"Password for {name}: ")
+    if getpass.getpass("Again: ") != password:
         raise UserInvalid("The two passwords differ.")
-    return first
+    return password

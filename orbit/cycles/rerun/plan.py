@@ -9,7 +9,7 @@ where none of its key is configured any more, as it was.
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import connection
 
 from governance.kernel.identifiers import uuid7_text
-from orbit.cycles.outcome import ReusedCounts
+from orbit.cycles.progress import ReusedCounts
 from orbit.cycles.rerun.history import Delivery, History, ReusedTier
 from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.pipeline import transformations
@@ -91,7 +91,7 @@ class RerunPlan:
         return ReusedCounts(
             items=sum(one.item_id is not None for one in self.done.values()),
             # Those that are sent are jobs of the new cycle, and counted by it when they are delivered.
-            wanted=len(wanted),
+            deliveries=len(wanted),
             delivered=sum(one.action is DeliveryAction.DELIVERED for one in wanted),
         )
 
@@ -99,7 +99,7 @@ class RerunPlan:
     def document(self) -> dict[str, Any]:
         """It as the new cycle keeps it."""
         return {
-            **asdict(self.reused),
+            **self.reused.to_dict(),
             "tiers": sorted(self.done),
             "normalize": self.normalize,
             "valued": self.valued,

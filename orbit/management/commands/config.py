@@ -1,32 +1,46 @@
-"""``config check|diff|reload|export``: the configuration files, and the database that runs."""
+"""``manage.py config check|diff|reload|export``: configuration files against the database."""
 
 import json
 from argparse import SUPPRESS, ArgumentParser
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
 from governance.access import actors
 from governance.kernel.commands import EXIT, OrbitCommand
 from governance.kernel.errors import OrbitError
+from governance.kernel.json_diff import ABSENT
 from orbit.profiles import diff, export, reload
-from orbit.profiles.diff import ABSENT
 
 DIFFERENT = 1
+_ACTIONS = {
+    "check": "check the files, the endpoints and their addresses",
+    "diff": "show where files and database differ",
+    "reload": "apply the files to the database",
+    "export": "write the database into the files",
+}
+
+
+class _Answer(NamedTuple):
+    document: Any
+    lines: list[str]
+    exit_code: int = 0
 
 
 class Command(OrbitCommand):
-    """Exits 0; 1 where `diff` finds a difference; 2 for files or endpoints that can't be used; 4 where `reload` meets an active cycle."""
+    """Exit codes: 0; 1 if `diff` finds a difference; 2 for invalid files or endpoints; 4 if a cycle
+    is active at a `reload`.
+    """
 
-    help = "Checks the configuration files, compares them with the database, applies them, or writes the database into them."
+    help = "Checks the configuration files, compares, applies or writes them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON document")
         actions = parser.add_subparsers(dest="action", required=True)
-        for name, does in (("check", "check files, endpoints and their addresses"), ("diff", "show where files and database differ"),
-                           ("reload", "make the database what the files say"), ("export", "write the database into the files")):  # fmt: skip
-            action = actions.add_parser(name, help=does)
+        for name, text in _ACTIONS.items():
+            action = actions.add_parser(name, help=text)
             action.add_argument(
                 "--json", action="store_true", default=SUPPRESS, help="print one JSON document"
             )
@@ -35,84 +49,74 @@ class Command(OrbitCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            answer, lines, code = getattr(self, f"_{options['action']}")(options)
+            answer: _Answer = getattr(self, f"_{options['action']}")(options)
         except OrbitError as error:
             if not options["json"]:
                 raise
-            answer, lines, code = (
-                {"code": error.code, "detail": error.detail, "errors": error.errors, **error.extra},
-                [],
-                EXIT[error.kind],
-            )
+            document = {
+                "code": error.code,
+                "detail": error.detail,
+                "errors": error.errors,
+                **error.extra,
+            }
+            answer = _Answer(document, [], EXIT[error.kind])
         if options["json"]:
-            self.print_json(answer)
+            self.print_json(answer.document)
         else:
-            self.say("\n".join(lines))
-        if code:
-            raise SystemExit(code)
+            self.say("\n".join(answer.lines))
+        if answer.exit_code:
+            raise SystemExit(answer.exit_code)
 
-    def _check(self, options: dict[str, Any]) -> tuple[Any, list[str], int]:
+    def _check(self, options: dict[str, Any]) -> _Answer:
         documents, warnings = reload.read_checked(resolve=True)
         for warning in warnings:
             self.stderr.write(f"warning: {warning}")
-        counts = {"profiles": len(documents.profiles), "run_profiles": len(documents.run_profiles)}
-        said = (
-            "The configuration can be used: "
-            + ", ".join(
-                f"{count} {kind}{'' if count == 1 else 's'}"
-                for kind, count in (
-                    ("profile", counts["profiles"]),
-                    ("run profile", counts["run_profiles"]),
-                )
-            )
-            + "."
+        profiles, run_profiles = len(documents.profiles), len(documents.run_profiles)
+        line = (
+            f"The configuration is valid: {profiles} profile{'' if profiles == 1 else 's'},"
+            f" {run_profiles} run profile{'' if run_profiles == 1 else 's'}."
         )
-        return {"valid": True, **counts, "warnings": warnings}, [said], 0
-
-    def _diff(self, options: dict[str, Any]) -> tuple[Any, list[str], int]:
-        found = diff.differences(actor=actors.operator())
-        lines = [
-            f"{one.file} {one.id}{one.pointer}: files {_shown(one.in_files)}, database {_shown(one.in_database)}"
-            for one in found
-        ]
-        return (
-            [one.as_json() for one in found],
-            lines or ["Files and database say the same."],
-            DIFFERENT if found else 0,
-        )
-
-    def _reload(self, options: dict[str, Any]) -> tuple[Any, list[str], int]:
-        done = reload.apply_files(actor=actors.operator(), reason=options["reason"])
-        lines = [
-            f"{word} {name}"
-            for word, names in (
-                ("created", done.created),
-                ("changed", done.changed),
-                ("hidden", done.hidden),
-            )
-            for name in names
-        ]
-        lines.append(
-            f"{len(done.created)} created, {len(done.changed)} changed, {len(done.hidden)} hidden, {done.unchanged} unchanged."
-        )
-        answer = {
-            "created": done.created,
-            "changed": done.changed,
-            "hidden": done.hidden,
-            "unchanged": done.unchanged,
-            "namespaces": done.namespaces,
+        document = {
+            "valid": True,
+            "profiles": profiles,
+            "run_profiles": run_profiles,
+            "warnings": warnings,
         }
-        return answer, lines, 0
+        return _Answer(document, [line])
 
-    def _export(self, options: dict[str, Any]) -> tuple[Any, list[str], int]:
-        written = [
+    def _diff(self, options: dict[str, Any]) -> _Answer:
+        differences = diff.differences(actor=actors.operator())
+        lines = [
+            f"{difference.file} {difference.id}{difference.pointer}:"
+            f" files {_value(difference.in_files)}, database {_value(difference.in_database)}"
+            for difference in differences
+        ]
+        return _Answer(
+            [difference.as_json() for difference in differences],
+            lines or ["Files and database are the same."],
+            DIFFERENT if differences else 0,
+        )
+
+    def _reload(self, options: dict[str, Any]) -> _Answer:
+        summary = reload.apply_files(actor=actors.operator(), reason=options["reason"])
+        lines = [
+            *(f"created {name}" for name in summary.created),
+            *(f"changed {name}" for name in summary.changed),
+            *(f"hidden {name}" for name in summary.hidden),
+            f"{len(summary.created)} created, {len(summary.changed)} changed,"
+            f" {len(summary.hidden)} hidden, {summary.unchanged} unchanged.",
+        ]
+        return _Answer(asdict(summary), lines)
+
+    def _export(self, options: dict[str, Any]) -> _Answer:
+        paths = [
             str(path)
             for path in export.export(
                 Path(settings.ORBIT_CONFIG_DIR), actor=actors.operator(), reason=options["reason"]
             )
         ]
-        return {"written": written}, [f"wrote {path}" for path in written], 0
+        return _Answer({"written": paths}, [f"wrote {path}" for path in paths])
 
 
-def _shown(value: Any) -> str:
+def _value(value: Any) -> str:
     return "nothing" if value is ABSENT else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""``manage.py cycles``."""
+"""``manage.py cycles``: list the newest cycles."""
 
 import time
 from typing import Any
@@ -7,11 +7,12 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
-from orbit.cycles import listing
+from orbit.cycles import detail
 from orbit.models import CycleRun
 
 _COLUMNS = "{id:<37}{namespace:<17}{status:<17}{trigger:<9}{run_profile_id:<25}{created_at}"
-_WATCH_SECONDS = 1.0
+_POLL_SECONDS = 1.0
+_MAX_LISTED = 1000
 
 
 class Command(OrbitCommand):
@@ -21,64 +22,69 @@ class Command(OrbitCommand):
         parser.add_argument(
             "--watch",
             action="store_true",
-            help="Go on: print each cycle again whenever its status changes. Ctrl-C ends it.",
+            help="Print each cycle again when its status changes, until Ctrl-C.",
         )
-        parser.add_argument("--limit", type=int, default=20, help="How many (20; at most 1000).")
+        parser.add_argument(
+            "--limit", type=int, default=20, help=f"How many (20; at most {_MAX_LISTED})."
+        )
         parser.add_argument(
             "--json", action="store_true", help="With --watch: one document per line."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        limit = max(1, min(options["limit"], 1000))
-        if not options["watch"]:
-            rows = [_row(cycle) for cycle in _newest(limit)]
-            if options["json"]:
-                self.print_json({"results": rows})
-            else:
-                self._print(rows)
-            return
-        seen: dict[str, str] = {}
+        limit = max(1, min(options["limit"], _MAX_LISTED))
+        if options["watch"]:
+            self._watch(limit, json=options["json"])
+        rows = _newest(limit)
+        if options["json"]:
+            self.print_json({"results": rows})
+        else:
+            self._print_head()
+            self._print(rows)
+
+    def _watch(self, limit: int, *, json: bool) -> None:
+        """Print changes until the process is interrupted."""
+        if not json:
+            self._print_head()
+        statuses: dict[str, str] = {}
         while True:
-            rows = [_row(cycle) for cycle in reversed(_newest(limit))]
-            fresh = [row for row in rows if seen.get(row["id"]) != row["status"]]
-            if options["json"]:
-                for row in fresh:
+            rows = _newest(limit)[::-1]
+            changed = [row for row in rows if statuses.get(row["id"]) != row["status"]]
+            if json:
+                for row in changed:
                     self.print_json(row)
             else:
-                self._print(fresh, head=not seen)
-            seen = {row["id"]: row["status"] for row in rows}
+                self._print(changed)
+            statuses = {row["id"]: row["status"] for row in rows}
             self.stdout.flush()
-            time.sleep(_WATCH_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
-    def _print(self, rows: list[dict[str, Any]], *, head: bool = True) -> None:
-        if head:
-            self.say(
-                _COLUMNS.format(
-                    id="cycle",
-                    namespace="namespace",
-                    status="status",
-                    trigger="trigger",
-                    run_profile_id="run profile",
-                    created_at="created",
-                )
+    def _print_head(self) -> None:
+        self.say(
+            _COLUMNS.format(
+                id="cycle",
+                namespace="namespace",
+                status="status",
+                trigger="trigger",
+                run_profile_id="run profile",
+                created_at="created",
             )
+        )
+
+    def _print(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
+            created = f"{row['created_at']:%Y-%m-%d %H:%M:%S}"
+            run_profile = row["run_profile_id"] or "-"
             self.say(
-                _COLUMNS.format(
-                    **{
-                        **row,
-                        "run_profile_id": row["run_profile_id"] or "-",
-                        "created_at": f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
-                    }
-                )
+                _COLUMNS.format(**row | {"run_profile_id": run_profile, "created_at": created})
             )
 
 
-def _newest(limit: int) -> list[CycleRun]:
-    return list(listing.matching(actors.operator())[:limit])
+def _newest(limit: int) -> list[dict[str, Any]]:
+    return [_to_dict(cycle) for cycle in detail.matching(actors.operator())[:limit]]
 
 
-def _row(cycle: CycleRun) -> dict[str, Any]:
+def _to_dict(cycle: CycleRun) -> dict[str, Any]:
     return {
         "id": str(cycle.pk),
         "namespace": cycle.namespace_id,

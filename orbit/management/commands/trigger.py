@@ -1,7 +1,6 @@
-"""``manage.py trigger``."""
+"""``manage.py trigger``: start a cycle, or one for every enabled run profile."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,12 +12,12 @@ from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.errors import Kind, OrbitError
 from orbit.cycles import detail, orchestrate, trigger
-from orbit.cycles.detail import CycleDetail
+from orbit.management import wait
 from orbit.pipeline.contract import Payload
 from orbit.states import CYCLE, Cycle, Tier, Trigger
 
-_LOOK_SECONDS = 0.2
-_ALONE = {
+#: Options of a single cycle.
+_SINGLE_OPTIONS = {
     "--namespace": "namespace",
     "--run-profile": "run_profile",
     "--payload": "payload",
@@ -28,13 +27,13 @@ _ALONE = {
 
 
 class PayloadUnreadable(OrbitError):
-    """The payload's file can't be read."""
+    """The payload file can't be read."""
 
     code, kind = "unreadable_payload", Kind.INVALID
 
 
-class NotTogether(OrbitError):
-    """These options don't go together."""
+class OptionsConflict(OrbitError):
+    """These options can't be used together."""
 
     code, kind = "options_not_together", Kind.INVALID
 
@@ -48,21 +47,24 @@ class Command(OrbitCommand):
         parser.add_argument(
             "--all-run-profiles",
             action="store_true",
-            help="A cycle for every enabled run profile, started or queued, with an outcome each.",
+            help="Start or queue a cycle for every enabled run profile, and print the outcome of each.",
         )
         parser.add_argument(
             "--payload",
             metavar="FILE",
-            help="The cycle's input, byte for byte; - is standard input. Left out: the instruction.",
+            help="The cycle's input, byte for byte; - is standard input. Default: the instruction.",
         )
         parser.add_argument(
             "--content-type",
-            help="What the payload is. Left out: application/json if it is JSON, else application/octet-stream.",
+            help=(
+                "Media type of the payload. Default: application/json if it is JSON, else"
+                " application/octet-stream."
+            ),
         )
         parser.add_argument(
             "--wait",
             action="store_true",
-            help="Wait for the cycle's end; exit with 0 only for success.",
+            help="Wait for the end of the cycle; exit with 0 only for success.",
         )
         parser.add_argument(
             "--timeout",
@@ -82,59 +84,64 @@ class Command(OrbitCommand):
             source=Trigger.COMMAND,
             actor=actors.operator(),
             run_profile_id=options["run_profile"],
-            payload=_payload(options["payload"], options["content_type"]),
+            payload=_read_payload(options["payload"], options["content_type"]),
         )
-        if not options["wait"]:
-            answer = {
-                "cycle_run_id": started.cycle_id,
-                "status": started.status,
-                "namespace": started.namespace,
-                "resumed": started.resumed,
-            }
-            if options["json"]:
-                self.print_json(answer)
-            else:
-                self.say(
-                    f"cycle {started.cycle_id} {'resumed' if started.resumed else started.status} in {started.namespace}"
-                )
-            return
-        ended = _wait(started.cycle_id, options["timeout"])
-        tiers = sum(tier.status == Tier.SUCCESS for tier in ended.tiers)
-        if options["json"]:
+        if options["wait"]:
+            self._wait(started.cycle_id, options)
+        elif options["json"]:
             self.print_json(
                 {
                     "cycle_run_id": started.cycle_id,
-                    "status": ended.cycle.status,
-                    "tiers": tiers,
-                    "deliveries": ended.deliveries.delivered,
+                    "status": started.status,
+                    "namespace": started.namespace,
+                    "resumed": started.resumed,
                 }
             )
         else:
-            done = f"{_count(tiers, 'tier', 'tiers')}, {_count(ended.deliveries.delivered, 'delivery', 'deliveries')}"
-            dead = (
-                f", {_count(ended.deliveries.dead, 'dead letter', 'dead letters')}"
-                if ended.deliveries.dead
-                else ""
+            status = "resumed" if started.resumed else started.status
+            self.say(f"cycle {started.cycle_id} {status} in {started.namespace}")
+
+    def _wait(self, cycle_id: UUID, options: dict[str, Any]) -> None:
+        wait.for_cycle(cycle_id, timeout=options["timeout"])
+        cycle = detail.read(cycle_id, actor=actors.operator())
+        status = Cycle(cycle.cycle.status)
+        tiers = sum(tier.status == Tier.SUCCESS for tier in cycle.tiers)
+        delivered, dead = cycle.deliveries.delivered, cycle.deliveries.dead
+        if options["json"]:
+            self.print_json(
+                {
+                    "cycle_run_id": cycle_id,
+                    "status": status,
+                    "tiers": tiers,
+                    "deliveries": delivered,
+                }
             )
-            self.say(f"cycle {started.cycle_id} {ended.cycle.status}: {done}{dead}")
-        if ended.cycle.status != Cycle.SUCCESS:
-            if Cycle(ended.cycle.status) not in CYCLE.final:
-                self.stderr.write(
-                    f"It hasn't ended after {options['timeout']:g} s. Is a cluster running? See `manage.py cycles`."
-                )
+        else:
+            counts = [
+                _count(tiers, "tier", "tiers"),
+                _count(delivered, "delivery", "deliveries"),
+            ]
+            if dead:
+                counts.append(_count(dead, "dead letter", "dead letters"))
+            self.say(f"cycle {cycle_id} {status}: {', '.join(counts)}")
+        if status not in CYCLE.final:
+            self.stderr.write(
+                f"The cycle has not ended after {options['timeout']:g} s."
+                " Is a cluster running? See `manage.py cycles`."
+            )
+        if status != Cycle.SUCCESS:
             sys.exit(1)
 
     def _orchestrate(self, options: dict[str, Any]) -> None:
-        if other := [flag for flag, name in _ALONE.items() if options[name]]:
-            raise NotTogether(f"--all-run-profiles doesn't go together with {', '.join(other)}.")
+        if flags := [flag for flag, name in _SINGLE_OPTIONS.items() if options[name]]:
+            raise OptionsConflict(f"--all-run-profiles can't be used with {', '.join(flags)}.")
         outcomes = orchestrate.all_enabled(source=Trigger.COMMAND, actor=actors.operator())
         if options["json"]:
-            self.print_json({"results": [orchestrate.to_dict(one) for one in outcomes]})
+            self.print_json({"results": [orchestrate.to_dict(outcome) for outcome in outcomes]})
             return
-        for one in outcomes:
-            self.say(
-                f"{one.run_profile_id:<40} {one.outcome:<9} {one.cycle_run_id or ''} {one.detail}".rstrip()
-            )
+        for outcome in outcomes:
+            line = f"{outcome.run_profile_id:<40} {outcome.outcome:<9} {outcome.cycle_run_id or ''}"
+            self.say(f"{line} {outcome.detail}".rstrip())
         counts = orchestrate.counts(outcomes)
         self.say(
             ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
@@ -142,18 +149,18 @@ class Command(OrbitCommand):
         )
 
 
-def _payload(file: str | None, content_type: str | None) -> Payload | None:
-    """Read the input. Raises PayloadUnreadable."""
+def _read_payload(file: str | None, content_type: str | None) -> Payload | None:
+    """Read the payload. Raises PayloadUnreadable."""
     if file is None:
         return None
     try:
         body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise PayloadUnreadable(f"{file} can't be read: {error.strerror}.") from error
-    return Payload(body, content_type or _guess(body))
+    return Payload(body, content_type or _media_type(body))
 
 
-def _guess(body: bytes) -> str:
+def _media_type(body: bytes) -> str:
     try:
         strict_json.loads(body)
     except OrbitError:
@@ -161,15 +168,5 @@ def _guess(body: bytes) -> str:
     return "application/json"
 
 
-def _wait(cycle_id: UUID, seconds: float) -> CycleDetail:
-    """Return the cycle as it ended, or as it stands after ``seconds``."""
-    until = time.monotonic() + seconds
-    while True:
-        found = detail.read(cycle_id, actor=actors.operator())
-        if Cycle(found.cycle.status) in CYCLE.final or time.monotonic() >= until:
-            return found
-        time.sleep(_LOOK_SECONDS)
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"

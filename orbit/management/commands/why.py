@@ -1,4 +1,4 @@
-"""``manage.py why``."""
+"""``manage.py why``: explain why a run profile ran at a time, or didn't."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from governance.rest import queries
 from orbit.schedules import explain
 
 
-class TimeUnclear(OrbitError):
-    """This is no time."""
+class TimeInvalid(OrbitError):
+    """Write a time as ISO 8601 with its zone, such as 2026-01-31T06:00:00Z."""
 
     code, kind = "invalid_time", Kind.INVALID
 
 
 class Command(OrbitCommand):
-    help = "Says in one sentence why a run profile ran at a time, or didn't."
+    help = "Explains why a run profile ran at a time, or didn't."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--run-profile", required=True)
@@ -26,7 +26,9 @@ class Command(OrbitCommand):
             "--at",
             required=True,
             metavar="TIME",
-            help="ISO 8601 with its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.",
+            help=(
+                "ISO 8601 with its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00."
+            ),
         )
         parser.add_argument("--json", action="store_true")
 
@@ -34,7 +36,7 @@ class Command(OrbitCommand):
         try:
             at = queries.moment(options["at"])
         except ValueError as error:
-            raise TimeUnclear(f"--at {error}.") from error
+            raise TimeInvalid(f"--at {error}.") from error
         answer = explain.explain(options["run_profile"], at, actor=actors.operator())
         if options["json"]:
             self.print_json({"answer": answer.sentence, "ran": answer.ran, "facts": answer.facts})

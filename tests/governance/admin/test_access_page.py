@@ -1,4 +1,4 @@
-"""Who may what, on one page."""
+"""The Access page: users, roles, tokens and lock-outs."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.support.callers import console, person
 pytestmark = pytest.mark.django_db
 
 
-def test_the_page_has_people_tokens_lock_outs_and_what_somebody_may() -> None:
+def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
     ann = person("ann", "Operator", "eu")
     tokens.create(ann, scopes=["read"], actor=SYSTEM, name="<b>nightly</b>")
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
@@ -30,7 +30,7 @@ def test_the_page_has_people_tokens_lock_outs_and_what_somebody_may() -> None:
     )
     browser = console(person("adm", "Administrator"))
     page = browser.get("/admin/access/?user=ann").content.decode()
-    assert "ann is Operator; sees eu and no other namespace." in page
+    assert "ann is Operator; sees eu only." in page
     assert "Unlock ann" in page
     assert "zoe" not in page
     assert "for 90 days" in page
@@ -47,7 +47,7 @@ def test_the_page_has_people_tokens_lock_outs_and_what_somebody_may() -> None:
         == 302
     )
     assert not LoginAttempt.objects.filter(name="ann").exists()
-    assert "Nobody." in browser.get("/admin/access/").content.decode()
+    assert "No user is locked out." in browser.get("/admin/access/").content.decode()
 
 
 @pytest.mark.parametrize(

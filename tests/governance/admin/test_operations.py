@@ -16,8 +16,8 @@ LIST = "/admin/governance/operationrun/"
 def run() -> OperationRun:
     registry.ensure(["a", "b"])
     found, _ = ledger.ensure_run_with_identity("a", "dlq.bulk_requeue", {}, initiator="ann")
-    ledger.progress(
-        found, {"total": 1200, "processed": 300, "note": "waiting: halted is a"}, wait=0
+    ledger.save_progress(
+        found, {"total": 1200, "processed": 300, "note": "waiting for halted namespaces: a"}, wait=0
     )
     OperationRunItem.objects.create(
         run=found, object_id=UUID(int=5), outcome="skipped", detail="already requeued"
@@ -34,7 +34,7 @@ def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
             '<progress max="1200" value="300" aria-label="progress"></progress> 300 of 1,200'
             in text
         )
-        assert "waiting: halted is a" in text
+        assert "waiting for halted namespaces: a" in text
         assert "/cancel/" not in text
     items = browser.get(
         f"/admin/governance/operationrunitem/?run__id__exact={found.pk}"

@@ -1,4 +1,4 @@
-"""How far it is, for people alone."""
+"""The progress line on a terminal."""
 
 import time
 from io import StringIO
@@ -13,7 +13,7 @@ class Terminal(StringIO):
         return True
 
 
-def test_a_terminal_is_told_and_its_line_is_taken_away() -> None:
+def test_a_terminal_shows_one_line_that_is_removed_at_the_end() -> None:
     terminal = Terminal()
     with Progress(OutputWrapper(terminal)) as progress:
         progress.show("dumping", 1)
@@ -23,7 +23,7 @@ def test_a_terminal_is_told_and_its_line_is_taken_away() -> None:
     assert terminal.getvalue().endswith("\r\033[K")
 
 
-def test_what_isnt_bytes_is_counted() -> None:
+def test_other_units_than_bytes_are_counted() -> None:
     terminal = Terminal()
     with Progress(OutputWrapper(terminal)) as progress:
         time.sleep(EVERY_SECONDS)
@@ -31,7 +31,15 @@ def test_what_isnt_bytes_is_counted() -> None:
         assert terminal.getvalue() == "\r\033[Kverifying 25 % of 4,000 entries"
 
 
-def test_a_file_stays_empty() -> None:
+def test_a_note_follows_the_share() -> None:
+    terminal = Terminal()
+    with Progress(OutputWrapper(terminal)) as progress:
+        time.sleep(EVERY_SECONDS)
+        progress.show("done", 1, 4, unit="cycles", note="waiting for the canary")
+        assert terminal.getvalue() == "\r\033[Kdone 25 % of 4 cycles (waiting for the canary)"
+
+
+def test_nothing_is_written_to_a_file() -> None:
     file = StringIO()
     with Progress(OutputWrapper(file)) as progress:
         time.sleep(EVERY_SECONDS)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from governance.management.commands.operations import ReasonMissing
+from governance.kernel.commands import ReasonMissing
 from governance.models import AuditTrailEntry
 from governance.operations import ledger
 from governance.operations.ledger import OperationUnknown
@@ -19,7 +19,7 @@ def test_runs_are_listed_shown_and_cancelled(capsys: Any) -> None:
     old, _ = ledger.ensure_workspace_run_with_identity("ops.prune", {}, initiator="orbit")
     ledger.complete(old, Outcome.SUCCEEDED, {"deleted": 2}, progress={})
     run, _ = ledger.ensure_workspace_run_with_identity("dlq.bulk_requeue", {}, initiator="ann")
-    ledger.progress(run, {"total": 9, "processed": 4, "note": "n"}, wait=0)
+    ledger.save_progress(run, {"total": 9, "processed": 4, "note": "n"}, wait=0)
     call_command("operations", "--json")
     assert [row["id"] for row in json.loads(capsys.readouterr().out)["results"]] == [
         str(run.pk),

@@ -118,7 +118,7 @@ def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
     assert ended.value.code == 3
     assert (
         capsys.readouterr().err.strip()
-        == "orbit: There is no user 'nobody'. Make one with `manage.py user create`."
+        == "orbit: There is no user 'nobody'. Create one with `manage.py user create`."
     )
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_role_is_refused_by_the_command_line() -> None:
         call_command("user", "create", "ann", "--role", "emperor")
 
 
-def test_people_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
+def test_users_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
     registry.ensure(["eu", "us"])
     person("ann", "Operator", "eu")
     call_command(

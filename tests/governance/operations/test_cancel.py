@@ -15,7 +15,9 @@ pytestmark = pytest.mark.django_db
 def test_a_cancelled_run_has_ended_keeps_its_counts_and_says_who() -> None:
     registry.ensure(["a"])
     run, _ = ledger.ensure_run_with_identity("a", "t", {}, initiator="ann")
-    ledger.progress(run, {"total": 9, "processed": 4, "succeeded": 4, "canary_job_id": "x"}, wait=5)
+    ledger.save_progress(
+        run, {"total": 9, "processed": 4, "succeeded": 4, "canary_job_id": "x"}, wait=5
+    )
     cancel.cancel(run.pk, actor=SYSTEM, reason="enough")
     run.refresh_from_db()
     assert (run.status, run.outcome, run.summary_counts) == (

@@ -114,7 +114,7 @@ def test_the_first_end_stands_and_its_counts_are_those_that_a_summary_may_have(
         {"total": 3, "failed": 3},
         None,
     )
-    assert ledger.progress(run, {"total": 1}, wait=0) is None
+    assert ledger.save_progress(run, {"total": 1}, wait=0) is None
 
 
 @pytest.mark.django_db

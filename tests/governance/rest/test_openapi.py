@@ -10,7 +10,8 @@ from rest_framework.response import Response
 from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import openapi, pages, parsing, queries, schemas
-from governance.rest.resources import Resource
+from governance.rest.answers import Answer, field, optional, page_of
+from governance.rest.resources import Resource, operation
 
 
 class Busy(OrbitError):
@@ -19,54 +20,51 @@ class Busy(OrbitError):
     code, kind = "thing_busy", Kind.CONFLICT
 
 
-THING = schemas.record(
-    "Thing", id=schemas.UUID, name=schemas.maybe(schemas.TEXT), optional=("name",)
-)
+THING = Answer("Thing", id=schemas.UUID, name=optional(field(schemas.maybe(schemas.TEXT), "name")))
+REASON = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 
 
-class Things(Resource):
-    """All things. In pages."""
-
-    parameters = {
-        "GET": {"name": queries.text, "since": queries.needed(queries.moment), **pages.PARAMETERS}
-    }
-    answers = {"GET": {200: schemas.page(THING)}}
-
+class ThingList(Resource):
+    @operation(
+        summary="List things",
+        query={
+            "name": queries.text,
+            "since": queries.required(queries.moment),
+            **pages.PARAMETERS,
+        },
+        answers={200: page_of(THING)},
+    )
     def get(self, request: Request) -> Response:
         """Answer ``{results}``."""
         return Response()
 
 
-class Poke(Resource):
-    """A poke at one thing."""
-
-    scopes = {"POST": Scope.OPERATE}
-    parameters = {"POST": {}}
-    bodies = {"POST": parsing.closed_object({"reason": parsing.REASON}, required=("reason",))}
-    request_headers = {"POST": {"Idempotency-Key": schemas.TEXT}}
-    answers = {"POST": {202: THING}}
-    refusals = {"POST": (Busy,)}
-
+class ThingPoke(Resource):
+    @operation(
+        summary="Poke a thing",
+        scope=Scope.OPERATE,
+        body=REASON,
+        headers={"Idempotency-Key": schemas.TEXT},
+        answers={202: THING},
+        refusals=(Busy,),
+    )
     def post(self, request: Request, thing_id: str) -> Response:
         """Poke it."""
         return Response()
 
 
 class Open(Resource):
-    """What everybody may read."""
-
     permission_classes = []
-    parameters = {"GET": {}}
-    answers = {"GET": {200: schemas.PLAIN_TEXT}}
 
+    @operation(summary="Get what is open", answers={200: schemas.PLAIN_TEXT})
     def get(self, request: Request) -> Response:
-        """Answer."""
+        """Everybody may."""
         return Response()
 
 
 PATTERNS = [
-    path("things", Things.as_view()),
-    path("things/<uuid:thing_id>/poke", Poke.as_view()),
+    path("things", ThingList.as_view()),
+    path("things/<uuid:thing_id>/poke", ThingPoke.as_view()),
     path("open", Open.as_view()),
 ]
 
@@ -79,15 +77,12 @@ def made() -> dict[str, Any]:
 def test_an_operation_has_its_parameters_with_what_their_readers_accept(
     made: dict[str, Any],
 ) -> None:
-    found = {one["name"]: one for one in made["paths"]["/things"]["get"]["parameters"]}
-    assert found["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200}
-    assert (
-        found["since"]["required"],
-        found["name"]["required"],
-        found["since"]["schema"]["format"],
-    ) == (True, False, "date-time")
+    read = {item["name"]: item for item in made["paths"]["/things"]["get"]["parameters"]}
+    assert read["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200}
+    assert (read["since"]["required"], read["name"]["required"]) == (True, False)
+    assert read["since"]["schema"]["format"] == "date-time"
     poke = made["paths"]["/things/{thing_id}/poke"]["post"]["parameters"]
-    assert [(one["name"], one["in"], one["required"]) for one in poke] == [
+    assert [(item["name"], item["in"], item["required"]) for item in poke] == [
         ("thing_id", "path", True),
         ("Idempotency-Key", "header", False),
     ]
@@ -98,10 +93,10 @@ def test_an_operation_has_its_body_its_power_and_its_words(made: dict[str, Any])
     poke = made["paths"]["/things/{thing_id}/poke"]["post"]
     assert poke["requestBody"] == {
         "required": True,
-        "content": {"application/json": {"schema": Poke.bodies["POST"]}},
+        "content": {"application/json": {"schema": REASON}},
     }
     assert (poke["summary"], poke["description"], poke["operationId"]) == (
-        "A poke at one thing.",
+        "Poke a thing",
         "Poke it. Needs `operate`.",
         "post_things_by_thing_id_poke",
     )
@@ -133,10 +128,10 @@ def test_refusals_stand_with_their_code_and_words(made: dict[str, Any]) -> None:
 
 
 def test_what_is_open_refuses_nobody_for_want_of_a_token(made: dict[str, Any]) -> None:
-    found = made["paths"]["/open"]["get"]
-    assert found["security"] == []
-    assert "403" not in found["responses"]
-    assert list(found["responses"]["200"]["content"]) == ["text/plain"]
+    operation = made["paths"]["/open"]["get"]
+    assert operation["security"] == []
+    assert "403" not in operation["responses"]
+    assert list(operation["responses"]["200"]["content"]) == ["text/plain"]
 
 
 def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
@@ -159,15 +154,20 @@ def test_what_is_read_as_json_may_be_asked_for_changes(made: dict[str, Any]) -> 
         made["paths"]["/open"]["get"],
         made["paths"]["/things/{thing_id}/poke"]["post"],
     )
-    assert ["304" in one["responses"] for one in (read, text, written)] == [True, False, False]
+    assert ["304" in operation["responses"] for operation in (read, text, written)] == [
+        True,
+        False,
+        False,
+    ]
     assert read["parameters"][-1]["name"] == "If-None-Match"
 
 
 def test_two_records_of_one_name_are_refused() -> None:
-    class Other(Things):
-        """Others."""
-
-        answers = {"GET": {200: schemas.record("Thing", id=schemas.TEXT)}}
+    class Other(Resource):
+        @operation(summary="Get another", answers={200: schemas.record("Thing", id=schemas.TEXT)})
+        def get(self, request: Request) -> Response:
+            """Another record of that title."""
+            return Response()
 
     with pytest.raises(ValueError, match="Thing"):
         openapi.document([*PATTERNS, path("others", Other.as_view())], head={}, others={})

@@ -65,10 +65,11 @@ def test_every_list_has_limit_and_cursor_and_says_so() -> None:
     lists = [
         (route, resource)
         for route, resource in routes()
-        if "previous" in resource.answers.get("GET", {}).get(200, {}).get("properties", {})
+        if "GET" in resource.operations
+        and "previous" in resource.operations["GET"].answers[200].get("properties", {})
     ]
     assert len(lists) >= 5
     by_offset = {"dead-letters/groups"}
     for route, resource in lists:
         wanted = {"limit", "offset" if route in by_offset else "cursor"}
-        assert wanted <= resource.parameters["GET"].keys(), route
+        assert wanted <= resource.operations["GET"].query.keys(), route

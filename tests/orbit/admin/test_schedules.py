@@ -14,7 +14,7 @@ from orbit.models import CronTick, CycleRun
 from orbit.schedules import ledger
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.sync import RunProfileSchedules, sync
 from tests.support.callers import console, person
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
@@ -36,7 +36,7 @@ def schedules() -> None:
             run_profile("c", namespace="us"),
         ],
     )
-    RunProfiles("Europe/Berlin").follow()
+    RunProfileSchedules("Europe/Berlin").follow()
     ledger.enqueue_due()
 
 
@@ -102,7 +102,7 @@ def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field(
     browser = console(person("cat", "Configurator"))
     page = f"{LIST}{CYCLES}/cron/"
     refused = text(browser.post(page, {"cron": "0 0 30 2 *", "reason": "r"}))
-    assert "0 0 30 2 *" in refused and "is no cron expression" in refused
+    assert "0 0 30 2 *" in refused and "is not a cron expression" in refused
     assert not AuditTrailEntry.objects.filter(action="schedule.changed").exists()
     browser.post(page, {"cron": "15 7 * * *", "reason": "r"})
     assert Row.objects.get(name=CYCLES).cron == "15 7 * * *"
@@ -157,7 +157,7 @@ def test_lists_are_paged_searched_and_bounded() -> None:
             for number in range(120)
         ],
     )
-    RunProfiles("UTC").follow()
+    RunProfileSchedules("UTC").follow()
     browser = console(person("vic", "Viewer"))
     with CaptureQueriesContext(connection) as captured:
         page = text(browser.get(LIST))

@@ -15,7 +15,7 @@ from orbit.models import CronTick
 from orbit.schedules import change, ledger
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.sync import RunProfileSchedules, sync
 from tests.support.callers import api, person, problem
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
@@ -34,7 +34,7 @@ def schedules() -> None:
             run_profile("b", namespace="us", execution_policy=daily),
         ],
     )
-    RunProfiles("UTC").follow()
+    RunProfileSchedules("UTC").follow()
     ledger.enqueue_due()
 
 

@@ -147,7 +147,7 @@ def _sending(
     start_cycle()
     work = claimed()
     found = progress.load(work)
-    stages._straight(found)
+    stages.prepare_in_one_write(found)
     return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.jobs
 
 

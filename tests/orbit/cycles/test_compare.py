@@ -20,20 +20,19 @@ from tests.support.receiver import OK, Receiver, http
 pytestmark = pytest.mark.usefixtures("committed")
 
 
-def differing(a: CycleRun, b: CycleRun) -> dict[str, tuple[str, str]]:
-    """What differs, without how long it took."""
-    found = compare.read(a.pk, b.pk, actor=SYSTEM)
-    rows = [
-        row
-        for section in found.sections
+def differing_facts(a: CycleRun, b: CycleRun) -> dict[str, tuple[str, str]]:
+    """Return the facts that differ, without durations."""
+    facts = [
+        fact
+        for section in compare.read(a.pk, b.pk, actor=SYSTEM).sections
         if section.name != "Times"
-        for row in section.rows
-        if not row.what.endswith(": took")
+        for fact in section.facts
+        if not fact.name.endswith(": took")
     ]
-    return {row.what: (row.a, row.b) for row in rows if row.differs}
+    return {fact.name: (fact.a, fact.b) for fact in facts if fact.differs}
 
 
-def test_exactly_the_planted_differences_are_found_and_stand_first(settings: Any) -> None:
+def test_exactly_the_planted_differences_are_found_and_come_first(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK, OK, OK, http("410 Gone"), OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
@@ -43,19 +42,18 @@ def test_exactly_the_planted_differences_are_found_and_stand_first(settings: Any
             tiers={"3": {"transformer": "template", "options": {"template": "$payload!"}}}
         )
         second = run_cycle(start_cycle(body=b"1"))
-    found = differing(first, second)
-    assert found.pop("default-endpoint: delivered") == ("3", "2")
-    assert found.pop("default-endpoint: dead") == ("0", "1")
-    assert found.pop("default-endpoint (410): HTTP 410") == ("0", "1")
-    assert found.pop("Status") == ("success", "partial success")
-    assert found.pop("Profile's revision") == ("1", "2")
-    assert found.pop("Tier 3: transformer") == ("passthrough", "template")
-    assert len(found.pop("Tier 3: output's SHA-256")[0]) == 64
-    assert {what for what in found if not what.startswith("/execution_rules/tiers")} == set()
+    facts = differing_facts(first, second)
+    assert facts.pop("default-endpoint: delivered") == ("3", "2")
+    assert facts.pop("default-endpoint: dead") == ("0", "1")
+    assert facts.pop("default-endpoint (410): HTTP 410") == ("0", "1")
+    assert facts.pop("Status") == ("success", "partial success")
+    assert facts.pop("Profile's revision") == ("1", "2")
+    assert facts.pop("Tier 3: transformer") == ("passthrough", "template")
+    assert len(facts.pop("Tier 3: output's SHA-256")[0]) == 64
+    assert {name for name in facts if not name.startswith("/execution_rules/tiers")} == set()
     for section in compare.read(first.pk, second.pk, actor=SYSTEM).sections:
-        assert [row.differs for row in section.rows] == sorted(
-            (row.differs for row in section.rows), reverse=True
-        )
+        differs = [fact.differs for fact in section.facts]
+        assert differs == sorted(differs, reverse=True)
 
 
 def test_two_cycles_of_the_same_kind_do_not_differ_and_cost_few_queries(settings: Any) -> None:
@@ -63,7 +61,7 @@ def test_two_cycles_of_the_same_kind_do_not_differ_and_cost_few_queries(settings
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         first, second = run_cycle(start_cycle()), run_cycle(start_cycle())
-    assert differing(first, second) == {}
+    assert differing_facts(first, second) == {}
     with CaptureQueriesContext(connection) as seen:
         compare.read(first.pk, second.pk, actor=SYSTEM)
     assert len(seen) == 4
@@ -76,14 +74,14 @@ def test_a_rerun_beside_what_it_repeats(settings: Any) -> None:
         configure_profiles()
         old = run_cycle(start_cycle())
         new = run_cycle(single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
-    found = differing(old, new)
-    assert found["Runs again"] == ("-", str(old.pk))
-    assert found["Tier 1: outcome"] == ("success", "success (taken over)")
-    # Of the first one, as its page counts it, all are delivered by now.
-    assert found["default-endpoint: delivered"] == ("3", "1")
+    facts = differing_facts(old, new)
+    assert facts["Runs again"] == ("-", str(old.pk))
+    assert facts["Tier 1: outcome"] == ("success", "success (taken over)")
+    # The re-run's delivery counts for the first cycle, as on its own page.
+    assert facts["default-endpoint: delivered"] == ("3", "1")
 
 
-def test_what_the_person_does_not_see_is_not_there(settings: Any) -> None:
+def test_cycles_that_the_user_may_not_see_are_unknown(settings: Any) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})

@@ -89,7 +89,7 @@ def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: 
     configure_profiles()
     start_cycle()
     (work,) = lease.claim(1)
-    stages._straight(progress.fresh(work))
+    stages.prepare_in_one_write(progress.CycleProgress(work))
     time.sleep(0.3)
     found = progress.load(work)
     assert (
@@ -122,7 +122,7 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         ((first, *_), _) = claim.wave(work, limit=1, worker="zombie")
         with connection.cursor() as cursor:
             cursor.execute(
@@ -193,7 +193,7 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         job = DispatchJob.objects.filter(cycle_id=cycle_id).first()
         assert job is not None
         DispatchJob.objects.filter(pk=job.pk).update(

@@ -43,7 +43,7 @@ def left_behind(settings: Any, url: str) -> CycleRun:
     configure_profiles()
     cycle_id = start_cycle()
     (work,) = lease.claim(1)
-    stages._straight(progress.fresh(work))
+    stages.prepare_in_one_write(progress.CycleProgress(work))
     assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
     DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
     halts.halt("a", actor=SYSTEM, reason="a flood")
@@ -231,7 +231,7 @@ def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         halts.halt("a", actor=SYSTEM)
         Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
         time.sleep(1.5)

@@ -51,7 +51,7 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         with transaction.atomic():
             assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
             done = cancel_while_it_waits(cycle_id, pool)
@@ -69,7 +69,7 @@ def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> No
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
         with transaction.atomic():
-            stages._straight(progress.fresh(work))
+            stages.prepare_in_one_write(progress.CycleProgress(work))
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("cancelled", 3)]
@@ -104,7 +104,7 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((progress.JOBS, [cycle.pk]), (progress.TIERS, [cycle.pk]), (progress.OUTPUTS, [cycle.pk, [1, 2]]),
+        for sql, values in ((progress.READ_JOBS.text, {"cycle": cycle.pk}), (progress.READ_TIERS.text, {"cycle": cycle.pk}), (progress.READ_OUTPUTS.text, {"cycle": cycle.pk, "tiers": [1, 2]}),
                             (advance.PROGRESS, {"id": cycle.pk, "token": 1}),
                             (cancel.JOBS, {"id": cycle.pk}), (cancel.IN_FLIGHT, {"id": cycle.pk})):  # fmt: skip
             cursor.execute("EXPLAIN " + sql, values)
@@ -128,7 +128,7 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
 
         fence.commit = counting
         try:
-            stages._straight(progress.fresh(work))
+            stages.prepare_in_one_write(progress.CycleProgress(work))
         finally:
             fence.commit = real
     assert sent == [1]

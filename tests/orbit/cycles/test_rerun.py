@@ -189,7 +189,7 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         configure_profiles()
         old_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         sent, _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         rows(
@@ -345,7 +345,7 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         configure_profiles()
         old_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         new = again(old_id)
         assert new.status == "success"

@@ -33,7 +33,7 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         configure_profiles()
         old = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         (sent, *_), _ = claim.wave(work, limit=1, worker="w")
         cancel.cancel(old, actor=SYSTEM, reason="stop")
         # When the request can't be under way any more, the attempt is closed as unknown.

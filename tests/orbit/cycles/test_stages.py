@@ -84,7 +84,7 @@ def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliv
         configure_profiles()
         cycle_id = start_cycle(body=body)
         (work,) = lease.claim(1)
-        found = progress.fresh(work)
+        found = progress.CycleProgress(work)
         assert work.input is None
         stages.run(found, worker="w")
         held.append((found.cycle.input, [result.payload for result in found.tiers.values()]))

@@ -13,7 +13,7 @@ from django_q.models import OrmQ
 from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.dispatch import bulk
-from orbit.dispatch.bulk import Filter
+from orbit.dispatch.bulk import LetterFilter
 from orbit.models import DeadLetterDispatch
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints
@@ -42,24 +42,24 @@ def test_a_filter_takes_the_open_letters_that_match_now() -> None:
     group = DeadLetterDispatch.objects.get(pk=c[0]).error_group
     now = datetime.now(UTC)
     for wanted, expected in (
-        (Filter(), {a[1], *b, *c}),
-        (Filter(namespace="a"), {a[1]}),
-        (Filter(endpoint_key="other"), set(b)),
-        (Filter(group=group), set(c)),
-        (Filter(reason="retries_exhausted", namespace="b"), {*b, *c}),
-        (Filter(cycle_run_id=b[1]), {b[1]}),
-        (Filter(created_after=now - timedelta(hours=1)), {a[1], *b, *c}),
-        (Filter(created_before=now - timedelta(hours=1)), set()),
+        (LetterFilter(), {a[1], *b, *c}),
+        (LetterFilter(namespace="a"), {a[1]}),
+        (LetterFilter(endpoint_key="other"), set(b)),
+        (LetterFilter(group=group), set(c)),
+        (LetterFilter(reason="retries_exhausted", namespace="b"), {*b, *c}),
+        (LetterFilter(cycle_run_id=b[1]), {b[1]}),
+        (LetterFilter(created_after=now - timedelta(hours=1)), {a[1], *b, *c}),
+        (LetterFilter(created_before=now - timedelta(hours=1)), set()),
     ):
         started = bulk.requeue(wanted, actor=SYSTEM, reason="x")
         assert (taken(started.run_id), started.matched) == (expected, len(expected)), wanted
         run = OperationRun.objects.get(pk=started.run_id)
-        assert run.context["filter"] == wanted.plain
+        assert run.context["filter"] == wanted.to_json()
         assert (run.namespace is None) == (wanted.namespace is None)
 
 
 def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
-    started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+    started = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
     assert (run.status, run.outcome, run.summary_counts["total"], run.progress["note"]) == (
         "completed",
@@ -71,9 +71,9 @@ def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
 
 
 def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "MOST_LETTERS", 3)
+    monkeypatch.setattr(bulk, "REQUEUE", replace(bulk.REQUEUE, max_objects=3))
     found = create_dead_letters(5)
-    started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+    started = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
     assert (started.matched, taken(run.pk), run.progress["total"], run.progress["more"]) == (
         3,
@@ -86,18 +86,19 @@ def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> None:
     create_dead_letters(2)
-    first = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
-    again = bulk.requeue(Filter(), actor=SYSTEM, reason="y", rate=99)
+    first = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
+    again = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="y", rate=99)
     assert (again.run_id, again.matched, again.created) == (first.run_id, 2, False)
     assert (
-        bulk.requeue(Filter(), actor=SYSTEM, reason="x", endpoint="current").run_id != first.run_id
+        bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x", endpoint="current").run_id
+        != first.run_id
     )
-    assert bulk.dismiss(Filter(), actor=SYSTEM, reason="x").run_id != first.run_id
+    assert bulk.dismiss(LetterFilter(), actor=SYSTEM, reason="x").run_id != first.run_id
     assert AuditTrailEntry.objects.filter(action="operation.started").count() == 3
     OperationRun.objects.filter(pk=first.run_id).update(
         status="completed", outcome="cancelled", finished_at=datetime.now(UTC), next_due_at=None
     )
-    assert bulk.requeue(Filter(), actor=SYSTEM, reason="x").created
+    assert bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x").created
 
 
 def test_ids_name_letters_in_any_order_and_each_once() -> None:
@@ -114,12 +115,12 @@ def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
         create_dead_letters(1, namespace="c"),
     )
     both = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
-    started = bulk.requeue(Filter(), actor=both, reason="x")
+    started = bulk.requeue(LetterFilter(), actor=both, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
     assert (taken(run.pk), run.scope, run.namespace) == ({*a, *b}, ["a", "b"], None)
     alone = OperationRun.objects.get(
         pk=bulk.requeue(
-            Filter(), actor=replace(SYSTEM, namespaces=frozenset({"b"})), reason="x"
+            LetterFilter(), actor=replace(SYSTEM, namespaces=frozenset({"b"})), reason="x"
         ).run_id
     )
     assert (taken(alone.pk), alone.scope, alone.namespace.name if alone.namespace else None) == (
@@ -129,9 +130,9 @@ def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
     )
     for hidden in ("c", "nowhere"):
         with pytest.raises(NamespaceUnknown):
-            bulk.requeue(Filter(namespace=hidden), actor=both, reason="x")
+            bulk.requeue(LetterFilter(namespace=hidden), actor=both, reason="x")
     with pytest.raises(NamespaceUnknown):
-        bulk.requeue(Filter(), actor=replace(SYSTEM, namespaces=frozenset()), reason="x")
+        bulk.requeue(LetterFilter(), actor=replace(SYSTEM, namespaces=frozenset()), reason="x")
     with pytest.raises(NotAllowed):
         bulk.dismiss([uuid4()], actor=replace(SYSTEM, scopes=frozenset()), reason="x")
 
@@ -141,7 +142,7 @@ def test_of_many_who_start_the_same_at_once_one_does() -> None:
 
     def start(_: int) -> tuple[UUID, bool]:
         try:
-            started = bulk.requeue(Filter(), actor=SYSTEM, reason="x")
+            started = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
             return started.run_id, started.created
         finally:
             connection.close()

@@ -136,8 +136,8 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
         from orbit.cycles import lease, progress, stages
 
         (work,) = lease.claim(1)
-        found = progress.fresh(work)
-        stages._straight(found)
+        found = progress.CycleProgress(work)
+        stages.prepare_in_one_write(found)
         lease.give_back([work], wait=0)
         settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
         assert run_cycle(cycle_id).status == "partial_success"
@@ -160,8 +160,8 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         from orbit.dispatch import claim, deliver
 
         (work,) = lease.claim(1)
-        found = progress.fresh(work)
-        stages._straight(found)
+        found = progress.CycleProgress(work)
+        stages.prepare_in_one_write(found)
         slot = interrupts.Slot()
         slot.held_until = interrupts.now() + 60
         interrupts.enter(slot)

@@ -313,7 +313,7 @@ def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert run_cycle(cycle_id).status == "success"
@@ -327,7 +327,7 @@ def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_l
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         assert len(guarded.wave(work, limit=1, worker="dies").sendings) == 1
         # Nobody resumes it: its namespace is halted.
         sql("INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, since) "
@@ -343,7 +343,7 @@ def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         assert len(guarded.wave(work, limit=1, worker="slow").sendings) == 1
         second = start_cycle("r2")
         began = time.monotonic()
@@ -413,7 +413,7 @@ def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_pr
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
         )
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         looked = guarded.wave(work, limit=9, worker="w")
         assert looked.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.

@@ -172,7 +172,7 @@ def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> N
         unsure(settings, receiver.url, desk.url)
         cycle_id = start_cycle(body=BODY)
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         assert len(claim.wave(work, limit=9, worker="w")[0]) == 1
         with connection.cursor() as cursor:
             cursor.execute(

@@ -105,7 +105,7 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         configure_profiles(ONE_ITEM)
         start_cycle(body=BODY)
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         wave = claim.wave(work, limit=16, worker="w")[0]
         with connection.cursor() as cursor:
             cursor.execute(
@@ -234,7 +234,7 @@ def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(setting
     configure_profiles(ONE_ITEM)
     start_cycle(body=BODY)
     (work,) = lease.claim(1)
-    stages._straight(progress.fresh(work))
+    stages.prepare_in_one_write(progress.CycleProgress(work))
     home(work, *claim.wave(work, limit=16, worker="w")[0])
     assert stand() == (["delivered"], [])
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [

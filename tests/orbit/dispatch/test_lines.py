@@ -72,7 +72,7 @@ def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
         sql(OPEN)
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         sql(HALT, True, "halting")
         assert claim.wave(work, limit=9, worker="w") == ([], claim.Rest())
         sql(HALT, False, "running")
@@ -97,7 +97,7 @@ def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings
         assert senders.full() == [quiet]
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages._straight(progress.fresh(work))
+        stages.prepare_in_one_write(progress.CycleProgress(work))
         found = deliver._claim(work, senders.take(8, 0), "w", senders)
         assert [sending.endpoint_key for sending in found.sendings] == ["one"] * 3
         assert found.shared
@@ -134,7 +134,7 @@ def test_all_are_woken_however_many_wait_and_however_long(
         for n in range(5):
             start_cycle(f"r{n}")
         for work in lease.claim(5):
-            stages._straight(progress.fresh(work))
+            stages.prepare_in_one_write(progress.CycleProgress(work))
             lease.give_back([work], wait=3600)
         assert guarded.wake(EndpointState.objects.get().pk) == 5
     assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [

@@ -35,8 +35,8 @@ def sending(settings: Any, url: str) -> tuple[ClaimedCycle, list[claim.Sending],
     configure_profiles()
     start_cycle()
     (work,) = lease.claim(1)
-    found = progress.fresh(work)
-    stages._straight(found)
+    found = progress.CycleProgress(work)
+    stages.prepare_in_one_write(found)
     return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.jobs
 
 

@@ -39,7 +39,7 @@ def enqueued(body: bytes | None = None) -> UUID:
     """Return a cycle whose jobs are made and not sent."""
     cycle_id = start_cycle(body=body)
     (work,) = lease.claim(1)
-    stages._straight(progress.fresh(work))
+    stages.prepare_in_one_write(progress.CycleProgress(work))
     lease.give_back([work], wait=0)
     return cycle_id
 

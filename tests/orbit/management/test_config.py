@@ -47,7 +47,7 @@ def answer(capsys, *words: str) -> tuple[int, Any]:
 
 
 def test_check_says_that_files_can_be_used(folder: Path, capsys) -> None:
-    assert run(capsys, "check") == (0, "The configuration can be used: 1 profile, 1 run profile.\n")
+    assert run(capsys, "check") == (0, "The configuration is valid: 1 profile, 1 run profile.\n")
     assert answer(capsys, "check") == (
         0,
         {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []},
@@ -131,7 +131,7 @@ def test_reload_is_refused_while_a_cycle_is_active(folder: Path, capsys) -> None
 
 def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys) -> None:
     reload.load_at_start()
-    assert run(capsys, "diff") == (0, "Files and database say the same.\n")
+    assert run(capsys, "diff") == (0, "Files and database are the same.\n")
     store_profiles([profile(label="By hand", value_tags=["new"])], [])
     code, out = run(capsys, "diff")
     assert (code, out) == (

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from governance.kernel.commands import ReasonMissing
 from governance.models import OperationRun
+from governance.operations.bulk_command import SelectionUnclear
 from orbit.errors import CycleUnknown
-from orbit.management.commands.rerun import CyclesUnclear, ReasonMissing
 from orbit.models import CycleRun
 from tests.support.dead_letters import create_dead_letters, run_batches
 from tests.support.pipeline import configure_endpoints
@@ -57,7 +58,7 @@ def test_many_are_an_operation_run(capsys: Any) -> None:
 @pytest.mark.parametrize("words", [[], ["--all", "--filter", "namespace=a"], ["--filter", "nothing=a"], ["--filter", "created_from=x"],
                                    ["--filter", "namespace=a", "--filter", "namespace=b"]])  # fmt: skip
 def test_what_names_no_cycles_is_refused(words: list[str]) -> None:
-    with pytest.raises(CyclesUnclear):
+    with pytest.raises(SelectionUnclear):
         call_command("rerun", *words, "--reason", "x")
 
 

@@ -7,8 +7,7 @@ import pytest
 from django.test import override_settings
 
 from orbit.pipeline import registry
-from orbit.pipeline.contract import MAX_OUTPUT
-from orbit.pipeline.registry import Context, Payload, TransformError
+from orbit.pipeline.contract import MAX_OUTPUT, Context, Payload, TransformError
 from tests.support.receiver import Receiver, close, dripping, http, then
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from governance.access.actors import SYSTEM
+from governance.kernel.json_diff import ABSENT
 from orbit.profiles import diff, reload
-from orbit.profiles.diff import ABSENT, Difference
+from orbit.profiles.diff import Difference
 from orbit.profiles.files import ConfigInvalid, Documents
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 

@@ -9,8 +9,6 @@ from governance.access.actors import SYSTEM, Actor, NotAllowed
 from governance.access.roles import ROLES
 from governance.models import AuditTrailEntry
 from governance.namespaces import registry
-from governance.rest import conditions
-from governance.rest.conditions import NEW, WHATEVER, seen
 from orbit.cycles import trigger
 from orbit.errors import (
     Disabled,
@@ -22,6 +20,7 @@ from orbit.errors import (
 )
 from orbit.models import CycleRun, Profile, ProfileRevision, RunProfile
 from orbit.profiles import edit
+from orbit.profiles.expected import ANY, NEW, Expected, exactly
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from orbit.states import ProfileState, Trigger
 from tests.support.configuration import profile, run_profile, store_profiles
@@ -36,7 +35,7 @@ def confined(*namespaces: str) -> Actor:
 
 def put(
     document: dict[str, Any],
-    expected: conditions.Expected,
+    expected: Expected,
     actor: Actor = SYSTEM,
     reason: str = "because",
 ) -> edit.Edited:
@@ -59,7 +58,7 @@ def put(
     )
 
 
-def faults(document: Any, expected: conditions.Expected, actor: Actor = SYSTEM) -> dict[str, str]:
+def faults(document: Any, expected: Expected, actor: Actor = SYSTEM) -> dict[str, str]:
     with pytest.raises(DocumentInvalid) as refused:
         put(document, expected, actor)
     return {fault["pointer"]: fault["detail"] for fault in refused.value.errors}
@@ -67,7 +66,7 @@ def faults(document: Any, expected: conditions.Expected, actor: Actor = SYSTEM) 
 
 def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audit_entry() -> None:
     store_profiles([profile()], [])
-    done = put(profile(label="Other"), seen(1))
+    done = put(profile(label="Other"), exactly(1))
     assert (done.revision, done.created, done.changed, done.document) == (
         2,
         False,
@@ -103,23 +102,23 @@ def test_a_run_profile_is_made_in_its_namespace() -> None:
 
 def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
     store_profiles([profile(style_vector={"a": 1, "b": 2})], [])
-    done = put(profile(style_vector={"b": 2, "a": 1.0}), seen(1))
+    done = put(profile(style_vector={"b": 2, "a": 1.0}), exactly(1))
     assert (done.revision, done.changed) == (1, False)
     assert not AuditTrailEntry.objects.exists()
 
 
 def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> None:
     store_profiles([profile()], [])
-    put(profile(label="First"), seen(1), Actor("ann", None, CONFIGURATOR, None), "faster")
+    put(profile(label="First"), exactly(1), Actor("ann", None, CONFIGURATOR, None), "faster")
     with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as told:
-        put(profile(label="Second"), seen(1))
+        put(profile(label="Second"), exactly(1))
     assert (
         told.value.extra["current_revision"],
         told.value.extra["changed_by"],
         told.value.extra["reason"],
     ) == (2, "ann", "faster")
     assert Profile.objects.get().label == "First"
-    put(profile(label="Second"), WHATEVER)
+    put(profile(label="Second"), ANY)
     assert Profile.objects.get().label == "Second"
 
 
@@ -127,7 +126,7 @@ def test_what_is_there_is_not_made_and_what_is_not_there_is_not_matched() -> Non
     store_profiles([profile()], [])
     with pytest.raises(Stale, match=r"Revision 1 .* is the current one"):
         put(profile(label="x"), NEW)
-    for expected in (seen(1), WHATEVER):
+    for expected in (exactly(1), ANY):
         with pytest.raises(Stale, match="There is no profile 'other'"):
             put(profile("other"), expected)
     assert not AuditTrailEntry.objects.exists()
@@ -137,7 +136,7 @@ def test_a_hidden_profile_comes_back_as_a_new_one_with_its_history() -> None:
     store_profiles([profile()], [])
     Profile.objects.update(hidden=True)
     with pytest.raises(Stale):
-        put(profile(label="x"), seen(1))
+        put(profile(label="x"), exactly(1))
     done = put(profile(label="x"), NEW)
     assert (done.revision, done.created) == (2, True)
     assert not Profile.objects.get().hidden
@@ -147,7 +146,7 @@ def test_every_error_of_a_profile_is_named_with_its_pointer() -> None:
     store_profiles([profile()], [])
     document = profile(label="a\u202eb", more=1, state="on", value_tags=["\x07"], execution_rules={
         "tiers": {"1": {"transformer": "nope"}, "2": {"transformer": "template"}}, "normalizer": {"processor": "x"}})  # fmt: skip
-    assert set(faults(document, seen(1))) == {
+    assert set(faults(document, exactly(1))) == {
         "/label", "/more", "/state", "/value_tags/0", "/execution_rules/tiers/1/transformer", "/execution_rules/tiers/2/options",
         "/execution_rules/normalizer/processor"}  # fmt: skip
 
@@ -166,7 +165,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
         distribution_targets=["hook", "gone"],
         extra=1,
     )
-    found = faults(document, seen(1))
+    found = faults(document, exactly(1))
     assert set(found) == {"/profile_id", "/namespace", "/execution_policy/cron", "/execution_policy/time_zone", "/execution_policy/max_dispatch_retries",
                           "/distribution_targets/1", "/extra"}  # fmt: skip
     assert "no cron schedule" in found["/execution_policy/cron"]
@@ -182,7 +181,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
 def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointer: str) -> None:
     store_profiles([profile()], [])
     with pytest.raises(DocumentInvalid) as refused:
-        edit.put_profile("daily", document, actor=SYSTEM, source="api", expected=seen(1))
+        edit.put_profile("daily", document, actor=SYSTEM, source="api", expected=exactly(1))
     assert pointer in {fault["pointer"] for fault in refused.value.errors}
     assert Profile.objects.get().revision == 1
 
@@ -192,13 +191,15 @@ def test_only_who_configures_edits(role: str) -> None:
     store_profiles([profile()], [run_profile()])
     who = Actor("x", None, ROLES[role], None)
     with pytest.raises(NotAllowed):
-        put(profile(label="x"), seen(1), who)
+        put(profile(label="x"), exactly(1), who)
     with pytest.raises(NotAllowed):
         edit.set_state(
             RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=who, source="admin", reason="x"
         )
     with pytest.raises(NotAllowed):
-        edit.roll_back(PROFILE, "daily", 1, actor=who, source="admin", reason="x", expected=seen(1))
+        edit.roll_back(
+            PROFILE, "daily", 1, actor=who, source="admin", reason="x", expected=exactly(1)
+        )
 
 
 def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None:
@@ -206,9 +207,9 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"),
         run_profile("theirs-b", "theirs", "b")])  # fmt: skip
     who = confined("a")
-    assert put(profile("mine", label="x"), seen(1), who).revision == 2
+    assert put(profile("mine", label="x"), exactly(1), who).revision == 2
     with pytest.raises(NotAllowed, match="also runs in namespaces"):
-        put(profile("both", label="x"), seen(1), who)
+        put(profile("both", label="x"), exactly(1), who)
     with pytest.raises(NotAllowed, match="also runs"):
         edit.set_state(
             PROFILE, "both", ProfileState.DISABLED, actor=who, source="admin", reason="x"
@@ -219,7 +220,7 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         told = []
         for document in (hidden, missing):
             with pytest.raises(Stale) as refused:
-                put(document, seen(1), who)
+                put(document, exactly(1), who)
             told.append(
                 (
                     refused.value.detail.replace(
@@ -235,14 +236,14 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         )
     with pytest.raises(ProfileUnknown):
         edit.roll_back(
-            PROFILE, "theirs", 1, actor=who, source="admin", reason="x", expected=seen(1)
+            PROFILE, "theirs", 1, actor=who, source="admin", reason="x", expected=exactly(1)
         )
 
 
 def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
     store_profiles([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
-    put(run_profile(namespace="a", value_tags=["x"]), seen(1))
-    put(run_profile(namespace="b"), seen(2), confined("a", "b"))
+    put(run_profile(namespace="a", value_tags=["x"]), exactly(1))
+    put(run_profile(namespace="b"), exactly(2), confined("a", "b"))
     entries = AuditTrailEntry.objects.filter(action="run_profile.changed").order_by("id")
     assert [entry.namespace for entry in entries] == ["a", None]
     assert [entries[1].before["namespace"], entries[1].after["namespace"]] == ["a", "b"]
@@ -254,7 +255,7 @@ def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> No
         [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")],
     )
     who = confined("a")
-    assert faults(run_profile("mine-a", "mine", "b"), seen(1), who)["/namespace"] == faults(run_profile("mine-a", "mine", "zz"), seen(1), who)[
+    assert faults(run_profile("mine-a", "mine", "b"), exactly(1), who)["/namespace"] == faults(run_profile("mine-a", "mine", "zz"), exactly(1), who)[
         "/namespace"].replace("zz", "b")  # fmt: skip
     assert set(faults(run_profile("new", "theirs", "a"), NEW, who)) == {"/profile_id"}
     assert set(faults(run_profile("new", "mine", "b"), NEW, who)) == {"/namespace"}
@@ -268,21 +269,33 @@ def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> No
 
 def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
     store_profiles([profile()], [])
-    put(profile(label="Second"), seen(1))
+    put(profile(label="Second"), exactly(1))
     done = edit.roll_back(
-        PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="it was better"
+        PROFILE,
+        "daily",
+        1,
+        actor=SYSTEM,
+        source="admin",
+        expected=exactly(2),
+        reason="it was better",
     )
     assert (done.revision, done.document) == (3, profile())
     assert ProfileRevision.objects.get(number=3).reason == "back to revision 1: it was better"
     assert AuditTrailEntry.objects.order_by("id").last().after == profile()
     with pytest.raises(Stale):
         edit.roll_back(
-            PROFILE, "daily", 2, actor=SYSTEM, source="admin", expected=seen(2), reason="x"
+            PROFILE, "daily", 2, actor=SYSTEM, source="admin", expected=exactly(2), reason="x"
         )
     for number in (0, 9, 2**40, -1):
         with pytest.raises(RevisionUnknown):
             edit.roll_back(
-                PROFILE, "daily", number, actor=SYSTEM, source="admin", expected=seen(3), reason="x"
+                PROFILE,
+                "daily",
+                number,
+                actor=SYSTEM,
+                source="admin",
+                expected=exactly(3),
+                reason="x",
             )
 
 
@@ -290,10 +303,10 @@ def test_a_roll_back_to_what_can_no_longer_be_used_is_refused_with_pointers() ->
     store_profiles(
         [profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], []
     )
-    put(profile(), seen(1))
+    put(profile(), exactly(1))
     with pytest.raises(DocumentInvalid) as refused:
         edit.roll_back(
-            PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=seen(2), reason="x"
+            PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=exactly(2), reason="x"
         )
     assert [fault["pointer"] for fault in refused.value.errors] == [
         "/execution_rules/tiers/1/transformer"

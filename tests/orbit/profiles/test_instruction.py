@@ -33,8 +33,8 @@ RUN_PROFILE = {
 
 
 def test_the_instruction_holds_exactly_the_documented_members() -> None:
-    found = instruction.synthesize(RUN_PROFILE, PROFILE)
-    assert found.document == {
+    made = instruction.synthesize(RUN_PROFILE, PROFILE)
+    assert made.document == {
         "profile_id": "p",
         "run_profile_id": "r",
         "namespace": "eu",
@@ -50,9 +50,9 @@ def test_the_instruction_holds_exactly_the_documented_members() -> None:
 
 
 def test_the_body_is_canonical_and_the_id_is_its_hash() -> None:
-    found = instruction.synthesize(RUN_PROFILE, PROFILE)
-    assert found.body == json.dumps(found.document, sort_keys=True, separators=(",", ":")).encode()
-    assert found.instruction_id == hashlib.sha256(found.body).hexdigest()
+    made = instruction.synthesize(RUN_PROFILE, PROFILE)
+    assert made.body == json.dumps(made.document, sort_keys=True, separators=(",", ":")).encode()
+    assert made.instruction_id == hashlib.sha256(made.body).hexdigest()
 
 
 @given(st.permutations(list(PROFILE)), st.permutations(list(RUN_PROFILE)))
@@ -88,16 +88,6 @@ def test_what_is_left_out_is_filled_in_empty_and_never_shared() -> None:
     bare.document["style_vector"]["spoilt"] = True
     again = instruction.synthesize({"run_profile_id": "r", "namespace": "eu"}, {"profile_id": "p"})
     assert again.document["style_vector"] == {}
-
-
-def test_tiers_that_are_left_out_pass_their_input_through() -> None:
-    rules = instruction.tier_rules(PROFILE["execution_rules"])  # type: ignore[arg-type]
-    assert list(rules) == [1, 2, 3]
-    assert rules[1] == instruction.TierRule("passthrough", {}, 3, 1.0, 30.0)
-    assert rules[2] == instruction.TierRule("template", {"template": "x"}, 3, 1.0, 5)
-    assert instruction.tier_rules({})[3].transformer == "passthrough"
-    assert instruction.processor_name({}) == "passthrough"
-    assert instruction.processor_name({"normalizer": {"processor": "own"}}) == "own"
 
 
 def test_the_demo_s_instruction_can_be_made() -> None:

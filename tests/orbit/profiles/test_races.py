@@ -12,11 +12,11 @@ from django.db import connection
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from governance.rest.conditions import NEW, Expected, seen
 from orbit.cycles import cancel, trigger
 from orbit.errors import CyclesActive, Stale
 from orbit.models import CycleRun, Profile, ProfileRevision
 from orbit.profiles import edit, reload
+from orbit.profiles.expected import NEW, Expected, exactly
 from orbit.states import Trigger
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
@@ -36,7 +36,7 @@ def test_of_editors_who_saw_the_same_revision_one_writes_twenty_times() -> None:
     def save(number: int, revision: int) -> bool:
         try:
             gate.wait(30)
-            put(profile(label=f"{revision} by {number}"), seen(revision))
+            put(profile(label=f"{revision} by {number}"), exactly(revision))
         except Stale:
             return False
         finally:

@@ -16,7 +16,7 @@ from orbit.schedules.change import ScheduleOff, ScheduleUnknown
 from orbit.schedules.cron import CronInvalid
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.sync import RunProfileSchedules, sync
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +105,7 @@ def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
     store_profiles(
         [profile()], [run_profile("a", namespace="eu", execution_policy={"cron": "0 6 * * *"})]
     )
-    RunProfiles("UTC").follow()
+    RunProfileSchedules("UTC").follow()
     reader = replace(SYSTEM, scopes=frozenset({Scope.READ, Scope.OPERATE}))
     with pytest.raises(NotAllowed):
         change.switch(CYCLES, on=False, actor=reader, reason="r")

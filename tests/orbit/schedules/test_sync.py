@@ -15,8 +15,8 @@ from orbit.models import CronTick, RunProfile
 from orbit.schedules import ledger, rows
 from orbit.schedules import sync as syncing
 from orbit.schedules.plan import Schedule
-from orbit.schedules.rows import CYCLES, Change
-from orbit.schedules.sync import RunProfiles, sync
+from orbit.schedules.rows import CYCLES, ScheduleOverride
+from orbit.schedules.sync import RunProfileSchedules, sync
 from tests.orbit.schedules.test_cron import BERLIN, NOON
 from tests.support.configuration import profile, run_profile, store_profiles
 
@@ -99,13 +99,13 @@ def cron(**policy: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def keeper() -> RunProfiles:
-    return RunProfiles("America/New_York")
+def keeper() -> RunProfileSchedules:
+    return RunProfileSchedules("America/New_York")
 
 
 @pytest.mark.django_db
 def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
-    keeper: RunProfiles,
+    keeper: RunProfileSchedules,
 ) -> None:
     store_profiles([profile(), profile("off", state="disabled")],
           [run_profile("a", **cron(time_zone=BERLIN, on_missed="skip", max_lateness=60)), run_profile("b", **cron()), run_profile("c"),
@@ -121,7 +121,7 @@ def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
 
 
 @pytest.mark.django_db
-def test_rows_follow_hot_and_history_stays(keeper: RunProfiles) -> None:
+def test_rows_follow_hot_and_history_stays(keeper: RunProfileSchedules) -> None:
     store_profiles([profile()], [run_profile("a", **cron())])
     keeper.follow()
     ledger.enqueue_due()
@@ -145,7 +145,7 @@ def test_rows_follow_hot_and_history_stays(keeper: RunProfiles) -> None:
 
 
 @pytest.mark.django_db
-def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfiles) -> None:
+def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfileSchedules) -> None:
     store_profiles([profile()], [run_profile("a", **cron())])
     keeper.follow()
     with CaptureQueriesContext(connection) as captured:
@@ -155,7 +155,7 @@ def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfiles) -> N
 
 @pytest.mark.django_db
 def test_more_than_a_look_takes_follow_at_the_next_ones(
-    keeper: RunProfiles, monkeypatch: pytest.MonkeyPatch
+    keeper: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
     store_profiles([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
@@ -166,8 +166,8 @@ def test_more_than_a_look_takes_follow_at_the_next_ones(
     assert counts == [3, 6, 7, 7]
 
 
-def change(**members: Any) -> Change:
-    return Change(
+def change(**members: Any) -> ScheduleOverride:
+    return ScheduleOverride(
         **{
             "off": False,
             "cron": "",
@@ -181,11 +181,11 @@ def change(**members: Any) -> Change:
 
 
 def settled(
-    asked_now: Schedule, person: Change | None, before: Schedule | None = None
+    asked_now: Schedule, person: ScheduleOverride | None, before: Schedule | None = None
 ) -> tuple[str, int] | None:
     before = before or asked()
     columns = rows.columns(before, person)
-    found = rows.settle(
+    found = rows.reconcile(
         asked_now,
         rows.parse(1, CYCLES, columns["cron"], columns["repeats"], None, columns["kwargs"]),
     )

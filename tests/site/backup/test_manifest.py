@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 @pytest.mark.django_db
 @pytest.mark.parametrize(("changes", "said"), [
     ({"release": "99.0.0"}, "is of a newer release: it was taken by Orbit 99.0.0"),
-    ({"migrations": ["orbit.0001_schema", "orbit.9999_future"]}, r"has migrations that this release doesn't know \(orbit.9999_future\)"),
+    ({"migrations": ["orbit.0001_initial", "orbit.9999_future"]}, r"has migrations that this release doesn't know \(orbit.9999_future\)"),
     ({"schema": "elsewhere"}, "is of the schema 'elsewhere'. Set ORBIT_DATABASE_SCHEMA=elsewhere"),
     ({"server": 99}, "is of PostgreSQL 99"),
     ({"format": 2, "more": 1}, "has the format 2, this release reads 1"),

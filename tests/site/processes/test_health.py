@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from orbit.cycles import clusters
+from orbit.cycles import maintenance
 from orbit_site.processes import health
 from orbit_site.processes.postgres import Server
 from tests.support import database
@@ -88,7 +88,7 @@ def test_a_database_that_is_away_is_one_line(server: Server) -> None:
 
 
 def test_silence_counts_here_as_on_the_console() -> None:
-    assert clusters.SILENT_AFTER.total_seconds() == health.SILENT_SECONDS
+    assert maintenance.SILENT_AFTER.total_seconds() == health.SILENT_SECONDS
 
 
 def test_a_setting_that_cannot_be_read_is_exit_code_2_and_another_role_too() -> None:

@@ -1,0 +1,8 @@
+-- Claim the report of a failure (level 1) or a lock-out (level 2). Only the first request gets a row.
+-- params: name text, address text, max_failures int
+UPDATE governance_loginattempt
+SET told = CASE WHEN failures >= %(max_failures)s THEN 2 ELSE 1 END
+WHERE name = %(name)s
+  AND address = %(address)s
+  AND told < CASE WHEN failures >= %(max_failures)s THEN 2 ELSE 1 END
+RETURNING told, failures, ends_at

@@ -1,0 +1,340 @@
+"""One action on many objects, as an operation run over a list that is fixed when it starts.
+
+The objects are named by ids or by a filter. Each slice takes the next objects at the run's rate,
+acts on them and saves a result for each. Asking for the same objects and choices while a run of them
+is active returns that run. A canary, if the action has one, goes ahead: the others wait until it has
+succeeded, and stay as they are if it fails.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from governance import audit
+from governance.access.actors import Actor, NamespaceUnknown
+from governance.access.roles import Scope
+from governance.audit.actions import Action
+from governance.kernel import sql
+from governance.models import OperationRun
+from governance.namespaces import gate
+from governance.operations import ledger
+from governance.operations.slices import Slice
+from governance.states import ItemOutcome, Outcome
+
+SLICE_SECONDS = 1.0
+#: How soon a run looks again if all objects that are left are blocked.
+BLOCKED_SECONDS = 2.0
+#: How many objects are looked through for a canary; those that need no action are settled.
+_CANARY_CANDIDATES = 100
+_MAX_NAMED = 5
+
+_ADD_ITEMS = sql.load(__name__, "add_items")
+_SAVE_RESULTS = sql.load(__name__, "save_results")
+
+
+@dataclass(frozen=True, slots=True)
+class BulkFilter:
+    """Which objects to take. A condition that is None doesn't count."""
+
+    namespace: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """Return the conditions as text, by name."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else str(value)
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run, how many objects it takes, and whether this call created it."""
+
+    run_id: UUID
+    matched: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """How the action ended for one object."""
+
+    id: UUID
+    outcome: ItemOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The objects of one slice, oldest first.
+
+    The action changes ``limit`` of them at most and returns no result for those that have to wait.
+    It may add keys of its own to the run's ``progress``.
+    """
+
+    run: OperationRun
+    ids: list[UUID]
+    limit: int
+    progress: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Take the next objects; only one of them, as the canary, with ``canary_only``."""
+
+    progress: dict[str, Any]
+    canary_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Take nothing in this slice."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the run; ``progress`` holds a note that says why."""
+
+    outcome: Outcome
+    progress: dict[str, Any]
+
+
+CanaryDecision = GoOn | Wait | Stop
+F = TypeVar("F", bound=BulkFilter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkAction(Generic[F]):
+    """What a bulk run does with its objects, and how fast.
+
+    ``add_matching(run, filters, limit)`` makes the ``limit`` oldest matches the run's items and
+    returns how many match, ``limit + 1`` if there are more.
+
+    ``next_items`` and ``blocked`` are statements with the parameters ``run``, ``scope`` (namespaces
+    that the run may touch, null for all) and ``limit``. The first returns ids of items that can be
+    done now; the second the namespaces of the items that are left, if none can.
+    """
+
+    type: str
+    max_objects: int
+    rate: int
+    """Objects a second, unless the caller chooses up to ``max_rate``."""
+    max_rate: int
+    batch_size: int
+    """Objects that a slice can do within its second."""
+    add_matching: Callable[[OperationRun, F, int], int]
+    next_items: sql.Statement
+    blocked: sql.Statement
+    blocked_by: str
+    apply: Callable[[Batch], list[ItemResult]]
+    wake: Callable[[UUID], object]
+    """Has the first slice of the run done after the commit."""
+    canary: Callable[[OperationRun, dict[str, Any]], CanaryDecision] | None = None
+
+    def start(
+        self,
+        selection: F | Sequence[UUID],
+        *,
+        actor: Actor,
+        reason: str,
+        rate: int | None = None,
+        choices: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> StartedRun:
+        """Start the run, or return the active one of the same selection and ``choices``.
+
+        Both ``choices`` and ``context`` are kept in the run's context. Ids that don't exist, or that
+        ``actor`` doesn't see, get a result like any other. Raises NotAllowed, LedgerBusy, and
+        NamespaceUnknown for the filter's namespace.
+        """
+        actor.require(Scope.OPERATE)
+        ids = None if isinstance(selection, BulkFilter) else sorted(set(selection))
+        if isinstance(selection, BulkFilter):
+            scope = scope_of(actor, selection.namespace)
+            inputs: dict[str, Any] = {"filter": selection.to_json()}
+            shown = inputs
+        else:
+            scope = scope_of(actor, None)
+            inputs = {"ids": [str(object_id) for object_id in ids or ()]}
+            shown = {"ids": len(ids or ())}
+        kept = {
+            **(choices or {}),
+            **(context or {}),
+            **shown,
+            "rate": max(1, min(rate or self.rate, self.max_rate)),
+        }
+        with audit.transaction():
+            run, created = _ensure(
+                self.type,
+                {**(choices or {}), **inputs},
+                kept,
+                scope=scope,
+                actor=actor,
+                reason=reason,
+            )
+            if not created:
+                return StartedRun(run.pk, int(run.progress.get("total", 0)), created=False)
+            if isinstance(selection, BulkFilter):
+                matched = self.add_matching(run, selection, self.max_objects)
+            else:
+                matched = add_items(run, ids or ())
+            self._begin(run, matched, actor)
+        return StartedRun(run.pk, min(matched, self.max_objects), created=True)
+
+    def run_slice(self, slice_: Slice) -> datetime | None:
+        """Do the next slice. Returns when the one after it is due, or None if the run has ended."""
+        run, progress = slice_.run, _without_note(slice_.run)
+        decision = GoOn(progress) if self.canary is None else self.canary(run, progress)
+        if isinstance(decision, Wait):
+            note = {**progress, "note": decision.note}
+            return ledger.save_progress(run, note, wait=SLICE_SECONDS)
+        if isinstance(decision, Stop):
+            _end(run, decision.outcome, decision.progress)
+            return None
+        limit = _batch_limit(slice_, self.batch_size)
+        if decision.canary_only:
+            batch = Batch(run, self._next(run, _CANARY_CANDIDATES), 1, decision.progress)
+        else:
+            batch = Batch(run, self._next(run, limit), limit, decision.progress)
+        results = self.apply(batch) if batch.ids else []
+        progress = save_results(run, results, batch.progress) if results else batch.progress
+        if decision.canary_only and any(r.outcome is ItemOutcome.SUCCEEDED for r in results):
+            note = {**progress, "note": "waiting for the canary"}
+            return ledger.save_progress(run, note, wait=SLICE_SECONDS)
+        if progress["processed"] >= progress["total"]:
+            _end(run, _outcome(progress), progress)
+            return None
+        if not results:
+            note = {**progress, "note": self._blocked_note(run)}
+            return ledger.save_progress(run, note, wait=BLOCKED_SECONDS)
+        return ledger.save_progress(run, progress, wait=SLICE_SECONDS)
+
+    def _begin(self, run: OperationRun, matched: int, actor: Actor) -> None:
+        """Put the start of the run on the audit trail and have its first slice done."""
+        total = min(matched, self.max_objects)
+        progress: dict[str, Any] = {
+            "total": total,
+            "processed": 0,
+            "succeeded": 0,
+            "failed": 0,
+            "skipped": 0,
+        }
+        if matched > self.max_objects:
+            progress["note"] = (
+                f"more than {self.max_objects:,} match: these are the oldest;"
+                " start another run for the rest"
+            )
+            progress["more"] = True
+        audit.record(
+            Action.OPERATION_STARTED,
+            actor=actor.name,
+            object_id=str(run.pk),
+            namespace=run.scope[0] if run.scope and run.namespace_id is not None else None,
+            after={"type": self.type, **run.context, "total": total},
+            reason=run.reason,
+        )
+        if total == 0:
+            _end(run, Outcome.SKIPPED, {**progress, "note": "nothing matches"})
+        else:
+            ledger.save_progress(run, progress, wait=0.0)
+            self.wake(run.pk)
+
+    def _next(self, run: OperationRun, limit: int) -> list[UUID]:
+        if gate.paused_here():
+            return []
+        return [row[0] for row in self.next_items.rows(run=run.pk, scope=run.scope, limit=limit)]
+
+    def _blocked_note(self, run: OperationRun) -> str:
+        if gate.everything_paused() is not None:
+            return "waiting: everything is paused"
+        rows = self.blocked.rows(run=run.pk, scope=run.scope, limit=_MAX_NAMED + 1)
+        names = ", ".join(row[0] for row in rows[:_MAX_NAMED])
+        return (
+            f"waiting for {self.blocked_by}: {names}{' and more' if len(rows) > _MAX_NAMED else ''}"
+        )
+
+
+def scope_of(actor: Actor, namespace: str | None) -> list[str] | None:
+    """Return the namespaces that a run of ``actor`` may touch, None for all.
+
+    With ``namespace`` it is that one. Raises NamespaceUnknown if the actor doesn't see it, or sees
+    none at all.
+    """
+    if namespace is not None:
+        actor.require_namespace(namespace)
+        return [namespace]
+    if actor.namespaces is not None and not actor.namespaces:
+        raise NamespaceUnknown("There is no namespace that you see.")
+    return None if actor.namespaces is None else sorted(actor.namespaces)
+
+
+def add_items(run: OperationRun, ids: Sequence[UUID]) -> int:
+    """Make ``ids`` the run's items; return how many."""
+    _ADD_ITEMS.execute(run=run.pk, ids=list(ids))
+    return len(ids)
+
+
+def save_results(
+    run: OperationRun, results: Sequence[ItemResult], progress: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Save the results of items; return ``progress`` with them counted."""
+    outcomes = [str(result.outcome) for result in results]
+    _SAVE_RESULTS.execute(
+        run=run.pk,
+        ids=[result.id for result in results],
+        outcomes=outcomes,
+        details=[result.detail for result in results],
+    )
+    counts = {
+        key: progress[key] + outcomes.count(key) for key in ("succeeded", "failed", "skipped")
+    }
+    return {**progress, **counts, "processed": progress["processed"] + len(results)}
+
+
+def _ensure(
+    type_: str,
+    inputs: Mapping[str, Any],
+    context: Mapping[str, Any],
+    *,
+    scope: list[str] | None,
+    actor: Actor,
+    reason: str,
+) -> tuple[OperationRun, bool]:
+    if scope is not None and len(scope) == 1:
+        return ledger.ensure_run_with_identity(
+            scope[0], type_, inputs, initiator=actor.name, reason=reason, context=context
+        )
+    return ledger.ensure_workspace_run_with_identity(
+        type_, inputs, initiator=actor.name, reason=reason, context=context, scope=scope
+    )
+
+
+def _batch_limit(slice_: Slice, batch_size: int) -> int:
+    """Return how many objects this slice may take: the run's rate, up to twice that if it is late."""
+    seconds = SLICE_SECONDS + min(slice_.late, SLICE_SECONDS)
+    return max(1, min(batch_size, int(slice_.run.context["rate"] * seconds)))
+
+
+def _without_note(run: OperationRun) -> dict[str, Any]:
+    """Return the progress without what the last slice waited for; that more match stays."""
+    return {
+        key: value
+        for key, value in run.progress.items()
+        if key != "note" or run.progress.get("more")
+    }
+
+
+def _outcome(progress: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a run that did all its objects. A skipped object is no failure."""
+    if progress["succeeded"]:
+        return Outcome.PARTIALLY_SUCCEEDED if progress["failed"] else Outcome.SUCCEEDED
+    return Outcome.FAILED if progress["failed"] else Outcome.SKIPPED
+
+
+def _end(run: OperationRun, outcome: Outcome, progress: Mapping[str, Any]) -> None:
+    ledger.complete(run, outcome, ledger.counts_in(progress), progress=progress)

@@ -1,0 +1,118 @@
+"""Do the slices of operation runs, one at a time for each run.
+
+No run holds a worker. A task does one slice in one transaction, which starts with a lock on the
+run's row. So a duplicate task does nothing, and a slice whose worker dies never happened. A run that
+is not the canonical one of its identity ends at once as skipped.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
+
+from governance import audit
+from governance.kernel import sql
+from governance.models import OperationRun
+from governance.operations import ledger
+from governance.states import OPERATION, Operation, Outcome
+
+log = logging.getLogger(__name__)
+
+#: A run ends as failed after so many failed slices in a row.
+MAX_FAULTS = 5
+# A type that this release doesn't know may belong to a newer one that runs beside it.
+UNKNOWN_TYPE_WAIT_SECONDS = 30.0
+
+_CLAIM = sql.load(__name__, "claim_slice")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A piece of a run that only this transaction may do; ``late`` is seconds since it was due."""
+
+    run: OperationRun
+    late: float
+
+
+#: Does one slice and returns when the next one is due, or None if the run has ended.
+SliceHandler = Callable[[Slice], datetime | None]
+
+
+def do_next(
+    run_id: UUID, handlers: Mapping[str, SliceHandler], *, wake: Callable[[UUID, datetime], None]
+) -> None:
+    """Do the run's next slice by the handler of its type and wake the one after it.
+
+    All in one transaction. A slice that fails is tried again a little later; after ``MAX_FAULTS`` in
+    a row the run ends as failed. Database errors are raised: nothing happened then, and maintenance
+    wakes the run again.
+    """
+    try:
+        with audit.transaction():
+            slice_ = _claim(run_id)
+            if slice_ is None:
+                return
+            handler = handlers.get(slice_.run.type)
+            due = (
+                ledger.save_progress(
+                    slice_.run, slice_.run.progress, wait=UNKNOWN_TYPE_WAIT_SECONDS
+                )
+                if handler is None
+                else handler(slice_)
+            )
+            if due is not None:
+                wake(run_id, due)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        # Any other error counts as a fault, so that the run isn't tried for ever.
+        log.exception("A slice of the operation run %s failed", run_id)
+        due = _record_fault(run_id, error)
+        if due is not None:
+            wake(run_id, due)
+
+
+def _claim(run_id: UUID) -> Slice | None:
+    """Lock the run's next slice. Returns None if there is none to do, or a worker is doing it."""
+    runs = list(OperationRun.objects.raw(_CLAIM.text, {"id": run_id}))
+    if not runs:
+        return None
+    run = runs[0]
+    if run.doubled:  # type: ignore[attr-defined] # a column of the statement, not of the table
+        note = {**run.progress, "note": "another run of the same identity is active"}
+        ledger.complete(run, Outcome.SKIPPED, ledger.counts_in(run.progress), progress=note)
+        return None
+    if run.status == Operation.QUEUED:
+        OPERATION.move(OperationRun.objects.filter(pk=run.pk), Operation.RUNNING, started_at=Now())
+    return Slice(run, max(0.0, run.late))  # type: ignore[attr-defined] # as above
+
+
+def _record_fault(run_id: UUID, error: Exception) -> datetime | None:
+    """Count the failure; return when to try again, or None if the run has ended."""
+    with transaction.atomic():
+        run = OperationRun.objects.select_for_update(no_key=True).get(pk=run_id)
+        if run.status == Operation.COMPLETED:
+            return None
+        faults = run.faults + 1
+        if faults >= MAX_FAULTS:
+            note = f"given up after {MAX_FAULTS} failures in a row: {type(error).__name__}"
+            ledger.complete(
+                run,
+                Outcome.FAILED,
+                ledger.counts_in(run.progress),
+                progress={**run.progress, "note": note},
+                faults=faults,
+            )
+            return None
+        OPERATION.move(
+            OperationRun.objects.filter(pk=run_id, status=Operation.QUEUED),
+            Operation.RUNNING,
+            started_at=Now(),
+        )
+        due = ledger.save_progress(run, run.progress, wait=2.0**run.faults)
+        OperationRun.objects.filter(pk=run_id).update(faults=faults)
+        return due

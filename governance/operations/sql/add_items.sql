@@ -1,0 +1,6 @@
+-- Make objects the items of a run.
+-- params: run uuid, ids uuid[]
+INSERT INTO governance_operationrunitem (run_id, object_id)
+SELECT %(run)s, id
+FROM unnest(%(ids)s::uuid[]) AS id
+ORDER BY id

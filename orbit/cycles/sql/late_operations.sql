@@ -1,0 +1,8 @@
+-- Operation runs whose next slice is late, the most overdue first.
+-- params: late float8, most int
+SELECT id
+FROM governance_operationrun
+WHERE status IN ('queued', 'running')
+  AND next_due_at <= now() - %(late)s * interval '1 second'
+ORDER BY next_due_at
+LIMIT %(most)s

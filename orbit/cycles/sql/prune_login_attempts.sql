@@ -1,0 +1,10 @@
+-- Delete login attempts an hour after their lockout has ended.
+-- params: most int
+DELETE FROM governance_loginattempt
+WHERE id IN (
+    SELECT id
+    FROM governance_loginattempt
+    WHERE ends_at < now() - interval '1 hour'
+    ORDER BY ends_at
+    LIMIT %(most)s
+)

@@ -1,0 +1,7 @@
+-- The outputs of some tiers. A reused tier has its output in the cycle that made it.
+-- params: cycle uuid, tiers int[]
+SELECT t.tier, coalesce(t.output, o.output), t.output_content_type
+FROM orbit_transformation t
+LEFT JOIN orbit_transformation o ON o.id = t.taken_from
+WHERE t.cycle_id = %(cycle)s
+  AND t.tier = ANY(%(tiers)s)

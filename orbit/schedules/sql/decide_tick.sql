@@ -1,0 +1,6 @@
+-- Write the outcome of a tick that take_tick locked.
+-- params: outcome text, detail jsonb, tick_id uuid
+UPDATE orbit_crontick
+SET outcome = %(outcome)s, detail = detail || %(detail)s, decided_at = now()
+WHERE id = %(tick_id)s
+  AND outcome = 'due'

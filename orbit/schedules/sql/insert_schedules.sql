@@ -1,0 +1,6 @@
+-- Insert schedules; the next look at them computes their first run.
+-- params: func text, names text[], crons text[], repeats int[], kwargs text[]
+INSERT INTO django_q_schedule (name, func, schedule_type, cron, repeats, kwargs, next_run)
+SELECT x.name, %(func)s, 'C', x.cron, x.repeats, x.kwargs, NULL
+FROM unnest(%(names)s::text[], %(crons)s::text[], %(repeats)s::int[], %(kwargs)s::text[])
+    AS x(name, cron, repeats, kwargs)

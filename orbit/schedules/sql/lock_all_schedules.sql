@@ -1,0 +1,3 @@
+-- Wait until no other process writes schedules.
+-- params: now timestamptz
+SELECT pg_advisory_xact_lock(hashtext('orbit.schedules')), coalesce(%(now)s, now())

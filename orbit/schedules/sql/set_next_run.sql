@@ -1,0 +1,6 @@
+-- Set when schedules are due next.
+-- params: ids int[], next_runs timestamptz[]
+UPDATE django_q_schedule AS q
+SET next_run = x.next_run
+FROM unnest(%(ids)s::int[], %(next_runs)s::timestamptz[]) AS x(id, next_run)
+WHERE q.id = x.id

@@ -1,3 +1,0 @@
-SELECT input
-FROM orbit_cyclerun
-WHERE id = %s

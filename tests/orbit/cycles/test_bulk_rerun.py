@@ -1,0 +1,164 @@
+"""Many cycles run again: one after the other in each namespace, oldest first, each with its outcome."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from governance.access.actors import SYSTEM, NamespaceUnknown
+from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, OperationRunItem
+from orbit.cycles import cancel
+from orbit.cycles.rerun import bulk
+from orbit.cycles.rerun.bulk import CycleFilter, CycleSelection
+from orbit.models import CycleRun, DeadLetterDispatch
+from orbit.states import Trigger
+from tests.support.configuration import active_cycle
+from tests.support.dead_letters import create_dead_letters, run_batches
+from tests.support.pipeline import configure_endpoints
+
+
+@pytest.fixture(autouse=True)
+def _own_database(committed: str, settings: Any) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
+
+
+def begin(wanted: CycleSelection, actor: Any = SYSTEM, rate: int = 50) -> UUID:
+    return bulk.start(
+        wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
+    ).run_id
+
+
+def reruns() -> list[tuple[str, UUID]]:
+    return list(
+        CycleRun.objects.filter(rerun_of__isnull=False)
+        .order_by("id")
+        .values_list("namespace", "rerun_of")
+    )
+
+
+def ended() -> None:
+    """End what is active, as cancelled: its deliveries stay unmade."""
+    for cycle in CycleRun.objects.filter(status__in=["pending", "running"]):
+        cancel.cancel(cycle.pk, actor=SYSTEM, reason="x")
+
+
+def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
+    return {
+        found: (outcome, detail)
+        for found, outcome, detail in OperationRunItem.objects.filter(run=run_id).values_list(
+            "object_id", "outcome", "detail"
+        )
+    }
+
+
+def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
+    first, second = create_dead_letters(2, namespace="a")
+    (other,) = create_dead_letters(1, namespace="b")
+    run_id = begin(CycleFilter())
+    run = run_batches(run_id)
+    assert sorted(reruns()) == [("a", first), ("b", other)]
+    assert (run.status, run.progress["processed"]) == ("running", 2)
+    run = run_batches(run_id, 2)
+    assert (len(reruns()), run.progress["note"]) == (
+        2,
+        "waiting for namespaces that are stopped or have an active cycle: a",
+    )
+    ended()
+    run = run_batches(run_id)
+    assert reruns()[-1] == ("a", second)
+    assert (run.outcome, run.summary_counts) == (
+        "succeeded",
+        {"total": 3, "processed": 3, "succeeded": 3, "failed": 0, "skipped": 0},
+    )
+    new = CycleRun.objects.get(rerun_of=second).pk
+    assert outcomes(run_id)[second] == ("succeeded", f"runs again as cycle {new}")
+    assert {entry.object_id for entry in AuditTrailEntry.objects.filter(action="cycle.rerun")} == {
+        str(first),
+        str(second),
+        str(other),
+    }
+    assert AuditTrailEntry.objects.filter(action="operation.started").count() == 1
+    assert DeadLetterDispatch.objects.filter(status="requeued").count() == 3
+
+
+def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
+    for name in "abcde":
+        create_dead_letters(1, namespace=name)
+    run_id = begin(CycleFilter(), rate=2)
+    run_batches(run_id)
+    assert len(reruns()) in {2, 3, 4}
+    assert run_batches(run_id, 2).outcome == "succeeded"
+
+
+def test_a_filter_takes_what_has_finished_and_was_not_run_again_yet() -> None:
+    (old,) = create_dead_letters(1, namespace="a")
+    run_batches(begin([old]))
+    ended()
+    create_dead_letters(1, namespace="b")
+    active_cycle("b")
+    # The re-run of `a` was cancelled; the cycle that it repeats is not among them any more.
+    found = bulk.preview(CycleFilter(), actor=SYSTEM)
+    assert (len(found), old in found) == (2, False)
+    assert bulk.preview(CycleFilter(namespace="a", status="failed"), actor=SYSTEM) == []
+    assert len(bulk.preview(CycleFilter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
+
+
+def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
+    (fine,), (hidden,), missing = (
+        create_dead_letters(1, namespace="a"),
+        create_dead_letters(1, namespace="c"),
+        uuid4(),
+    )
+    CycleRun.objects.filter(pk=hidden).update(namespace="c")
+    gone = create_dead_letters(1, namespace="b")[0]
+    CycleRun.objects.filter(pk=gone).update(run_profile_id="r9")
+    actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
+    run_id = begin([fine, hidden, missing, gone], actor)
+    run = run_batches(run_id, 3)
+    found = outcomes(run_id)
+    assert found[hidden] == found[missing] == ("failed", "there is no such cycle")
+    assert found[gone][1].startswith("disabled: The run profile r9")
+    assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["failed"]) == (
+        "partially_succeeded",
+        1,
+        3,
+    )
+
+
+@pytest.mark.parametrize("stop", [{"halt": True, "mode": "halting"}, {"mode": "draining"}])
+def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> None:
+    create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
+    GovernanceSetting.objects.filter(namespace__name="a").update(**stop)
+    run_id = begin(CycleFilter(), rate=1)
+    run = run_batches(run_id, 3)
+    assert ([name for name, _ in reruns()], run.status) == (["b"], "running")
+    GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
+    assert run_batches(run_id).outcome == "succeeded"
+
+
+def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
+    create_dead_letters(1)
+    run_id = begin(CycleFilter())
+    settings.ORBIT_GLOBAL_PAUSE = True
+    assert run_batches(run_id).progress["note"] == "waiting: everything is paused"
+    settings.ORBIT_GLOBAL_PAUSE = False
+    assert run_batches(run_id).outcome == "succeeded"
+
+
+def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -> None:
+    create_dead_letters(3)
+    assert begin(CycleFilter(namespace="a")) == begin(CycleFilter(namespace="a"))
+    assert OperationRun.objects.count() == 1
+    with pytest.raises(NamespaceUnknown):
+        begin(CycleFilter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
+    assert bulk.preview(CycleFilter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
+
+
+def test_more_than_the_most_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "RERUN", replace(bulk.RERUN, max_objects=3))
+    found = create_dead_letters(5)
+    run_id = begin(CycleFilter())
+    assert sorted(outcomes(run_id)) == found[:3]
+    assert OperationRun.objects.get(pk=run_id).progress["more"] is True
