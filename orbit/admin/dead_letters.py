@@ -21,9 +21,9 @@ from governance.console import display, filters
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
-from orbit.dispatch import bulk, dead_letters, error_groups
+from orbit.dispatch import bulk, dead_letters
+from orbit.dispatch.dead_letters import ErrorGroup
 from orbit.dispatch.endpoint_drift import Configuration, Today
-from orbit.dispatch.error_groups import Group
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
@@ -223,16 +223,16 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         return view
 
 
-def _groups(request: HttpRequest) -> list[Group]:
+def _groups(request: HttpRequest) -> list[ErrorGroup]:
     """Return the largest groups, read once for each request."""
-    known: list[Group] | None = getattr(request, "dead_letter_groups", None)
+    known: list[ErrorGroup] | None = getattr(request, "dead_letter_groups", None)
     if known is None:
-        known = error_groups.listed(actor_of(request), limit=_OFFERED)
+        known = dead_letters.error_groups(actor_of(request), limit=_OFFERED)
         request.dead_letter_groups = known  # type: ignore[attr-defined]
     return known
 
 
-def _words(group: Group) -> str:
+def _words(group: ErrorGroup) -> str:
     return f"{group.endpoint_key}: {group.reason.replace('_', ' ')}, {group.error}"
 
 

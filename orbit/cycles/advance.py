@@ -15,9 +15,10 @@ from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import deliver, judge, requeued_jobs
-from orbit.dispatch.flight import Hung
-from orbit.dispatch.tally import Ending
+from orbit.dispatch import attempt, dead_letters, loop, receipts
+from orbit.dispatch.attempt import SendersHung
+from orbit.dispatch.loop import Finished
+from orbit.dispatch.state import DispatchState
 from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -39,31 +40,32 @@ STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status =
     error = 'the worker that sent it was lost' FROM locked WHERE r.id = ANY(%(strays)s::uuid[]) AND r.status = 'sending' RETURNING r.id"""
 
 
-def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
+def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float | None:
     """Carry ``cycle`` on; return the seconds until it is due again when it was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    read = CycleProgress if cycle.token == 1 else progress.load
+    is_new = cycle.token == 1
     counted = not cycle.resumed
     while True:
         try:
             if not counted and not _may_resume(cycle):
                 return None
             counted = True
-            return _carry(cycle, read(cycle), worker=worker)
+            state = CycleProgress(cycle) if is_new else progress.load(cycle, dispatch.endpoints)
+            return _carry(state, dispatch=dispatch, worker=worker)
         except Fenced:
             _note_fenced(cycle)
             return None
         except interrupts.Interrupted:
             _note_stop(cycle)
             return _give_back(cycle, 0.0)
-        except Hung as exc:
+        except SendersHung as exc:
             # No verdict on the cycle: its lease runs out, and whoever resumes it closes what is open.
             logger.error("cycle %s: senders hang: %s", cycle.id, exc)
             return None
         except fence.AWAY as exc:
             connection.close()
             # A commit whose answer was lost may have happened: what is on record says.
-            read = progress.load
+            is_new = False
             if time.monotonic() >= give_up_at or interrupts.process.drained:
                 logger.warning(
                     "cycle %s: the database is away (%s); the lease runs out and another worker resumes",
@@ -77,43 +79,50 @@ def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
             return None
 
 
-def _carry(cycle: ClaimedCycle, found: CycleProgress, *, worker: str) -> float | None:
-    if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
+def _carry(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> float | None:
+    if state.has(Checkpoint.CYCLE_FINISHED) and not state.final:
         return None
-    ending = finish.ending(found)
-    if close_lost(cycle, found, ending):
-        if not found.jobs.open:
+    if close_abandoned(state):
+        if not state.jobs.open:
             return None
-    elif not found.jobs.open and (found.final or _is_over(found)):
-        deliver.close(cycle, [], found.jobs, ending)
+    elif not state.jobs.open and (state.final or _is_over(state)):
+        finish.close(state, Finished())
         return None
-    wait = (
-        deliver.run(cycle, found.jobs, ending, worker=worker)
-        if found.final
-        else stages.run(found, worker=worker)
+    result = (
+        loop.run(state.cycle, state.jobs, state=dispatch, worker=worker)
+        if state.final
+        else stages.run(state, dispatch=dispatch, worker=worker)
     )
-    return None if wait is None else _give_back(cycle, wait)
+    if isinstance(result, Finished):
+        finish.close(state, result)
+        return None
+    return None if result is None else _give_back(state.cycle, result)
 
 
-def close_lost(cycle: ClaimedCycle, found: CycleProgress, ending: Ending) -> bool:
+def close_abandoned(found: CycleProgress) -> bool:
     """Close as unknown what lost workers left open, and with the last of it the cycle; tell whether an open job was among it. Raises Fenced."""
+    cycle = found.cycle
     if found.abandoned_receipts:
         fence.run(
             STRAYS, {"ids": [cycle.id], "tokens": [cycle.token], "strays": found.abandoned_receipts}
         )
     # A cancel ended what was on its way then, not what a person has sent again since.
     ended = {
-        sending.job_id
-        for sending in found.abandoned
-        if cycle.status == Cycle.CANCELLED and sending.job_id not in found.added_after_end
+        job.job_id
+        for job in found.abandoned
+        if cycle.status == Cycle.CANCELLED and job.job_id not in found.added_after_end
     }
-    again = requeued_jobs.among(ended) if ended else set()
+    again = dead_letters.filter_requeued(ended) if ended else set()
     lost = [
-        judge.lost(sending, cancelled=sending.job_id in ended, requeued=sending.job_id in again)
-        for sending in found.abandoned
+        attempt.abandon(job, cancelled=job.job_id in ended, requeued=job.job_id in again)
+        for job in found.abandoned
     ]
     if lost:
-        deliver.close(cycle, lost, found.jobs, ending)
+        found.jobs.count_results(lost)
+        if found.jobs.open:
+            receipts.save(cycle, lost)
+        else:
+            finish.close(found, Finished(lost))
     return bool(lost)
 
 

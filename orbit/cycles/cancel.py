@@ -9,7 +9,7 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from orbit.cycles import namespace_queue
-from orbit.dispatch import requeued_jobs
+from orbit.dispatch import dead_letters
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.models import CycleRun
 from orbit.records import execution
@@ -22,7 +22,7 @@ UPDATE orbit_cyclerun c SET status = 'cancelled', finished_at = clock_timestamp(
     lease_expires_at = NULL, next_due_at = NULL, reason = %(reason)s
 FROM held WHERE c.id = held.id RETURNING held.status"""
 # Two statements after it, in its transaction: the first may have waited for the worker's write, and sees nothing of what that write made.
-JOBS = f"""UPDATE orbit_dispatchjob j SET status = {requeued_jobs.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(),
+JOBS = f"""UPDATE orbit_dispatchjob j SET status = {dead_letters.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(),
     last_error = 'the cycle was cancelled'
 WHERE j.cycle_id = %(id)s AND j.status = 'pending' RETURNING j.id, j.status"""
 # Requests in flight end by themselves; the cycle stays due until the longest of them is over, so that their attempts are closed.
@@ -63,7 +63,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             cursor.execute(JOBS, {"id": cycle_id})
             ended = cursor.fetchall()
             cursor.execute(IN_FLIGHT, {"id": cycle_id})
-        letters = requeued_jobs.bury(
+        letters = dead_letters.dead_letter_all(
             [job for job, status in ended if status == Job.DEAD], reason="cancelled"
         )
         if row[0] in ACTIVE:

@@ -6,8 +6,8 @@ from typing import Any
 from governance import audit
 from orbit.cycles import namespace_queue, progress
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import enqueue, receipts, requeued_jobs
-from orbit.dispatch.tally import Ending, Tally
+from orbit.dispatch import dead_letters, enqueue, receipts
+from orbit.dispatch.loop import Finished
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
 from orbit.records.checkpoints import Checkpoint
@@ -39,7 +39,7 @@ PREPARE = fence.statement(*PREPARE_CTES)
 #: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, requeued ones dead; nothing is deleted.
 GIVE_UP = fence.statement(
     f"""cancelled AS (
-    UPDATE orbit_dispatchjob j SET status = {requeued_jobs.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
+    UPDATE orbit_dispatchjob j SET status = {dead_letters.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
     FROM locked WHERE j.cycle_id = locked.id AND j.status IN ('pending', 'sending') RETURNING j.id, j.status, j.cycle_id, j.endpoint_key),
 unknown AS (
     UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
@@ -49,26 +49,28 @@ unknown AS (
 )
 
 
-def ending(state: CycleProgress) -> Ending:
-    """Return what the cycle adds to the write that closes its last job."""
-    return Ending(CLOSE, lambda write, tally, wait: add_to(write, state, tally, wait))
+def close(state: CycleProgress, finished: Finished) -> None:
+    """Write the last results of a cycle and its end, in one statement. Raises Fenced."""
+    write = fence.FencedWrite(state.cycle, CLOSE)
+    receipts.add_to(write, finished.results)
+    write.rows["ledger"] = []
+    add_to(write, state, finished.due_in)
+    receipts.commit(write, finished.results)
 
 
-def add_to(
-    write: fence.FencedWrite, state: CycleProgress, tally: Tally, wait: float | None = None
-) -> None:
+def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = None) -> None:
     """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease.
 
     With ``wait`` jobs are open that outlive it: the cycle is due for them in so many seconds.
     """
-    cycle = state.cycle
+    cycle, jobs = state.cycle, state.jobs
     if state.final:
         write.rows["finishes"] = [_row(cycle, None)]
         write.records.append(
             Record(
                 "dispatch",
                 "late_deliveries_ended",
-                data={"delivered": tally.delivered, "dead": tally.dead},
+                data={"delivered": jobs.delivered, "dead": jobs.dead},
             )
         )
         return
@@ -76,8 +78,8 @@ def add_to(
         tiers_ok=state.tiers_ok,
         items=state.items,
         targets=state.targets,
-        jobs=tally.total,
-        delivered=tally.delivered,
+        jobs=jobs.total,
+        delivered=jobs.delivered,
         reused=state.reused,
     )
     status = progress.final_status(found)
@@ -91,15 +93,15 @@ def add_to(
     )
     stages = [stage.to_dict() for stage in found]
     now = time.monotonic()
-    duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
+    duration, dispatch_ms = (now - state.began) * 1000, (now - jobs.began) * 1000
     write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
-    write.rows["ledger"] = _ledger(cycle, tally.delivered)
+    write.rows["ledger"] = _ledger(cycle, jobs.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
     level = "info" if status == Cycle.SUCCESS else "warning"
     if wait is not None:
-        over = f"the stage's time is over: {len(tally.open)} deliveries go on by themselves"
+        over = f"the stage's time is over: {len(jobs.open)} deliveries go on by themselves"
         write.records.append(
-            Record("dispatch", "stage_deadline", over, "warning", {"open": len(tally.open)})
+            Record("dispatch", "stage_deadline", over, "warning", {"open": len(jobs.open)})
         )
     write.records += [
         Record(
@@ -152,7 +154,7 @@ def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
         )
     with audit.transaction():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
-        requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
+        dead_letters.dead_letter_all([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
             receipts.audit_death(
                 cycle,

@@ -13,7 +13,8 @@ from typing import Any
 from django.db import connection
 
 from governance.namespaces import halts, stops
-from orbit.cycles import advance, finish, lease, progress
+from orbit.cycles import advance, lease, progress
+from orbit.dispatch.state import EndpointCache
 from orbit.records.fence import ClaimedCycle, Fenced
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ def close_abandoned() -> int:
 
 
 def _close_abandoned(cycle: ClaimedCycle) -> None:
-    found = progress.load(cycle)
-    advance.close_lost(cycle, found, finish.ending(found))
+    advance.close_abandoned(progress.load(cycle, EndpointCache()))
     # Where that ended the cycle there is no lease left to give back.
     lease.give_back([cycle], wait=0.0)
 

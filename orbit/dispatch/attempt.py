@@ -100,9 +100,7 @@ class InFlight:
         self.count += len(jobs)
         slot = interrupts.slot()
         for job in jobs:
-            senders.submit(
-                functools.partial(_send, self._cycle, job, self._replies, senders, slot)
-            )
+            senders.submit(functools.partial(_send, self._cycle, job, self._replies, senders, slot))
 
     def collect(self, patience: float) -> list[AttemptResult]:
         """Return the next attempts that ended; [] after ``patience`` seconds. Raises SendersHung.
@@ -112,9 +110,7 @@ class InFlight:
         replies: list[_Reply] = []
         while len(replies) < self.count:
             try:
-                replies.append(
-                    self._replies.get(timeout=GATHER_SECONDS if replies else patience)
-                )
+                replies.append(self._replies.get(timeout=GATHER_SECONDS if replies else patience))
             except queue.Empty:
                 break
         self.count -= len(replies)
@@ -232,9 +228,7 @@ def resolve(
         return _answered(job, job.endpoint, answer)
     transition = after_inquiry(job, reply.inquiry) if reply is not None else None
     if reply is None or transition is None:
-        return _unsent(
-            job, JobTransition(Job.PENDING, 0, wait=0.0), "stopped before it was sent"
-        )
+        return _unsent(job, JobTransition(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
     return AttemptResult(
         job,
         None,
@@ -263,9 +257,7 @@ def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False)
         transition = JobTransition(Job.DEAD, 1, reason="cancelled")
     else:
         transition = JobTransition(Job.CANCELLED, 1)
-    return AttemptResult(
-        job, None, Attempt.UNKNOWN, transition, "the worker that sent it was lost"
-    )
+    return AttemptResult(job, None, Attempt.UNKNOWN, transition, "the worker that sent it was lost")
 
 
 def expire(job: ClaimedJob) -> AttemptResult:
@@ -290,9 +282,7 @@ def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Answer) -> AttemptRes
         job,
         answer,
         status,
-        _decide_unknown(job)
-        if status == Attempt.UNKNOWN
-        else outcome.decide(kind, _policy(job)),
+        _decide_unknown(job) if status == Attempt.UNKNOWN else outcome.decide(kind, _policy(job)),
         error,
         observation=_observe(job, answer, kind, error),
     )
@@ -313,7 +303,11 @@ def _observe(
     if job.state_id is None or answer.error_class in _OWN_FAULTS:
         return None
     pause = None
-    if isinstance(kind, outcome.Retry) and answer.status in _ASKS_TO_WAIT and kind.after is not None:
+    if (
+        isinstance(kind, outcome.Retry)
+        and answer.status in _ASKS_TO_WAIT
+        and kind.after is not None
+    ):
         pause = min(kind.after, settings.ORBIT_DISPATCH_BACKOFF_CAP)
     is_up = answer.status is not None and answer.status < 500
     return EndpointObservation(job.state_id, job.job_id, is_up, error, pause)

@@ -30,9 +30,7 @@ from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
 from orbit.states import JOB, Job
 
-_START_ATTEMPTS = sql.fragment(
-    __name__, "start_attempts", job_sources=JOB.sql_sources(Job.SENDING)
-)
+_START_ATTEMPTS = sql.fragment(__name__, "start_attempts", job_sources=JOB.sql_sources(Job.SENDING))
 _MAY_HAVE_ARRIVED = sql.fragment(__name__, "may_have_arrived")
 _IS_GIVEN_UP = sql.fragment(
     __name__,
@@ -143,9 +141,7 @@ def claim(
     jobs, backlog = claim_unlimited(
         cycle, limit=limit, worker=worker, endpoints=endpoints, full=full
     )
-    result = ClaimResult(
-        jobs, wait=backlog.wait, limited=backlog.limited, shared=backlog.shared
-    )
+    result = ClaimResult(jobs, wait=backlog.wait, limited=backlog.limited, shared=backlog.shared)
     if backlog.limited is None or backlog.wait is not None or len(jobs) >= limit:
         return result
     try:
@@ -195,17 +191,14 @@ def claim_limited(
         if not gate_is_open:
             return ClaimResult()
         limits_by_id = {
-            row[0]: EndpointLimits(*row)
-            for row in fence.run(LOCK_LIMITS.text, {"cycle": cycle.id})
+            row[0]: EndpointLimits(*row) for row in fence.run(LOCK_LIMITS.text, {"cycle": cycle.id})
         }
         parameters = {"cycle": cycle.id, "states": list(limits_by_id)}
         counts = fence.run(COUNT_ATTEMPTS.text, parameters)
         if not counts:
             return ClaimResult()
         allowances = _allow(limits_by_id, [row for row in counts if row[0] not in full], limit)
-        expired = [
-            _expired(cycle, row) for row in fence.run(EXPIRED_JOBS.text, parameters)
-        ]
+        expired = [_expired(cycle, row) for row in fence.run(EXPIRED_JOBS.text, parameters)]
         rows = fence.run(
             CLAIM_LIMITED.text,
             {

@@ -118,9 +118,7 @@ class _Loop:
 
     def _may_claim(self) -> bool:
         """Tell whether a wave may start now. Raises Interrupted if nothing is in flight."""
-        is_next_wave = (
-            self.straggling and self.progress.due() and time.monotonic() >= self.again_at
-        )
+        is_next_wave = self.straggling and self.progress.due() and time.monotonic() >= self.again_at
         if self.in_flight.count and not is_next_wave:
             return False
         try:
@@ -187,9 +185,7 @@ class _Loop:
 
     def _collect(self) -> None:
         """Take in the answers that came, and write them."""
-        results = self.in_flight.collect(
-            STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS
-        )
+        results = self.in_flight.collect(STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS)
         self.straggling = not results
         if results:
             self._save(results)

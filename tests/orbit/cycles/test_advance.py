@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from orbit.dispatch.tally import Ending, Tally
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
 from orbit.cycles import advance, cancel, lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, judge
-from orbit.dispatch.tally import Ending, Tally
 from orbit.errors import CycleActive, CycleFinished
 from orbit.models import CycleRun
 from orbit.outbound.client import Answer

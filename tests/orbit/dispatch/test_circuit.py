@@ -4,9 +4,9 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from orbit.dispatch.circuit import Guard, Sign
 
 from orbit.dispatch import circuit
-from orbit.dispatch.circuit import Guard, Sign
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FREE = Guard(uuid.uuid4(), None, None, None, None, None, None, None, None)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from orbit.dispatch.tally import Ending, Tally
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
 from orbit.cycles import cancel, finish, lease, progress, runner, stages
 from orbit.dispatch import claim, deliver, judge, receipts
-from orbit.dispatch.tally import Ending, Tally
 from orbit.interrupts import Slot
 from orbit.outbound.client import Answer
 from orbit.records import fence
