@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orbit.models import CycleRun
-from tests.support.callers import Api, api, person, problem
+from tests.support.callers import Api, api, create_user, problem
 
 pytestmark = pytest.mark.django_db
 
@@ -17,7 +17,7 @@ DEEP = b'{"payload":' + b"[" * 64 + b"]" * 64 + b"}"
 
 @pytest.fixture
 def client() -> Api:
-    return api(person())
+    return api(create_user())
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
 from tests.contract import deeds
 from tests.support import routes
-from tests.support.callers import Api, api, console, person, problem
+from tests.support.callers import Api, api, console, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.dead_letters import run_batches
 from tests.support.objects import MISSING_ID
@@ -206,7 +206,7 @@ def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
     ):
         configure_endpoints(settings, open_endpoint=ours.url, hidden_endpoint=theirs.url)
         run_cycle(start_cycle("open-rp"))
-        user = person("bea", "Administrator", "open-ns")
+        user = create_user("bea", "Administrator", "open-ns")
         assert NamespaceGrant.objects.count() == 1
         yield api(user), console(user)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.support import objects
-from tests.support.callers import Api, api, person, session
+from tests.support.callers import Api, api, create_user, session
 from tests.support.objects import parameters, url_of
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -74,7 +74,7 @@ def known(settings: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def client() -> Api:
-    return session(person("ann", "Administrator"))
+    return session(create_user("ann", "Administrator"))
 
 
 @pytest.fixture

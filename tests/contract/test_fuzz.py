@@ -22,7 +22,7 @@ from schemathesis.specs.openapi import checks
 from governance.access import tokens
 from governance.access.actors import SYSTEM
 from tests.support import objects
-from tests.support.callers import person
+from tests.support.callers import create_user
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -50,7 +50,7 @@ def known(settings: Any) -> dict[str, Any]:
 def test_the_fuzzer_finds_nothing(
     known: dict[str, Any], examples: int, role: str, mode: GenerationMode
 ) -> None:
-    raw = tokens.create(person("fuzz", role), scopes=ROLES[role].split(","), actor=SYSTEM)[1]
+    raw = tokens.create(create_user("fuzz", role), scopes=ROLES[role].split(","), actor=SYSTEM)[1]
     found: list[str] = []
     sent = 0
     for result in _schema().get_all_operations():

@@ -14,7 +14,7 @@ from governance.operations import ledger
 from orbit_site import permissions
 from orbit_site.permissions import ANONYMOUS, COLUMNS, Row
 from tests.support import objects, routes
-from tests.support.callers import api, console, person
+from tests.support.callers import api, console, create_user
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -41,10 +41,10 @@ def known(settings: Any) -> dict[str, Any]:
 @pytest.fixture
 def callers() -> dict[str, Send]:
     """Who sends, by column; a person by their session, which may all that their role may."""
-    boss = person("boss", "Administrator")
+    boss = create_user("boss", "Administrator")
     found: dict[str, Any] = {
         ANONYMOUS: api().client,
-        **{role: console(person(role.lower(), role)) for role in ROLES},
+        **{role: console(create_user(role.lower(), role)) for role in ROLES},
     }
     found |= {f"token: {scope}": api(boss, scope).client for scope in SCOPES}
     return {column: sender(client) for column, client in found.items()}

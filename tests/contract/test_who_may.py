@@ -11,7 +11,7 @@ from django.utils import timezone
 from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import ApiToken
-from tests.support.callers import Api, api, person, problem
+from tests.support.callers import Api, api, create_user, problem
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_profiles
 
@@ -51,18 +51,20 @@ def test_reading_needs_a_token(path: str) -> None:
 def test_writing_needs_a_token_and_the_scope_before_the_body_is_looked_at(path: str) -> None:
     problem(api().post(path, b"\xff not json"), 401, "unauthenticated")
     problem(
-        api(person("vic", "Viewer"), "read", "operate").post(path, b"\xff not json"),
+        api(create_user("vic", "Viewer"), "read", "operate").post(path, b"\xff not json"),
         403,
         "forbidden",
     )
-    problem(api(person("ola", "Operator"), "read").post(path, b"\xff not json"), 403, "forbidden")
+    problem(
+        api(create_user("ola", "Operator"), "read").post(path, b"\xff not json"), 403, "forbidden"
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), EDITS)
 def test_editing_needs_its_own_scope_before_the_body_is_looked_at(method: str, path: str) -> None:
     for client, status, code in (
-        (api(), 401, "unauthenticated"), (api(person("vic", "Viewer"), "configure"), 403, "forbidden"), (api(person("ola", "Operator")), 403, "forbidden"),
-        (api(person("con", "Configurator"), "read"), 403, "forbidden"),
+        (api(), 401, "unauthenticated"), (api(create_user("vic", "Viewer"), "configure"), 403, "forbidden"), (api(create_user("ola", "Operator")), 403, "forbidden"),
+        (api(create_user("con", "Configurator"), "read"), 403, "forbidden"),
     ):  # fmt: skip
         problem(
             client.put(path, b"\xff not json")
@@ -74,8 +76,8 @@ def test_editing_needs_its_own_scope_before_the_body_is_looked_at(method: str, p
 
 
 def test_a_token_may_no_more_than_its_owner_and_no_more_than_its_scopes() -> None:
-    problem(api(person("rev", "Reviewer"), "operate").get("/cycles"), 403, "forbidden")
-    assert api(person("con", "Configurator"), "read").get("/cycles").status_code == 200
+    problem(api(create_user("rev", "Reviewer"), "operate").get("/cycles"), 403, "forbidden")
+    assert api(create_user("con", "Configurator"), "read").get("/cycles").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_another_scheme_is_nobody() -> None:
 
 
 def test_an_ended_token_works_no_more() -> None:
-    user = person()
+    user = create_user()
     token, raw = tokens.create(user, scopes=["read"], actor=SYSTEM)
     client = Api(raw)
     assert client.get("/cycles").status_code == 200
@@ -110,7 +112,7 @@ def test_an_ended_token_works_no_more() -> None:
 
 
 def test_a_switched_off_owner_has_no_tokens() -> None:
-    user = person()
+    user = create_user()
     client = api(user)
     User.objects.filter(pk=user.pk).update(is_active=False)
     problem(client.get("/cycles"), 401, "invalid_token")
@@ -119,7 +121,7 @@ def test_a_switched_off_owner_has_no_tokens() -> None:
 def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     theirs, ours = active_cycle("a"), active_cycle("b")
-    client = api(person("bea", "Operator", "b"))
+    client = api(create_user("bea", "Operator", "b"))
     assert [row["id"] for row in client.get("/cycles").json()["results"]] == [str(ours.pk)]
     assert [row["id"] for row in client.get("/cycles/recent").json()["results"]] == [str(ours.pk)]
     assert client.get("/cycles?namespace=a").json()["results"] == []
@@ -154,7 +156,7 @@ def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
 
 def test_a_confined_token_of_an_unconfined_owner_sees_its_namespaces_only() -> None:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
-    client = api(person(), namespaces=["a"])
+    client = api(create_user(), namespaces=["a"])
     assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == [
         "r1"
     ]
@@ -163,7 +165,7 @@ def test_a_confined_token_of_an_unconfined_owner_sees_its_namespaces_only() -> N
 
 def test_a_session_reads_and_writes_only_with_its_csrf_token() -> None:
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    client.force_login(person())
+    client.force_login(create_user())
     assert client.get("/cycles").status_code == 200
     problem(
         client.post("/cycles/trigger", b"{}", content_type="application/json"), 403, "forbidden"

@@ -16,7 +16,7 @@ from orbit.models import Profile, RunProfile
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
-from tests.support.callers import Api, api, person
+from tests.support.callers import Api, api, create_user
 from tests.support.callers import console as browser_of
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.dead_letters import create_dead_letters
@@ -27,9 +27,9 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.root = person("root", "Administrator")
+        self.root = create_user("root", "Administrator")
         User.objects.filter(pk=self.root.pk).update(is_superuser=True)
-        self.victim = person("vic", "Viewer")
+        self.victim = create_user("vic", "Viewer")
         self.api: Api = api(self.root)
         self.browser: Client = browser_of(self.root)
         #: The API by the console's session: no token administers.

@@ -20,7 +20,7 @@ from orbit.models import DeadLetterDispatch
 from orbit.profiles import reload
 from orbit_site.processes.postgres import Server
 from tests.support import database
-from tests.support.callers import person
+from tests.support.callers import create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.polling import until
@@ -60,7 +60,7 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         configure_endpoints(settings, aurora=good.url, archive=bad.url)
         reload.load_at_start()
         cycle = run_cycle(start_cycle("r1", b'{"text": "<script>alert(2)</script>"}'))
-    user, _ = person("ann", "Operator"), person("adm", "Administrator")
+    user, _ = create_user("ann", "Operator"), create_user("adm", "Administrator")
     letters = [
         str(pk) for pk in DeadLetterDispatch.objects.order_by("id").values_list("pk", flat=True)
     ]

@@ -14,7 +14,7 @@ from orbit.profiles.expected import ANY
 from tests.e2e.conftest import Site
 from tests.e2e.test_console import PASSWORD, _violations
 from tests.support.browser import visit
-from tests.support.callers import person
+from tests.support.callers import create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 @pytest.fixture
 def ids(site: Site) -> tuple[int, int]:
     """Add a configurator and a second revision; return the keys of the profile and the run profile."""
-    person("con", "Configurator")
+    create_user("con", "Configurator")
     edit.put_profile(
         "p1",
         profile("p1", value_tags=["kit"]),

@@ -15,7 +15,7 @@ from django.core.wsgi import get_wsgi_application
 
 from governance.access import tokens
 from governance.access.actors import SYSTEM
-from tests.support.callers import person
+from tests.support.callers import create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -44,7 +44,7 @@ def test_every_line_of_the_guide_answers_what_stands_behind_it(
     address: str, tmp_path: Path
 ) -> None:
     store_profiles([profile("daily")], [run_profile("daily-eu", "daily", "eu")])
-    token = tokens.create(person(), scopes=["read", "operate"], actor=SYSTEM)[1]
+    token = tokens.create(create_user(), scopes=["read", "operate"], actor=SYSTEM)[1]
     written = GUIDE.read_text()
     found, wanted = [], []
     for line, status, code in EXAMPLE.findall(written):

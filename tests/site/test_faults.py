@@ -6,13 +6,13 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 
 
 @pytest.fixture
 def gone(committed: str) -> Iterator[tuple[str, Client]]:
     """A token and a logged-in browser, with the database out of reach."""
-    user = person()
+    user = create_user()
     client = api(user).client
     browser = Client(raise_request_exception=False)
     browser.force_login(user)
@@ -54,6 +54,6 @@ def test_a_form_without_its_token_is_refused_as_a_page_in_the_console() -> None:
 @pytest.mark.django_db
 def test_an_unknown_page_of_the_console_is_a_page() -> None:
     browser = Client()
-    browser.force_login(person())
+    browser.force_login(create_user())
     answer = browser.get("/admin/orbit/cyclerun/00000000-0000-0000-0000-000000000000/change/")
     assert (answer.status_code, b"There is nothing here" in answer.content) == (404, True)

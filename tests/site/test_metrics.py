@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.callers import Api, api, console, person
+from tests.support.callers import Api, api, console, create_user
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import (
     configure_endpoints,
@@ -33,7 +33,7 @@ def test_the_numbers_are_those_of_the_tables(settings: Any) -> None:
         configure_profiles()
         run_cycle(start_cycle())
     active_cycle()
-    answer = api(person()).get("/metrics")
+    answer = api(create_user()).get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     found = _samples(answer.content.decode())
@@ -82,4 +82,4 @@ def test_the_scrape_token_reads_metrics_and_nothing_else(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_a_person_who_may_read_reads_metrics_in_the_browser() -> None:
-    assert console(person("vic", "Viewer")).get("/metrics").status_code == 200
+    assert console(create_user("vic", "Viewer")).get("/metrics").status_code == 200

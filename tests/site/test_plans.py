@@ -22,7 +22,7 @@ from orbit.dispatch import claim, error_groups, guarded
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
 from tests import conftest
-from tests.support import callers, crowd, database
+from tests.support import callers, database, large_database
 
 FEW_QUERIES = 30
 # A scan under a limit that stops it after so small a part reads no whole table: the first rows that come are as good as any.
@@ -44,7 +44,7 @@ def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> It
     )
     database.clone(server, name)
     with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-        crowd.fill(owner)
+        large_database.fill(owner)
     with django_db_blocker.unblock():
         conftest._point(server, name)
         try:
@@ -56,12 +56,12 @@ def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> It
 
 @pytest.fixture(scope="module")
 def browser(crowded: str) -> Client:
-    return callers.console(callers.person("adm", "Administrator"))
+    return callers.console(callers.create_user("adm", "Administrator"))
 
 
 @pytest.fixture(scope="module")
 def confined(crowded: str) -> Client:
-    return callers.console(callers.person("bea", "Operator", "n7", "n8"))
+    return callers.console(callers.create_user("bea", "Operator", "n7", "n8"))
 
 
 def whole_reads(sql: str, values: Any = None) -> list[str]:
@@ -83,7 +83,7 @@ def whole_reads(sql: str, values: Any = None) -> list[str]:
             name = re.sub(r"_p\d+$", "", plan["Relation Name"])
             scanned += (
                 [name]
-                if name in crowd.LARGE
+                if name in large_database.LARGE
                 and plan["Plan Rows"] > 0
                 and _is_large(plan["Relation Name"])
                 else []
@@ -108,7 +108,7 @@ def costs(client: Client, path: str) -> tuple[int, list[str]]:
         for query in seen.captured_queries
         if query["sql"].startswith(("SELECT", "WITH"))
     ]
-    reads = [sql for sql in asked if any(name in sql for name in crowd.LARGE)]
+    reads = [sql for sql in asked if any(name in sql for name in large_database.LARGE)]
     return len(seen), [
         f"{sql[:300]}: {', '.join(found)}" for sql in reads if (found := whole_reads(sql))
     ]
@@ -174,7 +174,7 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
 
 
 LARGE_ADMINS = sorted(
-    (model for model in admin.site._registry if model._meta.db_table in crowd.LARGE),
+    (model for model in admin.site._registry if model._meta.db_table in large_database.LARGE),
     key=lambda model: model._meta.label,
 )
 

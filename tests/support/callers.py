@@ -1,4 +1,4 @@
-"""People, tokens, and clients that call as them."""
+"""Users, tokens, and clients that call as them."""
 
 import json
 from typing import Any
@@ -13,8 +13,8 @@ from governance.namespaces import registry
 from tests.support import contract
 
 
-def person(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
-    """Make somebody with a role who may log in; confined to ``namespaces`` where any are named."""
+def create_user(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
+    """Create a user with a role, confined to ``namespaces`` if there are any."""
     user = User.objects.create_user(name, password="a-long-password-1", is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     registry.ensure(namespaces)
@@ -23,7 +23,7 @@ def person(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
     return user
 
 
-def actor(user: User) -> Actor:
+def actor_of(user: User) -> Actor:
     return actors.of_user(user)
 
 
@@ -42,13 +42,13 @@ class Api:
     def post(
         self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
     ) -> Any:
-        """Send ``body``: bytes as they are, anything else as JSON. ``_`` in a header's name stands for ``-``."""
+        """Send ``body``: bytes as they are, anything else as JSON. Write ``-`` of a header as ``_``."""
         return self._send("POST", path, body, content_type, headers)
 
     def put(
         self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
     ) -> Any:
-        """Send ``body`` as ``post`` does."""
+        """Send ``body``, see ``post``."""
         return self._send("PUT", path, body, content_type, headers)
 
     def send(
@@ -65,7 +65,7 @@ class Api:
     def _send(
         self, method: str, path: str, body: Any, content_type: str, headers: dict[str, str]
     ) -> Any:
-        """Send, and hold the answer against the API's document."""
+        """Send, and compare the answer with the API's document."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         response = self.client.generic(
             method,
@@ -74,35 +74,35 @@ class Api:
             content_type,
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )
-        found = contract.faults(method, path, response)
-        assert not found, "\n".join(found)
+        faults = contract.faults(method, path, response)
+        assert not faults, "\n".join(faults)
         return response
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:
-    """Return a client with a fresh token of ``user`` for ``scopes`` (all of them where none is named); without a user, one without a token."""
+    """Return a client with a new token of ``user``, by default for all scopes; without a user, without a token."""
     if user is None:
         return Api(None)
-    wanted = scopes or ("read", "operate", "review", "configure")
-    return Api(tokens.create(user, scopes=wanted, actor=actors.SYSTEM, namespaces=namespaces)[1])
+    scopes = scopes or ("read", "operate", "review", "configure")
+    return Api(tokens.create(user, scopes=scopes, actor=actors.SYSTEM, namespaces=namespaces)[1])
 
 
 def session(user: User) -> Api:
-    """Return a client with a session of ``user``, which may all that their role may; a token never administers."""
-    found = Api(None)
-    found.client.force_login(user)
-    return found
+    """Return a client with a session of ``user``. Unlike a token it may administer, if the role may."""
+    client = Api(None)
+    client.client.force_login(user)
+    return client
 
 
 def console(user: User) -> Client:
-    """Return a browser that is logged in."""
+    """Return a client that is logged in to the console."""
     client = Client()
     client.force_login(user)
     return client
 
 
 def problem(response: Any, status: int, code: str) -> dict[str, Any]:
-    """Check that ``response`` is that problem, and return it."""
+    """Check that ``response`` is that problem; return its body."""
     assert (response.status_code, response.headers["Content-Type"]) == (
         status,
         "application/problem+json",

@@ -15,7 +15,7 @@ from governance.access import lockout
 from governance.access.actors import SYSTEM, NotAllowed
 from governance.access.lockout import LIMIT, NotLocked
 from governance.models import AuditTrailEntry, LoginAttempt
-from tests.support.callers import actor, person
+from tests.support.callers import actor_of, create_user
 
 WRONG, RIGHT = "a-wrong-password", "a-long-password-1"
 
@@ -41,7 +41,7 @@ def on_record() -> list[tuple[str, str]]:
 
 @pytest.mark.django_db
 def test_after_five_wrong_passwords_the_right_one_is_refused_in_plain_words() -> None:
-    user = person()
+    user = create_user()
     assert [attempt().status_code for _ in range(LIMIT)] == [200] * LIMIT
     answer = attempt(password=RIGHT)
     assert answer.status_code == 429
@@ -55,7 +55,7 @@ def test_after_five_wrong_passwords_the_right_one_is_refused_in_plain_words() ->
 
 @pytest.mark.django_db
 def test_a_success_before_the_limit_forgets_the_failures_and_leaves_only_the_last_login() -> None:
-    person()
+    create_user()
     for _ in range(2):
         assert [attempt().status_code for _ in range(LIMIT - 1)] == [200] * (LIMIT - 1)
         assert attempt(password=RIGHT).status_code == 302
@@ -66,8 +66,8 @@ def test_a_success_before_the_limit_forgets_the_failures_and_leaves_only_the_las
 
 @pytest.mark.django_db
 def test_a_person_elsewhere_is_not_kept_out_and_neither_is_anybody_else_here() -> None:
-    person()
-    person("bea")
+    create_user()
+    create_user("bea")
     for _ in range(LIMIT + 1):
         attempt()
     assert attempt(password=RIGHT, address="10.0.0.2").status_code == 302
@@ -77,7 +77,7 @@ def test_a_person_elsewhere_is_not_kept_out_and_neither_is_anybody_else_here() -
 
 @pytest.mark.django_db
 def test_a_lock_ends_by_time_and_going_on_doesnt_make_it_longer() -> None:
-    person()
+    create_user()
     for _ in range(LIMIT):
         attempt()
     ends = LoginAttempt.objects.get().ends_at
@@ -93,7 +93,7 @@ def test_a_lock_ends_by_time_and_going_on_doesnt_make_it_longer() -> None:
 
 @pytest.mark.django_db
 def test_fifty_guesses_under_forged_addresses_are_one_address(settings: Any) -> None:
-    person()
+    create_user()
     codes = [attempt(X_Forwarded_For=f"192.0.2.{number}").status_code for number in range(50)]
     assert codes == [200] * LIMIT + [429] * (50 - LIMIT)
     settings.ORBIT_FORWARDING_PROXIES = ["10.0.0.0/24"]
@@ -113,12 +113,12 @@ def test_a_name_that_nobody_has_is_locked_the_same_way_and_kept_as_a_fingerprint
 
 @pytest.mark.django_db
 def test_an_administrator_unlocks_on_the_record() -> None:
-    user = person()
+    user = create_user()
     for address in ("10.0.0.1", "10.0.0.2"):
         for _ in range(LIMIT):
             attempt(address=address)
     with pytest.raises(NotAllowed):
-        lockout.unlock("ann", actor=actor(person("ola", "Operator")), reason="r")
+        lockout.unlock("ann", actor=actor_of(create_user("ola", "Operator")), reason="r")
     assert lockout.unlock("ann", actor=SYSTEM, reason="it was her cat") == 2
     entry = AuditTrailEntry.objects.get(action="user.changed")
     assert (entry.object_id, entry.after["changed"], entry.reason) == (
@@ -141,7 +141,7 @@ def test_an_odd_name_is_no_fault(name: str) -> None:
 def test_of_many_guesses_at_once_no_more_than_the_limit_are_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    person()
+    create_user()
     for _ in range(20):
         LoginAttempt.objects.all().delete()
         looked: list[str] = []

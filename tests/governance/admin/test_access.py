@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 
 from governance.access import actors
 from governance.models import AuditTrailEntry, Namespace
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ def _changed() -> list[Any]:
 
 
 def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     sent: dict[str, Any] = {
         "username": "new",
         "usable_password": "true",
@@ -51,21 +51,21 @@ def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
 
 
 def test_nobody_is_deleted_and_nobody_else_gets_in() -> None:
-    victim = person("vic", "Viewer")
+    victim = create_user("vic", "Viewer")
     assert (
-        console(person("adm", "Administrator"))
+        console(create_user("adm", "Administrator"))
         .post(f"/admin/auth/user/{victim.pk}/delete/", {"post": "yes"})
         .status_code
         == 403
     )
-    browser = console(person("con", "Configurator"))
+    browser = console(create_user("con", "Configurator"))
     for path in ("", "add/", f"{victim.pk}/change/", f"{victim.pk}/password/"):
         assert browser.get(f"/admin/auth/user/{path}").status_code == 403
     assert User.objects.filter(pk=victim.pk).exists()
 
 
 def test_only_a_superuser_makes_or_changes_one() -> None:
-    adm, root = person("adm", "Administrator"), person("root", "Administrator")
+    adm, root = create_user("adm", "Administrator"), create_user("root", "Administrator")
     User.objects.filter(pk=root.pk).update(is_superuser=True)
     role = Group.objects.get(name="Administrator")
     sent = {
@@ -101,7 +101,7 @@ def test_only_a_superuser_makes_or_changes_one() -> None:
 
 
 def test_ones_own_new_password_is_on_the_record() -> None:
-    browser = console(person())
+    browser = console(create_user())
     wrong = {
         "old_password": "wrong",
         "new_password1": "another-long-1",

@@ -8,13 +8,13 @@ from django.utils import timezone
 from governance.access import lockout, tokens
 from governance.access.actors import SYSTEM
 from governance.models import ApiToken, LoginAttempt
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
 
 
 def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
-    ann = person("ann", "Operator", "eu")
+    ann = create_user("ann", "Operator", "eu")
     tokens.create(ann, scopes=["read"], actor=SYSTEM, name="<b>nightly</b>")
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
     now = timezone.now()
@@ -28,7 +28,7 @@ def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
     LoginAttempt.objects.create(
         name="zoe", address="192.0.2.8", failures=1, since=now, ends_at=now + timedelta(minutes=9)
     )
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     page = browser.get("/admin/access/?user=ann").content.decode()
     assert "ann is Operator; sees eu only." in page
     assert "Unlock ann" in page
@@ -54,6 +54,6 @@ def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
     "who", [("ola", "Operator"), ("con", "Configurator"), ("bea", "Administrator", "eu")]
 )
 def test_it_is_for_administrators_of_the_whole_workspace(who: tuple[str, ...]) -> None:
-    browser = console(person(*who))
+    browser = console(create_user(*who))
     assert browser.get("/admin/access/").status_code == 403
     assert "/admin/access/" not in browser.get("/admin/").content.decode()

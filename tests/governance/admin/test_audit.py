@@ -14,7 +14,7 @@ from governance.audit import verify
 from governance.audit.actions import Action
 from governance.kernel import request_context
 from governance.models import AuditHead, AuditTrailEntry
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/governance/audittrailentry/"
@@ -52,18 +52,18 @@ def shown(browser: Client, query: str = "") -> list[int]:
     ("to=2020-01-01T00:00Z", []), ("from=yesterday", []), ("from=0001-01-01T00:00&to=9999-12-31T23:59", [1, 2, 3]),
 ])  # fmt: skip
 def test_the_list_is_narrowed_by_its_form(query: str, expected: list[int]) -> None:
-    assert shown(console(person("vic", "Viewer")), query) == expected
+    assert shown(console(create_user("vic", "Viewer")), query) == expected
 
 
 def test_what_cant_be_a_time_is_said() -> None:
     assert (
         "From: must be a time"
-        in console(person("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
+        in console(create_user("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
     )
 
 
 def test_an_entry_shows_what_it_changed_and_that_it_fits_into_the_chain() -> None:
-    page = console(person("vic", "Viewer")).get(f"{LIST}2/change/").content.decode()
+    page = console(create_user("vic", "Viewer")).get(f"{LIST}2/change/").content.decode()
     assert "It is what was written, and its neighbours fit." in page
     assert all(entry.hash in page for entry in AuditTrailEntry.objects.all())
     assert page.count('<td class="mono">/') == 2
@@ -75,7 +75,7 @@ def test_an_entry_shows_what_it_changed_and_that_it_fits_into_the_chain() -> Non
 
 
 def test_verify_says_intact_or_where_it_is_not() -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     assert "Verify the chain" in browser.get(LIST).content.decode()
     page = browser.get(f"{LIST}verify/").content.decode()
     assert "The chain is intact: 3 entries" in page
@@ -90,7 +90,7 @@ def test_verify_says_intact_or_where_it_is_not() -> None:
 def test_a_long_chain_is_walked_in_several_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "BATCH", 2)
     monkeypatch.setattr(doors, "_VERIFY_SECONDS", 0)
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     page = browser.get(f"{LIST}verify/")
     assert "Nothing is wrong up to entry 2 of 3" in page.content.decode()
     assert "intact" not in page.content.decode()
@@ -99,7 +99,7 @@ def test_a_long_chain_is_walked_in_several_pages(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_download_holds_what_the_list_shows() -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
 
     def lines(query: str = "") -> list[dict[str, Any]]:
         answer = browser.get(f"{LIST}export/?{query}")
@@ -115,7 +115,7 @@ def test_a_download_holds_what_the_list_shows() -> None:
 
 
 def test_a_confined_person_sees_the_entries_of_their_namespaces_alone() -> None:
-    browser = console(person("bea", "Administrator", "us"))
+    browser = console(create_user("bea", "Administrator", "us"))
     assert shown(browser) == [2]
     assert shown(browser, "namespace=eu") == []
     assert browser.get(f"{LIST}1/change/").status_code == 302
@@ -128,7 +128,7 @@ def test_a_confined_person_sees_the_entries_of_their_namespaces_alone() -> None:
 def test_old_entries_are_found_by_their_time_without_reading_newer_ones(
     django_assert_max_num_queries: Any,
 ) -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     moment = (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     with django_assert_max_num_queries(30):
         assert shown(browser, f"from={moment}") == [1, 2, 3]

@@ -7,7 +7,7 @@ import pytest
 from governance.models import OperationRun, OperationRunItem
 from governance.namespaces import registry
 from governance.operations import ledger
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/governance/operationrun/"
@@ -27,7 +27,7 @@ def run() -> OperationRun:
 
 def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
     found = run()
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     for page in (browser.get(LIST), browser.get(f"{LIST}{found.pk}/change/")):
         text = page.content.decode()
         assert (
@@ -45,7 +45,7 @@ def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
 
 def test_an_operator_cancels_an_active_run_with_a_reason() -> None:
     found = run()
-    browser = console(person())
+    browser = console(create_user())
     assert f"{LIST}{found.pk}/cancel/" in browser.get(f"{LIST}{found.pk}/change/").content.decode()
     browser.post(f"{LIST}{found.pk}/cancel/", {"reason": "enough"})
     found.refresh_from_db()
@@ -57,7 +57,7 @@ def test_an_operator_cancels_an_active_run_with_a_reason() -> None:
 
 def test_who_is_confined_elsewhere_sees_neither_run_nor_items() -> None:
     found = run()
-    browser = console(person("bea", "Operator", "b"))
+    browser = console(create_user("bea", "Operator", "b"))
     assert str(found.pk) not in browser.get(LIST).content.decode()
     assert browser.get(f"{LIST}{found.pk}/cancel/").status_code == 404
     assert (

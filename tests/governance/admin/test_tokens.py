@@ -7,7 +7,7 @@ import pytest
 
 from governance.access import tokens
 from governance.models import ApiToken, AuditTrailEntry
-from tests.support.callers import Api, console, person
+from tests.support.callers import Api, console, create_user
 
 pytestmark = pytest.mark.django_db
 NEW = "/admin/access/tokens/new/"
@@ -26,8 +26,8 @@ def sent(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_token_is_shown_once_works_and_is_ended() -> None:
-    person("ann", "Operator", "eu")
-    browser = console(person("adm", "Administrator"))
+    create_user("ann", "Operator", "eu")
+    browser = console(create_user("adm", "Administrator"))
     assert browser.get(NEW).status_code == 200
     answer = browser.post(NEW, sent())
     raw = re.search(r'value="(orbit_[\w-]+)"', answer.content.decode())
@@ -69,8 +69,8 @@ def test_a_token_is_shown_once_works_and_is_ended() -> None:
     {"namespaces": ["nowhere"]}, {"reason": " "}, {"name": "a\u202eb"}, {"name": "x" * 101},
 ])  # fmt: skip
 def test_a_token_that_cant_be_made_leaves_nothing(change: dict[str, Any]) -> None:
-    person("ann", "Operator", "eu")
-    answer = console(person("adm", "Administrator")).post(NEW, sent(**change))
+    create_user("ann", "Operator", "eu")
+    answer = console(create_user("adm", "Administrator")).post(NEW, sent(**change))
     assert answer.status_code in {200, 400}
     assert re.search(r"orbit_[\w-]{40}", answer.content.decode()) is None
     assert not ApiToken.objects.exists()
@@ -79,9 +79,11 @@ def test_a_token_that_cant_be_made_leaves_nothing(change: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("who", [("con", "Configurator"), ("bea", "Administrator", "eu")])
 def test_nobody_else_makes_tokens(who: tuple[str, ...]) -> None:
-    person("ann", "Operator", "eu")
-    assert console(person(*who)).post(NEW, sent()).status_code == 403
+    create_user("ann", "Operator", "eu")
+    assert console(create_user(*who)).post(NEW, sent()).status_code == 403
     with pytest.raises(tokens.actors.NotAllowed):
         tokens.create(
-            person("x"), scopes=["read"], actor=tokens.actors.of_user(person("y", "Operator"))
+            create_user("x"),
+            scopes=["read"],
+            actor=tokens.actors.of_user(create_user("y", "Operator")),
         )

@@ -11,14 +11,14 @@ from governance.api import audit as doors
 from governance.audit import verify
 from governance.audit.actions import Action
 from governance.models import AuditHead, AuditTrailEntry
-from tests.support.callers import Api, api, person, problem
+from tests.support.callers import Api, api, create_user, problem
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def client() -> Api:
-    found = api(person())
+    found = api(create_user())
     for number, namespace in enumerate(("eu", "us", None)):
         with audit.transaction():
             audit.record(
@@ -85,7 +85,7 @@ def test_no_entry_is_a_404(client: Api, path: str) -> None:
 
 
 def test_who_is_confined_sees_their_own_and_no_count(client: Api) -> None:
-    confined = api(person("bea", "Administrator", "us"))
+    confined = api(create_user("bea", "Administrator", "us"))
     assert numbers(confined) == [3]
     assert numbers(confined, "namespace=eu") == []
     problem(confined.get("/audit-trail/2"), 404, "unknown_entry")

@@ -7,7 +7,7 @@ import pytest
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry, Namespace, Stop
 from governance.namespaces import halts, registry
-from tests.support.callers import Api, api, person, problem
+from tests.support.callers import Api, api, create_user, problem
 
 pytestmark = pytest.mark.django_db
 ROOT = "/governance/namespaces"
@@ -20,7 +20,7 @@ CERTIFICATE = {
 
 @pytest.fixture
 def operator() -> Api:
-    return api(person())
+    return api(create_user())
 
 
 def test_a_halt_without_a_body_is_a_halt(operator: Api) -> None:
@@ -118,15 +118,17 @@ def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_adminis
 ) -> None:
     for deed in ("halt", "drain", "resume"):
         problem(operator.post(f"{ROOT}/new/{deed}", {"reason": "r"}), 404, "unknown_namespace")
-    confined = api(person("bea", "Administrator", "a"))
+    confined = api(create_user("bea", "Administrator", "a"))
     problem(confined.post(f"{ROOT}/new/halt", {}), 404, "unknown_namespace")
     problem(confined.post(f"{ROOT}/default/halt", {}), 404, "unknown_namespace")
     problem(confined.get(f"{ROOT}/default"), 404, "unknown_namespace")
     # A token has scopes, and none of them is to administer.
     problem(
-        api(person("adm", "Administrator")).post(f"{ROOT}/new/halt", {}), 404, "unknown_namespace"
+        api(create_user("adm", "Administrator")).post(f"{ROOT}/new/halt", {}),
+        404,
+        "unknown_namespace",
     )
-    browser = _session(person("ada", "Administrator"))
+    browser = _session(create_user("ada", "Administrator"))
     assert (
         browser.post(f"{ROOT}/new/halt", b"", content_type="application/json").json()["state"]
         == "halting"
@@ -139,7 +141,7 @@ def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_adminis
 
 def test_administrators_make_namespaces(operator: Api) -> None:
     problem(operator.post(ROOT, {"name": "eu"}), 403, "forbidden")
-    browser = _session(person("ada", "Administrator"))
+    browser = _session(create_user("ada", "Administrator"))
 
     def make(body: Any) -> Any:
         return browser.post(ROOT, json.dumps(body), content_type="application/json")
@@ -153,7 +155,7 @@ def test_administrators_make_namespaces(operator: Api) -> None:
     assert problem(make({"name": None}), 422, "invalid_body")["errors"][0]["pointer"] == "/name"
     assert problem(make({}), 422, "invalid_body")
     problem(
-        _session(person("bea", "Administrator", "eu")).post(
+        _session(create_user("bea", "Administrator", "eu")).post(
             ROOT, json.dumps({"name": "us"}), content_type="application/json"
         ),
         403,
@@ -174,7 +176,7 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
     ]
     assert [
         row["name"]
-        for row in api(person("bea", "Viewer", "a", "b"), "read").get(ROOT).json()["results"]
+        for row in api(create_user("bea", "Viewer", "a", "b"), "read").get(ROOT).json()["results"]
     ] == ["a", "b"]
     page = operator.get(f"{ROOT}?limit=2").json()
     assert len(page["results"]) == 2

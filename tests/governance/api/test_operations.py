@@ -8,7 +8,7 @@ from governance.models import OperationRun, OperationRunItem
 from governance.namespaces import registry
 from governance.operations import ledger
 from governance.states import Outcome
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def runs() -> tuple[OperationRun, OperationRun, OperationRun]:
 
 def test_runs_are_listed_filtered_and_read() -> None:
     whole, a, b = runs()
-    client = api(person())
+    client = api(create_user())
     assert [row["id"] for row in client.get("/operations").json()["results"]] == [
         str(b.pk),
         str(a.pk),
@@ -69,7 +69,7 @@ def test_runs_are_listed_filtered_and_read() -> None:
 
 def test_items_have_their_outcome_in_order() -> None:
     _, a, _ = runs()
-    client = api(person("vic", "Viewer"), "read")
+    client = api(create_user("vic", "Viewer"), "read")
     page = client.get(f"/operations/{a.pk}/items?limit=1").json()
     assert page["results"] == [{"object_id": str(UUID(int=1)), "outcome": None, "detail": ""}]
     second = client.get(page["next"].replace("http://testserver", "")).json()["results"]
@@ -81,7 +81,7 @@ def test_items_have_their_outcome_in_order() -> None:
 
 def test_a_run_is_cancelled_once() -> None:
     whole, a, _ = runs()
-    client = api(person())
+    client = api(create_user())
     answer = client.post(f"/operations/{a.pk}/cancel", {"reason": "enough"})
     assert (answer.status_code, answer.json()["outcome"], answer.json()["cancel_requested_by"]) == (
         202,
@@ -96,7 +96,7 @@ def test_a_run_is_cancelled_once() -> None:
 
 def test_a_run_that_is_hidden_looks_like_one_that_is_missing() -> None:
     whole, a, b = runs()
-    client = api(person("bea", "Operator", "b"))
+    client = api(create_user("bea", "Operator", "b"))
     assert [row["id"] for row in client.get("/operations").json()["results"]] == [str(b.pk)]
     for hidden in (whole, a):
         for path in ("", "/items"):

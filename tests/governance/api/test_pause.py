@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from governance.models import AuditTrailEntry
-from tests.support.callers import Api, api, person, problem
+from tests.support.callers import Api, api, create_user, problem
 
 pytestmark = pytest.mark.django_db
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -12,7 +12,7 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 @pytest.fixture
 def operator() -> Api:
-    return api(person())
+    return api(create_user())
 
 
 def test_pause_and_its_end_say_how_it_stands(operator: Api) -> None:
@@ -57,10 +57,12 @@ def test_a_reason_is_needed_and_an_end_must_come(operator: Api) -> None:
 
 
 def test_who_is_confined_reads_it_and_sets_nothing() -> None:
-    confined = api(person("bea", "Operator", "b"))
+    confined = api(create_user("bea", "Operator", "b"))
     assert confined.get("/governance/pause").status_code == 200
     for path in ("pause", "unpause"):
         problem(confined.post(f"/governance/{path}", {"reason": "r"}), 403, "forbidden")
     problem(
-        api(person("vic", "Viewer")).post("/governance/pause", {"reason": "r"}), 403, "forbidden"
+        api(create_user("vic", "Viewer")).post("/governance/pause", {"reason": "r"}),
+        403,
+        "forbidden",
     )

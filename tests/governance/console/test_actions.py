@@ -8,7 +8,7 @@ from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
@@ -17,7 +17,7 @@ from tests.support.receiver import Receiver, http
 @pytest.mark.django_db
 def test_cancel_asks_for_a_reason_and_acts_with_it() -> None:
     cycle = active_cycle()
-    browser = console(person())
+    browser = console(create_user())
     page = f"/admin/orbit/cyclerun/{cycle.pk}/cancel/"
     assert 'name="reason"' in browser.get(page).content.decode()
     for reason in ("", "   ", "a\x00b"):
@@ -35,7 +35,7 @@ def test_cancel_asks_for_a_reason_and_acts_with_it() -> None:
 @pytest.mark.parametrize("role", ["Viewer", "Reviewer", "Configurator"])
 def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
     cycle = active_cycle()
-    browser = console(person("vic", role))
+    browser = console(create_user("vic", role))
     pages = (
         browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/change/").content.decode()
         + browser.get("/admin/orbit/cyclerun/").content.decode()
@@ -57,7 +57,7 @@ def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
 @pytest.mark.django_db
 def test_trigger_starts_a_cycle_with_the_reason_on_the_trail_and_says_what_is_in_the_way() -> None:
     configure_profiles(r1={"namespace": "a"})
-    browser = console(person())
+    browser = console(create_user())
     answer = browser.post(
         "/admin/orbit/cyclerun/trigger/",
         {"run_profile_id": "r1", "namespace": "", "reason": "by hand"},
@@ -87,7 +87,7 @@ def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) 
         configure_profiles()
         run_cycle(start_cycle())
     chosen = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
-    browser = console(person())
+    browser = console(create_user())
     asked = browser.post(
         "/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": chosen}
     )
@@ -111,7 +111,7 @@ def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) 
 
 @pytest.mark.django_db
 def test_a_token_is_revoked_by_an_administrator() -> None:
-    boss = person("adm", "Administrator")
+    boss = create_user("adm", "Administrator")
     token, raw = tokens.create(boss, scopes=["read"], actor=SYSTEM)
     page = console(boss).get(f"/admin/governance/apitoken/{token.pk}/change/").content.decode()
     assert raw not in page
@@ -124,7 +124,7 @@ def test_a_token_is_revoked_by_an_administrator() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("action", ["cancel", "run_again"])
 def test_a_selection_of_nothing_that_is_there_does_nothing(action: str) -> None:
-    browser = console(person("bea", "Operator", "open-ns"))
+    browser = console(create_user("bea", "Operator", "open-ns"))
     theirs = active_cycle()
     chosen = {"action": action, "_selected_action": str(theirs.pk), "asked": "1", "reason": "x"}
     assert (

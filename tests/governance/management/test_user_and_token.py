@@ -16,7 +16,7 @@ from governance.access.tokens import ExpiryInvalid, ScopeUnknown
 from governance.access.users import UserExists, UserInvalid, UserUnknown
 from governance.models import ApiToken, AuditTrailEntry, LoginAttempt
 from governance.namespaces import registry
-from tests.support.callers import person
+from tests.support.callers import create_user
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +68,7 @@ def test_a_user_who_cant_be_made_leaves_nothing(
 
 
 def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
-    person("ann", "Operator", "eu")
+    create_user("ann", "Operator", "eu")
     call_command(
         "token",
         "create",
@@ -104,7 +104,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
 def test_a_token_that_cant_be_made_leaves_nothing(
     arguments: list[str], refusal: type[Exception]
 ) -> None:
-    person("ann")
+    create_user("ann")
     with pytest.raises(refusal):
         call_command("token", "create", *arguments)
     assert not ApiToken.objects.exists()
@@ -129,7 +129,7 @@ def test_an_unknown_role_is_refused_by_the_command_line() -> None:
 
 def test_users_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
     registry.ensure(["eu", "us"])
-    person("ann", "Operator", "eu")
+    create_user("ann", "Operator", "eu")
     call_command(
         "user",
         "change",
@@ -183,14 +183,16 @@ def test_users_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> Non
 def test_a_change_that_cant_be_made_changes_nothing(
     words: list[str], refusal: type[Exception]
 ) -> None:
-    person("ann", "Operator")
+    create_user("ann", "Operator")
     with pytest.raises(refusal):
         call_command("user", *words)
     assert not AuditTrailEntry.objects.exists()
 
 
 def test_tokens_are_listed_and_revoked_by_what_is_known_of_them(capsys: Any) -> None:
-    row, raw = tokens.create(person("ann"), scopes=["read"], actor=actors.SYSTEM, name="nightly")
+    row, raw = tokens.create(
+        create_user("ann"), scopes=["read"], actor=actors.SYSTEM, name="nightly"
+    )
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
     call_command("token", "list", "--json")
     (listed,) = json.loads(capsys.readouterr().out)["results"]

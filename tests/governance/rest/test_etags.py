@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from tests.support.callers import api, console, person
+from tests.support.callers import api, console, create_user
 from tests.support.pipeline import configure_profiles, start_cycle
 
 pytestmark = pytest.mark.django_db
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
     configure_profiles()
-    client = api(person())
+    client = api(create_user())
     first = client.get("/cycles")
     tag = first.headers["ETag"]
     assert tag.startswith('W/"')
@@ -28,23 +28,23 @@ def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
 @pytest.mark.parametrize("sent", ['"1"', 'W/"1"', '"0", "1"', "*"])
 def test_a_resources_own_tag_counts(sent: str) -> None:
     configure_profiles()
-    client = api(person())
+    client = api(create_user())
     assert client.get("/profiles/p1").headers["ETag"] == '"1"'
     assert client.get("/profiles/p1", If_None_Match=sent).status_code == 304
 
 
 @pytest.mark.parametrize("sent", ['"2"', "", "1", "nonsense", '"', "W/", '"1'])
 def test_another_tag_or_none_that_can_be_read_gets_the_whole_answer(sent: str) -> None:
-    assert api(person()).get("/cycles/recent", If_None_Match=sent).status_code == 200
+    assert api(create_user()).get("/cycles/recent", If_None_Match=sent).status_code == 200
 
 
 def test_refusals_writes_and_pages_have_no_tag() -> None:
     configure_profiles()
-    client = api(person())
+    client = api(create_user())
     answers = [
         client.get("/cycles/recent?x=1"),
         client.post("/cycles/trigger", {"run_profile_id": "r1"}),
-        console(person("bo")).get("/admin/"),
+        console(create_user("bo")).get("/admin/"),
     ]
     assert [answer.status_code for answer in answers] == [400, 202, 200]
     assert not [answer for answer in answers if "ETag" in answer.headers]

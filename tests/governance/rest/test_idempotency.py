@@ -8,12 +8,12 @@ import pytest
 from django.db import connection
 
 from orbit.models import CycleRun
-from tests.support.callers import api, person
+from tests.support.callers import api, create_user
 
 
 @pytest.mark.usefixtures("committed")
 def test_equal_requests_at_once_start_one_cycle_and_all_get_its_id() -> None:
-    client_of = person()
+    client_of = create_user()
     clients = [api(client_of) for _ in range(8)]
     answers: list[tuple[int, str]] = []
     go = threading.Barrier(len(clients))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orbit.models import CycleRun
-from tests.support.callers import Api, api, person
+from tests.support.callers import Api, api, create_user
 from tests.support.objects import routes
 from tests.support.pipeline import configure_profiles, start_cycle
 
@@ -27,7 +27,7 @@ def test_pages_lead_to_the_end_and_back(count: int) -> None:
     names = [f"r{number}" for number in range(count)]
     if names:
         configure_profiles(**{name: {"namespace": "a"} for name in names}, other={"namespace": "b"})
-    client = api(person())
+    client = api(create_user())
     *pages, [last] = follow(client, "/run-profiles?namespace=a&state=enabled&limit=2", "next")
     assert [name for page in pages for name in page] == names
     assert all("namespace=a" in str(at) for at in [last])
@@ -37,7 +37,7 @@ def test_pages_lead_to_the_end_and_back(count: int) -> None:
 
 def test_what_comes_meanwhile_shifts_nothing() -> None:
     configure_profiles(**{f"r{number}": {"namespace": f"n{number}"} for number in range(5)})
-    client = api(person())
+    client = api(create_user())
     for number in range(4):
         start_cycle(f"r{number}")
     first = client.get("/cycles?limit=2").json()

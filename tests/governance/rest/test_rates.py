@@ -13,7 +13,7 @@ from governance.access.actors import SYSTEM
 from governance.models import RequestCount
 from governance.rest import rates
 from orbit.cycles import maintenance
-from tests.support.callers import Api, api, console, person, problem
+from tests.support.callers import Api, api, console, create_user, problem
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def a_minute_passes() -> None:
 
 @pytest.mark.django_db
 def test_over_the_limit_is_a_429_that_says_when_to_come_again(limit: int) -> None:
-    client = api(person())
+    client = api(create_user())
     assert [client.get("/cycles").status_code for _ in range(limit)] == [200] * limit
     answer = client.get("/cycles")
     problem(answer, 429, "throttled")
@@ -41,14 +41,14 @@ def test_over_the_limit_is_a_429_that_says_when_to_come_again(limit: int) -> Non
 
 @pytest.mark.django_db
 def test_every_answer_says_what_is_left(limit: int) -> None:
-    answer = api(person()).get("/cycles")
+    answer = api(create_user()).get("/cycles")
     assert answer.headers["RateLimit-Policy"] == '"minute";q=3;w=60'
     assert answer.headers["RateLimit"].startswith('"minute";r=2;t=')
 
 
 @pytest.mark.django_db
 def test_each_token_and_each_person_has_a_count_of_their_own(limit: int) -> None:
-    ann = person("ann")
+    ann = create_user("ann")
     one, other, browser = api(ann), api(ann), console(ann)
     for _ in range(limit):
         assert {one.get("/cycles").status_code, browser.get("/cycles").status_code} == {200}
@@ -59,7 +59,7 @@ def test_each_token_and_each_person_has_a_count_of_their_own(limit: int) -> None
 
 @pytest.mark.django_db
 def test_what_is_refused_counts_too(limit: int) -> None:
-    viewer = api(person("vic", "Viewer"))
+    viewer = api(create_user("vic", "Viewer"))
     for _ in range(limit):
         problem(viewer.post("/cycles/trigger"), 403, "forbidden")
     problem(viewer.post("/cycles/trigger"), 429, "throttled")
@@ -69,7 +69,7 @@ def test_what_is_refused_counts_too(limit: int) -> None:
 def test_strangers_are_counted_by_address_and_take_nothing_from_those_who_are_let_in(
     limit: int,
 ) -> None:
-    good, wrong, nobody = api(person()), Api("orbit_wrong"), api()
+    good, wrong, nobody = api(create_user()), Api("orbit_wrong"), api()
     problem(nobody.get("/cycles"), 401, "unauthenticated")
     for _ in range(limit - 1):
         problem(wrong.get("/cycles"), 401, "invalid_token")
@@ -119,7 +119,7 @@ def test_counting_writes_no_log() -> None:
 @pytest.mark.parametrize("_", range(5))
 def test_of_forty_at_once_exactly_the_limit_gets_through(settings: Any, _: int) -> None:
     settings.ORBIT_RATE_LIMIT = 5
-    raw = tokens.create(person(), scopes=["read"], actor=SYSTEM)[1]
+    raw = tokens.create(create_user(), scopes=["read"], actor=SYSTEM)[1]
     ready = Barrier(40)
 
     def call() -> int:

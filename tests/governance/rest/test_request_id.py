@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from governance.models import AuditTrailEntry
-from tests.support.callers import api, console, person
+from tests.support.callers import api, console, create_user
 from tests.support.pipeline import configure_profiles
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ PATHS = ["/health", "/ready", "/cycles", "/metrics", "/nothing", "/api/schema", 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_answer_has_the_id_that_was_sent(path: str) -> None:
-    for client in (Client(raise_request_exception=False), console(person())):
+    for client in (Client(raise_request_exception=False), console(create_user())):
         assert (
             client.get(path, headers={"X-Request-ID": "order-4711"}).headers["X-Request-ID"]
             == "order-4711"
@@ -35,7 +35,7 @@ def test_no_two_requests_share_one() -> None:
 
 def test_an_entry_of_the_audit_trail_has_the_id_of_its_request() -> None:
     configure_profiles()
-    client = api(person())
+    client = api(create_user())
     started = client.post("/cycles/trigger", {"run_profile_id": "r1"}).json()["cycle_run_id"]
     client.post(f"/cycles/{started}/cancel", {"reason": "no"}, X_Request_ID="order-4712")
     assert AuditTrailEntry.objects.get(action="cycle.cancelled").request_id == "order-4712"

@@ -6,7 +6,7 @@ import pytest
 
 from governance.models import OperationRun, OperationRunItem
 from orbit.models import DeadLetterDispatch
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints
 
@@ -26,7 +26,7 @@ def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
         create_dead_letters(1, key="other"),
     )
     group = DeadLetterDispatch.objects.get(pk=inside[0]).error_group
-    browser = console(person())
+    browser = console(create_user())
     page = browser.get(LIST).content.decode()
     assert (
         f'<a href="?group={group}">default-endpoint: retries exhausted, &lt;b&gt;#&lt;/b&gt;</a>'
@@ -36,14 +36,14 @@ def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
     members = browser.get(f"{LIST}?group={group}").content.decode()
     assert all(f"/{letter}/change/" in members for letter in inside)
     assert f"/{outside[0]}/change/" not in members
-    viewer = console(person("vic", "Viewer")).get(LIST).content.decode()
+    viewer = console(create_user("vic", "Viewer")).get(LIST).content.decode()
     assert f"?group={group}" in viewer
     assert "-matching/" not in viewer
 
 
 def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> None:
     letter = create_dead_letters(1)[0]
-    browser = console(person())
+    browser = console(create_user())
     assert "as it was then" in browser.get(f"{LIST}{letter}/change/").content.decode()
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/moved")
     assert "changed since" in browser.get(LIST).content.decode()
@@ -54,7 +54,7 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> Non
 @pytest.mark.parametrize("deed", ["requeue", "dismiss"])
 def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
     a, _ = create_dead_letters(2, namespace="a"), create_dead_letters(2, namespace="b")
-    browser = console(person())
+    browser = console(create_user())
     assert f"{deed}-matching/?namespace=a" in browser.get(f"{LIST}?namespace=a").content.decode()
     asked = browser.get(f"{LIST}{deed}-matching/?namespace=a").content.decode()
     assert 'namespace is <span class="mono">a</span>' in asked
@@ -82,7 +82,7 @@ def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
 
 def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() -> None:
     create_dead_letters(1)
-    browser = console(person())
+    browser = console(create_user())
     browser.raise_request_exception = False
     for query in ("q=x", "status=requeued"):
         assert "-matching/" not in browser.get(f"{LIST}?{query}&group=1").content.decode()
@@ -112,7 +112,7 @@ def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() 
         ).status_code
         == 400
     )
-    hidden = console(person("bea", "Operator", "c")).post(
+    hidden = console(create_user("bea", "Operator", "c")).post(
         f"{LIST}dismiss-matching/?namespace=a", {"reason": "x"}
     )
     assert "There is no namespace" in hidden.content.decode()
@@ -121,12 +121,12 @@ def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() 
 
 def test_only_an_operator_gets_there() -> None:
     for path in ("requeue-matching/", "dismiss-matching/"):
-        assert console(person(f"v{path}", "Viewer")).get(LIST + path).status_code == 403
+        assert console(create_user(f"v{path}", "Viewer")).get(LIST + path).status_code == 403
 
 
 def test_a_letter_and_a_selection_are_dismissed_with_a_reason() -> None:
     first, *others = create_dead_letters(3)
-    browser = console(person())
+    browser = console(create_user())
     assert (
         " dismissed."
         in browser.post(

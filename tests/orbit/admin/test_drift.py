@@ -8,7 +8,7 @@ import pytest
 from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import reload
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import (
     active_cycle,
     profile,
@@ -32,7 +32,7 @@ def folder(tmp_path: Path, settings) -> Path:
 
 
 def test_differences_stand_with_both_values_in_three_groups(folder: Path) -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     assert "say the same" in browser.get(PATH).content.decode()
     store_profiles([profile(label="<script>alert(1)</script>"), profile("by-hand")], [])
     write_profiles(folder, [profile(), profile("by-file")], [run_profile()])
@@ -45,7 +45,7 @@ def test_differences_stand_with_both_values_in_three_groups(folder: Path) -> Non
 
 
 def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> None:
-    browser = console(person("con", "Configurator"))
+    browser = console(create_user("con", "Configurator"))
     store_profiles([profile(label="By hand")], [])
     assert browser.post(PATH, {"reason": " ", "_reload": "1"}).status_code == 200
     assert Profile.objects.get().label == "By hand"
@@ -61,7 +61,7 @@ def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> No
 def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
     cycle = active_cycle("eu")
     page = (
-        console(person("con", "Configurator"))
+        console(create_user("con", "Configurator"))
         .post(PATH, {"reason": "x", "_reload": "1"})
         .content.decode()
     )
@@ -70,7 +70,7 @@ def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
 
 def test_errors_of_the_files_stand_with_file_and_pointer(folder: Path) -> None:
     write_profiles(folder, [profile(more=1)], [run_profile()])
-    browser = console(person("con", "Configurator"))
+    browser = console(create_user("con", "Configurator"))
     page = browser.get(PATH).content.decode()
     assert "can&#x27;t be used" in page or "can't be used" in page
     assert "/0/more" in page
@@ -78,13 +78,13 @@ def test_errors_of_the_files_stand_with_file_and_pointer(folder: Path) -> None:
 
 
 def test_the_page_is_not_for_the_confined(folder: Path) -> None:
-    assert console(person("bea", "Configurator", "eu")).get(PATH).status_code == 403
+    assert console(create_user("bea", "Configurator", "eu")).get(PATH).status_code == 403
 
 
 def test_a_banner_stands_where_both_were_changed_and_only_there(
     folder: Path, django_assert_max_num_queries
 ) -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
 
     def shown() -> bool:
         return BANNER in browser.get("/admin/").content.decode()

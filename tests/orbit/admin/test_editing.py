@@ -10,7 +10,7 @@ from django.test import Client
 from governance.models import AuditTrailEntry
 from governance.namespaces import registry
 from orbit.models import Profile, ProfileRevision, RunProfile
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ TIERS = {"1": {"transformer": "template", "options": {"template": "x"}}}
 
 @pytest.fixture
 def browser() -> Client:
-    return console(person("con", "Configurator"))
+    return console(create_user("con", "Configurator"))
 
 
 def path(row: Any, page: str = "change") -> str:
@@ -205,7 +205,7 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     typed = {**fields(browser, path(row)), "reason": "mine", "_save": "1", "label": "Mine"}
     assert (
         send(
-            console(person("bea", "Configurator")),
+            console(create_user("bea", "Configurator")),
             path(row),
             value_tags="theirs",
             reason="theirs first",
@@ -225,7 +225,7 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     assert (row.revision, row.label) == (2, "Daily")
     # Saving again is over what they have seen, and over nothing else.
     again = {**typed, "seen": re.search(r'name="seen" value="(\d+)"', page)[1]}  # type: ignore[index]
-    send(console(person("cat", "Configurator")), path(row), value_tags="third")
+    send(console(create_user("cat", "Configurator")), path(row), value_tags="third")
     assert "cat saved revision 3" in browser.post(path(row), again).content.decode()
     assert browser.post(path(row), {**again, "seen": "3"}).status_code == 302
     row.refresh_from_db()
@@ -280,7 +280,7 @@ def test_new_ones_are_added(browser: Client) -> None:
 def test_who_may_not_configure_looks_and_changes_nothing() -> None:
     store_profiles([profile(label="<script>alert(1)</script>")], [run_profile()])
     row = Profile.objects.get()
-    browser = console(person("op", "Operator"))
+    browser = console(create_user("op", "Operator"))
     page = browser.get(path(row)).content.decode()
     assert "<script>alert(1)" not in page
     assert 'name="_save"' not in page
@@ -302,7 +302,7 @@ def test_the_confined_edit_their_own_and_see_no_others() -> None:
             run_profile("theirs-b", "theirs", "b"),
         ],
     )
-    browser = console(person("con", "Configurator", "a"))
+    browser = console(create_user("con", "Configurator", "a"))
     mine, both, theirs = (
         Profile.objects.get(profile_id=name) for name in ("mine", "both", "theirs")
     )

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
@@ -27,7 +27,7 @@ def failed(committed: str, settings: Any) -> CycleRun:
 def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
     failed: CycleRun, settings: Any
 ) -> None:
-    browser = console(person())
+    browser = console(create_user())
     page = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/change/").content.decode()
     assert f"/admin/orbit/cyclerun/{failed.pk}/run_again/" in page and ">Run again<" in page
     asked = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
@@ -62,7 +62,7 @@ def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
 def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
     configure_endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
     chosen = [str(one) for one in create_dead_letters(2)]
-    browser = console(person())
+    browser = console(create_user())
     sent = {"action": "run_again", "_selected_action": chosen}
     assert all(
         one in browser.post("/admin/orbit/cyclerun/", sent).content.decode() for one in chosen
@@ -77,7 +77,7 @@ def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
 
 
 def test_compare_shows_the_differences_and_asks_for_two(failed: CycleRun) -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     other = active_cycle("a")
     asked = browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}").content.decode()
     assert str(failed.pk) in asked and "<button" in asked
@@ -104,7 +104,7 @@ def test_compare_shows_the_differences_and_asks_for_two(failed: CycleRun) -> Non
     assert "Choose two cycles" in one.content.decode()
     assert browser.get("/admin/orbit/cyclerun/compare/?a=x&b=y").status_code == 200
     assert (
-        console(person("bea", "Viewer", "b"))
+        console(create_user("bea", "Viewer", "b"))
         .get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}")
         .status_code
         == 404

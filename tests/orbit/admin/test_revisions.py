@@ -6,7 +6,7 @@ import pytest
 
 from governance.models import AuditTrailEntry
 from orbit.models import Profile, ProfileRevision, RunProfile, RunProfileRevision
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ def row() -> Any:
 
 
 def test_revisions_are_listed_with_who_when_and_why_and_any_two_compared(row: Any) -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     page = browser.get(f"/admin/orbit/profile/{row.pk}/history/").content.decode()
     assert "orbit" in page
     assert "Roll back" not in page
@@ -41,7 +41,7 @@ def test_revisions_are_listed_with_who_when_and_why_and_any_two_compared(row: An
 
 
 def test_going_back_needs_a_reason_and_makes_a_revision(row: Any) -> None:
-    browser = console(person("con", "Configurator"))
+    browser = console(create_user("con", "Configurator"))
     path = f"/admin/orbit/profile/{row.pk}/history/1/"
     page = browser.get(path).content.decode()
     assert "Roll back to this revision</button>" in page
@@ -57,7 +57,7 @@ def test_going_back_needs_a_reason_and_makes_a_revision(row: Any) -> None:
 
 
 def test_going_back_over_what_one_has_not_seen_is_told(row: Any) -> None:
-    browser = console(person("con", "Configurator"))
+    browser = console(create_user("con", "Configurator"))
     answer = browser.post(f"/admin/orbit/profile/{row.pk}/history/1/", {"reason": "x", "over": "2"})
     assert "Revision 3 of the profile daily is the current one" in answer.content.decode()
     assert ProfileRevision.objects.count() == 3
@@ -65,25 +65,25 @@ def test_going_back_over_what_one_has_not_seen_is_told(row: Any) -> None:
 
 def test_only_who_configures_goes_back(row: Any) -> None:
     assert (
-        console(person("op", "Operator"))
+        console(create_user("op", "Operator"))
         .post(f"/admin/orbit/profile/{row.pk}/history/1/", {"reason": "x", "over": "3"})
         .status_code
         == 403
     )
     assert (
-        console(person("con", "Configurator"))
+        console(create_user("con", "Configurator"))
         .get(f"/admin/orbit/profile/{row.pk}/history/9/")
         .status_code
         == 404
     )
-    assert console(person("bea", "Configurator", "us")).get(
+    assert console(create_user("bea", "Configurator", "us")).get(
         f"/admin/orbit/profile/{row.pk}/history/1/"
     ).status_code in {302, 404}
 
 
 def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
     Profile.objects.update(hidden=True)
-    browser = console(person("con", "Configurator"))
+    browser = console(create_user("con", "Configurator"))
     path = f"/admin/orbit/profile/{row.pk}/history/3/"
     assert "Roll back to this revision</button>" in browser.get(path).content.decode()
     assert browser.post(path, {"reason": "needed", "over": "3"}).status_code == 302
@@ -95,7 +95,7 @@ def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
 def test_the_confined_see_no_revision_from_when_it_ran_elsewhere() -> None:
     store_profiles([profile()], [run_profile(namespace="us", asset_bundle={"secret": "of-us"})])
     store_profiles([], [run_profile(namespace="eu")])
-    browser = console(person("bea", "Configurator", "eu"))
+    browser = console(create_user("bea", "Configurator", "eu"))
     run = RunProfile.objects.get()
     answer = browser.get(f"/admin/orbit/runprofile/{run.pk}/history/")
     assert [row.number for row in answer.context["rows"]] == [2]

@@ -15,7 +15,7 @@ from orbit.schedules import ledger
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfileSchedules, sync
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
@@ -54,7 +54,7 @@ def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> N
         outcome="refused",
         detail={"detail": "<b>halted</b>"},
     )
-    page = text(console(person("cat", "Configurator")).get(LIST))
+    page = text(console(create_user("cat", "Configurator")).get(LIST))
     for said in (
         "At 06:00 every day",
         "0 6 * * *",
@@ -65,9 +65,9 @@ def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> N
         "the configuration asks for none",
     ):
         assert said in page, said
-    assert "Switch off" not in text(console(person("vic", "Viewer")).get(LIST))
+    assert "Switch off" not in text(console(create_user("vic", "Viewer")).get(LIST))
     ledgers = text(
-        console(person("ada", "Administrator")).get(
+        console(create_user("ada", "Administrator")).get(
             "/admin/orbit/crontick/?schedule__exact=run-profile:a"
         )
     )
@@ -75,7 +75,7 @@ def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> N
 
 
 def test_a_schedule_is_switched_off_and_on_with_a_reason_and_one_entry_each() -> None:
-    browser = console(person("cat", "Configurator"))
+    browser = console(create_user("cat", "Configurator"))
     page = f"{LIST}run-profile:a/switch/"
     assert "Switch off" in text(browser.get(page))
     assert "This field is required" in text(browser.post(page, {"reason": ""}))
@@ -99,7 +99,7 @@ def test_a_schedule_is_switched_off_and_on_with_a_reason_and_one_entry_each() ->
 
 
 def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field() -> None:
-    browser = console(person("cat", "Configurator"))
+    browser = console(create_user("cat", "Configurator"))
     page = f"{LIST}{CYCLES}/cron/"
     refused = text(browser.post(page, {"cron": "0 0 30 2 *", "reason": "r"}))
     assert "0 0 30 2 *" in refused and "is not a cron expression" in refused
@@ -110,7 +110,7 @@ def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field(
 
 
 def test_what_the_configuration_switched_off_says_so() -> None:
-    answer = console(person("cat", "Configurator")).post(
+    answer = console(create_user("cat", "Configurator")).post(
         f"{LIST}{RUN_PROFILES}/switch/", {"reason": "r", "on": "yes"}
     )
     assert "asks for no cron" in text(answer)
@@ -118,8 +118,8 @@ def test_what_the_configuration_switched_off_says_so() -> None:
 
 def test_who_may_not_or_does_not_see_it_gets_no_page() -> None:
     for path in (f"{LIST}{CYCLES}/switch/", f"{LIST}{CYCLES}/cron/"):
-        assert console(person(f"o{path[-4]}", "Operator")).get(path).status_code == 403
-    confined = console(person("bea", "Configurator", "us"))
+        assert console(create_user(f"o{path[-4]}", "Operator")).get(path).status_code == 403
+    confined = console(create_user("bea", "Configurator", "us"))
     assert "run-profile:a" not in text(confined.get(LIST))
     for name in (CYCLES, "run-profile:a", "run-profile:nobody", "%00"):
         assert confined.get(f"{LIST}{name}/switch/").status_code in {400, 404}
@@ -131,7 +131,7 @@ def test_who_may_not_or_does_not_see_it_gets_no_page() -> None:
 
 
 def test_why_is_asked_and_answered_on_its_page() -> None:
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     assert 'name="at"' in text(browser.get(WHY))
     assert f"{WHY}?run_profile_id=a" in text(browser.get("/admin/orbit/runprofile/"))
     assert 'value="a"' in text(browser.get(f"{WHY}?run_profile_id=a"))
@@ -143,7 +143,7 @@ def test_why_is_asked_and_answered_on_its_page() -> None:
     )
     assert "must be a time" in text(browser.get(f"{WHY}?run_profile_id=a&at=then"))
     assert "no run profile" in text(
-        console(person("bea", "Viewer", "us")).get(
+        console(create_user("bea", "Viewer", "us")).get(
             f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z"
         )
     )
@@ -158,7 +158,7 @@ def test_lists_are_paged_searched_and_bounded() -> None:
         ],
     )
     RunProfileSchedules("UTC").follow()
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     with CaptureQueriesContext(connection) as captured:
         page = text(browser.get(LIST))
     assert len(captured) <= 30 and len(page) < 300 * 1024
@@ -172,11 +172,11 @@ def test_lists_are_paged_searched_and_bounded() -> None:
     "query", ["p=x", "p=-1", "p=99999999999999999999", "q=%00", "q=%FF", "q=" + "x" * 5000]
 )
 def test_an_odd_address_is_no_fault(query: str) -> None:
-    assert console(person("vic", "Viewer")).get(f"{LIST}?{query}").status_code in {200, 400}
+    assert console(create_user("vic", "Viewer")).get(f"{LIST}?{query}").status_code in {200, 400}
 
 
 def test_trigger_offers_all_run_profiles_and_shows_what_became_of_each() -> None:
-    browser = console(person("ola", "Operator"))
+    browser = console(create_user("ola", "Operator"))
     page = "/admin/orbit/cyclerun/trigger/"
     assert "all that are enabled" in text(browser.get(page))
     said = text(browser.post(page, {"run_profile_id": "*", "namespace": "", "reason": "by hand"}))
@@ -196,5 +196,5 @@ def test_a_broken_row_is_shown_and_stops_no_page() -> None:
     rows(
         "UPDATE django_q_schedule SET kwargs = 'foo(', next_run = 'infinity' WHERE name = 'run-profile:a' RETURNING 1"
     )
-    page = text(console(person("cat", "Configurator")).get(LIST))
+    page = text(console(create_user("cat", "Configurator")).get(LIST))
     assert "awaited since" in page and "&lt;i&gt;" in page

@@ -4,7 +4,7 @@ import pytest
 
 from governance.kernel.identifiers import uuid7
 from orbit.models import ValueLedgerEntry
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
 PATH = "/admin/orbit/valueledgerentry/"
@@ -25,7 +25,7 @@ def entry(tag: str, namespace: str, quantity: str) -> None:
 def test_totals_stand_above_the_entries_with_a_link_to_their_file() -> None:
     entry("kit", "eu", "1.5")
     entry("kit", "us", "4")
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
     page = browser.get(PATH).content.decode()
     assert "5.5" in page
     assert "/value-ledger/totals.csv?period=day" in page
@@ -45,14 +45,18 @@ def test_totals_stand_above_the_entries_with_a_link_to_their_file() -> None:
 def test_the_confined_add_up_their_own() -> None:
     entry("kit", "eu", "1.5")
     entry("kit", "us", "4")
-    answer = console(person("bea", "Viewer", "us")).get(f"{PATH}?namespace=eu")
+    answer = console(create_user("bea", "Viewer", "us")).get(f"{PATH}?namespace=eu")
     assert answer.context["totals"].rows == []
     assert [
         row.quantity
-        for row in console(person("cat", "Viewer", "us")).get(PATH).context["totals"].rows
+        for row in console(create_user("cat", "Viewer", "us")).get(PATH).context["totals"].rows
     ] == [4]
 
 
 @pytest.mark.parametrize("query", ["period=year", "period=%FF", "tag=%25", "namespace=%27"])
 def test_an_odd_address_is_no_fault(query: str) -> None:
-    assert console(person("vic", "Viewer")).get(f"{PATH}?{query}").status_code in {200, 302, 400}
+    assert console(create_user("vic", "Viewer")).get(f"{PATH}?{query}").status_code in {
+        200,
+        302,
+        400,
+    }

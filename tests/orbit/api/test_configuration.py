@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import reload
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import (
     active_cycle,
     profile,
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, settings) -> Path:
 
 
 def test_a_reload_answers_what_it_did_and_is_one_audit_entry(folder: Path) -> None:
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     answer = client.post("/config/reload", {"reason": "as agreed"})
     assert (answer.status_code, answer.json()) == (
         200, {"created": ["profiles/daily", "run-profiles/daily-eu"], "changed": [], "hidden": [], "unchanged": 0, "namespaces": ["eu"]})  # fmt: skip
@@ -47,7 +47,9 @@ def test_a_reload_answers_what_it_did_and_is_one_audit_entry(folder: Path) -> No
 
 def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) -> None:
     cycle = active_cycle()
-    told = problem(api(person("con", "Configurator")).post("/config/reload"), 409, "cycles_active")
+    told = problem(
+        api(create_user("con", "Configurator")).post("/config/reload"), 409, "cycles_active"
+    )
     assert told["active_cycle_run_ids"] == [str(cycle.pk)]
     assert "cancel" in told["detail"]
     assert not Profile.objects.exists()
@@ -60,7 +62,7 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
         [{"key": "hook", "url": "http://10.0.0.1/x", "method": "POST", "token": "t"}]
     )
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     for answer in (client.post("/config/reload"), client.get("/config/diff")):
         told = problem(answer, 422, "config_invalid")
         assert {(error["file"], error["pointer"]) for error in told["errors"]} == {
@@ -74,7 +76,7 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
 
 
 def test_the_drift_is_told_place_by_place(folder: Path) -> None:
-    client = api(person("vic", "Viewer"))
+    client = api(create_user("vic", "Viewer"))
     reload.load_at_start()
     assert client.get("/config/diff").json() == {"same": True, "total": 0, "differences": []}
     store_profiles([profile(label="By hand")], [])
@@ -85,8 +87,8 @@ def test_the_drift_is_told_place_by_place(folder: Path) -> None:
 
 def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder: Path) -> None:
     for who, read, write_ in (
-        (person("bea", "Configurator", "eu"), 403, 403),
-        (person("vic", "Viewer"), 200, 403),
+        (create_user("bea", "Configurator", "eu"), 403, 403),
+        (create_user("vic", "Viewer"), 200, 403),
     ):
         client = api(who)
         assert client.get("/config/diff").status_code == read
@@ -101,4 +103,6 @@ def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder
 
 @pytest.mark.parametrize("body", [{"reason": ""}, {"reason": 7}, {"more": 1}])
 def test_a_body_that_isnt_one_is_refused(folder: Path, body: dict[str, object]) -> None:
-    problem(api(person("con", "Configurator")).post("/config/reload", body), 422, "invalid_body")
+    problem(
+        api(create_user("con", "Configurator")).post("/config/reload", body), 422, "invalid_body"
+    )

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry
 from orbit.models import CycleRun
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_profiles
 
@@ -34,7 +34,7 @@ def _ended(number: int) -> list[CycleRun]:
 
 def test_recent_is_the_last_twenty_newest_first() -> None:
     made = [str(cycle.pk) for cycle in _ended(25)]
-    found = api(person()).get("/cycles/recent").json()["results"]
+    found = api(create_user()).get("/cycles/recent").json()["results"]
     assert [row["id"] for row in found] == made[:-21:-1]
     assert set(found[0]) >= RECENT_FIELDS
     assert found[0]["created_at"].endswith("Z")
@@ -42,7 +42,7 @@ def test_recent_is_the_last_twenty_newest_first() -> None:
 
 def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -> None:
     made = [str(cycle.pk) for cycle in _ended(7)][::-1]
-    client = api(person())
+    client = api(create_user())
     first = client.get("/cycles?limit=3").json()
     assert first["previous"] is None
     _ended(2)
@@ -57,7 +57,7 @@ def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -
 
 def test_filters_narrow_and_stay_in_the_links() -> None:
     _ended(6)
-    client = api(person())
+    client = api(create_user())
     page = client.get(
         "/cycles?status=failed&limit=2&created_from=2020-01-01T00:00:00Z&namespace=default"
     ).json()
@@ -79,7 +79,7 @@ def test_filters_narrow_and_stay_in_the_links() -> None:
     ],
 )
 def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, queries: int) -> None:
-    client = api(person())
+    client = api(create_user())
     client.get(path)
     _ended(60)
     configure_profiles(**{f"r{n}": {"namespace": "a"} for n in range(30)})
@@ -93,11 +93,11 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, querie
 
 
 def test_an_unknown_cycle_is_a_404() -> None:
-    problem(api(person()).get(f"/cycles/{uuid.uuid4()}"), 404, "unknown_cycle")
+    problem(api(create_user()).get(f"/cycles/{uuid.uuid4()}"), 404, "unknown_cycle")
 
 
 def test_a_fresh_cycle_has_nothing_yet() -> None:
-    body = api(person()).get(f"/cycles/{active_cycle().pk}").json()
+    body = api(create_user()).get(f"/cycles/{active_cycle().pk}").json()
     assert (body["status"], body["tiers"], body["jobs"], body["stages"], body["input"]["size"]) == (
         "pending",
         [],
@@ -110,7 +110,7 @@ def test_a_fresh_cycle_has_nothing_yet() -> None:
 
 def test_cancel_ends_the_cycle_once_with_an_audit_entry() -> None:
     cycle = active_cycle()
-    client = api(person())
+    client = api(create_user())
     answer = client.post(f"/cycles/{cycle.pk}/cancel", {"reason": "wrong input"})
     assert (answer.status_code, answer.json()) == (
         202,

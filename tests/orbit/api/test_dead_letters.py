@@ -7,7 +7,7 @@ import pytest
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.dead_letters import create_dead_letters, run_batches
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
@@ -23,7 +23,7 @@ def dead(committed: str, settings: Any) -> CycleRun:
 
 
 def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
-    client = api(person())
+    client = api(create_user())
     page = client.get("/dead-letters").json()
     found = [
         (row["namespace"], row["endpoint_key"], row["status"], row["status_code"])
@@ -47,7 +47,7 @@ def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
 def test_a_confined_person_neither_sees_nor_requeues_another_namespaces(dead: CycleRun) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
-    client = api(person("bea", "Operator", "b"))
+    client = api(create_user("bea", "Operator", "b"))
     assert client.get("/dead-letters").json()["results"] == []
     problem(client.get(f"/dead-letters/{letter.pk}"), 404, "unknown_dead_letter")
     for deed in ("requeue", "dismiss"):
@@ -65,7 +65,7 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
 ) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
-    client = api(person())
+    client = api(create_user())
     with Receiver(OK) as good:
         configure_endpoints(settings, **{"default-endpoint": good.url})
         answer = client.post(
@@ -97,14 +97,14 @@ def test_a_wrong_body_makes_no_job(dead: CycleRun, body: dict[str, Any], pointer
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
     found = problem(
-        api(person()).post(f"/dead-letters/{letter.pk}/requeue", body), 422, "invalid_body"
+        api(create_user()).post(f"/dead-letters/{letter.pk}/requeue", body), 422, "invalid_body"
     )
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert DispatchJob.objects.count() == 3
 
 
 def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
-    client = api(person())
+    client = api(create_user())
     one, other = (row["id"] for row in client.get("/dead-letters?limit=2").json()["results"])
     answer = client.post(f"/dead-letters/{one}/dismiss", {"reason": "too old"})
     assert (answer.status_code, answer.json()["status"], answer.json()["resolved_reason"]) == (
@@ -135,7 +135,7 @@ def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
 
 def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
     create_dead_letters(2, error="order {i} unknown")
-    client = api(person("vic", "Viewer"), "read")
+    client = api(create_user("vic", "Viewer"), "read")
     first = client.get("/dead-letters/groups?limit=1").json()
     assert [(row["error"], row["status_code"], row["count"]) for row in first["results"]] == [
         ("HTTP 410", 410, 3)
@@ -147,7 +147,7 @@ def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
     members = client.get(f"/dead-letters?group={group['group']}").json()["results"]
     assert {row["last_error"] for row in members} == {"order 1 unknown", "order 2 unknown"}
     assert group["example_id"] == members[0]["id"]
-    assert api(person("bea", "Viewer", "b"), "read").get("/dead-letters/groups").json() == {
+    assert api(create_user("bea", "Viewer", "b"), "read").get("/dead-letters/groups").json() == {
         "results": [],
         "next": None,
         "previous": None,
@@ -155,7 +155,7 @@ def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
 
 
 def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, settings: Any) -> None:
-    client = api(person())
+    client = api(create_user())
     letter = client.get("/dead-letters").json()["results"][0]
     assert letter["endpoint_now"] == "same"
     settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace(
@@ -172,7 +172,7 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, setti
 
 @pytest.mark.parametrize("deed", ["requeue", "dismiss"])
 def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
-    client = api(person())
+    client = api(create_user())
     ids = [row["id"] for row in client.get("/dead-letters").json()["results"]]
     answer = client.post(
         f"/dead-letters/{deed}",
@@ -202,7 +202,7 @@ def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
 
 
 def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun) -> None:
-    client = api(person("bea", "Operator", "b"))
+    client = api(create_user("bea", "Operator", "b"))
     answer = client.post("/dead-letters/requeue", {"reason": "x", "filter": {}})
     assert (answer.status_code, answer.json()["matched"]) == (202, 0)
     found = client.get(f"/operations/{answer.json()['operation_run_id']}").json()
@@ -224,7 +224,7 @@ def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun)
 def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRun) -> None:
     theirs = DeadLetterDispatch.objects.first()
     assert theirs is not None
-    client = api(person("bea", "Operator", "b"))
+    client = api(create_user("bea", "Operator", "b"))
     ids = [str(theirs.pk), str(uuid.uuid4())]
     run_id = client.post("/dead-letters/requeue", {"reason": "x", "ids": ids}).json()[
         "operation_run_id"
@@ -254,7 +254,9 @@ ONE = str(uuid.UUID(int=1))
 )  # fmt: skip
 def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: str) -> None:
     found = problem(
-        api(person()).post(f"/dead-letters/{deed}", {"reason": "x", **body}), 422, "invalid_body"
+        api(create_user()).post(f"/dead-letters/{deed}", {"reason": "x", **body}),
+        422,
+        "invalid_body",
     )
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert not OperationRun.objects.exists()
@@ -263,7 +265,9 @@ def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: st
 @pytest.mark.django_db
 def test_a_dismissal_knows_no_endpoint_and_no_key() -> None:
     problem(
-        api(person()).post("/dead-letters/dismiss", {"reason": "x", "filter": {}, "new_key": True}),
+        api(create_user()).post(
+            "/dead-letters/dismiss", {"reason": "x", "filter": {}, "new_key": True}
+        ),
         422,
         "invalid_body",
     )

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.models import CycleRun
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def outcomes(answer: Any) -> list[tuple[str, str]]:
 
 
 def test_all_enabled_ones_have_an_outcome_each_and_the_call_one_entry_on_the_trail() -> None:
-    answer = api(person()).post(ALL)
+    answer = api(create_user()).post(ALL)
     assert outcomes(answer) == [("a", "started"), ("b", "queued"), ("c", "started")]
     cycles = {one["run_profile_id"]: one["cycle_run_id"] for one in answer.json()["results"]}
     assert {str(cycle.pk): cycle.trigger for cycle in CycleRun.objects.all()} == dict.fromkeys(
@@ -46,7 +46,7 @@ def test_all_enabled_ones_have_an_outcome_each_and_the_call_one_entry_on_the_tra
 
 
 def test_those_that_are_named_and_the_one_of_the_address() -> None:
-    client = api(person())
+    client = api(create_user())
     assert outcomes(client.post(ALL, {"run_profile_ids": ["off", "c"], "reason": "by hand"})) == [
         ("c", "started"),
         ("off", "disabled"),
@@ -58,7 +58,7 @@ def test_those_that_are_named_and_the_one_of_the_address() -> None:
 
 
 def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
-    client = api(person())
+    client = api(create_user())
     GovernanceSetting.objects.filter(namespace__name="us").update(
         halt=True, mode="quiet", reason="flood", changed_by="bob"
     )
@@ -73,7 +73,7 @@ def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
 @pytest.mark.parametrize("name", ["nobody", "x" * 900, "%F0%9F%92%A9"])
 def test_an_unknown_one_is_not_found(name: str) -> None:
     problem(
-        api(person()).post(f"/run-profiles/{name}/trigger", Idempotency_Key="k"),
+        api(create_user()).post(f"/run-profiles/{name}/trigger", Idempotency_Key="k"),
         404,
         "unknown_run_profile",
     )
@@ -81,20 +81,22 @@ def test_an_unknown_one_is_not_found(name: str) -> None:
 
 def test_a_name_that_is_unknown_starts_nothing() -> None:
     problem(
-        api(person()).post(ALL, {"run_profile_ids": ["a", "nobody"]}), 404, "unknown_run_profile"
+        api(create_user()).post(ALL, {"run_profile_ids": ["a", "nobody"]}),
+        404,
+        "unknown_run_profile",
     )
     assert not CycleRun.objects.exists()
 
 
 def test_who_is_confined_orchestrates_and_sees_their_own_alone() -> None:
-    client = api(person("bea", "Operator", "us"))
+    client = api(create_user("bea", "Operator", "us"))
     assert outcomes(client.post(ALL)) == [("c", "started")]
     problem(client.post("/run-profiles/a/trigger"), 404, "unknown_run_profile")
     problem(client.post(ALL, {"run_profile_ids": ["a"]}), 404, "unknown_run_profile")
 
 
 def test_the_same_request_twice_starts_once_and_says_the_same() -> None:
-    client = api(person())
+    client = api(create_user())
     first = client.post(ALL, Idempotency_Key="k1")
     assert client.post(ALL, Idempotency_Key="k1").json() == first.json()
     assert CycleRun.objects.count() == 3
@@ -119,7 +121,7 @@ def test_the_same_request_twice_starts_once_and_says_the_same() -> None:
     ],
 )
 def test_a_wrong_body_is_refused_with_a_pointer(sent: Any, pointer: str) -> None:
-    found = problem(api(person()).post(ALL, sent), 422, "invalid_body")
+    found = problem(api(create_user()).post(ALL, sent), 422, "invalid_body")
     assert [error["pointer"] for error in found["errors"]] == [pointer]
 
 
@@ -127,7 +129,7 @@ def test_a_large_call_takes_few_statements() -> None:
     store_profiles(
         [], [run_profile(f"r{number}", namespace=f"n{number % 40}") for number in range(300)]
     )
-    client = api(person())
+    client = api(create_user())
     with CaptureQueriesContext(connection) as captured:
         assert len(outcomes(client.post(ALL))) == 303
     assert len(captured) < 25

@@ -4,7 +4,7 @@ import pytest
 
 from governance.namespaces import registry
 from orbit.models import ProfileRevision
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 def test_a_profile_is_its_whole_document_with_its_revision_as_etag() -> None:
     document = profile("p1", style_vector={"tone": 0.7})
     store_profiles([document], [])
-    client = api(person())
+    client = api(create_user())
     answer = client.get("/profiles/p1")
     assert (answer.json(), answer.headers["ETag"]) == (document, '"1"')
     store_profiles([{**document, "label": "Other"}], [])
@@ -30,7 +30,7 @@ def test_run_profiles_are_listed_by_id_and_filtered() -> None:
             run_profile("c", "p1", "us", state="disabled"),
         ],
     )
-    client = api(person())
+    client = api(create_user())
 
     def ids(query: str) -> list[str]:
         return [
@@ -54,14 +54,14 @@ def test_a_confined_person_sees_the_profiles_that_run_in_their_namespaces() -> N
     store_profiles(
         [profile("p1"), profile("p2")], [run_profile("b", "p1", "eu"), run_profile("a", "p2", "us")]
     )
-    client = api(person("bea", "Viewer", "us"))
+    client = api(create_user("bea", "Viewer", "us"))
     assert [row["profile_id"] for row in client.get("/profiles").json()["results"]] == ["p2"]
     problem(client.get("/profiles/p1"), 404, "unknown_profile")
 
 
 def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> None:
     store_profiles([profile("p1")], [])
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     read = client.get("/profiles/p1")
     answer = client.put(
         "/profiles/p1",
@@ -100,7 +100,9 @@ def test_an_edit_without_the_right_precondition_is_refused(
 ) -> None:
     store_profiles([profile("p1")], [])
     problem(
-        api(person("con", "Configurator")).put("/profiles/p1", profile("p1", label="x"), **headers),
+        api(create_user("con", "Configurator")).put(
+            "/profiles/p1", profile("p1", label="x"), **headers
+        ),
         status,
         code,
     )
@@ -111,7 +113,7 @@ def test_an_edit_without_the_right_precondition_is_refused(
 def test_any_of_several_tags_will_do(match: str) -> None:
     store_profiles([profile("p1")], [])
     assert (
-        api(person("con", "Configurator"))
+        api(create_user("con", "Configurator"))
         .put("/profiles/p1", profile("p1", label="x"), If_Match=match)
         .status_code
         == 200
@@ -120,7 +122,7 @@ def test_any_of_several_tags_will_do(match: str) -> None:
 
 def test_a_new_one_is_made_with_if_none_match() -> None:
     registry.ensure(["eu"])
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     answer = client.put("/profiles/p1", profile("p1"), If_None_Match="*")
     assert (answer.status_code, answer.headers["ETag"]) == (201, '"1"')
     assert (
@@ -138,7 +140,7 @@ def test_a_new_one_is_made_with_if_none_match() -> None:
 
 def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_code() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     found = problem(client.put("/run-profiles/r1", run_profile("r1", "p1", namespace="zz", more=1, execution_policy={"cron": "* * * * * *"}), If_Match='"1"'),
                     422, "invalid_document")  # fmt: skip
     assert {error["pointer"] for error in found["errors"]} == {
@@ -164,7 +166,9 @@ def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_c
 def test_only_who_configures_puts() -> None:
     store_profiles([profile("p1")], [])
     problem(
-        api(person("op", "Operator")).put("/profiles/p1", b"\xff", If_Match='"1"'), 403, "forbidden"
+        api(create_user("op", "Operator")).put("/profiles/p1", b"\xff", If_Match='"1"'),
+        403,
+        "forbidden",
     )
     problem(api().put("/profiles/p1", b"\xff", If_Match='"1"'), 401, "unauthenticated")
 
@@ -185,6 +189,6 @@ def test_only_who_configures_puts() -> None:
 def test_what_is_known_already_is_a_304(sent: str, status: int) -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     for path in ("/profiles/p1", "/run-profiles/r1"):
-        answer = api(person(f"p{path.count('-')}")).get(path, If_None_Match=sent)
+        answer = api(create_user(f"p{path.count('-')}")).get(path, If_None_Match=sent)
         assert (answer.status_code, answer.headers["ETag"]) == (status, '"1"')
         assert (status == 304) == (answer.content == b"")

@@ -7,7 +7,7 @@ import pytest
 
 from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import CycleRun, DispatchJob
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.dead_letters import create_dead_letters, run_batches
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
@@ -24,7 +24,7 @@ def failed(committed: str, settings: Any) -> CycleRun:
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) -> None:
-    answer = api(person()).post(f"/cycles/{failed.pk}/rerun", {"dry_run": True})
+    answer = api(create_user()).post(f"/cycles/{failed.pk}/rerun", {"dry_run": True})
     found = answer.json()
     assert answer.status_code == 200
     assert [
@@ -46,7 +46,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) ->
 
 
 def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, settings: Any) -> None:
-    client = api(person())
+    client = api(create_user())
     with Receiver(OK) as receiver:
         configure_endpoints(settings, **{"default-endpoint": receiver.url})
         answer = client.post(f"/cycles/{failed.pk}/rerun", {"reason": "mended"})
@@ -76,7 +76,7 @@ def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, setting
 
 
 def test_refusals_are_problems(failed: CycleRun) -> None:
-    client = api(person())
+    client = api(create_user())
     problem(client.post(f"/cycles/{uuid.uuid4()}/rerun", {"reason": "x"}), 404, "unknown_cycle")
     found = problem(
         client.post(f"/cycles/{failed.pk}/rerun", {"dry_run": False}), 422, "invalid_body"
@@ -92,12 +92,14 @@ def test_refusals_are_problems(failed: CycleRun) -> None:
         "invalid_body",
     )
     problem(
-        api(person("bea", "Operator", "b")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}),
+        api(create_user("bea", "Operator", "b")).post(
+            f"/cycles/{failed.pk}/rerun", {"reason": "x"}
+        ),
         404,
         "unknown_cycle",
     )
     problem(
-        api(person("vic", "Viewer")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}),
+        api(create_user("vic", "Viewer")).post(f"/cycles/{failed.pk}/rerun", {"reason": "x"}),
         403,
         "forbidden",
     )
@@ -119,7 +121,7 @@ def test_many_run_again_as_an_operation_run(settings: Any) -> None:
         create_dead_letters(1, namespace="a")[0],
         create_dead_letters(1, namespace="b")[0],
     )
-    client = api(person())
+    client = api(create_user())
     dry = client.post(
         "/cycles/rerun", {"reason": "x", "filter": {"status": "failed"}, "dry_run": True}
     )
@@ -149,5 +151,5 @@ def test_many_run_again_as_an_operation_run(settings: Any) -> None:
      {"reason": "x", "filter": {"status": "running"}}, {"reason": "x", "filter": {"status": "failed", "more": 1}}, {"reason": "x", "filter": {}, "rate": 0}],
 )  # fmt: skip
 def test_a_body_that_names_no_cycles_is_refused(body: dict[str, Any]) -> None:
-    problem(api(person()).post("/cycles/rerun", body), 422, "invalid_body")
+    problem(api(create_user()).post("/cycles/rerun", body), 422, "invalid_body")
     assert not OperationRun.objects.exists()

@@ -6,7 +6,7 @@ from governance import audit
 from governance.models import AuditTrailEntry
 from orbit.models import Profile
 from orbit.profiles import revisions
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 def test_revisions_are_listed_newest_first_in_pages_and_shown_whole() -> None:
     for label in ("a", "b", "c"):
         store_profiles([profile("p1", label=label)], [])
-    client = api(person())
+    client = api(create_user())
     page = client.get("/profiles/p1/revisions?limit=2").json()
     assert [(row["number"], row["author"], row["source"]) for row in page["results"]] == [
         (3, "orbit", "admin"),
@@ -42,7 +42,7 @@ def test_revisions_are_listed_newest_first_in_pages_and_shown_whole() -> None:
 def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     store_profiles([], [run_profile("r1", "p1", value_tags=["x"])])
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     path = "/run-profiles/r1/revisions/1/restore"
     problem(client.post(path, {"reason": "back"}), 428, "precondition_required")
     problem(client.post(path, {"reason": "back"}, If_Match='"1"'), 412, "stale")
@@ -61,7 +61,7 @@ def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
     entry = AuditTrailEntry.objects.get(action="run_profile.changed")
     assert (entry.namespace, entry.reason) == ("eu", "back to revision 1: back")
     problem(
-        api(person("op", "Operator")).post(path, {"reason": "back"}, If_Match='"3"'),
+        api(create_user("op", "Operator")).post(path, {"reason": "back"}, If_Match='"3"'),
         403,
         "forbidden",
     )
@@ -71,7 +71,7 @@ def test_what_is_hidden_comes_back_as_something_new() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     with audit.transaction():
         revisions.hide_others(profiles=["p1"], run_profiles=[])
-    client = api(person("con", "Configurator"))
+    client = api(create_user("con", "Configurator"))
     problem(client.get("/run-profiles/r1"), 404, "unknown_run_profile")
     path = "/run-profiles/r1/revisions/1/restore"
     problem(client.post(path, {"reason": "back"}, If_Match="*"), 412, "stale")
@@ -83,7 +83,7 @@ def test_what_is_hidden_comes_back_as_something_new() -> None:
 def test_a_confined_person_sees_no_revision_from_when_it_ran_elsewhere() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1", "us")])
     store_profiles([], [run_profile("r1", "p1", "eu")])
-    client = api(person("con", "Configurator", "eu"))
+    client = api(create_user("con", "Configurator", "eu"))
     assert [
         row["number"] for row in client.get("/run-profiles/r1/revisions").json()["results"]
     ] == [2]
@@ -94,7 +94,7 @@ def test_a_confined_person_sees_no_revision_from_when_it_ran_elsewhere() -> None
         "unknown_revision",
     )
     problem(
-        api(person("bea", "Configurator", "us")).get("/run-profiles/r1/revisions"),
+        api(create_user("bea", "Configurator", "us")).get("/run-profiles/r1/revisions"),
         404,
         "unknown_run_profile",
     )

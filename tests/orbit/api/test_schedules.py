@@ -16,7 +16,7 @@ from orbit.schedules import change, ledger
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfileSchedules, sync
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
@@ -56,7 +56,7 @@ def names(answer: Any) -> list[str]:
 
 def test_each_schedule_says_what_it_does_and_when_it_is_due_next() -> None:
     last = tick("run-profile:a", datetime.now(UTC) - timedelta(hours=1), "skipped")
-    found = {one["name"]: one for one in api(person()).get("/schedules").json()["results"]}
+    found = {one["name"]: one for one in api(create_user()).get("/schedules").json()["results"]}
     assert list(found) == ["cycles", "run-profiles", "run-profile:a", "run-profile:b"]
     one = found["run-profile:a"]
     assert (one["cron"], one["time_zone"], one["enabled"], one["in_words"], one["changed"], one["problem"]) == (
@@ -76,7 +76,7 @@ def test_what_a_person_changed_and_what_ails_it_is_said() -> None:
     change.switch("run-profile:a", on=False, actor=replace(SYSTEM, name="ann"), reason="night")
     rows("UPDATE django_q_schedule SET cron = 'rubbish' WHERE name = 'cycles' RETURNING 1")
     Row.objects.filter(name="run-profile:b").update(next_run=datetime.now(UTC) - timedelta(hours=2))
-    found = {one["name"]: one for one in api(person()).get("/schedules").json()["results"]}
+    found = {one["name"]: one for one in api(create_user()).get("/schedules").json()["results"]}
     assert (
         found["run-profile:a"]["enabled"],
         found["run-profile:a"]["changed"]["by"],
@@ -87,7 +87,7 @@ def test_what_a_person_changed_and_what_ails_it_is_said() -> None:
 
 
 def test_lists_come_in_pages_at_a_bounded_number_of_queries() -> None:
-    client = api(person())
+    client = api(create_user())
     first = client.get("/schedules?limit=3").json()
     assert [one["name"] for one in first["results"]] == ["cycles", "run-profiles", "run-profile:a"]
     assert names(client.get(first["next"])) == ["run-profile:b"]
@@ -115,7 +115,7 @@ def test_ticks_are_filtered_and_their_long_lists_left_out() -> None:
     def found(query: str) -> list[str]:
         return [
             one["id"]
-            for one in api(person(query[:100] or "x"))
+            for one in api(create_user(query[:100] or "x"))
             .get(f"/schedules/ticks?{query}")
             .json()["results"]
         ]
@@ -125,14 +125,14 @@ def test_ticks_are_filtered_and_their_long_lists_left_out() -> None:
     assert found(f"from={(now - timedelta(hours=3)).isoformat()}&to={now.isoformat()}") == [
         str(late.pk)
     ]
-    [oldest] = api(person()).get("/schedules/ticks?schedule=cycles").json()["results"]
+    [oldest] = api(create_user()).get("/schedules/ticks?schedule=cycles").json()["results"]
     assert oldest["detail"] == {"outcomes": {"skipped": 100}}
 
 
 def test_who_is_confined_sees_the_schedules_and_ticks_of_their_own_run_profiles() -> None:
     for schedule in ("cycles", "run-profile:a", "run-profile:b"):
         tick(schedule, datetime.now(UTC))
-    client = api(person("bea", "Viewer", "us"))
+    client = api(create_user("bea", "Viewer", "us"))
     assert names(client.get("/schedules")) == ["run-profile:b"]
     assert [one["schedule"] for one in client.get("/schedules/ticks").json()["results"]] == [
         "run-profile:b"
@@ -146,7 +146,9 @@ def test_who_is_confined_sees_the_schedules_and_ticks_of_their_own_run_profiles(
 
 
 def test_why_answers_one_sentence_and_the_facts() -> None:
-    answer = api(person()).get("/schedules/why?run_profile_id=a&at=2020-01-31T06:00:00Z").json()
+    answer = (
+        api(create_user()).get("/schedules/why?run_profile_id=a&at=2020-01-31T06:00:00Z").json()
+    )
     assert answer["answer"].startswith("It didn't exist yet: a was made on")
     assert answer["ran"] is False
     assert answer["facts"]["at"] == "2020-01-31T06:00:00Z"
@@ -158,7 +160,7 @@ NOW = "at=2026-01-31T06:00:00Z"
 @pytest.mark.parametrize("query", ["", "run_profile_id=a", NOW, "run_profile_id=a&at=yesterday", "run_profile_id=a&at=2026-01-31T06:00:00",
                                    f"run_profile_id=%00&{NOW}", f"run_profile_id=a&{NOW}&x=1"])  # fmt: skip
 def test_a_question_that_is_no_question_is_refused(query: str) -> None:
-    problem(api(person()).get(f"/schedules/why?{query}"), 400, "invalid_parameter")
+    problem(api(create_user()).get(f"/schedules/why?{query}"), 400, "invalid_parameter")
 
 
 @pytest.mark.parametrize(
@@ -172,16 +174,18 @@ def test_a_question_that_is_no_question_is_refused(query: str) -> None:
 )
 def test_the_ends_of_time_are_no_fault(at: str) -> None:
     assert (
-        api(person())
+        api(create_user())
         .get(f"/schedules/why?run_profile_id=a&at={at.replace('+', '%2B')}")
         .status_code
         == 200
     )
     assert (
-        api(person("bob")).get(f"/schedules/ticks?from={at.replace('+', '%2B')}").status_code == 200
+        api(create_user("bob")).get(f"/schedules/ticks?from={at.replace('+', '%2B')}").status_code
+        == 200
     )
     assert (
-        api(person("eve")).get(f"/schedules/ticks?to={at.replace('+', '%2B')}").status_code == 200
+        api(create_user("eve")).get(f"/schedules/ticks?to={at.replace('+', '%2B')}").status_code
+        == 200
     )
 
 
@@ -189,4 +193,4 @@ def test_the_ends_of_time_are_no_fault(at: str) -> None:
     "query", ["outcome=great", "from=x", "schedule=", "cursor=forged", "limit=0"]
 )
 def test_a_filter_that_is_none_is_refused(query: str) -> None:
-    assert api(person()).get(f"/schedules/ticks?{query}").status_code == 400
+    assert api(create_user()).get(f"/schedules/ticks?{query}").status_code == 400

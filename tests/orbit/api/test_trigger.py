@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from orbit.models import CycleRun
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_profiles, rows
 
@@ -19,7 +19,7 @@ HALT = """UPDATE governance_governancesetting s SET halt = true, mode = 'halting
 
 
 def test_an_empty_body_starts_a_raw_cycle_in_default() -> None:
-    answer = api(person()).post(TRIGGER)
+    answer = api(create_user()).post(TRIGGER)
     assert answer.status_code == 202
     body = answer.json()
     assert (body["status"], body["namespace"], body["resumed"]) == ("pending", "default", False)
@@ -34,7 +34,7 @@ def test_an_empty_body_starts_a_raw_cycle_in_default() -> None:
 
 def test_a_json_payload_is_kept_compact_in_the_order_sent() -> None:
     sent = b'{ "payload": {"z": 1, "a": [1.0, 1e3, "\\u00e9", "<script>"], "n": 12345678901234567890} }'
-    answer = api(person()).post(TRIGGER, sent)
+    answer = api(create_user()).post(TRIGGER, sent)
     cycle = CycleRun.objects.get(pk=answer.json()["cycle_run_id"])
     assert (
         bytes(cycle.input)
@@ -44,7 +44,7 @@ def test_a_json_payload_is_kept_compact_in_the_order_sent() -> None:
 
 
 def test_null_is_a_payload() -> None:
-    answer = api(person()).post(TRIGGER, {"payload": None})
+    answer = api(create_user()).post(TRIGGER, {"payload": None})
     assert bytes(CycleRun.objects.get(pk=answer.json()["cycle_run_id"]).input) == b"null"
 
 
@@ -54,7 +54,7 @@ def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
         "payload_base64": base64.b64encode(raw).decode(),
         "payload_content_type": "application/x-thing; v=1",
     }
-    cycle = CycleRun.objects.get(pk=api(person()).post(TRIGGER, sent).json()["cycle_run_id"])
+    cycle = CycleRun.objects.get(pk=api(create_user()).post(TRIGGER, sent).json()["cycle_run_id"])
     assert (bytes(cycle.input), cycle.input_content_type) == (raw, "application/x-thing; v=1")
 
 
@@ -79,7 +79,7 @@ def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
     ],
 )
 def test_a_wrong_body_is_refused_with_a_pointer_and_starts_nothing(sent: Any, pointer: str) -> None:
-    found = problem(api(person()).post(TRIGGER, sent), 422, "invalid_body")
+    found = problem(api(create_user()).post(TRIGGER, sent), 422, "invalid_body")
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert not CycleRun.objects.exists()
 
@@ -87,7 +87,7 @@ def test_a_wrong_body_is_refused_with_a_pointer_and_starts_nothing(sent: Any, po
 def test_an_active_cycle_is_named_in_the_refusal() -> None:
     configure_profiles(r1={"namespace": "a"})
     active = active_cycle("a")
-    found = problem(api(person()).post(TRIGGER, {"run_profile_id": "r1"}), 409, "cycle_active")
+    found = problem(api(create_user()).post(TRIGGER, {"run_profile_id": "r1"}), 409, "cycle_active")
     assert found["active_cycle_run_id"] == str(active.pk)
     assert rows(
         "SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped' AND namespace = 'a'"
@@ -96,7 +96,7 @@ def test_an_active_cycle_is_named_in_the_refusal() -> None:
 
 def test_refusals_have_their_codes() -> None:
     configure_profiles(r1={"namespace": "a"}, off={"namespace": "b", "state": "disabled"})
-    client = api(person())
+    client = api(create_user())
     problem(client.post(TRIGGER, {"namespace": "nowhere"}), 404, "unknown_namespace")
     problem(client.post(TRIGGER, {"run_profile_id": "nothing"}), 404, "unknown_run_profile")
     problem(client.post(TRIGGER, {"run_profile_id": "off"}), 409, "disabled")
@@ -111,11 +111,11 @@ def test_refusals_have_their_codes() -> None:
 
 def test_a_pause_by_the_environment_is_a_423(settings: Any) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
-    problem(api(person()).post(TRIGGER), 423, "globally_paused")
+    problem(api(create_user()).post(TRIGGER), 423, "globally_paused")
 
 
 def test_the_same_request_under_one_key_gives_the_stored_answer_even_while_the_cycle_runs() -> None:
-    client = api(person())
+    client = api(create_user())
     first = client.post(TRIGGER, b"{}", Idempotency_Key="k-1")
     second = client.post(TRIGGER, b"{}", Idempotency_Key="k-1")
     assert (first.status_code, second.status_code) == (202, 202)
@@ -126,7 +126,7 @@ def test_the_same_request_under_one_key_gives_the_stored_answer_even_while_the_c
 
 def test_a_refusal_is_not_stored() -> None:
     active = active_cycle()
-    client = api(person())
+    client = api(create_user())
     problem(client.post(TRIGGER, Idempotency_Key="k-1"), 409, "cycle_active")
     CycleRun.objects.filter(pk=active.pk).update(
         status="cancelled", finished_at="2026-01-01T00:00:00Z"
@@ -135,7 +135,7 @@ def test_a_refusal_is_not_stored() -> None:
 
 
 def test_a_key_belongs_to_its_owner_and_for_a_day() -> None:
-    first, second = api(person("ann")), api(person("bob"))
+    first, second = api(create_user("ann")), api(create_user("bob"))
     one = first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"]
     problem(second.post(TRIGGER, Idempotency_Key="k-1"), 409, "cycle_active")
     with connection.cursor() as cursor:
@@ -148,4 +148,4 @@ def test_a_key_belongs_to_its_owner_and_for_a_day() -> None:
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "schlüssel"])
 def test_a_key_that_is_none_is_refused(key: str) -> None:
-    problem(api(person()).post(TRIGGER, Idempotency_Key=key), 400, "invalid_idempotency_key")
+    problem(api(create_user()).post(TRIGGER, Idempotency_Key=key), 400, "invalid_idempotency_key")

@@ -8,7 +8,7 @@ from django.test import Client
 
 from governance.kernel.identifiers import uuid7
 from orbit.models import ValueLedgerEntry
-from tests.support.callers import api, person, problem
+from tests.support.callers import api, create_user, problem
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def test_entries_are_listed_newest_first_and_filtered() -> None:
         entry("kit", run_profile_id="r1"),
         entry("kit", "us", kind="usage", quantity="2.5", unit="delivery"),
     )
-    client = api(person("vic", "Viewer"))
+    client = api(create_user("vic", "Viewer"))
     results = client.get("/value-ledger").json()["results"]
     assert [(row["id"], row["quantity"]) for row in results] == [
         (str(second.pk), "2.5"),
@@ -43,7 +43,7 @@ def test_entries_are_listed_newest_first_and_filtered() -> None:
     assert client.get("/value-ledger?from=2100-01-01T00:00:00Z").json()["results"] == []
     assert [
         row["namespace"]
-        for row in api(person("bea", "Viewer", "us")).get("/value-ledger").json()["results"]
+        for row in api(create_user("bea", "Viewer", "us")).get("/value-ledger").json()["results"]
     ] == ["us"]
 
 
@@ -51,7 +51,7 @@ def test_totals_come_as_json_and_as_a_file() -> None:
     for tag in ("kit", "kit", '=cmd|"x"'):
         entry(tag, quantity="1.5")
     entry("kit", "us")
-    client = api(person("bea", "Viewer", "eu"))
+    client = api(create_user("bea", "Viewer", "eu"))
     found = client.get("/value-ledger/totals?period=month").json()
     assert (found["period"], found["more"], [(row["tag"], row["quantity"], row["cycles"]) for row in found["results"]]) == (
         "month", False, [('=cmd|"x"', "1.5", 1), ("kit", "3", 2)])  # fmt: skip
@@ -67,7 +67,7 @@ def test_totals_come_as_json_and_as_a_file() -> None:
      "to=1970-01-01T00:00:00Z", "namespace="],
 )  # fmt: skip
 def test_a_parameter_that_cant_be_is_a_400(query: str) -> None:
-    client = api(person("vic", "Viewer"))
+    client = api(create_user("vic", "Viewer"))
     for path in ("/value-ledger/totals", "/value-ledger/totals.csv"):
         answer = client.get(f"{path}?{query}")
         problem(answer, 400, answer.json()["code"])
@@ -75,5 +75,5 @@ def test_a_parameter_that_cant_be_is_a_400(query: str) -> None:
 
 def test_the_session_of_the_console_downloads_the_file() -> None:
     browser = Client()
-    browser.force_login(person("vic", "Viewer"))
+    browser.force_login(create_user("vic", "Viewer"))
     assert browser.get("/value-ledger/totals.csv").status_code == 200

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.support.callers import api, person
+from tests.support.callers import api, create_user
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
@@ -20,7 +20,7 @@ def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> No
         configure_endpoints(settings, good=good.url, bad=bad.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["good", "bad"]})
         cycle = run_cycle(start_cycle("r1", b'{"x":1}'))
-    client = api(person())
+    client = api(create_user())
     with CaptureQueriesContext(connection) as seen:
         body = client.get(f"/cycles/{cycle.pk}").json()
     assert body["status"] == "partial_success"

@@ -15,7 +15,7 @@ from governance.access.actors import SYSTEM, NotAllowed
 from governance.models import AuditTrailEntry
 from orbit.models import AppliedFiles, Profile
 from orbit.profiles import diff, drift, export, reload, revisions, schema
-from tests.support.callers import actor, person
+from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
 pytestmark = pytest.mark.django_db
@@ -93,7 +93,10 @@ def test_an_export_is_on_record_and_not_for_the_confined(folder: Path) -> None:
         1,
         1,
     )
-    for who in (actor(person("vic", "Viewer")), actor(person("con", "Configurator", "eu"))):
+    for who in (
+        actor_of(create_user("vic", "Viewer")),
+        actor_of(create_user("con", "Configurator", "eu")),
+    ):
         with pytest.raises(NotAllowed):
             export.export(folder, actor=who)
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from governance import audit
 from governance.audit.actions import Action
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
@@ -49,7 +49,7 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
     "role", ["Viewer", "Operator", "Reviewer", "Configurator", "Administrator"]
 )
 def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None:
-    browser = console(person("ann", role))
+    browser = console(create_user("ann", role))
     for model in REGISTERED:
         allowed = role == "Administrator" or model._meta.label not in ADMINISTRATORS
         assert browser.get(_list(model)).status_code == (200 if allowed else 403), model
@@ -60,7 +60,7 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 
 @pytest.mark.django_db
 def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
-    browser = console(person("bea", "Administrator", "b"))
+    browser = console(create_user("bea", "Administrator", "b"))
     whole = (
         "orbit.EndpointSnapshot",
         "orbit.EndpointState",
@@ -78,7 +78,10 @@ def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_no
 
 @pytest.mark.django_db
 def test_a_page_without_a_form_takes_no_post_and_one_with_a_form_asks_for_its_own_power() -> None:
-    viewer, operator = console(person("vic", "Viewer")), console(person("ola", "Operator"))
+    viewer, operator = (
+        console(create_user("vic", "Viewer")),
+        console(create_user("ola", "Operator")),
+    )
     for address in ("banners/", "orbit/schedules/", "orbit/why/"):
         assert viewer.get(f"/admin/{address}").status_code == 200
         answer = operator.post(f"/admin/{address}", {"reason": "x"})
@@ -92,10 +95,10 @@ def test_a_page_without_a_form_takes_no_post_and_one_with_a_form_asks_for_its_ow
 
 @pytest.mark.django_db
 def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
-    nobody = person("nob", "Viewer")
+    nobody = create_user("nob", "Viewer")
     nobody.groups.clear()
     assert console(nobody).get("/admin/").status_code == 302
-    outsider = person("out", "Viewer")
+    outsider = create_user("out", "Viewer")
     outsider.is_staff = False
     outsider.save()
     assert console(outsider).get("/admin/").status_code == 302
@@ -108,7 +111,7 @@ def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
 @pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/delete/", ""])
 @pytest.mark.django_db
 def test_a_table_that_is_only_looked_at_takes_no_post(path: str) -> None:
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     cycle = active_cycle()
     sent = {
         "status": "success",
@@ -136,7 +139,7 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
             before={"a": "<script>"},
             after={},
         )
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     shown = 0
     for model in REGISTERED:
         _get(browser, _list(model))
@@ -175,7 +178,7 @@ def _get(browser: Client, path: str) -> None:
      "q=" + "x" * 5000, "all=1", "q=%D9%A1", "e=1", "_facets=True", "run_profile_id=%25"],
 )  # fmt: skip
 def test_an_odd_address_is_no_fault(query: str) -> None:
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     browser.raise_request_exception = False
     for model in REGISTERED:
         answer = browser.get(f"{_list(model)}?{query}")
@@ -184,7 +187,7 @@ def test_an_odd_address_is_no_fault(query: str) -> None:
 
 @pytest.mark.django_db
 def test_columns_cant_be_guessed_at_through_the_address() -> None:
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     browser.raise_request_exception = False
     for path in ("governance/apitoken/?token_hash__startswith=a", "auth/user/?password__startswith=p", "orbit/endpointsnapshot/?sealed__gt=a",
                  "orbit/cyclerun/?input__contains=a", "governance/idempotentrequest/?owner__password__startswith=p"):  # fmt: skip
@@ -195,7 +198,7 @@ def test_columns_cant_be_guessed_at_through_the_address() -> None:
 def test_another_namespaces_page_looks_like_a_missing_one() -> None:
     configure_profiles(r1={"namespace": "a"})
     cycle = active_cycle("a")
-    browser = console(person("bea", "Operator", "b"))
+    browser = console(create_user("bea", "Operator", "b"))
     assert str(cycle.pk) not in browser.get("/admin/orbit/cyclerun/").content.decode()
     for page in ("change/", "cancel/"):
         assert browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/{page}").status_code == 404
@@ -211,7 +214,7 @@ def test_another_namespaces_page_looks_like_a_missing_one() -> None:
 @pytest.mark.django_db
 def test_a_search_finds_whole_ids_only() -> None:
     cycle = active_cycle()
-    browser = console(person("vic", "Viewer"))
+    browser = console(create_user("vic", "Viewer"))
 
     def found(term: str) -> bool:
         return (
@@ -233,7 +236,7 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
     with CaptureQueriesContext(connection) as seen:
         assert (
             "2 cycle runs"
-            in console(person("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
+            in console(create_user("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
         )
     assert any(
         "COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"] for query in seen.captured_queries
@@ -244,7 +247,7 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
 def test_every_filter_that_a_list_offers_can_be_used() -> None:
     configure_profiles(r1={"namespace": "a"})
     active_cycle("a")
-    browser = console(person("adm", "Administrator"))
+    browser = console(create_user("adm", "Administrator"))
     used = 0
     for model in REGISTERED:
         page = browser.get(_list(model)).content.decode()

@@ -11,7 +11,7 @@ from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry, GovernanceSetting, Namespace, Stop
 from governance.namespaces import halts, pauses, registry, status
 from orbit.models import ClusterNode
-from tests.support.callers import console, person
+from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
 PAGES = (
@@ -35,13 +35,13 @@ def row(name: str = "default") -> int:
 
 @pytest.fixture
 def operator() -> Client:
-    return console(person())
+    return console(create_user())
 
 
 def test_halt_stands_on_every_page_for_those_who_may(operator: Client) -> None:
     for path in PAGES:
         assert '<button type="submit" class="btn halt">Halt</button>' in text(operator, path), path
-    viewer = console(person("vic", "Viewer"))
+    viewer = console(create_user("vic", "Viewer"))
     for path in PAGES[:-1]:
         assert "Halt</button>" not in text(viewer, path), path
     assert viewer.get("/admin/halt/").status_code == 403
@@ -74,7 +74,7 @@ def test_a_halt_from_the_header_needs_no_reason_and_shows_as_a_banner_everywhere
         assert "default is halting: halted, and what is in flight is ending, since" in page
         assert "by ann: none given" in page
         assert f'<a href="/admin/governance/namespace/{row()}/resume/">Resume</a>' in page
-    assert "Resume</a>" not in text(console(person("vic", "Viewer")), "/admin/banners/")
+    assert "Resume</a>" not in text(console(create_user("vic", "Viewer")), "/admin/banners/")
 
 
 def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
@@ -138,7 +138,7 @@ def test_what_is_refused_stands_at_its_field_and_nothing_typed_is_lost(operator:
 def test_who_is_confined_halts_what_they_see_and_pauses_nothing() -> None:
     registry.ensure(["a", "b"])
     halts.halt("a", actor=SYSTEM, reason="secret of a")
-    confined = console(person("bea", "Operator", "b"))
+    confined = console(create_user("bea", "Operator", "b"))
     page = text(confined, "/admin/governance/namespace/")
     assert ">b</a>" in page
     assert "secret of a" not in page
@@ -172,7 +172,7 @@ def test_everything_is_paused_and_goes_on_from_the_console(operator: Client) -> 
     assert "End pause</button>" in page
     assert "Everything is paused since" in page
     assert "by ann: a fire" in page
-    viewer = console(person("vic", "Viewer"))
+    viewer = console(create_user("vic", "Viewer"))
     assert "End pause</button>" not in text(viewer, "/admin/pause/")
     assert viewer.post("/admin/pause/", {"deed": "unpause", "reason": "r"}).status_code == 403
     assert (
@@ -209,7 +209,7 @@ def test_a_stop_whose_time_is_over_is_no_banner(operator: Client) -> None:
 
 def test_administrators_make_namespaces_here(operator: Client) -> None:
     assert operator.get("/admin/governance/namespace/new/").status_code == 403
-    browser = console(person("ada", "Administrator"))
+    browser = console(create_user("ada", "Administrator"))
     assert "Create namespace" in text(browser, "/admin/governance/namespace/")
     for name, said in (
         ("a b", "1 to 100 letters"),

@@ -1,21 +1,21 @@
-"""A database with so many rows that a plan which reads a whole table costs, made by one statement a table."""
+"""A database with so many rows that reading a whole table is slow; one statement fills a table."""
 
 from typing import Any
 
 from psycopg import Connection
 
 CYCLES = 100_000
-#: The tables that grow for ever; no list and no hot statement may read one of them from end to end.
+#: The tables that grow for ever. No list and no hot statement may read a whole one.
 LARGE = (
     "orbit_cyclerun", "orbit_dispatchjob", "orbit_deliveryreceipt", "orbit_deadletterdispatch", "orbit_transformation", "orbit_normalizationitem",
     "orbit_normalizationbatch", "orbit_executionrecord", "orbit_cyclecheckpoint", "orbit_crontick", "orbit_valueledgerentry",
     "governance_audittrailentry", "governance_operationrun", "governance_operationrunitem", "telemetry_telemetryevent",
 )  # fmt: skip
 
-# Foreign keys are checked row by row; the rows here fit by their making.
-UNBIND = """DO $$ DECLARE found record; BEGIN
-FOR found IN SELECT conrelid::regclass AS place, conname FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace LOOP
-    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.place, found.conname); END LOOP; END $$"""
+# Foreign keys are checked row by row, which is slow; these rows fit anyway.
+DROP_FOREIGN_KEYS = """DO $$ DECLARE key record; BEGIN
+FOR key IN SELECT conrelid::regclass AS place, conname FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.place, key.conname); END LOOP; END $$"""
 # A UUIDv7 for each number, spread over the last three weeks, in order.
 IDS = """CREATE TEMPORARY TABLE n AS SELECT i, at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000'
     || '8' || lpad(to_hex(i), 7, '0') || substr(md5(i::text), 1, 8))::uuid AS id,
@@ -33,7 +33,7 @@ STATEMENTS = (
     """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, run_profile_id, context, initiation_hash, input, input_content_type, input_sha256,
         created_at, started_at, finished_at, fencing_token)
     SELECT id, namespace, status, 'cron', run_profile_id, '{}', repeat('0', 64), '', 'text/plain', repeat('0', 64), at, at, at + interval '2 s', 1 FROM n""",
-    # A few that are at work, and as many re-runs.
+    # A few that are running, and as many re-runs.
     """UPDATE orbit_cyclerun SET status = 'running', finished_at = NULL, next_due_at = now() + i %% 3 * interval '1 minute'
     FROM n WHERE n.id = orbit_cyclerun.id AND n.i > %(rows)s - 20""",
     """UPDATE orbit_cyclerun c SET rerun_of = (SELECT id FROM n WHERE i = m.i - 500), takeover = '{}' FROM n m WHERE m.id = c.id AND m.i %% 1000 = 0""",
@@ -57,7 +57,7 @@ STATEMENTS = (
     """INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail)
     SELECT id, CASE WHEN i % 2 = 0 THEN 'cycles' ELSE 'run-profile:r' || i % 400 END,
         i::text, at, CASE WHEN i % 50 = 0 THEN 'missed' ELSE 'started' END, '{}' FROM n""",
-    # Over ten years: the longest totals, of two years by month, are sums over a part of it.
+    # Over ten years, so that the longest totals (two years by month) add up only a part of it.
     """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, run_profile_id, kind, tag, quantity, unit, created_at)
     SELECT id, id, namespace, run_profile_id, CASE WHEN i %% 2 = 0 THEN 'usage' ELSE 'value' END, 't' || i %% 20, 1, 'cycle',
         now() - (%(rows)s - i) * interval '1 hour' FROM n""",
@@ -73,14 +73,14 @@ STATEMENTS = (
 )
 
 
-# An index is made of all rows at once faster than row by row.
+# Building an index at the end is faster than row by row.
 INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE NOT indisunique AND indrelid IN (
     SELECT oid FROM pg_class WHERE relname = ANY(%s) AND relkind = 'r')"""
 
 
 def fill(owner: "Connection[Any]", rows: int = CYCLES) -> None:
-    """Put ``rows`` cycles, and as many of what hangs on them, into the database, and let the planner know."""
-    owner.execute(UNBIND)
+    """Create ``rows`` cycles with as many rows in each other table, and analyze them."""
+    owner.execute(DROP_FOREIGN_KEYS)
     indexes = owner.execute(INDEXES, [list(LARGE)]).fetchall()
     owner.execute("DROP INDEX " + ", ".join(name for name, _ in indexes))
     owner.execute(IDS.replace("%(rows)s", str(rows)).replace("%%", "%"))
