@@ -15,7 +15,7 @@ from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import attempt, dead_letters, loop, receipts
+from orbit.dispatch import attempt, dead_letters, loop
 from orbit.dispatch.attempt import SendersHung
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
@@ -118,11 +118,7 @@ def close_abandoned(found: CycleProgress) -> bool:
         for job in found.abandoned
     ]
     if lost:
-        found.jobs.count_results(lost)
-        if found.jobs.open:
-            receipts.save(cycle, lost)
-        else:
-            finish.close(found, Finished(lost))
+        finish.save_results(found, lost)
     return bool(lost)
 
 

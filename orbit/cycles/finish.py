@@ -1,12 +1,14 @@
 """The end of a cycle: its status, its ledger, its last checkpoints, and the turn of the next, in the write that closes its last delivery."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from governance import audit
 from orbit.cycles import namespace_queue, progress
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import dead_letters, enqueue, receipts
+from orbit.dispatch.attempt import AttemptResult
 from orbit.dispatch.loop import Finished
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
@@ -56,6 +58,15 @@ def close(state: CycleProgress, finished: Finished) -> None:
     write.rows["ledger"] = []
     add_to(write, state, finished.due_in)
     receipts.commit(write, finished.results)
+
+
+def save_results(state: CycleProgress, results: Sequence[AttemptResult]) -> None:
+    """Save the results of attempts; with the last one, close the cycle. Raises Fenced."""
+    state.jobs.count_results(results)
+    if state.jobs.open:
+        receipts.save(state.cycle, results)
+    else:
+        close(state, Finished(results))
 
 
 def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = None) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 
 from governance.kernel import sql
 from orbit.dispatch import endpoints, enqueue, limits
@@ -78,19 +79,20 @@ class SnapshotCache:
     """The snapshots of the configured endpoints, saved at their first use."""
 
     def __init__(self) -> None:
-        self._snapshots: dict[str, tuple[Endpoint, UUID]] = {}
+        self._snapshots: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
         self._lock = threading.Lock()
 
     def id_of(self, endpoint: Endpoint) -> UUID:
         """Return the id of the snapshot of ``endpoint``."""
+        place = (str(connection.settings_dict["NAME"]), endpoint.key)
         with self._lock:
-            entry = self._snapshots.get(endpoint.key)
+            entry = self._snapshots.get(place)
         # One configuration keeps its endpoints as the same objects: identity tells if it changed.
         if entry is not None and entry[0] is endpoint:
             return entry[1]
         snapshot_id = enqueue.save_snapshot(endpoint)
         with self._lock:
-            self._snapshots[endpoint.key] = (endpoint, snapshot_id)
+            self._snapshots[place] = (endpoint, snapshot_id)
         return snapshot_id
 
 

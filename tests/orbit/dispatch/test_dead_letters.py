@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
 from orbit.cycles import lease
-from orbit.dispatch import claim, dead_letters, enqueue
+from orbit.dispatch import dead_letters, enqueue
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from tests.support import dispatch
 from tests.support.dead_letters import create_dead_letters as make
 from tests.support.pipeline import (
     configure_endpoints,
@@ -153,9 +154,9 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
             DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
         )
         (work,) = lease.claim(1)
-        assert [sending.job_id for sending in claim.wave(work, limit=9, worker="dies")[0]] == [
-            job_id
-        ]
+        assert [
+            sending.job_id for sending in dispatch.claim_jobs(work, limit=9, worker="dies")
+        ] == [job_id]
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
