@@ -10,7 +10,7 @@ from django.db import connection
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
-from orbit.cycles import advance, cancel, finish, lease, progress, runner
+from orbit.cycles import advance, cancel, finish, lease, runner
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt
 from orbit.dispatch.claim import ClaimedJob
@@ -117,7 +117,7 @@ def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
             initiation.run(work)
             # The row is locked until the commit: SKIP LOCKED leaves it to its writer.
             assert pool.submit(lambda: (lease.claim(1), connection.close())[0]).result() == []
-    assert progress.load(claimed()).initiation_id is not None
+    assert dispatch.load_progress(claimed()).initiation_id is not None
 
 
 def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:

@@ -147,7 +147,7 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
         (work,) = lease.claim(1)
         with monkeypatch.context() as patch:
             patch.setattr(attempt, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
-            patch.setattr(attempt.client, "send", lambda *args, **kwargs: released.wait(10))
+            patch.setattr(attempt.client, "send", lambda *_, **__: released.wait(10) and None)
             assert advance.run(work, dispatch=dispatch.state(), worker="w") is None
         released.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
