@@ -16,9 +16,9 @@ from governance.kernel.machines import Machine
 from governance.states import MODE, OPERATION
 from orbit import states
 from orbit_site import checks, contract, permissions
-from orbit_site.settings import environment
+from orbit_site.settings import environment, variables
 
-#: Generated parts of pages that are otherwise written by hand stand between these lines.
+#: The generated part of a page is between these lines; the rest is written by hand.
 BEGIN, END = "<!-- made from the code by `make docs` -->", "<!-- end -->"
 MACHINES: Mapping[str, Machine[Any]] = {
     "Cycle": states.CYCLE,
@@ -34,11 +34,11 @@ MACHINES: Mapping[str, Machine[Any]] = {
 
 def variables_table() -> str:
     """Return the table of docs/configuration.md."""
-    rows = [f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in environment.TABLE]
+    rows = [f"| `{item.name}` | {_default(item)} | {item.doc} |" for item in variables.TABLE]
     return "\n".join(["| variable | default | what it does |", "|---|---|---|", *rows])
 
 
-def _default(item: environment.Variable) -> str:
+def _default(item: variables.Variable) -> str:
     if item.name == "ORBIT_LOG_FORMAT":
         return "`text`, in production `json`"
     if item.name == "ORBIT_BIND":
@@ -47,9 +47,9 @@ def _default(item: environment.Variable) -> str:
 
 
 def example() -> str:
-    """Return .env.example: every variable with what it does, commented out at its default."""
-    parts = ["# Copy to .env and change what you need. docs/configuration.md has the details.\n"]
-    for item in environment.TABLE:
+    """Return .env.example: every variable, commented out, with its default."""
+    parts = ["# Copy to .env and change what you need. See docs/configuration.md.\n"]
+    for item in variables.TABLE:
         default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(
             item.name, item.default
         )
@@ -58,7 +58,7 @@ def example() -> str:
 
 
 def diagrams() -> str:
-    """Return docs/states.md: every state machine, drawn."""
+    """Return docs/states.md: a diagram of every state machine."""
     parts = [
         "# States\n\nThe allowed moves, drawn from the apps' `states.py` by `make docs`.\n"
         "A state that nothing leaves is final.\n"
@@ -71,8 +71,9 @@ def diagrams() -> str:
             if machine.allows(source, target)
         ]
         drawing = "\n".join(moves)
+        final = ", ".join(sorted(machine.final)) or "none"
         parts.append(
-            f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {', '.join(sorted(machine.final)) or 'none'}.\n"
+            f"## {title}\n\n```mermaid\nstateDiagram-v2\n{drawing}\n```\n\nFinal: {final}.\n"
         )
     return "\n".join(parts)
 
@@ -85,7 +86,7 @@ def with_part(page: str, part: str) -> str:
 
 
 def documents(project: Path) -> Mapping[Path, str]:
-    """Return every document that is made from code, by its path."""
+    """Return each document that is made from code, by its path."""
     configuration, deploy = project / "docs" / "configuration.md", project / "docs" / "deploy.md"
     return {
         configuration: with_part(configuration.read_text(), variables_table()),
@@ -98,6 +99,6 @@ def documents(project: Path) -> Mapping[Path, str]:
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all documents."""
     for path, text in documents(environment.BASE_DIR).items():
         path.write_text(text)

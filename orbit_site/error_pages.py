@@ -1,4 +1,4 @@
-"""What is answered where no view answered: a page under ``/admin/``, a problem document everywhere else."""
+"""Error responses outside of views: a page under ``/admin/``, a problem document elsewhere."""
 
 import sys
 from typing import Any
@@ -15,16 +15,16 @@ _CONSOLE = "/admin/"
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 400."""
-    return _answer(request, 400, "malformed", "The request can't be read.")
+    return _answer(request, 400, "malformed", "The request is malformed.")
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403."""
-    return _answer(request, 403, "forbidden", "This needs a permission that you don't have.")
+    return _answer(request, 403, "forbidden", "You don't have the permission for this.")
 
 
 def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
-    """Answer 429 to a login under a name that is locked at this address."""
+    """Answer 429 to a login with a name that is locked out at this address."""
     answer = _answer(request, 429, locked.code, locked.detail)
     answer["Retry-After"] = str(max(1, round((locked.until - timezone.now()).total_seconds())))
     return answer
@@ -36,7 +36,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         403,
         "csrf_failed",
-        "The form's token is missing or too old. Go back, load the page anew, and send it again.",
+        "The form's token is missing or too old. Go back, reload the page and send it again.",
     )
 
 
@@ -46,23 +46,23 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500, or 503 where the database is what failed."""
+    """Answer 500, or 503 if the database failed."""
     error = sys.exc_info()[1]
-    known: dict[str, Any] | None = problem.describe(error) if error is not None else None
-    if known is not None:
-        return _answer(request, known["status"], known["code"], known["detail"])
+    body: dict[str, Any] | None = problem.describe(error) if error is not None else None
+    if body is not None:
+        return _answer(request, body["status"], body["code"], body["detail"])
     return _answer(
         request,
         500,
         "internal_error",
-        "Orbit failed to answer. The log has the reason under this request's id.",
+        "Internal error. The log has the cause under this request's id.",
     )
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if not request.path.startswith(_CONSOLE):
         return problem.respond(status, code, detail)
-    # Rendered without context processors: they would ask the database that may be gone.
+    # Without context processors: they would query the database, which may be down.
     return HttpResponse(
         loader.get_template("console/fault.html").render(
             {"status": status, **problem.body(status, code, detail)}

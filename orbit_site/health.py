@@ -1,10 +1,10 @@
-"""``/health``: the process is up. ``/ready``: it can work."""
+"""``/health``: the process is up. ``/ready``: database, migrations and configuration are there."""
 
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TookTooLong
+from concurrent.futures import TimeoutError as FutureTimeout
 
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -15,15 +15,15 @@ from governance.rest import problem
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 
-#: A database that hangs answers nobody, so the question is asked beside the request and given up after this long.
-PATIENCE_SECONDS = 3.0
+#: A hanging database must not hang the request: the checks run on a thread and time out.
+TIMEOUT_SECONDS = 3.0
 OK, FAILED = "ok", "failed"
 logger = logging.getLogger(__name__)
 
 
 @csrf_exempt
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer 200 whenever the process can answer at all; nothing is asked of the database."""
+    """Answer 200 without a query, as long as the process can answer at all."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
     return JsonResponse({"status": OK})
@@ -31,60 +31,65 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when database, migrations and configuration are there, with ``?cluster=1`` a live cluster too; else 503. Names no details."""
+    """Answer 200 or 503 with the result of each check; ``?cluster=1`` requires a live cluster."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
-    checks = _probe.ask()
+    checks = probe.results()
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
     good = all(checks[name] == OK for name in needed)
     answer = JsonResponse(
         {"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503
     )
-    # Not ready is an answer to a question asked again and again, no fault of a request: Django would log each as an error.
+    # Load balancers poll this; Django would log each 503 as an error.
     answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer
 
 
-class _Probe:
-    """Asks the checks on one thread of its own; while an answer is outstanding nobody else is sent after it."""
+class Probe:
+    """Runs the checks on one thread; concurrent requests share the pending result."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
-        self._asked: Future[dict[str, str]] | None = None
+        self._pending: Future[dict[str, str]] | None = None
         self._migrated = False
 
-    def ask(self) -> dict[str, str]:
+    def results(self) -> dict[str, str]:
+        """Return OK or FAILED by check; all FAILED if they take too long."""
         with self._lock:
             if self._thread is None:
-                # Made at the first question, hence after any fork.
+                # Created on first use, so after any fork.
                 self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ready")
-            if self._asked is None or self._asked.done():
-                self._asked = self._thread.submit(self._look)
-            asked = self._asked
+            if self._pending is None or self._pending.done():
+                self._pending = self._thread.submit(self._check)
+            pending = self._pending
         try:
-            return asked.result(timeout=PATIENCE_SECONDS)
-        except TookTooLong:
+            return pending.result(timeout=TIMEOUT_SECONDS)
+        except FutureTimeout:
             return dict.fromkeys(("database", "migrations", "config", "cluster"), FAILED)
 
-    def _look(self) -> dict[str, str]:
+    def _check(self) -> dict[str, str]:
         checks: dict[str, Callable[[], bool]] = {
-            "database": _database, "migrations": self._migrations, "config": _config, "cluster": maintenance.cluster_is_alive,
-        }  # fmt: skip
-        found: dict[str, str] = {}
+            "database": _database,
+            "migrations": self._migrations,
+            "config": _config,
+            "cluster": maintenance.cluster_is_alive,
+        }
+        results: dict[str, str] = {}
         try:
             for name, check in checks.items():
                 try:
-                    found[name] = OK if found.get("database") != FAILED and check() else FAILED
+                    passed = results.get("database") != FAILED and check()
+                    results[name] = OK if passed else FAILED
                 except DatabaseError as error:
                     logger.warning("not ready: %s: %s", name, str(error).strip())
-                    found[name] = FAILED
+                    results[name] = FAILED
         finally:
             connections.close_all()
-        return found
+        return results
 
     def _migrations(self) -> bool:
-        # What is applied stays applied: asked until it is.
+        # Applied migrations stay applied, so stop asking then.
         if not self._migrated:
             executor = MigrationExecutor(connection)
             self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -101,4 +106,4 @@ def _config() -> bool:
     return AppliedFiles.objects.filter(id=1).exclude(sha256="").exists()
 
 
-_probe = _Probe()
+probe = Probe()

@@ -1,7 +1,8 @@
-"""Who may what, as a table: every address of the API, every page, table, action and form of the console, by role and by scope.
+"""Permissions as a table: who may use which REST operation, page, table, action and form.
 
-It is worked out from what the code itself goes by: the powers of resources, pages and actions, and what the tables' admins answer.
-docs/permissions.md is made from it, and a test sends the request of each cell. Commands ask for no role; they are named.
+The table is derived from what the code itself checks: the scopes of resources, pages and actions,
+and the answers of the tables' admins. docs/permissions.md is made from it, and a test sends the
+request of each cell. Commands check no role; they are only listed.
 """
 
 import argparse
@@ -28,17 +29,17 @@ COLUMNS = (ANONYMOUS, *ROLES, *(f"token: {scope}" for scope in SCOPES))
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """An address that an admin adds by hand: what looking at it needs, and what sending it does, None where nothing is sent.
+    """An address that an admin class adds: the scope to open it, and the one to send its form.
 
-    What is of the ``workspace`` is not for people who are confined to some namespaces.
+    ``workspace``: users who are confined to namespaces may not use it.
     """
 
-    sees: Scope
-    sends: Scope | None = None
+    opens: Scope
+    submits: Scope | None = None
     workspace: bool = False
 
 
-#: Addresses of tables that are neither Django's nor a reasoned action, by their name.
+#: Addresses of tables that are neither Django's nor a reasoned action, by URL name.
 FORMS = {
     "auth_user_password_change": Form(Scope.ADMINISTER, Scope.ADMINISTER, workspace=True),
     "governance_audittrailentry_verify": Form(Scope.READ, workspace=True),
@@ -52,13 +53,13 @@ FORMS = {
 }
 OURS = {"governance", "orbit", "orbit_site", "telemetry"}
 _WORKSPACE_ONLY = "workspace only"
-#: What no resource, page or table serves: its address, and who gets an answer.
+#: What neither a resource, a page nor a table serves: who gets an answer.
 OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that can be done: by which method, where (a route), who may, and of which table its object is."""
+    """One request, the columns of those who may send it, and the table of its object."""
 
     kind: str
     method: str
@@ -69,11 +70,11 @@ class Row:
 
 
 class Unlisted(ValueError):
-    """There is an address of the console whose power nobody named."""
+    """FORMS lacks an address of the console."""
 
 
 def rows() -> list[Row]:
-    """Return all of them. Raises Unlisted."""
+    """Return the table. Raises Unlisted."""
     return [*_rest(), *_pages(), *_tables()]
 
 
@@ -85,8 +86,8 @@ def _holders(scope: Scope | None, *, tokens: bool = True) -> frozenset[str]:
 
 
 def _rest() -> Iterator[Row]:
-    for what, may in OPEN.items():
-        method, _, route = what.partition(" /")
+    for request, may in OPEN.items():
+        method, _, route = request.partition(" /")
         yield Row("REST", method, route, frozenset(may))
     for route, pattern in sorted(
         openapi.walk(get_resolver().url_patterns), key=lambda item: item[0]
@@ -119,7 +120,7 @@ def _tables() -> Iterator[Row]:
         place = f"admin/{model._meta.app_label}/{model._meta.model_name}/"
         seen, note = _who(table, "has_view_permission"), _note(table, "has_view_permission")
         yield Row("table", "GET", place, seen, label, note)
-        yield from _deeds(table, place, seen)
+        yield from _changes(table, place, seen)
         actions = table._all() if isinstance(table, ReasonedAdmin) else []
         for action in actions:
             may = seen & _holders(action.scope, tokens=False)
@@ -134,46 +135,46 @@ def _tables() -> Iterator[Row]:
         yield from _forms(table, place, {action.name for action in actions})
 
 
-def _deeds(table: Any, place: str, seen: frozenset[str]) -> Iterator[Row]:
+def _changes(table: Any, place: str, seen: frozenset[str]) -> Iterator[Row]:
     label = table.model._meta.label
-    for route, deed in (
+    for route, verb in (
         ("add/", "add"),
         ("<path:object_id>/change/", "change"),
         ("<path:object_id>/delete/", "delete"),
     ):
-        may, note = _who(table, f"has_{deed}_permission"), _note(table, f"has_{deed}_permission")
-        if may and deed == "change" and may != seen:
+        may, note = _who(table, f"has_{verb}_permission"), _note(table, f"has_{verb}_permission")
+        if may and verb == "change" and may != seen:
             yield Row(
                 "page", "GET", place + route, seen, label, _note(table, "has_view_permission")
             )
         if may:
-            yield Row(deed, "POST", place + route, may, label, note)
+            yield Row(verb, "POST", place + route, may, label, note)
 
 
 def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
     prefix = f"{table.opts.app_label}_{table.opts.model_name}_"
-    known = {
+    listed = {
         prefix + name for name in {"changelist", "add", "history", "delete", "change"} | actions
     }
     for pattern in table.get_urls():
-        if not isinstance(pattern, URLPattern) or pattern.name is None or pattern.name in known:
+        if not isinstance(pattern, URLPattern) or pattern.name is None or pattern.name in listed:
             continue
         if pattern.name not in FORMS:
-            raise Unlisted(f"Say in FORMS what the address {pattern.name!r} needs.")
+            raise Unlisted(f"Add the address {pattern.name!r} to FORMS.")
         form = FORMS[pattern.name]
         route, label, note = (
             place + str(pattern.pattern),
             table.opts.label,
             _WORKSPACE_ONLY if form.workspace else "",
         )
-        if form.sends != form.sees:
-            yield Row("page", "GET", route, _holders(form.sees, tokens=False), label, note)
-        if form.sends is not None:
+        if form.submits != form.opens:
+            yield Row("page", "GET", route, _holders(form.opens, tokens=False), label, note)
+        if form.submits is not None:
             yield Row(
                 "form",
                 "POST",
                 route,
-                _holders(form.sees, tokens=False) & _holders(form.sends, tokens=False),
+                _holders(form.opens, tokens=False) & _holders(form.submits, tokens=False),
                 label,
                 note,
             )
@@ -184,12 +185,12 @@ def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) ->
 
 
 def _note(table: Any, question: str) -> str:
-    """Return what is to be said of people who are confined to namespaces."""
+    """Return the note about users who are confined to namespaces."""
     return "" if _who(table, question, frozenset({"somewhere"})) else _WORKSPACE_ONLY
 
 
 def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
-    """Return a request of somebody who has ``role`` and is confined to ``namespaces``, None: to nothing."""
+    """Return a request by a user with ``role``, confined to ``namespaces`` unless that is None."""
     request = HttpRequest()
     request.user = AnonymousUser()
     actor = Actor(name=role, user_id=None, scopes=ROLES[role], namespaces=namespaces)
@@ -198,19 +199,19 @@ def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
 
 
 def commands() -> list[str]:
-    """Return every deed of every command of ours: ``user create``, or ``trigger`` where a command does one thing."""
-    found = []
+    """Return every command of Orbit, each with its subcommands: ``trigger``, ``user create``."""
+    names = []
     for name, app in get_commands().items():
         if app not in OURS:
             continue
         parser = load_command_class(str(app), name).create_parser("manage.py", name)
-        deeds = [
+        subcommands = [
             list(action.choices or ())
             for action in parser._actions
             if isinstance(action, argparse._SubParsersAction)
         ]
-        found += [f"{name} {deed}" for deed in deeds[0]] if deeds else [name]
-    return sorted(found)
+        names += [f"{name} {verb}" for verb in subcommands[0]] if subcommands else [name]
+    return sorted(names)
 
 
 PAGE = """# Permissions by role
@@ -251,10 +252,12 @@ def as_page() -> str:
         lines.append(
             f"| {row.kind} | `{row.method} {openapi.path_of(row.route)}` | {marks} | {row.note} |"
         )
-    named = textwrap.fill(", ".join(f"`{name}`" for name in commands()), 99, break_on_hyphens=False)
+    listing = textwrap.fill(
+        ", ".join(f"`{name}`" for name in commands()), 99, break_on_hyphens=False
+    )
     return PAGE.format(
         columns=columns,
         line="|".join(":-:" for _ in COLUMNS),
         rows="\n".join(lines),
-        commands=f"{named}.",
+        commands=f"{listing}.",
     )

@@ -1,6 +1,7 @@
-"""What runs when: the one table of periodic work.
+"""The schedules that the environment asks for.
 
-Beside these, each enabled run profile with a cron of its own has a schedule ``run-profile:ID``; the keeper follows them (``sync.RunProfileSchedules``).
+Each enabled run profile with a cron of its own has a schedule too, ``run-profile:ID``, which the
+maintenance process keeps up to date (``sync.RunProfileSchedules``).
 """
 
 from django.conf import settings
@@ -13,8 +14,8 @@ from orbit.schedules.rows import CYCLES, RUN_PROFILES
 
 
 def table() -> list[Schedule]:
-    """Return the schedules that the environment asks for. Raises ImproperlyConfigured, which names the variable, for a cron that can't be read."""
-    asked = [
+    """Return the schedules. Raises ImproperlyConfigured, which names the variable of a bad cron."""
+    by_variable = [
         (
             "ORBIT_CRON_SCHEDULE",
             Schedule(CYCLES, settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE),
@@ -26,12 +27,13 @@ def table() -> list[Schedule]:
             ),
         ),
     ]
-    for variable, schedule in asked:
+    for variable, schedule in by_variable:
         try:
             if schedule.cron:
                 next_after(schedule.cron, schedule.time_zone, timezone.now())
         except CronInvalid as error:
             raise ImproperlyConfigured(
-                f"{variable}: {error.detail} Write five fields such as `0 0,12 * * *`, or nothing for off."
+                f"{variable}: {error.detail} "
+                "Write five fields such as `0 0,12 * * *`, or nothing for off."
             ) from error
-    return [schedule for _, schedule in asked]
+    return [schedule for _, schedule in by_variable]

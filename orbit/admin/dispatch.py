@@ -1,4 +1,4 @@
-"""Deliveries: jobs, attempts, endpoints' snapshots."""
+"""Deliveries: jobs, attempts, the state and the snapshots of endpoints."""
 
 from typing import Any
 
@@ -11,21 +11,20 @@ from orbit.models import DeliveryReceipt, DispatchJob, EndpointSnapshot, Endpoin
 from orbit.states import Attempt, Job
 
 
-class _Stateful(ReadOnlyAdmin):
+class _StatusAdmin(ReadOnlyAdmin):
     @admin.display(description="status")
-    def status_shown(self, row: Any) -> str:
-        """The status as a badge."""
+    def status_badge(self, row: Any) -> str:
         return display.badge(row.status)
 
 
 @admin.register(DispatchJob)
-class DispatchJobAdmin(_Stateful):
-    """One item to one endpoint each."""
+class DispatchJobAdmin(_StatusAdmin):
+    """Jobs: one item for one endpoint each."""
 
     namespace_path = "cycle__namespace"
     list_display = (
         "id",
-        "status_shown",
+        "status_badge",
         "endpoint_key",
         "cycle_id",
         "attempts",
@@ -39,15 +38,15 @@ class DispatchJobAdmin(_Stateful):
 
 
 @admin.register(DeliveryReceipt)
-class DeliveryReceiptAdmin(_Stateful):
-    """One request on the wire each."""
+class DeliveryReceiptAdmin(_StatusAdmin):
+    """Delivery attempts: one request each."""
 
     namespace_path = "job__cycle__namespace"
     list_display = (
         "id",
         "job_id",
         "attempt",
-        "status_shown",
+        "status_badge",
         "status_code",
         "error_class",
         "latency_ms",
@@ -60,7 +59,7 @@ class DeliveryReceiptAdmin(_Stateful):
 
 @admin.register(EndpointState)
 class EndpointStateAdmin(ReadOnlyAdmin):
-    """What all processes know of each receiver: its caps, and whether it is down."""
+    """The limits and the circuit of each endpoint, shared by all workers."""
 
     list_display = (
         "endpoint_key",
@@ -77,19 +76,15 @@ class EndpointStateAdmin(ReadOnlyAdmin):
 
     @admin.display(description="circuit")
     def circuit(self, row: EndpointState) -> str:
-        """Open while the receiver is down, held while it asked for a pause, else closed."""
-        return display.badge(
-            "open"
-            if row.opened_at
-            else "held"
-            if row.hold_until and row.hold_until > timezone.now()
-            else "closed"
-        )
+        if row.opened_at:
+            return display.badge("open")
+        held = row.hold_until is not None and row.hold_until > timezone.now()
+        return display.badge("held" if held else "closed")
 
 
 @admin.register(EndpointSnapshot)
 class EndpointSnapshotAdmin(ReadOnlyAdmin):
-    """Endpoints as jobs hold them: sealed, only the host is in clear."""
+    """Endpoints as jobs keep them: encrypted, except for the host."""
 
     list_display = ("endpoint_key", "host", "created_at")
     hidden = ("fingerprint",)

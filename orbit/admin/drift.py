@@ -1,4 +1,4 @@
-"""The drift page: where the files and the database differ, Reload and Export."""
+"""The drift page: differences between files and database, Reload and Export."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from orbit.errors import CyclesActive
 from orbit.models import AppliedFiles
 from orbit.profiles import diff, export, reload
 
-_CYCLES = 20
+_MAX_CYCLES = 20
 
 
 @pages.page(
@@ -29,55 +29,63 @@ _CYCLES = 20
     workspace=True,
 )
 def page(request: HttpRequest) -> HttpResponse:
-    """Show every difference with both values; on POST have one side take the other's."""
+    """Show the differences; on POST reload the files or export the database."""
     actor = actor_of(request)
-    may = actor.may(Scope.CONFIGURE)
     form = ReasonForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {
         "form": form,
-        "may": may,
+        "may_configure": actor.may(Scope.CONFIGURE),
         "folder": settings.ORBIT_CONFIG_DIR,
         "applied": AppliedFiles.objects.filter(id=1).first(),
     }
     if form.is_valid():
         try:
-            messages.success(request, _act(request, form.cleaned_data["reason"]))
-        except CyclesActive as refused:
-            context |= {
-                "refused": refused.detail,
-                "cycles": refused.extra["active_cycle_run_ids"][:_CYCLES],
-            }
-        except OrbitError as refused:
-            messages.error(request, refused.detail.splitlines()[0])
+            messages.success(request, _reload_or_export(request, form.cleaned_data["reason"]))
+        except CyclesActive as refusal:
+            context["refused"] = refusal.detail
+            context["cycles"] = refusal.extra["active_cycle_run_ids"][:_MAX_CYCLES]
+        except OrbitError as refusal:
+            messages.error(request, refusal.detail.splitlines()[0])
         else:
             return HttpResponseRedirect(request.path)
     try:
-        found = diff.differences(actor=actor)
-    except OrbitError as refused:
-        context["errors"] = refused.errors
+        differences = diff.differences(actor=actor)
+    except OrbitError as refusal:
+        context["errors"] = refusal.errors
     else:
-        context |= {"total": len(found), "groups": _groups(diff.bounded(found))}
+        context["total"] = len(differences)
+        context["groups"] = _groups(diff.bounded(differences))
     return pages.draw(request, "console/drift.html", title="Config drift", **context)
 
 
-def _act(request: HttpRequest, reason: str) -> str:
+def _reload_or_export(request: HttpRequest, reason: str) -> str:
     if "_export" in request.POST:
-        written = export.export(
+        paths = export.export(
             Path(settings.ORBIT_CONFIG_DIR), actor=actor_of(request), reason=reason
         )
-        return f"Written: {', '.join(path.name for path in written)}."
-    done = reload.apply_files(actor=actor_of(request), reason=reason)
-    return f"Reloaded: {len(done.created)} created, {len(done.changed)} changed, {len(done.hidden)} hidden, {done.unchanged} unchanged."
-
-
-def _groups(found: list[diff.Difference]) -> list[tuple[str, list[diff.Difference]]]:
-    """Return the differences as a person asks for them: only in the files, only in the database, in both but not the same."""
-    in_files = [one for one in found if not one.pointer and one.in_database is json_diff.ABSENT]
-    in_database = [one for one in found if not one.pointer and one.in_files is json_diff.ABSENT]
-    both = [one for one in found if one.pointer]
-    named = (
-        ("Only in the files: Reload makes them", in_files),
-        ("Only in the database: Reload hides them", in_database),
-        ("In both, but not the same", both),
+        return f"Written: {', '.join(path.name for path in paths)}."
+    summary = reload.apply_files(actor=actor_of(request), reason=reason)
+    return (
+        f"Reloaded: {len(summary.created)} created, {len(summary.changed)} changed,"
+        f" {len(summary.hidden)} hidden, {summary.unchanged} unchanged."
     )
-    return [(title, rows) for title, rows in named if rows]
+
+
+def _groups(differences: list[diff.Difference]) -> list[tuple[str, list[diff.Difference]]]:
+    """Return the differences by kind, with a title each; a kind without any is left out."""
+    whole = [difference for difference in differences if not difference.pointer]
+    groups = (
+        (
+            "Only in the files: Reload creates them",
+            [difference for difference in whole if difference.in_database is json_diff.ABSENT],
+        ),
+        (
+            "Only in the database: Reload hides them",
+            [difference for difference in whole if difference.in_files is json_diff.ABSENT],
+        ),
+        (
+            "In both, but different",
+            [difference for difference in differences if difference.pointer],
+        ),
+    )
+    return [(title, rows) for title, rows in groups if rows]

@@ -1,4 +1,7 @@
-"""The page that pauses everything and ends the pause; the environment's own is shown with its hosts, and isn't switched here."""
+"""The page that pauses everything and ends the pause.
+
+A pause by the environment is shown with its hosts; it can't be changed here.
+"""
 
 from typing import Any
 
@@ -18,25 +21,26 @@ from orbit.cycles import maintenance
 
 @pages.page("pause/", name="pause", title="Pause", group="Now", sends=Scope.OPERATE, workspace=True)
 def pause_page(request: HttpRequest) -> HttpResponse:
-    """Show what is paused, by whom and since when; pause everything, or end the console's pause."""
-    actor, found = actor_of(request), pauses.read()
+    """Show the pause; on POST pause everything or end the console's pause."""
+    pause = pauses.read()
+    # On POST the button that the user saw decides: it may have changed since.
     ends = (
-        request.POST.get("deed") == "unpause"
+        request.POST.get("action") == "unpause"
         if request.method == "POST"
-        else found.since is not None
+        else pause.since is not None
     )
     form: forms.Form = (ReasonForm if ends else UntilForm)(
         request.POST if request.method == "POST" else None
     )
     if form.is_bound and form.is_valid():
         try:
-            _act(request, ends, form.cleaned_data)
+            _pause_or_unpause(request, ends, form.cleaned_data)
         except OrbitError as error:
             form.add_error("until" if error.code == "invalid_until" else None, error.detail)
         else:
             return HttpResponseRedirect(request.path)
     context: dict[str, Any] = {
-        "found": found,
+        "pause": pause,
         "ends": ends,
         "form": form,
         "here": gate.paused_here(),
@@ -46,16 +50,16 @@ def pause_page(request: HttpRequest) -> HttpResponse:
         request,
         "console/pause.html",
         title="Pause",
-        may=actor.may(Scope.OPERATE),
+        may_operate=actor_of(request).may(Scope.OPERATE),
         history=status.history(None),
         **context,
     )
 
 
-def _act(request: HttpRequest, ends: bool, given: dict[str, Any]) -> None:
+def _pause_or_unpause(request: HttpRequest, ends: bool, values: dict[str, Any]) -> None:
     if ends:
-        pauses.unpause(actor=actor_of(request), reason=given["reason"])
-        messages.success(request, "The pause is over: what was stopped goes on.")
+        pauses.unpause(actor=actor_of(request), reason=values["reason"])
+        messages.success(request, "The pause has ended. Cycles go on.")
     else:
-        pauses.pause(actor=actor_of(request), reason=given["reason"], until=given["until"])
+        pauses.pause(actor=actor_of(request), reason=values["reason"], until=values["until"])
         messages.success(request, "Everything is paused.")

@@ -1,6 +1,4 @@
-"""What the stages left behind: initiations, transformations, batches, items."""
-
-from typing import Any
+"""Results of the stages: initiations, transformations, batches, items."""
 
 from django.contrib import admin
 from django.db.models import BinaryField, Model
@@ -17,7 +15,7 @@ from orbit.states import Tier
 
 @admin.register(Initiation)
 class InitiationAdmin(ReadOnlyAdmin):
-    """Contexts, each initiated once."""
+    """Contexts that cycles started from, each once."""
 
     namespace_path = "namespace"
     list_display = (
@@ -40,7 +38,7 @@ class TransformationAdmin(ReadOnlyAdmin):
         "id",
         "cycle_id",
         "tier",
-        "status_shown",
+        "status_badge",
         "transformer",
         "attempts",
         "error",
@@ -50,22 +48,20 @@ class TransformationAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("id",)
     links = ("cycle", "cycle__id__exact")
-    readonly_fields = ("output_shown",)
+    readonly_fields = ("output_excerpt",)
 
     @admin.display(description="status")
-    def status_shown(self, row: Transformation) -> str:
-        """The status as a badge."""
+    def status_badge(self, row: Transformation) -> str:
         return display.badge(row.status)
 
     @admin.display(description="output")
-    def output_shown(self, row: Transformation) -> SafeString:
-        """The first bytes of the output."""
-        return _payload(row, "output")
+    def output_excerpt(self, row: Transformation) -> SafeString:
+        return _excerpt(row, "output")
 
 
 @admin.register(NormalizationBatch)
 class NormalizationBatchAdmin(ReadOnlyAdmin):
-    """Successful tiers, normalized together."""
+    """Successful tiers that were normalized together."""
 
     namespace_path = "cycle__namespace"
     list_display = ("id", "cycle_id", "processor", "item_count", "created_at")
@@ -74,28 +70,26 @@ class NormalizationBatchAdmin(ReadOnlyAdmin):
 
 @admin.register(NormalizationItem)
 class NormalizationItemAdmin(ReadOnlyAdmin):
-    """What is delivered, byte for byte."""
+    """Payloads, byte for byte as they are delivered."""
 
     namespace_path = "batch__cycle__namespace"
     list_display = ("id", "transformation_id", "content_type", "sha256", "created_at")
     search_fields = ("id", "sha256", "transformation")
-    readonly_fields = ("payload_shown",)
+    readonly_fields = ("payload_excerpt",)
 
     @admin.display(description="payload")
-    def payload_shown(self, row: NormalizationItem) -> SafeString:
-        """The first bytes of the payload."""
-        return _payload(row, "payload")
+    def payload_excerpt(self, row: NormalizationItem) -> SafeString:
+        return _excerpt(row, "payload")
 
 
-def _payload(row: Model, column: str) -> SafeString:
-    found: Any = (
-        type(row)._default_manager.filter(pk=row.pk)
-        .values_list(Length(column), Substr(column, 1, EXCERPT, output_field=BinaryField()))
-        .first()
-    )  # fmt: skip
-    if found is None or found[0] is None:
+def _excerpt(row: Model, column: str) -> SafeString:
+    """Return the first bytes of a binary column, which is not read as a whole."""
+    excerpt = Substr(column, 1, EXCERPT, output_field=BinaryField())
+    size, data = (
+        type(row)._default_manager.values_list(Length(column), excerpt).filter(pk=row.pk).get()
+    )
+    if size is None:
         return display.badge(None)
-    size, data = found
     return format_html(
         '<pre class="data" tabindex="0">{}</pre>', display.readable(bytes(data), size=size)
     )

@@ -1,4 +1,4 @@
-"""Profiles and run profiles with their revisions, and what was applied last."""
+"""Profiles and run profiles, their revisions, and the files that were applied last."""
 
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -25,22 +25,19 @@ class _Configured(ReasonedAdmin):
     ordering = ("id",)
 
     @admin.display(description="state")
-    def state_shown(self, row: Any) -> str:
-        """The state as a badge."""
+    def state_badge(self, row: Any) -> str:
         return display.badge("hidden" if row.hidden else row.state)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who configures makes new ones; a profile is the whole workspace's."""
+        # A profile belongs to the workspace, so a confined user can't add one.
         actor = actor_of(request)
         return actor.may(Scope.CONFIGURE) and (self.kind is RUN_PROFILE or actor.namespaces is None)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who configures edits them, each where they see all of the namespaces that it runs in."""
         actor = actor_of(request)
         return actor.may(Scope.CONFIGURE) if obj is None else edit.may(self.kind, obj, actor=actor)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page of one revision."""
         name = f"orbit_{self.opts.model_name}_revision"
         return [
             path(
@@ -54,7 +51,6 @@ class _Configured(ReasonedAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Make one."""
         return editing.page(
             request, self.kind, None, buttons=[], may=self.has_add_permission(request)
         )
@@ -66,8 +62,7 @@ class _Configured(ReasonedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show one, to be edited by who may."""
-        row = self._found(request, object_id)
+        row = self._get_or_404(request, object_id)
         return editing.page(
             request,
             self.kind,
@@ -79,21 +74,19 @@ class _Configured(ReasonedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show who saved what."""
-        return revisions.listing(request, self.kind, self._found(request, object_id))
+        return revisions.listing(request, self.kind, self._get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
-        """Show one revision, and the way back to it."""
-        return revisions.one(request, self.kind, self._found(request, object_id), number)
+        """Show one revision and the form to roll back to it."""
+        return revisions.one(request, self.kind, self._get_or_404(request, object_id), number)
 
     @reasoned_action(
         label="Enable",
         scope=Scope.CONFIGURE,
-        explains="From the next trigger or tick on it runs again.",
+        explains="It runs again from the next trigger or tick on.",
         when=lambda row: row.state != ProfileState.ENABLED and not row.hidden,
     )
     def enable(self, request: HttpRequest, row: Any, reason: str) -> str:
-        """Switch it on."""
         edit.set_state(
             self.kind,
             str(row),
@@ -107,11 +100,10 @@ class _Configured(ReasonedAdmin):
     @reasoned_action(
         label="Disable",
         scope=Scope.CONFIGURE,
-        explains="From the next trigger or tick on it starts nothing. What runs goes on: it has its snapshot.",
+        explains="It starts nothing from the next trigger or tick on. Running cycles go on with their snapshot.",
         when=lambda row: row.state == ProfileState.ENABLED and not row.hidden,
     )
     def disable(self, request: HttpRequest, row: Any, reason: str) -> str:
-        """Switch it off."""
         edit.set_state(
             self.kind,
             str(row),
@@ -122,7 +114,7 @@ class _Configured(ReasonedAdmin):
         )
         return f"{row} disabled."
 
-    def _found(self, request: HttpRequest, object_id: str) -> Any:
+    def _get_or_404(self, request: HttpRequest, object_id: str) -> Any:
         row = self.get_object(request, object_id) if self.has_view_permission(request) else None
         if row is None:
             raise Http404
@@ -131,17 +123,17 @@ class _Configured(ReasonedAdmin):
 
 @admin.register(Profile)
 class ProfileAdmin(_Configured):
-    """What cycles do."""
+    """Profiles: what cycles do."""
 
     kind = PROFILE
     namespace_path = "run_profiles__namespace"
-    list_display = ("profile_id", "label", "state_shown", "revision", "updated_at")
+    list_display = ("profile_id", "label", "state_badge", "revision", "updated_at")
     list_filter = (filters.choice("state", ProfileState),)
     search_fields = ("profile_id",)
     ordering = ("profile_id",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Return the profiles that the person sees, each once; hidden ones too for who sees all."""
+        # Not the base's filter: it would join, and show a profile once for each run profile.
         actor = actor_of(request)
         return (
             Profile.objects.order_by("profile_id")
@@ -152,15 +144,15 @@ class ProfileAdmin(_Configured):
 
 @admin.register(RunProfile)
 class RunProfileAdmin(_Configured):
-    """Where and when profiles run."""
+    """Run profiles: where and when profiles run."""
 
     kind = RUN_PROFILE
     namespace_path = "namespace"
     list_display = (
         "run_profile_id",
         "profile",
-        "where",
-        "state_shown",
+        "namespace_name",
+        "state_badge",
         "revision",
         "updated_at",
         "why",
@@ -171,13 +163,11 @@ class RunProfileAdmin(_Configured):
     ordering = ("run_profile_id",)
 
     @admin.display(description="namespace")
-    def where(self, row: RunProfile) -> str:
-        """The namespace's name."""
+    def namespace_name(self, row: RunProfile) -> str:
         return row.namespace_id
 
     @admin.display(description="did it run?")
     def why(self, row: RunProfile) -> SafeString:
-        """The way to the page that says why it ran or didn't."""
         address = (
             f"{reverse('admin:orbit_why')}?{urlencode({'run_profile_id': row.run_profile_id})}"
         )
@@ -190,7 +180,7 @@ class RunProfileAdmin(_Configured):
 
 @admin.register(ProfileRevision)
 class ProfileRevisionAdmin(ReadOnlyAdmin):
-    """Profiles as they were saved."""
+    """Saved revisions of profiles."""
 
     list_display = ("profile", "number", "author", "source", "reason", "created_at")
     list_select_related = ("profile",)
@@ -199,7 +189,7 @@ class ProfileRevisionAdmin(ReadOnlyAdmin):
 
 @admin.register(RunProfileRevision)
 class RunProfileRevisionAdmin(ReadOnlyAdmin):
-    """Run profiles as they were saved, from when they ran where the person sees something."""
+    """Saved revisions of run profiles."""
 
     namespace_path = "document__namespace"
     list_display = ("run_profile", "number", "author", "source", "reason", "created_at")
@@ -207,14 +197,13 @@ class RunProfileRevisionAdmin(ReadOnlyAdmin):
     links = ("run_profile", "run_profile__id__exact")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Leave out those of run profiles that have left the person's namespaces."""
-        return (
-            super().get_queryset(request).filter(actor_of(request).filter("run_profile__namespace"))
-        )
+        # Without revisions of run profiles that were moved out of the user's namespaces.
+        visible = actor_of(request).filter("run_profile__namespace")
+        return super().get_queryset(request).filter(visible)
 
 
 @admin.register(AppliedFiles)
 class AppliedFilesAdmin(ReadOnlyAdmin):
-    """The configuration's files as they were last applied."""
+    """The configuration files that were applied last."""
 
     list_display = ("sha256", "applied_at")

@@ -1,4 +1,4 @@
-"""What is on record: execution records, checkpoints, ticks, clusters."""
+"""Execution records, checkpoints, ticks and clusters."""
 
 from typing import Any
 
@@ -12,10 +12,12 @@ from orbit.models import ClusterNode, CronTick, CycleCheckpoint, CycleRun, Execu
 from orbit.schedules import listing
 from orbit.states import Tick
 
+_MAX_DETAIL = 300
+
 
 @admin.register(ExecutionRecord)
 class ExecutionRecordAdmin(ReadOnlyAdmin):
-    """What happened, line by line."""
+    """The log of cycles."""
 
     namespace_path = "namespace"
     list_display = (
@@ -23,7 +25,7 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
         "cycle_id",
         "stage",
         "event",
-        "level_shown",
+        "level_badge",
         "namespace",
         "message",
     )
@@ -33,19 +35,18 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     )
     search_fields = ("partition_key",)
     search_help_text = "The id of a cycle"
-    # The order of the key, newest cycle first: one that follows created_at would sort every partition.
+    # The key's own order, newest cycle first: ordering by created_at would sort every partition.
     ordering = ("-partition_key", "-id")
     links = ("partition_key", "partition_key__exact")
 
     @admin.display(description="level")
-    def level_shown(self, row: ExecutionRecord) -> str:
-        """The level as a badge."""
+    def level_badge(self, row: ExecutionRecord) -> str:
         return display.badge(row.level)
 
 
 @admin.register(CycleCheckpoint)
 class CycleCheckpointAdmin(ReadOnlyAdmin):
-    """Stages that are done."""
+    """Finished steps of cycles."""
 
     namespace_path = "cycle_id"
     list_display = ("cycle_id", "stage", "fencing_token", "created_at")
@@ -54,24 +55,20 @@ class CycleCheckpointAdmin(ReadOnlyAdmin):
     links = ("cycle_id", "cycle_id__exact")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the checkpoints of the cycles that the person sees."""
         actor = actor_of(request)
         rows = CycleCheckpoint.objects.order_by("-cycle_id", "-stage")
-        return (
-            rows
-            if actor.namespaces is None
-            else rows.filter(
-                Exists(CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id")))
-            )
-        )
+        if actor.namespaces is None:
+            return rows
+        visible_cycles = CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id"))
+        return rows.filter(Exists(visible_cycles))
 
 
 @admin.register(CronTick)
 class CronTickAdmin(ReadOnlyAdmin):
-    """Due ticks and what became of each."""
+    """Due ticks, each with its outcome."""
 
     namespace_path = "schedule"
-    list_display = ("due_at", "schedule", "tick_key", "outcome_shown", "why", "decided_at")
+    list_display = ("due_at", "schedule", "tick_key", "outcome_badge", "why", "decided_at")
     list_filter = (filters.choice("outcome", Tick),)
     search_fields = ("schedule",)
     search_help_text = "The name of a schedule"
@@ -79,27 +76,22 @@ class CronTickAdmin(ReadOnlyAdmin):
     links = ("schedule__exact",)
 
     @admin.display(description="outcome")
-    def outcome_shown(self, tick: CronTick) -> str:
-        """The outcome as a badge."""
+    def outcome_badge(self, tick: CronTick) -> str:
         return display.badge(tick.outcome)
 
     @admin.display(description="why")
     def why(self, tick: CronTick) -> str:
-        """What the ledger says of it, in short."""
-        said = tick.short_detail  # type: ignore[attr-defined]
-        return str(
-            said.get("detail", "")
-            or ", ".join(f"{number} {name}" for name, number in said.get("outcomes", {}).items())
-        )[:300]
+        detail = tick.short_detail  # type: ignore[attr-defined] # annotated by listing.ticks
+        outcomes = (f"{number} {name}" for name, number in detail.get("outcomes", {}).items())
+        return str(detail.get("detail", "") or ", ".join(outcomes))[:_MAX_DETAIL]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the ticks of the schedules that the person sees."""
         return listing.ticks(actor_of(request))
 
 
 @admin.register(ClusterNode)
 class ClusterNodeAdmin(ReadOnlyAdmin):
-    """Clusters that show signs of life, or did within the day."""
+    """Clusters with a heartbeat in the last day."""
 
     list_display = (
         "host",

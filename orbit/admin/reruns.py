@@ -1,4 +1,4 @@
-"""Run again, for one cycle and for a selection, and Compare."""
+"""Run again, for one cycle or a selection, and Compare."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,21 +24,21 @@ _PAIR = 2
 
 
 class CompareForm(forms.Form):
-    """Which two."""
+    """The two cycles to compare."""
 
     a = forms.UUIDField(label="First cycle")
     b = forms.UUIDField(label="Second cycle")
 
 
-def _ended(cycle: CycleRun) -> bool:
+def has_ended(cycle: CycleRun) -> bool:
+    """Return whether the cycle is in a final status."""
     return Cycle(cycle.status) in CYCLE.final
 
 
 class RerunAdmin(ReasonedAdmin):
-    """What may be done with finished cycles."""
+    """Actions on finished cycles."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page that compares two."""
         return [
             path(
                 "compare/",
@@ -49,24 +49,23 @@ class RerunAdmin(ReasonedAdmin):
         ]
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """Offer Compare for a selection as well, to whoever may read."""
         return {**super().get_actions(request), "compare": (_compare, "compare", "Compare")}
 
     @reasoned_action(
         label="Run again",
         scope=Scope.OPERATE,
-        explains="A new cycle takes over what succeeded, runs the tiers that failed on the old input, and makes the deliveries that were never made. "
-        "What was delivered is not sent again. The finished cycle stays as it is.",
-        when=_ended,
-        shows="shown_plan",
-        together="run_again_all",
+        explains="Starts a new cycle. It takes over what succeeded, runs the failed tiers on the old "
+        "input and makes the deliveries that were never made. What was delivered is not sent again. "
+        "The finished cycle is not changed.",
+        when=has_ended,
+        shows="rerun_plan",
+        together="run_again_many",
     )
     def run_again(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
-        """Start the new cycle."""
         new = single.start(cycle.pk, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
         return f"Cycle {cycle.pk} runs again as {new}."
 
-    def run_again_all(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
+    def run_again_many(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
         """Start an operation run over the selection."""
         started = bulk.start(
             [cycle.pk for cycle in cycles],
@@ -74,10 +73,11 @@ class RerunAdmin(ReasonedAdmin):
             reason=reason,
             source=Trigger.ADMIN,
         )
-        return f"Operation run {started.run_id} {'takes' if started.created else 'is under way, and takes'} {started.matched} cycles."
+        verb = "takes" if started.created else "is active already and takes"
+        return f"Operation run {started.run_id} {verb} {started.matched} cycles."
 
-    def shown_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
-        """Return what running ``cycle`` again would do, or why it can't be."""
+    def rerun_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
+        """Return what running ``cycle`` again would do, or why it is refused."""
         try:
             plan = single.preview(cycle.pk, actor=actor_of(request))
         except OrbitError as refusal:
@@ -89,30 +89,40 @@ class RerunAdmin(ReasonedAdmin):
         }
 
     def compare_view(self, request: HttpRequest) -> HttpResponse:
-        """Show two cycles side by side, or ask which."""
+        """Show two cycles side by side, or ask for them."""
         form = CompareForm(
             {"a": request.GET.get("a", ""), "b": request.GET.get("b", "")}
             if request.GET.get("b")
             else None,
             initial=request.GET.dict(),
         )
-        found, refused = None, ""
+        comparison, refused = None, ""
         if form.is_valid():
             try:
-                found = compare.read(
+                comparison = compare.read(
                     form.cleaned_data["a"], form.cleaned_data["b"], actor=actor_of(request)
                 )
             except OrbitError as refusal:
                 refused = refusal.detail
-        context = {**self.admin_site.each_context(request), "title": "Compare", "opts": self.opts, "form": form, "found": found, "refused": refused,
-                   "all": "all" in request.GET}  # fmt: skip
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Compare",
+            "opts": self.opts,
+            "form": form,
+            "comparison": comparison,
+            "refused": refused,
+            "all": "all" in request.GET,
+        }
         return TemplateResponse(
             request, "console/compare.html", context, status=404 if refused else 200
         )
 
 
 def compare_address(cycle: CycleRun, reruns: Sequence[CycleRun]) -> str:
-    """Return the address that compares ``cycle`` with the one that it repeats, else with its newest re-run; without either the page asks."""
+    """Return the address that compares ``cycle`` with the one it repeats, else with its newest re-run.
+
+    Without either the page asks for the second one.
+    """
     other: UUID | None = cycle.rerun_of_id or (reruns[-1].pk if reruns else None)
     first, second = (other, cycle.pk) if cycle.rerun_of_id else (cycle.pk, other)
     return reverse("admin:orbit_cyclerun_compare") + (
@@ -123,10 +133,10 @@ def compare_address(cycle: CycleRun, reruns: Sequence[CycleRun]) -> str:
 def _compare(
     model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
 ) -> HttpResponse | None:
-    chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: _PAIR + 1])
-    if len(chosen) != _PAIR:
+    cycle_ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: _PAIR + 1])
+    if len(cycle_ids) != _PAIR:
         messages.error(request, "Choose two cycles to compare.")
         return None
     return HttpResponseRedirect(
-        f"{reverse('admin:orbit_cyclerun_compare')}?a={chosen[0]}&b={chosen[1]}"
+        f"{reverse('admin:orbit_cyclerun_compare')}?a={cycle_ids[0]}&b={cycle_ids[1]}"
     )

@@ -1,4 +1,4 @@
-"""Schedules: what is due when, switched off and on, given another cron; and why something did or didn't run."""
+"""Schedules: the list, switch on and off, change the cron; and why something ran or didn't."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,19 +25,19 @@ _LIST = "admin:orbit_schedules"
 
 
 class CronForm(ReasonForm):
-    """Another cron, and why."""
+    """The new cron, and the reason."""
 
     cron = forms.CharField(
         label="Cron",
         max_length=200,
         required=False,
-        help_text="Five fields: minute, hour, day of month, month, day of week. Empty: as the configuration says.",
+        help_text="Five fields: minute, hour, day of month, month, day of week. Empty: the configured cron.",
     )
     field_order = ("cron", "reason")
 
 
 class WhyForm(forms.Form):
-    """Which run profile, and when."""
+    """A run profile and a time."""
 
     run_profile_id = forms.CharField(label="Run profile", max_length=200)
     at = forms.CharField(
@@ -47,7 +47,7 @@ class WhyForm(forms.Form):
     )
 
     def clean_at(self) -> Any:
-        """Read the time as the API does."""
+        """Read the time as strictly as the API does."""
         try:
             return queries.moment(self.cleaned_data["at"])
         except ValueError as error:
@@ -56,11 +56,11 @@ class WhyForm(forms.Form):
 
 @pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules", group="Configuration")
 def schedules(request: HttpRequest) -> HttpResponse:
-    """List the schedules that the person sees."""
-    found = listing.schedules(actor_of(request))
-    if wanted := request.GET.get("q", "").strip():
-        found = found.filter(name__contains=wanted[:200])
-    page = BoundedPaginator(found, _PER_PAGE).get_page(request.GET.get("p"))
+    """List the schedules that the user sees."""
+    rows = listing.schedules(actor_of(request))
+    if name_part := request.GET.get("q", "").strip():
+        rows = rows.filter(name__contains=name_part[:200])
+    page = BoundedPaginator(rows, _PER_PAGE).get_page(request.GET.get("p"))
     now = timezone.now()
     return pages.draw(
         request,
@@ -68,7 +68,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
         title="Schedules",
         schedules=[listing.summarize(row, now) for row in page],
         page=page,
-        wanted=wanted,
+        name_part=name_part,
         may_change=actor_of(request).may(Scope.CONFIGURE),
     )
 
@@ -81,16 +81,10 @@ def schedules(request: HttpRequest) -> HttpResponse:
     sends=Scope.CONFIGURE,
 )
 def switch(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask why, and switch it the other way than it stands."""
-    shown = _shown(request, name)
-    # What the person saw decides, not what it has become since: a second click doesn't switch it back.
-    on = (request.POST.get("on") or ("no" if shown.row.on else "yes")) == "yes"
-    label = "Switch on" if on else "Switch off"
-    explains = (
-        "Its ticks are due again from now on."
-        if on
-        else "None of its ticks is due until somebody switches it on; what runs, runs on."
-    )
+    """Ask for the reason, and switch the schedule on or off."""
+    schedule = _find(request, name)
+    # The button that the user saw decides: a second click must not switch it back.
+    on = (request.POST.get("on") or ("no" if schedule.row.on else "yes")) == "yes"
 
     def act(reason: str) -> str:
         changed = change.switch(name, on=on, actor=actor_of(request), reason=reason)
@@ -98,11 +92,13 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
 
     return _ask(
         request,
-        shown,
-        ReasonForm,
+        schedule,
+        ReasonForm(request.POST if request.method == "POST" else None),
         act,
-        label=label,
-        explains=explains,
+        label="Switch on" if on else "Switch off",
+        explains="Its ticks are due again from now on."
+        if on
+        else "No tick of it is due until you switch it on again. Running cycles go on.",
         hidden={"on": "yes" if on else "no"},
     )
 
@@ -115,29 +111,32 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
     sends=Scope.CONFIGURE,
 )
 def cron(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask for another cron and why."""
-    shown = _shown(request, name)
+    """Ask for the new cron and the reason, and set it."""
+    schedule = _find(request, name)
 
     def act(cron: str, reason: str) -> str:
         changed = change.set_cron(name, cron=cron, actor=actor_of(request), reason=reason)
-        return f"{name} has {'another cron' if changed else 'that cron already'}."
+        return f"{name} has {'a new cron' if changed else 'that cron already'}."
 
-    explains = f"It is {shown.row.cron or 'off'} in {shown.time_zone or 'no zone'}; the configuration says {shown.configured_cron or 'nothing'}. " \
-               "Yours stays until you empty it, or the configuration says something else."  # fmt: skip
     return _ask(
         request,
-        shown,
-        CronForm,
+        schedule,
+        CronForm(
+            request.POST if request.method == "POST" else None,
+            initial={"cron": schedule.row.cron},
+        ),
         act,
         label="Change cron",
-        explains=explains,
-        initial={"cron": shown.row.cron},
+        explains=f"Now: {schedule.row.cron or 'off'} in {schedule.time_zone or 'no zone'}."
+        f" Configured: {schedule.configured_cron or 'nothing'}. Your cron applies until you empty"
+        " it or the configuration changes.",
+        hidden={},
     )
 
 
 @pages.page("orbit/why/", name="orbit_why", title="Why did it run?", group="Monitoring")
 def why_page(request: HttpRequest) -> HttpResponse:
-    """Ask for a run profile and a time, and answer."""
+    """Ask for a run profile and a time, and explain."""
     form = WhyForm(request.GET if {"run_profile_id", "at"} & set(request.GET) else None)
     answer: Explanation | None = None
     if request.GET.get("run_profile_id") and "at" not in request.GET:
@@ -161,19 +160,27 @@ def why_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _shown(request: HttpRequest, name: str) -> ScheduleSummary:
+def _find(request: HttpRequest, name: str) -> ScheduleSummary:
+    """Return the schedule. Raises Http404, also for one that the user doesn't see."""
     try:
         change.find(name, actor=actor_of(request))
     except ScheduleUnknown:
         raise Http404 from None
-    return listing.summarize(
-        listing.schedules(actor_of(request)).filter(name=name)[0], timezone.now()
-    )
+    rows = listing.schedules(actor_of(request)).filter(name=name)
+    return listing.summarize(rows[0], timezone.now())
 
 
-def _ask(request: HttpRequest, shown: ScheduleSummary, kind: type[ReasonForm], act: Callable[..., str], *, label: str, explains: str,
-         hidden: dict[str, str] | None = None, initial: dict[str, str] | None = None) -> HttpResponse:  # fmt: skip
-    form = kind(request.POST if request.method == "POST" else None, initial=initial)
+def _ask(
+    request: HttpRequest,
+    schedule: ScheduleSummary,
+    form: ReasonForm,
+    act: Callable[..., str],
+    *,
+    label: str,
+    explains: str,
+    hidden: dict[str, str],
+) -> HttpResponse:
+    """Show the form; on POST ``act`` with its fields and go back to the list."""
     if form.is_bound and form.is_valid():
         try:
             messages.success(request, act(**form.cleaned_data))
@@ -185,9 +192,9 @@ def _ask(request: HttpRequest, shown: ScheduleSummary, kind: type[ReasonForm], a
         request,
         "console/schedule.html",
         title=label,
-        shown=shown,
+        schedule=schedule,
         form=form,
         label=label,
         explains=explains,
-        hidden=hidden or {},
+        hidden=hidden,
     )

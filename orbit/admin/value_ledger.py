@@ -1,4 +1,4 @@
-"""The value ledger: totals per tag and period above its entries."""
+"""The value ledger: its entries, with totals by tag and period above them."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -14,26 +14,24 @@ from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
 from orbit.records.value_totals import Period
 
-_SHOWN = 50
+_MAX_TOTALS = 50
 
 
 class PeriodFilter(SimpleListFilter):
-    """What the totals are made of; the entries below them stay the same."""
+    """Choose the period of the totals. It doesn't filter the entries."""
 
     title, parameter_name = "totals by", "period"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the periods."""
         return [(str(period), str(period)) for period in Period]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Leave the list as it is."""
         return queryset
 
 
 @admin.register(ValueLedgerEntry)
 class ValueLedgerEntryAdmin(ReadOnlyAdmin):
-    """What cycles were worth."""
+    """Usage and value of cycles."""
 
     namespace_path = "namespace"
     list_display = (
@@ -58,28 +56,22 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the totals of the latest time above the entries, of the namespace and tag that the list is narrowed to."""
-        sent = request.GET.get("period", "")
-        period = Period(sent) if sent in set(Period) else Period.DAY
-        namespace, tag = (
-            request.GET.get("namespace") or None,
-            request.GET.get("tag__exact") or request.GET.get("tag") or None,
-        )
-        found = (
-            value_totals.totals(
-                actor=actor_of(request), period=period, namespace=namespace, tag=tag
+        chosen = request.GET.get("period", "")
+        period = Period(chosen) if chosen in set(Period) else Period.DAY
+        namespace = request.GET.get("namespace") or None
+        tag = request.GET.get("tag__exact") or request.GET.get("tag") or None
+        context: dict[str, Any] = {"totals": None, "latest": []}
+        if self.has_view_permission(request):
+            totals = value_totals.totals(
+                actor=actor_of(request),
+                period=period,
+                namespace=namespace,
+                tag=tag,
             )
-            if self.has_view_permission(request)
-            else None
-        )
-        narrow = {
-            name: value
-            for name, value in (("period", str(period)), ("namespace", namespace), ("tag", tag))
-            if value
-        }
-        shown = {
-            "totals": found,
-            "shown": found.rows[:_SHOWN] if found else [],
-            "csv": urlencode(narrow),
-        }
-        return super().changelist_view(request, {**shown, **(extra_context or {})})
+            conditions = {"period": str(period), "namespace": namespace, "tag": tag}
+            context = {
+                "totals": totals,
+                "latest": totals.rows[:_MAX_TOTALS],
+                "csv": urlencode({name: value for name, value in conditions.items() if value}),
+            }
+        return super().changelist_view(request, {**context, **(extra_context or {})})

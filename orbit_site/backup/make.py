@@ -72,11 +72,11 @@ def take(path: Path, *, actor: Actor, force: bool, told: Callable[[int], None]) 
         container.refuse_occupied(path, force=force)
     with as_owner():
         _keep_migrations_off()
-        with transaction.atomic(), tempfile.TemporaryFile() as throttled_log:
+        with transaction.atomic(), tempfile.TemporaryFile() as complaints:
             snapshot = _snapshot()
             found = manifest.read()
             target = (path / _name(found) if path.is_dir() else path).absolute()
-            with closing(_dump(snapshot, found.server, throttled_log, told)) as dump:
+            with closing(_dump(snapshot, found.server, complaints, told)) as dump:
                 sha256 = container.write(target, found.document(), dump, force=force)
     taken = Taken(target, target.stat().st_size, sha256, found)
     _trace(taken, actor)
@@ -102,7 +102,7 @@ def _snapshot() -> str:
 
 
 def _dump(
-    snapshot: str, server: int, throttled_log: IO[bytes], told: Callable[[int], None]
+    snapshot: str, server: int, complaints: IO[bytes], told: Callable[[int], None]
 ) -> Generator[bytes, None, None]:
     """Yield the dump of ``snapshot``. Raises DumpFailed, with what pg_dump said, behind the last piece that it wrote."""
     where, environment = programs.connect()
@@ -114,7 +114,7 @@ def _dump(
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=throttled_log,
+        stderr=complaints,
     )
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     done = 0
@@ -130,9 +130,9 @@ def _dump(
         process.stdout.close()
         process.wait()
     if code:
-        throttled_log.seek(0)
+        complaints.seek(0)
         raise DumpFailed(
-            f"pg_dump failed ({code}): {' '.join(throttled_log.read().decode(errors='replace').split())[-600:]}"
+            f"pg_dump failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}"
         )
 
 

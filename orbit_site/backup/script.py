@@ -44,9 +44,9 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
         f"--schema={settings.ORBIT_DATABASE_SCHEMA}",
         "--file=-",
     ]
-    with tempfile.TemporaryFile() as throttled_log:
+    with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=throttled_log
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
         )
         assert process.stdin is not None  # noqa: S101 - they are pipes
         assert process.stdout is not None  # noqa: S101
@@ -72,9 +72,9 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
         if feeder.error is not None:
             raise feeder.error
         if code:
-            throttled_log.seek(0)
+            complaints.seek(0)
             raise RestoreFailed(
-                f"pg_restore failed ({code}): {' '.join(throttled_log.read().decode(errors='replace').split())[-600:]}. Nothing was kept."
+                f"pg_restore failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}. Nothing was kept."
             )
 
 

@@ -1,4 +1,4 @@
-"""The child processes of `up`: started, started again when they die, drained together."""
+"""The child processes of `up`: started, started again when they end, drained together."""
 
 import functools
 import os
@@ -8,17 +8,19 @@ import time
 from collections.abc import Iterable, Mapping
 
 from orbit_site.processes.parent_death import die_with_parent
+from orbit_site.processes.restart_backoff import RestartBackoff
 
-FIRST_WAIT, LONGEST_WAIT = (
-    0.5,
-    30.0,
-)  # seconds before a dead child is started again; doubled each time
-STEADY_SECONDS = 60.0  # a child that lived for this long starts afresh
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+STEADY_SECONDS = 60.0
 
 
 def spawn(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start ``command`` so that it dies with us and that a Ctrl-C on the terminal reaches us alone."""
-    # The forking thread is our only one, so that a function in the child is safe.
+    """Start ``command`` in a session of its own, so that a Ctrl-C reaches us alone.
+
+    On Linux the kernel kills it if we die.
+    """
+    # We have one thread, so running Python between fork and exec is safe.
     return subprocess.Popen(
         command,
         env=dict(environment),
@@ -28,48 +30,44 @@ def spawn(command: list[str], environment: Mapping[str, str]) -> subprocess.Pope
     )
 
 
-class Child:
-    """One process that is to be there all the time."""
+class ChildProcess:
+    """A command that has to run all the time."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         self.name, self._command, self._environment = name, command, environment
-        self._wait = FIRST_WAIT
-        self._due = 0.0
+        self._backoff = RestartBackoff(
+            first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, steady=STEADY_SECONDS
+        )
+        self._restart_at: float | None = None
         self._start()
 
-    def tend(self) -> int | None:
-        """Start the process again when it is dead and its wait is over; return its exit code once for each death."""
+    def check(self) -> int | None:
+        """Return the exit code, once, when the process has ended; start it again after the wait."""
         now = time.monotonic()
-        if self._due:
-            if now >= self._due:
+        if self._restart_at is not None:
+            if now >= self._restart_at:
                 self._start()
             return None
         code = self.process.poll()
-        if code is None:
-            return None
-        self._wait = (
-            FIRST_WAIT if now - self._began > STEADY_SECONDS else min(self._wait * 2, LONGEST_WAIT)
-        )
-        self._due = now + self._wait
+        if code is not None:
+            self._restart_at = now + self._backoff.wait(now - self._started_at)
         return code
 
     def _start(self) -> None:
-        self._due, self._began = 0.0, time.monotonic()
+        self._restart_at, self._started_at = None, time.monotonic()
         self.process = spawn(self._command, self._environment)
 
 
-def drain(children: Iterable[Child], *, seconds: float) -> None:
-    """Ask the children to end and return when they have; what is left after ``seconds`` is killed, with all that it started."""
+def drain(children: Iterable[ChildProcess], *, seconds: float) -> None:
+    """Send SIGTERM and wait; after ``seconds``, kill what is left with all that it started."""
     processes = [child.process for child in children]
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     for process in processes:
         try:
-            process.wait(max(0.0, until - time.monotonic()))
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            os.killpg(
-                process.pid, signal.SIGKILL
-            )  # its own session, so its group is it and its descendants
+            os.killpg(process.pid, signal.SIGKILL)  # it leads its own session
             process.wait()

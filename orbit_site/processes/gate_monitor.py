@@ -1,7 +1,8 @@
-"""The watch of a worker: a thread that looks at the gate for the lanes, four times a second and whenever somebody rings.
+"""The gate monitor: a thread that keeps a worker's view of the gate fresh.
 
-It has a connection of its own, so that a lane that waits for the database holds nobody's look up. While it can't look, what the lanes know
-grows old, and nothing new leaves the process. Without lanes it looks at nothing.
+It reads the gate four times a second, and at once on a notification. It has its own connection, so
+a slot that waits for the database doesn't delay it. While it can't read, the view of the slots gets
+stale and nothing new leaves the process. It reads nothing while no slot is busy.
 """
 
 import logging
@@ -11,56 +12,55 @@ from typing import Any
 
 import psycopg
 
+from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate
 from orbit import interrupts
 from orbit_site.processes.listener import Listener
-from orbit_site.processes.throttled_log import ThrottledLog
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
+INTERVAL_SECONDS = 0.25
 
 
 class GateMonitor(threading.Thread):
-    """Looks until the process ends, or until ``end`` is called."""
+    """Reads the gate until the process ends or ``end`` is called."""
 
     def __init__(self) -> None:
         super().__init__(name="gate", daemon=True)
         self._listener = Listener(gate.CHANNEL)
-        self._log = ThrottledLog(log)
+        self._log = ThrottledLog(log.warning)
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Look, and wait for a ring or a quarter of a second; no error of the database ends that."""
+        """Read, wait, repeat; an error of the database is logged and tried again."""
         interrupts.process.watched = True
         while not self._ended.is_set():
             try:
-                # Listening comes before looking: nothing falls between the two.
-                look(self._listener.open())
-                self._listener.wait(LOOK_SECONDS)
+                read_gate(self._listener.open())
+                self._listener.wait(INTERVAL_SECONDS)
             except psycopg.Error as error:
-                self._log.about("The gate can't be looked at", error)
+                self._log.report("The gate can't be read", error)
                 self._listener.close()
-                time.sleep(LOOK_SECONDS)
+                time.sleep(INTERVAL_SECONDS)
         interrupts.process.watched = False
         self._listener.close()
 
     def end(self) -> None:
-        """Have it end with its present wait."""
+        """End the thread after its present wait."""
         self._ended.set()
 
 
-def look(connection: "psycopg.Connection[Any]") -> None:
-    """Ask for the lanes whether work may go on in their namespaces, and tell them. Raises psycopg.Error."""
+def read_gate(connection: "psycopg.Connection[Any]") -> None:
+    """Tell each busy slot whether work may go on in its namespace. Raises psycopg.Error."""
     slots = interrupts.process.slots
     if not slots:
         return
-    asked = interrupts.now()
+    read_at = interrupts.now()
     closed = {
-        row[0]
-        for row in connection.execute(
+        name
+        for (name,) in connection.execute(
             gate.CLOSED.text, {"names": sorted({slot.namespace for slot in slots})}
         )
     }
     for slot in slots:
-        slot.saw(is_open=slot.namespace not in closed, asked=asked)
+        slot.saw(is_open=slot.namespace not in closed, asked=read_at)

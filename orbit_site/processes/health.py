@@ -1,6 +1,7 @@
-"""``manage.py health ROLE``: is it well, asked from beside, by containers and process managers.
+"""``manage.py health ROLE``: health checks for containers and process managers.
 
-It is asked every few seconds, so it goes without Django: a tenth of a second of a core. Exit code 0 is well, 1 is not, with a sentence.
+They run every few seconds, so they don't load Django. Exit code 0 means healthy; with 1, standard
+error says what is wrong.
 """
 
 import argparse
@@ -8,18 +9,21 @@ import http.client
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from orbit_site.processes import pg_paths
-from orbit_site.settings import environment
+from orbit_site.settings import environment, variables
 
-PATIENCE_SECONDS = 5
-#: As the console and /ready have it: three missed signs of life, and a cluster counts as gone.
+TIMEOUT_SECONDS = 5
+#: Three missed heartbeats, as on the console and in /ready.
 SILENT_SECONDS = 15
-LAST_SIGN = "SELECT extract(epoch FROM now() - max(seen_at)) FROM orbit_clusternode WHERE host = %s"
+LAST_HEARTBEAT = (
+    "SELECT extract(epoch FROM now() - max(seen_at)) FROM orbit_clusternode WHERE host = %s"
+)
 
 
 def main(arguments: list[str]) -> int:
-    """Run with the arguments of the command line; returns the exit code."""
+    """Run with the arguments of the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="manage.py health")
     add_arguments(parser)
     return run(parser.parse_args(arguments).role)
@@ -30,25 +34,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "role",
         choices=sorted(ROLES),
-        help="web: it answers; cluster: one of this host is alive; up: both, and the database is ready",
+        help="web: it answers; cluster: one of this host is alive; "
+        "up: both, and the database is ready",
     )
 
 
 def run(role: str) -> int:
-    """Ask, say what is wrong on stderr, return 0 or 1."""
-    wrong = ROLES[role]()
-    if wrong:
-        print(f"orbit: {wrong}", file=sys.stderr)
-    return 1 if wrong else 0
+    """Check, print the problem to stderr, return 0 or 1."""
+    problem = ROLES[role]()
+    if problem:
+        print(f"orbit: {problem}", file=sys.stderr)
+    return 1 if problem else 0
 
 
 def web(path: str = "/health") -> str:
-    """Return nothing when the web server of this machine answers ``path`` with 200, else what it says instead."""
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(environment.BIND, environment.BIND)  # noqa: S104 - it is compared, nothing listens
-    host = next(
-        (name.lstrip(".") for name in environment.ALLOWED_HOSTS if name != "*"), "localhost"
+    """Return "" if the web server on this machine answers ``path`` with 200, else the problem."""
+    bind = environment.ORBIT_BIND
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - all interfaces
+    names = (name.lstrip(".") for name in environment.ALLOWED_HOSTS)
+    host = next((name for name in names if name != "*"), "localhost")
+    connection = http.client.HTTPConnection(
+        address, environment.ORBIT_PORT, timeout=TIMEOUT_SECONDS
     )
-    connection = http.client.HTTPConnection(address, environment.PORT, timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", path, headers={"Host": host})
         answer = connection.getresponse()
@@ -63,35 +70,46 @@ def web(path: str = "/health") -> str:
 
 
 def cluster() -> str:
-    """Return nothing when a cluster on this host gave a sign of life lately, else what is wrong. One that drains lives."""
+    """Return "" if a cluster on this host, draining or not, is alive; else the problem."""
     import psycopg
 
-    url = environment.DATABASE_URL or pg_paths.locate(environment.VAR_DIR).url()
-    place = environment.database_url(url, "DATABASE_URL")
-    where = {name: place[key] for name, key in (("dbname", "NAME"), ("user", "USER"), ("password", "PASSWORD"), ("host", "HOST"), ("port", "PORT"))
-             if place.get(key)}  # fmt: skip
-    options = (
-        f"-c search_path={environment.DATABASE_SCHEMA} -c statement_timeout={PATIENCE_SECONDS}s"
-    )
-    here = socket.gethostname()
+    host = socket.gethostname()
     try:
-        with psycopg.connect(
-            **{"connect_timeout": PATIENCE_SECONDS, "options": options, **where, **place["OPTIONS"]}
-        ) as connection:
-            (silent,) = connection.execute(LAST_SIGN, [here]).fetchone() or (None,)
+        with psycopg.connect(**_connection_parameters()) as connection:
+            (silence,) = connection.execute(LAST_HEARTBEAT, [host]).fetchone() or (None,)
     except psycopg.Error as error:
-        return f"the database can't be asked ({' '.join(str(error).split())})"
-    if silent is None:
-        return f"no cluster of the host {here} is known"
-    return (
-        ""
-        if silent <= SILENT_SECONDS
-        else f"the last cluster of the host {here} was silent for {silent:.0f} s"
+        return f"can't query the database ({' '.join(str(error).split())})"
+    if silence is None:
+        return f"there is no cluster on host {host}"
+    if silence > SILENT_SECONDS:
+        return f"the last cluster on host {host} has been silent for {silence:.0f} s"
+    return ""
+
+
+def _connection_parameters() -> dict[str, Any]:
+    url = environment.DATABASE_URL or pg_paths.locate(environment.VAR_DIR).url()
+    config = variables.database_url(url, "DATABASE_URL")
+    keys = {
+        "dbname": "NAME",
+        "user": "USER",
+        "password": "PASSWORD",
+        "host": "HOST",
+        "port": "PORT",
+    }
+    options = (
+        f"-c search_path={environment.ORBIT_DATABASE_SCHEMA} "
+        f"-c statement_timeout={TIMEOUT_SECONDS}s"
     )
+    return {
+        "connect_timeout": TIMEOUT_SECONDS,
+        "options": options,
+        **{name: config[key] for name, key in keys.items() if config.get(key)},
+        **config["OPTIONS"],
+    }
 
 
 def ready() -> str:
-    """Return nothing when the database is ready and web and cluster run, else what is wrong."""
+    """Return "" if database, web server and a cluster are ready, else the problem."""
     return web("/ready?cluster=1")
 
 

@@ -1,4 +1,4 @@
-"""An ear for NOTIFY, on a connection of its own, opened when it is first needed: one that was forked would be poison."""
+"""Waits for NOTIFY on a dedicated connection, opened lazily: none must survive a fork."""
 
 from typing import Any
 
@@ -7,14 +7,17 @@ from django.db import connection
 
 
 class Listener:
-    """Hears what is rung on ``channel``."""
+    """Waits for a NOTIFY on ``channel``."""
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._connection: psycopg.Connection[Any] | None = None
 
     def open(self) -> "psycopg.Connection[Any]":
-        """Listen, and return the connection. Call it before a look, so that nothing falls between the look and the wait. Raises psycopg.Error."""
+        """Start to listen if that isn't so yet; return the connection. Raises psycopg.Error.
+
+        Call it before reading state: a change after that is notified, so none is missed.
+        """
         if self._connection is None:
             self._connection = psycopg.connect(
                 **{**connection.get_connection_params(), "autocommit": True}
@@ -23,11 +26,14 @@ class Listener:
         return self._connection
 
     def wait(self, seconds: float) -> bool:
-        """Return True when somebody rang, False after ``seconds`` without. Raises psycopg.Error when the connection is lost."""
+        """Return True on a notification, False after ``seconds`` without one.
+
+        Raises psycopg.Error if the connection is lost.
+        """
         return any(True for _ in self.open().notifies(timeout=seconds, stop_after=1))
 
     def close(self) -> None:
-        """Hang up; the next wait opens anew."""
+        """Close the connection; the next ``wait`` opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

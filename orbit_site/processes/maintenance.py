@@ -1,8 +1,9 @@
-"""The keeper: one process of a cluster, which does each second what must not depend on any task being run.
+"""The maintenance process of a cluster: every second it does what no task can be relied on for.
 
-It enqueues what is due and wakes what was forgotten; it runs nothing itself. Every duty stands alone: one that fails is put on record,
-the others go on, and it is tried again for ever. Several keepers on one database harm nobody. Whoever closes or opens the gate rings: then
-the duties that look there are done at once, so that a resumed namespace goes on without a wait.
+It enqueues what is due and wakes what was forgotten; it runs no cycle itself. Its tasks are
+independent: one that fails is logged and tried again, the others go on. Several maintenance
+processes on one database do no harm. A NOTIFY on the gate's channel runs the tasks that depend on
+the gate at once, so that a resumed namespace goes on without a wait.
 """
 
 import logging
@@ -19,6 +20,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 import orbit_site
 from governance.audit import head
+from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses
 from orbit import interrupts
 from orbit.cycles import halt_certificates, maintenance, namespace_queue
@@ -26,105 +28,80 @@ from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
 from orbit_site.processes.listener import Listener
-from orbit_site.processes.throttled_log import ThrottledLog
 
 log = logging.getLogger(__name__)
 
-SECOND, SOON, LIFE, HOUR, DAY = 1.0, 2.0, 5.0, 3600.0, 86400.0
+SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 ONCE = float("inf")
-# After a failure: soon again for what is done each second, in a minute for what is done each hour.
-LONGEST_BACK_OFF, MINUTE = 2.0, 60.0
-SLICE = 0.2
-#: For a keeper's connections: who holds a row for longer holds up one duty, not all of them.
-WAITS_BRIEFLY = " -c lock_timeout=2s"
+RUN_PROFILES_SECONDS = 2.0
+HEARTBEAT_SECONDS = 5.0
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
+SLICE_SECONDS = 0.2
+# A signal to the process group may reach this process before the supervisor sets its phase.
+PHASE_SECONDS = 1.0
+#: For the connections of this process: a lock held longer than this blocks one task, not all.
+LOCK_TIMEOUT = " -c lock_timeout=2s"
 
 
 @dataclass(slots=True)
 class PeriodicTask:
-    """Something to do again and again: how often in seconds, when next on the monotonic clock, and whether a ring at the gate has it done now."""
+    """Run ``act`` every ``every`` seconds; ``on_gate``: also when the gate was opened or closed.
 
-    name: str
+    ``failure`` says in the log what went wrong. ``next_at`` is on the monotonic clock.
+    """
+
+    failure: str
     every: float
     act: Callable[[], object]
-    due: float = 0.0
-    rings: bool = False
+    on_gate: bool = False
+    next_at: float = 0.0
 
 
 class Maintenance:
-    """The duties of one cluster's keeper. ``node`` names the cluster, ``supervisor`` is the process that operators know it by."""
+    """The periodic tasks of the cluster ``node``, whose supervisor is the process ``supervisor``."""
 
     def __init__(self, node: UUID, supervisor: int) -> None:
         self.node = node
         self._supervisor = supervisor
-        self._log = ThrottledLog(log)
-        self._back_off = 0.0
-        self.duties = [
-            PeriodicTask(
-                "The schedules can't be brought up to date", ONCE, lambda: sync(schedules.table())
-            ),
-            PeriodicTask(
-                "The schedules of the run profiles can't be brought up to date",
-                SOON,
-                RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow,
-            ),
-            PeriodicTask("The sign of life can't be written", LIFE, self.heartbeat),
-            PeriodicTask("Partitions can't be made", HOUR, maintenance.ensure_partitions),
-            PeriodicTask("Due ticks can't be enqueued", SECOND, self._enqueue_due),
-            PeriodicTask("Lost ticks can't be enqueued", SECOND, ledger.enqueue_lost),
-            PeriodicTask("Stops whose time is over can't be lifted", SECOND, _lift_expired),
-            PeriodicTask(
-                "What lost workers left open under a halt can't be closed",
-                SECOND,
-                halt_certificates.close_abandoned,
-            ),
-            PeriodicTask("Halts can't be told quiet", SECOND, halt_certificates.certify),
-            PeriodicTask(
-                "Queued cycles can't take their turns",
-                SECOND,
-                namespace_queue.promote_waiting,
-                rings=True,
-            ),
-            PeriodicTask(
-                "Due cycles can't be woken",
-                SECOND,
-                partial(maintenance.rescue, settings.ORBIT_WORKERS),
-                rings=True,
-            ),
-            PeriodicTask("Late operation runs can't be woken", SECOND, maintenance.wake_operations),
-            PeriodicTask("Old rows can't be deleted", HOUR, maintenance.prune),
-            PeriodicTask("The audit trail's head can't be logged", DAY, head.write_down),
-        ]
+        self._log = ThrottledLog(log.warning)
+        self._backoff = 0.0
+        self.tasks = self._periodic_tasks()
 
-    def tend(self, now: float) -> None:
-        """Do what is due at ``now``, a moment of the monotonic clock. Raises nothing; where the database is gone the rest waits for it."""
-        for duty in self.duties:
-            if duty.due > now or interrupts.process.draining:
+    def run_due(self, now: float) -> None:
+        """Run the tasks that are due at ``now`` (monotonic). Raises nothing.
+
+        If the database can't be reached, the remaining tasks wait for the next call.
+        """
+        for task in self.tasks:
+            if task.next_at > now or interrupts.process.draining:
                 continue
             interrupts.process.stamp()
             try:
-                duty.act()
+                task.act()
             except (OperationalError, InterfaceError) as error:
-                self._failed(duty, error, now)
-                if _away():
-                    self._back_off = min(max(self._back_off * 2, 0.2), LONGEST_BACK_OFF)
+                self._failed(task, error, now)
+                if _database_is_down():
+                    self._backoff = min(
+                        max(self._backoff * 2, FIRST_BACKOFF_SECONDS), LONGEST_BACKOFF_SECONDS
+                    )
                     return
             except Exception as error:
-                # Whatever it is, the other duties must be done.
-                self._failed(duty, error, now)
+                # Whatever it is, the other tasks must run.
+                self._failed(task, error, now)
             else:
-                self._back_off = 0.0
-                duty.due = now + duty.every
+                self._backoff = 0.0
+                task.next_at = now + task.every
 
-    def rung(self) -> None:
-        """Have what looks at the gate done at the next look."""
-        for duty in self.duties:
-            if duty.rings:
-                duty.due = 0.0
+    def gate_changed(self) -> None:
+        """Make the tasks due that depend on the gate."""
+        for task in self.tasks:
+            if task.on_gate:
+                task.next_at = 0.0
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look."""
-        return max(self._back_off, SECOND)
+        """Seconds until the next call of ``run_due``."""
+        return max(self._backoff, SECOND)
 
     def heartbeat(self) -> None:
         """Write this cluster's row."""
@@ -137,49 +114,73 @@ class Maintenance:
             draining=interrupts.process.draining,
         )
 
-    def _enqueue_due(self) -> None:
-        for broken in ledger.enqueue_due():
-            self._log.about(broken.split(":")[0], broken)
+    def _periodic_tasks(self) -> list[PeriodicTask]:
+        rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
+        follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
+        promote = namespace_queue.promote_waiting
+        # fmt: off
+        return [
+            PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
+            PeriodicTask("Can't update the schedules of run profiles", RUN_PROFILES_SECONDS, follow),
+            PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
+            PeriodicTask("Can't create partitions", HOUR, maintenance.ensure_partitions),
+            PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
+            PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
+            PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
+            PeriodicTask("Can't close abandoned attempts", SECOND, halt_certificates.close_abandoned),
+            PeriodicTask("Can't certify quiet halts", SECOND, halt_certificates.certify),
+            PeriodicTask("Can't promote queued cycles", SECOND, promote, on_gate=True),
+            PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
+            PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
+            PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
+            PeriodicTask("Can't log the audit trail's head", DAY, head.write_down),
+        ]
+        # fmt: on
 
-    def _failed(self, duty: PeriodicTask, error: Exception, now: float) -> None:
-        self._log.about(duty.name, error)
-        duty.due = now + (MINUTE if duty.every in {HOUR, DAY} else SECOND)
+    def _enqueue_due(self) -> None:
+        for problem in ledger.enqueue_due():
+            self._log.report(problem.split(":")[0], problem)
+
+    def _failed(self, task: PeriodicTask, error: Exception, now: float) -> None:
+        self._log.report(task.failure, error)
+        # Rare tasks are tried again in a minute, frequent ones in a second.
+        task.next_at = now + (MINUTE if task.every in {HOUR, DAY} else SECOND)
         connection.close()
 
 
 def run(
-    *, node: UUID, supervisor: int, stopping: Callable[[], bool], alone: Callable[[], bool]
+    *, node: UUID, supervisor: int, stopping: Callable[[], bool], workers_gone: Callable[[], bool]
 ) -> None:
-    """Tend the duties until this process drains, then show the cluster as draining until its workers are gone, and take its row away.
+    """Run the tasks until this process drains; keep the cluster's row until its workers are gone.
 
-    ``stopping`` tells whether the whole cluster stops, ``alone`` whether its workers are gone. A keeper that was asked to end by itself
-    ends at once: the supervisor starts another.
+    ``stopping``: does the whole cluster stop? ``workers_gone``: have its workers ended? If only
+    this process was asked to end, it ends at once: the supervisor starts another.
     """
-    keeper, listener = Maintenance(node, supervisor), Listener(gate.CHANNEL)
+    periodic, listener = Maintenance(node, supervisor), Listener(gate.CHANNEL)
     while not interrupts.process.draining:
-        began = time.monotonic()
-        keeper.tend(began)
-        if _listen(listener, began + keeper.pause):
-            keeper.rung()
+        now = time.monotonic()
+        periodic.run_due(now)
+        if _wait_for_gate(listener, now + periodic.pause):
+            periodic.gate_changed()
     listener.close()
-    _rest(time.monotonic() + SECOND, unless=stopping)
+    _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
     if not stopping():
         return
     try:
-        keeper.heartbeat()
-        while not alone():
-            _rest(time.monotonic() + LIFE, unless=alone)
-            keeper.heartbeat()
+        periodic.heartbeat()
+        while not workers_gone():
+            _sleep(time.monotonic() + HEARTBEAT_SECONDS, unless=workers_gone)
+            periodic.heartbeat()
         maintenance.deregister(node)
     except (OperationalError, InterfaceError) as error:
         log.warning(
-            "This cluster's row stays behind until another cluster clears it away: %s",
+            "This cluster's row is left for another cluster to delete: %s",
             " ".join(str(error).split()),
         )
 
 
-def _away() -> bool:
-    """Tell whether the database itself is away, or a duty met somebody's lock alone."""
+def _database_is_down() -> bool:
+    """Tell a database that doesn't answer from a task that met a held lock."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -194,20 +195,20 @@ def _lift_expired() -> None:
     pauses.lift_expired()
 
 
-def _listen(listener: Listener, until: float) -> bool:
-    """Rest until then, or until somebody rings at the gate, which is told; without a connection it is a rest."""
+def _wait_for_gate(listener: Listener, until: float) -> bool:
+    """Wait until then; return True early if the gate changed."""
     while time.monotonic() < until and not interrupts.process.draining:
         interrupts.process.stamp()
         try:
-            if listener.wait(SLICE):
+            if listener.wait(SLICE_SECONDS):
                 return True
         except psycopg.Error:
             listener.close()
-            time.sleep(SLICE)
+            time.sleep(SLICE_SECONDS)
     return False
 
 
-def _rest(until: float, *, unless: Callable[[], bool]) -> None:
+def _sleep(until: float, *, unless: Callable[[], bool]) -> None:
     while time.monotonic() < until and not unless():
         interrupts.process.stamp()
-        time.sleep(SLICE)
+        time.sleep(SLICE_SECONDS)

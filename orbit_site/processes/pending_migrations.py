@@ -1,4 +1,4 @@
-"""No process of Orbit starts over a database that isn't at its release."""
+"""Web and cluster don't start on a database that lacks a migration of this release."""
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -7,17 +7,19 @@ from governance.kernel.errors import Kind, OrbitError
 
 
 class Unmigrated(OrbitError):
-    """The database isn't at this release."""
+    """The database lacks migrations of this release."""
 
     code, kind = "unmigrated", Kind.UNAVAILABLE
 
 
 def refuse() -> None:
-    """Raise Unmigrated when a migration of this release isn't in the database, naming the first ones."""
+    """Raise Unmigrated, which names the first missing migrations."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan[:3])
+        names = [f"{migration.app_label}.{migration.name}" for migration, _ in plan[:3]]
+        more = ", ..." if len(plan) > len(names) else ""
         raise Unmigrated(
-            f"{len(plan)} migrations are missing in the database ({names}{', ...' if len(plan) > 3 else ''}). Run `manage.py migrate`."
+            f"The database lacks {len(plan)} migrations ({', '.join(names)}{more}). "
+            "Run `manage.py migrate`."
         )

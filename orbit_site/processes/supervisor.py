@@ -1,12 +1,13 @@
-"""The supervisor of a cluster: workers and one keeper, forked, watched, replaced, drained.
+"""The supervisor of a cluster: forks workers and one maintenance process, replaces and drains them.
 
-Safety. It has one thread and no connection, so it can fork at any time and no server that hangs can hold it. Nothing is shared with the
-children but one page of moments, written without a lock, so no child that dies takes anything along. Each child's main thread stamps
-that page every second or two; a child that was silent for ten seconds (stopped, or stuck in a call) is killed and replaced: its cycles
-go on elsewhere once their leases have run out. The children die with the supervisor, by the kernel's hand.
+It has one thread and no connection to the database, so it can fork at any time and no server that
+hangs can block it. It shares one page of memory with its children, written without a lock, so a
+child that dies can't leave a lock behind. The main thread of each child stamps that page every
+second or two. A child that was silent for ten seconds is stopped or stuck: it is killed and
+replaced, and its cycles are rescued when their leases expire. The children die with the supervisor.
 
-SIGTERM and SIGINT, to this process or to its whole group, drain: no child starts anything new, what runs may go on for
-ORBIT_DRAIN_SECONDS, and what is still there a few seconds later is killed.
+SIGTERM and SIGINT, to this process or to its process group, drain: no child starts anything new,
+running cycles get ORBIT_DRAIN_SECONDS, and what is left a few seconds later is killed.
 """
 
 import gc
@@ -18,7 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
 from typing import NoReturn
@@ -27,34 +28,36 @@ from django.conf import settings
 from django.db import connections
 
 from governance.kernel.identifiers import uuid7
-from orbit import (
-    interrupts,
-)
+from orbit import interrupts
 from orbit.dispatch import enqueue
 from orbit.profiles import reload
 from orbit_site import schedules
 from orbit_site.processes import maintenance, pending_migrations, worker
 from orbit_site.processes.parent_death import die_with_parent
+from orbit_site.processes.restart_backoff import RestartBackoff
 
 log = logging.getLogger(__name__)
 
 SILENT_SECONDS = 10.0
-# Long enough to give leases back once the time for draining is over.
+# Time to give leases back after the time for draining.
 GRACE_SECONDS = 5.0
 STEADY_SECONDS = 5.0
-LONGEST_WAIT = 10.0
-LOOK_SECONDS = 0.5
-# Statements of the pipeline are planned once and kept. Planned on tables that are still empty they would scan them, and go on so when
-# they have grown; each of them finds its few rows by a key.
-BY_INDEX = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+LONGEST_WAIT_SECONDS = 10.0
+CHECK_SECONDS = 0.5
+# The pipeline's statements are planned once and kept. A plan made on empty tables would scan them
+# and keep doing so when they have grown; each statement finds its few rows by a key.
+BY_INDEX = (
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off"
+    " -c enable_mergejoin=off -c jit=off"
+)
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
-RUNNING, STOPPING, ALONE = 0.0, 1.0, 2.0
+RUNNING, STOPPING, WORKERS_GONE = 0.0, 1.0, 2.0
 
 
 def run() -> None:
-    """Be a cluster until SIGTERM or SIGINT, and return once it is drained.
+    """Run a cluster until SIGTERM or SIGINT; return when it is drained.
 
-    Raises Unmigrated, or what reading the configuration refuses, before anything is started.
+    Raises Unmigrated, or what the configuration is refused with, before anything is started.
     """
     pending_migrations.refuse()
     reload.load_at_start()
@@ -63,19 +66,19 @@ def run() -> None:
     # A connection that two processes share mixes up their answers: each child opens its own.
     connections.close_all()
     gc.collect()
-    gc.freeze()
-    Cluster().run()
+    gc.freeze()  # keeps memory shared with the children
+    Supervisor().run()
 
 
-class Life:
-    """A page that parent and children share: what the cluster is doing, and when each child was last seen, by the monotonic clock."""
+class SharedPage:
+    """Memory shared with the children: the cluster's phase, and when each child was last alive."""
 
     def __init__(self, children: int) -> None:
         self._cells = memoryview(mmap.mmap(-1, 8 * (children + 1))).cast("d")
 
     @property
     def phase(self) -> float:
-        """RUNNING, STOPPING, or ALONE when the workers are gone."""
+        """RUNNING, STOPPING or WORKERS_GONE."""
         return self._cells[0]
 
     @phase.setter
@@ -83,164 +86,169 @@ class Life:
         self._cells[0] = value
 
     def stamp(self, child: int) -> None:
-        """Note that ``child`` lives."""
+        """Record that ``child`` is alive."""
         self._cells[child + 1] = time.monotonic()
 
     def silence(self, child: int) -> float:
-        """Return for how many seconds nothing was heard of ``child``."""
+        """Return the seconds since the last stamp of ``child``."""
         return time.monotonic() - self._cells[child + 1]
 
 
+def _backoff() -> RestartBackoff:
+    return RestartBackoff(first=0.5, longest=LONGEST_WAIT_SECONDS, steady=STEADY_SECONDS, free=2)
+
+
 @dataclass(slots=True)
-class Child:
-    """A place that is to be filled by a process."""
+class ForkedChild:
+    """A child that has to run all the time; ``pid`` is 0 while it doesn't."""
 
     number: int
     name: str
     main: Callable[[], None]
-    options: str = ""
+    options: str = ""  # further options of its database connections
     pid: int = 0
-    born: float = 0.0
-    short_lives: int = 0
-    due: float = 0.0
+    started_at: float = 0.0
+    restart_at: float = 0.0
+    backoff: RestartBackoff = field(default_factory=_backoff)
 
-    def died(self, now: float) -> None:
-        """Have the place filled again: at once, but later and later where one process after the other dies young (0.5, 1, 2 .. 10 s)."""
+    def ended(self, now: float) -> None:
+        """Plan the next start: at once, or later and later if it dies young again and again."""
         self.pid = 0
-        self.short_lives = 0 if now - self.born >= STEADY_SECONDS else self.short_lives + 1
-        self.due = now + (
-            0.0 if self.short_lives <= 2 else min(2.0 ** (self.short_lives - 4), LONGEST_WAIT)
-        )
+        self.restart_at = now + self.backoff.wait(now - self.started_at)
 
 
-class Cluster:
-    """The supervisor."""
+class Supervisor:
+    """The parent process of a cluster."""
 
     def __init__(self) -> None:
         self.node = uuid7()
-        self._life = Life(settings.ORBIT_WORKERS + 1)
-        watch = partial(
+        self._page = SharedPage(settings.ORBIT_WORKERS + 1)
+        maintain = partial(
             maintenance.run,
             node=self.node,
             supervisor=os.getpid(),
-            stopping=lambda: self._life.phase >= STOPPING,
-            alone=lambda: self._life.phase == ALONE,
+            stopping=lambda: self._page.phase >= STOPPING,
+            workers_gone=lambda: self._page.phase == WORKERS_GONE,
         )
-        workers = [
-            Child(number, f"worker {number}", worker.run)
+        self._workers = [
+            ForkedChild(number, f"worker {number}", worker.run)
             for number in range(1, settings.ORBIT_WORKERS + 1)
         ]
-        self._workers, self._children = (
-            workers,
-            [Child(0, "keeper", watch, maintenance.WAITS_BRIEFLY), *workers],
-        )
-        self._asked = False
-        self._looked = time.monotonic()
-        self._wakes, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, self._ask)
-        signal.signal(signal.SIGINT, self._ask)
+        self._children = [
+            ForkedChild(0, "maintenance", maintain, maintenance.LOCK_TIMEOUT),
+            *self._workers,
+        ]
+        self._stop_requested = False
+        self._checked_at = time.monotonic()
+        self._wakeup, wakeup_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._request_stop)
+        signal.signal(signal.SIGINT, self._request_stop)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
 
     def run(self) -> None:
-        """Keep every place filled until asked to stop, then drain."""
+        """Keep all children running until a signal, then drain."""
         log.info(
-            "The cluster %s starts: %s workers of %s lanes.",
+            "The cluster %s starts: %s workers with %s slots each.",
             self.node,
             settings.ORBIT_WORKERS,
             settings.ORBIT_CONCURRENCY,
         )
-        while not self._asked:
+        while not self._stop_requested:
             for child in self._children:
-                if not child.pid and child.due <= time.monotonic():
+                if not child.pid and child.restart_at <= time.monotonic():
                     self._fork(child)
-            self._look()
+            self._check()
         self._drain()
         log.info("The cluster %s is drained.", self.node)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop_requested = True
 
     def _drain(self) -> None:
-        self._life.phase = STOPPING
+        self._page.phase = STOPPING
         self._send(signal.SIGTERM)
-        until = time.monotonic() + settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS
-        while any(child.pid for child in self._children) and time.monotonic() < until:
-            if not any(child.pid for child in self._workers):
-                self._life.phase = ALONE
-            self._look(0.1)
+        self._wait_for_children(settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS)
         if left := [child.name for child in self._children if child.pid]:
             log.warning(
-                "Killed, since the time for draining is over: %s. Other clusters take over their cycles.",
+                "Killed after ORBIT_DRAIN_SECONDS: %s. Other clusters rescue their cycles.",
                 ", ".join(left),
             )
             self._send(signal.SIGKILL)
-            # A process that the kernel itself can't end must not hold us.
-            until = time.monotonic() + GRACE_SECONDS
-            while any(child.pid for child in self._children) and time.monotonic() < until:
-                self._look(0.1)
+            # A process that even the kernel can't end must not keep us.
+            self._wait_for_children(GRACE_SECONDS)
+
+    def _wait_for_children(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(child.pid for child in self._children) and time.monotonic() < deadline:
+            if not any(child.pid for child in self._workers):
+                self._page.phase = WORKERS_GONE
+            self._check(0.1)
 
     def _send(self, number: signal.Signals) -> None:
         for child in self._children:
             if child.pid:
                 os.kill(child.pid, number)
 
-    def _look(self, seconds: float = LOOK_SECONDS) -> None:
-        """Wait for a signal, at most ``seconds``, then bury the dead and kill the silent."""
-        if select.select([self._wakes], [], [], seconds)[0]:
-            os.read(self._wakes, 4096)
+    def _check(self, seconds: float = CHECK_SECONDS) -> None:
+        """Wait up to ``seconds`` for a signal, then reap ended children and kill silent ones."""
+        if select.select([self._wakeup], [], [], seconds)[0]:
+            os.read(self._wakeup, 4096)
         now = time.monotonic()
-        for child in self._children:
-            # Only children that weren't waited for: their numbers can't belong to anybody else.
-            if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
-                if not self._asked:
-                    log.info(
-                        "The %s (process %s) ended; another takes its place.", child.name, child.pid
-                    )
-                child.died(now)
-        if now - self._looked > SILENT_SECONDS / 2:
-            # It is us who were stopped: the children, stopped with us, get their time anew.
+        self._reap(now)
+        if now - self._checked_at > SILENT_SECONDS / 2:
+            # This process was stopped, and its children with it: count their silence from now.
             for child in self._children:
-                self._life.stamp(child.number)
-        self._looked = now
+                self._page.stamp(child.number)
+        self._checked_at = now
         for child in self._children:
-            if child.pid and self._life.silence(child.number) > SILENT_SECONDS:
+            if child.pid and self._page.silence(child.number) > SILENT_SECONDS:
                 log.warning(
-                    "The %s (process %s) shows no life for %s s and is killed.",
+                    "The %s (process %s) gave no heartbeat for %s s and is killed.",
                     child.name,
                     child.pid,
                     SILENT_SECONDS,
                 )
                 os.kill(child.pid, signal.SIGKILL)
-                self._life.stamp(child.number)
+                self._page.stamp(child.number)
 
-    def _fork(self, child: Child) -> None:
-        self._life.stamp(child.number)
-        child.born = time.monotonic()
+    def _reap(self, now: float) -> None:
+        for child in self._children:
+            # Until a child is waited for, its process id can't be reused.
+            if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
+                if not self._stop_requested:
+                    log.info("The %s (process %s) ended and is replaced.", child.name, child.pid)
+                child.ended(now)
+
+    def _fork(self, child: ForkedChild) -> None:
+        self._page.stamp(child.number)
+        child.started_at = time.monotonic()
         parent = os.getpid()
-        # A signal that comes before the child has its own handlers waits until it has.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        # Block signals until the child has its own handlers.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             pid = os.fork()
             if not pid:
-                self._be(child, parent, before)
+                self._become(child, parent, mask)
             child.pid = pid
         except OSError as error:
-            log.warning("No process can be started for the %s: %s", child.name, error.strerror)
-            child.died(child.born)
+            log.warning("Can't start a process for the %s: %s", child.name, error.strerror)
+            child.ended(child.started_at)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _be(self, child: Child, parent: int, mask: set[signal.Signals] | set[int]) -> NoReturn:
+    def _become(
+        self, child: ForkedChild, parent: int, mask: set[signal.Signals] | set[int]
+    ) -> NoReturn:
         code = 1
         try:
             die_with_parent(parent)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            drain = _Drain()
+            drain = _DrainHandler()
             signal.signal(signal.SIGTERM, drain)
             signal.signal(signal.SIGINT, drain)
-            interrupts.process.stamp = partial(_stamp, self._life, child.number, parent)
+            interrupts.process.stamp = partial(_stamp, self._page, child.number, parent)
             options = connections.settings["default"]["OPTIONS"]
             options["application_name"] = f"orbit-{child.name.split()[0]} {os.getpid()}"
             options["options"] += BY_INDEX + child.options
@@ -248,30 +256,34 @@ class Cluster:
             child.main()
             code = 0
         except BaseException:
-            log.exception("The %s broke down.", child.name)
+            log.exception("The %s failed.", child.name)
         finally:
             try:
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
-                # At once, whatever happened: a thread that still waits for a receiver must not hold the process, and no child may go on as us.
+                # Exit at once: a thread that still waits for a receiver must not hold the
+                # process, and the child must never return into the supervisor's code.
                 os._exit(code)
 
 
-class _Drain:
-    """The handler of a child. A group's signal comes twice, the second one in the midst of the first: only one may take the lock."""
+class _DrainHandler:
+    """The signal handler of a child; it drains once.
+
+    A second signal may interrupt the handler of the first, which would take a held lock again.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._called = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._called:
             return
-        self._asked = True
+        self._called = True
         interrupts.process.drain(settings.ORBIT_DRAIN_SECONDS)
 
 
-def _stamp(life: Life, number: int, parent: int) -> None:
+def _stamp(page: SharedPage, number: int, parent: int) -> None:
     if os.getppid() != parent:
-        os._exit(1)  # where the kernel doesn't see to it
-    life.stamp(number)
+        os._exit(1)  # for systems where the kernel doesn't kill us
+    page.stamp(number)

@@ -1,8 +1,8 @@
-"""`up`: database, migrations, web and cluster on one machine, in one foreground process that only watches.
+"""`up`: database, migrations, web and cluster on one machine, in one foreground process.
 
-It has one thread, no connection to the database and no Django. Children die with it, by the kernel's word; the database alone stays
-when it is killed, and the next `up` adopts it. What is asked of it by a signal is done between two looks at the children, so nothing
-is ever half started.
+It has one thread, no connection to the database and no Django. On Linux the kernel kills its
+children when it dies; only the embedded database goes on, and the next `up` adopts it. Signals are
+handled between two checks of the children, so nothing is ever half started.
 """
 
 import argparse
@@ -18,15 +18,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from governance.kernel.errors import Kind, OrbitError
-from orbit_site.processes import demo as demonstration
-from orbit_site.processes import health, postgres
-from orbit_site.processes.children import Child, drain, spawn
+from governance.kernel.throttled_log import ThrottledLog
+from orbit_site.processes import first_run, health, postgres
+from orbit_site.processes.children import ChildProcess, drain, spawn
 from orbit_site.settings import environment
 
-LOOK_SECONDS = 0.2
-PATIENCE_SECONDS = 60  # for /ready, before saying what is missing
-DATABASE_SECONDS = 3  # between two tries to start a database again that can't be started
-REFUSED = 2  # the exit code of a child that can't work with what it was given; starting it again wouldn't help
+CHECK_SECONDS = 0.2
+NOT_READY_SECONDS = 60  # time to start before saying what is missing
+DATABASE_RETRY_SECONDS = 3
+REFUSED = 2  # exit code of a child that refuses its settings; starting it again wouldn't help
 
 
 class UpRefused(OrbitError):
@@ -36,7 +36,7 @@ class UpRefused(OrbitError):
 
 
 class _Ended(Exception):
-    """The run ends with this exit code."""
+    """End the run with this exit code."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -60,12 +60,13 @@ def main(arguments: list[str]) -> int:
 
 
 def run(*, demo: bool) -> int:
-    """Run everything until SIGTERM, SIGINT or SIGHUP, drain it and return 0; or a child's exit code when it refused to start.
+    """Run everything until SIGTERM, SIGINT or SIGHUP, drain it and return 0.
 
-    Raises UpRefused or PostgresError, before anything is started, for a busy port, a second `up` and a folder that can't be written.
+    Returns a child's exit code if that child refused to start. Raises UpRefused or PostgresError,
+    before anything is started, for a busy port, a second `up` or a folder that can't be written.
     """
-    with _only_one(environment.VAR_DIR):
-        _refuse_busy_port(environment.PORT)
+    with _single_instance(environment.VAR_DIR):
+        _refuse_busy_port(environment.ORBIT_PORT)
         session = _Session(demo=demo)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, session.end)
@@ -74,23 +75,26 @@ def run(*, demo: bool) -> int:
 
 
 @contextmanager
-def _only_one(var: Path) -> Iterator[None]:
+def _single_instance(var: Path) -> Iterator[None]:
     try:
         var.mkdir(parents=True, exist_ok=True)
         handle = os.open(var / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UpRefused(
-            f"Can't write in {var}: {error.strerror}. Run as the user who owns the project's folder, or make it writable."
+            f"Can't write in {var}: {error.strerror}. "
+            "Run as the owner of the project's folder, or make it writable."
         ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.truncate(handle, 0)
-        os.write(handle, f"process {os.getpid()}, http://127.0.0.1:{environment.PORT}".encode())
+        os.write(
+            handle, f"process {os.getpid()}, http://127.0.0.1:{environment.ORBIT_PORT}".encode()
+        )
         yield
     except BlockingIOError:
+        other = os.pread(handle, 200, 0).decode() or "starting"
         raise UpRefused(
-            f"Orbit runs from this folder already ({os.pread(handle, 200, 0).decode() or 'starting'}). "
-            "Use that one, or stop it first with Ctrl-C."
+            f"Orbit already runs from this folder ({other}). Use it, or stop it with Ctrl-C."
         ) from None
     finally:
         os.close(handle)
@@ -99,35 +103,37 @@ def _only_one(var: Path) -> Iterator[None]:
 def _refuse_busy_port(port: int) -> None:
     try:
         socket.create_server(
-            (environment.BIND, port),
-            family=socket.AF_INET6 if ":" in environment.BIND else socket.AF_INET,
+            (environment.ORBIT_BIND, port),
+            family=socket.AF_INET6 if ":" in environment.ORBIT_BIND else socket.AF_INET,
         ).close()
     except OSError as error:
         other = port % 65535 + 1
         raise UpRefused(
-            f"Can't listen on port {port}: {error.strerror}. Stop what uses it, or choose another one: PORT={other} make run."
+            f"Can't listen on port {port}: {error.strerror}. "
+            f"Stop the program that uses it, or choose another port: PORT={other} make run."
         ) from error
 
 
 class _Session:
-    """One run of `up`, from the first step to the drained end."""
+    """One run of `up`."""
 
     def __init__(self, *, demo: bool) -> None:
         self._demo = demo
         self._ending = self._ready = False
-        self._children: list[Child] = []
+        self._children: list[ChildProcess] = []
         self._environment = dict(os.environ)
-        self._began = time.monotonic()
-        self._database_due, self._complained = 0.0, float("-inf")
+        self._started_at = time.monotonic()
+        self._database_check_at = 0.0
+        self._database_log = ThrottledLog(lambda line: self._say("database", line))
 
     def end(self, *_: object) -> None:
-        """Take note of a signal; a second one adds nothing, since draining is bounded."""
+        """Handle a signal; a second one adds nothing, since draining is bounded."""
         self._ending = True
 
     def database(self) -> AbstractContextManager[object]:
-        """Have the embedded database running, unless another one is configured."""
+        """Start the embedded database, unless DATABASE_URL is set; the block's end stops it."""
         if environment.DATABASE_URL:
-            self._say("database", "as DATABASE_URL says")
+            self._say("database", "the one in DATABASE_URL")
             return nullcontext()
         self._say(
             "database", f"embedded PostgreSQL, data in {postgres.locate(environment.VAR_DIR).data}"
@@ -135,85 +141,77 @@ class _Session:
         return postgres.held(environment.VAR_DIR)
 
     def run(self) -> int:
-        """Start everything, watch it until the end, drain it; return the exit code."""
+        """Start everything, watch it until a signal, drain it; return the exit code."""
         code = 0
         try:
             self._start()
-            self._until(lambda: False)
+            self._watch_until(lambda: False)
         except _Ended as ended:
             code = ended.code
         self._drain()
         return code
 
     def _start(self) -> None:
-        self._say("migrations", "the database is brought to this release")
+        self._say("migrations", "applying those of this release")
         if code := self._command("migrate", "--skip-checks", "--verbosity", "0"):
             raise _Ended(code)
         if self._demo:
             self._start_receiver()
-        self._say("processes", "web and cluster start")
+        self._say("processes", "starting web and cluster")
         self._children += [
             self._child("cluster", self._manage("cluster")),
             self._child("web", self._manage("web")),
         ]
         if self._demo:
             login = self._make_administrator()
-        self._until_ready()
+        self._wait_until_ready()
         self._ready = True
         self._say(
             "ready",
-            f"http://127.0.0.1:{environment.PORT}/admin/  (after {time.monotonic() - self._began:.1f} s)",
+            f"http://127.0.0.1:{environment.ORBIT_PORT}/admin/  "
+            f"(after {time.monotonic() - self._started_at:.1f} s)",
         )
         if self._demo:
             print(login, flush=True)
-            self._say("first cycle", "on its way")
-            self._command(
-                *demonstration.first_trigger(environment.BASE_DIR / environment.CONFIG_DIR)
-            )
+            self._say("first cycle", "running")
+            self._command(*first_run.trigger_command(environment.ORBIT_CONFIG_DIR))
         self._say("running", "Ctrl-C drains and stops")
 
     def _start_receiver(self) -> None:
-        if environment.DISPATCH_ENDPOINTS.strip() not in {"", "[]"}:
+        if environment.ORBIT_DISPATCH_ENDPOINTS.strip() not in {"", "[]"}:
             return
-        port = demonstration.receiver_port(environment.VAR_DIR)
-        self._environment |= demonstration.endpoint(
-            environment.VAR_DIR, port, environment.DISPATCH_ALLOWED_HOSTS
+        port = first_run.receiver_port(environment.VAR_DIR)
+        self._environment |= first_run.endpoint_variables(
+            environment.VAR_DIR, port, environment.ORBIT_DISPATCH_ALLOWED_HOSTS
         )
-        command = [
-            sys.executable,
-            "-P",
-            str(Path(__file__).with_name("aurora.py")),
-            str(environment.VAR_DIR),
-            str(port),
-        ]
+        program = environment.BASE_DIR / "demo" / "aurora.py"
+        command = [sys.executable, "-P", str(program), str(environment.VAR_DIR), str(port)]
         self._children.append(self._child("aurora", command))
-        self._say("aurora", f"a demo receiver, which shows what it got: http://127.0.0.1:{port}/")
+        self._say("aurora", f"a demo receiver with a page: http://127.0.0.1:{port}/")
 
     def _make_administrator(self) -> str:
-        """Have an administrator; return the line that tells how to log in."""
-        secret = demonstration.password(environment.VAR_DIR)
+        """Create an administrator unless there is one; return the line that says how to log in."""
+        secret = first_run.admin_password(environment.VAR_DIR)
         self._environment["ORBIT_PASSWORD"] = secret
         code = self._command(
             "user", "create", "admin", "--role", "administrator", "--superuser", "--if-missing"
         )
         del self._environment["ORBIT_PASSWORD"]
-        return (
-            "login: no administrator could be made; see above"
-            if code
-            else f"login: admin / {secret}"
-        )
+        if code:
+            return "login: no administrator was created; see above"
+        return f"login: admin / {secret}"
 
-    def _child(self, name: str, command: list[str]) -> Child:
-        return Child(name, command, self._environment)
+    def _child(self, name: str, command: list[str]) -> ChildProcess:
+        return ChildProcess(name, command, self._environment)
 
     def _manage(self, *arguments: str) -> list[str]:
         return [sys.executable, str(environment.BASE_DIR / "manage.py"), *arguments]
 
     def _command(self, *arguments: str) -> int:
-        """Run one command of manage.py to its end, watching the others meanwhile; return its exit code."""
+        """Run a command of manage.py while watching the children; return its exit code."""
         process = spawn(self._manage(*arguments), self._environment)
         try:
-            self._until(lambda: process.poll() is not None)
+            self._watch_until(lambda: process.poll() is not None)
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -224,24 +222,31 @@ class _Session:
                     process.wait()
         return process.returncode
 
-    def _until(self, done: Callable[[], bool]) -> None:
-        """Watch the children until ``done``. Raises _Ended when a signal came, or when a child refused before all was ready."""
+    def _watch_until(self, done: Callable[[], bool]) -> None:
+        """Restart children that end, until ``done``.
+
+        Raises _Ended on a signal, and when a child refuses its settings before all is ready.
+        """
         while not done():
             if self._ending:
                 raise _Ended(0)
             if not environment.DATABASE_URL:
-                self._tend_database()
+                self._check_database()
             for child in self._children:
-                code = child.tend()
+                code = child.check()
                 if code == REFUSED and not self._ready:
                     raise _Ended(REFUSED)
                 if code is not None and not self._ending:
                     self._say(child.name, f"ended ({code}) and is started again")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
 
-    def _tend_database(self) -> None:
-        """Start the embedded server again when it has ended. What hinders that once all was ready, such as a full disk, may pass: it is tried again."""
-        if time.monotonic() < self._database_due:
+    def _check_database(self) -> None:
+        """Start the embedded server again if it ended.
+
+        After the start, a failure is logged and tried again: its cause, such as a full disk, may
+        go away.
+        """
+        if time.monotonic() < self._database_check_at:
             return
         try:
             if postgres.ensure(environment.VAR_DIR):
@@ -249,39 +254,36 @@ class _Session:
         except postgres.PostgresError as error:
             if not self._ready:
                 raise
-            self._database_due = time.monotonic() + DATABASE_SECONDS
-            if time.monotonic() - self._complained > PATIENCE_SECONDS:
-                self._complained = time.monotonic()
-                self._say(
-                    "database",
-                    f"can't be started again, and is tried every {DATABASE_SECONDS} s: {error.detail}",
-                )
+            self._database_check_at = time.monotonic() + DATABASE_RETRY_SECONDS
+            self._database_log.report(
+                f"can't be started again; next try in {DATABASE_RETRY_SECONDS} s", error.detail
+            )
 
-    def _until_ready(self) -> None:
-        patience = time.monotonic() + PATIENCE_SECONDS
+    def _wait_until_ready(self) -> None:
+        not_ready = ThrottledLog(lambda line: self._say("not ready", line))
+        report_from = time.monotonic() + NOT_READY_SECONDS
 
         def ready() -> bool:
-            nonlocal patience
-            answer = health.ready()
-            if answer != "" and time.monotonic() > patience:
-                patience = time.monotonic() + PATIENCE_SECONDS
-                self._say("not ready", answer)
-            return answer == ""
+            problem = health.ready()
+            if problem and time.monotonic() > report_from:
+                not_ready.report("/ready", problem)
+            return not problem
 
-        self._until(ready)
+        self._watch_until(ready)
 
     def _drain(self) -> None:
         if self._children:
             self._say(
-                "stopping", f"running cycles get up to {environment.DRAIN_SECONDS} s to finish"
+                "stopping",
+                f"running cycles get up to {environment.ORBIT_DRAIN_SECONDS} s to finish",
             )
-        # The receiver goes last: what drains still delivers.
+        # The receiver stops last: draining cycles still deliver.
         drain(
             [child for child in self._children if child.name != "aurora"],
-            seconds=environment.DRAIN_SECONDS + 10,
+            seconds=environment.ORBIT_DRAIN_SECONDS + 10,
         )
         drain([child for child in self._children if child.name == "aurora"], seconds=5)
-        self._say("stopped", "everything that this command started")
+        self._say("stopped", "all processes of this command")
 
     def _say(self, what: str, text: str) -> None:
         print(f"{what:<12}{text}", flush=True)

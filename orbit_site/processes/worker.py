@@ -14,11 +14,11 @@ from django.db import Error, connection
 from django_q.monitor import save_task
 from django_q.worker import worker
 
+from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import runner
 from orbit_site.processes.gate_monitor import GateMonitor
 from orbit_site.processes.listener import Listener
-from orbit_site.processes.throttled_log import ThrottledLog
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Claims:
     def __init__(self) -> None:
         self._broker = queue.PgBroker()
         self._listener = Listener(queue.CHANNEL)
-        self._log = ThrottledLog(log)
+        self._log = ThrottledLog(log.warning)
         self._back_off = 0.1
         self._linger = False
 
@@ -79,7 +79,7 @@ class Claims:
         return None
 
     def _lost(self, error: Exception) -> None:
-        self._log.about("No task can be claimed", error)
+        self._log.report("No task can be claimed", error)
         self._listener.close()
         connection.close()
         until = time.monotonic() + self._back_off

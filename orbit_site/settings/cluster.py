@@ -1,15 +1,15 @@
-"""Django-Q2: it carries wake-ups; every promise holds even when it loses, doubles or delays one."""
+"""Django-Q2 carries wake-ups. A lost, doubled or late one breaks nothing."""
 
 from orbit_site.settings import environment as env
 
 Q_CLUSTER = {
-    # Queue key and signing salt: the same everywhere, never changed while tasks are queued.
+    # Queue key and signing salt: the same on every machine; don't change while tasks are queued.
     "name": "orbit",
     "label": "Queue",
     "orm": "default",
     "broker_class": "orbit.queue.PgBroker",
-    "workers": env.WORKERS,
-    # A second net only: the lease is the first, so a task is never cut short nor retried by the queue.
+    "workers": env.ORBIT_WORKERS,
+    # The lease guards a task; the queue must neither cut it short nor retry it.
     "timeout": 120,
     "retry": 150,
     "max_attempts": 1,

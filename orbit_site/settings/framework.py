@@ -4,8 +4,12 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from orbit_site import __version__
 from orbit_site.processes import postgres
 from orbit_site.settings import environment as env
+from orbit_site.settings import variables
+
+ORBIT_VERSION = __version__
 
 INSTALLED_APPS = [
     "orbit_site.apps.SiteConfig",
@@ -58,14 +62,14 @@ WSGI_APPLICATION = "orbit_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = True
 USE_TZ = True
-TIME_ZONE = env.TIME_ZONE
+TIME_ZONE = env.ORBIT_TIME_ZONE
 LANGUAGE_CODE = "en"
 USE_I18N = False
-# Django's own formats for a language come before a setting's: ours are in a module.
+# A module, since Django's formats for a language win over those in settings.
 FORMAT_MODULE_PATH = ["orbit_site.formats"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [env.BASE_DIR / "orbit_site" / "static"]
-# The finder serves files as they lie in the packages: no collect step that a fresh machine could forget.
+# Serve files from the packages, so that no collectstatic step can be forgotten.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
@@ -73,16 +77,18 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 
 
 def _database(url: str, name: str, *, statement_seconds: int) -> dict[str, Any]:
-    config = env.database_url(url, name)
-    # A stopped process must not hold a row lock for longer than a third of the lease.
-    idle = max(1, env.LEASE_SECONDS // 3)
+    config = variables.database_url(url, name)
+    # A stopped process must not hold a row lock longer than a third of the lease.
+    idle = max(1, env.ORBIT_LEASE_SECONDS // 3)
     options = {
         "application_name": "orbit",
         "connect_timeout": 5,
-        "options": f"-c search_path={env.DATABASE_SCHEMA} -c idle_in_transaction_session_timeout={idle}s -c statement_timeout={statement_seconds}s"
-        # What is asked for is in memory, or on a disk without a head to move: then a thousand look-ups cost less than reading a large table.
+        "options": f"-c search_path={env.ORBIT_DATABASE_SCHEMA}"
+        f" -c idle_in_transaction_session_timeout={idle}s"
+        f" -c statement_timeout={statement_seconds}s"
+        # Data is cached or on an SSD: index look-ups beat reading a large table.
         " -c random_page_cost=1.1",
-        # The pipeline's statements are prepared on their second use; Django's own cursors prepare nothing.
+        # Prepare the pipeline's statements on their second use; Django's cursors prepare nothing.
         "prepare_threshold": 1,
         **config["OPTIONS"],
     }
@@ -95,16 +101,16 @@ def _database(url: str, name: str, *, statement_seconds: int) -> dict[str, Any]:
     }
 
 
-EMBEDDED = not env.DATABASE_URL
-if EMBEDDED:
+ORBIT_EMBEDDED_DATABASE = not env.DATABASE_URL
+if ORBIT_EMBEDDED_DATABASE:
     _server = postgres.locate(env.VAR_DIR)
     _app_url, _owner_url = _server.url("orbit_app"), _server.url("orbit_owner")
 else:
     _app_url, _owner_url = env.DATABASE_URL, env.OWNER_DATABASE_URL or env.DATABASE_URL
 
 DATABASES = {"default": _database(_app_url, "DATABASE_URL", statement_seconds=60)}
-OWNER_DATABASE = _database(_owner_url, "ORBIT_OWNER_DATABASE_URL", statement_seconds=0)
-if OWNER_DATABASE["NAME"] != DATABASES["default"]["NAME"]:
+ORBIT_OWNER_DATABASE = _database(_owner_url, "ORBIT_OWNER_DATABASE_URL", statement_seconds=0)
+if ORBIT_OWNER_DATABASE["NAME"] != DATABASES["default"]["NAME"]:
     raise ImproperlyConfigured(
         "ORBIT_OWNER_DATABASE_URL and DATABASE_URL must name the same database."
     )

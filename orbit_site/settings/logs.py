@@ -1,4 +1,4 @@
-"""Where log lines go and what they look like."""
+"""Where log lines go, and their formats."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from orbit_site.settings import environment as env
 _handlers: dict[str, dict[str, Any]] = {
     "stderr": {
         "class": "logging.StreamHandler",
-        "formatter": env.LOG_FORMAT,
+        "formatter": env.ORBIT_LOG_FORMAT,
         "filters": ["request_id"],
     },
 }
@@ -20,12 +20,13 @@ if env.LOG_DIR:
         Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
-            f"ORBIT_LOG_DIR={env.LOG_DIR!r} can't be used: {error.strerror}. Name a folder that can be made or written."
+            f"Can't use ORBIT_LOG_DIR={env.LOG_DIR!r}: {error.strerror}. "
+            "Name a folder that this user may create or write to."
         ) from None
     _handlers["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
         "filename": str(Path(env.LOG_DIR) / "orbit.log"),
-        "formatter": env.LOG_FORMAT,
+        "formatter": env.ORBIT_LOG_FORMAT,
         "filters": ["request_id"],
         "delay": True,
     }
@@ -37,15 +38,16 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "text": {
             "()": "logging.Formatter",
-            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(request_suffix)s",
+            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: "
+            "%(message)s%(request_suffix)s",
         },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "%(levelname)s %(process)d %(name)s %(message)s %(request_id)s",
             "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
-            # ISO 8601 in UTC: the text format's time is in ORBIT_TIME_ZONE, and doesn't say so.
+            # ISO 8601 in UTC. The text format's time is in ORBIT_TIME_ZONE, without an offset.
             "timestamp": "time",
-            # Django hands the request itself along, and the text format has its own form of the request's id.
+            # Django's request object isn't JSON; request_suffix is for the text format.
             "reserved_attrs": [*RESERVED_ATTRS, "request", "request_suffix"],
         },
     },
@@ -54,7 +56,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "django-q": {"level": "WARNING", "propagate": True, "handlers": []},
         "django.request": {"level": "ERROR"},
-        # A foreign Host header is a client's error: anybody could fill the log with it.
+        # A client's error: anyone could fill the log with it.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "gunicorn.access": {"level": "WARNING"},
     },

@@ -12,7 +12,7 @@ from orbit_site.settings import environment as env
 
 
 def _kept_secret(path: Path) -> str:
-    """Return the secret in ``path``, made at first use; of two processes that make it at once, one wins."""
+    """Return the secret in ``path``; create it first if needed. Of two creators, one wins."""
     if not path.exists():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,18 +29,20 @@ def _kept_secret(path: Path) -> str:
                 draft.unlink()
         except OSError as exc:
             raise ImproperlyConfigured(
-                f"{path} can't be written ({exc.strerror}). Make the folder writable, or set ORBIT_SECRET_KEY."
+                f"Can't write {path}: {exc.strerror}. "
+                "Make the folder writable, or set ORBIT_SECRET_KEY."
             ) from exc
     try:
         return path.read_text().strip()
     except OSError as exc:
         raise ImproperlyConfigured(
-            f"{path} can't be read ({exc.strerror}). Run as its owner, or set ORBIT_SECRET_KEY."
+            f"Can't read {path}: {exc.strerror}. Run as its owner, or set ORBIT_SECRET_KEY."
         ) from exc
 
 
 SECRET_KEY = env.SECRET_KEY or _kept_secret(env.VAR_DIR / "secret-key")
-ENCRYPTION_KEYS = env.ENCRYPTION_KEYS or [sealing.derive_key(SECRET_KEY)]
+ORBIT_ENCRYPTION_KEYS = env.ORBIT_ENCRYPTION_KEYS or [sealing.derive_key(SECRET_KEY)]
+ORBIT_KEYS_ARE_DERIVED = not env.ORBIT_ENCRYPTION_KEYS
 DEBUG = False
 ALLOWED_HOSTS = env.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
 
@@ -63,9 +65,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31536000 if env.PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.PRODUCTION
-# Whoever terminates TLS in front of Orbit redirects; a redirect here would break its health checks.
+# The proxy that terminates TLS redirects; a redirect here would break its health checks.
 SECURE_SSL_REDIRECT = False
-# Which proxies may say that a client came over TLS is the web server's to know (ORBIT_TRUSTED_PROXIES): Django would believe everybody.
+# The web server decides, by ORBIT_TRUSTED_PROXIES; Django would trust the header of any client.
 SECURE_PROXY_SSL_HEADER = None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.PRODUCTION
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

@@ -176,10 +176,12 @@ class Stand:
             "SELECT 1 FROM orbit_clusternode WHERE pid = %s AND NOT draining", member.pid
         ):
             return False
-        return len(self.of(member, "worker")) == workers and len(self.of(member, "keeper")) == 1
+        return (
+            len(self.of(member, "worker")) == workers and len(self.of(member, "maintenance")) == 1
+        )
 
     def of(self, member: Member, role: str) -> list[int]:
-        """Return the live children of ``member`` that are connected as ``worker`` or ``keeper``."""
+        """Return the live children of ``member`` that are connected as ``worker`` or ``maintenance``."""
         names = {
             row[0]
             for row in self.query(

@@ -175,7 +175,7 @@ def test_every_command_is_named_on_the_page() -> None:
     assert [name for name in permissions.commands() if f"`{name}`" not in page] == []
 
 
-def test_an_address_of_the_console_whose_power_nobody_named_is_found(
+def test_an_address_of_the_console_that_forms_lacks_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(permissions, "FORMS", {})

@@ -12,7 +12,7 @@ import pytest
 from governance.access.actors import SYSTEM
 from governance.models import OperationRun, OperationRunItem
 from orbit.dispatch import bulk
-from orbit.dispatch.bulk import Filter
+from orbit.dispatch.bulk import LetterFilter
 from orbit.models import DeadLetterDispatch
 from orbit_site.processes.postgres import Server
 from tests.support.clusters import cluster, endpoint
@@ -38,7 +38,7 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
         configure_endpoints(settings, default_endpoint=sink.url)
         running.ready()
         found = create_dead_letters(LETTERS, retries=20)
-        run_id = bulk.requeue(Filter(), actor=SYSTEM, reason="it is back", rate=25).run_id
+        run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="it is back", rate=25).run_id
 
         def run() -> OperationRun:
             return OperationRun.objects.get(pk=run_id)

@@ -213,10 +213,10 @@ def test_a_cluster_that_was_stopped_as_a_whole_goes_on_with_the_same_processes(
     assert set(standing.children()) == before
 
 
-def test_a_killed_keeper_is_replaced_and_due_ticks_go_on(standing: Cluster) -> None:
-    [old] = standing.ready().of("keeper")
+def test_a_killed_maintenance_process_is_replaced_and_due_ticks_go_on(standing: Cluster) -> None:
+    [old] = standing.ready().of("maintenance")
     os.kill(old, signal.SIGKILL)
-    replaced(standing, "keeper", [old], 3, 1)
+    replaced(standing, "maintenance", [old], 3, 1)
     rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) RETURNING 1")
     until(lambda: CronTick.objects.filter(outcome="started").count() == 1, "the tick didn't fire")
     assert ClusterNode.objects.count() == 1

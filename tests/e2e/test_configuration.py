@@ -117,7 +117,7 @@ def test_files_and_database_that_go_apart_are_shown_and_brought_together(
         ).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("release 12")
         page.get_by_role("button", name="Reload").click()
-        expect(page.get_by_text("Files and database say the same.")).to_be_visible()
+        expect(page.get_by_text("Files and database are the same.")).to_be_visible()
     assert site.api("/profiles/p1")["label"] == "By file"
 
 

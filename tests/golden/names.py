@@ -20,7 +20,7 @@ _METRIC = re.compile(r"\"(orbit_[a-z_]+)\"")
 def names() -> str:
     """Return all names, a line each."""
     from governance.audit.actions import Action  # needs the settings, as all models do
-    from orbit_site.settings.environment import TABLE
+    from orbit_site.settings.variables import TABLE
 
     commands = {name for name, app in get_commands().items() if app in APPS}
     metrics = set(_METRIC.findall((PROJECT / "orbit_site/metrics.py").read_text()))

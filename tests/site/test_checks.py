@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def ids(found: Any) -> list[str]:
 
 @pytest.fixture
 def right(settings: Any) -> Any:
-    """The settings of an installation with nothing to be said about."""
+    """The settings of an installation without findings."""
     settings.ORBIT_ENV, settings.ALLOWED_HOSTS, settings.ORBIT_EMBEDDED_DATABASE = (
         "production",
         ["orbit.example.com"],
@@ -68,7 +69,7 @@ def right(settings: Any) -> Any:
     ("ORBIT_METRICS_TOKEN", "short", "orbit.W012"),
     ("ORBIT_GLOBAL_PAUSE", True, "orbit.W013"),
 ])  # fmt: skip
-def test_a_wrong_setting_is_one_line_and_a_right_one_none(
+def test_each_wrong_setting_is_one_finding(
     db: None, right: Any, name: str, value: Any, says: str
 ) -> None:
     assert checks.settings_of_production(None) == []
@@ -87,7 +88,7 @@ def test_a_wrong_setting_is_one_line_and_a_right_one_none(
         ([{**ENDPOINT, "total_timeout": 60}], 30, ["orbit.W010"]),
     ],
 )
-def test_what_is_wrong_with_endpoints_names_them_and_no_secret(
+def test_findings_about_endpoints_name_them_and_no_secret(
     right: Any, endpoints: list[dict[str, Any]], drain: int, says: list[str]
 ) -> None:
     (
@@ -95,7 +96,7 @@ def test_what_is_wrong_with_endpoints_names_them_and_no_secret(
         right.ORBIT_DISPATCH_ALLOWED_HOSTS,
         right.ORBIT_DRAIN_SECONDS,
     ) = json.dumps(endpoints), ["10.0.0.0/8"], drain
-    found = checks.where_deliveries_go(None)
+    found = checks.endpoints_of_production(None)
     assert ids(found) == says
     assert all(
         'token"' not in str(message.msg) and "webhook" not in str(message.msg) for message in found
@@ -112,17 +113,17 @@ def administrator() -> None:
     user.groups.add(Group.objects.get(name="Administrator"))
 
 
-def _as(role: str) -> None:
+def _connect_as(role: str) -> None:
     connections["default"].close()
     connections["default"].settings_dict["USER"] = role
 
 
-def _nobody(server: Server, name: str) -> None:
+def _without_users(server: Server, name: str) -> None:
     User.objects.all().delete()
 
 
 def _superuser(server: Server, name: str) -> None:
-    _as("orbit_owner")  # of the embedded server, whose owner is a superuser
+    _connect_as("orbit_owner")  # a superuser of the embedded server
 
 
 def _setting(line: str) -> Callable[[Server, str], None]:
@@ -134,43 +135,38 @@ def _setting(line: str) -> Callable[[Server, str], None]:
     return change
 
 
-@pytest.mark.parametrize(("spoil", "says"), [
-    (None, []), (_nobody, ["orbit.W019"]), (_superuser, ["orbit.W015"]), (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
+@pytest.mark.parametrize(("spoil", "expected"), [
+    (None, []), (_without_users, ["orbit.W019"]), (_superuser, ["orbit.W015"]), (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
     (_setting("synchronous_commit = off"), ["orbit.W017"]),
 ])  # fmt: skip
-def test_what_only_the_database_knows(
+def test_findings_about_the_database(
     committed: str,
     server: Server,
     right: Any,
     spoil: Callable[[Server, str], None] | None,
-    says: list[str],
+    expected: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     administrator()
-    # The server of the tests runs without flushes: the one thing about it that is as it must not be.
-    monkeypatch.setattr(
-        checks,
-        "_SERVER",
-        checks._SERVER.replace(
-            "current_setting('fsync'), current_setting('full_page_writes'), ", ""
-        ),
-    )
+    # The server of the tests runs without flushes, so only synchronous_commit is checked here.
+    text = re.sub(r"current_setting\('(fsync|full_page_writes)'\),", "", checks.SERVER_FACTS.text)
+    monkeypatch.setattr(checks, "SERVER_FACTS", replace(checks.SERVER_FACTS, text=text))
     user = connections["default"].settings_dict["USER"]
     try:
         if spoil:
             spoil(server, committed)
-        right.ORBIT_OWNER_DATABASE = {**right.ORBIT_OWNER_DATABASE, "USER": "somebody else"}
-        assert ids(checks.what_the_database_says(None)) == says
+        right.ORBIT_OWNER_DATABASE = {**right.ORBIT_OWNER_DATABASE, "USER": "another"}
+        assert ids(checks.database_of_production(None)) == expected
     finally:
-        _as(user)
+        _connect_as(user)
 
 
-def test_a_server_without_flushes_is_told(committed: str, right: Any) -> None:
+def test_a_server_without_flushes_is_a_finding(committed: str, right: Any) -> None:
     administrator()
-    assert ids(checks.what_the_database_says(None)) == ["orbit.W017"]
+    assert ids(checks.database_of_production(None)) == ["orbit.W017"]
 
 
-def test_a_database_far_away_wants_tls_or_a_word_that_it_needs_none(
+def test_a_remote_database_needs_tls_or_an_explicit_sslmode_disable(
     committed: str, right: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     administrator()
@@ -183,12 +179,10 @@ def test_a_database_far_away_wants_tls_or_a_word_that_it_needs_none(
     ):
         monkeypatch.setitem(place, "HOST", host)  # the connection is open, and stays
         monkeypatch.setitem(place, "OPTIONS", {"sslmode": sslmode} if sslmode else {})
-        assert ("orbit.W018" in ids(checks.what_the_database_says(None))) is is_told
+        assert ("orbit.W018" in ids(checks.database_of_production(None))) is is_told
 
 
-def test_the_command_is_clean_where_all_is_right_and_fails_where_something_is_not(
-    committed: str, server: Server
-) -> None:
+def test_the_command_fails_on_findings_only(committed: str, server: Server) -> None:
     administrator()
     urls = {
         "DATABASE_URL": server.url("orbit_app", committed),
@@ -205,7 +199,7 @@ def test_the_command_is_clean_where_all_is_right_and_fails_where_something_is_no
         )
         return done.returncode, re.findall(r"\(([\w.]+)\)", done.stderr)
 
-    # All but the flushes, which the server of the tests goes without.
+    # The server of the tests runs without flushes.
     assert check() == (1, ["orbit.W017"])
     nowhere = "127.0.0.1:1/orbit"
     assert check(
@@ -219,7 +213,7 @@ def test_the_command_is_clean_where_all_is_right_and_fails_where_something_is_no
     )
 
 
-def test_the_checklist_on_the_page_is_what_the_checks_say_and_each_is_tried_here() -> None:
+def test_the_page_lists_each_finding_and_each_is_tested_here() -> None:
     page = (PROJECT / "docs" / "deploy.md").read_text()
     assert re.findall(r"\* \[ \] `(orbit\.W\d+)`", page) == list(checks.FINDINGS)
     assert set(re.findall(r"orbit\.W\d+", Path(__file__).read_text())) == set(checks.FINDINGS)

@@ -13,14 +13,12 @@ import pytest
 import yaml
 
 from orbit_site.processes import health, supervisor, web
-from orbit_site.settings import environment
+from orbit_site.settings import variables
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deploy" / "systemd"
 SERVICES = ("orbit-web", "orbit-cluster", "orbit-migrate")
-DRAIN = next(
-    float(item.default) for item in environment.TABLE if item.name == "ORBIT_DRAIN_SECONDS"
-)
+DRAIN = next(float(item.default) for item in variables.TABLE if item.name == "ORBIT_DRAIN_SECONDS")
 # What a process manager must grant: the drain, the grace, and the seconds in which a supervisor buries what the kernel is slow to end.
 LEAST = DRAIN + 2 * supervisor.GRACE_SECONDS + 5
 
@@ -84,7 +82,7 @@ def test_the_image_has_every_package_and_no_data_or_key() -> None:
         for part in line.split()[:-1]
         if not part.startswith(("--", "/"))
     }
-    assert copied == {*packages, "manage.py", "templates", "config", "requirements.txt"}
+    assert copied == {*packages, "manage.py", "templates", "config", "demo", "requirements.txt"}
     ignore = (PROJECT / ".dockerignore").read_text().splitlines()
     assert {line[1:] for line in ignore if line.startswith("!")} == copied
     assert next(line for line in ignore if line and not line.startswith("#")) == "*"

@@ -249,7 +249,7 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("lineage.DELIVERIES", history.DELIVERIES, family),
         ("lineage.HOLD_LETTERS", history.HOLD_LETTERS, family),
         ("lineage.VALUED", history.VALUED, family),
-        ("rerun_many.NEXT", rerun_bulk.NEXT, items),
+        ("next_reruns", rerun_bulk.NEXT_RERUNS.text, items),
         ("count_errors", compare.COUNT_ERRORS.text, {"cycles": [some, some], "most": 10}),
         ("metrics.CYCLES", metrics.CYCLES, {}),
         ("metrics.RESUMES", metrics.RESUMES, {}),

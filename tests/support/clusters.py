@@ -33,7 +33,7 @@ class Cluster:
         ]
 
     def of(self, role: str) -> list[int]:
-        """Return the live children that are connected as ``worker`` or ``keeper``."""
+        """Return the live children that are connected as ``worker`` or ``maintenance``."""
         names = {
             name
             for (name,) in rows(
@@ -48,7 +48,7 @@ class Cluster:
             lambda: (
                 rows(node, self.process.pid)
                 and len(self.of("worker")) == workers
-                and len(self.of("keeper")) == 1
+                and len(self.of("maintenance")) == 1
             ),
             "the cluster isn't there",
         )

@@ -29,6 +29,7 @@ PARTS = (
     "governance",
     "templates",
     "config",
+    "demo",
 )
 
 

@@ -42,7 +42,7 @@ MAX_CYCLES = 10_000
 #: Cycles a second.
 RATE, MAX_RATE = 2, 50
 
-_NEXT = sql.load(__name__, "next_reruns", gate_lets_start=gate.STARTS)
+NEXT_RERUNS = sql.load(__name__, "next_reruns", gate_lets_start=gate.STARTS)
 _BLOCKED = sql.load(__name__, "blocked_rerun_namespaces")
 
 
@@ -140,7 +140,7 @@ RERUN = BulkAction(
     max_rate=MAX_RATE,
     batch_size=MAX_RATE,
     add_matching=_add_matching,
-    next_items=_NEXT,
+    next_items=NEXT_RERUNS,
     blocked=_BLOCKED,
     blocked_by="namespaces that are stopped or have an active cycle",
     apply=_rerun_batch,

@@ -44,7 +44,7 @@ def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
 def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> None:
     letter = create_dead_letters(1)[0]
     browser = console(create_user())
-    assert "as it was then" in browser.get(f"{LIST}{letter}/change/").content.decode()
+    assert "unchanged" in browser.get(f"{LIST}{letter}/change/").content.decode()
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/moved")
     assert "changed since" in browser.get(LIST).content.decode()
     configure_endpoints(settings, other="http://127.0.0.1:9/x")
@@ -64,7 +64,7 @@ def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
         == 200
     )
     assert not OperationRun.objects.exists()
-    for said in ("takes 2 dead letters", "is under way, and takes 2"):
+    for said in ("takes 2 dead letters", "is active already and takes 2"):
         done = browser.post(
             f"{LIST}{deed}-matching/?namespace=a", {"reason": "because", **more}, follow=True
         )

@@ -62,7 +62,7 @@ def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> N
         "Switch off",
         "Change cron",
         "refused",
-        "the configuration asks for none",
+        "not configured",
     ):
         assert said in page, said
     assert "Switch off" not in text(console(create_user("vic", "Viewer")).get(LIST))
@@ -178,7 +178,7 @@ def test_an_odd_address_is_no_fault(query: str) -> None:
 def test_trigger_offers_all_run_profiles_and_shows_what_became_of_each() -> None:
     browser = console(create_user("ola", "Operator"))
     page = "/admin/orbit/cyclerun/trigger/"
-    assert "all that are enabled" in text(browser.get(page))
+    assert "all enabled run profiles" in text(browser.get(page))
     said = text(browser.post(page, {"run_profile_id": "*", "namespace": "", "reason": "by hand"}))
     assert "2 started, 1 queued" in said
     assert CycleRun.objects.filter(trigger="admin").count() == 3
@@ -197,4 +197,4 @@ def test_a_broken_row_is_shown_and_stops_no_page() -> None:
         "UPDATE django_q_schedule SET kwargs = 'foo(', next_run = 'infinity' WHERE name = 'run-profile:a' RETURNING 1"
     )
     page = text(console(create_user("cat", "Configurator")).get(LIST))
-    assert "awaited since" in page and "&lt;i&gt;" in page
+    assert "overdue since" in page and "&lt;i&gt;" in page

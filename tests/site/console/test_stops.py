@@ -154,7 +154,7 @@ def test_who_is_confined_halts_what_they_see_and_pauses_nothing() -> None:
         in confined.post("/admin/halt/", {"namespace": "a"}).content.decode()
     )
     assert confined.get("/admin/pause/").status_code == 403
-    assert confined.post("/admin/pause/", {"deed": "pause", "reason": "r"}).status_code == 403
+    assert confined.post("/admin/pause/", {"action": "pause", "reason": "r"}).status_code == 403
     pauses.pause(actor=SYSTEM, reason="a fire")
     assert "End pause" not in text(confined, "/admin/banners/")
     assert confined.post("/admin/halt/", {"namespace": "b"}).status_code == 302
@@ -165,18 +165,20 @@ def test_everything_is_paused_and_goes_on_from_the_console(operator: Client) -> 
     assert "Pause everything</button>" in text(operator, "/admin/pause/")
     assert (
         "This field is required."
-        in operator.post("/admin/pause/", {"deed": "pause", "reason": ""}).content.decode()
+        in operator.post("/admin/pause/", {"action": "pause", "reason": ""}).content.decode()
     )
-    assert operator.post("/admin/pause/", {"deed": "pause", "reason": "a fire"}).status_code == 302
+    assert (
+        operator.post("/admin/pause/", {"action": "pause", "reason": "a fire"}).status_code == 302
+    )
     page = text(operator, "/admin/pause/")
     assert "End pause</button>" in page
     assert "Everything is paused since" in page
     assert "by ann: a fire" in page
     viewer = console(create_user("vic", "Viewer"))
     assert "End pause</button>" not in text(viewer, "/admin/pause/")
-    assert viewer.post("/admin/pause/", {"deed": "unpause", "reason": "r"}).status_code == 403
+    assert viewer.post("/admin/pause/", {"action": "unpause", "reason": "r"}).status_code == 403
     assert (
-        operator.post("/admin/pause/", {"deed": "unpause", "reason": "it is out"}).status_code
+        operator.post("/admin/pause/", {"action": "unpause", "reason": "it is out"}).status_code
         == 302
     )
     assert "Pause everything</button>" in text(operator, "/admin/pause/")
@@ -196,7 +198,9 @@ def test_the_environments_pause_is_named_with_its_hosts_and_isnt_switched(
         assert "ORBIT_GLOBAL_PAUSE pauses the clusters on rack-7" in text(operator, path)
     settings.ORBIT_GLOBAL_PAUSE = True
     assert "this web server and the clusters on rack-7" in text(operator, "/admin/pause/")
-    page = operator.post("/admin/pause/", {"deed": "unpause", "reason": "please"}).content.decode()
+    page = operator.post(
+        "/admin/pause/", {"action": "unpause", "reason": "please"}
+    ).content.decode()
     assert "only whoever starts the processes ends it" in page
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orbit_site.processes import entry, postgres
+from orbit_site.processes import django_command, entry, postgres
 from tests.support import project
 from tests.support.project import Project
 
@@ -21,7 +21,7 @@ def copied() -> Iterator[Project]:
 
 @pytest.fixture
 def old_server() -> Iterator[int]:
-    """The port of something that says to be PostgreSQL 13 and lets everybody in."""
+    """The port of a server that claims to be PostgreSQL 13."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def message(kind: bytes, body: bytes) -> bytes:
@@ -64,7 +64,7 @@ def old_server() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("variables", "says"),
+    ("variables", "message"),
     [
         ({"ORBIT_GLOBAL_PAUSE": "ture"}, "ORBIT_GLOBAL_PAUSE='ture' is not a boolean"),
         ({"PORT": "http"}, "PORT='http' is not a number"),
@@ -72,7 +72,7 @@ def old_server() -> Iterator[int]:
         ({"ORBIT_ENV": "production"}, "ORBIT_ENV=production needs ORBIT_SECRET_KEY"),
         (
             {"ORBIT_LOG_DIR": "/dev/null/logs"},
-            "ORBIT_LOG_DIR='/dev/null/logs' can't be used: Not a directory",
+            "Can't use ORBIT_LOG_DIR='/dev/null/logs': Not a directory",
         ),
         (
             {"DATABASE_URL": "postgresql://me@127.0.0.1:1/orbit"},
@@ -85,39 +85,39 @@ def old_server() -> Iterator[int]:
     ],
 )
 @pytest.mark.parametrize("command", ["showmigrations", "migrate"])
-def test_what_it_cannot_work_with_is_one_line_and_exit_code_2(
-    copied: Project, command: str, variables: dict[str, str], says: str
+def test_an_unusable_setting_is_one_line_and_exit_code_2(
+    copied: Project, command: str, variables: dict[str, str], message: str
 ) -> None:
-    code, said = copied.run(command, **variables)
+    code, output = copied.run(command, **variables)
     assert code == 2
-    assert said.startswith(f"orbit: {says}"), said
-    assert len(said.splitlines()) == 1
+    assert output.startswith(f"orbit: {message}"), output
+    assert len(output.splitlines()) == 1
 
 
-def test_a_server_that_is_too_old_is_told_with_both_versions(
+def test_a_server_that_is_too_old_is_refused_with_both_versions(
     copied: Project, old_server: int
 ) -> None:
-    code, said = copied.run(
+    code, output = copied.run(
         "showmigrations", DATABASE_URL=f"postgresql://me@127.0.0.1:{old_server}/orbit"
     )
     assert code == 2
-    assert "13" in said
-    assert "Orbit needs 15 or newer" in said
-    assert "Traceback" not in said
+    assert "13" in output
+    assert "Orbit needs 15 or newer" in output
+    assert "Traceback" not in output
 
 
 def test_a_command_without_database_url_finds_one_and_leaves_no_process(copied: Project) -> None:
-    code, said = copied.run("showmigrations", "--list")
-    assert code == 0, said
-    assert "[ ]" in said
+    code, output = copied.run("showmigrations", "--list")
+    assert code == 0, output
+    assert "[ ]" in output
     assert not (postgres.locate(copied.var).data / "postmaster.pid").exists()
 
 
-def test_a_database_that_nobody_migrated_is_one_line_that_says_how(copied: Project) -> None:
-    code, said = copied.run("cycles")
-    assert (code, len(said.splitlines())) == (2, 1), said
-    assert said.startswith("orbit: The database isn't migrated: relation ")
-    assert "Run `manage.py migrate`" in said
+def test_an_unmigrated_database_is_one_line_with_the_command_to_run(copied: Project) -> None:
+    code, output = copied.run("cycles")
+    assert (code, len(output.splitlines())) == (2, 1), output
+    assert output.startswith("orbit: The database isn't migrated: relation ")
+    assert "Run `manage.py migrate`" in output
 
 
 @pytest.mark.parametrize(
@@ -136,18 +136,18 @@ def test_a_database_that_nobody_migrated_is_one_line_that_says_how(copied: Proje
     ],
 )
 def test_only_commands_that_read_tables_get_a_database(arguments: list[str], needed: bool) -> None:
-    assert entry.needs_database(["manage.py", *arguments]) is needed
+    assert django_command.needs_database(["manage.py", *arguments]) is needed
 
 
 def test_help_needs_no_database_and_no_folder_to_write(copied: Project) -> None:
-    code, said = copied.run(
+    code, output = copied.run(
         "help", DATABASE_URL="postgresql://me@127.0.0.1:1/orbit", ORBIT_SECRET_KEY="x" * 60
     )
     assert code == 0
-    assert {"migrate", "up", "web"} <= set(said.split())
+    assert {"migrate", "up", "web"} <= set(output.split())
 
 
-def test_the_way_in_refuses_an_old_python_in_words(copied: Project) -> None:
+def test_an_old_python_is_refused_in_words(copied: Project) -> None:
     source = Path(entry.__file__).read_text()
     first = source[: source.index("import signal")]
     assert "sys.version_info" in first

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from socket import socket as Socket
-from typing import Any
 
 import pytest
 from django.core.management import get_commands
@@ -16,7 +15,7 @@ from orbit.cycles import trigger
 from orbit.models import ClusterNode, CycleRun
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
-from orbit_site.processes.supervisor import LONGEST_WAIT, STEADY_SECONDS, Child, Life
+from orbit_site.processes.supervisor import STEADY_SECONDS, ForkedChild, SharedPage
 from tests.support import database
 from tests.support.clusters import cluster, endpoint
 from tests.support.configuration import write_profiles
@@ -187,35 +186,34 @@ def test_a_cron_that_cannot_be_read_is_refused(
     )
 
 
-def test_a_place_is_filled_at_once_and_ever_later_where_its_processes_die_young() -> None:
-    child, now, waits = Child(1, "worker 1", lambda: None), 100.0, []
-    for _ in range(9):
-        child.pid, child.born = 1, now
-        child.died(now)
-        waits.append(child.due - now)
-    assert waits[:5] == [0, 0, 0.5, 1, 2]
-    assert waits[-1] == LONGEST_WAIT
-    child.born = now
-    child.died(now + STEADY_SECONDS)
-    assert (child.due, child.pid) == (now + STEADY_SECONDS, 0)
+def test_a_child_that_ends_is_replaced_at_once_and_later_if_it_dies_young_again_and_again() -> None:
+    child, now, waits = ForkedChild(1, "worker 1", lambda: None), 100.0, []
+    for _ in range(5):
+        child.pid, child.started_at = 1, now
+        child.ended(now)
+        waits.append(child.restart_at - now)
+    assert waits == [0, 0, 0.5, 1, 2]
+    child.ended(now + STEADY_SECONDS)
+    assert (child.restart_at, child.pid) == (now + STEADY_SECONDS, 0)
 
 
-def test_a_stamp_of_a_forked_child_is_seen_by_its_parent() -> None:
-    life = Life(2)
-    life.stamp(0)
+def test_a_stamp_of_a_forked_child_is_seen_by_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    page = SharedPage(2)
     pid = os.fork()
     if not pid:
-        life.stamp(1)
+        page.stamp(1)
         os._exit(0)
     os.waitpid(pid, 0)
-    assert life.silence(1) < 5
-    life.phase = 2.0
-    assert life.silence(0) < 5
+    assert page.silence(1) == 0
+    page.phase = 2.0
+    assert page.silence(0) == now
 
 
-def test_silence_grows_from_the_last_stamp(monkeypatch: Any) -> None:
-    life = Life(1)
-    life.stamp(0)
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
-    assert 10.9 < life.silence(0) < 11.1
+def test_silence_grows_from_the_last_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = SharedPage(1)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    page.stamp(0)
+    monkeypatch.setattr(time, "monotonic", lambda: 111.0)
+    assert page.silence(0) == 11

@@ -1,0 +1,117 @@
+"""Runs a Django command with a database that it can use.
+
+Without ``DATABASE_URL`` the embedded PostgreSQL runs meanwhile; the last command to end stops it.
+"""
+
+import signal
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+from django.db import (
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
+from django.db.migrations.exceptions import MigrationSchemaMissing
+from psycopg import errors
+
+from orbit_site.processes import entry, postgres
+from orbit_site.settings import environment
+
+OLDEST_SERVER = 15
+#: Commands that read no table. `up` handles the database itself.
+WITHOUT_DATABASE = {"help", "version", "check", "up", "health", "diffsettings", "findstatic"}
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return 0.
+
+    Raises ImproperlyConfigured for a database that can't be used.
+    """
+    try:
+        with _database(needed=needs_database(argv)):
+            execute_from_command_line(argv)
+    except (ProgrammingError, MigrationSchemaMissing) as error:
+        message = _schema_problem(error)
+        if message is None:
+            raise
+        raise ImproperlyConfigured(message) from error
+    except (OperationalError, InterfaceError) as error:
+        if getattr(error.__cause__, "sqlstate", None):
+            raise  # the server answered, so the statement is the problem
+        raise ImproperlyConfigured(_unreachable(error)) from error
+    return 0
+
+
+def needs_database(argv: list[str]) -> bool:
+    """Tell whether the command line names a command that reads or writes tables."""
+    if len(argv) < 2 or entry.asks_for_help(argv):
+        return False
+    return argv[1] not in WITHOUT_DATABASE or "--database" in argv
+
+
+def _database(*, needed: bool) -> AbstractContextManager[object]:
+    if not needed:
+        return nullcontext()
+    if environment.DATABASE_URL:
+        _refuse_old_server()
+        return nullcontext()
+    # Unwind on SIGTERM, so that the server is stopped. Web and cluster set their own handlers.
+    signal.signal(signal.SIGTERM, _exit)
+    return postgres.held(environment.VAR_DIR)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _refuse_old_server() -> None:
+    django.setup()
+    advice = (
+        f"Orbit needs {OLDEST_SERVER} or newer: "
+        "upgrade the server, or name another in DATABASE_URL."
+    )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('server_version_num')::int / 10000")
+            (version,) = cursor.fetchone()
+    except NotSupportedError as error:  # Django has a lower limit of its own
+        raise ImproperlyConfigured(f"{error} {advice}") from error
+    if version < OLDEST_SERVER:
+        raise ImproperlyConfigured(f"The database server is PostgreSQL {version}. {advice}")
+
+
+def _schema_problem(error: Exception) -> str | None:
+    """Explain missing or foreign tables; return None for any other error."""
+    # Django's exception has the driver's as its cause; a failed migration has Django's as context.
+    cause = error.__cause__ or getattr(error.__context__, "__cause__", None)
+    message = str(cause).strip().partition("\n")[0]
+    if isinstance(cause, errors.UndefinedTable):
+        return (
+            f"The database isn't migrated: {message}. "
+            "Run `manage.py migrate`; ORBIT_DATABASE_SCHEMA names the schema."
+        )
+    if isinstance(cause, errors.InsufficientPrivilege):
+        return (
+            f"The database refuses: {message}. Name the role that owns the tables in "
+            "ORBIT_OWNER_DATABASE_URL, and run `manage.py migrate`."
+        )
+    return None
+
+
+def _unreachable(error: Exception) -> str:
+    server = connection.settings_dict
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    address = server["HOST"] or "the local socket"
+    if server["PORT"]:
+        address += f":{server['PORT']}"
+    return (
+        f"Can't reach the database {server['NAME']!r} at {address}: {reason}. "
+        "Check that the server runs and that DATABASE_URL names it."
+    )

@@ -1,0 +1,63 @@
+"""What ``up --demo`` adds: a receiver's port, an endpoint, an administrator's password, a cycle."""
+
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+
+RUN_PROFILE = "aurora-daily-eu"
+
+
+def _read_or_create(path: Path, content: str) -> str:
+    """Return the content of ``path``; write ``content``, for this user only, if it is missing."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(content)
+    except FileExistsError:
+        return path.read_text().strip() or content
+    return content
+
+
+def admin_password(var: Path) -> str:
+    """Return the administrator's password, generated at the first call."""
+    return _read_or_create(var / "admin-password", secrets.token_urlsafe(12))
+
+
+def receiver_port(var: Path) -> int:
+    """Return a free port: that of the last run if possible, since undelivered jobs point at it."""
+    path = var / "aurora-port"
+    last = path.read_text().strip() if path.exists() else ""
+    candidates = [int(last)] if last.isdecimal() and 0 < int(last) < 65536 else []
+    for candidate in [*candidates, 0]:
+        try:
+            with socket.create_server(("127.0.0.1", candidate)) as listener:
+                port: int = listener.getsockname()[1]
+        except OSError:
+            continue
+        path.write_text(str(port))
+        return port
+    raise OSError("no port is free on 127.0.0.1")
+
+
+def endpoint_variables(var: Path, port: int, allowed_hosts: list[str]) -> dict[str, str]:
+    """Return the variables that make the receiver on ``port`` the endpoint, with its token."""
+    endpoint = {
+        "key": "default-endpoint",
+        "url": f"http://127.0.0.1:{port}/deliveries",
+        "method": "POST",
+        "token": _read_or_create(var / "aurora-token", secrets.token_urlsafe(32)),
+    }
+    return {
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps([endpoint]),
+        "ORBIT_DISPATCH_ALLOWED_HOSTS": ",".join([*allowed_hosts, "127.0.0.1"]),
+    }
+
+
+def trigger_command(config: Path) -> list[str]:
+    """Return the command for a first cycle: of the demo's run profile if it is configured."""
+    try:
+        configured = f'"{RUN_PROFILE}"' in (config / "runProfiles.json").read_text()
+    except (OSError, UnicodeError):
+        configured = False
+    return ["trigger", *(["--run-profile", RUN_PROFILE] if configured else []), "--wait"]
