@@ -8,7 +8,7 @@ from governance.audit.search import Search
 from governance.audit.verify import Position
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import pages, queries
-from governance.rest.answers import Answer, page_of
+from governance.rest.fields import Fields, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, maybe, record
 
@@ -28,7 +28,7 @@ _FILTERS: dict[str, queries.Reader] = {
 _CURSOR = queries.Reader(
     str, {"type": "string", "description": "from `next` of a verification that isn't finished"}
 )
-ENTRY = Answer(
+ENTRY = Fields(
     "AuditEntry",
     id=WHOLE,
     at=TIME,
@@ -102,9 +102,9 @@ class AuditVerification(Resource):
         `first_broken` is the first wrong entry.
         """
         self.actor.require_workspace()
-        start = Position.of(self.query.get("cursor"))
-        verdict = verify.judge(start, seconds=VERIFY_SECONDS)
-        document = verdict.document()
+        start = Position.from_cursor(self.query.get("cursor"))
+        verdict = verify.check(start, seconds=VERIFY_SECONDS)
+        document = verdict.to_dict()
         if verdict.intact is None:
             cursor = verdict.reached.cursor
             document["next"] = request.build_absolute_uri(f"{request.path}?cursor={cursor}")

@@ -8,7 +8,7 @@ from governance.access.roles import Scope
 from governance.namespaces import halts, registry, status
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import pages, parsing, queries
-from governance.rest.answers import Answer, each, field, page_of, under
+from governance.rest.fields import Fields, each, field, page_of, under
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, TIME, TRUTH, UUID, WHOLE, many, maybe, one_of, record
 from governance.states import Mode, Stopped
@@ -37,7 +37,7 @@ CERTIFICATE = record(
     in_flight_count=WHOLE,
     quiet_at=TIME,
 )
-STATUS = Answer(
+STATUS = Fields(
     "Standing",
     namespace=TEXT,
     state=one_of(Mode),
@@ -48,10 +48,10 @@ STATUS = Answer(
     until=maybe(TIME),
     certificate=maybe(CERTIFICATE),
 )
-NAMESPACE = Answer(
+NAMESPACE = Fields(
     "Namespace", name=TEXT, external_id=UUID, created_at=TIME, **under(status.of, STATUS)
 )
-_STOP = Answer(
+_STOP = Fields(
     "Stop",
     kind=one_of(Stopped),
     reason=field(TEXT, lambda stop: stop.reason or "none given"),
@@ -64,7 +64,7 @@ _STOP = Answer(
     ended_reason=TEXT,
     certificate=maybe(CERTIFICATE),
 )
-_WITH_STOPS = Answer(
+_WITH_STOPS = Fields(
     "NamespaceDetail",
     **NAMESPACE.fields,
     stops=each(_STOP, lambda row: status.history(row.pk)),

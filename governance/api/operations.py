@@ -9,7 +9,7 @@ from governance.access.roles import Scope
 from governance.models import OperationRun, OperationRunItem
 from governance.operations import cancel, ledger
 from governance.rest import pages, parsing, queries, schemas
-from governance.rest.answers import Answer, field, page_of
+from governance.rest.fields import Fields, field, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, maybe, one_of
 from governance.states import ItemOutcome, Operation, Outcome
@@ -21,7 +21,7 @@ _FILTERS: dict[str, queries.Reader] = {
     "outcome": queries.one_of(Outcome),
 }
 _ITEM_FILTERS: dict[str, queries.Reader] = {"outcome": queries.one_of(ItemOutcome)}
-RUN = Answer(
+RUN = Fields(
     "Operation",
     id=schemas.UUID,
     type=TEXT,
@@ -40,7 +40,7 @@ RUN = Answer(
     cancel_requested_at=maybe(TIME),
     cancel_requested_by=TEXT,
 )
-_ITEM = Answer(object_id=schemas.UUID, outcome=maybe(one_of(ItemOutcome)), detail=TEXT)
+_ITEM = Fields(object_id=schemas.UUID, outcome=maybe(one_of(ItemOutcome)), detail=TEXT)
 
 
 class OperationRunList(Resource):

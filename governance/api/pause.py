@@ -8,11 +8,11 @@ from governance.api.namespaces import CERTIFICATE
 from governance.namespaces import pauses
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.rest import parsing
-from governance.rest.answers import Answer, field
+from governance.rest.fields import Fields, field
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, TIME, TRUTH, maybe, one_of
 
-PAUSE = Answer(
+PAUSE = Fields(
     "Pause",
     paused=field(TRUTH, lambda pausing: pausing.source is not None),
     source=maybe(one_of(("environment", "console"))),

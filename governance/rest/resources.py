@@ -20,7 +20,7 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel.errors import OrbitError
 from governance.rest import parsing, queries, rates
-from governance.rest.answers import Answer
+from governance.rest.fields import Fields
 from governance.rest.queries import Reader
 from governance.rest.schemas import Schema
 
@@ -46,7 +46,7 @@ class Declaration:
 def operation(
     *,
     summary: str,
-    answers: Mapping[int, Answer | Schema],
+    answers: Mapping[int, Fields | Schema],
     scope: Scope = Scope.READ,
     query: Mapping[str, Reader] | None = None,
     body: Mapping[str, Any] | None = None,
@@ -72,7 +72,7 @@ def operation(
             body=body,
             headers=headers or {},
             answers={
-                status: answer.schema if isinstance(answer, Answer) else answer
+                status: answer.schema if isinstance(answer, Fields) else answer
                 for status, answer in answers.items()
             },
             refusals=refusals,

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.rest import pages, parsing, queries
-from governance.rest.answers import page_of
+from governance.rest.fields import page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import UUID as ID
 from governance.rest.schemas import many, one_of, record

@@ -12,7 +12,7 @@ from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import Scope
 from governance.operations import ledger
 from governance.rest import pages, parsing, queries
-from governance.rest.answers import Answer, computed, field, page_of
+from governance.rest.fields import Fields, computed, field, page_of
 from governance.rest.parsing import NAME
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, TIME, WHOLE, maybe, one_of, record
@@ -51,14 +51,14 @@ _SELECTION = Selection(
 )
 #: How to send again: to the endpoint as it was or is now, under the same delivery id or a new one.
 _CHOICES = {"endpoint": {"enum": ["snapshot", "current"]}, "new_key": {"type": "boolean"}}
-DEAD_LETTER = Answer(
+DEAD_LETTER = Fields(
     "DeadLetter",
     **LETTER.fields,
     group=field(TEXT, "error_group"),
     error_pattern=TEXT,
     endpoint_now=computed(maybe(one_of(Today))),
 )
-_GROUP = Answer(
+_GROUP = Fields(
     group=TEXT,
     endpoint_key=TEXT,
     reason=TEXT,
@@ -70,7 +70,7 @@ _GROUP = Answer(
     last_at=TIME,
     example_id=ID,
 )
-STARTED = Answer(operation_run_id=field(ID, "run_id"), matched=WHOLE)
+STARTED = Fields(operation_run_id=field(ID, "run_id"), matched=WHOLE)
 _RESOLVED = (LetterUnknown, AlreadyRequeued, AlreadyResolved)
 
 

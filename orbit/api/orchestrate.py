@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.rest import idempotency, parsing
-from governance.rest.answers import Answer, field, optional
+from governance.rest.fields import Fields, field, optional
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
@@ -21,7 +21,7 @@ from orbit.states import Trigger
 ROUTE = "run-profiles.trigger"
 ACCEPTED = 202
 _NAME = {"type": "string", "minLength": 1, "maxLength": 100}
-_OUTCOME = Answer(
+_OUTCOME = Fields(
     "TriggerOutcome",
     run_profile_id=TEXT,
     outcome=one_of(OUTCOMES),

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.rest import pages, queries
-from governance.rest.answers import Answer, field, nullable, page_of
+from governance.rest.fields import Fields, field, nullable, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import FREE, TEXT, TIME, TRUTH, WHOLE, many, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
@@ -25,7 +25,7 @@ _WHY: dict[str, queries.Reader] = {
     "at": queries.required(queries.moment),
 }
 #: Shows an ``orbit.schedules.listing.ScheduleSummary``.
-_SCHEDULE = Answer(
+_SCHEDULE = Fields(
     "Schedule",
     name=field(TEXT, "row.name"),
     cron=field(maybe(TEXT), lambda summary: summary.row.cron or None),
@@ -44,7 +44,7 @@ _SCHEDULE = Answer(
     overdue_since=maybe(TIME),
     last_tick=maybe(record(id=ID, tick_key=TEXT, due_at=TIME, outcome=one_of(Tick))),
     changed=nullable(
-        Answer(
+        Fields(
             off=TRUTH,
             cron=field(maybe(TEXT), lambda override: override.cron or None),
             by=TEXT,
@@ -55,7 +55,7 @@ _SCHEDULE = Answer(
     ),
     problem=field(maybe(TEXT), lambda summary: summary.problem or None),
 )
-_TICK = Answer(
+_TICK = Fields(
     "Tick",
     id=ID,
     schedule=TEXT,
@@ -82,7 +82,7 @@ _FACTS = record(
     active_cycle_run_id=maybe(ID),
     cycles=many(record(id=ID, status=one_of(Cycle), trigger=one_of(Trigger), created_at=TIME)),
 )
-_EXPLANATION = Answer(answer=field(TEXT, "sentence"), ran=TRUTH, facts=_FACTS)
+_EXPLANATION = Fields(answer=field(TEXT, "sentence"), ran=TRUTH, facts=_FACTS)
 
 
 class ScheduleList(Resource):

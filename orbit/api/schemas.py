@@ -1,6 +1,6 @@
 """How the rows of a cycle look in answers."""
 
-from governance.rest.answers import Answer, computed, each, field, nested, under
+from governance.rest.fields import Fields, computed, each, field, nested, under
 from governance.rest.schemas import (
     FREE,
     NUMBER,
@@ -17,7 +17,7 @@ from governance.rest.schemas import (
 )
 from orbit.states import Attempt, Cycle, Job, Letter, Tier, Trigger
 
-CYCLE = Answer(
+CYCLE = Fields(
     "Cycle",
     id=field(UUID, "pk"),
     namespace=field(TEXT, "namespace_id"),
@@ -32,7 +32,7 @@ CYCLE = Answer(
     reason=TEXT,
     rerun_of=field(maybe(UUID), "rerun_of_id"),
 )
-_TIER = Answer(
+_TIER = Fields(
     "Tier",
     id=field(UUID, "pk"),
     tier=WHOLE,
@@ -47,7 +47,7 @@ _TIER = Answer(
     started_at=maybe(TIME),
     finished_at=maybe(TIME),
 )
-_ITEM = Answer(
+_ITEM = Fields(
     "Item",
     id=field(UUID, "pk"),
     transformation_id=UUID,
@@ -55,7 +55,7 @@ _ITEM = Answer(
     sha256=SHA256,
     created_at=TIME,
 )
-_JOB = Answer(
+_JOB = Fields(
     "Job",
     id=field(UUID, "pk"),
     cycle_run_id=field(UUID, "cycle_id"),
@@ -72,7 +72,7 @@ _JOB = Answer(
     created_at=TIME,
     finished_at=maybe(TIME),
 )
-_RECEIPT = Answer(
+_RECEIPT = Fields(
     "Receipt",
     id=field(UUID, "pk"),
     job_id=UUID,
@@ -88,7 +88,7 @@ _RECEIPT = Answer(
     body_sha256=SHA256,
 )
 #: A dead letter on its cycle's page.
-LETTER = Answer(
+LETTER = Fields(
     id=field(UUID, "pk"),
     job_id=UUID,
     cycle_run_id=field(UUID, "cycle_id"),
@@ -107,7 +107,7 @@ LETTER = Answer(
     resolved_at=maybe(TIME),
     resolved_reason=TEXT,
 )
-_RECORD = Answer(
+_RECORD = Fields(
     "Record",
     id=field(UUID, "pk"),
     stage=TEXT,
@@ -128,14 +128,14 @@ _TAKEN_OVER = record(
     valued=TRUTH,
 )
 #: Shows an ``orbit.cycles.detail.CycleDetail``; payloads by size and hash only.
-CYCLE_DETAIL = Answer(
+CYCLE_DETAIL = Fields(
     "CycleDetail",
     **under("cycle", CYCLE),
     profile_revision=field(maybe(WHOLE), "cycle.profile_revision"),
     run_profile_revision=field(maybe(WHOLE), "cycle.run_profile_revision"),
     instruction_id=field(maybe(TEXT), "cycle.instruction_id"),
     initiation_hash=field(SHA256, "cycle.initiation_hash"),
-    input=nested(Answer(content_type=TEXT, sha256=SHA256, size=WHOLE), "input"),
+    input=nested(Fields(content_type=TEXT, sha256=SHA256, size=WHOLE), "input"),
     next_due_at=field(maybe(TIME), "cycle.next_due_at"),
     lease_expires_at=field(maybe(TIME), "cycle.lease_expires_at"),
     fencing_token=field(WHOLE, "cycle.fencing_token"),
@@ -144,7 +144,7 @@ CYCLE_DETAIL = Answer(
     taken_over=field(maybe(_TAKEN_OVER), "cycle.takeover"),
     stages=many(_STAGE),
     deliveries=nested(
-        Answer(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE), "deliveries"
+        Fields(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE), "deliveries"
     ),
     tiers=each(_TIER, "tiers"),
     items=each(_ITEM, "items"),
@@ -152,7 +152,7 @@ CYCLE_DETAIL = Answer(
     receipts=each(_RECEIPT, "receipts"),
     dead_letters=each(LETTER, "dead_letters"),
     records=each(_RECORD, "records"),
-    checkpoints=each(Answer(stage=TEXT, created_at=TIME), "checkpoints"),
+    checkpoints=each(Fields(stage=TEXT, created_at=TIME), "checkpoints"),
     truncated=field(many(TEXT), lambda detail: sorted(detail.cut)),
     verdict=computed(TEXT),
 )

@@ -13,7 +13,7 @@ from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Scope
 from governance.namespaces import gate
 from governance.rest import idempotency, parsing
-from governance.rest.answers import Answer, field
+from governance.rest.fields import Fields, field
 from governance.rest.parsing import NAME, invalid
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, TRUTH, one_of
@@ -31,7 +31,7 @@ from orbit.states import Cycle, Trigger
 
 ROUTE = "cycles.trigger"
 ACCEPTED = 202
-_STARTED = Answer(
+_STARTED = Fields(
     cycle_run_id=field(ID, "cycle_id"), status=one_of(Cycle), namespace=TEXT, resumed=TRUTH
 )
 

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.rest import pages, queries
-from governance.rest.answers import Answer, each, field, page_of
+from governance.rest.fields import Fields, each, field, page_of
 from governance.rest.resources import OneForm, Resource, operation
 from governance.rest.schemas import TEXT, TIME, TRUTH, WHOLE, maybe, one_of
 from governance.rest.schemas import UUID as ID
@@ -39,7 +39,7 @@ _QUANTITY = field(
     },
     lambda row: value_totals.plain(row.quantity),
 )
-ENTRY = Answer(
+ENTRY = Fields(
     "ValueEntry",
     id=field(ID, "pk"),
     cycle_run_id=field(ID, "cycle_id"),
@@ -52,7 +52,7 @@ ENTRY = Answer(
     unit=TEXT,
     created_at=TIME,
 )
-_TOTAL = Answer(
+_TOTAL = Fields(
     begins={"type": "string", "format": "date"},
     kind=_KIND,
     tag=TEXT,
@@ -60,7 +60,7 @@ _TOTAL = Answer(
     quantity=_QUANTITY,
     cycles=WHOLE,
 )
-_TOTALS = Answer(
+_TOTALS = Fields(
     "ValueTotals",
     period=one_of(Period),
     **{"from": field(TIME, "since"), "to": field(TIME, "until")},

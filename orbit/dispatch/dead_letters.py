@@ -34,7 +34,6 @@ DEAD_LETTER_ALL = sql.load(__name__, "dead_letter_all")
 GROUP_ERRORS = sql.load(__name__, "group_errors")
 #: A value in statements that end a cycle: what becomes of its job ``j``.
 ENDED_STATUS = sql.fragment(__name__, "ended_status")
-ENDED_SQL = ENDED_STATUS.text  # for statements that are not in a file yet
 
 #: Groups count the newest open letters, at most so many.
 MAX_COUNTED = 100_000

@@ -24,7 +24,6 @@ STAGE = "dispatch"
 
 #: A CTE of fenced statements; ``add_to`` makes the rows of its parameter ``jobs``.
 INSERT_JOBS = sql.fragment(__name__, "insert_jobs")
-CTES = (INSERT_JOBS.text,)  # for statements that are not in a file yet
 
 FIND_SNAPSHOT = sql.load(__name__, "find_snapshot")
 SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")

@@ -40,10 +40,6 @@ _SERVER_IS_AWAY = ("08", "25", "53", "57P")
 CLOSE_ATTEMPTS = sql.fragment(
     __name__, "close_attempts", receipt_sources=ATTEMPT.sql_sources(Attempt.FAILED)
 )
-CTES = (  # for statements that are not in a file yet
-    CLOSE_ATTEMPTS.text,
-    limits.UPDATE_CIRCUITS.text,
-)
 SAVE_RESULTS = sql.load(
     __name__,
     "save_results",

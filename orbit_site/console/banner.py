@@ -53,7 +53,7 @@ def standing(actor: Actor) -> list[Banner]:
                 "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS.",
             )
         )
-    if actor.namespaces is None and drift.standing():
+    if actor.namespaces is None and drift.both_changed():
         found.append(
             Banner(
                 "part",

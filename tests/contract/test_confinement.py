@@ -162,7 +162,7 @@ def hidden_world() -> None:
     )
     ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
-    bulk.dismiss(bulk.Filter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
+    bulk.dismiss(bulk.LetterFilter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
@@ -322,7 +322,7 @@ def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_wer
     named = [str(NAMED["cycle_id"]()), MISSING_ID]
     answer = client.post("/cycles/rerun", {"ids": named, **REASON}).json()
     assert answer["matched"] == 2
-    run_batches(answer["operation_run_id"], slices=3)
+    run_batches(answer["operation_run_id"], batches=3)
     items = OperationRunItem.objects.filter(run_id=answer["operation_run_id"])
     assert sorted(str(item.object_id) for item in items) == sorted(named)
     assert (

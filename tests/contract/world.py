@@ -48,7 +48,7 @@ class World:
 
     def operation(self) -> Any:
         create_dead_letters(1)
-        return bulk.dismiss(bulk.Filter(), actor=SYSTEM, reason="r").run_id
+        return bulk.dismiss(bulk.LetterFilter(), actor=SYSTEM, reason="r").run_id
 
     def token(self) -> Any:
         return tokens.create(self.victim, scopes=["read"], actor=SYSTEM)[0]

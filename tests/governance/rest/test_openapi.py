@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import openapi, pages, parsing, queries, schemas
-from governance.rest.answers import Answer, field, optional, page_of
+from governance.rest.fields import Fields, field, optional, page_of
 from governance.rest.resources import Resource, operation
 
 
@@ -20,7 +20,7 @@ class Busy(OrbitError):
     code, kind = "thing_busy", Kind.CONFLICT
 
 
-THING = Answer("Thing", id=schemas.UUID, name=optional(field(schemas.maybe(schemas.TEXT), "name")))
+THING = Fields("Thing", id=schemas.UUID, name=optional(field(schemas.maybe(schemas.TEXT), "name")))
 REASON = parsing.closed_object({"reason": parsing.REASON}, required=("reason",))
 
 

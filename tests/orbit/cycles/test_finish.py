@@ -159,7 +159,9 @@ def _closing(work: Any, sending: Any) -> Any:
     from orbit.cycles import finish
     from orbit.records import fence
 
-    write = fence.FencedWrite(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
+    write = fence.FencedWrite(
+        work, finish.CLOSE_DELIVERIES.text, rows={"finishes": [], "ledger": []}
+    )
     receipts.add_to(write, [attempt.resolve(sending, YES)])
     return write
 

@@ -294,7 +294,7 @@ def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(setting
             single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         run_cycle(old.pk)
         dead_letters.dismiss(other.pk, actor=SYSTEM, reason="not wanted")
-        plan = single.preview(old.pk, actor=SYSTEM).takeover
+        plan = single.preview(old.pk, actor=SYSTEM).plan
         assert sorted(sent.action for sent in plan.deliveries) == [
             DeliveryAction.DELIVERED,
             DeliveryAction.DISMISSED,
@@ -393,8 +393,8 @@ def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult
 def _sent(work: ClaimedCycle) -> None:
     """Normalize, enqueue, and be gone when the first delivery is on its way."""
     found = dispatch.load_progress(work)
-    write = fence.FencedWrite(work, finish.PREPARE)
-    stages._prepare(found, write, dispatch.state())
+    write = fence.FencedWrite(work, finish.PREPARE_DELIVERIES.text)
+    stages.add_deliveries_to(write, found, dispatch.state())
     fence.commit(write)
     dispatch.claim_jobs(work, limit=1)
 
@@ -404,7 +404,7 @@ def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> 
     configure_profiles()
     old = run_cycle(start_cycle())
     assert (
-        single.preview(old.pk, actor=SYSTEM).takeover.deliveries[0].action
+        single.preview(old.pk, actor=SYSTEM).plan.deliveries[0].action
         is DeliveryAction.UNKNOWN_ENDPOINT
     )
     still = again(old.pk)
@@ -449,12 +449,12 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
     )
     counted = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
     before = rows(counted)
-    plan = single.preview(old.pk, actor=SYSTEM)
+    preview = single.preview(old.pk, actor=SYSTEM)
     assert (
-        sorted(plan.takeover.done),
-        plan.takeover.runs,
-        len(plan.takeover.sends),
-        plan.stopped,
+        sorted(preview.plan.reused_tiers),
+        preview.plan.tiers_to_run,
+        len(preview.plan.to_send),
+        preview.stopped,
     ) == ([1, 2, 3], [], 3, None)
     assert before == rows(counted)
 
