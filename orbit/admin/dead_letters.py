@@ -157,8 +157,8 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     @reasoned_action(
         label="Requeue",
         scope=Scope.OPERATE,
-        explains="Creates a new delivery job with the same delivery id: a receiver that acted on the "
-        "first delivery doesn't act twice.",
+        explains="Creates a new delivery job with the same delivery id: a receiver that acted on "
+        "the first delivery doesn't act twice.",
         form=RequeueForm,
         when=lambda letter: letter.status == Letter.OPEN,
     )

@@ -1,8 +1,8 @@
 """Requeue or dismiss many dead letters by one operation run.
 
-A slice locks its letters before it decides, so the decision holds: of two runs, or a run and a user,
-one makes a job of a letter and the other reads "already requeued". Letters of a halted namespace wait
-for later slices. Each step is one statement, for one letter and for a thousand.
+A slice locks its letters before it decides, so the decision holds: of two runs, or a run and a
+user, one makes a job of a letter and the other reads "already requeued". Letters of a halted
+namespace wait for later slices. Each step is one statement, for one letter and for a thousand.
 """
 
 from collections.abc import Iterable, Sequence
