@@ -43,7 +43,7 @@ from orbit.models import (
 )
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
-from tests.contract import deeds
+from tests.contract import actions
 from tests.support import routes
 from tests.support.callers import Api, api, console, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
@@ -381,7 +381,7 @@ def test_no_form_finds_what_is_hidden(walker: tuple[Api, Client]) -> None:
         - set(routes.actions())
         - PAGES_LEFT_OUT
     )
-    forms = {name.partition(": ")[0] for name in deeds.FORMS} | pages
+    forms = {name.partition(": ")[0] for name in actions.FORMS} | pages
     assert sorted(forms - set(FORMS) - FORMS_OF_THE_WORKSPACE - FORMS_OF_ONES_OWN) == []
     state = _state()
     for name, tries in FORMS.items():
