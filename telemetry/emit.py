@@ -20,7 +20,6 @@ class Event:
 
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``events``.
 EVENTS = sql.fragment(__name__, "events")
-EVENTS_CTE = EVENTS.text  # for statements that are not in a file yet
 
 
 def row(event: Event, *, run_id: str, namespace: str, profile_id: str | None) -> dict[str, Any]:

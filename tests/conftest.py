@@ -1,4 +1,4 @@
-"""The database of the tests: an embedded server, one migrated template, a copy for each test process, and fresh copies for tests that commit."""
+"""The test databases: one per test process, and one for each test that commits."""
 
 import os
 import sys
@@ -15,21 +15,22 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.reuse import Pool
 
-# A process that may keep no compiled code compiles Django when it starts, for longer than most tests take; they start hundreds.
+# Without compiled code a process compiles Django at its start, for longer than most tests take.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server in the controlling process, before any worker of xdist asks for it."""
-    # Real hashing takes a quarter of a second on purpose, and tests make hundreds of people. Processes that a test starts hash as ever.
+    """Start the server in the controlling process, before xdist starts workers."""
+    # Real hashing takes a quarter of a second on purpose, and tests create hundreds of users.
+    # Processes that a test starts use the real hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not hasattr(config, "workerinput"):
         database.template(database.start_test_server())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of the server; it stops unless another run uses it."""
+    """Stop the server, unless another run uses it."""
     if not hasattr(config, "workerinput"):
         database.stop_test_server()
 
@@ -41,7 +42,7 @@ def server() -> Server:
 
 
 def _point(server: Server, name: str) -> None:
-    """Have Django use the database ``name`` as the processes do: by the role that owns nothing."""
+    """Point Django to the database ``name``, with the role that owns no table."""
     connections["default"].close()
     connections["default"].settings_dict.update(
         {"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""}
@@ -49,13 +50,13 @@ def _point(server: Server, name: str) -> None:
     settings.DATABASES["default"]["NAME"] = name
     settings.DATABASES["default"]["HOST"] = server.host
     settings.DATABASES["default"]["USER"] = "orbit_app"
-    # Threads make their connections from the table of settings.
+    # Threads connect by the settings.
     connections.settings["default"].update(connections["default"].settings_dict)
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
-    """A copy of the template for this test process, in place of what pytest-django would make."""
+    """A copy of the template for this test process, instead of pytest-django's database."""
     name = f"orbit_test_{os.getpid()}_{uuid.uuid4().hex[:6]}"
     database.clone(server, name)
     _point(server, name)
@@ -67,17 +68,17 @@ def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) ->
 
 @pytest.fixture(scope="session")
 def pool(server: Server) -> Iterator[Pool]:
-    """Where ``committed`` has its database from."""
-    made = Pool(server)
-    yield made
-    made.close()
+    """The source of the databases of ``committed``."""
+    pool = Pool(server)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
 def committed(
     server: Server, pool: Pool, django_db_setup: None, django_db_blocker: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """A database of this test's own, where commits are real; its name. For threads, processes, leases and crashes."""
+    """The name of a database for this test alone: for threads, processes and crashes."""
     before = str(connections["default"].settings_dict["NAME"])
     name = pool.take()
     with django_db_blocker.unblock():  # type: ignore[attr-defined]

@@ -102,9 +102,9 @@ class AuditVerification(Resource):
         `first_broken` is the first wrong entry.
         """
         self.actor.require_workspace()
-        start = Position.of(self.query.get("cursor"))
-        verdict = verify.judge(start, seconds=VERIFY_SECONDS)
-        document = verdict.document()
+        start = Position.from_cursor(self.query.get("cursor"))
+        verdict = verify.check(start, seconds=VERIFY_SECONDS)
+        document = verdict.to_dict()
         if verdict.intact is None:
             cursor = verdict.reached.cursor
             document["next"] = request.build_absolute_uri(f"{request.path}?cursor={cursor}")

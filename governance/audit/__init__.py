@@ -1,8 +1,8 @@
 """The audit trail: ``record()`` writes an entry inside ``transaction()``.
 
-Nested transactions join the outermost one, which appends all entries as its last act. So the chain's lock is held for a moment only,
-nested transactions don't deadlock, and what is rolled back leaves no entry. After a crash either the change and its entries are
-there, or neither.
+Nested transactions join the outermost one, which appends all entries as its last act. So the
+chain's lock is held for a moment only, nested transactions don't deadlock, and what is rolled back
+leaves no entry. After a crash either the change and its entries are there, or neither.
 """
 
 import contextvars
@@ -62,8 +62,8 @@ def record(
 ) -> None:
     """Record ``action`` when the surrounding ``transaction()`` commits.
 
-    ``object_type`` defaults to the action's own. ``before`` and ``after`` are JSON values without secrets. The id of the request that is
-    being answered is added. Raises OutsideTransaction.
+    ``object_type`` defaults to the action's own. ``before`` and ``after`` are JSON values without
+    secrets. The id of the request that is being answered is added. Raises OutsideTransaction.
     """
     drafts = _pending.get()
     if drafts is None:

@@ -6,8 +6,9 @@ from enum import StrEnum
 class Action(StrEnum):
     """What an entry says was done.
 
-    ``object_type`` is the kind of thing that an entry is about unless its caller names another; ``label`` explains the action to readers
-    of the docs and the console. The values are part of the contract: they may be added to, never changed.
+    ``object_type`` is the kind of thing that an entry is about, unless its caller names another.
+    ``label`` explains the action in the docs and the console. The values are part of the contract:
+    add to them, but never change one.
     """
 
     object_type: str
@@ -21,21 +22,20 @@ class Action(StrEnum):
         member.label = label
         return member
 
-    # fmt: off
     BACKUP_MADE = "backup.made", "backup", "A backup was made"
     BACKUP_RESTORED = "backup.restored", "backup", "A backup was restored"
     CONFIG_EXPORTED = "config.exported", "config", "The configuration was written to its files"
     CONFIG_RELOADED = "config.reloaded", "config", "The configuration was loaded from its files"
     CYCLE_CANCELLED = "cycle.cancelled", "cycle", "A cycle was cancelled"
     CYCLE_RERUN = "cycle.rerun", "cycle", "An ended cycle was run again"
-    CYCLE_TRIGGERED = "cycle.triggered", "cycle", "A cycle, or several run profiles at once, were triggered"
-    DEAD_LETTER_CREATED = "dead_letter.created", "dispatch_job", "Delivery jobs of a cycle became dead letters"
-    DEAD_LETTER_DISMISSED = "dead_letter.dismissed", "dead_letter", "Dead letters were closed without being sent"
-    DEAD_LETTER_REQUEUED = "dead_letter.requeued", "dead_letter", "Dead letters were queued again"
-    DELIVERY_CONFIRMED_LATE = "delivery.confirmed_late", "dispatch_job", "A 2xx arrived after its job had ended"
+    CYCLE_TRIGGERED = "cycle.triggered", "cycle", "Cycles were triggered"
+    DEAD_LETTER_CREATED = "dead_letter.created", "dispatch_job", "Deliveries became dead letters"
+    DEAD_LETTER_DISMISSED = "dead_letter.dismissed", "dead_letter", "Dead letters were dismissed"
+    DEAD_LETTER_REQUEUED = "dead_letter.requeued", "dead_letter", "Dead letters were requeued"
+    DELIVERY_CONFIRMED_LATE = "delivery.confirmed_late", "dispatch_job", "A 2xx arrived late"
     DISPATCH_FAILED = "dispatch.failed", "cycle", "Delivery attempts of a cycle failed"
     LOGIN_FAILED = "login.failed", "user", "A wrong password was entered"
-    LOGIN_LOCKED = "login.locked", "user", "A name was locked at an address after too many wrong passwords"
+    LOGIN_LOCKED = "login.locked", "user", "A login was locked"
     NAMESPACE_CREATED = "namespace.created", "namespace", "A namespace was created"
     NAMESPACE_DRAINED = "namespace.drained", "namespace", "A namespace was drained"
     NAMESPACE_HALTED = "namespace.halted", "namespace", "A namespace was halted"
@@ -44,10 +44,9 @@ class Action(StrEnum):
     OPERATION_STARTED = "operation.started", "operation_run", "A bulk operation was started"
     PAUSE_LIFTED = "pause.lifted", "pause", "The pause of the workspace ended"
     PAUSE_SET = "pause.set", "pause", "The whole workspace was paused"
-    PROFILE_CHANGED = "profile.changed", "profile", "A profile was created or edited"
-    RUN_PROFILE_CHANGED = "run_profile.changed", "run_profile", "A run profile was created or edited"
-    SCHEDULE_CHANGED = "schedule.changed", "schedule", "A schedule was switched on or off, or given another cron"
+    PROFILE_CHANGED = "profile.changed", "profile", "A profile was edited"
+    RUN_PROFILE_CHANGED = "run_profile.changed", "run_profile", "A run profile was edited"
+    SCHEDULE_CHANGED = "schedule.changed", "schedule", "A schedule was overridden"
     TOKEN_CREATED = "token.created", "token", "An API token was created"
     TOKEN_REVOKED = "token.revoked", "token", "An API token was revoked"
-    USER_CHANGED = "user.changed", "user", "A user was created or changed, or a locked login was unlocked"
-    # fmt: on
+    USER_CHANGED = "user.changed", "user", "A user or a lock-out was changed"

@@ -1,6 +1,7 @@
-"""The trail as JSON Lines: an entry a line in the order of their numbers, and the signed head as the last line.
+"""Exports: JSON Lines, one entry a line in the order of the chain, the signed head last.
 
-A line holds exactly what the entry's hash covers, and the hash: whoever has the RFC 8785 form and SHA-256 can check it without Orbit.
+A line holds what the entry's hash covers, and the hash. RFC 8785 and SHA-256 are enough to check it
+without Orbit.
 """
 
 import json
@@ -10,107 +11,100 @@ from typing import Any
 from django.db.models import QuerySet
 
 from governance.audit import chain, head
-from governance.audit.verify import Broken, Told
+from governance.audit.verify import Broken, OnProgress
 from governance.models import AuditTrailEntry
 
 BATCH = 1000
-#: How many entries one download from the console holds; the command exports all.
-MOST_IN_A_DOWNLOAD = 100_000
+#: Entries in one download from the console; the command exports all.
+MAX_DOWNLOAD = 100_000
 _HASHES = ("hash", "previous_hash")
 
 
-def document(entry: AuditTrailEntry) -> dict[str, Any]:
-    """Return ``entry`` as a line of an export has it."""
-    return {
-        **chain.fields(
-            chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash
-        ),
-        "hash": entry.hash,
-    }
+def to_dict(entry: AuditTrailEntry) -> dict[str, Any]:
+    """Return ``entry`` as a line of an export."""
+    covered = chain.fields(
+        chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash
+    )
+    return {**covered, "hash": entry.hash}
 
 
 def lines(
     rows: "QuerySet[AuditTrailEntry]",
     *,
-    whole: bool = True,
-    most: int | None = None,
-    told: Told | None = None,
+    with_head: bool = True,
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[str]:
-    """Yield the lines of an export of ``rows``, of ``most`` entries at most.
+    """Yield the lines of an export of ``rows``, at most ``limit`` entries.
 
-    The head is read first, and nothing behind it is exported. It is for those alone who see the ``whole`` workspace: it says how many
-    entries there are. Raises Broken where there is no head.
+    The head is read first, and nothing behind it is exported. Leave it out (``with_head``) for
+    readers who are confined to namespaces: it says how many entries there are. Raises Broken if
+    there is no head.
     """
     end = head.current()
-    done = 0
-    for entry in _in_batches(rows.filter(id__lte=end.sequence).order_by("id"), most):
-        done += 1
-        yield json.dumps(document(entry), ensure_ascii=False) + "\n"
-        if told is not None and done % BATCH == 0:
-            told(entry.pk, end.sequence)
-    if most is not None and done == most:
-        yield (
-            json.dumps(
-                {
-                    "cut": f"No more than {most} entries are downloaded. Narrow the search, or use `manage.py audit export`."
-                }
-            )
-            + "\n"
+    count = 0
+    for entry in _in_batches(rows.filter(id__lte=end.sequence).order_by("id"), limit):
+        count += 1
+        yield json.dumps(to_dict(entry), ensure_ascii=False) + "\n"
+        if on_progress is not None and count % BATCH == 0:
+            on_progress(entry.pk, end.sequence)
+    if limit is not None and count == limit:
+        note = (
+            f"The download ends after {limit} entries. "
+            "Narrow the search, or use `manage.py audit export`."
         )
-    if whole:
-        yield json.dumps({"head": end.document()}) + "\n"
+        yield json.dumps({"cut": note}) + "\n"
+    if with_head:
+        yield json.dumps({"head": end.to_dict()}) + "\n"
 
 
-def refuse_different(lines_of_export: Iterable[str]) -> None:
-    """Hold the trail against an export of it. Raises Broken, which names the first entry that isn't as it was exported, and how it differs."""
-    kept: list[dict[str, Any]] = []
-    for line in lines_of_export:
+def ensure_unchanged(export_lines: Iterable[str]) -> None:
+    """Compare the trail with an export of it. Raises Broken for the first entry that differs."""
+    batch: list[dict[str, Any]] = []
+    for line in export_lines:
         try:
-            found = json.loads(line)
+            document = json.loads(line)
         except ValueError:
             continue
         if (
-            not isinstance(found, dict)
-            or not isinstance(found.get("id"), int)
-            or "hash" not in found
+            not isinstance(document, dict)
+            or not isinstance(document.get("id"), int)
+            or "hash" not in document
         ):
             continue
-        kept.append(found)
-        if len(kept) == BATCH:
-            _compare(kept)
-            kept = []
-    _compare(kept)
+        batch.append(document)
+        if len(batch) == BATCH:
+            _compare(batch)
+            batch = []
+    _compare(batch)
 
 
-def _compare(kept: list[dict[str, Any]]) -> None:
-    now = {
-        entry.pk: entry
-        for entry in AuditTrailEntry.objects.filter(id__in=[line["id"] for line in kept])
-    }
-    for line in kept:
+def _compare(exported: list[dict[str, Any]]) -> None:
+    entries = AuditTrailEntry.objects.in_bulk([line["id"] for line in exported])
+    for line in exported:
         number = line["id"]
-        if number not in now:
+        entry = entries.get(number)
+        if entry is None:
             raise Broken(
                 f"The audit trail's entry {number} is missing: the export has it.", entry=number
             )
-        if now[number].hash != line["hash"]:
-            today = document(now[number])
-            different = sorted(
-                name for name in today if name not in _HASHES and today[name] != line.get(name)
+        if entry.hash != line["hash"]:
+            current = to_dict(entry)
+            changed = sorted(
+                name for name in current if name not in _HASHES and current[name] != line.get(name)
             )
-            how = (
-                f"its {', '.join(different)} was exported otherwise"
-                if different
-                else "the chain before it was exported otherwise"
+            where = (
+                f"its {', '.join(changed)} differs" if changed else "the chain before it differs"
             )
             raise Broken(
-                f"The audit trail was made anew from entry {number} on: {how}.", entry=number
+                f"The audit trail was rebuilt from entry {number} on: {where} from the export.",
+                entry=number,
             )
 
 
-def _in_batches(rows: "QuerySet[AuditTrailEntry]", most: int | None) -> Iterator[AuditTrailEntry]:
-    """Yield the rows by keyset, each batch a statement of its own: memory and time-outs don't grow with the trail."""
-    after, left = 0, most
+def _in_batches(rows: "QuerySet[AuditTrailEntry]", limit: int | None) -> Iterator[AuditTrailEntry]:
+    """Yield rows by keyset, so that memory and statement times don't grow with the trail."""
+    after, left = 0, limit
     while True:
         size = BATCH if left is None else min(BATCH, left)
         batch = list(rows.filter(id__gt=after)[:size])

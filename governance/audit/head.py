@@ -1,8 +1,9 @@
-"""Signed heads: what the chain alone can't show, that its tail was cut, or that all of it was made anew.
+"""Signed heads prove what the chain alone can't: that it was neither cut nor rebuilt.
 
-Whoever may write every table can recompute every hash. What he can't make is a head with our signature, and what he can't reach are
-heads that lie elsewhere: the last line of each export, and one line in the log of each cluster a day. The signature is an HMAC-SHA256 over the
-head's RFC 8785 JSON, under a key that is derived from ORBIT_ENCRYPTION_KEYS: the first key signs, all are tried, as with sealed endpoints.
+A database superuser can recompute every hash, but can't forge a head with our signature, and can't
+reach heads that are kept elsewhere: the last line of each export, and one line a day in the log of
+each cluster. The signature is an HMAC-SHA256 over the head's RFC 8785 JSON, with a key derived from
+ORBIT_ENCRYPTION_KEYS. The first key signs, all are tried.
 """
 
 import hashlib
@@ -17,25 +18,24 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.db import connection
 
 from governance.audit.verify import BEGINNING, Broken
+from governance.kernel import sql
 from governance.kernel.canonical import canonical_json
 from governance.kernel.errors import Kind, OrbitError
+from governance.models import AuditTrailEntry
 
 log = logging.getLogger(__name__)
 
-# The default namespace's own id is made with the installation, and stays with it through a backup.
-READ = """SELECT h.sequence, h.hash, clock_timestamp(), (SELECT external_id FROM governance_namespace WHERE name = 'default')
-FROM governance_audithead h WHERE h.id = 1"""
-HASH_OF = "SELECT hash FROM governance_audittrailentry WHERE id = %s"
+READ_HEAD = sql.load(__name__, "read_head")
+
 _PREFIX = "hmac-sha256:"
 _MARK = '"signature"'
 _LONGEST_LINE = 100_000
 
 
 class HeadMissing(OrbitError):
-    """There is no signed head in it. Name the file of an export, or a log that has the line of a head."""
+    """The file has no signed head. Name an export, or a log that holds the line of a head."""
 
     code, kind = "no_audit_head", Kind.INVALID
 
@@ -48,27 +48,28 @@ class HeadForeign(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far the trail went at a moment, and the hash of its last entry then."""
+    """The number and the hash of the trail's last entry at a moment."""
 
     sequence: int
     hash: str
     at: str
     installation: str
 
-    def document(self) -> dict[str, Any]:
-        """Return the head with its signature. Raises ValueError where there is no key."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the head with its signature. Raises ValueError if there is no key."""
         if not settings.ORBIT_ENCRYPTION_KEYS:
             raise ValueError("There is no key to sign a head with.")
         return {**asdict(self), "signature": self._signature(settings.ORBIT_ENCRYPTION_KEYS[0])}
 
-    def refuse_foreign(self, signature: str) -> None:
+    def ensure_ours(self, signature: str) -> None:
         """Raise HeadForeign unless one of our keys made ``signature`` for this head."""
         if not any(
             hmac.compare_digest(self._signature(key).encode(), signature.encode())
             for key in settings.ORBIT_ENCRYPTION_KEYS
         ):
             raise HeadForeign(
-                f"No key of ORBIT_ENCRYPTION_KEYS made the signature of the head of entry {self.sequence}: it was changed, or it is another's."
+                f"No key of ORBIT_ENCRYPTION_KEYS signed the head of entry {self.sequence}: "
+                "it was changed, or it belongs to another installation."
             )
 
     def _signature(self, key: str) -> str:
@@ -79,10 +80,8 @@ class Head:
 
 
 def current() -> Head:
-    """Return the head as it is now. Raises Broken where there is none."""
-    with connection.cursor() as cursor:
-        cursor.execute(READ)
-        row = cursor.fetchone()
+    """Return the head as it is now. Raises Broken if there is none."""
+    row = READ_HEAD.one()
     if row is None:
         raise Broken("The audit trail has no head.")
     sequence, digest, at, installation = row
@@ -91,78 +90,76 @@ def current() -> Head:
     )
 
 
-def write_down() -> None:
-    """Put the signed head into the log, which lies elsewhere than the trail: each keeper does so each day."""
-    found = current().document()
-    log.info("The audit trail's head: %s", json.dumps({"head": found}), extra={"audit_head": found})
+def log_head() -> None:
+    """Write the signed head to the log, which is kept apart from the trail. Runs daily."""
+    head = current().to_dict()
+    log.info("The audit trail's head: %s", json.dumps({"head": head}), extra={"audit_head": head})
 
 
 def find(lines: Iterable[str]) -> list[Head]:
-    """Return the signed heads that ``lines`` of an export or of a log hold. Raises HeadMissing where there is none, and HeadForeign."""
-    found = []
-    for document in _documents(lines):
+    """Return the signed heads in the ``lines`` of an export or a log, oldest first.
+
+    Raises HeadMissing if there is none, HeadForeign for one that isn't signed by us.
+    """
+    heads = []
+    for document in _candidates(lines):
         try:
-            known = {name: document[name] for name in ("sequence", "hash", "at", "installation")}
-            head, signature = (
-                Head(
-                    int(known["sequence"]),
-                    str(known["hash"]),
-                    str(known["at"]),
-                    str(known["installation"]),
-                ),
-                str(document["signature"]),
+            head = Head(
+                sequence=int(document["sequence"]),
+                hash=str(document["hash"]),
+                at=str(document["at"]),
+                installation=str(document["installation"]),
             )
         except (KeyError, TypeError, ValueError):
             continue
-        head.refuse_foreign(signature)
-        found.append(head)
-    if not found:
+        head.ensure_ours(str(document["signature"]))
+        heads.append(head)
+    if not heads:
         raise HeadMissing
-    return sorted(found, key=lambda head: head.sequence)
+    return sorted(heads, key=lambda head: head.sequence)
 
 
-def hold(heads: Iterable[Head]) -> None:
-    """Hold the trail against heads that were signed before, oldest first. Raises Broken: cut off, or made anew.
+def ensure_contains(heads: Iterable[Head]) -> None:
+    """Compare the trail with ``heads``, oldest first. Raises Broken if it was cut or rebuilt.
 
-    It says nothing about what stands between them: that is for ``verify.walk``.
+    The entries between them aren't checked: ``verify.walk`` does that.
     """
-    good = 0
+    last_good = 0
     for head in heads:
-        now = _hash_of(head.sequence)
-        if now is None:
+        stored = _stored_hash(head.sequence)
+        if stored is None:
             last = current().sequence
-            words = (
-                f"it ends at entry {last}, the head signed at {head.at} names entry {head.sequence}"
-            )
-            raise Broken(f"The audit trail's tail is cut off: {words}.", entry=last + 1)
-        if now != head.hash:
             raise Broken(
-                f"The audit trail was made anew: its entry {head.sequence} isn't the one whose hash was signed at {head.at}. "
-                f"An entry between {good + 1} and {head.sequence} was changed, and every later hash recomputed.",
+                f"The audit trail's tail is cut off: it ends at entry {last}, "
+                f"the head signed at {head.at} names entry {head.sequence}.",
+                entry=last + 1,
+            )
+        if stored != head.hash:
+            raise Broken(
+                f"The audit trail was rebuilt: its entry {head.sequence} isn't the one whose hash "
+                f"was signed at {head.at}. An entry between {last_good + 1} and {head.sequence} "
+                "was changed, and every later hash recomputed.",
                 entry=head.sequence,
             )
-        good = head.sequence
+        last_good = head.sequence
 
 
-def _hash_of(number: int) -> str | None:
+def _stored_hash(number: int) -> str | None:
     if number == 0:
         return BEGINNING
-    with connection.cursor() as cursor:
-        cursor.execute(HASH_OF, [number])
-        row = cursor.fetchone()
-    return row[0] if row else None
+    return AuditTrailEntry.objects.filter(pk=number).values_list("hash", flat=True).first()
 
 
-def _documents(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield what may be a head: the object in a line, or what it calls its head."""
-    reader = json.JSONDecoder()
+def _candidates(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield objects that may be a head: a line's own, or its ``head`` or ``audit_head``."""
+    decoder = json.JSONDecoder()
     for line in lines:
         if _MARK not in line or len(line) > _LONGEST_LINE:
             continue
         try:
-            found, _ = reader.raw_decode(line, line.index("{"))
+            document, _ = decoder.raw_decode(line, line.index("{"))
         except ValueError:
             continue
-        for inner in (found, found.get("head"), found.get("audit_head")):
-            if isinstance(inner, dict) and "signature" in inner:
-                yield inner
+        for candidate in (document, document.get("head"), document.get("audit_head")):
+            if isinstance(candidate, dict) and "signature" in candidate:
+                yield candidate

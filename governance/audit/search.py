@@ -1,22 +1,21 @@
-"""Which entries of the trail: filters that an index serves each, whoever asks."""
+"""Search of the audit trail. An index serves each filter."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import QuerySet
 
 from governance.models import AuditTrailEntry
 
-#: Entries are in the order of their numbers, and that is the order of their times but for a clock that was set back.
+#: The order of numbers is the order of times, unless a clock is set back. By no more than this.
 _CLOCK_SET_BACK = timedelta(hours=2)
 _EQUAL = ("actor", "action", "object_type", "object_id", "namespace", "request_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What entries must have; what is None doesn't matter. Written at ``since`` or later, and before ``until``."""
+    """Filters; None matches everything. Times from ``since`` on, before ``until``."""
 
     actor: str | None = None
     action: str | None = None
@@ -27,17 +26,11 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """What was asked for, as JSON has it."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in asdict(self).items()
-            if value is not None
-        }
-
     def entries(self, namespaces: Collection[str] | None = None) -> "QuerySet[AuditTrailEntry]":
-        """Return the entries; of ``namespaces`` alone where that isn't None, which leaves out those of the whole workspace."""
+        """Return the entries that match.
+
+        With ``namespaces`` only theirs, without those of the whole workspace.
+        """
         rows = AuditTrailEntry.objects.filter(
             **{name: value for name in _EQUAL if (value := getattr(self, name)) is not None}
         )
@@ -49,19 +42,23 @@ class Search:
 def between(
     rows: "QuerySet[AuditTrailEntry]", since: datetime | None, until: datetime | None
 ) -> "QuerySet[AuditTrailEntry]":
-    """Narrow ``rows`` to a span of time. The span's numbers are looked up first, so that a page of old entries doesn't read all newer ones."""
-    every = AuditTrailEntry.objects.order_by("at").values_list("id", flat=True)
+    """Limit ``rows`` to a span of time.
+
+    The span's numbers are looked up first, so that a page of old entries doesn't read all newer
+    ones.
+    """
+    numbers = AuditTrailEntry.objects.order_by("at").values_list("id", flat=True)
     if since is not None:
-        first = every.filter(at__gte=_moved(since, -_CLOCK_SET_BACK)).first()
+        first = numbers.filter(at__gte=_shift(since, -_CLOCK_SET_BACK)).first()
         rows = rows.none() if first is None else rows.filter(id__gte=first, at__gte=since)
     if until is not None:
-        last = every.filter(at__lt=_moved(until, _CLOCK_SET_BACK)).last()
+        last = numbers.filter(at__lt=_shift(until, _CLOCK_SET_BACK)).last()
         rows = rows.none() if last is None else rows.filter(id__lte=last, at__lt=until)
     return rows
 
 
-def _moved(moment: datetime, by: timedelta) -> datetime:
+def _shift(moment: datetime, by: timedelta) -> datetime:
     try:
         return moment + by
-    except OverflowError:  # the end of all times
+    except OverflowError:  # the first or the last datetime
         return moment

@@ -1,34 +1,35 @@
-"""Walking the chain: is the trail what was written?
+"""Verify the chain: is every entry what was written?
 
-The head and the last entry's number are read in one statement, and the walk ends there: what is appended meanwhile is for another walk.
-Nothing before them may ever change, so no transaction has to stay open for it: the walk goes on in batches, each a statement of its
-own, may stop after any of them and go on from that position later. Memory doesn't grow with the trail.
+The head and the last entry's number are read in one statement, and the walk ends there. Entries
+before them never change, so no transaction stays open: the walk reads batches, each in a statement
+of its own, and can stop after any batch and continue from that position later. Memory doesn't grow
+with the trail.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core import signing
 from django.db import connection
 
 from governance.audit.chain import Draft, entry_hash
+from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
 
 BATCH = 1000
 BEGINNING = "0" * 64
 
 HEAD = "SELECT sequence, hash FROM governance_audithead WHERE id = 1"
-END = "SELECT sequence, hash, (SELECT coalesce(max(id), 0) FROM governance_audittrailentry) FROM governance_audithead WHERE id = 1"
-# JSON as text: what a driver makes of it is its own affair. A time that no driver can hold isn't one that we wrote.
-NEXT = """SELECT id, CASE WHEN at >= '0001-01-02' AND at < '9999-12-31' THEN at END, actor, action, object_type, object_id, namespace,
-    before::text, after::text, reason, request_id, previous_hash, hash
-FROM governance_audittrailentry WHERE id > %s AND id <= %s ORDER BY id LIMIT %s"""
+END = """SELECT sequence, hash, (SELECT coalesce(max(id), 0) FROM governance_audittrailentry)
+FROM governance_audithead WHERE id = 1"""
+NEXT_ENTRIES = sql.load(__name__, "next_entries")
 
-#: Hears how many entries are proved, of how many.
-Told = Callable[[int, int], object]
+#: Called with the number of verified entries and the number of all.
+OnProgress = Callable[[int, int], object]
 
 
 class Broken(OrbitError):
@@ -37,7 +38,7 @@ class Broken(OrbitError):
     code, kind = "audit_trail_broken", Kind.CONFLICT
 
     def __init__(self, detail: str = "", *, entry: int = 0) -> None:
-        """``entry`` is the first that isn't as it was written, 0 where none can be named."""
+        """``entry`` is the first that isn't as it was written; 0 if none can be named."""
         super().__init__(detail, first_broken=entry)
         self.entry = entry
 
@@ -50,19 +51,19 @@ class PositionInvalid(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Up to which entry the chain is proved, and that entry's hash."""
+    """Up to which entry the chain is verified, and that entry's hash."""
 
     number: int = 0
     hash: str = BEGINNING
 
     @property
     def cursor(self) -> str:
-        """The position as a text that only we can make: nobody begins where it suits him."""
+        """A signed cursor, so that a caller can't choose where verification starts."""
         return _signer().sign(f"{self.number}:{self.hash}")
 
     @classmethod
-    def of(cls, cursor: str | None) -> "Position":
-        """Return the position that ``cursor`` names; None is the beginning. Raises PositionInvalid."""
+    def from_cursor(cls, cursor: str | None) -> "Position":
+        """Return the position of ``cursor``; None is the beginning. Raises PositionInvalid."""
         if cursor is None:
             return cls()
         try:
@@ -73,8 +74,8 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a walk found; ``intact`` is None where it stopped on its way, and may go on from ``reached``."""
+class ChainCheck:
+    """A result. ``intact`` None: the time ran out, the check can continue from ``reached``."""
 
     intact: bool | None
     reached: Position
@@ -82,8 +83,8 @@ class Verdict:
     first_broken: int | None = None
     problem: str = ""
 
-    def document(self) -> dict[str, Any]:
-        """Return it as answers and the command show it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the API and the command show."""
         if self.intact is None:
             return {"intact": None, "verified": self.reached.number, "entries": self.last}
         if self.intact:
@@ -91,107 +92,107 @@ class Verdict:
         return {"intact": False, "first_broken": self.first_broken, "problem": self.problem}
 
 
-def walk(*, told: Told | None = None) -> tuple[int, str]:
-    """Recompute the whole chain, and return the number and the hash of its last entry.
+def walk(*, on_progress: OnProgress | None = None) -> tuple[int, str]:
+    """Recompute the whole chain; return the number and the hash of its last entry.
 
-    Raises Broken, naming the first entry that is missing, was changed, or doesn't follow the one before, or the head that fits no entry.
+    Raises Broken for the first entry that is missing, was changed, or doesn't follow the one before
+    it, and for a head that doesn't fit the last entry.
     """
     position = Position()
     for position, last in _positions(Position()):
-        if told is not None:
-            told(position.number, last)
+        if on_progress is not None:
+            on_progress(position.number, last)
     return position.number, position.hash
 
 
-def judge(start: Position, *, seconds: float) -> Verdict:
-    """Walk from behind ``start`` for about ``seconds``, and say what was found until then. Raises nothing about the trail."""
-    ends = time.monotonic() + seconds
+def check(start: Position, *, seconds: float) -> ChainCheck:
+    """Verify the entries behind ``start`` for about ``seconds``. Doesn't raise Broken."""
+    deadline = time.monotonic() + seconds
     position, last = start, 0
     try:
         for position, last in _positions(start):
-            if time.monotonic() > ends and position.number < last:
-                return Verdict(None, position, last)
+            if time.monotonic() > deadline and position.number < last:
+                return ChainCheck(None, position, last)
     except Broken as broken:
-        return Verdict(False, position, last, first_broken=broken.entry, problem=broken.detail)
-    return Verdict(True, position, last)
+        return ChainCheck(False, position, last, broken.entry, broken.detail)
+    return ChainCheck(True, position, last)
+
+
+def stored_head() -> tuple[int, str]:
+    """Return the number and the hash that the head row holds. Raises Broken if there is no head."""
+    return _only_row(HEAD)
 
 
 def _positions(start: Position) -> Iterator[tuple[Position, int]]:
-    """Yield after each batch how far the chain is proved, and the last entry's number, then hold its end against the head. Raises Broken."""
-    found = _fetch(END)
-    if not found:
-        raise Broken("The audit trail has no head.")
-    sequence, digest, last = found[0]
+    """Yield the verified position and the last entry's number after each batch. Raises Broken.
+
+    At the end the last entry is compared with the head.
+    """
+    sequence, digest, last = _only_row(END)
     position = start
-    while rows := _fetch(NEXT, position.number, last, BATCH):
+    while rows := NEXT_ENTRIES.rows(after=position.number, last=last, limit=BATCH):
         for row in rows:
             position = _follow(row, position)
         yield position, last
     if (sequence, digest) != (position.number, position.hash):
-        wrong = min(sequence, position.number) + (sequence != position.number)
+        first_wrong = min(sequence, position.number) + (sequence != position.number)
         raise Broken(
-            f"The audit trail's head names entry {sequence} ({digest[:12]}), the last entry is {position.number} ({position.hash[:12]}).",
-            entry=wrong,
+            f"The audit trail's head names entry {sequence} ({digest[:12]}), "
+            f"the last entry is {position.number} ({position.hash[:12]}).",
+            entry=first_wrong,
         )
     if last == start.number:
         yield position, last
 
 
-def _follow(row: tuple[Any, ...], before: Position) -> Position:
-    (
-        entry,
-        at,
-        actor,
-        action,
-        object_type,
-        object_id,
-        namespace,
-        old,
-        new,
-        reason,
-        request_id,
-        said_previous,
-        said,
-    ) = row
-    if entry != before.number + 1:
+def _follow(row: tuple[Any, ...], previous: Position) -> Position:
+    """Return the position of the entry ``row`` if it follows ``previous``. Raises Broken."""
+    number, at, *fields, previous_hash, stored_hash = row
+    if number != previous.number + 1:
+        missing = previous.number + 1
+        raise Broken(f"The audit trail's entry {missing} is missing.", entry=missing)
+    if previous_hash != previous.hash:
         raise Broken(
-            f"The audit trail's entry {before.number + 1} is missing.", entry=before.number + 1
+            f"The audit trail's entry {number} doesn't follow entry {previous.number}.",
+            entry=number,
         )
-    if said_previous != before.hash:
-        raise Broken(
-            f"The audit trail's entry {entry} doesn't follow entry {before.number}.", entry=entry
-        )
+    if stored_hash != _recomputed_hash(fields, number=number, at=at, previous=previous.hash):
+        raise Broken(f"The audit trail's entry {number} was changed.", entry=number)
+    return Position(number, stored_hash)
+
+
+def _recomputed_hash(
+    fields: list[Any], *, number: int, at: datetime | None, previous: str
+) -> str | None:
+    """Return the hash that the entry should have; None if we can't have written its values."""
+    actor, action, object_type, object_id, namespace, before, after, reason, request_id = fields
+    if at is None:
+        return None
     try:
         draft = Draft(
-            actor,
-            action,
-            object_type,
-            object_id,
-            namespace,
-            _parsed(old),
-            _parsed(new),
-            reason,
-            request_id,
+            actor=actor,
+            action=action,
+            object_type=object_type,
+            object_id=object_id,
+            namespace=namespace,
+            before=None if before is None else json.loads(before),
+            after=None if after is None else json.loads(after),
+            reason=reason,
+            request_id=request_id,
         )
-        digest = (
-            None if at is None else entry_hash(draft, number=entry, at=at, previous=before.hash)
-        )
+        return entry_hash(draft, number=number, at=at, previous=previous)
     except ValueError:  # a number that we would have written as text
-        digest = None
-    if digest != said:
-        raise Broken(f"The audit trail's entry {entry} was changed.", entry=entry)
-    return Position(entry, said)
-
-
-def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+        return None
 
 
 def _signer() -> signing.Signer:
     return signing.Signer(salt="audit position")
 
 
-def _fetch(query: str, *values: Any) -> list[tuple[Any, ...]]:
+def _only_row(query: str) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        return list(cursor.fetchall())
+        cursor.execute(query)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is None:
+        raise Broken("The audit trail has no head.")
+    return row

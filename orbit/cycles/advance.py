@@ -1,8 +1,14 @@
-"""One claimed cycle, carried by one lane, as far as it goes now.
+"""Run one claimed cycle in one slot, as far as it goes now.
 
-Whatever ends the carrying, the cycle is left so that somebody goes on: given back with the moment when it is due, ended, or left to its
-lease, which runs out. A database that goes away is waited for while the lease may still hold; then the checkpoints say what happened, and
-nothing is retried blindly.
+However the run ends, the cycle can go on: its lease was given back with the moment when the cycle
+is due, or the cycle has ended, or its lease runs out and the next worker takes it. If the database
+goes away, the run waits for it while the lease may still hold; then the checkpoints say what
+happened, so nothing is repeated blindly.
+
+What can still go wrong: a worker that dies between sending a request and writing its result leaves
+an attempt whose outcome is unknown. It is closed as ``unknown`` and, unless the endpoint says
+otherwise (``inquiry_url``, ``on_unknown``), sent again under the same Idempotency-Key. So a
+delivery is made at least once, and twice if the receiver ignores that key.
 """
 
 import logging
@@ -11,6 +17,7 @@ import time
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
@@ -26,21 +33,16 @@ from orbit.states import Cycle
 
 logger = logging.getLogger(__name__)
 
+#: A cycle that is resumed so often in a row without progress ends as parked.
 MAX_RESUMES = 5
+_AWAY_PAUSE_SECONDS = 0.2
 
-# What a resume counts: marks of progress that are there and can't go away again.
-PROGRESS = """WITH done AS (SELECT (SELECT count(*) FROM orbit_cyclecheckpoint WHERE cycle_id = %(id)s)
-    + (SELECT count(*) FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %(id)s) AS n)
-UPDATE orbit_cyclerun c SET progress = done.n, resumes = CASE WHEN done.n > c.progress THEN 1 ELSE c.resumes END FROM done
-WHERE c.id = %(id)s AND c.fencing_token = %(token)s RETURNING c.resumes"""
-
-# Attempts of a lost worker whose job a late 2xx has ended: nobody waits for them, and what became of them nobody knows.
-STRAYS = f"""WITH {fence.LOCKED_CTE} UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error_class = 'lost',
-    error = 'the worker that sent it was lost' FROM locked WHERE r.id = ANY(%(strays)s::uuid[]) AND r.status = 'sending' RETURNING r.id"""
+COUNT_RESUME = sql.load(__name__, "count_resume")
+CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked=fence.LOCKED)
 
 
 def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
-    """Carry ``cycle`` on; return the seconds until it is due again when it was given back, else None."""
+    """Run ``cycle``. Return the seconds until it is due again if its lease was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
     read = CycleProgress if cycle.token == 1 else progress.load
     counted = not cycle.resumed
@@ -49,88 +51,98 @@ def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
             if not counted and not _may_resume(cycle):
                 return None
             counted = True
-            return _carry(cycle, read(cycle), worker=worker)
+            return _advance(read(cycle), worker=worker)
         except Fenced:
-            _note_fenced(cycle)
+            _record_fenced(cycle)
             return None
         except interrupts.Interrupted:
-            _note_stop(cycle)
+            _record_stop(cycle)
             return _give_back(cycle, 0.0)
         except Hung as exc:
-            # No verdict on the cycle: its lease runs out, and whoever resumes it closes what is open.
+            # Leave the cycle as it is. Its lease runs out and the next worker closes the attempts.
             logger.error("cycle %s: senders hang: %s", cycle.id, exc)
             return None
         except fence.AWAY as exc:
             connection.close()
-            # A commit whose answer was lost may have happened: what is on record says.
+            # A commit whose answer was lost may have happened. The checkpoints say so.
             read = progress.load
             if time.monotonic() >= give_up_at or interrupts.process.drained:
                 logger.warning(
-                    "cycle %s: the database is away (%s); the lease runs out and another worker resumes",
+                    "cycle %s: the database is away (%s); another worker resumes it once its lease "
+                    "has run out",
                     cycle.id,
                     " ".join(str(exc).split()),
                 )
                 return None
-            time.sleep(0.2)
+            time.sleep(_AWAY_PAUSE_SECONDS)
         except Exception as exc:
             _fail(cycle, exc)
             return None
 
 
-def _carry(cycle: ClaimedCycle, found: CycleProgress, *, worker: str) -> float | None:
-    if found.has(Checkpoint.CYCLE_FINISHED) and not found.final:
-        return None
-    ending = finish.ending(found)
-    if close_lost(cycle, found, ending):
-        if not found.jobs.open:
-            return None
-    elif not found.jobs.open and (found.final or _is_over(found)):
-        deliver.close(cycle, [], found.jobs, ending)
-        return None
-    wait = (
-        deliver.run(cycle, found.jobs, ending, worker=worker)
-        if found.final
-        else stages.run(found, worker=worker)
-    )
-    return None if wait is None else _give_back(cycle, wait)
+def close_abandoned(state: CycleProgress, ending: Ending) -> bool:
+    """Close the attempts that lost workers left open, and the cycle if they were the last of it.
 
-
-def close_lost(cycle: ClaimedCycle, found: CycleProgress, ending: Ending) -> bool:
-    """Close as unknown what lost workers left open, and with the last of it the cycle; tell whether an open job was among it. Raises Fenced."""
-    if found.abandoned_receipts:
+    Return whether a job was open among them. Raises Fenced.
+    """
+    cycle = state.cycle
+    if state.abandoned_receipts:
         fence.run(
-            STRAYS, {"ids": [cycle.id], "tokens": [cycle.token], "strays": found.abandoned_receipts}
+            CLOSE_ABANDONED_RECEIPTS.text,
+            {"ids": [cycle.id], "tokens": [cycle.token], "receipts": state.abandoned_receipts},
         )
-    # A cancel ended what was on its way then, not what a person has sent again since.
+    # A cancel ended what was in flight then, but not what was requeued afterwards.
     ended = {
         sending.job_id
-        for sending in found.abandoned
-        if cycle.status == Cycle.CANCELLED and sending.job_id not in found.added_after_end
+        for sending in state.abandoned
+        if cycle.status == Cycle.CANCELLED and sending.job_id not in state.added_after_end
     }
-    again = requeued_jobs.among(ended) if ended else set()
-    lost = [
-        judge.lost(sending, cancelled=sending.job_id in ended, requeued=sending.job_id in again)
-        for sending in found.abandoned
+    requeued = requeued_jobs.among(ended) if ended else set()
+    results = [
+        judge.lost(sending, cancelled=sending.job_id in ended, requeued=sending.job_id in requeued)
+        for sending in state.abandoned
     ]
-    if lost:
-        deliver.close(cycle, lost, found.jobs, ending)
-    return bool(lost)
+    if results:
+        deliver.close(cycle, results, state.jobs, ending)
+    return bool(results)
 
 
-def _is_over(found: CycleProgress) -> bool:
-    """Tell whether a running cycle has nothing left to do but to end: every job is, and its enqueueing is behind it."""
-    return found.has(Checkpoint.DISPATCH_ENQUEUED)
+def _advance(state: CycleProgress, *, worker: str) -> float | None:
+    if state.has(Checkpoint.CYCLE_FINISHED) and not state.final:
+        return None
+    ending = finish.ending(state)
+    if close_abandoned(state, ending):
+        if not state.jobs.open:
+            return None
+    elif not state.jobs.open and (state.final or state.has(Checkpoint.DISPATCH_ENQUEUED)):
+        # Every job has ended; only the cycle's own end is missing.
+        deliver.close(state.cycle, [], state.jobs, ending)
+        return None
+    wait = (
+        deliver.run(state.cycle, state.jobs, ending, worker=worker)
+        if state.final
+        else stages.run(state, worker=worker)
+    )
+    return None if wait is None else _give_back(state.cycle, wait)
 
 
 def _may_resume(cycle: ClaimedCycle) -> bool:
-    """Count a resume; end the cycle as parked when it is the fifth in a row that found no progress."""
-    rows = fence.run(PROGRESS, {"id": cycle.id, "token": cycle.token})
+    """Count a resume. End the cycle as parked if it is the fifth in a row without progress."""
+    rows = fence.run(COUNT_RESUME.text, {"id": cycle.id, "token": cycle.token})
     if not rows:
         raise Fenced
     resumes = rows[0][0]
     if resumes < MAX_RESUMES:
-        execution.write(Record("cycle", "cycle_resumed", "the lease of its worker ran out", "warning", {"resumes": resumes, "token": cycle.token}),
-                        namespace=cycle.namespace, cycle_id=cycle.id)  # fmt: skip
+        _record(
+            cycle,
+            Record(
+                "cycle",
+                "cycle_resumed",
+                "the lease of its worker ran out",
+                "warning",
+                {"resumes": resumes, "token": cycle.token},
+            ),
+        )
         return True
     finish.give_up(
         cycle,
@@ -141,8 +153,8 @@ def _may_resume(cycle: ClaimedCycle) -> bool:
 
 
 def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
-    """Give the lease back; a pause holds the cycle where it is until somebody looks again."""
     try:
+        # While everything is paused, don't come back at once.
         due = lease.give_back([cycle], wait=max(wait, 1.0) if gate.paused_here() else wait)
     except fence.AWAY:
         connection.close()
@@ -150,39 +162,37 @@ def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
     return None if due is None else wait
 
 
-def _note_stop(cycle: ClaimedCycle) -> None:
-    """Record that the gate stops the cycle here, by whom and why; a drain of this process is nothing that the cycle has to tell."""
+def _record_stop(cycle: ClaimedCycle) -> None:
+    """Record which halt or pause stops the cycle here. A drain is not recorded: it ends nothing."""
     try:
         refusal = gate.stops([cycle.namespace]).get(cycle.namespace)
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
-            execution.write(
-                Record("governance", "stopped", refusal.detail, "warning", {"code": refusal.code}),
-                namespace=cycle.namespace,
-                cycle_id=cycle.id,
-            )
+            data = {"code": refusal.code}
+            _record(cycle, Record("governance", "stopped", refusal.detail, "warning", data))
     except DatabaseError:
         connection.close()
 
 
-def _note_fenced(cycle: ClaimedCycle) -> None:
-    """Record that this worker was fenced; the record is all that it may still write."""
+def _record_fenced(cycle: ClaimedCycle) -> None:
+    """Record that another worker has the cycle. This record is all that may still be written."""
+    message = f"token {cycle.token} is no longer the cycle's"
     try:
-        execution.write(
-            Record("cycle", "fenced", f"token {cycle.token} is no longer the cycle's", "warning"),
-            namespace=cycle.namespace,
-            cycle_id=cycle.id,
-        )
+        _record(cycle, Record("cycle", "fenced", message, "warning"))
     except DatabaseError:
         connection.close()
 
 
 def _fail(cycle: ClaimedCycle, exc: Exception) -> None:
-    """The outer failure handler: the cycle ends as failed with an error record, and keeps everything that it has."""
+    """End the cycle as failed, with an error record. What it has written stays."""
     logger.error("cycle %s failed", cycle.id, exc_info=exc)
     try:
         finish.give_up(cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
     except Fenced:
-        _note_fenced(cycle)
+        _record_fenced(cycle)
     except DatabaseError:
         # The lease runs out, and the next worker meets the same fault or not: five times at most.
         connection.close()
+
+
+def _record(cycle: ClaimedCycle, record: Record) -> None:
+    execution.write(record, namespace=cycle.namespace, cycle_id=cycle.id)

@@ -1,12 +1,16 @@
-"""The end of a cycle: its status, its ledger, its last checkpoints, and the turn of the next, in the write that closes its last delivery."""
+"""End a cycle: its status, its value, its last checkpoints, and the promotion of the next one.
+
+All of it is part of the write that closes the cycle's last delivery.
+"""
 
 import time
 from typing import Any
 
 from governance import audit
+from governance.kernel import sql
 from orbit.cycles import namespace_queue, progress
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import enqueue, receipts, requeued_jobs
+from orbit.dispatch import circuit, enqueue, receipts, requeued_jobs
 from orbit.dispatch.tally import Ending, Tally
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
@@ -17,90 +21,89 @@ from orbit.states import Cycle
 from telemetry.emit import Event
 from telemetry.events import Name
 
-# A requeue that came while the cycle was held raised ``requeues``: then there is a new job, and the cycle stays due. The comparison is made
-# on the row as it is when the statement holds its lock, not as its snapshot saw it.
-FINISH_CTE = """finishes AS (
-    UPDATE orbit_cyclerun c SET status = coalesce(x.status, c.status), stages = coalesce(x.stages, c.stages), reason = coalesce(x.reason, c.reason),
-        finished_at = coalesce(c.finished_at, clock_timestamp()), lease_owner = NULL, lease_expires_at = NULL,
-        next_due_at = CASE WHEN c.requeues = x.requeues THEN clock_timestamp() + x.wait * interval '1 second' ELSE clock_timestamp() END
-    FROM json_to_recordset(%(finishes)s::json) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int, wait float8)
-    JOIN locked ON locked.id = x.cycle_id WHERE c.id = locked.id
-    RETURNING c.namespace, x.status IS NOT NULL AND locked.status IN ('pending', 'running') AS ended)"""
+#: What ends a cycle. ``add_to`` makes the rows.
+END: dict[str, sql.Fragment] = {
+    "finish_cycle": sql.fragment(__name__, "finish_cycle"),
+    "promote_next": namespace_queue.PROMOTE_NEXT,
+    "ledger": value_ledger.LEDGER,
+}
+#: What makes the deliveries of a cycle.
+PREPARE: dict[str, sql.Fragment] = {
+    "normalization": normalization.NORMALIZATION,
+    "insert_jobs": enqueue.INSERT_JOBS,
+}
 
-CTES = (FINISH_CTE, namespace_queue.PROMOTE_CTE, value_ledger.LEDGER_CTE)
-
-#: Closes deliveries, and with the last one the cycle.
-CLOSE = fence.statement(*receipts.CTES, *CTES)
-
-#: Normalization and enqueueing, and the end of a cycle that has nothing to deliver.
-PREPARE_CTES = (*normalization.CTES, *enqueue.CTES, *CTES)
-PREPARE = fence.statement(*PREPARE_CTES)
-
-#: Gives a cycle up: attempts that a lost worker left open are unknown, jobs that were not sent are cancelled, requeued ones dead; nothing is deleted.
-GIVE_UP = fence.statement(
-    f"""cancelled AS (
-    UPDATE orbit_dispatchjob j SET status = {requeued_jobs.ENDED_SQL}, next_attempt_at = NULL, finished_at = clock_timestamp(), last_error = 'the cycle was given up'
-    FROM locked WHERE j.cycle_id = locked.id AND j.status IN ('pending', 'sending') RETURNING j.id, j.status, j.cycle_id, j.endpoint_key),
-unknown AS (
-    UPDATE orbit_deliveryreceipt r SET status = 'unknown', finished_at = clock_timestamp(), error = 'the cycle was given up'
-    FROM cancelled WHERE r.job_id = cancelled.id AND r.status = 'sending')""",
-    *CTES,
-    select="SELECT locked.id, died.id, died.endpoint_key FROM locked LEFT JOIN cancelled died ON died.cycle_id = locked.id AND died.status = 'dead'",
+CLOSE_DELIVERIES = sql.load(
+    __name__,
+    "close_deliveries",
+    close_attempts=receipts.CLOSE_ATTEMPTS,
+    update_circuits=circuit.UPDATE_CIRCUITS,
+    **END,
+    **fence.FRAGMENTS,
+)
+PREPARE_DELIVERIES = sql.load(__name__, "prepare_deliveries", **PREPARE, **END, **fence.FRAGMENTS)
+GIVE_UP = sql.load(
+    __name__, "give_up", ended_status=requeued_jobs.ENDED_STATUS, **END, **fence.FRAGMENTS
 )
 
 
 def ending(state: CycleProgress) -> Ending:
     """Return what the cycle adds to the write that closes its last job."""
-    return Ending(CLOSE, lambda write, tally, wait: add_to(write, state, tally, wait))
+    return Ending(CLOSE_DELIVERIES.text, lambda write, jobs, wait: add_to(write, state, jobs, wait))
 
 
 def add_to(
-    write: fence.FencedWrite, state: CycleProgress, tally: Tally, wait: float | None = None
+    write: fence.FencedWrite, state: CycleProgress, jobs: Tally, wait: float | None = None
 ) -> None:
-    """Put the cycle's end into ``write``, whose statement has ``CTES``. One that had ended before only lets go of its lease.
+    """Add the end of the cycle to ``write``, whose statement contains ``END``.
 
-    With ``wait`` jobs are open that outlive it: the cycle is due for them in so many seconds.
+    With ``wait`` some jobs outlive the dispatch deadline: the cycle is due for them in so many
+    seconds. A cycle that had ended before only gives its lease back.
     """
     cycle = state.cycle
     if state.final:
         write.rows["finishes"] = [_row(cycle, None)]
-        write.records.append(
-            Record(
-                "dispatch",
-                "late_deliveries_ended",
-                data={"delivered": tally.delivered, "dead": tally.dead},
-            )
-        )
+        counts = {"delivered": jobs.delivered, "dead": jobs.dead}
+        write.records.append(Record("dispatch", "late_deliveries_ended", data=counts))
         return
-    found = progress.stage_results(
+    results = progress.stage_results(
         tiers_ok=state.tiers_ok,
         items=state.items,
         targets=state.targets,
-        jobs=tally.total,
-        delivered=tally.delivered,
+        jobs=jobs.total,
+        delivered=jobs.delivered,
         reused=state.reused,
     )
-    status = progress.final_status(found)
-    dispatch = found[-1]
-    message = (
-        "skipped"
-        if dispatch.skipped
-        else ""
-        if dispatch.ok
-        else f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
-    )
-    stages = [stage.to_dict() for stage in found]
-    now = time.monotonic()
-    duration, dispatch_ms = (now - state.began) * 1000, (now - tally.began) * 1000
+    status = progress.final_status(results)
+    stages = [result.to_dict() for result in results]
     write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
-    write.rows["ledger"] = _ledger(cycle, tally.delivered)
+    write.rows["ledger"] = _ledger(cycle, jobs.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
-    level = "info" if status == Cycle.SUCCESS else "warning"
     if wait is not None:
-        over = f"the stage's time is over: {len(tally.open)} deliveries go on by themselves"
+        message = f"the stage's time is over: {len(jobs.open)} deliveries go on by themselves"
         write.records.append(
-            Record("dispatch", "stage_deadline", over, "warning", {"open": len(tally.open)})
+            Record("dispatch", "stage_deadline", message, "warning", {"open": len(jobs.open)})
         )
+    _record_end(write, state, jobs, results[-1], status, stages)
+
+
+def _record_end(
+    write: fence.FencedWrite,
+    state: CycleProgress,
+    jobs: Tally,
+    dispatch: progress.StageResult,
+    status: Cycle,
+    stages: list[dict[str, Any]],
+) -> None:
+    now = time.monotonic()
+    duration, dispatch_ms = (now - state.began) * 1000, (now - jobs.began) * 1000
+    level = "info" if status == Cycle.SUCCESS else "warning"
+    if dispatch.skipped:
+        message = "skipped"
+    elif dispatch.ok:
+        message = ""
+    else:
+        message = f"{dispatch.total - dispatch.done} of {dispatch.total} not delivered"
     write.records += [
         Record(
             "dispatch",
@@ -131,49 +134,47 @@ def add_to(
 
 
 def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
-    """End ``cycle`` as failed with ``reason`` and an error record; what earlier stages wrote stays, and is metered. Raises Fenced."""
+    """End ``cycle`` as failed, with ``reason`` and an error record. Raises Fenced.
+
+    What earlier stages wrote stays, and what was delivered is metered. A cycle that had ended
+    before keeps its status.
+    """
     final = Cycle(cycle.status) not in {Cycle.PENDING, Cycle.RUNNING}
     row = _row(cycle, None if final else Cycle.FAILED, reason=clean(reason))
     write = fence.FencedWrite(
-        cycle, GIVE_UP, rows={"finishes": [row], "ledger": [] if final else _ledger(cycle, None)}
+        cycle,
+        GIVE_UP.text,
+        rows={"finishes": [row], "ledger": [] if final else _ledger(cycle, None)},
     )
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
     if not final:
+        status = {"status": Cycle.FAILED}
         write.checkpoints.append(Checkpoint.CYCLE_FINISHED)
-        write.records.append(
-            Record("cycle", "cycle_finished", reason, "error", {"status": Cycle.FAILED})
-        )
+        write.records.append(Record("cycle", "cycle_finished", reason, "error", dict(status)))
         write.events.append(
-            Event(
-                Name.EXECUTION_FINISHED,
-                level="error",
-                metadata={"status": Cycle.FAILED, "reason": reason},
-            )
+            Event(Name.EXECUTION_FINISHED, level="error", metadata={**status, "reason": reason})
         )
     with audit.transaction():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
         requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
-            receipts.audit_death(
-                cycle,
-                job,
-                {
-                    "endpoint_key": key,
-                    "reason": "cycle_given_up",
-                    "error": "the cycle was given up",
-                },
-            )
+            facts = {
+                "endpoint_key": key,
+                "reason": "cycle_given_up",
+                "error": "the cycle was given up",
+            }
+            receipts.audit_death(cycle, job, facts)
 
 
 def _ledger(cycle: ClaimedCycle, delivered: int | None) -> list[dict[str, Any]]:
-    # What a re-run completes was metered with the cycle that it repeats.
-    tags = [] if (cycle.takeover or {}).get("valued") else list(cycle.context.get("value_tags", []))
+    # The value of a re-run was metered with the cycle that it repeats.
+    valued = (cycle.takeover or {}).get("valued")
     return value_ledger.rows(
         cycle_id=cycle.id,
         namespace=cycle.namespace,
         profile_id=cycle.profile_id,
         run_profile_id=cycle.run_profile_id,
-        tags=tags,
+        tags=[] if valued else list(cycle.context.get("value_tags", [])),
         delivered=delivered,
     )
 

@@ -1,8 +1,9 @@
-"""Who runs a cycle: claim, renew, give back.
+"""Leases of cycles: claim, renew, give back.
 
-A claim takes cycles that are due and that nobody holds, or whose lease ran out, in one statement; SKIP LOCKED lets any number of workers
-claim side by side. Each claim raises the fencing token, which every later write must carry. Times are the database's. After a crash
-nothing needs to be done: the lease runs out, and the next claim takes the cycle.
+A claim takes cycles that are due and free, or whose lease ran out, in one statement. SKIP LOCKED
+lets any number of workers claim side by side. Each claim raises the fencing token, which every
+later write must carry. Times are the database's. After a crash nothing needs to be done: the lease
+runs out, and the next claim takes the cycle.
 """
 
 import json
@@ -15,54 +16,32 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
+from governance.kernel import sql
 from governance.namespaces import gate
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle
 
-# A cycle that was resumed this often already is claimed by itself: should it be what kills its worker, it takes no other with it.
+# After this many resumes, claim a cycle alone: a poison cycle must not take others down with its
+# worker.
 ALONE_FROM = 2
-# A larger input is read when a tier is about to run on it: what many lanes hold at once has to find room in one process.
+# Larger inputs are loaded when a tier needs them, to bound the memory of a process with many slots.
 SMALL_INPUT = 256 * 1024
 
-_CLAIM = """WITH due AS MATERIALIZED (  -- fences the planner: a nested loop could take more than the limit
-    SELECT c.id, c.lease_owner IS NOT NULL AS ran_out FROM orbit_cyclerun c
-    WHERE c.next_due_at <= now() AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now()) AND {which}
-    ORDER BY c.next_due_at, c.id LIMIT %(limit)s FOR NO KEY UPDATE OF c SKIP LOCKED)
-UPDATE orbit_cyclerun c SET fencing_token = c.fencing_token + 1, lease_owner = %(owner)s,
-    lease_expires_at = now() + %(seconds)s * interval '1 second', next_due_at = now() + %(seconds)s * interval '1 second',
-    status = CASE WHEN c.status = 'pending' THEN 'running' ELSE c.status END, started_at = coalesce(c.started_at, clock_timestamp()),
-    resumes = least(c.resumes + due.ran_out::int, 30000)
-FROM due WHERE c.id = due.id
-RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash,
-    CASE WHEN c.fencing_token = 1 AND octet_length(c.input) <= {small} THEN c.input END, c.input_content_type, c.requeues, due.ran_out,
-    c.takeover""".replace("{small}", str(SMALL_INPUT))
-_OPEN = gate.OPEN_SQL.format(namespace="c.namespace")
-CLAIM = _CLAIM.replace("{which}", f"(c.resumes >= {ALONE_FROM}) = %(alone)s AND {_OPEN}")
-# Of cycles that nobody may carry: those with attempts that a lost worker left open. It starts from these, which are few, and from nothing
-# where nothing is halted or paused.
-CLAIM_STOPPED = _CLAIM.replace(
-    "{which}",
-    f"""EXISTS (SELECT 1 FROM governance_stop h WHERE h.ended_at IS NULL AND h.kind IN ('halt', 'pause'))
-        AND c.id = ANY(ARRAY(SELECT j.cycle_id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE r.status = 'sending'))
-        AND NOT ({_OPEN})""",
+_TAKE_LEASES = sql.fragment(__name__, "take_leases", small_input=SMALL_INPUT)
+CLAIM = sql.load(
+    __name__,
+    "claim",
+    alone_from=ALONE_FROM,
+    gate_is_open=gate.OPEN,
+    take_leases=_TAKE_LEASES,
 )
-
-RENEW = """UPDATE orbit_cyclerun c SET lease_expires_at = now() + %(seconds)s * interval '1 second',
-    next_due_at = now() + %(seconds)s * interval '1 second'
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token)
-WHERE c.id = held.id AND c.fencing_token = held.token AND c.lease_owner = %(owner)s RETURNING c.id"""
-
-# A requeue that came meanwhile has made a job that the worker doesn't know of: then the cycle is due at once.
-GIVE_BACK = """UPDATE orbit_cyclerun c SET lease_owner = NULL, lease_expires_at = NULL,
-    next_due_at = clock_timestamp() + CASE WHEN c.requeues = held.requeues THEN %(wait)s ELSE 0 END * interval '1 second'
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(requeues)s::int[]) AS held(id, token, requeues)
-WHERE c.id = held.id AND c.fencing_token = held.token AND c.lease_owner = %(owner)s RETURNING c.id, c.next_due_at"""
-
-# In the order of the index, and no further than the first that the gate lets through.
-NEXT_DUE = f"""SELECT c.next_due_at FROM orbit_cyclerun c WHERE c.next_due_at IS NOT NULL AND c.lease_owner IS NULL
-    AND {_OPEN} ORDER BY c.next_due_at LIMIT 1"""
+CLAIM_STOPPED = sql.load(
+    __name__, "claim_stopped", gate_is_open=gate.OPEN, take_leases=_TAKE_LEASES
+)
+RENEW = sql.load(__name__, "renew_leases")
+GIVE_BACK = sql.load(__name__, "give_back_leases")
+NEXT_DUE = sql.load(__name__, "next_due", gate_is_open=gate.OPEN)
 
 _owner: tuple[int, str] = (0, "")
 
@@ -76,95 +55,86 @@ def owner() -> str:
 
 
 def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` cycles that are due; with ``alone`` such as were resumed repeatedly, without it all others."""
+    """Claim up to ``limit`` due cycles: with ``alone`` those that were resumed often, else the others."""
     if gate.paused_here():
         return []
-    return _works(
-        fence.run(
-            CLAIM,
-            {
-                "limit": limit,
-                "alone": alone,
-                "owner": owner(),
-                "seconds": settings.ORBIT_LEASE_SECONDS,
-            },
-        )
-    )
+    parameters = {**_term(), "limit": limit, "alone": alone}
+    return [_claimed(row) for row in fence.run(CLAIM.text, parameters)]
 
 
 def claim_stopped(limit: int) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` cycles of halted namespaces, or paused ones, in which a lost worker left attempts open: to close those, no more."""
-    return _works(
-        fence.run(
-            CLAIM_STOPPED,
-            {"limit": limit, "owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS},
-        )
-    )
+    """Claim up to ``limit`` halted or paused cycles of which a lost worker left attempts open.
 
-
-def _works(rows: list[tuple[Any, ...]]) -> list[ClaimedCycle]:
-    return [
-        ClaimedCycle(
-            id=id_,
-            token=token,
-            namespace=namespace,
-            status=status,
-            profile_id=profile_id,
-            run_profile_id=run_profile_id,
-            instruction_id=instruction_id,
-            context=json.loads(context),
-            initiation_hash=initiation_hash,
-            input=bytes(input_) if input_ is not None else None,
-            input_content_type=content_type,
-            requeues=requeues,
-            resumed=ran_out,
-            takeover=json.loads(takeover) if takeover is not None else None,
-        )
-        for (
-            id_,
-            token,
-            namespace,
-            status,
-            profile_id,
-            run_profile_id,
-            instruction_id,
-            context,
-            initiation_hash,
-            input_,
-            content_type,
-            requeues,
-            ran_out,
-            takeover,
-        ) in rows
-    ]
+    They may not be run: close these attempts and give the leases back.
+    """
+    return [_claimed(row) for row in fence.run(CLAIM_STOPPED.text, {**_term(), "limit": limit})]
 
 
 def renew(held: Sequence[ClaimedCycle]) -> set[UUID]:
-    """Extend the leases of ``held`` to a full term from now, in one statement; return those that are still ours."""
-    rows = fence.run(RENEW, {**_held(held), "seconds": settings.ORBIT_LEASE_SECONDS})
-    return {row[0] for row in rows}
+    """Extend the leases of ``held`` to a full term from now; return those that are still ours."""
+    return {row[0] for row in fence.run(RENEW.text, {**_term(), **_held(held)})}
 
 
 def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
-    """End the leases of ``held`` and make their cycles due in ``wait`` seconds; return that moment, or None when all were another's."""
-    requeues = [work.requeues for work in held]
-    rows = fence.run(GIVE_BACK, {**_held(held), "requeues": requeues, "wait": max(0.0, wait)})
-    return min((row[1] for row in rows), default=None)
+    """End the leases of ``held``; their cycles are due again in ``wait`` seconds.
 
-
-def _held(held: Sequence[ClaimedCycle]) -> dict[str, object]:
-    return {
-        "ids": [work.id for work in held],
-        "tokens": [work.token for work in held],
+    Return the moment when the first of them is, or None if none was ours any more.
+    """
+    parameters = {
+        **_held(held),
         "owner": owner(),
+        "requeues": [cycle.requeues for cycle in held],
+        "wait": max(0.0, wait),
     }
+    return min((row[1] for row in fence.run(GIVE_BACK.text, parameters)), default=None)
 
 
 def next_due() -> datetime | None:
-    """Return when the next cycle that nobody holds and nothing stops is due; None when there is none."""
+    """Return when the next cycle is due that is free and not stopped, or None."""
     if gate.paused_here():
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(NEXT_DUE)
-        row = cursor.fetchone()
+    row = NEXT_DUE.one()
     return row[0] if row else None
+
+
+def _term() -> dict[str, object]:
+    return {"owner": owner(), "seconds": settings.ORBIT_LEASE_SECONDS}
+
+
+def _held(held: Sequence[ClaimedCycle]) -> dict[str, object]:
+    return {"ids": [cycle.id for cycle in held], "tokens": [cycle.token for cycle in held]}
+
+
+def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
+    (
+        id_,
+        token,
+        namespace,
+        status,
+        profile_id,
+        run_profile_id,
+        instruction_id,
+        context,
+        initiation_hash,
+        body,
+        content_type,
+        requeues,
+        ran_out,
+        takeover,
+    ) = row
+    return ClaimedCycle(
+        id=id_,
+        token=token,
+        namespace=namespace,
+        status=status,
+        profile_id=profile_id,
+        run_profile_id=run_profile_id,
+        instruction_id=instruction_id,
+        context=json.loads(context),
+        initiation_hash=initiation_hash,
+        input=bytes(body) if body is not None else None,
+        input_content_type=content_type,
+        requeues=requeues,
+        resumed=ran_out,
+        takeover=json.loads(takeover) if takeover is not None else None,
+    )

@@ -1,10 +1,11 @@
-"""The pipeline: four stages, each an independent unit, each skipped when its checkpoint stands.
+"""The pipeline of a cycle: four stages, each skipped if its checkpoint was reached.
 
-A stage is durable before anything outside this process is touched: before a transformer that waits, before a retry, before the first
-delivery. Stages between which nothing of that kind lies share one statement and one commit, each still with its own rows, records and
-checkpoints.
+A stage is committed before anything outside this process is touched: before a transformer that
+waits, before a retry, before the first delivery. Stages with nothing of that kind between them
+share one statement, each with its own rows, records and checkpoints.
 """
 
+from governance.kernel import sql
 from orbit import interrupts
 from orbit.cycles import finish
 from orbit.cycles.progress import CycleProgress
@@ -14,23 +15,21 @@ from orbit.pipeline.normalization import Source
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 
-#: Initiation and tiers of a quick cycle in which a tier has to wait for its next attempt.
-START = fence.statement(
-    *initiation.CTES, *transformations.CTES_WITH_INITIATION, select=initiation.SELECT
-)
-#: All that a quick cycle does before its deliveries.
-STRAIGHT = fence.statement(
-    *initiation.CTES,
-    *transformations.CTES_WITH_INITIATION,
-    *finish.PREPARE_CTES,
-    select=initiation.SELECT,
+_START: dict[str, sql.Fragment] = {
+    "initiation": initiation.INITIATION,
+    "tiers": transformations.SAVE_TIERS,
+}
+START_TIERS = sql.load(__name__, "start_tiers", **_START, **fence.FRAGMENTS)
+START_AND_PREPARE = sql.load(
+    __name__, "start_and_prepare", **_START, **finish.PREPARE, **finish.END, **fence.FRAGMENTS
 )
 
 
 def run(state: CycleProgress, *, worker: str) -> float | None:
-    """Bring a cycle as far as it goes now; return the seconds until it is due again, or None when nothing is left of it.
+    """Run the cycle as far as it goes now.
 
-    Raises Fenced, Stop at a boundary, and the database's errors. After a crash the next call goes on behind the last checkpoints.
+    Return the seconds until it is due again, or None if it has ended. Raises Fenced, Interrupted
+    and database errors. After a crash the next call continues after the last checkpoint.
     """
     if state.initiation_id is None and transformations.quick(state.cycle, state.tiers):
         prepare_in_one_write(state)
@@ -43,8 +42,8 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
         return state.wait
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
         interrupts.check()
-        write = fence.FencedWrite(state.cycle, finish.PREPARE)
-        _prepare(state, write)
+        write = fence.FencedWrite(state.cycle, finish.PREPARE_DELIVERIES.text)
+        _add_deliveries_to(write, state)
         fence.commit(write)
     state.release_payloads()
     if not state.jobs.open:
@@ -53,20 +52,23 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
 
 
 def prepare_in_one_write(state: CycleProgress) -> None:
-    """Initiate, transform, normalize and enqueue in one write, as far as no tier has to wait."""
+    """Initiate, transform, normalize and enqueue in one write. Raises Fenced.
+
+    If a tier has to be tried again, only initiate and transform.
+    """
     if not state.tiers_ended:
         state.read_input()
-    write = fence.FencedWrite(state.cycle, START)
+    write = fence.FencedWrite(state.cycle, START_TIERS.text)
     initiation.add_to(write)
     state.tiers = transformations.add_to(write, state.tiers)
     if state.tiers_ended:
-        write.sql = STRAIGHT
-        _prepare(state, write)
+        write.sql = START_AND_PREPARE.text
+        _add_deliveries_to(write, state)
     state.initiation_id = initiation.commit(write)
 
 
-def _prepare(state: CycleProgress, write: fence.FencedWrite) -> None:
-    """Put normalization and enqueueing into ``write``; a cycle without a job ends with it."""
+def _add_deliveries_to(write: fence.FencedWrite, state: CycleProgress) -> None:
+    """Add normalization and enqueueing to ``write``, and the cycle's end if nothing is to deliver."""
     write.rows.update({"finishes": [], "ledger": []})
     sources = [
         Source(result.transformation_id, result.payload)

@@ -18,12 +18,6 @@ STAGE = "initiation"
 INITIATION = sql.fragment(__name__, "initiation")
 INITIATE = sql.load(__name__, "initiate", initiation=INITIATION, **fence.FRAGMENTS)
 
-# For statements that are not in a file yet.
-CTES = (INITIATION.text,)
-SELECT = (
-    "SELECT locked.id, initiated.id FROM locked JOIN initiated ON initiated.cycle_id = locked.id"
-)
-
 
 def run(cycle: ClaimedCycle) -> UUID:
     """Initiate ``cycle`` and return the initiation's id. Raises Fenced.

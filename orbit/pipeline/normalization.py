@@ -23,9 +23,6 @@ STAGE = "normalization"
 #: The stage's CTEs. They need ``locked``.
 NORMALIZATION = sql.fragment(__name__, "normalization")
 
-# For statements that are not in a file yet.
-CTES = (NORMALIZATION.text,)
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

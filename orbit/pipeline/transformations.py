@@ -45,12 +45,6 @@ _STATUS = {None: Tier.PENDING, True: Tier.SUCCESS, False: Tier.FAILED}
 SAVE_TIERS = sql.fragment(__name__, "tiers")
 SAVE = sql.load(__name__, "save_tiers", tiers=SAVE_TIERS, **fence.FRAGMENTS)
 
-# For statements that are not in a file yet.
-CTES = (SAVE_TIERS.render("tiers", ["x.initiation_id", "locked", "locked.id"]),)
-CTES_WITH_INITIATION = (
-    SAVE_TIERS.render("tiers", ["initiated.id", "initiated", "initiated.cycle_id"]),
-)
-
 
 @dataclass(slots=True)
 class TierResult:

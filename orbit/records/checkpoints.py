@@ -23,4 +23,3 @@ TIERS = {1: Checkpoint.TIER1_COMPLETE, 2: Checkpoint.TIER2_COMPLETE, 3: Checkpoi
 
 #: A CTE of fenced statements; its parameter ``checkpoints`` is JSON.
 CHECKPOINTS = sql.fragment(__name__, "checkpoints")
-CHECKPOINTS_CTE = CHECKPOINTS.text  # for statements that are not in a file yet

@@ -11,7 +11,6 @@ from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``records``.
 RECORDS = sql.fragment(__name__, "records")
-RECORDS_CTE = RECORDS.text  # for statements that are not in a file yet
 
 WRITE = sql.load(__name__, "write_records")
 

@@ -32,7 +32,6 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 _PLACE = re.compile(r"%\((\w+)\)s")
 
 LOCKED = sql.fragment(__name__, "locked")
-LOCKED_CTE = LOCKED.text  # for statements that are not in a file yet
 #: The fragments of every fenced statement: ``WITH {{locked}}, ... {{checkpoints}}, {{records}}, {{events}}``.
 FRAGMENTS: dict[str, sql.Fragment] = {
     "locked": LOCKED,
@@ -67,12 +66,6 @@ class ClaimedCycle:
     requeues: int
     resumed: bool
     takeover: dict[str, Any] | None = None
-
-
-def statement(*ctes: str, select: str = "SELECT id FROM locked") -> str:
-    """Return the SQL of a fenced write: ``ctes`` may use ``locked``; the last part must return the cycles' ids first."""
-    parts = (LOCKED_CTE, *ctes, checkpoints.CHECKPOINTS_CTE, execution.RECORDS_CTE, emit.EVENTS_CTE)
-    return "WITH " + ",\n".join(parts) + "\n" + select
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from governance.kernel.identifiers import uuid7
 
 #: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``ledger``.
 LEDGER = sql.fragment(__name__, "ledger")
-LEDGER_CTE = LEDGER.text  # for statements that are not in a file yet
 
 
 def rows(

@@ -53,10 +53,7 @@ def read() -> Manifest:
     """Read it from the database; call it in the transaction whose snapshot is dumped. Raises ProgrammingError where nobody migrated."""
     executor = MigrationExecutor(connection)
     pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    head = _fetch(verify.HEAD)
-    if not head:
-        raise verify.Broken("The audit trail has no head.")
-    sequence, digest = head[0]
+    sequence, digest = verify.stored_head()
     ((taken_at, server),) = _fetch(
         "SELECT clock_timestamp(), current_setting('server_version_num')::int / 10000"
     )

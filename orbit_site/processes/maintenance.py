@@ -133,7 +133,7 @@ class Maintenance:
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
             PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
-            PeriodicTask("Can't log the audit trail's head", DAY, head.write_down),
+            PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),
         ]
         # fmt: on
 

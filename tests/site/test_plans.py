@@ -216,13 +216,17 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
     family = {"family": [some, uuid.UUID(int=8)]}
     items = {"run": some, "scope": None, "limit": 10}
     return [
-        ("lease.CLAIM", lease.CLAIM, {"limit": 8, "alone": False, "owner": "w", "seconds": 15}),
-        ("lease.RENEW", lease.RENEW, {**held, "owner": "w", "seconds": 15}),
-        ("lease.GIVE_BACK", lease.GIVE_BACK, {**held, "requeues": [0], "owner": "w", "wait": 1}),
-        ("lease.NEXT_DUE", lease.NEXT_DUE, {}),
+        ("claim", lease.CLAIM.text, {"limit": 8, "alone": False, "owner": "w", "seconds": 15}),
+        ("renew_leases", lease.RENEW.text, {**held, "owner": "w", "seconds": 15}),
+        (
+            "give_back_leases",
+            lease.GIVE_BACK.text,
+            {**held, "requeues": [0], "owner": "w", "wait": 1},
+        ),
+        ("next_due", lease.NEXT_DUE.text, {}),
         ("count_forgotten_cycles", maintenance.COUNT_FORGOTTEN.text, {"late": 1, "most": 2}),
         ("late_operations", maintenance.LATE_OPERATIONS.text, {"late": 1, "most": 2}),
-        ("advance.PROGRESS", advance.PROGRESS, {"id": some, "token": 1}),
+        ("count_resume", advance.COUNT_RESUME.text, {"id": some, "token": 1}),
         ("read_jobs", progress.READ_JOBS.text, {"cycle": some}),
         ("read_tiers", progress.READ_TIERS.text, {"cycle": some}),
         ("read_outputs", progress.READ_OUTPUTS.text, {"cycle": some, "tiers": [1]}),

@@ -1,4 +1,4 @@
-"""Backups and restores by the real commands, and what the catalog of a database says."""
+"""Run backup and restore commands, and compare the catalogs of databases."""
 
 import io
 import os
@@ -43,7 +43,7 @@ def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess
 
 
 def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, str, str]:
-    """Run a command to its end, in a process of its own; return its exit code, its output and its errors."""
+    """Run a command in a process; return its exit code, output and errors."""
     process = start(server, name, *arguments, **more)
     output, errors = process.communicate(timeout=120)
     return process.returncode, output, errors
@@ -52,10 +52,10 @@ def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, s
 def call(
     server: Server, name: str, *arguments: str, owner: str = "orbit_owner"
 ) -> tuple[int, str, str]:
-    """Run a command as ``run`` does, but in this process: starting one costs more than most commands do. ``owner`` is who may make tables."""
+    """Run a command in this process, faster than ``run``. ``owner`` is the migrating role."""
     output, errors, code = io.StringIO(), io.StringIO(), 0
     with _pointed(server, name, owner), redirect_stdout(output), redirect_stderr(errors):
-        # The command takes its streams when it is made.
+        # A command takes its streams when it is created.
         command = load_command_class(get_commands()[arguments[0]], arguments[0])
         try:
             command.run_from_argv(["manage.py", *arguments])
@@ -66,15 +66,15 @@ def call(
 
 @contextmanager
 def _pointed(server: Server, name: str, owner: str) -> Iterator[None]:
-    """Have this process use the database ``name``, with both roles, inside the block."""
+    """Use the database ``name`` with both roles inside the block."""
     before = connection.settings_dict
-    there = {"NAME": name, "PASSWORD": "", "HOST": server.host, "PORT": ""}
+    target = {"NAME": name, "PASSWORD": "", "HOST": server.host, "PORT": ""}
     connection.close()
-    connection.settings_dict = {**before, **there, "USER": "orbit_app"}
+    connection.settings_dict = {**before, **target, "USER": "orbit_app"}
     ContentType.objects.clear_cache()
     try:
         with override_settings(
-            ORBIT_OWNER_DATABASE={**settings.ORBIT_OWNER_DATABASE, **there, "USER": owner}
+            ORBIT_OWNER_DATABASE={**settings.ORBIT_OWNER_DATABASE, **target, "USER": owner}
         ):
             yield
     finally:
@@ -84,22 +84,22 @@ def _pointed(server: Server, name: str, owner: str) -> Iterator[None]:
 
 
 def create(server: Server, name: str) -> None:
-    """Make an empty database."""
+    """Create an empty database."""
     database.drop(server, name)
     with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} OWNER orbit_owner")
 
 
 def rewritten(path: Path, **changes: Any) -> Path:
-    """Return a backup, whole in itself, that says something else about its dump."""
+    """Return a copy of a backup with other values in its manifest and valid checksums."""
     other = path.with_suffix(".other")
-    with container.opened(path) as found:
-        container.write(other, {**found.manifest, **changes}, found.pieces(), force=True)
+    with container.opened(path) as backup:
+        container.write(other, {**backup.manifest, **changes}, backup.pieces(), force=True)
     return other
 
 
 def is_empty(server: Server, name: str) -> bool:
-    """Whether nothing at all is in the database ``name``."""
+    """Tell whether the database ``name`` has no relation."""
     return rows(
         server, name, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     ) == [(0,)]
@@ -110,38 +110,52 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# (ARRAY['a'::character varying])::text[] is printed, and once more read, as ARRAY[('a'::character varying)::text]: one and the same to the server.
+# The server prints (ARRAY['a'::character varying])::text[] as ARRAY[('a'::character varying)::text]
+# after a restore. Both mean the same.
 SPELLING = re.compile(r"::character varying|::text(\[\])?|[()]")
 
-# Foreign keys' own triggers carry numbers in their names, and come with their constraints.
+# Without the triggers of foreign keys: their names have numbers, and the constraints are compared.
 CATALOG = {
-    "relations": """SELECT c.relname, c.relkind, r.rolname, c.relpersistence, c.reloptions, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
-        (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) AS a) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+    "relations": """SELECT c.relname, c.relkind, r.rolname, c.relpersistence, c.reloptions,
+        pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
+        (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) AS a)
+        FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
         WHERE c.relnamespace = 'public'::regnamespace""",
-    "columns": """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
+    "columns": """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+        a.attidentity, a.attgenerated,
         pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped""",
-    "constraints": """SELECT c.relname, n.conname, n.contype, n.convalidated, pg_get_constraintdef(n.oid), n.condeferrable, n.condeferred
-        FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid WHERE n.connamespace = 'public'::regnamespace""",
-    "indexes": """SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready, p.inhparent::regclass::text
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_inherits p ON p.inhrelid = i.indexrelid
+    "constraints": """SELECT c.relname, n.conname, n.contype, n.convalidated,
+        pg_get_constraintdef(n.oid), n.condeferrable, n.condeferred
+        FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
+        WHERE n.connamespace = 'public'::regnamespace""",
+    "indexes": """SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready,
+        p.inhparent::regclass::text
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT
+        JOIN pg_inherits p ON p.inhrelid = i.indexrelid
         WHERE c.relnamespace = 'public'::regnamespace""",
-    "triggers": """SELECT c.relname, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid), t.tgparentid <> 0
-        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'public'::regnamespace AND t.tgname NOT LIKE 'RI_%'""",
-    "functions": """SELECT pg_get_functiondef(p.oid), r.rolname, (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(p.proacl) AS a)
-        FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.pronamespace = 'public'::regnamespace""",
-    "defaults": "SELECT defaclrole::regrole::text, defaclobjtype, defaclacl::text FROM pg_default_acl",
-    "sequences": "SELECT sequencename, last_value, increment_by, cycle FROM pg_sequences WHERE schemaname = 'public'",
+    "triggers": """SELECT c.relname, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid), t.tgparentid
+        <> 0
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND t.tgname NOT LIKE 'RI_%'""",
+    "functions": """SELECT pg_get_functiondef(p.oid), r.rolname, (SELECT array_agg(a::text
+        ORDER BY a::text) FROM unnest(p.proacl) AS a)
+        FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+        WHERE p.pronamespace = 'public'::regnamespace""",
+    "defaults": """SELECT defaclrole::regrole::text, defaclobjtype, defaclacl::text
+        FROM pg_default_acl""",
+    "sequences": """SELECT sequencename, last_value, increment_by, cycle FROM pg_sequences
+        WHERE schemaname = 'public'""",
 }
 
 
 def catalog(server: Server, name: str) -> dict[str, list[Any]]:
-    """Return everything of the schema that isn't a row."""
+    """Return the schema: everything but rows."""
     with psycopg.connect(server.url("orbit_owner", name)) as connection:
         return {
-            what: sorted(SPELLING.sub("", str(row)) for row in connection.execute(query))
-            for what, query in CATALOG.items()
+            kind: sorted(SPELLING.sub("", str(row)) for row in connection.execute(query))
+            for kind, query in CATALOG.items()
         }
 
 

@@ -42,7 +42,7 @@ class Api:
     def post(
         self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
     ) -> Any:
-        """Send ``body``: bytes as they are, anything else as JSON. Write ``-`` of a header as ``_``."""
+        """Send ``body``: bytes, or a value as JSON. Write ``-`` of a header as ``_``."""
         return self._send("POST", path, body, content_type, headers)
 
     def put(
@@ -80,7 +80,7 @@ class Api:
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:
-    """Return a client with a new token of ``user``, by default for all scopes; without a user, without a token."""
+    """Return a client with a new token, by default of all scopes; without ``user``, with none."""
     if user is None:
         return Api(None)
     scopes = scopes or ("read", "operate", "review", "configure")
@@ -88,7 +88,7 @@ def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = N
 
 
 def session(user: User) -> Api:
-    """Return a client with a session of ``user``. Unlike a token it may administer, if the role may."""
+    """Return a client with a session of ``user``. Unlike a token it may administer."""
     client = Api(None)
     client.client.force_login(user)
     return client

@@ -1,4 +1,4 @@
-"""A secret that is looked for: planted where Orbit keeps its own, found in whatever spelling it comes out."""
+"""Canary secrets: planted where Orbit keeps secrets, and found in any spelling."""
 
 import base64
 import html
@@ -9,25 +9,25 @@ from urllib.parse import quote, quote_plus
 
 
 def planted(length: int = 40) -> str:
-    """Return a new secret, of letters and digits, which no other text holds."""
+    """Return a new secret of letters and digits that occurs nowhere else."""
     return "canary" + "".join(
         secrets.choice(string.ascii_letters + string.digits) for _ in range(length - 6)
     )
 
 
 class Cage:
-    """The secrets by their names, and what is searched for them."""
+    """Searches texts for secrets."""
 
     def __init__(self, **secrets: str) -> None:
         self._forms = {name: _forms(secret) for name, secret in secrets.items()}
         self.searched = 0
 
     def add(self, name: str, secret: str) -> None:
-        """Look for ``secret`` too, from now on."""
+        """Search for ``secret`` too."""
         self._forms[name] = _forms(secret)
 
     def look(self, place: str, text: bytes | str) -> list[str]:
-        """Return what was found at ``place``: the secret's name and the place, never the secret."""
+        """Return the names of the secrets in ``text``, each with ``place``."""
         data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
         self.searched += len(data)
         return [
@@ -38,10 +38,10 @@ class Cage:
 
 
 def _forms(secret: str) -> set[bytes]:
-    """Return the spellings of ``secret``; the middle of it will do, for its ends may be swallowed by an encoding."""
+    """Return the spellings of ``secret``, also of its middle: encodings may merge its ends."""
     raw = secret.encode()
-    found = {raw, raw[8:24], raw.hex().encode(), raw.hex().upper().encode(), raw[::-1]}
-    found |= {
+    forms = {raw, raw[8:24], raw.hex().encode(), raw.hex().upper().encode(), raw[::-1]}
+    forms |= {
         text.encode()
         for text in (
             quote(secret, safe=""),
@@ -52,6 +52,6 @@ def _forms(secret: str) -> set[bytes]:
     }
     for before in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            # Whole groups of three bytes only, which no neighbour has a part in.
-            found.add(encode(raw[before : before + (len(raw) - before) // 3 * 3]))
-    return found
+            # Only whole groups of three bytes, which don't depend on their neighbours.
+            forms.add(encode(raw[before : before + (len(raw) - before) // 3 * 3]))
+    return forms

@@ -1,4 +1,4 @@
-"""A certificate authority of the test's own, and servers' TLS settings with certificates of it: good ones, and each kind of bad one."""
+"""A test certificate authority, and TLS settings of servers with good and bad certificates."""
 
 import ipaddress
 import ssl
@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates; ``bundle`` is the file to trust it by."""
+    """Signs certificates. ``bundle`` is the file to trust."""
 
     def __init__(self, folder: Path, name: str = "Test CA") -> None:
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
@@ -31,7 +31,7 @@ class Authority:
     def server(
         self, name: str, *, begins: timedelta = -DAY, ends: timedelta = DAY
     ) -> ssl.SSLContext:
-        """Return the TLS settings of a server called ``name`` (a host name or an address) whose certificate is valid from and to these moments from now."""
+        """Return TLS settings for a host name or address, valid between offsets from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
@@ -62,5 +62,12 @@ class Authority:
         ends: timedelta,
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(self._subject).public_key(key.public_key())
-                .serial_number(x509.random_serial_number()).not_valid_before(now + begins).not_valid_after(now + ends))  # fmt: skip
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + begins)
+            .not_valid_after(now + ends)
+        )

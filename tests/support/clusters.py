@@ -1,4 +1,4 @@
-"""Real clusters on a database of the test's own: started, looked into, killed."""
+"""Real clusters on a test's own database."""
 
 import json
 import os
@@ -65,7 +65,7 @@ class Cluster:
 def cluster(
     server: Server, name: str, folder: Path, *, command: str = "cluster", **variables: str
 ) -> Iterator[Cluster]:
-    """Start a cluster on the database ``name`` with an empty configuration in ``folder``; whatever is left of it at the end is killed."""
+    """Start a cluster on the database ``name`` with an empty configuration. Kills it at the end."""
     write_profiles(folder, [], [])
     environment = {
         **os.environ,

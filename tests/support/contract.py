@@ -1,4 +1,4 @@
-"""Every answer that a test's client gets is held against the API's document: status, code, and each member."""
+"""Compare answers with the API's document: status, code and each member."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ ROOT = "urn:orbit"
 
 
 def faults(method: str, path: str, response: Any) -> list[str]:
-    """Return what in ``response`` the document doesn't say; nothing for an address that it doesn't have, or a method that is refused there."""
+    """Return what isn't documented in ``response``. Unknown paths and 405 have no faults."""
     operation = _operation(method, path.partition("?")[0])
     if (
         operation is None
@@ -38,27 +38,27 @@ def faults(method: str, path: str, response: Any) -> list[str]:
         return [f"{method} {path}: {response.status_code} as {media_type!r} isn't documented"]
     if not response.content or not media_type.endswith("json"):
         return []
-    found = _validator(json.dumps(answer["content"][media_type]["schema"])).iter_errors(
+    errors = _validator(json.dumps(answer["content"][media_type]["schema"])).iter_errors(
         json.loads(response.content)
     )
     return [
         f"{method} {path}: {response.status_code} {error.json_path}: {error.message[:300]}"
-        for error in found
+        for error in errors
     ]
 
 
 def _operation(method: str, path: str) -> dict[str, Any] | None:
-    wanted = "get" if method == "HEAD" else method.lower()
+    name = "get" if method == "HEAD" else method.lower()
     for pattern, item in _patterns():
         if pattern.fullmatch(path):
-            found: dict[str, Any] | None = item.get(wanted)
-            return found
+            operation: dict[str, Any] | None = item.get(name)
+            return operation
     return None
 
 
 @functools.cache
 def _patterns() -> list[tuple[re.Pattern[str], Any]]:
-    # An address without parts goes before one whose part could be its last word.
+    # A path without parameters comes before one whose parameter could match its last word.
     paths = sorted(contract.document()["paths"].items(), key=lambda item: item[0].count("{"))
     return [
         (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), item) for path, item in paths
@@ -67,7 +67,7 @@ def _patterns() -> list[tuple[re.Pattern[str], Any]]:
 
 @functools.cache
 def _validator(schema: str) -> Draft202012Validator:
-    """Return what checks an answer against ``schema``, as JSON."""
+    """Return the validator of ``schema``, which is JSON."""
     return Draft202012Validator(
         _closed(json.loads(schema)),
         registry=_registry(),
@@ -82,7 +82,7 @@ def _registry() -> Any:
 
 
 def _closed(part: Any) -> Any:
-    """Return the schema with every record closed: a member that nobody wrote down is a fault here, though clients must bear it."""
+    """Return the schema with every object closed, so that an undocumented member is a fault."""
     if isinstance(part, list):
         return [_closed(item) for item in part]
     if not isinstance(part, dict):

@@ -1,4 +1,4 @@
-"""Databases for the tests: one embedded server for all test processes, one migrated template, a copy of it for each of them."""
+"""Databases for the tests: one embedded server, one migrated template, a copy per test process."""
 
 import atexit
 import fcntl
@@ -17,7 +17,7 @@ from orbit_site.processes.postgres import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 BASE = PROJECT / "var" / "test-postgres"
-# Without flushes: what a test wants to know is never whether the power failed.
+# No flushes to disk: no test is about a power failure.
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -25,7 +25,7 @@ SETTINGS = {
     "autovacuum": "off",
     "shared_buffers": "128MB",
 }
-#: What a migrated database depends on: change it, and the template is made anew.
+#: What a migrated database depends on. If it changes, the template is created again.
 SOURCES = (
     "*/migrations/**/*.py",
     "*/models/**/*.py",
@@ -41,39 +41,39 @@ _running = ExitStack()
 
 
 def start_test_server() -> Server:
-    """Have the test server running until ``stop_test_server``, which the process that called this must call in turn.
+    """Start the test server. The same process must call ``stop_test_server``.
 
-    With several test processes the one that starts them calls this, before them; they find the server by ``postgres.locate(BASE)``.
+    With xdist the controlling process calls this; workers find it by ``postgres.locate(BASE)``.
     """
-    atexit.register(stop_test_server)  # for a run that ends in the middle
+    atexit.register(stop_test_server)  # if the run is interrupted
     return _running.enter_context(postgres.held(BASE, settings=SETTINGS))
 
 
 def stop_test_server() -> None:
-    """Let go of the test server; it stops, unless another test run uses it too."""
+    """Stop the test server, unless another test run uses it."""
     _running.close()
 
 
 def template(server: Server) -> str:
-    """Return the name of a migrated database to copy; it is made by the first that asks, the others wait. Older ones are dropped."""
+    """Return the name of the migrated template. Creates it if needed, and drops older ones."""
     name = f"orbit_template_{_fingerprint()}"
     with (BASE / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with _owner(server) as connection:
-            found = [
+            templates = [
                 row[0]
                 for row in connection.execute(
                     r"SELECT datname FROM pg_database WHERE datname LIKE 'orbit\_template\_%%'"
                 )
             ]
-            for old in found:
+            for old in templates:
                 if old != name:
                     connection.execute(
                         sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old))
                     )
-            if name in found:
+            if name in templates:
                 return name
-            # Made under another name: a migration that fails leaves no template.
+            # Created under another name, so that a failed migration leaves no template.
             draft = f"orbit_draft_{os.getpid()}"
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(draft)))
             connection.execute(
@@ -92,7 +92,7 @@ def template(server: Server) -> str:
 
 
 def migrate(server: Server, name: str) -> None:
-    """Run ``manage.py migrate`` on the database ``name`` (the checks are the linters' task). Raises CalledProcessError with its output on stderr."""
+    """Run ``manage.py migrate`` on the database ``name``. Raises CalledProcessError."""
     subprocess.run(
         [
             sys.executable,
@@ -118,7 +118,7 @@ def environment(server: Server, name: str) -> dict[str, str]:
 
 
 def clone(server: Server, name: str) -> None:
-    """Make the database ``name`` a fresh copy of the template, in place of one that may be there."""
+    """Replace the database ``name`` by a fresh copy of the template."""
     source = template(server)
     drop(server, name)
     with _owner(server) as connection:
@@ -130,7 +130,7 @@ def clone(server: Server, name: str) -> None:
 
 
 def drop(server: Server, name: str) -> None:
-    """Remove the database ``name``, with whoever is still connected to it; none is no error."""
+    """Drop the database ``name`` with its connections, if it exists."""
     with _owner(server) as connection:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))

@@ -90,7 +90,7 @@ def create_dead_letters(
     code: int | None = 503,
     retries: int = 0,
 ) -> list[UUID]:
-    """Create ``count`` open dead letters of the configured endpoint ``key``; return their ids in order.
+    """Create ``count`` open dead letters of the endpoint ``key``; return their ids in order.
 
     Each belongs to a finished cycle of its own. ``{i}`` in ``error`` becomes its number.
     """

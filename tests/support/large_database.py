@@ -7,74 +7,122 @@ from psycopg import Connection
 CYCLES = 100_000
 #: The tables that grow for ever. No list and no hot statement may read a whole one.
 LARGE = (
-    "orbit_cyclerun", "orbit_dispatchjob", "orbit_deliveryreceipt", "orbit_deadletterdispatch", "orbit_transformation", "orbit_normalizationitem",
-    "orbit_normalizationbatch", "orbit_executionrecord", "orbit_cyclecheckpoint", "orbit_crontick", "orbit_valueledgerentry",
-    "governance_audittrailentry", "governance_operationrun", "governance_operationrunitem", "telemetry_telemetryevent",
-)  # fmt: skip
+    "orbit_cyclerun",
+    "orbit_dispatchjob",
+    "orbit_deliveryreceipt",
+    "orbit_deadletterdispatch",
+    "orbit_transformation",
+    "orbit_normalizationitem",
+    "orbit_normalizationbatch",
+    "orbit_executionrecord",
+    "orbit_cyclecheckpoint",
+    "orbit_crontick",
+    "orbit_valueledgerentry",
+    "governance_audittrailentry",
+    "governance_operationrun",
+    "governance_operationrunitem",
+    "telemetry_telemetryevent",
+)
 
 # Foreign keys are checked row by row, which is slow; these rows fit anyway.
 DROP_FOREIGN_KEYS = """DO $$ DECLARE key record; BEGIN
-FOR key IN SELECT conrelid::regclass AS place, conname FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace LOOP
+FOR key IN SELECT conrelid::regclass AS place, conname FROM pg_constraint WHERE contype = 'f'
+        AND connamespace = current_schema()::regnamespace LOOP
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', key.place, key.conname); END LOOP; END $$"""
 # A UUIDv7 for each number, spread over the last three weeks, in order.
-IDS = """CREATE TEMPORARY TABLE n AS SELECT i, at, (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000'
+IDS = """CREATE TEMPORARY TABLE n AS SELECT i, at, (lpad(to_hex((extract(epoch
+        FROM at) * 1000)::bigint), 12, '0') || '7000'
     || '8' || lpad(to_hex(i), 7, '0') || substr(md5(i::text), 1, 8))::uuid AS id,
-    CASE WHEN i % 97 = 0 THEN 'failed' WHEN i % 101 = 0 THEN 'partial_success' WHEN i % 103 = 0 THEN 'cancelled' ELSE 'success' END AS status,
+    CASE WHEN i % 97 = 0 THEN 'failed' WHEN i % 101 = 0 THEN 'partial_success' WHEN i % 103 = 0
+        THEN 'cancelled' ELSE 'success' END AS status,
     'n' || i % 200 AS namespace, 'r' || i % 400 AS run_profile_id
-FROM (SELECT i, now() - (%(rows)s - i) * interval '18 s' AS at FROM generate_series(1, %(rows)s) AS i) AS numbers"""
+FROM (SELECT i, now() - (%(rows)s - i) * interval '18 s' AS at
+        FROM generate_series(1, %(rows)s) AS i) AS numbers"""
 STATEMENTS = (
-    "INSERT INTO governance_namespace (name, external_id, created_at) SELECT 'n' || i, gen_random_uuid(), now() FROM generate_series(0, 199) AS i",
-    "INSERT INTO governance_governancesetting (namespace_id, since) SELECT id, now() FROM governance_namespace ON CONFLICT DO NOTHING",
-    """INSERT INTO orbit_endpointstate (id, endpoint_key, host) SELECT gen_random_uuid(), 'e' || i, 'h' FROM generate_series(0, 9) AS i""",
+    """INSERT INTO governance_namespace (name, external_id, created_at)
+        SELECT 'n' || i, gen_random_uuid(), now() FROM generate_series(0, 199) AS i""",
+    """INSERT INTO governance_governancesetting (namespace_id, since) SELECT id, now()
+        FROM governance_namespace ON CONFLICT DO NOTHING""",
+    """INSERT INTO orbit_endpointstate (id, endpoint_key, host)
+        SELECT gen_random_uuid(), 'e' || i, 'h' FROM generate_series(0, 9) AS i""",
     """INSERT INTO orbit_endpointsnapshot (id, fingerprint, endpoint_key, host, sealed, state_id)
-    SELECT gen_random_uuid(), md5(i::text), 'e' || i % 10, 'h', '', (SELECT id FROM orbit_endpointstate WHERE endpoint_key = 'e' || i % 10)
+    SELECT gen_random_uuid(), md5(i::text), 'e' || i % 10, 'h', '', (SELECT id
+        FROM orbit_endpointstate WHERE endpoint_key = 'e' || i % 10)
     FROM generate_series(0, 99) AS i""",
-    """INSERT INTO orbit_initiation (id, initiation_hash, namespace) VALUES (gen_random_uuid(), repeat('0', 64), 'n1')""",
-    """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, run_profile_id, context, initiation_hash, input, input_content_type, input_sha256,
+    """INSERT INTO orbit_initiation (id, initiation_hash, namespace)
+        VALUES (gen_random_uuid(), repeat('0', 64), 'n1')""",
+    """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, run_profile_id, context,
+        initiation_hash, input, input_content_type, input_sha256,
         created_at, started_at, finished_at, fencing_token)
-    SELECT id, namespace, status, 'cron', run_profile_id, '{}', repeat('0', 64), '', 'text/plain', repeat('0', 64), at, at, at + interval '2 s', 1 FROM n""",
+    SELECT id, namespace, status, 'cron', run_profile_id, '{}', repeat('0', 64), '', 'text/plain',
+        repeat('0', 64), at, at, at + interval '2 s', 1 FROM n""",
     # A few that are running, and as many re-runs.
-    """UPDATE orbit_cyclerun SET status = 'running', finished_at = NULL, next_due_at = now() + i %% 3 * interval '1 minute'
+    """UPDATE orbit_cyclerun SET status = 'running', finished_at = NULL, next_due_at = now() + i %%
+        3 * interval '1 minute'
     FROM n WHERE n.id = orbit_cyclerun.id AND n.i > %(rows)s - 20""",
-    """UPDATE orbit_cyclerun c SET rerun_of = (SELECT id FROM n WHERE i = m.i - 500), takeover = '{}' FROM n m WHERE m.id = c.id AND m.i %% 1000 = 0""",
-    """INSERT INTO orbit_transformation (id, cycle_id, initiation_id, tier, transformer, status, attempts, output)
+    """UPDATE orbit_cyclerun c SET rerun_of = (SELECT id FROM n
+        WHERE i = m.i - 500), takeover = '{}' FROM n m WHERE m.id = c.id AND m.i %% 1000 = 0""",
+    """INSERT INTO orbit_transformation (id, cycle_id, initiation_id, tier, transformer, status,
+        attempts, output)
     SELECT n.id, n.id, i.id, 1, 'passthrough', 'success', 1, '' FROM n, orbit_initiation i""",
-    "INSERT INTO orbit_normalizationbatch (id, cycle_id, processor, item_count) SELECT id, id, 'passthrough', 1 FROM n",
-    """INSERT INTO orbit_normalizationitem (id, batch_id, transformation_id, payload, content_type, sha256)
+    """INSERT INTO orbit_normalizationbatch (id, cycle_id, processor, item_count)
+        SELECT id, id, 'passthrough', 1 FROM n""",
+    """INSERT INTO orbit_normalizationitem (id, batch_id, transformation_id, payload, content_type,
+        sha256)
     SELECT id, id, id, 'x', 'text/plain', md5(i::text) || md5(i::text) FROM n""",
-    """INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, finished_at)
-    SELECT n.id, n.id, n.id, 'e' || n.i % 10, s.id, gen_random_uuid(), CASE WHEN n.status = 'success' THEN 'delivered' ELSE 'dead' END, 3, n.at
-    FROM n JOIN (SELECT id, row_number() OVER () AS place FROM orbit_endpointsnapshot) AS s ON s.place = n.i % 100 + 1""",
-    """UPDATE orbit_dispatchjob j SET status = 'pending', next_attempt_at = now(), finished_at = NULL FROM n WHERE n.id = j.id AND n.i > %(rows)s - 20""",
-    """INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, status_code, latency_ms, body_sha256)
-    SELECT id, id, 1, CASE WHEN status = 'success' THEN 'delivered' ELSE 'failed' END, 'w', 1, at, at, 200, 5, '' FROM n""",
-    """INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key, status, reason, last_error, status_code, attempts, created_at)
-    SELECT n.id, n.id, n.id, namespace, 'e' || i % 10, CASE WHEN i % 3 = 0 THEN 'open' ELSE 'dismissed' END, 'retries_exhausted', 'HTTP 50' || i % 9, 500, 4, at
+    """INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key,
+        snapshot_id, delivery_id, status, max_retries, finished_at)
+    SELECT n.id, n.id, n.id, 'e' || n.i % 10, s.id, gen_random_uuid(), CASE WHEN n.status =
+        'success' THEN 'delivered' ELSE 'dead' END, 3, n.at
+    FROM n JOIN (SELECT id, row_number() OVER () AS place
+        FROM orbit_endpointsnapshot) AS s ON s.place = n.i % 100 + 1""",
+    """UPDATE orbit_dispatchjob j SET status = 'pending', next_attempt_at = now(), finished_at =
+        NULL FROM n WHERE n.id = j.id AND n.i > %(rows)s - 20""",
+    """INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token,
+        started_at, finished_at, status_code, latency_ms, body_sha256)
+    SELECT id, id, 1, CASE WHEN status = 'success' THEN 'delivered' ELSE 'failed' END, 'w', 1, at,
+        at, 200, 5, '' FROM n""",
+    """INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key, status,
+        reason, last_error, status_code, attempts, created_at)
+    SELECT n.id, n.id, n.id, namespace, 'e' || i % 10, CASE WHEN i % 3 = 0 THEN 'open' ELSE
+        'dismissed' END, 'retries_exhausted', 'HTTP 50' || i % 9, 500, 4, at
     FROM n WHERE status <> 'success' OR i % 4 = 0""",
-    """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace)
-    SELECT id, id, id, 'cycle', 'cycle_finished', CASE WHEN status = 'success' THEN 'info' ELSE 'warning' END, namespace FROM n""",
-    "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token, created_at) SELECT id, 'cycle_finished', 1, at FROM n",
+    """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level,
+        namespace)
+    SELECT id, id, id, 'cycle', 'cycle_finished', CASE WHEN status = 'success' THEN 'info' ELSE
+        'warning' END, namespace FROM n""",
+    """INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token, created_at)
+        SELECT id, 'cycle_finished', 1, at FROM n""",
     """INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail)
     SELECT id, CASE WHEN i % 2 = 0 THEN 'cycles' ELSE 'run-profile:r' || i % 400 END,
         i::text, at, CASE WHEN i % 50 = 0 THEN 'missed' ELSE 'started' END, '{}' FROM n""",
     # Over ten years, so that the longest totals (two years by month) add up only a part of it.
-    """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, run_profile_id, kind, tag, quantity, unit, created_at)
-    SELECT id, id, namespace, run_profile_id, CASE WHEN i %% 2 = 0 THEN 'usage' ELSE 'value' END, 't' || i %% 20, 1, 'cycle',
+    """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, run_profile_id, kind, tag,
+        quantity, unit, created_at)
+    SELECT id, id, namespace, run_profile_id, CASE WHEN i %% 2 = 0 THEN 'usage' ELSE 'value' END,
+        't' || i %% 20, 1, 'cycle',
         now() - (%(rows)s - i) * interval '1 hour' FROM n""",
-    """INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id, namespace, previous_hash, hash)
-    SELECT i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', id::text, namespace, md5(i::text), md5(i::text) || md5(i::text) FROM n""",
-    """INSERT INTO governance_operationrun (id, scope, type, identity_hash, status, outcome, initiator, finished_at)
+    """INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id,
+        namespace, previous_hash, hash)
+    SELECT i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', id::text, namespace, md5(i::text),
+        md5(i::text) || md5(i::text) FROM n""",
+    """INSERT INTO governance_operationrun (id, scope, type, identity_hash, status, outcome,
+        initiator, finished_at)
     SELECT id, CASE WHEN i % 20 = 0 THEN ARRAY[namespace] END,
-        CASE WHEN i % 9 = 0 THEN 'dlq.bulk_requeue' ELSE 'ops.prune' END, md5(i::text), 'completed', 'succeeded', 'orbit', at FROM n""",
-    """INSERT INTO governance_operationrunitem (run_id, object_id, outcome) SELECT r.id, n.id, 'succeeded' FROM n JOIN n AS r ON r.i = n.i - n.i %% 100 + 1""",
-    """INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, run_id, level, metadata)
+        CASE WHEN i % 9 = 0 THEN 'dlq.bulk_requeue' ELSE 'ops.prune' END, md5(i::text),
+        'completed', 'succeeded', 'orbit', at FROM n""",
+    """INSERT INTO governance_operationrunitem (run_id, object_id, outcome)
+        SELECT r.id, n.id, 'succeeded' FROM n JOIN n AS r ON r.i = n.i - n.i %% 100 + 1""",
+    """INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, run_id, level,
+        metadata)
     SELECT id, now() - (%(rows)s - i) * interval '0.5 s', 'execution_finished', namespace, id,
         CASE WHEN status = 'success' THEN 'info' ELSE 'warning' END, '{}' FROM n""",
 )
 
 
 # Building an index at the end is faster than row by row.
-INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE NOT indisunique AND indrelid IN (
+INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+        WHERE NOT indisunique AND indrelid IN (
     SELECT oid FROM pg_class WHERE relname = ANY(%s) AND relkind = 'r')"""
 
 

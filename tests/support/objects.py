@@ -46,9 +46,14 @@ def create_objects(settings: Any) -> dict[str, Any]:
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
     return {
-        "cycle_id": str(start_cycle()), "letter_id": str(create_dead_letters(3)[0]), "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1,
+        "cycle_id": str(start_cycle()),
+        "letter_id": str(create_dead_letters(3)[0]),
+        "profile_id": "p1",
+        "run_profile_id": "r1",
+        "namespace": "a",
+        "number": 1,
         "name": CYCLES,
-    }  # fmt: skip
+    }
 
 
 def create_halted_namespace() -> None:
@@ -83,7 +88,7 @@ def routes() -> list[tuple[str, type[Resource]]]:
 
 
 def url_of(route: str, objects: dict[str, Any], **values: Any) -> str:
-    """Return the URL of ``route``, with parameters from ``values``, else ``objects``, else of no object."""
+    """Return the URL of ``route``. Parameters: ``values``, else ``objects``, else of no object."""
 
     def value(match: re.Match[str]) -> str:
         missing: Any = {"uuid": MISSING_ID, "int": 1}.get(match[1], "missing")

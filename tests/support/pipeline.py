@@ -28,7 +28,7 @@ def configure_endpoints(settings: Any, **urls: str) -> None:
 
 
 def configure_profiles(tiers: dict[str, Any] | None = None, **run_profiles: dict[str, Any]) -> None:
-    """Store the profile ``p1`` with ``tiers``, and its run profiles by id; by default ``r1`` in ``a``.
+    """Store the profile ``p1`` with ``tiers``, and run profiles by id; by default ``r1`` in ``a``.
 
     Write ``-`` of an id as ``_``.
     """

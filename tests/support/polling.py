@@ -8,7 +8,7 @@ import pytest
 
 T = TypeVar("T")
 
-# A bound for a machine that is busy with other programs, not an expected time: a test that passes doesn't sleep this long.
+# A bound for a busy machine, not an expected time: a passing test doesn't wait this long.
 LIMIT_SECONDS = 60
 
 

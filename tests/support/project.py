@@ -1,4 +1,4 @@
-"""A copy of the project in a folder of its own, run as somebody would run it: its own ``var``, its own embedded database."""
+"""A copy of the project in its own folder, with its own ``var`` and embedded database."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Project:
-    """The copy's folder and the variables that its commands get."""
+    """The copy's folder and the environment of its commands."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -45,7 +45,7 @@ class Project:
         return self.folder / "var"
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        """Start ``manage.py`` with ``arguments``, in a group of its own; output and errors come on its stdout."""
+        """Start ``manage.py`` in a process group of its own. Its stdout has output and errors."""
         return subprocess.Popen(
             [sys.executable, str(self.folder / "manage.py"), *arguments],
             cwd="/",
@@ -58,19 +58,19 @@ class Project:
         )
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str]:
-        """Run ``manage.py`` to its end; return its exit code and what it said."""
+        """Run ``manage.py`` to its end; return its exit code and output."""
         process = self.start(*arguments, **more)
-        said, _ = process.communicate(timeout=120)
-        return process.returncode, said
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
 
 
 def copy(folder: Path, **more: str) -> Project:
-    """Copy the project to ``folder``; of this process's variables none that configures Orbit goes along."""
+    """Copy the project to ``folder``. Variables of this process that configure Orbit are left out."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = PROJECT / part
         if source.is_dir():
-            # With what is compiled: each copy would begin with a second of that.
+            # With compiled code, which would take each copy a second.
             shutil.copytree(source, folder / part)
         elif source.exists():
             shutil.copy2(source, folder / part)
@@ -84,9 +84,9 @@ def copy(folder: Path, **more: str) -> Project:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that any account may enter: pytest's own are for root alone, and root's server runs as another account.
+    """A folder that any account can enter, since root's embedded server runs as another account.
 
-    At the end the embedded servers below it are stopped, and it is removed with what they kept elsewhere.
+    At the end its embedded servers are stopped, and it is removed with their files elsewhere.
     """
     made = Path(tempfile.mkdtemp(prefix="orbit-test-"))
     made.chmod(0o755)
@@ -107,14 +107,14 @@ def open_folder() -> Iterator[Path]:
 
 
 class Talking:
-    """A started command whose output is read as it comes."""
+    """A started command; its output is read as it comes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.lines = process, list[str]()
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, text: str, *, seconds: float = 120) -> str:
-        """Return the first line that holds ``text``, once it is there."""
+        """Return the first line that contains ``text``, once it is there."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             ended = self.process.poll() is not None
@@ -135,7 +135,7 @@ class Talking:
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
-    """Return the processes that run something from ``folder`` or work in it."""
+    """Return the processes that run a file of ``folder`` or have it as their directory."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -149,7 +149,7 @@ def processes_in(folder: Path) -> list[psutil.Process]:
 
 
 def commands_in(folder: Path) -> list[str]:
-    """Return the command lines of the processes in ``folder``; one that ends meanwhile has none."""
+    """Return the command lines of the processes in ``folder``."""
     found = []
     for process in processes_in(folder):
         try:
@@ -160,7 +160,7 @@ def commands_in(folder: Path) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

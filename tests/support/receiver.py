@@ -1,4 +1,4 @@
-"""A loopback receiver that may misbehave: what it answers is bytes, or a function that does with the socket what it likes."""
+"""A loopback receiver that can misbehave: it answers bytes, or calls a function with the socket."""
 
 import re
 import socket
@@ -16,7 +16,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @dataclass(frozen=True)
 class Received:
-    """One request: its request line, its headers with lower-case names, its body, and which connection it came on."""
+    """One request. Header names are lower case; ``connection`` is the number of its connection."""
 
     line: str
     headers: dict[str, str]
@@ -28,7 +28,7 @@ Answer = bytes | Callable[[socket.socket], None]
 
 
 class Receiver:
-    """Listens on ``host`` from ``with`` on; answers each request with the next of ``answers``, the last one again and again."""
+    """Listens inside ``with``. Answers with ``answers`` in turn, then repeats the last one."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Receiver:
         self.stop()
 
     def hung_up(self, seconds: float) -> bool:
-        """Tell whether within ``seconds`` the other side closes the first connection, and so ours does."""
+        """Tell whether the other side closes the first connection within ``seconds``."""
         ends = time.monotonic() + seconds
         while self._open[0].fileno() >= 0 and time.monotonic() < ends:
             time.sleep(0.01)
@@ -123,7 +123,7 @@ def reset(sock: socket.socket) -> None:
 
 
 def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
-    """Send ``start``, then ``piece`` again and again until the other side goes away."""
+    """Send ``start``, then repeat ``piece`` until the other side closes."""
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(start)
@@ -135,7 +135,7 @@ def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[so
 
 
 def then(*steps: bytes | Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
-    """Do several things one after another."""
+    """Do ``steps`` in turn."""
 
     def do(sock: socket.socket) -> None:
         for step in steps:

@@ -1,8 +1,8 @@
-"""Databases for tests that commit: one for each test process, which is emptied after a test instead of being copied again.
+"""Databases for tests that commit: one per test process, emptied after a test.
 
-A copy and its removal cost half a second of the processor, emptying a tenth of it. After a test the database has another name, so that
-whoever the test left behind doesn't find it; it holds what the template holds; and one whose structure or settings a test changed is
-thrown away.
+Copying and dropping a database costs half a second of CPU, emptying it a tenth. After a test the
+database gets another name, so that processes left over from the test can't find it. It holds what
+the template holds. If a test changed its structure or settings, it is dropped.
 """
 
 import os
@@ -15,33 +15,61 @@ from psycopg import sql
 from orbit_site.processes.postgres import Server
 from tests.support import database
 
-# Ends and waits for whoever is connected.
-ALONE = "SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-# Any change of a structure, a right or a setting is a new version of a row of these; emptying changes rows of pg_class alone, in other columns.
-_VERSIONS = ("pg_attribute.attrelid", "pg_constraint.oid", "pg_index.indexrelid", "pg_proc.oid", "pg_type.oid", "pg_policy.oid",
-             "pg_event_trigger.oid", "pg_extension.oid", "pg_default_acl.oid", "pg_statistic_ext.oid", "pg_statistic.starelid")  # fmt: skip
-STRUCTURE = " UNION ALL ".join([
-    """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, relname, relkind, relowner, relacl, reloptions, relpersistence, relhastriggers,
-        relrowsecurity, relispartition, relforcerowsecurity), 0)) FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace""",
-    "SELECT count(*), sum(hashtextextended(concat_ws(':', oid, nspname, nspowner, nspacl), 0)) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'",
-    """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, tgrelid, tgname, tgfoid, tgtype, tgenabled, tgargs, tgqual, tgattr), 0))
+# Disconnects everything else, and waits for that.
+ALONE = """SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+# Every change of a structure, right or setting makes a new version of a row in one of these.
+# Emptying changes only pg_class, in other columns.
+_VERSIONS = (
+    "pg_attribute.attrelid",
+    "pg_constraint.oid",
+    "pg_index.indexrelid",
+    "pg_proc.oid",
+    "pg_type.oid",
+    "pg_policy.oid",
+    "pg_event_trigger.oid",
+    "pg_extension.oid",
+    "pg_default_acl.oid",
+    "pg_statistic_ext.oid",
+    "pg_statistic.starelid",
+)
+STRUCTURE = " UNION ALL ".join(
+    [
+        """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, relname, relkind, relowner,
+        relacl, reloptions, relpersistence, relhastriggers,
+        relrowsecurity, relispartition, relforcerowsecurity), 0)) FROM pg_class
+        WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace""",
+        """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, nspname, nspowner, nspacl), 0))
+        FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'""",
+        """SELECT count(*), sum(hashtextextended(concat_ws(':', oid, tgrelid, tgname, tgfoid,
+        tgtype,        tgenabled, tgargs, tgqual, tgattr), 0))
         FROM pg_trigger""",
-    """SELECT count(*), sum(hashtextextended(concat_ws(':', setrole, setconfig), 0)) FROM pg_db_role_setting
+        """SELECT count(*), sum(hashtextextended(concat_ws(':', setrole, setconfig), 0))
+        FROM pg_db_role_setting
         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())""",
-    "SELECT datconnlimit, hashtextextended(concat_ws(':', datdba, datacl, datallowconn), 0) FROM pg_database WHERE datname = current_database()",
-    *(f"SELECT count(*), sum(hashtextextended(concat_ws(':', {key}, xmin), 0)) FROM {table} WHERE {key} >= 16384"
-      for table, key in (name.split(".") for name in _VERSIONS)),
-])  # fmt: skip
-USED = """SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND oid >= 16384 AND pg_relation_size(oid) > 0 ORDER BY 1"""
-# They fire whatever the session's role is.
-REFUSING = "SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger WHERE tgenabled = 'A' AND tgtype & 32 > 0"
-BINDS = "SELECT confrelid::regclass::text, conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
-SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value), last_value IS NOT NULL FROM pg_sequences ORDER BY 1"
+        """SELECT datconnlimit, hashtextextended(concat_ws(':', datdba, datacl, datallowconn), 0)
+        FROM pg_database WHERE datname = current_database()""",
+        *(
+            f"""SELECT count(*), sum(hashtextextended(concat_ws(':', {key}, xmin), 0)) FROM {table}
+        WHERE {key} >= 16384"""
+            for table, key in (name.split(".") for name in _VERSIONS)
+        ),
+    ]
+)
+USED = """SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND oid >= 16384
+        AND pg_relation_size(oid) > 0 ORDER BY 1"""
+# Triggers that fire in any session role.
+REFUSING = """SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger
+        WHERE tgenabled = 'A' AND tgtype & 32 > 0"""
+BINDS = """SELECT confrelid::regclass::text, conrelid::regclass::text FROM pg_constraint
+        WHERE contype = 'f'"""
+SEQUENCES = """SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
+        last_value IS NOT NULL FROM pg_sequences ORDER BY 1"""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a fresh copy of the template is and holds."""
+    """The structure and contents of a fresh copy of the template."""
 
     structure: object
     tables: dict[str, tuple[str, bytes]]
@@ -51,14 +79,14 @@ class Contents:
 
 
 class Pool:
-    """The database of this process for tests that commit, while none uses it."""
+    """Lends the database of this process to tests that commit."""
 
     def __init__(self, server: Server) -> None:
         self._server, self._spare = server, ""
         self._contents: Contents | None = None
 
     def take(self) -> str:
-        """Return the name of a database that is as the template is; give it back by ``give``."""
+        """Return the name of a database equal to the template. Return it with ``give``."""
         name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         if self._spare:
             spare, self._spare = self._spare, ""
@@ -91,11 +119,11 @@ class Pool:
                 self._spare = spare
                 return
         except psycopg.Error:
-            pass  # the test removed it, or somebody holds on to it
+            pass  # the test dropped it, or something keeps a connection
         database.drop(self._server, name)
 
     def close(self) -> None:
-        """Remove what is left."""
+        """Drop the spare database."""
         if self._spare:
             database.drop(self._server, self._spare)
             self._spare = ""
@@ -117,7 +145,7 @@ def _contents(connection: psycopg.Connection) -> Contents:
 
 
 def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
-    """Empty the tables that a test filled and fill those that it emptied; False where that doesn't make the database what it was."""
+    """Undo what a test did to the rows. Return False if the database can't be made equal again."""
     if (
         connection.execute(ALONE).fetchone() == (False,)
         or _structure(connection) != contents.structure
@@ -157,10 +185,10 @@ def _structure(connection: psycopg.Connection) -> object:
 
 
 def _digest(connection: psycopg.Connection, name: str) -> str:
-    found = connection.execute(
+    digest = connection.execute(
         f"SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {name} t"
     ).fetchone()
-    return str(found)
+    return str(digest)
 
 
 def _copied(connection: psycopg.Connection, name: str) -> bytes:

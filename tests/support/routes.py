@@ -1,4 +1,4 @@
-"""What there is: every route, every address of the console, every action, every deed of a command, read from the code."""
+"""Every route, console URL, action and command, read from the code."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,20 +15,20 @@ WRITING = ("post", "put", "patch", "delete")
 
 
 def _below(patterns: list[Any], before: str) -> Iterator[tuple[str, URLPattern]]:
-    for found in patterns:
-        if isinstance(found, URLResolver):
-            yield from _below(found.url_patterns, before + str(found.pattern))
+    for item in patterns:
+        if isinstance(item, URLResolver):
+            yield from _below(item.url_patterns, before + str(item.pattern))
         else:
-            yield before + str(found.pattern), found
+            yield before + str(item.pattern), item
 
 
 def addresses() -> list[tuple[str, URLPattern]]:
-    """Every address as its pattern."""
+    """Return every URL pattern with its full route."""
     return list(_below(get_resolver().url_patterns, ""))
 
 
 def api() -> dict[str, Any]:
-    """Every route outside of the console, with its view's class, None for a plain function."""
+    """Return every route outside the console with its view class; None for a function."""
     return {
         pattern: getattr(found.callback, "view_class", None)
         for pattern, found in addresses()
@@ -41,7 +41,7 @@ def reading() -> list[str]:
 
 
 def writing() -> list[str]:
-    """Every route that may change something, as ``METHOD route``."""
+    """Return every route that can change something, as ``METHOD route``."""
     return sorted(
         f"{method.upper()} {route}"
         for route, view in api().items()
@@ -51,7 +51,7 @@ def writing() -> list[str]:
 
 
 def console() -> dict[str, str]:
-    """Every address of the console by its name; those that only lead to another one have none."""
+    """Return every console URL by its name. Redirects have none."""
     return {
         str(found.name): pattern
         for pattern, found in addresses()
@@ -60,7 +60,7 @@ def console() -> dict[str, str]:
 
 
 def of_tables() -> set[str]:
-    """The names of the addresses that the stock admin gives to every table."""
+    """Return the names of the URLs that Django's admin gives to every table."""
     tables = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
     return {
         f"{table}_{page}"
@@ -70,7 +70,7 @@ def of_tables() -> set[str]:
 
 
 def drawn_by_us() -> set[str]:
-    """The names of the addresses of tables whose page isn't the stock admin's: it might do anything."""
+    """Return the names of the table URLs whose view isn't Django's."""
     return {
         f"{model._meta.app_label}_{model._meta.model_name}_{page}"
         for model, shown in admin.site._registry.items()
@@ -81,7 +81,7 @@ def drawn_by_us() -> set[str]:
 
 
 def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
-    """Every action that asks for a reason, by the name of its address."""
+    """Return every action that asks for a reason, by the name of its URL."""
     return {
         f"{model._meta.app_label}_{model._meta.model_name}_{action.name}": (model, action)
         for model, shown in admin.site._registry.items()
@@ -91,5 +91,5 @@ def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
 
 
 def commands() -> list[str]:
-    """Every deed of every command of ours: ``user create``, or ``trigger`` where a command does one thing."""
+    """Return every command with its sub-commands, such as ``user create`` and ``trigger``."""
     return permissions.commands()

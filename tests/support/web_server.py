@@ -3,8 +3,8 @@
 import http.client
 import subprocess
 import sys
-import time
 
+from tests.support.polling import until
 from tests.support.project import PROJECT
 
 
@@ -21,17 +21,18 @@ def start(variables: dict[str, str]) -> subprocess.Popen[str]:
 
 
 def wait_until_it_serves(variables: dict[str, str], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until and process.poll() is None:
+    """Return once /health answers 200. Fails with the output of a process that ended."""
+
+    def serves() -> bool:
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[0])
+        connection = http.client.HTTPConnection("127.0.0.1", int(variables["PORT"]), timeout=60)
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", int(variables["PORT"]), timeout=5)
             connection.request("GET", "/health")
-            assert connection.getresponse().status == 200
+            return connection.getresponse().status == 200
         except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
+            return False
         finally:
             connection.close()
-    process.kill()
-    raise AssertionError(process.communicate()[0])
+
+    until(serves, "the web server does not serve")

@@ -1,11 +1,11 @@
 """``manage.py audit verify`` and ``manage.py audit export FILE``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -16,46 +16,48 @@ from governance.kernel.commands import OrbitCommand
 from governance.kernel.progress import Progress
 from governance.rest import queries
 
+T = TypeVar("T")
+
 
 class Command(OrbitCommand):
-    help = "Proves that the audit trail is what was written, or exports it."
+    help = "Verify or export the audit trail."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        deeds = parser.add_subparsers(dest="deed", required=True)
-        verified = deeds.add_parser(
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        verification = verbs.add_parser(
             "verify",
-            help="Walk the chain; exit with 1 where it is broken, and name the first entry that is.",
+            help="Recompute the chain. If it is broken, name the first entry and exit with 1.",
         )
-        verified.add_argument(
+        verification.add_argument(
             "--head",
             type=Path,
             metavar="FILE",
-            help="An export, or a log with signed heads: a tail that was cut off since, or a chain "
-            "that was made anew, is found too.",
+            help="An export, or a log with signed heads, to compare the chain with. "
+            "Detects a truncated or rebuilt chain.",
         )
-        verified.add_argument("--json", action="store_true")
-        exported = deeds.add_parser(
+        verification.add_argument("--json", action="store_true")
+        exporting = verbs.add_parser(
             "export", help="Write entries as JSON Lines; the last line is the signed head."
         )
-        exported.add_argument("file", metavar="FILE", help="Where to; `-` is standard output.")
-        exported.add_argument(
+        exporting.add_argument("file", metavar="FILE", help="Where to; `-` is standard output.")
+        exporting.add_argument(
             "--from",
             dest="since",
             metavar="TIME",
             help="Entries of this time or later, such as 2026-01-31T06:00:00Z.",
         )
-        exported.add_argument(
+        exporting.add_argument(
             "--to", dest="until", metavar="TIME", help="Entries before this time."
         )
-        exported.add_argument("--namespace", help="Those of one namespace.")
+        exporting.add_argument("--namespace", help="Entries of one namespace.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._verify(options) if options["deed"] == "verify" else self._export(options)
+        self._verify(options) if options["verb"] == "verify" else self._export(options)
 
     def _verify(self, options: dict[str, Any]) -> None:
         try:
             with Progress(self.stderr) as progress:
-                number, digest = _verified(options["head"], progress)
+                number, digest = _verify(options["head"], progress)
         except Broken as broken:
             if options["json"]:
                 self.print_json(
@@ -75,16 +77,18 @@ class Command(OrbitCommand):
             since=_moment(options["since"], "--from"),
             until=_moment(options["until"], "--to"),
         )
-        with Progress(self.stderr) as progress, self._opened(options["file"]) as out:
+        with Progress(self.stderr) as progress, self._open(options["file"]) as out:
             for line in export.lines(
                 search.entries(),
-                told=lambda done, total: progress.show("exporting", done, total, unit="entries"),
+                on_progress=lambda done, total: progress.show(
+                    "exporting", done, total, unit="entries"
+                ),
             ):
                 out.write(line)
 
     @contextmanager
-    def _opened(self, name: str) -> Iterator[Any]:
-        """Yield where lines go; a file gets its name when it is whole."""
+    def _open(self, name: str) -> Iterator[Any]:
+        """Yield a writer for the lines. A file gets its name when it is complete."""
         if name == "-":
             yield self.stdout
             return
@@ -102,19 +106,22 @@ class Command(OrbitCommand):
             draft.unlink(missing_ok=True)
 
 
-def _verified(path: Path | None, progress: Progress) -> tuple[int, str]:
-    """Walk the chain, and hold it against ``path`` where one is given. Raises Broken, HeadMissing and HeadForeign."""
-    heads = [] if path is None else _lines(path, head.find)
-    found = verify.walk(
-        told=lambda done, total: progress.show("verifying", done, total, unit="entries")
+def _verify(path: Path | None, progress: Progress) -> tuple[int, str]:
+    """Verify the chain, and compare it with the file at ``path`` if one is named.
+
+    Return the number and the hash of the last entry. Raises Broken, HeadMissing, HeadForeign.
+    """
+    heads = [] if path is None else _read(path, head.find)
+    last = verify.walk(
+        on_progress=lambda done, total: progress.show("verifying", done, total, unit="entries")
     )
     if path is not None:
-        _lines(path, export.refuse_different)
-        head.hold(heads)
-    return found
+        _read(path, export.ensure_unchanged)
+        head.ensure_contains(heads)
+    return last
 
 
-def _lines(path: Path, read: Any) -> Any:
+def _read(path: Path, read: Callable[[Iterable[str]], T]) -> T:
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
             return read(lines)
@@ -126,7 +133,7 @@ def _moment(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     try:
-        found: datetime = queries.moment(text)
+        moment: datetime = queries.moment(text)
     except ValueError as error:
         raise CommandError(f"{option}: {error}.", returncode=2) from None
-    return found
+    return moment

@@ -62,16 +62,16 @@ def test_what_cant_be_a_time_is_said() -> None:
     )
 
 
-def test_an_entry_shows_what_it_changed_and_that_it_fits_into_the_chain() -> None:
+def test_an_entry_shows_its_changes_and_that_its_neighbours_fit() -> None:
     page = console(create_user("vic", "Viewer")).get(f"{LIST}2/change/").content.decode()
-    assert "It is what was written, and its neighbours fit." in page
+    assert "The entry is unchanged, and its neighbours fit." in page
     assert all(entry.hash in page for entry in AuditTrailEntry.objects.all())
     assert page.count('<td class="mono">/') == 2
     assert (
-        '<td class="mono">/n</td><td class="wide">1</td><td class="wide">&lt;script&gt;</td>'
+        '<td class="mono">/n</td><td class="wide was">1</td><td class="wide is">&quot;&lt;script&gt;&quot;</td>'
         in page
     )
-    assert "/list/1/x~1y" in page
+    assert '<td class="mono">/list/1</td>' in page
 
 
 def test_verify_says_intact_or_where_it_is_not() -> None:
@@ -92,9 +92,9 @@ def test_a_long_chain_is_walked_in_several_pages(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doors, "_VERIFY_SECONDS", 0)
     browser = console(create_user("vic", "Viewer"))
     page = browser.get(f"{LIST}verify/")
-    assert "Nothing is wrong up to entry 2 of 3" in page.content.decode()
+    assert "No error up to entry 2 of 3" in page.content.decode()
     assert "intact" not in page.content.decode()
-    further = browser.get(f"{LIST}verify/", {"cursor": page.context["found"].reached.cursor})
+    further = browser.get(f"{LIST}verify/", {"cursor": page.context["check"].reached.cursor})
     assert "The chain is intact: 3 entries" in further.content.decode()
 
 

@@ -42,9 +42,9 @@ def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:
 def test_what_is_confined_is_exported_without_the_head_and_what_is_cut_says_so() -> None:
     for namespace in ("eu", "us", None, "eu"):
         do(namespace)
-    found = [json.loads(line) for line in export.lines(Search().entries({"eu"}), whole=False)]
+    found = [json.loads(line) for line in export.lines(Search().entries({"eu"}), with_head=False)]
     assert [line["id"] for line in found] == [1, 4]
-    found = [json.loads(line) for line in export.lines(Search().entries(), most=2)]
+    found = [json.loads(line) for line in export.lines(Search().entries(), limit=2)]
     assert [next(iter(line)) for line in found[2:]] == ["cut", "head"]
     assert [line["id"] for line in found[:2]] == [1, 2]
 
@@ -81,7 +81,7 @@ def test_verify_names_what_is_broken_and_exits_with_1(tmp_path: Path, capsys: An
     do()
     later = head.Head(2, "a" * 64, "2026-01-31T06:00:00+00:00", "i")
     file = tmp_path / "head.json"
-    file.write_text(json.dumps({"head": later.document()}))
+    file.write_text(json.dumps({"head": later.to_dict()}))
     for words in ([], ["--json"]):
         with pytest.raises(SystemExit) as ended:
             call_command("audit", "verify", "--head", str(file), *words)

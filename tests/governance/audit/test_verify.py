@@ -1,8 +1,9 @@
-"""Whoever changes the trail behind its back is found, and what he changed is named."""
+"""A change of the trail outside of Orbit is detected, and the first changed entry is named."""
 
 import json
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ COLUMNS = "id, at, actor, action, object_type, object_id, namespace, before, aft
 def owner(
     server: Server, committed: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[psycopg.Connection]:
-    """Somebody who may switch the triggers off, on a trail of five entries that is walked two at a time."""
+    """A connection that can change entries, on a trail of five that is verified two at a time."""
     monkeypatch.setattr(verify, "BATCH", 2)
     monkeypatch.setattr(export, "BATCH", 2)
     for number in range(ENTRIES):
@@ -44,11 +45,11 @@ def exported() -> list[str]:
 
 
 def signed() -> str:
-    return json.dumps({"head": head.current().document()})
+    return json.dumps({"head": head.current().to_dict()})
 
 
-def made_anew(owner: psycopg.Connection, first: int, **changes: Any) -> None:
-    """Change an entry, and make every hash from it on, and the head, fit again: what somebody does who may write all tables."""
+def rebuild(owner: psycopg.Connection, first: int, **changes: Any) -> None:
+    """Change an entry, and recompute every hash from it on, as a superuser of the database can."""
     rows = owner.execute(
         f"SELECT {COLUMNS} FROM governance_audittrailentry WHERE id >= %s ORDER BY id", [first]
     ).fetchall()
@@ -57,22 +58,7 @@ def made_anew(owner: psycopg.Connection, first: int, **changes: Any) -> None:
         names = dict(zip(COLUMNS.split(", "), row, strict=True))
         if names["id"] == first:
             names |= changes
-        draft = Draft(
-            *(
-                names[name]
-                for name in (
-                    "actor",
-                    "action",
-                    "object_type",
-                    "object_id",
-                    "namespace",
-                    "before",
-                    "after",
-                    "reason",
-                    "request_id",
-                )
-            )
-        )
+        draft = Draft(**{field.name: names[field.name] for field in fields(Draft)})
         digest = chain.entry_hash(draft, number=names["id"], at=names["at"], previous=previous)
         values = [
             names["actor"],
@@ -93,25 +79,25 @@ def made_anew(owner: psycopg.Connection, first: int, **changes: Any) -> None:
 
 
 def test_a_whole_trail_gives_its_head(owner: psycopg.Connection) -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     assert (
-        verify.walk(told=lambda done, total: told.append((done, total)))
+        verify.walk(on_progress=lambda done, total: progress.append((done, total)))
         == owner.execute("SELECT sequence, hash FROM governance_audithead").fetchone()
     )
-    assert told == [(2, 5), (4, 5), (5, 5)]
-    head.hold(head.find(exported()))
-    export.refuse_different(exported())
+    assert progress == [(2, 5), (4, 5), (5, 5)]
+    head.ensure_contains(head.find(exported()))
+    export.ensure_unchanged(exported())
 
 
 def after_each(owner: psycopg.Connection, changes: Sequence[str]) -> Iterator[tuple[str, Broken]]:
-    """Yield what the walk finds after each of ``changes``, made to the whole trail."""
+    """Yield what the walk reports after each of ``changes``, made to an intact trail."""
     for table in ("audittrailentry", "audithead"):
         owner.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM governance_{table}")
     for change in changes:
         owner.execute(change)
-        with pytest.raises(Broken) as found:
+        with pytest.raises(Broken) as broken:
             verify.walk()
-        yield change, found.value
+        yield change, broken.value
         for table in ("audittrailentry", "audithead"):
             owner.execute(f"TRUNCATE governance_{table}")
             owner.execute(f"INSERT INTO governance_{table} SELECT * FROM kept_{table}")
@@ -156,8 +142,8 @@ def test_what_was_changed_is_named(owner: psycopg.Connection) -> None:
         "DELETE FROM governance_audithead": ("no head", 0),
     }
     for change, broken in after_each(owner, list(expected)):
-        said, entry = expected[change]
-        assert said in broken.detail, change
+        message, entry = expected[change]
+        assert message in broken.detail, change
         assert broken.entry == entry, change
 
 
@@ -179,31 +165,31 @@ def test_a_tail_that_was_cut_with_its_head_is_found_by_a_head_signed_before(
     assert verify.walk()[0] == 3
     with pytest.raises(
         Broken, match=r"tail is cut off: it ends at entry 3, .* names entry 5"
-    ) as found:
-        head.hold(head.find([before]))
-    assert found.value.entry == 4
+    ) as broken:
+        head.ensure_contains(head.find([before]))
+    assert broken.value.entry == 4
 
 
-def test_a_chain_that_was_made_anew_is_found_by_a_head_and_its_first_entry_named_by_an_export(
+def test_a_rebuilt_chain_is_detected_by_a_head_and_its_first_entry_named_by_an_export(
     owner: psycopg.Connection,
 ) -> None:
     heads = [signed()]
     with audit.transaction():
         audit.record(Action.CYCLE_CANCELLED, actor="ann")
     kept = exported()
-    made_anew(owner, 3, reason="I was never there")
+    rebuild(owner, 3, reason="I was never there")
     assert verify.walk()[0] == 6
-    with pytest.raises(Broken, match=r"made anew: its entry 5 isn't .* between 1 and 5") as found:
-        head.hold(head.find([*heads, kept[-1]]))
-    assert found.value.entry == 5
+    with pytest.raises(Broken, match=r"rebuilt: its entry 5 isn't .* between 1 and 5") as broken:
+        head.ensure_contains(head.find([*heads, kept[-1]]))
+    assert broken.value.entry == 5
     with pytest.raises(
-        Broken, match="made anew from entry 3 on: its reason was exported otherwise"
-    ) as found:
-        export.refuse_different(kept)
-    assert found.value.entry == 3
+        Broken, match="rebuilt from entry 3 on: its reason differs from the export"
+    ) as broken:
+        export.ensure_unchanged(kept)
+    assert broken.value.entry == 3
 
 
-def test_a_head_that_was_good_narrows_down_where_it_was_made_anew(
+def test_an_older_head_that_fits_narrows_down_where_the_chain_was_rebuilt(
     owner: psycopg.Connection,
 ) -> None:
     early = head.Head(
@@ -213,9 +199,9 @@ def test_a_head_that_was_good_narrows_down_where_it_was_made_anew(
         "i",
     )  # type: ignore[index]
     late = signed()
-    made_anew(owner, 4, actor="eve")
+    rebuild(owner, 4, actor="eve")
     with pytest.raises(Broken, match="between 3 and 5"):
-        head.hold(head.find([json.dumps(early.document()), late]))
+        head.ensure_contains(head.find([json.dumps(early.to_dict()), late]))
 
 
 def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(
@@ -224,11 +210,11 @@ def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(
     kept = exported()
     owner.execute("DELETE FROM governance_audittrailentry WHERE id = 5")
     with pytest.raises(Broken, match="entry 5 is missing: the export has it"):
-        export.refuse_different(kept)
+        export.ensure_unchanged(kept)
 
 
 def test_heads_are_found_in_exports_and_in_logs_of_both_formats(owner: psycopg.Connection) -> None:
-    document = head.current().document()
+    document = head.current().to_dict()
     log_line = f"2026-01-31 06:00:00 INFO 7 governance.audit.head: The audit trail's head: {json.dumps({'head': document})} [abc]"
     for line in (
         signed(),
@@ -237,13 +223,11 @@ def test_heads_are_found_in_exports_and_in_logs_of_both_formats(owner: psycopg.C
         json.dumps({"level": "INFO", "audit_head": document}),
         exported()[-1],
     ):
-        assert [found.sequence for found in head.find(["something else", line])] == [5]
+        assert [signed_head.sequence for signed_head in head.find(["something else", line])] == [5]
 
 
-def test_a_head_that_was_tampered_with_is_another_ones(
-    owner: psycopg.Connection, settings: Any
-) -> None:
-    document = head.current().document()
+def test_a_head_that_was_tampered_with_is_refused(owner: psycopg.Connection, settings: Any) -> None:
+    document = head.current().to_dict()
     for change in (
         {"sequence": 4},
         {"hash": "a" * 64},
@@ -270,16 +254,18 @@ def test_a_head_that_was_tampered_with_is_another_ones(
     assert head.find([json.dumps(document)])
 
 
-def test_a_walk_stops_and_goes_on_where_it_stopped(owner: psycopg.Connection) -> None:
-    found = verify.judge(Position(), seconds=0)
-    assert found.document() == {"intact": None, "verified": 2, "entries": 5}
-    found = verify.judge(Position.of(found.reached.cursor), seconds=0)
-    found = verify.judge(Position.of(found.reached.cursor), seconds=0)
-    assert found.document() == {"intact": True, "entries": 5, "head": verify.walk()[1]}
-    assert verify.judge(found.reached, seconds=0).intact
+def test_a_resultstops_and_continues_where_it_stopped(owner: psycopg.Connection) -> None:
+    result = verify.check(Position(), seconds=0)
+    assert result.to_dict() == {"intact": None, "verified": 2, "entries": 5}
+    result = verify.check(Position.from_cursor(result.reached.cursor), seconds=0)
+    result = verify.check(Position.from_cursor(result.reached.cursor), seconds=0)
+    assert result.to_dict() == {"intact": True, "entries": 5, "head": verify.walk()[1]}
+    assert verify.check(result.reached, seconds=0).intact
     owner.execute("UPDATE governance_audittrailentry SET actor = 'eve' WHERE id = 5")
-    found = verify.judge(Position.of(verify.judge(Position(), seconds=0).reached.cursor), seconds=9)
-    assert found.document() == {
+    result = verify.check(
+        Position.from_cursor(verify.check(Position(), seconds=0).reached.cursor), seconds=9
+    )
+    assert result.to_dict() == {
         "intact": False,
         "first_broken": 5,
         "problem": "The audit trail's entry 5 was changed.",
@@ -289,23 +275,23 @@ def test_a_walk_stops_and_goes_on_where_it_stopped(owner: psycopg.Connection) ->
 @pytest.mark.parametrize(
     "cursor", ["", "x", "4:" + "0" * 64, "4:" + "0" * 64 + ":" + "a" * 43, "\x00", "\ud800"]
 )
-def test_nobody_begins_a_walk_where_it_suits_him(cursor: str) -> None:
+def test_a_cursor_of_the_callers_own_is_refused(cursor: str) -> None:
     with pytest.raises(PositionInvalid):
-        Position.of(cursor)
+        Position.from_cursor(cursor)
 
 
 def test_an_empty_trail_is_whole(committed: str) -> None:
     assert verify.walk() == (0, verify.BEGINNING)
-    assert verify.judge(Position(), seconds=1).document() == {
+    assert verify.check(Position(), seconds=1).to_dict() == {
         "intact": True,
         "entries": 0,
         "head": verify.BEGINNING,
     }
-    head.hold(head.find([signed()]))
+    head.ensure_contains(head.find([signed()]))
 
 
 def many(owner: psycopg.Connection, count: int) -> None:
-    """Make the trail longer by ``count`` entries in one go, with their hashes as the one door makes them."""
+    """Append ``count`` entries at once, with the hashes that ``chain.append`` would make."""
     number, previous = owner.execute("SELECT sequence, hash FROM governance_audithead").fetchone()  # type: ignore[misc]
     at = datetime.now(UTC)
     with owner.cursor().copy(f"COPY governance_audittrailentry ({COLUMNS}) FROM STDIN") as copy:

@@ -165,7 +165,9 @@ def _closing(work: Any, sending: Any) -> Any:
     from orbit.dispatch import judge
     from orbit.records import fence
 
-    write = fence.FencedWrite(work, finish.CLOSE, rows={"finishes": [], "ledger": []})
+    write = fence.FencedWrite(
+        work, finish.CLOSE_DELIVERIES.text, rows={"finishes": [], "ledger": []}
+    )
     receipts.add_to(write, [judge.ended(sending, YES)])
     return write
 

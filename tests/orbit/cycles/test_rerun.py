@@ -392,7 +392,7 @@ def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult
 def _sent(work: ClaimedCycle) -> None:
     """Normalize, enqueue, and be gone when the first delivery is on its way."""
     found = progress.load(work)
-    write = fence.FencedWrite(work, finish.PREPARE)
+    write = fence.FencedWrite(work, finish.PREPARE_DELIVERIES.text)
     stages._prepare(found, write)
     fence.commit(write)
     claim.wave(work, limit=1, worker="w")

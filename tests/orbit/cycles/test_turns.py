@@ -176,13 +176,13 @@ def test_a_queued_one_says_what_it_waits_for(settings: Any) -> None:
     assert said(second) == f"Queued: it waits for the cycle {first}, which is pending in eu."
     assert (
         said(third)
-        == f"Queued: it waits for the cycle {first}, which is pending in eu, and 1 more is queued before it."
+        == f"Queued: it waits for the cycle {first}, which is pending in eu; 1 more is queued before it."
     )
     rows(
         "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
         first,
     )
-    assert "its turn comes with the next look of a cluster" in said(second)
+    assert "a cluster starts it within a second" in said(second)
     rows(HALT, True, "quiet")
     assert said(second).startswith("Queued: nothing starts now: eu is halted")
 
@@ -243,7 +243,7 @@ def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_o
 
 
 def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
-    committed: str,
+    committed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_profiles(
         [profile()],
@@ -257,14 +257,11 @@ def test_a_sweep_that_meets_a_trigger_in_one_namespace_promotes_in_the_others(
     rows(
         "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE status = 'pending' RETURNING 1"
     )
-    found = namespace_queue.WAITING
-    try:
-        # What the sweep reads is out of date by the time it acts.
-        namespace_queue.WAITING = "SELECT DISTINCT namespace FROM orbit_cyclerun WHERE status = 'queued' ORDER BY 1 LIMIT %s"
-        active_cycle("six")
-        assert namespace_queue.promote_waiting() == 2
-    finally:
-        namespace_queue.WAITING = found
+    # What the sweep reads is out of date by the time it promotes.
+    outdated = "SELECT DISTINCT namespace FROM orbit_cyclerun WHERE status = 'queued' ORDER BY 1 LIMIT %(most)s"
+    monkeypatch.setattr(namespace_queue, "WAITING", replace(namespace_queue.WAITING, text=outdated))
+    active_cycle("six")
+    assert namespace_queue.promote_waiting() == 2
     assert rows(
         "SELECT namespace, count(*) FROM orbit_cyclerun WHERE status = 'pending' GROUP BY 1 ORDER BY 1"
     ) == [("one", 1), ("six", 1), ("two", 1)]

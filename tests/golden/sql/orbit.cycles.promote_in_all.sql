@@ -1,6 +1,6 @@
 UPDATE orbit_cyclerun c
 SET status = 'pending', next_due_at = clock_timestamp()
-FROM unnest(%s::text[]) AS w(namespace)
+FROM unnest(%(namespaces)s::text[]) AS w(namespace)
 JOIN LATERAL (SELECT q.id
 FROM orbit_cyclerun q
 WHERE q.namespace = w.namespace

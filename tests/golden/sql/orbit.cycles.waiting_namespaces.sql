@@ -21,4 +21,4 @@ AND p.ended_at IS NULL
 AND (p.until IS NULL
 OR p.until > now()))
 ORDER BY w.namespace
-LIMIT %s
+LIMIT %(most)s

@@ -22,4 +22,4 @@ AND c.lease_expires_at > clock_timestamp()
 AND (st.namespace_id IS NULL
 OR c.namespace = n.name))
 ORDER BY st.id
-LIMIT %s
+LIMIT %(most)s

@@ -8,6 +8,6 @@ UPDATE OF c)
 UPDATE orbit_deliveryreceipt r
 SET status = 'unknown', finished_at = clock_timestamp(), error_class = 'lost', error = 'the worker that sent it was lost'
 FROM locked
-WHERE r.id = ANY(%(strays)s::uuid[])
+WHERE r.id = ANY(%(receipts)s::uuid[])
 AND r.status = 'sending'
 RETURNING r.id

@@ -1,0 +1,13 @@
+-- The next entries behind `after`, up to `last`, in the order of the chain.
+-- params: after bigint, last bigint, limit int
+SELECT
+    id,
+    CASE WHEN at >= '0001-01-02' AND at < '9999-12-31' THEN at END,   -- we write no time beyond what the driver can hold
+    actor, action, object_type, object_id, namespace,
+    before::text, after::text,   -- as text: the driver must not change the JSON
+    reason, request_id, previous_hash, hash
+FROM governance_audittrailentry
+WHERE id > %(after)s
+  AND id <= %(last)s
+ORDER BY id
+LIMIT %(limit)s

@@ -1,0 +1,7 @@
+-- The end of the chain, now, with the id of this installation: the default namespace's, which is
+-- made with the installation and stays with it through backups.
+SELECT
+    h.sequence, h.hash, clock_timestamp(),
+    (SELECT external_id FROM governance_namespace WHERE name = 'default')
+FROM governance_audithead h
+WHERE h.id = 1

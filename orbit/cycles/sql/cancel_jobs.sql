@@ -1,0 +1,10 @@
+-- Cancel the deliveries of a cancelled cycle that were not sent. Requeued ones are dead letters again.
+-- params: id uuid
+UPDATE orbit_dispatchjob j
+SET status = {{ended_status}},
+    next_attempt_at = NULL,
+    finished_at = clock_timestamp(),
+    last_error = 'the cycle was cancelled'
+WHERE j.cycle_id = %(id)s
+  AND j.status = 'pending'
+RETURNING j.id, j.status

@@ -1,0 +1,13 @@
+-- Requests in flight end by themselves. Keep the cycle due until the longest of them is over, so
+-- that a worker closes their attempts.
+-- params: id uuid
+UPDATE orbit_cyclerun c
+SET next_due_at = clock_timestamp() + interval '130 seconds'
+WHERE c.id = %(id)s
+  AND EXISTS (
+    SELECT 1
+    FROM orbit_dispatchjob j
+    JOIN orbit_deliveryreceipt r ON r.job_id = j.id
+    WHERE j.cycle_id = c.id
+      AND r.status = 'sending'
+)

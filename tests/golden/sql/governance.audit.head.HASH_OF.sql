@@ -1,3 +1,0 @@
-SELECT hash
-FROM governance_audittrailentry
-WHERE id = %s

@@ -1,2 +1,0 @@
-UPDATE orbit_cyclerun c
-SET status = 'pending', next_due_at = clock_timestamp()
