@@ -294,7 +294,7 @@ SILENT_PAGES: dict[str, str] = {
     "password_change_done": "it only reads",
     "governance_audittrailentry_verify": "it only reads",
     "governance_audittrailentry_export": "it only reads",
-    "login": "a login updates last_login; failures are logged once a while: tests/governance/access/test_lockout.py",
+    "login": "it updates last_login; see tests/governance/access/test_lockout.py",
     "logout": "it only ends a session",
 }
 

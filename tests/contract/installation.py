@@ -89,5 +89,12 @@ class Installation:
 
     def user_form(self, **changes: Any) -> dict[str, Any]:
         operator = Group.objects.get(name="Operator")
-        return {"username": "vic", "is_active": "on", "is_staff": "on", "groups": [operator.pk], "namespace_grants-TOTAL_FORMS": "0",
-                "namespace_grants-INITIAL_FORMS": "0", **changes}  # fmt: skip
+        return {
+            "username": "vic",
+            "is_active": "on",
+            "is_staff": "on",
+            "groups": [operator.pk],
+            "namespace_grants-TOTAL_FORMS": "0",
+            "namespace_grants-INITIAL_FORMS": "0",
+            **changes,
+        }

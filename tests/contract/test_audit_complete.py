@@ -140,8 +140,16 @@ def test_reading_leaves_none(installation: Installation) -> None:
     installation.operation_run()
     installation.schedule()
     letter, cycle = installation.dead_letter(), installation.cycle()
-    ids = {"cycle_id": cycle.pk, "letter_id": letter, "profile_id": "p1", "run_profile_id": "r1", "namespace": "a", "number": 1, "name": "cycles",
-             "run_id": OperationRun.objects.get().pk}  # fmt: skip
+    ids = {
+        "cycle_id": cycle.pk,
+        "letter_id": letter,
+        "profile_id": "p1",
+        "run_profile_id": "r1",
+        "namespace": "a",
+        "number": 1,
+        "name": "cycles",
+        "run_id": OperationRun.objects.get().pk,
+    }
     before = AuditTrailEntry.objects.count()
     answers = [installation.api.get(objects.url_of(route, ids)) for route in routes.reading()]
     for pattern in routes.console().values():
