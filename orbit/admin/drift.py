@@ -15,7 +15,7 @@ from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from orbit.errors import CyclesActive
 from orbit.models import AppliedFiles
-from orbit.profiles import diff, export, reload
+from orbit.profiles import drift, export, reload
 
 _MAX_CYCLES = 20
 
@@ -49,12 +49,12 @@ def page(request: HttpRequest) -> HttpResponse:
         else:
             return HttpResponseRedirect(request.path)
     try:
-        differences = diff.differences(actor=actor)
+        differences = drift.differences(actor=actor)
     except OrbitError as refusal:
         context["errors"] = refusal.errors
     else:
         context["total"] = len(differences)
-        context["groups"] = _groups(diff.bounded(differences))
+        context["groups"] = _groups(drift.bounded(differences))
     return pages.draw(request, "console/drift.html", title="Config drift", **context)
 
 
@@ -71,7 +71,7 @@ def _reload_or_export(request: HttpRequest, reason: str) -> str:
     )
 
 
-def _groups(differences: list[diff.Difference]) -> list[tuple[str, list[diff.Difference]]]:
+def _groups(differences: list[drift.Difference]) -> list[tuple[str, list[drift.Difference]]]:
     """Return the differences by kind, with a title each; a kind without any is left out."""
     whole = [difference for difference in differences if not difference.pointer]
     groups = (

@@ -1,4 +1,7 @@
-"""The page on which a profile or run profile is made or edited: form beside JSON, Preview, Save, and what happens when two save at once."""
+"""The page that adds or edits a profile or run profile: a form beside the JSON, Preview and Save.
+
+If another user saved meanwhile, the page shows both versions and the user decides.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,155 +19,181 @@ from governance.kernel.errors import OrbitError
 from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import edit, history, kinds, preview
+from orbit.profiles import edit, history
+from orbit.profiles.edit import Preview
 from orbit.profiles.expected import NEW, exactly
-from orbit.profiles.kinds import PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, AnyKind
 
-#: What a new document begins as.
+#: The documents that new ones start from.
 _BLANK: dict[str, dict[str, Any]] = {
-    "profile": {"profile_id": "", "label": "", "state": "enabled", "execution_rules": {"tiers": {}}, "value_tags": []},
+    "profile": {
+        "profile_id": "",
+        "label": "",
+        "state": "enabled",
+        "execution_rules": {"tiers": {}},
+        "value_tags": [],
+    },
     "run_profile": {
-        "run_profile_id": "", "profile_id": "", "namespace": "", "state": "enabled", "execution_policy": {}, "distribution_targets": [], "value_tags": []},
-}  # fmt: skip
+        "run_profile_id": "",
+        "profile_id": "",
+        "namespace": "",
+        "state": "enabled",
+        "execution_policy": {},
+        "distribution_targets": [],
+        "value_tags": [],
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """A document that was submitted for ``row``, or for a new row if that is None."""
+
+    request: HttpRequest
+    kind: AnyKind
+    row: Any
+    form: DocumentForm
+    document: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The id of the profile; empty if the document has no text there."""
+        name = self.document.get(self.kind.key) if self.row is None else str(self.row)
+        return name if isinstance(name, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Conflict:
-    """Somebody saved ``theirs`` meanwhile: what they changed of what the person began with, and what the person's own version would change of theirs."""
+    """Another user saved the revision ``latest`` meanwhile.
 
-    theirs: Any
+    ``changed`` is what that changed of the submission's base, ``overwritten`` what saving the
+    submission would change of it.
+    """
+
+    latest: Any
     changed: list[json_diff.Change]
     overwritten: list[json_diff.Change]
 
 
-def page(
-    request: HttpRequest, kind: Kind, row: Any, *, buttons: list[dict[str, str]], may: bool
+def edit_page(
+    request: HttpRequest, kind: AnyKind, row: Any, *, buttons: list[dict[str, str]], may: bool
 ) -> HttpResponse:
-    """Show ``row``, or an empty form for None; on POST preview or save what was typed. Only who ``may`` gets the form."""
-    actor = actor_of(request)
+    """Show ``row``, or an empty form for None; on POST preview or save.
+
+    The form is shown only to a user who ``may`` edit. Raises PermissionDenied and BadRequest.
+    """
     if (row is None or request.method == "POST") and not may:
         raise PermissionDenied
-    context: dict[str, Any] = {"kind": kind, "row": row, "may": may, "buttons": buttons}
+    context: dict[str, Any] = {"kind": kind, "row": row, "may_edit": may, "buttons": buttons}
     if may:
-        revision = 0 if row is None else row.revision
-        base = _base(request, kind, row)
         saving = "_preview" not in request.POST
-        form = DocumentForm(request.POST if request.method == "POST" else None, parts=form_fields.of(kind, actor, new=row is None), base=base, revision=revision,
-                            wants_reason=saving)  # fmt: skip
+        form = _form(request, kind, row, wants_reason=saving)
         context["form"] = form
         if form.is_valid() and (document := form.merged()) is not None:
-            done = (
-                _save(request, kind, row, form, document, context)
-                if saving
-                else _preview(request, kind, row, form, document, context)
-            )
-            if done is not None:
-                return done
+            submission = _Submission(request, kind, row, form, document)
+            if not saving:
+                context["preview"] = _preview(submission)
+            elif _save(submission, context):
+                saved = kind.find(submission.name, actor=actor_of(request))
+                return HttpResponseRedirect(address(kind, saved, "change"))
     title = f"Add {kind.words}" if row is None else f"{kind.words.capitalize()} {row}"
     return pages.draw(
         request, "console/document.html", title=title, opts=kind.rows._meta, **context
     )
 
 
-def _base(request: HttpRequest, kind: Kind, row: Any) -> dict[str, Any]:
-    """Return the document that the page was made of: on POST that of the revision which the form names."""
+def address(kind: AnyKind, row: Any, name: str) -> str:
+    """Return the address of the page ``name`` of ``row``."""
+    model = "profile" if kind is PROFILE else "runprofile"
+    return reverse(f"admin:orbit_{model}_{name}", args=[row.pk])
+
+
+def _form(request: HttpRequest, kind: AnyKind, row: Any, *, wants_reason: bool) -> DocumentForm:
+    return DocumentForm(
+        request.POST if request.method == "POST" else None,
+        members=form_fields.members_of(kind, actor_of(request), new=row is None),
+        base=_base(request, kind, row),
+        revision=0 if row is None else row.revision,
+        wants_reason=wants_reason,
+    )
+
+
+def _base(request: HttpRequest, kind: AnyKind, row: Any) -> dict[str, Any]:
+    """Return the document that the page was made from; on POST that of the form's revision."""
     if row is None:
         return _BLANK[kind.noun]
-    sent = request.POST.get("revision", "")
-    if request.method != "POST" or sent == str(row.revision):
+    revision = request.POST.get("revision", "")
+    if request.method != "POST" or revision == str(row.revision):
         return dict(row.document)
     try:
-        return dict(history.one(kind, str(row), int(sent), actor=actor_of(request)).document)
+        actor = actor_of(request)
+        return dict(history.find(kind, str(row), int(revision), actor=actor).document)
     except (ValueError, RevisionUnknown):
         raise BadRequest("There is no such revision.") from None
 
 
-def _name(kind: Kind, row: Any, document: dict[str, Any]) -> str:
-    given = document.get(kind.key) if row is None else str(row)
-    return given if isinstance(given, str) else ""
-
-
-def _preview(
-    request: HttpRequest,
-    kind: Kind,
-    row: Any,
-    form: DocumentForm,
-    document: dict[str, Any],
-    context: dict[str, Any],
-) -> HttpResponse | None:
-    current = {} if row is None else row.document
-    found = preview.preview(
-        kind, _name(kind, row, document), document, current=current, actor=actor_of(request)
+def _preview(submission: _Submission) -> Preview:
+    current = {} if submission.row is None else submission.row.document
+    result = edit.preview(
+        submission.kind,
+        submission.name,
+        submission.document,
+        current=current,
+        actor=actor_of(submission.request),
     )
-    form.take(found.faults)
-    context["preview"] = found
-    return None
+    submission.form.show_faults(result.problems)
+    return result
 
 
-def _save(
-    request: HttpRequest,
-    kind: Kind,
-    row: Any,
-    form: DocumentForm,
-    document: dict[str, Any],
-    context: dict[str, Any],
-) -> HttpResponse | None:
-    """Save through the one door. A refusal is told on the page that was sent, with everything that was typed."""
-    name, expected = (
-        _name(kind, row, document),
-        NEW if row is None else exactly(form.cleaned_data["seen"]),
-    )
+def _save(submission: _Submission, context: dict[str, Any]) -> bool:
+    """Save the document; return False, with the reason in the form or the context, if refused."""
+    request, kind, form = submission.request, submission.kind, submission.form
+    is_new = submission.row is None
     try:
-        done = edit.put(
+        edited = edit.save(
             kind,
-            name,
-            document,
+            submission.name,
+            submission.document,
             actor=actor_of(request),
             source="admin",
-            expected=expected,
+            expected=NEW if is_new else exactly(form.cleaned_data["latest"]),
             reason=form.cleaned_data["reason"],
         )
-    except DocumentInvalid as refused:
-        form.take(refused.errors)
-    except Stale as refused:
-        if row is None:
-            form.add_error(kind.key, refused.detail)
+    except DocumentInvalid as refusal:
+        form.show_faults(refusal.errors)
+    except Stale as refusal:
+        if is_new:
+            form.add_error(kind.key, refusal.detail)
         else:
-            context["conflict"] = _conflict(request, kind, row, form, document)
+            context["conflict"] = _conflict(submission)
     except NotAllowed:
         raise PermissionDenied from None
-    except OrbitError as refused:
-        form.add_error(None, refused.detail)
+    except OrbitError as refusal:
+        form.add_error(None, refusal.detail)
     else:
-        said = (
-            f"Revision {done.revision} of {name} saved."
-            if done.changed
-            else f"Nothing was changed: revision {done.revision} of {name} stands."
+        messages.success(
+            request,
+            f"Revision {edited.revision} of {submission.name} saved."
+            if edited.changed
+            else f"Nothing changed: {submission.name} is at revision {edited.revision}.",
         )
-        messages.success(request, said)
-        return HttpResponseRedirect(
-            address(kind, kinds.found(kind, name, actor=actor_of(request)), "change")
-        )
-    return None
+        return True
+    return False
 
 
-def _conflict(
-    request: HttpRequest, kind: Kind, row: Any, form: DocumentForm, document: dict[str, Any]
-) -> _Conflict:
-    """Return what the two versions are; from now on the person has seen the other one, and saving again puts theirs over it."""
-    theirs = history.latest(kind, kinds.found(kind, str(row), actor=actor_of(request)))
-    sent = request.POST.copy()
-    sent["seen"] = str(theirs.number)
-    form.data = sent
+def _conflict(submission: _Submission) -> _Conflict:
+    """Return the conflict, and note in the form that the user has seen the other version.
+
+    Saving the form again overwrites that version.
+    """
+    request, kind, form = submission.request, submission.kind, submission.form
+    row = kind.find(str(submission.row), actor=actor_of(request))
+    latest = history.latest(kind, row)
+    data = request.POST.copy()
+    data["latest"] = str(latest.number)
+    form.data = data
     return _Conflict(
-        theirs,
-        json_diff.changes(form.base, theirs.document),
-        json_diff.changes(theirs.document, document),
-    )
-
-
-def address(kind: Kind, row: Any, name: str) -> str:
-    """Return the address of a page of ``row``."""
-    return reverse(
-        f"admin:orbit_{'profile' if kind is PROFILE else 'runprofile'}_{name}", args=[row.pk]
+        latest,
+        json_diff.changes(form.base, latest.document),
+        json_diff.changes(latest.document, submission.document),
     )

@@ -1,22 +1,22 @@
-"""Which members of a profile and of a run profile have a field of their own in the console's form."""
+"""The members of profiles and run profiles that have a field of their own in the form."""
 
 from governance.access.actors import Actor
 from governance.models import Namespace
-from orbit.admin.document_form import STATES, Part
+from orbit.admin.document_form import STATES, Member
 from orbit.pipeline import registry
 from orbit.profiles import visible
-from orbit.profiles.kinds import PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, AnyKind
 from orbit.records.checkpoints import TIERS
 
-_OFFERED = 500
-_LINES = "One on each line."
+_MAX_EXAMPLES = 5
+_LINES = "One per line."
 
 
-def of(kind: Kind, actor: Actor, *, new: bool) -> list[Part]:
-    """Return the fields of ``kind``; only a new document has one for its id, which never changes."""
+def members_of(kind: AnyKind, actor: Actor, *, new: bool) -> list[Member]:
+    """Return the members of ``kind`` with a field. Only a new document has one for its id."""
     name = (
         [
-            Part(
+            Member(
                 kind.key,
                 "Id",
                 (kind.key,),
@@ -26,71 +26,85 @@ def of(kind: Kind, actor: Actor, *, new: bool) -> list[Part]:
         if new
         else []
     )
-    tags = Part(
+    tags = Member(
         "value_tags", "Value tags", ("value_tags",), "lines", empty=("value_tags",), help=_LINES
     )
     return [*name, *(_profile() if kind is PROFILE else _run_profile(actor)), tags]
 
 
-def _profile() -> list[Part]:
-    transformers = _choices(registry.names(), none="left out: passthrough")
-    processors = _choices(registry.processor_names(), none="left out: passthrough")
+def _profile() -> list[Member]:
+    transformers = _choices(registry.names(), none="default: passthrough")
+    processors = _choices(registry.processor_names(), none="default: passthrough")
     return [
-        Part("label", "Label", ("label",)),
-        Part("state", "State", ("state",), choices=tuple(STATES)),
-        *(Part(f"tier_{tier}", f"Transformer of tier {tier}", ("execution_rules", "tiers", str(tier), "transformer"), choices=transformers,
-               empty=("execution_rules", "tiers", str(tier)), help="Its options stand in the JSON.") for tier in TIERS),
-        Part("processor", "Processor of the items", ("execution_rules", "normalizer", "processor"), choices=processors,
-             empty=("execution_rules", "normalizer")),
-    ]  # fmt: skip
+        Member("label", "Label", ("label",)),
+        Member("state", "State", ("state",), choices=tuple(STATES)),
+        *(
+            Member(
+                f"tier_{tier}",
+                f"Transformer of tier {tier}",
+                ("execution_rules", "tiers", str(tier), "transformer"),
+                choices=transformers,
+                empty=("execution_rules", "tiers", str(tier)),
+                help="Its options are in the JSON.",
+            )
+            for tier in TIERS
+        ),
+        Member(
+            "processor",
+            "Processor of the items",
+            ("execution_rules", "normalizer", "processor"),
+            choices=processors,
+            empty=("execution_rules", "normalizer"),
+        ),
+    ]
 
 
-def _run_profile(actor: Actor) -> list[Part]:
+def _run_profile(actor: Actor) -> list[Member]:
     profiles = (
         visible.profiles(actor)
         .order_by("profile_id")
-        .values_list("profile_id", flat=True)[:_OFFERED]
+        .values_list("profile_id", flat=True)[:_MAX_EXAMPLES]
     )
     namespaces = (
         Namespace.objects.filter(actor.filter("name"))
         .order_by("name")
-        .values_list("name", flat=True)[:_OFFERED]
+        .values_list("name", flat=True)[:_MAX_EXAMPLES]
     )
     return [
-        Part(
+        Member(
             "profile_id",
             "Profile",
             ("profile_id",),
-            help=f"Such as {', '.join(profiles[:5])}." if profiles else "There is none yet.",
+            help=f"For example {', '.join(profiles)}." if profiles else "There is no profile yet.",
         ),
-        Part(
-            "namespace", "Namespace", ("namespace",), help=f"Such as {', '.join(namespaces[:5])}."
+        Member(
+            "namespace", "Namespace", ("namespace",), help=f"For example {', '.join(namespaces)}."
         ),
-        Part("state", "State", ("state",), choices=tuple(STATES)),
+        Member("state", "State", ("state",), choices=tuple(STATES)),
         _policy(
             "cron",
             "Cron",
-            "Five fields: minute, hour, day of month, month, day of week. Empty: no schedule of its own.",
+            "Five fields: minute, hour, day of month, month, day of week. Empty: no schedule.",
         ),
         _policy("time_zone", "Time zone", "An IANA name such as Europe/Berlin."),
         _policy(
             "on_missed",
             "A missed tick",
             choices=(
-                ("", "as usual"),
-                ("once", "once: caught up with one cycle"),
-                ("skip", "skip: left out"),
+                ("", "default"),
+                ("once", "once: make up for it with one cycle"),
+                ("skip", "skip: ignore it"),
             ),
         ),
-        _policy("max_lateness", "A tick is too late after (seconds)", typed="number"),
-        _policy("max_dispatch_retries", "Retries of a delivery", typed="number"),
-        Part(
+        _policy("max_lateness", "Skip a tick that is late by (seconds)", input_="number"),
+        _policy("max_dispatch_retries", "Retries of a delivery", input_="number"),
+        Member(
             "distribution_targets",
             "Endpoints",
             ("distribution_targets",),
             "lines",
             empty=("distribution_targets",),
-            help=f"Their keys. {_LINES}",
+            help=f"Keys of endpoints. {_LINES}",
         ),
     ]
 
@@ -100,11 +114,11 @@ def _policy(
     label: str,
     text: str = "",
     *,
-    typed: str = "text",
+    input_: str = "text",
     choices: tuple[tuple[str, str], ...] = (),
-) -> Part:
+) -> Member:
     path = ("execution_policy", name)
-    return Part(name, label, path, typed, choices, empty=path, help=text)
+    return Member(name, label, path, input_, choices, empty=path, help=text)
 
 
 def _choices(names: list[str], *, none: str) -> tuple[tuple[str, str], ...]:

@@ -16,12 +16,12 @@ from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.admin import editing, revisions
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 from orbit.states import ProfileState
 
 
 class _Configured(ReasonedAdmin):
-    kind: ClassVar[Kind]
+    kind: ClassVar[AnyKind]
     ordering = ("id",)
 
     @admin.display(description="state")
@@ -35,7 +35,7 @@ class _Configured(ReasonedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         actor = actor_of(request)
-        return actor.may(Scope.CONFIGURE) if obj is None else edit.may(self.kind, obj, actor=actor)
+        return actor.may(Scope.CONFIGURE) if obj is None else edit.may_edit(obj, actor=actor)
 
     def get_urls(self) -> list[URLPattern]:
         name = f"orbit_{self.opts.model_name}_revision"
@@ -51,7 +51,7 @@ class _Configured(ReasonedAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return editing.page(
+        return editing.edit_page(
             request, self.kind, None, buttons=[], may=self.has_add_permission(request)
         )
 
@@ -63,7 +63,7 @@ class _Configured(ReasonedAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = self._get_or_404(request, object_id)
-        return editing.page(
+        return editing.edit_page(
             request,
             self.kind,
             row,
@@ -74,11 +74,13 @@ class _Configured(ReasonedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return revisions.listing(request, self.kind, self._get_or_404(request, object_id))
+        return revisions.list_page(request, self.kind, self._get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
-        return revisions.one(request, self.kind, self._get_or_404(request, object_id), number)
+        return revisions.revision_page(
+            request, self.kind, self._get_or_404(request, object_id), number
+        )
 
     @reasoned_action(
         label="Enable",
@@ -100,7 +102,8 @@ class _Configured(ReasonedAdmin):
     @reasoned_action(
         label="Disable",
         scope=Scope.CONFIGURE,
-        explains="It starts nothing from the next trigger or tick on. Running cycles go on with their snapshot.",
+        explains="It starts nothing from the next trigger or tick on. Running cycles go on with "
+        "their snapshot.",
         when=lambda row: row.state == ProfileState.ENABLED and not row.hidden,
     )
     def disable(self, request: HttpRequest, row: Any, reason: str) -> str:

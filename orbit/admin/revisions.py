@@ -1,4 +1,4 @@
-"""The pages of revisions: who saved what, the difference of any two, and the way back to one."""
+"""The pages of revisions: the list, the changes between two, and the roll-back to one."""
 
 from typing import Any
 
@@ -17,74 +17,107 @@ from orbit.admin.editing import address
 from orbit.errors import RevisionUnknown
 from orbit.profiles import edit, history
 from orbit.profiles.expected import NEW, exactly
-from orbit.profiles.kinds import Kind
+from orbit.profiles.kinds import AnyKind
 
-_PAGE = 50
+_PAGE_SIZE = 50
+_MAX_DIGITS = 9
 
 
-class RestoreForm(ReasonForm):
-    """Why, and over which revision."""
+class RollBackForm(ReasonForm):
+    """The reason, and the revision that the user saw as the current one."""
 
     over = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
 
-def listing(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
-    """Show the revisions of ``row``, newest first, and the difference of the two that the address names as ``a`` and ``b``."""
+def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
+    """Show the revisions of ``row``, newest first.
+
+    With ``a`` and ``b`` in the address also the changes between these two.
+    """
     actor = actor_of(request)
     a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
-    rows = history.listed(kind, str(row), actor=actor).defer("document")
-    shown = list((rows if before is None else rows.filter(number__lt=before))[: _PAGE + 1])
-    compared = None
+    revisions = history.revisions(kind, str(row), actor=actor).defer("document")
+    if before is not None:
+        revisions = revisions.filter(number__lt=before)
+    page = list(revisions[: _PAGE_SIZE + 1])
+    comparison = None
     if a is not None and b is not None:
         try:
-            compared = history.compare(kind, str(row), a, b, actor=actor)
+            comparison = history.compare(kind, str(row), a, b, actor=actor)
         except RevisionUnknown as error:
             messages.error(request, error.detail)
-    older = shown[_PAGE - 1].number if len(shown) > _PAGE else None
-    return pages.draw(request, "console/revisions.html", title=f"Revisions of {row}", kind=kind, row=row, rows=shown[:_PAGE], older=older, compared=compared,
-                      may=actor.may(Scope.CONFIGURE), opts=kind.rows._meta, a=a or "", b=b or "", a_text=str(a), b_text=str(b))  # fmt: skip
+    return pages.draw(
+        request,
+        "console/revisions.html",
+        title=f"Revisions of {row}",
+        kind=kind,
+        row=row,
+        revisions=page[:_PAGE_SIZE],
+        older=page[_PAGE_SIZE - 1].number if len(page) > _PAGE_SIZE else None,
+        comparison=comparison,
+        may_configure=actor.may(Scope.CONFIGURE),
+        opts=kind.rows._meta,
+        a=a or "",
+        b=b or "",
+        a_text=str(a),
+        b_text=str(b),
+    )
 
 
-def one(request: HttpRequest, kind: Kind, row: Any, number: int) -> HttpResponse:
-    """Show one revision beside the current one; on POST go back to it."""
+def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
+    """Show a revision and what a roll-back to it would change; on POST roll back."""
     actor = actor_of(request)
     try:
-        revision = history.one(kind, str(row), number, actor=actor)
+        revision = history.find(kind, str(row), number, actor=actor)
     except RevisionUnknown:
         raise Http404 from None
-    form = RestoreForm(
-        request.POST if request.method == "POST" else None, initial={"over": row.revision}
-    )
     if request.method == "POST" and not actor.may(Scope.CONFIGURE):
         raise PermissionDenied
-    if form.is_valid():
-        given = form.cleaned_data
-        expected = NEW if row.hidden else exactly(given["over"])
-        try:
-            done = edit.roll_back(
-                kind,
-                str(row),
-                number,
-                actor=actor,
-                source="admin",
-                expected=expected,
-                reason=given["reason"],
-            )
-        except OrbitError as error:
-            for said in (
-                error.detail,
-                *(f"{fault['pointer']}: {fault['detail']}" for fault in error.errors),
-            ):
-                messages.error(request, said)
-        else:
-            messages.success(
-                request, f"{row} is back to revision {number}, as revision {done.revision}."
-            )
-            return HttpResponseRedirect(address(kind, row, "change"))
+    form = RollBackForm(
+        request.POST if request.method == "POST" else None, initial={"over": row.revision}
+    )
+    if form.is_valid() and _roll_back(request, kind, row, number, form.cleaned_data):
+        return HttpResponseRedirect(address(kind, row, "change"))
     changes = json_diff.changes(row.document, revision.document)
-    return pages.draw(request, "console/revision.html", title=f"Revision {number} of {row}", kind=kind, row=row, revision=revision, changes=changes, form=form,
-                      may=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden), opts=kind.rows._meta)  # fmt: skip
+    return pages.draw(
+        request,
+        "console/revision.html",
+        title=f"Revision {number} of {row}",
+        kind=kind,
+        row=row,
+        revision=revision,
+        changes=changes,
+        form=form,
+        may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden),
+        opts=kind.rows._meta,
+    )
+
+
+def _roll_back(
+    request: HttpRequest, kind: AnyKind, row: Any, number: int, values: dict[str, Any]
+) -> bool:
+    """Roll back and tell the user; return False if that was refused."""
+    try:
+        edited = edit.roll_back(
+            kind,
+            str(row),
+            number,
+            actor=actor_of(request),
+            source="admin",
+            expected=NEW if row.hidden else exactly(values["over"]),
+            reason=values["reason"],
+        )
+    except OrbitError as refusal:
+        messages.error(request, refusal.detail)
+        for error in refusal.errors:
+            messages.error(request, f"{error['pointer']}: {error['detail']}")
+        return False
+    messages.success(
+        request, f"{row} is rolled back to revision {number}, saved as revision {edited.revision}."
+    )
+    return True
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return int(text) if is_number else None

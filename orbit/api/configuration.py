@@ -10,7 +10,7 @@ from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, TEXT, TRUTH, WHOLE, many, one_of, record
 from orbit.dispatch.endpoints import EndpointsInvalid
 from orbit.errors import CyclesActive
-from orbit.profiles import diff, reload, schema
+from orbit.profiles import drift, reload, schema
 from orbit.profiles.files import ConfigInvalid
 
 #: ``Difference.to_dict`` makes it: a side that has nothing at that place is absent.
@@ -42,12 +42,12 @@ class ConfigDiff(Resource):
     )
     def get(self, request: Request) -> Response:
         """Every place at which they differ, with both values, up to a limit."""
-        differences = diff.differences(actor=self.actor)
+        differences = drift.differences(actor=self.actor)
         return Response(
             {
                 "same": not differences,
                 "total": len(differences),
-                "differences": [difference.as_json() for difference in diff.bounded(differences)],
+                "differences": [difference.to_dict() for difference in drift.bounded(differences)],
             }
         )
 

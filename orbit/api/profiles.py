@@ -12,9 +12,9 @@ from governance.rest.resources import Resource, operation
 from governance.rest.schemas import inlined
 from orbit.api import conditions
 from orbit.errors import DocumentInvalid, ProfileUnknown, RunProfileUnknown, Stale
-from orbit.profiles import edit, kinds, schema
-from orbit.profiles.edit import Edited
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
+from orbit.profiles import edit, schema
+from orbit.profiles.edit import EditResult
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 from orbit.states import ProfileState
 
 #: The edit checks it by the schemas of the files and more, so that all errors come at once.
@@ -100,7 +100,7 @@ class RunProfileDetail(Resource):
         return _put(self, RUN_PROFILE, run_profile_id)
 
 
-def saved(edited: Edited) -> Response:
+def saved(edited: EditResult) -> Response:
     """Answer an edit: the current document, with its revision as ETag."""
     return Response(
         edited.document,
@@ -109,10 +109,10 @@ def saved(edited: Edited) -> Response:
     )
 
 
-def _list(resource: Resource, kind: Kind, filters: dict[str, Any]) -> Response:
+def _list(resource: Resource, kind: AnyKind, filters: dict[str, Any]) -> Response:
     return pages.respond(
         resource.request,
-        kind.seen_by(resource.actor).filter(**filters),
+        kind.visible_to(resource.actor).filter(**filters),
         lambda row: row.document,
         query=resource.query,
         key=kind.key,
@@ -120,16 +120,16 @@ def _list(resource: Resource, kind: Kind, filters: dict[str, Any]) -> Response:
     )
 
 
-def _get(resource: Resource, kind: Kind, name: str) -> Response:
-    row = kinds.found(kind, name, actor=resource.actor)
+def _get(resource: Resource, kind: AnyKind, name: str) -> Response:
+    row = kind.find(name, actor=resource.actor)
     # The revision, not the hash of the answer: If-Match of a PUT names it.
     return Response(row.document, headers={"ETag": conditions.etag(row.revision)})
 
 
-def _put(resource: Resource, kind: Kind, name: str) -> Response:
+def _put(resource: Resource, kind: AnyKind, name: str) -> Response:
     expected, reason = conditions.expected(resource.request), conditions.reason(resource.request)
     return saved(
-        edit.put(
+        edit.save(
             kind,
             name,
             resource.body(),

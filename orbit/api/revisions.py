@@ -14,7 +14,7 @@ from orbit.api import conditions, profiles
 from orbit.api.profiles import PROFILE_SCHEMA, RUN_PROFILE_SCHEMA
 from orbit.errors import DocumentInvalid, ProfileUnknown, RevisionUnknown, RunProfileUnknown, Stale
 from orbit.profiles import edit, history
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 from orbit.profiles.revisions import Source
 
 REVISION = Fields(
@@ -53,7 +53,7 @@ class ProfileRevisionDetail(Resource):
     )
     def get(self, request: Request, profile_id: str, number: int) -> Response:
         """Who saved it, with the whole document."""
-        return Response(_WHOLE.of(history.one(PROFILE, profile_id, number, actor=self.actor)))
+        return Response(_WHOLE.of(history.find(PROFILE, profile_id, number, actor=self.actor)))
 
 
 class ProfileRevisionRestore(Resource):
@@ -93,7 +93,7 @@ class RunProfileRevisionDetail(Resource):
     )
     def get(self, request: Request, run_profile_id: str, number: int) -> Response:
         """Who saved it, with the whole document."""
-        revision = history.one(RUN_PROFILE, run_profile_id, number, actor=self.actor)
+        revision = history.find(RUN_PROFILE, run_profile_id, number, actor=self.actor)
         return Response(_WHOLE.of(revision))
 
 
@@ -114,12 +114,12 @@ class RunProfileRevisionRestore(Resource):
         return _restore(self, RUN_PROFILE, run_profile_id, number)
 
 
-def _list(resource: Resource, kind: Kind, name: str) -> Response:
-    rows = history.listed(kind, name, actor=resource.actor).defer("document")
+def _list(resource: Resource, kind: AnyKind, name: str) -> Response:
+    rows = history.revisions(kind, name, actor=resource.actor).defer("document")
     return pages.respond(resource.request, rows, REVISION.of, query=resource.query, key="number")
 
 
-def _restore(resource: Resource, kind: Kind, name: str, number: int) -> Response:
+def _restore(resource: Resource, kind: AnyKind, name: str, number: int) -> Response:
     expected = conditions.expected(resource.request)
     edited = edit.roll_back(
         kind,

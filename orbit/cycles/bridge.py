@@ -1,4 +1,4 @@
-"""The bridge: from a run profile, as it stands now, to the frozen context that a cycle runs on."""
+"""From a run profile, as it is now, to the frozen context that a cycle runs on."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,11 @@ from orbit.states import ProfileState
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What a cycle runs on. A later edit of the profile doesn't reach it. A raw cycle has a namespace and nothing else."""
+class CycleContext:
+    """What a cycle runs on. Later edits of the profile don't change it.
+
+    A raw cycle has only a namespace.
+    """
 
     namespace: str
     profile_id: str | None = None
@@ -30,54 +33,58 @@ class Context:
 
     @property
     def input(self) -> bytes:
-        """The input of a cycle whose trigger brings none, ``application/json``: the instruction, or ``{}``."""
+        """The input of a cycle whose trigger has no payload: the instruction, or ``{}``."""
         return self.instruction.body if self.instruction else b"{}"
 
 
-def context_for(run_profile_id: str, *, actor: Actor) -> Context:
-    """Return the context of ``run_profile_id``; one query.
+def context_for(run_profile_id: str, *, actor: Actor) -> CycleContext:
+    """Return the context of a run profile. One query.
 
-    Raises RunProfileUnknown, also for one that is hidden or stands in a namespace that ``actor`` doesn't see, and Disabled for one
-    that is disabled or whose profile is.
+    Raises RunProfileUnknown if there is none that ``actor`` may see, and Disabled if it or its
+    profile is.
     """
-    found = (
+    run_profile = (
         RunProfile.objects.select_related("profile")
         .filter(run_profile_id=run_profile_id, hidden=False)
         .first()
     )
-    if found is None or not actor.sees(found.namespace_id):
+    if run_profile is None or not actor.sees(run_profile.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
-    return context_of(found)
+    return context_of(run_profile)
 
 
-def context_of(found: RunProfile) -> Context:
+def context_of(run_profile: RunProfile) -> CycleContext:
     """Return the context of a run profile that was read with its profile.
 
-    Raises Disabled for one that is disabled or whose profile is, and ValueError for documents that have no canonical form.
+    Raises Disabled, and ValueError for documents that have no canonical form.
     """
-    if found.state != ProfileState.ENABLED:
-        raise Disabled(f"The run profile {found.run_profile_id} is disabled. Enable it to run it.")
-    if found.profile.state != ProfileState.ENABLED:
+    profile = run_profile.profile
+    if run_profile.state != ProfileState.ENABLED:
         raise Disabled(
-            f"The profile {found.profile.profile_id} is disabled, and {found.run_profile_id} with it. Enable the profile to run it."
+            f"The run profile {run_profile.run_profile_id} is disabled. Enable it to run it."
         )
-    return Context(
-        namespace=found.namespace_id,
-        profile_id=found.profile.profile_id,
-        profile_revision=found.profile.revision,
-        run_profile_id=found.run_profile_id,
-        run_profile_revision=found.revision,
-        instruction=instruction.synthesize(found.document, found.profile.document),
+    if profile.state != ProfileState.ENABLED:
+        raise Disabled(
+            f"The profile {profile.profile_id} is disabled, and {run_profile.run_profile_id} with "
+            "it. Enable the profile to run it."
+        )
+    return CycleContext(
+        namespace=run_profile.namespace_id,
+        profile_id=profile.profile_id,
+        profile_revision=profile.revision,
+        run_profile_id=run_profile.run_profile_id,
+        run_profile_revision=run_profile.revision,
+        instruction=instruction.synthesize(run_profile.document, profile.document),
     )
 
 
-def raw_context(namespace: str) -> Context:
+def raw_context(namespace: str) -> CycleContext:
     """Return the context of a cycle without run profile."""
-    return Context(namespace=namespace)
+    return CycleContext(namespace=namespace)
 
 
-def initiation_hash(context: Context) -> str:
-    """Return the name of the initiation that cycles of equal context share: SHA-256 of the canonical JSON of its four ids, nulls kept."""
+def initiation_hash(context: CycleContext) -> str:
+    """Return the key by which cycles share an initiation: SHA-256 of the context's four ids."""
     ids = {
         "profile_id": context.profile_id,
         "run_profile_id": context.run_profile_id,

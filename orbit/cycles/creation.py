@@ -1,7 +1,8 @@
-"""Births of cycles, one or many in one statement, and what stands in their way.
+"""New cycles: insert one or many in one statement, and say which active cycle is in the way.
 
-The unique index lets one active cycle through for each namespace, so of any number of triggers at once one starts something. A cycle
-that waits for its turn is ``queued``: no worker looks at it, and the overlap guard doesn't count it.
+The unique index allows one active cycle in a namespace, so of any number of triggers at once one
+starts something. A ``queued`` cycle waits its turn: no worker looks at it, and the index doesn't
+count it.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,31 +13,29 @@ from uuid import UUID
 from django.db import connection
 from psycopg.types.json import Jsonb
 
+from governance.kernel import sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.identifiers import uuid7
 from orbit.cycles import bridge
-from orbit.cycles.bridge import Context
+from orbit.cycles.bridge import CycleContext
+from orbit.errors import CycleActive
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
 
-# What one statement takes at most: a text of it must fit into a message, and into memory several times over.
+# Limits of one statement: its text must fit into a message, and into memory several times over.
 MOST_ROWS, MOST_BYTES = 2_000, 32 * 1024 * 1024
 
+INSERT = sql.fragment(__name__, "insert_cycles")  # with as many rows as there are cycles
+INSERT_RERUN = sql.load(__name__, "insert_rerun")
+ACTIVE = sql.load(__name__, "active_cycles")
 _ROW = "(" + ", ".join(["%s"] * 15) + ", CASE WHEN %s THEN now() END)"
-_START = """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, triggered_by, profile_id, profile_revision, run_profile_id,
-    run_profile_revision, instruction_id, context, initiation_hash, input, input_content_type, input_sha256, next_due_at)
-VALUES {rows} ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING RETURNING id"""
-
-# A cycle that was started and whose lease has run out is dead weight: the same trigger again resumes it rather than being refused.
-_ACTIVE = """SELECT namespace, id, status, run_profile_id, input_sha256, started_at IS NOT NULL AND coalesce(lease_expires_at <= now(), false)
-FROM orbit_cyclerun WHERE namespace = ANY(%s) AND status IN ('pending', 'running')"""
 
 
 @dataclass(frozen=True, slots=True)
 class NewCycle:
-    """A cycle to be: its context, its input (None: the context's own), and where it comes from."""
+    """A cycle to create. The input defaults to the context's."""
 
-    context: Context
+    context: CycleContext
     trigger: Trigger
     by: str
     payload: Payload | None = None
@@ -47,10 +46,26 @@ class NewCycle:
         """The bytes that the cycle runs on."""
         return self.context.input if self.payload is None else self.payload.body
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The columns that say where the cycle comes from and what it runs on."""
+        context = self.context
+        return {
+            "trigger": str(self.trigger),
+            "by": self.by,
+            "profile_id": context.profile_id,
+            "profile_revision": context.profile_revision,
+            "run_profile_id": context.run_profile_id,
+            "run_profile_revision": context.run_profile_revision,
+            "instruction_id": context.instruction.instruction_id if context.instruction else None,
+            "context": Jsonb(context.document),
+            "initiation_hash": bridge.initiation_hash(context),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveCycle:
-    """The cycle that is active in a namespace; ``abandoned`` where it was started and its lease has run out."""
+    """The active cycle of a namespace. ``abandoned`` if it was started and its lease ran out."""
 
     id: UUID
     namespace: str
@@ -60,7 +75,7 @@ class ActiveCycle:
     abandoned: bool
 
     def is_resumed_by(self, run_profile_id: str | None, payload: Payload | None = None) -> bool:
-        """Tell whether the same trigger came again for a cycle that nobody carries."""
+        """Tell whether a trigger resumes it: it is abandoned, and the trigger is the same."""
         return (
             self.abandoned
             and self.run_profile_id == run_profile_id
@@ -68,63 +83,76 @@ class ActiveCycle:
         )
 
 
-def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
-    """Insert the cycles as pending or queued inside the caller's transaction; return the ids of those that nothing stood in the way of.
+def hold_configuration() -> None:
+    """Keep reloads out until the transaction ends: no cycle may start in the middle of one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE")
 
-    A statement may wait for another one that starts, or ends, a cycle in the same namespace. All go by the order of the namespaces' names, so
-    that no two wait for each other.
+
+def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
+    """Insert the cycles as pending or queued; return the ids of those that no active cycle blocked.
+
+    Call it in a transaction. It waits for others that start or end a cycle in the same namespace.
+    All go by the order of the namespaces' names, so no two wait for each other.
     """
-    made: set[UUID] = set()
-    for part in _parts(sorted(cycles, key=lambda birth: (birth.context.namespace, birth.id))):
+    inserted: set[UUID] = set()
+    in_order = sorted(cycles, key=lambda cycle: (cycle.context.namespace, cycle.id))
+    for part in split(in_order):
+        values = [value for cycle in part for value in _values(cycle, status)]
         with connection.cursor() as cursor:
-            cursor.execute(
-                _START.format(rows=", ".join([_ROW] * len(part))),
-                [value for birth in part for value in _values(birth, status)],
-            )
-            made.update(row[0] for row in cursor.fetchall())
-    return made
+            cursor.execute(INSERT.render("insert_cycles", [", ".join([_ROW] * len(part))]), values)
+            inserted.update(row[0] for row in cursor.fetchall())
+    return inserted
+
+
+def insert_rerun(cycle: NewCycle, *, rerun_of: UUID) -> bool:
+    """Insert a cycle that runs ``rerun_of`` again, on its input; return False if one is active."""
+    return INSERT_RERUN.one(id=cycle.id, rerun_of=rerun_of, **cycle.origin) is not None
 
 
 def active_cycles(namespaces: Collection[str]) -> dict[str, ActiveCycle]:
-    """Return the active cycle of each of ``namespaces`` that has one; one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ACTIVE, [list(namespaces)])
-        return {
-            namespace: ActiveCycle(cycle, namespace, *rest)
-            for namespace, cycle, *rest in cursor.fetchall()
-        }
+    """Return the active cycle of each of ``namespaces`` that has one. One query."""
+    return {
+        namespace: ActiveCycle(cycle_id, namespace, *columns)
+        for namespace, cycle_id, *columns in ACTIVE.rows(namespaces=list(namespaces))
+    }
 
 
-def _values(birth: NewCycle, status: Cycle) -> list[Any]:
-    context, given = birth.context, birth.input
-    return [
-        birth.id,
-        context.namespace,
-        str(status),
-        str(birth.trigger),
-        birth.by,
-        context.profile_id,
-        context.profile_revision,
-        context.run_profile_id,
-        context.run_profile_revision,
-        context.instruction.instruction_id if context.instruction else None,
-        Jsonb(context.document),
-        bridge.initiation_hash(context),
-        given,
-        "application/json" if birth.payload is None else birth.payload.content_type,
-        sha256_hex(given),
-        status == Cycle.PENDING,
-    ]
+def refusal(namespace: str, active: ActiveCycle | None) -> CycleActive:
+    """Return the refusal of a new cycle; ``active`` is None if the one in the way has just ended."""
+    name, status = (
+        (f"The cycle {active.id}", active.status) if active else ("Another cycle", "about to end")
+    )
+    return CycleActive(
+        f"{name} is {status} in {namespace}: at most one runs there at a time.",
+        namespace=namespace,
+        active_cycle_run_id=str(active.id) if active else None,
+    )
 
 
-def _parts(cycles: Sequence[NewCycle]) -> Iterator[list[NewCycle]]:
+def split(cycles: Sequence[NewCycle]) -> Iterator[list[NewCycle]]:
+    """Yield ``cycles`` in parts that fit into one statement each."""
     part: list[NewCycle] = []
     size = 0
-    for birth in cycles:
-        if part and (len(part) == MOST_ROWS or size + len(birth.input) > MOST_BYTES):
+    for cycle in cycles:
+        if part and (len(part) == MOST_ROWS or size + len(cycle.input) > MOST_BYTES):
             yield part
             part, size = [], 0
-        part.append(birth)
-        size += len(birth.input)
+        part.append(cycle)
+        size += len(cycle.input)
     if part:
         yield part
+
+
+def _values(cycle: NewCycle, status: Cycle) -> list[Any]:
+    content_type = "application/json" if cycle.payload is None else cycle.payload.content_type
+    return [
+        cycle.id,
+        cycle.context.namespace,
+        str(status),
+        *cycle.origin.values(),
+        cycle.input,
+        content_type,
+        sha256_hex(cycle.input),
+        status == Cycle.PENDING,
+    ]

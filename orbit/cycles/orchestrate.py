@@ -1,9 +1,9 @@
-"""Run-profile orchestration: cycles for many run profiles in one call, each with its own outcome.
+"""Start cycles for many run profiles in one call, each with its own outcome.
 
-Everything is one transaction of a dozen statements, however many run profiles there are: what is read is read once, what is written is
-written in bulk. Of the run profiles that share a namespace the first, by id, starts; the others are queued behind it and take their turns as
-the cycle before them ends (``turns``). A namespace in which a cycle was active before the call skips all of its own. After a crash all of it
-has happened, or nothing.
+Everything is one transaction of a dozen statements, however many run profiles there are. Of those
+that share a namespace the first, by id, starts; the others are queued behind it. A namespace in
+which a cycle was active before the call skips all of its own. After a crash all of it has happened,
+or nothing.
 """
 
 import logging
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q
 
 from governance import audit
@@ -22,8 +21,8 @@ from governance.audit.actions import Action
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from orbit import interrupts, queue
-from orbit.cycles import bridge, creation, skip_log, trigger
-from orbit.cycles.creation import ActiveCycle, NewCycle
+from orbit.cycles import bridge, creation, skip_log
+from orbit.cycles.creation import NewCycle
 from orbit.cycles.skip_log import Skip
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
@@ -33,17 +32,20 @@ log = logging.getLogger(__name__)
 
 #: What may become of a run profile.
 OUTCOMES = ("started", "queued", "skipped", "halted", "paused", "disabled", "invalid")
-# A wake-up is for a whole shift, and the keeper adds what is missing.
+# One wake-up lets a runner fill all its slots, and maintenance adds what is missing.
 _MOST_WAKEUPS = 4
-_MOST_ON_TRAIL = 100
-_STAMPED = 50
-# A cycle in the way that ends between two statements leaves the way free: then all of its namespace is tried once more.
+_MOST_AUDITED = 100
+_STAMP_EVERY = 50
+# If a cycle that blocks a namespace ends meanwhile, all of that namespace is tried once more.
 _TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileOutcome:
-    """What became of one run profile: one of ``OUTCOMES`` (``started`` may be a cycle that was resumed); ``detail`` says why."""
+    """What became of one run profile; ``detail`` says why.
+
+    ``started`` may be a cycle that was resumed.
+    """
 
     run_profile_id: str
     outcome: str
@@ -52,15 +54,12 @@ class ProfileOutcome:
 
 
 def all_enabled(
-    *,
-    source: Trigger,
-    actor: Actor,
-    own_cron: bool = True,
-    reason: str = "",
+    *, source: Trigger, actor: Actor, own_cron: bool = True, reason: str = ""
 ) -> list[ProfileOutcome]:
-    """Start, or queue, a cycle for each enabled run profile that ``actor`` sees, in the order of their ids.
+    """Start or queue a cycle for each enabled run profile that ``actor`` may see, ordered by id.
 
-    Without ``own_cron`` those that have a cron of their own are left out. Nothing is raised for one of them.
+    Without ``own_cron``, leave out those that have a cron of their own. A run profile that can't
+    be started has its outcome; nothing is raised for it.
     """
     chosen = Q(state=ProfileState.ENABLED)
     if not own_cron:
@@ -69,191 +68,186 @@ def all_enabled(
 
 
 def selected(
-    run_profile_ids: Sequence[str],
-    *,
-    source: Trigger,
-    actor: Actor,
-    reason: str = "",
+    run_profile_ids: Sequence[str], *, source: Trigger, actor: Actor, reason: str = ""
 ) -> list[ProfileOutcome]:
-    """Do the same for the run profiles that are named, disabled ones too, which then say so. Raises RunProfileUnknown, with nothing started."""
-    wanted = sorted(set(run_profile_ids))
-    return _orchestrate(
-        Q(run_profile_id__in=wanted), wanted, source=source, actor=actor, reason=reason
-    )
+    """Do the same for the named run profiles, including disabled ones, which get that outcome.
 
-
-def _orchestrate(
-    chosen: Q,
-    wanted: list[str] | None,
-    *,
-    source: Trigger,
-    actor: Actor,
-    reason: str,
-) -> list[ProfileOutcome]:
-    actor.require(Scope.OPERATE)
-    with audit.transaction():
-        with connection.cursor() as cursor:
-            cursor.execute(trigger.HOLD_CONFIGURATION)
-        rows = (
-            RunProfile.objects.filter(chosen, actor.filter(), hidden=False)
-            .order_by("run_profile_id")
-            .prefetch_related("profile")
-        )
-        call = _Call(list(rows), source, actor)
-        if wanted is not None and (
-            missing := set(wanted) - {row.run_profile_id for row in call.rows}
-        ):
-            raise RunProfileUnknown(
-                f"There is no run profile {', '.join(repr(name) for name in sorted(missing)[:10])}."
-            )
-        outcomes = call.run()
-        if source != Trigger.CRON:
-            call.audit(outcomes, reason)
-        return outcomes
-
-
-class _Call:
-    """One orchestration: what it found, and what became of each, by run profile id."""
-
-    def __init__(self, rows: list[RunProfile], source: Trigger, actor: Actor) -> None:
-        self.rows, self.source, self.actor = rows, source, actor
-        self.found: dict[str, ProfileOutcome] = {}
-        self.wakeups = 0
-
-    def run(self) -> list[ProfileOutcome]:
-        """Start, queue or skip each; return the outcomes in the order of the rows."""
-        waiting = self._drafts()
-        for _ in range(_TRIES):
-            if waiting:
-                self._start(waiting)
-                waiting = [
-                    birth
-                    for birth in waiting
-                    if str(birth.context.run_profile_id) not in self.found
-                ]
-        for birth in waiting:
-            self._set(
-                birth, "skipped", detail=f"A cycle in {birth.context.namespace} is about to end."
-            )
-        for _ in range(min(self.wakeups, _MOST_WAKEUPS)):
-            queue.wake()
-        return [self.found[row.run_profile_id] for row in self.rows]
-
-    def _drafts(self) -> list[NewCycle]:
-        """Return the cycles that may start; what stops or spoils a run profile is its outcome."""
-        paused = gate.everything_paused()
-        stops = (
-            {} if paused or not self.rows else gate.stops({row.namespace_id for row in self.rows})
-        )
-        drafts = []
-        for number, row in enumerate(self.rows):
-            if number % _STAMPED == 0:
-                # A tick runs in a worker's main thread, whose supervisor waits for a sign of life.
-                interrupts.process.stamp()
-            stop = paused or stops.get(row.namespace_id)
-            try:
-                if stop is None or ProfileState.DISABLED in {row.state, row.profile.state}:
-                    drafts.append(NewCycle(bridge.context_of(row), self.source, self.actor.name))
-                else:
-                    self.found[row.run_profile_id] = ProfileOutcome(
-                        row.run_profile_id, "paused" if paused else "halted", detail=stop.detail
-                    )
-            except Disabled as error:
-                self.found[row.run_profile_id] = ProfileOutcome(
-                    row.run_profile_id, "disabled", detail=error.detail
-                )
-            except Exception as error:
-                # Whatever is wrong with one of them, it must not stop the others.
-                log.exception("The run profile %s can't be started.", row.run_profile_id)
-                self.found[row.run_profile_id] = ProfileOutcome(
-                    row.run_profile_id, "invalid", detail=f"{_said(error)}"
-                )
-        return drafts
-
-    def _start(self, waiting: Sequence[NewCycle]) -> None:
-        """Start the first of each namespace and queue the others behind it; where a cycle is active, resume it or skip."""
-        first: dict[str, NewCycle] = {}
-        for birth in waiting:
-            first.setdefault(birth.context.namespace, birth)
-        made = creation.insert(list(first.values()), Cycle.PENDING)
-        behind = [
-            birth
-            for birth in waiting
-            if birth.id not in made and first[birth.context.namespace].id in made
-        ]
-        creation.insert(behind, Cycle.QUEUED)
-        for birth in waiting:
-            if birth.id in made:
-                self.wakeups += 1
-                self._set(birth, "started", birth.id)
-        for birth in behind:
-            self._set(
-                birth, "queued", birth.id, f"It waits for its turn in {birth.context.namespace}."
-            )
-        met = [birth for birth in waiting if str(birth.context.run_profile_id) not in self.found]
-        if met:
-            self._meet(met, creation.active_cycles({birth.context.namespace for birth in met}))
-
-    def _meet(self, met: Sequence[NewCycle], active: dict[str, ActiveCycle]) -> None:
-        """Resume the cycles that the same trigger came again for, skip all others whose namespace has an active one."""
-        skips = []
-        for birth in met:
-            cycle, run_profile_id = (
-                active.get(birth.context.namespace),
-                birth.context.run_profile_id,
-            )
-            if cycle is None:
-                continue
-            if cycle.is_resumed_by(run_profile_id):
-                self.wakeups += 1
-                self._set(birth, "started", cycle.id, "resumed")
-            else:
-                skips.append(Skip(cycle.namespace, str(cycle.id), run_profile_id))
-                self._set(
-                    birth,
-                    "skipped",
-                    detail=f"The cycle {cycle.id} is {cycle.status} in {cycle.namespace}: at most one runs there at a time.",
-                )
-        if skips:
-            skip_log.record_skips(skips, trigger=self.source)
-
-    def _set(
-        self, birth: NewCycle, outcome: str, cycle_id: UUID | None = None, detail: str = ""
-    ) -> None:
-        name = str(birth.context.run_profile_id)
-        self.found[name] = ProfileOutcome(name, outcome, cycle_id, detail)
-
-    def audit(self, outcomes: Sequence[ProfileOutcome], reason: str) -> None:
-        """Put the call on record: one entry, with the outcomes counted, and the first of them named."""
-        namespaces = {row.namespace_id for row in self.rows}
-        audit.record(
-            Action.CYCLE_TRIGGERED,
-            actor=self.actor.name,
-            object_type="run_profile",
-            object_id=self.rows[0].run_profile_id
-            if len(self.rows) == 1
-            else f"{len(self.rows)} run profiles",
-            namespace=namespaces.pop() if len(namespaces) == 1 else None,
-            after={
-                "trigger": str(self.source),
-                "outcomes": counts(outcomes),
-                "results": [to_dict(one) for one in outcomes[:_MOST_ON_TRAIL]],
-            },
-            reason=reason,
-        )
+    Raises RunProfileUnknown, with nothing started.
+    """
+    ids = sorted(set(run_profile_ids))
+    return _orchestrate(Q(run_profile_id__in=ids), ids, source=source, actor=actor, reason=reason)
 
 
 def counts(outcomes: Sequence[ProfileOutcome]) -> dict[str, int]:
     """Return how many there are of each outcome that occurs."""
-    return dict(Counter(one.outcome for one in outcomes))
+    return dict(Counter(outcome.outcome for outcome in outcomes))
 
 
 def to_dict(outcome: ProfileOutcome) -> dict[str, str]:
-    """Return the outcome as JSON has it, without what it lacks."""
+    """Return the outcome as JSON, without its empty fields."""
     return {name: str(value) for name, value in asdict(outcome).items() if value}
 
 
-def _said(error: Exception) -> str:
-    return (
-        error.detail if isinstance(error, OrbitError) else f"{type(error).__name__}: {error}"[:500]
+def _orchestrate(
+    chosen: Q, ids: list[str] | None, *, source: Trigger, actor: Actor, reason: str
+) -> list[ProfileOutcome]:
+    actor.require(Scope.OPERATE)
+    with audit.transaction():
+        creation.hold_configuration()
+        run_profiles = list(
+            RunProfile.objects.filter(chosen, actor.filter(), hidden=False)
+            .order_by("run_profile_id")
+            .prefetch_related("profile")
+        )
+        missing = set(ids or ()) - {run_profile.run_profile_id for run_profile in run_profiles}
+        if missing:
+            names = ", ".join(repr(name) for name in sorted(missing)[:10])
+            raise RunProfileUnknown(f"There is no run profile {names}.")
+        outcomes = _Orchestration(run_profiles, source, actor).run()
+        if source != Trigger.CRON:  # those are in the tick ledger
+            _audit(run_profiles, outcomes, source=source, actor=actor, reason=reason)
+        return outcomes
+
+
+class _Orchestration:
+    """One call, with the outcomes so far by run profile id."""
+
+    def __init__(self, run_profiles: list[RunProfile], source: Trigger, actor: Actor) -> None:
+        self.run_profiles, self.source, self.actor = run_profiles, source, actor
+        self.outcomes: dict[str, ProfileOutcome] = {}
+        self.wakeups = 0
+
+    def run(self) -> list[ProfileOutcome]:
+        """Start, queue or skip each; return the outcomes in the order of the run profiles."""
+        cycles = self._new_cycles()
+        for _ in range(_TRIES):
+            if cycles:
+                self._start(cycles)
+                cycles = self._undecided(cycles)
+        for cycle in cycles:
+            self._set(
+                cycle, "skipped", detail=f"A cycle in {cycle.context.namespace} is about to end."
+            )
+        for _ in range(min(self.wakeups, _MOST_WAKEUPS)):
+            queue.wake()
+        return [self.outcomes[run_profile.run_profile_id] for run_profile in self.run_profiles]
+
+    def _new_cycles(self) -> list[NewCycle]:
+        """Return the cycles that may start; the other run profiles get their outcomes."""
+        paused = gate.everything_paused()
+        namespaces = {run_profile.namespace_id for run_profile in self.run_profiles}
+        stops = {} if paused or not namespaces else gate.stops(namespaces)
+        cycles = []
+        for number, run_profile in enumerate(self.run_profiles):
+            if number % _STAMP_EVERY == 0:
+                # A tick runs in a worker's main thread, whose supervisor expects heartbeats.
+                interrupts.process.stamp()
+            stop = paused or stops.get(run_profile.namespace_id)
+            disabled = ProfileState.DISABLED in {run_profile.state, run_profile.profile.state}
+            name = run_profile.run_profile_id
+            if stop is not None and not disabled:
+                self.outcomes[name] = ProfileOutcome(
+                    name, "paused" if paused else "halted", detail=stop.detail
+                )
+                continue
+            try:
+                cycles.append(
+                    NewCycle(bridge.context_of(run_profile), self.source, self.actor.name)
+                )
+            except Disabled as error:
+                self.outcomes[name] = ProfileOutcome(name, "disabled", detail=error.detail)
+            except Exception as error:
+                # Whatever is wrong with one of them, it must not stop the others.
+                log.exception("The run profile %s can't be started.", name)
+                self.outcomes[name] = ProfileOutcome(name, "invalid", detail=_message(error))
+        return cycles
+
+    def _start(self, cycles: Sequence[NewCycle]) -> None:
+        """Start the first of each namespace and queue the others behind it.
+
+        If a cycle is active there, resume it or skip.
+        """
+        first: dict[str, NewCycle] = {}
+        for cycle in cycles:
+            first.setdefault(cycle.context.namespace, cycle)
+        started = creation.insert(list(first.values()), Cycle.PENDING)
+        behind = [
+            cycle
+            for cycle in cycles
+            if cycle.id not in started and first[cycle.context.namespace].id in started
+        ]
+        creation.insert(behind, Cycle.QUEUED)
+        for cycle in cycles:
+            if cycle.id in started:
+                self.wakeups += 1
+                self._set(cycle, "started", cycle.id)
+        for cycle in behind:
+            namespace = cycle.context.namespace
+            self._set(cycle, "queued", cycle.id, f"It waits for its turn in {namespace}.")
+        self._resume_or_skip(self._undecided(cycles))
+
+    def _resume_or_skip(self, blocked: Sequence[NewCycle]) -> None:
+        """Resume active cycles for which the same trigger came again; skip all other blocked ones."""
+        if not blocked:
+            return
+        active_cycles = creation.active_cycles({cycle.context.namespace for cycle in blocked})
+        skips = []
+        for cycle in blocked:
+            active = active_cycles.get(cycle.context.namespace)
+            run_profile_id = cycle.context.run_profile_id
+            if active is None:
+                continue
+            if active.is_resumed_by(run_profile_id):
+                self.wakeups += 1
+                self._set(cycle, "started", active.id, "resumed")
+            else:
+                skips.append(Skip(active.namespace, str(active.id), run_profile_id))
+                self._set(
+                    cycle,
+                    "skipped",
+                    detail=creation.refusal(active.namespace, active).detail,
+                )
+        if skips:
+            skip_log.record_skips(skips, trigger=self.source)
+
+    def _undecided(self, cycles: Sequence[NewCycle]) -> list[NewCycle]:
+        return [cycle for cycle in cycles if str(cycle.context.run_profile_id) not in self.outcomes]
+
+    def _set(
+        self, cycle: NewCycle, outcome: str, cycle_id: UUID | None = None, detail: str = ""
+    ) -> None:
+        name = str(cycle.context.run_profile_id)
+        self.outcomes[name] = ProfileOutcome(name, outcome, cycle_id, detail)
+
+
+def _audit(
+    run_profiles: Sequence[RunProfile],
+    outcomes: Sequence[ProfileOutcome],
+    *,
+    source: Trigger,
+    actor: Actor,
+    reason: str,
+) -> None:
+    """Audit the call: one entry with the counts, and the first outcomes."""
+    namespaces = {run_profile.namespace_id for run_profile in run_profiles}
+    audit.record(
+        Action.CYCLE_TRIGGERED,
+        actor=actor.name,
+        object_type="run_profile",
+        object_id=run_profiles[0].run_profile_id
+        if len(run_profiles) == 1
+        else f"{len(run_profiles)} run profiles",
+        namespace=namespaces.pop() if len(namespaces) == 1 else None,
+        after={
+            "trigger": str(source),
+            "outcomes": counts(outcomes),
+            "results": [to_dict(outcome) for outcome in outcomes[:_MOST_AUDITED]],
+        },
+        reason=reason,
     )
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OrbitError):
+        return error.detail
+    return f"{type(error).__name__}: {error}"[:500]

@@ -1,38 +1,29 @@
-"""Triggers that started nothing: they met an active cycle, or a closed gate.
+"""Record triggers that started nothing: they met an active cycle, or the gate refused them.
 
-Recorded at once, then at most once a minute and namespace with the number held back since.
+The first is recorded at once; then one record a minute and namespace, with the number of triggers
+since the last one.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from governance.kernel import sql
 from governance.kernel.errors import OrbitError
 from orbit.records import execution
 from orbit.records.execution import Record
 from orbit.states import Trigger
 
-# ``carried`` keeps what ``suppressed`` was when a record became due, for RETURNING shows only new values. One of the triggers is the record's
-# own, so ``suppressed`` is one less than came just now exactly where a record is due. By name, so that no two calls wait for each other.
-NOTE = """INSERT INTO orbit_skipnotice AS n (namespace, written_at, suppressed)
-SELECT x.namespace, clock_timestamp(), x.number - 1 FROM unnest(%s::text[], %s::int[]) AS x(namespace, number) ORDER BY x.namespace
-ON CONFLICT (namespace) DO UPDATE SET
-    carried = n.suppressed,
-    suppressed = CASE WHEN n.written_at <= clock_timestamp() - interval '1 minute' THEN excluded.suppressed ELSE n.suppressed + excluded.suppressed + 1 END,
-    written_at = CASE WHEN n.written_at <= clock_timestamp() - interval '1 minute' THEN clock_timestamp() ELSE n.written_at END
-RETURNING namespace, suppressed, carried"""
-# A pause refuses before anybody has looked whether there is such a namespace.
-NOTE_REFUSAL = NOTE.replace(
-    "x.number - 1 FROM",
-    "x.number - 1 FROM (SELECT 1 FROM governance_namespace WHERE name = %s) AS known,",
-)
+_COUNT_SKIPS = sql.fragment(__name__, "count_skips")
+NOTE_SKIPS = sql.load(__name__, "note_skips", count_skips=_COUNT_SKIPS)
+NOTE_REFUSAL = sql.load(__name__, "note_refusal", count_skips=_COUNT_SKIPS)
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A trigger for ``run_profile_id`` (None: for a raw cycle) that met the cycle ``active``."""
+    """A trigger that met the cycle ``active``. A raw cycle has no ``run_profile_id``."""
 
     namespace: str
     active: str
@@ -40,47 +31,32 @@ class Skip:
 
 
 def record_skips(skips: Sequence[Skip], *, trigger: Trigger) -> None:
-    """Record that triggers started nothing because cycles were active; in a transaction of its own, or the caller's."""
+    """Record that triggers started nothing because cycles were active.
+
+    In the caller's transaction, or in one of its own.
+    """
     first = {skip.namespace: skip for skip in reversed(skips)}
     numbers = Counter(skip.namespace for skip in skips)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(NOTE, [list(numbers), list(numbers.values())])
-            due = [
-                (first[namespace], carried)
-                for namespace, held_back, carried in cursor.fetchall()
-                if held_back == numbers[namespace] - 1
-            ]
+        notices = NOTE_SKIPS.rows(namespaces=list(numbers), numbers=list(numbers.values()))
         execution.write_all(
-            [(_record(skip, carried, trigger), skip.namespace, None) for skip, carried in due]
+            [
+                (_record(first[namespace], carried, trigger), namespace, None)
+                for namespace, suppressed, carried in notices
+                if suppressed == numbers[namespace] - 1  # a record is due
+            ]
         )
-
-
-def _record(skip: Skip, carried: int, trigger: Trigger) -> Record:
-    message = f"the cycle {skip.active} is active" + (
-        f"; {carried} more triggers were skipped since the last record" if carried else ""
-    )
-    data = {
-        "trigger": trigger,
-        "active_cycle_run_id": skip.active,
-        "run_profile_id": skip.run_profile_id,
-        "suppressed": carried,
-    }
-    return Record("cycle", "cycle_skipped", message, "warning", data)
 
 
 def record_refusal(
     namespace: str, refusal: OrbitError, *, trigger: Trigger, run_profile_id: str | None
 ) -> None:
-    """Record that a trigger was refused at the gate of ``namespace``, by whom and why; in a transaction of its own."""
+    """Record that the gate of ``namespace`` refused a trigger, and why; in its own transaction."""
+    # Not the skips' notice: the first refusal of a halt is recorded even if a skip just was.
+    notice = f"{namespace[:80]} {refusal.code}"[:100]
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            # A name of its own beside that of the skips: a halt that begins just then is on record too.
-            cursor.execute(
-                NOTE_REFUSAL, [namespace, [f"{namespace[:80]} {refusal.code}"[:100]], [1]]
-            )
-            _, held_back, carried = cursor.fetchone() or ("", 1, 0)
-        if not held_back:
+        _, suppressed, carried = NOTE_REFUSAL.one(namespace=namespace, notice=notice) or ("", 1, 0)
+        if not suppressed:
             data = {
                 "trigger": trigger,
                 "code": refusal.code,
@@ -91,3 +67,16 @@ def record_refusal(
                 Record("governance", "refused", refusal.detail, "warning", data),
                 namespace=namespace,
             )
+
+
+def _record(skip: Skip, carried: int, trigger: Trigger) -> Record:
+    more = f"; {carried} more triggers were skipped since the last record" if carried else ""
+    data = {
+        "trigger": trigger,
+        "active_cycle_run_id": skip.active,
+        "run_profile_id": skip.run_profile_id,
+        "suppressed": carried,
+    }
+    return Record(
+        "cycle", "cycle_skipped", f"the cycle {skip.active} is active{more}", "warning", data
+    )

@@ -1,71 +1,132 @@
-"""Do the files and the database go apart? Asked for every page of the console, so it costs two looks at file names and one row.
+"""Drift: where the configuration files and the database differ."""
 
-Files are read again when one of them was touched; the database's documents only where the files aren't those that were last applied, and
-again when one of them was saved. What was worked out is kept in this process.
-"""
-
-import os
-from collections.abc import Callable
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
+from governance.access.actors import Actor
+from governance.access.roles import Scope
+from governance.kernel import json_diff, sql
+from governance.kernel.json_diff import ABSENT
+from governance.kernel.schemas import pointer
 from orbit.models import AppliedFiles
 from orbit.profiles import files, reload, revisions
+from orbit.profiles.files import Documents
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
 
-SAVED = """SELECT (SELECT (count(*), max(updated_at), sum(revision))::text FROM orbit_profile WHERE NOT hidden),
-    (SELECT (count(*), max(updated_at), sum(revision))::text FROM orbit_runprofile WHERE NOT hidden)"""
-
-_known: dict[str, tuple[Any, str | None]] = {}
+SAVED_VERSION = sql.load(__name__, "saved_version")
 
 
-def standing() -> bool:
-    """Tell whether files and database were both changed since the files were last applied, and differ: then the database stands.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place at which a document differs.
 
-    Files that can't be read or used don't count: the drift page says what is wrong with them.
+    ``pointer`` is a JSON pointer into the document. A side may be ``json_diff.ABSENT``.
+    """
+
+    file: str
+    id: str
+    pointer: str
+    in_files: Any
+    in_database: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON, without the key of an absent side."""
+        sides = {"in_files": self.in_files, "in_database": self.in_database}
+        return {
+            "file": self.file,
+            "id": self.id,
+            "pointer": self.pointer,
+            **{name: value for name, value in sides.items() if value is not ABSENT},
+        }
+
+
+def differences(*, actor: Actor) -> list[Difference]:
+    """Check the files and compare them with the database.
+
+    Both hold the documents of all namespaces, so ``actor`` must see the whole workspace. Raises as
+    ``reload.read_checked`` does.
+    """
+    actor.require(Scope.READ)
+    actor.require_workspace()
+    return between(reload.read_checked()[0], revisions.current())
+
+
+def bounded(
+    differences: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000
+) -> list[Difference]:
+    """Return as many of ``differences`` as fit on a page or into an answer, at least the first."""
+    fitting: list[Difference] = []
+    for difference in differences[:most]:
+        characters -= len(json.dumps(difference.to_dict()))
+        if fitting and characters < 0:
+            break
+        fitting.append(difference)
+    return fitting
+
+
+def between(in_files: Documents, in_database: Documents) -> list[Difference]:
+    """Return every difference of two sets of documents, sorted by file, id and key."""
+    kinds = (
+        (PROFILES, "profile_id", in_files.profiles, in_database.profiles),
+        (RUN_PROFILES, "run_profile_id", in_files.run_profiles, in_database.run_profiles),
+    )
+    return [
+        # The first step of a path is the document's id.
+        Difference(file, str(path[0]), pointer(path[1:]), left, right)
+        for file, key, lefts, rights in kinds
+        for path, left, right in json_diff.walk(
+            {document[key]: document for document in lefts},
+            {document[key]: document for document in rights},
+        )
+    ]
+
+
+def both_changed() -> bool:
+    """Tell whether files and database were both changed since the files were applied, and differ.
+
+    Asked for every page of the console, so it costs two looks at file names and one row: documents
+    are read again only after a file or a document was written. Invalid files don't count; the drift
+    page says what is wrong with them.
     """
     folder = Path(settings.ORBIT_CONFIG_DIR)
-    in_files = _kept("files", _touched(folder), lambda: _digest_of_files(folder))
+    in_files = _digest_of_files(folder, _versions(folder))
     applied = AppliedFiles.objects.filter(id=1).values_list("sha256", flat=True).first()
     if in_files is None or not applied or in_files == applied:
         return False
-    with connection.cursor() as cursor:
-        cursor.execute(SAVED)
-        saved = cursor.fetchone()
-    in_database = _kept(
-        "database",
-        (connection.settings_dict["NAME"], saved),
-        lambda: reload.digest_of(revisions.current()),
-    )
+    version = SAVED_VERSION.one()
+    in_database = _digest_of_database(str(connection.settings_dict["NAME"]), version)
     return in_database not in {in_files, applied}
 
 
-def _kept(name: str, key: Any, make: Callable[[], str | None]) -> str | None:
-    known = _known.get(name)
-    if known is None or known[0] != key:
-        known = _known[name] = (key, make())
-    return known[1]
-
-
-def _touched(folder: Path) -> tuple[Any, ...]:
-    """Return what changes when a file is written or replaced."""
-    found: list[Any] = [folder]
+def _versions(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """Return, for each file, what changes when it is written or replaced."""
+    versions: list[tuple[int, int, int] | None] = []
     for name in (PROFILES, RUN_PROFILES):
         try:
-            status = os.stat(folder / name)  # noqa: PTH116 - one call
+            status = (folder / name).stat()
         except OSError:
-            found.append(None)
+            versions.append(None)
         else:
-            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
-    return tuple(found)
+            versions.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(versions)
 
 
-def _digest_of_files(folder: Path) -> str | None:
-    documents, problems = files.read_what_can_be(folder)
+@functools.lru_cache(maxsize=1)
+def _digest_of_files(folder: Path, versions: tuple[Any, ...]) -> str | None:
+    documents, problems = files.read_leniently(folder)
     try:
         return None if problems else reload.digest_of(documents)
     except (TypeError, KeyError, ValueError):
         return None
+
+
+@functools.lru_cache(maxsize=1)
+def _digest_of_database(database: str, version: tuple[Any, ...]) -> str:
+    return reload.digest_of(revisions.current())

@@ -1,8 +1,9 @@
-"""The one door for edits: a whole document, a roll-back, a switch of the state; by REST and by the console alike.
+"""Edit a profile or run profile: save a document, roll back, enable or disable.
 
-An edit holds the configuration's lock (see ``revisions``) from its look at the current revision to its commit, so of two editors who saw
-the same revision one writes, and the other is told. A cycle that runs has its snapshot: no edit reaches it. After a crash either the
-revision and its audit entry are there, or neither.
+REST and the console edit through these functions alone. An edit locks the configuration (see
+``revisions.lock``) before it reads the current revision. Of two editors who saw the same revision
+one saves and the other gets Stale. Running cycles have a snapshot that no edit changes. After a
+crash either the revision and its audit entry are there, or neither.
 """
 
 from dataclasses import dataclass
@@ -11,22 +12,26 @@ from typing import Any
 from governance import audit
 from governance.access.actors import Actor, NotAllowed
 from governance.access.roles import Scope
+from governance.kernel import json_diff
 from governance.models import Namespace
 from orbit.dispatch import endpoints
 from orbit.errors import DocumentInvalid, Stale
-from orbit.models import RunProfile
+from orbit.models import Profile, RunProfile
 from orbit.pipeline import registry
-from orbit.profiles import history, kinds, revisions, schema, visible
+from orbit.profiles import history, instruction, revisions, schema, visible
 from orbit.profiles.expected import ANY, Expected
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, Kind
+from orbit.profiles.instruction import Instruction
+from orbit.profiles.kinds import PROFILE, AnyKind, AnyRow
 from orbit.profiles.revisions import Source
-from orbit.profiles.schema import Faults
+from orbit.profiles.schema import Problems
 from orbit.states import ProfileState
+
+_PREVIEWED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Edited:
-    """What stands after an edit; one that changed nothing made no revision."""
+class EditResult:
+    """The document after an edit. If nothing ``changed``, no revision was made."""
 
     document: dict[str, Any]
     revision: int
@@ -34,44 +39,20 @@ class Edited:
     changed: bool
 
 
-def put_profile(
-    profile_id: str,
-    document: Any,
-    *,
-    actor: Actor,
-    source: Source,
-    expected: Expected,
-    reason: str = "",
-) -> Edited:
-    """Make ``document`` the profile ``profile_id``. Raises as ``put`` does."""
-    return put(
-        PROFILE, profile_id, document, actor=actor, source=source, expected=expected, reason=reason
-    )
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What saving a document would do.
+
+    ``instructions`` are of the run profile, or of the first run profiles of the profile, by id.
+    """
+
+    problems: Problems
+    changes: list[json_diff.Change]
+    instructions: list[tuple[str, Instruction]]
 
 
-def put_run_profile(
-    run_profile_id: str,
-    document: Any,
-    *,
-    actor: Actor,
-    source: Source,
-    expected: Expected,
-    reason: str = "",
-) -> Edited:
-    """Make ``document`` the run profile ``run_profile_id``. Raises as ``put`` does."""
-    return put(
-        RUN_PROFILE,
-        run_profile_id,
-        document,
-        actor=actor,
-        source=source,
-        expected=expected,
-        reason=reason,
-    )
-
-
-def put(
-    kind: Kind,
+def save(
+    kind: AnyKind,
     name: str,
     document: Any,
     *,
@@ -79,37 +60,69 @@ def put(
     source: Source,
     expected: Expected,
     reason: str = "",
-) -> Edited:
-    """Make ``document`` the profile or run profile called ``name``, if what stands there is what the editor ``expected``.
+) -> EditResult:
+    """Save ``document`` as ``name``, if the current revision is what the editor ``expected``.
 
-    Raises DocumentInvalid with the pointer of every error, Stale with who saved what meanwhile, NotAllowed for a profile that also runs
-    where ``actor`` sees nothing, and ``kind.unknown`` for an id that is taken there.
+    Raises DocumentInvalid with every problem, Stale with who saved another revision meanwhile,
+    NotAllowed for a profile that also runs in namespaces that ``actor`` doesn't see, and
+    ``kind.unknown`` for an id that is in use there.
     """
     actor.require(Scope.CONFIGURE)
-    faults = _faults(kind, name, document)
+    problems = _problems(kind, name, document)
     with audit.transaction():
         revisions.lock()
-        row = _at(kind, name, actor=actor, expected=expected)
-        _refuse(kind, [*faults, *_place_faults(kind, document, faults, actor)])
-        _refuse_stale(kind, row, expected)
-        return _save(kind, name, row, document, actor=actor, source=source, reason=reason)
+        row = _row_to_replace(kind, name, actor=actor, expected=expected)
+        _ensure_valid(kind, [*problems, *_reference_problems(kind, document, problems, actor)])
+        _ensure_current(kind, row, expected)
+        return _write(kind, name, row, document, actor=actor, source=source, reason=reason)
 
 
-def check(kind: Kind, name: str, document: Any, *, actor: Actor) -> Faults:
-    """Return what ``put`` would say against ``document``; writes nothing."""
-    faults = _faults(kind, name, document)
-    return [*faults, *_place_faults(kind, document, faults, actor)]
+def check(kind: AnyKind, name: str, document: Any, *, actor: Actor) -> Problems:
+    """Return the problems for which ``save`` would refuse ``document``; writes nothing."""
+    problems = _problems(kind, name, document)
+    return [*problems, *_reference_problems(kind, document, problems, actor)]
 
 
-def may(kind: Kind, row: Any, *, actor: Actor) -> bool:
-    """Tell whether ``actor`` may edit ``row``, which they see; what is hidden comes back by a roll-back or a reload alone."""
+def preview(kind: AnyKind, name: str, document: Any, *, current: Any, actor: Actor) -> Preview:
+    """Return what saving ``document`` over ``current`` would do; writes nothing.
+
+    A document with problems gets no instructions.
+    """
+    problems = check(kind, name, document, actor=actor)
+    return Preview(
+        problems,
+        json_diff.changes(current, document),
+        [] if problems else _instructions(kind, name, document, actor),
+    )
+
+
+def _instructions(
+    kind: AnyKind, name: str, document: Any, actor: Actor
+) -> list[tuple[str, Instruction]]:
+    if kind is not PROFILE:
+        profile = visible.profiles(actor).get(profile_id=document["profile_id"])
+        return [(name, instruction.synthesize(document, profile.document))]
+    run_profiles = RunProfile.objects.filter(
+        actor.filter(), profile__profile_id=name, hidden=False
+    ).order_by("run_profile_id")[:_PREVIEWED]
+    return [
+        (run_profile.run_profile_id, instruction.synthesize(run_profile.document, document))
+        for run_profile in run_profiles
+    ]
+
+
+def may_edit(row: AnyRow, *, actor: Actor) -> bool:
+    """Tell whether ``actor`` may edit ``row``, which the actor sees.
+
+    Nobody may edit a hidden document: only a roll-back or a reload brings it back.
+    """
     if not actor.may(Scope.CONFIGURE) or row.hidden:
         return False
-    return not _shared(kind, row, actor)
+    return not _runs_elsewhere(row, actor)
 
 
 def roll_back(
-    kind: Kind,
+    kind: AnyKind,
     name: str,
     number: int,
     *,
@@ -117,11 +130,14 @@ def roll_back(
     source: Source,
     expected: Expected,
     reason: str,
-) -> Edited:
-    """Make the document of revision ``number`` the current one again, as a new revision. Raises as ``put`` does, and RevisionUnknown."""
+) -> EditResult:
+    """Save the document of revision ``number`` again, as a new revision.
+
+    Raises as ``save`` does, and RevisionUnknown.
+    """
     actor.require(Scope.CONFIGURE)
-    document = history.one(kind, name, number, actor=actor).document
-    return put(
+    document = history.find(kind, name, number, actor=actor).document
+    return save(
         kind,
         name,
         document,
@@ -133,7 +149,7 @@ def roll_back(
 
 
 def set_state(
-    kind: Kind,
+    kind: AnyKind,
     name: str,
     state: ProfileState,
     *,
@@ -141,152 +157,161 @@ def set_state(
     source: Source,
     reason: str,
     expected: Expected = ANY,
-) -> Edited:
-    """Enable or disable; from the next trigger or tick on it holds.
+) -> EditResult:
+    """Enable or disable ``name``, from the next trigger or tick on.
 
-    Nothing that is wrong with a document keeps anybody from disabling it. Raises as ``put`` does, and ``kind.unknown``.
+    A document with problems can be disabled, not enabled. Raises as ``save`` does, and
+    ``kind.unknown``.
     """
     actor.require(Scope.CONFIGURE)
     with audit.transaction():
         revisions.lock()
-        row = kinds.found(kind, name, actor=actor)
-        _refuse_shared(kind, row, actor)
-        _refuse_stale(kind, row, expected)
+        row = kind.find(name, actor=actor)
+        _ensure_not_elsewhere(row, actor)
+        _ensure_current(kind, row, expected)
         document = {**row.document, "state": str(state)}
         if state == ProfileState.ENABLED:
-            _refuse(kind, check(kind, name, document, actor=actor))
-        return _save(kind, name, row, document, actor=actor, source=source, reason=reason)
+            _ensure_valid(kind, check(kind, name, document, actor=actor))
+        return _write(kind, name, row, document, actor=actor, source=source, reason=reason)
 
 
-def _at(kind: Kind, name: str, *, actor: Actor, expected: Expected) -> Any:
-    """Return the row that is to be written over, None for a new one."""
-    row = kind.seen_by(actor).filter(**{kind.key: name}).first() if "\x00" not in name else None
+def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expected) -> AnyRow | None:
+    """Return the row that ``name`` has now, or None if ``actor`` may create it."""
+    row = kind.lookup(name, actor=actor)
     if row is not None:
-        _refuse_shared(kind, row, actor)
+        _ensure_not_elsewhere(row, actor)
         return row
     if not expected.absent:
         raise Stale(
-            f"There is no {kind.words} {name[:200]!r}. To make one, send If-None-Match: * instead of If-Match."
+            f"There is no {kind.words} {name[:200]!r}. "
+            "To make one, send If-None-Match: * instead of If-Match."
         )
     if kind is PROFILE:
         actor.require_workspace()
-    elif (
-        actor.namespaces is not None
-        and RunProfile.objects.filter(run_profile_id=name).exclude(actor.filter()).exists()
-    ):
-        raise kind.unknown(
-            f"There is no {kind.words} {name!r} for you, and none can be made under this id."
-        )
+    elif actor.namespaces is not None:
+        same_name = RunProfile.objects.filter(run_profile_id=name)
+        if same_name.exclude(actor.filter()).exists():
+            raise kind.unknown(
+                f"There is no {kind.words} {name!r} for you, and none can be made under this id."
+            )
     return None
 
 
-def _refuse_shared(kind: Kind, row: Any, actor: Actor) -> None:
-    """Raise NotAllowed where the edit of a profile would reach a namespace that ``actor`` doesn't see."""
-    if _shared(kind, row, actor):
+def _ensure_not_elsewhere(row: AnyRow, actor: Actor) -> None:
+    if _runs_elsewhere(row, actor):
         raise NotAllowed(
-            "This profile also runs in namespaces that you are not allowed to see: somebody who is must edit it."
+            "This profile also runs in namespaces that you may not see. "
+            "Ask somebody who sees them to edit it."
         )
 
 
-def _shared(kind: Kind, row: Any, actor: Actor) -> bool:
-    if kind is not PROFILE or actor.namespaces is None:
+def _runs_elsewhere(row: AnyRow, actor: Actor) -> bool:
+    """Tell whether an edit of a profile would change namespaces that ``actor`` doesn't see."""
+    if actor.namespaces is None or not isinstance(row, Profile):
         return False
     return RunProfile.objects.filter(profile=row, hidden=False).exclude(actor.filter()).exists()
 
 
-def _faults(kind: Kind, name: str, document: Any) -> Faults:
-    """Return what can be told without the database; the id of the document must be that of its address."""
+def _problems(kind: AnyKind, name: str, document: Any) -> Problems:
+    """Return the problems that need no database. The document's id must be ``name``."""
     if kind is PROFILE:
-        faults = schema.profile_faults(
+        problems = schema.profile_problems(
             document, transformers=registry.option_checks(), processors=registry.processor_names()
         )
     else:
-        faults = schema.run_profile_faults(
+        problems = schema.run_profile_problems(
             document, profiles=None, endpoints=endpoints.configured().keys()
         )
-    if (
-        isinstance(document, dict)
-        and isinstance(document.get(kind.key), str)
-        and document[kind.key] != name
-    ):
-        faults.append(
-            {
-                "pointer": f"/{kind.key}",
-                "detail": f"Must be {name[:200]}, as in the address: an id can't be changed.",
-            }
-        )
-    return faults
+    stored = document.get(kind.key) if isinstance(document, dict) else None
+    if isinstance(stored, str) and stored != name:
+        detail = f"Must be {name[:200]}, as in the address: an id can't be changed."
+        problems.append({"pointer": f"/{kind.key}", "detail": detail})
+    return problems
 
 
-def _place_faults(kind: Kind, document: Any, faults: Faults, actor: Actor) -> Faults:
-    """Return what a run profile names that isn't there: its profile, its namespace."""
+def _reference_problems(kind: AnyKind, document: Any, known: Problems, actor: Actor) -> Problems:
+    """Return what a run profile names that doesn't exist: its profile, its namespace.
+
+    Skips members that are among the ``known`` problems.
+    """
     if kind is PROFILE or not isinstance(document, dict):
         return []
-    wrong = {fault["pointer"] for fault in faults}
+    wrong = {problem["pointer"] for problem in known}
     profile, namespace = (
         None if f"/{key}" in wrong else document.get(key) for key in ("profile_id", "namespace")
     )
-    found: Faults = []
+    problems: Problems = []
     if profile is not None and not visible.profiles(actor).filter(profile_id=profile).exists():
-        found.append({"pointer": "/profile_id", "detail": f"No profile is called `{profile}`."})
+        problems.append({"pointer": "/profile_id", "detail": f"No profile is called `{profile}`."})
     if namespace is not None and not (
         actor.sees(namespace) and Namespace.objects.filter(name=namespace).exists()
     ):
-        found.append(
-            {
-                "pointer": "/namespace",
-                "detail": f"No namespace is called `{namespace}`. An administrator makes one (POST /governance/namespaces).",
-            }
+        detail = (
+            f"No namespace is called `{namespace}`. "
+            "An administrator makes one (POST /governance/namespaces)."
         )
-    return found
+        problems.append({"pointer": "/namespace", "detail": detail})
+    return problems
 
 
-def _refuse(kind: Kind, faults: Faults) -> None:
-    if faults:
-        raise DocumentInvalid(
-            f"{len(faults)} thing{'s' if len(faults) > 1 else ''} in this {kind.words} can't be accepted.",
-            errors=faults,
-        )
+def _ensure_valid(kind: AnyKind, problems: Problems) -> None:
+    if problems:
+        things = f"{len(problems)} thing{'s' if len(problems) > 1 else ''}"
+        raise DocumentInvalid(f"{things} in this {kind.words} can't be accepted.", errors=problems)
 
 
-def _refuse_stale(kind: Kind, row: Any, expected: Expected) -> None:
-    if expected.met_by(None if row is None else row.revision):
+def _ensure_current(kind: AnyKind, row: AnyRow | None, expected: Expected) -> None:
+    if row is None or expected.met_by(row.revision):
         return
     last = history.latest(kind, row)
+    reason = f": {last.reason}" if last.reason else ""
     raise Stale(
-        f"Revision {last.number} of the {kind.words} {row} is the current one, saved by {last.author} at {last.created_at:%Y-%m-%d %H:%M:%S} UTC"
-        f"{': ' + last.reason if last.reason else ''}. Read it, and put your change into it.",
-        current_revision=last.number, changed_by=last.author, changed_at=f"{last.created_at:%Y-%m-%dT%H:%M:%S.%fZ}",
-        reason=last.reason)  # fmt: skip
+        f"Revision {last.number} of the {kind.words} {row} is the current one, saved by "
+        f"{last.author} at {last.created_at:%Y-%m-%d %H:%M:%S} UTC{reason}. "
+        "Read it, and put your change into it.",
+        current_revision=last.number,
+        changed_by=last.author,
+        changed_at=f"{last.created_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        reason=last.reason,
+    )
 
 
-def _save(
-    kind: Kind,
+def _write(
+    kind: AnyKind,
     name: str,
-    row: Any,
+    row: AnyRow | None,
     document: dict[str, Any],
     *,
     actor: Actor,
     source: Source,
     reason: str,
-) -> Edited:
+) -> EditResult:
     saved = revisions.save(
         **{f"{kind.noun}s": [document]}, source=source, actor=actor, reason=reason
     )
     changes = saved.profiles if kind is PROFILE else saved.run_profiles
     changed = bool(changes.created or changes.changed)
-    now = kind.rows.objects.get(**{kind.key: name})
+    current = kind.rows.objects.get(**{kind.key: name})
     if changed:
         audit.record(
             kind.changed,
             actor=actor.name,
             object_id=name,
-            # Who sees but one of two namespaces may not read of the other: a move is for those who see the whole workspace.
-            namespace=document.get("namespace")
-            if row is None or kind is PROFILE or row.namespace_id == document["namespace"]
-            else None,
+            namespace=_audited_namespace(row, document),
             before=None if row is None else row.document,
-            after=now.document,
+            after=current.document,
             reason=reason,
         )
-    return Edited(now.document, now.revision, row is None, changed)
+    return EditResult(current.document, current.revision, row is None, changed)
+
+
+def _audited_namespace(row: AnyRow | None, document: dict[str, Any]) -> str | None:
+    """Return the entry's namespace; None makes it visible to the whole workspace only.
+
+    A run profile that moves has none: users who see one of its two namespaces may not read of the
+    other.
+    """
+    namespace: str | None = document.get("namespace")
+    if isinstance(row, RunProfile) and row.namespace_id != namespace:
+        return None
+    return namespace

@@ -1,8 +1,9 @@
-"""The database written into the configuration's files, so that a reload would change nothing; the same content gives the same bytes.
+"""Write the database into the configuration's files, so that a reload would change nothing.
 
-Two files can't be replaced at once. So the export is noted before the first one is: while the note stands, neither files nor database
-count as what was applied last. A crash between the two leaves a database that stands, and a drift that the start, the banner and the
-drift page show; a second export mends it.
+The same content gives the same bytes. Two files can't be replaced at once, so the export is noted
+before the first one is. While the note is there, neither files nor database count as what was
+applied last. After a crash between the two files the database stays as it is, and the start, the
+banner and the drift page show the drift; a second export repairs it.
 """
 
 import contextlib
@@ -40,13 +41,14 @@ class NotWritable(OrbitError):
 
 
 def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
-    """Write what runs into the files of ``folder``; each is replaced whole or not at all.
+    """Write the visible documents into the files of ``folder``; each is replaced as a whole.
 
-    Raises NotWritable (for want of room, of a folder, of the right to write), Overtaken and NothingToExport, with everything as it was.
+    Raises NotWritable (no space, no folder, no permission), Overtaken and NothingToExport, with
+    everything unchanged.
     """
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()
-    # Stands where the SHA-256 of the applied files does, which it can't equal.
+    # Takes the place of the applied files' SHA-256, which it can't equal.
     note = f"export {uuid.uuid4().hex}"
     drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
     try:
@@ -54,9 +56,8 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             applied, documents = revisions.lock(), revisions.current()
             if not (applied or documents.profiles or documents.run_profiles):
                 raise NothingToExport
-            for draft, content in zip(
-                drafts.values(), (documents.profiles, documents.run_profiles), strict=True
-            ):
+            contents = (documents.profiles, documents.run_profiles)
+            for draft, content in zip(drafts.values(), contents, strict=True):
                 _write(draft, content)
             reload.remember(note)
         with audit.transaction():
@@ -64,11 +65,20 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
                 raise Overtaken
             for path, draft in drafts.items():
                 draft.replace(path)
-            _settle(folder)
+            _sync_folder(folder)
             digest = reload.digest_of(documents)
             reload.remember(digest)
-            audit.record(Action.CONFIG_EXPORTED, actor=actor.name, object_id="export", reason=reason,
-                         after={"profiles": len(documents.profiles), "run_profiles": len(documents.run_profiles), "sha256": digest})  # fmt: skip
+            audit.record(
+                Action.CONFIG_EXPORTED,
+                actor=actor.name,
+                object_id="export",
+                reason=reason,
+                after={
+                    "profiles": len(documents.profiles),
+                    "run_profiles": len(documents.run_profiles),
+                    "sha256": digest,
+                },
+            )
     except OSError as error:
         raise NotWritable(
             f"{folder} can't be written ({error.strerror}). ORBIT_CONFIG_DIR names the folder."
@@ -81,17 +91,17 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
 
 
 def _write(path: Path, documents: list[Any]) -> None:
-    """Write ``documents``, onto the disk."""
+    """Write ``documents`` durably."""
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(documents, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _settle(folder: Path) -> None:
-    """Have the disk keep the new names."""
-    held = os.open(folder, os.O_RDONLY)
+def _sync_folder(folder: Path) -> None:
+    """Make the files' new names durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(held)
+        os.fsync(descriptor)
     finally:
-        os.close(held)
+        os.close(descriptor)

@@ -1,8 +1,8 @@
-"""The two kinds of documents that the configuration is made of, and what each is called where."""
+"""The two kinds of configuration documents, and what is particular to each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 from django.db.models import QuerySet
 
@@ -12,58 +12,73 @@ from orbit.errors import ProfileUnknown, RunProfileUnknown
 from orbit.models import Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import schema, visible
 
+Row = TypeVar("Row", bound=Profile | RunProfile)
+Revision = TypeVar("Revision", bound=ProfileRevision | RunProfileRevision)
+
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """``changed`` is what the audit trail calls an edit, ``key`` is the member that holds its id, ``owner`` the column of a revision that leads to it."""
+class Kind(Generic[Row, Revision]):
+    """A kind of document: its models, its names and its errors.
+
+    ``key`` is the member that holds a document's id, ``path`` the kind's REST path, ``owner`` the
+    column of a revision that refers to the row, ``changed`` the audit action of an edit.
+    """
 
     noun: str
-    changed: Action
     key: str
     file: str
     path: str
-    rows: type[Profile] | type[RunProfile]
-    revisions: type[ProfileRevision] | type[RunProfileRevision]
+    rows: type[Row]
+    revisions: type[Revision]
     owner: str
+    changed: Action
     unknown: type[ProfileUnknown] | type[RunProfileUnknown]
-    seen_by: Callable[[Actor], "QuerySet[Any]"]
+    visible_to: Callable[[Actor], "QuerySet[Row]"]
 
     @property
     def words(self) -> str:
         """The noun in a sentence."""
         return self.noun.replace("_", " ")
 
+    def lookup(self, name: str, *, actor: Actor) -> Row | None:
+        """Return the row called ``name`` if ``actor`` sees it, else None."""
+        if "\x00" in name:  # PostgreSQL's text can't hold it
+            return None
+        return self.visible_to(actor).filter(**{self.key: name}).first()
+
+    def find(self, name: str, *, actor: Actor) -> Row:
+        """Return the row called ``name``. Raises ``unknown`` if ``actor`` doesn't see one."""
+        row = self.lookup(name, actor=actor)
+        if row is None:
+            raise self.unknown(f"There is no {self.words} {name[:200]!r}.")
+        return row
+
 
 PROFILE = Kind(
-    "profile",
-    Action.PROFILE_CHANGED,
-    "profile_id",
-    schema.PROFILES,
-    "profiles",
-    Profile,
-    ProfileRevision,
-    "profile",
-    ProfileUnknown,
-    visible.profiles,
+    noun="profile",
+    key="profile_id",
+    file=schema.PROFILES,
+    path="profiles",
+    rows=Profile,
+    revisions=ProfileRevision,
+    owner="profile",
+    changed=Action.PROFILE_CHANGED,
+    unknown=ProfileUnknown,
+    visible_to=visible.profiles,
 )
 RUN_PROFILE = Kind(
-    "run_profile",
-    Action.RUN_PROFILE_CHANGED,
-    "run_profile_id",
-    schema.RUN_PROFILES,
-    "run-profiles",
-    RunProfile,
-    RunProfileRevision,
-    "run_profile",
-    RunProfileUnknown,
-    visible.run_profiles,
+    noun="run_profile",
+    key="run_profile_id",
+    file=schema.RUN_PROFILES,
+    path="run-profiles",
+    rows=RunProfile,
+    revisions=RunProfileRevision,
+    owner="run_profile",
+    changed=Action.RUN_PROFILE_CHANGED,
+    unknown=RunProfileUnknown,
+    visible_to=visible.run_profiles,
 )
-
-
-def found(kind: Kind, name: str, *, actor: Actor) -> Any:
-    """Return the row called ``name``. Raises ``kind.unknown``, also for one that ``actor`` doesn't see."""
-    # PostgreSQL's text knows no NUL.
-    row = None if "\x00" in name else kind.seen_by(actor).filter(**{kind.key: name}).first()
-    if row is None:
-        raise kind.unknown(f"There is no {kind.words} {name[:200]!r}.")
-    return row
+# For code to which it makes no difference.
+AnyKind = Kind[Profile, ProfileRevision] | Kind[RunProfile, RunProfileRevision]
+AnyRow = Profile | RunProfile
+AnyRevision = ProfileRevision | RunProfileRevision

@@ -1,8 +1,9 @@
-"""From the files into the database: at the start of a process, and by `config reload`.
+"""Load the configuration files into the database: when a process starts, and by ``config reload``.
 
-The database is what runs; the files are its source. ``AppliedFiles`` keeps the SHA-256 of what was last applied, computed over the
-documents' canonical form, sorted by id. So does the database's own content have one, and where the two differ somebody edited it.
-All of it happens under that row's lock and in one transaction: a crash leaves everything as it was.
+The database is what runs; the files are its source. ``AppliedFiles`` keeps the SHA-256 of the files
+that were applied last, over the documents' canonical form, sorted by id. If the database's own
+documents have another SHA-256, users edited it. All of it happens under that row's lock and in one
+transaction: a crash changes nothing.
 """
 
 import logging
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models.functions import Now
 
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import sql
 from governance.kernel.canonical import canonical_json, sha256_hex
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint, EndpointsInvalid
@@ -27,17 +28,20 @@ from orbit.models import AppliedFiles
 from orbit.pipeline import registry
 from orbit.profiles import files, revisions, schema
 from orbit.profiles.files import ConfigInvalid, Documents
-from orbit.profiles.revisions import Saved, Source
+from orbit.profiles.revisions import SaveResult, Source
 from orbit.states import ACTIVE
 
 log = logging.getLogger(__name__)
 
-_ACTIVE = """SELECT id::text, namespace, count(*) OVER () FROM orbit_cyclerun WHERE status = ANY(%s) ORDER BY id LIMIT 20"""
+ACTIVE_CYCLES = sql.load(__name__, "active_cycles")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What applying the files did. Ids stand as ``profiles/ID`` and ``run-profiles/ID``; ``namespaces`` were born of it."""
+    """What applying the files did. Ids are ``profiles/ID`` or ``run-profiles/ID``.
+
+    ``namespaces`` were created.
+    """
 
     created: tuple[str, ...]
     changed: tuple[str, ...]
@@ -47,11 +51,12 @@ class Summary:
 
 
 def load_at_start() -> None:
-    """Check files and endpoints, and have the database loaded, before a process serves or executes.
+    """Check files and endpoints and load the database, before a process serves or executes.
 
-    An empty database takes the files; files that changed are applied when nobody edited the database since, else the database stands and
-    a warning says so. Nothing is written when the files are those that were last applied. Cycles that are active are no obstacle: they
-    run on their snapshot. Safe in several processes at once. Raises ConfigInvalid or EndpointsInvalid with every error.
+    An empty database takes the files. Files that changed are applied if the database was not edited
+    since; else the database stays as it is and a warning is logged. Active cycles keep running on
+    their snapshot. Safe in several processes at once. Raises ConfigInvalid or EndpointsInvalid with
+    every problem.
     """
     documents, warnings = read_checked(resolve=True)
     for warning in warnings:
@@ -62,7 +67,7 @@ def load_at_start() -> None:
     with audit.transaction():
         applied = revisions.lock()
         if applied == digest:
-            return  # another process was quicker
+            return  # another process did it meanwhile
         stored = revisions.current()
         if digest_of(stored) == digest:
             remember(digest)
@@ -78,72 +83,75 @@ def load_at_start() -> None:
             )
         else:
             log.warning(
-                "The configuration files changed, and so did the database: the database stands. See `config diff`; "
-                "`config reload` takes the files, `config export` writes the database into them."
+                "The configuration files changed, and so did the database: the database is used. "
+                "See `config diff`. `config reload` takes the files, `config export` writes the "
+                "database into them."
             )
 
 
 def apply_files(*, actor: Actor, reason: str) -> Summary:
-    """Make the database what the files say, all or nothing; what they don't name is hidden, and its history stays.
+    """Make the database what the files say, all or nothing.
 
-    Raises ConfigInvalid or EndpointsInvalid with every error, and CyclesActive while any cycle is active; none can start in between. A cycle
-    that is queued is none: it has its snapshot, and runs on that.
+    Hides documents that the files don't name; their history stays. Raises ConfigInvalid or
+    EndpointsInvalid with every problem, and CyclesActive while any cycle is active. Queued cycles
+    don't count: they run on their snapshot.
     """
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()
     documents, _ = read_checked()
     with audit.transaction():
-        revisions.lock()
-        _refuse_while_active()
+        revisions.lock()  # no cycle can start between the check and the commit
+        _ensure_no_active_cycles()
         return _apply(documents, digest_of(documents), source="reload", actor=actor, reason=reason)
 
 
 def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
-    """Return the documents of ``ORBIT_CONFIG_DIR`` and warnings, after a check of files and endpoints together; touches no database.
+    """Check files and endpoints; return the documents of ``ORBIT_CONFIG_DIR`` and warnings.
 
-    With ``resolve`` the endpoints' names are looked up too. Raises ConfigInvalid, or EndpointsInvalid where the endpoints alone are
-    wrong, with every error.
+    Uses no database. With ``resolve`` the endpoints' host names are resolved too. Raises
+    ConfigInvalid, or EndpointsInvalid if only the endpoints are wrong, with every problem.
     """
-    known: Mapping[str, Endpoint] | None = None
+    by_key: Mapping[str, Endpoint] | None = None
     warnings: list[str] = []
-    wrong: EndpointsInvalid | None = None
+    endpoints_invalid: EndpointsInvalid | None = None
     try:
-        known, warnings = endpoints.parse(
+        by_key, warnings = endpoints.parse(
             settings.ORBIT_DISPATCH_ENDPOINTS,
             settings.ORBIT_DISPATCH_ALLOWED_HOSTS,
             resolve=resolve,
         )
     except EndpointsInvalid as error:
-        wrong = error
+        endpoints_invalid = error
     try:
-        documents = _checked(Path(settings.ORBIT_CONFIG_DIR), known)
+        documents = _checked(Path(settings.ORBIT_CONFIG_DIR), by_key)
     except ConfigInvalid as error:
-        if wrong is None:
+        if endpoints_invalid is None:
             raise
         raise ConfigInvalid(
-            f"{error.detail}\n{wrong.detail}", errors=[*error.errors, *_placed(wrong)]
+            f"{error.detail}\n{endpoints_invalid.detail}",
+            errors=[*error.errors, *_in_variable(endpoints_invalid)],
         ) from None
-    if wrong is not None:
-        raise EndpointsInvalid(wrong.detail, errors=_placed(wrong))
+    if endpoints_invalid is not None:
+        raise EndpointsInvalid(endpoints_invalid.detail, errors=_in_variable(endpoints_invalid))
     return documents, warnings
 
 
-def _placed(wrong: EndpointsInvalid) -> list[dict[str, str]]:
-    return [{"file": "ORBIT_DISPATCH_ENDPOINTS", **found} for found in wrong.errors]
+def _in_variable(error: EndpointsInvalid) -> list[dict[str, str]]:
+    return [{"file": "ORBIT_DISPATCH_ENDPOINTS", **problem} for problem in error.errors]
 
 
-def _checked(folder: Path, known: Mapping[str, Endpoint] | None) -> Documents:
-    documents, found = files.read_what_can_be(folder)
-    found += schema.check(
+def _checked(folder: Path, by_key: Mapping[str, Endpoint] | None) -> Documents:
+    documents, problems = files.read_leniently(folder)
+    problems += schema.check(
         documents.profiles,
         documents.run_profiles,
-        profiles_known=schema.PROFILES not in {problem.file for problem in found},
-        endpoints=None if known is None else known.keys(),
+        profiles_known=schema.PROFILES not in {problem.file for problem in problems},
+        endpoints=None if by_key is None else by_key.keys(),
         transformers=registry.option_checks(),
         processors=registry.processor_names(),
     )
-    if found:
-        raise ConfigInvalid.of(found)
+    if problems:
+        raise ConfigInvalid.of(problems)
     return documents
 
 
@@ -159,23 +167,22 @@ def digest_of(documents: Documents) -> str:
 
 
 def remember(digest: str) -> None:
-    """Note, under the lock, that the files with this SHA-256 and the database say the same now."""
+    """Note that the files with this SHA-256 equal the database. The caller holds the lock."""
     AppliedFiles.objects.filter(id=1).update(sha256=digest, applied_at=Now())
 
 
-def _refuse_while_active() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_ACTIVE, [[str(status) for status in ACTIVE]])
-        rows = cursor.fetchall()
-    if not rows:
+def _ensure_no_active_cycles() -> None:
+    cycles = ACTIVE_CYCLES.rows(statuses=[str(status) for status in ACTIVE])
+    if not cycles:
         return
-    total = rows[0][2]
-    named = ", ".join(f"{cycle} in {namespace}" for cycle, namespace, _ in rows)
-    more = f" and {total - len(rows)} more" if total > len(rows) else ""
+    total = cycles[0][2]
+    listed = ", ".join(f"{cycle_id} in {namespace}" for cycle_id, namespace, _ in cycles)
+    more = f" and {total - len(cycles)} more" if total > len(cycles) else ""
     raise CyclesActive(
-        f"{total} cycle{'s are' if total != 1 else ' is'} active: {named}{more}. Wait for their end, or cancel them "
-        "(POST /cycles/ID/cancel, or Cancel in the console), and reload again.",
-        active_cycle_run_ids=[cycle for cycle, _, _ in rows],
+        f"{total} cycle{'s are' if total != 1 else ' is'} active: {listed}{more}. "
+        "Wait for their end, or cancel them (POST /cycles/ID/cancel, or Cancel in the console), "
+        "and reload again.",
+        active_cycle_run_ids=[cycle_id for cycle_id, _, _ in cycles],
     )
 
 
@@ -189,12 +196,12 @@ def _apply(
         actor=actor,
         reason=reason,
     )
-    rest = revisions.hide_others(
+    others = revisions.hide_others(
         profiles=[document["profile_id"] for document in documents.profiles],
         run_profiles=[document["run_profile_id"] for document in documents.run_profiles],
     )
     remember(digest)
-    summary = _summary(saved, rest, total=len(documents.profiles) + len(documents.run_profiles))
+    summary = _summary(saved, others, total=len(documents.profiles) + len(documents.run_profiles))
     after = {
         "counts": {
             "created": len(summary.created),
@@ -218,7 +225,7 @@ def _apply(
     return summary
 
 
-def _summary(saved: Saved, rest: Saved, *, total: int) -> Summary:
+def _summary(saved: SaveResult, others: SaveResult, *, total: int) -> Summary:
     created, changed, hidden = (
         (
             *(f"profiles/{key}" for key in of_profiles),
@@ -227,7 +234,7 @@ def _summary(saved: Saved, rest: Saved, *, total: int) -> Summary:
         for of_profiles, of_run_profiles in (
             (saved.profiles.created, saved.run_profiles.created),
             (saved.profiles.changed, saved.run_profiles.changed),
-            (rest.profiles.hidden, rest.run_profiles.hidden),
+            (others.profiles.hidden, others.run_profiles.hidden),
         )
     )
     return Summary(created, changed, hidden, total - len(created) - len(changed), saved.namespaces)

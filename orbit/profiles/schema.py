@@ -1,7 +1,10 @@
-"""What a profile and a run profile may hold: the JSON Schemas of the release, and what schemas can't say. Every error, not the first."""
+"""What a profile and a run profile may hold: JSON Schemas, and what schemas can't say.
+
+Every problem is reported, not only the first.
+"""
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +18,16 @@ from governance.kernel import canonical, schemas
 PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
 MAX_DOCUMENT = 256 * 1024
 DEFAULT_TARGET = "default-endpoint"
-# The schemas are part of the release: ORBIT_CONFIG_DIR may be a copy that is older.
+# Those of the release: ORBIT_CONFIG_DIR may be an older copy.
 _FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
 
-Faults = list[dict[str, str]]
-OptionChecks = Mapping[str, Callable[[Mapping[str, Any]], Faults]]
+Problems = list[dict[str, str]]
+OptionChecks = Mapping[str, Callable[[Mapping[str, Any]], Problems]]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One error: in which file, where in it (a JSON pointer), and what."""
+class FileProblem:
+    """One problem: its file, the JSON pointer inside it, and what is wrong."""
 
     file: str
     pointer: str
@@ -39,173 +42,190 @@ def check(
     transformers: OptionChecks,
     processors: Collection[str],
     profiles_known: bool = True,
-) -> list[Problem]:
-    """Return every error of both lists, an empty list when there is none.
+) -> list[FileProblem]:
+    """Return every problem of both lists.
 
-    ``transformers`` maps each known name to the function that finds the faults of its options; ``endpoints`` are the configured keys, or None
-    to leave targets unchecked; without ``profiles_known``, because their file can't be read, it is left unchecked whether they exist.
+    ``transformers`` maps each name to the function that finds the problems of its options.
+    ``endpoints`` are the configured keys; None doesn't check targets. Pass ``profiles_known`` False
+    if the profiles could not be read: whether they exist is then not checked.
     """
-    found = []
+    problems = []
     for number, document in enumerate(profiles):
-        found += [
-            Problem(PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
-            for fault in profile_faults(document, transformers=transformers, processors=processors)
-        ]
-    known = (
-        {str(document.get("profile_id")) for document in profiles if isinstance(document, dict)}
-        if profiles_known
-        else None
-    )
+        of_profile = profile_problems(document, transformers=transformers, processors=processors)
+        problems += _in_file(PROFILES, number, of_profile)
+    known: set[str] | None = None
+    if profiles_known:
+        known = {str(entry.get("profile_id")) for entry in profiles if isinstance(entry, dict)}
     for number, document in enumerate(run_profiles):
-        found += [
-            Problem(RUN_PROFILES, f"/{number}{fault['pointer']}", fault["detail"])
-            for fault in run_profile_faults(document, profiles=known, endpoints=endpoints)
-        ]
+        of_run_profile = run_profile_problems(document, profiles=known, endpoints=endpoints)
+        problems += _in_file(RUN_PROFILES, number, of_run_profile)
     return (
-        found
-        + _twice(PROFILES, profiles, "profile_id")
-        + _twice(RUN_PROFILES, run_profiles, "run_profile_id")
+        problems
+        + _duplicates(PROFILES, profiles, "profile_id")
+        + _duplicates(RUN_PROFILES, run_profiles, "run_profile_id")
     )
 
 
-def profile_faults(
+def _in_file(file: str, number: int, problems: Problems) -> list[FileProblem]:
+    return [
+        FileProblem(file, f"/{number}{problem['pointer']}", problem["detail"])
+        for problem in problems
+    ]
+
+
+def profile_problems(
     document: Any, *, transformers: OptionChecks, processors: Collection[str]
-) -> Faults:
-    """Return the errors of one profile as ``{pointer, detail}``."""
-    faults = _shape(_schema("profiles", "profile"), document)
-    sound = _Sound(document, faults)
-    for tier in sound.get(dict, "execution_rules", "tiers") or {}:
-        name = sound.get(str, "execution_rules", "tiers", tier, "transformer")
-        place = f"/execution_rules/tiers/{tier}"
-        if name is not None and name not in transformers:
-            faults.append(
-                _fault(
-                    f"{place}/transformer",
-                    f"No transformer is called `{name}`. Known are: {', '.join(sorted(transformers))}.",
-                )
-            )
-        elif (
-            name is not None
-            and (
-                options := sound.get(dict, "execution_rules", "tiers", tier, "options", default={})
-            )
-            is not None
-        ):
-            faults += [
-                _fault(f"{place}/options{fault['pointer']}", fault["detail"])
-                for fault in transformers[name](options)
-            ]
-    processor = sound.get(str, "execution_rules", "normalizer", "processor")
+) -> Problems:
+    """Return the problems of one profile as ``{pointer, detail}``."""
+    problems = _schema_problems(_schema("profiles", "profile"), document)
+    valid = _ValidParts(document, problems)
+    for tier in valid.get(dict, "execution_rules", "tiers") or {}:
+        problems += _tier_problems(valid, tier, transformers)
+    processor = valid.get(str, "execution_rules", "normalizer", "processor")
     if processor is not None and processor not in processors:
-        faults.append(
-            _fault(
+        problems.append(
+            _problem(
                 "/execution_rules/normalizer/processor",
-                f"No processor is called `{processor}`. Known are: {', '.join(sorted(processors))}.",
+                f"No processor is called `{processor}`. Known are: {_listed(processors)}.",
             )
         )
-    return faults + _names(sound, "label")
+    return problems + _text_problems(valid, "label")
 
 
-def run_profile_faults(
+def _tier_problems(valid: "_ValidParts", tier: str, transformers: OptionChecks) -> Problems:
+    path = ("execution_rules", "tiers", tier)
+    place = f"/execution_rules/tiers/{tier}"
+    name = valid.get(str, *path, "transformer")
+    if name is None:
+        return []
+    if name not in transformers:
+        detail = f"No transformer is called `{name}`. Known are: {_listed(transformers)}."
+        return [_problem(f"{place}/transformer", detail)]
+    options = valid.get(dict, *path, "options", default={})
+    if options is None:
+        return []
+    return [
+        _problem(f"{place}/options{problem['pointer']}", problem["detail"])
+        for problem in transformers[name](options)
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def run_profile_problems(
     document: Any, *, profiles: Collection[str] | None, endpoints: Collection[str] | None
-) -> Faults:
-    """Return the errors of one run profile as ``{pointer, detail}``; ``profiles`` are the profile ids that exist, None leaves that unchecked."""
-    faults = _shape(_schema("runProfiles", "runProfile"), document)
-    sound = _Sound(document, faults)
-    profile = sound.get(str, "profile_id")
+) -> Problems:
+    """Return the problems of one run profile as ``{pointer, detail}``.
+
+    ``profiles`` are the ids that exist; None doesn't check that the profile does. ``endpoints`` as
+    in ``check``.
+    """
+    problems = _schema_problems(_schema("runProfiles", "runProfile"), document)
+    valid = _ValidParts(document, problems)
+    profile = valid.get(str, "profile_id")
     if profiles is not None and profile is not None and profile not in profiles:
-        faults.append(_fault("/profile_id", f"No profile is called `{profile}`."))
-    cron = sound.get(str, "execution_policy", "cron")
-    if cron is not None and (why := cron_fault(cron)):
-        faults.append(_fault("/execution_policy/cron", why))
-    zone = sound.get(str, "execution_policy", "time_zone")
+        problems.append(_problem("/profile_id", f"No profile is called `{profile}`."))
+    cron = valid.get(str, "execution_policy", "cron")
+    if cron is not None and (detail := cron_problem(cron)):
+        problems.append(_problem("/execution_policy/cron", detail))
+    zone = valid.get(str, "execution_policy", "time_zone")
     if zone is not None and zone not in available_timezones():
-        faults.append(
-            _fault(
+        problems.append(
+            _problem(
                 "/execution_policy/time_zone",
-                "Is no time zone. Write an IANA name such as Europe/Berlin.",
+                "Is not a time zone. Write an IANA name such as Europe/Berlin.",
             )
         )
-    targets = sound.get(list, "distribution_targets", default=[])
+    targets = valid.get(list, "distribution_targets", default=[])
     if endpoints is not None and targets is not None:
-        faults += _target_faults(targets, endpoints)
-    return faults + _names(sound)
+        problems += _target_problems(targets, endpoints)
+    return problems + _text_problems(valid)
 
 
-def cron_fault(cron: str) -> str:
-    """Return why ``cron`` can't be a schedule, or an empty text: five fields, and a moment in the next years at which it fires."""
+def cron_problem(cron: str) -> str:
+    """Return why ``cron`` can't be a schedule, or an empty text.
+
+    It must have five fields and fire at some time in the next years.
+    """
     if len(cron.split()) != 5:
         return "Must be five cron fields: minute, hour, day of month, month, day of week."
     try:
         next(CronSim(cron, datetime.now(UTC)))
     except (CronSimError, AssertionError) as error:
-        return f"Is no cron schedule: {error}."
+        return f"Is not a cron expression: {error}."
     except StopIteration:
         return "Never fires."
     return ""
 
 
-def _target_faults(targets: Sequence[Any], endpoints: Collection[str]) -> Faults:
-    # Without any endpoint Orbit starts all the same: the dispatch stage then says so.
+def _target_problems(targets: Sequence[Any], endpoints: Collection[str]) -> Problems:
+    # Orbit starts without any endpoint; the dispatch stage then reports it.
     known = set(endpoints) or {DEFAULT_TARGET}
-    shown = ", ".join(sorted(known))
     if not targets and DEFAULT_TARGET not in known:
         return [
-            _fault(
+            _problem(
                 "/distribution_targets",
-                f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. Known are: {shown}.",
+                f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. "
+                f"Known are: {_listed(known)}.",
             )
         ]
     return [
-        _fault(
+        _problem(
             f"/distribution_targets/{number}",
-            f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. Known are: {shown}.",
+            f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. "
+            f"Known are: {_listed(known)}.",
         )
         for number, target in enumerate(targets)
         if isinstance(target, str) and target not in known
     ]
 
 
-def _shape(schema: Mapping[str, Any], document: Any) -> Faults:
-    faults = schemas.problems(schema, document)
-    if faults:
-        return faults
+def _schema_problems(schema: Mapping[str, Any], document: Any) -> Problems:
+    problems = schemas.problems(schema, document)
+    if problems:
+        return problems
     try:
         size = len(canonical.canonical_json(document))
     except ValueError as error:
-        return [_fault("", str(error))]
+        return [_problem("", str(error))]
     if size > MAX_DOCUMENT:
-        return [_fault("", f"Is longer than {MAX_DOCUMENT} bytes.")]
+        return [_problem("", f"Is longer than {MAX_DOCUMENT} bytes.")]
     return [
-        _fault(
+        _problem(
             schemas.pointer(path),
-            "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a text.",
+            "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a string.",
         )
-        for path in _huge(document, [])
+        for path in _huge_numbers(document, [])
     ]
 
 
-def _huge(value: Any, path: list[str | int]) -> list[list[str | int]]:
-    """Return the paths of numbers that the database gives back in another form than they came in."""
+def _huge_numbers(value: Any, path: list[str | int]) -> list[list[str | int]]:
+    """Return the paths of numbers that the database doesn't give back as they were."""
+    steps: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, dict):
-        return [found for key, item in value.items() for found in _huge(item, [*path, key])]
-    if isinstance(value, list):
-        return [
-            found for number, item in enumerate(value) for found in _huge(item, [*path, number])
-        ]
+        steps = value.items()
+    elif isinstance(value, list):
+        steps = enumerate(value)
+    if isinstance(value, dict | list):
+        return [huge for step, item in steps for huge in _huge_numbers(item, [*path, step])]
     return [path] if isinstance(value, int | float) and abs(value) > 2**53 else []
 
 
-class _Sound:
-    """The parts of a document that its schema has nothing against, so that one mistake hides no other one."""
+class _ValidParts:
+    """The parts of a document that fit its schema, so that one mistake doesn't hide another."""
 
-    def __init__(self, document: Any, faults: Faults) -> None:
+    def __init__(self, document: Any, problems: Problems) -> None:
         self._document = document
-        # A fault of the whole, such as a member that lacks, says nothing against the members that are there.
-        self._wrong = {fault["pointer"] for fault in faults} - {""}
+        # A problem of the whole, such as a missing member, doesn't concern the other members.
+        self._wrong = {problem["pointer"] for problem in problems} - {""}
 
     def get(self, kind: type[Any], *path: str, default: Any = None) -> Any:
-        """Return what stands at ``path``: ``default`` where nothing does, None where it or something around it is wrong."""
+        """Return the value at ``path``, or ``default`` if there is none.
+
+        None if the value, or something around it, doesn't fit the schema.
+        """
         value = self._document
         for depth, step in enumerate(path, start=1):
             if schemas.pointer(path[:depth]) in self._wrong or not isinstance(value, dict):
@@ -216,35 +236,37 @@ class _Sound:
         return value if isinstance(value, kind) else None
 
 
-def _names(sound: _Sound, *members: str) -> Faults:
+def _text_problems(valid: _ValidParts, *members: str) -> Problems:
     texts = [
-        (f"/{member}", text) for member in members if (text := sound.get(str, member)) is not None
+        (f"/{member}", text) for member in members if (text := valid.get(str, member)) is not None
     ]
     texts += [
         (f"/value_tags/{number}", tag)
-        for number, tag in enumerate(sound.get(list, "value_tags") or [])
+        for number, tag in enumerate(valid.get(list, "value_tags") or [])
         if isinstance(tag, str)
     ]
     return [
-        _fault(pointer, "Holds a control or direction character, or nothing to see.")
+        _problem(pointer, "Holds a control or direction character, or nothing visible.")
         for pointer, text in texts
         if schemas.unseen(text) or not text.strip()
     ]
 
 
-def _twice(file: str, documents: Sequence[Any], member: str) -> list[Problem]:
-    seen: set[str] = set()
-    found = []
+def _duplicates(file: str, documents: Sequence[Any], member: str) -> list[FileProblem]:
+    names: set[str] = set()
+    duplicates = []
     for number, document in enumerate(documents):
         name = document.get(member) if isinstance(document, dict) else None
         if isinstance(name, str):
-            if name in seen:
-                found.append(Problem(file, f"/{number}/{member}", f"`{name}` is there twice."))
-            seen.add(name)
-    return found
+            if name in names:
+                duplicates.append(
+                    FileProblem(file, f"/{number}/{member}", f"`{name}` is used twice.")
+                )
+            names.add(name)
+    return duplicates
 
 
-def _fault(pointer: str, detail: str) -> dict[str, str]:
+def _problem(pointer: str, detail: str) -> dict[str, str]:
     return {"pointer": pointer, "detail": detail}
 
 

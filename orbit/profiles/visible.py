@@ -1,4 +1,4 @@
-"""Which profiles and run profiles somebody sees."""
+"""The profiles and run profiles that an actor sees."""
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -7,7 +7,10 @@ from orbit.models import Profile, RunProfile
 
 
 def profiles(actor: Actor) -> QuerySet[Profile]:
-    """Return the profiles that ``actor`` sees: one who is confined to namespaces, those that run there."""
+    """Return the profiles that ``actor`` sees.
+
+    An actor who is confined to namespaces sees the profiles that run there.
+    """
     rows = Profile.objects.filter(hidden=False)
     if actor.namespaces is None:
         return rows

@@ -1,4 +1,4 @@
-"""What stands beside Orbit's deliveries: the hand-written courier, and the receiver that answers badly."""
+"""What the benchmark of deliveries uses: the hand-written courier and the hostile receiver."""
 
 import gzip
 import http.client
@@ -48,14 +48,21 @@ def dsn(server: Server) -> Iterator[str]:
 def test_the_courier_delivers_each_job_once_and_writes_a_receipt_for_each(dsn: str) -> None:
     courier.fill(dsn, payload=b'{"a": 1}', items=50, endpoints=4)
     with listening("benchmarks.sink") as port:
-        done = subprocess.run([sys.executable, "-m", "benchmarks.courier", dsn, f"http://127.0.0.1:{port}"], cwd=PROJECT, input="go\n\n", text=True,
-                              capture_output=True, timeout=60, check=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.courier", dsn, f"http://127.0.0.1:{port}"],
+            cwd=PROJECT,
+            input="go\n\n",
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
         assert done.stdout.split() == ["ready", "done"], done.stderr
-        asked = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        asked.request("GET", "/stats")
-        seen = json.loads(asked.getresponse().read())
-        asked.close()
-    assert (seen["requests"], seen["keys"], seen["denied"], seen["doubled"]) == (200, 200, 0, 0)
+        client_ = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        client_.request("GET", "/stats")
+        stats = json.loads(client_.getresponse().read())
+        client_.close()
+    assert (stats["requests"], stats["keys"], stats["denied"], stats["doubled"]) == (200, 200, 0, 0)
     with psycopg.connect(dsn) as connection:
         assert connection.execute(
             "SELECT status, attempts, count(*) FROM letter GROUP BY 1, 2"

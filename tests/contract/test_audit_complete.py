@@ -12,7 +12,6 @@ from django.contrib import admin
 from django.db.models import Model
 
 from governance.models import AuditTrailEntry, OperationRun
-from orbit.dispatch import enqueue
 from tests.contract import actions
 from tests.contract.installation import Installation
 from tests.support import objects, routes
@@ -21,11 +20,7 @@ from tests.support.pipeline import configure_endpoints
 
 
 @pytest.fixture
-def installation(
-    db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> Installation:
-    # The cache of snapshots outlives the transaction of an earlier test.
-    monkeypatch.setattr(enqueue, "_known", {})
+def installation(db: None, tmp_path: Path, settings: Any) -> Installation:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/hook")
     settings.ORBIT_CONFIG_DIR, settings.ORBIT_PASSWORD = tmp_path, "a-long-password-1"
     documents = [profile("p1")], [run_profile("r1", "p1", "a")]

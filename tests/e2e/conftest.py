@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from playwright.sync_api import expect
 
 from governance.access import tokens
 from governance.access.actors import SYSTEM
@@ -26,10 +27,13 @@ from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.polling import until
 from tests.support.receiver import Receiver, http
 
+# A bound for a busy machine: expectations are polled.
+expect.set_options(timeout=60_000)
+
 
 @dataclass(frozen=True)
 class Site:
-    """A running console, and what it holds."""
+    """A running console and the ids of its objects."""
 
     address: str
     token: str
@@ -40,13 +44,13 @@ class Site:
         request = urllib.request.Request(
             self.address + path, headers={"Authorization": f"Bearer {self.token}"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
 
 @pytest.fixture
 def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Iterator[Site]:
-    """Serve a database with one cycle of ``eu`` whose deliveries to ``archive`` are dead; nobody works on it."""
+    """Serve a database with one cycle of ``eu`` whose deliveries to ``archive`` are dead."""
     write_profiles(
         tmp_path,
         [profile("p1")],
@@ -83,18 +87,18 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         env=environment,
         start_new_session=True,
     )
-    found = Site(f"http://127.0.0.1:{port}", token, str(cycle.pk), letters)
+    site = Site(f"http://127.0.0.1:{port}", token, str(cycle.pk), letters)
     try:
-        until(lambda: _up(found.address), "the web server doesn't answer")
-        yield found
+        until(lambda: _up(site.address), "the web server doesn't answer")
+        yield site
     finally:
         web.terminate()
-        web.wait(40)
+        web.wait(60)
 
 
 def _up(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{address}/health", timeout=2) as answer:
+        with urllib.request.urlopen(f"{address}/health", timeout=60) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""The configuration in a real browser: edit, preview, conflict, roll back, drift; by role and name, with and without scripts."""
+"""The configuration in a real browser: edit, preview, conflict, roll-back, drift."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +11,7 @@ from governance.access.actors import SYSTEM
 from orbit.models import Profile, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.expected import ANY
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 from tests.e2e.conftest import Site
 from tests.e2e.test_console import PASSWORD, _violations
 from tests.support.browser import visit
@@ -22,9 +23,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 @pytest.fixture
 def ids(site: Site) -> tuple[int, int]:
-    """Add a configurator and a second revision; return the keys of the profile and the run profile."""
+    """Add a configurator and a second revision; return the keys of profile and run profile."""
     create_user("con", "Configurator")
-    edit.put_profile(
+    edit.save(
+        PROFILE,
         "p1",
         profile("p1", value_tags=["kit"]),
         actor=SYSTEM,
@@ -32,18 +34,18 @@ def ids(site: Site) -> tuple[int, int]:
         expected=ANY,
         reason="tags",
     )
-    found = Profile.objects.get().pk, RunProfile.objects.get().pk
+    keys = Profile.objects.get().pk, RunProfile.objects.get().pk
     connection.close()
-    return found
+    return keys
 
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_profile_is_previewed_saved_and_rolled_back(
     site: Site, ids: tuple[int, int], scripts: bool
 ) -> None:
-    with visit(site.address, scripts=scripts) as seen:
-        seen.login("con", PASSWORD)
-        page = seen.open("/admin/orbit/profile/")
+    with visit(site.address, scripts=scripts) as console:
+        console.login("con", PASSWORD)
+        page = console.open("/admin/orbit/profile/")
         page.get_by_role("link", name="p1", exact=True).click()
         page.get_by_label("Label").fill("By hand")
         page.get_by_role("button", name="Preview").click()
@@ -57,16 +59,18 @@ def test_a_profile_is_previewed_saved_and_rolled_back(
         page.get_by_role("link", name="Roll back to this revision: 1").click()
         page.get_by_role("textbox", name="Reason").fill("as it was")
         page.get_by_role("button", name="Roll back to this revision").click()
-        expect(page.get_by_text("p1 is back to revision 1, as revision 4.")).to_be_visible()
+        expect(
+            page.get_by_text("p1 is rolled back to revision 1, saved as revision 4.")
+        ).to_be_visible()
     assert site.api("/profiles/p1")["label"] == "P1"
 
 
 def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(
     site: Site, ids: tuple[int, int]
 ) -> None:
-    with visit(site.address) as seen:
-        seen.login("con", PASSWORD)
-        page = seen.open(f"/admin/orbit/runprofile/{ids[1]}/change/")
+    with visit(site.address) as console:
+        console.login("con", PASSWORD)
+        page = console.open(f"/admin/orbit/runprofile/{ids[1]}/change/")
         page.get_by_label("Cron").fill("0 0 31 2 *")
         page.get_by_role("textbox", name="Reason").fill("each day")
         page.get_by_role("button", name="Save").click()
@@ -78,16 +82,17 @@ def test_an_error_stands_at_its_field_and_who_saves_second_loses_nothing(
         with ThreadPoolExecutor(1) as other:  # the browser has a loop of its own in this one
             other.submit(_somebody_else).result()
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("heading", name="Somebody saved meanwhile")).to_be_visible()
+        expect(page.get_by_role("heading", name="Another user saved meanwhile")).to_be_visible()
         expect(page.get_by_label("Cron")).to_have_value("0 6 * * *")
         expect(page.get_by_role("alert")).to_contain_text("orbit saved revision 2")
         assert _violations(page) == []
-        del seen.problems[:]
+        del console.problems[:]
     assert "cron" not in site.api("/run-profiles/r1").get("execution_policy", {})
 
 
 def _somebody_else() -> None:
-    edit.put_run_profile(
+    edit.save(
+        RUN_PROFILE,
         "r1",
         {**run_profile("r1", "p1", "eu", distribution_targets=["aurora"])},
         actor=SYSTEM,
@@ -105,15 +110,15 @@ def test_files_and_database_that_go_apart_are_shown_and_brought_together(
         [profile("p1", label="By file")],
         [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])],
     )
-    with visit(site.address) as seen:
-        seen.login("con", PASSWORD)
-        page = seen.open("/admin/")
+    with visit(site.address) as console:
+        console.login("con", PASSWORD)
+        page = console.open("/admin/")
         expect(page.get_by_role("complementary", name="System state")).to_contain_text(
             "files and the database were both changed"
         )
         page.get_by_role("link", name="Config drift").first.click()
         expect(
-            page.get_by_role("region", name="In both, but not the same").get_by_text("By file")
+            page.get_by_role("region", name="In both, but different").get_by_text("By file")
         ).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("release 12")
         page.get_by_role("button", name="Reload").click()
@@ -131,14 +136,24 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         Path(settings.ORBIT_CONFIG_DIR), [profile("p1", label="By file"), profile("p2")], []
     )
     of_profile, of_run = f"/admin/orbit/profile/{ids[0]}", f"/admin/orbit/runprofile/{ids[1]}"
-    paths = [f"{of_profile}/change/", f"{of_run}/change/", "/admin/orbit/profile/add/", "/admin/orbit/runprofile/add/", f"{of_profile}/history/?a=1&b=2",
-             f"{of_profile}/history/1/", f"{of_run}/disable/", "/admin/config/drift/", "/admin/orbit/valueledgerentry/", "/admin/orbit/profile/"]  # fmt: skip
-    with visit(site.address, width=width, dark=dark) as seen:
-        seen.login("con", PASSWORD)
+    paths = [
+        f"{of_profile}/change/",
+        f"{of_run}/change/",
+        "/admin/orbit/profile/add/",
+        "/admin/orbit/runprofile/add/",
+        f"{of_profile}/history/?a=1&b=2",
+        f"{of_profile}/history/1/",
+        f"{of_run}/disable/",
+        "/admin/config/drift/",
+        "/admin/orbit/valueledgerentry/",
+        "/admin/orbit/profile/",
+    ]
+    with visit(site.address, width=width, dark=dark) as console:
+        console.login("con", PASSWORD)
         for path in paths:
-            page: Page = seen.open(path)
+            page: Page = console.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(seen.problems)
+            before = len(console.problems)
             assert _violations(page) == []
-            # The checker puts styles of its own into the page, which the policy refuses as it should.
-            del seen.problems[before:]
+            # The checker adds styles to the page, which the policy rightly refuses.
+            del console.problems[before:]

@@ -1,4 +1,4 @@
-"""Halt from any page in a real browser: the dialog with scripts, the page without, and the banner in another tab."""
+"""Halt in a real browser: the dialog with scripts, the page without, the banner in another tab."""
 
 import pytest
 from playwright.sync_api import expect
@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its_banner(
     site: Site, scripts: bool
 ) -> None:
-    with visit(site.address, scripts=scripts) as seen:
-        seen.login("ann", PASSWORD)
-        page = seen.open("/admin/orbit/cyclerun/?namespace=eu")
+    with visit(site.address, scripts=scripts) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/orbit/cyclerun/?namespace=eu")
         page.get_by_role("button", name="Halt", exact=True).click()
         page.get_by_role("textbox", name="Reason").fill("a flood")
         page.get_by_role("button", name="Halt namespace").click()
@@ -33,14 +33,14 @@ def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its
 
 
 def test_the_dialog_asks_which_namespace_takes_escape_and_can_be_left(site: Site) -> None:
-    with visit(site.address) as seen:
-        seen.login("ann", PASSWORD)
-        page = seen.open("/admin/")
+    with visit(site.address) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/")
         page.get_by_role("button", name="Halt", exact=True).click()
         expect(page.get_by_role("combobox", name="Namespace")).to_be_focused()
-        before = len(seen.problems)
+        before = len(console.problems)
         assert _violations(page) == []
-        del seen.problems[before:]
+        del console.problems[before:]
         page.get_by_role("button", name="Back").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
         page.get_by_role("button", name="Halt", exact=True).click()
@@ -48,10 +48,10 @@ def test_the_dialog_asks_which_namespace_takes_escape_and_can_be_left(site: Site
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_a_page_that_stays_open_shows_the_banner_within_five_seconds(site: Site) -> None:
-    with visit(site.address) as seen:
-        seen.login("ann", PASSWORD)
-        page = seen.open("/admin/")
+def test_a_page_that_stays_open_shows_the_banner_by_itself(site: Site) -> None:
+    with visit(site.address) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/")
         other = page.context.new_page()
         other.goto(f"{site.address}/admin/pause/")
         other.get_by_role("textbox", name="Reason").fill("a fire")
@@ -59,13 +59,11 @@ def test_a_page_that_stays_open_shows_the_banner_within_five_seconds(site: Site)
         expect(other.get_by_role("button", name="End pause")).to_be_visible()
         page.bring_to_front()
         expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_contain_text(
-            "by ann: a fire", timeout=5000
+            "by ann: a fire"
         )
         other.get_by_role("textbox", name="Reason").fill("it is out")
         other.get_by_role("button", name="End pause").click()
-        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_have_count(
-            0, timeout=5000
-        )
+        expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +72,9 @@ def test_a_page_that_stays_open_shows_the_banner_within_five_seconds(site: Site)
 def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
     site: Site, width: int, dark: bool
 ) -> None:
-    with visit(site.address, width=width, dark=dark) as seen:
-        seen.login("ann", PASSWORD)
-        page = seen.open("/admin/halt/?namespace=eu")
+    with visit(site.address, width=width, dark=dark) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/halt/?namespace=eu")
         page.get_by_role("textbox", name="Reason").fill("a flood")
         page.get_by_role("button", name="Halt namespace").click()
         place = page.url.removeprefix(site.address)
@@ -88,8 +86,8 @@ def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
             "/admin/governance/namespace/",
             *deeds,
         ):
-            page = seen.open(path)
+            page = console.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(seen.problems)
+            before = len(console.problems)
             assert _violations(page) == [], path
-            del seen.problems[before:]
+            del console.problems[before:]

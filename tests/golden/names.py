@@ -1,6 +1,6 @@
-"""The names that outside tools use: commands, variables, metrics, audit actions, tables with their columns.
+"""The names that outside tools use: commands, variables, metrics, audit actions, columns.
 
-``python -m tests.golden.names`` writes them anew.
+``python -m tests.golden.names`` writes them again.
 """
 
 import os

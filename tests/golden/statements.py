@@ -1,6 +1,6 @@
-"""Every SQL statement of the product, assembled and laid out in one way, so that a reviewer sees the real diff.
+"""Every SQL statement of the product, assembled, so that a reviewer sees the real diff.
 
-``python -m tests.golden.statements`` writes them anew.
+``python -m tests.golden.statements`` writes them again.
 """
 
 import importlib
@@ -19,7 +19,8 @@ _STATEMENT = re.compile(
     re.IGNORECASE,
 )
 _BREAK = re.compile(
-    r" (?=(?:SELECT|FROM|WHERE|JOIN|LEFT JOIN|UPDATE|SET|INSERT INTO|DELETE FROM|ON CONFLICT|RETURNING|ORDER BY|GROUP BY|LIMIT|UNION|VALUES|AND|OR|FOR NO KEY|FOR UPDATE)\b)"
+    r" (?=(?:SELECT|FROM|WHERE|JOIN|LEFT JOIN|UPDATE|SET|INSERT INTO|DELETE FROM|ON CONFLICT"
+    r"|RETURNING|ORDER BY|GROUP BY|LIMIT|UNION|VALUES|AND|OR|FOR NO KEY|FOR UPDATE)\b)"
 )
 
 

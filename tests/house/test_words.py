@@ -9,8 +9,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])
 #: Words of our own for things that have a usual name, and phrases that aren't plain English.
 PRIVATE = re.compile(
-    r"\b(births?|deeds?|tally|strays?|orphans?|lineage|lanes?|keepers?|lifelines?|bring_home|absorbs?"
-    r"|bury|takeovers?|standings?|people|persons?|whoever|somebody|nobody|signs? of life|such as were)\b",
+    r"\b(births?|deeds?|tally|strays?|orphans?|lineage|lanes?|keepers?|lifelines?|bring_home"
+    r"|absorbs?|bury|takeovers?|standings?|people|persons?|whoever|somebody|nobody"
+    r"|signs? of life|such as were)\b",
     re.IGNORECASE,
 )
 #: Other projects' words, names of the contract, and words that are gone.

@@ -18,7 +18,7 @@ from django.urls import resolve, reverse
 from orbit.cycles import advance, compare, detail, lease, maintenance, progress
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
-from orbit.dispatch import claim, error_groups, guarded
+from orbit.dispatch import claim, dead_letters
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
 from tests import conftest
@@ -235,20 +235,24 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             claim.CLAIM.text,
             {**held, "limit": 8, "full": [], "receipts": [some], "worker": "w"},
         ),
-        ("guarded.LOCK_LIMITS", guarded.LOCK_LIMITS.text, {"cycle": some}),
-        ("guarded.COUNT_ATTEMPTS", guarded.COUNT_ATTEMPTS.text, {"cycle": some, "states": [some]}),
-        ("guarded.WAKE", guarded.WAKE.text, {"state": some, "most": guarded.ROUND}),
+        ("claim.LOCK_LIMITS", claim.LOCK_LIMITS.text, {"cycle": some}),
+        ("claim.COUNT_ATTEMPTS", claim.COUNT_ATTEMPTS.text, {"cycle": some, "states": [some]}),
+        (
+            "claim.WAKE_WAITING_CYCLES",
+            claim.WAKE_WAITING_CYCLES.text,
+            {"state": some, "most": claim.WAKE_BATCH},
+        ),
         (
             "error_groups.GROUP",
-            error_groups.GROUP.text,
+            dead_letters.GROUP_ERRORS.text,
             {"scope": None, "counted": 100, "limit": 50, "offset": 0},
         ),
         ("count_deliveries", detail.COUNT_DELIVERIES.text, {"cycles": [some]}),
-        ("lineage.FAMILY", history.FAMILY, {"id": some}),
-        ("lineage.TIERS", history.TIERS, family),
-        ("lineage.DELIVERIES", history.DELIVERIES, family),
-        ("lineage.HOLD_LETTERS", history.HOLD_LETTERS, family),
-        ("lineage.VALUED", history.VALUED, family),
+        ("rerun.family", history.FAMILY.text, {"id": some}),
+        ("rerun.successful_tiers", history.SUCCESSFUL_TIERS.text, family),
+        ("rerun.deliveries", history.DELIVERIES.text, family),
+        ("rerun.lock_letters", history.LOCK_LETTERS.text, family),
+        ("rerun.is_valued", history.IS_VALUED.text, family),
         ("next_reruns", rerun_bulk.NEXT_RERUNS.text, items),
         ("count_errors", compare.COUNT_ERRORS.text, {"cycles": [some, some], "most": 10}),
         ("metrics.CYCLES", metrics.CYCLES, {}),

@@ -42,7 +42,7 @@ def write_profiles(folder: Path, profiles: list[Any], run_profiles: list[Any]) -
 
 def store_profiles(
     profiles: list[Any], run_profiles: list[Any], source: revisions.Source = "admin"
-) -> revisions.Saved:
+) -> revisions.SaveResult:
     """Save the documents to the database, as an edit in the console does."""
     with audit.transaction():
         return revisions.save(

@@ -1,4 +1,4 @@
-"""Daily partitions, made ahead, once."""
+"""Daily partitions are created ahead, once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -18,7 +18,8 @@ def test_the_days_from_yesterday_to_a_week_ahead_are_there() -> None:
     names = {
         name
         for (name,) in rows(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry_telemetryevent'::regclass"
+            "SELECT inhrelid::regclass::text FROM pg_inherits"
+            " WHERE inhparent = 'telemetry_telemetryevent'::regclass"
         )
     }
     assert {

@@ -1,9 +1,11 @@
-"""What a re-run takes over and what it does anew: decided purely, then written in the transaction that makes the new cycle.
+"""What a re-run reuses and what it does anew: decided purely, then written with the new cycle.
 
-A tier that succeeded is taken over by reference, a row that points at the original; one that failed, or never came to an end, runs on the
-old input. A delivery that was made is never made again. One that was not gets a copy of its newest job, under the same delivery id and for
-the original item; a job is copied once, by whomever, which a unique index decides. Its endpoint is that of today, for a re-run follows a repair;
-where none of its key is configured any more, as it was.
+* A tier that succeeded is reused, as a row that refers to the original. The others run again, on
+  the old input.
+* A delivery that was made is never made again. One that wasn't gets a copy of its newest job, with
+  the same delivery id and the original item. A unique index allows one copy of a job.
+* A copy goes to the endpoint as it is configured now, because a re-run usually follows a repair; if
+  no endpoint has this key any more, to the original snapshot.
 """
 
 import json
@@ -14,42 +16,27 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_text
 from orbit.cycles.progress import ReusedCounts
-from orbit.cycles.rerun.history import Delivery, History, ReusedTier
+from orbit.cycles.rerun.history import (
+    DeadLetterRef,
+    DeliveryHistory,
+    RerunHistory,
+    ReusableTier,
+)
 from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.pipeline import transformations
-from orbit.records import execution
-from orbit.records.checkpoints import TIERS as MARKS
+from orbit.records import checkpoints, execution
 from orbit.records.execution import Record
-from orbit.states import LETTER
-from orbit.states import Letter as LetterState
+from orbit.states import LETTER, Letter
 
-TIERS = """WITH tiers AS (
-    INSERT INTO orbit_transformation (id, cycle_id, initiation_id, tier, transformer, status, attempts, output_content_type, output_sha256, taken_from,
-        started_at, finished_at)
-    SELECT x.id, %(cycle)s, t.initiation_id, t.tier, t.transformer, 'success', 0, t.output_content_type, t.output_sha256, t.id,
-        clock_timestamp(), clock_timestamp()
-    FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, source uuid) JOIN orbit_transformation t ON t.id = x.source),
-marks AS (
-    INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) SELECT %(cycle)s, stage, 0 FROM unnest(%(marks)s::text[]) AS stage)
-UPDATE orbit_cyclerun SET takeover = %(takeover)s::jsonb WHERE id = %(cycle)s"""
-JOBS = f"""WITH wanted AS (
-    SELECT * FROM json_to_recordset(%(jobs)s::json)
-        AS x(id uuid, item_id uuid, endpoint_key text, snapshot_id uuid, delivery_id uuid, copy_of uuid, letter_id uuid)),
-jobs AS (
-    INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at,
-        requeue_of_id)
-    SELECT id, %(cycle)s, item_id, endpoint_key, snapshot_id, delivery_id, 'pending', %(max_retries)s, clock_timestamp(), copy_of FROM wanted RETURNING id)
-UPDATE orbit_deadletterdispatch l SET status = 'requeued', requeued_job_id = wanted.id, resolved_by = %(by)s, resolved_at = clock_timestamp(),
-    resolved_reason = %(reason)s
-FROM wanted JOIN jobs ON jobs.id = wanted.id WHERE l.id = wanted.letter_id AND l.status IN ({LETTER.sql_sources(LetterState.REQUEUED)})"""
+REUSE_TIERS = sql.load(__name__, "reuse_tiers")
+COPY_JOBS = sql.load(__name__, "copy_jobs", letter_sources=LETTER.sql_sources(Letter.REQUEUED))
 
 
 class DeliveryAction(StrEnum):
-    """What a re-run does with a delivery: send it, or leave it for one of the reasons that follow."""
+    """What a re-run does with a delivery: send it, or leave it for one of these reasons."""
 
     SEND = "send"
     DELIVERED = "delivered"
@@ -60,89 +47,103 @@ class DeliveryAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedDelivery:
-    """One item to one endpoint, and what the re-run does with it. Without a ``last`` there was never a job for it."""
+    """One item to one endpoint, and what the re-run does with it.
+
+    ``previous`` is None if there never was a job for it.
+    """
 
     item_id: UUID
     tier: int
     endpoint_key: str
     action: DeliveryAction
-    last: Delivery | None = None
+    previous: DeliveryHistory | None = None
+
+    @property
+    def letter(self) -> DeadLetterRef | None:
+        """The dead letter of its newest job."""
+        return self.previous.letter if self.previous else None
 
 
 @dataclass(frozen=True, slots=True)
 class RerunPlan:
-    """What a re-run takes over (``done`` by tier), runs (``runs``), normalizes of what it takes over, and does with each delivery."""
+    """What a re-run does, tier by tier and delivery by delivery.
 
-    done: dict[int, ReusedTier]
-    runs: list[int]
-    normalize: list[int]
+    ``tiers_to_normalize`` are reused tiers that have no item yet.
+    """
+
+    reused_tiers: dict[int, ReusableTier]
+    tiers_to_run: list[int]
+    tiers_to_normalize: list[int]
     deliveries: list[PlannedDelivery]
     valued: bool
 
     @property
-    def sends(self) -> list[PlannedDelivery]:
+    def to_send(self) -> list[PlannedDelivery]:
         """The deliveries that get a job."""
-        return [one for one in self.deliveries if one.action is DeliveryAction.SEND]
+        return [item for item in self.deliveries if item.action is DeliveryAction.SEND]
+
+    @property
+    def letters(self) -> list[DeadLetterRef]:
+        """The dead letters that the re-run requeues."""
+        return [delivery.letter for delivery in self.to_send if delivery.letter is not None]
 
     @property
     def reused(self) -> ReusedCounts:
-        """What counts in the new cycle's outcome beside what it does itself. What a person dismissed is wanted by nobody."""
-        wanted = [one for one in self.deliveries if one.action is not DeliveryAction.DISMISSED]
+        """What counts in the new cycle's outcome beside its own work. Dismissed ones don't."""
+        actions = [delivery.action for delivery in self.deliveries]
         return ReusedCounts(
-            items=sum(one.item_id is not None for one in self.done.values()),
-            # Those that are sent are jobs of the new cycle, and counted by it when they are delivered.
-            deliveries=len(wanted),
-            delivered=sum(one.action is DeliveryAction.DELIVERED for one in wanted),
+            items=sum(tier.item_id is not None for tier in self.reused_tiers.values()),
+            deliveries=sum(action is not DeliveryAction.DISMISSED for action in actions),
+            # Those to send are jobs of the new cycle, which counts them once they are delivered.
+            delivered=sum(action is DeliveryAction.DELIVERED for action in actions),
         )
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """It as the new cycle keeps it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as the new cycle's column ``takeover`` keeps it."""
         return {
             **self.reused.to_dict(),
-            "tiers": sorted(self.done),
-            "normalize": self.normalize,
+            "tiers": sorted(self.reused_tiers),
+            "normalize": self.tiers_to_normalize,
             "valued": self.valued,
         }
 
 
-def decide(lineage: History, *, known: Collection[str]) -> RerunPlan:
-    """Return what a re-run of ``lineage`` does where endpoints of the keys ``known`` are configured."""
-    sent = [
-        PlannedDelivery(one.item_id, one.tier, one.endpoint_key, _action(one), one)
-        for one in lineage.deliveries
+def decide(history: RerunHistory, *, configured: Collection[str]) -> RerunPlan:
+    """Return what a re-run does if endpoints with the keys ``configured`` exist now."""
+    deliveries = [
+        PlannedDelivery(
+            previous.item_id, previous.tier, previous.endpoint_key, _action(previous), previous
+        )
+        for previous in history.deliveries
     ]
-    there = {(one.item_id, one.endpoint_key) for one in sent}
-    for one in lineage.done.values():
-        # What was to be delivered, and had no job since its endpoint wasn't configured then.
-        if one.item_id is not None:
-            for key in one.targets or [DEFAULT_KEY]:
-                if (one.item_id, key) not in there:
-                    sent.append(
-                        PlannedDelivery(
-                            one.item_id,
-                            one.tier,
-                            key,
-                            DeliveryAction.SEND
-                            if key in known
-                            else DeliveryAction.UNKNOWN_ENDPOINT,
-                        )
-                    )
+    pairs = {(delivery.item_id, delivery.endpoint_key) for delivery in deliveries}
+    for tier in history.tiers.values():
+        if tier.item_id is None:
+            continue
+        for key in tier.targets or [DEFAULT_KEY]:
+            # It has no job, because its endpoint wasn't configured then.
+            if (tier.item_id, key) not in pairs:
+                action = (
+                    DeliveryAction.SEND if key in configured else DeliveryAction.UNKNOWN_ENDPOINT
+                )
+                deliveries.append(PlannedDelivery(tier.item_id, tier.tier, key, action))
     return RerunPlan(
-        done=lineage.done,
-        runs=[tier for tier in MARKS if tier not in lineage.done],
-        normalize=[tier for tier, one in lineage.done.items() if one.item_id is None],
-        deliveries=sorted(sent, key=lambda one: (one.tier, one.endpoint_key)),
-        valued=lineage.valued,
+        reused_tiers=history.tiers,
+        tiers_to_run=[tier for tier in checkpoints.TIERS if tier not in history.tiers],
+        tiers_to_normalize=[
+            number for number, tier in history.tiers.items() if tier.item_id is None
+        ],
+        deliveries=sorted(deliveries, key=lambda delivery: (delivery.tier, delivery.endpoint_key)),
+        valued=history.valued,
     )
 
 
-def _action(delivery: Delivery) -> DeliveryAction:
+def _action(delivery: DeliveryHistory) -> DeliveryAction:
     if delivery.delivered:
         return DeliveryAction.DELIVERED
     if delivery.open:
         return DeliveryAction.OPEN
-    dismissed = delivery.letter is not None and delivery.letter.status == LetterState.DISMISSED
+    dismissed = delivery.letter is not None and delivery.letter.status == Letter.DISMISSED
     return DeliveryAction.DISMISSED if dismissed else DeliveryAction.SEND
 
 
@@ -157,99 +158,89 @@ def write(
     by: str,
     reason: str,
 ) -> None:
-    """Put what ``plan`` says into the new cycle ``cycle_id``, with its jobs and the letters that they answer; five statements.
+    """Write the tiers, jobs and letters of ``plan`` for the new cycle. Five statements.
 
-    ``snapshots`` are those of today's endpoints by key. In the transaction that made the cycle: what is not committed together never was.
+    ``snapshots`` are those of the endpoints configured now, by key. Call it in the transaction that
+    inserted the cycle.
     """
+    reason = execution.clean(reason)
     tiers = [
         {
-            "id": str(transformations.transformation_id(cycle_id, tier)),
-            "source": str(one.transformation_id),
+            "id": str(transformations.transformation_id(cycle_id, number)),
+            "source": str(tier.transformation_id),
         }
-        for tier, one in plan.done.items()
+        for number, tier in plan.reused_tiers.items()
     ]
-    jobs = [_job(one, snapshots) for one in plan.sends]
-    kept = execution.clean(reason)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            TIERS,
-            {
-                "cycle": cycle_id,
-                "tiers": json.dumps(tiers),
-                "marks": [str(MARKS[tier]) for tier in plan.done],
-                "takeover": json.dumps(plan.document),
-            },
-        )
-        cursor.execute(
-            JOBS,
-            {
-                "cycle": cycle_id,
-                "jobs": json.dumps(jobs),
-                "max_retries": max_retries,
-                "by": by,
-                "reason": kept,
-            },
-        )
+    jobs = [_job(delivery, snapshots) for delivery in plan.to_send]
+    REUSE_TIERS.execute(
+        cycle=cycle_id,
+        tiers=json.dumps(tiers),
+        checkpoints=[str(checkpoints.TIERS[number]) for number in plan.reused_tiers],
+        takeover=json.dumps(plan.to_dict()),
+    )
+    COPY_JOBS.execute(
+        cycle=cycle_id, jobs=json.dumps(jobs), max_retries=max_retries, by=by, reason=reason
+    )
     data = {"by": by, "rerun": str(cycle_id), "rerun_of": str(rerun_of)}
-    started = Record("cycle", "cycle_rerun", f"run again as {cycle_id}: {kept}", data=data)
+    message = f"run again as {cycle_id}: {reason}"
     execution.write_all(
         [
-            (started, namespace, rerun_of),
-            *((record, namespace, cycle_id) for record in _records(plan, jobs, data, kept)),
+            (Record("cycle", "cycle_rerun", message, data=data), namespace, rerun_of),
+            *((record, namespace, cycle_id) for record in _cycle_records(plan, jobs, data, reason)),
         ]
     )
-    for cycle, letters in _letters(plan, jobs, data, kept).items():
-        execution.write_all([(record, namespace, cycle) for record in letters])
+    for cycle, records in _letter_records(plan, jobs, data, reason).items():
+        execution.write_all([(record, namespace, cycle) for record in records])
 
 
-def _job(one: PlannedDelivery, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
-    last = one.last
+def _job(delivery: PlannedDelivery, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
+    previous, letter = delivery.previous, delivery.letter
+    snapshot = snapshots.get(delivery.endpoint_key) or (previous.snapshot_id if previous else "")
     return {
         "id": uuid7_text(),
-        "item_id": str(one.item_id),
-        "endpoint_key": one.endpoint_key,
-        "snapshot_id": str(snapshots.get(one.endpoint_key) or (last.snapshot_id if last else "")),
-        "delivery_id": str(last.delivery_id if last else uuid.uuid4()),
-        "copy_of": str(last.job_id) if last else None,
-        "letter_id": str(last.letter.id) if last and last.letter else None,
+        "item_id": str(delivery.item_id),
+        "endpoint_key": delivery.endpoint_key,
+        "snapshot_id": str(snapshot),
+        "delivery_id": str(previous.delivery_id if previous else uuid.uuid4()),
+        "copy_of": str(previous.job_id) if previous else None,
+        "letter_id": str(letter.id) if letter else None,
     }
 
 
-def _records(
+def _cycle_records(
     plan: RerunPlan, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
 ) -> list[Record]:
-    told = [Record("cycle", "cycle_rerun_of", reason, data={**data, **plan.document})]
-    for tier, one in plan.done.items():
+    """Return the records of the new cycle."""
+    records = [Record("cycle", "cycle_rerun_of", reason, data={**data, **plan.to_dict()})]
+    for number, tier in plan.reused_tiers.items():
         source = {
-            "tier": tier,
-            "transformation_id": str(one.transformation_id),
-            "cycle_run_id": str(one.cycle_id),
-            "sha256": one.sha256,
+            "tier": number,
+            "transformation_id": str(tier.transformation_id),
+            "cycle_run_id": str(tier.cycle_id),
+            "sha256": tier.sha256,
         }
-        told.append(
-            Record(
-                "transformations", "tier_taken_over", f"tier {tier} succeeded before", data=source
-            )
-        )
-    told += [Record("dispatch", "job_enqueued", data={key: job[key] for key in ("item_id", "endpoint_key", "delivery_id", "copy_of")} | {"job_id": job["id"]})
-             for job in jobs]  # fmt: skip
-    return told
+        message = f"tier {number} succeeded before"
+        records.append(Record("transformations", "tier_taken_over", message, data=source))
+    for job in jobs:
+        facts = {key: job[key] for key in ("item_id", "endpoint_key", "delivery_id", "copy_of")}
+        records.append(Record("dispatch", "job_enqueued", data={**facts, "job_id": job["id"]}))
+    return records
 
 
-def _letters(
+def _letter_records(
     plan: RerunPlan, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
 ) -> dict[UUID, list[Record]]:
-    """Return the records of the letters that were requeued, by the cycle that each belongs to."""
-    told: dict[UUID, list[Record]] = {}
-    for one, job in zip(plan.sends, jobs, strict=True):
-        if one.last is not None and one.last.letter is not None:
-            about = {
+    """Return the records of the requeued letters, by the cycle that each belongs to."""
+    records: dict[UUID, list[Record]] = {}
+    for delivery, job in zip(plan.to_send, jobs, strict=True):
+        if delivery.letter is not None:
+            facts = {
                 **data,
-                "dead_letter_id": str(one.last.letter.id),
+                "dead_letter_id": str(delivery.letter.id),
                 "requeued_job_id": job["id"],
                 "delivery_id": job["delivery_id"],
             }
-            told.setdefault(one.last.letter.cycle_id, []).append(
-                Record("dispatch", "dead_letter_requeued", reason, data=about)
+            records.setdefault(delivery.letter.cycle_id, []).append(
+                Record("dispatch", "dead_letter_requeued", reason, data=facts)
             )
-    return told
+    return records

@@ -1,4 +1,4 @@
-"""What a re-run would do, as a document: the same for the API, the command and the console."""
+"""A preview of a re-run, as a document and as a sentence, for the API, the command, the console."""
 
 from typing import Any
 
@@ -7,71 +7,67 @@ from orbit.cycles.rerun.single import Preview
 from orbit.dispatch.endpoint_drift import Configuration
 
 
-def document(plan: Preview) -> dict[str, Any]:
-    """Return each tier, each delivery, and on which revisions; ``stopped`` says what refuses it just now, None where nothing does."""
-    takeover, context, today = plan.takeover, plan.context, Configuration()
-    taken = [
+def document(preview: Preview) -> dict[str, Any]:
+    """Return the revisions, tiers and deliveries; ``stopped`` is what refuses it now, or None."""
+    plan, context, configuration = preview.plan, preview.context, Configuration()
+    tiers: list[dict[str, Any]] = [
         {
-            "tier": tier,
+            "tier": number,
             "action": "take_over",
-            "transformation_id": one.transformation_id,
-            "cycle_run_id": one.cycle_id,
-            "output_sha256": one.sha256,
+            "transformation_id": tier.transformation_id,
+            "cycle_run_id": tier.cycle_id,
+            "output_sha256": tier.sha256,
         }
-        for tier, one in takeover.done.items()
+        for number, tier in plan.reused_tiers.items()
     ]
-    tiers: list[dict[str, Any]] = taken + [
-        {"tier": tier, "action": "run"} for tier in takeover.runs
-    ]
+    tiers += [{"tier": number, "action": "run"} for number in plan.tiers_to_run]
+    stopped = preview.stopped
     return {
-        "rerun_of": plan.cycle_id,
+        "rerun_of": preview.cycle_id,
         "namespace": context.namespace,
         "profile_id": context.profile_id,
         "profile_revision": context.profile_revision,
         "run_profile_id": context.run_profile_id,
         "run_profile_revision": context.run_profile_revision,
         "tiers": sorted(tiers, key=lambda tier: tier["tier"]),
-        "deliveries": [_delivery(one, today) for one in takeover.deliveries],
-        "dead_letters": [
-            one.last.letter.id
-            for one in takeover.sends
-            if one.last is not None and one.last.letter is not None
-        ],
-        "stopped": None
-        if plan.stopped is None
-        else {"code": plan.stopped.code, "detail": plan.stopped.detail},
+        "deliveries": [_delivery(delivery, configuration) for delivery in plan.deliveries],
+        "dead_letters": [letter.id for letter in plan.letters],
+        "stopped": None if stopped is None else {"code": stopped.code, "detail": stopped.detail},
     }
 
 
-def _delivery(one: PlannedDelivery, today: Configuration) -> dict[str, Any]:
-    last = one.last
-    return {
-        "tier": one.tier,
-        "normalization_item_id": one.item_id,
-        "endpoint_key": one.endpoint_key,
-        "action": str(one.action),
-        "delivery_id": last.delivery_id if last else None,
-        "dispatch_job_id": last.job_id if last else None,
-        "dead_letter_id": last.letter.id if last and last.letter else None,
-        "endpoint_now": str(today.compare(one.endpoint_key, last.fingerprint)) if last else None,
-    }
-
-
-def sentence(plan: Preview) -> str:
-    """Return it in one line."""
-    takeover = plan.takeover
-    tiers = f"{_tiers(sorted(takeover.done))} taken over" if takeover.done else "no tier taken over"
+def sentence(preview: Preview) -> str:
+    """Return the preview in one line."""
+    plan = preview.plan
+    reused = sorted(plan.reused_tiers)
+    tiers = f"{_tiers(reused)} taken over" if reused else "no tier taken over"
     runs = (
-        f"{_tiers(takeover.runs)} run on today's configuration" if takeover.runs else "no tier runs"
+        f"{_tiers(plan.tiers_to_run)} run on today's configuration"
+        if plan.tiers_to_run
+        else "no tier runs"
     )
-    left = len(takeover.deliveries) - len(takeover.sends)
-    more = " and what the tiers that run make" if takeover.runs or takeover.normalize else ""
-    return f"{tiers}; {runs}; {len(takeover.sends)} of {len(takeover.sends) + left} deliveries would be made{more}"
+    more = (
+        " and what the tiers that run make" if plan.tiers_to_run or plan.tiers_to_normalize else ""
+    )
+    counts = f"{len(plan.to_send)} of {len(plan.deliveries)} deliveries would be made"
+    return f"{tiers}; {runs}; {counts}{more}"
+
+
+def _delivery(delivery: PlannedDelivery, configuration: Configuration) -> dict[str, Any]:
+    key, previous, letter = delivery.endpoint_key, delivery.previous, delivery.letter
+    return {
+        "tier": delivery.tier,
+        "normalization_item_id": delivery.item_id,
+        "endpoint_key": key,
+        "action": str(delivery.action),
+        "delivery_id": previous.delivery_id if previous else None,
+        "dispatch_job_id": previous.job_id if previous else None,
+        "dead_letter_id": letter.id if letter else None,
+        "endpoint_now": str(configuration.compare(key, previous.fingerprint)) if previous else None,
+    }
 
 
 def _tiers(numbers: list[int]) -> str:
-    return (
-        f"tier {numbers[0]}"
-        if len(numbers) == 1
-        else f"tiers {', '.join(str(number) for number in numbers)}"
-    )
+    if len(numbers) == 1:
+        return f"tier {numbers[0]}"
+    return f"tiers {', '.join(str(number) for number in numbers)}"

@@ -12,7 +12,7 @@ from governance.access import actors
 from governance.kernel.commands import EXIT, OrbitCommand
 from governance.kernel.errors import OrbitError
 from governance.kernel.json_diff import ABSENT
-from orbit.profiles import diff, export, reload
+from orbit.profiles import drift, export, reload
 
 DIFFERENT = 1
 _ACTIONS = {
@@ -85,14 +85,14 @@ class Command(OrbitCommand):
         return _Answer(document, [line])
 
     def _diff(self, options: dict[str, Any]) -> _Answer:
-        differences = diff.differences(actor=actors.operator())
+        differences = drift.differences(actor=actors.operator())
         lines = [
             f"{difference.file} {difference.id}{difference.pointer}:"
             f" files {_value(difference.in_files)}, database {_value(difference.in_database)}"
             for difference in differences
         ]
         return _Answer(
-            [difference.as_json() for difference in differences],
+            [difference.to_dict() for difference in differences],
             lines or ["Files and database are the same."],
             DIFFERENT if differences else 0,
         )

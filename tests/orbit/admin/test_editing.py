@@ -104,7 +104,7 @@ def test_json_and_field_that_contradict_each_other_are_asked_about(browser: Clie
     answer = send(
         browser, path(row), document=json.dumps(profile(label="In JSON")), label="In the field"
     )
-    assert "The JSON says 'In JSON' here" in errors(answer)["label"][0]
+    assert "The JSON has 'In JSON' here" in errors(answer)["label"][0]
     assert (
         send(
             browser, path(row), document=json.dumps(profile(label="Same")), label="Same"
@@ -224,17 +224,23 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     row.refresh_from_db()
     assert (row.revision, row.label) == (2, "Daily")
     # Saving again is over what they have seen, and over nothing else.
-    again = {**typed, "seen": re.search(r'name="seen" value="(\d+)"', page)[1]}  # type: ignore[index]
+    again = {**typed, "latest": re.search(r'name="latest" value="(\d+)"', page)[1]}  # type: ignore[index]
     send(console(create_user("cat", "Configurator")), path(row), value_tags="third")
     assert "cat saved revision 3" in browser.post(path(row), again).content.decode()
-    assert browser.post(path(row), {**again, "seen": "3"}).status_code == 302
+    assert browser.post(path(row), {**again, "latest": "3"}).status_code == 302
     row.refresh_from_db()
     assert row.document == profile(label="Mine")
 
 
 @pytest.mark.parametrize(
     "sent",
-    [{"revision": "99"}, {"revision": "x"}, {"revision": ""}, {"seen": "x"}, {"seen": str(2**40)}],
+    [
+        {"revision": "99"},
+        {"revision": "x"},
+        {"revision": ""},
+        {"latest": "x"},
+        {"latest": str(2**40)},
+    ],
 )
 def test_a_forged_revision_saves_nothing(browser: Client, sent: dict[str, str]) -> None:
     store_profiles([profile()], [])

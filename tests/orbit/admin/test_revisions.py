@@ -25,7 +25,7 @@ def test_revisions_are_listed_with_who_when_and_why_and_any_two_compared(row: An
     assert "orbit" in page
     assert "Roll back" not in page
     answer = browser.get(f"/admin/orbit/profile/{row.pk}/history/?a=1&b=3")
-    assert [(change.pointer, change.before) for change in answer.context["compared"].changes] == [
+    assert [(change.pointer, change.before) for change in answer.context["comparison"].changes] == [
         ("/label", "First")
     ]
     assert "<script>alert" not in answer.content.decode()
@@ -98,7 +98,7 @@ def test_the_confined_see_no_revision_from_when_it_ran_elsewhere() -> None:
     browser = console(create_user("bea", "Configurator", "eu"))
     run = RunProfile.objects.get()
     answer = browser.get(f"/admin/orbit/runprofile/{run.pk}/history/")
-    assert [row.number for row in answer.context["rows"]] == [2]
+    assert [row.number for row in answer.context["revisions"]] == [2]
     assert browser.get(f"/admin/orbit/runprofile/{run.pk}/history/1/").status_code == 404
     listed = browser.get("/admin/orbit/runprofilerevision/").context["cl"].result_list
     assert [row.number for row in listed] == [2]

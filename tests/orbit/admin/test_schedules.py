@@ -184,7 +184,7 @@ def test_trigger_offers_all_run_profiles_and_shows_what_became_of_each() -> None
     assert CycleRun.objects.filter(trigger="admin").count() == 3
     entry = AuditTrailEntry.objects.get(action="cycle.triggered")
     assert (entry.actor, entry.reason) == ("ola", "by hand")
-    assert "leave this one out" in text(
+    assert "choose none here" in text(
         browser.post(page, {"run_profile_id": "*", "namespace": "us", "reason": "r"})
     )
 

@@ -61,7 +61,7 @@ def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(creation, "MOST_BYTES", 1000)
     monkeypatch.setattr(creation, "MOST_ROWS", 3)
     wanted = [birth(body=b"x" * 400) for _ in range(3)] + [birth() for _ in range(4)]
-    assert [len(part) for part in creation._parts(wanted)] == [2, 3, 2]
+    assert [len(part) for part in creation.split(wanted)] == [2, 3, 2]
     assert len(creation.insert(wanted, Cycle.QUEUED)) == 7
 
 

@@ -33,14 +33,15 @@ def confined(*namespaces: str) -> Actor:
     return Actor("con", None, CONFIGURATOR, frozenset(namespaces))
 
 
-def put(
+def save(
     document: dict[str, Any],
     expected: Expected,
     actor: Actor = SYSTEM,
     reason: str = "because",
-) -> edit.Edited:
+) -> edit.EditResult:
     if "run_profile_id" in document:
-        return edit.put_run_profile(
+        return edit.save(
+            RUN_PROFILE,
             document["run_profile_id"],
             document,
             actor=actor,
@@ -48,7 +49,8 @@ def put(
             expected=expected,
             reason=reason,
         )
-    return edit.put_profile(
+    return edit.save(
+        PROFILE,
         document["profile_id"],
         document,
         actor=actor,
@@ -58,15 +60,15 @@ def put(
     )
 
 
-def faults(document: Any, expected: Expected, actor: Actor = SYSTEM) -> dict[str, str]:
+def problems(document: Any, expected: Expected, actor: Actor = SYSTEM) -> dict[str, str]:
     with pytest.raises(DocumentInvalid) as refused:
-        put(document, expected, actor)
+        save(document, expected, actor)
     return {fault["pointer"]: fault["detail"] for fault in refused.value.errors}
 
 
 def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audit_entry() -> None:
     store_profiles([profile()], [])
-    done = put(profile(label="Other"), exactly(1))
+    done = save(profile(label="Other"), exactly(1))
     assert (done.revision, done.created, done.changed, done.document) == (
         2,
         False,
@@ -89,7 +91,7 @@ def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audi
 def test_a_run_profile_is_made_in_its_namespace() -> None:
     store_profiles([profile()], [])
     registry.ensure(["eu"])
-    done = put(run_profile(), NEW)
+    done = save(run_profile(), NEW)
     assert (done.revision, done.created) == (1, True)
     entry = AuditTrailEntry.objects.get()
     assert (entry.action, entry.namespace, entry.before, entry.after) == (
@@ -102,33 +104,33 @@ def test_a_run_profile_is_made_in_its_namespace() -> None:
 
 def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
     store_profiles([profile(style_vector={"a": 1, "b": 2})], [])
-    done = put(profile(style_vector={"b": 2, "a": 1.0}), exactly(1))
+    done = save(profile(style_vector={"b": 2, "a": 1.0}), exactly(1))
     assert (done.revision, done.changed) == (1, False)
     assert not AuditTrailEntry.objects.exists()
 
 
 def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> None:
     store_profiles([profile()], [])
-    put(profile(label="First"), exactly(1), Actor("ann", None, CONFIGURATOR, None), "faster")
+    save(profile(label="First"), exactly(1), Actor("ann", None, CONFIGURATOR, None), "faster")
     with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as told:
-        put(profile(label="Second"), exactly(1))
+        save(profile(label="Second"), exactly(1))
     assert (
         told.value.extra["current_revision"],
         told.value.extra["changed_by"],
         told.value.extra["reason"],
     ) == (2, "ann", "faster")
     assert Profile.objects.get().label == "First"
-    put(profile(label="Second"), ANY)
+    save(profile(label="Second"), ANY)
     assert Profile.objects.get().label == "Second"
 
 
 def test_what_is_there_is_not_made_and_what_is_not_there_is_not_matched() -> None:
     store_profiles([profile()], [])
     with pytest.raises(Stale, match=r"Revision 1 .* is the current one"):
-        put(profile(label="x"), NEW)
+        save(profile(label="x"), NEW)
     for expected in (exactly(1), ANY):
         with pytest.raises(Stale, match="There is no profile 'other'"):
-            put(profile("other"), expected)
+            save(profile("other"), expected)
     assert not AuditTrailEntry.objects.exists()
 
 
@@ -136,8 +138,8 @@ def test_a_hidden_profile_comes_back_as_a_new_one_with_its_history() -> None:
     store_profiles([profile()], [])
     Profile.objects.update(hidden=True)
     with pytest.raises(Stale):
-        put(profile(label="x"), exactly(1))
-    done = put(profile(label="x"), NEW)
+        save(profile(label="x"), exactly(1))
+    done = save(profile(label="x"), NEW)
     assert (done.revision, done.created) == (2, True)
     assert not Profile.objects.get().hidden
 
@@ -146,7 +148,7 @@ def test_every_error_of_a_profile_is_named_with_its_pointer() -> None:
     store_profiles([profile()], [])
     document = profile(label="a\u202eb", more=1, state="on", value_tags=["\x07"], execution_rules={
         "tiers": {"1": {"transformer": "nope"}, "2": {"transformer": "template"}}, "normalizer": {"processor": "x"}})  # fmt: skip
-    assert set(faults(document, exactly(1))) == {
+    assert set(problems(document, exactly(1))) == {
         "/label", "/more", "/state", "/value_tags/0", "/execution_rules/tiers/1/transformer", "/execution_rules/tiers/2/options",
         "/execution_rules/normalizer/processor"}  # fmt: skip
 
@@ -165,11 +167,11 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
         distribution_targets=["hook", "gone"],
         extra=1,
     )
-    found = faults(document, exactly(1))
-    assert set(found) == {"/profile_id", "/namespace", "/execution_policy/cron", "/execution_policy/time_zone", "/execution_policy/max_dispatch_retries",
+    by_pointer = problems(document, exactly(1))
+    assert set(by_pointer) == {"/profile_id", "/namespace", "/execution_policy/cron", "/execution_policy/time_zone", "/execution_policy/max_dispatch_retries",
                           "/distribution_targets/1", "/extra"}  # fmt: skip
-    assert "no cron schedule" in found["/execution_policy/cron"]
-    assert "POST /governance/namespaces" in found["/namespace"]
+    assert "not a cron expression" in by_pointer["/execution_policy/cron"]
+    assert "POST /governance/namespaces" in by_pointer["/namespace"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
 def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointer: str) -> None:
     store_profiles([profile()], [])
     with pytest.raises(DocumentInvalid) as refused:
-        edit.put_profile("daily", document, actor=SYSTEM, source="api", expected=exactly(1))
+        edit.save(PROFILE, "daily", document, actor=SYSTEM, source="api", expected=exactly(1))
     assert pointer in {fault["pointer"] for fault in refused.value.errors}
     assert Profile.objects.get().revision == 1
 
@@ -191,7 +193,7 @@ def test_only_who_configures_edits(role: str) -> None:
     store_profiles([profile()], [run_profile()])
     who = Actor("x", None, ROLES[role], None)
     with pytest.raises(NotAllowed):
-        put(profile(label="x"), exactly(1), who)
+        save(profile(label="x"), exactly(1), who)
     with pytest.raises(NotAllowed):
         edit.set_state(
             RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=who, source="admin", reason="x"
@@ -207,9 +209,9 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"),
         run_profile("theirs-b", "theirs", "b")])  # fmt: skip
     who = confined("a")
-    assert put(profile("mine", label="x"), exactly(1), who).revision == 2
+    assert save(profile("mine", label="x"), exactly(1), who).revision == 2
     with pytest.raises(NotAllowed, match="also runs in namespaces"):
-        put(profile("both", label="x"), exactly(1), who)
+        save(profile("both", label="x"), exactly(1), who)
     with pytest.raises(NotAllowed, match="also runs"):
         edit.set_state(
             PROFILE, "both", ProfileState.DISABLED, actor=who, source="admin", reason="x"
@@ -220,7 +222,7 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
         told = []
         for document in (hidden, missing):
             with pytest.raises(Stale) as refused:
-                put(document, exactly(1), who)
+                save(document, exactly(1), who)
             told.append(
                 (
                     refused.value.detail.replace(
@@ -242,8 +244,8 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
 
 def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
     store_profiles([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
-    put(run_profile(namespace="a", value_tags=["x"]), exactly(1))
-    put(run_profile(namespace="b"), exactly(2), confined("a", "b"))
+    save(run_profile(namespace="a", value_tags=["x"]), exactly(1))
+    save(run_profile(namespace="b"), exactly(2), confined("a", "b"))
     entries = AuditTrailEntry.objects.filter(action="run_profile.changed").order_by("id")
     assert [entry.namespace for entry in entries] == ["a", None]
     assert [entries[1].before["namespace"], entries[1].after["namespace"]] == ["a", "b"]
@@ -255,21 +257,21 @@ def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> No
         [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")],
     )
     who = confined("a")
-    assert faults(run_profile("mine-a", "mine", "b"), exactly(1), who)["/namespace"] == faults(run_profile("mine-a", "mine", "zz"), exactly(1), who)[
+    assert problems(run_profile("mine-a", "mine", "b"), exactly(1), who)["/namespace"] == problems(run_profile("mine-a", "mine", "zz"), exactly(1), who)[
         "/namespace"].replace("zz", "b")  # fmt: skip
-    assert set(faults(run_profile("new", "theirs", "a"), NEW, who)) == {"/profile_id"}
-    assert set(faults(run_profile("new", "mine", "b"), NEW, who)) == {"/namespace"}
+    assert set(problems(run_profile("new", "theirs", "a"), NEW, who)) == {"/profile_id"}
+    assert set(problems(run_profile("new", "mine", "b"), NEW, who)) == {"/namespace"}
     with pytest.raises(NotAllowed, match="whole workspace"):
-        put(profile("new"), NEW, who)
+        save(profile("new"), NEW, who)
     with pytest.raises(RunProfileUnknown, match="none can be made"):
-        put(run_profile("theirs-b", "mine", "a"), NEW, who)
-    assert put(run_profile("new", "mine", "a"), NEW, who).created
+        save(run_profile("theirs-b", "mine", "a"), NEW, who)
+    assert save(run_profile("new", "mine", "a"), NEW, who).created
     assert RunProfile.objects.get(run_profile_id="theirs-b").document["namespace"] == "b"
 
 
 def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
     store_profiles([profile()], [])
-    put(profile(label="Second"), exactly(1))
+    save(profile(label="Second"), exactly(1))
     done = edit.roll_back(
         PROFILE,
         "daily",
@@ -303,7 +305,7 @@ def test_a_roll_back_to_what_can_no_longer_be_used_is_refused_with_pointers() ->
     store_profiles(
         [profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], []
     )
-    put(profile(), exactly(1))
+    save(profile(), exactly(1))
     with pytest.raises(DocumentInvalid) as refused:
         edit.roll_back(
             PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=exactly(2), reason="x"

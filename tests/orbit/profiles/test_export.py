@@ -14,7 +14,7 @@ from governance import audit
 from governance.access.actors import SYSTEM, NotAllowed
 from governance.models import AuditTrailEntry
 from orbit.models import AppliedFiles, Profile
-from orbit.profiles import diff, drift, export, reload, revisions, schema
+from orbit.profiles import drift, export, reload, revisions, schema
 from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
@@ -39,7 +39,7 @@ def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(fo
         [],
     )
     export.export(folder, actor=SYSTEM)
-    assert diff.differences(actor=SYSTEM) == []
+    assert drift.differences(actor=SYSTEM) == []
     assert [
         document["profile_id"]
         for document in json.loads((folder / "profiles.json").read_text("utf-8"))
@@ -126,14 +126,14 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
     reload.load_at_start()
     assert Profile.objects.get().label == "Daily"
     assert Profile.objects.get().revision == 1
-    assert [(one.file, one.pointer) for one in diff.differences(actor=SYSTEM)][-1] == (
+    assert [(one.file, one.pointer) for one in drift.differences(actor=SYSTEM)][-1] == (
         "runProfiles.json",
         "/value_tags",
     )
-    assert drift.standing()
+    assert drift.both_changed()
     export.export(folder, actor=SYSTEM)
-    assert diff.differences(actor=SYSTEM) == []
-    assert not drift.standing()
+    assert drift.differences(actor=SYSTEM) == []
+    assert not drift.both_changed()
 
 
 def test_an_export_that_a_reload_overtakes_writes_nothing(folder: Path, monkeypatch) -> None:
@@ -238,7 +238,7 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
         )
     first = bytes_of()
     numbers = list(Profile.objects.order_by("profile_id").values_list("profile_id", "revision"))
-    assert diff.differences(actor=SYSTEM) == []
+    assert drift.differences(actor=SYSTEM) == []
     reload.apply_files(actor=SYSTEM, reason="the same again")
     assert bytes_of() == first
     assert (

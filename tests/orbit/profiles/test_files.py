@@ -4,6 +4,7 @@ import pytest
 
 from orbit.profiles import files
 from orbit.profiles.files import ConfigInvalid
+from orbit.profiles.schema import FileProblem
 
 
 def write(folder: Path, profiles: bytes = b"[]", run_profiles: bytes = b"[]") -> Path:
@@ -74,7 +75,7 @@ def test_a_folder_in_a_file_s_place_is_an_error_like_others(tmp_path: Path) -> N
 
 def test_a_long_list_of_errors_is_cut_in_the_text_and_whole_beside_it() -> None:
     refusal = ConfigInvalid.of(
-        [files.Problem("profiles.json", f"/{number}", "Wrong.") for number in range(70)]
+        [FileProblem("profiles.json", f"/{number}", "Wrong.") for number in range(70)]
     )
     assert len(refusal.errors) == 70
     assert refusal.detail.endswith("... and 20 more")

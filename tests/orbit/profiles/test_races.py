@@ -17,6 +17,7 @@ from orbit.errors import CyclesActive, Stale
 from orbit.models import CycleRun, Profile, ProfileRevision
 from orbit.profiles import edit, reload
 from orbit.profiles.expected import NEW, Expected, exactly
+from orbit.profiles.kinds import PROFILE
 from orbit.states import Trigger
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 def put(document: dict[str, Any], expected: Expected) -> None:
-    edit.put_profile(
-        document["profile_id"], document, actor=SYSTEM, source="api", expected=expected
+    edit.save(
+        PROFILE, document["profile_id"], document, actor=SYSTEM, source="api", expected=expected
     )
 
 

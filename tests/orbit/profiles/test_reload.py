@@ -99,7 +99,7 @@ def test_the_database_stands_where_both_were_changed(folder: Path, caplog) -> No
     with caplog.at_level(logging.WARNING, logger="orbit.profiles.reload"):
         reload.load_at_start()
     assert Profile.objects.get().label == "By hand"
-    assert "the database stands" in caplog.text
+    assert "the database is used" in caplog.text
     assert len(entries()) == 1
 
 

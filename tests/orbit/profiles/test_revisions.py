@@ -54,7 +54,7 @@ def test_a_change_is_the_next_revision_and_keeps_the_one_before() -> None:
 def test_the_same_document_makes_no_revision_whatever_the_order_of_its_keys() -> None:
     store_profiles([profile(style_vector={"a": 1, "b": 2})], [])
     saved = store_profiles([profile(style_vector={"b": 2.0, "a": 1})], [])
-    assert saved.profiles == revisions.Changes()
+    assert saved.profiles == revisions.DocumentChanges()
     assert ProfileRevision.objects.count() == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from orbit.pipeline import registry
 from orbit.profiles import files, schema
-from orbit.profiles.schema import Problem
+from orbit.profiles.schema import FileProblem
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 PROFILE: dict[str, Any] = {
@@ -33,7 +33,7 @@ RUN_PROFILE: dict[str, Any] = {
 
 def check(
     profiles: list[Any], run_profiles: list[Any], endpoints: set[str] | None = None
-) -> list[Problem]:
+) -> list[FileProblem]:
     return schema.check(
         profiles,
         run_profiles,
@@ -106,10 +106,10 @@ def test_everything_that_a_profile_may_hold_passes() -> None:
         ({**PROFILE, "execution_rules": {"tiers": {"4": {}}}}, "/execution_rules/tiers/4"),
         ({**PROFILE, "execution_rules": {"tiers": {"1": {}}}}, "/execution_rules/tiers/1"),
         (
-            {**PROFILE, "execution_rules": {"normalizer": {"processor": "nobody"}}},
+            {**PROFILE, "execution_rules": {"normalizer": {"processor": "unknown"}}},
             "/execution_rules/normalizer/processor",
         ),
-        (tier(transformer="nobody"), "/execution_rules/tiers/2/transformer"),
+        (tier(transformer="unknown"), "/execution_rules/tiers/2/transformer"),
         (tier(transformer="os.system"), "/execution_rules/tiers/2/transformer"),
         (tier(options={"x": 1}), "/execution_rules/tiers/2/options/x"),
         (tier(transformer="template"), "/execution_rules/tiers/2/options"),
@@ -161,7 +161,7 @@ def test_each_error_of_a_profile_is_found_at_its_place(document: Any, pointer: s
         ({"execution_policy": {"on_missed": "twice"}}, "/execution_policy/on_missed"),
         ({"execution_policy": {"max_lateness": 1.5}}, "/execution_policy/max_lateness"),
         ({"execution_policy": {"crn": "x"}}, "/execution_policy/crn"),
-        ({"distribution_targets": ["default-endpoint", "nobody"]}, "/distribution_targets/1"),
+        ({"distribution_targets": ["default-endpoint", "unknown"]}, "/distribution_targets/1"),
         ({"distribution_targets": "default-endpoint"}, "/distribution_targets"),
         ({"value_tags": ["\u200b"]}, "/value_tags/0"),
     ],
@@ -192,11 +192,11 @@ def test_every_error_of_both_files_is_told_at_once() -> None:
 def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
     rules = {
         "tiers": {
-            "1": {"transformer": "nobody", "timeout": 0},
+            "1": {"transformer": "unknown", "timeout": 0},
             "2": {"transformer": "http", "options": {"url": "ftp://x/"}},
             "9": {},
         },
-        "normalizer": {"processor": "nobody"},
+        "normalizer": {"processor": "unknown"},
     }
     found = check(
         [{**PROFILE, "state": "on", "execution_rules": rules, "value_tags": [1, "\u200b"]}],
@@ -206,7 +206,7 @@ def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
                 "namespace": "e u",
                 "profile_id": "p2",
                 "execution_policy": {"cron": "61 6 * * *", "time_zone": "Mars/Base"},
-                "distribution_targets": [{}, "nobody"],
+                "distribution_targets": [{}, "unknown"],
             }
         ],
         {"default-endpoint"},
@@ -253,8 +253,8 @@ def test_targets_must_be_configured_but_for_the_default_while_nothing_is(
 
 
 @pytest.mark.parametrize("cron", ["* * * * *", "0 0,12 * * *", "0 0 29 2 *", "*/7 3-5 L * MON"])
-def test_a_schedule_that_fires_has_no_fault(cron: str) -> None:
-    assert schema.cron_fault(cron) == ""
+def test_a_schedule_that_fires_has_no_problem(cron: str) -> None:
+    assert schema.cron_problem(cron) == ""
 
 
 def test_no_pattern_of_the_schemas_can_be_made_slow() -> None:
@@ -286,9 +286,9 @@ def test_a_thousand_documents_are_checked_in_seconds() -> None:
 
 
 def test_a_number_that_the_database_would_give_back_otherwise_is_refused_with_its_pointer() -> None:
-    faults = schema.profile_faults(
+    problems = schema.profile_problems(
         {"profile_id": "p", "label": "P", "state": "enabled", "style_vector": {"a": [1, 1e22]}},
         transformers={},
         processors=[],
     )
-    assert [fault["pointer"] for fault in faults] == ["/style_vector/a/1"]
+    assert [problem["pointer"] for problem in problems] == ["/style_vector/a/1"]

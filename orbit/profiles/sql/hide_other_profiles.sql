@@ -1,0 +1,7 @@
+-- Hide the profiles whose ids are not kept.
+-- params: keep text[]
+UPDATE orbit_profile
+SET hidden = true, updated_at = now()
+WHERE NOT hidden
+  AND profile_id <> ALL(%(keep)s::text[])
+RETURNING profile_id

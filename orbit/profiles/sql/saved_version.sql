@@ -1,0 +1,4 @@
+-- Two texts that change when a visible document was saved. Cheaper than reading the documents.
+SELECT
+    (SELECT (count(*), max(updated_at), sum(revision))::text FROM orbit_profile WHERE NOT hidden),
+    (SELECT (count(*), max(updated_at), sum(revision))::text FROM orbit_runprofile WHERE NOT hidden)
