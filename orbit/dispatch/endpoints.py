@@ -120,7 +120,7 @@ def parse(
     if problems:
         raise _invalid(problems)
     found: dict[str, Endpoint] = {}
-    places: dict[tuple[str, str], addresses.Place] = {}
+    places: dict[tuple[str, str], addresses.Destination] = {}
     for number, entry in enumerate(document):
         endpoint = _endpoint(entry)
         faults = [
@@ -223,7 +223,7 @@ def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
 def _secrets(
     token: str, signing_secret: str, values: tuple[str, ...], *urls: str
 ) -> tuple[str, ...]:
-    parts = (part for url in urls for part in redaction.of_url(url))
+    parts = (part for url in urls for part in redaction.secrets_of_url(url))
     keys = [key for key in signing_secret.split(" ") if key]
     return tuple(
         dict.fromkeys(
@@ -281,7 +281,7 @@ def _url_faults(
     endpoint: Endpoint,
     allowed: tuple[str, ...],
     entry: str,
-    places: dict[tuple[str, str], addresses.Place],
+    places: dict[tuple[str, str], addresses.Destination],
 ) -> list[tuple[str, str]]:
     """Return what is wrong with the urls of an endpoint; add where they go to ``places``, by the error's pointer and the endpoint's key."""
     found = []
@@ -292,7 +292,7 @@ def _url_faults(
             parts = addresses.check_url(
                 url.replace("{id}", "0") if name == "inquiry_url" else url, allowed
             )
-            places[f"{entry}/{name}", endpoint.key] = addresses.place_of(parts)
+            places[f"{entry}/{name}", endpoint.key] = addresses.destination_of(parts)
         except addresses.Refused as error:
             found.append((f"/{name}", error.detail))
     if (
@@ -309,13 +309,13 @@ def _url_faults(
 
 
 def _look_up(
-    places: Mapping[tuple[str, str], addresses.Place],
+    places: Mapping[tuple[str, str], addresses.Destination],
     allowed: Sequence[str],
     problems: list[dict[str, str]],
 ) -> list[str]:
     """Add to ``problems`` where the rules refuse an address; return a warning for each name that has none at the moment."""
     warnings = []
-    answers = addresses.look_up_all(places.values(), allowed, seconds=LOOK_UP_SECONDS)
+    answers = addresses.resolve_all(places.values(), allowed, seconds=LOOK_UP_SECONDS)
     for (pointer, key), place in places.items():
         error = answers[place]
         if isinstance(error, addresses.Refused):

@@ -1,1 +1,1 @@
-"""Where requests leave Orbit: the address rules, the one HTTP client, signatures and sealing."""
+"""Everything that leaves Orbit: address rules, the HTTP client, signatures, sealed secrets."""

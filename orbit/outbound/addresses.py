@@ -1,11 +1,11 @@
-"""Where requests may go: public addresses over https, and what the operator listed.
+"""Where requests may go: to public addresses over https, and to what the operator listed.
 
-A name is judged by the addresses that it resolves to, at the moment of connecting, and the connection goes to one of these very
-addresses: a name that answers differently a moment later gains nothing. ``ipaddress.is_global`` alone isn't the rule, since it
-calls NAT64, 6to4, ``::127.0.0.1``, ``fec0::`` and multicast global.
+A host name is checked by the addresses that it resolves to when a connection is made, and the
+connection goes to one of these addresses, so DNS rebinding gains nothing. ``ipaddress.is_global``
+is not enough: it calls NAT64, 6to4, ``::127.0.0.1``, ``fec0::`` and multicast global.
 
-A listed *name* may resolve to private and loopback addresses. Link-local addresses, where clouds keep their metadata, and the
-other special ones need to be listed as an address or a network: a name alone never opens them.
+A listed *name* may resolve to private and loopback addresses. Link-local addresses, where clouds
+keep their metadata, and other special ones must be listed as an address or a network.
 """
 
 import functools
@@ -31,7 +31,7 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 _DIGITS = re.compile(r"(?:\d+|0x[0-9a-f]*)")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
-# Special first: these need to be listed as an address or a network. The rest is merely private.
+# A listed name doesn't open these; only an address or a network does.
 _SPECIAL: list[tuple[Network, str]] = [
     (ipaddress.ip_network(network), word)
     for network, word in (
@@ -66,7 +66,7 @@ _PRIVATE: list[tuple[Network, str]] = [
         ("198.18.0.0/15", "private"),
     )
 ]
-# getaddrinfo can't be given a time-out, so each call has a thread of its own; a resolver that hangs can't collect more than these.
+# getaddrinfo has no time-out, so each call gets a thread. This bounds the threads that hang.
 _resolvers = threading.BoundedSemaphore(32)
 
 
@@ -84,36 +84,39 @@ class Unresolved(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operator's list, parsed: lower-case names, and networks (a single address is one of one)."""
+    """The operator's list, parsed: lower-case names, and networks (also for a single address)."""
 
     names: frozenset[str]
     networks: tuple[Network, ...]
 
-    def holds(self, address: Address) -> bool:
-        """Tell whether an address or network of the list covers ``address``."""
+    def covers(self, address: Address) -> bool:
+        """Tell whether the list has ``address``, or a network that contains it."""
         return any(
             address.version == network.version and address in network for network in self.networks
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a url goes; ``plain`` means over http."""
+class Destination:
+    """Where a url goes. ``plain`` means over http."""
 
     host: str
     port: int
     plain: bool
 
 
-def place_of(parts: SplitResult) -> Place:
-    """Return where a checked url goes."""
+def destination_of(parts: SplitResult) -> Destination:
+    """Return where a url goes that ``check_url`` accepted."""
     plain = parts.scheme == "http"
-    return Place(parts.hostname or "", parts.port or (80 if plain else 443), plain)
+    return Destination(parts.hostname or "", parts.port or (80 if plain else 443), plain)
 
 
 @functools.lru_cache(maxsize=64)
 def rules(allowed: tuple[str, ...]) -> Rules:
-    """Parse the operator's list. Raises Refused for an entry that is no name, address or network, since it would silently allow nothing."""
+    """Parse the operator's list.
+
+    Raises Refused for an entry that is not a name, address or network: it would allow nothing.
+    """
     names, networks = set(), []
     for entry in allowed:
         bare = entry.strip().lower().strip("[]")
@@ -121,35 +124,56 @@ def rules(allowed: tuple[str, ...]) -> Rules:
             networks.append(ipaddress.ip_network(bare))
         except ValueError:
             name = bare.rstrip(".")
-            if not _NAME.fullmatch(name) or _DIGITS.fullmatch(name.rpartition(".")[2]):
+            if not _is_name(name):
                 raise Refused(
-                    f"{SETTING} holds {entry!r}: write a host name, an address or a network such as 10.0.0.0/8, without scheme or port."
+                    f"{SETTING} holds {entry!r}: write a host name, an address or a network "
+                    "such as 10.0.0.0/8, without scheme or port."
                 ) from None
             names.add(name)
     return Rules(frozenset(names), tuple(networks))
 
 
 def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
-    """Return ``url`` split, if requests may go there as far as that shows without resolving its name.
+    """Return ``url`` split, if requests may go there as far as can be told without resolving it.
 
-    Raises Refused for a wrong syntax, scheme, user name, fragment, port or host, and for an address that the rules refuse. The
-    message never holds more of the url than its host.
+    Raises Refused for a wrong syntax, scheme, user name, fragment, port or host, and for an address
+    that is not allowed. The message holds no more of the url than its host.
     """
+    parts, host = _split(url)
+    literal = _literal(host)
+    if literal is None and not _is_name(host):
+        raise Refused(
+            f"{host[:100]!r} is not a host name. Write an IPv4 address as four plain numbers, "
+            "an IPv6 address in brackets."
+        )
+    allowlist = rules(tuple(allowed))
+    if literal is not None:
+        _permit(host, literal, allowlist, plain=parts.scheme == "http", named=False)
+    elif parts.scheme == "http" and host not in allowlist.names and not allowlist.networks:
+        raise Refused(
+            f"{host} may be reached over https only. To allow http, add {host} to {SETTING}."
+        )
+    return parts
+
+
+def _split(url: str) -> tuple[SplitResult, str]:
+    """Return the parts of ``url`` and its host. Raises Refused for what no request may have."""
     if not re.fullmatch(r"[\x21-\x7e]{1,4096}", url) or "\\" in url:
         raise Refused(
-            "The url must be at most 4096 visible ASCII characters. Write a host outside ASCII in its xn-- form, other characters as %XX."
+            "The url must be at most 4096 visible ASCII characters. "
+            "Write a host outside ASCII in its xn-- form, other characters as %XX."
         )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise Refused("The url can't be read: look at its port and its brackets.") from None
+        raise Refused("The url can't be read: check its port and its brackets.") from None
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in ("https", "http"):
         raise Refused("The url must start with https:// (or http:// for a listed host).")
     if not host or "@" in parts.netloc:
         raise Refused(
-            "The url must name a host, and neither user nor password: the token belongs into `token`."
+            "The url must name a host, without user or password: put the token into `token`."
         )
     if "#" in url:
         raise Refused(
@@ -157,21 +181,12 @@ def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
         )
     if port == 0 or parts.netloc.endswith(":"):
         raise Refused(f"The url of {host} has no valid port: write one between 1 and 65535.")
-    literal = _literal(host)
-    if literal is None and (
-        not _NAME.fullmatch(host) or _DIGITS.fullmatch(host.rpartition(".")[2])
-    ):
-        raise Refused(
-            f"{host[:100]!r} is no host name. Write an IPv4 address as four plain numbers, an IPv6 address in brackets."
-        )
-    known = rules(tuple(allowed))
-    if literal is not None:
-        _judge(host, literal, known, plain=parts.scheme == "http", named=False)
-    elif parts.scheme == "http" and host not in known.names and not known.networks:
-        raise Refused(
-            f"{host} may be reached over https only. To allow http, add {host} to {SETTING}."
-        )
-    return parts
+    return parts, host
+
+
+def _is_name(host: str) -> bool:
+    # A last label of digits would be read as an IPv4 address by some resolvers.
+    return bool(_NAME.fullmatch(host)) and not _DIGITS.fullmatch(host.rpartition(".")[2])
 
 
 def resolve(
@@ -182,20 +197,23 @@ def resolve(
     plain: bool = False,
     timeout: float = RESOLVE_TIMEOUT,
 ) -> list[Address]:
-    """Return the addresses of ``host`` that requests may go to, in the resolver's order; ``plain`` means over http.
+    """Return the addresses of ``host`` that requests may go to, in the resolver's order.
 
-    Of a name with public and refused addresses only the public ones are returned. Raises Refused, naming host, address and setting,
-    when none is left, and Unresolved when there is no answer within ``timeout`` seconds.
+    ``plain`` means over http. Leaves out addresses that are not allowed. If none is left, raises
+    Refused, which names host, address and setting. Raises Unresolved if the resolver gives no
+    address within ``timeout`` seconds.
     """
     host = host.rstrip(".").lower()
-    known = rules(tuple(allowed))
+    allowlist = rules(tuple(allowed))
     literal = _literal(host)
-    answers = [literal] if literal is not None else _lookup(host, port, timeout)
+    answers = [literal] if literal is not None else _look_up(host, port, timeout)
     permitted: list[Address] = []
     refusal: Refused | None = None
     for answer in answers:
         try:
-            permitted.append(_judge(host, answer, known, plain=plain, named=host in known.names))
+            permitted.append(
+                _permit(host, answer, allowlist, plain=plain, named=host in allowlist.names)
+            )
         except Refused as error:
             refusal = refusal or error
     if not permitted:
@@ -203,28 +221,31 @@ def resolve(
     return permitted
 
 
-def look_up_all(
-    places: Iterable[Place], allowed: Sequence[str], *, seconds: float
-) -> dict[Place, Refused | Unresolved | None]:
-    """Resolve all of ``places`` side by side; return what ``resolve`` raised for each. What isn't answered within ``seconds`` is Unresolved."""
+def resolve_all(
+    destinations: Iterable[Destination], allowed: Sequence[str], *, seconds: float
+) -> dict[Destination, Refused | Unresolved | None]:
+    """Resolve all ``destinations`` in parallel; return what ``resolve`` raised for each.
+
+    One that isn't resolved within ``seconds`` is Unresolved.
+    """
     deadline = time.monotonic() + seconds
 
-    def fault(place: Place) -> Refused | Unresolved | None:
+    def error_of(destination: Destination) -> Refused | Unresolved | None:
         try:
             resolve(
-                place.host,
-                place.port,
+                destination.host,
+                destination.port,
                 allowed,
-                plain=place.plain,
+                plain=destination.plain,
                 timeout=max(0.0, min(RESOLVE_TIMEOUT, deadline - time.monotonic())),
             )
         except (Refused, Unresolved) as error:
             return error
         return None
 
-    wanted = list(dict.fromkeys(places))
+    distinct = list(dict.fromkeys(destinations))
     with ThreadPoolExecutor(16) as pool:
-        return dict(zip(wanted, pool.map(fault, wanted), strict=True))
+        return dict(zip(distinct, pool.map(error_of, distinct), strict=True))
 
 
 def _literal(host: str) -> Address | None:
@@ -233,13 +254,11 @@ def _literal(host: str) -> Address | None:
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
-        raise Refused(
-            f"{host} names a network interface, which a url can't. Write the address without %."
-        )
+        raise Refused(f"{host} names a network interface. Write the address without %.")
     return address
 
 
-def _lookup(host: str, port: int, timeout: float) -> list[Address]:
+def _look_up(host: str, port: int, timeout: float) -> list[Address]:
     slots = _resolvers
     if not slots.acquire(timeout=max(0.0, timeout)):
         raise Unresolved(f"{host} was not resolved: the resolver is busy.")
@@ -247,10 +266,10 @@ def _lookup(host: str, port: int, timeout: float) -> list[Address]:
     failure: list[OSError | UnicodeError] = []
     done = threading.Event()
 
-    def ask() -> None:
+    def query() -> None:
         try:
-            for *_rest, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                answers.append(ipaddress.ip_address(str(place[0])))
+            for *_rest, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                answers.append(ipaddress.ip_address(str(address[0])))
         except (OSError, UnicodeError, ValueError) as error:
             failure.append(
                 error if isinstance(error, OSError | UnicodeError) else OSError(str(error))
@@ -260,7 +279,7 @@ def _lookup(host: str, port: int, timeout: float) -> list[Address]:
             done.set()
 
     try:
-        threading.Thread(target=ask, name="orbit-resolve", daemon=True).start()
+        threading.Thread(target=query, name="orbit-resolve", daemon=True).start()
     except RuntimeError:
         slots.release()
         raise Unresolved(f"{host} was not resolved: no thread could be started.") from None
@@ -271,32 +290,37 @@ def _lookup(host: str, port: int, timeout: float) -> list[Address]:
     return list(dict.fromkeys(answers))
 
 
-def _judge(host: str, address: Address, known: Rules, *, plain: bool, named: bool) -> Address:
-    """Return the address to connect to, or raise Refused."""
-    shown = host if str(address) == host else f"{host} ({address})"
-    if known.holds(address):
+def _permit(host: str, address: Address, allowlist: Rules, *, plain: bool, named: bool) -> Address:
+    """Return the address to connect to. Raises Refused.
+
+    ``plain``: over http. ``named``: the operator listed the host's name.
+    """
+    if allowlist.covers(address):
         return address
     target, word, special = _classify(address)
-    if target.version != address.version and known.holds(target):
+    if target.version != address.version and allowlist.covers(target):
         return target
+    label = host if str(address) == host else f"{host} ({address})"
     if special or (word and not named):
-        hint = (
-            f"add {address} to {SETTING}"
-            if special or not _NAME.fullmatch(host) or host == str(address)
-            else f"add {host} or {address} to {SETTING}"
-        )
+        by_address = special or not _NAME.fullmatch(host) or host == str(address)
+        entry = f"{address}" if by_address else f"{host} or {address}"
+        hint = f"add {entry} to {SETTING}"
         raise Refused(
-            f"{shown} is {word}, and requests go to public addresses only. To allow it, {hint}."
+            f"{label} is {word}, and requests go to public addresses only. To allow it, {hint}."
         )
     if plain and not named:
         raise Refused(
-            f"{shown} may be reached over https only. To allow http, add {host} to {SETTING}."
+            f"{label} may be reached over https only. To allow http, add {host} to {SETTING}."
         )
     return target
 
 
 def _classify(address: Address) -> tuple[Address, str, bool]:
-    """Return the address that counts, what it is if it isn't public, and whether only an address or a network can open it."""
+    """Return the address that counts, what it is unless public, and whether it is special.
+
+    A special one can only be listed as an address or a network. An IPv4-mapped address counts as
+    the IPv4 address.
+    """
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return _classify(address.ipv4_mapped)
@@ -311,4 +335,6 @@ def _classify(address: Address) -> tuple[Address, str, bool]:
             return address, word, False
     if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_6:
         return address, "not a public address", True
-    return (address, "", False) if address.is_global else (address, "not a public address", True)
+    if not address.is_global:
+        return address, "not a public address", True
+    return address, "", False

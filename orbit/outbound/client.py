@@ -1,8 +1,9 @@
-"""The one way out: every HTTP request that Orbit makes is sent here, and the answer is a value, never an exception.
+"""The HTTP client: every request of Orbit is sent here. The result is a value, never an exception.
 
-``requests`` prepares the request; its session isn't used, since redirects, cookies, ``.netrc``, proxies and CA variables of the
-environment are exactly what must not happen. Each call is one request on the wire: nothing is retried, nothing is followed.
-The body is read as raw bytes, never decompressed, and no more of it than ``limit``.
+``requests`` prepares the request. Its session isn't used: redirects, cookies, ``.netrc``, proxies
+and CA variables of the environment must not have any effect. Each call is one request on the wire:
+nothing is retried, nothing is followed. The body is read as raw bytes, never decompressed, and only
+up to ``limit``.
 """
 
 import functools
@@ -33,26 +34,27 @@ from orbit.outbound.connections import (
     BadResponse,
     Clock,
     ConnectFailed,
-    Cut,
     PlainConnection,
     Pool,
+    Truncated,
     discard,
 )
 
 KEEP, LIMIT = 4096, 65536
-# Idle connections to all hosts together, looked at every so many requests.
+# The most idle connections to all hosts together, checked after every SWEEP_USES requests.
 IDLE_IN_ALL, SWEEP_USES = 256, 64
-# Looked at beyond what is kept, so that no secret is cut in two there.
-_ROUND = 16384
+# Masked beyond what is kept, so that no secret is cut in two.
+_MARGIN = 16384
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, complete; times are seconds. ``ca_bundle`` is a file of authorities to trust instead of the public ones.
+    """One complete request. Times are seconds.
 
-    ``secrets`` are what the excerpt of an answer must not hold, should the receiver send them back.
+    ``ca_bundle`` is a file of authorities to trust instead of the public ones. ``secrets`` are
+    masked in the response's excerpt: a receiver may send them back.
     """
 
     method: str
@@ -70,11 +72,13 @@ class Request:
 class Answer:
     """What became of a request.
 
-    With a ``status`` there was an answer, and ``error`` at most says why its body isn't whole. Without one ``error_class`` is
-    ``refused`` (Orbit's own rules), ``dns``, ``connect``, ``tls``, ``timeout``, ``reset``, ``bad_response`` or ``unexpected``.
-    ``sent`` is False when it is proven that no byte of the request left. ``body`` is the whole body where it was read to its end and is no
-    longer than ``keep``, else None; ``excerpt`` its beginning, without the request's secrets. ``latency_ms`` ends with the head of the
-    answer, or with the error.
+    With a ``status`` there was a response; ``error`` may say why its body isn't whole. Without one
+    ``error_class`` is ``refused`` (Orbit's own rules), ``dns``, ``connect``, ``tls``, ``timeout``,
+    ``reset``, ``bad_response`` or ``unexpected``.
+
+    ``sent`` is False if certainly no byte of the request left. ``body`` is the whole body if it was
+    read to its end and is no longer than ``keep``, else None; ``excerpt`` is its beginning, without
+    the request's secrets. ``latency_ms`` is the time until the response's head, or until the error.
     """
 
     status: int | None
@@ -89,10 +93,9 @@ class Answer:
 
 
 class Adapter(BaseAdapter):
-    """A lean transport for prepared requests: no redirect, no retry, no cookie, no proxy, connections only to checked addresses."""
+    """A transport for prepared requests: no redirect, retry, cookie or proxy; checked addresses."""
 
     def __init__(self) -> None:
-        """Make one without a connection."""
         super().__init__()
         self._pools: OrderedDict[tuple[Any, ...], Pool] = OrderedDict()
         self._lock = threading.Lock()
@@ -109,10 +112,12 @@ class Adapter(BaseAdapter):
         *,
         allowed: Sequence[str] = (),
         clock: Clock | None = None,
-    ) -> "_Received":
-        """Send ``request`` once and return the head of its answer; the body waits in ``raw``, and ``lent.finish`` ends it.
+    ) -> "_LeasedResponse":
+        """Send ``request`` once; return the response with its head read.
 
-        ``cert`` and ``proxies`` are not used. Raises addresses.Refused and Unresolved, OSError, http.client's and urllib3's errors.
+        The caller reads the body from ``raw`` and then calls ``lease.finish``. ``cert`` and
+        ``proxies`` are not used. Raises addresses.Refused and Unresolved, OSError, and the errors
+        of http.client and urllib3.
         """
         clock = clock or Clock(timeout[0], timeout[1], sum(timeout))
         pool = self._pool(
@@ -125,22 +130,20 @@ class Adapter(BaseAdapter):
             try:
                 connection.deliver(str(request.method), request.path_url, request.headers, body)
             except (BrokenPipeError, ConnectionResetError, TimeoutError):
-                # A receiver may answer 413 and read no more: then its answer is there, and counts.
+                # A receiver may respond 413 and stop reading: that response counts.
                 broken = True
                 if not clock.sent or connection.sock is None or connection.is_connected:
                     raise
-            answer = connection.getresponse()
+            raw = connection.getresponse()
         except BaseException:
             discard(connection)
             raise
-        response = _Received(_Lent(pool, connection, usable=not broken))
-        response.status_code, response.raw, response.url, response.request = (
-            answer.status,
-            answer,
-            str(request.url),
-            request,
-        )
-        response.headers = CaseInsensitiveDict(answer.headers)
+        response = _LeasedResponse(_ConnectionLease(pool, connection, usable=not broken))
+        response.status_code = raw.status
+        response.raw = raw
+        response.url = str(request.url)
+        response.request = request
+        response.headers = CaseInsensitiveDict(raw.headers)
         return response
 
     def close(self) -> None:
@@ -152,7 +155,7 @@ class Adapter(BaseAdapter):
 
     def _pool(self, url: str, allowed: tuple[str, ...], ca_bundle: str | None) -> Pool:
         parts = _checked(url, allowed)
-        # The rules are part of the key: a connection made under wider rules isn't used again under narrower ones.
+        # The rules are part of the key: a connection made under wider rules is not reused.
         key = (parts.scheme, parts.hostname, parts.port, allowed, ca_bundle)
         with self._lock:
             pool = self._pools.get(key)
@@ -172,7 +175,7 @@ class Adapter(BaseAdapter):
         return pool
 
     def _sweep(self) -> None:
-        """Let go of what nobody used for long, and of the rest what was used longest ago: each idle connection is a descriptor."""
+        """Close connections that are idle for long, and the oldest above the limit."""
         idle, fresh = 0, time.monotonic() - IDLE_SECONDS
         for key, pool in reversed(list(self._pools.items())):
             pool.close(before=fresh if idle + len(pool) <= IDLE_IN_ALL else math.inf)
@@ -181,33 +184,33 @@ class Adapter(BaseAdapter):
                 del self._pools[key]
 
 
-class _Lent:
-    """A connection whose answer is being read."""
+class _ConnectionLease:
+    """A connection whose response is being read."""
 
     def __init__(self, pool: Pool, connection: PlainConnection, *, usable: bool) -> None:
         self._pool, self._connection, self._usable = pool, connection, usable
 
     def finish(self, *, whole: bool) -> None:
-        """Give the connection back if its answer was read to the end, else close it."""
+        """Return the connection to its pool if the response was read to its end, else close it."""
         if whole and self._usable and self._connection.sock is not None:
             self._pool.give_back(self._connection)
         else:
             discard(self._connection)
 
 
-class _Received(requests.Response):
-    """An answer together with its connection."""
+class _LeasedResponse(requests.Response):
+    """A response together with its connection."""
 
-    def __init__(self, lent: _Lent) -> None:
+    def __init__(self, lease: _ConnectionLease) -> None:
         super().__init__()
-        self.lent = lent
+        self.lease = lease
 
 
 _adapter = Adapter()
 
 
 def _renew() -> None:
-    # A forked child must not speak on its parent's connections, nor wait for a lock that some other thread held at the fork.
+    # A forked child must not use its parent's connections, nor a lock that another thread held.
     global _adapter
     _adapter = Adapter()
 
@@ -218,42 +221,40 @@ os.register_at_fork(after_in_child=_renew)
 def send(
     request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT
 ) -> Answer:
-    """Send ``request`` once, under the address rules with ``allowed`` added to them; never raises.
+    """Send ``request`` once, to public addresses and ``allowed`` hosts; never raises.
 
-    At most ``limit`` bytes of the body are read and ``keep`` of them kept. Returns within ``total_timeout`` seconds.
+    Reads at most ``limit`` bytes of the body and keeps ``keep`` of them. Returns within
+    ``total_timeout`` seconds.
     """
-    clock, started = (
-        Clock(request.connect_timeout, request.read_timeout, request.total_timeout),
-        time.monotonic(),
-    )
+    started = time.monotonic()
+    clock = Clock(request.connect_timeout, request.read_timeout, request.total_timeout)
     try:
         prepared = _prepare(request, tuple(allowed))
         response = _adapter.send(
             prepared, verify=request.ca_bundle or True, allowed=allowed, clock=clock
         )
         latency = _since(started)
-        body, why = _read(response.raw, clock, limit)
-        response.lent.finish(whole=not why and not clock.surplus)
-    except Exception as error:  # whatever it is, the caller has an outcome to record
-        word, text = _classify(error, clock)
-        return Answer(None, word, text[:500], b"", None, _since(started), clock.sent, None)
-    whole = body if not why and len(body) <= keep else None
-    note = why or ("" if whole is not None else f"the body is longer than {keep} bytes")
-    excerpt = (
-        redaction.mask(body[: keep + _ROUND], request.secrets)[:keep]
-        if body and request.secrets
-        else body[:keep]
-    )
+        body, problem = _read(response.raw, clock, limit)
+        response.lease.finish(whole=not problem and not clock.surplus)
+    except Exception as error:  # the caller records an outcome, whatever happened
+        error_class, text = _classify(error, clock)
+        return Answer(None, error_class, text[:500], b"", None, _since(started), clock.sent, None)
+    whole = body if not problem and len(body) <= keep else None
+    if whole is None and not problem:
+        problem = f"the body is longer than {keep} bytes"
+    excerpt = body[:keep]
+    if body and request.secrets:
+        excerpt = redaction.mask(body[: keep + _MARGIN], request.secrets)[:keep]
     return Answer(
-        response.status_code,
-        None,
-        note,
-        excerpt,
-        response.headers.get("Retry-After"),
-        latency,
-        True,
-        whole,
-        response.headers.get("Content-Type", ""),
+        status=response.status_code,
+        error_class=None,
+        error=problem,
+        excerpt=excerpt,
+        retry_after=response.headers.get("Retry-After"),
+        latency_ms=latency,
+        sent=True,
+        body=whole,
+        content_type=response.headers.get("Content-Type", ""),
     )
 
 
@@ -278,34 +279,31 @@ def _target(method: str, url: str, allowed: tuple[str, ...]) -> requests.Prepare
 
 
 def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedRequest:
-    """Return a copy of the target's prepared request with this one's headers and body. Raises Refused for a header that can't be sent."""
+    """Return the prepared request. Raises Refused for a header that can't be sent.
+
+    It is a copy of one that is prepared once for each target.
+    """
     for name, value in request.headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise addresses.Refused(
-                f"The header {name[:60]!r} holds something that can't be sent: only printable ASCII can, at most 8192 characters."
+                f"The header {name[:60]!r} can't be sent: it must be printable ASCII, "
+                "at most 8192 characters."
             )
     target = _target(request.method, request.url, allowed)
     prepared = requests.PreparedRequest()
-    # As it was written: a receiver may have signed it, and normalising it would break that.
+    # The url as it was written: it may be signed, and normalizing it would break the signature.
     prepared.method, prepared.url, prepared.hooks = target.method, request.url, target.hooks
-    given = {name.lower() for name in request.headers}
-    # A plain dict: requests' own kind is read a hundred times for one request.
-    own = {
-        name: value
-        for name, value in (
-            ("User-Agent", _agent()),
-            ("Accept-Encoding", "identity"),
-            ("Accept", "*/*"),
-        )
-        if name.lower() not in given
-    }
-    prepared.headers = {**own, **request.headers}  # type: ignore[assignment]
+    defaults = {"User-Agent": _agent(), "Accept-Encoding": "identity", "Accept": "*/*"}
+    names = {name.lower() for name in request.headers}
+    # A plain dict: requests' case-insensitive one is slow, and read a hundred times per request.
+    headers = {name: value for name, value in defaults.items() if name.lower() not in names}
+    prepared.headers = {**headers, **request.headers}  # type: ignore[assignment]
     prepared.body = request.body if request.body or request.method not in ("GET", "HEAD") else None
     return prepared
 
 
 def _read(raw: HTTPResponse, clock: Clock, limit: int) -> tuple[bytes, str]:
-    """Return the body, at most ``limit`` bytes of it, and why it isn't whole (else an empty text). The status stands whatever happens here."""
+    """Return up to ``limit`` bytes of the body, and why it isn't whole, or an empty text."""
     pieces: list[bytes] = []
     size = 0
     try:
@@ -324,8 +322,9 @@ def _read(raw: HTTPResponse, clock: Clock, limit: int) -> tuple[bytes, str]:
     return b"".join(pieces)[:limit], f"the body was cut off ({clock.cut})" if clock.cut else ""
 
 
-_UNFIT = "the answer isn't HTTP as it should be"
-# For each error: the word when nothing was sent, the word when something was, and the text. The first that fits counts.
+_MALFORMED = "the answer isn't valid HTTP"
+# For each error: its class if nothing was sent, its class if something was, and the text. The first
+# match counts.
 _OUTCOMES: list[tuple[tuple[type[Exception], ...], str, str, str]] = [
     ((addresses.Refused,), "refused", "refused", "{error}"),
     ((addresses.Unresolved,), "dns", "dns", "{error}"),
@@ -339,7 +338,7 @@ _OUTCOMES: list[tuple[tuple[type[Exception], ...], str, str, str]] = [
     ((TimeoutError,), "connect", "timeout", "no complete answer in time"),
     ((ssl.SSLError, WrappedTlsError), "tls", "reset", "the TLS connection failed"),
     (
-        (Cut, http.client.RemoteDisconnected, ConnectionError),
+        (Truncated, http.client.RemoteDisconnected, ConnectionError),
         "connect",
         "reset",
         "the connection was closed before the answer was complete",
@@ -351,8 +350,10 @@ _OUTCOMES: list[tuple[tuple[type[Exception], ...], str, str, str]] = [
 
 
 def _classify(error: Exception, clock: Clock) -> tuple[str, str]:
-    """Return the stable word and the text for ``error``; neither holds more of the request than its host."""
-    name = f"{_UNFIT if clock.sent else 'this request cannot be built'} ({type(error).__name__})"
+    """Return the error class and the text; neither holds more of the request than its host."""
+    name = (
+        f"{_MALFORMED if clock.sent else 'this request cannot be built'} ({type(error).__name__})"
+    )
     for kinds, before, after, text in _OUTCOMES:
         if isinstance(error, kinds):
             return after if clock.sent else before, text.format(error=error, name=name)

@@ -1,8 +1,9 @@
-"""Connections that go to a checked address, end at a deadline and never take half an answer for a whole one.
+"""Connections to checked addresses, with a total deadline, that never accept half a response.
 
-What plain ``http.client`` and urllib3 do otherwise, each seen: their time-out covers neither name resolution nor a head that drips
-in byte by byte; a head that is cut off counts as a complete one; a ``103 Early Hints`` is taken for the final answer, so that the
-next request on the connection gets this one's 200.
+``http.client`` and urllib3 do otherwise; each of these was observed. Their time-outs cover neither
+name resolution nor a head that arrives byte by byte. They accept a head that is cut off as
+complete. They take ``103 Early Hints`` for the final response, so that the next request on the
+connection gets this one's 200.
 """
 
 import contextlib
@@ -27,26 +28,26 @@ from orbit.outbound import addresses
 
 IDLE_SECONDS = 30.0
 IDLE_CONNECTIONS = 32
-# What it sets where it isn't told: it must know of these.
+# Headers that urllib3 adds by default; list them so that ours replace them.
 _SET_BY_URLLIB3 = frozenset(
     ("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding")
 )
 
 
 class BadResponse(Exception):
-    """The answer breaks HTTP so that it can't count."""
+    """The response violates HTTP and can't be used."""
 
 
-class Cut(Exception):
-    """The connection ended inside the head of the answer."""
+class Truncated(Exception):
+    """The connection was closed inside the head of the response."""
 
 
 class ConnectFailed(Exception):
-    """No permitted address took the connection in time."""
+    """No allowed address accepted the connection in time."""
 
 
 class Clock:
-    """The limits of one request, and what became of it."""
+    """The time limits of one request, and what was observed of it."""
 
     __slots__ = ("connect", "cut", "deadline", "read", "sent", "surplus")
 
@@ -56,10 +57,13 @@ class Clock:
         self.deadline = time.monotonic() + total
         self.sent = False  # whether a byte of the request may have left
         self.cut = ""  # why the body isn't whole, if it isn't
-        self.surplus = False  # whether bytes came behind the answer
+        self.surplus = False  # whether more bytes arrived than the response
 
     def left(self, limit: float) -> float:
-        """Return the seconds that one step may take: ``limit``, or what is left in total. Raises TimeoutError when nothing is."""
+        """Return the seconds that one step may take: ``limit``, or the total that is left.
+
+        Raises TimeoutError if none is left.
+        """
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the total deadline passed")
@@ -67,11 +71,14 @@ class Clock:
 
 
 class _Source(io.RawIOBase):
-    """The bytes of an answer, each read bounded by the clock. Inside the body an error is an end with ``clock.cut`` set: what came before it is kept."""
+    """The bytes of a response; the clock bounds each read.
+
+    Inside the body an error ends the stream and sets ``clock.cut``: what arrived is kept.
+    """
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
         self._sock, self.clock = sock, clock
-        self._raw = sock.makefile("rb", buffering=0)  # holds the socket open while this is
+        self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open
         self.in_head = True
         self.ended = False
 
@@ -97,7 +104,10 @@ class _Source(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Reads a head line by line and raises Cut where it ends too early; ``http.client`` would take the end for the empty line."""
+    """Reads a head by lines, and raises Truncated if it ends too early.
+
+    ``http.client`` takes the end of the stream for the empty line that ends a head.
+    """
 
     def __init__(self, source: _Source) -> None:
         super().__init__(source, 16384)
@@ -109,19 +119,19 @@ class _Reader(io.BufferedReader):
         if self.source.in_head:
             self._lines += 1
             if not line and self._lines > 1:
-                raise Cut("the connection was closed inside the head of the answer")
+                raise Truncated("the connection was closed inside the head of the response")
         return line
 
     def close(self) -> None:
-        """Note whether more had arrived than the answer: on the connection that would be the beginning of the next one."""
+        """Note whether more arrived than the response: the next request would read it."""
         if not self.closed:
             self.source.ended = True
             self.source.clock.surplus = bool(self.peek(1))
             super().close()
 
 
-class _Door:
-    """What ``http.client`` asks for a file and gets our reader from."""
+class _Socket:
+    """Gives ``http.client`` our reader when it calls ``makefile``."""
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
         self._sock, self._clock = sock, clock
@@ -140,7 +150,8 @@ class _Response(http.client.HTTPResponse):
         *,
         clock: Clock,
     ) -> None:
-        super().__init__(_Door(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]  # it only calls makefile
+        # It only calls makefile.
+        super().__init__(_Socket(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]
 
     def begin(self) -> None:
         reader = self.fp
@@ -150,7 +161,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class PlainConnection(HTTPConnection):
-    """A connection over http. ``clock`` is set anew for each request."""
+    """A connection over http. Each request sets its own ``clock``."""
 
     plain = True
 
@@ -163,7 +174,7 @@ class PlainConnection(HTTPConnection):
         clock: Clock,
         **options: Any,
     ) -> None:
-        """``allowed`` is the operator's list of hosts, by which every address is judged before it is connected to."""
+        """``allowed`` is the operator's list of hosts; every address is checked against it."""
         super().__init__(host, port, **options)
         self.allowed, self.clock = allowed, clock
         self.used_at = 0.0
@@ -174,19 +185,19 @@ class PlainConnection(HTTPConnection):
         clock, failure = self.clock, "no address"
         port = self.port or self.default_port
         until = time.monotonic() + clock.left(clock.connect)
-        found = addresses.resolve(
+        resolved = addresses.resolve(
             self._dns_host,
             port,
             self.allowed,
             plain=self.plain,
             timeout=min(addresses.RESOLVE_TIMEOUT, until - time.monotonic()),
         )
-        for number, address in enumerate(found):
-            # A dead first address must leave time for the others.
-            share = (until - time.monotonic()) / (len(found) - number)
+        for number, address in enumerate(resolved):
+            # A dead address must leave time for the next ones.
+            share = (until - time.monotonic()) / (len(resolved) - number)
             if share <= 0:
                 break
-            # Not create_connection(): that asks the resolver again.
+            # Not create_connection(): it would resolve the name again.
             sock = socket.socket(
                 socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM
             )
@@ -198,7 +209,7 @@ class PlainConnection(HTTPConnection):
                 failure = f"{address} port {port}: {error.strerror or error or 'no answer in time'}"
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # What is left is for the TLS handshake, which the ssl module bounds as a whole.
+            # The rest is for the TLS handshake, whose total the ssl module bounds.
             sock.settimeout(max(0.01, until - time.monotonic()))
             return sock
         raise ConnectFailed(f"no connection to {self.host}: {failure}")
@@ -206,10 +217,10 @@ class PlainConnection(HTTPConnection):
     def deliver(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
     ) -> None:
-        """Send a whole request: head and body in one piece, which is one packet instead of two for most deliveries.
+        """Send a whole request. Head and body go in one piece: usually one packet instead of two.
 
-        ``headers`` are such as may be sent: the caller has checked them. So they are written as they are, but for those that urllib3 would
-        add; its own way checks each of them four times over.
+        The caller has checked ``headers``, so they are written as they are, except those that
+        urllib3 would add. urllib3's own way checks each of them four times.
         """
         own = {name: value for name, value in headers.items() if name.lower() in _SET_BY_URLLIB3}
         self._lines = "\r\n".join(
@@ -226,13 +237,14 @@ class PlainConnection(HTTPConnection):
         self.send(pieces)
 
     def endheaders(self, *args: Any, **options: Any) -> None:
-        """End the head with the headers that ``deliver`` was given."""
+        """End the head with the headers of ``deliver``."""
         if self._lines:
-            self._output(self._lines)  # type: ignore[attr-defined]  # http.client's own way to add a line
+            # http.client's own way to add a line.
+            self._output(self._lines)  # type: ignore[attr-defined]
         super().endheaders(*args, **options)
 
     def send(self, data: Any) -> None:
-        """Send all of ``data`` within the clock's limits, connecting first where necessary."""
+        """Send all of ``data`` within the clock's limits; connect first if necessary."""
         if self._held is not None:
             self._held.append(data)
             return
@@ -243,38 +255,43 @@ class PlainConnection(HTTPConnection):
         super().send(data)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        """Return the final answer, its head read and its body not. Raises BadResponse for one that can't be final, and then closes."""
-        self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]  # it is only called
-        # Not urllib3's own: it parses the head once more, to log what it finds odd in it.
-        found = http.client.HTTPConnection.getresponse(self)
+        """Return the final response with its head read.
+
+        Raises BadResponse, and closes the connection, if its status can't be a final one.
+        """
+        # It is only called.
+        self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]
+        # Not urllib3's own: that parses the head once more, to log its defects.
+        original = http.client.HTTPConnection.getresponse(self)
         response = HTTPResponse(
-            found,
-            HTTPHeaderDict(found.msg.items()),
-            found.status,
-            found.version,
-            reason=found.reason,
+            original,
+            HTTPHeaderDict(original.msg.items()),
+            original.status,
+            original.version,
+            reason=original.reason,
             preload_content=False,
             decode_content=False,
-            original_response=found,
+            original_response=original,
             request_method=self._method,  # type: ignore[attr-defined]  # http.client's
         )
         if not 200 <= response.status <= 599:
             self.close()
-            raise BadResponse(f"the answer's status {response.status} can't be a final one")
+            raise BadResponse(f"the response's status {response.status} can't be a final one")
         return response
 
 
 class SecureConnection(PlainConnection, HTTPSConnection):
-    """The same over TLS: certificate and name are checked against the host's name, whatever address it resolved to."""
+    """A connection over TLS. The certificate must be for the host's name, not its address."""
 
     plain = False
 
 
 @functools.lru_cache(maxsize=64)
 def tls(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return the TLS settings of connections that trust ``ca_bundle``, or the public authorities; nothing is read from the environment.
+    """Return the TLS settings that trust ``ca_bundle``, or the public authorities.
 
-    Raises OSError (ssl.SSLError is one) for a file that can't be read or holds no certificate.
+    Reads nothing from the environment. Raises OSError (ssl.SSLError is one) for a file that can't
+    be read or holds no certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -283,7 +300,7 @@ def tls(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class Pool:
-    """The idle connections to one host under one set of rules. Several threads may share it; it never waits."""
+    """Idle connections to one host under one set of rules. Thread-safe; never blocks."""
 
     def __init__(
         self,
@@ -301,14 +318,14 @@ class Pool:
         self.used_at = time.monotonic()
 
     def take(self, clock: Clock) -> PlainConnection:
-        """Return the connection used last if it is fresh and silent, else an unconnected one."""
+        """Return the connection used last if it is fresh and silent, else a new one."""
         self.used_at = time.monotonic()
         while self._idle:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 break
-            # Whatever arrived unasked, be it an end or forged bytes, makes a connection unfit.
+            # Anything that arrived meanwhile, an end or forged bytes, makes a connection unusable.
             if time.monotonic() - connection.used_at < IDLE_SECONDS and connection.is_connected:
                 connection.clock = clock
                 return connection
@@ -317,7 +334,7 @@ class Pool:
         return kind(self._host, self._port, allowed=self._allowed, clock=clock, **self._options)
 
     def give_back(self, connection: PlainConnection) -> None:
-        """Keep a connection whose answer was read to its end."""
+        """Keep a connection whose response was read to its end."""
         connection.used_at = time.monotonic()
         self._idle.append(connection)
 
@@ -326,9 +343,9 @@ class Pool:
         return len(self._idle)
 
     def close(self, *, before: float = math.inf) -> None:
-        """Close what is idle and was last used before that moment, by the monotonic clock."""
-        with contextlib.suppress(IndexError):  # another thread was quicker
-            # The one that waits longest stands first.
+        """Close idle connections that were last used before a time of the monotonic clock."""
+        with contextlib.suppress(IndexError):  # another thread took the last one
+            # The one that is idle longest is first.
             while self._idle and self._idle[0].used_at < before:
                 connection = self._idle.popleft()
                 if connection.used_at >= before:
@@ -342,5 +359,5 @@ def discard(connection: PlainConnection) -> None:
     try:
         connection.close()
     except (OSError, HTTPError, ValueError):
-        # The descriptor is gone all the same.
+        # The descriptor is closed anyway.
         return

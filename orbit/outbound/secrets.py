@@ -1,7 +1,7 @@
-"""Sealing of what must not be readable at rest: endpoint snapshots, whose urls and headers hold secrets too.
+"""Encrypt endpoint snapshots at rest: their urls and headers hold secrets.
 
-The first key seals, all keys open, so a key is rotated by putting the new one in front and keeping the old one until nothing
-sealed with it is left.
+The first key encrypts, all keys decrypt. To rotate, put the new key in front and keep the old one
+until nothing that it encrypted is left.
 """
 
 import base64
@@ -17,18 +17,21 @@ from governance.kernel.errors import Kind, OrbitError
 
 
 class Unreadable(OrbitError):
-    """No key of ORBIT_ENCRYPTION_KEYS opens this."""
+    """No key of ORBIT_ENCRYPTION_KEYS decrypts this."""
 
     code, kind = "unreadable_snapshot", Kind.INVALID
 
 
 def seal(data: bytes, keys: Sequence[str]) -> bytes:
-    """Return ``data`` encrypted and authenticated with the first of ``keys``. Raises ValueError when there is none, or one is no Fernet key."""
+    """Return ``data`` encrypted and authenticated with the first of ``keys``.
+
+    Raises ValueError if there is none, or one is not a Fernet key.
+    """
     return _ring(keys).encrypt(data)
 
 
 def unseal(token: bytes, keys: Sequence[str]) -> bytes:
-    """Return what ``seal`` was given. Raises Unreadable when no key opens it or it was changed."""
+    """Return what ``seal`` was given. Raises Unreadable if it was changed or no key fits."""
     try:
         return _ring(keys).decrypt(bytes(token))
     except InvalidToken:
@@ -36,15 +39,15 @@ def unseal(token: bytes, keys: Sequence[str]) -> bytes:
 
 
 def derive_key(secret_key: str) -> str:
-    """Return the Fernet key that a development installation without ORBIT_ENCRYPTION_KEYS uses: always the same for one secret key."""
+    """Return the Fernet key of a development installation without ORBIT_ENCRYPTION_KEYS."""
     return base64.urlsafe_b64encode(_expand(secret_key.encode(), b"orbit sealing")).decode()
 
 
 def fingerprint(data: bytes, keys: Sequence[str]) -> str:
-    """Return 64 hex digits that are equal for equal ``data``, and tell nothing about it to those without the first key.
+    """Return 64 hex digits, equal for equal ``data``, that reveal nothing without the first key.
 
-    They find the row of a configuration that is stored already. A new first key gives new ones, so after a rotation the same
-    configuration simply gets a new row, sealed with the new key.
+    They find a configuration that is stored already. After a rotation the fingerprint is another,
+    so the same configuration gets a new row, encrypted with the new key.
     """
     if not keys:
         raise ValueError("There is no key to make a fingerprint with.")

@@ -1,4 +1,4 @@
-"""Signatures by the Standard Webhooks specification: ``v1,<base64 HMAC-SHA256>`` of ``id.timestamp.body``."""
+"""Standard Webhooks signatures: ``v1,<base64 HMAC-SHA256>`` of ``id.timestamp.body``."""
 
 import base64
 import binascii
@@ -7,9 +7,10 @@ import hmac
 
 
 def parse_secrets(text: str) -> list[bytes]:
-    """Return the keys in ``text``: one ``whsec_`` secret, or several separated by spaces while they are being rotated.
+    """Return the keys in ``text``: one ``whsec_`` secret, or several with spaces during a rotation.
 
-    Raises ValueError, without the secret, for one that isn't ``whsec_`` and the base64 of 24 to 64 bytes, or is a single repeated byte.
+    Raises ValueError, without the secret, for one that isn't ``whsec_`` and the base64 of 24 to 64
+    bytes, or that has fewer than 8 different bytes.
     """
     keys = []
     for secret in text.split(" "):
@@ -19,7 +20,8 @@ def parse_secrets(text: str) -> list[bytes]:
             key = b""
         if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
             raise ValueError(
-                "Must be `whsec_` and the base64 of 24 to 64 random bytes; two of them, separated by a space, during a rotation."
+                "Must be `whsec_` and the base64 of 24 to 64 random bytes; "
+                "two of them, separated by a space, during a rotation."
             )
         if len(set(key)) < 8:
             raise ValueError(
@@ -30,9 +32,10 @@ def parse_secrets(text: str) -> list[bytes]:
 
 
 def sign(secrets: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of ``webhook-signature``: one signature per secret, separated by spaces, over the bytes as they are.
+    """Return the value of ``webhook-signature``: one signature per secret, separated by spaces.
 
-    ``timestamp`` is in whole seconds and must be that of the attempt: receivers accept five minutes. Raises ValueError for a bad secret.
+    ``timestamp`` is the attempt's, in whole seconds: receivers accept five minutes. Raises
+    ValueError for an invalid secret.
     """
     content = f"{message_id}.{timestamp}.".encode() + body
     digests = (hmac.new(key, content, hashlib.sha256).digest() for key in parse_secrets(secrets))

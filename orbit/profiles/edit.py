@@ -1,7 +1,7 @@
 """Edit a profile or run profile: save a document, roll back, enable or disable.
 
 REST and the console edit through these functions alone. An edit locks the configuration (see
-``revisions.lock``) before it reads the current revision, so of two editors who saw the same revision
+``revisions.lock``) before it reads the current revision. Of two editors who saw the same revision
 one saves and the other gets Stale. Running cycles have a snapshot that no edit changes. After a
 crash either the revision and its audit entry are there, or neither.
 """

@@ -41,7 +41,7 @@ class NotWritable(OrbitError):
 
 
 def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
-    """Write the visible documents into the files of ``folder``; each is replaced whole or not at all.
+    """Write the visible documents into the files of ``folder``; each is replaced as a whole.
 
     Raises NotWritable (no space, no folder, no permission), Overtaken and NothingToExport, with
     everything unchanged.

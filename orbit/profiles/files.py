@@ -48,7 +48,7 @@ class Documents:
 def read(folder: Path) -> Documents:
     """Read both files of ``folder``.
 
-    Raises ConfigInvalid with the problems of both: missing, too long, not strict JSON, not an array.
+    Raises ConfigInvalid with the problems of both: missing, too long, no strict JSON, no array.
     """
     documents, problems = read_leniently(folder)
     if problems:

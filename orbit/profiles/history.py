@@ -1,4 +1,4 @@
-"""Revisions of a profile or run profile: who saved what, when and why, and how two of them differ."""
+"""Revisions of a profile or run profile: who saved what, when, why, and how two of them differ."""
 
 from dataclasses import dataclass
 

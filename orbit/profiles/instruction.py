@@ -22,8 +22,8 @@ class Instruction:
 def synthesize(run_profile: Mapping[str, Any], profile: Mapping[str, Any]) -> Instruction:
     """Return the instruction of two valid documents; the order of their keys doesn't matter.
 
-    It has the tags of both, the profile's first, each once. Raises ValueError for a document without
-    canonical form.
+    It has the tags of both, the profile's first, each once. Raises ValueError for a document
+    without canonical form.
     """
     document = {
         "profile_id": profile["profile_id"],

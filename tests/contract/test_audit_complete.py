@@ -12,7 +12,6 @@ from django.contrib import admin
 from django.db.models import Model
 
 from governance.models import AuditTrailEntry, OperationRun
-from orbit.dispatch import enqueue
 from tests.contract import deeds
 from tests.contract.world import World
 from tests.support import objects, routes
@@ -22,8 +21,6 @@ from tests.support.pipeline import configure_endpoints
 
 @pytest.fixture
 def world(db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    # What an earlier test's transaction took back isn't known any more.
-    monkeypatch.setattr(enqueue, "_known", {})
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/hook")
     settings.ORBIT_CONFIG_DIR, settings.ORBIT_PASSWORD = tmp_path, "a-long-password-1"
     documents = [profile("p1")], [run_profile("r1", "p1", "a")]

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from orbit.outbound import redaction
-from orbit.outbound.redaction import MASK, mask, of_url
+from orbit.outbound.redaction import MASK, mask, secrets_of_url
 
 SECRET = 'tok/en+"4&2<7=~Zq'
 
@@ -68,9 +68,11 @@ def test_of_a_url_everything_but_the_host_is_secret() -> None:
     url = "https://hooks.example.com/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1"
     for text in ("/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1", "/services/T0123/abcdefghij0123456789", "sig=a%2Fbcdef&v=1", "a/bcdef",
                  "abcdefghij0123456789"):  # fmt: skip
-        assert MASK in mask(f"Cannot POST {text}.".encode(), of_url(url))
-    assert mask(b"hooks.example.com: services", of_url(url)) == b"hooks.example.com: services"
-    assert of_url("https://example.com") == of_url("https://example.com/v1") == ()
+        assert MASK in mask(f"Cannot POST {text}.".encode(), secrets_of_url(url))
+    assert (
+        mask(b"hooks.example.com: services", secrets_of_url(url)) == b"hooks.example.com: services"
+    )
+    assert secrets_of_url("https://example.com") == secrets_of_url("https://example.com/v1") == ()
 
 
 def test_masking_costs_next_to_nothing_where_there_is_nothing_to_mask() -> None:
@@ -80,4 +82,4 @@ def test_masking_costs_next_to_nothing_where_there_is_nothing_to_mask() -> None:
     for _ in range(1000):
         mask(b'{"ok":true}', secrets)
     assert time.thread_time() - started < 0.5
-    assert len(redaction._forms(secrets)) > 50
+    assert len(redaction.encodings(secrets)) > 50
