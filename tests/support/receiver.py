@@ -1,6 +1,7 @@
 """A loopback receiver that can misbehave: it answers bytes, or calls a function with the socket."""
 
 import re
+import select
 import socket
 import ssl
 import threading
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+#: Longer than any time-out of a test: what ended before was ended by the other side.
+MOST_SECONDS = 60
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -122,14 +125,23 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+def silent(sock: socket.socket) -> None:
+    """Neither read nor send until the other side closes, for at most a minute."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+    poll.poll(MOST_SECONDS * 1000)
+
+
 def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
-    """Send ``start``, then repeat ``piece`` until the other side closes."""
+    """Send ``start``, then repeat ``piece`` until the other side closes, for at most a minute."""
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(start)
-        while True:
+        ends = time.monotonic() + MOST_SECONDS
+        while time.monotonic() < ends:
             sock.sendall(piece)
             time.sleep(every)
+        close(sock)
 
     return drip
 
