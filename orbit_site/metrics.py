@@ -205,7 +205,7 @@ class Metrics(Resource):
 
     @operation(summary="Get metrics", answers={200: schemas.PLAIN_TEXT})
     def get(self, request: Request) -> HttpResponse:
-        """In Prometheus' text format. They cover all namespaces, so confined callers are refused."""
+        """In Prometheus' text format. They cover all namespaces; confined callers are refused."""
         self.actor.require_workspace()
         registry = CollectorRegistry()
         registry.register(DatabaseCollector())

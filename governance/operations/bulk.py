@@ -1,9 +1,9 @@
 """One action on many objects, as an operation run over a list that is fixed when it starts.
 
 The objects are named by ids or by a filter. Each slice takes the next objects at the run's rate,
-acts on them and saves a result for each. Asking for the same objects and choices while a run of them
-is active returns that run. A canary, if the action has one, goes ahead: the others wait until it has
-succeeded, and stay as they are if it fails.
+acts on them and saves a result for each. A second start with the same objects and choices returns
+the active run. If the action has a canary, one object goes ahead: the others wait until it has
+succeeded, and are left alone if it fails.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -148,8 +148,8 @@ class BulkAction(Generic[F]):
     ) -> StartedRun:
         """Start the run, or return the active one of the same selection and ``choices``.
 
-        Both ``choices`` and ``context`` are kept in the run's context. Ids that don't exist, or that
-        ``actor`` doesn't see, get a result like any other. Raises NotAllowed, LedgerBusy, and
+        The run's context keeps ``choices`` and ``context``. Ids that don't exist, or that ``actor``
+        doesn't see, get a result like any other. Raises NotAllowed, LedgerBusy, and
         NamespaceUnknown for the filter's namespace.
         """
         actor.require(Scope.OPERATE)
@@ -157,22 +157,22 @@ class BulkAction(Generic[F]):
         if isinstance(selection, BulkFilter):
             scope = scope_of(actor, selection.namespace)
             inputs: dict[str, Any] = {"filter": selection.to_json()}
-            shown = inputs
+            summary = inputs
         else:
             scope = scope_of(actor, None)
             inputs = {"ids": [str(object_id) for object_id in ids or ()]}
-            shown = {"ids": len(ids or ())}
-        kept = {
+            summary = {"ids": len(ids or ())}
+        run_context = {
             **(choices or {}),
             **(context or {}),
-            **shown,
+            **summary,
             "rate": max(1, min(rate or self.rate, self.max_rate)),
         }
         with audit.transaction():
             run, created = _ensure(
                 self.type,
                 {**(choices or {}), **inputs},
-                kept,
+                run_context,
                 scope=scope,
                 actor=actor,
                 reason=reason,
@@ -315,7 +315,7 @@ def _ensure(
 
 
 def _batch_limit(slice_: Slice, batch_size: int) -> int:
-    """Return how many objects this slice may take: the run's rate, up to twice that if it is late."""
+    """Return how many objects this slice may take: the rate, up to twice that if it is late."""
     seconds = SLICE_SECONDS + min(slice_.late, SLICE_SECONDS)
     return max(1, min(batch_size, int(slice_.run.context["rate"] * seconds)))
 

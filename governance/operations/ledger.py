@@ -70,7 +70,7 @@ def ensure_run_with_identity(
     reason: str = "",
     context: Mapping[str, Any] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the active run in ``namespace`` of that type and inputs, and whether this call made it.
+    """Return the active run of that type and inputs in ``namespace``; and True if it is new.
 
     ``context`` is what the run is asked to do (default: the inputs). The caller wakes the first
     slice in the same transaction. Raises NamespaceUnknown, and LedgerBusy if each active run ended
@@ -99,7 +99,7 @@ def ensure_workspace_run_with_identity(
     context: Mapping[str, Any] | None = None,
     scope: Collection[str] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the workspace's active run of that type and inputs, and whether this call made it.
+    """Return the active run of that type and inputs of the workspace; and True if it is new.
 
     ``scope`` are the namespaces that it touches (None: all); only users who see all of them see the
     run. Otherwise as `ensure_run_with_identity`.

@@ -1,8 +1,8 @@
 """Do the slices of operation runs, one at a time for each run.
 
 No run holds a worker. A task does one slice in one transaction, which starts with a lock on the
-run's row. So a duplicate task does nothing, and a slice whose worker dies never happened. A run that
-is not the canonical one of its identity ends at once as skipped.
+run's row. So a duplicate task does nothing, and a slice whose worker dies never happened. A run
+that is not the canonical one of its identity ends at once as skipped.
 """
 
 import logging
@@ -47,9 +47,9 @@ def do_next(
 ) -> None:
     """Do the run's next slice by the handler of its type and wake the one after it.
 
-    All in one transaction. A slice that fails is tried again a little later; after ``MAX_FAULTS`` in
-    a row the run ends as failed. Database errors are raised: nothing happened then, and maintenance
-    wakes the run again.
+    All in one transaction. A slice that fails is tried again a little later; after ``MAX_FAULTS``
+    in a row the run ends as failed. Database errors are raised: nothing happened then, and
+    maintenance wakes the run again.
     """
     try:
         with audit.transaction():

@@ -143,8 +143,8 @@ class CycleRunAdmin(RerunAdmin):
     @reasoned_action(
         label="Cancel",
         scope=Scope.OPERATE,
-        explains="Ends the cycle at once. Deliveries that were made stay; those that were not sent are "
-        "cancelled. A finished cycle is not changed.",
+        explains="Ends the cycle at once. Deliveries that were made stay; those that were not sent "
+        "are cancelled. A finished cycle is not changed.",
         when=lambda cycle: not has_ended(cycle),
     )
     def cancel(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:

@@ -84,7 +84,7 @@ def _run_profile(actor: Actor) -> list[Member]:
         _policy(
             "cron",
             "Cron",
-            "Five fields: minute, hour, day of month, month, day of week. Empty: no schedule of its own.",
+            "Five fields: minute, hour, day of month, month, day of week. Empty: no schedule.",
         ),
         _policy("time_zone", "Time zone", "An IANA name such as Europe/Berlin."),
         _policy(

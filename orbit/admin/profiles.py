@@ -102,7 +102,8 @@ class _Configured(ReasonedAdmin):
     @reasoned_action(
         label="Disable",
         scope=Scope.CONFIGURE,
-        explains="It starts nothing from the next trigger or tick on. Running cycles go on with their snapshot.",
+        explains="It starts nothing from the next trigger or tick on. Running cycles go on with "
+        "their snapshot.",
         when=lambda row: row.state == ProfileState.ENABLED and not row.hidden,
     )
     def disable(self, request: HttpRequest, row: Any, reason: str) -> str:

@@ -54,9 +54,9 @@ class RerunAdmin(ReasonedAdmin):
     @reasoned_action(
         label="Run again",
         scope=Scope.OPERATE,
-        explains="Starts a new cycle. It takes over what succeeded, runs the failed tiers on the old "
-        "input and makes the deliveries that were never made. What was delivered is not sent again. "
-        "The finished cycle is not changed.",
+        explains="Starts a new cycle. It takes over what succeeded, runs the failed tiers on the "
+        "old input and makes the deliveries that were never made. What was delivered is not sent "
+        "again. The finished cycle is not changed.",
         when=has_ended,
         shows="rerun_plan",
         together="run_again_many",
@@ -119,7 +119,7 @@ class RerunAdmin(ReasonedAdmin):
 
 
 def compare_address(cycle: CycleRun, reruns: Sequence[CycleRun]) -> str:
-    """Return the address that compares ``cycle`` with the one it repeats, else with its newest re-run.
+    """Return the address that compares ``cycle`` with the one it repeats, or its newest re-run.
 
     Without either the page asks for the second one.
     """

@@ -31,7 +31,8 @@ class CronForm(ReasonForm):
         label="Cron",
         max_length=200,
         required=False,
-        help_text="Five fields: minute, hour, day of month, month, day of week. Empty: the configured cron.",
+        help_text="Five fields: minute, hour, day of month, month, day of week. "
+        "Empty: the configured cron.",
     )
     field_order = ("cron", "reason")
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from governance.kernel import sql
 from governance.namespaces import halts, stops
-from orbit.cycles import advance, finish, lease, progress
+from orbit.cycles import advance, lease, progress
+from orbit.dispatch.state import EndpointCache
 from orbit.records.fence import ClaimedCycle, Fenced
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,7 @@ def close_abandoned() -> int:
 
 
 def _close_abandoned(cycle: ClaimedCycle) -> None:
-    state = progress.load(cycle)
-    advance.close_abandoned(state, finish.ending(state))
+    advance.close_abandoned(progress.load(cycle, EndpointCache()))
     # Does nothing if the cycle has ended: then its lease has, too.
     lease.give_back([cycle], wait=0.0)
 

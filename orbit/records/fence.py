@@ -72,7 +72,7 @@ class ClaimedCycle:
 class FencedWrite:
     """What one cycle hands to one statement: its own rows by parameter name, and what goes on record with them."""
 
-    work: ClaimedCycle
+    cycle: ClaimedCycle
     sql: str
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -91,25 +91,28 @@ class FencedWrite:
 
     def parameters(self) -> dict[str, Any]:
         """Return what the statement takes."""
-        work = self.work
-        cycle_id = str(work.id)
+        cycle = self.cycle
+        cycle_id = str(cycle.id)
         return {
-            "ids": [work.id],
-            "tokens": [work.token],
+            "ids": [cycle.id],
+            "tokens": [cycle.token],
             "blobs": self.blobs,
             "checkpoints": json.dumps(
                 [{"cycle_id": cycle_id, "stage": mark} for mark in self.checkpoints]
             ),
             "records": json.dumps(
                 [
-                    execution.row(record, cycle_id=cycle_id, namespace=work.namespace)
+                    execution.row(record, cycle_id=cycle_id, namespace=cycle.namespace)
                     for record in self.records
                 ]
             ),
             "events": json.dumps(
                 [
                     emit.row(
-                        event, run_id=cycle_id, namespace=work.namespace, profile_id=work.profile_id
+                        event,
+                        run_id=cycle_id,
+                        namespace=cycle.namespace,
+                        profile_id=cycle.profile_id,
                     )
                     for event in self.events
                 ]
@@ -127,18 +130,17 @@ def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run one statement of the pipeline that returns rows, prepared, on this thread's connection; return its rows."""
+    """Run a prepared statement on this thread's connection; return its rows.
+
+    Django's cursor puts the values into the text. A raw one of psycopg lets the server keep the plan,
+    which psycopg remembers per connection.
+    """
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
-    # Django's own cursor puts the values into the text; one of psycopg's lets the server keep the plan. It is kept with its connection.
-    cursor: Any = getattr(database, "_fence_cursor", None)
-    if cursor is None or cursor.connection is not database.connection:
-        cursor = database._fence_cursor = psycopg.RawCursor(database.connection)  # type: ignore[attr-defined]
     text, names = _numbered(sql)
-    with database.wrap_database_errors:
+    with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
         cursor.execute(text, [parameters[name] for name in names], prepare=True)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+        return cursor.fetchall()
 
 
 def commit(write: FencedWrite) -> list[tuple[Any, ...]]:

@@ -1,1 +1,1 @@
-"""Backup and restore: a whole installation in one file, taken while it works."""
+"""Backup and restore: an installation in one file, made while Orbit runs."""

@@ -1,8 +1,12 @@
-"""The file: a tar of ``manifest.json``, ``database.dump`` and ``SHA256SUMS``, so that standard tools can open and check it too.
+"""The backup file: a tar of ``manifest.json``, ``database.dump`` and ``SHA256SUMS``.
 
-It is written under another name, flushed to the disk and renamed, so what has the name is whole; after a crash only ``FILE.part`` is
-left, which the next backup to that name overwrites. Reading checks every byte before anything is done with one: the sums cover the contents,
+Standard tools can open and check it. It is written as ``FILE.part``, flushed to disk and renamed,
+so a file with the final name is complete. After a crash ``FILE.part`` is left; the next backup to
+that name overwrites it. Reading checks every byte before any is used: the sums cover the contents,
 and headers and padding must be exactly those that the writer makes.
+
+``tarfile`` makes the headers but not the file. It needs the size of the dump before the dump, and
+it accepts changed bytes in padding, in the end marker and around a header's checksum.
 """
 
 import fcntl
@@ -19,21 +23,22 @@ from typing import Any, BinaryIO
 
 from governance.kernel.errors import Kind, OrbitError
 
-BLOCK, PIECE = tarfile.BLOCKSIZE, 1 << 20
+BLOCK, CHUNK_BYTES = tarfile.BLOCKSIZE, 1 << 20
 MANIFEST, DUMP, SUMS = "manifest.json", "database.dump", "SHA256SUMS"
 LARGEST_MANIFEST = 16 << 20
 
-Told = Callable[[int], None]
+#: Called with the number of bytes of the dump that are done.
+Progress = Callable[[int], None]
 
 
 class NoBackup(OrbitError):
-    """This file is no whole backup."""
+    """The file is not a complete backup."""
 
     code, kind = "no_backup", Kind.INVALID
 
 
 class Occupied(OrbitError):
-    """A file of this name is there."""
+    """A file with this name exists."""
 
     code, kind = "file_exists", Kind.CONFLICT
 
@@ -46,7 +51,7 @@ class Unwritable(OrbitError):
 
 @dataclass(frozen=True)
 class Backup:
-    """An open backup whose every byte was checked."""
+    """An open backup file that was checked."""
 
     manifest: dict[str, Any]
     sha256: str
@@ -54,8 +59,8 @@ class Backup:
     file: BinaryIO
     begin: int
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the dump; raises NoBackup behind its last piece when the file isn't what was checked any more."""
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the dump. Raises NoBackup after the last chunk if the file has changed."""
         self.file.seek(self.begin)
         digest = hashlib.sha256()
         yield from _read(self.file, self.size, digest.update)
@@ -64,34 +69,35 @@ class Backup:
 
 
 @contextmanager
-def _plain_words(path: Path) -> Iterator[None]:
+def _explain_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise Unwritable(
-            f"Can't write {path}: {error.strerror}. Nothing is left of it; name a place with room that this user may write to."
+            f"Can't write {path}: {error.strerror}. Nothing is left of it. "
+            "Choose a folder with room that this user may write to."
         ) from error
 
 
 def write(path: Path, manifest: dict[str, Any], dump: Iterable[bytes], *, force: bool) -> str:
-    """Write a backup to ``path``, readable by its owner alone, and return the dump's SHA-256.
+    """Write a backup to ``path``, readable by its owner only; return the dump's SHA-256.
 
-    Raises Occupied where ``path`` exists (``force`` replaces it) or is being written, Unwritable for a folder or disk that takes no more; whatever
-    ``dump`` raises comes through. In each case what was written is removed.
+    Raises Occupied if ``path`` exists (``force`` replaces it) or is being written, Unwritable for a
+    full disk or a folder without write permission, and what ``dump`` raises. Then nothing is left.
     """
     part = path.with_name(f"{path.name}.part")
-    with _plain_words(path):
-        # One that a crash left behind is used again; a link in its place is not followed.
+    with _explain_os_errors(path):
+        # Reuse one that a crash left; don't follow a link in its place.
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(handle, "r+b", buffering=0) as file:  # noqa: PTH123 - a buffer would be flushed, and fail, once more at the end
-        _take(file, part)
+    with open(handle, "r+b", buffering=0) as file:  # noqa: PTH123 - unbuffered: a buffer would fail again at close
+        _lock(file, part)
         try:
             refuse_occupied(path, force=force)
-            with _plain_words(path):
+            with _explain_os_errors(path):
                 os.fchmod(file.fileno(), 0o600)
                 file.truncate()
             digest = _fill(path, file, manifest, dump)
-            with _plain_words(path):
+            with _explain_os_errors(path):
                 os.fsync(file.fileno())
                 refuse_occupied(path, force=force)
                 part.replace(path)
@@ -102,10 +108,10 @@ def write(path: Path, manifest: dict[str, Any], dump: Iterable[bytes], *, force:
     return digest
 
 
-def _take(file: FileIO, part: Path) -> None:
+def _lock(file: FileIO, part: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The other one may have ended, and renamed it, since it was opened.
+        # Another backup may have finished and renamed it since we opened it.
         if os.fstat(file.fileno()).st_ino == part.stat().st_ino:
             return
     except (BlockingIOError, FileNotFoundError):
@@ -114,47 +120,47 @@ def _take(file: FileIO, part: Path) -> None:
 
 
 def refuse_occupied(path: Path, *, force: bool) -> None:
-    """Raise Occupied where ``path`` exists and may not be replaced."""
-    if path.is_dir() or (path.exists() and not force):
-        raise Occupied(
-            f"{path} exists. Name another file{'' if path.is_dir() else ', or give --force to replace it'}."
-        )
+    """Raise Occupied if ``path`` exists and may not be replaced."""
+    if path.is_dir():
+        raise Occupied(f"{path} is a folder. Choose another name.")
+    if path.exists() and not force:
+        raise Occupied(f"{path} exists. Choose another name, or replace it with --force.")
 
 
 def _fill(path: Path, file: FileIO, manifest: dict[str, Any], dump: Iterable[bytes]) -> str:
-    described = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+    document = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
     digest, size = hashlib.sha256(), 0
-    with _plain_words(path):
-        _put(file, _member(MANIFEST, described))
+    with _explain_os_errors(path):
+        _write_all(file, _member(MANIFEST, document))
         begin = file.tell()
-        _put(file, _header(DUMP, 0))
-    for piece in dump:
-        digest.update(piece)
-        size += len(piece)
-        with _plain_words(path):
-            _put(file, piece)
-    with _plain_words(path):
-        _put(
+        _write_all(file, _header(DUMP, 0))
+    for chunk in dump:
+        digest.update(chunk)
+        size += len(chunk)
+        with _explain_os_errors(path):
+            _write_all(file, chunk)
+    with _explain_os_errors(path):
+        _write_all(
             file,
-            _padding(size) + _member(SUMS, _sums(described, digest.hexdigest())) + bytes(2 * BLOCK),
+            _padding(size) + _member(SUMS, _sums(document, digest.hexdigest())) + bytes(2 * BLOCK),
         )
-        # Only now is its size known.
+        # The size of the dump is known only now.
         file.seek(begin)
-        _put(file, _header(DUMP, size))
+        _write_all(file, _header(DUMP, size))
     return digest.hexdigest()
 
 
-def _put(file: FileIO, data: bytes) -> None:
+def _write_all(file: FileIO, data: bytes) -> None:
     left = memoryview(data)
     while left:
-        left = left[file.write(left) :]  # a disk that gets full takes a part first
+        left = left[file.write(left) :]  # a disk that fills up takes a part
 
 
 @contextmanager
-def opened(path: Path, *, told: Told = lambda done: None) -> Iterator[Backup]:
-    """Open the backup ``path`` after reading all of it; ``told`` hears how many bytes of the dump were read so far.
+def opened(path: Path, *, progress: Progress = lambda done: None) -> Iterator[Backup]:
+    """Check all of the backup ``path``, then open it.
 
-    Raises NoBackup for a file that can't be read, isn't one, or differs in any byte from what was written.
+    Raises NoBackup for a file that can't be read, is no backup, or has any changed byte.
     """
     try:
         file = path.open("rb")
@@ -162,44 +168,42 @@ def opened(path: Path, *, told: Told = lambda done: None) -> Iterator[Backup]:
         raise NoBackup(f"Can't read {path}: {error.strerror}.") from error
     with file:
         try:
-            backup = _checked(path, file, told)
+            backup = _check(path, file, progress)
         except OSError as error:
             raise NoBackup(f"Can't read {path}: {error.strerror}.") from error
         yield backup
 
 
-def _checked(path: Path, file: BinaryIO, told: Told) -> Backup:
+def _check(path: Path, file: BinaryIO, progress: Progress) -> Backup:
     size = _expect(path, file, MANIFEST)
     if size > LARGEST_MANIFEST:
         raise _broken(path)
-    described = b"".join(_read(file, size))
+    document = b"".join(_read(file, size))
     _expect_padding(path, file, size)
     dump_size = _expect(path, file, DUMP)
     begin, digest, done = file.tell(), hashlib.sha256(), 0
-    for piece in _read(file, dump_size, digest.update):
-        done += len(piece)
-        told(done)
+    for chunk in _read(file, dump_size, digest.update):
+        done += len(chunk)
+        progress(done)
     _expect_padding(path, file, dump_size)
-    sums = _sums(described, digest.hexdigest())
+    sums = _sums(document, digest.hexdigest())
     if _expect(path, file, SUMS) != len(sums) or b"".join(_read(file, len(sums))) != sums:
         raise _broken(path)
     _expect_padding(path, file, len(sums))
     if file.read(2 * BLOCK + 1) != bytes(2 * BLOCK):
         raise _broken(path)
-    return Backup(json.loads(described), digest.hexdigest(), dump_size, file, begin)
+    return Backup(json.loads(document), digest.hexdigest(), dump_size, file, begin)
 
 
 def _broken(path: Path) -> NoBackup:
-    return NoBackup(
-        f"{path} is cut off or was changed: it isn't what was written. Nothing was restored; take another backup."
-    )
+    return NoBackup(f"{path} is cut off or was changed. Nothing was restored; use another backup.")
 
 
 def _expect(path: Path, file: BinaryIO, name: str) -> int:
     """Read the header of the member ``name`` and return its size."""
     block = file.read(BLOCK)
     if name == MANIFEST and not block.startswith(MANIFEST.encode() + b"\0"):
-        raise NoBackup(f"{path} is no backup of Orbit.")
+        raise NoBackup(f"{path} is not a backup of Orbit.")
     try:
         size = tarfile.TarInfo.frombuf(block, "utf-8", "strict").size
     except (tarfile.HeaderError, ValueError):
@@ -210,19 +214,19 @@ def _expect(path: Path, file: BinaryIO, name: str) -> int:
 
 
 def _expect_padding(path: Path, file: BinaryIO, size: int) -> None:
-    wanted = _padding(size)
-    if file.read(len(wanted)) != wanted:
+    padding = _padding(size)
+    if file.read(len(padding)) != padding:
         raise _broken(path)
 
 
 def _read(
-    file: BinaryIO, size: int, seen: Callable[[bytes], None] = lambda piece: None
+    file: BinaryIO, size: int, observe: Callable[[bytes], None] = lambda chunk: None
 ) -> Iterator[bytes]:
-    """Yield ``size`` bytes, or fewer where the file ends before."""
-    while size and (piece := file.read(min(size, PIECE))):
-        size -= len(piece)
-        seen(piece)
-        yield piece
+    """Yield ``size`` bytes, or fewer if the file ends before."""
+    while size and (chunk := file.read(min(size, CHUNK_BYTES))):
+        size -= len(chunk)
+        observe(chunk)
+        yield chunk
 
 
 def _header(name: str, size: int) -> bytes:
@@ -239,8 +243,8 @@ def _padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def _sums(described: bytes, dump: str) -> bytes:
-    return f"{hashlib.sha256(described).hexdigest()}  {MANIFEST}\n{dump}  {DUMP}\n".encode()
+def _sums(document: bytes, dump: str) -> bytes:
+    return f"{hashlib.sha256(document).hexdigest()}  {MANIFEST}\n{dump}  {DUMP}\n".encode()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,12 +1,12 @@
-"""Taking a backup, while everything works.
+"""Make a backup while Orbit runs.
 
-One transaction exports its snapshot; the manifest is read in it and ``pg_dump`` dumps it, so both tell of one moment, whatever is written
-meanwhile. Nobody waits for a backup but a migration, and who drops old partitions.
+One transaction exports its snapshot; the manifest is read in it and ``pg_dump`` dumps it, so both
+are of the same moment. Only migrations and the deletion of old partitions wait for a backup.
 """
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,12 +24,12 @@ from orbit_site.backup import container, manifest, programs
 from orbit_site.backup.manifest import Manifest
 from orbit_site.management.commands.migrate import as_owner
 
-PIECE = 1 << 18
+CHUNK_BYTES = 1 << 18
 LOCK_SECONDS = 60
 
 BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 UNBOUNDED = "SET LOCAL idle_in_transaction_session_timeout = 0"
-# `migrate` holds this lock alone: no table changes under a dump.
+# `migrate` takes this lock exclusively, so no table changes during a dump.
 NO_MIGRATION = "SELECT pg_try_advisory_lock_shared(hashtext('orbit.migrate'), hashtext(%s))"
 
 
@@ -39,15 +39,15 @@ class DumpFailed(OrbitError):
     code, kind = "dump_failed", Kind.UNAVAILABLE
 
 
-class Untraced(OrbitError):
-    """The backup was taken, but the audit trail couldn't be told."""
+class NotAudited(OrbitError):
+    """The backup is complete, but it couldn't be audited."""
 
     code, kind = "backup_untraced", Kind.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A backup that lies at ``path``, whole."""
+class Snapshot:
+    """A complete backup file."""
 
     path: Path
     size: int
@@ -57,43 +57,48 @@ class Taken:
     def document(self) -> dict[str, Any]:
         """Return what the command prints as JSON."""
         return {
-            "file": str(self.path), "bytes": self.size, "sha256": self.sha256, "release": self.manifest.release, "taken_at": self.manifest.taken_at,
-            "audit": {"sequence": self.manifest.audit_sequence, "hash": self.manifest.audit_hash}, "rows": sum(self.manifest.rows.values()),
-        }  # fmt: skip
+            "file": str(self.path),
+            "bytes": self.size,
+            "sha256": self.sha256,
+            "release": self.manifest.release,
+            "taken_at": self.manifest.taken_at,
+            "audit": {"sequence": self.manifest.audit_sequence, "hash": self.manifest.audit_hash},
+            "rows": sum(self.manifest.rows.values()),
+        }
 
 
-def take(path: Path, *, actor: Actor, force: bool, told: Callable[[int], None]) -> Taken:
-    """Write a backup to ``path``, or into the folder ``path`` under a name of its own; ``told`` hears how many bytes of it there are.
+def take(path: Path, *, actor: Actor, force: bool, progress: container.Progress) -> Snapshot:
+    """Write a backup to ``path``; in a folder, to a file with a generated name.
 
-    Raises Occupied, Unwritable, NoProgram and DumpFailed, in which cases no file is left; Untraced when the file is whole, but nobody could
-    write it on the audit trail. After a crash at most ``FILE.part`` is left.
+    Raises Occupied, Unwritable, NoProgram and DumpFailed: then no file is left. Raises NotAudited
+    if the file is complete, but the audit entry failed. A crash leaves at most ``FILE.part``.
     """
     if not path.is_dir():
         container.refuse_occupied(path, force=force)
     with as_owner():
         _keep_migrations_off()
-        with transaction.atomic(), tempfile.TemporaryFile() as complaints:
-            snapshot = _snapshot()
-            found = manifest.read()
-            target = (path / _name(found) if path.is_dir() else path).absolute()
-            with closing(_dump(snapshot, found.server, complaints, told)) as dump:
-                sha256 = container.write(target, found.document(), dump, force=force)
-    taken = Taken(target, target.stat().st_size, sha256, found)
-    _trace(taken, actor)
-    return taken
+        with transaction.atomic(), tempfile.TemporaryFile() as errors:
+            snapshot_id = _export_snapshot()
+            contents = manifest.read()
+            target = (path / _name(contents) if path.is_dir() else path).absolute()
+            with closing(_dump(snapshot_id, contents.server, errors, progress)) as dump:
+                sha256 = container.write(target, contents.document(), dump, force=force)
+    snapshot = Snapshot(target, target.stat().st_size, sha256, contents)
+    _audit(snapshot, actor)
+    return snapshot
 
 
 def _keep_migrations_off() -> None:
-    """Hold the lock of migrations, shared, until the connection closes; before the snapshot, which must be of a database at rest."""
+    """Share the lock of migrations until the connection closes. Call it before the snapshot."""
     with connection.cursor() as cursor:
         cursor.execute(NO_MIGRATION, [settings.ORBIT_DATABASE_SCHEMA])
         if cursor.fetchone() != (True,):
             raise DumpFailed(
-                "A migration of this database is running. Take the backup when it is done."
+                "A migration of this database is running. Make the backup when it has ended."
             )
 
 
-def _snapshot() -> str:
+def _export_snapshot() -> str:
     with connection.cursor() as cursor:
         cursor.execute(BEGIN)
         cursor.execute(UNBOUNDED)
@@ -102,61 +107,69 @@ def _snapshot() -> str:
 
 
 def _dump(
-    snapshot: str, server: int, complaints: IO[bytes], told: Callable[[int], None]
+    snapshot_id: str, server: int, errors: IO[bytes], progress: container.Progress
 ) -> Generator[bytes, None, None]:
-    """Yield the dump of ``snapshot``. Raises DumpFailed, with what pg_dump said, behind the last piece that it wrote."""
-    where, environment = programs.connect()
+    """Yield the dump. Raises DumpFailed, with the errors of pg_dump, after the last chunk."""
+    conninfo, environment = programs.connect()
     program = programs.find("pg_dump", server=server)
-    command = [str(program), "--format=custom", "--compress=1", "--no-password", f"--schema={settings.ORBIT_DATABASE_SCHEMA}", f"--snapshot={snapshot}",
-               f"--lock-wait-timeout={LOCK_SECONDS}s", f"--dbname={where}"]  # fmt: skip
+    command = [
+        str(program),
+        "--format=custom",
+        "--compress=1",
+        "--no-password",
+        f"--schema={settings.ORBIT_DATABASE_SCHEMA}",
+        f"--snapshot={snapshot_id}",
+        f"--lock-wait-timeout={LOCK_SECONDS}s",
+        f"--dbname={conninfo}",
+    ]
     process = subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=complaints,
+        stderr=errors,
     )
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     done = 0
     try:
-        while piece := process.stdout.read(PIECE):
-            done += len(piece)
-            yield piece
-            told(done)
+        while chunk := process.stdout.read(CHUNK_BYTES):
+            done += len(chunk)
+            yield chunk
+            progress(done)
         code = process.wait()
     finally:
-        # Whoever stops reading, since the disk is full, must not leave it behind.
+        # A reader that stops early, on a full disk, must not leave it running.
         process.kill()
         process.stdout.close()
         process.wait()
     if code:
-        complaints.seek(0)
-        raise DumpFailed(
-            f"pg_dump failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}"
-        )
+        errors.seek(0)
+        message = " ".join(errors.read().decode(errors="replace").split())[-600:]
+        raise DumpFailed(f"pg_dump failed ({code}): {message}")
 
 
-def _name(found: Manifest) -> str:
-    before = "" if found.current else "before-"
-    return f"orbit-{before}{found.release}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup"
+def _name(contents: Manifest) -> str:
+    before = "" if contents.current else "before-"
+    return f"orbit-{before}{contents.release}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup"
 
 
-def _trace(taken: Taken, actor: Actor) -> None:
-    said = {
-        "file": taken.path.name,
-        "sha256": taken.sha256,
-        "bytes": taken.size,
-        "audit_sequence": taken.manifest.audit_sequence,
+def _audit(snapshot: Snapshot, actor: Actor) -> None:
+    after = {
+        "file": snapshot.path.name,
+        "sha256": snapshot.sha256,
+        "bytes": snapshot.size,
+        "audit_sequence": snapshot.manifest.audit_sequence,
     }
     try:
         with audit.transaction():
             audit.record(
                 Action.BACKUP_MADE,
                 actor=actor.name,
-                object_id=taken.path.name[:200],
-                after=said,
+                object_id=snapshot.path.name[:200],
+                after=after,
             )
     except DatabaseError as error:
-        raise Untraced(
-            f"{taken.path} is whole, but the audit trail can't be told of it: {' '.join(str(error).split())}"
+        raise NotAudited(
+            f"{snapshot.path} is complete, but it couldn't be audited: "
+            f"{' '.join(str(error).split())}"
         ) from error

@@ -1,6 +1,6 @@
-"""PostgreSQL's own programs, ``pg_dump`` and ``pg_restore``: which one fits the server, and how it is told where to connect.
+"""``pg_dump`` and ``pg_restore``: find those that fit the server, and tell them where to connect.
 
-No password is ever on a command line, where every account of the machine can read it.
+A password is never on a command line, where every account of the machine could read it.
 """
 
 import os
@@ -18,57 +18,58 @@ from psycopg.conninfo import make_conninfo
 from governance.kernel.errors import Kind, OrbitError
 from orbit_site.processes.pg_paths import INSTALL, PACKAGE
 
-# Ours, for what runs Orbit's own sessions; pg_dump sets its own time-outs.
-_NOT_FOR_THEM = {"options", "application_name", "password", "sslpassword"}
+# For Orbit's own sessions, or secret. pg_dump sets its own time-outs.
+_LEFT_OUT = {"options", "application_name", "password", "sslpassword"}
 
 
 class NoProgram(OrbitError):
-    """No program here fits the database server."""
+    """No installed program fits the database server."""
 
     code, kind = "no_backup_program", Kind.UNAVAILABLE
 
 
 def find(name: str, *, server: int) -> Path:
-    """Return the program ``name`` for a server of the major version ``server``: the installed package's, else the one on PATH.
+    """Return ``name`` for a server of major version ``server``: from our package, else from PATH.
 
-    A program handles servers of its own version and older ones. Raises NoProgram, saying what to install.
+    A program handles servers of its own and older versions. Raises NoProgram.
     """
-    found = [(path, version(path)) for path in _candidates(name)]
-    for path, major in found:
+    candidates = [(path, version(path)) for path in _candidates(name)]
+    for path, major in candidates:
         if major is not None and major >= server:
             return path
-    here = (
-        ", ".join(f"{path} is {major or 'not usable'}" for path, major in found)
-        or "there is none here"
-    )
+    versions = [f"{path} is {major or 'not usable'}" for path, major in candidates]
     raise NoProgram(
-        f"The database server is PostgreSQL {server}, and {name} must not be older: {here}. "
-        f"Install postgresql-client-{server}, and have it on PATH."
+        f"The database server is PostgreSQL {server}, and {name} must not be older: "
+        f"{', '.join(versions) or 'none is installed'}. "
+        f"Install postgresql-client-{server} on PATH."
     )
 
 
 def version(program: Path) -> int | None:
-    """Return the major version of ``program``, or None when it doesn't run."""
+    """Return the major version of ``program``, or None if it doesn't run."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [str(program), "--version"], capture_output=True, text=True, check=False, timeout=30
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    number = re.search(r"(\d+)", said.partition(")")[2])
+    number = re.search(r"(\d+)", output.partition(")")[2])
     return int(number[1]) if number else None
 
 
 def connect() -> tuple[str, dict[str, str]]:
-    """Return what reaches the database as Django's connection does now: a connection string without secrets, and the environment that has them."""
-    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    """Return a connection string without secrets, and an environment with them.
+
+    They reach the database as Django's connection does now.
+    """
+    keywords = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     parameters: dict[str, Any] = {
-        key: value for key, value in connection.get_connection_params().items() if key in known
+        key: value for key, value in connection.get_connection_params().items() if key in keywords
     }
     environment = dict(os.environ)
     if parameters.get("password"):
         environment["PGPASSWORD"] = parameters["password"]
-    plain = {key: value for key, value in parameters.items() if key not in _NOT_FOR_THEM}
+    plain = {key: value for key, value in parameters.items() if key not in _LEFT_OUT}
     return make_conninfo("", **plain, fallback_application_name="orbit backup"), environment
 
 

@@ -1,7 +1,7 @@
-"""Running a dump inside a transaction of ours, so that what is checked afterwards commits with it, or nothing does.
+"""Run a dump inside our own transaction, so that it commits only if the checks after it pass.
 
-``pg_restore`` turns the dump into its script: statements, and rows between ``COPY ... FROM stdin;`` and ``\\.``. A script is what psql would run;
-here it goes through the connection that holds the transaction.
+``pg_restore`` turns the dump into a script for psql: statements, and rows between
+``COPY ... FROM stdin;`` and ``\\.``. Here the connection of the transaction runs it.
 """
 
 import subprocess
@@ -19,22 +19,23 @@ from psycopg.errors import InsufficientPrivilege
 
 from governance.kernel.errors import Kind, OrbitError
 
-PIECE = 1 << 18
-# Known to servers from 17 on; ours is off anyway.
-TOO_NEW = b"SET transaction_timeout = 0;\n"
+CHUNK_BYTES = 1 << 18
+# Unknown to servers before 17, and the default.
+NEEDS_17 = b"SET transaction_timeout = 0;\n"
 
 
 class RestoreFailed(OrbitError):
-    """The database didn't take the backup."""
+    """The dump can't be restored."""
 
     code, kind = "restore_failed", Kind.UNAVAILABLE
 
 
 def run(program: Path, dump: Iterable[bytes]) -> None:
-    """Run the script of ``dump`` on the connection, in the transaction that is open; ``program`` is pg_restore.
+    """Run the script of ``dump`` in the open transaction; ``program`` is pg_restore.
 
-    Owners and grants of the old place stay out: everything belongs to the connected role. Raises RestoreFailed with what the database or
-    pg_restore said, and whatever reading ``dump`` raises; the transaction must be rolled back then. Memory holds one row at a time.
+    Owners and grants are left out: everything will belong to the connected role. Raises
+    RestoreFailed with the error of the database or of pg_restore, and what reading ``dump`` raises;
+    then roll the transaction back.
     """
     command = [
         str(program),
@@ -44,9 +45,9 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
         f"--schema={settings.ORBIT_DATABASE_SCHEMA}",
         "--file=-",
     ]
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
         )
         assert process.stdin is not None  # noqa: S101 - they are pipes
         assert process.stdout is not None  # noqa: S101
@@ -56,13 +57,12 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
             _execute(process.stdout)
             code = process.wait()
         except psycopg.Error as error:
-            mend = (
-                " Name the role that may make tables here in ORBIT_OWNER_DATABASE_URL."
-                if isinstance(error, InsufficientPrivilege)
-                else ""
-            )
+            message = " ".join(str(error).split())[:600]
+            advice = ""
+            if isinstance(error, InsufficientPrivilege):
+                advice = " Name a role that may create tables in ORBIT_OWNER_DATABASE_URL."
             raise RestoreFailed(
-                f"The database refuses: {' '.join(str(error).split())[:600]}. Nothing was kept.{mend}"
+                f"The database refuses: {message}. Nothing was kept.{advice}"
             ) from error
         finally:
             process.kill()
@@ -72,14 +72,13 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
         if feeder.error is not None:
             raise feeder.error
         if code:
-            complaints.seek(0)
-            raise RestoreFailed(
-                f"pg_restore failed ({code}): {' '.join(complaints.read().decode(errors='replace').split())[-600:]}. Nothing was kept."
-            )
+            errors.seek(0)
+            message = " ".join(errors.read().decode(errors="replace").split())[-600:]
+            raise RestoreFailed(f"pg_restore failed ({code}): {message}. Nothing was kept.")
 
 
 class _Feeder(threading.Thread):
-    """Gives pg_restore the dump while its script is being run; ``error`` is what reading raised."""
+    """Feeds the dump to pg_restore while its script runs; ``error`` is what reading it raised."""
 
     def __init__(self, pipe: IO[bytes], dump: Iterable[bytes]) -> None:
         super().__init__(name="restore", daemon=True)
@@ -87,15 +86,15 @@ class _Feeder(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        # A reader that is gone says itself why.
+        # If pg_restore ended, its own error says why.
         with suppress(BrokenPipeError):
             try:
-                for piece in self._dump:
-                    self._pipe.write(piece)
+                for chunk in self._dump:
+                    self._pipe.write(chunk)
             except BrokenPipeError:
                 pass
             except Exception as error:
-                # It is raised where the script is run.
+                # run() raises it.
                 self.error = error
             finally:
                 self._pipe.close()
@@ -111,9 +110,9 @@ def _execute(script: IO[bytes]) -> None:
                 for rows in _rows(script):
                     copy.write(rows)
             statements = []
-        # Comments take no trip, \restrict is meant for psql alone.
+        # Skip comments, and \restrict, which is for psql.
         elif not line.startswith((b"--", b"\\", b"\n")) and not (
-            line == TOO_NEW and cursor.connection.info.server_version < 170000
+            line == NEEDS_17 and cursor.connection.info.server_version < 170000
         ):
             statements.append(line)
     _statements(cursor, statements)
@@ -125,7 +124,7 @@ def _statements(cursor: psycopg.Cursor[Any], lines: list[bytes]) -> None:
 
 
 def _rows(script: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rows up to the line that ends them, many at once. Raises RestoreFailed where that never comes."""
+    """Yield the rows up to their end marker, in chunks. Raises RestoreFailed if there is none."""
     rows: list[bytes] = []
     size = 0
     for line in script:
@@ -134,7 +133,7 @@ def _rows(script: IO[bytes]) -> Iterator[bytes]:
             return
         rows.append(line)
         size += len(line)
-        if size > PIECE:
+        if size > CHUNK_BYTES:
             yield b"".join(rows)
             rows, size = [], 0
     raise RestoreFailed("The dump ends in the middle of a table. Nothing was kept.")

@@ -1,4 +1,4 @@
-"""What stands above every page while it is true: everything is paused, a namespace is halted, nobody works, an endpoint is down."""
+"""The banners on every page: pauses, halts, no cluster, no endpoint, endpoints that are down."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
 
-_NAMED = 5
+_LISTED = 5
 _MODES = {
     Mode.HALTING: "halting: halted, and what is in flight is ending,",
     Mode.QUIET: "halted and quiet: nothing is in flight,",
@@ -28,105 +28,113 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One sentence; ``look`` is its class. ``link`` is where whoever may ends what it tells, ``deed`` what that is called."""
+    """One sentence. ``style`` is its CSS class; ``link`` and ``action`` lead to what ends it."""
 
-    look: str
+    style: str
     text: str
     link: str = ""
-    deed: str = ""
+    action: str = ""
 
 
-def standing(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. Seven queries at most, and two more where configuration files and database go apart."""
-    found = [*_paused(actor), *_stopped(actor)]
+def active(actor: Actor) -> list[Banner]:
+    """Return the banners for ``actor``, the most severe first.
+
+    Makes at most seven queries, and two more if configuration files and database differ.
+    """
+    banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
-        found.append(
+        banners.append(
             Banner(
                 "bad",
-                "No cluster is running: cycles are accepted, but nothing works on them. Start `manage.py cluster`.",
+                "No cluster is running: cycles are accepted, but don't start. "
+                "Run `manage.py cluster`.",
             )
         )
     if not endpoints.configured():
-        found.append(
+        banners.append(
             Banner(
                 "part",
                 "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS.",
             )
         )
     if actor.namespaces is None and drift.both_changed():
-        found.append(
+        banners.append(
             Banner(
                 "part",
-                "The configuration files and the database were both changed: the database stands. See Config drift.",
+                "The configuration files and the database were both changed: "
+                "the database is used. "
+                "See Config drift.",
             )
         )
-    down = (
-        list(
-            EndpointState.objects.filter(opened_at__isnull=False).order_by("opened_at")[
-                : _NAMED + 1
-            ]
-        )
-        if actor.namespaces is None
-        else []
-    )
-    found += [Banner("part", _down(row)) for row in down[:_NAMED]]
-    if len(down) > _NAMED:
-        found.append(Banner("part", "More endpoints are down: see Endpoint states."))
-    return found
+    down: list[EndpointState] = []
+    if actor.namespaces is None:
+        open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
+        down = list(open_circuits.order_by("opened_at")[: _LISTED + 1])
+    banners += [Banner("part", _down(row)) for row in down[:_LISTED]]
+    if len(down) > _LISTED:
+        banners.append(Banner("part", "More endpoints are down: see Endpoint states."))
+    return banners
 
 
 def _paused(actor: Actor) -> list[Banner]:
-    found = []
+    banners = []
     if gate.paused_here():
-        found.append(
+        banners.append(
             Banner(
                 "bad",
-                "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: nothing starts and nothing goes on.",
+                "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: "
+                "no cycle starts or goes on.",
             )
         )
     hosts = maintenance.paused_hosts()
     if hosts:
-        found.append(
+        banners.append(
             Banner(
                 "bad",
-                f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: unset it there and restart them.",
+                f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: "
+                "unset it there and restart them.",
             )
         )
     console = pauses.read()
     if console.since is not None:
-        way = (
+        link = (
             reverse("admin:pause") if actor.may(Scope.OPERATE) and actor.namespaces is None else ""
         )
-        text = f"Everything is paused {_since(console.since, console.until)} by {console.by}: {console.reason}"
-        found.append(Banner("bad", text, way, "End pause" if way else ""))
-    return found
+        period = _period(console.since, console.until)
+        text = f"Everything is paused {period} by {console.by}: {console.reason}"
+        banners.append(Banner("bad", text, link, "End pause" if link else ""))
+    return banners
 
 
 def _stopped(actor: Actor) -> list[Banner]:
-    stands = Q(until__isnull=True) | Q(until__gt=Now())
+    in_force = Q(until__isnull=True) | Q(until__gt=Now())
     rows = GovernanceSetting.objects.filter(
-        stands, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)
+        in_force, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)
     ).select_related("namespace")
-    stopped = list(rows.order_by("-halt", "-since")[: _NAMED + 1])
-    found = []
-    for row in stopped[:_NAMED]:
-        way = (
+    stopped = list(rows.order_by("-halt", "-since")[: _LISTED + 1])
+    banners = []
+    for row in stopped[:_LISTED]:
+        link = (
             reverse("admin:governance_namespace_resume", args=[row.namespace_id])
             if actor.may(Scope.OPERATE)
             else ""
         )
-        by, why = row.changed_by or "nobody named", row.reason or "none given"
-        text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {_since(row.since, row.until)} by {by}: {why}"
-        found.append(Banner("part", text, way, "Resume" if way else ""))
-    if len(stopped) > _NAMED:
-        found.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
-    return found
+        by, reason = row.changed_by or "unknown", row.reason or "none given"
+        period = _period(row.since, row.until)
+        text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {period} by {by}: {reason}"
+        banners.append(Banner("part", text, link, "Resume" if link else ""))
+    if len(stopped) > _LISTED:
+        banners.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
+    return banners
 
 
-def _since(since: datetime, until: datetime | None) -> str:
+def _period(since: datetime, until: datetime | None) -> str:
     ends = "" if until is None else f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}"
     return f"since {timezone.localtime(since):%Y-%m-%d %H:%M:%S %Z}{ends}"
 
 
 def _down(state: EndpointState) -> str:
-    return f"{state.endpoint_key} is down since {state.opened_at:%Y-%m-%d %H:%M} UTC: its deliveries wait. The next probe: {state.probe_at:%H:%M:%S}."
+    return (
+        f"{state.endpoint_key} is down since {state.opened_at:%Y-%m-%d %H:%M} UTC: "
+        f"its deliveries wait. The next probe: {state.probe_at:%H:%M:%S}."
+    )

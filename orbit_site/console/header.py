@@ -1,4 +1,4 @@
-"""What stands at the top of every page beside the banners: Halt, for whoever may; and the banners by themselves, for pages that stay open."""
+"""The header of every page: its Halt form; and the banners alone, to refresh an open page."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from governance.console.base import actor_of
 from governance.models import Namespace
 from orbit_site.console import banner
 
-_OFFERED = 200
+_MAX_CHOICES = 200
 
 
 def halting(request: HttpRequest, actor: Actor) -> dict[str, Any] | None:
-    """Return what Halt needs: the page's namespace, where its address names one, and the first ones to choose from; None for who may not."""
+    """Return the namespaces for the Halt form, and the one of this page; None if not allowed."""
     if not actor.may(Scope.OPERATE):
         return None
     names = list(
         Namespace.objects.filter(actor.filter("name"))
         .order_by("name")
-        .values_list("name", flat=True)[:_OFFERED]
+        .values_list("name", flat=True)[:_MAX_CHOICES]
     )
     return {
         "namespace": request.GET.get("namespace", "") or (names[0] if len(names) == 1 else ""),
@@ -32,7 +32,7 @@ def halting(request: HttpRequest, actor: Actor) -> dict[str, Any] | None:
 
 @pages.page("banners/", name="banners", title="Banners")
 def banners(request: HttpRequest) -> HttpResponse:
-    """Answer with the banners alone."""
+    """Return the banners only."""
     return TemplateResponse(
-        request, "console/_banners.html", {"banners": banner.standing(actor_of(request))}
+        request, "console/_banners.html", {"banners": banner.active(actor_of(request))}
     )

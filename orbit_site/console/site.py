@@ -1,4 +1,4 @@
-"""The one admin site."""
+"""The admin site."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,13 +18,16 @@ from governance.console.base import actor_of
 from orbit_site import error_pages
 from orbit_site.console import banner, header
 
-#: Tells a stranger whether any row of any table exists.
-_UNWANTED = {"view_on_site"}
-_CHANGED = 302
+#: It would tell any user whether a row of any table exists.
+_REMOVED_URLS = {"view_on_site"}
+_REDIRECT = 302
 
 
 class OrbitAdminSite(AdminSite):
-    """The stock admin, without the pages of Django-Q2: its lists unpickle rows, and its actions run what a row names."""
+    """Django's admin without Django-Q2's pages.
+
+    Those unpickle rows, and their actions run the function that a row names.
+    """
 
     site_header = site_title = "Orbit"
     index_title = "Console"
@@ -33,7 +36,7 @@ class OrbitAdminSite(AdminSite):
     final_catch_all_view = False
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register as the stock site does; models of Django-Q2 are left out."""
+        """Register all but the models of Django-Q2."""
         models = (
             model_or_iterable
             if isinstance(model_or_iterable, list | tuple)
@@ -44,32 +47,32 @@ class OrbitAdminSite(AdminSite):
             super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Let in people of the staff who may read."""
+        """Allow staff with the scope ``read``."""
         return super().has_permission(request) and actor_of(request).may(Scope.READ)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Let somebody log in; who tried too many wrong passwords is told until when."""
+        """Answer 429, with the end of the lock-out, after too many wrong passwords."""
         try:
             return super().login(request, extra_context)
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
 
     def each_context(self, request: HttpRequest) -> Any:
-        """Add the banners and Halt, for whoever is inside."""
+        """Add the banners and the Halt form for logged-in users."""
         context = super().each_context(request)
         if not context["has_permission"]:
             return context
         actor = actor_of(request)
         return {
             **context,
-            "banners": banner.standing(actor),
+            "banners": banner.active(actor),
             "halting": header.halting(request, actor),
         }
 
     def get_urls(self) -> Any:
-        """Add the pages that no table stands behind; leave out what nobody needs."""
+        """Add our pages; leave out ``_REMOVED_URLS``."""
         return pages.urls(self) + [
-            url for url in super().get_urls() if getattr(url, "name", None) not in _UNWANTED
+            url for url in super().get_urls() if getattr(url, "name", None) not in _REMOVED_URLS
         ]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
@@ -78,10 +81,10 @@ class OrbitAdminSite(AdminSite):
         return tables if app_label else pages.menu(actor_of(request)) + tables
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Let people change their own password; that they did stands on the audit trail."""
+        """Audit a user's change of their own password."""
         with audit.transaction():
             response = super().password_change(request, extra_context)
-            if request.method == "POST" and response.status_code == _CHANGED:
+            if request.method == "POST" and response.status_code == _REDIRECT:
                 audit.record(
                     Action.USER_CHANGED,
                     actor=actor_of(request).name,
@@ -91,21 +94,21 @@ class OrbitAdminSite(AdminSite):
         return response
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Wrap as the stock site does; what no column can hold is a bad request, not a fault."""
+        """Answer 400 to values that no column can hold, not 500."""
         inner: Callable[..., HttpResponse] = super().admin_view(view, cacheable)
 
         @wraps(inner)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            sent = [
+            values = [
                 request.path,
                 unquote(request.META.get("QUERY_STRING", "")),
-                *(value for values in request.POST.lists() for value in values[1]),
+                *(value for _, items in request.POST.lists() for value in items),
             ]
-            if any("\x00" in text for text in sent):
+            if any("\x00" in text for text in values):
                 return error_pages.bad_request(request)
             try:
                 response = inner(request, *args, **kwargs)
-                # Lists are read while the page is drawn: here, so that what they refuse is caught here.
+                # Render here: change lists run their queries only now.
                 if hasattr(response, "render") and not getattr(response, "is_rendered", True):
                     response = response.render()
             except DataError:

@@ -58,7 +58,7 @@ class PeriodicTask:
 
 
 class Maintenance:
-    """The periodic tasks of the cluster ``node``, whose supervisor is the process ``supervisor``."""
+    """The periodic tasks of the cluster ``node``; its supervisor is the process ``supervisor``."""
 
     def __init__(self, node: UUID, supervisor: int) -> None:
         self.node = node
@@ -117,17 +117,17 @@ class Maintenance:
     def _periodic_tasks(self) -> list[PeriodicTask]:
         rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
         follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
-        promote = namespace_queue.promote_waiting
+        close, promote = halt_certificates.close_abandoned, namespace_queue.promote_waiting
         # fmt: off
         return [
             PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
-            PeriodicTask("Can't update the schedules of run profiles", RUN_PROFILES_SECONDS, follow),
+            PeriodicTask("Can't update run profiles' schedules", RUN_PROFILES_SECONDS, follow),
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
             PeriodicTask("Can't create partitions", HOUR, maintenance.ensure_partitions),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
-            PeriodicTask("Can't close abandoned attempts", SECOND, halt_certificates.close_abandoned),
+            PeriodicTask("Can't close abandoned attempts", SECOND, close),
             PeriodicTask("Can't certify quiet halts", SECOND, halt_certificates.certify),
             PeriodicTask("Can't promote queued cycles", SECOND, promote, on_gate=True),
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),

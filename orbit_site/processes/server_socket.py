@@ -1,8 +1,8 @@
-"""The web server's socket: opened where the settings say, and retired so that nobody who got through is turned away.
+"""The web server's socket: opened as the settings say, closed without losing a connection.
 
-A listening socket that is closed resets the connections that the kernel has accepted on its behalf, and their requests with them. So it is
-retired in three steps: from now on the kernel drops what asks for a new connection; those that are in, or about to be, are accepted;
-then the socket is closed. Who was dropped asks again after a second, by itself, and is refused then.
+Closing a listening socket resets connections that the kernel has accepted but we haven't. So it is
+closed in three steps: the kernel drops packets that open a connection; we accept the connections
+that exist; we close the socket. A dropped client tries again after a second and is refused then.
 """
 
 import ctypes
@@ -17,11 +17,11 @@ from django.conf import settings
 from governance.kernel.errors import Kind, OrbitError
 
 BACKLOG = 512
-#: Long enough for the last step of a connection that has begun, over a network too.
+#: Long enough for a handshake that has begun to finish, over a network too.
 SETTLE_SECONDS = 0.25
 _LOOK_SECONDS = 0.01
 _ATTACH_FILTER = 26
-# A classic packet filter over the TCP header: load the flags, keep SYN and ACK, drop what has SYN alone.
+# A classic BPF filter on the TCP header: load the flags, drop packets with SYN but without ACK.
 _NO_NEW_CONNECTIONS = [
     (0x30, 0, 0, 13),
     (0x54, 0, 0, 0x12),
@@ -38,7 +38,7 @@ class PortBusy(OrbitError):
 
 
 def listen(port: int) -> socket.socket:
-    """Return a listening socket on ``port`` of ORBIT_BIND. Raises PortBusy with what to do."""
+    """Return a listening socket on ``port`` of ORBIT_BIND. Raises PortBusy."""
     address = settings.ORBIT_BIND
     try:
         return socket.create_server(
@@ -48,12 +48,16 @@ def listen(port: int) -> socket.socket:
         )
     except OSError as error:
         raise PortBusy(
-            f"Can't listen on {address}:{port}: {error.strerror}. Stop what uses it, or set PORT to another number (PORT=3001)."
+            f"Can't listen on {address}:{port}: {error.strerror}. "
+            "Stop the program that uses it, or set PORT to another number (PORT=3001)."
         ) from error
 
 
 def retire(listener: socket.socket, accept: Callable[[socket.socket], bool]) -> None:
-    """Close ``listener`` once ``accept`` has taken everybody whom the kernel let in; it takes one, or returns False at once when nobody waits."""
+    """Close ``listener`` after ``accept`` took all connections that the kernel has accepted.
+
+    ``accept`` takes one, or returns False at once if there is none.
+    """
     until = time.monotonic() + (SETTLE_SECONDS if _refuse_new(listener) else 0.0)
     while True:
         if accept(listener):
@@ -65,7 +69,7 @@ def retire(listener: socket.socket, accept: Callable[[socket.socket], bool]) -> 
 
 
 def _refuse_new(listener: socket.socket) -> bool:
-    """Have the kernel drop whoever asks for a new connection; False where it can't."""
+    """Make the kernel drop requests for new connections; return False if it can't."""
     if sys.platform != "linux":
         return False
     code = ctypes.create_string_buffer(

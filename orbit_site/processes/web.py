@@ -1,4 +1,4 @@
-"""The web server: gunicorn, one worker of eight threads, started only over a database that is migrated."""
+"""The web server: gunicorn with one worker of eight threads, on a migrated database."""
 
 import contextlib
 import functools
@@ -28,9 +28,9 @@ from orbit_site.processes.parent_death import die_with_parent
 
 THREADS = 8
 READ_SECONDS = 10.0
-#: Beyond ORBIT_DRAIN_SECONDS, as the cluster has it: requests get to their end even where cycles get no time at all.
+#: After ORBIT_DRAIN_SECONDS, as in the cluster: requests may finish even if that is 0.
 GRACE_SECONDS = 5
-#: What gunicorn refuses before there is a request, from the special to the general.
+#: Refusals of gunicorn before there is a request, most specific first.
 REFUSALS = {
     faults.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     faults.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -42,17 +42,17 @@ REFUSALS = {
 def serve() -> None:
     """Serve until SIGTERM or SIGINT, finish running requests, then exit with 0.
 
-    Raises Unmigrated, PortBusy, or what reading the configuration refuses, before anything is served.
+    Raises Unmigrated, PortBusy, or what the configuration is refused with, before it serves.
     """
     pending_migrations.refuse()
     reload.load_at_start()
-    # The worker opens its own: a connection that two processes share mixes up their answers.
+    # A connection that two processes share mixes up their answers: the worker opens its own.
     connections.close_all()
     _Master(_Application(server_socket.listen(settings.ORBIT_PORT))).run()
 
 
 class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's lines through our own handlers, in our format."""
+    """Sends gunicorn's log lines through our handlers."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -62,9 +62,10 @@ class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Threads that nobody can hold: a request must be in whole within ten seconds of its first byte.
+    """A thread worker that a slow client can't block: it must send its request within 10 seconds.
 
-    Draining, it answers whoever got a connection, and refuses others at once rather than when the last request is done.
+    When draining, it answers all accepted connections and refuses new ones at once, not when the
+    last request is done.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -72,7 +73,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self._reading: dict[int, tuple[float, socket.socket]] = {}
 
     def handle(self, conn: Any) -> Any:
-        """Serve a connection, in a thread; the main thread ends its reading at the deadline."""
+        """Serve a connection in a thread; the main thread ends its reading at the deadline."""
         self._reading[id(conn)] = (time.monotonic() + READ_SECONDS, conn.sock)
         try:
             kept = super().handle(conn)
@@ -80,13 +81,14 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
             self._reading.pop(id(conn), None)
         if kept and (kept is not _DEFER or self.alive):
             return kept
-        # Said good-bye to in this thread: it takes up to two seconds with who doesn't hang up, and the main thread accepts nobody meanwhile.
+        # Close it in this thread: a client that doesn't hang up takes two seconds, in which the
+        # main thread couldn't accept.
         conn.close(graceful=True)
         conn.close = _is_closed
         return False
 
     def notify(self) -> None:
-        """Give the sign of life, each second; end the reading of those who take too long. What is being answered isn't disturbed."""
+        """Heartbeat every second; close connections that send their request too slowly."""
         super().notify()
         for number, (deadline, sock) in list(self._reading.items()):
             if time.monotonic() > deadline:
@@ -95,18 +97,18 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
                     sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer what is no request as every other error: application/problem+json."""
+        """Answer a malformed request like every other error: application/problem+json."""
         status = next((status for kind, status in REFUSALS.items() if isinstance(exc, kind)), None)
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
-        body = json.dumps(
-            problem.body(
-                status.value, code="bad_request", detail="This is no request that the server takes."
-            ),
-            default=str,
-        ).encode()
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        detail = "The server can't read this request."
+        document = problem.body(status.value, code="bad_request", detail=detail)
+        body = json.dumps(document, default=str).encode()
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+            "Content-Type: application/problem+json\r\n"
+        )
         request_id = f"X-Request-ID: {uuid.uuid4().hex}\r\nContent-Length: {len(body)}\r\n\r\n"
         with contextlib.suppress(OSError):
             client.sendall((head + request_id).encode() + body)
@@ -115,15 +117,15 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if not self.alive:
             for sock in self.sockets:
-                server_socket.retire(sock, self._let_in)
+                server_socket.retire(sock, self._accept_one)
 
-    def _let_in(self, sock: socket.socket) -> bool:
+    def _accept_one(self, sock: socket.socket) -> bool:
         before: int = self.nr_conns
         self.accept(sock)
         return bool(self.nr_conns > before)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        # Gunicorn's own for those who asked before; those who never asked must not hold a drain for longer.
+        # Gunicorn caps idle connections that have had a request; cap those without one too.
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
@@ -136,7 +138,7 @@ class _Master(Arbiter):  # type: ignore[misc]
         self.handle_term()
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
-        """Drain and exit. Another signal adds nothing: it would cut requests off, or, as Python ends, turn a drained 0 into a -15."""
+        """Drain and exit. Ignore further signals: they would cut requests off."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         super().halt(reason, exit_status)
@@ -159,12 +161,12 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "keepalive": 15,
             "logger_class": _Log,
             "loglevel": "warning",
-            # Whose X-Forwarded-Proto says how the client came. Anybody else's is left alone, and the request counts as plain http.
+            # X-Forwarded-Proto is used from these only; other requests count as plain http.
             "forwarded_allow_ips": ",".join(settings.ORBIT_TRUSTED_PROXIES),
             "control_socket_disable": True,
             "post_fork": functools.partial(_after_fork, os.getpid()),
             "post_worker_init": _ignore_interrupt,
-            # The worker's life sign is a file; on a disk it could block.
+            # The worker's heartbeat is a file; on a disk it could block.
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,  # noqa: S108
         }
         for name, value in options.items():
@@ -175,7 +177,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
 
 def _is_closed(*, graceful: bool = False) -> None:
-    """Stand in for the ``close`` of a connection that is closed."""
+    """Replace ``close`` of a connection that is closed already."""
 
 
 def _after_fork(master: int, server: Any, worker: Any) -> None:
@@ -183,5 +185,5 @@ def _after_fork(master: int, server: Any, worker: Any) -> None:
 
 
 def _ignore_interrupt(worker: Any) -> None:
-    # A Ctrl-C reaches the whole group; the master alone says when to drain.
+    # A Ctrl-C reaches the whole group; only the master starts the drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""A worker: Django-Q2's ``worker()``, fed straight from the database, one claimed row at a time.
+"""A worker: Django-Q2's ``worker()``, fed from the database, one claimed row at a time.
 
-In place of the stock queues between processes, which survive no kill, it gets an object that claims a row and one that acknowledges it:
-nothing is shared with any other process, so whichever dies, the others go on.
+Django-Q2's queues between processes don't survive a kill. In their place it gets an object that
+claims a row and one that acknowledges it. It shares nothing with other processes.
 """
 
 import logging
@@ -22,17 +22,17 @@ from orbit_site.processes.listener import Listener
 
 log = logging.getLogger(__name__)
 
-# A handler's flag doesn't cut the wait for a NOTIFY short, so a wait is this long at most; a drain begins no later.
+# A signal doesn't interrupt the wait for a NOTIFY, so this also bounds the start of a drain.
 POLL = 0.5
 LONGEST_BACK_OFF = 2.0
 PUT_TRIES = 5
-# Django-Q2's time-out raises out of whatever the main thread is doing, a half-sent statement too. A shift bounds itself, a tick is one
-# transaction, and a main thread that hangs no longer stamps the clock: the supervisor sees that and kills.
+# Django-Q2's time-out would raise in the middle of a statement. Tasks bound themselves, and the
+# supervisor kills a worker whose main thread hangs.
 NO_TIMEOUT = -1
 
 
 def run() -> None:
-    """Run tasks until this process drains, or until it has run so many that it is to be replaced; what it holds is done then."""
+    """Run tasks until this process drains or Django-Q2 recycles it; finish the present task."""
     claims = Claims()
     GateMonitor().start()
     try:
@@ -42,7 +42,7 @@ def run() -> None:
 
 
 class Claims:
-    """Stands where Django-Q2 has its task queue: ``get`` gives the next task."""
+    """Replaces Django-Q2's task queue: ``get`` returns the next task."""
 
     def __init__(self) -> None:
         self._broker = queue.PgBroker()
@@ -52,7 +52,10 @@ class Claims:
         self._linger = False
 
     def get(self) -> dict[str, Any] | str:
-        """Return the next task, or STOP once this process drains or holds a lane that hangs. No error of the database ends the wait."""
+        """Return the next task, or STOP if this process drains or has a slot that hangs.
+
+        Errors of the database are logged and tried again.
+        """
         while not (interrupts.process.draining or runner.hung()):
             interrupts.process.stamp()
             try:
@@ -66,7 +69,7 @@ class Claims:
         return "STOP"
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection of the listener."""
         self._listener.close()
 
     def _next(self) -> dict[str, Any] | None:
@@ -74,7 +77,7 @@ class Claims:
         if claimed := self._broker.dequeue():
             self._linger = True
             return queue.read(*claimed[0])
-        # Who was woken looks once more before it sleeps: a NOTIFY that came too soon after another was held back (orbit.queue).
+        # After a task, look once more soon: orbit.queue holds back a NOTIFY right after another.
         self._linger = self._listener.wait(queue.LINGER if self._linger else POLL)
         return None
 
@@ -90,19 +93,19 @@ class Claims:
 
 
 class Results:
-    """Stands where Django-Q2 has its result queue and the process behind it: ``put`` keeps a failure and removes the row."""
+    """Replaces Django-Q2's result queue: ``put`` saves a failure and deletes the task's row."""
 
     def __init__(self) -> None:
         self._broker = queue.PgBroker()
 
     def put(self, task: dict[str, Any]) -> None:
-        """Acknowledge ``task``. Where the database is gone for longer the row stays and is run again later, which harms nothing."""
+        """Acknowledge ``task``. If the database is down for long, the task runs again later."""
         if not task["success"]:
             log.error("The task %s failed: %s", task["func"], task["result"])
         for attempt in range(1, PUT_TRIES + 1):
             interrupts.process.stamp()
             try:
-                # First the row: where the database is away this says so in a line; saving a failure would in a page, and go on.
+                # First the row: save_task would log a traceback if the database is down.
                 self._broker.acknowledge(task["ack_id"])
                 save_task(task, self._broker)
             except Error as error:
@@ -120,7 +123,7 @@ class Results:
 
 
 class _Timer:
-    """Stands where Django-Q2 has a value shared with its guard. A lock between processes is what a killed one would never give back."""
+    """Replaces a value that Django-Q2 shares with its guard; a kill could leave its lock held."""
 
     value = -1.0
 

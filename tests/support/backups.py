@@ -94,7 +94,7 @@ def rewritten(path: Path, **changes: Any) -> Path:
     """Return a copy of a backup with other values in its manifest and valid checksums."""
     other = path.with_suffix(".other")
     with container.opened(path) as backup:
-        container.write(other, {**backup.manifest, **changes}, backup.pieces(), force=True)
+        container.write(other, {**backup.manifest, **changes}, backup.chunks(), force=True)
     return other
 
 

@@ -1,6 +1,7 @@
 """Create dead letters by the thousand, and run the batches of operation runs."""
 
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 from django.db import connection
@@ -129,11 +130,12 @@ def run_batches(run_id: UUID, batches: int = 1) -> OperationRun:
     return OperationRun.objects.get(pk=run_id)
 
 
-def run_operation_tasks(seconds: float) -> None:
-    """Run the due tasks of operation runs, as a worker does, for ``seconds``."""
-    ends = time.monotonic() + seconds
+def run_operation_tasks(*, until: Callable[[], bool]) -> None:
+    """Run the due tasks of operation runs, as a worker does, ``until`` returns True; 60 s at most."""
+    deadline = time.monotonic() + 60
     broker = queue.PgBroker()
-    while time.monotonic() < ends:
+    while not until():
+        assert time.monotonic() < deadline
         for row, payload in broker.dequeue():
             task = queue.read(row, payload)
             if task is not None and task["func"] == queue.OPERATE:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-#: Longer than any time-out of a test: what ended before was ended by the other side.
-MOST_SECONDS = 60
+from tests.support.polling import LIMIT_SECONDS
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -129,7 +129,7 @@ def silent(sock: socket.socket) -> None:
     """Neither read nor send until the other side closes, for at most a minute."""
     poll = select.poll()
     poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
-    poll.poll(MOST_SECONDS * 1000)
+    poll.poll(LIMIT_SECONDS * 1000)
 
 
 def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
@@ -137,7 +137,7 @@ def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[so
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(start)
-        ends = time.monotonic() + MOST_SECONDS
+        ends = time.monotonic() + LIMIT_SECONDS
         while time.monotonic() < ends:
             sock.sendall(piece)
             time.sleep(every)

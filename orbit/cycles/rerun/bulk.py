@@ -1,7 +1,7 @@
 """Run many finished cycles again by one operation run, oldest first and at a bounded rate.
 
-At most one cycle is active in a namespace, so a slice takes the oldest cycle of each namespace where
-none is active and nothing is stopped; the others wait for a later slice.
+At most one cycle is active in a namespace, so a slice takes the oldest cycle of each namespace
+where none is active and nothing is stopped; the others wait for a later slice.
 """
 
 from collections.abc import Sequence
@@ -60,8 +60,9 @@ CycleSelection = CycleFilter | Sequence[UUID]
 
 
 def preview(selection: CycleSelection, *, actor: Actor) -> list[UUID]:
-    """Return the cycles that ``start`` would take now, oldest first; one more than it takes at most.
+    """Return the cycles that ``start`` would take now, oldest first.
 
+    If there are more than it takes at most, one more is returned.
     Raises NamespaceUnknown for the filter's namespace.
     """
     actor.require(Scope.OPERATE)

@@ -47,7 +47,7 @@ class Command(OrbitCommand):
         parser.add_argument(
             "--all-run-profiles",
             action="store_true",
-            help="Start or queue a cycle for every enabled run profile, and print the outcome of each.",
+            help="Start or queue a cycle for every enabled run profile; print the outcome of each.",
         )
         parser.add_argument(
             "--payload",

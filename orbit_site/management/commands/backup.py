@@ -1,4 +1,4 @@
-"""``manage.py backup FILE``: everything in one file, while everything works."""
+"""``manage.py backup FILE``: the installation in one file, made while Orbit runs."""
 
 from pathlib import Path
 from typing import Any
@@ -12,27 +12,32 @@ from orbit_site.backup import make
 
 
 class Command(OrbitCommand):
-    help = "Writes the whole installation to one file, as of one moment, while cycles run. Keep ORBIT_ENCRYPTION_KEYS too, somewhere else."
+    help = (
+        "Writes the whole installation to one file, as of one moment, while cycles run. "
+        "Keep ORBIT_ENCRYPTION_KEYS too, in another place."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "file", type=Path, help="Where to; in a folder it gets a name with release and time."
+            "file", type=Path, help="A file, or a folder for a file named by release and time."
         )
-        parser.add_argument("--force", action="store_true", help="Replace the file if it is there.")
+        parser.add_argument("--force", action="store_true", help="Replace the file if it exists.")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with Progress(self.stderr) as progress:
-            taken = make.take(
+        with Progress(self.stderr) as bar:
+            snapshot = make.take(
                 options["file"],
                 actor=actors.operator(),
                 force=options["force"],
-                told=lambda done: progress.show("dumping", done),
+                progress=lambda done: bar.show("dumping", done),
             )
         if options["json"]:
-            self.print_json(taken.document())
+            self.print_json(snapshot.document())
         else:
             self.say(
-                f"{taken.path}: {taken.size / 1e6:.1f} MB, {sum(taken.manifest.rows.values())} rows, audit trail up to {taken.manifest.audit_sequence}"
+                f"{snapshot.path}: {snapshot.size / 1e6:.1f} MB, "
+                f"{sum(snapshot.manifest.rows.values())} rows, "
+                f"audit trail up to {snapshot.manifest.audit_sequence}"
             )

@@ -1,4 +1,4 @@
-"""``manage.py cluster``: workers and a keeper on this machine."""
+"""``manage.py cluster``: workers and maintenance on this machine."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from orbit_site.processes import supervisor
 
 
 class Command(BaseCommand):
-    help = "Run cycles: workers and a keeper, in the foreground; SIGTERM and Ctrl-C drain."
+    help = "Run cycles with workers and maintenance, in the foreground. SIGTERM or Ctrl-C drains."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

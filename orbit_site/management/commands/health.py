@@ -1,4 +1,4 @@
-"""``manage.py health``: is the process of a role well?"""
+"""``manage.py health``: a health check for process managers."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ from orbit_site.processes import health
 
 
 class Command(BaseCommand):
-    help = "Say by the exit code whether the processes of a role on this machine are well: 0 or 1. For health checks."
+    help = "Exit with 0 if the processes of a role on this machine are healthy, else with 1."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:

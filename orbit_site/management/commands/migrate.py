@@ -1,4 +1,4 @@
-"""Django's ``migrate`` as the owner of the tables, one at a time, with the grants that the running processes need."""
+"""Django's ``migrate`` as the owner of the tables, one at a time; grants what processes need."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ from django.db import OperationalError, connection, transaction
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
-#: What the running processes may add to and read, but neither change nor delete; partitions follow their table.
+from governance.kernel.sql import load
+
+#: Tables that the running processes may read and insert into, but not update or delete from.
 APPEND_ONLY = (
     "governance_audittrailentry",
     "orbit_executionrecord",
@@ -21,26 +23,24 @@ APPEND_ONLY = (
 )
 LOCK_TIMEOUT = "10s"
 
-_OWN_TABLES = """
-    SELECT c.oid, c.relname, c.relkind = 'S' AS sequence,
-           coalesce((SELECT r.relname FROM pg_partition_ancestors(c.oid) AS a JOIN pg_class AS r ON r.oid = a.relid
-                     WHERE r.relname = ANY(%(append_only)s) LIMIT 1), c.relname) = ANY(%(append_only)s) AS append_only
-    FROM pg_class AS c WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND pg_has_role(c.relowner, 'USAGE')
-    ORDER BY c.relname"""
-_OWN_FUNCTIONS = "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = %s::regnamespace AND pg_has_role(p.proowner, 'USAGE')"
+_OWN_TABLES = load(__name__, "list_own_relations")
+_OWN_FUNCTIONS = (
+    "SELECT p.oid::regprocedure::text FROM pg_proc AS p "
+    "WHERE p.pronamespace = %s::regnamespace AND pg_has_role(p.proowner, 'USAGE')"
+)
 
 
 class Command(migrate.Command):
-    """Brings the database to this release: schema, tables, grants. Safe to run twice at once: the second one waits."""
+    """Migrates schema, tables and grants to this release. A second one at the same time waits."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate as the owner's role; raises CommandError when a table stays locked by somebody else."""
+        """Migrate as the owner. Raises CommandError if another session keeps a table locked."""
         with as_owner():
             try:
-                self._wait_for_turn(quiet=options["verbosity"] == 0)
+                self._wait_for_lock(quiet=options["verbosity"] == 0)
                 ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
                 with connection.cursor() as cursor:
-                    # A migration that waits for a lock makes everybody behind it wait: better give up and say so.
+                    # All later queries queue behind a migration that waits for a lock: give up.
                     cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
                 super().handle(*args, **options)
                 if not options.get("plan") and not options.get("check_unapplied"):
@@ -48,13 +48,15 @@ class Command(migrate.Command):
             except OperationalError as error:
                 if isinstance(error.__cause__, LockNotAvailable):
                     raise CommandError(
-                        f"A table was in use for over {LOCK_TIMEOUT}; nothing of this migration was kept. Run it again. ({error})"
+                        f"A table was locked for over {LOCK_TIMEOUT}. "
+                        f"Nothing of this migration was kept. Run it again. ({error})"
                     ) from error
                 raise
 
-    def _wait_for_turn(self, *, quiet: bool) -> None:
-        # Asked again and again: a session that waits inside pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn.
-        told = quiet
+    def _wait_for_lock(self, *, quiet: bool) -> None:
+        # Poll: a session that waits inside pg_advisory_lock holds a snapshot, and
+        # CREATE INDEX CONCURRENTLY would wait for that.
+        announced = quiet
         while True:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -63,15 +65,15 @@ class Command(migrate.Command):
                 )
                 if cursor.fetchone() == (True,):
                     return
-            if not told:
-                self.stderr.write("Another migrate is running on this database; waiting for it.")
-                told = True
+            if not announced:
+                self.stderr.write("Waiting for another migrate on this database.")
+                announced = True
             time.sleep(0.2)
 
 
 @contextmanager
 def as_owner() -> Iterator[None]:
-    """Let the default connection log in as the owner inside the block; outside it is the application's again."""
+    """Connect as the tables' owner inside the block, as the application after it."""
     before = connection.settings_dict
     connection.close()
     connection.settings_dict = {**before, **settings.ORBIT_OWNER_DATABASE}
@@ -83,16 +85,16 @@ def as_owner() -> Iterator[None]:
 
 
 def ensure_schema(schema: str) -> None:
-    """Make ``schema`` where it is missing."""
+    """Create ``schema`` if it is missing."""
     with connection.cursor() as cursor:
-        # CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it exists.
+        # CREATE SCHEMA IF NOT EXISTS needs the right to create one even if it exists.
         cursor.execute("SELECT to_regnamespace(%s) IS NULL", [schema])
         if cursor.fetchone() == (True,):
             cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
 
 
 def _grant(schema: str) -> None:
-    """Give the application's role what it needs, where it isn't the owner's; all in one transaction."""
+    """Grant the application's role what it needs, in one transaction."""
     application, owner = (
         settings.DATABASES["default"]["USER"],
         settings.ORBIT_OWNER_DATABASE["USER"],
@@ -101,8 +103,7 @@ def _grant(schema: str) -> None:
         return
     role, place = sql.Identifier(application), sql.Identifier(schema)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_OWN_TABLES, {"schema": schema, "append_only": list(APPEND_ONLY)})
-        relations = cursor.fetchall()
+        relations = _OWN_TABLES.rows(schema=schema, append_only=list(APPEND_ONLY))
         cursor.execute(_OWN_FUNCTIONS, [schema])
         functions = [sql.SQL(name) for (name,) in cursor.fetchall()]
 
@@ -123,13 +124,14 @@ def _grant(schema: str) -> None:
             ),
             ("GRANT USAGE, SELECT ON SEQUENCE {on} TO {role}", named(sequence=True)),
             ("GRANT EXECUTE ON FUNCTION {on} TO {role}", list(functions)),
-            # Partitions that are made later; UPDATE and DELETE reach those through the table above them, which says whether they may.
+            # For later partitions. UPDATE and DELETE on them are checked at their table.
             (
                 "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT SELECT, INSERT ON TABLES TO {role}",
                 [place],
             ),
             (
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {on} "
+                "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
                 [place],
             ),
             (

@@ -1,4 +1,4 @@
-"""``manage.py qcluster``: ``cluster`` under the name that Django-Q2 has for it, in the place of its own process tree."""
+"""``manage.py qcluster``: ``cluster`` by Django-Q2's name, instead of its own processes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from orbit_site.processes import supervisor
 
 
 class Command(BaseCommand):
-    help = "Run cycles: workers and a keeper, in the foreground; SIGTERM and Ctrl-C drain."
+    help = "Run cycles with workers and maintenance, in the foreground. SIGTERM or Ctrl-C drains."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py restore FILE``: what a backup holds, in an empty installation."""
+"""``manage.py restore FILE``: restore a backup to an empty installation."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ from orbit_site.backup import load
 
 
 class Command(OrbitCommand):
-    help = "Restores a backup to an empty installation, whole or not at all, and brings it to this release. Cycles go on once a cluster starts."
+    help = (
+        "Restores a backup to an empty installation, completely or not at all, and migrates it to "
+        "this release. Cycles go on when a cluster starts."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,21 +23,26 @@ class Command(OrbitCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with Progress(self.stderr) as progress:
-            restored = load.restore(options["file"], actor=actors.operator(), told=progress.show)
+        with Progress(self.stderr) as bar:
+            restored = load.restore(options["file"], actor=actors.operator(), progress=bar.show)
         if restored.sealed:
-            self.stderr.write(f"No key of ORBIT_ENCRYPTION_KEYS here opens {restored.sealed} endpoints: "
-                              "their deliveries would become dead letters. Set the old keys before a cluster starts.")  # fmt: skip
+            self.stderr.write(
+                f"No key in ORBIT_ENCRYPTION_KEYS decrypts the secrets of {restored.sealed} "
+                "endpoints: their deliveries would become dead letters. "
+                "Set the old keys before you start a cluster."
+            )
         if options["json"]:
             self.print_json(restored.document())
             return
-        found = restored.manifest
+        contents = restored.manifest
         self.say(
-            f"restored {sum(found.rows.values())} rows of {found.taken_at} (Orbit {found.release}), audit trail up to {found.audit_sequence}"
+            f"restored {sum(contents.rows.values())} rows of {contents.taken_at} "
+            f"(Orbit {contents.release}), audit trail up to {contents.audit_sequence}"
         )
         if restored.in_flight:
             self.say(f"{restored.in_flight} cycles go on when a cluster starts")
         if restored.sending:
             self.say(
-                f"{restored.sending} attempts were under way, and nobody knows whether they arrived: they are sent again under the same key"
+                f"{restored.sending} attempts were in flight and their outcome is unknown: "
+                "they are sent again with the same idempotency key"
             )

@@ -1,4 +1,4 @@
-"""``manage.py up``: everything that one machine needs, in one foreground process."""
+"""``manage.py up``: database, web and cluster on one machine, in the foreground."""
 
 import sys
 from typing import Any
@@ -9,7 +9,10 @@ from orbit_site.processes import up
 
 
 class Command(BaseCommand):
-    help = "Run database, migrations, web and cluster together, and start again what dies; SIGTERM and Ctrl-C drain and stop it all."
+    help = (
+        "Run database, migrations, web and cluster together, and restart what ends. "
+        "SIGTERM or Ctrl-C drains and stops everything."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:

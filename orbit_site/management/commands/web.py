@@ -8,7 +8,10 @@ from orbit_site.processes import web
 
 
 class Command(BaseCommand):
-    help = "Serve the console and the API on PORT, in the foreground; SIGTERM and Ctrl-C finish running requests first."
+    help = (
+        "Serve the console and the API on PORT, in the foreground. "
+        "SIGTERM or Ctrl-C finishes running requests first."
+    )
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -41,7 +41,7 @@ def test_a_cancelled_run_has_ended_keeps_its_counts_and_says_who() -> None:
         cancel.cancel(run.pk, actor=SYSTEM, reason="again")
 
 
-def test_nobody_cancels_what_they_do_not_see_or_may_not() -> None:
+def test_a_run_that_is_hidden_or_not_permitted_is_not_cancelled() -> None:
     run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
     for actor, run_id in (
         (replace(SYSTEM, namespaces=frozenset({"a"})), run.pk),

@@ -1,4 +1,4 @@
-"""The ledger: one active run for each identity, however many ask; one end for each run."""
+"""The ledger: one active run for each identity, and one end for each run."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from governance.states import Operation, Outcome
 INPUTS = {"days": 90, "names": ["a", "b"]}
 
 
-def in_the_workspace(**inputs: object) -> tuple[OperationRun, bool]:
+def ensure_workspace_run(**inputs: object) -> tuple[OperationRun, bool]:
     return ledger.ensure_workspace_run_with_identity(
         "ops.prune", {**INPUTS, **inputs}, initiator="ann"
     )
@@ -26,36 +26,36 @@ def in_the_workspace(**inputs: object) -> tuple[OperationRun, bool]:
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("namespace", ["a", None])
-def test_of_many_who_ask_at_once_one_makes_the_run(namespace: str | None) -> None:
+def test_of_many_callers_at_once_one_makes_the_run(namespace: str | None) -> None:
     registry.ensure(["a"])
 
     def ask(_: int) -> tuple[UUID, bool]:
         try:
-            run, made = (
-                in_the_workspace()
+            run, created = (
+                ensure_workspace_run()
                 if namespace is None
                 else ledger.ensure_run_with_identity(
                     namespace, "ops.prune", INPUTS, initiator="ann"
                 )
             )
-            return run.pk, made
+            return run.pk, created
         finally:
             connection.close()
 
     with ThreadPoolExecutor(32) as pool:
-        found = list(pool.map(ask, range(32)))
-    assert len({run for run, _ in found}) == 1
-    assert sum(made for _, made in found) == 1
+        answers = list(pool.map(ask, range(32)))
+    assert len({run for run, _ in answers}) == 1
+    assert sum(created for _, created in answers) == 1
     assert OperationRun.objects.count() == 1
 
 
 @pytest.mark.usefixtures("committed")
-def test_of_many_who_ask_and_end_there_is_never_more_than_one_and_nobody_is_turned_away() -> None:
+def test_many_callers_that_start_and_end_runs_never_make_two_or_fail() -> None:
     def ask(_: int) -> None:
         try:
             for _ in range(10):
-                run, made = in_the_workspace()
-                if made:
+                run, created = ensure_workspace_run()
+                if created:
                     ledger.complete(run, Outcome.SUCCEEDED, {}, progress={})
         finally:
             connection.close()
@@ -68,10 +68,10 @@ def test_of_many_who_ask_and_end_there_is_never_more_than_one_and_nobody_is_turn
 @pytest.mark.django_db
 def test_another_namespace_type_or_input_is_another_run_and_an_ended_one_is_replaced() -> None:
     registry.ensure(["a", "b"])
-    first, made = in_the_workspace()
-    assert (made, in_the_workspace()[0].pk, first.context) == (True, first.pk, INPUTS)
+    first, created = ensure_workspace_run()
+    assert (created, ensure_workspace_run()[0].pk, first.context) == (True, first.pk, INPUTS)
     others = [
-        in_the_workspace(days=30)[0],
+        ensure_workspace_run(days=30)[0],
         ledger.ensure_run_with_identity("a", "ops.prune", INPUTS, initiator="ann")[0],
         ledger.ensure_run_with_identity("b", "ops.prune", INPUTS, initiator="ann")[0],
         ledger.ensure_run_with_identity("a", "ops.other", INPUTS, initiator="ann")[0],
@@ -87,16 +87,16 @@ def test_another_namespace_type_or_input_is_another_run_and_an_ended_one_is_repl
         == others[-1].pk
     )
     ledger.complete(first, Outcome.SUCCEEDED, {}, progress={})
-    assert in_the_workspace()[1]
+    assert ensure_workspace_run()[1]
     with pytest.raises(NamespaceUnknown):
         ledger.ensure_run_with_identity("nowhere", "ops.prune", INPUTS, initiator="ann")
 
 
 @pytest.mark.django_db
-def test_the_first_end_stands_and_its_counts_are_those_that_a_summary_may_have(
+def test_the_first_end_counts_and_its_summary_has_known_counts_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    run, _ = in_the_workspace()
+    run, _ = ensure_workspace_run()
     with caplog.at_level(logging.WARNING):
         ended = ledger.complete(
             run,
@@ -129,7 +129,7 @@ def test_the_first_end_stands_and_its_counts_are_those_that_a_summary_may_have(
     ],
 )
 def test_the_database_holds_what_a_run_may_look_like(columns: dict[str, object]) -> None:
-    run, _ = in_the_workspace()
+    run, _ = ensure_workspace_run()
     with pytest.raises(IntegrityError), transaction.atomic():
         OperationRun.objects.filter(pk=run.pk).update(**columns)
     run.refresh_from_db()
@@ -137,19 +137,19 @@ def test_the_database_holds_what_a_run_may_look_like(columns: dict[str, object])
 
 
 @pytest.mark.django_db
-def test_a_run_is_seen_by_whoever_sees_all_of_its_namespaces() -> None:
+def test_a_run_is_visible_to_users_who_see_all_of_its_namespaces() -> None:
     registry.ensure(["a", "b"])
-    whole, _ = in_the_workspace()
+    whole, _ = ensure_workspace_run()
     both, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann", scope=["a", "b"])
     mine, _ = ledger.ensure_run_with_identity("a", "t", {}, initiator="ann")
 
-    def seen(*namespaces: str) -> set[UUID]:
+    def visible_to(*namespaces: str) -> set[UUID]:
         actor = replace(SYSTEM, namespaces=frozenset(namespaces))
         return set(OperationRun.objects.filter(ledger.visible(actor)).values_list("pk", flat=True))
 
-    assert seen("a") == {mine.pk}
-    assert seen("a", "b", "c") == {mine.pk, both.pk}
-    assert seen("b") == set()
+    assert visible_to("a") == {mine.pk}
+    assert visible_to("a", "b", "c") == {mine.pk, both.pk}
+    assert visible_to("b") == set()
     assert ledger.find(whole.pk, actor=SYSTEM).pk == whole.pk
     with pytest.raises(OperationUnknown):
         ledger.find(both.pk, actor=replace(SYSTEM, namespaces=frozenset({"a"})))

@@ -1,4 +1,4 @@
-"""One slice at a time, each once; a run whose slices fail ends."""
+"""Each slice is done once; a run whose slices fail ends."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,96 +22,102 @@ from tests.support.pipeline import rows
 pytestmark = pytest.mark.usefixtures("committed")
 
 
-def run() -> OperationRun:
+def create_run() -> OperationRun:
     return ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")[0]
 
 
-def worked(run_id: UUID, act: SliceHandler) -> list[datetime]:
-    """Work on the run by ``act``; return when it was to be woken."""
-    woken: list[datetime] = []
-    slices.do_next(run_id, {"t": act}, wake=lambda _, at: woken.append(at))
-    return woken
+def do_slice(run_id: UUID, act: SliceHandler) -> list[datetime]:
+    """Do a slice by ``act``; return the wake-ups."""
+    wakeups: list[datetime] = []
+    slices.do_next(run_id, {"t": act}, wake=lambda _, at: wakeups.append(at))
+    return wakeups
 
 
-def counting(wait: float = 0.0) -> tuple[list[UUID], Callable[[Slice], datetime | None]]:
-    seen: list[UUID] = []
+def counting_handler(wait: float = 0.0) -> tuple[list[UUID], Callable[[Slice], datetime | None]]:
+    calls: list[UUID] = []
 
     def act(slice_: Slice) -> datetime | None:
-        seen.append(slice_.run.pk)
-        return ledger.save_progress(slice_.run, {"total": 9, "processed": len(seen)}, wait=wait)
+        calls.append(slice_.run.pk)
+        return ledger.save_progress(slice_.run, {"total": 9, "processed": len(calls)}, wait=wait)
 
-    return seen, act
+    return calls, act
 
 
-def broken(_: Slice) -> datetime | None:
+def failing_handler(_: Slice) -> datetime | None:
     audit.record(Action.CYCLE_CANCELLED, actor="ann")
     raise ZeroDivisionError("by zero")
 
 
 def test_of_doubled_tasks_one_has_an_effect_until_the_next_slice_is_due() -> None:
-    made = run()
-    seen, act = counting(wait=60)
+    run = create_run()
+    calls, act = counting_handler(wait=60)
 
     def task(_: int) -> int:
         try:
-            return len(worked(made.pk, act))
+            return len(do_slice(run.pk, act))
         finally:
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(task, range(24))) == 1
-    assert seen == [made.pk]
-    made.refresh_from_db()
-    assert (made.status, made.progress["processed"], made.started_at is not None) == (
+    assert calls == [run.pk]
+    run.refresh_from_db()
+    assert (run.status, run.progress["processed"], run.started_at is not None) == (
         "running",
         1,
         True,
     )
-    make_due(made.pk)
-    assert len(worked(made.pk, act)) == 1
-    assert len(seen) == 2
+    make_due(run.pk)
+    assert len(do_slice(run.pk, act)) == 1
+    assert len(calls) == 2
 
 
 def test_a_task_of_a_run_that_has_ended_or_never_was_does_nothing() -> None:
-    made = run()
-    ledger.complete(made, Outcome.CANCELLED, {}, progress={})
-    seen, act = counting()
-    assert worked(made.pk, act) == worked(uuid4(), act) == seen == []
+    run = create_run()
+    ledger.complete(run, Outcome.CANCELLED, {}, progress={})
+    calls, act = counting_handler()
+    assert do_slice(run.pk, act) == do_slice(uuid4(), act) == calls == []
 
 
 def test_a_run_that_is_not_the_canonical_one_of_its_identity_ends_as_skipped(
     server: Server, committed: str
 ) -> None:
-    first = run()
-    # The index that keeps such a run out is away, as while a dump is being restored.
+    first = create_run()
+    # Without the index that rules such a run out, as during a restore.
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
         owner.execute("DROP INDEX one_active_run_in_the_workspace")
-    second = OperationRun.objects.create(id=UUID(int=first.pk.int + 1), type="t", identity_hash=first.identity_hash, status="queued", initiator="bob",
-                                         next_due_at=first.next_due_at)  # fmt: skip
-    seen, act = counting()
-    assert worked(second.pk, act) == []
+    second = OperationRun.objects.create(
+        id=UUID(int=first.pk.int + 1),
+        type="t",
+        identity_hash=first.identity_hash,
+        status="queued",
+        initiator="bob",
+        next_due_at=first.next_due_at,
+    )
+    calls, act = counting_handler()
+    assert do_slice(second.pk, act) == []
     second.refresh_from_db()
-    assert (second.status, second.outcome, seen) == ("completed", "skipped", [])
-    assert worked(first.pk, act)
+    assert (second.status, second.outcome, calls) == ("completed", "skipped", [])
+    assert do_slice(first.pk, act)
 
 
 def test_a_slice_that_fails_leaves_nothing_and_five_in_a_row_end_the_run() -> None:
-    made = run()
+    run = create_run()
     for number in range(1, 5):
-        make_due(made.pk)
-        assert len(worked(made.pk, broken)) == 1
-        made.refresh_from_db()
-        assert (made.status, made.faults) == ("running", number)
-    make_due(made.pk)
-    seen, act = counting()
-    worked(made.pk, act)
-    made.refresh_from_db()
-    assert (made.faults, len(seen)) == (0, 1)
+        make_due(run.pk)
+        assert len(do_slice(run.pk, failing_handler)) == 1
+        run.refresh_from_db()
+        assert (run.status, run.faults) == ("running", number)
+    make_due(run.pk)
+    calls, act = counting_handler()
+    do_slice(run.pk, act)
+    run.refresh_from_db()
+    assert (run.faults, len(calls)) == (0, 1)
     for _ in range(5):
-        make_due(made.pk)
-        worked(made.pk, broken)
-    made.refresh_from_db()
-    assert (made.outcome, made.progress["note"]) == (
+        make_due(run.pk)
+        do_slice(run.pk, failing_handler)
+    run.refresh_from_db()
+    assert (run.outcome, run.progress["note"]) == (
         "failed",
         "given up after 5 failures in a row: ZeroDivisionError",
     )
@@ -119,7 +125,7 @@ def test_a_slice_that_fails_leaves_nothing_and_five_in_a_row_end_the_run() -> No
 
 
 def test_a_slice_whose_connection_is_lost_never_happened() -> None:
-    made = run()
+    run = create_run()
 
     def cut(slice_: Slice) -> datetime | None:
         ledger.save_progress(slice_.run, {"total": 1, "processed": 1}, wait=0)
@@ -127,16 +133,16 @@ def test_a_slice_whose_connection_is_lost_never_happened() -> None:
         return None
 
     with pytest.raises(OperationalError):
-        worked(made.pk, cut)
+        do_slice(run.pk, cut)
     connection.close()
-    made.refresh_from_db()
-    assert (made.status, made.progress, made.faults) == ("queued", {}, 0)
-    assert worked(made.pk, counting()[1])
+    run.refresh_from_db()
+    assert (run.status, run.progress, run.faults) == ("queued", {}, 0)
+    assert do_slice(run.pk, counting_handler()[1])
 
 
 def test_a_type_that_this_release_does_not_know_is_left_to_another() -> None:
-    made = run()
-    woken: list[datetime] = []
-    slices.do_next(made.pk, {}, wake=lambda _, at: woken.append(at))
-    made.refresh_from_db()
-    assert (made.status, len(woken), made.faults) == ("running", 1, 0)
+    run = create_run()
+    wakeups: list[datetime] = []
+    slices.do_next(run.pk, {}, wake=lambda _, at: wakeups.append(at))
+    run.refresh_from_db()
+    assert (run.status, len(wakeups), run.faults) == ("running", 1, 0)

@@ -1,4 +1,4 @@
-"""Many cycles run again: one after the other in each namespace, oldest first, each with its outcome."""
+"""Many cycles run again: one after the other in each namespace, oldest first."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,9 +24,9 @@ def _own_database(committed: str, settings: Any) -> None:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
 
 
-def begin(wanted: CycleSelection, actor: Any = SYSTEM, rate: int = 50) -> UUID:
+def start_run(selection: CycleSelection, actor: Any = SYSTEM, rate: int = 50) -> UUID:
     return bulk.start(
-        wanted, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
+        selection, actor=actor, reason="the receiver is back", source=Trigger.REST, rate=rate
     ).run_id
 
 
@@ -38,16 +38,16 @@ def reruns() -> list[tuple[str, UUID]]:
     )
 
 
-def ended() -> None:
-    """End what is active, as cancelled: its deliveries stay unmade."""
+def cancel_active() -> None:
+    """Cancel the active cycles, so that their deliveries are not made."""
     for cycle in CycleRun.objects.filter(status__in=["pending", "running"]):
         cancel.cancel(cycle.pk, actor=SYSTEM, reason="x")
 
 
 def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
     return {
-        found: (outcome, detail)
-        for found, outcome, detail in OperationRunItem.objects.filter(run=run_id).values_list(
+        cycle_id: (outcome, detail)
+        for cycle_id, outcome, detail in OperationRunItem.objects.filter(run=run_id).values_list(
             "object_id", "outcome", "detail"
         )
     }
@@ -56,7 +56,7 @@ def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
 def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
     first, second = create_dead_letters(2, namespace="a")
     (other,) = create_dead_letters(1, namespace="b")
-    run_id = begin(CycleFilter())
+    run_id = start_run(CycleFilter())
     run = run_batches(run_id)
     assert sorted(reruns()) == [("a", first), ("b", other)]
     assert (run.status, run.progress["processed"]) == ("running", 2)
@@ -65,7 +65,7 @@ def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
         2,
         "waiting for namespaces that are stopped or have an active cycle: a",
     )
-    ended()
+    cancel_active()
     run = run_batches(run_id)
     assert reruns()[-1] == ("a", second)
     assert (run.outcome, run.summary_counts) == (
@@ -86,7 +86,7 @@ def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
 def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
     for name in "abcde":
         create_dead_letters(1, namespace=name)
-    run_id = begin(CycleFilter(), rate=2)
+    run_id = start_run(CycleFilter(), rate=2)
     run_batches(run_id)
     assert len(reruns()) in {2, 3, 4}
     assert run_batches(run_id, 2).outcome == "succeeded"
@@ -94,13 +94,13 @@ def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
 
 def test_a_filter_takes_what_has_finished_and_was_not_run_again_yet() -> None:
     (old,) = create_dead_letters(1, namespace="a")
-    run_batches(begin([old]))
-    ended()
+    run_batches(start_run([old]))
+    cancel_active()
     create_dead_letters(1, namespace="b")
     active_cycle("b")
     # The re-run of `a` was cancelled; the cycle that it repeats is not among them any more.
-    found = bulk.preview(CycleFilter(), actor=SYSTEM)
-    assert (len(found), old in found) == (2, False)
+    cycle_ids = bulk.preview(CycleFilter(), actor=SYSTEM)
+    assert (len(cycle_ids), old in cycle_ids) == (2, False)
     assert bulk.preview(CycleFilter(namespace="a", status="failed"), actor=SYSTEM) == []
     assert len(bulk.preview(CycleFilter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
 
@@ -115,11 +115,11 @@ def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
     gone = create_dead_letters(1, namespace="b")[0]
     CycleRun.objects.filter(pk=gone).update(run_profile_id="r9")
     actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
-    run_id = begin([fine, hidden, missing, gone], actor)
+    run_id = start_run([fine, hidden, missing, gone], actor)
     run = run_batches(run_id, 3)
-    found = outcomes(run_id)
-    assert found[hidden] == found[missing] == ("failed", "there is no such cycle")
-    assert found[gone][1].startswith("disabled: The run profile r9")
+    results = outcomes(run_id)
+    assert results[hidden] == results[missing] == ("failed", "there is no such cycle")
+    assert results[gone][1].startswith("disabled: The run profile r9")
     assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["failed"]) == (
         "partially_succeeded",
         1,
@@ -131,7 +131,7 @@ def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
 def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> None:
     create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
     GovernanceSetting.objects.filter(namespace__name="a").update(**stop)
-    run_id = begin(CycleFilter(), rate=1)
+    run_id = start_run(CycleFilter(), rate=1)
     run = run_batches(run_id, 3)
     assert ([name for name, _ in reruns()], run.status) == (["b"], "running")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
@@ -140,7 +140,7 @@ def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> No
 
 def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
     create_dead_letters(1)
-    run_id = begin(CycleFilter())
+    run_id = start_run(CycleFilter())
     settings.ORBIT_GLOBAL_PAUSE = True
     assert run_batches(run_id).progress["note"] == "waiting: everything is paused"
     settings.ORBIT_GLOBAL_PAUSE = False
@@ -149,16 +149,16 @@ def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
 
 def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -> None:
     create_dead_letters(3)
-    assert begin(CycleFilter(namespace="a")) == begin(CycleFilter(namespace="a"))
+    assert start_run(CycleFilter(namespace="a")) == start_run(CycleFilter(namespace="a"))
     assert OperationRun.objects.count() == 1
     with pytest.raises(NamespaceUnknown):
-        begin(CycleFilter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
+        start_run(CycleFilter(namespace="a"), replace(SYSTEM, namespaces=frozenset({"b"})))
     assert bulk.preview(CycleFilter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
 
 
 def test_more_than_the_most_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "RERUN", replace(bulk.RERUN, max_objects=3))
-    found = create_dead_letters(5)
-    run_id = begin(CycleFilter())
-    assert sorted(outcomes(run_id)) == found[:3]
+    cycle_ids = create_dead_letters(5)
+    run_id = start_run(CycleFilter())
+    assert sorted(outcomes(run_id)) == cycle_ids[:3]
     assert OperationRun.objects.get(pk=run_id).progress["more"] is True

@@ -1,4 +1,4 @@
-"""The start of a bulk run: which letters it takes, and that the same one isn't started twice."""
+"""The start of a bulk run: the letters it takes, and that it is started once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +28,7 @@ def _endpoints(committed: str, settings: Any) -> None:
     )
 
 
-def taken(run_id: UUID) -> set[UUID]:
+def item_ids(run_id: UUID) -> set[UUID]:
     return set(OperationRunItem.objects.filter(run=run_id).values_list("object_id", flat=True))
 
 
@@ -41,7 +41,7 @@ def test_a_filter_takes_the_open_letters_that_match_now() -> None:
     DeadLetterDispatch.objects.filter(pk=a[0]).update(status="dismissed")
     group = DeadLetterDispatch.objects.get(pk=c[0]).error_group
     now = datetime.now(UTC)
-    for wanted, expected in (
+    for filters, expected in (
         (LetterFilter(), {a[1], *b, *c}),
         (LetterFilter(namespace="a"), {a[1]}),
         (LetterFilter(endpoint_key="other"), set(b)),
@@ -51,11 +51,11 @@ def test_a_filter_takes_the_open_letters_that_match_now() -> None:
         (LetterFilter(created_after=now - timedelta(hours=1)), {a[1], *b, *c}),
         (LetterFilter(created_before=now - timedelta(hours=1)), set()),
     ):
-        started = bulk.requeue(wanted, actor=SYSTEM, reason="x")
-        assert (taken(started.run_id), started.matched) == (expected, len(expected)), wanted
+        started = bulk.requeue(filters, actor=SYSTEM, reason="x")
+        assert (item_ids(started.run_id), started.matched) == (expected, len(expected)), filters
         run = OperationRun.objects.get(pk=started.run_id)
-        assert run.context["filter"] == wanted.to_json()
-        assert (run.namespace is None) == (wanted.namespace is None)
+        assert run.context["filter"] == filters.to_json()
+        assert (run.namespace is None) == (filters.namespace is None)
 
 
 def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
@@ -72,12 +72,12 @@ def test_a_filter_that_matches_nothing_is_a_run_that_has_ended() -> None:
 
 def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "REQUEUE", replace(bulk.REQUEUE, max_objects=3))
-    found = create_dead_letters(5)
+    letters = create_dead_letters(5)
     started = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
-    assert (started.matched, taken(run.pk), run.progress["total"], run.progress["more"]) == (
+    assert (started.matched, item_ids(run.pk), run.progress["total"], run.progress["more"]) == (
         3,
-        set(found[:3]),
+        set(letters[:3]),
         3,
         True,
     )
@@ -102,13 +102,13 @@ def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> Non
 
 
 def test_ids_name_letters_in_any_order_and_each_once() -> None:
-    one, two = create_dead_letters(2)
-    first = bulk.requeue([one, two, one], actor=SYSTEM, reason="x")
-    assert bulk.requeue([two, one], actor=SYSTEM, reason="x").run_id == first.run_id
-    assert (first.matched, taken(first.run_id)) == (2, {one, two})
+    a, b = create_dead_letters(2)
+    first = bulk.requeue([a, b, a], actor=SYSTEM, reason="x")
+    assert bulk.requeue([b, a], actor=SYSTEM, reason="x").run_id == first.run_id
+    assert (first.matched, item_ids(first.run_id)) == (2, {a, b})
 
 
-def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
+def test_a_confined_user_takes_only_letters_of_their_namespaces() -> None:
     a, b, _ = (
         create_dead_letters(1, namespace="a"),
         create_dead_letters(1, namespace="b"),
@@ -117,13 +117,13 @@ def test_who_is_confined_takes_no_more_than_their_namespaces_have() -> None:
     both = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
     started = bulk.requeue(LetterFilter(), actor=both, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
-    assert (taken(run.pk), run.scope, run.namespace) == ({*a, *b}, ["a", "b"], None)
+    assert (item_ids(run.pk), run.scope, run.namespace) == ({*a, *b}, ["a", "b"], None)
     alone = OperationRun.objects.get(
         pk=bulk.requeue(
             LetterFilter(), actor=replace(SYSTEM, namespaces=frozenset({"b"})), reason="x"
         ).run_id
     )
-    assert (taken(alone.pk), alone.scope, alone.namespace.name if alone.namespace else None) == (
+    assert (item_ids(alone.pk), alone.scope, alone.namespace.name if alone.namespace else None) == (
         set(b),
         ["b"],
         "b",
@@ -148,7 +148,7 @@ def test_of_many_who_start_the_same_at_once_one_does() -> None:
             connection.close()
 
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(start, range(32)))
-    assert len({run for run, _ in found}) == 1
-    assert sum(created for _, created in found) == 1
+        starts = list(pool.map(start, range(32)))
+    assert len({run for run, _ in starts}) == 1
+    assert sum(created for _, created in starts) == 1
     assert OperationRunItem.objects.count() == 50

@@ -3,13 +3,21 @@ import pytest
 from orbit.dispatch import canary
 from orbit.dispatch.canary import CanaryState
 
+P, D, F = CanaryState.PENDING, CanaryState.DELIVERED, CanaryState.FAILED
+
 
 @pytest.mark.parametrize(
     ("status", "letter", "age", "state", "words"),
-    [("delivered", "requeued", 1, CanaryState.DELIVERED, ""), ("cancelled", "delivered_late", 1, CanaryState.DELIVERED, ""), ("pending", "requeued", 599, CanaryState.PENDING, "pending: 503"),
-     ("sending", "requeued", 1, CanaryState.PENDING, "sending"), ("pending", "requeued", 601, CanaryState.FAILED, "within 10 minutes"),
-     ("dead", "requeued", 1, CanaryState.FAILED, "the canary died (gone: 503); nothing else"), ("cancelled", "requeued", 1, CanaryState.FAILED, "cancelled")],
-)  # fmt: skip
+    [
+        ("delivered", "requeued", 1, D, ""),
+        ("cancelled", "delivered_late", 1, D, ""),
+        ("pending", "requeued", 599, P, "pending: 503"),
+        ("sending", "requeued", 1, P, "sending"),
+        ("pending", "requeued", 601, F, "within 10 minutes"),
+        ("dead", "requeued", 1, F, "the canary died (gone: 503); nothing else"),
+        ("cancelled", "requeued", 1, F, "cancelled"),
+    ],
+)
 def test_the_rest_follows_a_canary_that_was_delivered_and_no_other(
     status: str, letter: str, age: float, state: CanaryState, words: str
 ) -> None:

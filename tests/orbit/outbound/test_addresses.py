@@ -247,7 +247,9 @@ def test_a_resolver_that_hangs_is_waited_for_no_longer_than_the_time_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hanging = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: hanging.wait(60) and [])
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *arguments, **options: hanging.wait(60) and []
+    )
     started = time.monotonic()
     with pytest.raises(Unresolved, match="within"):
         resolve("slow.example", 443, [], timeout=0.1)

@@ -14,7 +14,7 @@ from orbit.outbound import addresses, client
 from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, reset, silent, then
 
 
-def post(url: str, body: bytes = b"hello", *, total: float = 2, read: float = 1, method: str = "POST", allowed: tuple[str, ...] = ("127.0.0.1",),
+def post(url: str, body: bytes = b"hello", *, total: float = 60, read: float = 60, method: str = "POST", allowed: tuple[str, ...] = ("127.0.0.1",),
          secrets: tuple[str, ...] = ()) -> client.Answer:  # fmt: skip
     return client.send(
         client.Request(

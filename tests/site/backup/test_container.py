@@ -40,7 +40,7 @@ def refused(path: Path) -> bool:
 def test_what_was_written_is_read_again(backup: Path) -> None:
     with container.opened(backup) as found:
         assert found.manifest == MANIFEST
-        assert b"".join(found.pieces()) == DUMP
+        assert b"".join(found.chunks()) == DUMP
         assert found.size == len(DUMP)
 
 
@@ -90,7 +90,7 @@ def test_one_with_something_behind_it_is_refused(backup: Path) -> None:
 def test_another_file_is_called_no_backup(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello" * 1000)
     with (
-        pytest.raises(NoBackup, match="is no backup of Orbit"),
+        pytest.raises(NoBackup, match="is not a backup of Orbit"),
         container.opened(tmp_path / "text"),
     ):
         pass
@@ -105,7 +105,7 @@ def test_one_that_changes_after_it_was_checked_is_found(backup: Path) -> None:
             file.seek(found.begin + 5000)
             file.write(b"changed")
         with pytest.raises(NoBackup, match="changed while it was read"):
-            list(found.pieces())
+            list(found.chunks())
 
 
 def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(backup: Path) -> None:

@@ -91,7 +91,7 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
             owner.execute("SELECT orbit_ensure_partitions('2041-01-01', '2041-02-01')")
 
 
-def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(
+def test_a_write_that_commits_while_a_restore_starts_makes_it_refuse(
     server: Server, a_backup: Path, elsewhere: str
 ) -> None:
     assert call(server, elsewhere, "migrate", "--verbosity", "0")[0] == 0
@@ -109,7 +109,7 @@ def test_a_deed_that_commits_while_a_restore_starts_is_not_swallowed(
         code, _, errors = call(server, elsewhere, "restore", str(a_backup))
         done.result()
     assert code != 0
-    assert "there are users" in errors
+    assert "it has users" in errors
     assert rows(server, elsewhere, "SELECT username FROM auth_user") == [("eve",)]
 
 

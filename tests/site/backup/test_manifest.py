@@ -15,11 +15,11 @@ pytestmark = pytest.mark.processes
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"release": "99.0.0"}, "is of a newer release: it was taken by Orbit 99.0.0"),
-    ({"migrations": ["orbit.0001_initial", "orbit.9999_future"]}, r"has migrations that this release doesn't know \(orbit.9999_future\)"),
+    ({"release": "99.0.0"}, "is of a newer release: it was made by Orbit 99.0.0"),
+    ({"migrations": ["orbit.0001_initial", "orbit.9999_future"]}, r"has migrations that this release lacks \(orbit.9999_future\)"),
     ({"schema": "elsewhere"}, "is of the schema 'elsewhere'. Set ORBIT_DATABASE_SCHEMA=elsewhere"),
     ({"server": 99}, "is of PostgreSQL 99"),
-    ({"format": 2, "more": 1}, "has the format 2, this release reads 1"),
+    ({"format": 2, "more": 1}, "has the format 2; this release reads 1"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(Unfit, match=said):
@@ -38,7 +38,7 @@ def test_one_that_does_not_fit_leaves_nothing(
 ) -> None:
     code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, release="99.0.0")))
     assert code == 4
-    assert "is of a newer release: it was taken by Orbit 99.0.0" in errors
+    assert "is of a newer release: it was made by Orbit 99.0.0" in errors
     assert is_empty(server, elsewhere)
 
 

@@ -21,7 +21,7 @@ def test_a_dump_that_is_no_dump_is_refused_in_words(
 ) -> None:
     with container.opened(a_backup) as found:
         container.write(tmp_path / "odd", found.manifest, iter([b"PGDMP nonsense"]), force=False)
-        half = b"".join(found.pieces())[: found.size * 2 // 3]
+        half = b"".join(found.chunks())[: found.size * 2 // 3]
         container.write(tmp_path / "half", found.manifest, iter([half]), force=False)
     for name in ("odd", "half"):
         code, _, errors = call(server, elsewhere, "restore", str(tmp_path / name))

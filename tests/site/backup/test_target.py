@@ -21,7 +21,7 @@ def test_an_installation_that_was_used_is_not_mixed_with_another(
     code, _, errors = call(server, used, "restore", str(backup))
     assert code == 4
     assert (
-        "there are entries on the audit trail, cycles, users, profiles, namespaces. Restore to an empty database; nothing was changed"
+        "it has entries on the audit trail, cycles, users, profiles, namespaces. Restore to an empty database"
         in errors
     )
     assert rows(server, used, "SELECT count(*) FROM governance_audittrailentry") == before
@@ -66,7 +66,7 @@ def test_other_peoples_tables_of_the_same_names_stay(
         owner.execute("CREATE TABLE auth_user (name text); INSERT INTO auth_user VALUES ('theirs')")
     code, _, errors = call(server, elsewhere, "restore", str(a_backup))
     assert code == 4
-    assert "tables of the same names (auth_user), but no Orbit" in errors
+    assert "has no Orbit, but tables with the same names (auth_user)" in errors
     assert rows(server, elsewhere, "SELECT name FROM auth_user") == [("theirs",)]
 
 

@@ -213,13 +213,13 @@ def test_a_folder_that_cannot_be_made_is_named_with_what_to_do() -> None:
         postgres.ensure(Path("/proc/orbit/var"))
 
 
-def test_a_socket_folder_of_somebody_else_is_refused(folder: Path) -> None:
+def test_a_socket_folder_of_another_account_is_refused(folder: Path) -> None:
     base = folder / ("long-" * 30)
     host = Path(postgres.locate(base).host)
     host.mkdir(mode=0o777)
     host.chmod(0o777)
     try:
-        with pytest.raises(postgres.PostgresError, match="somebody else or is open to others"):
+        with pytest.raises(postgres.PostgresError, match="another account or is open to others"):
             postgres.ensure(base, settings=QUICK)
     finally:
         host.rmdir()
@@ -242,7 +242,7 @@ def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None
         assert done.returncode == 2, account
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
 def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_said(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,7 +255,7 @@ def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_sa
         assert app.execute("SELECT 1").fetchone() == (1,)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
 def test_root_writes_through_no_symbolic_link_that_the_server_s_account_laid(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     postgres.stop(folder)

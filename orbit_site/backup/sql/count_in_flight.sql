@@ -1,0 +1,4 @@
+-- Cycles that go on when a cluster starts, and attempts without an outcome.
+SELECT
+    (SELECT count(*) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL),
+    (SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending')

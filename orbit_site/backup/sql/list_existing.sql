@@ -1,0 +1,8 @@
+-- Those of `names` that are tables, views, sequences or foreign tables of the schema.
+-- params: schema text, names text[]
+SELECT relname
+FROM pg_class
+WHERE relnamespace = %(schema)s::regnamespace
+  AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+  AND relname = ANY(%(names)s)
+ORDER BY 1
