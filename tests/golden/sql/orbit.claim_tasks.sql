@@ -1,11 +1,11 @@
 UPDATE django_q_ormq AS q
-SET lock = now() + %s * interval '1 second'
+SET lock = now() + %(seconds)s * interval '1 second'
 FROM (SELECT id
 FROM django_q_ormq
-WHERE key = ANY(%s)
+WHERE key = ANY(%(keys)s)
 AND lock <= now()
 ORDER BY lock, id
-LIMIT %s
+LIMIT %(limit)s
 FOR
 UPDATE SKIP LOCKED) AS c
 WHERE q.id = c.id
