@@ -1,4 +1,4 @@
-"""What the app refuses, and why: one class per refusal, shared by its rooms."""
+"""The refusals of the app that several rooms share: one class each."""
 
 from governance.kernel.errors import Kind, OrbitError
 
@@ -58,7 +58,7 @@ class RevisionUnknown(OrbitError):
 
 
 class Stale(OrbitError):
-    """Somebody saved another revision meanwhile."""
+    """Another revision was saved meanwhile."""
 
     code, kind = "stale", Kind.STALE
 

@@ -1,4 +1,4 @@
-"""Every machine of the app on one page."""
+"""All state machines of the app."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from governance.kernel.machines import Machine
 
 
 class Cycle(StrEnum):
-    """A pass of the pipeline."""
+    """One pass of the pipeline."""
 
     QUEUED = "queued"
     PENDING = "pending"
@@ -30,7 +30,7 @@ ACTIVE = (Cycle.PENDING, Cycle.RUNNING)
 
 
 class Tier(StrEnum):
-    """One of the three transformations of a cycle; pending waits for its next attempt."""
+    """One of the three transformations of a cycle. A pending one waits for its next attempt."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -41,7 +41,7 @@ TIER = Machine(Tier, {Tier.PENDING: {Tier.SUCCESS, Tier.FAILED}})
 
 
 class Job(StrEnum):
-    """A delivery to be made. Delivered is reached from cancelled and dead by a 2xx that came late."""
+    """A delivery. A late 2xx makes a cancelled or dead one delivered."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -62,7 +62,7 @@ JOB = Machine(
 
 
 class Attempt(StrEnum):
-    """One request on the wire; unsent was stopped before a byte left, unknown may have arrived."""
+    """One request. ``unsent``: stopped before a byte left. ``unknown``: it may have arrived."""
 
     SENDING = "sending"
     DELIVERED = "delivered"
@@ -81,7 +81,7 @@ ATTEMPT = Machine(
 
 
 class Letter(StrEnum):
-    """A dead letter: open until a person, or a late 2xx, ends it."""
+    """A dead letter: open until a user or a late 2xx closes it."""
 
     OPEN = "open"
     REQUEUED = "requeued"
@@ -99,7 +99,7 @@ LETTER = Machine(
 
 
 class Tick(StrEnum):
-    """What became of a due tick; due is the moment before its task ran."""
+    """What became of a tick. ``due``: its task has not run yet."""
 
     DUE = "due"
     STARTED = "started"
@@ -114,7 +114,7 @@ TICK = Machine(Tick, {Tick.DUE: _TICK_ENDS})
 
 
 class ProfileState(StrEnum):
-    """Whether a profile or run profile takes part."""
+    """Whether a profile or run profile is used."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"

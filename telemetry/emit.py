@@ -1,4 +1,4 @@
-"""Orbit's own door to the event log: rows that join the transaction of what they tell."""
+"""Write events of the pipeline, in the transaction of what they report."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from governance.kernel.identifiers import uuid7_text
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a cycle; ``name`` as in the vocabulary of ``telemetry.events``."""
+    """Something that happened in a cycle. ``name`` is one of ``telemetry.events.Name``."""
 
     name: str
     stage: str | None = None

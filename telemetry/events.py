@@ -1,10 +1,10 @@
-"""The vocabulary: names of events."""
+"""The names of events."""
 
 from enum import StrEnum
 
 
 class Name(StrEnum):
-    """What the pipeline tells."""
+    """Events of the pipeline."""
 
     EXECUTION_STARTED = "execution_started"
     EXECUTION_FINISHED = "execution_finished"

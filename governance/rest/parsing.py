@@ -1,4 +1,4 @@
-"""Request bodies, read strictly: bounded, JSON only, and refused as a whole if anything is wrong."""
+"""Request bodies, read strictly: bounded, JSON only, refused as a whole if anything is wrong."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -22,10 +22,10 @@ from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_actio
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
-from orbit.dispatch import bulk, dead_letters, error_groups
+from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.bulk import LetterFilter
+from orbit.dispatch.dead_letters import ErrorGroup
 from orbit.dispatch.endpoint_drift import Configuration, Today
-from orbit.dispatch.error_groups import Group
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
@@ -230,16 +230,16 @@ def _show_run(request: HttpRequest, started: StartedRun) -> HttpResponse:
     )
 
 
-def _largest_groups(request: HttpRequest) -> list[Group]:
+def _largest_groups(request: HttpRequest) -> list[ErrorGroup]:
     """Return the largest groups, read once for each request."""
-    groups: list[Group] | None = getattr(request, "dead_letter_groups", None)
+    groups: list[ErrorGroup] | None = getattr(request, "dead_letter_groups", None)
     if groups is None:
-        groups = error_groups.listed(actor_of(request), limit=_MAX_GROUPS)
+        groups = dead_letters.error_groups(actor_of(request), limit=_MAX_GROUPS)
         request.dead_letter_groups = groups  # type: ignore[attr-defined] # a cache of our own
     return groups
 
 
-def _label(group: Group) -> str:
+def _label(group: ErrorGroup) -> str:
     return f"{group.endpoint_key}: {group.reason.replace('_', ' ')}, {group.error}"
 
 

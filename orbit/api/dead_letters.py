@@ -19,7 +19,7 @@ from governance.rest.schemas import TEXT, TIME, WHOLE, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.api.schemas import LETTER
 from orbit.api.selection import Selection
-from orbit.dispatch import bulk, dead_letters, error_groups
+from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.endpoint_drift import Configuration, Today
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
@@ -98,7 +98,7 @@ class DeadLetterGroups(Resource):
     def get(self, request: Request) -> Response:
         """Open dead letters by cause, the largest group first. Counts the newest 100,000."""
         size, offset = self.query.get("limit", pages.DEFAULT), self.query.get("offset", 0)
-        groups = error_groups.listed(self.actor, limit=size + 1, offset=offset)
+        groups = dead_letters.error_groups(self.actor, limit=size + 1, offset=offset)
 
         def link(start: int) -> str:
             parameters = urlencode({"limit": size, "offset": start})
@@ -175,7 +175,10 @@ class DeadLetterBulkRequeue(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`; return the active one if it is the same."""
+        """Start an operation run over `ids` or a `filter`.
+
+        If the same run is active already, return that one.
+        """
         body = self.body()
         choices = {name: body[name] for name in ("endpoint", "new_key", "rate") if name in body}
         started = bulk.requeue(
@@ -193,7 +196,10 @@ class DeadLetterBulkDismiss(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`; return the active one if it is the same."""
+        """Start an operation run over `ids` or a `filter`.
+
+        If the same run is active already, return that one.
+        """
         body = self.body()
         started = bulk.dismiss(
             _SELECTION.read(body),

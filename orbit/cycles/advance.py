@@ -22,9 +22,10 @@ from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import deliver, judge, requeued_jobs
-from orbit.dispatch.flight import Hung
-from orbit.dispatch.tally import Ending
+from orbit.dispatch import attempt, dead_letters, loop
+from orbit.dispatch.attempt import SendersHung
+from orbit.dispatch.loop import Finished
+from orbit.dispatch.state import DispatchState
 from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -41,31 +42,32 @@ COUNT_RESUME = sql.load(__name__, "count_resume")
 CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked=fence.LOCKED)
 
 
-def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
+def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float | None:
     """Run ``cycle``. Return the seconds until it is due again if its lease was given back, else None."""
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    read = CycleProgress if cycle.token == 1 else progress.load
+    is_new = cycle.token == 1
     counted = not cycle.resumed
     while True:
         try:
             if not counted and not _may_resume(cycle):
                 return None
             counted = True
-            return _advance(read(cycle), worker=worker)
+            state = CycleProgress(cycle) if is_new else progress.load(cycle, dispatch.endpoints)
+            return _advance(state, dispatch=dispatch, worker=worker)
         except Fenced:
             _record_fenced(cycle)
             return None
         except interrupts.Interrupted:
             _record_stop(cycle)
             return _give_back(cycle, 0.0)
-        except Hung as exc:
+        except SendersHung as exc:
             # Leave the cycle as it is. Its lease runs out and the next worker closes the attempts.
             logger.error("cycle %s: senders hang: %s", cycle.id, exc)
             return None
         except fence.AWAY as exc:
             connection.close()
             # A commit whose answer was lost may have happened. The checkpoints say so.
-            read = progress.load
+            is_new = False
             if time.monotonic() >= give_up_at or interrupts.process.drained:
                 logger.warning(
                     "cycle %s: the database is away (%s); another worker resumes it once its lease "
@@ -80,7 +82,7 @@ def run(cycle: ClaimedCycle, *, worker: str) -> float | None:
             return None
 
 
-def close_abandoned(state: CycleProgress, ending: Ending) -> bool:
+def close_abandoned(state: CycleProgress) -> bool:
     """Close the attempts that lost workers left open, and the cycle if they were the last of it.
 
     Return whether a job was open among them. Raises Fenced.
@@ -93,37 +95,39 @@ def close_abandoned(state: CycleProgress, ending: Ending) -> bool:
         )
     # A cancel ended what was in flight then, but not what was requeued afterwards.
     ended = {
-        sending.job_id
-        for sending in state.abandoned
-        if cycle.status == Cycle.CANCELLED and sending.job_id not in state.added_after_end
+        job.job_id
+        for job in state.abandoned
+        if cycle.status == Cycle.CANCELLED and job.job_id not in state.added_after_end
     }
-    requeued = requeued_jobs.among(ended) if ended else set()
+    requeued = dead_letters.filter_requeued(ended) if ended else set()
     results = [
-        judge.lost(sending, cancelled=sending.job_id in ended, requeued=sending.job_id in requeued)
-        for sending in state.abandoned
+        attempt.abandon(job, cancelled=job.job_id in ended, requeued=job.job_id in requeued)
+        for job in state.abandoned
     ]
     if results:
-        deliver.close(cycle, results, state.jobs, ending)
+        finish.save_results(state, results)
     return bool(results)
 
 
-def _advance(state: CycleProgress, *, worker: str) -> float | None:
+def _advance(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> float | None:
     if state.has(Checkpoint.CYCLE_FINISHED) and not state.final:
         return None
-    ending = finish.ending(state)
-    if close_abandoned(state, ending):
+    if close_abandoned(state):
         if not state.jobs.open:
             return None
     elif not state.jobs.open and (state.final or state.has(Checkpoint.DISPATCH_ENQUEUED)):
         # Every job has ended; only the cycle's own end is missing.
-        deliver.close(state.cycle, [], state.jobs, ending)
+        finish.close(state, Finished())
         return None
-    wait = (
-        deliver.run(state.cycle, state.jobs, ending, worker=worker)
+    result = (
+        loop.run(state.cycle, state.jobs, state=dispatch, worker=worker)
         if state.final
-        else stages.run(state, worker=worker)
+        else stages.run(state, dispatch=dispatch, worker=worker)
     )
-    return None if wait is None else _give_back(state.cycle, wait)
+    if isinstance(result, Finished):
+        finish.close(state, result)
+        return None
+    return None if result is None else _give_back(state.cycle, result)
 
 
 def _may_resume(cycle: ClaimedCycle) -> bool:
@@ -165,7 +169,7 @@ def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
 def _record_stop(cycle: ClaimedCycle) -> None:
     """Record which halt or pause stops the cycle here. A drain is not recorded: it ends nothing."""
     try:
-        refusal = gate.stops([cycle.namespace]).get(cycle.namespace)
+        refusal = gate.refusals([cycle.namespace]).get(cycle.namespace)
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
             data = {"code": refusal.code}
             _record(cycle, Record("governance", "stopped", refusal.detail, "warning", data))

@@ -8,7 +8,7 @@ from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel import sql
 from orbit.cycles import namespace_queue
-from orbit.dispatch import requeued_jobs
+from orbit.dispatch import dead_letters
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.models import CycleRun
 from orbit.records import execution
@@ -16,7 +16,7 @@ from orbit.records.execution import Record
 from orbit.states import ACTIVE, CYCLE, Cycle, Job
 
 CANCEL_CYCLE = sql.load(__name__, "cancel_cycle", cancel_sources=CYCLE.sql_sources(Cycle.CANCELLED))
-CANCEL_JOBS = sql.load(__name__, "cancel_jobs", ended_status=requeued_jobs.ENDED_STATUS)
+CANCEL_JOBS = sql.load(__name__, "cancel_jobs", ended_status=dead_letters.ENDED_STATUS)
 STAY_DUE = sql.load(__name__, "stay_due_for_attempts")
 
 
@@ -42,7 +42,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
         # not see the rows that this write made.
         jobs = CANCEL_JOBS.rows(id=cycle_id)
         STAY_DUE.execute(id=cycle_id)
-        letters = requeued_jobs.bury(
+        letters = dead_letters.dead_letter_all(
             [job for job, status in jobs if status == Job.DEAD], reason="cancelled"
         )
         if status_before in ACTIVE:

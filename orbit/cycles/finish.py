@@ -4,14 +4,17 @@ All of it is part of the write that closes the cycle's last delivery.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from governance import audit
 from governance.kernel import sql
 from orbit.cycles import namespace_queue, progress
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import circuit, enqueue, receipts, requeued_jobs
-from orbit.dispatch.tally import Ending, Tally
+from orbit.dispatch import dead_letters, enqueue, limits, receipts
+from orbit.dispatch.attempt import AttemptResult
+from orbit.dispatch.job_progress import JobProgress
+from orbit.dispatch.loop import Finished
 from orbit.pipeline import normalization
 from orbit.records import fence, value_ledger
 from orbit.records.checkpoints import Checkpoint
@@ -37,30 +40,41 @@ CLOSE_DELIVERIES = sql.load(
     __name__,
     "close_deliveries",
     close_attempts=receipts.CLOSE_ATTEMPTS,
-    update_circuits=circuit.UPDATE_CIRCUITS,
+    update_circuits=limits.UPDATE_CIRCUITS,
     **END,
     **fence.FRAGMENTS,
 )
 PREPARE_DELIVERIES = sql.load(__name__, "prepare_deliveries", **PREPARE, **END, **fence.FRAGMENTS)
 GIVE_UP = sql.load(
-    __name__, "give_up", ended_status=requeued_jobs.ENDED_STATUS, **END, **fence.FRAGMENTS
+    __name__, "give_up", ended_status=dead_letters.ENDED_STATUS, **END, **fence.FRAGMENTS
 )
 
 
-def ending(state: CycleProgress) -> Ending:
-    """Return what the cycle adds to the write that closes its last job."""
-    return Ending(CLOSE_DELIVERIES.text, lambda write, jobs, wait: add_to(write, state, jobs, wait))
+def close(state: CycleProgress, finished: Finished) -> None:
+    """Write the last results of a cycle and its end, in one statement. Raises Fenced."""
+    write = fence.FencedWrite(state.cycle, CLOSE_DELIVERIES.text)
+    receipts.add_to(write, finished.results)
+    write.rows["ledger"] = []
+    add_to(write, state, finished.due_in)
+    receipts.commit(write, finished.results)
 
 
-def add_to(
-    write: fence.FencedWrite, state: CycleProgress, jobs: Tally, wait: float | None = None
-) -> None:
+def save_results(state: CycleProgress, results: Sequence[AttemptResult]) -> None:
+    """Save the results of attempts; with the last one, close the cycle. Raises Fenced."""
+    state.jobs.count_results(results)
+    if state.jobs.open:
+        receipts.save(state.cycle, results)
+    else:
+        close(state, Finished(results))
+
+
+def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = None) -> None:
     """Add the end of the cycle to ``write``, whose statement contains ``END``.
 
     With ``wait`` some jobs outlive the dispatch deadline: the cycle is due for them in so many
     seconds. A cycle that had ended before only gives its lease back.
     """
-    cycle = state.cycle
+    cycle, jobs = state.cycle, state.jobs
     if state.final:
         write.rows["finishes"] = [_row(cycle, None)]
         counts = {"delivered": jobs.delivered, "dead": jobs.dead}
@@ -90,7 +104,7 @@ def add_to(
 def _record_end(
     write: fence.FencedWrite,
     state: CycleProgress,
-    jobs: Tally,
+    jobs: JobProgress,
     dispatch: progress.StageResult,
     status: Cycle,
     stages: list[dict[str, Any]],
@@ -156,7 +170,7 @@ def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
         )
     with audit.transaction():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
-        requeued_jobs.bury([job for job, _ in died], reason="cycle_given_up")
+        dead_letters.dead_letter_all([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:
             facts = {
                 "endpoint_key": key,

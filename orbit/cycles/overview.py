@@ -1,4 +1,4 @@
-"""A cycle in one sentence, made from its data: what happened, where it failed, how much of it is done, what it waits for."""
+"""A cycle in one sentence: what happened, where it failed, how much is done, what it waits for."""
 
 from collections import Counter
 from datetime import datetime
@@ -18,12 +18,12 @@ _OPENING = {
 
 
 def sentence(detail: CycleDetail, *, now: datetime) -> str:
-    """Return the verdict on ``detail`` as it stands at ``now``."""
+    """Return the overview of ``detail`` at ``now``."""
     cycle = detail.cycle
     status = Cycle(cycle.status)
     parts = [*_tiers(detail), *_deliveries(detail), *_history(detail)]
     if status == Cycle.CANCELLED and cycle.reason:
-        # The reason starts with by whom, as a sentence of its own.
+        # The reason says by whom, and opens the sentence.
         return "; ".join([cycle.reason[:1].upper() + cycle.reason[1:].rstrip("."), *parts]) + "."
     if status == Cycle.FAILED and cycle.reason:
         parts.insert(0, cycle.reason.rstrip("."))
@@ -39,35 +39,34 @@ def sentence(detail: CycleDetail, *, now: datetime) -> str:
 
 
 def _history(detail: CycleDetail) -> list[str]:
-    """Say which cycle it runs again, with what it took over, and whether it was run again itself."""
-    said, cycle = [], detail.cycle
+    """Say which cycle it runs again, what it reuses of it, and whether it was run again itself."""
+    parts, cycle = [], detail.cycle
     if cycle.rerun_of_id is not None:
-        taken = cycle.takeover or {}
-        had = [
-            _times(len(taken.get("tiers", ())), "tier", "tiers"),
-            _times(taken.get("delivered", 0), "delivery", "deliveries"),
-        ]
-        said.append(
-            f"runs {cycle.rerun_of_id} again, from which {had[0]} and {had[1]} are taken over"
+        reused = cycle.takeover or {}
+        tiers = _times(len(reused.get("tiers", ())), "tier", "tiers")
+        deliveries = _times(reused.get("delivered", 0), "delivery", "deliveries")
+        parts.append(
+            f"runs {cycle.rerun_of_id} again, from which {tiers} and {deliveries} are taken over"
         )
     if detail.reruns:
         last = detail.reruns[-1]
-        said.append(
-            f"run again {_times(len(detail.reruns), 'time', 'times')}, last as {last.pk} ({Cycle(last.status).replace('_', ' ')})"
-        )
-    return said
+        times = _times(len(detail.reruns), "time", "times")
+        status = Cycle(last.status).replace("_", " ")
+        parts.append(f"run again {times}, last as {last.pk} ({status})")
+    return parts
 
 
 def _tiers(detail: CycleDetail) -> list[str]:
     done = [tier for tier in detail.tiers if tier.status == Tier.SUCCESS]
     failed = [tier for tier in detail.tiers if tier.status == Tier.FAILED]
-    said = [
-        f"tier {tier.tier} failed after {_times(tier.attempts, 'try', 'tries')} ({_short(tier.error) or 'no reason given'})"
+    parts = [
+        f"tier {tier.tier} failed after {_times(tier.attempts, 'try', 'tries')} "
+        f"({_short(tier.error) or 'no reason given'})"
         for tier in failed
     ]
     if done and not failed:
-        said.append(f"{len(done)} of 3 tiers done" if len(done) < 3 else "3 tiers")
-    return said
+        parts.append(f"{len(done)} of 3 tiers done" if len(done) < 3 else "3 tiers")
+    return parts
 
 
 def _deliveries(detail: CycleDetail) -> list[str]:
@@ -81,18 +80,18 @@ def _deliveries(detail: CycleDetail) -> list[str]:
         return [message.rstrip(".") for message in skipped[:1]]
     if deliveries.delivered == deliveries.total:
         return [_times(deliveries.total, "delivery", "deliveries")]
-    said = [f"{deliveries.delivered} of {deliveries.total} deliveries done"]
+    parts = [f"{deliveries.delivered} of {deliveries.total} deliveries done"]
     if deliveries.dead:
-        said.append(f"{deliveries.dead} dead at {_where(detail)}")
+        parts.append(f"{deliveries.dead} dead at {_endpoints(detail)}")
     if deliveries.cancelled:
-        said.append(f"{deliveries.cancelled} cancelled")
+        parts.append(f"{deliveries.cancelled} cancelled")
     if deliveries.open and detail.cycle.finished_at is not None:
-        said.append(f"{deliveries.open} still open")
-    return said
+        parts.append(f"{deliveries.open} still open")
+    return parts
 
 
-def _where(detail: CycleDetail) -> str:
-    """Name the endpoints of the dead letters, each with its commonest last answer."""
+def _endpoints(detail: CycleDetail) -> str:
+    """Name the endpoints of the dead letters, each with its most frequent last answer."""
     answers: dict[str, Counter[str]] = {}
     for letter in detail.dead_letters:
         answers.setdefault(letter.endpoint_key, Counter())[
@@ -107,7 +106,7 @@ def _where(detail: CycleDetail) -> str:
 
 
 def _waits(detail: CycleDetail, now: datetime) -> list[str]:
-    """Say what a running cycle waits for, when it isn't being worked on right now."""
+    """Say what a running cycle waits for, if no worker runs it right now."""
     due = [
         job.next_attempt_at
         for job in detail.jobs
@@ -121,11 +120,10 @@ def _waits(detail: CycleDetail, now: datetime) -> list[str]:
     later = [moment for moment in due if moment > now]
     cycle = detail.cycle
     if cycle.lease_expires_at is not None:
-        if cycle.lease_expires_at < now:
-            return [
-                f"its worker is silent since {cycle.lease_expires_at:%H:%M:%S}, another one takes over"
-            ]
-        return []
+        if cycle.lease_expires_at >= now:
+            return []
+        since = f"{cycle.lease_expires_at:%H:%M:%S}"
+        return [f"its worker has been silent since {since}; another one will take over"]
     if later and len(later) == len(due):
         return [f"the next retry is due in {max(1, round((min(later) - now).total_seconds()))} s"]
     if cycle.next_due_at is not None and cycle.next_due_at > now:
@@ -139,13 +137,13 @@ def _waits(detail: CycleDetail, now: datetime) -> list[str]:
         if held:
             until = max(1, round((cycle.next_due_at - now).total_seconds()))
             return [
-                f"it waits for {', '.join(held)}, which is down or takes no more just now: looked at again in {until} s"
+                f"waiting for {', '.join(held)} (down or at its limit); next check in {until} s"
             ]
     return ["it waits for a worker"]
 
 
-def _times(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _times(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
 def _short(text: str) -> str:

@@ -9,10 +9,10 @@ from django.db import connection
 
 from governance.kernel import sql
 from governance.namespaces import gate
-from orbit.dispatch import claim
-from orbit.dispatch.claim import Sending
+from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.endpoints import DEFAULT_KEY
-from orbit.dispatch.tally import Tally
+from orbit.dispatch.job_progress import JobProgress
+from orbit.dispatch.state import EndpointCache
 from orbit.pipeline.contract import Payload
 from orbit.pipeline.transformations import TierResult
 from orbit.records.checkpoints import Checkpoint
@@ -126,8 +126,8 @@ class CycleProgress:
     initiation_id: UUID | None = None
     tiers: dict[int, TierResult] = field(default_factory=dict)
     items: int = 0
-    jobs: Tally = field(default_factory=Tally)
-    abandoned: list[Sending] = field(default_factory=list)
+    jobs: JobProgress = field(default_factory=JobProgress)
+    abandoned: list[ClaimedJob] = field(default_factory=list)
     abandoned_receipts: list[UUID] = field(default_factory=list)
     added_after_end: set[UUID] = field(default_factory=set)
 
@@ -194,7 +194,7 @@ class CycleProgress:
             result.payload = None
 
 
-def load(cycle: ClaimedCycle) -> CycleProgress:
+def load(cycle: ClaimedCycle, endpoints: EndpointCache) -> CycleProgress:
     """Return what is done of ``cycle``. Input and outputs are not read: they may be large."""
     state = CycleProgress(cycle)
     ages = dict(READ_CHECKPOINTS.rows(cycle=cycle.id, namespace=cycle.namespace))
@@ -212,7 +212,7 @@ def load(cycle: ClaimedCycle) -> CycleProgress:
         (state.items,) = _row(
             "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", cycle.id
         )
-    _count_jobs(state, READ_JOBS.rows(cycle=cycle.id))
+    _count_jobs(state, READ_JOBS.rows(cycle=cycle.id), endpoints)
     if state.has(Checkpoint.DISPATCH_ENQUEUED) and not state.final:
         state.jobs.begin(ages[Checkpoint.DISPATCH_ENQUEUED])
     return state
@@ -225,7 +225,9 @@ def _row(query: str, key: UUID | str) -> tuple[Any, ...]:
         return row
 
 
-def _count_jobs(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
+def _count_jobs(
+    state: CycleProgress, rows: list[tuple[Any, ...]], endpoints: EndpointCache
+) -> None:
     """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open.
 
     Jobs that were requeued within a running cycle don't count for its outcome. Jobs that a re-run
@@ -248,13 +250,13 @@ def _count_jobs(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
     ) in rows:
         if status in {Job.PENDING, Job.SENDING}:
             if requeued and not state.final:
-                jobs.aside.add(job_id)
+                jobs.uncounted.add(job_id)
             jobs.open[job_id] = now + (wait or 0.0)
             if added_after_end:
                 state.added_after_end.add(job_id)
             if receipt_id is not None:
                 state.abandoned.append(
-                    Sending(
+                    ClaimedJob(
                         state.cycle.id,
                         receipt_id,
                         job_id,
@@ -263,7 +265,7 @@ def _count_jobs(state: CycleProgress, rows: list[tuple[Any, ...]]) -> None:
                         max_retries,
                         delivery_id,
                         endpoint_key,
-                        claim.opened(snapshot_id),
+                        endpoints.get(snapshot_id),
                     )
                 )
             continue

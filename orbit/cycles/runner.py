@@ -23,6 +23,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
+from orbit.dispatch.state import DispatchState
 from orbit.interrupts import Slot
 from orbit.records.fence import ClaimedCycle
 
@@ -67,6 +68,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
+        self.dispatch = DispatchState()
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = threading.Semaphore(0)
@@ -181,18 +183,20 @@ def _carry(shift: _Shift, work: ClaimedCycle, *, asked: float) -> None:
     slot.deadline = time.monotonic() + ACT_SECONDS
     shift.carried[number] = _Carried(work, slot)
 
+    pool = _pool()
+
     def task() -> None:
         wait: float | None = None
         interrupts.enter(slot)
         try:
-            wait = advance.run(work, worker=lease.owner())
+            wait = advance.run(work, dispatch=pool.dispatch, worker=lease.owner())
         except Exception:
             logger.exception("slot of cycle %s", work.id)
         finally:
             interrupts.process.close(slot)
             shift.done.put((number, wait))
 
-    _pool().start(task)
+    pool.start(task)
 
 
 def _wait(shift: _Shift) -> None:

@@ -9,7 +9,9 @@ from governance.kernel import sql
 from orbit import interrupts
 from orbit.cycles import finish
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import deliver, enqueue
+from orbit.dispatch import enqueue, loop
+from orbit.dispatch.loop import Finished
+from orbit.dispatch.state import DispatchState
 from orbit.pipeline import initiation, normalization, transformations
 from orbit.pipeline.normalization import Source
 from orbit.records import fence
@@ -25,14 +27,15 @@ START_AND_PREPARE = sql.load(
 )
 
 
-def run(state: CycleProgress, *, worker: str) -> float | None:
+def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finished | float | None:
     """Run the cycle as far as it goes now.
 
-    Return the seconds until it is due again, or None if it has ended. Raises Fenced, Interrupted
-    and database errors. After a crash the next call continues after the last checkpoint.
+    Return the seconds until it is due again, Finished if the caller is to close it with its last
+    results, or None if it has ended. Raises Fenced, Interrupted and database errors. After a crash
+    the next call continues after the last checkpoint.
     """
     if state.initiation_id is None and transformations.quick(state.cycle, state.tiers):
-        prepare_in_one_write(state)
+        prepare_in_one_write(state, dispatch)
     if state.initiation_id is None:
         state.initiation_id = initiation.run(state.cycle)
     if not state.tiers_ended and state.wait <= 0:
@@ -43,15 +46,15 @@ def run(state: CycleProgress, *, worker: str) -> float | None:
     if not state.has(Checkpoint.NORMALIZATION_COMPLETE):
         interrupts.check()
         write = fence.FencedWrite(state.cycle, finish.PREPARE_DELIVERIES.text)
-        add_deliveries_to(write, state)
+        add_deliveries_to(write, state, dispatch)
         fence.commit(write)
     state.release_payloads()
     if not state.jobs.open:
         return None
-    return deliver.run(state.cycle, state.jobs, finish.ending(state), worker=worker)
+    return loop.run(state.cycle, state.jobs, state=dispatch, worker=worker)
 
 
-def prepare_in_one_write(state: CycleProgress) -> None:
+def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
     """Initiate, transform, normalize and enqueue in one write. Raises Fenced.
 
     If a tier has to be tried again, only initiate and transform.
@@ -63,11 +66,13 @@ def prepare_in_one_write(state: CycleProgress) -> None:
     state.tiers = transformations.add_to(write, state.tiers)
     if state.tiers_ended:
         write.sql = START_AND_PREPARE.text
-        add_deliveries_to(write, state)
+        add_deliveries_to(write, state, dispatch)
     state.initiation_id = initiation.commit(write)
 
 
-def add_deliveries_to(write: fence.FencedWrite, state: CycleProgress) -> None:
+def add_deliveries_to(
+    write: fence.FencedWrite, state: CycleProgress, dispatch: DispatchState
+) -> None:
     """Add normalization and enqueueing to ``write``, and the cycle's end if nothing is to deliver."""
     write.rows.update({"finishes": [], "ledger": []})
     sources = [
@@ -77,9 +82,9 @@ def add_deliveries_to(write: fence.FencedWrite, state: CycleProgress) -> None:
     ]
     items = normalization.add_to(write, sources, reused=state.reused.items)
     state.items = len(items)
-    for job in enqueue.add_to(write, items).jobs:
+    for job in enqueue.add_to(write, items, snapshot_id=dispatch.snapshots.id_of):
         state.jobs.open[job] = 0.0
     state.jobs.begin()
     if not state.jobs.open:
-        finish.add_to(write, state, state.jobs)
+        finish.add_to(write, state)
     state.checkpoints.add(Checkpoint.NORMALIZATION_COMPLETE)

@@ -23,7 +23,7 @@ from governance.operations.bulk import Batch, BulkAction, BulkFilter, ItemResult
 from governance.states import ItemOutcome
 from orbit import queue
 from orbit.dispatch import canary, dead_letters, endpoints
-from orbit.dispatch.dead_letters import Choice, Deed
+from orbit.dispatch.dead_letters import Choice, Resolution
 from orbit.records import execution
 from orbit.states import Letter
 
@@ -186,8 +186,8 @@ def _split_by_endpoint(
     ]
 
 
-def _resolution(run: OperationRun) -> Deed:
-    return Deed(
+def _resolution(run: OperationRun) -> Resolution:
+    return Resolution(
         run.initiator,
         run.reason,
         run.context.get("endpoint", "snapshot"),

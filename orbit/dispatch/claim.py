@@ -1,56 +1,83 @@
-"""Which jobs are sent next. Jobs have no lease of their own: the cycle's counts.
+"""Claim a cycle's due jobs for sending. Jobs have no lease of their own: the cycle's counts.
 
-One statement takes the due jobs of one cycle, reads the gate, and writes a receipt for each attempt before a byte leaves. After a crash the
-receipts that say ``sending`` tell which requests may have been made.
+One statement takes the jobs whose endpoints have no limit, reads the gate, and writes a receipt for
+each attempt before a byte leaves. Jobs whose endpoint has a cap, an open circuit or a pause
+(``limits``) take a short transaction: the fence first, then the endpoints' rows in one order, then
+the counts under these locks, then the claim.
+
+After a crash, receipts that say ``sending`` show which requests may have been made. They also count
+as in flight against ``max_concurrency`` until the cycle is resumed, so nothing needs repair.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
+from django.db import connection, transaction
 
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
-from orbit.dispatch import circuit, endpoints
+from orbit import queue
+from orbit.dispatch import limits
 from orbit.dispatch.endpoints import Endpoint
-from orbit.outbound import secrets
+from orbit.dispatch.limits import Allowance, EndpointLimits
+from orbit.dispatch.state import EndpointCache
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
 from orbit.states import JOB, Job
 
 _START_ATTEMPTS = sql.fragment(__name__, "start_attempts", job_sources=JOB.sql_sources(Job.SENDING))
-#: How a statement goes on from its CTE ``due``: jobs move, and receipts are written.
-TAKE: dict[str, sql.Fragment] = {
-    "locked": fence.LOCKED,
-    "start_attempts": _START_ATTEMPTS,
-    "may_have_arrived": sql.fragment(__name__, "may_have_arrived"),
-}
+_MAY_HAVE_ARRIVED = sql.fragment(__name__, "may_have_arrived")
+_IS_GIVEN_UP = sql.fragment(
+    __name__,
+    "is_given_up",
+    down_seconds=limits.DOWN_SECONDS,
+    stopped_seconds=gate.STOPPED_SECONDS,
+)
+
 CLAIM = sql.load(
     __name__,
     "claim",
+    locked=fence.LOCKED,
     gate_is_open=gate.OPEN,
     is_limited=sql.fragment(__name__, "is_limited"),
-    down_seconds=circuit.DOWN_SECONDS,
-    **TAKE,
+    start_attempts=_START_ATTEMPTS,
+    may_have_arrived=_MAY_HAVE_ARRIVED,
+    down_seconds=limits.DOWN_SECONDS,
 )
-READ_SNAPSHOT = sql.load(__name__, "read_snapshot")
+CLAIM_LIMITED = sql.load(
+    __name__,
+    "claim_limited",
+    locked=fence.LOCKED,
+    start_attempts=_START_ATTEMPTS,
+    may_have_arrived=_MAY_HAVE_ARRIVED,
+)
+LOCK_CYCLE = sql.load(__name__, "lock_cycle", locked=fence.LOCKED, gate_is_open=gate.OPEN)
+LOCK_LIMITS = sql.load(__name__, "lock_limits")
+COUNT_ATTEMPTS = sql.load(
+    __name__,
+    "count_attempts",
+    is_given_up=_IS_GIVEN_UP,
+    longest_seconds=limits.LONGEST_SECONDS,
+)
+EXPIRED_JOBS = sql.load(__name__, "expired_jobs", is_given_up=_IS_GIVEN_UP)
+WAKE_WAITING_CYCLES = sql.load(__name__, "wake_waiting_cycles")
 
-_CACHED = 256
-_opened: "OrderedDict[UUID, Endpoint | None]" = OrderedDict()
-_lock = threading.Lock()
+# Cycles to wake in one transaction, and the most transactions.
+WAKE_BATCH, MAX_WAKE_BATCHES = 1000, 100
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """One attempt whose receipt is written and whose request has not left. ``endpoint`` is None when no key opens its snapshot.
+class ClaimedJob:
+    """A job whose attempt has a receipt, and whose request has not left yet.
 
-    ``asks`` tells that an earlier attempt may have arrived; ``state_id`` is the receiver's row, and ``probe`` says that its circuit is open.
-    Without a ``receipt_id`` there is no attempt: the job ends as it stands.
+    ``endpoint`` is None if no key opens its snapshot. ``state_id`` is the endpoint's row of limits.
+    ``may_have_arrived``: an earlier attempt may have been received. ``is_probe``: the circuit is
+    open. Without a ``receipt_id`` there is no attempt: the job waited too long.
     """
 
     cycle_id: UUID
@@ -65,88 +92,245 @@ class Sending:
     body: bytes = b""
     content_type: str = ""
     state_id: UUID | None = None
-    asks: bool = False
-    probe: bool = False
+    may_have_arrived: bool = False
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """What a claim left: the guarded ``receiver`` that may be asked first, None where there is none, and the seconds for which none may be asked,
-    None where only their locks tell. ``shared`` tells that jobs are left for receivers that have their share of the senders.
+class Backlog:
+    """What a claim without limits left.
+
+    ``limited`` is the limited endpoint to try next, if any. ``wait`` is the seconds for which none
+    of them takes anything; None if only their locks tell. ``shared``: jobs remain for endpoints
+    that have their share of the senders.
     """
 
-    receiver: UUID | None = None
+    limited: UUID | None = None
     wait: float | None = None
     shared: bool = False
 
 
-def wave(
-    work: ClaimedCycle, *, limit: int, worker: str, full: Sequence[UUID] = ()
-) -> tuple[list[Sending], Rest]:
-    """Take at most ``limit`` due jobs of ``work`` for sending, none for the receivers in ``full``; tell what is left.
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """The jobs to send, the jobs that have expired, and when to ask again for the rest.
 
-    Raises Fenced. None are taken where the gate is closed.
+    ``wait`` is in seconds; None if nothing is left for limited endpoints. ``limited``: the endpoint
+    whose queue to join for that wait. ``shared`` as in ``Backlog``.
     """
-    rows = fence.run(
-        CLAIM.text,
-        {**parameters(work, limit=limit, worker=worker), "limit": limit, "full": list(full)},
+
+    jobs: list[ClaimedJob] = field(default_factory=list)
+    expired: list[ClaimedJob] = field(default_factory=list)
+    wait: float | None = None
+    limited: UUID | None = None
+    shared: bool = False
+
+
+def claim(
+    cycle: ClaimedCycle,
+    *,
+    limit: int,
+    worker: str,
+    endpoints: EndpointCache,
+    full: Collection[UUID] = (),
+) -> ClaimResult:
+    """Claim at most ``limit`` due jobs of ``cycle``, none for the endpoints in ``full``.
+
+    Limited endpoints are asked only if that leaves room and one of them may take something.
+    Claims nothing if the gate is closed. Raises Fenced.
+    """
+    jobs, backlog = claim_unlimited(
+        cycle, limit=limit, worker=worker, endpoints=endpoints, full=full
     )
+    result = ClaimResult(jobs, wait=backlog.wait, limited=backlog.limited, shared=backlog.shared)
+    if backlog.limited is None or backlog.wait is not None or len(jobs) >= limit:
+        return result
+    try:
+        more = claim_limited(
+            cycle, limit=limit - len(jobs), worker=worker, endpoints=endpoints, full=full
+        )
+    except fence.AWAY:
+        if not jobs:
+            raise
+        # The first claim is on record as being sent, so its jobs must be sent.
+        connection.close()
+        return result
+    return replace(more, jobs=jobs + more.jobs, shared=more.shared or backlog.shared)
+
+
+def claim_unlimited(
+    cycle: ClaimedCycle,
+    *,
+    limit: int,
+    worker: str,
+    endpoints: EndpointCache,
+    full: Collection[UUID] = (),
+) -> tuple[list[ClaimedJob], Backlog]:
+    """Claim jobs whose endpoints have no limit; look at what is left. Raises Fenced."""
+    parameters = _parameters(cycle, limit=limit, worker=worker)
+    rows = fence.run(CLAIM.text, {**parameters, "limit": limit, "full": list(full)})
     if not rows:
         raise Fenced
-    *_, receiver, wait, shared = rows[0]
-    return sendings(rows), Rest(receiver, wait, bool(shared))
+    *_, limited, wait, shared = rows[0]
+    return _claimed(rows, endpoints), Backlog(limited, wait, bool(shared))
 
 
-def parameters(work: ClaimedCycle, *, limit: int, worker: str) -> dict[str, Any]:
-    """Return what ``taken`` and the fence take, with ids for up to ``limit`` receipts."""
+def claim_limited(
+    cycle: ClaimedCycle,
+    *,
+    limit: int,
+    worker: str,
+    endpoints: EndpointCache,
+    full: Collection[UUID] = (),
+) -> ClaimResult:
+    """Claim jobs whose endpoints have limits, no more than these allow. Raises Fenced."""
+    with transaction.atomic():
+        rows = fence.run(LOCK_CYCLE.text, {"ids": [cycle.id], "tokens": [cycle.token]})
+        if not rows:
+            raise Fenced
+        (gate_is_open,) = rows[0]
+        if not gate_is_open:
+            return ClaimResult()
+        limits_by_id = {
+            row[0]: EndpointLimits(*row) for row in fence.run(LOCK_LIMITS.text, {"cycle": cycle.id})
+        }
+        parameters = {"cycle": cycle.id, "states": list(limits_by_id)}
+        counts = fence.run(COUNT_ATTEMPTS.text, parameters)
+        if not counts:
+            return ClaimResult()
+        allowances = _allow(limits_by_id, [row for row in counts if row[0] not in full], limit)
+        expired = [_expired(cycle, row) for row in fence.run(EXPIRED_JOBS.text, parameters)]
+        rows = fence.run(
+            CLAIM_LIMITED.text,
+            {
+                **_parameters(cycle, limit=limit, worker=worker),
+                "allowed": json.dumps([_allowed_row(allowance) for allowance in allowances]),
+                "guards": json.dumps([_limits_row(allowance.limits) for allowance in allowances]),
+            },
+        )
+        jobs = _claimed(rows, endpoints)
+    probed = {id_ for id_, row in limits_by_id.items() if row.opened_at is not None}
+    now: datetime = counts[0][1]
+    waits = [
+        max(0.0, (allowance.again_at - now).total_seconds())
+        for allowance in allowances
+        if allowance.again_at
+    ]
+    return ClaimResult(
+        [replace(job, is_probe=job.state_id in probed) for job in jobs],
+        expired,
+        min(waits, default=None),
+        shared=any(id_ in full and due for id_, _, _, due, _ in counts),
+    )
+
+
+def wake_waiting_cycles(state_id: UUID) -> int:
+    """Make cycles due that wait for an endpoint whose circuit closed. Return how many.
+
+    They would find out by themselves, but later.
+    """
+    woken = 0
+    for _ in range(MAX_WAKE_BATCHES):
+        with transaction.atomic():
+            rows = fence.run(WAKE_WAITING_CYCLES.text, {"state": state_id, "most": WAKE_BATCH})
+            if rows:
+                queue.wake()
+        woken += len(rows)
+        if len(rows) < WAKE_BATCH:
+            break
+    return woken
+
+
+def _parameters(cycle: ClaimedCycle, *, limit: int, worker: str) -> dict[str, Any]:
     return {
-        "ids": [work.id],
-        "tokens": [work.token],
+        "ids": [cycle.id],
+        "tokens": [cycle.token],
         "receipts": [uuid7() for _ in range(limit)],
         "worker": worker,
     }
 
 
-def sendings(rows: Sequence[tuple[Any, ...]]) -> list[Sending]:
-    """Return the attempts that ``taken`` gave back."""
-    return [
-        Sending(
-            cycle,
-            receipt,
-            job,
-            attempt,
-            spent,
-            retries,
-            delivery,
-            key,
-            opened(snapshot),
-            bytes(body),
-            content_type,
-            state,
-            asks,
-        )
-        for cycle, receipt, job, attempt, spent, retries, delivery, key, snapshot, body, content_type, state, asks, *_ in rows
-        if receipt is not None
-    ]
+def _claimed(rows: Sequence[tuple[Any, ...]], endpoints: EndpointCache) -> list[ClaimedJob]:
+    """Return the jobs that a claim took. A row without a receipt says that it took none."""
+    return [_claimed_job(row, endpoints) for row in rows if row[1] is not None]
 
 
-def opened(snapshot_id: UUID) -> Endpoint | None:
-    """Return the endpoint of a snapshot, or None when no key opens it; kept in memory, since snapshots never change."""
-    with _lock:
-        if snapshot_id in _opened:
-            _opened.move_to_end(snapshot_id)
-            return _opened[snapshot_id]
-    row = READ_SNAPSHOT.one(id=snapshot_id)
-    assert row is not None  # noqa: S101 - jobs keep their snapshot by a foreign key
-    (sealed,) = row
-    try:
-        endpoint: Endpoint | None = endpoints.from_snapshot(
-            secrets.unseal(bytes(sealed), settings.ORBIT_ENCRYPTION_KEYS)
+def _claimed_job(row: tuple[Any, ...], endpoints: EndpointCache) -> ClaimedJob:
+    (
+        cycle_id,
+        receipt_id,
+        job_id,
+        attempt,
+        spent,
+        max_retries,
+        delivery_id,
+        endpoint_key,
+        snapshot_id,
+        body,
+        content_type,
+        state_id,
+        may_have_arrived,
+        *_,
+    ) = row
+    return ClaimedJob(
+        cycle_id,
+        receipt_id,
+        job_id,
+        attempt,
+        spent,
+        max_retries,
+        delivery_id,
+        endpoint_key,
+        endpoints.get(snapshot_id),
+        bytes(body),
+        content_type,
+        state_id,
+        may_have_arrived,
+    )
+
+
+def _expired(cycle: ClaimedCycle, row: tuple[Any, ...]) -> ClaimedJob:
+    job_id, attempts, spent, max_retries, delivery_id, endpoint_key, state_id = row
+    return ClaimedJob(
+        cycle.id,
+        None,
+        job_id,
+        attempts,
+        spent,
+        max_retries,
+        delivery_id,
+        endpoint_key,
+        None,
+        state_id=state_id,
+    )
+
+
+def _allow(
+    limits_by_id: dict[UUID, EndpointLimits], counts: list[tuple[Any, ...]], limit: int
+) -> list[Allowance]:
+    """Return what each endpoint allows, together no more than ``limit``."""
+    allowances: list[Allowance] = []
+    for id_, now, in_flight, due, oldest in counts:
+        allowance = limits.allow(
+            limits_by_id[id_], now=now, in_flight=in_flight, due=min(due, limit), oldest=oldest
         )
-    except (secrets.Unreadable, ValueError):
-        endpoint = None
-    with _lock:
-        _opened[snapshot_id] = endpoint
-        while len(_opened) > _CACHED:
-            _opened.popitem(last=False)
-    return endpoint
+        limit -= allowance.count
+        allowances.append(allowance)
+    return allowances
+
+
+def _allowed_row(allowance: Allowance) -> dict[str, Any]:
+    return {"state_id": str(allowance.limits.id), "most": allowance.count}
+
+
+def _limits_row(row: EndpointLimits) -> dict[str, Any]:
+    times = {
+        "opened_at": row.opened_at,
+        "probe_at": row.probe_at,
+        "next_slot_at": row.next_slot_at,
+        "next_turn_at": row.next_turn_at,
+    }
+    return {
+        "id": str(row.id),
+        "probe_wait": row.probe_wait,
+        **{name: at.isoformat() if at else None for name, at in times.items()},
+    }

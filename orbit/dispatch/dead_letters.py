@@ -1,9 +1,14 @@
-"""Dead letters: never retried by the system; a person sends one again or dismisses it, and the letter remembers who, when and why."""
+"""Dead letters: deliveries that were given up. An operator requeues or dismisses each.
+
+A requeue makes a new job. If its cycle ends before that job is delivered, the job becomes a dead
+letter again, because the first letter is closed and the delivery could never be sent otherwise.
+"""
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -24,11 +29,23 @@ Choice = Literal["snapshot", "current"]
 
 REQUEUE = sql.load(__name__, "requeue", letter_sources=LETTER.sql_sources(Letter.REQUEUED))
 DISMISS = sql.load(__name__, "dismiss", letter_sources=LETTER.sql_sources(Letter.DISMISSED))
+FILTER_REQUEUED = sql.load(__name__, "filter_requeued")
+DEAD_LETTER_ALL = sql.load(__name__, "dead_letter_all")
+GROUP_ERRORS = sql.load(__name__, "group_errors")
+#: A value in statements that end a cycle: what becomes of its job ``j``.
+ENDED_STATUS = sql.fragment(__name__, "ended_status")
+
+#: Groups count the newest open letters, at most so many.
+MAX_COUNTED = 100_000
+MAX_GROUPS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """Who resolves letters, why, and how they are sent again; ``data`` goes on each letter's execution record."""
+class Resolution:
+    """Who resolves letters, why, and how they are sent again.
+
+    ``data`` goes on each letter's execution record.
+    """
 
     by: str
     reason: str
@@ -55,125 +72,169 @@ def requeue(
     endpoint: Choice = "snapshot",
     new_key: bool = False,
 ) -> UUID:
-    """Send the dead letter ``letter_id`` again; return the id of the new job.
+    """Send a dead letter again; return the id of the new job.
 
-    It goes to the endpoint as it was when the job was made, or with ``current`` as it is configured now, under the same delivery id, so
-    that a receiver that did process the original doesn't act twice; ``new_key`` mints a new one by explicit choice. Raises LetterUnknown,
-    also for one that ``actor`` doesn't see, AlreadyRequeued, AlreadyResolved, and EndpointGone when today's configuration has no such key.
+    It goes to the endpoint as it was when the job was made, or with ``current`` as it is configured
+    now. It keeps its delivery id, so that a receiver that did process it doesn't act twice;
+    ``new_key`` makes a new one.
+
+    Raises LetterUnknown (also if ``actor`` doesn't see it), AlreadyRequeued, AlreadyResolved, and
+    EndpointGone if no such key is configured now.
     """
     actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
     if endpoint == "current":
-        # Before the transaction: it may lock the receiver's row, which those who hold a cycle lock after theirs.
+        # Before the transaction: it may lock the endpoint's row, and workers lock that after
+        # cycles.
         current_snapshot(letter.endpoint_key)
     with audit.transaction():
-        made = requeue_all(
-            {letter_id: letter.endpoint_key}, Deed(actor.name, reason, endpoint, new_key)
+        requeued = requeue_all(
+            {letter_id: letter.endpoint_key}, Resolution(actor.name, reason, endpoint, new_key)
         )
-        if not made:
+        if not requeued:
             raise _refusal(letter_id)
-        choice = {
-            "requeued_job_id": str(made[0].job_id),
-            "delivery_id": str(made[0].delivery_id),
+        changes = {
+            "status": str(Letter.REQUEUED),
+            "requeued_job_id": str(requeued[0].job_id),
+            "delivery_id": str(requeued[0].delivery_id),
             "endpoint": endpoint,
             "new_key": new_key,
         }
-        _audit(
-            Action.DEAD_LETTER_REQUEUED,
-            letter,
-            actor=actor,
-            after={"status": str(Letter.REQUEUED), **choice},
-            reason=reason,
-        )
+        _audit(Action.DEAD_LETTER_REQUEUED, letter, actor=actor, after=changes, reason=reason)
         queue.wake()
-    return made[0].job_id
+    return requeued[0].job_id
 
 
 def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
-    """Close the dead letter ``letter_id`` without sending it; nothing is deleted.
+    """Close a dead letter without sending it; nothing is deleted.
 
-    Raises LetterUnknown, also for one that ``actor`` doesn't see, AlreadyRequeued and AlreadyResolved.
+    Raises LetterUnknown (also if ``actor`` doesn't see it), AlreadyRequeued and AlreadyResolved.
     """
     actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
     with audit.transaction():
-        if not dismiss_all([letter_id], Deed(actor.name, reason)):
+        if not dismiss_all([letter_id], Resolution(actor.name, reason)):
             raise _refusal(letter_id)
-        _audit(
-            Action.DEAD_LETTER_DISMISSED,
-            letter,
-            actor=actor,
-            after={"status": str(Letter.DISMISSED)},
-            reason=reason,
-        )
+        changes = {"status": str(Letter.DISMISSED)}
+        _audit(Action.DEAD_LETTER_DISMISSED, letter, actor=actor, after=changes, reason=reason)
 
 
 def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
-    """Return the letter. Raises LetterUnknown, also for one that ``actor`` doesn't see."""
+    """Return the letter. Raises LetterUnknown, also if ``actor`` doesn't see it."""
     letter = DeadLetterDispatch.objects.filter(actor.filter(), pk=letter_id).first()
     if letter is None:
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
     return letter
 
 
-def requeue_all(letters: Mapping[UUID, str], deed: Deed) -> list[Requeued]:
-    """Make a job of each of ``letters`` (with its endpoint key) that is open and not delivered; return those that were, by id. One statement, however many.
+def requeue_all(endpoint_keys: Mapping[UUID, str], resolution: Resolution) -> list[Requeued]:
+    """Make a job of each letter that is open and not delivered; return those, by id.
 
-    The caller audits it, and wakes the workers. Raises EndpointGone.
+    ``endpoint_keys``: the letters' ids with their endpoints' keys. One statement, however many.
+    The caller audits it and wakes the workers. Raises EndpointGone.
     """
     snapshots = {
-        key: current_snapshot(key) if deed.endpoint == "current" else None
-        for key in set(letters.values())
+        key: current_snapshot(key) if resolution.endpoint == "current" else None
+        for key in set(endpoint_keys.values())
     }
-    wanted = [
+    letters = [
         {
             "id": str(letter_id),
             "job_id": str(uuid7()),
             "snapshot_id": snapshots[key],
-            "delivery_id": str(uuid.uuid4()) if deed.new_key else None,
+            "delivery_id": str(uuid.uuid4()) if resolution.new_key else None,
         }
-        for letter_id, key in letters.items()
+        for letter_id, key in endpoint_keys.items()
     ]
-    return [
-        Requeued(*row)
-        for row in _run(REQUEUE, wanted, deed, {"endpoint": deed.endpoint, "new_key": deed.new_key})
-    ]
+    choice = {"endpoint": resolution.endpoint, "new_key": resolution.new_key}
+    return [Requeued(*row) for row in _resolve(REQUEUE, letters, resolution, choice)]
 
 
-def dismiss_all(letters: Sequence[UUID], deed: Deed) -> list[tuple[UUID, str]]:
-    """Close each of ``letters`` that is open; return (id, namespace) of those that were. One statement; the caller audits it."""
-    return [
-        (found, namespace)
-        for found, namespace in _run(
-            DISMISS, [{"id": str(letter_id)} for letter_id in letters], deed, {}
-        )
-    ]
-
-
-def _run(
-    statement: sql.Statement,
-    wanted: Sequence[Mapping[str, Any]],
-    deed: Deed,
-    data: Mapping[str, Any],
-) -> list[tuple[Any, ...]]:
-    return statement.rows(
-        letters=json.dumps(
-            [{**letter, "record_id": uuid7_text()} for letter in wanted], default=str
-        ),
-        by=deed.by,
-        reason=execution.clean(deed.reason),
-        data=json.dumps({"by": deed.by, **data, **deed.data}),
-    )
+def dismiss_all(letter_ids: Sequence[UUID], resolution: Resolution) -> list[tuple[UUID, str]]:
+    """Close each letter that is open; return (id, namespace) of those. The caller audits it."""
+    letters = [{"id": str(letter_id)} for letter_id in letter_ids]
+    return [(id_, namespace) for id_, namespace in _resolve(DISMISS, letters, resolution, {})]
 
 
 def current_snapshot(endpoint_key: str) -> UUID:
     """Return the snapshot of the endpoint as it is configured now. Raises EndpointGone."""
-    found = endpoints.configured().get(endpoint_key)
-    if found is None:
+    endpoint = endpoints.configured().get(endpoint_key)
+    if endpoint is None:
         raise EndpointGone(
-            f"No endpoint {endpoint_key!r} is configured now. Requeue with the snapshot, or configure it again."
+            f"No endpoint {endpoint_key!r} is configured now. "
+            "Requeue with the snapshot, or configure it again."
         )
-    return enqueue.snapshot_id(found)
+    return enqueue.snapshot_id(endpoint)
+
+
+def filter_requeued(job_ids: Collection[UUID]) -> set[UUID]:
+    """Return those jobs that a letter was requeued to."""
+    return {job_id for (job_id,) in FILTER_REQUEUED.rows(jobs=list(job_ids))}
+
+
+def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
+    """Make a dead letter of each requeued job that died with its cycle; return the letters' ids.
+
+    Call it in the transaction that ends the jobs, else their deliveries are lost. The caller audits
+    it.
+    """
+    if not job_ids:
+        return []
+    jobs = [
+        {"letter_id": uuid7_text(), "job_id": str(job_id), "record_id": uuid7_text()}
+        for job_id in job_ids
+    ]
+    rows = DEAD_LETTER_ALL.rows(jobs=json.dumps(jobs), reason=reason)
+    return [str(letter_id) for (letter_id,) in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Open letters with the same error: endpoint, reason, status code and error pattern.
+
+    How many, in how many namespaces, when the first and the last were made, and the newest of them.
+    """
+
+    group: str
+    endpoint_key: str
+    reason: str
+    status_code: int | None
+    error: str
+    count: int
+    namespaces: int
+    first_at: datetime
+    last_at: datetime
+    example_id: UUID
+
+
+def error_groups(actor: Actor, *, limit: int = 50, offset: int = 0) -> list[ErrorGroup]:
+    """Return the groups of the open letters that ``actor`` sees, largest first.
+
+    One query over at most ``MAX_COUNTED`` letters: the database makes the group of each letter when
+    it is written.
+    """
+    rows = GROUP_ERRORS.rows(
+        scope=None if actor.namespaces is None else sorted(actor.namespaces),
+        counted=MAX_COUNTED,
+        limit=min(limit, MAX_GROUPS),
+        offset=offset,
+    )
+    return [ErrorGroup(*row) for row in rows]
+
+
+def _resolve(
+    statement: sql.Statement,
+    letters: Sequence[Mapping[str, Any]],
+    resolution: Resolution,
+    data: Mapping[str, Any],
+) -> list[tuple[Any, ...]]:
+    rows = [{**letter, "record_id": uuid7_text()} for letter in letters]
+    return statement.rows(
+        letters=json.dumps(rows, default=str),
+        by=resolution.by,
+        reason=execution.clean(resolution.reason),
+        data=json.dumps({"by": resolution.by, **data, **resolution.data}),
+    )
 
 
 def _audit(
@@ -197,11 +258,11 @@ def _audit(
 
 
 def _refusal(letter_id: UUID) -> AlreadyRequeued | AlreadyResolved:
-    """Say what somebody else did with the letter meanwhile, or why it isn't to be sent."""
+    """Return why the letter can't be resolved: someone else did meanwhile, or it was delivered."""
     letter = DeadLetterDispatch.objects.get(pk=letter_id)
     if letter.status == Letter.OPEN:
         return AlreadyResolved(
-            "A success of this delivery is on record: it isn't sent again. Dismiss the letter."
+            "This delivery has a success on record and isn't sent again. Dismiss the letter."
         )
     when = f"by {letter.resolved_by} at {letter.resolved_at:%Y-%m-%d %H:%M:%S} UTC"
     if letter.status == Letter.REQUEUED:

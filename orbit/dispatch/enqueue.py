@@ -1,18 +1,15 @@
-"""Stage 4, first half: one job per item and target endpoint, each with a sealed snapshot of that endpoint.
+"""Make a cycle's delivery jobs: one for each item and target endpoint.
 
-Later changes of the configuration never touch a job in flight. The delivery id is minted here; every attempt carries it, and a requeue
-copies it.
+Each job has a sealed snapshot of its endpoint, so later changes of the configuration don't touch a
+job in flight. Its delivery id is made here; every attempt carries it, and a requeue copies it.
 """
 
-import threading
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7
@@ -22,36 +19,59 @@ from orbit.outbound import secrets
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
-from orbit.records.fence import ClaimedCycle
 
 STAGE = "dispatch"
 
 #: A CTE of fenced statements; ``add_to`` makes the rows of its parameter ``jobs``.
 INSERT_JOBS = sql.fragment(__name__, "insert_jobs")
-CTES = (INSERT_JOBS.text,)  # for statements that are not in a file yet
 
+FIND_SNAPSHOT = sql.load(__name__, "find_snapshot")
 SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")
 
-# The endpoints of one configuration stay the same objects, so that identity tells whether a snapshot is that of today.
-_known: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
-_lock = threading.Lock()
+
+def add_to(
+    write: fence.FencedWrite, items: Sequence[UUID], *, snapshot_id: Callable[[Endpoint], UUID]
+) -> list[UUID]:
+    """Add the jobs of ``items`` to a write that holds ``INSERT_JOBS``; return their ids.
+
+    A target that isn't configured is recorded, and the others go on.
+    """
+    cycle = write.cycle
+    configured = endpoints.configured()
+    keys = cycle.context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
+    write.records.append(Record(STAGE, "stage_started"))
+    _record_missing(write, [key for key in keys if key not in configured])
+    write.rows["jobs"] = []
+    retries = max_retries(cycle.context)
+    jobs = [
+        _add_job(write, item, configured[key], snapshot_id(configured[key]), retries)
+        for item in items
+        for key in keys
+        if key in configured
+    ]
+    write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
+    return jobs
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
-    """The jobs that were put into a write; ``complete`` tells whether every target got its jobs."""
-
-    jobs: list[UUID]
-    complete: bool
+def max_retries(context: Mapping[str, Any]) -> int:
+    """Return how often a delivery of a cycle with this ``context`` is retried."""
+    policy: Mapping[str, int] = context.get("execution_policy", {})
+    return int(policy.get("max_dispatch_retries", settings.ORBIT_MAX_DISPATCH_RETRIES))
 
 
 def snapshot_id(endpoint: Endpoint) -> UUID:
-    """Return the id of the snapshot of ``endpoint``, written at its first use. Many jobs share one; a row says nothing but key and host."""
-    place = (str(connection.settings_dict["NAME"]), endpoint.key)
-    with _lock:
-        known = _known.get(place)
-    if known is not None and known[0] is endpoint:
-        return known[1]
+    """Return the id of the snapshot of ``endpoint``, saved if there is none yet.
+
+    Takes no lock if there is one: those who hold a cycle lock the endpoint's row after theirs.
+    """
+    document = endpoints.snapshot_document(endpoint)
+    fingerprint = secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS)
+    row = FIND_SNAPSHOT.one(fingerprint=fingerprint)
+    return save_snapshot(endpoint) if row is None else UUID(str(row[0]))
+
+
+def save_snapshot(endpoint: Endpoint) -> UUID:
+    """Save the snapshot of ``endpoint``, and its caps; return its id. Many jobs share one."""
     document = endpoints.snapshot_document(endpoint)
     row = SAVE_SNAPSHOT.one(
         id=uuid7(),
@@ -64,79 +84,42 @@ def snapshot_id(endpoint: Endpoint) -> UUID:
         rate_per_second=endpoint.rate_per_second,
     )
     assert row is not None  # noqa: S101 - the statement inserts or updates
-    found = UUID(str(row[0]))
-    with _lock:
-        _known[place] = (endpoint, found)
-    return found
+    return UUID(str(row[0]))
 
 
-def announce() -> None:
-    """Write today's endpoints down, with their caps, before anything is sent: a process calls it when it starts."""
+def save_configured() -> None:
+    """Save the configured endpoints with their caps, before a process sends anything."""
     for endpoint in endpoints.configured().values():
-        snapshot_id(endpoint)
+        save_snapshot(endpoint)
 
 
-def add_to(write: fence.FencedWrite, items: Sequence[UUID]) -> Enqueued:
-    """Put the jobs of ``items`` into ``write``, whose statement has ``CTES``. A target that can't be served is recorded, the others go on."""
-    work: ClaimedCycle = write.work
-    known = endpoints.configured()
-    wanted = work.context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
-    targets = [known[key] for key in wanted if key in known]
-    missing = [key for key in wanted if key not in known]
-    write.rows["jobs"] = []
-    write.records.append(Record(STAGE, "stage_started"))
-    if not known:
-        write.records.append(
-            Record(
-                STAGE,
-                "no_endpoint",
-                "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered",
-                "warning",
-            )
-        )
+def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
+    if not endpoints.configured():
+        message = "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered"
+        write.records.append(Record(STAGE, "no_endpoint", message, "warning"))
     elif missing:
-        write.records.append(
-            Record(
-                STAGE,
-                "endpoint_unknown",
-                f"not configured: {', '.join(missing)}",
-                "error",
-                {"endpoint_keys": missing},
-            )
-        )
-    jobs = [
-        _job(write, item, endpoint, max_retries(work.context))
-        for item in items
-        for endpoint in targets
-    ]
-    write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
-    return Enqueued(jobs, complete=not missing)
+        message = f"not configured: {', '.join(missing)}"
+        data = {"endpoint_keys": list(missing)}
+        write.records.append(Record(STAGE, "endpoint_unknown", message, "error", data))
 
 
-def max_retries(context: Mapping[str, Any]) -> int:
-    """Return how often a delivery of a cycle with this ``context`` is retried."""
-    policy: Mapping[str, int] = context.get("execution_policy", {})
-    return int(policy.get("max_dispatch_retries", settings.ORBIT_MAX_DISPATCH_RETRIES))
-
-
-def _job(write: fence.FencedWrite, item: UUID, endpoint: Endpoint, max_retries: int) -> UUID:
+def _add_job(
+    write: fence.FencedWrite, item: UUID, endpoint: Endpoint, snapshot: UUID, max_retries: int
+) -> UUID:
     job_id, delivery_id = uuid7(), uuid.uuid4()
-    write.rows["jobs"].append(
-        {
-            "id": str(job_id),
-            "cycle_id": str(write.work.id),
-            "item_id": str(item),
-            "endpoint_key": endpoint.key,
-            "snapshot_id": str(snapshot_id(endpoint)),
-            "delivery_id": str(delivery_id),
-            "max_retries": max_retries,
-        }
-    )
-    data = {
-        "job_id": str(job_id),
+    about = {
         "item_id": str(item),
         "endpoint_key": endpoint.key,
         "delivery_id": str(delivery_id),
     }
-    write.records.append(Record(STAGE, "job_enqueued", data=data))
+    write.rows["jobs"].append(
+        {
+            "id": str(job_id),
+            "cycle_id": str(write.cycle.id),
+            "snapshot_id": str(snapshot),
+            "max_retries": max_retries,
+            **about,
+        }
+    )
+    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": str(job_id), **about}))
     return job_id

@@ -1,13 +1,36 @@
-"""What an answer means: pure, from a status or an error to a verdict, and from a verdict to the job's next state."""
+"""Decide what becomes of a delivery: pure functions from an answer to the job's next state.
+
+========================================  ============  ===========================================
+the attempt                               its receipt   the job
+========================================  ============  ===========================================
+2xx                                       delivered     delivered
+status in ``permanent_statuses`` (410)    failed        dead: ``status_410``
+any other status                          failed        retried; a Retry-After can extend the wait
+refused by Orbit's own address rules      failed        dead: ``address_refused``
+proof that no byte left (DNS, connect)    failed        retried
+no answer (timeout, reset, worker died)   unknown       retried, after an inquiry if there is one;
+                                                        dead (``outcome_unknown``) with ``hold``
+retries used up                                         dead: ``retries_exhausted``
+========================================  ============  ===========================================
+
+The waits by default (base 2 s, factor 3, cap 300 s, jitter 20 %), in seconds:
+
+=======  =====  =====  ======  =====  =======  =============
+retry    1      2      3       4      5        6 and later
+=======  =====  =====  ======  =====  =======  =============
+after    1.6 .. 4.8 .. 14.4 .. 43 ..  130 ..   240 ..
+         2.4    7.2    21.6    65     194      360
+=======  =====  =====  ======  =====  =======  =============
+"""
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 
 from governance.kernel import backoff
-from orbit.dispatch.inquiry import Found
 from orbit.outbound.client import Answer
 from orbit.states import Attempt, Job
 
@@ -17,29 +40,29 @@ _SECONDS = re.compile(r"[0-9]{1,10}")
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it: a 2xx on the status line, whatever its body."""
+    """The receiver has the delivery: a 2xx, whatever its body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It is tried again, not before ``after`` seconds where the receiver said so."""
+    """Try again, not before ``after`` seconds if the receiver named a time."""
 
     after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """It is given up at once."""
+    """Give up at once."""
 
     reason: str
 
 
-Verdict = Delivered | Retry | Dead
+AnswerKind = Delivered | Retry | Dead
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """Where the job goes: its state, the retries that it used up, the wait in seconds, the reason of a death."""
+class JobTransition:
+    """Where a job goes: its state, the retries this used up, the wait (seconds), why it is dead."""
 
     status: Job
     spent: int
@@ -47,8 +70,38 @@ class Move:
     reason: str = ""
 
 
-def classify(answer: Answer, *, permanent: Collection[int], now: datetime | None = None) -> Verdict:
-    """Return what ``answer`` means. Everything that is no 2xx is retried, but what Orbit refused itself and the statuses in ``permanent``."""
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a job is retried. ``spent`` counts the retries used before this attempt.
+
+    ``base`` and ``cap`` are seconds. Jobs that name the same ``group`` wait equally long.
+    """
+
+    spent: int
+    max_retries: int
+    base: float
+    cap: float
+    group: str | None = None
+
+    def wait(self) -> float:
+        """Return the seconds before the next retry."""
+        return backoff.delay(
+            self.spent + 1, base=self.base, cap=self.cap, factor=FACTOR, group=self.group
+        )
+
+
+class Inquiry(StrEnum):
+    """What a receiver said when asked for a delivery: has it, doesn't have it, no usable answer."""
+
+    HELD = "held"
+    MISSING = "missing"
+    SILENT = "silent"
+
+
+def classify(
+    answer: Answer, *, permanent: Collection[int], now: datetime | None = None
+) -> AnswerKind:
+    """Return what ``answer`` means for the job. ``permanent`` are statuses that are not retried."""
     if answer.status is not None and 200 <= answer.status < 300:
         return Delivered()
     if answer.error_class == "refused":
@@ -59,89 +112,62 @@ def classify(answer: Answer, *, permanent: Collection[int], now: datetime | None
 
 
 def attempt_status(answer: Answer) -> Attempt:
-    """Return what the receipt says. Without an answer, and without proof that nothing left, the receiver may have it: unknown."""
+    """Return the status of the receipt. Without an answer or proof that nothing left: unknown."""
     if answer.status is not None:
         return Attempt.DELIVERED if 200 <= answer.status < 300 else Attempt.FAILED
     return Attempt.FAILED if answer.sent is False else Attempt.UNKNOWN
 
 
-def decide(
-    verdict: Verdict,
-    *,
-    spent: int,
-    max_retries: int,
-    base: float,
-    cap: float,
-    group: str | None = None,
-) -> Move:
-    """Return the job's move. ``spent`` counts the attempts that used up a retry before this one; base and cap are seconds.
-
-    Jobs that name the same ``group`` wait equally long.
-    """
-    if isinstance(verdict, Delivered):
-        return Move(Job.DELIVERED, 0)
-    if isinstance(verdict, Dead):
-        return Move(Job.DEAD, 1, reason=verdict.reason)
-    if spent >= max_retries:
-        return Move(Job.DEAD, 1, reason="retries_exhausted")
-    wait = backoff.delay(spent + 1, base=base, cap=cap, factor=FACTOR, group=group)
-    if verdict.after is not None:
-        wait = max(wait, min(verdict.after, cap))
-    return Move(Job.PENDING, 1, wait=wait)
+def decide(kind: AnswerKind, policy: RetryPolicy) -> JobTransition:
+    """Return what becomes of a job after an answer of this kind."""
+    if isinstance(kind, Delivered):
+        return JobTransition(Job.DELIVERED, 0)
+    if isinstance(kind, Dead):
+        return JobTransition(Job.DEAD, 1, reason=kind.reason)
+    if policy.spent >= policy.max_retries:
+        return JobTransition(Job.DEAD, 1, reason="retries_exhausted")
+    wait = policy.wait()
+    if kind.after is not None:
+        wait = max(wait, min(kind.after, policy.cap))
+    return JobTransition(Job.PENDING, 1, wait=wait)
 
 
-def decide_unknown(
-    *,
-    inquiry: bool,
-    hold: bool,
-    spent: int,
-    max_retries: int,
-    base: float,
-    cap: float,
-    group: str | None = None,
-) -> Move:
-    """Return the job's move after an attempt that may have arrived.
+def decide_unknown(policy: RetryPolicy, *, inquiry: bool, hold: bool) -> JobTransition:
+    """Return what becomes of a job after an attempt that may have arrived.
 
-    Where the receiver can be asked (``inquiry``), it is, before the next attempt and before the job is given up. Else ``hold`` leaves the
-    job to a person, and without it the job is sent again as after any failure.
+    ``inquiry``: the receiver can be asked. It is asked before the next attempt, and also before the
+    job is given up. ``hold``: leave the job to an operator instead of sending it twice.
     """
     if inquiry:
-        return Move(
-            Job.PENDING,
-            1,
-            wait=backoff.delay(spent + 1, base=base, cap=cap, factor=FACTOR, group=group),
-        )
+        return JobTransition(Job.PENDING, 1, wait=policy.wait())
     if hold:
-        return Move(Job.DEAD, 1, reason="outcome_unknown")
-    return decide(Retry(), spent=spent, max_retries=max_retries, base=base, cap=cap, group=group)
+        return JobTransition(Job.DEAD, 1, reason="outcome_unknown")
+    return decide(Retry(), policy)
 
 
-def decide_inquiry(
-    found: Found,
-    *,
-    hold: bool,
-    spent: int,
-    max_retries: int,
-    base: float,
-    cap: float,
-    group: str | None = None,
-) -> Move | None:
-    """Return the job's move after the receiver was asked; None means: send it now.
+def decide_inquiry(inquiry: Inquiry, policy: RetryPolicy, *, hold: bool) -> JobTransition | None:
+    """Return what becomes of a job after its receiver was asked. None: send it now.
 
-    With ``hold`` a receiver that doesn't tell is asked again, each time for one of the retries, and then the job is left to a person.
+    With ``hold``, each inquiry without an answer uses up a retry; then the job is left to an
+    operator.
     """
-    if found == Found.HELD:
-        return Move(Job.DELIVERED, 0)
-    if found == Found.SILENT and hold:
-        move = decide(
-            Retry(), spent=spent, max_retries=max_retries, base=base, cap=cap, group=group
-        )
-        return move if move.status == Job.PENDING else Move(Job.DEAD, 1, reason="outcome_unknown")
-    return Move(Job.DEAD, 0, reason="retries_exhausted") if spent > max_retries else None
+    if inquiry == Inquiry.HELD:
+        return JobTransition(Job.DELIVERED, 0)
+    if inquiry == Inquiry.SILENT and hold:
+        transition = decide(Retry(), policy)
+        if transition.status == Job.PENDING:
+            return transition
+        return JobTransition(Job.DEAD, 1, reason="outcome_unknown")
+    if policy.spent > policy.max_retries:
+        return JobTransition(Job.DEAD, 0, reason="retries_exhausted")
+    return None
 
 
 def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3); None for one that is absent, past or unreadable."""
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3).
+
+    None if it is absent, in the past or unreadable.
+    """
     if value is None or not value.isascii():
         return None
     text = value.strip()

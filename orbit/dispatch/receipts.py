@@ -1,7 +1,9 @@
-"""Completing attempts: receipt, job and, where it ends so, dead letter, in the statement that the cycle's fence guards.
+"""Save the results of attempts: receipt, job and dead letter, in one fenced statement.
 
-A 2xx is never lost. It is written again and again until the database takes it, and a worker that has lost its cycle still brings it home,
-without a fence since a success only ever ends things (``late``). Everything else of such a worker is refused.
+A received 2xx is never lost. It is written again and again until the database takes it. If another
+worker has the cycle by then, the fence refuses the write, and the 2xx is saved without it
+(``record_late_success``): a success only ever ends things. Everything else that such a worker
+brings is dropped.
 """
 
 import time
@@ -17,243 +19,366 @@ from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import interrupts
-from orbit.dispatch import circuit, late
-from orbit.dispatch.judge import Closed
+from orbit.dispatch import claim, limits
+from orbit.dispatch.attempt import AttemptResult
 from orbit.outbound.client import Answer
 from orbit.records import execution, fence
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle, Fenced
-from orbit.states import ATTEMPT, Attempt, Job
+from orbit.states import ATTEMPT, JOB, LETTER, Attempt, Job, Letter
+from telemetry import emit
 from telemetry.emit import Event
 from telemetry.events import Name
 
 STAGE = "dispatch"
-# Between tries while the database is away; doubled up to two seconds.
-FIRST_PAUSE = 0.1
+# Seconds between tries while the database is away; doubled each time.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+# SQLSTATE classes that say that the server is away, or has no room left.
+_SERVER_IS_AWAY = ("08", "25", "53", "57P")
 
-#: CTEs of fenced statements; ``put`` makes their rows.
+#: CTEs of fenced statements; ``add_to`` makes the rows of their parameters.
 CLOSE_ATTEMPTS = sql.fragment(
     __name__, "close_attempts", receipt_sources=ATTEMPT.sql_sources(Attempt.FAILED)
 )
-CTES = (
-    CLOSE_ATTEMPTS.text,
-    circuit.UPDATE_CIRCUITS.text,
-)  # for statements that are not in a file yet
-
+SAVE_RESULTS = sql.load(
+    __name__,
+    "save_results",
+    locked=fence.LOCKED,
+    close_attempts=CLOSE_ATTEMPTS,
+    update_circuits=limits.UPDATE_CIRCUITS,
+    records=execution.RECORDS,
+    events=emit.EVENTS,
+)
 COUNT_CLOSED = sql.load(__name__, "count_closed")
 
+DELIVER_LATE = sql.load(
+    __name__,
+    "deliver_late",
+    receipt_sources=ATTEMPT.sql_sources(Attempt.DELIVERED),
+    job_sources=JOB.sql_sources(Job.DELIVERED),
+)
+_REQUEUE_CHAIN = sql.fragment(__name__, "requeue_chain")
+CLOSE_LETTERS_LATE = sql.load(
+    __name__,
+    "close_letters_late",
+    requeue_chain=_REQUEUE_CHAIN,
+    letter_sources=LETTER.sql_sources(Letter.DELIVERED_LATE),
+)
+CANCEL_REQUEUED_JOBS = sql.load(
+    __name__,
+    "cancel_requeued_jobs",
+    requeue_chain=_REQUEUE_CHAIN,
+    job_sources=JOB.sql_sources(Job.CANCELLED),
+)
+RECORD_LATE_SUCCESS = sql.load(
+    __name__, "record_late_success", records=execution.RECORDS, events=emit.EVENTS
+)
 
-def add_to(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
-    """Put the ends of attempts into ``write``, whose statement has ``CTES``."""
-    write.rows["attempts"] = [_row(write.work, item) for item in closed]
-    signs = [item.sign for item in closed if item.sign is not None]
-    write.rows["circuits"] = circuit.rows(
-        signs, cycle_id=write.work.id, record_ids=[uuid7_text() for _ in signs]
+
+def save(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -> None:
+    """Save results of a cycle that goes on. See ``commit``."""
+    write = fence.FencedWrite(cycle, SAVE_RESULTS.text)
+    add_to(write, results)
+    commit(write, results)
+
+
+def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
+    """Add ``results`` to a write that holds ``CLOSE_ATTEMPTS`` and ``UPDATE_CIRCUITS``."""
+    write.rows["attempts"] = [_row(write.cycle, result) for result in results]
+    observations = [result.observation for result in results if result.observation is not None]
+    write.rows["circuits"] = limits.rows(
+        observations,
+        cycle_id=write.cycle.id,
+        record_ids=[uuid7_text() for _ in observations],
     )
-    for item in closed:
-        _tell(write, item)
+    for result in results:
+        _add_records(write, result)
 
 
-def _row(work: ClaimedCycle, item: Closed) -> dict[str, Any]:
-    answer = item.answer
-    return {
-        "receipt_id": str(item.sending.receipt_id) if item.sending.receipt_id else None,
-        "job_id": str(item.sending.job_id),
-        "cycle_id": str(work.id),
-        "letter_id": str(uuid7()),
-        "status": item.status,
-        "job_status": item.move.status,
-        "status_code": answer.status if answer else None,
-        "error_class": (answer.error_class if answer else None)
-        or ("lost" if item.status == Attempt.UNKNOWN and answer is None else None),
-        "error": item.error,
-        "latency_ms": answer.latency_ms if answer else None,
-        "excerpt": excerpt(answer),
-        "wait": item.move.wait,
-        "spent": item.move.spent,
-        "reason": item.move.reason,
-        "endpoint_key": item.sending.endpoint_key,
-        "attempt": item.sending.attempt,
-        "confirms": item.confirms,
-    }
+def commit(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
+    """Commit a write with ``results``, however long the database is away.
+
+    Raises Fenced if another worker has the cycle; successes are saved all the same then.
+    If the answer of a commit was lost, the receipts tell whether it happened.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            _commit_audited(write, results)
+            break
+        except Fenced:
+            save_late_successes(write.cycle, results)
+            raise
+        except fence.AWAY as exc:
+            if not results:
+                raise
+            pause = _wait(exc, pause)
+            if _is_done(results):
+                break
+    _wake_waiting_cycles(results)
+
+
+def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -> None:
+    """Save the successes of a worker that lost its cycle, and record that it was fenced.
+
+    However long the database is away. Doing it twice changes nothing but the record.
+    """
+    successes = [_row(cycle, result) for result in results if result.status == Attempt.DELIVERED]
+    message = (
+        f"token {cycle.token} is no longer the cycle's: "
+        f"{len(successes)} of {len(results)} answers were a 2xx and are kept"
+    )
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            for attempt in successes:
+                record_late_success(cycle, attempt)
+            execution.write(
+                Record(STAGE, "fenced", message, "warning"),
+                namespace=cycle.namespace,
+                cycle_id=cycle.id,
+            )
+            return
+        except fence.AWAY as exc:
+            pause = _wait(exc, pause)
+
+
+def record_late_success(cycle: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
+    """Record a 2xx that arrives after the worker lost its lease, and end what it ends.
+
+    ``attempt`` is a row of ``CLOSE_ATTEMPTS``. It ends its receipt, its job, the job's dead
+    letters, and the jobs that were requeued from it. Doing it twice changes nothing.
+
+    Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle
+    waits for these, so no deadlock is possible.
+    """
+    job_id = UUID(attempt["job_id"])
+    with audit.transaction():
+        write = fence.FencedWrite(cycle, DELIVER_LATE.text, rows={"attempts": [dict(attempt)]})
+        rows = fence.run(write.sql, write.parameters())
+        if not rows:
+            return
+        status_before = Job(rows[0][0])
+        letters, cancelled_jobs = _end_requeues(job_id)
+        ended = {"dead_letters": letters, "copies_cancelled": cancelled_jobs}
+        _write_late_success(cycle, attempt, {"was": str(status_before), **ended})
+        # A job that was still open and not requeued is delivered like any other: no audit entry.
+        if letters or cancelled_jobs or status_before in {Job.DEAD, Job.CANCELLED}:
+            audit.record(
+                Action.DELIVERY_CONFIRMED_LATE,
+                actor="orbit",
+                object_type="dispatch_job",
+                object_id=str(job_id),
+                namespace=cycle.namespace,
+                before={"status": str(status_before)},
+                after={
+                    "status": str(Job.DELIVERED),
+                    "cycle_id": str(cycle.id),
+                    "attempt": attempt["attempt"],
+                    **ended,
+                },
+            )
+
+
+def audit_death(cycle: ClaimedCycle, job_id: UUID, details: Mapping[str, Any]) -> None:
+    """Audit the dead letter of a job, in the transaction that made it."""
+    audit.record(
+        Action.DEAD_LETTER_CREATED,
+        actor="orbit",
+        object_type="dispatch_job",
+        object_id=str(job_id),
+        namespace=cycle.namespace,
+        after={"cycle_id": str(cycle.id), **details},
+    )
 
 
 def excerpt(answer: Answer | None) -> str:
-    """Return the kept beginning of an answer's body as text: what is not UTF-8, and NUL, shows as a replacement character."""
-    return answer.excerpt.decode("utf-8", "replace").replace("\x00", "\ufffd") if answer else ""
+    """Return the start of an answer's body as text, without NUL and without invalid UTF-8."""
+    if answer is None:
+        return ""
+    return answer.excerpt.decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
-def _tell(write: fence.FencedWrite, item: Closed) -> None:
-    sending, answer = item.sending, item.answer
-    level = "warning" if item.failed else "info"
-    data = {
-        "job_id": str(sending.job_id),
-        "attempt": sending.attempt,
-        "endpoint_key": sending.endpoint_key,
-        "outcome": item.status,
+def _row(cycle: ClaimedCycle, result: AttemptResult) -> dict[str, Any]:
+    job, answer, transition = result.job, result.answer, result.transition
+    error_class = answer.error_class if answer else None
+    if result.status == Attempt.UNKNOWN and answer is None:
+        error_class = "lost"
+    return {
+        "receipt_id": str(job.receipt_id) if job.receipt_id else None,
+        "job_id": str(job.job_id),
+        "cycle_id": str(cycle.id),
+        "letter_id": str(uuid7()),
+        "status": result.status,
+        "job_status": transition.status,
         "status_code": answer.status if answer else None,
-        "wait": round(item.move.wait, 3) if item.move.wait is not None else None,
+        "error_class": error_class,
+        "error": result.error,
+        "latency_ms": answer.latency_ms if answer else None,
+        "excerpt": excerpt(answer),
+        "wait": transition.wait,
+        "spent": transition.spent,
+        "reason": transition.reason,
+        "endpoint_key": job.endpoint_key,
+        "attempt": job.attempt,
+        "confirms": result.confirms,
     }
-    if sending.receipt_id is not None:
-        write.records.append(Record(STAGE, "delivery_attempt", item.error, level, data))
+
+
+def _add_records(write: fence.FencedWrite, result: AttemptResult) -> None:
+    job, answer, transition = result.job, result.answer, result.transition
+    level = "warning" if result.failed else "info"
     latency = answer.latency_ms if answer else None
-    metadata = {
-        "job_id": str(sending.job_id),
-        "endpoint_key": sending.endpoint_key,
-        "attempt": sending.attempt,
-    }
-    if item.move.status == Job.DELIVERED:
+    about = {"job_id": str(job.job_id), "endpoint_key": job.endpoint_key, "attempt": job.attempt}
+    if job.receipt_id is not None:
+        data = {
+            **about,
+            "outcome": result.status,
+            "status_code": answer.status if answer else None,
+            "wait": round(transition.wait, 3) if transition.wait is not None else None,
+        }
+        write.records.append(Record(STAGE, "delivery_attempt", result.error, level, data))
+    if transition.status == Job.DELIVERED:
         write.events.append(
-            Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=latency, metadata=metadata)
+            Event(Name.DELIVERY_CONFIRMED, stage=STAGE, duration_ms=latency, metadata=about)
         )
-    elif sending.receipt_id is not None:
+    elif job.receipt_id is not None:
         write.events.append(
             Event(
                 Name.DELIVERY_ATTEMPT,
                 stage=STAGE,
                 level=level,
                 duration_ms=latency,
-                metadata={**metadata, "outcome": item.status},
+                metadata={**about, "outcome": result.status},
             )
         )
-    if item.move.status == Job.DEAD:
-        message = f"{sending.endpoint_key}: {item.move.reason} after {sending.attempt} attempts"
-        write.records.append(
-            Record(
-                STAGE,
-                "dead_letter_created",
-                message,
-                "error",
-                {"job_id": str(sending.job_id), "reason": item.move.reason},
-            )
-        )
+    if transition.status == Job.DEAD:
+        message = f"{job.endpoint_key}: {transition.reason} after {job.attempt} attempts"
+        letter = {"job_id": str(job.job_id), "reason": transition.reason}
+        write.records.append(Record(STAGE, "dead_letter_created", message, "error", letter))
 
 
-def commit(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
-    """Make the ends of attempts durable, however long the database is away.
-
-    Raises Fenced when the cycle is another's; successes are on record all the same then. A commit whose answer was lost is told by the
-    receipts: when each says what was to be written, it happened.
-    """
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            _commit_audited(write, closed)
-            return
-        except Fenced:
-            bring_home(write.work, closed)
-            raise
-        except fence.AWAY as exc:
-            if not closed:
-                raise
-            pause = _wait(exc, pause)
-            if _is_done(closed):
-                return
-
-
-def _wait(exc: Exception, pause: float) -> float:
-    """Wait for a database that failed with ``exc``; return the next pause. Raises it where this process has no time left."""
-    connection.close()
-    if interrupts.process.drained:
-        raise exc
-    code = getattr(exc.__cause__, "sqlstate", None)
-    if code is None or code.startswith(("08", "25", "53", "57P")):
-        # The server is away, or has no room left: the lane doesn't hang, it holds answers that are nowhere else. A statement that fails
-        # again and again is hung.
-        interrupts.prolong(settings.ORBIT_LEASE_SECONDS)
-    time.sleep(pause)
-    return min(2.0, pause * 2)
-
-
-def _commit_audited(write: fence.FencedWrite, closed: Sequence[Closed]) -> None:
-    """One statement; where failures are among them, a short transaction with the audit trail's entries appended last."""
-    failed = [item for item in closed if item.failed]
-    dead = [item for item in closed if item.move.status == Job.DEAD]
+def _commit_audited(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
+    """Commit one statement; with failures, a short transaction that ends with audit entries."""
+    failed = [result for result in results if result.failed]
+    dead = [result for result in results if result.transition.status == Job.DEAD]
     if not failed and not dead:
         fence.commit(write)
         return
     with audit.transaction():
         fence.commit(write)
         if failed:
-            _audit_failures(write.work, failed)
-        for item in dead:
-            about = {
-                "endpoint_key": item.sending.endpoint_key,
-                "reason": item.move.reason,
-                "error": item.error,
+            _audit_failures(write.cycle, failed)
+        for result in dead:
+            details = {
+                "endpoint_key": result.job.endpoint_key,
+                "reason": result.transition.reason,
+                "error": result.error,
             }
-            audit_death(write.work, item.sending.job_id, about)
+            audit_death(write.cycle, result.job.job_id, details)
 
 
-def audit_death(work: ClaimedCycle, job_id: UUID, about: Mapping[str, Any]) -> None:
-    """Put the dead letter of a job on the audit trail, in the deed that made it."""
-    audit.record(
-        Action.DEAD_LETTER_CREATED,
-        actor="orbit",
-        object_id=str(job_id),
-        namespace=work.namespace,
-        after={"cycle_id": str(work.id), **about},
-    )
-
-
-def _audit_failures(work: ClaimedCycle, failed: Sequence[Closed]) -> None:
-    causes = sorted({(item.sending.endpoint_key, _cause(item)) for item in failed})
+def _audit_failures(cycle: ClaimedCycle, failed: Sequence[AttemptResult]) -> None:
+    causes = sorted({(result.job.endpoint_key, _cause(result)) for result in failed})
     audit.record(
         Action.DISPATCH_FAILED,
         actor="orbit",
-        object_id=str(work.id),
-        namespace=work.namespace,
+        object_type="cycle",
+        object_id=str(cycle.id),
+        namespace=cycle.namespace,
         after={
             "attempts": len(failed),
-            "jobs": sorted({str(item.sending.job_id) for item in failed}),
+            "jobs": sorted({str(result.job.job_id) for result in failed}),
             "causes": [{"endpoint_key": key, "cause": cause} for key, cause in causes],
         },
     )
 
 
-def _cause(item: Closed) -> str:
-    if item.answer is None:
+def _cause(result: AttemptResult) -> str:
+    if result.answer is None:
         return "lost"
-    return (
-        f"status_{item.answer.status}"
-        if item.answer.status is not None
-        else str(item.answer.error_class)
-    )
+    if result.answer.status is not None:
+        return f"status_{result.answer.status}"
+    return str(result.answer.error_class)
 
 
-def _is_done(closed: Sequence[Closed]) -> bool:
-    """Tell whether the receipts say what was to be written. Closed as something else, they are the work of whoever took the cycle over."""
-    attempts = [item for item in closed if item.sending.receipt_id is not None]
-    given_up = [item.sending.job_id for item in closed if item.sending.receipt_id is None]
+def _wait(exc: Exception, pause: float) -> float:
+    """Wait for a database that failed with ``exc``; return the next pause in seconds.
+
+    Raises ``exc`` if this process has no time left.
+    """
+    connection.close()
+    if interrupts.process.drained:
+        raise exc
+    code = getattr(exc.__cause__, "sqlstate", None)
+    if code is None or code.startswith(_SERVER_IS_AWAY):
+        # The slot is not hung: it holds answers that exist nowhere else. With any other error that
+        # comes again and again, it is.
+        interrupts.prolong(settings.ORBIT_LEASE_SECONDS)
+    time.sleep(pause)
+    return min(LONGEST_PAUSE, pause * 2)
+
+
+def _is_done(results: Sequence[AttemptResult]) -> bool:
+    """Tell whether the results were written. If closed otherwise, the new owner did it."""
+    with_receipt = [result for result in results if result.job.receipt_id is not None]
+    without_receipt = [result.job.job_id for result in results if result.job.receipt_id is None]
     try:
         row = COUNT_CLOSED.one(
-            receipts=[item.sending.receipt_id for item in attempts],
-            statuses=[str(item.status) for item in attempts],
-            jobs=given_up,
+            receipts=[result.job.receipt_id for result in with_receipt],
+            statuses=[str(result.status) for result in with_receipt],
+            jobs=without_receipt,
         )
-        return row == (len(closed),)
     except fence.AWAY:
         connection.close()
         return False
+    return row == (len(results),)
 
 
-def bring_home(work: ClaimedCycle, closed: Sequence[Closed]) -> None:
-    """Write what a worker without its cycle may still write: the successes that it received, and that it was fenced.
-
-    However long the database is away; done twice it changes nothing but the record.
-    """
-    won = [_row(work, item) for item in closed if item.status == Attempt.DELIVERED]
-    message = f"token {work.token} is no longer the cycle's: {len(won)} of {len(closed)} answers were a 2xx and are kept"
-    pause = FIRST_PAUSE
-    while True:
+def _wake_waiting_cycles(results: Sequence[AttemptResult]) -> None:
+    """Wake the cycles that wait for an endpoint whose probe was answered."""
+    reopened = {
+        result.observation.state_id
+        for result in results
+        if result.job.is_probe and result.observation is not None and result.observation.up
+    }
+    for state_id in reopened:
         try:
-            for attempt in won:
-                late.absorb(work, attempt)
-            execution.write(
-                Record(STAGE, "fenced", message, "warning"),
-                namespace=work.namespace,
-                cycle_id=work.id,
-            )
-            return
-        except fence.AWAY as exc:
-            pause = _wait(exc, pause)
+            claim.wake_waiting_cycles(state_id)
+        except fence.AWAY:
+            # Waiters poll anyway. Don't abort: the pending answers exist only in this process.
+            connection.close()
+
+
+def _end_requeues(job_id: UUID) -> tuple[list[str], list[str]]:
+    """Close the letters and cancel the requeued jobs of a delivered job; return their ids.
+
+    In rounds until one finds none: a requeue that commits meanwhile must not slip through.
+    """
+    letters: list[str] = []
+    jobs: list[str] = []
+    while True:
+        closed = fence.run(CLOSE_LETTERS_LATE.text, {"job": job_id})
+        cancelled = fence.run(CANCEL_REQUEUED_JOBS.text, {"job": job_id})
+        if not closed and not cancelled:
+            return letters, jobs
+        letters += [str(id_) for (id_,) in closed]
+        jobs += [str(id_) for (id_,) in cancelled]
+
+
+def _write_late_success(
+    cycle: ClaimedCycle, attempt: Mapping[str, Any], ended: Mapping[str, Any]
+) -> None:
+    about = {name: attempt[name] for name in ("job_id", "endpoint_key", "attempt")}
+    data = {**about, "status_code": attempt["status_code"], **ended}
+    write = fence.FencedWrite(cycle, RECORD_LATE_SUCCESS.text)
+    write.records.append(Record(STAGE, "delivered_late", data=data))
+    write.events.append(
+        Event(
+            Name.DELIVERY_CONFIRMED,
+            stage=STAGE,
+            duration_ms=attempt["latency_ms"],
+            metadata={**about, "late": True},
+        )
+    )
+    fence.run(write.sql, write.parameters())

@@ -1,4 +1,4 @@
-"""Cycles: one pass of the pipeline each."""
+"""Cycles, and the notices of skipped triggers."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -10,10 +10,12 @@ from orbit.states import ACTIVE, CYCLE, Trigger
 class CycleRun(models.Model):
     """One pass of the pipeline for one namespace.
 
-    ``next_due_at`` is the one place that says when the cycle is to be looked at next: a fresh trigger, a retry, a lease that runs out,
-    open deliveries of a cycle that has ended. ``fencing_token`` grows with every claim, and every write of the pipeline carries it.
+    ``next_due_at`` alone says when a worker looks at the cycle next: after a trigger, for a retry,
+    when a lease runs out, for open deliveries of a cycle that has ended. ``fencing_token`` grows
+    with every claim, and every write of the pipeline carries it.
 
-    A re-run names the cycle that it repeats in ``rerun_of``; ``takeover`` says what it took over (``orbit.cycles.rerun.plan``).
+    A re-run names the cycle that it repeats in ``rerun_of``, and what it reuses in ``takeover``
+    (``orbit.cycles.rerun.plan``).
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -92,7 +94,7 @@ class CycleRun(models.Model):
                 condition=models.Q(rerun_of__isnull=True) | models.Q(takeover__isnull=False),
                 name="rerun_has_its_takeover",
             ),
-            # An active cycle that nothing will ever look at again can't exist.
+            # An active cycle is always due at some time, so no worker can forget it.
             models.CheckConstraint(
                 condition=models.Q(next_due_at__isnull=False)
                 | ~models.Q(status__in=[str(s) for s in ACTIVE]),
@@ -118,7 +120,7 @@ class CycleRun(models.Model):
             models.Index(
                 fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"
             ),
-            # What an operator looks for is rare; the many successes stay out of this index.
+            # Operators look for the rare ones; the many successes are not in this index.
             models.Index(
                 fields=["status", "-id"],
                 condition=models.Q(status__in=["queued", "partial_success", "failed", "cancelled"]),
@@ -131,7 +133,7 @@ class CycleRun(models.Model):
 
 
 class SkipNotice(models.Model):
-    """When a namespace's last ``cycle_skipped`` record was written, and how many were held back since."""
+    """The last record of a skipped trigger in a namespace, and the number of triggers since."""
 
     namespace = models.CharField(max_length=100, primary_key=True)
     written_at = models.DateTimeField()

@@ -9,12 +9,14 @@ from orbit.states import ATTEMPT, JOB, LETTER
 
 
 class EndpointState(models.Model):
-    """What all processes know together about one receiver: its caps, and whether its circuit is open.
+    """What all processes share about one endpoint: its limits, and whether its circuit is open.
 
-    The caps are those of the newest configuration that a process has read; they bind jobs of older snapshots too. ``failures`` counts
-    attempts in a row that found the receiver down, ``several`` tells that they were of more than one job. While ``opened_at`` is set the
-    circuit is open: one probe goes out at ``probe_at``, the next ``probe_wait`` seconds later. ``next_slot_at`` is the virtual time of the
-    rate cap, ``next_turn_at`` the end of the line of cycles that wait, ``hold_until`` what the receiver asked for by Retry-After.
+    The limits are those of the newest configuration that a process has read. They bind jobs of
+    older snapshots too. ``failures`` counts attempts in a row that found the endpoint down;
+    ``several`` says that they were of more than one job. While ``opened_at`` is set the circuit is
+    open: one probe goes out at ``probe_at``, the next ``probe_wait`` seconds later.
+    ``next_slot_at`` is the virtual time of the rate limit, ``next_turn_at`` the end of the queue of
+    waiting cycles, ``hold_until`` what the endpoint asked for by Retry-After.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -53,13 +55,13 @@ class EndpointState(models.Model):
 
 
 class EndpointSnapshot(models.Model):
-    """One distinct endpoint configuration, sealed; only the host stays in clear."""
+    """One distinct endpoint configuration, encrypted except for its host."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     fingerprint = models.CharField(max_length=64, unique=True)
     endpoint_key = models.CharField(max_length=100)
     host = models.CharField(max_length=255)
-    # Null where a release before the states wrote it beside a newer one: no caps then, and no circuit.
+    # Null in rows of an older release: those endpoints have no limits and no circuit.
     state = models.ForeignKey(
         EndpointState, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
@@ -103,7 +105,8 @@ class DispatchJob(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            # Nulls are equal in it, so that it keeps what is no requeue unique, and finds all jobs of a cycle.
+            # Nulls are equal in it: so jobs that are no requeue are unique too, and all jobs of a
+            # cycle are found by it.
             models.UniqueConstraint(
                 fields=["cycle", "normalization_item", "endpoint_key", "requeue_of"],
                 nulls_distinct=False,
@@ -139,7 +142,7 @@ class DispatchJob(models.Model):
 
 
 class DeliveryReceipt(models.Model):
-    """One request on the wire, written before it leaves and completed by its own answer."""
+    """One request: written before it is sent, and completed with its answer."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     job = models.ForeignKey(
@@ -168,7 +171,7 @@ class DeliveryReceipt(models.Model):
             models.Index(
                 fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending"
             ),
-            # As of cycles and jobs: the many that were delivered stay out of it.
+            # The many that were delivered are not in this index.
             models.Index(
                 fields=["status", "-id"],
                 condition=models.Q(status__in=["failed", "unknown", "unsent"]),
@@ -181,10 +184,10 @@ class DeliveryReceipt(models.Model):
 
 
 class DeadLetterDispatch(models.Model):
-    """A delivery that was given up, with what is needed to understand it. Only a person sends it again.
+    """A delivery that was given up, with the reason. Only a user sends it again.
 
-    The database makes ``error_pattern``, the last error without what differs from one to the next, and ``error_group``, the name of the
-    group of letters that have endpoint, reason, status code and pattern in common.
+    The database makes two columns: ``error_pattern`` is the last error without its variable parts;
+    ``error_group`` identifies the letters with the same endpoint, reason, status code and pattern.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)

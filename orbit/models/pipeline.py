@@ -1,4 +1,4 @@
-"""What the stages of a cycle leave behind: initiations, transformations, normalization."""
+"""The results of stages: initiations, transformations, normalization."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -8,7 +8,7 @@ from orbit.states import TIER
 
 
 class Initiation(models.Model):
-    """A logical context, known by its hash: the same context is initiated once and reused."""
+    """A context, identified by its hash. It is initiated once and then reused."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     initiation_hash = models.CharField(max_length=64, unique=True)
@@ -26,7 +26,7 @@ class Initiation(models.Model):
 
 
 class Transformation(models.Model):
-    """One tier of a cycle with its output; that of a tier taken over from an earlier cycle stays where it is, in ``taken_from``."""
+    """One tier of a cycle. A reused tier has its output in ``taken_from``, of an earlier cycle."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     cycle = models.ForeignKey(
@@ -105,7 +105,7 @@ class NormalizationBatch(models.Model):
 
 
 class NormalizationItem(models.Model):
-    """What is delivered, byte for byte; it points at the transformation that it came from."""
+    """What is delivered, byte for byte, and the transformation that made it."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     batch = models.ForeignKey(

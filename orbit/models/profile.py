@@ -10,7 +10,7 @@ SOURCES = ("files", "reload", "admin", "api", "proposal")
 
 
 class Profile(models.Model):
-    """What a cycle does. ``document`` is the whole of it, as the files and the API have it."""
+    """What a cycle does. ``document`` is all of it, as in the files and the API."""
 
     profile_id = models.CharField(max_length=100, unique=True)
     label = models.CharField(max_length=200)
@@ -113,7 +113,7 @@ class RunProfileRevision(_Revision):
 
 
 class AppliedFiles(models.Model):
-    """What was last applied from the configuration's folder: one row, whose lock makes reloads one at a time."""
+    """What was last applied from the configuration folder: one row. Reloads lock it."""
 
     id = models.SmallIntegerField(primary_key=True)
     sha256 = models.CharField(max_length=64)

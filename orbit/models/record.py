@@ -1,4 +1,4 @@
-"""What is on record and never changes: checkpoints, execution records, the value ledger."""
+"""Append-only rows: checkpoints, execution records, the value ledger."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -23,7 +23,7 @@ class CycleCheckpoint(models.Model):
 
 
 class ExecutionRecord(models.Model):
-    """One line of what happened. Range-partitioned by month of ``partition_key``: the cycle's id, or its own where there is no cycle."""
+    """One event of a cycle or namespace. Range-partitioned by month of ``partition_key``: the cycle's id, or its own where there is no cycle."""
 
     id = models.UUIDField(primary_key=True)
     partition_key = models.UUIDField()
@@ -46,7 +46,7 @@ class ExecutionRecord(models.Model):
 
 
 class ValueLedgerEntry(models.Model):
-    """What a cycle was worth: usage and value tags, metered once per cycle."""
+    """Usage and value tags of a cycle, metered once."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     cycle_id = models.UUIDField()

@@ -1,4 +1,4 @@
-"""Ticks, and the clusters that are alive."""
+"""Ticks of schedules, and clusters."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -44,7 +44,7 @@ class CronTick(models.Model):
 
 
 class ClusterNode(models.Model):
-    """A running cluster's sign of life, written by its keeper every five seconds."""
+    """A running cluster. Its maintenance process writes a heartbeat every five seconds."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     host = models.CharField(max_length=255)

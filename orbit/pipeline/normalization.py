@@ -49,7 +49,7 @@ def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int =
     ``reused`` counts the items that a re-run has from earlier cycles. If the processor fails on an
     output, only that output gets no item, and the stage is not ok.
     """
-    cycle: ClaimedCycle = write.work
+    cycle: ClaimedCycle = write.cycle
     began = time.monotonic()
     batch = _Batch(uuid7(), rules.processor_name(cycle.context))
     write.rows["items"] = []
@@ -89,7 +89,7 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
     write.rows["items"].append(
         {
             "id": str(item_id),
-            "cycle_id": str(write.work.id),
+            "cycle_id": str(write.cycle.id),
             "batch_id": str(batch.id),
             "transformation_id": str(source.transformation_id),
             "blob": write.blob(payload.body),

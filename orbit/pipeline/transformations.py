@@ -142,7 +142,7 @@ def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int
     The statement of ``write`` initiates the cycle too. ``results`` are the tiers that a re-run
     reuses. Returns the results of all tiers.
     """
-    stage = _Stage(write.work, None, results, pending=write)
+    stage = _Stage(write.cycle, None, results, pending=write)
     write.rows["tiers"] = []
     _attempt_due(stage)
     return stage.results

@@ -61,7 +61,7 @@ def run() -> None:
     """
     pending_migrations.refuse()
     reload.load_at_start()
-    enqueue.announce()
+    enqueue.save_configured()
     schedules.table()
     # A connection that two processes share mixes up their answers: each child opens its own.
     connections.close_all()

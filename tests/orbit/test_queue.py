@@ -120,7 +120,10 @@ def test_a_claim_does_not_wait_for_another_that_is_under_way(committed: str) -> 
         try:
             with other.cursor() as cursor:
                 cursor.execute("SET statement_timeout = '2s'")
-                cursor.execute(queue.CLAIM, [150, [queue.QUEUE, queue.WAKE], 1])
+                cursor.execute(
+                    queue.CLAIM.text,
+                    {"seconds": 150, "keys": [queue.QUEUE, queue.WAKE], "limit": 1},
+                )
                 [(theirs, _)] = cursor.fetchall()
         finally:
             other.close()
@@ -236,8 +239,8 @@ def test_the_claim_walks_the_index_however_many_rows_wait_for_later() -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) {queue.CLAIM}",
-            [150, [queue.QUEUE, queue.WAKE], 1],
+            f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) {queue.CLAIM.text}",
+            {"seconds": 150, "keys": [queue.QUEUE, queue.WAKE], "limit": 1},
         )
         text = "\n".join(line for (line,) in cursor.fetchall())
     assert "orbit_queue_ready" in text

@@ -18,7 +18,7 @@ from django.urls import resolve, reverse
 from orbit.cycles import advance, compare, detail, lease, maintenance, progress
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
-from orbit.dispatch import claim, error_groups, guarded
+from orbit.dispatch import claim, dead_letters
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
 from tests import conftest
@@ -235,12 +235,16 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             claim.CLAIM.text,
             {**held, "limit": 8, "full": [], "receipts": [some], "worker": "w"},
         ),
-        ("guarded.LOCK_LIMITS", guarded.LOCK_LIMITS.text, {"cycle": some}),
-        ("guarded.COUNT_ATTEMPTS", guarded.COUNT_ATTEMPTS.text, {"cycle": some, "states": [some]}),
-        ("guarded.WAKE", guarded.WAKE.text, {"state": some, "most": guarded.ROUND}),
+        ("claim.LOCK_LIMITS", claim.LOCK_LIMITS.text, {"cycle": some}),
+        ("claim.COUNT_ATTEMPTS", claim.COUNT_ATTEMPTS.text, {"cycle": some, "states": [some]}),
+        (
+            "claim.WAKE_WAITING_CYCLES",
+            claim.WAKE_WAITING_CYCLES.text,
+            {"state": some, "most": claim.WAKE_BATCH},
+        ),
         (
             "error_groups.GROUP",
-            error_groups.GROUP.text,
+            dead_letters.GROUP_ERRORS.text,
             {"scope": None, "counted": 100, "limit": 50, "offset": 0},
         ),
         ("count_deliveries", detail.COUNT_DELIVERIES.text, {"cycles": [some]}),

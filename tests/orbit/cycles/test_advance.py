@@ -10,15 +10,17 @@ from django.db import connection
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
-from orbit.cycles import advance, cancel, lease, progress, runner, stages
-from orbit.dispatch import claim, deliver, judge
-from orbit.dispatch.tally import Ending, Tally
+from orbit.cycles import advance, cancel, finish, lease, runner
+from orbit.cycles.progress import CycleProgress
+from orbit.dispatch import attempt
+from orbit.dispatch.claim import ClaimedJob
 from orbit.errors import CycleActive, CycleFinished
 from orbit.models import CycleRun
 from orbit.outbound.client import Answer
 from orbit.pipeline import initiation
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -115,7 +117,7 @@ def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
             initiation.run(work)
             # The row is locked until the commit: SKIP LOCKED leaves it to its writer.
             assert pool.submit(lambda: (lease.claim(1), connection.close())[0]).result() == []
-    assert progress.load(claimed()).initiation_id is not None
+    assert dispatch.load_progress(claimed()).initiation_id is not None
 
 
 def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
@@ -138,35 +140,32 @@ def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
     assert len(receiver.requests) == 3
 
 
-def _sending(
-    settings, receiver: Receiver
-) -> tuple[ClaimedCycle, list[claim.Sending], Ending, Tally]:
+def _sending(settings, receiver: Receiver) -> tuple[CycleProgress, list[ClaimedJob]]:
     """A cycle whose three deliveries have their receipts and have not been answered."""
     configure_endpoints(settings, default_endpoint=receiver.url)
     configure_profiles()
     start_cycle()
-    work = claimed()
-    found = progress.load(work)
-    stages.prepare_in_one_write(found)
-    return work, claim.wave(work, limit=16, worker="w")[0], stages.finish.ending(found), found.jobs
+    cycle_progress = dispatch.enqueue_deliveries(claimed())
+    return cycle_progress, dispatch.claim_jobs(cycle_progress.cycle)
 
 
 def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(
     settings,
 ) -> None:
     with Receiver(OK) as receiver:
-        work, sendings, ending, tally = _sending(settings, receiver)
+        held, sendings = _sending(settings, receiver)
+        work = held.cycle
         run_out(work.id)
         heir = claimed()
-        answers = [judge.ended(sendings[0], YES), judge.ended(sendings[1], NO)]
+        answers = [attempt.resolve(sendings[0], YES), attempt.resolve(sendings[1], NO)]
         with pytest.raises(Fenced):
-            deliver.close(work, answers, tally, ending)
+            finish.save_results(held, answers)
         assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {
             "delivered": 1,
             "sending": 2,
         }
         assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'fenced'") == [(1,)]
-        advance.run(heir, worker="heir")
+        advance.run(heir, dispatch=dispatch.state(), worker="heir")
         assert run_cycle(work.id).status == "success"
     # The two that were open were sent again, under their keys; the one with a success never was.
     keys = {got.headers["idempotency-key"] for got in receiver.requests}
@@ -180,15 +179,15 @@ def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_chang
 def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK) as receiver:
-        work, sendings, ending, tally = _sending(settings, receiver)
-        deliver.close(
-            work,
+        held, sendings = _sending(settings, receiver)
+        finish.save_results(
+            held,
             [
-                judge.ended(sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None))
+                attempt.resolve(
+                    sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)
+                )
                 for sending in sendings
             ],
-            tally,
-            ending,
         )
         assert dict(rows("SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY 1")) == {
             "open": 3
@@ -201,7 +200,7 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
         copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         claimed()  # another worker holds the cycle now
         with pytest.raises(Fenced):
-            deliver.close(work, [judge.ended(sendings[0], YES)], tally, ending)
+            finish.save_results(held, [attempt.resolve(sendings[0], YES)])
     assert rows("SELECT status FROM orbit_dispatchjob WHERE id = %s", copy) == [("cancelled",)]
     assert rows("SELECT status FROM orbit_deadletterdispatch WHERE id = %s", letter) == [
         ("delivered_late",)
@@ -259,10 +258,11 @@ def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
 
 def test_cancel_works_at_once_on_a_cycle_that_somebody_carries(settings) -> None:
     with Receiver(OK) as receiver:
-        work, sendings, ending, tally = _sending(settings, receiver)
+        held, sendings = _sending(settings, receiver)
+        work = held.cycle
         cancel.cancel(work.id, actor=SYSTEM, reason="wrong payload")
         with pytest.raises(Fenced):
-            deliver.close(work, [judge.ended(sendings[0], YES)], tally, ending)
+            finish.save_results(held, [attempt.resolve(sendings[0], YES)])
         with pytest.raises(CycleFinished):
             cancel.cancel(work.id, actor=SYSTEM, reason="again")
         run_out_due(work.id)
@@ -291,7 +291,7 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
     start_cycle("r1")
     original = advance.run
 
-    def hang(work: ClaimedCycle, *, worker: str) -> None:
+    def hang(work: ClaimedCycle, **_: object) -> None:
         interrupts.act(0.1)
         released.wait(20)
 

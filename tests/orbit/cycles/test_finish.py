@@ -8,11 +8,12 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from orbit.cycles import cancel, finish, lease, progress, runner, stages
-from orbit.dispatch import claim, receipts
+from orbit.cycles import cancel, finish, lease, runner
+from orbit.dispatch import attempt, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
 from orbit.records.fence import Fenced
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -89,9 +90,9 @@ def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: 
     configure_profiles()
     start_cycle()
     (work,) = lease.claim(1)
-    stages.prepare_in_one_write(progress.CycleProgress(work))
+    dispatch.enqueue_deliveries(work)
     time.sleep(0.3)
-    found = progress.load(work)
+    found = dispatch.load_progress(work)
     assert (
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5
         < found.jobs.left()
@@ -122,8 +123,8 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        ((first, *_), _) = claim.wave(work, limit=1, worker="zombie")
+        dispatch.enqueue_deliveries(work)
+        first, *_ = dispatch.claim_jobs(work, limit=1, worker="zombie")
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
@@ -131,23 +132,17 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         # The heir takes the job over and dies in its second attempt; meanwhile the first worker's 2xx comes home.
         (heir,) = lease.claim(1)
         from orbit.cycles import finish
-        from orbit.dispatch import deliver, judge
 
-        found = progress.load(heir)
-        deliver.close(
-            heir,
-            [judge.lost(sending) for sending in found.abandoned],
-            found.jobs,
-            finish.ending(found),
-        )
+        found = dispatch.load_progress(heir)
+        finish.save_results(found, [attempt.abandon(sending) for sending in found.abandoned])
         time.sleep(0.1)
         assert [
             sending.attempt
-            for sending in claim.wave(heir, limit=9, worker="heir")[0]
+            for sending in dispatch.claim_jobs(heir, limit=9, worker="heir")
             if sending.job_id == first.job_id
         ] == [2]
         with pytest.raises(Fenced):
-            receipts.commit(_closing(work, first), [judge.ended(first, YES)])
+            receipts.commit(_closing(work, first), [attempt.resolve(first, YES)])
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
@@ -162,13 +157,12 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
 
 def _closing(work: Any, sending: Any) -> Any:
     from orbit.cycles import finish
-    from orbit.dispatch import judge
     from orbit.records import fence
 
     write = fence.FencedWrite(
         work, finish.CLOSE_DELIVERIES.text, rows={"finishes": [], "ledger": []}
     )
-    receipts.add_to(write, [judge.ended(sending, YES)])
+    receipts.add_to(write, [attempt.resolve(sending, YES)])
     return write
 
 
@@ -195,7 +189,7 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
+        dispatch.enqueue_deliveries(work)
         job = DispatchJob.objects.filter(cycle_id=cycle_id).first()
         assert job is not None
         DispatchJob.objects.filter(pk=job.pk).update(

@@ -14,11 +14,11 @@ from governance.access.actors import SYSTEM
 from governance.models import Stop
 from governance.namespaces import halts, pauses, status
 from orbit import interrupts
-from orbit.cycles import cancel, detail, halt_certificates, lease, progress, runner, stages
-from orbit.dispatch import claim
+from orbit.cycles import cancel, detail, halt_certificates, lease, runner
 from orbit.interrupts import WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
 from orbit_site.processes.gate_monitor import GateMonitor
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -43,8 +43,8 @@ def left_behind(settings: Any, url: str) -> CycleRun:
     configure_profiles()
     cycle_id = start_cycle()
     (work,) = lease.claim(1)
-    stages.prepare_in_one_write(progress.CycleProgress(work))
-    assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
+    dispatch.enqueue_deliveries(work)
+    assert len(dispatch.claim_jobs(work, limit=16, worker="w")) == 3
     DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
     halts.halt("a", actor=SYSTEM, reason="a flood")
     CycleRun.objects.filter(pk=cycle_id).update(
@@ -231,13 +231,13 @@ def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
+        dispatch.enqueue_deliveries(work)
         halts.halt("a", actor=SYSTEM)
         Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
         time.sleep(1.5)
-        assert progress.load(work).jobs.left() == pytest.approx(60, abs=1)
+        assert dispatch.load_progress(work).jobs.left() == pytest.approx(60, abs=1)
         halts.resume("a", actor=SYSTEM, reason="r")
         time.sleep(1.0)
-        assert progress.load(work).jobs.left() == pytest.approx(59, abs=0.9)
+        assert dispatch.load_progress(work).jobs.left() == pytest.approx(59, abs=0.9)
         lease.give_back([work], wait=0)
         assert run_cycle(cycle_id).status == "success"

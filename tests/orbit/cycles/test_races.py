@@ -10,11 +10,12 @@ import pytest
 from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import advance, cancel, lease, progress, runner, stages
-from orbit.dispatch import claim, dead_letters, flight
+from orbit.cycles import advance, cancel, lease, progress, runner
+from orbit.dispatch import attempt, dead_letters
 from orbit.models import CycleRun
 from orbit.records import fence
 from orbit_site.processes.supervisor import BY_INDEX
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -51,9 +52,9 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
+        dispatch.enqueue_deliveries(work)
         with transaction.atomic():
-            assert len(claim.wave(work, limit=16, worker="w")[0]) == 3
+            assert len(dispatch.claim_jobs(work, limit=16, worker="w")) == 3
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     cycle = CycleRun.objects.get(pk=cycle_id)
@@ -69,7 +70,7 @@ def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> No
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
         with transaction.atomic():
-            stages.prepare_in_one_write(progress.CycleProgress(work))
+            dispatch.enqueue_deliveries(work)
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("cancelled", 3)]
@@ -128,7 +129,7 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
 
         fence.commit = counting
         try:
-            stages.prepare_in_one_write(progress.CycleProgress(work))
+            dispatch.enqueue_deliveries(work)
         finally:
             fence.commit = real
     assert sent == [1]
@@ -145,9 +146,9 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
         with monkeypatch.context() as patch:
-            patch.setattr(flight, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
-            patch.setattr(flight.client, "send", lambda *args, **kwargs: released.wait(10))
-            assert advance.run(work, worker="w") is None
+            patch.setattr(attempt, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
+            patch.setattr(attempt.client, "send", lambda *_, **__: released.wait(10) and None)
+            assert advance.run(work, dispatch=dispatch.state(), worker="w") is None
         released.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         with connection.cursor() as cursor:

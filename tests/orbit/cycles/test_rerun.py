@@ -13,10 +13,10 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, detail, finish, lease, progress, runner, stages, trigger
+from orbit.cycles import cancel, detail, finish, lease, runner, stages, trigger
 from orbit.cycles.rerun import single
 from orbit.cycles.rerun.plan import DeliveryAction
-from orbit.dispatch import claim, dead_letters, judge, receipts
+from orbit.dispatch import attempt, dead_letters, receipts
 from orbit.errors import (
     CycleActive,
     CycleUnknown,
@@ -32,6 +32,7 @@ from orbit.pipeline.transformations import TierResult
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle
 from orbit.states import Trigger
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -189,8 +190,8 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         configure_profiles()
         old_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        sent, _ = claim.wave(work, limit=1, worker="w")
+        dispatch.enqueue_deliveries(work)
+        sent = dispatch.claim_jobs(work, limit=1)
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         rows(
             "UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1",
@@ -199,8 +200,8 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         first = single.start(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
         cancel.cancel(first, actor=SYSTEM, reason="x")
         second = single.start(first, actor=SYSTEM, reason="x", source=Trigger.REST)
-        receipts.bring_home(
-            work, [judge.ended(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
+        receipts.save_late_successes(
+            work, [attempt.resolve(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
         )
         said = dict(
             rows(
@@ -345,7 +346,7 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         configure_profiles()
         old_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
+        dispatch.enqueue_deliveries(work)
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         new = again(old_id)
         assert new.status == "success"
@@ -383,7 +384,7 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
 
 
 def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult]]:
-    found = progress.load(work)
+    found = dispatch.load_progress(work)
     found.read_input()
     assert found.initiation_id is not None
     return found.cycle, found.initiation_id, found.tiers
@@ -391,11 +392,11 @@ def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult
 
 def _sent(work: ClaimedCycle) -> None:
     """Normalize, enqueue, and be gone when the first delivery is on its way."""
-    found = progress.load(work)
+    found = dispatch.load_progress(work)
     write = fence.FencedWrite(work, finish.PREPARE_DELIVERIES.text)
-    stages.add_deliveries_to(write, found)
+    stages.add_deliveries_to(write, found, dispatch.state())
     fence.commit(write)
-    claim.wave(work, limit=1, worker="w")
+    dispatch.claim_jobs(work, limit=1)
 
 
 def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> None:

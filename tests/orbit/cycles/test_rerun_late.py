@@ -7,11 +7,12 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, lease, progress, stages
+from orbit.cycles import cancel, lease
 from orbit.cycles.rerun import plan, single
-from orbit.dispatch import claim, judge, receipts
+from orbit.dispatch import attempt, receipts
 from orbit.outbound.client import Answer
 from orbit.states import Trigger
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -33,8 +34,8 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         configure_profiles()
         old = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        (sent, *_), _ = claim.wave(work, limit=1, worker="w")
+        dispatch.enqueue_deliveries(work)
+        sent, *_ = dispatch.claim_jobs(work, limit=1)
         cancel.cancel(old, actor=SYSTEM, reason="stop")
         # When the request can't be under way any more, the attempt is closed as unknown.
         rows("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s RETURNING 1", old)
@@ -44,8 +45,8 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
 
         def bring() -> None:
             try:
-                receipts.bring_home(
-                    work, [judge.ended(sent, Answer(200, None, "", b"", None, 1.0, True, None))]
+                receipts.save_late_successes(
+                    work, [attempt.resolve(sent, Answer(200, None, "", b"", None, 1.0, True, None))]
                 )
             finally:
                 connection.close()

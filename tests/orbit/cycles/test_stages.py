@@ -4,11 +4,13 @@ import hashlib
 
 import pytest
 
-from orbit.cycles import lease, progress, stages, trigger
+from orbit.cycles import finish, lease, progress, stages, trigger
+from orbit.dispatch.loop import Finished
 from orbit.errors import CycleActive
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.pipeline import registry
 from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -86,7 +88,9 @@ def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliv
         (work,) = lease.claim(1)
         found = progress.CycleProgress(work)
         assert work.input is None
-        stages.run(found, worker="w")
+        finished = stages.run(found, dispatch=dispatch.state(), worker="w")
+        assert isinstance(finished, Finished)
+        finish.close(found, finished)
         held.append((found.cycle.input, [result.payload for result in found.tiers.values()]))
     assert held == [(None, [None, None, None])]
     assert [got.body for got in receiver.requests] == [body] * 3

@@ -55,7 +55,7 @@ OK3 = ("success",) * 3
          "Cancelled by ann: wrong input; 1 of 3 deliveries done; 2 cancelled."),
         (_said("running", lease_owner="w", lease_expires_at=SOON, tiers=_tiers("success", "pending")), "Running: 1 of 3 tiers done."),
         (_said("running", lease_owner="w", lease_expires_at=NOW - timedelta(seconds=3)),
-         "Running: its worker is silent since 11:59:57, another one takes over."),
+         "Running: its worker has been silent since 11:59:57; another one will take over."),
         (_said("running", tiers=_tiers(*OK3), deliveries=DeliveryCounts(3, 2, 0, 0, 1), jobs=[DispatchJob(status="pending", next_attempt_at=SOON)]),
          "Running: 3 tiers; 2 of 3 deliveries done; the next retry is due in 42 s."),
         (_said("running"), "Running: it waits for a worker."),

@@ -5,37 +5,37 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orbit.dispatch import circuit
-from orbit.dispatch.circuit import Guard, Sign
+from orbit.dispatch import limits
+from orbit.dispatch.limits import EndpointLimits, EndpointObservation
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FREE = Guard(uuid.uuid4(), None, None, None, None, None, None, None, None)
+FREE = EndpointLimits(uuid.uuid4(), None, None, None, None, None, None, None, None)
 
 
-def guard(**values: object) -> Guard:
-    return Guard(**{**{name: getattr(FREE, name) for name in FREE.__slots__}, **values})
+def endpoint_limits(**values: object) -> EndpointLimits:
+    return EndpointLimits(**{**{name: getattr(FREE, name) for name in FREE.__slots__}, **values})
 
 
 def test_without_a_cap_everything_goes() -> None:
-    found = circuit.allow(FREE, now=NOW, in_flight=1000, wanted=16)
-    assert (found.count, found.again_at, found.guard) == (16, None, FREE)
+    found = limits.allow(FREE, now=NOW, in_flight=1000, due=16)
+    assert (found.count, found.again_at, found.limits) == (16, None, FREE)
 
 
 def test_a_full_receiver_gets_no_more_than_are_free() -> None:
-    capped = guard(max_concurrency=3)
-    assert circuit.allow(capped, now=NOW, in_flight=1, wanted=5).count == 2
-    full = circuit.allow(capped, now=NOW, in_flight=4, wanted=5)
+    capped = endpoint_limits(max_concurrency=3)
+    assert limits.allow(capped, now=NOW, in_flight=1, due=5).count == 2
+    full = limits.allow(capped, now=NOW, in_flight=4, due=5)
     assert full.count == 0
     assert full.again_at is not None
     assert full.again_at > NOW
 
 
 def test_a_rate_is_kept_over_any_second_but_for_a_burst_of_a_tenth() -> None:
-    state, sent = guard(rate_per_second=20.0), []
+    state, sent = endpoint_limits(rate_per_second=20.0), []
     for tick in range(400):
         now = NOW + timedelta(milliseconds=10 * tick)
-        found = circuit.allow(state, now=now, in_flight=0, wanted=100)
-        state = found.guard
+        found = limits.allow(state, now=now, in_flight=0, due=100)
+        state = found.limits
         sent += [now] * found.count
     assert 80 <= len(sent) <= 82
     for start in sent:
@@ -44,26 +44,28 @@ def test_a_rate_is_kept_over_any_second_but_for_a_burst_of_a_tenth() -> None:
 
 def test_the_moment_named_is_one_at_which_the_rate_lets_the_next_go() -> None:
     for rate in (0.1, 0.3, 1.0, 3.0, 7.0, 50.0, 333.0):
-        state = circuit.allow(guard(rate_per_second=rate), now=NOW, in_flight=0, wanted=1000).guard
-        refused = circuit.allow(state, now=NOW, in_flight=0, wanted=1)
+        state = limits.allow(
+            endpoint_limits(rate_per_second=rate), now=NOW, in_flight=0, due=1000
+        ).limits
+        refused = limits.allow(state, now=NOW, in_flight=0, due=1)
         assert refused.count == 0
         assert refused.again_at is not None
-        assert circuit.allow(refused.guard, now=refused.again_at, in_flight=0, wanted=1).count == 1
+        assert limits.allow(refused.limits, now=refused.again_at, in_flight=0, due=1).count == 1
 
 
 def test_an_open_circuit_lets_one_probe_through_when_it_is_due_and_doubles_the_wait_up_to_five_minutes() -> (
     None
 ):
-    state = guard(opened_at=NOW, probe_at=NOW + timedelta(seconds=30), probe_wait=30.0)
-    early = circuit.allow(state, now=NOW, in_flight=0, wanted=5)
+    state = endpoint_limits(opened_at=NOW, probe_at=NOW + timedelta(seconds=30), probe_wait=30.0)
+    early = limits.allow(state, now=NOW, in_flight=0, due=5)
     assert (early.count, early.again_at) == (0, state.probe_at)
     waits, at = [], state.probe_at
     for _ in range(5):
         assert at is not None
-        found = circuit.allow(state, now=at, in_flight=0, wanted=5)
+        found = limits.allow(state, now=at, in_flight=0, due=5)
         assert found.count == 1
-        assert circuit.allow(found.guard, now=at, in_flight=0, wanted=5).count == 0
-        state = found.guard
+        assert limits.allow(found.limits, now=at, in_flight=0, due=5).count == 0
+        state = found.limits
         assert state.probe_at is not None
         waits.append((state.probe_at - at).total_seconds())
         at = state.probe_at
@@ -71,35 +73,35 @@ def test_an_open_circuit_lets_one_probe_through_when_it_is_due_and_doubles_the_w
 
 
 def test_time_in_which_nobody_looked_is_no_time_in_which_the_receiver_was_down() -> None:
-    state = guard(opened_at=NOW, probe_at=NOW + timedelta(minutes=5), probe_wait=300.0)
+    state = endpoint_limits(opened_at=NOW, probe_at=NOW + timedelta(minutes=5), probe_wait=300.0)
     assert state.probe_at is not None
-    soon = circuit.allow(state, now=state.probe_at + timedelta(seconds=2), in_flight=0, wanted=1)
-    assert soon.guard.opened_at == NOW
-    away = circuit.allow(state, now=state.probe_at + timedelta(days=2), in_flight=0, wanted=1)
-    assert (away.count, away.guard.opened_at) == (1, NOW + timedelta(days=2))
+    soon = limits.allow(state, now=state.probe_at + timedelta(seconds=2), in_flight=0, due=1)
+    assert soon.limits.opened_at == NOW
+    away = limits.allow(state, now=state.probe_at + timedelta(days=2), in_flight=0, due=1)
+    assert (away.count, away.limits.opened_at) == (1, NOW + timedelta(days=2))
 
 
 def test_a_receiver_that_asked_for_a_pause_is_left_alone_until_it_is_over() -> None:
-    state = guard(hold_until=NOW + timedelta(seconds=7))
-    assert circuit.allow(state, now=NOW, in_flight=0, wanted=1).again_at == state.hold_until
-    assert circuit.allow(state, now=NOW + timedelta(seconds=7), in_flight=0, wanted=1).count == 1
+    state = endpoint_limits(hold_until=NOW + timedelta(seconds=7))
+    assert limits.allow(state, now=NOW, in_flight=0, due=1).again_at == state.hold_until
+    assert limits.allow(state, now=NOW + timedelta(seconds=7), in_flight=0, due=1).count == 1
 
 
 def test_those_that_wait_come_back_one_after_another() -> None:
-    state, turns = guard(max_concurrency=1), []
+    state, turns = endpoint_limits(max_concurrency=1), []
     for _ in range(100):
-        found = circuit.allow(state, now=NOW, in_flight=1, wanted=1)
-        state = found.guard
+        found = limits.allow(state, now=NOW, in_flight=1, due=1)
+        state = found.limits
         turns.append(found.again_at)
     assert turns == sorted(set(turns))  # type: ignore[type-var]
-    assert (turns[-1] - turns[0]).total_seconds() == pytest.approx(99 * circuit.SHORTEST_TURN)  # type: ignore[operator]
+    assert (turns[-1] - turns[0]).total_seconds() == pytest.approx(99 * limits.SHORTEST_TURN)  # type: ignore[operator]
 
 
 def test_they_come_back_as_fast_as_places_come_free() -> None:
-    state, turns = guard(max_concurrency=2), []
+    state, turns = endpoint_limits(max_concurrency=2), []
     for _ in range(3):
-        found = circuit.allow(state, now=NOW, in_flight=2, wanted=1, oldest=4.0)
-        state = found.guard
+        found = limits.allow(state, now=NOW, in_flight=2, due=1, oldest=4.0)
+        state = found.limits
         turns.append((found.again_at - NOW).total_seconds())  # type: ignore[operator]
     assert turns == [1.0, 2.0, 3.0]
 
@@ -107,12 +109,12 @@ def test_they_come_back_as_fast_as_places_come_free() -> None:
 def test_signs_of_one_receiver_are_one_row_and_a_success_among_them_says_that_it_is_up() -> None:
     one, two, jobs = uuid.uuid4(), uuid.uuid4(), [uuid.uuid4() for _ in range(3)]
     signs = [
-        Sign(one, jobs[0], False, "refused"),
-        Sign(one, jobs[0], False, "late"),
-        Sign(two, jobs[1], False, "HTTP 503", 4.0),
-        Sign(two, jobs[2], True, ""),
+        EndpointObservation(one, jobs[0], False, "refused"),
+        EndpointObservation(one, jobs[0], False, "late"),
+        EndpointObservation(two, jobs[1], False, "HTTP 503", 4.0),
+        EndpointObservation(two, jobs[2], True, ""),
     ]
-    first, second = circuit.rows(signs, cycle_id=uuid.uuid4(), record_ids=["a", "b", "c", "d"])
+    first, second = limits.rows(signs, cycle_id=uuid.uuid4(), record_ids=["a", "b", "c", "d"])
     assert (first["up"], first["failed"], first["several"], first["error"], first["hold"]) == (
         False,
         2,
@@ -121,8 +123,8 @@ def test_signs_of_one_receiver_are_one_row_and_a_success_among_them_says_that_it
         None,
     )
     assert (second["up"], second["failed"], second["hold"]) == (True, 1, 4.0)
-    (row,) = circuit.rows(
-        [Sign(one, job, False, "x") for job in jobs],
+    (row,) = limits.rows(
+        [EndpointObservation(one, job, False, "x") for job in jobs],
         cycle_id=uuid.uuid4(),
         record_ids=["a", "b", "c"],
     )

@@ -9,8 +9,9 @@ from django.db import connection
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
 from orbit.cycles import cancel, finish, lease, runner
-from orbit.dispatch import claim, dead_letters
+from orbit.dispatch import dead_letters
 from orbit.models import DeadLetterDispatch, DispatchJob
+from tests.support import dispatch
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import (
     configure_endpoints,
@@ -61,7 +62,7 @@ def test_a_cycle_that_is_given_up_gives_its_copies_back(settings: Any, sending: 
     (letter,) = create_dead_letters(1)
     copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
     (work,) = lease.claim(1)
-    assert not sending or len(claim.wave(work, limit=9, worker="w")[0]) == 1
+    assert not sending or len(dispatch.claim_jobs(work, limit=9, worker="w")) == 1
     finish.give_up(work, reason="parked", message="too often")
     (entry,) = AuditTrailEntry.objects.filter(action="dead_letter.created")
     assert (entry.object_id, entry.namespace, entry.after["reason"]) == (
@@ -100,7 +101,7 @@ def test_a_copy_that_was_on_its_way_in_a_cancelled_cycle_comes_back_where_its_wo
 ) -> None:
     cycle_id, copy = running
     (work,) = lease.claim(1)
-    assert [one.job_id for one in claim.wave(work, limit=9, worker="dies")[0]] == [copy]
+    assert [one.job_id for one in dispatch.claim_jobs(work, limit=9, worker="dies")] == [copy]
     cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
     assert not DeadLetterDispatch.objects.filter(status="open").exists()
     with connection.cursor() as cursor:

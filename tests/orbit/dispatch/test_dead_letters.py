@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
 from orbit.cycles import lease
-from orbit.dispatch import claim, dead_letters, enqueue
+from orbit.dispatch import dead_letters
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from tests.support import dispatch
 from tests.support.dead_letters import create_dead_letters as make
 from tests.support.pipeline import (
     configure_endpoints,
@@ -135,7 +136,7 @@ def test_what_has_a_success_on_record_is_not_sent_again(dead: CycleRun) -> None:
     """A letter beside a success can't come about; should there be one, it is refused by the statement that would make the job."""
     letter = letters()[0]
     DispatchJob.objects.filter(pk=letter.job_id).update(status="delivered")
-    with pytest.raises(AlreadyResolved, match="success of this delivery"):
+    with pytest.raises(AlreadyResolved, match="a success on record"):
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="x", new_key=True)
     assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 0
     dead_letters.dismiss(letter.pk, actor=SYSTEM, reason="it is there")
@@ -153,9 +154,9 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
             DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
         )
         (work,) = lease.claim(1)
-        assert [sending.job_id for sending in claim.wave(work, limit=9, worker="dies")[0]] == [
-            job_id
-        ]
+        assert [
+            sending.job_id for sending in dispatch.claim_jobs(work, limit=9, worker="dies")
+        ] == [job_id]
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
@@ -167,11 +168,11 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
 def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_deadlock(
     settings,
 ) -> None:
-    """As in a web process that has just started: the endpoint of today isn't written down yet."""
+    """As in a web process whose configuration is newer than the workers': no snapshot of it yet."""
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     (letter,) = make(1)
     cycle_id = DeadLetterDispatch.objects.get().cycle_id
-    enqueue._known.clear()
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/changed")
 
     def ends() -> None:
         """What the closing write of an attempt locks, in its order."""

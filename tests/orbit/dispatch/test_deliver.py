@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.conf import settings as configured
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, runner
-from orbit.dispatch import claim
+from orbit.cycles import cancel, lease, runner
+from orbit.dispatch import claim, loop
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -101,15 +101,14 @@ def test_a_snapshot_that_no_key_opens_is_a_dead_letter_and_the_others_go_on(sett
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
-        before = configured.ORBIT_ENCRYPTION_KEYS
         assert run_cycle(start_cycle()).status == "success"
+        cycle_id = start_cycle()
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        lease.give_back([cycle], wait=0)
         settings.ORBIT_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-        from orbit.dispatch import claim
-
-        claim._opened.clear()
-        # The endpoint is the same object, so its snapshot is the old one: made under the key that is gone.
-        assert run_cycle(start_cycle()).status == "partial_success"
-        settings.ORBIT_ENCRYPTION_KEYS = before
+        dispatch.forget_caches()
+        assert run_cycle(cycle_id).status == "partial_success"
     assert set(DeadLetterDispatch.objects.values_list("reason", flat=True)) == {
         "unreadable_snapshot"
     }
@@ -133,11 +132,9 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        from orbit.cycles import lease, progress, stages
 
         (work,) = lease.claim(1)
-        found = progress.CycleProgress(work)
-        stages.prepare_in_one_write(found)
+        dispatch.enqueue_deliveries(work)
         lease.give_back([work], wait=0)
         settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
         assert run_cycle(cycle_id).status == "partial_success"
@@ -156,16 +153,13 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         configure_profiles()
         cycle_id = start_cycle()
         from orbit import interrupts
-        from orbit.cycles import finish, lease, progress, stages
-        from orbit.dispatch import claim, deliver
 
         (work,) = lease.claim(1)
-        found = progress.CycleProgress(work)
-        stages.prepare_in_one_write(found)
+        found = dispatch.enqueue_deliveries(work)
         slot = interrupts.Slot()
         slot.held_until = interrupts.now() + 60
         interrupts.enter(slot)
-        real = claim.wave
+        real = claim.claim_unlimited
 
         def stopped_behind_the_claim(*args, **kwargs):
             taken = real(*args, **kwargs)
@@ -174,8 +168,8 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
 
         try:
             with monkeypatch.context() as patch:
-                patch.setattr(claim, "wave", stopped_behind_the_claim)
-                assert deliver.run(work, found.jobs, finish.ending(found), worker="w") == 0.0
+                patch.setattr(claim, "claim_unlimited", stopped_behind_the_claim)
+                assert loop.run(work, found.jobs, state=dispatch.state(), worker="w") == 0.0
         finally:
             interrupts.enter(interrupts.Slot())
         assert receiver.requests == []
@@ -195,7 +189,7 @@ def _slowly(sock: socket.socket) -> None:
 def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = claim.wave, []
+    real, calls = claim.claim_unlimited, []
 
     def cut(*args: Any, **kwargs: Any) -> Any:
         calls.append(args)
@@ -210,7 +204,7 @@ def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
     ):
         configure_endpoints(settings, one=one.url, two=two.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        monkeypatch.setattr(claim, "wave", cut)
+        monkeypatch.setattr(claim, "claim_unlimited", cut)
         assert run_cycle(start_cycle()).status == "success"
     assert (len(calls) > 2, len(one.requests), len(two.requests)) == (True, 3, 6)
 
@@ -218,7 +212,7 @@ def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
 def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_way(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = claim.wave, []
+    real, calls = claim.claim_unlimited, []
 
     def cancelled(*args: Any, **kwargs: Any) -> Any:
         calls.append(args)
@@ -230,7 +224,7 @@ def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_
         configure_endpoints(settings, one=one.url, two=two.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         cycle_id = start_cycle()
-        monkeypatch.setattr(claim, "wave", cancelled)
+        monkeypatch.setattr(claim, "claim_unlimited", cancelled)
         runner.run(seconds=1)
     assert len(calls) == 2
     assert rows(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orbit.cycles import lease, progress, runner, stages
-from orbit.dispatch import enqueue, guarded
+from orbit.cycles import lease, runner
+from orbit.dispatch import claim, enqueue
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, EndpointState
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -264,8 +265,6 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
 ) -> None:
     from django.db import OperationalError
 
-    from orbit.dispatch import guarded
-
     calls: list[int] = []
 
     def away(*args: Any, **kwargs: Any) -> Any:
@@ -279,7 +278,7 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         cycle_id = start_cycle()
         with monkeypatch.context() as patch:
-            patch.setattr(guarded, "wave", away)
+            patch.setattr(claim, "claim_limited", away)
             settings.ORBIT_LEASE_SECONDS = 2
             runner.run(seconds=0.5)
         assert calls
@@ -313,7 +312,7 @@ def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings
         configure_profiles()
         cycle_id = start_cycle()
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
+        dispatch.enqueue_deliveries(work)
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert run_cycle(cycle_id).status == "success"
@@ -327,8 +326,8 @@ def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_l
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        assert len(guarded.wave(work, limit=1, worker="dies").sendings) == 1
+        dispatch.enqueue_deliveries(work)
+        assert len(dispatch.claim_jobs(work, limit=1, worker="dies")) == 1
         # Nobody resumes it: its namespace is halted.
         sql("INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, since) "
             "SELECT id, 'halting', true, 'x', now() FROM governance_namespace WHERE name = 'a' "
@@ -343,8 +342,8 @@ def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        assert len(guarded.wave(work, limit=1, worker="slow").sendings) == 1
+        dispatch.enqueue_deliveries(work)
+        assert len(dispatch.claim_jobs(work, limit=1, worker="slow")) == 1
         second = start_cycle("r2")
         began = time.monotonic()
         runner.run(seconds=0.1)
@@ -390,11 +389,11 @@ def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(
     with Receiver(OK) as one, Receiver(slow) as two:
         configure_endpoints(settings, one=one.url, two=two.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        enqueue.announce()
+        enqueue.save_configured()
         sql(
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'"
         )
-        monkeypatch.setattr(guarded, "wake", away)
+        monkeypatch.setattr(claim, "wake_waiting_cycles", away)
         assert run_cycle(start_cycle()).status == "success"
         assert calls
         assert len(two.requests) == 3
@@ -408,19 +407,21 @@ def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_pr
         capped(settings, receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        enqueue.announce()
+        enqueue.save_configured()
         sql(
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
         )
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        looked = guarded.wave(work, limit=9, worker="w")
+        dispatch.enqueue_deliveries(work)
+        looked = claim.claim_limited(
+            work, limit=9, worker="w", endpoints=dispatch.state().endpoints
+        )
         assert looked.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.
         sql(
             "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = NULL, failures = 0, next_turn_at = NULL"
         )
-        assert guarded.wake(EndpointState.objects.get().pk) == 1
+        assert claim.wake_waiting_cycles(EndpointState.objects.get().pk) == 1
         lease.give_back([work], wait=looked.wait)
         assert rows(
             "SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id

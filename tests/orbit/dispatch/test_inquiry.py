@@ -8,6 +8,7 @@ import pytest
 from governance.access.actors import SYSTEM
 from orbit.dispatch import dead_letters
 from orbit.models import DeadLetterDispatch
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -165,15 +166,14 @@ def test_a_requeue_under_a_new_key_has_nothing_to_ask_about(settings: Any) -> No
 def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> None:
     from django.db import connection
 
-    from orbit.cycles import lease, progress, stages
-    from orbit.dispatch import claim
+    from orbit.cycles import lease
 
     with Receiver(OK) as receiver, Receiver(OK) as desk:
         unsure(settings, receiver.url, desk.url)
         cycle_id = start_cycle(body=BODY)
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        assert len(claim.wave(work, limit=9, worker="w")[0]) == 1
+        dispatch.enqueue_deliveries(work)
+        assert len(dispatch.claim_jobs(work, limit=9, worker="w")) == 1
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"

@@ -10,22 +10,14 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import finish, lease, progress, runner, stages
-from orbit.dispatch import (
-    claim,
-    dead_letters,
-    deliver,
-    endpoints,
-    judge,
-    late,
-    receipts,
-    requeued_jobs,
-)
+from orbit.cycles import finish, lease, runner
+from orbit.dispatch import attempt, dead_letters, endpoints, receipts
+from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
 from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
-from tests.support import pipeline
+from tests.support import dispatch, pipeline
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_profiles, rows, start_cycle
 from tests.support.polling import until
@@ -43,7 +35,7 @@ ONE_ITEM, BODY = (
 )
 
 
-def unknown(letter: UUID) -> tuple[ClaimedCycle, claim.Sending]:
+def unknown(letter: UUID) -> tuple[ClaimedCycle, ClaimedJob]:
     """Give the letter's job an attempt whose worker still waits for its answer; return what that worker holds."""
     job, receipt = DispatchJob.objects.get(dead_letter=letter), uuid.uuid4()
     with connection.cursor() as cursor:
@@ -65,19 +57,19 @@ def unknown(letter: UUID) -> tuple[ClaimedCycle, claim.Sending]:
         False,
     )
     endpoint = endpoints.configured()[job.endpoint_key]
-    return work, claim.Sending(
+    return work, ClaimedJob(
         job.cycle_id, receipt, job.pk, 1, 0, 0, job.delivery_id, job.endpoint_key, endpoint
     )
 
 
-def home(work: ClaimedCycle, *sendings: claim.Sending) -> None:
-    receipts.bring_home(work, [judge.ended(sending, YES) for sending in sendings])
+def home(work: ClaimedCycle, *sendings: ClaimedJob) -> None:
+    receipts.save_late_successes(work, [attempt.resolve(sending, YES) for sending in sendings])
 
 
 class Waits:
     """The late 2xx, brought by another thread while this one's transaction is open; it waits for that."""
 
-    def __init__(self, work: ClaimedCycle, *sendings: claim.Sending) -> None:
+    def __init__(self, work: ClaimedCycle, *sendings: ClaimedJob) -> None:
         self._thread = threading.Thread(target=lambda: (home(work, *sendings), connection.close()))
 
     def begin(self) -> None:
@@ -105,22 +97,17 @@ def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(setti
         configure_profiles(ONE_ITEM)
         start_cycle(body=BODY)
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        wave = claim.wave(work, limit=16, worker="w")[0]
+        dispatch.enqueue_deliveries(work)
+        wave = dispatch.claim_jobs(work, limit=16, worker="w")
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
         (heir,) = lease.claim(1)
-        found = progress.load(heir)
+        found = dispatch.load_progress(heir)
         success = Waits(work, *wave)
         with transaction.atomic():
-            deliver.close(
-                heir,
-                [judge.lost(sending) for sending in found.abandoned],
-                found.jobs,
-                finish.ending(found),
-            )
+            finish.save_results(found, [attempt.abandon(sending) for sending in found.abandoned])
             success.begin()
         success.end()
     assert stand() == (["delivered"], ["delivered_late"])
@@ -163,14 +150,11 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         zombie = unknown(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         (work,) = lease.claim(1)
-        (copy,) = claim.wave(work, limit=9, worker="w")[0]
+        (copy,) = dispatch.claim_jobs(work, limit=9, worker="w")
         home(*zombie)
-        found = progress.load(work)
-        deliver.close(
-            work,
-            [judge.ended(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
-            found.jobs,
-            finish.ending(found),
+        found = dispatch.load_progress(work)
+        finish.save_results(
+            found, [attempt.resolve(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))]
         )
         with connection.cursor() as cursor:
             cursor.execute(
@@ -189,9 +173,9 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
         for sql, values in (
-            (late.CLOSE_LETTERS.text, {"job": uuid.uuid4()}),
-            (late.CANCEL_REQUEUED.text, {"job": uuid.uuid4()}),
-            (requeued_jobs.FILTER.text, {"jobs": [uuid.uuid4()]}),
+            (receipts.CLOSE_LETTERS_LATE.text, {"job": uuid.uuid4()}),
+            (receipts.CANCEL_REQUEUED_JOBS.text, {"job": uuid.uuid4()}),
+            (dead_letters.FILTER_REQUEUED.text, {"jobs": [uuid.uuid4()]}),
         ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
@@ -234,8 +218,8 @@ def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(setting
     configure_profiles(ONE_ITEM)
     start_cycle(body=BODY)
     (work,) = lease.claim(1)
-    stages.prepare_in_one_write(progress.CycleProgress(work))
-    home(work, *claim.wave(work, limit=16, worker="w")[0])
+    dispatch.enqueue_deliveries(work)
+    home(work, *dispatch.claim_jobs(work, limit=16, worker="w"))
     assert stand() == (["delivered"], [])
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [
         (1,)

@@ -4,16 +4,19 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from orbit.cycles import lease, progress, runner, stages
-from orbit.dispatch import claim, deliver, enqueue, guarded
-from orbit.dispatch import senders as pools
+from orbit.cycles import lease, runner
+from orbit.dispatch import claim, enqueue
+from orbit.dispatch.claim import Backlog, ClaimedJob
+from orbit.dispatch.senders import SenderPool
+from orbit.dispatch.state import EndpointQueue
 from orbit.models import EndpointState
+from orbit.records.fence import ClaimedCycle
+from tests.support import dispatch
 from tests.support.pipeline import configure_endpoints, configure_profiles, rows, start_cycle
 from tests.support.receiver import OK, Receiver
 
@@ -28,11 +31,8 @@ def sql(statement: str, *values: Any) -> None:
         cursor.execute(statement, values)
 
 
-@pytest.fixture(autouse=True)
-def nobody_waits() -> Iterator[None]:
-    guarded._lines.clear()
-    yield
-    guarded._lines.clear()
+def claim_unlimited(cycle: ClaimedCycle) -> tuple[list[ClaimedJob], Backlog]:
+    return claim.claim_unlimited(cycle, limit=9, worker="w", endpoints=dispatch.state().endpoints)
 
 
 @pytest.mark.usefixtures("committed")
@@ -44,7 +44,7 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
         sock.sendall(OK)
 
     with Receiver(OK) as one, Receiver(slow) as two, Receiver(OK) as three:
-        pools._senders = None
+        dispatch.forget_caches()
         configure_endpoints(settings, one=one.url, two=two.url, three=three.url)
         configure_profiles(
             **{
@@ -52,7 +52,7 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
                 for n in range(10)
             }
         )
-        enqueue.announce()
+        enqueue.save_configured()
         sql(OPEN)
         for n in range(10):
             start_cycle(f"r{n}")
@@ -68,18 +68,18 @@ def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
     with Receiver(OK) as one, Receiver(OK) as two:
         configure_endpoints(settings, one=one.url, two=two.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        enqueue.announce()
+        enqueue.save_configured()
         sql(OPEN)
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
+        dispatch.enqueue_deliveries(work)
         sql(HALT, True, "halting")
-        assert claim.wave(work, limit=9, worker="w") == ([], claim.Rest())
+        assert claim_unlimited(work) == ([], Backlog())
         sql(HALT, False, "running")
-        sendings, rest = claim.wave(work, limit=9, worker="w")
-        assert [sending.endpoint_key for sending in sendings] == ["two"] * 3
-        assert rest.receiver == EndpointState.objects.get(endpoint_key="one").pk
-        assert rest.wait == pytest.approx(290, abs=5)
+        jobs, backlog = claim_unlimited(work)
+        assert [job.endpoint_key for job in jobs] == ["two"] * 3
+        assert backlog.limited == EndpointState.objects.get(endpoint_key="one").pk
+        assert backlog.wait == pytest.approx(290, abs=5)
 
 
 @pytest.mark.usefixtures("committed")
@@ -89,43 +89,49 @@ def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings
         first, second = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
         settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([first, {**second, "rate_per_second": 1000}])
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
-        enqueue.announce()
+        enqueue.save_configured()
         quiet = EndpointState.objects.get(endpoint_key="two").pk
-        senders = pools.Senders()
+        senders = SenderPool()
         senders.take(3, 0)
         senders.begin([quiet, quiet, EndpointState.objects.get(endpoint_key="one").pk])
         assert senders.full() == [quiet]
         start_cycle("r1")
         (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        found = deliver._claim(work, senders.take(8, 0), "w", senders)
-        assert [sending.endpoint_key for sending in found.sendings] == ["one"] * 3
-        assert found.shared
+        dispatch.enqueue_deliveries(work)
+        claimed = claim.claim(
+            work,
+            limit=senders.take(8, 0),
+            worker="w",
+            endpoints=dispatch.state().endpoints,
+            full=senders.full(),
+        )
+        assert [job.endpoint_key for job in claimed.jobs] == ["one"] * 3
+        assert claimed.shared
     assert rows(
         "SELECT count(*) FROM orbit_dispatchjob WHERE status = 'pending' AND endpoint_key = 'two'"
     ) == [(3,)]
 
 
 def test_those_who_wait_for_a_receiver_come_back_one_after_another() -> None:
-    receiver = uuid.uuid4()
-    turns = [guarded.line_up(receiver, 30.0) for _ in range(100)]
+    queue, endpoint = EndpointQueue(), uuid.uuid4()
+    turns = [queue.join(endpoint, 30.0) for _ in range(100)]
     assert turns == sorted(turns)
     assert turns[0] == 30.0
     assert turns[-1] == pytest.approx(32, abs=0.1)
 
 
 def test_no_line_is_longer_than_a_minute_and_another_wait_begins_another_line() -> None:
-    receiver = uuid.uuid4()
-    turns = [guarded.line_up(receiver, 30.0) for _ in range(20_000)]
+    queue, endpoint = EndpointQueue(), uuid.uuid4()
+    turns = [queue.join(endpoint, 30.0) for _ in range(20_000)]
     assert max(turns) < 91
-    assert guarded.line_up(receiver, 1.0) == 1.0
+    assert queue.join(endpoint, 1.0) == 1.0
 
 
 @pytest.mark.usefixtures("committed")
 def test_all_are_woken_however_many_wait_and_however_long(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guarded, "ROUND", 2)
+    monkeypatch.setattr(claim, "WAKE_BATCH", 2)
     with Receiver(OK) as one:
         configure_endpoints(settings, one=one.url)
         configure_profiles(
@@ -134,9 +140,9 @@ def test_all_are_woken_however_many_wait_and_however_long(
         for n in range(5):
             start_cycle(f"r{n}")
         for work in lease.claim(5):
-            stages.prepare_in_one_write(progress.CycleProgress(work))
+            dispatch.enqueue_deliveries(work)
             lease.give_back([work], wait=3600)
-        assert guarded.wake(EndpointState.objects.get().pk) == 5
+        assert claim.wake_waiting_cycles(EndpointState.objects.get().pk) == 5
     assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [
         (5,)
     ]

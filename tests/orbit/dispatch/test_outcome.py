@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from orbit.dispatch import outcome
-from orbit.dispatch.outcome import Dead, Delivered, Retry
+from orbit.dispatch.outcome import Dead, Delivered, Retry, RetryPolicy
 from orbit.outbound.client import Answer
 from orbit.states import Attempt, Job
 
@@ -69,9 +69,7 @@ def test_retry_after_is_read_as_seconds_or_date_and_ignored_when_it_is_neither(
 
 
 def test_retries_wait_three_times_as_long_each_time_and_no_longer_than_the_cap() -> None:
-    waits = [
-        outcome.decide(Retry(), spent=n, max_retries=9, base=2, cap=300).wait for n in range(9)
-    ]
+    waits = [outcome.decide(Retry(), RetryPolicy(n, 9, 2, 300)).wait for n in range(9)]
     for n, wait in enumerate(waits):
         middle = min(300, 2 * 3**n)
         assert wait is not None
@@ -79,17 +77,15 @@ def test_retries_wait_three_times_as_long_each_time_and_no_longer_than_the_cap()
 
 
 def test_a_receiver_may_ask_for_a_longer_wait_but_not_beyond_the_cap() -> None:
-    assert outcome.decide(Retry(after=120), spent=0, max_retries=3, base=2, cap=300).wait == 120
-    assert outcome.decide(Retry(after=86400), spent=0, max_retries=3, base=2, cap=300).wait == 300
-    wait = outcome.decide(Retry(after=0.1), spent=0, max_retries=3, base=2, cap=300).wait
+    assert outcome.decide(Retry(after=120), RetryPolicy(0, 3, 2, 300)).wait == 120
+    assert outcome.decide(Retry(after=86400), RetryPolicy(0, 3, 2, 300)).wait == 300
+    wait = outcome.decide(Retry(after=0.1), RetryPolicy(0, 3, 2, 300)).wait
     assert wait is not None
     assert wait >= 1.6
 
 
 def test_the_retries_count_after_the_first_attempt() -> None:
-    assert [
-        outcome.decide(Retry(), spent=n, max_retries=3, base=1, cap=1).status for n in range(4)
-    ] == [Job.PENDING] * 3 + [Job.DEAD]
-    assert (
-        outcome.decide(Retry(), spent=0, max_retries=0, base=1, cap=1).reason == "retries_exhausted"
-    )
+    assert [outcome.decide(Retry(), RetryPolicy(n, 3, 1, 1)).status for n in range(4)] == [
+        Job.PENDING
+    ] * 3 + [Job.DEAD]
+    assert outcome.decide(Retry(), RetryPolicy(0, 0, 1, 1)).reason == "retries_exhausted"

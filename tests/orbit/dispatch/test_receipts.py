@@ -9,13 +9,15 @@ from django.db import OperationalError, connection
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
-from orbit.cycles import cancel, finish, lease, progress, runner, stages
-from orbit.dispatch import claim, deliver, judge, receipts
-from orbit.dispatch.tally import Ending, Tally
+from orbit.cycles import cancel, finish, lease, runner
+from orbit.cycles.progress import CycleProgress
+from orbit.dispatch import attempt, receipts
+from orbit.dispatch.claim import ClaimedJob
 from orbit.interrupts import Slot
 from orbit.outbound.client import Answer
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
+from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -30,14 +32,12 @@ pytestmark = pytest.mark.usefixtures("committed")
 YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
-def sending(settings: Any, url: str) -> tuple[ClaimedCycle, list[claim.Sending], Ending, Tally]:
+def sending(settings: Any, url: str) -> tuple[CycleProgress, list[ClaimedJob]]:
     configure_endpoints(settings, default_endpoint=url)
     configure_profiles()
     start_cycle()
-    (work,) = lease.claim(1)
-    found = progress.CycleProgress(work)
-    stages.prepare_in_one_write(found)
-    return work, claim.wave(work, limit=16, worker="w")[0], finish.ending(found), found.jobs
+    (cycle,) = lease.claim(1)
+    return dispatch.enqueue_deliveries(cycle), dispatch.claim_jobs(cycle)
 
 
 def takeover(work: ClaimedCycle) -> None:
@@ -48,10 +48,8 @@ def takeover(work: ClaimedCycle) -> None:
             [work.id],
         )
     (heir,) = lease.claim(1)
-    found = progress.load(heir)
-    deliver.close(
-        heir, [judge.lost(sending) for sending in found.abandoned], found.jobs, finish.ending(found)
-    )
+    found = dispatch.load_progress(heir)
+    finish.save_results(found, [attempt.abandon(sending) for sending in found.abandoned])
 
 
 def failing(times: int, meanwhile: Any = None) -> Any:
@@ -75,10 +73,11 @@ def test_a_success_outlives_an_outage_in_which_another_worker_closed_its_attempt
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
-        work, wave, ending, tally = sending(settings, receiver.url)
+        held, wave = sending(settings, receiver.url)
+        work = held.cycle
         monkeypatch.setattr(fence, "run", failing(1, lambda: takeover(work)))
         with pytest.raises(Fenced):
-            deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
+            finish.save_results(held, [attempt.resolve(one, YES) for one in wave])
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
     assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1") == [
         ("delivered", 3)
@@ -89,11 +88,12 @@ def test_a_success_outlives_an_outage_while_a_lost_worker_brings_it_home(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
-        work, wave, *_ = sending(settings, receiver.url)
+        held, wave = sending(settings, receiver.url)
+        work = held.cycle
         takeover(work)
-        closed = [judge.ended(one, YES) for one in wave]
+        closed = [attempt.resolve(one, YES) for one in wave]
         monkeypatch.setattr(fence, "run", failing(2))
-        receipts.bring_home(work, closed)
+        receipts.save_late_successes(work, closed)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
 
 
@@ -129,12 +129,13 @@ def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
-        work, wave, ending, tally = sending(settings, receiver.url)
+        held, wave = sending(settings, receiver.url)
+        work = held.cycle
         slot = Slot()
         interrupts.enter(slot)
         interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", failing(3))
-        deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
+        finish.save_results(held, [attempt.resolve(one, YES) for one in wave])
         assert not slot.overrun
         assert run_cycle(work.id).status == "success"
 
@@ -153,12 +154,13 @@ def test_nor_does_one_whose_database_has_no_room_left(
         return real(sql, parameters)
 
     with Receiver(OK) as receiver:
-        work, wave, ending, tally = sending(settings, receiver.url)
+        held, wave = sending(settings, receiver.url)
+        work = held.cycle
         slot = Slot()
         interrupts.enter(slot)
         interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", full)
-        deliver.close(work, [judge.ended(one, YES) for one in wave], tally, ending)
+        finish.save_results(held, [attempt.resolve(one, YES) for one in wave])
         assert not slot.overrun
         assert run_cycle(work.id).status == "success"
 

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from cryptography.fernet import Fernet
 
-from orbit.cycles import lease, progress, stages
-from orbit.dispatch import claim, enqueue
+from orbit.cycles import lease
 from orbit.models import DeadLetterDispatch, EndpointSnapshot
 from orbit.outbound import secrets
+from tests.support import dispatch
 from tests.support.pipeline import configure_profiles, rows, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
 
@@ -31,15 +31,14 @@ def endpoint(settings: Any, url: str, key: str = "default-endpoint", **members: 
 def sealed_with(settings: Any, *keys: str) -> None:
     """Use these keys from now on, as a process that starts does: it knows no snapshot yet."""
     settings.ORBIT_ENCRYPTION_KEYS = list(keys)
-    claim._opened.clear()
-    enqueue._known.clear()
+    dispatch.forget_caches()
 
 
 def enqueued(body: bytes | None = None) -> UUID:
     """Return a cycle whose jobs are made and not sent."""
     cycle_id = start_cycle(body=body)
     (work,) = lease.claim(1)
-    stages.prepare_in_one_write(progress.CycleProgress(work))
+    dispatch.enqueue_deliveries(work)
     lease.give_back([work], wait=0)
     return cycle_id
 

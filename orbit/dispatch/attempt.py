@@ -1,0 +1,337 @@
+"""One delivery attempt: prepare, send, classify, resolve.
+
+1. ``claim`` has moved the job to ``sending`` and written the receipt, in one commit.
+2. A sender thread makes the request (``_send``). If an earlier attempt may have arrived and the
+   endpoint has an ``inquiry_url``, it asks the receiver first.
+3. The slot's thread collects what came back (``InFlight.collect``), classifies it and resolves it
+to
+   an ``AttemptResult``. The decisions are pure and live in ``outcome``, with the table of waits.
+4. ``receipts`` writes the results. A job that is to be retried is ``pending`` again, with its time.
+
+What can still go wrong: the process dies between sending and writing. The receipt still says
+``sending`` then. The worker that resumes the cycle closes it as unknown (``abandon``) and sends
+the delivery again under the same key, so a receiver that ignores Idempotency-Key may act twice.
+"""
+
+import functools
+import math
+import queue
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+
+from orbit import interrupts
+from orbit.dispatch import outcome
+from orbit.dispatch.claim import ClaimedJob
+from orbit.dispatch.endpoints import Delivery, Endpoint, build_request
+from orbit.dispatch.limits import EndpointObservation
+from orbit.dispatch.outcome import AnswerKind, Inquiry, JobTransition, RetryPolicy
+from orbit.dispatch.senders import SenderPool
+from orbit.interrupts import Slot
+from orbit.outbound import client
+from orbit.outbound.client import Answer
+from orbit.records.execution import clean
+from orbit.records.fence import ClaimedCycle
+from orbit.states import Attempt, Job
+
+# How long a slot may take to write the answers, after the longest total time-out of its requests.
+GRACE_SECONDS = 10
+# An answer waits this long for the next one: no longer than the commit takes that it may save.
+GATHER_SECONDS = 0.005
+# Errors that say nothing about the endpoint: Orbit refused, or could not build the request.
+_OWN_FAULTS = {"refused", "unexpected"}
+# With a Retry-After these ask all clients to wait (RFC 6585, section 4; RFC 9110, section 15.6.4).
+_ASKS_TO_WAIT = {429, 503}
+
+
+class SendersHung(RuntimeError):
+    """Sender threads did not come back within their deadline and the grace after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InquiryReply:
+    """What an inquiry brought; ``note`` says it in words for operators."""
+
+    inquiry: Inquiry
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """An attempt that has ended, and what becomes of its job.
+
+    ``confirms``: an inquiry found that an earlier attempt had arrived.
+    ``observation``: what the attempt says about its endpoint, if anything.
+    """
+
+    job: ClaimedJob
+    answer: Answer | None
+    status: Attempt
+    transition: JobTransition
+    error: str
+    confirms: bool = False
+    observation: EndpointObservation | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a request was sent, or may have been, and brought no 2xx."""
+        return self.job.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
+
+
+_Reply = tuple[ClaimedJob, Answer | None, InquiryReply | None]
+
+
+class InFlight:
+    """The requests of one cycle that are in flight; ``count`` says how many."""
+
+    def __init__(self, cycle: ClaimedCycle) -> None:
+        self.count = 0
+        self._cycle = cycle
+        self._replies: queue.SimpleQueue[_Reply] = queue.SimpleQueue()
+        self._longest = self._silent = 0.0
+
+    def send(self, jobs: list[ClaimedJob], senders: SenderPool) -> None:
+        """Send ``jobs``, for each of which a sender was taken."""
+        longest = max((_longest_seconds(job) for job in jobs), default=0.0)
+        self._longest = max(self._longest, longest) if self.count else longest
+        self._silent = 0.0
+        interrupts.act(self._longest + GRACE_SECONDS)
+        self.count += len(jobs)
+        slot = interrupts.slot()
+        for job in jobs:
+            senders.submit(functools.partial(_send, self._cycle, job, self._replies, senders, slot))
+
+    def collect(self, patience: float) -> list[AttemptResult]:
+        """Return the next attempts that ended; [] after ``patience`` seconds. Raises SendersHung.
+
+        Results that come close together are returned together, so that they share a commit.
+        """
+        replies: list[_Reply] = []
+        while len(replies) < self.count:
+            try:
+                replies.append(self._replies.get(timeout=GATHER_SECONDS if replies else patience))
+            except queue.Empty:
+                break
+        self.count -= len(replies)
+        # Counted in waits, not by a clock: a process that was suspended finds its senders late, not
+        # hung.
+        self._silent = 0.0 if replies else self._silent + patience
+        if self._silent > math.ceil(self._longest + GRACE_SECONDS):
+            raise SendersHung(f"{self.count} deliveries of cycle {self._cycle.id}")
+        return [resolve(*reply) for reply in replies]
+
+
+def _longest_seconds(job: ClaimedJob) -> float:
+    """Return how long an attempt may take. An inquiry has the same time as the request."""
+    if job.endpoint is None:
+        return 0.0
+    return job.endpoint.total_timeout * (2 if _needs_inquiry(job) else 1)
+
+
+def _needs_inquiry(job: ClaimedJob) -> bool:
+    return (
+        job.may_have_arrived and job.endpoint is not None and job.endpoint.inquiry_url is not None
+    )
+
+
+# --- Prepare and send, in a sender's thread --------------------------------------------------
+
+
+def _send(
+    cycle: ClaimedCycle,
+    job: ClaimedJob,
+    replies: "queue.SimpleQueue[_Reply]",
+    senders: SenderPool,
+    slot: Slot,
+) -> None:
+    """Make one attempt. Whatever happens, its reply is queued and the sender is free again.
+
+    Nothing is sent once the lease may have expired, because another worker may have sent it
+    meanwhile; nor if the gate is closed, or was not read recently.
+    """
+    answer: Answer | None = None
+    reply: InquiryReply | None = None
+    try:
+        if job.endpoint is not None and not interrupts.process.drained and slot.open:
+            if _needs_inquiry(job):
+                reply = inquire(job.endpoint, job.delivery_id)
+            is_wanted = reply is None or after_inquiry(job, reply.inquiry) is None
+            if is_wanted and slot.holds and slot.open:
+                answer = _request(cycle, job, job.endpoint)
+    except Exception as exc:
+        # A request that can't even be built is a failed attempt; the slot must not hang for it.
+        error = f"{type(exc).__name__}: {exc}"
+        answer = Answer(None, "unexpected", error, b"", None, 0.0, False, None)
+    finally:
+        replies.put((job, answer, reply))
+        seconds = answer.latency_ms / 1000 if answer is not None else None
+        answered = answer is not None and answer.status is not None
+        senders.end(job.state_id, seconds, answered=answered)
+
+
+def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Answer:
+    delivery = Delivery(
+        delivery_id=str(job.delivery_id),
+        content_type=job.content_type,
+        attempt=job.attempt,
+        namespace=cycle.namespace,
+        profile_id=cycle.profile_id or "",
+        run_profile_id=cycle.run_profile_id or "",
+        cycle_id=str(cycle.id),
+    )
+    request = build_request(endpoint, delivery, job.body)
+    return client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
+
+
+def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
+    """Ask a receiver whether it has a delivery: GET ``inquiry_url``. 200: yes; 404: no.
+
+    Takes no longer than the endpoint's total time-out. Never raises.
+    """
+    request = client.Request(
+        "GET",
+        (endpoint.inquiry_url or "").replace("{id}", str(delivery_id)),
+        {**endpoint.headers, "Authorization": f"Bearer {endpoint.token}"},
+        b"",
+        endpoint.connect_timeout,
+        endpoint.read_timeout,
+        endpoint.total_timeout,
+        endpoint.ca_bundle,
+    )
+    answer = client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
+    if answer.status == 200:
+        return InquiryReply(Inquiry.HELD, "the receiver has it (inquiry answered 200)")
+    if answer.status == 404:
+        return InquiryReply(Inquiry.MISSING, "the receiver doesn't have it (inquiry answered 404)")
+    error = f"HTTP {answer.status}" if answer.status is not None else answer.error
+    return InquiryReply(Inquiry.SILENT, f"the inquiry brought no answer: {error}")
+
+
+# --- Classify and resolve ---------------------------------------------------------------------
+
+
+def resolve(
+    job: ClaimedJob, answer: Answer | None, reply: InquiryReply | None = None
+) -> AttemptResult:
+    """Return what becomes of an attempt that came back with ``answer``, or with an inquiry's reply.
+
+    An attempt with neither was stopped before a byte left, and uses up no retry.
+    """
+    if job.endpoint is None:
+        return _unsent(
+            job,
+            JobTransition(Job.DEAD, 0, reason="unreadable_snapshot"),
+            "no key of ORBIT_ENCRYPTION_KEYS opens the endpoint's snapshot",
+        )
+    if answer is not None:
+        return _answered(job, job.endpoint, answer)
+    transition = after_inquiry(job, reply.inquiry) if reply is not None else None
+    if reply is None or transition is None:
+        return _unsent(job, JobTransition(Job.PENDING, 0, wait=0.0), "stopped before it was sent")
+    return AttemptResult(
+        job,
+        None,
+        Attempt.UNSENT,
+        transition,
+        clean(reply.note),
+        confirms=reply.inquiry == Inquiry.HELD,
+        observation=_observe_reply(job, job.endpoint, reply),
+    )
+
+
+def after_inquiry(job: ClaimedJob, inquiry: Inquiry) -> JobTransition | None:
+    """Return what becomes of ``job`` after its receiver was asked. None: send it now."""
+    return outcome.decide_inquiry(inquiry, _policy(job), hold=_holds(job))
+
+
+def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False) -> AttemptResult:
+    """Return the end of an attempt whose worker died: it may have arrived, so it is unknown.
+
+    It uses up a retry, and is made again under the same key. In a ``cancelled`` cycle it is not
+    made again: the job is cancelled, or a dead letter again if an operator had ``requeued`` it.
+    """
+    if not cancelled:
+        transition = _decide_unknown(job)
+    elif requeued:
+        transition = JobTransition(Job.DEAD, 1, reason="cancelled")
+    else:
+        transition = JobTransition(Job.CANCELLED, 1)
+    return AttemptResult(job, None, Attempt.UNKNOWN, transition, "the worker that sent it was lost")
+
+
+def expire(job: ClaimedJob) -> AttemptResult:
+    """Return the end of a job that waited too long for an endpoint that is down."""
+    return _unsent(
+        job,
+        JobTransition(Job.DEAD, 0, reason="endpoint_down"),
+        "the endpoint has been down for more than 24 hours",
+    )
+
+
+def _unsent(job: ClaimedJob, transition: JobTransition, error: str) -> AttemptResult:
+    return AttemptResult(job, None, Attempt.UNSENT, transition, error)
+
+
+def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Answer) -> AttemptResult:
+    kind = outcome.classify(answer, permanent=endpoint.permanent_statuses)
+    status = outcome.attempt_status(answer)
+    is_delivered = isinstance(kind, outcome.Delivered)
+    error = "" if is_delivered else clean(answer.error or f"HTTP {answer.status}")
+    return AttemptResult(
+        job,
+        answer,
+        status,
+        _decide_unknown(job) if status == Attempt.UNKNOWN else outcome.decide(kind, _policy(job)),
+        error,
+        observation=_observe(job, answer, kind, error),
+    )
+
+
+def _decide_unknown(job: ClaimedJob) -> JobTransition:
+    inquiry = bool(job.endpoint and job.endpoint.inquiry_url)
+    return outcome.decide_unknown(_policy(job), inquiry=inquiry, hold=_holds(job))
+
+
+def _holds(job: ClaimedJob) -> bool:
+    return job.endpoint is not None and job.endpoint.on_unknown == "hold"
+
+
+def _observe(
+    job: ClaimedJob, answer: Answer, kind: AnswerKind, error: str
+) -> EndpointObservation | None:
+    if job.state_id is None or answer.error_class in _OWN_FAULTS:
+        return None
+    pause = None
+    if (
+        isinstance(kind, outcome.Retry)
+        and answer.status in _ASKS_TO_WAIT
+        and kind.after is not None
+    ):
+        pause = min(kind.after, settings.ORBIT_DISPATCH_BACKOFF_CAP)
+    is_up = answer.status is not None and answer.status < 500
+    return EndpointObservation(job.state_id, job.job_id, is_up, error, pause)
+
+
+def _observe_reply(
+    job: ClaimedJob, endpoint: Endpoint, reply: InquiryReply
+) -> EndpointObservation | None:
+    """An answered inquiry shows that the endpoint is up, if it went to the endpoint's own host."""
+    if job.state_id is None or reply.inquiry == Inquiry.SILENT:
+        return None
+    if urlsplit(endpoint.inquiry_url or "").hostname != endpoint.host:
+        return None
+    return EndpointObservation(job.state_id, job.job_id, True, "")
+
+
+def _policy(job: ClaimedJob) -> RetryPolicy:
+    return RetryPolicy(
+        job.spent,
+        job.max_retries,
+        settings.ORBIT_DISPATCH_BACKOFF_BASE,
+        settings.ORBIT_DISPATCH_BACKOFF_CAP,
+        # Deliveries of one cycle to one endpoint that fail together are retried together: in one
+        # wave and one commit.
+        group=f"{job.cycle_id} {job.endpoint_key}",
+    )

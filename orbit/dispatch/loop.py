@@ -1,0 +1,248 @@
+"""Send the jobs of one cycle, side by side, in waves no larger than the free senders.
+
+The slot's thread owns the database; sender threads only send. An answer is written as soon as it is
+in, together with those that came while the write before it ran. A wave doesn't wait for stragglers:
+while one endpoint hangs, the cycle's other jobs go on. Waiting for a retry holds no worker: ``run``
+returns the seconds, and the caller gives the lease back until then.
+
+The last results of a cycle are returned unwritten (``Finished``): the caller closes them and the
+cycle in one statement. Until it has, a crash loses nothing but their answers: their receipts still
+say ``sending``, and the next worker closes them as unknown.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import connection
+
+from orbit import interrupts
+from orbit.dispatch import attempt, claim, receipts
+from orbit.dispatch.attempt import AttemptResult, InFlight
+from orbit.dispatch.claim import ClaimResult
+from orbit.dispatch.job_progress import JobProgress
+from orbit.dispatch.state import DispatchState
+from orbit.records import fence
+from orbit.records.fence import ClaimedCycle, Fenced
+
+BEAT_SECONDS = 1.0
+# After this time without an answer the rest of a wave are stragglers, and the next wave starts.
+STRAGGLER_SECONDS = 0.05
+# Retries that are due this soon after the first one go with it.
+TOGETHER_SECONDS = 0.05
+# When a due job could not be claimed: the gate is closed, or the clocks differ.
+LOOK_AGAIN_SECONDS = 0.5
+# A job waits for an endpoint that has its share of the senders: until its first answer.
+FIRST_ANSWER_SECONDS = 0.02
+# A slot sleeps through waits that are shorter than this together; then the cycle is given back.
+SLEEP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The stage is over; nothing is in flight. Close ``results`` with the cycle, in one statement.
+
+    ``due_in``: the stage's time is over with jobs still open. They outlive the cycle, which is due
+    for them again in so many seconds.
+    """
+
+    results: Sequence[AttemptResult] = ()
+    due_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """How long to wait, whether a slot may sleep through it, and whether others wait in a queue."""
+
+    seconds: float
+    is_short: bool
+    is_queued: bool = False
+
+
+def run(
+    cycle: ClaimedCycle, progress: JobProgress, *, state: DispatchState, worker: str
+) -> Finished | float:
+    """Send the due jobs of ``progress``. Return the seconds until there is more to do, or Finished.
+
+    Raises Fenced, SendersHung, and Interrupted before a wave.
+    """
+    return _Loop(cycle, progress, state, worker, InFlight(cycle)).run()
+
+
+@dataclass(slots=True)
+class _Loop:
+    cycle: ClaimedCycle
+    progress: JobProgress
+    state: DispatchState
+    worker: str
+    in_flight: InFlight
+    #: Not before then (monotonic) is another claim worth it while requests are in flight.
+    again_at: float = 0.0
+    #: Seconds slept.
+    slept: float = 0.0
+    straggling: bool = False
+    #: The last results, not written.
+    last: Sequence[AttemptResult] = field(default_factory=tuple)
+
+    def run(self) -> Finished | float:
+        while self.progress.open:
+            if not self.in_flight.count:
+                pause = self._before_wave()
+                if pause is not None:
+                    return pause
+            if self._may_claim():
+                claimed = self._claim_and_send()
+                if claimed is not None and not claimed.jobs and not claimed.expired:
+                    wait = self._wait_for(claimed)
+                    if wait is not None:
+                        return wait
+            elif not self.in_flight.count:
+                # The lease may have expired.
+                return 0.0
+            if self.in_flight.count:
+                self._collect()
+        return Finished(self.last)
+
+    def _before_wave(self) -> Finished | float | None:
+        """Return why no wave is to start now; None if one is."""
+        # Check for a stop before the deadline: a stopped cycle's clock doesn't run.
+        interrupts.check()
+        if self.progress.left() <= 0:
+            return Finished(due_in=max(0.0, self.progress.wait()))
+        if self.progress.wait() > TOGETHER_SECONDS:
+            return min(self.progress.wait(), self.progress.left())
+        time.sleep(max(0.0, self.progress.gather(TOGETHER_SECONDS)))
+        return None
+
+    def _may_claim(self) -> bool:
+        """Tell whether a wave may start now. Raises Interrupted if nothing is in flight."""
+        is_next_wave = self.straggling and self.progress.due() and time.monotonic() >= self.again_at
+        if self.in_flight.count and not is_next_wave:
+            return False
+        try:
+            interrupts.check()
+        except interrupts.Interrupted:
+            if self.in_flight.count:
+                return False
+            raise
+        return interrupts.slot().holds
+
+    def _claim_and_send(self) -> ClaimResult | None:
+        """Claim and send a wave.
+
+        None if no sender is free, or if the database is away while requests are in flight.
+        """
+        if not self.in_flight.count:
+            interrupts.act(settings.ORBIT_LEASE_SECONDS)
+        count = self.state.senders.take(
+            max(1, self.progress.due()), timeout=0.0 if self.in_flight.count else 1.0
+        )
+        if not count:
+            return None
+        try:
+            claimed = self._claim(count)
+        except Fenced:
+            self._save_late_successes()
+            raise
+        except fence.AWAY:
+            if not self.in_flight.count:
+                raise
+            # The pending answers exist only in this process, so they come first. If the claim did
+            # happen, the next worker finds its receipts.
+            connection.close()
+            self.again_at = time.monotonic() + LOOK_AGAIN_SECONDS
+            return None
+        if claimed.jobs:
+            # Send first: their senders are taken, and their receipts say that they are being sent.
+            self.progress.in_flight.update(job.job_id for job in claimed.jobs)
+            self.in_flight.send(claimed.jobs, self.state.senders)
+        if claimed.expired:
+            self._save([attempt.expire(job) for job in claimed.expired])
+        return claimed
+
+    def _claim(self, count: int) -> ClaimResult:
+        """Claim what ``count`` senders can take; give back the senders that are left."""
+        senders, asked = self.state.senders, interrupts.now()
+        try:
+            claimed = claim.claim(
+                self.cycle,
+                limit=count,
+                worker=self.worker,
+                endpoints=self.state.endpoints,
+                full=senders.full(),
+            )
+        except BaseException:
+            senders.give_back(count)
+            raise
+        if claimed.jobs:
+            # The claim itself checked the gate.
+            interrupts.slot().saw(is_open=True, asked=asked)
+        senders.give_back(count - len(claimed.jobs))
+        senders.begin(job.state_id for job in claimed.jobs)
+        return claimed
+
+    def _collect(self) -> None:
+        """Take in the answers that came, and write them."""
+        results = self.in_flight.collect(STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS)
+        self.straggling = not results
+        if results:
+            self._save(results)
+
+    def _save(self, results: Sequence[AttemptResult]) -> None:
+        """Write results, except the last ones of the cycle: the caller closes these with it."""
+        self.progress.count_results(results)
+        if not self.progress.open:
+            self.last = results
+            return
+        try:
+            receipts.save(self.cycle, results)
+        except Fenced:
+            self._save_late_successes()
+            raise
+
+    def _save_late_successes(self) -> None:
+        """Another worker has the cycle. A 2xx that is still to come is ours to write."""
+        while self.in_flight.count:
+            if results := self.in_flight.collect(BEAT_SECONDS):
+                receipts.save_late_successes(self.cycle, results)
+
+    def _wait_for(self, claimed: ClaimResult) -> float | None:
+        """Wait for what a claim did not get.
+
+        Return the seconds to give the cycle back for; None if the slot slept, or if requests are in
+        flight.
+        """
+        wait = self._shortest_wait(claimed)
+        most = min(self.progress.left(), self.progress.next_wait())
+        if self.in_flight.count:
+            self.again_at = time.monotonic() + min(wait.seconds, most)
+            return None
+        seconds = wait.seconds
+        if wait.is_queued and claimed.limited is not None and seconds < most:
+            seconds = self.state.queue.join(claimed.limited, seconds)
+        seconds = min(seconds, most)
+        self.slept += seconds
+        if wait.is_short and self.slept <= SLEEP_SECONDS and self.state.sleep(seconds):
+            return None
+        return seconds
+
+    def _shortest_wait(self, claimed: ClaimResult) -> _Wait:
+        waits: list[_Wait] = []
+        if claimed.wait is not None:
+            is_queued = claimed.limited is not None
+            waits.append(_Wait(claimed.wait, is_short=not is_queued, is_queued=is_queued))
+        if claimed.shared:
+            silent = self.state.senders.silent_seconds()
+            if silent is None:
+                waits.append(_Wait(FIRST_ANSWER_SECONDS, is_short=True))
+            else:
+                # The longer it hangs, the less often to ask; and not all waiters at once.
+                seconds = random.uniform(silent, 3 * silent)  # noqa: S311 - guards nothing
+                waits.append(_Wait(seconds, is_short=False))
+        return min(
+            waits,
+            key=lambda wait: wait.seconds,
+            default=_Wait(LOOK_AGAIN_SECONDS, is_short=False),
+        )

@@ -1,0 +1,131 @@
+"""What a worker process keeps for its deliveries, shared by its slots.
+
+All of it is a cache or a share of this process's resources: a process that dies loses nothing.
+"""
+
+import random
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from governance.kernel import sql
+from orbit.dispatch import endpoints, enqueue, limits
+from orbit.dispatch.endpoints import Endpoint
+from orbit.dispatch.senders import SenderPool
+from orbit.outbound import secrets
+
+READ_SNAPSHOT = sql.load(__name__, "read_snapshot")
+_CACHED_ENDPOINTS = 256
+# Two waits for one endpoint that end this close to each other are for the same moment.
+SAME_SECONDS, LONGEST_QUEUE_SECONDS = 1.0, 60.0
+
+
+class DispatchState:
+    """The senders, caches and queues of one worker process. Make it after the fork."""
+
+    def __init__(self) -> None:
+        self.senders = SenderPool()
+        self.endpoints = EndpointCache()
+        self.snapshots = SnapshotCache()
+        self.queue = EndpointQueue()
+        # A slot that sleeps keeps its runner, and with it every other task of its worker.
+        self._sleepers = threading.BoundedSemaphore(max(1, settings.ORBIT_CONCURRENCY // 2))
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep if few slots are sleeping. Return whether it slept."""
+        if not self._sleepers.acquire(blocking=False):
+            return False
+        try:
+            time.sleep(max(0.0, seconds))
+        finally:
+            self._sleepers.release()
+        return True
+
+
+class EndpointCache:
+    """The endpoints of snapshots. A snapshot never changes, so its endpoint can be kept."""
+
+    def __init__(self) -> None:
+        self._endpoints: OrderedDict[UUID, Endpoint | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, snapshot_id: UUID) -> Endpoint | None:
+        """Return the endpoint of a snapshot, or None if no key opens it."""
+        with self._lock:
+            if snapshot_id in self._endpoints:
+                self._endpoints.move_to_end(snapshot_id)
+                return self._endpoints[snapshot_id]
+        row = READ_SNAPSHOT.one(id=snapshot_id)
+        assert row is not None  # noqa: S101 - a job's foreign key keeps its snapshot
+        endpoint: Endpoint | None = None
+        try:
+            document = secrets.unseal(bytes(row[0]), settings.ORBIT_ENCRYPTION_KEYS)
+            endpoint = endpoints.from_snapshot(document)
+        except (secrets.Unreadable, ValueError):
+            pass
+        with self._lock:
+            self._endpoints[snapshot_id] = endpoint
+            while len(self._endpoints) > _CACHED_ENDPOINTS:
+                self._endpoints.popitem(last=False)
+        return endpoint
+
+
+class SnapshotCache:
+    """The snapshots of the configured endpoints, saved at their first use."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
+        self._lock = threading.Lock()
+
+    def id_of(self, endpoint: Endpoint) -> UUID:
+        """Return the id of the snapshot of ``endpoint``."""
+        place = (str(connection.settings_dict["NAME"]), endpoint.key)
+        with self._lock:
+            entry = self._snapshots.get(place)
+        # One configuration keeps its endpoints as the same objects: identity tells if it changed.
+        if entry is not None and entry[0] is endpoint:
+            return entry[1]
+        snapshot_id = enqueue.save_snapshot(endpoint)
+        with self._lock:
+            self._snapshots[place] = (endpoint, snapshot_id)
+        return snapshot_id
+
+
+@dataclass(slots=True)
+class _Queue:
+    opens: float
+    turn: float
+
+
+class EndpointQueue:
+    """Turns for endpoints that are closed for a while, so that all waiters don't come back at once.
+
+    It locks and writes no row, so an endpoint that is down costs the others next to nothing.
+    """
+
+    def __init__(self) -> None:
+        self._queues: dict[UUID, _Queue] = {}
+        self._lock = threading.Lock()
+
+    def join(self, endpoint: UUID, wait: float) -> float:
+        """Return the seconds until a cycle's turn at an endpoint that opens in ``wait`` seconds."""
+        now = time.monotonic()
+        opens = now + wait
+        with self._lock:
+            queue = self._queues.get(endpoint)
+            if queue is None or abs(queue.opens - opens) > SAME_SECONDS:
+                queue = self._queues[endpoint] = _Queue(opens, opens)
+            else:
+                queue.turn += limits.SPACING.total_seconds()
+            for past in [key for key, other in self._queues.items() if other.turn < now]:
+                del self._queues[past]
+            behind = queue.turn - opens
+        if behind < LONGEST_QUEUE_SECONDS:
+            return wait + behind
+        # A longer queue comes back within a minute all the same.
+        return wait + random.uniform(0, LONGEST_QUEUE_SECONDS)  # noqa: S311 - guards nothing

@@ -1,0 +1,21 @@
+-- Delete the ready wake-ups beyond the first `kept`.
+-- params: key text, kept int
+WITH kept AS MATERIALIZED (   -- read without a lock: another worker must not find all of them locked
+    SELECT id
+    FROM django_q_ormq
+    WHERE key = %(key)s
+      AND lock <= now()
+    ORDER BY lock, id
+    LIMIT %(kept)s
+),
+surplus AS MATERIALIZED (
+    SELECT id
+    FROM django_q_ormq
+    WHERE key = %(key)s
+      AND lock <= now()
+      AND id <> ALL(ARRAY(SELECT id FROM kept))
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM django_q_ormq AS q
+USING surplus
+WHERE q.id = surplus.id

@@ -1,0 +1,100 @@
+"""An installation with an administrator, and the objects that actions need."""
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.utils import timezone
+
+from governance.access import tokens
+from governance.access.actors import SYSTEM
+from governance.models import LoginAttempt, Namespace
+from governance.namespaces import halts, pauses
+from orbit.dispatch import bulk
+from orbit.models import Profile, RunProfile
+from orbit.schedules.plan import Schedule
+from orbit.schedules.rows import CYCLES
+from orbit.schedules.sync import sync
+from tests.support.callers import Api, api, create_user
+from tests.support.callers import console as browser_of
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
+from tests.support.dead_letters import create_dead_letters
+
+
+class Installation:
+    """Profile ``p1``, run profile ``r1`` in namespace ``a``, and an administrator's clients."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = create_user("root", "Administrator")
+        User.objects.filter(pk=self.root.pk).update(is_superuser=True)
+        self.other_user = create_user("vic", "Viewer")
+        self.api: Api = api(self.root)
+        self.browser: Client = browser_of(self.root)
+        #: The API by the console's session, because tokens can't administer.
+        self.session = api()
+        self.session.client = self.browser
+
+    def cycle(self) -> Any:
+        return active_cycle("a")
+
+    def dead_letter(self) -> Any:
+        return create_dead_letters(1)[0]
+
+    def finished_cycle(self) -> Any:
+        # A letter's cycle has the letter's id.
+        return create_dead_letters(1)[0]
+
+    def operation_run(self) -> Any:
+        create_dead_letters(1)
+        return bulk.dismiss(bulk.LetterFilter(), actor=SYSTEM, reason="r").run_id
+
+    def token(self) -> Any:
+        return tokens.create(self.other_user, scopes=["read"], actor=SYSTEM)[0]
+
+    def lockout(self) -> LoginAttempt:
+        now = timezone.now()
+        return LoginAttempt.objects.create(
+            name="vic", address="192.0.2.7", failures=5, since=now, ends_at=now
+        )
+
+    def namespace(self) -> Namespace:
+        return Namespace.objects.get(name="a")
+
+    def halted_namespace(self) -> Namespace:
+        halts.halt("a", actor=SYSTEM)
+        return self.namespace()
+
+    def drained_namespace(self) -> Namespace:
+        halts.drain("a", actor=SYSTEM, reason="r")
+        return self.namespace()
+
+    def pause(self) -> None:
+        pauses.pause(actor=SYSTEM, reason="r")
+
+    def schedule(self) -> str:
+        sync([Schedule(CYCLES, "0 6 * * *", "UTC")])
+        return CYCLES
+
+    def profile(self, **members: Any) -> Profile:
+        """Return the profile ``p1``, with ``members`` as a new revision."""
+        store_profiles([profile("p1", **members)], [])
+        return Profile.objects.get()
+
+    def run_profile(self, **members: Any) -> RunProfile:
+        """Return the run profile ``r1``, with ``members`` as a new revision."""
+        store_profiles([], [run_profile("r1", "p1", "a", **members)])
+        return RunProfile.objects.get()
+
+    def user_form(self, **changes: Any) -> dict[str, Any]:
+        operator = Group.objects.get(name="Operator")
+        return {
+            "username": "vic",
+            "is_active": "on",
+            "is_staff": "on",
+            "groups": [operator.pk],
+            "namespace_grants-TOTAL_FORMS": "0",
+            "namespace_grants-INITIAL_FORMS": "0",
+            **changes,
+        }

@@ -1,0 +1,12 @@
+UPDATE django_q_ormq AS q
+SET lock = now() + %(seconds)s * interval '1 second'
+FROM (SELECT id
+FROM django_q_ormq
+WHERE key = ANY(%(keys)s)
+AND lock <= now()
+ORDER BY lock, id
+LIMIT %(limit)s
+FOR
+UPDATE SKIP LOCKED) AS c
+WHERE q.id = c.id
+RETURNING q.id, q.payload

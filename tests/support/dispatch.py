@@ -1,0 +1,39 @@
+"""Do a worker's steps one by one: enqueue a cycle's deliveries, claim them, save their results."""
+
+import functools
+
+from orbit.cycles import progress, runner, stages
+from orbit.cycles.progress import CycleProgress
+from orbit.dispatch import claim
+from orbit.dispatch.claim import ClaimedJob
+from orbit.dispatch.state import DispatchState
+from orbit.records.fence import ClaimedCycle
+
+
+@functools.cache
+def state() -> DispatchState:
+    """Return the state of this test process, as a worker's."""
+    return DispatchState()
+
+
+def forget_caches() -> None:
+    """Forget what this process knows of endpoints and snapshots, as a new process does."""
+    state.cache_clear()
+    runner._slots = None
+
+
+def enqueue_deliveries(cycle: ClaimedCycle) -> CycleProgress:
+    """Run a new cycle up to its delivery jobs; nothing is sent."""
+    cycle_progress = CycleProgress(cycle)
+    stages.prepare_in_one_write(cycle_progress, state())
+    return cycle_progress
+
+
+def load_progress(cycle: ClaimedCycle) -> CycleProgress:
+    """Return what is done of a cycle."""
+    return progress.load(cycle, state().endpoints)
+
+
+def claim_jobs(cycle: ClaimedCycle, *, limit: int = 16, worker: str = "w") -> list[ClaimedJob]:
+    """Claim a cycle's due jobs for sending; nothing is sent."""
+    return claim.claim(cycle, limit=limit, worker=worker, endpoints=state().endpoints).jobs
