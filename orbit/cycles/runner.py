@@ -25,6 +25,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
+from orbit.dispatch.state import DispatchState
 from orbit.interrupts import Slot
 from orbit.records.fence import ClaimedCycle
 
@@ -48,6 +49,7 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         self.hung = False
+        self.dispatch = DispatchState()
         self.log = ThrottledLog(logger.warning)
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -171,7 +173,7 @@ class _Runner:
             wait: float | None = None
             interrupts.enter(slot)
             try:
-                wait = advance.run(cycle, worker=lease.owner())
+                wait = advance.run(cycle, dispatch=self.worker.dispatch, worker=lease.owner())
             except Exception:
                 logger.exception("slot of cycle %s", cycle.id)
             finally:

@@ -12,13 +12,18 @@ from django.db import connection
 from governance.kernel.commands import ReasonMissing
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from governance.operations.bulk_command import SelectionUnclear
-from orbit.cycles import runner
 from orbit.errors import AlreadyRequeued, CycleActive, LetterUnknown, RunProfileUnknown
 from orbit.management.commands.trigger import OptionsConflict, PayloadUnreadable
 from orbit.management.commands.why import TimeInvalid
 from orbit.models import CycleRun, DeadLetterDispatch
 from tests.support.dead_letters import create_dead_letters, run_batches
-from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    run_cycle,
+    run_due,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -100,7 +105,7 @@ def test_trigger_waits_for_the_end_and_exits_with_it(
     def work() -> None:
         try:
             while not over.is_set():
-                runner.run(seconds=0.2)
+                run_due(seconds=0.2)
         finally:
             connection.close()
 
