@@ -1,7 +1,7 @@
 """Idempotency-Key: the same request sent twice acts once.
 
-The key is inserted first, in the transaction of the work itself, so an equal request that arrives at
-the same time waits for the outcome of the first. Refusals are never stored. After a crash either
+The key is inserted first, in the transaction of the work itself, so an equal request that arrives
+at the same time waits for the outcome of the first. Refusals are never stored. After a crash either
 the work and its stored answer are there, or neither.
 """
 

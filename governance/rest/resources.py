@@ -112,7 +112,10 @@ class Resource(APIView):
         return actor
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate, check the scope, then read the query. Raises also Http404, ParameterInvalid."""
+        """Authenticate, check the scope, then read the query.
+
+        Raises also Http404 and ParameterInvalid.
+        """
         super().initial(request, *args, **kwargs)
         if any(isinstance(part, str) and "\x00" in part for part in kwargs.values()):
             raise Http404  # no column can hold it
@@ -121,7 +124,7 @@ class Resource(APIView):
 
     @property
     def declaration(self) -> Declaration | None:
-        """The declaration of the method of this request; None for one that is refused as unknown."""
+        """The declaration of this request's method, or None for a method that doesn't exist."""
         return self.operations.get(named(self.request.method))
 
     def perform_authentication(self, request: Request) -> None:
@@ -149,7 +152,7 @@ class Resource(APIView):
         return super().finalize_response(request, response, *args, **kwargs)
 
     def body(self) -> dict[str, Any]:
-        """Return the body, checked by the declared schema. Raises what ``parsing.document`` does."""
+        """Return the body, checked by its schema. Raises what ``parsing.document`` does."""
         declared = self.declaration
         assert declared is not None  # noqa: S101 - a method without a declaration never runs
         assert declared.body is not None, "declare the body in @operation"  # noqa: S101

@@ -175,7 +175,10 @@ class DeadLetterBulkRequeue(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`; return the active one if it is the same."""
+        """Start an operation run over `ids` or a `filter`.
+
+        If the same run is active already, return that one.
+        """
         body = self.body()
         choices = {name: body[name] for name in ("endpoint", "new_key", "rate") if name in body}
         started = bulk.requeue(
@@ -193,7 +196,10 @@ class DeadLetterBulkDismiss(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`; return the active one if it is the same."""
+        """Start an operation run over `ids` or a `filter`.
+
+        If the same run is active already, return that one.
+        """
         body = self.body()
         started = bulk.dismiss(
             _SELECTION.read(body),

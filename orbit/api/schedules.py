@@ -1,4 +1,4 @@
-"""``/schedules``: what is due when, the ledger of ticks, and why a run profile did or didn't run."""
+"""``/schedules``: schedules, their ticks, and why a run profile ran or didn't."""
 
 from django.utils import timezone
 from rest_framework.request import Request

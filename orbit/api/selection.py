@@ -33,7 +33,7 @@ class Selection(Generic[Filter]):
         }
 
     def read(self, body: Mapping[str, Any]) -> Filter | list[UUID]:
-        """Return the ids or the filter of ``body``. Raises BodyInvalid unless it has one of them."""
+        """Return the ids or the filter of ``body``. Raises BodyInvalid unless it has one."""
         if "ids" in body and "filter" in body:
             raise parsing.invalid("/filter", "Send either `ids` or `filter`, not both.")
         if "ids" in body:

@@ -11,7 +11,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from governance.kernel import sql
+from governance.kernel import reasons, sql
 from governance.namespaces import halts, stops
 from orbit.cycles import advance, lease, progress
 from orbit.dispatch.state import EndpointCache
@@ -52,8 +52,8 @@ def certify() -> int:
     quiet = QUIET_STOPS.rows(most=_MOST_STOPS)
     for stop_id, namespace, since, by, reason in quiet:
         at, certificate = _certificate(namespace, since)
-        document = {"by": by, "reason": reason or "none given", **certificate}
-        halts.quieted(stop_id, at=at, certificate=json.dumps(document))
+        document = {"by": by, "reason": reason or reasons.NO_REASON, **certificate}
+        halts.mark_quiet(stop_id, at=at, certificate=json.dumps(document))
     return len(quiet)
 
 
@@ -64,12 +64,12 @@ def _certificate(namespace: str | None, since: datetime) -> tuple[datetime, dict
     if isinstance(attempts, str):
         attempts = json.loads(attempts)
     return at, {
-        "commanded_at": stops.plain(since),
-        "last_delivery_started_at": stops.plain(last_started),
+        "commanded_at": stops.to_iso(since),
+        "last_delivery_started_at": stops.to_iso(last_started),
         "started_after_command": started_after,
         "in_flight": [_attempt(attempt) for attempt in attempts or []],
         "in_flight_count": count,
-        "quiet_at": stops.plain(at),
+        "quiet_at": stops.to_iso(at),
     }
 
 
@@ -81,8 +81,8 @@ def _attempt(row: dict[str, Any]) -> dict[str, Any]:
         "dispatch_job_id": row["job_id"],
         "endpoint_key": row["endpoint_key"],
         "attempt": row["attempt"],
-        "started_at": stops.plain(datetime.fromisoformat(row["started_at"])),
-        "ended_at": stops.plain(ended),
+        "started_at": stops.to_iso(datetime.fromisoformat(row["started_at"])),
+        "ended_at": stops.to_iso(ended),
         "outcome": row["status"],
         "status_code": row["status_code"],
     }

@@ -1,4 +1,4 @@
-"""No input whatever gives a 500, and what isn't understood is refused as a problem."""
+"""No input gives a 500, and what isn't understood is refused as a problem document."""
 
 import json
 import uuid
@@ -23,12 +23,26 @@ def client() -> Api:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b"{", 400), (b"nonsense", 400), (b"\xff\xfe", 400), (b"\xef\xbb\xbf{}", 400), (b'{"payload": "\\u0000"}', 400), (b'{"payload": "\\ud800"}', 400),
-        (b'{"namespace": "a", "namespace": "b"}', 400), (b'{"payload": NaN}', 400), (b'{"payload": 1e999}', 400), (DEEP, 400),
-        (b"[" * 100_000, 400), (b'{"payload":' + b"9" * 5000 + b"}", 400), (b'{"\\u0000": 1}', 400), (b"null", 422), (b"[]", 422), (b'"x"', 422),
-        (b'{"namespaces": "a"}', 422), (b'{"__proto__": 1, "id": 7}', 422),
+        (b"{", 400),
+        (b"nonsense", 400),
+        (b"\xff\xfe", 400),
+        (b"\xef\xbb\xbf{}", 400),
+        (b'{"payload": "\\u0000"}', 400),
+        (b'{"payload": "\\ud800"}', 400),
+        (b'{"namespace": "a", "namespace": "b"}', 400),
+        (b'{"payload": NaN}', 400),
+        (b'{"payload": 1e999}', 400),
+        (DEEP, 400),
+        (b"[" * 100_000, 400),
+        (b'{"payload":' + b"9" * 5000 + b"}", 400),
+        (b'{"\\u0000": 1}', 400),
+        (b"null", 422),
+        (b"[]", 422),
+        (b'"x"', 422),
+        (b'{"namespaces": "a"}', 422),
+        (b'{"__proto__": 1, "id": 7}', 422),
     ],
-)  # fmt: skip
+)
 def test_hostile_json_is_refused_and_starts_nothing(client: Api, body: bytes, status: int) -> None:
     answer = client.post("/cycles/trigger", body)
     found = problem(answer, status, json.loads(answer.content)["code"])
@@ -82,12 +96,33 @@ def test_a_body_over_the_limit_is_a_413(client: Api) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "namespace=%00", "namespace=", "namespace=a&namespace=b", "status=done", "status=%00", "limit=0", "limit=201", "limit=-1", "limit=x",
-        "limit=99999999999999999999", "limit=%D9%A1", "cursor=cD0x", "cursor=", "cursor=%00", "cursor=%3E" + ID + ":x", "cursor=%FF", "created_from=yesterday",
-        "created_from=2026-01-01", "created_from=2026-01-01T00:00:00", "created_to=9999-99-99T00:00:00Z", "page=2", "%00=1", "%FF=%FF", "run_profile_id=a%0Ab",
+        "namespace=%00",
+        "namespace=",
+        "namespace=a&namespace=b",
+        "status=done",
+        "status=%00",
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=x",
+        "limit=99999999999999999999",
+        "limit=%D9%A1",
+        "cursor=cD0x",
+        "cursor=",
+        "cursor=%00",
+        "cursor=%3E" + ID + ":x",
+        "cursor=%FF",
+        "created_from=yesterday",
+        "created_from=2026-01-01",
+        "created_from=2026-01-01T00:00:00",
+        "created_to=9999-99-99T00:00:00Z",
+        "page=2",
+        "%00=1",
+        "%FF=%FF",
+        "run_profile_id=a%0Ab",
     ],
-)  # fmt: skip
-def test_a_parameter_that_cant_be_is_a_400(client: Api, query: str) -> None:
+)
+def test_an_invalid_parameter_is_a_400(client: Api, query: str) -> None:
     answer = client.get(f"/cycles?{query}")
     assert answer.json()["code"] in {"invalid_parameter", "invalid_cursor"}
     problem(answer, 400, answer.json()["code"])
@@ -104,7 +139,7 @@ def test_a_parameter_that_cant_be_is_a_400(client: Api, query: str) -> None:
         "created_to=9999-12-31T23:59:59-23:59",
     ],
 )
-def test_an_odd_parameter_that_can_be_just_finds_nothing(client: Api, query: str) -> None:
+def test_an_odd_but_valid_parameter_matches_nothing(client: Api, query: str) -> None:
     answer = client.get(f"/cycles?{query}")
     assert (answer.status_code, answer.json()["results"]) == (200, [])
 
@@ -124,11 +159,31 @@ def test_a_cursor_of_another_list_is_refused(client: Api) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/cycles/", "/cycles/x", "/cycles/%00", f"/cycles/{ID}/nothing", "/profiles/%00", "/profiles/%FF", "/run-profiles/a%0Ab",
-     "/run-profiles/../admin", "/profiles/" + "a" * 5000, "/health/", "/api/schema.json", "/static/nothing.css",
-     "/profiles/%00/revisions", "/run-profiles/%FF/revisions/1", "/profiles/x/revisions/x", "/profiles/x/revisions/-1", "/profiles/%00/revisions/1",
-     "/run-profiles/%00/revisions/99999999999999999999", "/config", "/config/nothing", "/value-ledger/totals.xml"],
-)  # fmt: skip
+    [
+        "/nothing",
+        "/cycles/",
+        "/cycles/x",
+        "/cycles/%00",
+        f"/cycles/{ID}/nothing",
+        "/profiles/%00",
+        "/profiles/%FF",
+        "/run-profiles/a%0Ab",
+        "/run-profiles/../admin",
+        "/profiles/" + "a" * 5000,
+        "/health/",
+        "/api/schema.json",
+        "/static/nothing.css",
+        "/profiles/%00/revisions",
+        "/run-profiles/%FF/revisions/1",
+        "/profiles/x/revisions/x",
+        "/profiles/x/revisions/-1",
+        "/profiles/%00/revisions/1",
+        "/run-profiles/%00/revisions/99999999999999999999",
+        "/config",
+        "/config/nothing",
+        "/value-ledger/totals.xml",
+    ],
+)
 def test_an_unknown_path_is_a_404_problem(client: Api, path: str) -> None:
     answer = client.get(path)
     problem(answer, 404, answer.json()["code"])
@@ -136,9 +191,18 @@ def test_an_unknown_path_is_a_404_problem(client: Api, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("DELETE", "/cycles"), ("GET", "/cycles/trigger"), ("POST", "/health"), ("PUT", "/ready"), ("PATCH", f"/cycles/{ID}"), ("OPTIONS", "/cycles"),
-     ("TRACE", "/cycles"), ("BREW", "/cycles"), ("POST", "/metrics")],
-)  # fmt: skip
+    [
+        ("DELETE", "/cycles"),
+        ("GET", "/cycles/trigger"),
+        ("POST", "/health"),
+        ("PUT", "/ready"),
+        ("PATCH", f"/cycles/{ID}"),
+        ("OPTIONS", "/cycles"),
+        ("TRACE", "/cycles"),
+        ("BREW", "/cycles"),
+        ("POST", "/metrics"),
+    ],
+)
 def test_an_unknown_method_is_a_405_problem(client: Api, method: str, path: str) -> None:
     answer = client.client.generic(method, path)
     problem(answer, 405, "method_not_allowed")
@@ -162,7 +226,7 @@ def test_a_foreign_host_is_a_400_problem(client: Api) -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "", "  ", 7, "x" * 2001])
-def test_a_deed_needs_a_reason_in_words(client: Api, reason: Any) -> None:
+def test_an_action_needs_a_reason_in_words(client: Api, reason: Any) -> None:
     started = client.post("/cycles/trigger").json()["cycle_run_id"]
     found = problem(
         client.post(f"/cycles/{started}/cancel", {} if reason is None else {"reason": reason}),

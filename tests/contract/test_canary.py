@@ -1,4 +1,7 @@
-"""Planted secrets stay where they are: in no table, log, page, answer, metric, export, command line or queue row of a real installation."""
+"""Planted secrets never come out of a real installation.
+
+Not in a table, log, page, answer, metric, export, command line or queue row.
+"""
 
 import base64
 import html
@@ -46,7 +49,7 @@ NAMES = (
     "inquiry",
 )
 PAGES_OF_A_SHAPE = 2
-#: Commands one after the other in one process, each through the way in that manage.py takes: most of a command's time is its start.
+#: Runs commands in one process, as manage.py would: most of a command's time is its start.
 RUN = """
 import json, sys
 from orbit_site.processes import entry
@@ -60,7 +63,7 @@ for words in json.loads(sys.argv[1]):
 
 @dataclass
 class Stand:
-    """A real web server and a real cluster at DEBUG, with a receiver that fails and one that echoes."""
+    """A real web server and cluster at DEBUG, a receiver that fails and one that echoes."""
 
     cage: Cage
     folder: Path
@@ -71,7 +74,7 @@ class Stand:
     api_token: str = ""
 
     def manage(self, *commands: tuple[str, ...]) -> str:
-        """Run commands; return what they said."""
+        """Run commands; return their output."""
         done = subprocess.run(
             [sys.executable, "-c", RUN, json.dumps(commands)],
             cwd=database.PROJECT,
@@ -115,25 +118,51 @@ def standing(server: Server, name: str, folder: Path, receivers: list[Receiver])
     failing, echoing = receivers
     common = {"method": "POST", "signing_secret": secret, "read_timeout": 1, "total_timeout": 2}
     endpoints = [
-        {**common, "key": "failing", "url": f"{failing.url}/{known['path']}?key={known['query']}", "token": known["token"],
-         "headers": {"X-Key": known["header"]}, "inquiry_url": f"{failing.url}/{known['inquiry']}/{{id}}"},
-        {**common, "key": "echoing", "url": f"{echoing.url}?key={known['echoed_query']}", "token": known["echoed"], "headers": {"X-Key": known["header"]}},
-    ]  # fmt: skip
+        {
+            **common,
+            "key": "failing",
+            "url": f"{failing.url}/{known['path']}?key={known['query']}",
+            "token": known["token"],
+            "headers": {"X-Key": known["header"]},
+            "inquiry_url": f"{failing.url}/{known['inquiry']}/{{id}}",
+        },
+        {
+            **common,
+            "key": "echoing",
+            "url": f"{echoing.url}?key={known['echoed_query']}",
+            "token": known["echoed"],
+            "headers": {"X-Key": known["header"]},
+        },
+    ]
     write_profiles(folder, [profile()], [run_profile(distribution_targets=["failing", "echoing"])])
     environment = {
-        **os.environ, **database.environment(server, name), "DJANGO_SETTINGS_MODULE": "tests.support.debug_settings", "ORBIT_CONFIG_DIR": str(folder),
-        "ORBIT_DISPATCH_ENDPOINTS": json.dumps(endpoints), "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_BACKOFF_BASE": "0.05",
-        "ORBIT_DISPATCH_BACKOFF_CAP": "0.1", "ORBIT_MAX_DISPATCH_RETRIES": "1", "ORBIT_CRON_SCHEDULE": "",
-        "ORBIT_SECRET_KEY": known["secret_key"], "ORBIT_ENCRYPTION_KEYS": sealing,
-        "ORBIT_METRICS_TOKEN": known["metrics_token"], "ORBIT_PASSWORD": known["password"], "PORT": str(free_port()), "ORBIT_LOG_DIR": str(folder / "logs"),
-        "PYTHONUNBUFFERED": "1"}  # fmt: skip
+        **os.environ,
+        **database.environment(server, name),
+        "DJANGO_SETTINGS_MODULE": "tests.support.debug_settings",
+        "ORBIT_CONFIG_DIR": str(folder),
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps(endpoints),
+        "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
+        "ORBIT_DISPATCH_BACKOFF_BASE": "0.05",
+        "ORBIT_DISPATCH_BACKOFF_CAP": "0.1",
+        "ORBIT_MAX_DISPATCH_RETRIES": "1",
+        "ORBIT_CRON_SCHEDULE": "",
+        "ORBIT_SECRET_KEY": known["secret_key"],
+        "ORBIT_ENCRYPTION_KEYS": sealing,
+        "ORBIT_METRICS_TOKEN": known["metrics_token"],
+        "ORBIT_PASSWORD": known["password"],
+        "PORT": str(free_port()),
+        "ORBIT_LOG_DIR": str(folder / "logs"),
+        "PYTHONUNBUFFERED": "1",
+    }
     server_log = server.data.with_name("postgres.log")
-    # The log of all tests: what was said before the secrets were made can't hold one.
+    # The log of all tests: skip what was logged before the secrets existed.
     stand = Stand(Cage(), folder, environment, [], server_log, server_log.stat().st_size)
-    said = stand.manage(("user", "create", "root", "--role", "administrator", "--superuser"),
-                        ("token", "create", "root", "--scopes", "read,operate,review,configure", "--json"))  # fmt: skip
+    said = stand.manage(
+        ("user", "create", "root", "--role", "administrator", "--superuser"),
+        ("token", "create", "root", "--scopes", "read,operate,review,configure", "--json"),
+    )
     assert "created" in said
-    # The one place that shows it, once: to whoever makes it.
+    # The only place that may show it, once.
     stand.api_token = json.loads(said.splitlines()[-1])["token"]
     stand.cage = Cage(**known, api_token=stand.api_token)
     running = []
@@ -170,7 +199,7 @@ def _serves(stand: Stand) -> bool:
 
 
 class Mirror(Receiver):
-    """Refuses every delivery with the head of its own request in the body, plain, as JSON and in HTML."""
+    """Refuses every delivery and echoes its headers: plain, as JSON and as HTML."""
 
     def __init__(self) -> None:
         super().__init__(self._mirror)
@@ -215,7 +244,7 @@ def test_no_planted_secret_comes_out_anywhere(
         found += _tables(stand) + _files(stand)
     assert found == []
     assert stand.cage.searched > 1_000_000
-    # What is looked for is found where it may be: in what left for the receiver.
+    # The search works: it finds the secrets in the request to the receiver, where they belong.
     sent = str(failing.requests[0])
     assert {leak.split()[0] for leak in stand.cage.look("the wire", sent)} >= {
         "token",
@@ -226,7 +255,7 @@ def test_no_planted_secret_comes_out_anywhere(
 
 
 def _drive(stand: Stand) -> list[str]:
-    """Have everything happen that could let a secret out: cycles, failures, a requeue, wrong and right credentials."""
+    """Run cycles, failures and a requeue, and send right and wrong credentials."""
     bearer = {"Authorization": f"Bearer {stand.api_token}", "Content-Type": "application/json"}
     status, _, body = stand.ask(
         "POST", "/cycles/trigger", body=b'{"run_profile_id": "daily-eu"}', **bearer
@@ -241,7 +270,7 @@ def _drive(stand: Stand) -> list[str]:
         lambda: rows("SELECT 1 FROM orbit_deadletterdispatch HAVING count(*) = 7"),
         "the requeued job didn't end",
     )
-    # Credentials at the wrong door, and in the wrong shape.
+    # Credentials in the wrong place and in the wrong form.
     metrics, password = (
         stand.environment["ORBIT_METRICS_TOKEN"],
         stand.environment["ORBIT_PASSWORD"],
@@ -271,19 +300,26 @@ def _drive(stand: Stand) -> list[str]:
 def _deeds(
     stand: Stand, bearer: dict[str, str]
 ) -> list[tuple[int, http.client.HTTPMessage, bytes]]:
-    """Edit, restore, reload, halt, pause, run again one and many and start all: what leaves entries, revisions, certificates and answers behind."""
+    """Edit, restore, reload, halt, pause, rerun and trigger, for their records and answers."""
     cycle = rows("SELECT id FROM orbit_cyclerun ORDER BY id LIMIT 1")[0][0]
     edited, why = json.dumps(profile(label="Edited")), '{"reason": "because"}'
     outputs = []
     for method, path, body, seen, expected in (
-        ("PUT", "/profiles/daily", '{"label": 1}', '"1"', 422), ("PUT", "/profiles/daily", edited, '"1"', 200), ("PUT", "/profiles/daily", edited, '"1"', 412),
-        ("POST", "/profiles/daily/revisions/1/restore", why, '"2"', 200), ("POST", "/governance/namespaces/eu/halt", why, "", 200),
-        ("POST", "/cycles/trigger", '{"run_profile_id": "daily-eu"}', "", 423), ("POST", "/governance/namespaces/eu/resume", why, "", 200),
-        ("POST", "/governance/pause", why, "", 200), ("POST", "/governance/unpause", why, "", 200), ("POST", "/config/reload", why, "", 200),
-        # From here on cycles run, and wait for endpoints that are down by now.
-        ("POST", f"/cycles/{cycle}/rerun", why, "", 202), ("POST", "/run-profiles/trigger", why, "", 202),
+        ("PUT", "/profiles/daily", '{"label": 1}', '"1"', 422),
+        ("PUT", "/profiles/daily", edited, '"1"', 200),
+        ("PUT", "/profiles/daily", edited, '"1"', 412),
+        ("POST", "/profiles/daily/revisions/1/restore", why, '"2"', 200),
+        ("POST", "/governance/namespaces/eu/halt", why, "", 200),
+        ("POST", "/cycles/trigger", '{"run_profile_id": "daily-eu"}', "", 423),
+        ("POST", "/governance/namespaces/eu/resume", why, "", 200),
+        ("POST", "/governance/pause", why, "", 200),
+        ("POST", "/governance/unpause", why, "", 200),
+        ("POST", "/config/reload", why, "", 200),
+        # From here on cycles run, and wait for endpoints that are down.
+        ("POST", f"/cycles/{cycle}/rerun", why, "", 202),
+        ("POST", "/run-profiles/trigger", why, "", 202),
         ("POST", "/cycles/rerun", '{"filter": {}, "reason": "because"}', "", 202),
-    ):  # fmt: skip
+    ):
         outputs.append(
             stand.ask(
                 method, path, body=body.encode(), **bearer, **({"If_Match": seen} if seen else {})
@@ -312,7 +348,9 @@ def _log_in(stand: Stand) -> str:
         stand.environment["ORBIT_PASSWORD"] + "x",
         stand.environment["ORBIT_PASSWORD"],
     ):
-        form = f"username=root&password={password}&csrfmiddlewaretoken={hidden[1].decode()}&next=/admin/".encode()
+        token = hidden[1].decode()
+        fields = {"username": "root", "password": password, "csrfmiddlewaretoken": token}
+        form = urlencode({**fields, "next": "/admin/"}).encode()
         status, headers, body = stand.ask(
             "POST",
             "/admin/login/",
@@ -328,11 +366,22 @@ def _log_in(stand: Stand) -> str:
 
 
 def _govern(stand: Stand, cookie: str) -> list[str]:
-    """Make a person with a password and a token in the console: from then on both are looked for; only the answer that shows the token may hold it."""
+    """Create a user with a password, and a token, in the console, and search for both.
+
+    Only the answer that shows the token may hold it.
+    """
     password, operator = planted(), rows("SELECT id FROM auth_group WHERE name = 'Operator'")[0][0]
     stand.cage.add("new_password", password)
-    new = {"username": "new", "is_active": "on", "is_staff": "on", "groups": operator, "usable_password": "true", "password1": password,
-           "namespace_grants-TOTAL_FORMS": 0, "namespace_grants-INITIAL_FORMS": 0}  # fmt: skip
+    new = {
+        "username": "new",
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": operator,
+        "usable_password": "true",
+        "password1": password,
+        "namespace_grants-TOTAL_FORMS": 0,
+        "namespace_grants-INITIAL_FORMS": 0,
+    }
     answers = [
         _fill(stand, cookie, "/admin/auth/user/add/", **new, password2=second)
         for second in (password + "x", password)
@@ -377,11 +426,13 @@ def _fill(stand: Stand, cookie: str, path: str, **fields: Any) -> tuple[int, byt
 
 
 def _pages(stand: Stand, cookie: str) -> list[str]:
-    """Walk the console from its first page on: where links lead, whatever their query; of pages that differ in an id alone a few each."""
-    # Of each endpoint one attempt and one letter for sure: what the two receivers said is different.
+    """Follow the links of the console; of pages that differ in an id only, a few each."""
+    # One attempt and one letter of each endpoint, because the two receivers answer differently.
     each = (
-        "SELECT DISTINCT ON (endpoint_key) 'deadletterdispatch', id FROM orbit_deadletterdispatch UNION ALL SELECT DISTINCT ON (endpoint_key) "
-        "'deliveryreceipt', r.id FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+        "SELECT DISTINCT ON (endpoint_key) 'deadletterdispatch', id "
+        "FROM orbit_deadletterdispatch "
+        "UNION ALL SELECT DISTINCT ON (endpoint_key) 'deliveryreceipt', r.id "
+        "FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
     )
     known = rows(each)
     assert len(known) == 4
@@ -417,20 +468,41 @@ def _pages(stand: Stand, cookie: str) -> list[str]:
         f"/admin/orbit/{table}/"
         for table in ("deliveryreceipt", "dispatchjob", "endpointsnapshot", "deadletterdispatch")
     } <= seen
-    new = {"access/", "config/drift/", "governance/audittrailentry/verify/", "governance/audittrailentry/export/", "halt/", "pause/", "orbit/schedules/",
-           "orbit/why/", "orbit/cyclerun/compare/", "orbit/profile/add/", "orbit/profile/*/change/", "orbit/profile/*/history/",
-           "orbit/profile/*/history/*/", "orbit/runprofile/*/change/", "orbit/cyclerun/*/run_again/", "governance/namespace/*/change/"}  # fmt: skip
+    new = {
+        "access/",
+        "config/drift/",
+        "governance/audittrailentry/verify/",
+        "governance/audittrailentry/export/",
+        "halt/",
+        "pause/",
+        "orbit/schedules/",
+        "orbit/why/",
+        "orbit/cyclerun/compare/",
+        "orbit/profile/add/",
+        "orbit/profile/*/change/",
+        "orbit/profile/*/history/",
+        "orbit/profile/*/history/*/",
+        "orbit/runprofile/*/change/",
+        "orbit/cyclerun/*/run_again/",
+        "governance/namespace/*/change/",
+    }
     assert sorted({f"/admin/{page}" for page in new} - shapes.keys()) == []
     assert len(seen) > 60
     return found
 
 
 def _answers(stand: Stand) -> list[str]:
-    """Ask every route of the API, with ids that exist where there are some, and wrong ones."""
+    """Call every route of the API, with existing ids and with wrong ones."""
     bearer = {"Authorization": f"Bearer {stand.api_token}"}
-    ids = {"cycle_id": "SELECT id FROM orbit_cyclerun", "letter_id": "SELECT id FROM orbit_deadletterdispatch", "profile_id": "SELECT 'daily'",
-           "run_profile_id": "SELECT 'daily-eu'", "namespace": "SELECT 'eu'", "run_id": "SELECT id FROM governance_operationrun",
-           "number": "SELECT 1"}  # fmt: skip
+    ids = {
+        "cycle_id": "SELECT id FROM orbit_cyclerun",
+        "letter_id": "SELECT id FROM orbit_deadletterdispatch",
+        "profile_id": "SELECT 'daily'",
+        "run_profile_id": "SELECT 'daily-eu'",
+        "namespace": "SELECT 'eu'",
+        "run_id": "SELECT id FROM governance_operationrun",
+        "number": "SELECT 1",
+    }
     found = []
     patterns = [
         str(pattern.pattern)
@@ -464,10 +536,23 @@ def _answers(stand: Stand) -> list[str]:
 
 
 def _commands(stand: Stand) -> list[str]:
-    commands = [("config", "check", "--json"), ("config", "diff", "--json"), ("config", "export", "--json"), ("cycles", "--json"), ("dlq", "list", "--json"),
-                ("audit", "export", "-"), ("audit", "verify"), ("namespace", "show", "eu", "--json"), ("token", "list", "--json"), ("user", "list", "--json"),
-                ("why", "--run-profile", "daily-eu", "--at", "2026-01-31T06:00:00Z", "--json"), ("rerun", "--all", "--dry-run", "--reason", "r", "--json"),
-                ("halt", "eu", "--reason", "again", "--json"), ("resume", "eu", "--reason", "again", "--json"), ("check", "--deploy")]  # fmt: skip
+    commands = [
+        ("config", "check", "--json"),
+        ("config", "diff", "--json"),
+        ("config", "export", "--json"),
+        ("cycles", "--json"),
+        ("dlq", "list", "--json"),
+        ("audit", "export", "-"),
+        ("audit", "verify"),
+        ("namespace", "show", "eu", "--json"),
+        ("token", "list", "--json"),
+        ("user", "list", "--json"),
+        ("why", "--run-profile", "daily-eu", "--at", "2026-01-31T06:00:00Z", "--json"),
+        ("rerun", "--all", "--dry-run", "--reason", "r", "--json"),
+        ("halt", "eu", "--reason", "again", "--json"),
+        ("resume", "eu", "--reason", "again", "--json"),
+        ("check", "--deploy"),
+    ]
     said = stand.manage(*commands)
     assert all(
         mark in said
@@ -491,10 +576,11 @@ def _commands(stand: Stand) -> list[str]:
 
 
 def _tables(stand: Stand) -> list[str]:
-    """Read every column of every table, bytes as they are too, and the queue's rows unpacked."""
+    """Read every column of every table, bytes too, and the queue's rows unpacked."""
     found = []
     tables = rows(
-        "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
     )
     assert len(tables) > 30
     for (table,) in tables:
@@ -515,7 +601,7 @@ def _tables(stand: Stand) -> list[str]:
 
 
 def _files(stand: Stand) -> list[str]:
-    """Read all that was logged: by web, by the cluster, into the folder of logs, and by PostgreSQL."""
+    """Read all logs: of web, cluster, the log folder and PostgreSQL."""
     logs = [*stand.folder.glob("*.log"), *(stand.folder / "logs").iterdir()]
     said = (stand.folder / "cluster.log").read_bytes()
     assert b" DEBUG " in said or b" INFO " in said

@@ -1,8 +1,9 @@
-"""Another namespace doesn't exist: whoever is confined to one walks every route, page, form, filter, count and export, and finds nothing of the other.
+"""A user who is confined to one namespace finds nothing of another one, anywhere.
 
-Two proofs. What needs no id answers the same, byte for byte, before the other namespace's objects are there and after. What needs an
-id, or names something of the other namespace, is answered as if that were not there: as its twin, which names what nobody ever made.
-An address that nobody listed fails.
+Two proofs over every route, page, form, filter, count and export. Without an id the answer is the
+same, byte for byte, before and after the other namespace has objects. With an id or a name of the
+other namespace it is the same as for an id or a name that doesn't exist. A route that isn't listed
+fails.
 """
 
 import json
@@ -43,7 +44,7 @@ from orbit.models import (
 )
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
-from tests.contract import deeds
+from tests.contract import actions
 from tests.support import routes
 from tests.support.callers import Api, api, console, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
@@ -54,12 +55,12 @@ from tests.support.receiver import Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
 HIDDEN = "hidden-ns"
-NOBODYS = 987_654_321
+MISSING_NUMBER = 987_654_321
 REASON = {"reason": "mine"}
 AT = "2026-01-31T06:00:00Z"
 
-#: What names an object of the hidden namespace in an address, by the name that routes give it. The twin of a text says ``nowhere-``.
-NAMED: dict[str, Callable[[], Any]] = {
+#: The ids of hidden objects, by the name of the route's parameter. A missing twin is ``nowhere-``.
+HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
@@ -72,62 +73,127 @@ NAMED: dict[str, Callable[[], Any]] = {
     "namespace": lambda: HIDDEN,
     "number": lambda: 1,
 }
-#: Bodies that name something of the hidden namespace, for routes that change something; those without an id in their address need one.
+#: Bodies that name something hidden, for routes that write. Needed if the route has no id.
 BODIES: dict[str, list[dict[str, Any]]] = {
-    "POST cycles/trigger": [{"namespace": HIDDEN}, {"run_profile_id": "hidden-rp"}, {"namespace": HIDDEN, "run_profile_id": "open-rp"}],
+    "POST cycles/trigger": [
+        {"namespace": HIDDEN},
+        {"run_profile_id": "hidden-rp"},
+        {"namespace": HIDDEN, "run_profile_id": "open-rp"},
+    ],
     "POST cycles/rerun": [
-        {"filter": {"namespace": HIDDEN}, **REASON}, {"filter": {"namespace": HIDDEN}, "dry_run": True},
-        {"filter": {"run_profile_id": "hidden-rp"}, "dry_run": True}],
+        {"filter": {"namespace": HIDDEN}, **REASON},
+        {"filter": {"namespace": HIDDEN}, "dry_run": True},
+        {"filter": {"run_profile_id": "hidden-rp"}, "dry_run": True},
+    ],
     "POST cycles/<uuid:cycle_id>/rerun": [REASON, {"dry_run": True}],
-    "POST run-profiles/trigger": [{"run_profile_ids": ["hidden-rp"]}, {"run_profile_ids": ["open-rp", "hidden-rp"]}],
+    "POST run-profiles/trigger": [
+        {"run_profile_ids": ["hidden-rp"]},
+        {"run_profile_ids": ["open-rp", "hidden-rp"]},
+    ],
     "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, **REASON}],
     "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, **REASON}],
     "PUT profiles/<str:profile_id>": [profile("hidden-p", label="Mine")],
     "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
     "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
-}  # fmt: skip
-#: Documents of somebody's own that name what is hidden.
+}
+#: Documents that name something hidden.
 DOCUMENTS = [
     run_profile("open-rp", "open-p", HIDDEN),
     run_profile("open-rp", "hidden-p", "open-ns"),
 ]
-#: Routes that concern the whole workspace, and say so.
-OF_THE_WORKSPACE = {"metrics", "audit-trail/verify", "config/diff", "POST config/reload", "POST governance/pause", "POST governance/unpause",
-                    "POST governance/namespaces"}  # fmt: skip
-#: Routes whose answer has nothing to do with namespaces.
-OPEN = {"health", "ready", "api/schema", "api/docs"}
-#: Routes that answer nothing without these parameters.
-WANTED = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
-#: Narrowing by what is hidden, for every list that knows the parameter.
-FILTERS = {"namespace": HIDDEN, "run_profile_id": "hidden-rp", "profile_id": "hidden-p", "endpoint_key": "hidden-endpoint", "actor": "hidden-actor",
-           "object_id": "hidden-rp", "schedule": "run-profile:hidden-rp", "tag": "hidden-tag"}  # fmt: skip
-#: Pages for which an address must be made by hand, or that are nobody's.
-PAGES_LEFT_OUT = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
-#: Forms and pages of the console, filled in with what is hidden: paths, in which names are ids of it, with the fields that are sent; None is a GET.
+#: Routes for the whole workspace: 403 for confined users.
+WORKSPACE_ROUTES = {
+    "metrics",
+    "audit-trail/verify",
+    "config/diff",
+    "POST config/reload",
+    "POST governance/pause",
+    "POST governance/unpause",
+    "POST governance/namespaces",
+}
+#: Routes that don't depend on namespaces.
+INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
+#: Routes that need these parameters.
+REQUIRED_QUERY = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
+#: Filters that name something hidden, for every list that has the parameter.
+FILTERS = {
+    "namespace": HIDDEN,
+    "run_profile_id": "hidden-rp",
+    "profile_id": "hidden-p",
+    "endpoint_key": "hidden-endpoint",
+    "actor": "hidden-actor",
+    "object_id": "hidden-rp",
+    "schedule": "run-profile:hidden-rp",
+    "tag": "hidden-tag",
+}
+#: Pages that need an address made by hand, or don't depend on namespaces.
+SKIPPED_PAGES = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
+#: Paths of forms and pages with hidden ids in them, and the fields to send; None is a GET.
 FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "halt": [("halt/", {"namespace": HIDDEN}), ("halt/?namespace=hidden-ns", None)],
     "orbit_cyclerun_trigger": [
         ("orbit/cyclerun/trigger/", {"run_profile_id": "hidden-rp", "namespace": "", **REASON}),
         ("orbit/cyclerun/trigger/", {"run_profile_id": "", "namespace": HIDDEN, **REASON}),
-        ("orbit/cyclerun/trigger/", {"run_profile_id": "open-rp", "namespace": HIDDEN, **REASON})],
+        ("orbit/cyclerun/trigger/", {"run_profile_id": "open-rp", "namespace": HIDDEN, **REASON}),
+    ],
     "orbit_cyclerun_compare": [("orbit/cyclerun/compare/?a={cycle_id}&b={cycle_id}", None)],
     "orbit_why": [(f"orbit/why/?run_profile_id=hidden-rp&at={AT}", None)],
-    "orbit_schedule_switch": [("orbit/schedules/run-profile:hidden-rp/switch/", fields) for fields in (None, {"on": "no", **REASON})],
-    "orbit_schedule_cron": [("orbit/schedules/run-profile:hidden-rp/cron/", fields) for fields in (None, {"cron": "0 9 * * *", **REASON})],
+    "orbit_schedule_switch": [
+        ("orbit/schedules/run-profile:hidden-rp/switch/", fields)
+        for fields in (None, {"on": "no", **REASON})
+    ],
+    "orbit_schedule_cron": [
+        ("orbit/schedules/run-profile:hidden-rp/cron/", fields)
+        for fields in (None, {"cron": "0 9 * * *", **REASON})
+    ],
     "orbit_profile_add": [("orbit/profile/add/", {**REASON})],
-    "orbit_profile_change": [("orbit/profile/{profile}/change/", {"document": "{}", "revision": "1", "seen": "1", **REASON})],
-    "orbit_profile_revision": [("orbit/profile/{profile}/history/1/", fields) for fields in (None, {"over": "1", **REASON})],
+    "orbit_profile_change": [
+        (
+            "orbit/profile/{profile}/change/",
+            {"document": "{}", "revision": "1", "seen": "1", **REASON},
+        )
+    ],
+    "orbit_profile_revision": [
+        ("orbit/profile/{profile}/history/1/", fields) for fields in (None, {"over": "1", **REASON})
+    ],
     "orbit_runprofile_add": [
-        ("orbit/runprofile/add/", {"run_profile_id": "new-rp", "profile_id": "hidden-p", "namespace": "open-ns"}),
-        ("orbit/runprofile/add/", {"run_profile_id": "new-rp", "profile_id": "open-p", "namespace": HIDDEN}),
-        ("orbit/runprofile/add/", {"run_profile_id": "new-rp", "profile_id": "open-p", "namespace": HIDDEN, "_preview": "1"})],
-    "orbit_runprofile_change": [("orbit/runprofile/{run_profile}/change/", {"document": "{}", "revision": "1", "seen": "1", **REASON})],
-    "orbit_runprofile_revision": [("orbit/runprofile/{run_profile}/history/1/", fields) for fields in (None, {"over": "1", **REASON})],
-    "orbit_deadletterdispatch_requeue_matching": [("orbit/deadletterdispatch/requeue-matching/?namespace=hidden-ns", None)],
-    "orbit_deadletterdispatch_dismiss_matching": [("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)],
-}  # fmt: skip
-#: Forms that concern the whole workspace: nobody who is confined gets them.
-FORMS_OF_THE_WORKSPACE = {
+        (
+            "orbit/runprofile/add/",
+            {"run_profile_id": "new-rp", "profile_id": "hidden-p", "namespace": "open-ns"},
+        ),
+        (
+            "orbit/runprofile/add/",
+            {"run_profile_id": "new-rp", "profile_id": "open-p", "namespace": HIDDEN},
+        ),
+        (
+            "orbit/runprofile/add/",
+            {
+                "run_profile_id": "new-rp",
+                "profile_id": "open-p",
+                "namespace": HIDDEN,
+                "_preview": "1",
+            },
+        ),
+    ],
+    "orbit_runprofile_change": [
+        (
+            "orbit/runprofile/{run_profile}/change/",
+            {"document": "{}", "revision": "1", "seen": "1", **REASON},
+        )
+    ],
+    "orbit_runprofile_revision": [
+        ("orbit/runprofile/{run_profile}/history/1/", fields)
+        for fields in (None, {"over": "1", **REASON})
+    ],
+    "orbit_deadletterdispatch_requeue_matching": [
+        ("orbit/deadletterdispatch/requeue-matching/?namespace=hidden-ns", None)
+    ],
+    "orbit_deadletterdispatch_dismiss_matching": [
+        ("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)
+    ],
+}
+#: Forms for the whole workspace: 403 for confined users.
+WORKSPACE_FORMS = {
     "pause",
     "config_drift",
     "namespace_new",
@@ -136,12 +202,12 @@ FORMS_OF_THE_WORKSPACE = {
     "auth_user_change",
     "auth_user_password_change",
 }
-#: Forms about the person who fills them in.
-FORMS_OF_ONES_OWN = {"password_change"}
+#: Forms about the user who fills them in.
+OWN_FORMS = {"password_change"}
 
 
-def hidden_world() -> None:
-    """Put one of everything into the hidden namespace: configuration, cycles that ended badly and that run, letters, runs, records, ticks, a halt."""
+def create_hidden_objects() -> None:
+    """Create one object of each kind in the hidden namespace."""
     document = run_profile(
         "hidden-rp",
         "hidden-p",
@@ -184,8 +250,8 @@ def hidden_world() -> None:
 
 
 @pytest.fixture
-def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
-    """Somebody with all powers in one namespace, where a cycle has ended, with a token and a browser."""
+def confined(settings: Any) -> Iterator[tuple[Api, Client]]:
+    """A token and a browser of an administrator of one namespace, in which a cycle has ended."""
     daily = {"cron": "0 6 * * *"}
     store_profiles(
         [profile("open-p")],
@@ -212,22 +278,22 @@ def walker(settings: Any) -> Iterator[tuple[Api, Client]]:
 
 
 def plain(body: bytes) -> str:
-    """Return an answer without what differs between two requests: ids of requests, tokens of forms, and ranges of time that end now."""
+    """Return an answer without its request id, form token, and time ranges that end now."""
     text = body.decode()
     text = re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", text)
     text = re.sub(r'"from": ?"[^"]+", ?"to": ?"[^"]+"|from [\d: -]+ UTC to [\d: -]+ UTC', "", text)
     return re.sub(r'("request_id": ?"|Request <span class="mono">)[0-9a-f]{32}', "", text)
 
 
-def seen(walker: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
-    """Return what every address answers that needs no id, plain and narrowed by what is hidden."""
-    client, browser = walker
+def answers_without_ids(confined: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
+    """Return the answers of all URLs without an id, unfiltered and with filters on hidden names."""
+    client, browser = confined
     found = {}
     for route in routes.reading():
-        if "<" not in route and route not in OPEN:
-            plainly = WANTED.get(route, "")
+        if "<" not in route and route not in INDEPENDENT_ROUTES:
+            plainly = REQUIRED_QUERY.get(route, "")
             answer = client.get(f"/{route}{plainly}")
-            assert answer.status_code == (403 if route in OF_THE_WORKSPACE else 200), (
+            assert answer.status_code == (403 if route in WORKSPACE_ROUTES else 200), (
                 route,
                 answer.content,
             )
@@ -235,7 +301,7 @@ def seen(walker: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
                 answer = client.get(f"/{route}{query}")
                 found[f"/{route}{query}"] = (answer.status_code, plain(answer.content))
     for name, pattern in routes.console().items():
-        if "<" in pattern or name in PAGES_LEFT_OUT:
+        if "<" in pattern or name in SKIPPED_PAGES:
             continue
         for query in ("", f"?namespace={HIDDEN}", "?q=hidden-rp"):
             answer = browser.get(f"/{pattern}{query}")
@@ -244,18 +310,18 @@ def seen(walker: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
     return found
 
 
-def test_whatever_needs_no_id_answers_as_if_the_other_namespace_were_not_there(
-    walker: tuple[Api, Client],
+def test_an_answer_without_an_id_is_the_same_with_and_without_the_other_namespace(
+    confined: tuple[Api, Client],
 ) -> None:
-    before = seen(walker)
-    hidden_world()
-    after = seen(walker)
+    before = answers_without_ids(confined)
+    create_hidden_objects()
+    after = answers_without_ids(confined)
     assert before.keys() == after.keys()
     different = {
         path: (before[path], after[path]) for path in before if before[path] != after[path]
     }
     assert sorted(different) == []
-    # A filter's own value stands in its form; nothing else of the other namespace does.
+    # The form shows the filter's own value, but nothing else of the hidden namespace.
     assert [
         path
         for path, (_, body) in after.items()
@@ -264,31 +330,31 @@ def test_whatever_needs_no_id_answers_as_if_the_other_namespace_were_not_there(
     assert sum(code == 200 for code, _ in after.values()) > 60
 
 
-def test_whatever_is_named_by_an_id_is_not_there(walker: tuple[Api, Client]) -> None:
-    hidden_world()
-    client, _ = walker
+def test_a_hidden_id_is_like_a_missing_one(confined: tuple[Api, Client]) -> None:
+    create_hidden_objects()
+    client, _ = confined
     state = _state()
     for route in routes.reading():
         if "<" in route:
-            path, twin = _both(_filled(route))
+            path, twin = _url_and_twin(_hidden_url(route))
             answer = client.get(path)
             assert answer.status_code == 404, (route, answer.content)
-            assert _blank(answer) == _blank(client.get(twin)), route
-    for deed in routes.writing():
-        method, _, route = deed.partition(" ")
-        assert deed in BODIES or "<" in route or deed in OF_THE_WORKSPACE, (
-            f"{deed}: say in BODIES what of the other namespace it could touch"
+            assert _without_names(answer) == _without_names(client.get(twin)), route
+    for operation in routes.writing():
+        method, _, route = operation.partition(" ")
+        assert operation in BODIES or "<" in route or operation in WORKSPACE_ROUTES, (
+            f"{operation}: say in BODIES what of the other namespace it could touch"
         )
-        path, twin = _both(_filled(route))
-        for body in BODIES.get(deed, [REASON]):
+        path, twin = _url_and_twin(_hidden_url(route))
+        for body in BODIES.get(operation, [REASON]):
             answers = [
                 client.send(method, path, body, If_Match='"1"')
-                for path, body in ((path, body), (twin, _elsewhere(body)))
+                for path, body in ((path, body), (twin, _missing_twin(body)))
             ]
-            assert _blank(answers[0]) == _blank(answers[1]), (deed, body)
-            refused = {403} if deed in OF_THE_WORKSPACE else {404, 412, 422}
+            assert _without_names(answers[0]) == _without_names(answers[1]), (operation, body)
+            refused = {403} if operation in WORKSPACE_ROUTES else {404, 412, 422}
             assert answers[0].status_code in refused or "dry_run" in body, (
-                deed,
+                operation,
                 body,
                 answers[0].status_code,
                 answers[0].content,
@@ -296,30 +362,30 @@ def test_whatever_is_named_by_an_id_is_not_there(walker: tuple[Api, Client]) -> 
     assert _state() == state
 
 
-def test_a_document_that_names_what_is_hidden_is_one_that_names_nothing(
-    walker: tuple[Api, Client],
+def test_a_document_that_names_something_hidden_is_like_one_that_names_nothing(
+    confined: tuple[Api, Client],
 ) -> None:
-    hidden_world()
-    client, _ = walker
+    create_hidden_objects()
+    client, _ = confined
     state = _state()
     for document in DOCUMENTS:
         answers = [
             client.put("/run-profiles/open-rp", body, If_Match='"1"')
-            for body in (document, _elsewhere(document))
+            for body in (document, _missing_twin(document))
         ]
-        assert _blank(answers[0]) == _blank(answers[1])
+        assert _without_names(answers[0]) == _without_names(answers[1])
         assert answers[0].status_code == 422
     problem(client.put("/profiles/new-p", profile("new-p"), If_None_Match="*"), 403, "forbidden")
     assert _state() == state
 
 
-def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_were(
-    walker: tuple[Api, Client],
+def test_a_rerun_of_hidden_cycles_is_like_one_of_missing_cycles(
+    confined: tuple[Api, Client],
 ) -> None:
-    hidden_world()
-    client, _ = walker
+    create_hidden_objects()
+    client, _ = confined
     state = _state()[0]
-    named = [str(NAMED["cycle_id"]()), MISSING_ID]
+    named = [str(HIDDEN_IDS["cycle_id"]()), MISSING_ID]
     answer = client.post("/cycles/rerun", {"ids": named, **REASON}).json()
     assert answer["matched"] == 2
     run_batches(answer["operation_run_id"], batches=3)
@@ -335,9 +401,11 @@ def test_hidden_cycles_that_are_named_run_again_as_little_as_such_that_never_wer
     assert _state()[0] == state
 
 
-def test_all_run_profiles_are_those_of_ones_own_namespaces(walker: tuple[Api, Client]) -> None:
-    hidden_world()
-    client, browser = walker
+def test_a_trigger_of_all_run_profiles_takes_those_of_the_callers_namespaces(
+    confined: tuple[Api, Client],
+) -> None:
+    create_hidden_objects()
+    client, browser = confined
     answer = client.post("/run-profiles/trigger")
     assert [one["run_profile_id"] for one in answer.json()["results"]] == ["open-rp"]
     shown = browser.post(
@@ -348,19 +416,19 @@ def test_all_run_profiles_are_those_of_ones_own_namespaces(walker: tuple[Api, Cl
     assert CycleRun.objects.filter(run_profile_id="hidden-rp").count() == 2
 
 
-def test_a_pause_tells_the_confined_who_and_why_and_nothing_of_others_deliveries(
-    walker: tuple[Api, Client],
+def test_a_pause_shows_who_and_why_but_no_deliveries_of_other_namespaces(
+    confined: tuple[Api, Client],
 ) -> None:
-    hidden_world()
-    client, browser = walker
+    create_hidden_objects()
+    client, browser = confined
     pauses.pause(actor=SYSTEM, reason="a fire")
     certificate = {
         "in_flight_count": 1,
         "in_flight": [{"namespace": HIDDEN, "endpoint_key": "hidden-endpoint"}],
     }
     Stop.objects.filter(kind="pause").update(quiet_at=AT, certificate=certificate)
-    told = client.get("/governance/pause").json()
-    assert (told["paused"], told["reason"], told["quiet"], told["certificate"]) == (
+    pause = client.get("/governance/pause").json()
+    assert (pause["paused"], pause["reason"], pause["quiet"], pause["certificate"]) == (
         True,
         "a fire",
         True,
@@ -372,27 +440,27 @@ def test_a_pause_tells_the_confined_who_and_why_and_nothing_of_others_deliveries
     assert pauses.read().certificate == certificate
 
 
-def test_no_form_finds_what_is_hidden(walker: tuple[Api, Client]) -> None:
-    hidden_world()
-    _, browser = walker
+def test_no_form_finds_anything_hidden(confined: tuple[Api, Client]) -> None:
+    create_hidden_objects()
+    _, browser = confined
     pages = (
         {name for name, pattern in routes.console().items() if "<" in pattern}
         - routes.of_tables()
         - set(routes.actions())
-        - PAGES_LEFT_OUT
+        - SKIPPED_PAGES
     )
-    forms = {name.partition(": ")[0] for name in deeds.FORMS} | pages
-    assert sorted(forms - set(FORMS) - FORMS_OF_THE_WORKSPACE - FORMS_OF_ONES_OWN) == []
+    forms = {name.partition(": ")[0] for name in actions.FORMS} | pages
+    assert sorted(forms - set(FORMS) - WORKSPACE_FORMS - OWN_FORMS) == []
     state = _state()
     for name, tries in FORMS.items():
         for template, sent in tries:
-            path, twin = _both(
-                "admin/" + re.sub(r"{(\w+)}", lambda part: str(NAMED[part[1]]()), template)
+            path, twin = _url_and_twin(
+                "admin/" + re.sub(r"{(\w+)}", lambda part: str(HIDDEN_IDS[part[1]]()), template)
             )
-            answers = [_fill(browser, path, sent), _fill(browser, twin, _elsewhere(sent))]
-            assert _blank(answers[0]) == _blank(answers[1]), (name, path, sent)
-            assert "hidden-" not in _blank(answers[0])[1], (name, path, sent)
-    for name in FORMS_OF_THE_WORKSPACE:
+            answers = [_fill(browser, path, sent), _fill(browser, twin, _missing_twin(sent))]
+            assert _without_names(answers[0]) == _without_names(answers[1]), (name, path, sent)
+            assert "hidden-" not in _without_names(answers[0])[1], (name, path, sent)
+    for name in WORKSPACE_FORMS:
         path = "/" + re.sub(r"<\w+:object_id>|<id>", "1", routes.console()[name])
         assert {browser.get(path).status_code, browser.post(path, REASON).status_code} == {403}, (
             name
@@ -422,9 +490,9 @@ def _fill(browser: Client, path: str, sent: dict[str, str] | None) -> Any:
     return browser.post(path, sent)
 
 
-def test_no_page_of_a_hidden_object_and_no_action_on_it(walker: tuple[Api, Client]) -> None:
-    hidden_world()
-    _, browser = walker
+def test_no_page_of_a_hidden_object_and_no_action_on_it(confined: tuple[Api, Client]) -> None:
+    create_hidden_objects()
+    _, browser = confined
     state = _state()
     ours = set(CycleRun.objects.filter(namespace="open-ns").values_list("pk", flat=True))
     walked = 0
@@ -464,7 +532,7 @@ def test_no_page_of_a_hidden_object_and_no_action_on_it(walker: tuple[Api, Clien
 
 
 def _hidden_rows(model: type[Model]) -> list[Any]:
-    """Return some rows that aren't the walker's: those of the hidden namespace, and those that concern the workspace."""
+    """Return some rows of the hidden namespace and of the workspace."""
     shown: Any = admin.site._registry[model]
     path, rows = getattr(shown, "namespace_path", None), model._default_manager.all()
     cycles = CycleRun.objects.filter(namespace=HIDDEN).values("pk")
@@ -480,49 +548,54 @@ def _actions_of(model: type[Model]) -> list[str]:
     return [action.name for of, action in routes.actions().values() if of is model]
 
 
-def _filled(route: str) -> str:
+def _hidden_url(route: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = "entry" if route.startswith("audit-trail/") else match[1]
-        assert name in NAMED, (
-            f"{route}: say in NAMED what names an object of the other namespace as {name!r}"
+        assert name in HIDDEN_IDS, (
+            f"{route}: say in HIDDEN_IDS what names an object of the other namespace as {name!r}"
         )
-        return str(NAMED[name]())
+        return str(HIDDEN_IDS[name]())
 
     return re.sub(r"<(?:\w+:)?(\w+)>", value, route)
 
 
-def _both(path: str) -> tuple[str, str]:
-    """Return an address, and the same of what nobody ever made; an id that is a number comes after a name in it."""
+def _url_and_twin(path: str) -> tuple[str, str]:
+    """Return the URL, and the same URL with an id or a name that doesn't exist."""
     twin = re.sub(r"[0-9a-f-]{36}", MISSING_ID, path.replace("hidden-", "nowhere-"))
     return f"/{path}", "/" + re.sub(
-        r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{NOBODYS}", twin
+        r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{MISSING_NUMBER}", twin
     )
 
 
-def _elsewhere(sent: Any) -> Any:
+def _missing_twin(sent: Any) -> Any:
     return json.loads(json.dumps(sent).replace("hidden-", "nowhere-"))
 
 
-def _blank(answer: Any) -> tuple[int, str]:
-    """Return an answer without what it was asked about."""
-    asked = [str(make()) for name, make in NAMED.items() if name != "number"]
+def _without_names(answer: Any) -> tuple[int, str]:
+    """Return an answer without the names and ids of the request."""
+    asked = [str(make()) for name, make in HIDDEN_IDS.items() if name != "number"]
     text = plain(answer.content).replace("nowhere-", "hidden-")
     return answer.status_code, re.sub(
-        "|".join(rf"\b{re.escape(name)}\b" for name in [*asked, MISSING_ID, str(NOBODYS)]),
+        "|".join(rf"\b{re.escape(name)}\b" for name in [*asked, MISSING_ID, str(MISSING_NUMBER)]),
         "ID",
         text,
     )
 
 
 def _state() -> list[Any]:
-    """Return what a deed could have changed."""
+    """Return what an action could have changed."""
     statements = (
-        "SELECT id, status, fencing_token FROM orbit_cyclerun", "SELECT id, status FROM orbit_deadletterdispatch", "SELECT id, status FROM orbit_dispatchjob",
-        "SELECT id, status FROM governance_operationrun", "SELECT count(*) FROM governance_audittrailentry",
-        "SELECT namespace_id, mode FROM governance_governancesetting", "SELECT run_profile_id, state, document FROM orbit_runprofile",
+        "SELECT id, status, fencing_token FROM orbit_cyclerun",
+        "SELECT id, status FROM orbit_deadletterdispatch",
+        "SELECT id, status FROM orbit_dispatchjob",
+        "SELECT id, status FROM governance_operationrun",
+        "SELECT count(*) FROM governance_audittrailentry",
+        "SELECT namespace_id, mode FROM governance_governancesetting",
+        "SELECT run_profile_id, state, document FROM orbit_runprofile",
         "SELECT profile_id, state, document FROM orbit_profile",
-        "SELECT id, is_active, password FROM auth_user", "SELECT id, revoked_at FROM governance_apitoken",
-    )  # fmt: skip
+        "SELECT id, is_active, password FROM auth_user",
+        "SELECT id, revoked_at FROM governance_apitoken",
+    )
     found = []
     with connection.cursor() as cursor:
         for statement in statements:

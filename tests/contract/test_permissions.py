@@ -1,4 +1,4 @@
-"""The table of who may what is true: the request of every cell, sent."""
+"""Every cell of docs/permissions.md is true: its request is sent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ from tests.support.callers import api, console, create_user
 pytestmark = pytest.mark.usefixtures("committed")
 
 Send = Callable[[str, str], Any]
-#: What everybody inside has, as docs/permissions.md says.
+#: Pages for every user of the console, as docs/permissions.md says.
 STOCK = {
     "index",
     "login",
@@ -33,21 +33,21 @@ STOCK = {
 
 
 @pytest.fixture
-def known(settings: Any) -> dict[str, Any]:
+def ids(settings: Any) -> dict[str, Any]:
     ledger.ensure_run_with_identity("default", "test", {}, initiator=SYSTEM.name)
     return objects.create_objects(settings)
 
 
 @pytest.fixture
 def callers() -> dict[str, Send]:
-    """Who sends, by column; a person by their session, which may all that their role may."""
+    """The clients by column: roles by their session, which has all scopes of the role."""
     boss = create_user("boss", "Administrator")
-    found: dict[str, Any] = {
+    faults: dict[str, Any] = {
         ANONYMOUS: api().client,
         **{role: console(create_user(role.lower(), role)) for role in ROLES},
     }
-    found |= {f"token: {scope}": api(boss, scope).client for scope in SCOPES}
-    return {column: sender(client) for column, client in found.items()}
+    faults |= {f"token: {scope}": api(boss, scope).client for scope in SCOPES}
+    return {column: sender(client) for column, client in faults.items()}
 
 
 def sender(client: Client) -> Send:
@@ -62,62 +62,64 @@ def sender(client: Client) -> Send:
     )
 
 
-def let_in(answer: Any) -> bool:
-    """Tell whether an answer is one to somebody who may, whatever becomes of it then. Raises AssertionError for a 500."""
+def is_permitted(answer: Any) -> bool:
+    """Return whether the caller is permitted, whatever else is wrong. A 500 fails the test."""
     assert answer.status_code != 500
     if answer.wsgi_request.path.startswith("/admin/"):
-        # An object whose table is hidden looks like a missing one.
+        # An object of a table without permission looks like a missing one.
         return answer.status_code not in {403, 404} and "/login/" not in answer.headers.get(
             "Location", ""
         )
     return answer.status_code not in {401, 403}
 
 
-def path(row: Row, known: dict[str, Any]) -> str:
+def path(row: Row, ids: dict[str, Any]) -> str:
     if "object_id" in objects.parameters(row.route):
         model = apps.get_model(str(row.model))
-        found = (
+        faults = (
             model._default_manager.exclude(pk=User.objects.get(username="boss").pk).first()
             if model is User
             else model._default_manager.first()
         )
-        assert found is not None, f"there is no {row.model}: make one in tests/support/objects.py"
-        return objects.url_of(row.route, {}, object_id=found.pk, id=found.pk)
+        assert faults is not None, f"there is no {row.model}: make one in tests/support/objects.py"
+        return objects.url_of(row.route, {}, object_id=faults.pk, id=faults.pk)
     return objects.url_of(
-        row.route, known, id=User.objects.order_by("pk").values_list("pk", flat=True)[0]
+        row.route, ids, id=User.objects.order_by("pk").values_list("pk", flat=True)[0]
     )
 
 
-def test_every_cell_is_true(known: dict[str, Any], callers: dict[str, Send]) -> None:
-    found = []
-    looked_at = {row.route for row in permissions.rows() if row.method == "GET"}
+def test_every_cell_is_true(ids: dict[str, Any], callers: dict[str, Send]) -> None:
+    faults = []
+    readable = {row.route for row in permissions.rows() if row.method == "GET"}
     for row in permissions.rows():
         for column in COLUMNS:
-            # A form is asked for: who may see it may send it. Where it isn't so, it is sent; an empty one does nothing.
+            # A form that may be seen may be sent, so GET it. Otherwise POST it empty.
             method = (
                 "GET"
-                if row.route.startswith("admin/") and row.route not in looked_at
+                if row.route.startswith("admin/") and row.route not in readable
                 else row.method
             )
-            answer = callers[column](method, path(row, known))
-            if let_in(answer) != (column in row.may):
-                found.append(
+            answer = callers[column](method, path(row, ids))
+            if is_permitted(answer) != (column in row.may):
+                faults.append(
                     f"{column}: {row.method} {row.route} ({row.kind}): {answer.status_code}"
                 )
-    assert found == []
+    assert faults == []
 
 
-def test_what_somebody_may_not_see_they_may_not_send_either(
-    known: dict[str, Any], callers: dict[str, Send]
+def test_a_form_that_may_not_be_seen_may_not_be_sent(
+    ids: dict[str, Any], callers: dict[str, Send]
 ) -> None:
-    found = []
+    faults = []
     for row in (
         row for row in permissions.rows() if row.route.startswith("admin/") and row.method == "POST"
     ):
         for column in (column for column in COLUMNS if column not in row.may):
-            answer = callers[column]("POST", path(row, known))
-            found += [f"{column}: {row.route}: {answer.status_code}"] if let_in(answer) else []
-    assert found == []
+            answer = callers[column]("POST", path(row, ids))
+            faults += (
+                [f"{column}: {row.route}: {answer.status_code}"] if is_permitted(answer) else []
+            )
+    assert faults == []
 
 
 def test_every_route_of_the_api_and_every_table_has_its_row() -> None:
@@ -131,7 +133,7 @@ def test_every_route_of_the_api_and_every_table_has_its_row() -> None:
     assert ("POST", "admin/orbit/deadletterdispatch/<path:object_id>/requeue/") in rows
 
 
-def test_every_address_of_the_console_has_its_row() -> None:
+def test_every_page_of_the_console_has_its_row() -> None:
     listed = {row.route for row in permissions.rows()}
     stock = routes.of_tables() | STOCK
     assert (
@@ -163,7 +165,9 @@ def test_every_address_of_the_console_has_its_row() -> None:
         ("POST", "admin/access/tokens/new/", {"Administrator"}),
     ],
 )
-def test_who_may_look_may_not_always_send(method: str, route: str, may: set[str]) -> None:
+def test_a_form_that_may_be_seen_may_not_always_be_sent(
+    method: str, route: str, may: set[str]
+) -> None:
     assert [
         row.may for row in permissions.rows() if (row.method, row.route) == (method, route)
     ] == [may]

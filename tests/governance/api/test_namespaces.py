@@ -13,9 +13,15 @@ pytestmark = pytest.mark.django_db
 ROOT = "/governance/namespaces"
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 CERTIFICATE = {
-    "by": "orbit", "reason": "a flood", "commanded_at": LATER, "last_delivery_started_at": None, "started_after_command": 0, "in_flight": [],
-    "in_flight_count": 0, "quiet_at": LATER,
-}  # fmt: skip
+    "by": "orbit",
+    "reason": "a flood",
+    "commanded_at": LATER,
+    "last_delivery_started_at": None,
+    "started_after_command": 0,
+    "in_flight": [],
+    "in_flight_count": 0,
+    "quiet_at": LATER,
+}
 
 
 @pytest.fixture
@@ -27,8 +33,16 @@ def test_a_halt_without_a_body_is_a_halt(operator: Api) -> None:
     answer = operator.post(f"{ROOT}/default/halt")
     assert answer.status_code == 200
     body = answer.json()
-    assert {**body, "since": None} == {"namespace": "default", "state": "halting", "halt": True, "reason": "none given", "by": "ann", "since": None,
-                                       "until": None, "certificate": None}  # fmt: skip
+    assert {**body, "since": None} == {
+        "namespace": "default",
+        "state": "halting",
+        "halt": True,
+        "reason": "none given",
+        "by": "ann",
+        "since": None,
+        "until": None,
+        "certificate": None,
+    }
     assert body["since"].endswith("Z")
     assert (
         AuditTrailEntry.objects.get(action="namespace.halted").request_id
@@ -186,7 +200,9 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
 
 def test_one_is_shown_with_its_stops_and_their_certificates(operator: Api) -> None:
     halts.halt("default", actor=SYSTEM, reason="a flood")
-    halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE))
+    halts.mark_quiet(
+        Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE)
+    )
     found = operator.get(f"{ROOT}/default").json()
     assert (found["state"], found["certificate"]) == ("quiet", CERTIFICATE)
     operator.post(f"{ROOT}/default/resume", {"reason": "dry"})

@@ -17,7 +17,15 @@ def operator() -> Api:
 
 def test_pause_and_its_end_say_how_it_stands(operator: Api) -> None:
     assert operator.get("/governance/pause").json() == {
-        "paused": False, "source": None, "reason": "", "by": "", "since": None, "until": None, "quiet": False, "certificate": None}  # fmt: skip
+        "paused": False,
+        "source": None,
+        "reason": "",
+        "by": "",
+        "since": None,
+        "until": None,
+        "quiet": False,
+        "certificate": None,
+    }
     found = operator.post("/governance/pause", {"reason": "a fire", "until": LATER})
     assert found.status_code == 200
     assert (

@@ -1,4 +1,4 @@
-"""What somebody has already isn't sent again."""
+"""An answer that the client has already isn't sent again."""
 
 import pytest
 from django.test import Client
@@ -9,7 +9,7 @@ from tests.support.pipeline import configure_profiles, start_cycle
 pytestmark = pytest.mark.django_db
 
 
-def test_an_answer_that_is_the_same_is_a_304_until_something_changes() -> None:
+def test_an_unchanged_answer_is_a_304() -> None:
     configure_profiles()
     client = api(create_user())
     first = client.get("/cycles")
@@ -34,7 +34,7 @@ def test_a_resources_own_tag_counts(sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ['"2"', "", "1", "nonsense", '"', "W/", '"1'])
-def test_another_tag_or_none_that_can_be_read_gets_the_whole_answer(sent: str) -> None:
+def test_another_or_a_malformed_tag_gets_the_whole_answer(sent: str) -> None:
     assert api(create_user()).get("/cycles/recent", If_None_Match=sent).status_code == 200
 
 
@@ -50,6 +50,6 @@ def test_refusals_writes_and_pages_have_no_tag() -> None:
     assert not [answer for answer in answers if "ETag" in answer.headers]
 
 
-def test_the_contract_is_read_once_and_then_asked_for_changes() -> None:
+def test_the_api_document_has_a_tag() -> None:
     tag = Client().get("/api/schema").headers["ETag"]
     assert Client().get("/api/schema", headers={"If-None-Match": tag}).status_code == 304

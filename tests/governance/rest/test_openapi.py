@@ -74,7 +74,7 @@ def made() -> dict[str, Any]:
     return openapi.document(PATTERNS, head={"openapi": "3.1.0"}, others={"/other": {"get": {}}})
 
 
-def test_an_operation_has_its_parameters_with_what_their_readers_accept(
+def test_an_operation_has_its_parameters_with_their_schemas(
     made: dict[str, Any],
 ) -> None:
     read = {item["name"]: item for item in made["paths"]["/things"]["get"]["parameters"]}
@@ -89,7 +89,7 @@ def test_an_operation_has_its_parameters_with_what_their_readers_accept(
     assert poke[0]["schema"]["format"] == "uuid"
 
 
-def test_an_operation_has_its_body_its_power_and_its_words(made: dict[str, Any]) -> None:
+def test_an_operation_has_its_body_its_scope_and_its_texts(made: dict[str, Any]) -> None:
     poke = made["paths"]["/things/{thing_id}/poke"]["post"]
     assert poke["requestBody"] == {
         "required": True,
@@ -103,7 +103,7 @@ def test_an_operation_has_its_body_its_power_and_its_words(made: dict[str, Any])
     assert made["paths"]["/things"]["get"]["description"] == "Answer `{results}`. Needs `read`."
 
 
-def test_refusals_stand_with_their_code_and_words(made: dict[str, Any]) -> None:
+def test_refusals_have_their_code_and_text(made: dict[str, Any]) -> None:
     answers = made["paths"]["/things/{thing_id}/poke"]["post"]["responses"]
     assert answers["409"]["description"] == "`thing_busy`: The thing is busy."
     assert answers["409"]["content"]["application/problem+json"]["schema"]["allOf"][1] == {
@@ -127,7 +127,7 @@ def test_refusals_stand_with_their_code_and_words(made: dict[str, Any]) -> None:
     assert "invalid_cursor" in made["paths"]["/things"]["get"]["responses"]["400"]["description"]
 
 
-def test_what_is_open_refuses_nobody_for_want_of_a_token(made: dict[str, Any]) -> None:
+def test_an_open_resource_needs_no_token(made: dict[str, Any]) -> None:
     operation = made["paths"]["/open"]["get"]
     assert operation["security"] == []
     assert "403" not in operation["responses"]
@@ -148,7 +148,7 @@ def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
     assert made["paths"]["/other"] == {"get": {}}
 
 
-def test_what_is_read_as_json_may_be_asked_for_changes(made: dict[str, Any]) -> None:
+def test_a_json_get_has_a_304(made: dict[str, Any]) -> None:
     read, text, written = (
         made["paths"]["/things"]["get"],
         made["paths"]["/open"]["get"],

@@ -1,4 +1,4 @@
-"""Lists in pages: forward to the end, back to the begin, filters kept, nothing twice and nothing left out."""
+"""Lists in pages: forward and back, with filters, no row twice and none left out."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def follow(client: Api, path: str, link: str) -> list[list[Any]]:
-    """Return the results of every page from ``path`` on, by ``next`` or ``previous``; the last address as their end."""
+    """Follow ``next`` or ``previous``; return the results of each page, and the last URL."""
     found, at = [], path
     while at:
         answer = client.get(at.replace("http://testserver", "")).json()
@@ -35,7 +35,7 @@ def test_pages_lead_to_the_end_and_back(count: int) -> None:
     assert [name for page in reversed(back) for name in page] == names
 
 
-def test_what_comes_meanwhile_shifts_nothing() -> None:
+def test_new_rows_shift_nothing() -> None:
     configure_profiles(**{f"r{number}": {"namespace": f"n{number}"} for number in range(5)})
     client = api(create_user())
     for number in range(4):
@@ -61,7 +61,7 @@ def test_what_comes_meanwhile_shifts_nothing() -> None:
     ] == ["r2"]
 
 
-def test_every_list_has_limit_and_cursor_and_says_so() -> None:
+def test_every_list_declares_limit_and_cursor() -> None:
     lists = [
         (route, resource)
         for route, resource in routes()

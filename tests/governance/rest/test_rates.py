@@ -1,4 +1,4 @@
-"""How many requests a minute: exactly the limit, whoever asks, and however many at once."""
+"""The rate limit: exactly the limit gets through, however many requests arrive at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -28,7 +28,7 @@ def a_minute_passes() -> None:
 
 
 @pytest.mark.django_db
-def test_over_the_limit_is_a_429_that_says_when_to_come_again(limit: int) -> None:
+def test_over_the_limit_is_a_429_with_retry_after(limit: int) -> None:
     client = api(create_user())
     assert [client.get("/cycles").status_code for _ in range(limit)] == [200] * limit
     answer = client.get("/cycles")
@@ -47,7 +47,7 @@ def test_every_answer_says_what_is_left(limit: int) -> None:
 
 
 @pytest.mark.django_db
-def test_each_token_and_each_person_has_a_count_of_their_own(limit: int) -> None:
+def test_each_token_and_each_user_has_its_own_count(limit: int) -> None:
     ann = create_user("ann")
     one, other, browser = api(ann), api(ann), console(ann)
     for _ in range(limit):
@@ -58,7 +58,7 @@ def test_each_token_and_each_person_has_a_count_of_their_own(limit: int) -> None
 
 
 @pytest.mark.django_db
-def test_what_is_refused_counts_too(limit: int) -> None:
+def test_refused_requests_count_too(limit: int) -> None:
     viewer = api(create_user("vic", "Viewer"))
     for _ in range(limit):
         problem(viewer.post("/cycles/trigger"), 403, "forbidden")
@@ -66,7 +66,7 @@ def test_what_is_refused_counts_too(limit: int) -> None:
 
 
 @pytest.mark.django_db
-def test_strangers_are_counted_by_address_and_take_nothing_from_those_who_are_let_in(
+def test_callers_without_a_token_are_counted_by_address_and_dont_affect_others(
     limit: int,
 ) -> None:
     good, wrong, nobody = api(create_user()), Api("orbit_wrong"), api()
@@ -81,12 +81,12 @@ def test_strangers_are_counted_by_address_and_take_nothing_from_those_who_are_le
 
 
 @pytest.mark.django_db
-def test_whether_the_process_is_up_may_be_asked_without_end(limit: int) -> None:
+def test_health_has_no_limit(limit: int) -> None:
     assert {Client().get("/health").status_code for _ in range(limit + 2)} == {200}
 
 
 @pytest.mark.django_db
-def test_counts_are_cleared_away_once_they_count_no_more() -> None:
+def test_old_counts_are_pruned() -> None:
     rates.count("old")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE governance_requestcount SET minute = minute - interval '2 hours'")
@@ -131,6 +131,6 @@ def test_of_forty_at_once_exactly_the_limit_gets_through(settings: Any, _: int) 
 
     with ThreadPoolExecutor(40) as pool:
         found = [done.result() for done in [pool.submit(call) for _ in range(40)]]
-    # A run may meet the turn of a minute; then two minutes have let their limit in.
+    # If the run spans two minutes, each has let its limit in.
     assert found.count(200) in ({5} if RequestCount.objects.get().requests == 40 else range(5, 11))
     assert set(found) == {200, 429}

@@ -1,4 +1,4 @@
-"""Every answer has its request's id, whoever gave it and whatever answered; the audit trail keeps it."""
+"""Every answer has its request's id, and the audit trail keeps it."""
 
 import pytest
 from django.test import Client
@@ -9,8 +9,21 @@ from tests.support.pipeline import configure_profiles
 
 pytestmark = pytest.mark.django_db
 
-PATHS = ["/health", "/ready", "/cycles", "/metrics", "/nothing", "/api/schema", "/api/docs", "/", "/admin/", "/admin/nothing/", "/admin/login/",
-         "/static/orbit/orbit.css", "/static/nothing.css"]  # fmt: skip
+PATHS = [
+    "/health",
+    "/ready",
+    "/cycles",
+    "/metrics",
+    "/nothing",
+    "/api/schema",
+    "/api/docs",
+    "/",
+    "/admin/",
+    "/admin/nothing/",
+    "/admin/login/",
+    "/static/orbit/orbit.css",
+    "/static/nothing.css",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

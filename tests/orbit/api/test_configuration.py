@@ -34,7 +34,15 @@ def test_a_reload_answers_what_it_did_and_is_one_audit_entry(folder: Path) -> No
     client = api(create_user("con", "Configurator"))
     answer = client.post("/config/reload", {"reason": "as agreed"})
     assert (answer.status_code, answer.json()) == (
-        200, {"created": ["profiles/daily", "run-profiles/daily-eu"], "changed": [], "hidden": [], "unchanged": 0, "namespaces": ["eu"]})  # fmt: skip
+        200,
+        {
+            "created": ["profiles/daily", "run-profiles/daily-eu"],
+            "changed": [],
+            "hidden": [],
+            "unchanged": 0,
+            "namespaces": ["eu"],
+        },
+    )
     entry = AuditTrailEntry.objects.get(action="config.reloaded")
     assert (entry.actor, entry.reason, entry.object_id, entry.request_id) == (
         "con",
@@ -66,8 +74,11 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
     for answer in (client.post("/config/reload"), client.get("/config/diff")):
         told = problem(answer, 422, "config_invalid")
         assert {(error["file"], error["pointer"]) for error in told["errors"]} == {
-            ("profiles.json", "/0/state"), ("profiles.json", "/0/more"), ("runProfiles.json", "/0/namespace"),
-            ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")}  # fmt: skip
+            ("profiles.json", "/0/state"),
+            ("profiles.json", "/0/more"),
+            ("runProfiles.json", "/0/namespace"),
+            ("ORBIT_DISPATCH_ENDPOINTS", "/0/url"),
+        }
     write_profiles(folder, [profile()], [run_profile()])
     told = problem(client.get("/config/diff"), 422, "endpoints_invalid")
     assert [(error["file"], error["pointer"]) for error in told["errors"]] == [
@@ -81,8 +92,19 @@ def test_the_drift_is_told_place_by_place(folder: Path) -> None:
     assert client.get("/config/diff").json() == {"same": True, "total": 0, "differences": []}
     store_profiles([profile(label="By hand")], [])
     found = client.get("/config/diff").json()
-    assert found == {"same": False, "total": 1, "differences": [
-        {"file": "profiles.json", "id": "daily", "pointer": "/label", "in_files": "Daily", "in_database": "By hand"}]}  # fmt: skip
+    assert found == {
+        "same": False,
+        "total": 1,
+        "differences": [
+            {
+                "file": "profiles.json",
+                "id": "daily",
+                "pointer": "/label",
+                "in_files": "Daily",
+                "in_database": "By hand",
+            }
+        ],
+    }
 
 
 def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder: Path) -> None:

@@ -28,8 +28,20 @@ RECENT_FIELDS = {
 
 def _ended(number: int) -> list[CycleRun]:
     return CycleRun.objects.bulk_create(
-        CycleRun(id=uuid7(), namespace_id="default", status="success" if n % 2 else "failed", trigger="rest", context={}, initiation_hash="0" * 64, input=b"{}",
-                 input_content_type="application/json", input_sha256="0" * 64, finished_at="2026-01-01T00:00:00Z") for n in range(number))  # fmt: skip
+        CycleRun(
+            id=uuid7(),
+            namespace_id="default",
+            status="success" if n % 2 else "failed",
+            trigger="rest",
+            context={},
+            initiation_hash="0" * 64,
+            input=b"{}",
+            input_content_type="application/json",
+            input_sha256="0" * 64,
+            finished_at="2026-01-01T00:00:00Z",
+        )
+        for n in range(number)
+    )
 
 
 def test_recent_is_the_last_twenty_newest_first() -> None:

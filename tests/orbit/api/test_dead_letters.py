@@ -1,4 +1,4 @@
-"""GET /dead-letters, /dead-letters/groups, POST /dead-letters/{id}/requeue, /{id}/dismiss, /dead-letters/requeue, /dead-letters/dismiss."""
+"""``/dead-letters``: list, groups, requeue and dismiss, one or many."""
 
 import uuid
 from typing import Any
@@ -91,8 +91,15 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
     assert AuditTrailEntry.objects.get(action="dead_letter.requeued").reason == "Aurora is back"
 
 
-@pytest.mark.parametrize(("body", "pointer"), [({}, ""), ({"reason": "x", "endpoint": "other"}, "/endpoint"), ({"reason": "x", "new_key": 1}, "/new_key"),
-                                               ({"reason": "x", "ids": []}, "/ids")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, ""),
+        ({"reason": "x", "endpoint": "other"}, "/endpoint"),
+        ({"reason": "x", "new_key": 1}, "/new_key"),
+        ({"reason": "x", "ids": []}, "/ids"),
+    ],
+)
 def test_a_wrong_body_makes_no_job(dead: CycleRun, body: dict[str, Any], pointer: str) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
@@ -244,14 +251,23 @@ ONE = str(uuid.UUID(int=1))
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, ""), ({"ids": [ONE], "filter": {}}, "/filter"), ({"ids": []}, "/ids"), ({"reason": None, "filter": {}}, "/reason"), ({"ids": ["x"]}, "/ids/0"),
-        ({"ids": [ONE] * 1001}, "/ids"), ({"filter": {"status": "open"}}, "/filter/status"),
-        ({"filter": {"created_after": "yesterday"}}, "/filter/created_after"), ({"filter": {"cycle_run_id": "x"}}, "/filter/cycle_run_id"),
-        ({"filter": {}, "rate": 0}, "/rate"), ({"filter": {}, "rate": 501}, "/rate"),
-        ({"filter": {}, "rate": 1.5}, "/rate"), ({"filter": {"group": ""}}, "/filter/group"), ({"filter": []}, "/filter"),
+        ({}, ""),
+        ({"ids": [ONE], "filter": {}}, "/filter"),
+        ({"ids": []}, "/ids"),
+        ({"reason": None, "filter": {}}, "/reason"),
+        ({"ids": ["x"]}, "/ids/0"),
+        ({"ids": [ONE] * 1001}, "/ids"),
+        ({"filter": {"status": "open"}}, "/filter/status"),
+        ({"filter": {"created_after": "yesterday"}}, "/filter/created_after"),
+        ({"filter": {"cycle_run_id": "x"}}, "/filter/cycle_run_id"),
+        ({"filter": {}, "rate": 0}, "/rate"),
+        ({"filter": {}, "rate": 501}, "/rate"),
+        ({"filter": {}, "rate": 1.5}, "/rate"),
+        ({"filter": {"group": ""}}, "/filter/group"),
+        ({"filter": []}, "/filter"),
         ({"reason": " ", "filter": {}}, "/reason"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: str) -> None:
     found = problem(
         api(create_user()).post(f"/dead-letters/{deed}", {"reason": "x", **body}),

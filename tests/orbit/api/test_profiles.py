@@ -88,13 +88,21 @@ def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> N
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
-        ({}, 428, "precondition_required"), ({"If_None_Match": '"1"'}, 428, "precondition_required"), ({"If_Match": 'W/"1"'}, 412, "stale"),
-        ({"If_Match": '"2"'}, 412, "stale"), ({"If_Match": '"x", "99999999999999"'}, 412, "stale"), ({"If_Match": "1"}, 400, "invalid_header"),
-        ({"If_Match": ""}, 400, "invalid_header"), ({"If_Match": '"1'}, 400, "invalid_header"), ({"If_Match": '"' + "1" * 5000 + '"'}, 400, "invalid_header"),
-        ({"If_None_Match": "*"}, 412, "stale"), ({"If_None_Match": "*", "If_Match": '"1"'}, 412, "stale"),
-        ({"If_Match": '"1"', "X_Orbit_Reason": "a\tb"}, 400, "invalid_header"), ({"If_Match": '"1"', "X_Orbit_Reason": "x" * 2001}, 400, "invalid_header"),
+        ({}, 428, "precondition_required"),
+        ({"If_None_Match": '"1"'}, 428, "precondition_required"),
+        ({"If_Match": 'W/"1"'}, 412, "stale"),
+        ({"If_Match": '"2"'}, 412, "stale"),
+        ({"If_Match": '"x", "99999999999999"'}, 412, "stale"),
+        ({"If_Match": "1"}, 400, "invalid_header"),
+        ({"If_Match": ""}, 400, "invalid_header"),
+        ({"If_Match": '"1'}, 400, "invalid_header"),
+        ({"If_Match": '"' + "1" * 5000 + '"'}, 400, "invalid_header"),
+        ({"If_None_Match": "*"}, 412, "stale"),
+        ({"If_None_Match": "*", "If_Match": '"1"'}, 412, "stale"),
+        ({"If_Match": '"1"', "X_Orbit_Reason": "a\tb"}, 400, "invalid_header"),
+        ({"If_Match": '"1"', "X_Orbit_Reason": "x" * 2001}, 400, "invalid_header"),
     ],
-)  # fmt: skip
+)
 def test_an_edit_without_the_right_precondition_is_refused(
     headers: dict[str, str], status: int, code: str
 ) -> None:
@@ -141,18 +149,31 @@ def test_a_new_one_is_made_with_if_none_match() -> None:
 def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_code() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     client = api(create_user("con", "Configurator"))
-    found = problem(client.put("/run-profiles/r1", run_profile("r1", "p1", namespace="zz", more=1, execution_policy={"cron": "* * * * * *"}), If_Match='"1"'),
-                    422, "invalid_document")  # fmt: skip
+    found = problem(
+        client.put(
+            "/run-profiles/r1",
+            run_profile(
+                "r1", "p1", namespace="zz", more=1, execution_policy={"cron": "* * * * * *"}
+            ),
+            If_Match='"1"',
+        ),
+        422,
+        "invalid_document",
+    )
     assert {error["pointer"] for error in found["errors"]} == {
         "/namespace",
         "/more",
         "/execution_policy/cron",
     }
     for body, status, code in (
-        (b"[]", 422, "invalid_body"), (b"{", 400, "malformed_json"), (b'{"label": "\\u0000"}', 400, "malformed_json"), (b"", 422, "invalid_document"),
-        (b'{"a": 1, "a": 2}', 400, "malformed_json"), (b"{" + b" " * 10_000_000 + b"}", 413, "body_too_large"),
+        (b"[]", 422, "invalid_body"),
+        (b"{", 400, "malformed_json"),
+        (b'{"label": "\\u0000"}', 400, "malformed_json"),
+        (b"", 422, "invalid_document"),
+        (b'{"a": 1, "a": 2}', 400, "malformed_json"),
+        (b"{" + b" " * 10_000_000 + b"}", 413, "body_too_large"),
         (b'{"style_vector": {"a": "' + b"x" * 400_000 + b'"}}', 422, "invalid_document"),
-    ):  # fmt: skip
+    ):
         problem(client.put("/profiles/p1", body, If_Match='"1"'), status, code)
     problem(
         client.put("/profiles/p1", b"{}", "text/plain", If_Match='"1"'),

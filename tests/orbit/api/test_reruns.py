@@ -63,8 +63,8 @@ def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, setting
     )
     assert (body["trigger"], body["triggered_by"], body["input"]) == ("rest", "ann", old["input"])
     assert (
-        body["verdict"]
-        == f"Success: 3 tiers; 3 deliveries; runs {failed.pk} again, from which 3 tiers and 0 deliveries are taken over."
+        body["verdict"] == f"Success: 3 tiers; 3 deliveries; runs {failed.pk} again, "
+        "from which 3 tiers and 0 deliveries are taken over."
     )
     assert (
         AuditTrailEntry.objects.filter(
@@ -146,10 +146,19 @@ def test_many_run_again_as_an_operation_run(settings: Any) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "body",
-    [{}, {"reason": "x"}, {"reason": "x", "ids": []}, {"reason": "x", "ids": ["no"]}, {"reason": "x", "ids": ["0" * 32]},
-     {"reason": "x", "ids": [str(uuid.UUID(int=0))], "filter": {}}, {"reason": "x", "filter": {"created_from": "yesterday"}},
-     {"reason": "x", "filter": {"status": "running"}}, {"reason": "x", "filter": {"status": "failed", "more": 1}}, {"reason": "x", "filter": {}, "rate": 0}],
-)  # fmt: skip
+    [
+        {},
+        {"reason": "x"},
+        {"reason": "x", "ids": []},
+        {"reason": "x", "ids": ["no"]},
+        {"reason": "x", "ids": ["0" * 32]},
+        {"reason": "x", "ids": [str(uuid.UUID(int=0))], "filter": {}},
+        {"reason": "x", "filter": {"created_from": "yesterday"}},
+        {"reason": "x", "filter": {"status": "running"}},
+        {"reason": "x", "filter": {"status": "failed", "more": 1}},
+        {"reason": "x", "filter": {}, "rate": 0},
+    ],
+)
 def test_a_body_that_names_no_cycles_is_refused(body: dict[str, Any]) -> None:
     problem(api(create_user()).post("/cycles/rerun", body), 422, "invalid_body")
     assert not OperationRun.objects.exists()

@@ -1,4 +1,4 @@
-"""GET /profiles/{id}/revisions and the way back."""
+"""``/profiles/{id}/revisions``: list, read, restore."""
 
 import pytest
 

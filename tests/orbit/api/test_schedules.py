@@ -59,8 +59,14 @@ def test_each_schedule_says_what_it_does_and_when_it_is_due_next() -> None:
     found = {one["name"]: one for one in api(create_user()).get("/schedules").json()["results"]}
     assert list(found) == ["cycles", "run-profiles", "run-profile:a", "run-profile:b"]
     one = found["run-profile:a"]
-    assert (one["cron"], one["time_zone"], one["enabled"], one["in_words"], one["changed"], one["problem"]) == (
-        "0 6 * * *", "Europe/Berlin", True, "At 06:00 every day", None, None)  # fmt: skip
+    assert (
+        one["cron"],
+        one["time_zone"],
+        one["enabled"],
+        one["in_words"],
+        one["changed"],
+        one["problem"],
+    ) == ("0 6 * * *", "Europe/Berlin", True, "At 06:00 every day", None, None)
     due = [datetime.fromisoformat(text) for text in one["next_due_at"]]
     assert len(due) == 5
     assert due == sorted(due) and due[0] > datetime.now(UTC)
@@ -157,8 +163,18 @@ def test_why_answers_one_sentence_and_the_facts() -> None:
 NOW = "at=2026-01-31T06:00:00Z"
 
 
-@pytest.mark.parametrize("query", ["", "run_profile_id=a", NOW, "run_profile_id=a&at=yesterday", "run_profile_id=a&at=2026-01-31T06:00:00",
-                                   f"run_profile_id=%00&{NOW}", f"run_profile_id=a&{NOW}&x=1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "run_profile_id=a",
+        NOW,
+        "run_profile_id=a&at=yesterday",
+        "run_profile_id=a&at=2026-01-31T06:00:00",
+        f"run_profile_id=%00&{NOW}",
+        f"run_profile_id=a&{NOW}&x=1",
+    ],
+)
 def test_a_question_that_is_no_question_is_refused(query: str) -> None:
     problem(api(create_user()).get(f"/schedules/why?{query}"), 400, "invalid_parameter")
 

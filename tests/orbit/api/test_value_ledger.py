@@ -53,8 +53,11 @@ def test_totals_come_as_json_and_as_a_file() -> None:
     entry("kit", "us")
     client = api(create_user("bea", "Viewer", "eu"))
     found = client.get("/value-ledger/totals?period=month").json()
-    assert (found["period"], found["more"], [(row["tag"], row["quantity"], row["cycles"]) for row in found["results"]]) == (
-        "month", False, [('=cmd|"x"', "1.5", 1), ("kit", "3", 2)])  # fmt: skip
+    assert (
+        found["period"],
+        found["more"],
+        [(row["tag"], row["quantity"], row["cycles"]) for row in found["results"]],
+    ) == ("month", False, [('=cmd|"x"', "1.5", 1), ("kit", "3", 2)])
     answer = client.get("/value-ledger/totals.csv?period=month", Accept="text/csv")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     rows = list(csv.reader(io.StringIO(answer.content.decode())))
@@ -63,9 +66,17 @@ def test_totals_come_as_json_and_as_a_file() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["period=year", "from=2026-01-01", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from=1970-01-01T00:00:00Z&period=day", "tag=%00", "more=1",
-     "to=1970-01-01T00:00:00Z", "namespace="],
-)  # fmt: skip
+    [
+        "period=year",
+        "from=2026-01-01",
+        "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=1970-01-01T00:00:00Z&period=day",
+        "tag=%00",
+        "more=1",
+        "to=1970-01-01T00:00:00Z",
+        "namespace=",
+    ],
+)
 def test_a_parameter_that_cant_be_is_a_400(query: str) -> None:
     client = api(create_user("vic", "Viewer"))
     for path in ("/value-ledger/totals", "/value-ledger/totals.csv"):

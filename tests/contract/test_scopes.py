@@ -1,4 +1,4 @@
-"""401 without, 403 without the permission, 404 for what is another namespace's: on every resource."""
+"""Every resource: 401 without a token, 403 without the scope, 404 for another namespace."""
 
 import uuid
 from datetime import timedelta
@@ -19,25 +19,65 @@ pytestmark = pytest.mark.django_db
 
 ID = str(uuid.UUID(int=0))
 READS = [
-    "/cycles", "/cycles/recent", f"/cycles/{ID}", "/profiles", "/profiles/p", "/run-profiles", "/run-profiles/r", "/dead-letters",
-    f"/dead-letters/{ID}", "/dead-letters/groups", "/operations", f"/operations/{ID}", f"/operations/{ID}/items", "/metrics",
-    "/governance/pause", "/governance/namespaces", "/governance/namespaces/default", "/schedules", "/schedules/ticks", "/schedules/why",
-    "/profiles/p/revisions", "/profiles/p/revisions/1", "/run-profiles/r/revisions", "/run-profiles/r/revisions/1", "/config/diff", "/value-ledger",
-    "/value-ledger/totals", "/value-ledger/totals.csv",
-    "/audit-trail", "/audit-trail/1", "/audit-trail/verify",
-]  # fmt: skip
+    "/cycles",
+    "/cycles/recent",
+    f"/cycles/{ID}",
+    "/profiles",
+    "/profiles/p",
+    "/run-profiles",
+    "/run-profiles/r",
+    "/dead-letters",
+    f"/dead-letters/{ID}",
+    "/dead-letters/groups",
+    "/operations",
+    f"/operations/{ID}",
+    f"/operations/{ID}/items",
+    "/metrics",
+    "/governance/pause",
+    "/governance/namespaces",
+    "/governance/namespaces/default",
+    "/schedules",
+    "/schedules/ticks",
+    "/schedules/why",
+    "/profiles/p/revisions",
+    "/profiles/p/revisions/1",
+    "/run-profiles/r/revisions",
+    "/run-profiles/r/revisions/1",
+    "/config/diff",
+    "/value-ledger",
+    "/value-ledger/totals",
+    "/value-ledger/totals.csv",
+    "/audit-trail",
+    "/audit-trail/1",
+    "/audit-trail/verify",
+]
 WRITES = [
-    "/cycles/trigger", f"/cycles/{ID}/cancel", f"/cycles/{ID}/rerun", "/cycles/rerun",
-    f"/dead-letters/{ID}/requeue", f"/dead-letters/{ID}/dismiss", "/dead-letters/requeue",
-    "/dead-letters/dismiss", f"/operations/{ID}/cancel", "/governance/pause", "/governance/unpause", "/governance/namespaces",
-    "/governance/namespaces/default/halt", "/governance/namespaces/default/drain", "/governance/namespaces/default/resume",
-    "/run-profiles/trigger", "/run-profiles/r/trigger",
-]  # fmt: skip
-#: Each with its method; the scope is `configure`.
+    "/cycles/trigger",
+    f"/cycles/{ID}/cancel",
+    f"/cycles/{ID}/rerun",
+    "/cycles/rerun",
+    f"/dead-letters/{ID}/requeue",
+    f"/dead-letters/{ID}/dismiss",
+    "/dead-letters/requeue",
+    "/dead-letters/dismiss",
+    f"/operations/{ID}/cancel",
+    "/governance/pause",
+    "/governance/unpause",
+    "/governance/namespaces",
+    "/governance/namespaces/default/halt",
+    "/governance/namespaces/default/drain",
+    "/governance/namespaces/default/resume",
+    "/run-profiles/trigger",
+    "/run-profiles/r/trigger",
+]
+#: Routes that need the scope `configure`.
 EDITS = [
-    ("PUT", "/profiles/p"), ("PUT", "/run-profiles/r"), ("POST", "/profiles/p/revisions/1/restore"), ("POST", "/run-profiles/r/revisions/1/restore"),
+    ("PUT", "/profiles/p"),
+    ("PUT", "/run-profiles/r"),
+    ("POST", "/profiles/p/revisions/1/restore"),
+    ("POST", "/run-profiles/r/revisions/1/restore"),
     ("POST", "/config/reload"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("path", READS)
@@ -63,9 +103,11 @@ def test_writing_needs_a_token_and_the_scope_before_the_body_is_looked_at(path: 
 @pytest.mark.parametrize(("method", "path"), EDITS)
 def test_editing_needs_its_own_scope_before_the_body_is_looked_at(method: str, path: str) -> None:
     for client, status, code in (
-        (api(), 401, "unauthenticated"), (api(create_user("vic", "Viewer"), "configure"), 403, "forbidden"), (api(create_user("ola", "Operator")), 403, "forbidden"),
+        (api(), 401, "unauthenticated"),
+        (api(create_user("vic", "Viewer"), "configure"), 403, "forbidden"),
+        (api(create_user("ola", "Operator")), 403, "forbidden"),
         (api(create_user("con", "Configurator"), "read"), 403, "forbidden"),
-    ):  # fmt: skip
+    ):
         problem(
             client.put(path, b"\xff not json")
             if method == "PUT"

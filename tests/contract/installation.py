@@ -1,4 +1,4 @@
-"""Somebody who may do everything, and objects to do it to."""
+"""An installation with an administrator, and the objects that actions need."""
 
 from pathlib import Path
 from typing import Any
@@ -22,38 +22,38 @@ from tests.support.configuration import active_cycle, profile, run_profile, stor
 from tests.support.dead_letters import create_dead_letters
 
 
-class World:
-    """Them, in each way that they may come, over an installation with profile ``p1`` and run profile ``r1`` in ``a``."""
+class Installation:
+    """Profile ``p1``, run profile ``r1`` in namespace ``a``, and an administrator's clients."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = create_user("root", "Administrator")
         User.objects.filter(pk=self.root.pk).update(is_superuser=True)
-        self.victim = create_user("vic", "Viewer")
+        self.other_user = create_user("vic", "Viewer")
         self.api: Api = api(self.root)
         self.browser: Client = browser_of(self.root)
-        #: The API by the console's session: no token administers.
+        #: The API by the console's session, because tokens can't administer.
         self.session = api()
         self.session.client = self.browser
 
     def cycle(self) -> Any:
         return active_cycle("a")
 
-    def letter(self) -> Any:
+    def dead_letter(self) -> Any:
         return create_dead_letters(1)[0]
 
-    def ended(self) -> Any:
+    def finished_cycle(self) -> Any:
         # A letter's cycle has the letter's id.
         return create_dead_letters(1)[0]
 
-    def operation(self) -> Any:
+    def operation_run(self) -> Any:
         create_dead_letters(1)
         return bulk.dismiss(bulk.LetterFilter(), actor=SYSTEM, reason="r").run_id
 
     def token(self) -> Any:
-        return tokens.create(self.victim, scopes=["read"], actor=SYSTEM)[0]
+        return tokens.create(self.other_user, scopes=["read"], actor=SYSTEM)[0]
 
-    def locked(self) -> LoginAttempt:
+    def lockout(self) -> LoginAttempt:
         now = timezone.now()
         return LoginAttempt.objects.create(
             name="vic", address="192.0.2.7", failures=5, since=now, ends_at=now
@@ -62,15 +62,15 @@ class World:
     def namespace(self) -> Namespace:
         return Namespace.objects.get(name="a")
 
-    def halted(self) -> Namespace:
+    def halted_namespace(self) -> Namespace:
         halts.halt("a", actor=SYSTEM)
         return self.namespace()
 
-    def drained(self) -> Namespace:
+    def drained_namespace(self) -> Namespace:
         halts.drain("a", actor=SYSTEM, reason="r")
         return self.namespace()
 
-    def paused(self) -> None:
+    def pause(self) -> None:
         pauses.pause(actor=SYSTEM, reason="r")
 
     def schedule(self) -> str:
@@ -78,16 +78,23 @@ class World:
         return CYCLES
 
     def profile(self, **members: Any) -> Profile:
-        """Make the profile ``p1``, with ``members`` as another revision."""
+        """Return the profile ``p1``, with ``members`` as a new revision."""
         store_profiles([profile("p1", **members)], [])
         return Profile.objects.get()
 
     def run_profile(self, **members: Any) -> RunProfile:
-        """Make the run profile ``r1``, with ``members`` as another revision."""
+        """Return the run profile ``r1``, with ``members`` as a new revision."""
         store_profiles([], [run_profile("r1", "p1", "a", **members)])
         return RunProfile.objects.get()
 
-    def person_form(self, **changes: Any) -> dict[str, Any]:
+    def user_form(self, **changes: Any) -> dict[str, Any]:
         operator = Group.objects.get(name="Operator")
-        return {"username": "vic", "is_active": "on", "is_staff": "on", "groups": [operator.pk], "namespace_grants-TOTAL_FORMS": "0",
-                "namespace_grants-INITIAL_FORMS": "0", **changes}  # fmt: skip
+        return {
+            "username": "vic",
+            "is_active": "on",
+            "is_staff": "on",
+            "groups": [operator.pk],
+            "namespace_grants-TOTAL_FORMS": "0",
+            "namespace_grants-INITIAL_FORMS": "0",
+            **changes,
+        }

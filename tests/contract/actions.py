@@ -1,0 +1,377 @@
+"""Every action that changes something, by route, page, admin action and command.
+
+To add a route: a line in ``ROUTES`` that calls it with real objects, or one in ``SILENT_ROUTES``
+with the reason why it leaves no audit entry. An action that can be done in several ways has a line
+for each; the text after ``: `` in a name tells them apart.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management import call_command
+from django.db.models import Model
+
+from governance.models import OperationRun
+from orbit.models import CycleRun
+from orbit.states import ProfileState
+from tests.contract.installation import Installation
+from tests.support.configuration import profile, run_profile
+
+PASSWORD = "another-long-1"
+REASON = {"reason": "because"}
+
+#: Makes the objects of an action, and returns the action itself, which returns the response.
+Prepare = Callable[[Installation], Callable[[], Any]]
+
+
+def post(
+    path: str, target: Callable[[Installation], Any] | None = None, by: str = "api", **body: Any
+) -> Prepare:
+    """POST ``body`` to ``path``, with the id of the ``target`` for ``{}``.
+
+    ``by`` a token (``api``) or the console's ``session``.
+    """
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        target_id = "" if target is None else str(target(installation))
+        return lambda: getattr(installation, by).post(path.format(target_id), body)
+
+    return prepare
+
+
+def edit(
+    method: str,
+    path: str,
+    body: Any,
+    target: Callable[[Installation], Any] | None = None,
+    revision: int = 1,
+) -> Prepare:
+    """Send an edit whose If-Match is ``revision``."""
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        if target is not None:
+            target(installation)
+        return lambda: installation.api.send(method, path, body, If_Match=f'"{revision}"')
+
+    return prepare
+
+
+def submit(
+    path: str, target: Callable[[Installation], Any] | None = None, **fields: Any
+) -> Prepare:
+    """Submit a form of the console."""
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        target_id = "" if target is None else str(target(installation))
+        return lambda: installation.browser.post(f"/admin/{path.format(target_id)}", fields)
+
+    return prepare
+
+
+def save_editor(
+    path: str, target: Callable[[Installation], Any] | None = None, **changes: str
+) -> Prepare:
+    """Save the editor's form as it is rendered, with a reason and ``changes``."""
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        address = f"/admin/{path.format('' if target is None else target(installation).pk)}"
+        rendered = {
+            field.name: field.value()
+            for field in installation.browser.get(address).context["form"]
+            if field.value() is not None
+        }
+        return lambda: installation.browser.post(
+            address, {**rendered, "_save": "1", **REASON, **changes}
+        )
+
+    return prepare
+
+
+def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Prepare:
+    """Run a command, with the ``target`` for ``{}`` in its arguments."""
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        target_id = "" if target is None else str(target(installation))
+        return lambda: call_command(*(word.format(target_id) for word in words))
+
+    return prepare
+
+
+ROUTES: dict[str, Prepare] = {
+    "POST cycles/trigger": post("/cycles/trigger"),
+    "POST cycles/<uuid:cycle_id>/cancel": post(
+        "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
+    ),
+    "POST dead-letters/<uuid:letter_id>/requeue": post(
+        "/dead-letters/{}/requeue", Installation.dead_letter, **REASON
+    ),
+    "POST dead-letters/<uuid:letter_id>/dismiss": post(
+        "/dead-letters/{}/dismiss", Installation.dead_letter, **REASON
+    ),
+    "POST dead-letters/requeue": post(
+        "/dead-letters/requeue", Installation.dead_letter, filter={}, **REASON
+    ),
+    "POST dead-letters/dismiss": post(
+        "/dead-letters/dismiss", Installation.dead_letter, filter={}, **REASON
+    ),
+    "POST operations/<uuid:run_id>/cancel": post(
+        "/operations/{}/cancel", Installation.operation_run, **REASON
+    ),
+    "POST cycles/<uuid:cycle_id>/rerun": post(
+        "/cycles/{}/rerun", Installation.finished_cycle, **REASON
+    ),
+    "POST cycles/rerun": post("/cycles/rerun", Installation.finished_cycle, filter={}, **REASON),
+    "POST run-profiles/trigger": post("/run-profiles/trigger"),
+    "POST run-profiles/trigger: some": post(
+        "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
+    ),
+    "POST run-profiles/<str:run_profile_id>/trigger": post("/run-profiles/r1/trigger", **REASON),
+    "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
+    "PUT run-profiles/<str:run_profile_id>": edit(
+        "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])
+    ),
+    "POST profiles/<str:profile_id>/revisions/<int:number>/restore": edit(
+        "POST",
+        "/profiles/p1/revisions/1/restore",
+        REASON,
+        lambda installation: installation.profile(label="Newer"),
+        2,
+    ),
+    "POST run-profiles/<str:run_profile_id>/revisions/<int:number>/restore": edit(
+        "POST",
+        "/run-profiles/r1/revisions/1/restore",
+        REASON,
+        lambda installation: installation.run_profile(value_tags=["newer"]),
+        2,
+    ),
+    "POST config/reload": post("/config/reload", **REASON),
+    "POST governance/pause": post("/governance/pause", **REASON),
+    "POST governance/unpause": post("/governance/unpause", Installation.pause, **REASON),
+    "POST governance/namespaces": post("/governance/namespaces", by="session", name="new"),
+    "POST governance/namespaces/<str:namespace>/halt": post("/governance/namespaces/a/halt"),
+    "POST governance/namespaces/<str:namespace>/halt: a new one": post(
+        "/governance/namespaces/new/halt", by="session"
+    ),
+    "POST governance/namespaces/<str:namespace>/halt: a draining one": post(
+        "/governance/namespaces/a/halt", Installation.drained_namespace, **REASON
+    ),
+    "POST governance/namespaces/<str:namespace>/drain": post(
+        "/governance/namespaces/a/drain", **REASON
+    ),
+    "POST governance/namespaces/<str:namespace>/resume": post(
+        "/governance/namespaces/a/resume", Installation.halted_namespace, **REASON
+    ),
+}
+#: Routes that leave no audit entry though they take a body, each with the reason.
+SILENT_ROUTES: dict[str, str] = {}
+
+ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
+    "governance_apitoken_revoke": Installation.token,
+    "governance_loginattempt_unlock": Installation.lockout,
+    "governance_operationrun_cancel": lambda installation: OperationRun.objects.get(
+        pk=installation.operation_run()
+    ),
+    "governance_namespace_drain": Installation.namespace,
+    "governance_namespace_halt": Installation.namespace,
+    "governance_namespace_resume": Installation.halted_namespace,
+    "orbit_cyclerun_cancel": Installation.cycle,
+    "orbit_cyclerun_run_again": lambda installation: CycleRun.objects.get(
+        pk=installation.finished_cycle()
+    ),
+    "orbit_profile_disable": Installation.profile,
+    "orbit_profile_enable": lambda installation: installation.profile(state=ProfileState.DISABLED),
+    "orbit_runprofile_disable": Installation.run_profile,
+    "orbit_runprofile_enable": lambda installation: installation.run_profile(
+        state=ProfileState.DISABLED
+    ),
+    "orbit_deadletterdispatch_requeue": Installation.dead_letter,
+    "orbit_deadletterdispatch_dismiss": Installation.dead_letter,
+}
+#: The fields of an admin action's form, beside the reason.
+FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"}}
+
+FORMS: dict[str, Prepare] = {
+    "auth_user_add": lambda installation: (
+        lambda: installation.browser.post(
+            "/admin/auth/user/add/",
+            installation.user_form(
+                username="new", usable_password="true", password1=PASSWORD, password2=PASSWORD
+            ),
+        )
+    ),
+    "auth_user_change": lambda installation: (
+        lambda: installation.browser.post(
+            f"/admin/auth/user/{installation.other_user.pk}/change/", installation.user_form()
+        )
+    ),
+    "auth_user_password_change": lambda installation: (
+        lambda: installation.browser.post(
+            f"/admin/auth/user/{installation.other_user.pk}/password/",
+            {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD},
+        )
+    ),
+    "password_change": submit(
+        "password_change/",
+        old_password="a-long-password-1",
+        new_password1=PASSWORD,
+        new_password2=PASSWORD,
+    ),
+    "halt": submit("halt/", namespace="a", **REASON),
+    "namespace_new": submit("governance/namespace/new/", name="new"),
+    "pause": submit("pause/", action="pause", **REASON),
+    "pause: its end": submit("pause/", Installation.pause, action="unpause", **REASON),
+    "config_drift: Reload": submit("config/drift/", _reload="1", **REASON),
+    "config_drift: Export": submit("config/drift/", _export="1", **REASON),
+    "orbit_profile_add": save_editor("orbit/profile/add/", profile_id="p2", label="Two"),
+    "orbit_profile_change": save_editor(
+        "orbit/profile/{}/change/", Installation.profile, label="New"
+    ),
+    "orbit_profile_revision": submit(
+        "orbit/profile/{}/history/1/",
+        lambda installation: installation.profile(label="Newer").pk,
+        over="2",
+        **REASON,
+    ),
+    "orbit_runprofile_add": save_editor(
+        "orbit/runprofile/add/", run_profile_id="r2", profile_id="p1", namespace="a"
+    ),
+    "orbit_runprofile_change": save_editor(
+        "orbit/runprofile/{}/change/", Installation.run_profile, value_tags="new"
+    ),
+    "orbit_runprofile_revision": submit(
+        "orbit/runprofile/{}/history/1/",
+        lambda installation: installation.run_profile(value_tags=["newer"]).pk,
+        over="2",
+        **REASON,
+    ),
+    "orbit_schedule_switch": submit(
+        "orbit/schedules/{}/switch/", Installation.schedule, on="no", **REASON
+    ),
+    "orbit_schedule_cron": submit(
+        "orbit/schedules/{}/cron/", Installation.schedule, cron="0 7 * * *", **REASON
+    ),
+    "orbit_cyclerun_trigger": submit(
+        "orbit/cyclerun/trigger/", run_profile_id="r1", namespace="", **REASON
+    ),
+    "orbit_cyclerun_trigger: all that are enabled": submit(
+        "orbit/cyclerun/trigger/", run_profile_id="*", namespace="", **REASON
+    ),
+    "orbit_deadletterdispatch_requeue_matching": submit(
+        "orbit/deadletterdispatch/requeue-matching/",
+        Installation.dead_letter,
+        endpoint="snapshot",
+        rate="10",
+        **REASON,
+    ),
+    "orbit_deadletterdispatch_dismiss_matching": submit(
+        "orbit/deadletterdispatch/dismiss-matching/", Installation.dead_letter, **REASON
+    ),
+    "token_create": submit(
+        "access/tokens/new/", owner="vic", name="n", scopes=["read"], days="9", **REASON
+    ),
+}
+#: Pages that leave no audit entry, each with the reason.
+SILENT_PAGES: dict[str, str] = {
+    "index": "it only reads",
+    "app_list": "it only reads",
+    "jsi18n": "it is a script",
+    "autocomplete": "it only reads",
+    "access": "it only reads",
+    "banners": "it only reads",
+    "governance_audittrailentry_changelist": "it only reads",
+    "governance_audittrailentry_change": "it only reads",
+    "governance_namespace_changelist": "it only reads",
+    "governance_namespace_change": "it only reads",
+    "orbit_cyclerun_changelist": "it only reads",
+    "orbit_cyclerun_change": "it only reads",
+    "orbit_cyclerun_compare": "it only reads",
+    "orbit_deadletterdispatch_changelist": "it only reads",
+    "orbit_profile_history": "it only reads; restoring has a page of its own",
+    "orbit_runprofile_history": "it only reads; restoring has a page of its own",
+    "orbit_valueledgerentry_changelist": "it only reads",
+    "orbit_schedules": "it only reads; its two forms have pages of their own",
+    "orbit_why": "it only reads",
+    "password_change_done": "it only reads",
+    "governance_audittrailentry_verify": "it only reads",
+    "governance_audittrailentry_export": "it only reads",
+    "login": "it updates last_login; see tests/governance/access/test_lockout.py",
+    "logout": "it only ends a session",
+}
+
+COMMANDS: dict[str, Prepare] = {
+    "config export": run("config", "export"),
+    "config reload": run("config", "reload"),
+    "dlq requeue": run("dlq", "requeue", "{}", "--reason", "r", target=Installation.dead_letter),
+    "dlq dismiss": run("dlq", "dismiss", "{}", "--reason", "r", target=Installation.dead_letter),
+    "drain": run("drain", "a", "--reason", "r"),
+    "halt": run("halt", "a"),
+    "namespace create": run("namespace", "create", "new"),
+    "operations": run(
+        "operations", "cancel", "{}", "--reason", "r", target=Installation.operation_run
+    ),
+    "pause": run("pause", "--reason", "r"),
+    "rerun": run("rerun", "{}", "--reason", "r", target=Installation.finished_cycle),
+    "rerun: many": run("rerun", "--all", "--reason", "r", target=Installation.finished_cycle),
+    "resume": run("resume", "a", "--reason", "r", target=Installation.halted_namespace),
+    "token create": run("token", "create", "vic", "--scopes", "read"),
+    "token revoke": run(
+        "token", "revoke", "{}", target=lambda installation: installation.token().prefix
+    ),
+    "trigger": run("trigger", "--run-profile", "r1"),
+    "trigger: all run profiles": run("trigger", "--all-run-profiles"),
+    "unpause": run("unpause", "--reason", "r", target=Installation.pause),
+    "user create": run("user", "create", "new", "--role", "viewer"),
+    "user change": run("user", "change", "vic", "--role", "operator"),
+    "user unlock": run("user", "unlock", "vic", target=Installation.lockout),
+}
+SILENT_COMMANDS: dict[str, str] = {
+    "audit verify": "it reads",
+    "audit export": "it reads",
+    "config check": "it reads",
+    "config diff": "it reads",
+    "cycles": "it reads",
+    "dlq list": "it reads",
+    "token list": "it reads",
+    "user list": "it reads",
+    "health": "it reads",
+    "namespace show": "it reads",
+    "why": "it reads",
+    "backup": "its entry backup.made needs a real server (tests/site/backup/test_make.py)",
+    "restore": "its entry backup.restored needs a real server (tests/site/backup/test_load.py)",
+    "migrate": "it changes the schema only; the audit table may not exist yet",
+    "cluster": "a process: its work has entries of its own",
+    "qcluster": "a process: its work has entries of its own",
+    "web": "a process: its work has entries of its own",
+    "up": "a process: its work has entries of its own",
+}
+
+#: Actions that find the wanted state already, or are dry runs.
+NO_CHANGE: dict[str, Prepare] = {
+    "a dry run of a re-run": post("/cycles/{}/rerun", Installation.finished_cycle, dry_run=True),
+    "a dry run of many re-runs": post(
+        "/cycles/rerun", Installation.finished_cycle, filter={}, dry_run=True
+    ),
+    "a dry run of a re-run by command": run(
+        "rerun", "{}", "--dry-run", target=Installation.finished_cycle
+    ),
+    "a second halt": post("/governance/namespaces/a/halt", Installation.halted_namespace),
+    "a resume of a running namespace": post("/governance/namespaces/a/resume", **REASON),
+    "a second pause for the same reason": post("/governance/pause", Installation.pause, reason="r"),
+    "an unpause without a pause": post("/governance/unpause", **REASON),
+    "a document that is current already": edit("PUT", "/profiles/p1", profile("p1")),
+    "a restore of the current document": edit(
+        "POST", "/run-profiles/r1/revisions/1/restore", REASON
+    ),
+    "the editor's Preview": save_editor(
+        "orbit/profile/{}/change/", Installation.profile, _preview="1", label="New"
+    ),
+    "a form that is saved unchanged": save_editor(
+        "orbit/runprofile/{}/change/", Installation.run_profile
+    ),
+    "the current cron again": submit(
+        "orbit/schedules/{}/cron/", Installation.schedule, cron="0 6 * * *", **REASON
+    ),
+    "a schedule that is on already": submit(
+        "orbit/schedules/{}/switch/", Installation.schedule, on="yes", **REASON
+    ),
+}
