@@ -112,7 +112,7 @@ class WorkerState:
         return list(self._slots)
 
     def open(self, namespace: str, *, asked: float) -> Slot:
-        """Return a slot for a cycle whose claim found the gate of ``namespace`` open at ``asked``."""
+        """Return a slot for a cycle whose claim found the gate open at ``asked``."""
         slot = Slot(namespace)
         if self.watched:
             slot.open_until = asked + FRESH_SECONDS
