@@ -1,10 +1,12 @@
-"""The gate: may work go on in a namespace? Asked before a trigger, and inside every statement that claims work.
+"""The gate: may work start, or go on, in a namespace?
 
-A halt or a pause that has committed stops the very next claim. One whose ``until`` has passed holds nothing any more, whether somebody has
-put that on record yet or not. NOTIFY on ``CHANNEL`` only says that it is worth looking; nobody relies on it.
+A trigger asks before it starts, and every statement that claims work asks in itself. A committed
+halt or pause stops the very next claim. A stop whose ``until`` has passed stops nothing, whether
+its end is recorded yet or not. NOTIFY on ``CHANNEL`` only says that it is worth looking.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +27,7 @@ class NamespaceHalted(OrbitError):
 
 
 class NamespaceDraining(OrbitError):
-    """This namespace finishes what runs and starts nothing."""
+    """This namespace is draining: it finishes what runs and starts nothing new."""
 
     code, kind = "namespace_draining", Kind.LOCKED
 
@@ -36,11 +38,11 @@ class GloballyPaused(OrbitError):
     code, kind = "globally_paused", Kind.LOCKED
 
 
-#: What the gate refuses a trigger with.
+#: The refusals of a trigger.
 REFUSALS = (NamespaceHalted, NamespaceDraining, GloballyPaused)
 
 PAUSE = sql.fragment(__name__, "pause")
-#: Conditions for a WHERE; their argument is the column that names the namespace.
+#: Conditions for a WHERE. Their argument is the column with the name of the namespace.
 OPEN = sql.fragment(__name__, "gate_is_open", pause=PAUSE)
 STARTS = sql.fragment(__name__, "gate_lets_start", pause=PAUSE)
 STOPPED_SECONDS = sql.fragment(__name__, "stopped_seconds")
@@ -48,47 +50,42 @@ STOPPED_SECONDS = sql.fragment(__name__, "stopped_seconds")
 READ = sql.load(__name__, "read_gate", pause=PAUSE)
 CLOSED = sql.load(__name__, "closed_namespaces", gate_is_open=OPEN)
 
-# For statements that are not in a file yet.
-PAUSE_SQL = PAUSE.text
-OPEN_SQL = OPEN.text.replace("{{namespace}}", "{namespace}")
-STARTS_SQL = STARTS.text.replace("{{namespace}}", "{namespace}")
-STOPPED_SECONDS_SQL = STOPPED_SECONDS.text.replace("{{namespace}}", "{namespace}").replace(
-    "{{start}}", "{start}"
-)
-
 
 def paused_here() -> bool:
-    """Tell whether this process is paused by its environment."""
+    """Return whether ORBIT_GLOBAL_PAUSE pauses this process."""
     return bool(settings.ORBIT_GLOBAL_PAUSE)
 
 
-def refuse_if_stopped(namespace: str) -> None:
-    """Raise GloballyPaused, NamespaceUnknown, NamespaceHalted or NamespaceDraining where no work may start in ``namespace``."""
-    paused, known = _read([namespace])
+def ensure_may_start(namespace: str) -> None:
+    """Raise one of ``REFUSALS``, or NamespaceUnknown, unless work may start in ``namespace``."""
+    paused, refusals = _read([namespace])
     if paused is not None:
         raise paused
-    if namespace not in known:
+    if namespace not in refusals:
         raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
-    refusal = known[namespace]
+    refusal = refusals[namespace]
     if refusal is not None:
         raise refusal
 
 
-def stops(names: Collection[str]) -> dict[str, OrbitError]:
-    """Return, for each of ``names`` in which nothing may start now, the refusal that says why; one query. Unknown names are open."""
-    paused, known = _read(list(names))
+def refusals(names: Collection[str]) -> dict[str, OrbitError]:
+    """Return why nothing may start now, for each of ``names`` that is stopped; one query.
+
+    Unknown names are not stopped.
+    """
+    paused, by_name = _read(list(names))
     if paused is not None:
         return dict.fromkeys(names, paused)
-    return {name: refusal for name, refusal in known.items() if refusal is not None}
+    return {name: refusal for name, refusal in by_name.items() if refusal is not None}
 
 
 def everything_paused() -> GloballyPaused | None:
-    """Return the refusal where everything is paused, by this process's environment or by a person."""
+    """Return the refusal if the environment or the console pauses the workspace."""
     return _read([])[0]
 
 
 def held_by_environment() -> GloballyPaused:
-    """Return the refusal of a process that its environment pauses."""
+    """Return the refusal of a process that ORBIT_GLOBAL_PAUSE pauses."""
     return GloballyPaused(
         "ORBIT_GLOBAL_PAUSE is set: everything is paused. Unset it and restart to go on.",
         source="environment",
@@ -96,54 +93,63 @@ def held_by_environment() -> GloballyPaused:
 
 
 def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError | None]]:
-    """Return the pause's refusal, and for each of ``names`` that exists its own or None."""
+    """Return the pause's refusal, and the refusal or None for each of ``names`` that exists."""
     if paused_here():
         return held_by_environment(), {}
-    found = READ.rows(names=names)
     paused: GloballyPaused | None = None
-    known: dict[str, OrbitError | None] = {}
-    for name, mode, reason, by, since, until in found:
-        told: dict[str, Any] = {
-            "reason": reason or "none given",
-            "by": by or "nobody named",
-            "since": since,
-            "until": until,
-        }
+    refusals: dict[str, OrbitError | None] = {}
+    for name, mode, reason, by, since, until in READ.rows(names=names):
+        stop = _Stop(reason or "none given", by or "an unknown user", since, until)
         if name is None:
             paused = GloballyPaused(
-                f"Everything is paused {_told(**told)} End the pause to go on.",
+                f"Everything is paused {stop} End the pause to go on.",
                 source="console",
-                **_plain(told),
-            )
-        elif mode in {Mode.HALTING, Mode.QUIET}:
-            known[name] = NamespaceHalted(
-                f"{name} is halted {_told(**told)} Resume it to go on.",
-                namespace=name,
-                **_plain(told),
-            )
-        elif mode == Mode.DRAINING:
-            known[name] = NamespaceDraining(
-                f"{name} is draining {_told(**told)} It finishes what runs and starts nothing new.",
-                namespace=name,
-                **_plain(told),
+                **stop.to_dict(),
             )
         else:
-            known[name] = None
-    return paused, known
+            refusals[name] = _refusal(name, mode, stop)
+    return paused, refusals
 
 
-def _told(*, reason: str, by: str, since: datetime, until: datetime | None) -> str:
-    ends = "" if until is None else f", until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return (
-        f"since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC{ends} by {by}: {reason.rstrip('.')}."
-    )
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """A stop in force; as text, the middle of a sentence."""
+
+    reason: str
+    by: str
+    since: datetime
+    until: datetime | None
+
+    def __str__(self) -> str:
+        until = "" if self.until is None else f", until {_to_text(self.until)}"
+        return f"since {_to_text(self.since)}{until} by {self.by}: {self.reason.rstrip('.')}."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "reason": self.reason,
+            "by": self.by,
+            "since": _to_iso(self.since),
+            "until": _to_iso(self.until),
+        }
 
 
-def _plain(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what is told in the form that JSON holds."""
-    return {
-        key: value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        if isinstance(value, datetime)
-        else value
-        for key, value in told.items()
-    }
+def _refusal(name: str, mode: str, stop: _Stop) -> OrbitError | None:
+    if mode in {Mode.HALTING, Mode.QUIET}:
+        return NamespaceHalted(
+            f"{name} is halted {stop} Resume it to go on.", namespace=name, **stop.to_dict()
+        )
+    if mode == Mode.DRAINING:
+        return NamespaceDraining(
+            f"{name} is draining {stop} It finishes what runs and starts nothing new.",
+            namespace=name,
+            **stop.to_dict(),
+        )
+    return None
+
+
+def _to_text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _to_iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,10 +1,11 @@
-"""The pause of everything: a person's switch, beside the environment's, which it can't lift.
+"""The pause of the whole workspace, set from the console, the API or a command.
 
-It holds every process on every machine, at once and without a restart; ORBIT_GLOBAL_PAUSE holds the processes that have it. After a crash
-the deed has happened or not.
+It holds every process on every machine, at once and without a restart. ORBIT_GLOBAL_PAUSE is
+another switch, which holds only the processes that have it and can't be lifted from here. After a
+crash the change is there, or nothing is.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,19 +19,24 @@ from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Stop
 from governance.namespaces import gate, stops
-from governance.namespaces.halts import OVER
+from governance.namespaces.stops import OpenStop
 from governance.states import Stopped
+
+_OBJECT_ID = "everything"
 
 
 class HeldByEnvironment(OrbitError):
-    """ORBIT_GLOBAL_PAUSE holds the pause: only whoever starts the processes ends it, by unsetting it and restarting them."""
+    """ORBIT_GLOBAL_PAUSE pauses these processes. Unset it and restart them to end the pause."""
 
     code, kind = "held_by_environment", Kind.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
-class Pausing:
-    """Whether everything is paused, and by what: this process's environment or the console. ``quiet`` tells that nothing is in flight any more."""
+class PauseStatus:
+    """Whether the workspace is paused, and by what: ``environment``, ``console`` or None.
+
+    ``quiet``: nothing is in flight any more.
+    """
 
     source: str | None
     reason: str
@@ -40,120 +46,119 @@ class Pausing:
     quiet: bool
     certificate: dict[str, Any] | None
 
-    def data(self) -> dict[str, Any]:
-        """Return it as the API and the commands show it."""
-        return {
-            "paused": self.source is not None,
-            "source": self.source,
-            "reason": self.reason,
-            "by": self.by,
-            "since": self.since,
-            "until": self.until,
-            "quiet": self.quiet,
-            "certificate": self.certificate,
-        }
+    @property
+    def paused(self) -> bool:
+        """Whether anything pauses the workspace."""
+        return self.source is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the commands show."""
+        return {"paused": self.paused, **asdict(self)}
 
 
-def read(*, actor: Actor = SYSTEM) -> Pausing:
-    """Return how it stands. The certificate names deliveries of all namespaces: who is confined to some gets none."""
-    lasting = Q(until__isnull=True) | Q(until__gt=Now())
-    console = Stop.objects.filter(
-        lasting, kind=Stopped.PAUSE, namespace__isnull=True, ended_at__isnull=True
+def read(*, actor: Actor = SYSTEM) -> PauseStatus:
+    """Return the status. A confined ``actor`` gets no certificate: it names all namespaces."""
+    pause = Stop.objects.filter(
+        Q(until__isnull=True) | Q(until__gt=Now()),
+        kind=Stopped.PAUSE,
+        namespace__isnull=True,
+        ended_at__isnull=True,
     ).first()
-    source = "environment" if gate.paused_here() else "console" if console else None
-    if console is None:
-        return Pausing(
-            source, "ORBIT_GLOBAL_PAUSE is set" if source else "", "", None, None, False, None
-        )
-    certificate = console.certificate if actor.namespaces is None else None
-    return Pausing(
-        source,
-        console.reason or "none given",
-        console.started_by,
-        console.since,
-        console.until,
-        console.quiet_at is not None,
-        certificate,
+    source = "environment" if gate.paused_here() else "console" if pause else None
+    if pause is None:
+        reason = "ORBIT_GLOBAL_PAUSE is set" if source else ""
+        return PauseStatus(source, reason, "", None, None, False, None)
+    return PauseStatus(
+        source=source,
+        reason=pause.reason or stops.NO_REASON,
+        by=pause.started_by,
+        since=pause.since,
+        until=pause.until,
+        quiet=pause.quiet_at is not None,
+        certificate=pause.certificate if actor.namespaces is None else None,
     )
 
 
-def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> Pausing:
-    """Pause everything, within a second. Paused already, it is for at least as long, and gets the new reason.
+def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> PauseStatus:
+    """Pause the workspace within a second.
 
-    Raises NotAllowed for one who is confined to namespaces, ReasonInvalid, UntilInvalid.
+    If it is paused already, the pause lasts at least as long and gets the new reason. Raises
+    NotAllowed, ReasonInvalid, UntilInvalid.
     """
     actor.require(Scope.OPERATE)
     actor.require_workspace()
-    reason, by = stops.reason_of(reason), actor.name
+    reason, by = stops.clean_reason(reason), actor.name
     stops.check_until(until)
     with audit.transaction():
         before = _begin(by=by, reason=reason, until=until)
         if before is not None:
-            reason, by, until = stops.amended(reason, until, by=by, now=before)
+            reason, by, until = stops.extended(before, reason=reason, by=by, until=until)
             stops.amend(Stopped.PAUSE, None, by=by, reason=reason, until=until)
         if before is None or (reason, until) != (before.reason, before.until):
-            stops.ring()
-            _record(
+            stops.notify()
+            audit.record(
                 Action.PAUSE_SET,
-                _told(before),
-                {"paused": True, "until": stops.plain(until)},
-                actor=actor,
+                actor=actor.name,
+                object_id=_OBJECT_ID,
+                before=_to_dict(before),
+                after={"paused": True, "until": stops.to_iso(until)},
                 reason=reason,
             )
     return read()
 
 
-def unpause(*, actor: Actor, reason: str) -> Pausing:
-    """End the pause; where there is none nothing happens. Raises HeldByEnvironment, NotAllowed, ReasonInvalid."""
+def unpause(*, actor: Actor, reason: str) -> PauseStatus:
+    """End the pause, if there is one. Raises NotAllowed, ReasonInvalid, HeldByEnvironment."""
     actor.require(Scope.OPERATE)
     actor.require_workspace()
-    words = stops.reason_of(reason)
+    reason = stops.clean_reason(reason)
     if gate.paused_here():
         raise HeldByEnvironment
-    _end(actor=actor, reason=words, expired_only=False)
+    _end(actor=actor, reason=reason, expired_only=False)
     return read()
 
 
 def lift_expired() -> None:
-    """End a pause whose time is over, on record. Nobody waits for it: the gate is open already."""
-    _end(actor=SYSTEM, reason=OVER, expired_only=True)
+    """Record the end of an expired pause. The gate has been open since ``until``."""
+    _end(actor=SYSTEM, reason=stops.EXPIRED, expired_only=True)
 
 
-def _begin(*, by: str, reason: str, until: datetime | None) -> stops.Held | None:
-    """Begin a pause; return the one that stands instead, where one does."""
+def _begin(*, by: str, reason: str, until: datetime | None) -> OpenStop | None:
+    """Begin a pause, or return the one that is in force."""
     while True:
-        before = stops.held(Stopped.PAUSE, None)
-        if before is not None and not before.over:
+        before = stops.lock_open(Stopped.PAUSE, None)
+        if before is not None and not before.expired:
             return before
         if before is not None:
-            stops.end(Stopped.PAUSE, None, by=by, reason=OVER)
+            stops.end(Stopped.PAUSE, None, by=by, reason=stops.EXPIRED)
         if stops.begin(Stopped.PAUSE, None, by=by, reason=reason, until=until):
             return None
-        # Somebody was faster, and has committed.
+        # Another call was faster and has committed: look again.
 
 
 def _end(*, actor: Actor, reason: str, expired_only: bool) -> None:
     with audit.transaction():
-        before = stops.held(Stopped.PAUSE, None)
-        if before is None or (expired_only and not before.over):
+        before = stops.lock_open(Stopped.PAUSE, None)
+        if before is None or (expired_only and not before.expired):
             return
         stops.end(Stopped.PAUSE, None, by=actor.name, reason=reason)
-        stops.ring()
-        _record(Action.PAUSE_LIFTED, _told(before), {"paused": False}, actor=actor, reason=reason)
+        stops.notify()
+        audit.record(
+            Action.PAUSE_LIFTED,
+            actor=actor.name,
+            object_id=_OBJECT_ID,
+            before=_to_dict(before),
+            after={"paused": False},
+            reason=reason,
+        )
 
 
-def _told(before: stops.Held | None) -> dict[str, Any]:
-    if before is None:
+def _to_dict(stop: OpenStop | None) -> dict[str, Any]:
+    if stop is None:
         return {"paused": False}
     return {
         "paused": True,
-        "by": before.by,
-        "reason": before.reason,
-        "until": stops.plain(before.until),
+        "by": stop.by,
+        "reason": stop.reason,
+        "until": stops.to_iso(stop.until),
     }
-
-
-def _record(
-    action: Action, before: dict[str, Any], after: dict[str, Any], *, actor: Actor, reason: str
-) -> None:
-    audit.record(action, actor=actor.name, object_id="everything", before=before, after=after, reason=reason)  # fmt: skip

@@ -1,7 +1,6 @@
-"""How a namespace stands: running, draining, halting or quiet, and by whom; with its history."""
+"""The status of a namespace (running, draining, halting, quiet), who set it, and its past stops."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,24 +9,18 @@ from django.db.models.functions import Now
 
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.models import Namespace, Stop
-from governance.namespaces import registry
+from governance.namespaces import registry, stops
 from governance.states import Mode, Stopped
 
 _HISTORY = 20
-_COLUMNS = (
-    "setting_mode",
-    "setting_reason",
-    "setting_by",
-    "setting_since",
-    "setting_until",
-    "over",
-    "certificate",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class NamespaceStatus:
-    """One namespace as it stands. A stop whose time has passed stands no more. ``certificate`` is that of the halt, once it is quiet."""
+    """The status of a namespace; an expired stop doesn't count.
+
+    ``certificate`` is that of the halt, once the namespace is quiet.
+    """
 
     namespace: str
     state: Mode
@@ -38,18 +31,9 @@ class NamespaceStatus:
     until: datetime | None
     certificate: dict[str, Any] | None
 
-    def data(self) -> dict[str, Any]:
-        """Return it as the API and the commands show it."""
-        return {
-            "namespace": self.namespace,
-            "state": str(self.state),
-            "halt": self.halt,
-            "reason": self.reason,
-            "by": self.by,
-            "since": self.since,
-            "until": self.until,
-            "certificate": self.certificate,
-        }
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the commands show."""
+        return {**asdict(self), "state": str(self.state)}
 
 
 def rows(actor: Actor) -> "QuerySet[Any]":
@@ -63,7 +47,7 @@ def rows(actor: Actor) -> "QuerySet[Any]":
         setting_by=F("setting__changed_by"),
         setting_since=F("setting__since"),
         setting_until=F("setting__until"),
-        over=Case(
+        expired=Case(
             When(setting__until__lte=Now(), then=Value(True)),
             default=Value(False),
             output_field=BooleanField(),
@@ -73,7 +57,7 @@ def rows(actor: Actor) -> "QuerySet[Any]":
 
 
 def in_state(state: str) -> Q:
-    """Return the condition that keeps ``rows`` to those that stand so."""
+    """Return the condition that limits ``rows`` to namespaces in ``state``."""
     if state == Mode.RUNNING:
         return (
             Q(setting__isnull=True) | Q(setting__mode=Mode.RUNNING) | Q(setting__until__lte=Now())
@@ -82,72 +66,49 @@ def in_state(state: str) -> Q:
 
 
 def of(row: Any) -> NamespaceStatus:
-    """Return how a namespace of ``rows`` stands."""
-    mode, reason, by, since, until, over, certificate = (getattr(row, name) for name in _COLUMNS)
-    if mode is None or mode == Mode.RUNNING or over:
+    """Return the status of a namespace of ``rows``."""
+    if row.setting_mode is None or row.setting_mode == Mode.RUNNING or row.expired:
         return NamespaceStatus(
-            row.name, Mode.RUNNING, False, "", by or "", until if over else since, None, None
+            namespace=row.name,
+            state=Mode.RUNNING,
+            halt=False,
+            reason="",
+            by=row.setting_by or "",
+            since=row.setting_until if row.expired else row.setting_since,
+            until=None,
+            certificate=None,
         )
-    halted = Mode(mode) != Mode.DRAINING
+    state = Mode(row.setting_mode)
     return NamespaceStatus(
-        row.name,
-        Mode(mode),
-        halted,
-        reason or "none given",
-        by,
-        since,
-        until,
-        certificate if halted else None,
+        namespace=row.name,
+        state=state,
+        halt=state != Mode.DRAINING,
+        reason=row.setting_reason or stops.NO_REASON,
+        by=row.setting_by,
+        since=row.setting_since,
+        until=row.setting_until,
+        certificate=row.certificate if state != Mode.DRAINING else None,
     )
 
 
-def described(row: Any) -> dict[str, Any]:
-    """Return a namespace of ``rows`` as the API shows it."""
-    return {
-        "name": row.name,
-        "external_id": row.external_id,
-        "created_at": row.created_at,
-        **of(row).data(),
-    }
-
-
 def row_of(name: str, *, actor: Actor) -> Any:
-    """Return the namespace ``name`` as ``rows`` has it. Raises NamespaceUnknown, also where ``actor`` doesn't see it."""
-    found = rows(actor).filter(name=name).first() if registry.is_name(name) else None
-    if found is None:
+    """Return the namespace ``name`` of ``rows``. Raises NamespaceUnknown, also if it is hidden."""
+    row = rows(actor).filter(name=name).first() if registry.is_name(name) else None
+    if row is None:
         raise NamespaceUnknown(f"There is no namespace {name!r}.")
-    return found
+    return row
 
 
 def find(name: str, *, actor: Actor) -> NamespaceStatus:
-    """Return how the namespace ``name`` stands. Raises NamespaceUnknown, also where ``actor`` doesn't see it."""
+    """Return the status of namespace ``name``. Raises NamespaceUnknown, also if it is hidden."""
     return of(row_of(name, actor=actor))
 
 
 def history(namespace_id: int | None, *, limit: int = _HISTORY) -> list[Stop]:
-    """Return the newest stops of the namespace, or the pauses of everything; what stands first."""
+    """Return the newest stops of a namespace, None: the pauses of the workspace. Newest first."""
     rows = (
         Stop.objects.filter(namespace__isnull=True)
         if namespace_id is None
         else Stop.objects.filter(namespace_id=namespace_id)
     )
     return list(rows.order_by("-id")[:limit])
-
-
-def told(stops: Iterable[Stop]) -> list[dict[str, Any]]:
-    """Return a history as the API shows it."""
-    return [
-        {
-            "kind": stop.kind,
-            "reason": stop.reason or "none given",
-            "by": stop.started_by,
-            "since": stop.since,
-            "until": stop.until,
-            "quiet_at": stop.quiet_at,
-            "ended_at": stop.ended_at,
-            "ended_by": stop.ended_by,
-            "ended_reason": stop.ended_reason,
-            "certificate": stop.certificate,
-        }
-        for stop in stops
-    ]

@@ -169,7 +169,7 @@ def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
 def _record_stop(cycle: ClaimedCycle) -> None:
     """Record which halt or pause stops the cycle here. A drain is not recorded: it ends nothing."""
     try:
-        refusal = gate.stops([cycle.namespace]).get(cycle.namespace)
+        refusal = gate.refusals([cycle.namespace]).get(cycle.namespace)
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
             data = {"code": refusal.code}
             _record(cycle, Record("governance", "stopped", refusal.detail, "warning", data))

@@ -230,7 +230,7 @@ def _read_receipts(jobs: Sequence[DispatchJob], cut: set[str]) -> list[DeliveryR
 def _stopped(cycle: CycleRun) -> str:
     if cycle.next_due_at is None:
         return ""
-    refusal = gate.stops([cycle.namespace_id]).get(cycle.namespace_id)
+    refusal = gate.refusals([cycle.namespace_id]).get(cycle.namespace_id)
     # A drain lets running cycles finish.
     return "" if refusal is None or isinstance(refusal, gate.NamespaceDraining) else refusal.detail
 

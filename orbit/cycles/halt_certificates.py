@@ -53,7 +53,7 @@ def certify() -> int:
     for stop_id, namespace, since, by, reason in quiet:
         at, certificate = _certificate(namespace, since)
         document = {"by": by, "reason": reason or "none given", **certificate}
-        halts.quieted(stop_id, at=at, certificate=json.dumps(document))
+        halts.mark_quiet(stop_id, at=at, certificate=json.dumps(document))
     return len(quiet)
 
 
@@ -64,12 +64,12 @@ def _certificate(namespace: str | None, since: datetime) -> tuple[datetime, dict
     if isinstance(attempts, str):
         attempts = json.loads(attempts)
     return at, {
-        "commanded_at": stops.plain(since),
-        "last_delivery_started_at": stops.plain(last_started),
+        "commanded_at": stops.to_iso(since),
+        "last_delivery_started_at": stops.to_iso(last_started),
         "started_after_command": started_after,
         "in_flight": [_attempt(attempt) for attempt in attempts or []],
         "in_flight_count": count,
-        "quiet_at": stops.plain(at),
+        "quiet_at": stops.to_iso(at),
     }
 
 
@@ -81,8 +81,8 @@ def _attempt(row: dict[str, Any]) -> dict[str, Any]:
         "dispatch_job_id": row["job_id"],
         "endpoint_key": row["endpoint_key"],
         "attempt": row["attempt"],
-        "started_at": stops.plain(datetime.fromisoformat(row["started_at"])),
-        "ended_at": stops.plain(ended),
+        "started_at": stops.to_iso(datetime.fromisoformat(row["started_at"])),
+        "ended_at": stops.to_iso(ended),
         "outcome": row["status"],
         "status_code": row["status_code"],
     }

@@ -68,7 +68,7 @@ def promote_waiting() -> int:
 def waits_for(cycle: CycleRun) -> str:
     """Return what the queued ``cycle`` waits for, as the end of a sentence. Two or three queries."""
     namespace = cycle.namespace_id
-    stop = gate.everything_paused() or gate.stops([namespace]).get(namespace)
+    stop = gate.everything_paused() or gate.refusals([namespace]).get(namespace)
     if stop is not None:
         return f"nothing starts now: {stop.detail.rstrip('.')}"
     ahead = CycleRun.objects.filter(namespace_id=namespace, status=Cycle.QUEUED, id__lt=cycle.pk)[

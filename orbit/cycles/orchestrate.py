@@ -136,7 +136,7 @@ class _Orchestration:
         """Return the cycles that may start; the other run profiles get their outcomes."""
         paused = gate.everything_paused()
         namespaces = {run_profile.namespace_id for run_profile in self.run_profiles}
-        stops = {} if paused or not namespaces else gate.stops(namespaces)
+        stops = {} if paused or not namespaces else gate.refusals(namespaces)
         cycles = []
         for number, run_profile in enumerate(self.run_profiles):
             if number % _STAMP_EVERY == 0:

@@ -61,7 +61,7 @@ def start(
         with audit.transaction():
             creation.hold_configuration()
             context = _context(namespace, run_profile_id, actor)
-            gate.refuse_if_stopped(context.namespace)
+            gate.ensure_may_start(context.namespace)
             cycle = NewCycle(context, source, actor.name, payload)
             # Insert again if the active cycle has ended between the two.
             triggered = _insert(cycle) or _resume(cycle) or _insert(cycle)

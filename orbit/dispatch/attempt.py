@@ -3,7 +3,8 @@
 1. ``claim`` has moved the job to ``sending`` and written the receipt, in one commit.
 2. A sender thread makes the request (``_send``). If an earlier attempt may have arrived and the
    endpoint has an ``inquiry_url``, it asks the receiver first.
-3. The slot's thread collects what came back (``InFlight.collect``), classifies it and resolves it to
+3. The slot's thread collects what came back (``InFlight.collect``), classifies it and resolves it
+to
    an ``AttemptResult``. The decisions are pure and live in ``outcome``, with the table of waits.
 4. ``receipts`` writes the results. A job that is to be retried is ``pending`` again, with its time.
 
@@ -248,8 +249,8 @@ def after_inquiry(job: ClaimedJob, inquiry: Inquiry) -> JobTransition | None:
 def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False) -> AttemptResult:
     """Return the end of an attempt whose worker died: it may have arrived, so it is unknown.
 
-    It uses up a retry, and is made again under the same key. In a ``cancelled`` cycle it is not made
-    again: the job is cancelled, or a dead letter again if an operator had ``requeued`` it.
+    It uses up a retry, and is made again under the same key. In a ``cancelled`` cycle it is not
+    made again: the job is cancelled, or a dead letter again if an operator had ``requeued`` it.
     """
     if not cancelled:
         transition = _decide_unknown(job)
@@ -261,7 +262,7 @@ def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False)
 
 
 def expire(job: ClaimedJob) -> AttemptResult:
-    """Return the end of a job that waited too long for an endpoint that is down; it has no attempt."""
+    """Return the end of a job that waited too long for an endpoint that is down."""
     return _unsent(
         job,
         JobTransition(Job.DEAD, 0, reason="endpoint_down"),

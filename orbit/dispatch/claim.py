@@ -2,8 +2,8 @@
 
 One statement takes the jobs whose endpoints have no limit, reads the gate, and writes a receipt for
 each attempt before a byte leaves. Jobs whose endpoint has a cap, an open circuit or a pause
-(``limits``) take a short transaction: the fence first, then the endpoints' rows in one order, then the
-counts under these locks, then the claim.
+(``limits``) take a short transaction: the fence first, then the endpoints' rows in one order, then
+the counts under these locks, then the claim.
 
 After a crash, receipts that say ``sending`` show which requests may have been made. They also count
 as in flight against ``max_concurrency`` until the cycle is resumed, so nothing needs repair.
@@ -100,9 +100,9 @@ class ClaimedJob:
 class Backlog:
     """What a claim without limits left.
 
-    ``limited`` is the limited endpoint to try next, if any. ``wait`` is the seconds for which none of
-    them takes anything; None if only their locks tell. ``shared``: jobs remain for endpoints that
-    have their share of the senders.
+    ``limited`` is the limited endpoint to try next, if any. ``wait`` is the seconds for which none
+    of them takes anything; None if only their locks tell. ``shared``: jobs remain for endpoints
+    that have their share of the senders.
     """
 
     limited: UUID | None = None

@@ -84,7 +84,8 @@ def requeue(
     actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
     if endpoint == "current":
-        # Before the transaction: it may lock the endpoint's row, and workers lock that after cycles.
+        # Before the transaction: it may lock the endpoint's row, and workers lock that after
+        # cycles.
         current_snapshot(letter.endpoint_key)
     with audit.transaction():
         requeued = requeue_all(

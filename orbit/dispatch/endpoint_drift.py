@@ -1,4 +1,4 @@
-"""How the endpoint of a job stands today: as it was, changed, or gone. Fingerprints are compared, nothing is opened."""
+"""Compare a job's endpoint with the current configuration, by fingerprints alone."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from orbit.outbound import secrets
 
 
 class Today(StrEnum):
-    """Today's configuration beside the one that a job keeps."""
+    """The configured endpoint compared with the one that a job keeps."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -17,21 +17,21 @@ class Today(StrEnum):
 
 
 class Configuration:
-    """The endpoints as they are configured now, by their fingerprints, each worked out once."""
+    """The endpoints as they are configured now. Fingerprints are computed once."""
 
     def __init__(self) -> None:
-        self._known = endpoints.configured()
-        self._prints: dict[str, frozenset[str]] = {}
+        self._endpoints = endpoints.configured()
+        self._fingerprints: dict[str, frozenset[str]] = {}
 
     def compare(self, endpoint_key: str, fingerprint: str) -> Today:
-        """Return how the endpoint of that key stands against the configuration of that fingerprint."""
-        found = self._known.get(endpoint_key)
-        if found is None:
+        """Compare the endpoint of this key with the snapshot of this fingerprint."""
+        endpoint = self._endpoints.get(endpoint_key)
+        if endpoint is None:
             return Today.GONE
-        if endpoint_key not in self._prints:
-            document = endpoints.snapshot_document(found)
-            # By each key: those of snapshots from before a rotation were made with an older one.
-            self._prints[endpoint_key] = frozenset(
+        if endpoint_key not in self._fingerprints:
+            document = endpoints.snapshot_document(endpoint)
+            # By each key: snapshots from before a key rotation were made with an older one.
+            self._fingerprints[endpoint_key] = frozenset(
                 secrets.fingerprint(document, [key]) for key in settings.ORBIT_ENCRYPTION_KEYS
             )
-        return Today.SAME if fingerprint in self._prints[endpoint_key] else Today.CHANGED
+        return Today.SAME if fingerprint in self._fingerprints[endpoint_key] else Today.CHANGED

@@ -1,6 +1,6 @@
-"""Endpoints: where deliveries go, as ORBIT_DISPATCH_ENDPOINTS says, checked before anything is sent.
+"""Endpoints: where deliveries go. Read from ORBIT_DISPATCH_ENDPOINTS and checked at every start.
 
-An error never shows a token, a secret or more of a url than its host.
+Errors show no token, no secret, and no more of a url than its host.
 """
 
 import functools
@@ -49,14 +49,14 @@ _RESERVED_PREFIXES = ("content-", "proxy-", "webhook-", "x-orbit-", "sec-")
 
 
 class EndpointsInvalid(OrbitError):
-    """ORBIT_DISPATCH_ENDPOINTS can't be used."""
+    """ORBIT_DISPATCH_ENDPOINTS is not valid."""
 
     code, kind = "endpoints_invalid", Kind.INVALID
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One receiver. Times are seconds; None for a cap means that there is none. Its text shows key and host alone."""
+    """One endpoint. Times are seconds; None is no cap. Its repr shows only key and host."""
 
     key: str
     url: str = field(repr=False)
@@ -78,13 +78,13 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host of the url, which is all of it that may be shown."""
+        """The host of the url: all of the url that may be shown."""
         return urlsplit(self.url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a delivery carries beside its bytes. Ids that don't exist are empty."""
+    """What a delivery carries besides its body. Ids that don't exist are empty."""
 
     delivery_id: str
     content_type: str
@@ -98,11 +98,13 @@ class Delivery:
 def parse(
     text: str, allowed: Sequence[str], *, resolve: bool = False
 ) -> tuple[dict[str, Endpoint], list[str]]:
-    """Return the endpoints of ``text`` by their keys, and warnings about names that don't resolve at the moment.
+    """Return the endpoints of ``text`` by key, and warnings about host names that don't resolve.
 
-    Raises EndpointsInvalid with every error as ``{pointer, detail}``; a list of allowed hosts that can't be read is one too. With
-    ``resolve`` names are looked up, for at most ``LOOK_UP_SECONDS`` in all: one whose addresses are all refused is an error that names
-    endpoint, address and setting.
+    With ``resolve``, host names are looked up, for at most ``LOOK_UP_SECONDS`` in all. A name whose
+    addresses are all refused is an error.
+
+    Raises EndpointsInvalid with all errors as ``{pointer, detail}``, also for a list of allowed
+    hosts that can't be read.
     """
     try:
         addresses.rules(tuple(allowed))
@@ -119,7 +121,7 @@ def parse(
     problems = schemas.problems(_schema(), document)
     if problems:
         raise _invalid(problems)
-    found: dict[str, Endpoint] = {}
+    by_key: dict[str, Endpoint] = {}
     places: dict[tuple[str, str], addresses.Destination] = {}
     for number, entry in enumerate(document):
         endpoint = _endpoint(entry)
@@ -131,46 +133,46 @@ def parse(
             {"pointer": f"/{number}{pointer}", "detail": f"Endpoint `{endpoint.key}`: {detail}"}
             for pointer, detail in faults
         ]
-        if endpoint.key in found:
+        if endpoint.key in by_key:
             problems.append(
                 {
                     "pointer": f"/{number}/key",
-                    "detail": f"Endpoint `{endpoint.key}` is there twice.",
+                    "detail": f"Endpoint `{endpoint.key}` is defined twice.",
                 }
             )
-        found[endpoint.key] = endpoint
+        by_key[endpoint.key] = endpoint
     warnings = _look_up(places, allowed, problems) if resolve else []
     if problems:
         raise _invalid(problems)
-    return found, warnings
+    return by_key, warnings
 
 
 def configured() -> Mapping[str, Endpoint]:
-    """Return the endpoints of the settings. Raises EndpointsInvalid as ``parse`` does; names aren't resolved."""
+    """Return the configured endpoints by key; no name is resolved. Raises EndpointsInvalid."""
     return _configured(
         settings.ORBIT_DISPATCH_ENDPOINTS, tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
     )
 
 
 def snapshot_document(endpoint: Endpoint) -> bytes:
-    """Return ``endpoint`` whole as canonical JSON, which is what gets sealed: it holds the secrets."""
+    """Return ``endpoint`` with its secrets as canonical JSON, to be sealed."""
     return canonical.canonical_json(
         {**asdict(endpoint), "permanent_statuses": list(endpoint.permanent_statuses)}
     )
 
 
 def from_snapshot(document: bytes) -> Endpoint:
-    """Return the endpoint of a snapshot, an older or newer release's too. Raises ValueError for anything else."""
+    """Return the endpoint of a snapshot, of any release. Raises ValueError."""
     try:
         return _endpoint(json.loads(document))
     except (TypeError, KeyError, AttributeError):
-        raise ValueError("This is no snapshot of an endpoint.") from None
+        raise ValueError("This is not a snapshot of an endpoint.") from None
 
 
 def build_request(
     endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: float | None = None
 ) -> client.Request:
-    """Return the request of one attempt. ``now`` (Unix time, default the clock's) is what a signature is stamped with."""
+    """Return the request of one attempt. ``now``: Unix time for its signature, default now."""
     headers = {
         **endpoint.headers,
         "Authorization": f"Bearer {endpoint.token}",
@@ -185,7 +187,7 @@ def build_request(
         ("Run-Profile", delivery.run_profile_id),
         ("Cycle", delivery.cycle_id),
     )
-    # Names may hold any letter, a header only ASCII.
+    # Names can hold any letter, headers only ASCII.
     headers.update(
         {f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value}
     )
@@ -209,7 +211,7 @@ def build_request(
 
 
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return everything of ``endpoint`` that no page, log or table may show, should a receiver send it back."""
+    """Return what of ``endpoint`` no page, log or table may show if a receiver sends it back."""
     return _secrets(
         endpoint.token,
         endpoint.signing_secret or "",
@@ -243,18 +245,18 @@ def _schema() -> dict[str, Any]:
 
 
 def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
-    known = {name.name: entry[name.name] for name in fields(Endpoint) if name.name in entry}
-    if "permanent_statuses" in known:
-        known["permanent_statuses"] = tuple(known["permanent_statuses"])
-    return Endpoint(**known)
+    members = {field.name: entry[field.name] for field in fields(Endpoint) if field.name in entry}
+    if "permanent_statuses" in members:
+        members["permanent_statuses"] = tuple(members["permanent_statuses"])
+    return Endpoint(**members)
 
 
 def _faults(endpoint: Endpoint, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = _header_faults(endpoint.headers)
-    found += [
+    faults = _header_faults(endpoint.headers)
+    faults += [
         (
             f"/{name}",
-            f"Is longer than total_timeout ({endpoint.total_timeout:g} s), so it would never be reached.",
+            f"Is longer than total_timeout ({endpoint.total_timeout:g} s), so it has no effect.",
         )
         for name in ("connect_timeout", "read_timeout")
         if name in entry and entry[name] > endpoint.total_timeout
@@ -263,18 +265,14 @@ def _faults(endpoint: Endpoint, entry: Mapping[str, Any]) -> list[tuple[str, str
         try:
             signing.parse_secrets(endpoint.signing_secret)
         except ValueError as error:
-            found.append(("/signing_secret", str(error)))
+            faults.append(("/signing_secret", str(error)))
     if endpoint.ca_bundle:
         try:
             connections.tls(endpoint.ca_bundle)
         except (ssl.SSLError, OSError, ValueError) as error:
-            found.append(
-                (
-                    "/ca_bundle",
-                    f"Can't be used as a file of certificates ({getattr(error, 'strerror', None) or type(error).__name__}).",
-                )
-            )
-    return found
+            why = getattr(error, "strerror", None) or type(error).__name__
+            faults.append(("/ca_bundle", f"Can't be used as a file of certificates ({why})."))
+    return faults
 
 
 def _url_faults(
@@ -283,8 +281,11 @@ def _url_faults(
     entry: str,
     places: dict[tuple[str, str], addresses.Destination],
 ) -> list[tuple[str, str]]:
-    """Return what is wrong with the urls of an endpoint; add where they go to ``places``, by the error's pointer and the endpoint's key."""
-    found = []
+    """Return what is wrong with the urls of an endpoint.
+
+    Adds where they go to ``places``, by the error's pointer and the endpoint's key.
+    """
+    faults = []
     for name, url in (("url", endpoint.url), ("inquiry_url", endpoint.inquiry_url)):
         if url is None:
             continue
@@ -294,18 +295,18 @@ def _url_faults(
             )
             places[f"{entry}/{name}", endpoint.key] = addresses.destination_of(parts)
         except addresses.Refused as error:
-            found.append((f"/{name}", error.detail))
+            faults.append((f"/{name}", error.detail))
     if (
         endpoint.inquiry_url is not None
         and "{id}" not in endpoint.inquiry_url.partition("//")[2].partition("/")[2]
     ):
-        found.append(
+        faults.append(
             (
                 "/inquiry_url",
-                "Must hold {id} behind the host, in whose place the delivery id is put.",
+                "Must contain {id} after the host; it is replaced by the delivery id.",
             )
         )
-    return found
+    return faults
 
 
 def _look_up(
@@ -313,7 +314,7 @@ def _look_up(
     allowed: Sequence[str],
     problems: list[dict[str, str]],
 ) -> list[str]:
-    """Add to ``problems`` where the rules refuse an address; return a warning for each name that has none at the moment."""
+    """Add refused addresses to ``problems``; return warnings for names that don't resolve."""
     warnings = []
     answers = addresses.resolve_all(places.values(), allowed, seconds=LOOK_UP_SECONDS)
     for (pointer, key), place in places.items():
@@ -326,26 +327,26 @@ def _look_up(
 
 
 def _header_faults(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    found, seen = [], set()
+    faults, seen = [], set()
     for name in headers:
-        low = name.lower()
-        if low in _RESERVED or low.startswith(_RESERVED_PREFIXES):
-            found.append(
+        lower_name = name.lower()
+        if lower_name in _RESERVED or lower_name.startswith(_RESERVED_PREFIXES):
+            faults.append(
                 (f"/headers/{schemas.pointer([name])[1:]}", "This header is set by Orbit.")
             )
-        if low in seen:
-            found.append(
+        if lower_name in seen:
+            faults.append(
                 (
                     f"/headers/{schemas.pointer([name])[1:]}",
-                    "This header is there twice, in another case.",
+                    "This header is given twice, in another case.",
                 )
             )
-        seen.add(low)
-    return found
+        seen.add(lower_name)
+    return faults
 
 
 def _invalid(problems: list[dict[str, str]]) -> EndpointsInvalid:
-    shown = "; ".join(
+    summary = "; ".join(
         f"{problem['pointer'] or 'the whole'}: {problem['detail']}" for problem in problems[:20]
     )
-    return EndpointsInvalid(f"ORBIT_DISPATCH_ENDPOINTS can't be used: {shown}", errors=problems)
+    return EndpointsInvalid(f"ORBIT_DISPATCH_ENDPOINTS can't be used: {summary}", errors=problems)

@@ -17,8 +17,8 @@ class JobProgress:
     """The jobs of one cycle. Times are monotonic seconds.
 
     ``open``: when each open job is due. ``in_flight``: those of them whose request is out; they are
-    not due. ``uncounted``: requeued jobs of a cycle that still runs; they are sent, but are no part of
-    its outcome. ``ends``: when the cycle stops waiting for open jobs.
+    not due. ``uncounted``: requeued jobs of a cycle that still runs; they are sent, but are no part
+    of its outcome. ``ends``: when the cycle stops waiting for open jobs.
     """
 
     open: dict[UUID, float] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The limits of one endpoint: its caps, its circuit breaker, and a pause that it asked for.
 
-They are kept in the endpoint's row, so all processes share them. ``allow`` is pure: it reads the row
-as a claim has locked it, and says how many deliveries may go now.
+They are kept in the endpoint's row, so all processes share them. ``allow`` is pure: it reads the
+row as a claim has locked it, and says how many deliveries may go now.
 
 ===========================================  ====================================================
 the row                                      of 20 jobs that are due

@@ -42,7 +42,7 @@ SLEEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The stage is over, and nothing is in flight. Close ``results`` with the cycle, in one statement.
+    """The stage is over; nothing is in flight. Close ``results`` with the cycle, in one statement.
 
     ``due_in``: the stage's time is over with jobs still open. They outlive the cycle, which is due
     for them again in so many seconds.

@@ -2,8 +2,8 @@
 
 A received 2xx is never lost. It is written again and again until the database takes it. If another
 worker has the cycle by then, the fence refuses the write, and the 2xx is saved without it
-(``record_late_success``): a success only ever ends things. Everything else that such a worker brings
-is dropped.
+(``record_late_success``): a success only ever ends things. Everything else that such a worker
+brings is dropped.
 """
 
 import time
@@ -146,8 +146,8 @@ def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -
 def record_late_success(cycle: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
     """Record a 2xx that arrives after the worker lost its lease, and end what it ends.
 
-    ``attempt`` is a row of ``CLOSE_ATTEMPTS``. It ends its receipt, its job, the job's dead letters,
-    and the jobs that were requeued from it. Doing it twice changes nothing.
+    ``attempt`` is a row of ``CLOSE_ATTEMPTS``. It ends its receipt, its job, the job's dead
+    letters, and the jobs that were requeued from it. Doing it twice changes nothing.
 
     Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle
     waits for these, so no deadlock is possible.
@@ -259,7 +259,7 @@ def _add_records(write: fence.FencedWrite, result: AttemptResult) -> None:
 
 
 def _commit_audited(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
-    """Commit one statement; with failures in it, a short transaction with audit entries at its end."""
+    """Commit one statement; with failures, a short transaction that ends with audit entries."""
     failed = [result for result in results if result.failed]
     dead = [result for result in results if result.transition.status == Job.DEAD]
     if not failed and not dead:
@@ -320,7 +320,7 @@ def _wait(exc: Exception, pause: float) -> float:
 
 
 def _is_done(results: Sequence[AttemptResult]) -> bool:
-    """Tell whether the results were written. If they were closed otherwise, the new owner did it."""
+    """Tell whether the results were written. If closed otherwise, the new owner did it."""
     with_receipt = [result for result in results if result.job.receipt_id is not None]
     without_receipt = [result.job.job_id for result in results if result.job.receipt_id is None]
     try:

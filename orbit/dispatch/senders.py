@@ -20,9 +20,9 @@ SENDERS = 16
 PACE_SECONDS, GATHER_SECONDS = 0.008, 0.04
 # An endpoint is in use for this long after its last claim.
 IN_USE_SECONDS = 10.0
-# A slow endpoint may have SHARED / (endpoints in use) senders, at least FEWEST: 12 if two are in use,
-# 8 if three, 4 if six or more. One that gave no answer for IN_USE_SECONDS gets UNHEARD: if it is
-# dead, that is what it costs the others.
+# A slow endpoint may have SHARED / (endpoints in use) senders, at least FEWEST: 12 if two are in
+# use, 8 if three, 4 if six or more. One that gave no answer for IN_USE_SECONDS gets UNHEARD: if it
+# is dead, that is what it costs the others.
 FEWEST, SHARED, UNHEARD = 4, 24, 2
 # An endpoint is healthy if it answered within this time, as quickly. Its share is not limited.
 HEALTHY_SECONDS = 0.5
@@ -37,8 +37,8 @@ class SenderPool:
         self._turn, self._lock = threading.Lock(), threading.Lock()
         # How many senders the slot that has the turn waits for, and what wakes it.
         self._needed, self._enough = 0, queue.SimpleQueue[None]()
-        # Per endpoint (monotonic seconds): its requests in flight and since when there are any, when
-        # it was last claimed for, and when it last answered, and answered quickly.
+        # Per endpoint (monotonic seconds): its requests in flight and since when there are any,
+        # when it was last claimed for, and when it last answered, and answered quickly.
         self._in_flight: Counter[UUID | None] = Counter()
         self._since: dict[UUID | None, float] = {}
         self._used: dict[UUID | None, float] = {}
@@ -82,7 +82,7 @@ class SenderPool:
             before = free
 
     def _await(self, least: int, most: int, timeout: float) -> int:
-        """Take up to ``most`` senders once ``least`` are free. Return 0 after ``timeout`` seconds."""
+        """Take up to ``most`` senders once ``least`` are free; 0 after ``timeout`` seconds."""
         until = time.monotonic() + timeout
         while True:
             with self._lock:
@@ -108,7 +108,8 @@ class SenderPool:
     ) -> None:
         """Give back a sender whose request to ``endpoint`` is over.
 
-        ``seconds`` is how long it took, None if no request was made; ``answered``: it got an answer.
+        ``seconds`` is how long it took, None if no request was made; ``answered``: it got an
+        answer.
         """
         with self._lock:
             self._free += 1

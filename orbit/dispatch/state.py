@@ -113,7 +113,7 @@ class EndpointQueue:
         self._lock = threading.Lock()
 
     def join(self, endpoint: UUID, wait: float) -> float:
-        """Return the seconds until a cycle's turn at ``endpoint``, which opens in ``wait`` seconds."""
+        """Return the seconds until a cycle's turn at an endpoint that opens in ``wait`` seconds."""
         now = time.monotonic()
         opens = now + wait
         with self._lock:

@@ -1,4 +1,4 @@
-"""Checkpoints: append-only marks, each in the statement that writes the rows it vouches for."""
+"""Checkpoints: append-only marks, each written in the statement that writes what it stands for."""
 
 from enum import StrEnum
 
@@ -6,7 +6,11 @@ from governance.kernel import sql
 
 
 class Checkpoint(StrEnum):
-    """A stage that is done. A tier's means ended, ok or not; ``dispatch_complete`` means stopped waiting."""
+    """A step that is done.
+
+    A tier's checkpoint means that the tier ended, ok or not. ``dispatch_complete`` means that the
+    cycle no longer waits for deliveries.
+    """
 
     CYCLE_STARTED = "cycle_started"
     INITIATION_COMPLETE = "initiation_complete"

@@ -17,7 +17,10 @@ WRITE = sql.load(__name__, "write_records")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What happened at which stage; ``level`` is debug, info, warning or error. Its id says when it was made, so records keep their order."""
+    """What happened at which stage. ``level`` is debug, info, warning or error.
+
+    The id holds the time when the record was made, so records keep their order.
+    """
 
     stage: str
     event: str
@@ -42,17 +45,17 @@ def row(record: Record, *, cycle_id: str | None, namespace: str | None) -> dict[
 
 
 def clean(text: str, limit: int = 2000) -> str:
-    """Return ``text`` as a text column takes it: no NUL, no lone surrogate, at most ``limit`` characters."""
+    """Return ``text`` without NUL and lone surrogates, cut to ``limit`` characters."""
     return text[:limit].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None) -> None:
-    """Write one record by itself, outside of any cycle's fence."""
+    """Write one record, without a fence."""
     write_all([(record, namespace, cycle_id)])
 
 
 def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None:
-    """Write records, each with its namespace and its cycle or none, in one statement outside of any cycle's fence."""
+    """Write records, each with its namespace and cycle, in one statement, without a fence."""
     if not records:
         return
     rows = [

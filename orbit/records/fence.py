@@ -1,11 +1,11 @@
-"""The fence: no worker that lost its cycle writes a row.
+"""The fence: a worker that lost its cycle writes no row.
 
-Every write of the pipeline is one statement. Its first CTE locks the cycles whose (id, token) still hold; everything that the statement
-inserts or updates joins that CTE; what it returns shows who was fenced. Testing the token in a WHERE alone would be no fence: a takeover
-could win between the test and the commit. The lock is ``FOR NO KEY UPDATE``: foreign keys of rows inserted meanwhile don't wait for it.
+Every write of the pipeline is one statement. Its first CTE (``locked.sql``) locks the cycle if its
+fencing token still holds. Everything that the statement inserts or updates joins that CTE, and no
+row comes back if the token is stale. Testing the token in a WHERE would not be enough: another
+worker could take the cycle between the test and the commit.
 
-``commit`` is the one door. A statement takes many cycles as easily as one, so that a writer behind this door can later put what many
-lanes hand it into one commit; the callers stay those of a single cycle. After a crash the statement has happened whole or not at all.
+After a crash the statement has happened as a whole or not at all.
 """
 
 import functools
@@ -25,14 +25,15 @@ from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
 
-#: What a statement raises when the server is away, lets nobody write, or has ended a transaction in which it heard nothing for too long. None
-#: of it says whether the statement happened.
+#: Errors of a server that is away, is read-only, or ended an idle transaction. None of them says
+#: whether the statement happened.
 AWAY = (OperationalError, InterfaceError, InternalError)
 
-_PLACE = re.compile(r"%\((\w+)\)s")
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 
 LOCKED = sql.fragment(__name__, "locked")
-#: The fragments of every fenced statement: ``WITH {{locked}}, ... {{checkpoints}}, {{records}}, {{events}}``.
+#: The fragments of a fenced statement: ``WITH {{locked}}, ..., {{checkpoints}}, {{records}},
+#: {{events}}``.
 FRAGMENTS: dict[str, sql.Fragment] = {
     "locked": LOCKED,
     "checkpoints": checkpoints.CHECKPOINTS,
@@ -42,14 +43,14 @@ FRAGMENTS: dict[str, sql.Fragment] = {
 
 
 class Fenced(Exception):
-    """Another worker holds a newer token: this one writes nothing more."""
+    """Another worker has the cycle: this one must write nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedCycle:
-    """A claimed cycle: its lease (id and token) and what its stages read.
+    """A claimed cycle: its lease (id and fencing token) and what its stages read.
 
-    ``input`` is None where it was not asked for, ``takeover`` in all but re-runs.
+    ``input`` is None until it is loaded. Only re-runs have a ``takeover``.
     """
 
     id: UUID
@@ -70,7 +71,11 @@ class ClaimedCycle:
 
 @dataclass(slots=True)
 class FencedWrite:
-    """What one cycle hands to one statement: its own rows by parameter name, and what goes on record with them."""
+    """The values of one fenced statement of one cycle.
+
+    ``rows`` are JSON parameters by name, ``values`` other parameters; ``blobs`` are numbered from
+    1.
+    """
 
     cycle: ClaimedCycle
     sql: str
@@ -82,15 +87,15 @@ class FencedWrite:
     events: list[Event] = field(default_factory=list)
 
     def blob(self, data: bytes) -> int:
-        """Keep ``data`` for the statement's ``blobs``, the same object once; return its place there, counted from one."""
-        for place, known in enumerate(self.blobs, start=1):
-            if known is data:
+        """Add ``data`` to ``blobs``, the same object once; return its number."""
+        for place, blob in enumerate(self.blobs, start=1):
+            if blob is data:
                 return place
         self.blobs.append(data)
         return len(self.blobs)
 
     def parameters(self) -> dict[str, Any]:
-        """Return what the statement takes."""
+        """Return the values by parameter name."""
         cycle = self.cycle
         cycle_id = str(cycle.id)
         return {
@@ -98,7 +103,7 @@ class FencedWrite:
             "tokens": [cycle.token],
             "blobs": self.blobs,
             "checkpoints": json.dumps(
-                [{"cycle_id": cycle_id, "stage": mark} for mark in self.checkpoints]
+                [{"cycle_id": cycle_id, "stage": stage} for stage in self.checkpoints]
             ),
             "records": json.dumps(
                 [
@@ -124,16 +129,16 @@ class FencedWrite:
 
 @functools.cache
 def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return ``sql`` with $1, $2 for its named places, and the names in that order: worked out once, since the texts are long."""
-    names = tuple(dict.fromkeys(_PLACE.findall(sql)))
-    return _PLACE.sub(lambda place: f"${names.index(place[1]) + 1}", sql), names
+    """Return ``sql`` with $1, $2, ... for its named parameters, and their names in that order."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+    return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql), names
 
 
 def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run a prepared statement on this thread's connection; return its rows.
 
-    Django's cursor puts the values into the text. A raw one of psycopg lets the server keep the plan,
-    which psycopg remembers per connection.
+    Django's cursor puts the values into the text. A raw one of psycopg lets the server keep the
+    plan, which psycopg remembers per connection.
     """
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
@@ -144,7 +149,7 @@ def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
-    """Make ``write`` durable; return the statement's rows. Raises Fenced, with nothing written, when the cycle is another's."""
+    """Commit ``write``; return its rows. Raises Fenced if the token is stale."""
     rows = run(write.sql, write.parameters())
     if not rows:
         raise Fenced

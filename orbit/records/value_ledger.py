@@ -1,4 +1,4 @@
-"""The value ledger: usage and value of a cycle, metered once, with its finish."""
+"""The value ledger: usage and value of a cycle, metered once, when it ends."""
 
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,10 @@ def rows(
     tags: list[str],
     delivered: int | None,
 ) -> list[dict[str, Any]]:
-    """Return the entries of a finished cycle: the deliveries that it made (None: counted by the statement), and one for each value tag."""
+    """Return the entries of a finished cycle: its deliveries, and one for each value tag.
+
+    ``delivered`` None: the statement counts them.
+    """
     entries = [
         ("usage", "deliveries", delivered, "delivery"),
         *(("value", tag, 1, "cycle") for tag in dict.fromkeys(tags)),

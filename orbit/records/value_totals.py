@@ -1,7 +1,7 @@
-"""What cycles were worth, added up: totals of the value ledger per tag and period.
+"""Totals of the value ledger per tag and period.
 
-Periods are days, weeks (from Monday) and months of UTC. Both their range and the rows that come out are bounded, so that no question
-is without end.
+Periods are days, weeks (from Monday) and months in UTC. The range and the number of rows are
+bounded.
 """
 
 import csv
@@ -26,14 +26,14 @@ SUM = sql.load(__name__, "sum_value_ledger")
 
 
 class Period(StrEnum):
-    """What totals are made of."""
+    """The length of a period."""
 
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
 
 
-#: The longest range, and the one that is taken where none is named.
+#: The longest range, and the default one.
 LONGEST = {
     Period.DAY: timedelta(days=400),
     Period.WEEK: timedelta(days=5 * 366),
@@ -47,14 +47,14 @@ USUAL = {
 
 
 class RangeInvalid(OrbitError):
-    """This range of time can't be added up."""
+    """This range of time is too long, or empty."""
 
     code, kind = "invalid_range", Kind.MALFORMED
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What one tag came to in the period that began on ``begins`` (YYYY-MM-DD): its quantity, from so many cycles."""
+    """The quantity of one tag in the period that begins on ``begins`` (YYYY-MM-DD)."""
 
     begins: str
     kind: str
@@ -66,7 +66,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The totals of a range, the latest period first; ``more`` when there are more than ``LIMIT``."""
+    """The totals of a range, the latest period first. ``more``: there are more than ``LIMIT``."""
 
     period: Period
     since: datetime
@@ -84,27 +84,28 @@ def totals(
     namespace: str | None = None,
     tag: str | None = None,
 ) -> Totals:
-    """Return the totals of what ``actor`` sees between ``since`` and ``until``, by default of the latest time. Raises RangeInvalid."""
+    """Return totals of what ``actor`` sees in a range. Raises RangeInvalid."""
     actor.require(Scope.READ)
     until = until or timezone.now()
     since = since or max(until - USUAL[period], datetime(1970, 1, 1, tzinfo=UTC))
     if not timedelta(0) < until - since <= LONGEST[period]:
         raise RangeInvalid(
-            f"from must be before to, by at most {LONGEST[period].days} days for totals by {period}."
+            f"from must be before to, by at most {LONGEST[period].days} days for "
+            f"totals by {period}."
         )
     rows = SUM.rows(
         period=str(period),
         since=since,
         until=until,
-        namespaces=_seen(actor, namespace),
+        namespaces=_visible(actor, namespace),
         tag=tag,
         limit=LIMIT + 1,
     )
-    found = [Total(begins.isoformat(), *rest) for begins, *rest in rows]
-    return Totals(period, since, until, found[:LIMIT], len(found) > LIMIT)
+    totals_by_period = [Total(begins.isoformat(), *rest) for begins, *rest in rows]
+    return Totals(period, since, until, totals_by_period[:LIMIT], len(totals_by_period) > LIMIT)
 
 
-def _seen(actor: Actor, namespace: str | None) -> list[str] | None:
+def _visible(actor: Actor, namespace: str | None) -> list[str] | None:
     """Return the namespaces to add up, None for all of them."""
     if namespace is None:
         return None if actor.namespaces is None else sorted(actor.namespaces)
@@ -112,16 +113,16 @@ def _seen(actor: Actor, namespace: str | None) -> list[str] | None:
 
 
 def as_csv(rows: Iterable[Total]) -> str:
-    """Return ``rows`` as CSV (RFC 4180) that no spreadsheet takes for formulas."""
+    """Return ``rows`` as CSV (RFC 4180) that is safe to open in a spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([field.name for field in fields(Total)])
-    writer.writerows([_harmless(value) for value in astuple(row)] for row in rows)
+    writer.writerows([_escape_formula(value) for value in astuple(row)] for row in rows)
     return out.getvalue()
 
 
-def _harmless(value: Any) -> Any:
-    """Return ``value``; a text that a spreadsheet would run as a formula begins with an apostrophe then."""
+def _escape_formula(value: Any) -> Any:
+    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
     if isinstance(value, Decimal):
         return plain(value)
     return (
@@ -132,5 +133,5 @@ def _harmless(value: Any) -> Any:
 
 
 def plain(value: Decimal) -> str:
-    """Return a quantity without the zeros that its column adds."""
+    """Return a quantity without trailing zeros."""
     return f"{value.normalize():f}"

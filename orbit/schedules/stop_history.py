@@ -171,7 +171,7 @@ def _unaudited_stop(namespace: str, at: datetime) -> StopPeriod | None:
         return None
     return StopPeriod(
         Stopped.HALT if setting.halt else Stopped.DRAIN,
-        setting.changed_by or "nobody named",
+        setting.changed_by or "an unknown user",
         setting.since,
         setting.reason or "none given",
         setting.until.isoformat() if setting.until else None,

@@ -1,4 +1,4 @@
-"""What the commands that stop and go on have in common: their arguments, a time, and what they print."""
+"""What the commands that stop and resume have in common."""
 
 from datetime import datetime
 from typing import Any
@@ -11,35 +11,35 @@ from governance.rest import queries
 
 
 class StopCommand(OrbitCommand):
-    """A command that stops something or lets it go on."""
+    """A command that stops or resumes something."""
 
-    #: Whether it may carry an end.
-    may_end = True
+    #: Whether ``--until`` is offered.
+    has_until = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reason", default="", help="Why, in words.")
-        if self.may_end:
+        if self.has_until:
             parser.add_argument(
                 "--until",
                 metavar="TIME",
-                help="When it ends by itself, such as 2026-01-31T06:00:00Z. Left out: never.",
+                help="When it ends by itself, such as 2026-01-31T06:00:00Z. Default: never.",
             )
         parser.add_argument("--json", action="store_true")
 
-    def show(self, found: dict[str, Any], options: dict[str, Any], sentence: str) -> None:
-        """Print the state as one document, or as a sentence."""
+    def show(self, document: dict[str, Any], options: dict[str, Any], sentence: str) -> None:
+        """Print ``document``, or the sentence without ``--json``."""
         if options["json"]:
-            self.print_json(found)
+            self.print_json(document)
         else:
             self.say(sentence)
 
 
 def until_of(options: dict[str, Any]) -> datetime | None:
-    """Return the end that was asked for. Raises UntilInvalid."""
+    """Return the value of ``--until``. Raises UntilInvalid."""
     if options["until"] is None:
         return None
     try:
-        found: datetime = queries.moment(options["until"])
+        until: datetime = queries.moment(options["until"])
     except ValueError as error:
         raise UntilInvalid(f"--until {error}.") from None
-    return found
+    return until

@@ -10,17 +10,18 @@ from governance.namespaces import halts
 
 
 class Command(StopCommand):
-    help = "Drains a namespace: what runs there goes on to its end, nothing new starts, until it is resumed."
+    help = "Drain a namespace: running cycles finish, nothing new starts, until it is resumed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("namespace")
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = halts.drain(
+        status = halts.drain(
             options["namespace"],
             actor=actors.operator(),
             reason=options["reason"],
             until=until_of(options),
         )
-        self.show(found.data(), options, f"{found.namespace} is {found.state}: {found.reason}")
+        sentence = f"{status.namespace} is {status.state}: {status.reason}"
+        self.show(status.to_dict(), options, sentence)

@@ -16,13 +16,13 @@ LOOK_SECONDS = 0.2
 
 
 class NotQuiet(OrbitError):
-    """The namespace is halted, but something is still in flight, or no cluster is there to tell."""
+    """The namespace is halted, but deliveries are in flight, or no cluster is running."""
 
     code, kind = "not_quiet", Kind.UNAVAILABLE
 
 
 class Command(StopCommand):
-    help = "Halts a namespace: within a second no delivery starts in it, until it is resumed."
+    help = "Halt a namespace: within a second no delivery starts in it, until it is resumed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("namespace")
@@ -37,25 +37,27 @@ class Command(StopCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = halts.halt(
+        halted = halts.halt(
             options["namespace"],
             actor=actors.operator(),
             reason=options["reason"],
             until=until_of(options),
         )
         if options["wait"] is not None:
-            found = _wait(found, options["wait"])
-        self.show(found.data(), options, f"{found.namespace} is {found.state}: {found.reason}")
+            halted = _wait_until_quiet(halted, options["wait"])
+        sentence = f"{halted.namespace} is {halted.state}: {halted.reason}"
+        self.show(halted.to_dict(), options, sentence)
 
 
-def _wait(found: NamespaceStatus, seconds: float) -> NamespaceStatus:
-    """Return how the namespace stands once it is quiet. Raises NotQuiet after ``seconds``."""
-    ends = time.monotonic() + seconds
-    while found.state == Mode.HALTING:
-        if time.monotonic() >= ends:
+def _wait_until_quiet(halted: NamespaceStatus, seconds: float) -> NamespaceStatus:
+    """Return the status once the namespace is quiet. Raises NotQuiet after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while halted.state == Mode.HALTING:
+        if time.monotonic() >= deadline:
             raise NotQuiet(
-                f"{found.namespace} is halted, but after {seconds:g} s something is still in flight, or no cluster is there to tell."
+                f"{halted.namespace} is halted, but after {seconds:g} s deliveries are still in "
+                "flight, or no cluster is running to confirm the end."
             )
         time.sleep(LOOK_SECONDS)
-        found = status.find(found.namespace, actor=actors.operator())
-    return found
+        halted = status.find(halted.namespace, actor=actors.operator())
+    return halted

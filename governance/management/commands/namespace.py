@@ -1,4 +1,4 @@
-"""``manage.py namespace create NAME``."""
+"""``manage.py namespace create|show NAME``."""
 
 from typing import Any
 
@@ -6,59 +6,61 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
-from governance.namespaces import registry, status
+from governance.namespaces import registry, status, stops
 
 
 class Command(OrbitCommand):
-    help = "Makes namespaces, and shows how one stands."
+    help = "Create a namespace, or show its status."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        deeds = parser.add_subparsers(dest="deed", required=True)
-        for deed, text in (
-            ("create", "Make a namespace."),
-            ("show", "Show how a namespace stands, with its newest stops and their certificates."),
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        for verb, text in (
+            ("create", "Create a namespace."),
+            ("show", "Show the status of a namespace and its newest stops with certificates."),
         ):
-            sub = deeds.add_parser(deed, help=text)
+            sub = verbs.add_parser(verb, help=text)
             sub.add_argument("name")
             sub.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, actor = options["name"], actors.operator()
-        if options["deed"] == "create":
+        if options["verb"] == "create":
             registry.create(name, actor=actor)
         row = status.row_of(name, actor=actor)
-        found = status.described(row)
+        document = {
+            "name": row.name,
+            "external_id": row.external_id,
+            "created_at": row.created_at,
+            **status.of(row).to_dict(),
+        }
         if options["json"]:
-            self.print_json(
-                {**found, "stops": status.told(status.history(row.pk))}
-                if options["deed"] == "show"
-                else found
-            )
-        elif options["deed"] == "create":
-            self.say(f"namespace {name}: created, external id {found['external_id']}")
+            history = {"stops": [stops.to_dict(stop) for stop in status.history(row.pk)]}
+            self.print_json(document | history if options["verb"] == "show" else document)
+        elif options["verb"] == "create":
+            self.say(f"namespace {name}: created, external id {row.external_id}")
         else:
-            for key, value in found.items():
-                lines = (
-                    _certified(value)
-                    if key == "certificate" and value
-                    else ["-" if value in (None, "") else str(value)]
-                )
+            for key, value in document.items():
+                lines = _lines(key, value)
                 self.say(
                     f"{key.replace('_', ' '):<15}{lines[0]}"
                     + "".join(f"\n{'':<15}{line}" for line in lines[1:])
                 )
 
 
-def _certified(certificate: dict[str, Any]) -> list[str]:
-    """Return the certificate of a halt in words, a line for each attempt that it names."""
-    head = (
-        f"quiet at {certificate['quiet_at']}; {certificate['in_flight_count']} in flight at the command, of which "
-        f"{certificate['started_after_command']} left after it"
-    )
+def _lines(key: str, value: Any) -> list[str]:
+    if key == "certificate" and value:
+        return _certificate_lines(value)
+    return ["-" if value in (None, "") else str(value)]
+
+
+def _certificate_lines(certificate: dict[str, Any]) -> list[str]:
+    """Return the certificate of a halt in words, with a line for each attempt that it names."""
     return [
-        head,
+        f"quiet since {certificate['quiet_at']}; {certificate['in_flight_count']} deliveries were "
+        f"in flight when halted, {certificate['started_after_command']} started later",
         *(
-            f"{one['endpoint_key']} attempt {one['attempt']} of job {one['dispatch_job_id']}: {one['outcome']} at {one['ended_at']}"
-            for one in certificate["in_flight"]
+            f"{attempt['endpoint_key']} attempt {attempt['attempt']} of job "
+            f"{attempt['dispatch_job_id']}: {attempt['outcome']} at {attempt['ended_at']}"
+            for attempt in certificate["in_flight"]
         ),
     ]

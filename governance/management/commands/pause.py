@@ -8,12 +8,11 @@ from governance.namespaces import pauses
 
 
 class Command(StopCommand):
-    help = "Pauses everything on every machine: within a second no delivery starts anywhere, until `unpause`."
+    help = "Pause the workspace: within a second no delivery starts anywhere, until `unpause`."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = pauses.pause(
+        status = pauses.pause(
             actor=actors.operator(), reason=options["reason"], until=until_of(options)
         )
-        self.show(
-            found.data(), options, f"everything is paused by the {found.source}: {found.reason}"
-        )
+        sentence = f"everything is paused by the {status.source}: {status.reason}"
+        self.show(status.to_dict(), options, sentence)

@@ -10,15 +10,15 @@ from governance.namespaces import halts
 
 
 class Command(StopCommand):
-    help = "Ends the halt or drain of a namespace: its cycles go on where they were stopped."
-    may_end = False
+    help = "End the halt or drain of a namespace. Its cycles continue where they stopped."
+    has_until = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("namespace")
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = halts.resume(
+        status = halts.resume(
             options["namespace"], actor=actors.operator(), reason=options["reason"]
         )
-        self.show(found.data(), options, f"{found.namespace} is {found.state}")
+        self.show(status.to_dict(), options, f"{status.namespace} is {status.state}")

@@ -8,9 +8,9 @@ from governance.namespaces import pauses
 
 
 class Command(StopCommand):
-    help = "Ends the pause of everything. One that ORBIT_GLOBAL_PAUSE holds ends with the processes that have it."
-    may_end = False
+    help = "End the pause of the workspace. It doesn't end ORBIT_GLOBAL_PAUSE: unset that instead."
+    has_until = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = pauses.unpause(actor=actors.operator(), reason=options["reason"])
-        self.show(found.data(), options, "nothing is paused")
+        status = pauses.unpause(actor=actors.operator(), reason=options["reason"])
+        self.show(status.to_dict(), options, "nothing is paused")

@@ -78,7 +78,7 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
         with audit.transaction():
             creation.hold_configuration()
             context = _current_context(old, actor)
-            gate.refuse_if_stopped(old.namespace_id)
+            gate.ensure_may_start(old.namespace_id)
             cycle = NewCycle(context, source, actor.name)
             _insert(cycle, old)
             rerun_plan = plan.decide(history.read(cycle_id, lock=True), configured=snapshots.keys())
@@ -158,7 +158,7 @@ def _insert(cycle: NewCycle, old: CycleRun) -> None:
 
 def _stopped(namespace: str) -> OrbitError | None:
     try:
-        gate.refuse_if_stopped(namespace)
+        gate.ensure_may_start(namespace)
     except OrbitError as refusal:
         return refusal
     active = creation.active_cycles([namespace]).get(namespace)

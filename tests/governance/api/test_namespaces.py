@@ -200,7 +200,9 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
 
 def test_one_is_shown_with_its_stops_and_their_certificates(operator: Api) -> None:
     halts.halt("default", actor=SYSTEM, reason="a flood")
-    halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE))
+    halts.mark_quiet(
+        Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE)
+    )
     status = operator.get(f"{ROOT}/default").json()
     assert (status["state"], status["certificate"]) == ("quiet", CERTIFICATE)
     operator.post(f"{ROOT}/default/resume", {"reason": "dry"})

@@ -63,10 +63,13 @@ def test_the_certificate_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -
         "started_after_command": 0,
         "in_flight": [attempt],
     }
-    halts.quieted(Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(certificate))
+    halts.mark_quiet(
+        Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(certificate)
+    )
     assert run(namespace, "show", "default") == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        "certificate    quiet at 2026-01-31T06:00:04Z; 1 in flight at the command, of which 0 left after it",
+        "certificate    quiet since 2026-01-31T06:00:04Z; "
+        "1 deliveries were in flight when halted, 0 started later",
         "               aurora attempt 2 of job j: delivered at 2026-01-31T06:00:03Z",
     ]
 
@@ -109,7 +112,7 @@ def test_a_wait_ends_when_it_is_quiet_and_gives_up_where_nobody_tells(
 ) -> None:
     assert run(halt, "default", "--wait", "0.3") == 7
     assert "no cluster" in capsys.readouterr().err
-    halts.quieted(Stop.objects.get().pk, at=Stop.objects.get().since, certificate="{}")
+    halts.mark_quiet(Stop.objects.get().pk, at=Stop.objects.get().since, certificate="{}")
     assert run(halt, "default", "--wait") == 0
     assert capsys.readouterr().out == "default is quiet: none given\n"
 

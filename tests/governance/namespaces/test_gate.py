@@ -1,8 +1,9 @@
-"""The gate as others ask it: in bulk, and with what it says."""
+"""The gate: its refusals, in bulk and in statements."""
 
 import pytest
 
 from governance.access.actors import SYSTEM, NamespaceUnknown
+from governance.kernel.sql import Fragment
 from governance.namespaces import gate, halts, registry
 from tests.support.pipeline import rows
 
@@ -14,17 +15,17 @@ def test_many_namespaces_are_asked_for_in_one_query(django_assert_num_queries) -
     halts.halt("a", actor=SYSTEM, reason="a flood")
     halts.drain("b", actor=SYSTEM, reason="a release")
     with django_assert_num_queries(1):
-        found = gate.stops(["a", "b", "c", "unknown"])
-    assert {name: refusal.code for name, refusal in found.items()} == {
+        refusals = gate.refusals(["a", "b", "c", "unknown"])
+    assert {name: refusal.code for name, refusal in refusals.items()} == {
         "a": "namespace_halted",
         "b": "namespace_draining",
     }
-    assert found["a"].extra["by"] == "orbit"
-    assert found["a"].extra["reason"] == "a flood"
-    assert found["a"].extra["since"].endswith("Z")
+    assert refusals["a"].extra["by"] == "orbit"
+    assert refusals["a"].extra["reason"] == "a flood"
+    assert refusals["a"].extra["since"].endswith("Z")
 
 
-def test_of_the_names_that_a_watch_asks_for_the_closed_ones_come_back() -> None:
+def test_the_closed_ones_of_many_namespaces_are_returned() -> None:
     registry.ensure(["a", "b", "c"])
     halts.halt("a", actor=SYSTEM)
     halts.drain("b", actor=SYSTEM, reason="a release")
@@ -33,25 +34,26 @@ def test_of_the_names_that_a_watch_asks_for_the_closed_ones_come_back() -> None:
 
 def test_an_unknown_namespace_is_unknown() -> None:
     with pytest.raises(NamespaceUnknown):
-        gate.refuse_if_stopped("nowhere")
+        gate.ensure_may_start("nowhere")
 
 
 def test_a_processs_own_pause_comes_before_everything(settings) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
-    assert {name: refusal.extra for name, refusal in gate.stops(["default"]).items()} == {
+    assert {name: refusal.extra for name, refusal in gate.refusals(["default"]).items()} == {
         "default": {"source": "environment"}
     }
     with pytest.raises(gate.GloballyPaused, match="ORBIT_GLOBAL_PAUSE"):
-        gate.refuse_if_stopped("nowhere")
+        gate.ensure_may_start("nowhere")
 
 
-@pytest.mark.parametrize("condition", [gate.OPEN_SQL, gate.STARTS_SQL])
+@pytest.mark.parametrize("condition", [gate.OPEN, gate.STARTS])
 def test_a_claim_looks_at_the_pause_once_by_its_index_however_many_rows_it_asks_for(
-    condition: str,
+    condition: Fragment,
 ) -> None:
     rows("SELECT set_config('enable_seqscan', 'off', true)")
-    asked = f"EXPLAIN SELECT 1 FROM orbit_cyclerun c WHERE c.next_due_at <= now() AND {condition.format(namespace='c.namespace')}"
-    plan = "\n".join(line for (line,) in rows(asked))
+    where = condition.render("condition", ["c.namespace"])
+    query = f"SELECT 1 FROM orbit_cyclerun c WHERE c.next_due_at <= now() AND {where}"
+    plan = "\n".join(line for (line,) in rows(f"EXPLAIN {query}"))
     assert "InitPlan" in plan
     assert "One-Time Filter" in plan
     assert "one_open_stop" in plan

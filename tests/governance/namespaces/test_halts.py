@@ -17,6 +17,7 @@ from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.states import Mode
 from tests.support.pipeline import rows
 
+DEFAULT = "'default'::text"
 ANN = Actor("ann", None, ROLES["Operator"], None)
 
 
@@ -49,7 +50,7 @@ def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
         None,
     )
     with pytest.raises(gate.NamespaceHalted, match=r"since .* by ann: a flood\."):
-        gate.refuse_if_stopped("default")
+        gate.ensure_may_start("default")
     entry = AuditTrailEntry.objects.get()
     assert (entry.action, entry.actor, entry.object_type, entry.object_id, entry.namespace, entry.reason) == (
         "namespace.halted", "ann", "namespace", "default", "default", "a flood")  # fmt: skip
@@ -104,7 +105,7 @@ def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
     for _ in range(2):
         found = halts.resume("default", actor=ANN, reason="it is dry")
         assert (found.state, found.halt, found.reason) == (Mode.RUNNING, False, "")
-    gate.refuse_if_stopped("default")
+    gate.ensure_may_start("default")
     stop = Stop.objects.get()
     assert (stop.ended_by, stop.ended_reason, stop.ended_at is not None) == (
         "ann",
@@ -124,9 +125,9 @@ def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
 def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
     assert halts.drain("default", actor=ANN, reason="a release").state == Mode.DRAINING
     with pytest.raises(gate.NamespaceDraining, match="ann: a release"):
-        gate.refuse_if_stopped("default")
+        gate.ensure_may_start("default")
     assert rows(
-        f"SELECT {gate.OPEN_SQL.format(namespace='x')}, {gate.STARTS_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
+        f"SELECT {gate.OPEN.render('open', [DEFAULT])}, {gate.STARTS.render('starts', [DEFAULT])}"
     ) == [(True, False)]
     assert halts.halt("default", actor=ANN).state == Mode.HALTING
     assert list(Stop.objects.order_by("id").values_list("kind", "ended_reason")) == [
@@ -158,13 +159,11 @@ def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_
     halts.halt("default", actor=ANN, reason="for a while", until=soon())
     assert halts.lift_expired() == 0
     pass_time()
-    gate.refuse_if_stopped("default")
-    assert rows(
-        f"SELECT {gate.OPEN_SQL.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
-    ) == [(True,)]
+    gate.ensure_may_start("default")
+    assert rows(f"SELECT {gate.OPEN.render('open', [DEFAULT])}") == [(True,)]
     assert status.find("default", actor=ANN).state == Mode.RUNNING
     assert [halts.lift_expired(), halts.lift_expired()] == [1, 0]
-    assert entries()[1:] == [("namespace.resumed", "orbit", halts.OVER)]
+    assert entries()[1:] == [("namespace.resumed", "orbit", stops.EXPIRED)]
     stop = Stop.objects.get()
     assert stop.ended_at == stop.until
 
@@ -250,7 +249,7 @@ def test_the_time_that_was_halted_or_paused_is_counted_once() -> None:
     def counted() -> float:
         return float(
             rows(
-                f"SELECT {gate.STOPPED_SECONDS_SQL.format(namespace='%s', start='%s::timestamptz')}",
+                f"SELECT {gate.STOPPED_SECONDS.render('seconds', ['%s', '%s::timestamptz'])}",
                 start,
                 start,
                 start,
@@ -322,28 +321,28 @@ def test_a_namespace_that_several_halts_make_at_once_is_one(committed: str) -> N
 def test_a_certificate_comes_to_a_halt_that_stands_and_to_no_other() -> None:
     halts.halt("default", actor=ANN)
     stop = Stop.objects.get()
-    halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 1}')
+    halts.mark_quiet(stop.pk, at=datetime.now(UTC), certificate='{"n": 1}')
     found = status.find("default", actor=ANN)
     assert (found.state, found.certificate) == (Mode.QUIET, {"n": 1})
-    halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 2}')
+    halts.mark_quiet(stop.pk, at=datetime.now(UTC), certificate='{"n": 2}')
     assert status.find("default", actor=ANN).certificate == {"n": 1}
     halts.resume("default", actor=ANN, reason="over")
     halts.halt("default", actor=ANN)
-    halts.quieted(stop.pk, at=datetime.now(UTC), certificate='{"n": 3}')
+    halts.mark_quiet(stop.pk, at=datetime.now(UTC), certificate='{"n": 3}')
     assert status.find("default", actor=ANN).state == Mode.HALTING
-    assert [told["certificate"] for told in status.told(status.history(stop.namespace_id))] == [
+    assert [stop.certificate for stop in status.history(stop.namespace_id)] == [
         None,
         {"n": 1},
     ]
 
 
 @pytest.mark.django_db
-def test_every_stop_is_rung_at_its_commit(django_capture_on_commit_callbacks: Any) -> None:
+def test_every_stop_is_notified_at_its_commit(django_capture_on_commit_callbacks: Any) -> None:
     for act in (
         lambda: halts.halt("default", actor=ANN),
         lambda: halts.resume("default", actor=ANN, reason="r"),
     ):
         with django_capture_on_commit_callbacks(execute=True) as rung:
             act()
-        assert [callback.__qualname__ for callback in rung] == ["ring.<locals>.notify"]
-    assert stops.expired(1) == []
+        assert [callback.__qualname__ for callback in rung] == ["notify.<locals>.send"]
+    assert not stops.expired().exists()

@@ -1,4 +1,4 @@
-"""The pause of everything: the console's switch, and the environment's, which nobody lifts here."""
+"""The pause of the workspace: the console's, and the environment's, which can't be lifted here."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +14,14 @@ from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from tests.governance.namespaces.test_halts import at_once, entries, pass_time, soon
 from tests.support.pipeline import rows
 
+DEFAULT = "'default'::text"
 ANN = Actor("ann", None, ROLES["Operator"], None)
 
 
 @pytest.mark.django_db
 def test_a_pause_stops_every_namespace_and_says_who_and_why() -> None:
-    found = pauses.pause(actor=ANN, reason="a fire")
-    assert (found.source, found.by, found.reason, found.until, found.quiet) == (
+    status = pauses.pause(actor=ANN, reason="a fire")
+    assert (status.source, status.by, status.reason, status.until, status.quiet) == (
         "console",
         "ann",
         "a fire",
@@ -28,15 +29,13 @@ def test_a_pause_stops_every_namespace_and_says_who_and_why() -> None:
         False,
     )
     with pytest.raises(gate.GloballyPaused, match=r"since .* by ann: a fire\."):
-        gate.refuse_if_stopped("default")
-    assert {name: type(refusal) for name, refusal in gate.stops(["default", "x"]).items()} == {
+        gate.ensure_may_start("default")
+    assert {name: type(refusal) for name, refusal in gate.refusals(["default", "x"]).items()} == {
         "default": gate.GloballyPaused,
         "x": gate.GloballyPaused,
     }
-    for condition in (gate.OPEN_SQL, gate.STARTS_SQL):
-        assert rows(
-            f"SELECT {condition.format(namespace='x')} FROM (SELECT 'default' AS x) AS y"
-        ) == [(False,)]
+    for condition in (gate.OPEN, gate.STARTS):
+        assert rows(f"SELECT {condition.render('condition', [DEFAULT])}") == [(False,)]
     entry = AuditTrailEntry.objects.get()
     assert (entry.action, entry.actor, entry.object_type, entry.namespace, entry.reason) == (
         "pause.set",
@@ -51,8 +50,8 @@ def test_a_pause_stops_every_namespace_and_says_who_and_why() -> None:
 def test_the_end_of_a_pause_is_on_record_and_a_second_one_changes_nothing() -> None:
     pauses.pause(actor=ANN, reason="a fire")
     for _ in range(2):
-        assert pauses.unpause(actor=ANN, reason="it is out").data()["paused"] is False
-    gate.refuse_if_stopped("default")
+        assert pauses.unpause(actor=ANN, reason="it is out").paused is False
+    gate.ensure_may_start("default")
     assert gate.everything_paused() is None
     assert entries() == [("pause.set", "ann", "a fire"), ("pause.lifted", "ann", "it is out")]
 
@@ -69,8 +68,8 @@ def test_a_second_pause_never_ends_the_first_one_sooner() -> None:
 @pytest.mark.django_db
 def test_the_environments_pause_is_shown_and_cant_be_lifted(settings: Any) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
-    found = pauses.read()
-    assert (found.source, found.data()["paused"]) == ("environment", True)
+    status = pauses.read()
+    assert (status.source, status.paused) == ("environment", True)
     with pytest.raises(HeldByEnvironment):
         pauses.unpause(actor=ANN, reason="please")
     # Stopping is never refused: what the console holds stays when the environment's pause is over.
@@ -106,7 +105,7 @@ def test_a_pause_whose_time_is_over_holds_nothing_and_is_lifted_on_record() -> N
     pauses.pause(actor=ANN, reason="for a while", until=soon())
     pauses.lift_expired()
     pass_time()
-    gate.refuse_if_stopped("default")
+    gate.ensure_may_start("default")
     assert pauses.read().source is None
     assert pauses.pause(actor=ANN, reason="again").source == "console"
     pass_time()

@@ -1,4 +1,4 @@
-"""Dead letters in the console: groups, how their endpoints stand today, all that match."""
+"""Dead letters in the console: groups, the endpoint now, and actions on all that match."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _endpoints(committed: str, settings: Any) -> None:
     )
 
 
-def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
+def test_groups_are_above_the_list_and_link_to_their_letters() -> None:
     inside, outside = (
         create_dead_letters(3, error="<b>{i}</b>"),
         create_dead_letters(1, key="other"),
@@ -41,7 +41,7 @@ def test_groups_stand_above_the_list_and_lead_to_their_letters() -> None:
     assert "-matching/" not in viewer
 
 
-def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> None:
+def test_an_open_letter_shows_whether_its_endpoint_has_changed(settings: Any) -> None:
     letter = create_dead_letters(1)[0]
     browser = console(create_user())
     assert "unchanged" in browser.get(f"{LIST}{letter}/change/").content.decode()
@@ -51,28 +51,30 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(settings: Any) -> Non
     assert "no longer configured" in browser.get(LIST).content.decode()
 
 
-@pytest.mark.parametrize("deed", ["requeue", "dismiss"])
-def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
+@pytest.mark.parametrize("action", ["requeue", "dismiss"])
+def test_all_that_match_are_a_run_with_a_reason(action: str) -> None:
     a, _ = create_dead_letters(2, namespace="a"), create_dead_letters(2, namespace="b")
     browser = console(create_user())
-    assert f"{deed}-matching/?namespace=a" in browser.get(f"{LIST}?namespace=a").content.decode()
-    asked = browser.get(f"{LIST}{deed}-matching/?namespace=a").content.decode()
-    assert 'namespace is <span class="mono">a</span>' in asked
-    more = {"endpoint": "current", "rate": "7"} if deed == "requeue" else {}
+    assert f"{action}-matching/?namespace=a" in browser.get(f"{LIST}?namespace=a").content.decode()
+    page = browser.get(f"{LIST}{action}-matching/?namespace=a").content.decode()
+    assert 'namespace is <span class="mono">a</span>' in page
+    more = {"endpoint": "current", "rate": "7"} if action == "requeue" else {}
     assert (
-        browser.post(f"{LIST}{deed}-matching/?namespace=a", {"reason": " ", **more}).status_code
+        browser.post(f"{LIST}{action}-matching/?namespace=a", {"reason": " ", **more}).status_code
         == 200
     )
     assert not OperationRun.objects.exists()
-    for said in ("takes 2 dead letters", "is active already and takes 2"):
-        done = browser.post(
-            f"{LIST}{deed}-matching/?namespace=a", {"reason": "because", **more}, follow=True
+    for words in ("takes 2 dead letters", "is active already and takes 2"):
+        response = browser.post(
+            f"{LIST}{action}-matching/?namespace=a", {"reason": "because", **more}, follow=True
         )
         run = OperationRun.objects.get()
-        assert done.redirect_chain == [(f"/admin/governance/operationrun/{run.pk}/change/", 302)]
-        assert said in done.content.decode()
+        assert response.redirect_chain == [
+            (f"/admin/governance/operationrun/{run.pk}/change/", 302)
+        ]
+        assert words in response.content.decode()
     assert (run.type, run.initiator, run.reason, run.scope) == (
-        f"dlq.bulk_{deed}",
+        f"dlq.bulk_{action}",
         "ann",
         "because",
         ["a"],
@@ -80,7 +82,7 @@ def test_all_that_match_are_a_run_with_a_reason(deed: str) -> None:
     assert set(OperationRunItem.objects.values_list("object_id", flat=True)) == set(a)
 
 
-def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() -> None:
+def test_a_list_that_a_run_cannot_be_narrowed_to_offers_none() -> None:
     create_dead_letters(1)
     browser = console(create_user())
     browser.raise_request_exception = False
@@ -119,7 +121,7 @@ def test_what_a_run_cannot_be_told_offers_none_and_odd_addresses_are_no_fault() 
     assert not OperationRun.objects.exists()
 
 
-def test_only_an_operator_gets_there() -> None:
+def test_only_an_operator_acts_on_all_that_match() -> None:
     for path in ("requeue-matching/", "dismiss-matching/"):
         assert console(create_user(f"v{path}", "Viewer")).get(LIST + path).status_code == 403
 
@@ -135,7 +137,7 @@ def test_a_letter_and_a_selection_are_dismissed_with_a_reason() -> None:
     )
     chosen = {
         "action": "dismiss",
-        "_selected_action": [str(one) for one in [first, *others]],
+        "_selected_action": [str(letter) for letter in [first, *others]],
         "asked": "1",
         "reason": "all too old",
     }

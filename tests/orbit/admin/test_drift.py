@@ -31,14 +31,18 @@ def folder(tmp_path: Path, settings) -> Path:
     return tmp_path
 
 
-def test_differences_stand_with_both_values_in_three_groups(folder: Path) -> None:
+def test_differences_are_shown_with_both_values_in_three_groups(folder: Path) -> None:
     browser = console(create_user("vic", "Viewer"))
     assert "are the same" in browser.get(PATH).content.decode()
     store_profiles([profile(label="<script>alert(1)</script>"), profile("by-hand")], [])
     write_profiles(folder, [profile(), profile("by-file")], [run_profile()])
     answer = browser.get(PATH)
-    assert [(title.partition(":")[0], [row.id for row in rows]) for title, rows in answer.context["groups"]] == [
-        ("Only in the files", ["by-file"]), ("Only in the database", ["by-hand"]), ("In both, but different", ["daily"])]  # fmt: skip
+    groups = answer.context["groups"]
+    assert [(title.partition(":")[0], [row.id for row in rows]) for title, rows in groups] == [
+        ("Only in the files", ["by-file"]),
+        ("Only in the database", ["by-hand"]),
+        ("In both, but different", ["daily"]),
+    ]
     assert "<script>alert" not in answer.content.decode()
     assert "Reload</button>" not in answer.content.decode()
     assert browser.post(PATH, {"reason": "x", "_reload": "1"}).status_code == 403
@@ -54,8 +58,11 @@ def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> No
     write_profiles(folder, [profile(label="By file")], [run_profile()])
     assert browser.post(PATH, {"reason": "as agreed", "_reload": "1"}).status_code == 302
     assert Profile.objects.get().label == "By file"
-    assert list(AuditTrailEntry.objects.filter(actor="con").order_by("id").values_list("action", "reason")) == [
-        ("config.exported", "as agreed"), ("config.reloaded", "as agreed")]  # fmt: skip
+    entries = AuditTrailEntry.objects.filter(actor="con").order_by("id")
+    assert list(entries.values_list("action", "reason")) == [
+        ("config.exported", "as agreed"),
+        ("config.reloaded", "as agreed"),
+    ]
 
 
 def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
@@ -68,7 +75,7 @@ def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
     assert f"/admin/orbit/cyclerun/{cycle.pk}/cancel/" in page
 
 
-def test_errors_of_the_files_stand_with_file_and_pointer(folder: Path) -> None:
+def test_errors_of_the_files_are_shown_with_file_and_pointer(folder: Path) -> None:
     write_profiles(folder, [profile(more=1)], [run_profile()])
     browser = console(create_user("con", "Configurator"))
     page = browser.get(PATH).content.decode()
@@ -77,26 +84,26 @@ def test_errors_of_the_files_stand_with_file_and_pointer(folder: Path) -> None:
     assert browser.post(PATH, {"reason": "x", "_reload": "1"}).status_code == 200
 
 
-def test_the_page_is_not_for_the_confined(folder: Path) -> None:
+def test_a_confined_user_does_not_see_the_page(folder: Path) -> None:
     assert console(create_user("bea", "Configurator", "eu")).get(PATH).status_code == 403
 
 
-def test_a_banner_stands_where_both_were_changed_and_only_there(
+def test_a_banner_is_shown_only_if_both_were_changed(
     folder: Path, django_assert_max_num_queries
 ) -> None:
     browser = console(create_user("vic", "Viewer"))
 
-    def shown() -> bool:
+    def has_banner() -> bool:
         return BANNER in browser.get("/admin/").content.decode()
 
-    assert not shown()
+    assert not has_banner()
     store_profiles([profile(label="By hand")], [])
-    assert not shown()
+    assert not has_banner()
     write_profiles(folder, [profile(label="By file, and longer")], [run_profile()])
-    assert shown()
+    assert has_banner()
     write_profiles(folder, [profile(label="By hand")], [run_profile()])
-    assert not shown()
+    assert not has_banner()
     (folder / "profiles.json").write_text("nonsense, and more of it than before")
-    assert not shown()
+    assert not has_banner()
     (folder / "profiles.json").unlink()
-    assert not shown()
+    assert not has_banner()

@@ -27,7 +27,7 @@ def path(row: Any, page: str = "change") -> str:
 
 
 def fields(browser: Client, address: str) -> dict[str, str]:
-    """Return what the form of a page would send if it were sent as it is."""
+    """Return the fields that an unchanged form would send."""
     context = browser.get(address).context
     return {bound.name: bound.value() for bound in context["form"] if bound.value() is not None}
 
@@ -39,7 +39,7 @@ def send(browser: Client, address: str, button: str = "_save", **changed: Any) -
 
 
 def errors(answer: Any) -> dict[str, list[str]]:
-    return {name: list(found) for name, found in answer.context["form"].errors.items()}
+    return {name: list(messages) for name, messages in answer.context["form"].errors.items()}
 
 
 def test_a_field_that_is_changed_is_saved_with_reason_and_one_audit_entry(browser: Client) -> None:
@@ -61,7 +61,7 @@ def test_a_field_that_is_changed_is_saved_with_reason_and_one_audit_entry(browse
     assert "Revision 2 of daily saved." in browser.get(path(row)).content.decode()
 
 
-def test_a_page_that_is_sent_as_it_is_changes_nothing(browser: Client) -> None:
+def test_an_unchanged_form_changes_nothing(browser: Client) -> None:
     store_profiles(
         [profile(execution_rules={"tiers": TIERS}, value_tags=["x"])],
         [run_profile(distribution_targets=[], execution_policy={"max_lateness": 60})],
@@ -98,7 +98,7 @@ def test_the_json_and_a_field_may_both_be_changed(browser: Client) -> None:
     assert row.document["execution_policy"] == {"max_lateness": 60}
 
 
-def test_json_and_field_that_contradict_each_other_are_asked_about(browser: Client) -> None:
+def test_json_and_a_field_that_contradict_each_other_are_refused(browser: Client) -> None:
     store_profiles([profile()], [])
     row = Profile.objects.get()
     answer = send(
@@ -124,7 +124,7 @@ def test_a_transformer_is_chosen_and_left_out(browser: Client) -> None:
     assert row.document["execution_rules"] == {"tiers": {}}
 
 
-def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lost(
+def test_each_error_is_shown_at_its_field_and_no_input_is_lost(
     browser: Client,
 ) -> None:
     store_profiles([profile()], [run_profile()])
@@ -139,10 +139,12 @@ def test_each_error_stands_at_its_field_and_in_a_summary_and_nothing_typed_is_lo
         max_lateness="soon",
         document=document,
     )
-    found = errors(answer)
-    assert set(found) == {"profile_id", "cron", "time_zone", "max_lateness", "document"}
-    assert found["document"] == ["/more: Is unknown here. Known are: asset_bundle, distribution_targets, execution_policy, namespace, profile_id, "
-                                 "run_profile_id, state, value_tags."]  # fmt: skip
+    messages = errors(answer)
+    assert set(messages) == {"profile_id", "cron", "time_zone", "max_lateness", "document"}
+    assert messages["document"] == [
+        "/more: Is unknown here. Known are: asset_bundle, distribution_targets, execution_policy,"
+        " namespace, profile_id, run_profile_id, state, value_tags."
+    ]
     page = answer.content.decode()
     assert 'href="#id_cron"' in page
     assert 'value="nonsense"' in page
@@ -223,17 +225,17 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
     assert 'value="Mine"' in page
     row.refresh_from_db()
     assert (row.revision, row.label) == (2, "Daily")
-    # Saving again is over what they have seen, and over nothing else.
-    again = {**typed, "latest": re.search(r'name="latest" value="(\d+)"', page)[1]}  # type: ignore[index]
+    # Saving again overwrites only the revision that the user has seen.
+    resubmission = {**typed, "latest": re.search(r'name="latest" value="(\d+)"', page)[1]}  # type: ignore[index]
     send(console(create_user("cat", "Configurator")), path(row), value_tags="third")
-    assert "cat saved revision 3" in browser.post(path(row), again).content.decode()
-    assert browser.post(path(row), {**again, "latest": "3"}).status_code == 302
+    assert "cat saved revision 3" in browser.post(path(row), resubmission).content.decode()
+    assert browser.post(path(row), {**resubmission, "latest": "3"}).status_code == 302
     row.refresh_from_db()
     assert row.document == profile(label="Mine")
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "forged",
     [
         {"revision": "99"},
         {"revision": "x"},
@@ -242,9 +244,9 @@ def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: 
         {"latest": str(2**40)},
     ],
 )
-def test_a_forged_revision_saves_nothing(browser: Client, sent: dict[str, str]) -> None:
+def test_a_forged_revision_saves_nothing(browser: Client, forged: dict[str, str]) -> None:
     store_profiles([profile()], [])
-    assert send(browser, path(Profile.objects.get()), label="x", **sent).status_code in {200, 400}
+    assert send(browser, path(Profile.objects.get()), label="x", **forged).status_code in {200, 400}
     assert ProfileRevision.objects.count() == 1
 
 

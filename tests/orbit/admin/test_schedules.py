@@ -55,7 +55,7 @@ def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> N
         detail={"detail": "<b>halted</b>"},
     )
     page = text(console(create_user("cat", "Configurator")).get(LIST))
-    for said in (
+    for words in (
         "At 06:00 every day",
         "0 6 * * *",
         "Europe/Berlin",
@@ -64,7 +64,7 @@ def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> N
         "refused",
         "not configured",
     ):
-        assert said in page, said
+        assert words in page, words
     assert "Switch off" not in text(console(create_user("vic", "Viewer")).get(LIST))
     ledgers = text(
         console(create_user("ada", "Administrator")).get(
@@ -83,8 +83,8 @@ def test_a_schedule_is_switched_off_and_on_with_a_reason_and_one_entry_each() ->
         (LIST, 302)
     ]
     assert Row.objects.get(name="run-profile:a").repeats == 0
-    said = text(browser.get(LIST))
-    assert "switched off by cat: night" in said
+    words = text(browser.get(LIST))
+    assert "switched off by cat: night" in words
     # The same click again changes nothing.
     browser.post(page, {"reason": "night", "on": "no"})
     assert Row.objects.get(name="run-profile:a").repeats == 0
@@ -121,7 +121,7 @@ def test_who_may_not_or_does_not_see_it_gets_no_page() -> None:
         assert console(create_user(f"o{path[-4]}", "Operator")).get(path).status_code == 403
     confined = console(create_user("bea", "Configurator", "us"))
     assert "run-profile:a" not in text(confined.get(LIST))
-    for name in (CYCLES, "run-profile:a", "run-profile:nobody", "%00"):
+    for name in (CYCLES, "run-profile:a", "run-profile:unknown", "%00"):
         assert confined.get(f"{LIST}{name}/switch/").status_code in {400, 404}
         assert confined.post(f"{LIST}{name}/cron/", {"cron": "", "reason": "r"}).status_code in {
             400,
@@ -139,7 +139,7 @@ def test_why_is_asked_and_answered_on_its_page() -> None:
         browser.get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z")
     )
     assert "no run profile" in text(
-        browser.get(f"{WHY}?run_profile_id=nobody&at=2020-01-31T06:00:00Z")
+        browser.get(f"{WHY}?run_profile_id=unknown&at=2020-01-31T06:00:00Z")
     )
     assert "must be a time" in text(browser.get(f"{WHY}?run_profile_id=a&at=then"))
     assert "no run profile" in text(
@@ -175,12 +175,12 @@ def test_an_odd_address_is_no_fault(query: str) -> None:
     assert console(create_user("vic", "Viewer")).get(f"{LIST}?{query}").status_code in {200, 400}
 
 
-def test_trigger_offers_all_run_profiles_and_shows_what_became_of_each() -> None:
+def test_trigger_offers_all_run_profiles_and_shows_each_outcome() -> None:
     browser = console(create_user("ola", "Operator"))
     page = "/admin/orbit/cyclerun/trigger/"
     assert "all enabled run profiles" in text(browser.get(page))
-    said = text(browser.post(page, {"run_profile_id": "*", "namespace": "", "reason": "by hand"}))
-    assert "2 started, 1 queued" in said
+    words = text(browser.post(page, {"run_profile_id": "*", "namespace": "", "reason": "by hand"}))
+    assert "2 started, 1 queued" in words
     assert CycleRun.objects.filter(trigger="admin").count() == 3
     entry = AuditTrailEntry.objects.get(action="cycle.triggered")
     assert (entry.actor, entry.reason) == ("ola", "by hand")
@@ -189,12 +189,14 @@ def test_trigger_offers_all_run_profiles_and_shows_what_became_of_each() -> None
     )
 
 
-def test_a_broken_row_is_shown_and_stops_no_page() -> None:
+def test_a_broken_row_is_shown_and_breaks_no_page() -> None:
     rows(
-        "UPDATE django_q_schedule SET cron = '<i>', next_run = now() - interval '2 hours' WHERE name = 'cycles' RETURNING 1"
+        "UPDATE django_q_schedule SET cron = '<i>', next_run = now() - interval '2 hours'"
+        " WHERE name = 'cycles' RETURNING 1"
     )
     rows(
-        "UPDATE django_q_schedule SET kwargs = 'foo(', next_run = 'infinity' WHERE name = 'run-profile:a' RETURNING 1"
+        "UPDATE django_q_schedule SET kwargs = 'foo(', next_run = 'infinity'"
+        " WHERE name = 'run-profile:a' RETURNING 1"
     )
     page = text(console(create_user("cat", "Configurator")).get(LIST))
     assert "overdue since" in page and "&lt;i&gt;" in page

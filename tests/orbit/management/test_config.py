@@ -36,34 +36,34 @@ def run(capsys, *words: str) -> tuple[int, str]:
     code = 0
     try:
         call_command("config", *words)
-    except SystemExit as left:
-        code = int(left.code or 0)
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
     return code, capsys.readouterr().out
 
 
-def answer(capsys, *words: str) -> tuple[int, Any]:
+def run_json(capsys, *words: str) -> tuple[int, Any]:
     code, out = run(capsys, *words, "--json")
     return code, json.loads(out)
 
 
-def test_check_says_that_files_can_be_used(folder: Path, capsys) -> None:
+def test_check_accepts_valid_files(folder: Path, capsys) -> None:
     assert run(capsys, "check") == (0, "The configuration is valid: 1 profile, 1 run profile.\n")
-    assert answer(capsys, "check") == (
+    assert run_json(capsys, "check") == (
         0,
         {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []},
     )
 
 
-def test_json_may_stand_before_the_action_too(folder: Path, capsys) -> None:
+def test_json_is_accepted_before_the_action_too(folder: Path, capsys) -> None:
     code, out = run(capsys, "--json", "check")
     assert (code, json.loads(out)["valid"]) == (0, True)
 
 
 def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
     write_profiles(folder, [profile(state="on")], [run_profile(profile_id="who", more=1)])
-    code, said = answer(capsys, "check")
-    assert (code, said["code"]) == (2, "config_invalid")
-    assert {(error["file"], error["pointer"]) for error in said["errors"]} == {
+    code, document = run_json(capsys, "check")
+    assert (code, document["code"]) == (2, "config_invalid")
+    assert {(error["file"], error["pointer"]) for error in document["errors"]} == {
         ("profiles.json", "/0/state"),
         ("runProfiles.json", "/0/more"),
         ("runProfiles.json", "/0/profile_id"),
@@ -76,9 +76,9 @@ def test_check_looks_up_the_addresses_of_endpoints(folder: Path, settings, capsy
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
         [{"key": "hook", "url": "https://localhost/x", "method": "POST", "token": "t"}]
     )
-    code, said = answer(capsys, "check")
-    assert (code, said["code"]) == (2, "endpoints_invalid")
-    assert "hook" in said["errors"][0]["detail"]
+    code, document = run_json(capsys, "check")
+    assert (code, document["code"]) == (2, "endpoints_invalid")
+    assert "hook" in document["errors"][0]["detail"]
 
 
 def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, capsys) -> None:
@@ -86,20 +86,20 @@ def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, cap
         [
             {
                 "key": "default-endpoint",
-                "url": "https://nobody.invalid/x",
+                "url": "https://unknown.invalid/x",
                 "method": "POST",
                 "token": "t",
             }
         ]
     )
-    code, said = answer(capsys, "check")
+    code, document = run_json(capsys, "check")
     assert code == 0
-    assert ["default-endpoint" in warning for warning in said["warnings"]] == [True]
+    assert ["default-endpoint" in warning for warning in document["warnings"]] == [True]
 
 
 def test_reload_applies_the_files_and_is_on_record(folder: Path, capsys) -> None:
-    code, said = answer(capsys, "reload", "--reason", "as agreed")
-    assert (code, said) == (
+    code, document = run_json(capsys, "reload", "--reason", "as agreed")
+    assert (code, document) == (
         0,
         {
             "created": ["profiles/daily", "run-profiles/daily-eu"],
@@ -118,8 +118,8 @@ def test_reload_applies_the_files_and_is_on_record(folder: Path, capsys) -> None
 
 def test_reload_is_refused_while_a_cycle_is_active(folder: Path, capsys) -> None:
     cycle = active_cycle()
-    code, said = answer(capsys, "reload")
-    assert (code, said["code"], said["active_cycle_run_ids"]) == (
+    code, document = run_json(capsys, "reload")
+    assert (code, document["code"], document["active_cycle_run_ids"]) == (
         4,
         "cycles_active",
         [str(cycle.id)],
@@ -129,17 +129,18 @@ def test_reload_is_refused_while_a_cycle_is_active(folder: Path, capsys) -> None
     assert not Profile.objects.exists()
 
 
-def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys) -> None:
+def test_diff_exits_with_0_without_and_1_with_a_difference(folder: Path, capsys) -> None:
     reload.load_at_start()
     assert run(capsys, "diff") == (0, "Files and database are the same.\n")
     store_profiles([profile(label="By hand", value_tags=["new"])], [])
     code, out = run(capsys, "diff")
     assert (code, out) == (
         1,
-        'profiles.json daily/label: files "Daily", database "By hand"\nprofiles.json daily/value_tags: files nothing, database ["new"]\n',
+        'profiles.json daily/label: files "Daily", database "By hand"\n'
+        'profiles.json daily/value_tags: files nothing, database ["new"]\n',
     )
-    code, said = answer(capsys, "diff")
-    assert (code, said[0]) == (
+    code, document = run_json(capsys, "diff")
+    assert (code, document[0]) == (
         1,
         {
             "file": "profiles.json",
@@ -154,8 +155,8 @@ def test_diff_exits_zero_without_and_one_with_a_difference(folder: Path, capsys)
 def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> None:
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
-    code, said = answer(capsys, "export")
-    assert (code, said) == (
+    code, document = run_json(capsys, "export")
+    assert (code, document) == (
         0,
         {"written": [str(folder / "profiles.json"), str(folder / "runProfiles.json")]},
     )
@@ -163,14 +164,14 @@ def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> Non
     assert run(capsys, "diff")[0] == 0
 
 
-def test_an_export_into_a_folder_that_is_gone_says_so_and_one_that_was_made_is_on_record(
+def test_an_export_is_on_record_and_one_into_a_missing_folder_is_refused(
     folder: Path, settings, capsys
 ) -> None:
     reload.load_at_start()
-    code, said = answer(capsys, "export", "--reason", "as agreed")
+    code, document = run_json(capsys, "export", "--reason", "as agreed")
     assert code == 0
     assert AuditTrailEntry.objects.get(action="config.exported").reason == "as agreed"
     settings.ORBIT_CONFIG_DIR = folder / "gone"
-    code, said = answer(capsys, "export")
-    assert (code, said["code"]) == (4, "not_writable")
-    assert "ORBIT_CONFIG_DIR" in said["detail"]
+    code, document = run_json(capsys, "export")
+    assert (code, document["code"]) == (4, "not_writable")
+    assert "ORBIT_CONFIG_DIR" in document["detail"]

@@ -20,23 +20,22 @@ def _own_database(committed: str, settings: Any) -> None:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/x")
 
 
-def test_one_is_shown_and_run_again(capsys: Any) -> None:
+def test_one_cycle_is_previewed_and_run_again(capsys: Any) -> None:
     (old,) = create_dead_letters(1)
     call_command("rerun", str(old), "--dry-run")
-    assert (
-        "tier 1 taken over; tiers 2, 3 run on today's configuration; 1 of 1 deliveries would be made"
-        in capsys.readouterr().out
-    )
+    sentence = capsys.readouterr().out
+    assert "tier 1 taken over; tiers 2, 3 run on today's configuration" in sentence
+    assert "1 of 1 deliveries would be made" in sentence
     call_command("rerun", str(old), "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["rerun_of"] == str(old)
     assert CycleRun.objects.count() == 1
-    call_command("rerun", str(old), "--reason", "mended", "--json")
-    said = json.loads(capsys.readouterr().out)
-    assert (said["rerun_of"], said["status"]) == (str(old), "pending")
-    assert CycleRun.objects.get(pk=said["cycle_run_id"]).trigger == "command"
+    call_command("rerun", str(old), "--reason", "fixed", "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert (document["rerun_of"], document["status"]) == (str(old), "pending")
+    assert CycleRun.objects.get(pk=document["cycle_run_id"]).trigger == "command"
 
 
-def test_one_that_does_not_succeed_in_time_exits_with_1(capsys: Any) -> None:
+def test_a_cycle_that_does_not_succeed_in_time_exits_with_1(capsys: Any) -> None:
     (old,) = create_dead_letters(1)
     with pytest.raises(SystemExit) as exit_:
         call_command("rerun", str(old), "--reason", "x", "--wait", "--timeout", "0.1")
@@ -48,21 +47,30 @@ def test_many_are_an_operation_run(capsys: Any) -> None:
     call_command("rerun", "--filter", "namespace=a", "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["matched"] == 1
     call_command("rerun", "--all", "--reason", "x", "--json")
-    said = json.loads(capsys.readouterr().out)
-    assert said["matched"] == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["matched"] == 2
     assert (
-        run_batches(OperationRun.objects.get(pk=said["operation_run_id"]).pk).outcome == "succeeded"
+        run_batches(OperationRun.objects.get(pk=document["operation_run_id"]).pk).outcome
+        == "succeeded"
     )
 
 
-@pytest.mark.parametrize("words", [[], ["--all", "--filter", "namespace=a"], ["--filter", "nothing=a"], ["--filter", "created_from=x"],
-                                   ["--filter", "namespace=a", "--filter", "namespace=b"]])  # fmt: skip
-def test_what_names_no_cycles_is_refused(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--all", "--filter", "namespace=a"],
+        ["--filter", "nothing=a"],
+        ["--filter", "created_from=x"],
+        ["--filter", "namespace=a", "--filter", "namespace=b"],
+    ],
+)
+def test_an_unclear_selection_is_refused(words: list[str]) -> None:
     with pytest.raises(SelectionUnclear):
         call_command("rerun", *words, "--reason", "x")
 
 
-def test_it_needs_a_reason_and_a_cycle_that_is_there() -> None:
+def test_a_rerun_needs_a_reason_and_an_existing_cycle() -> None:
     with pytest.raises(ReasonMissing):
         call_command("rerun", "--all")
     for name in ("no-id", "00000000-0000-0000-0000-000000000000"):

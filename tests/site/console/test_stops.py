@@ -88,7 +88,7 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
     )
     assert status.find("default", actor=SYSTEM).until == datetime.fromisoformat(until + "+00:00")
     assert operator.post(f"{place}halt/", {"reason": "a flood <b>"}).status_code == 302
-    halts.quieted(
+    halts.mark_quiet(
         Stop.objects.order_by("-id")[0].pk,
         at=datetime.now(UTC),
         certificate='{"commanded_at": "2026-01-31T06:00:00Z", "last_delivery_started_at": "2026-01-31T05:59:59Z", "started_after_command": 0,'
@@ -124,7 +124,7 @@ def test_what_is_refused_stands_at_its_field_and_nothing_typed_is_lost(operator:
     page = operator.post(
         "/admin/halt/", {"namespace": "default", "until": "2020-01-01T00:00"}
     ).content.decode()
-    assert "a time to come" in page
+    assert "Use a future time" in page
     assert (
         "Enter a valid date/time."
         in operator.post(
@@ -201,7 +201,7 @@ def test_the_environments_pause_is_named_with_its_hosts_and_isnt_switched(
     page = operator.post(
         "/admin/pause/", {"action": "unpause", "reason": "please"}
     ).content.decode()
-    assert "only whoever starts the processes ends it" in page
+    assert "Unset it and restart" in page
 
 
 def test_a_stop_whose_time_is_over_is_no_banner(operator: Client) -> None:

@@ -1,5 +1,7 @@
+-- Give a namespace that an outside tool created its setting.
+-- params: name text
 INSERT INTO governance_governancesetting (namespace_id)
 SELECT id
 FROM governance_namespace
-WHERE name = %s
+WHERE name = %(name)s
 ON CONFLICT (namespace_id) DO NOTHING

@@ -1,10 +1,10 @@
-WITH made AS (INSERT INTO governance_namespace (name, external_id)
+WITH created AS (INSERT INTO governance_namespace (name, external_id)
 SELECT *
-FROM unnest(%s::text[], %s::uuid[])
+FROM unnest(%(names)s::text[], %(external_ids)s::uuid[])
 ON CONFLICT (name) DO NOTHING
 RETURNING id, name), settings AS (INSERT INTO governance_governancesetting (namespace_id)
 SELECT id
-FROM made)
+FROM created)
 SELECT name
-FROM made
+FROM created
 ORDER BY name

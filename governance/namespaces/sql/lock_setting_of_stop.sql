@@ -1,0 +1,6 @@
+-- Lock the setting of the namespace that a stop is in. Lock order: setting, then stop.
+-- params: stop bigint
+SELECT 1
+FROM governance_governancesetting
+WHERE namespace_id = (SELECT namespace_id FROM governance_stop WHERE id = %(stop)s)
+FOR NO KEY UPDATE
