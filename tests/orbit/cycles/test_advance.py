@@ -220,7 +220,7 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         for _ in range(4):
             run_out(poisoned)
             claimed_cycles = lease.claim(1) or lease.claim(1, alone=True)
-            assert advance._may_resume(claimed_cycles[0])
+            assert advance.may_resume(claimed_cycles[0])
         run_out(poisoned)
         assert run_cycle(poisoned).reason == "parked"
         assert run_cycle(start_cycle("r2")).status == "success"
