@@ -10,7 +10,7 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import cancel, lease
 from orbit.cycles.rerun import plan, single
 from orbit.dispatch import attempt, receipts
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.states import Trigger
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -47,7 +47,7 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
             try:
                 receipts.save_late_successes(
                     claimed_cycle,
-                    [attempt.resolve(sent, Answer(200, None, "", b"", None, 1.0, True, None))],
+                    [attempt.resolve(sent, Response(200, None, "", b"", None, 1.0, True, None))],
                 )
             finally:
                 connection.close()

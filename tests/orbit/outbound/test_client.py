@@ -25,7 +25,7 @@ def post(
     allowed: list[str] | None = None,
     headers: dict[str, str] | None = None,
     **options: int,
-) -> client.Answer:
+) -> client.Response:
     request = client.Request(
         "POST",
         url,

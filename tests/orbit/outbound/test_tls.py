@@ -18,7 +18,7 @@ from tests.support.receiver import OK, Receiver, silent
 
 def post(
     url: str, *, ca_bundle: str | None = None, allowed: tuple[str, ...] = ("localhost", "127.0.0.1")
-) -> client.Answer:
+) -> client.Response:
     request = client.Request(
         "POST", url, {"Authorization": "Bearer hush"}, b"hush", 1, 1, 2, ca_bundle
     )
