@@ -16,7 +16,7 @@ from orbit.dispatch import attempt
 from orbit.dispatch.claim import ClaimedJob
 from orbit.errors import CycleActive, CycleFinished
 from orbit.models import CycleRun
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.pipeline import initiation
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -32,8 +32,8 @@ from tests.support.pipeline import (
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
-NO = Answer(500, None, "", b"no", None, 1.0, True, b"no")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
+NO = Response(500, None, "", b"no", None, 1.0, True, b"no")
 
 
 def run_out(cycle_id: UUID) -> None:
@@ -185,7 +185,7 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
             held,
             [
                 attempt.resolve(
-                    sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)
+                    sending, Response(None, "timeout", "late", b"", None, 1.0, True, None)
                 )
                 for sending in sendings
             ],

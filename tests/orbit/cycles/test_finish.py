@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import attempt, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records.fence import Fenced
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -26,7 +26,7 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
 def ended(cycle_id: Any) -> CycleRun:

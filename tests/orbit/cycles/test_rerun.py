@@ -26,7 +26,7 @@ from orbit.errors import (
     NotFinished,
 )
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.pipeline import initiation, transformations
 from orbit.pipeline.transformations import TierResult
 from orbit.records import fence
@@ -202,7 +202,7 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         cancel.cancel(first, actor=SYSTEM, reason="x")
         second = single.start(first, actor=SYSTEM, reason="x", source=Trigger.REST)
         receipts.save_late_successes(
-            work, [attempt.resolve(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
+            work, [attempt.resolve(sent[0], Response(200, None, "", b"", None, 1.0, True, None))]
         )
         said = dict(
             rows(

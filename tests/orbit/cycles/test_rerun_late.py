@@ -10,7 +10,7 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import cancel, lease
 from orbit.cycles.rerun import plan, single
 from orbit.dispatch import attempt, receipts
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.states import Trigger
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -46,7 +46,8 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         def bring() -> None:
             try:
                 receipts.save_late_successes(
-                    work, [attempt.resolve(sent, Answer(200, None, "", b"", None, 1.0, True, None))]
+                    work,
+                    [attempt.resolve(sent, Response(200, None, "", b"", None, 1.0, True, None))],
                 )
             finally:
                 connection.close()

@@ -14,7 +14,7 @@ from orbit.cycles import finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import dispatch, pipeline
@@ -24,7 +24,7 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 # No text: the tiers that would fill it into a template fail for good, and one item is left.
 ONE_ITEM, BODY = (
     {
@@ -154,7 +154,7 @@ def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
         home(*zombie)
         found = dispatch.load_progress(work)
         finish.save_results(
-            found, [attempt.resolve(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))]
+            found, [attempt.resolve(copy, Response(500, None, "", b"no", None, 1.0, True, b"no"))]
         )
         with connection.cursor() as cursor:
             cursor.execute(
