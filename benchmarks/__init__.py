@@ -1,1 +1,1 @@
-"""How fast and how large Orbit is, beside a hand-written baseline: ``make bench``."""
+"""How fast and how large Orbit is, compared with a hand-written baseline: ``make bench``."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [cycles] [latency] [idle] [audit] [deliveries]``: measures, and prints a table. Without a word: all, about nine minutes."""
+"""``python -m benchmarks [PART ...]`` measures and prints a table; all parts take nine minutes."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import audit, cycles, deliveries, idle, latency, memory, place
+from benchmarks import audit, cycles, deliveries, idle, latency, memory, testbed
 from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "deliveries")
@@ -31,8 +31,8 @@ def main() -> int:
     parser.add_argument(
         "--cycles",
         type=int,
-        default=place.NAMESPACES,
-        help=f"cycles in a round, at most {place.NAMESPACES}, which is the default",
+        default=testbed.NAMESPACES,
+        help=f"cycles in a round, at most {testbed.NAMESPACES}, which is the default",
     )
     parser.add_argument("--triggers", type=int, default=100, help="triggers by each door (100)")
     parser.add_argument(
@@ -53,30 +53,30 @@ def main() -> int:
         "--folder", help="make the temporary folder in here; it should be on the disk that counts"
     )
     options = parser.parse_args()
-    if not 1 <= options.delivery_cycles <= place.NAMESPACES:
-        parser.error(f"--delivery-cycles must be between 1 and {place.NAMESPACES}")
-    if not 1 <= options.cycles <= place.NAMESPACES:
+    if not 1 <= options.delivery_cycles <= testbed.NAMESPACES:
+        parser.error(f"--delivery-cycles must be between 1 and {testbed.NAMESPACES}")
+    if not 1 <= options.cycles <= testbed.NAMESPACES:
         parser.error(
-            f"--cycles must be between 1 and {place.NAMESPACES}: each cycle has a namespace of its own"
+            f"--cycles must be between 1 and {testbed.NAMESPACES}: each cycle has a namespace of its own"
         )
-    wanted = options.parts or PARTS
+    parts = options.parts or PARTS
     lines = _load()
-    with place.prepared(options.folder) as here:
-        if not place.on_disk(Path(here.folder)):
+    with testbed.prepared(options.folder) as here:
+        if not testbed.on_disk(Path(here.folder)):
             lines.append(
                 f"{here.folder} is in memory: commits cost nothing there. Name a folder on a disk with --folder."
             )
-        if "cycles" in wanted:
+        if "cycles" in parts:
             lines += _cycles(
                 cycles.measure(here, rounds=options.rounds, cycles=options.cycles), options.cycles
             )
-        if "latency" in wanted:
+        if "latency" in parts:
             lines += _latency(latency.measure(here, triggers=options.triggers))
-        if "idle" in wanted:
+        if "idle" in parts:
             lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
-        if "audit" in wanted:
+        if "audit" in parts:
             lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
-        if "deliveries" in wanted:  # the last one: it has a configuration of its own
+        if "deliveries" in parts:  # the last one: it has a configuration of its own
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
                 options.delivery_cycles,
@@ -88,7 +88,7 @@ def main() -> int:
                 "with endless, bombed and dripping answers",
                 memory.with_hostile_receivers(here, wanted=900),
             )
-        if "deliveries" in wanted and options.memory:
+        if "deliveries" in parts and options.memory:
             lines += _memory(
                 "over many", memory.over_many(here, wanted=100_000, marks=(10_000, 50_000))
             )

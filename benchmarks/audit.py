@@ -1,6 +1,6 @@
-"""The audit trail under 16 writers, beside a plain insert into a table with the same columns: what does the chain cost?
+"""The cost of the audit chain: 16 writers, beside a plain insert into a table of the same columns.
 
-Both sides are the same processes and threads, with a commit for each entry; they take turns, so that both meet the same machine.
+Both sides use the same processes and threads, with one commit per entry, and take turns.
 """
 
 import statistics
@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks.place import Place, end
+from benchmarks.testbed import Testbed, end
 
 PROCESSES, THREADS = 4, 4
 PLAIN_TABLE = """CREATE TABLE benchmark_entry (LIKE governance_audittrailentry INCLUDING DEFAULTS);
@@ -28,32 +28,32 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        """The chain's rate to that of the plain insert."""
+        """The rate of the chain divided by that of the plain insert."""
         return statistics.median(self.chain) / statistics.median(self.plain)
 
 
-def measure(place: Place, *, rounds: int, seconds: float) -> Result:
-    """Let 16 writers write for ``seconds``, to both sides in turn. Raises RuntimeError where the chain isn't whole in the end."""
-    with place.watch("orbit", owner=True) as owner:
+def measure(testbed: Testbed, *, rounds: int, seconds: float) -> Result:
+    """Run 16 writers on both sides in turn. Raises RuntimeError if the chain is broken."""
+    with testbed.watch("orbit", owner=True) as owner:
         for statement in PLAIN_TABLE.split(";"):
             owner.execute(statement)  # type: ignore[arg-type]
     result = Result([], [])
     for _ in range(rounds):
-        result.plain.append(_round(place, "plain", seconds))
-        result.chain.append(_round(place, "chain", seconds))
-    place.manage("audit", "verify")
+        result.plain.append(_round(testbed, "plain", seconds))
+        result.chain.append(_round(testbed, "chain", seconds))
+    testbed.manage("audit", "verify")
     return result
 
 
-def _round(place: Place, side: str, seconds: float) -> float:
+def _round(testbed: Testbed, side: str, seconds: float) -> float:
     command = [sys.executable, "-m", "benchmarks.writers", side, str(THREADS), str(seconds)]
     with ExitStack() as stack:
         writers = []
         for _ in range(PROCESSES):
             process = subprocess.Popen(
                 command,
-                cwd=place.project,
-                env=place.environment,
+                cwd=testbed.project,
+                env=testbed.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

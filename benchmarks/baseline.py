@@ -1,10 +1,11 @@
-"""The baseline: a cycle written by hand, psycopg 3 and a pooled HTTP client in 8 threads, four statements and four commits a cycle.
+"""The baseline: a hand-written cycle, psycopg 3 and pooled HTTP in 8 threads, four commits a cycle.
 
-It promises less than Orbit: what finished a stage isn't done again, unique keys make a repeated statement harmless, jobs are durable
-before they are sent. No fence, no records, no checkpoints, no receipt before the request, no events, no retry, nothing to look at.
+It promises less than Orbit: a finished stage isn't repeated, unique keys make a repeated statement
+harmless, jobs are durable before they are sent. It has no fence, records, checkpoints, receipt
+before the request, events or retry.
 
-``python -m benchmarks.baseline DSN SINK CYCLES`` prints ``ready``, waits for a line, works, and prints the seconds from the first
-start to the last finish by the database's clock.
+``python -m benchmarks.baseline DSN SINK CYCLES`` prints ``ready``, waits for a line, works, and
+prints the seconds from the first start to the last finish by the database's clock.
 """
 
 import hashlib

@@ -1,9 +1,9 @@
-"""Cycles per second end to end: Orbit's cluster and the baseline in turn, on the same server and the same sink.
+"""Cycles per second end to end: Orbit's cluster and the baseline in turn, same server, same sink.
 
-Orbit's queue is filled while no cluster runs, with one cycle in each of the namespaces; time runs from the first ``started_at`` to the
-last ``finished_at``. CPU time is read when the first cycle has started and when the last has finished, so the start of the processes
-counts on neither side. Commits are PostgreSQL's own count. Statements are counted in a small round of its own with
-``log_statement = all``, between those same two moments, bar BEGIN, COMMIT, SET and the like.
+Orbit's queue is filled while no cluster runs, with one cycle per namespace; time runs from the
+first ``started_at`` to the last ``finished_at``. CPU time is read at the same moments, so the start
+of the processes doesn't count. Commits are PostgreSQL's own count. Statements are counted in a
+small extra round with ``log_statement = all``, without BEGIN, COMMIT, SET and the like.
 """
 
 import json
@@ -16,7 +16,7 @@ from datetime import datetime
 from psycopg import sql
 
 from benchmarks import meters
-from benchmarks.place import WATCHER, Place, until
+from benchmarks.testbed import WATCHER, Testbed, until
 
 PATIENCE = 300
 _STARTED = "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND started_at IS NOT NULL LIMIT 1"
@@ -29,7 +29,7 @@ _BASELINE_SPAN = "SELECT min(started_at), max(finished_at) FROM (SELECT * FROM r
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One side's round, per cycle where it isn't a rate; statements are None where they weren't counted."""
+    """One side's round, per cycle unless a rate; statements are None if not counted."""
 
     rate: float
     program_ms: float
@@ -40,7 +40,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All rounds, pair by pair, and the ones in which statements were counted."""
+    """All rounds, in pairs, and those that counted statements."""
 
     orbit: list[Round]
     baseline: list[Round]
@@ -49,7 +49,7 @@ class Result:
 
     @property
     def ratios(self) -> list[float]:
-        """How fast Orbit was beside the baseline, in each pair of rounds."""
+        """Orbit's rate divided by the baseline's, for each pair of rounds."""
         return [
             ours.rate / theirs.rate for ours, theirs in zip(self.orbit, self.baseline, strict=True)
         ]
@@ -60,14 +60,14 @@ class Result:
         return statistics.median(self.ratios)
 
 
-def measure(place: Place, *, rounds: int, cycles: int) -> Result:
-    """Run both sides ``rounds`` times in turn. Raises RuntimeError where a cycle or a delivery went wrong."""
+def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
+    """Run both sides ``rounds`` times in turn. Raises RuntimeError if a delivery failed."""
     ours: list[Round] = []
     theirs: list[Round] = []
     for number in range(rounds):
-        # Who begins alternates too, so that a server that slows down favours nobody.
+        # Alternate who begins, so that a server that slows down favours neither.
         for side in (ours, theirs) if number % 2 else (theirs, ours):
-            side.append(_orbit(place, cycles) if side is ours else _baseline(place, cycles))
+            side.append(_orbit(testbed, cycles) if side is ours else _baseline(testbed, cycles))
         print(
             f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.1f}, baseline {theirs[-1].rate:.1f} cycles/s",
             file=sys.stderr,
@@ -75,67 +75,69 @@ def measure(place: Place, *, rounds: int, cycles: int) -> Result:
         )
     few = min(cycles, 100)
     return Result(
-        ours, theirs, _orbit(place, few, counted=True), _baseline(place, few, counted=True)
+        ours, theirs, _orbit(testbed, few, counted=True), _baseline(testbed, few, counted=True)
     )
 
 
-def _orbit(place: Place, cycles: int, *, counted: bool = False) -> Round:
-    filled = subprocess.run([sys.executable, "-m", "benchmarks.starts", str(cycles)], cwd=place.project, env=place.environment, check=True,
+def _orbit(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
+    filled = subprocess.run([sys.executable, "-m", "benchmarks.starts", str(cycles)], cwd=testbed.project, env=testbed.environment, check=True,
                             stdout=subprocess.PIPE, text=True)  # fmt: skip
     ids = [identifier for identifier, _ in json.loads(filled.stdout)]
-    _log_statements(place, "orbit", on=counted)
-    place.sink("POST", "/reset")
-    commits = place.commits("orbit")
+    _log_statements(testbed, "orbit", on=counted)
+    testbed.sink("POST", "/reset")
+    commits = testbed.commits("orbit")
     looks = 0
-    with place.watch("orbit") as watch:
+    with testbed.watch("orbit") as watch:
 
         def found(query: str) -> bool:
             nonlocal looks
             looks += 1
             return watch.execute(query, [ids]).fetchone() is not None
 
-        with place.running(sys.executable, "manage.py", "cluster") as cluster:
+        with testbed.running(sys.executable, "manage.py", "cluster") as cluster:
             until(lambda: found(_STARTED), "the first cycle starts", seconds=60, every=0.02)
-            before = place.used(cluster.pid)
+            before = testbed.used(cluster.pid)
             until(lambda: not found(_ACTIVE), "the last cycle ends", seconds=PATIENCE)
-            used = place.used(cluster.pid) - before
+            used = testbed.used(cluster.pid) - before
         first, last, statuses = watch.execute(_SPAN, [ids]).fetchone()  # type: ignore[misc]
         if statuses != ["success"]:
             raise RuntimeError(f"Not every cycle succeeded: {statuses}")
-    return _round(place, "orbit", cycles, (first, last), used, commits + looks + 1, counted=counted)
+    return _round(
+        testbed, "orbit", cycles, (first, last), used, commits + looks + 1, counted=counted
+    )
 
 
-def _baseline(place: Place, cycles: int, *, counted: bool = False) -> Round:
-    _log_statements(place, "baseline", on=counted)
-    place.sink("POST", "/reset")
-    commits = place.commits("baseline")
+def _baseline(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
+    _log_statements(testbed, "baseline", on=counted)
+    testbed.sink("POST", "/reset")
+    commits = testbed.commits("baseline")
     command = [
         sys.executable,
         "-m",
         "benchmarks.baseline",
-        place.server.url("orbit_app", "baseline"),
-        f"http://127.0.0.1:{place.sink_port}",
+        testbed.server.url("orbit_app", "baseline"),
+        f"http://127.0.0.1:{testbed.sink_port}",
         str(cycles),
     ]
-    with place.running(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with testbed.running(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
-        before = place.used(process.pid)
+        before = testbed.used(process.pid)
         process.stdin.write("go\n")
         process.stdin.flush()
         if not process.stdout.readline():
             raise RuntimeError("The baseline failed.")
-        used = place.used(process.pid) - before
+        used = testbed.used(process.pid) - before
         process.stdin.close()
         process.wait(30)
-    with place.watch("baseline") as watch:
+    with testbed.watch("baseline") as watch:
         first, last = watch.execute(_BASELINE_SPAN, [cycles]).fetchone()  # type: ignore[misc]
-    return _round(place, "baseline", cycles, (first, last), used, commits + 1, counted=counted)
+    return _round(testbed, "baseline", cycles, (first, last), used, commits + 1, counted=counted)
 
 
 def _round(
-    place: Place,
+    testbed: Testbed,
     database: str,
     cycles: int,
     span: tuple[datetime, datetime],
@@ -144,7 +146,7 @@ def _round(
     *,
     counted: bool,
 ) -> Round:
-    seen = place.sink("GET", "/stats")
+    seen = testbed.sink("GET", "/stats")
     if (seen["requests"], seen["keys"], seen["denied"], seen["doubled"]) != (
         3 * cycles,
         3 * cycles,
@@ -154,7 +156,7 @@ def _round(
         raise RuntimeError(
             f"The sink got {seen['requests']} requests under {seen['keys']} keys, {seen['denied']} refused, for {cycles} cycles."
         )
-    log = place.server.data.with_name("postgres.log")
+    log = testbed.server.data.with_name("postgres.log")
     statements = (
         meters.statements(log, database, *span, without=WATCHER) / cycles if counted else None
     )
@@ -162,13 +164,13 @@ def _round(
         rate=cycles / (span[1] - span[0]).total_seconds(),
         program_ms=used.program * 1000 / cycles,
         server_ms=used.server * 1000 / cycles,
-        commits=(place.commits(database) - commits) / cycles,
+        commits=(testbed.commits(database) - commits) / cycles,
         statements=statements,
     )
 
 
-def _log_statements(place: Place, database: str, *, on: bool) -> None:
-    with place.watch("postgres", owner=True) as connection:
+def _log_statements(testbed: Testbed, database: str, *, on: bool) -> None:
+    with testbed.watch("postgres", owner=True) as connection:
         statement = sql.SQL("ALTER DATABASE {} SET log_statement = {}").format(
             sql.Identifier(database), sql.Literal("all" if on else "none")
         )

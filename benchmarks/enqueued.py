@@ -1,7 +1,7 @@
-"""Cycles whose deliveries are due and unsent: ``python -m benchmarks.enqueued COUNT`` in Orbit's environment, while no cluster runs.
+"""Makes cycles whose deliveries are due: ``python -m benchmarks.enqueued COUNT``.
 
-Starts them and carries them up to the point where their jobs are written, as a worker would that gives its cycles back right then.
-Prints a JSON list of their ids.
+Runs in Orbit's environment while no cluster runs. It carries the cycles to the point where their
+jobs are written, and gives them back. Prints a JSON list of their ids.
 """
 
 import json
@@ -9,13 +9,13 @@ import sys
 
 import django
 
-from benchmarks.place import run_profile_id
+from benchmarks.testbed import run_profile_id
 
 PAYLOAD = json.dumps({"text": "0123456789abcdef" * 127}).encode()
 
 
 def main() -> None:
-    """Make as many as the command line asks for."""
+    """Make the cycles of the command line."""
     django.setup()
     from governance.access.actors import SYSTEM
     from orbit.cycles import lease, progress, stages, trigger
@@ -29,7 +29,7 @@ def main() -> None:
         (work,) = lease.claim(1)
         stages.prepare_in_one_write(progress.CycleProgress(work))
         held.append(work)
-    # Together, in the end: given back one by one, they would be claimed again here.
+    # All at the end: given back one by one, they would be claimed again here.
     lease.give_back(held, wait=0)
     print(json.dumps([str(work.id) for work in held]))
 

@@ -1,4 +1,4 @@
-"""A receiver that answers badly, as the path says: /endless never stops, /bomb sends a small gzip of 200 MB, /drip sends a byte at a time.
+"""A receiver that answers badly: /endless never stops, /bomb is 200 MB of gzip, /drip is slow.
 
 ``python -m benchmarks.hostile`` prints its port.
 """
@@ -13,7 +13,7 @@ import time
 
 
 def bomb(megabytes: int = 200) -> bytes:
-    """Return a gzip of that many megabytes of nothing, made without holding them."""
+    """Return a gzip of that many megabytes of zeros, made without holding them."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb") as stream:
         for _ in range(megabytes):
@@ -45,7 +45,7 @@ def _serve(sock: socket.socket, packed: bytes) -> None:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is killed."""
     packed = bomb()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         print(server.getsockname()[1], flush=True)

@@ -1,4 +1,4 @@
-"""What `make run` costs while it has nothing to do: memory and CPU of every process of it, the embedded PostgreSQL included."""
+"""Memory and CPU of all processes of `make run`, the embedded PostgreSQL too, while idle."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks import meters
-from benchmarks.place import Place, bare_environment, free_port, until
+from benchmarks.testbed import Testbed, bare_environment, free_port, until
 from orbit_site.processes import postgres
 
 SETTLE = 10
@@ -17,7 +17,7 @@ SETTLE = 10
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The stack at rest; ``parts`` are megabytes by process."""
+    """The idle stack; ``parts`` are megabytes by process."""
 
     megabytes: float
     cpu_percent: float
@@ -25,11 +25,11 @@ class Result:
     parts: list[tuple[str, float]]
 
 
-def measure(place: Place, *, seconds: float) -> Result:
-    """Start the stack in the copy of the project, wait for its first cycle to end and for rest, and watch it for ``seconds``."""
-    var = place.project / "var"
+def measure(testbed: Testbed, *, seconds: float) -> Result:
+    """Start the stack, wait for the first cycle to end, and measure it for ``seconds``."""
+    var = testbed.project / "var"
     environment = {**bare_environment(), "PORT": str(free_port()), "PYTHONUNBUFFERED": "1"}
-    with place.running(
+    with testbed.running(
         sys.executable, "manage.py", "up", "--demo", environment=environment, stdout=subprocess.PIPE
     ) as up:
         said: list[str] = []
@@ -64,7 +64,7 @@ def _read(process: "subprocess.Popen[str]", said: list[str]) -> None:
 
 
 def _cpu(roots: set[int]) -> float:
-    # The server may be a child of `up` or not: each process is counted once.
+    # PostgreSQL may be a child of `up` or not: count each process once.
     below = {process.pid for root in roots for process in meters.tree(root)[1:]}
     return sum(meters.cpu_seconds(root) for root in roots - below)
 

@@ -1,6 +1,6 @@
-"""From a trigger to the first POST at the sink, on a system that has nothing else to do: by a call in process, and over REST.
+"""From a trigger, in process or over REST, to the first POST at the sink, on an idle system.
 
-The clock starts just before the trigger is called and stops when the first request that names the cycle has arrived.
+The clock starts just before the trigger and stops when the cycle's first request has arrived.
 """
 
 import http.client
@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.baseline import PAYLOAD
-from benchmarks.place import Place, free_port, run_profile_id, until
+from benchmarks.testbed import Testbed, free_port, run_profile_id, until
 
-GAP = 0.25  # seconds between two triggers on average: a cycle is over by then
+GAP = 0.25  # seconds between two triggers on average; a cycle has ended by then
 WARM = 5
 
 
@@ -27,28 +27,32 @@ class Result:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the value that ``share`` of the sorted ``values`` don't exceed."""
+    """Return the percentile ``share`` of the sorted ``values``."""
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure(place: Place, *, triggers: int) -> Result:
-    """Trigger ``triggers`` cycles by each door. Raises RuntimeError where one didn't arrive."""
+def measure(testbed: Testbed, *, triggers: int) -> Result:
+    """Trigger ``triggers`` cycles each way. Raises RuntimeError if one didn't arrive."""
     port = free_port()
-    place.manage("user", "create", "bench", "--role", "administrator", "--if-missing")
+    testbed.manage("user", "create", "bench", "--role", "administrator", "--if-missing")
     token = json.loads(
-        place.manage("token", "create", "bench", "--scopes", "read,operate", "--json")
+        testbed.manage("token", "create", "bench", "--scopes", "read,operate", "--json")
     )["token"]
     with (
-        place.running(sys.executable, "manage.py", "cluster"),
-        place.running(
-            sys.executable, "manage.py", "web", environment={**place.environment, "PORT": str(port)}
+        testbed.running(sys.executable, "manage.py", "cluster"),
+        testbed.running(
+            sys.executable,
+            "manage.py",
+            "web",
+            environment={**testbed.environment, "PORT": str(port)},
         ),
     ):
         until(
             lambda: _ready(port), "the web server and the cluster are ready", seconds=60, every=0.5
         )
         return Result(
-            in_process=_in_process(place, triggers), rest=_over_rest(place, triggers, port, token)
+            in_process=_in_process(testbed, triggers),
+            rest=_over_rest(testbed, triggers, port, token),
         )
 
 
@@ -63,22 +67,22 @@ def _ready(port: int) -> bool:
         connection.close()
 
 
-def _in_process(place: Place, triggers: int) -> list[float]:
-    place.sink("POST", "/reset")
+def _in_process(testbed: Testbed, triggers: int) -> list[float]:
+    testbed.sink("POST", "/reset")
     command = [sys.executable, "-m", "benchmarks.starts", str(WARM + triggers), str(GAP)]
     done = subprocess.run(
         command,
-        cwd=place.project,
-        env=place.environment,
+        cwd=testbed.project,
+        env=testbed.environment,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    return _delays(place, json.loads(done.stdout))
+    return _delays(testbed, json.loads(done.stdout))
 
 
-def _over_rest(place: Place, triggers: int, port: int, token: str) -> list[float]:
-    place.sink("POST", "/reset")
+def _over_rest(testbed: Testbed, triggers: int, port: int, token: str) -> list[float]:
+    testbed.sink("POST", "/reset")
     started = []
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -95,15 +99,15 @@ def _over_rest(place: Place, triggers: int, port: int, token: str) -> list[float
             raise RuntimeError(f"A trigger was answered {answer.status}: {said}")
         started.append((said["cycle_run_id"], before))
     connection.close()
-    return _delays(place, started)
+    return _delays(testbed, started)
 
 
-def _delays(place: Place, started: list[tuple[str, float]]) -> list[float]:
+def _delays(testbed: Testbed, started: list[tuple[str, float]]) -> list[float]:
     measured = started[WARM:]
     until(
-        lambda: len(place.sink("GET", "/stats")["first"]) == len(started),
+        lambda: len(testbed.sink("GET", "/stats")["first"]) == len(started),
         "every trigger's first delivery arrives",
         seconds=30,
     )
-    first = place.sink("GET", "/stats")["first"]
+    first = testbed.sink("GET", "/stats")["first"]
     return sorted((first[cycle] - before) * 1000 for cycle, before in measured)

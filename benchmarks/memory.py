@@ -1,4 +1,4 @@
-"""The memory of a cluster's workers: over many deliveries, and while receivers answer without end, with a bomb, and drop by drop."""
+"""Memory of a cluster's workers: over many deliveries, and with hostile receivers."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import psycopg
 
 from benchmarks import deliveries
 from benchmarks.deliveries import ENDPOINTS, ITEMS
-from benchmarks.place import NAMESPACES, Place, end, until
+from benchmarks.testbed import NAMESPACES, Testbed, end, until
 
 PATIENCE = 1200
 _DONE = "SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'delivered'"
@@ -21,25 +21,25 @@ _ACTIVE = "SELECT 1 FROM orbit_cyclerun WHERE status IN ('pending', 'running') L
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The resident memory of all workers together, in megabytes, after so many deliveries."""
+    """The resident megabytes of all workers after so many deliveries."""
 
     deliveries: int
     megabytes: float
 
 
-def over_many(place: Place, *, wanted: int, marks: tuple[int, ...]) -> list[Reading]:
-    """Have one cluster make ``wanted`` deliveries, through the whole pipeline; return the memory at the first of each of ``marks`` and at the end."""
-    deliveries.configure(place)
-    return _watch(place, deliveries.environment(place), wanted=wanted, marks=marks)
+def over_many(testbed: Testbed, *, wanted: int, marks: tuple[int, ...]) -> list[Reading]:
+    """Make ``wanted`` deliveries with one cluster; return the memory at ``marks`` and at the end."""
+    deliveries.configure(testbed)
+    return _watch(testbed, deliveries.environment(testbed), wanted=wanted, marks=marks)
 
 
-def with_hostile_receivers(place: Place, *, wanted: int) -> list[Reading]:
-    """Have one cluster make deliveries to receivers that answer badly; return the memory after some ordinary ones and in the end, at its highest."""
-    deliveries.configure(place)
-    variables = deliveries.environment(place)
+def with_hostile_receivers(testbed: Testbed, *, wanted: int) -> list[Reading]:
+    """Deliver to hostile receivers; return the memory after ordinary deliveries and the peak."""
+    deliveries.configure(testbed)
+    variables = deliveries.environment(testbed)
     hostile = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.hostile"],
-        cwd=place.project,
+        cwd=testbed.project,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -53,7 +53,7 @@ def with_hostile_receivers(place: Place, *, wanted: int) -> list[Reading]:
                 "total_timeout": 1,
             }
         return _watch(
-            place,
+            testbed,
             {**variables, "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets)},
             wanted=wanted,
             marks=(wanted // 10,),
@@ -63,12 +63,12 @@ def with_hostile_receivers(place: Place, *, wanted: int) -> list[Reading]:
 
 
 def _watch(
-    place: Place, variables: dict[str, str], *, wanted: int, marks: tuple[int, ...]
+    testbed: Testbed, variables: dict[str, str], *, wanted: int, marks: tuple[int, ...]
 ) -> list[Reading]:
     readings: list[Reading] = []
     with (
-        place.watch("orbit") as watch,
-        place.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster,
+        testbed.watch("orbit") as watch,
+        testbed.running(sys.executable, "manage.py", "cluster", environment=variables) as cluster,
     ):
         left, highest = list(marks), 0.0
         begun = 0
@@ -77,7 +77,7 @@ def _watch(
             begun += cycles * ITEMS * ENDPOINTS
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.starts", str(cycles)],
-                cwd=place.project,
+                cwd=testbed.project,
                 env=variables,
                 check=True,
                 stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""What is read from outside: CPU time of process trees, memory, commits, statements in the server's log."""
+"""Measures from outside: CPU time of process trees, memory, commits, logged statements."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ LOG_PREFIX = "%m|%p|%d|%a|"
 _STATEMENT = re.compile(
     r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC\|\d+\|([^|]*)\|([^|]*)\|LOG:  (?:statement|execute [^:]*): (\w+)"
 )
-#: What frames statements, or sets a connection up, is none.
+#: Not counted: what frames statements or sets a connection up.
 _FRAMES = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "DEALLOCATE"}
 
 
@@ -28,7 +28,7 @@ class Used:
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """Return the process ``pid`` and all below it; none when it is gone."""
+    """Return the process ``pid`` and its descendants; none if it has ended."""
     try:
         top = psutil.Process(pid)
         return [top, *top.children(recursive=True)]
@@ -37,7 +37,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process, those below it, and the ended ones that these waited for, have used so far."""
+    """Return the CPU time of a process, its descendants, and those they waited for."""
     total = 0.0
     for process in tree(pid):
         try:
@@ -49,7 +49,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def proportional_set_bytes(pids: Iterable[int]) -> int:
-    """Return the memory of the processes, each shared page counted once in all (Linux)."""
+    """Return the memory of the processes, counting each shared page once (Linux)."""
     total = 0
     for pid in pids:
         try:
@@ -61,7 +61,7 @@ def proportional_set_bytes(pids: Iterable[int]) -> int:
 
 
 def statements(log: Path, database: str, begin: datetime, end: datetime, *, without: str) -> int:
-    """Count what ``log`` says was executed in ``database`` from ``begin`` to ``end``, bar the application ``without``."""
+    """Count statements in ``database`` from ``begin`` to ``end``, but for the application ``without``."""
     first, last = (
         f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}" for moment in (begin, end)
     )

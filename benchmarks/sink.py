@@ -1,6 +1,7 @@
-"""The receiver of all deliveries: checks the token, counts, finds keys that come twice, notes when a cycle's first request arrived.
+"""The receiver of all deliveries: checks the token, counts requests and repeated keys.
 
-``python -m benchmarks.sink`` prints its port. POST /deliver is counted; GET /stats answers JSON; POST /reset forgets.
+It also notes when the first request of each cycle arrived. ``python -m benchmarks.sink`` prints its
+port. POST /deliver is counted; GET /stats answers with JSON; POST /reset clears the counts.
 """
 
 import asyncio
@@ -13,8 +14,8 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r
 _DENIED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
 
-class Tally:
-    """What arrived since the last reset."""
+class Counts:
+    """Counts since the last reset."""
 
     def __init__(self) -> None:
         self.reset()
@@ -38,41 +39,48 @@ class Tally:
         return _OK
 
 
-tally = Tally()
+counts = Counts()
 
 
 class Receiver(asyncio.Protocol):
     """One connection; requests may come in pieces, and several in one piece."""
 
     def __init__(self) -> None:
-        self._got = b""
+        self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._got += data
-        while (end := self._got.find(b"\r\n\r\n")) >= 0:
-            line, *rest = self._got[:end].split(b"\r\n")
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            line, *rest = self._buffer[:end].split(b"\r\n")
             headers = {
                 name.lower(): value.strip()
                 for name, _, value in (header.partition(b":") for header in rest)
             }
             size = int(headers.get(b"content-length", 0))
-            if len(self._got) < end + 4 + size:
+            if len(self._buffer) < end + 4 + size:
                 return
-            self._got = self._got[end + 4 + size :]
+            self._buffer = self._buffer[end + 4 + size :]
             self._transport.write(_answer(line, headers, size))
 
 
 def _answer(line: bytes, headers: dict[bytes, bytes], size: int) -> bytes:
     if line.startswith(b"POST /deliver"):
-        return tally.take(headers, size)
+        return counts.take(headers, size)
     if line.startswith(b"POST /reset"):
-        tally.reset()
-    body = json.dumps({"requests": tally.requests, "denied": tally.denied, "doubled": tally.doubled, "bytes": tally.bytes,
-                       "keys": len(tally.keys), "first": tally.first}).encode()  # fmt: skip
+        counts.reset()
+    document = {
+        "requests": counts.requests,
+        "denied": counts.denied,
+        "doubled": counts.doubled,
+        "bytes": counts.bytes,
+        "keys": len(counts.keys),
+        "first": counts.first,
+    }
+    body = json.dumps(document).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
         len(body),
         body,

@@ -1,7 +1,8 @@
-"""Starts cycles from inside Orbit, as a command does: ``python -m benchmarks.starts COUNT [GAP]`` in Orbit's environment.
+"""Starts cycles in process, as a command does: ``python -m benchmarks.starts COUNT [GAP]``.
 
-Prints a JSON list of ``[cycle id, Unix time just before the call]``. Without GAP one right after the other; with it that many seconds
-apart on average, at random, so that no period of a poll is hit in step.
+Runs in Orbit's environment. Prints a JSON list of ``[cycle id, Unix time just before the call]``.
+With GAP, cycles start at random, that many seconds apart on average, so as not to match the period
+of a poll.
 """
 
 import json
@@ -12,11 +13,11 @@ import time
 import django
 
 from benchmarks.baseline import PAYLOAD
-from benchmarks.place import run_profile_id
+from benchmarks.testbed import run_profile_id
 
 
 def main() -> None:
-    """Start the cycles that the command line asks for."""
+    """Start the cycles of the command line."""
     django.setup()
     from governance.access.actors import SYSTEM
     from orbit.cycles import trigger

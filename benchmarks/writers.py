@@ -1,6 +1,7 @@
-"""Writers of entries: ``python -m benchmarks.writers chain|plain THREADS SECONDS`` in Orbit's environment.
+"""Writes audit entries: ``python -m benchmarks.writers chain|plain THREADS SECONDS``.
 
-Prints ``ready``, waits for a line, writes with a commit for each entry until the time is over, and prints how many it wrote.
+Runs in Orbit's environment. Prints ``ready``, waits for a line, writes until the time is over with
+one commit per entry, and prints the number of entries.
 """
 
 import sys
@@ -15,7 +16,7 @@ VALUES (%s, %s, %s, %s, %s, NULL, %s, %s, %s, %s, %s)"""
 
 
 def main() -> None:
-    """Write as the command line asks."""
+    """Run the writers of the command line."""
     django.setup()
     side, threads, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     write = {"chain": _chained, "plain": _plain}[side]

@@ -14,6 +14,7 @@ from governance.access.roles import Scope
 from governance.console import display, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.kernel import reasons
 from governance.kernel.errors import OrbitError
 from governance.models import GovernanceSetting, Namespace, Stop
 from governance.namespaces import halts, registry, status
@@ -40,7 +41,7 @@ class HaltForm(UntilForm):
     reason = forms.CharField(
         label="Reason",
         required=False,
-        max_length=2000,
+        max_length=reasons.MAX_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}),
     )
 

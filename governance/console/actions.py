@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.kernel import reasons
 from governance.kernel.errors import OrbitError
 
 SELECTABLE = 200
@@ -28,7 +29,9 @@ class ReasonForm(forms.Form):
     """Why."""
 
     reason = forms.CharField(
-        label="Reason", max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "class": "reason"})
+        label="Reason",
+        max_length=reasons.MAX_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}),
     )
 
 

@@ -146,6 +146,12 @@ class Adapter(BaseAdapter):
         response.headers = CaseInsensitiveDict(raw.headers)
         return response
 
+    @property
+    def idle(self) -> dict[tuple[Any, ...], int]:
+        """The number of idle connections by scheme, host, port, allowed hosts and authorities."""
+        with self._lock:
+            return {key: len(pool) for key, pool in self._pools.items()}
+
     def close(self) -> None:
         """Close all idle connections."""
         with self._lock:
@@ -206,13 +212,14 @@ class _LeasedResponse(requests.Response):
         self.lease = lease
 
 
-_adapter = Adapter()
+#: This process's connections.
+adapter = Adapter()
 
 
 def _renew() -> None:
     # A forked child must not use its parent's connections, nor a lock that another thread held.
-    global _adapter
-    _adapter = Adapter()
+    global adapter
+    adapter = Adapter()
 
 
 os.register_at_fork(after_in_child=_renew)
@@ -230,7 +237,7 @@ def send(
     clock = Clock(request.connect_timeout, request.read_timeout, request.total_timeout)
     try:
         prepared = _prepare(request, tuple(allowed))
-        response = _adapter.send(
+        response = adapter.send(
             prepared, verify=request.ca_bundle or True, allowed=allowed, clock=clock
         )
         latency = _since(started)

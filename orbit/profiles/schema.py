@@ -53,11 +53,13 @@ def check(
     for number, document in enumerate(profiles):
         of_profile = profile_problems(document, transformers=transformers, processors=processors)
         problems += _in_file(PROFILES, number, of_profile)
-    known: set[str] | None = None
+    profile_ids: set[str] | None = None
     if profiles_known:
-        known = {str(entry.get("profile_id")) for entry in profiles if isinstance(entry, dict)}
+        profile_ids = {
+            str(entry.get("profile_id")) for entry in profiles if isinstance(entry, dict)
+        }
     for number, document in enumerate(run_profiles):
-        of_run_profile = run_profile_problems(document, profiles=known, endpoints=endpoints)
+        of_run_profile = run_profile_problems(document, profiles=profile_ids, endpoints=endpoints)
         problems += _in_file(RUN_PROFILES, number, of_run_profile)
     return (
         problems
@@ -162,23 +164,23 @@ def cron_problem(cron: str) -> str:
 
 def _target_problems(targets: Sequence[Any], endpoints: Collection[str]) -> Problems:
     # Orbit starts without any endpoint; the dispatch stage then reports it.
-    known = set(endpoints) or {DEFAULT_TARGET}
-    if not targets and DEFAULT_TARGET not in known:
+    keys = set(endpoints) or {DEFAULT_TARGET}
+    if not targets and DEFAULT_TARGET not in keys:
         return [
             _problem(
                 "/distribution_targets",
                 f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. "
-                f"Known are: {_listed(known)}.",
+                f"Known are: {_listed(keys)}.",
             )
         ]
     return [
         _problem(
             f"/distribution_targets/{number}",
             f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. "
-            f"Known are: {_listed(known)}.",
+            f"Known are: {_listed(keys)}.",
         )
         for number, target in enumerate(targets)
-        if isinstance(target, str) and target not in known
+        if isinstance(target, str) and target not in keys
     ]
 
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from benchmarks import courier, hostile
+from benchmarks import delivery_baseline, hostile
 from orbit.outbound import client
 from orbit_site.processes.postgres import Server
 from tests.support.project import PROJECT
@@ -46,10 +46,10 @@ def dsn(server: Server) -> Iterator[str]:
 
 @pytest.mark.processes
 def test_the_courier_delivers_each_job_once_and_writes_a_receipt_for_each(dsn: str) -> None:
-    courier.fill(dsn, payload=b'{"a": 1}', items=50, endpoints=4)
+    delivery_baseline.fill(dsn, payload=b'{"a": 1}', items=50, endpoints=4)
     with listening("benchmarks.sink") as port:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.courier", dsn, f"http://127.0.0.1:{port}"],
+            [sys.executable, "-m", "benchmarks.delivery_baseline", dsn, f"http://127.0.0.1:{port}"],
             cwd=PROJECT,
             input="go\n\n",
             text=True,
@@ -70,7 +70,7 @@ def test_the_courier_delivers_each_job_once_and_writes_a_receipt_for_each(dsn: s
         assert connection.execute(
             "SELECT status, status_code, count(*) FROM letter_receipt GROUP BY 1, 2"
         ).fetchall() == [("delivered", 200, 200)]
-        begin, end, delivered = connection.execute(courier.SPAN).fetchone()  # type: ignore[misc]
+        begin, end, delivered = connection.execute(delivery_baseline.SPAN).fetchone()  # type: ignore[misc]
     assert begin < end
     assert delivered == 200
 

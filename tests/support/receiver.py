@@ -1,6 +1,7 @@
 """A loopback receiver that can misbehave: it answers bytes, or calls a function with the socket."""
 
 import re
+import select
 import socket
 import ssl
 import threading
@@ -10,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+from tests.support.polling import LIMIT_SECONDS
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -122,14 +125,23 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+def silent(sock: socket.socket) -> None:
+    """Neither read nor send until the other side closes, for at most a minute."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+    poll.poll(LIMIT_SECONDS * 1000)
+
+
 def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
-    """Send ``start``, then repeat ``piece`` until the other side closes."""
+    """Send ``start``, then repeat ``piece`` until the other side closes, for at most a minute."""
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(start)
-        while True:
+        ends = time.monotonic() + LIMIT_SECONDS
+        while time.monotonic() < ends:
             sock.sendall(piece)
             time.sleep(every)
+        close(sock)
 
     return drip
 

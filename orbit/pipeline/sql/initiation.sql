@@ -13,10 +13,10 @@ initiation AS (
     -- Not DO NOTHING: an update returns the row that exists already, and waits for a transaction
     -- that is inserting it.
     ON CONFLICT (initiation_hash) DO UPDATE SET initiation_hash = EXCLUDED.initiation_hash
-    RETURNING id, initiation_hash, xmax = 0 AS made   -- xmax is 0 only on a row inserted here
+    RETURNING id, initiation_hash, xmax = 0 AS created   -- xmax is 0 only on a row inserted here
 ),
 initiated AS (
-    SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
+    SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.created
     FROM initiation i
     JOIN json_to_recordset(%(initiations)s::json) AS x(
         cycle_id uuid, record_id uuid, namespace text, initiation_hash text
@@ -27,9 +27,9 @@ initiation_records AS (
         (id, partition_key, cycle_id, stage, event, namespace, message, data)
     SELECT
         record_id, cycle_id, cycle_id, 'initiation',
-        CASE WHEN made THEN 'initiation_created' ELSE 'initiation_reused' END,
+        CASE WHEN created THEN 'initiation_created' ELSE 'initiation_reused' END,
         namespace,
-        CASE WHEN made THEN 'a new context' ELSE 'the context is known' END,
+        CASE WHEN created THEN 'a new context' ELSE 'the context is known' END,
         jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
     FROM initiated
 )

@@ -11,10 +11,10 @@ JOIN locked ON locked.id = x.cycle_id
 ON CONFLICT (initiation_hash) DO
 UPDATE
 SET initiation_hash = EXCLUDED.initiation_hash
-RETURNING id, initiation_hash, xmax = 0 AS made), initiated AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
+RETURNING id, initiation_hash, xmax = 0 AS created), initiated AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.created
 FROM initiation i
 JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, record_id uuid, namespace text, initiation_hash text) USING (initiation_hash)), initiation_records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, namespace, message, data)
-SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN made THEN 'initiation_created' ELSE 'initiation_reused' END, namespace, CASE WHEN made THEN 'a new context' ELSE 'the context is known' END, jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
+SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN created THEN 'initiation_created' ELSE 'initiation_reused' END, namespace, CASE WHEN created THEN 'a new context' ELSE 'the context is known' END, jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
 FROM initiated), tiers AS (INSERT INTO orbit_transformation AS t (id, cycle_id, initiation_id, tier, transformer, status, attempts, next_attempt_at, output, output_content_type, output_sha256, error, started_at, finished_at)
 SELECT x.id, x.cycle_id, initiated.id, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second', (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second', CASE WHEN x.status <> 'pending' THEN clock_timestamp() END
 FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, cycle_id uuid, initiation_id uuid, tier int, transformer text, status text, attempts int, wait float8, blob int, content_type text, sha256 text, error text, took float8)

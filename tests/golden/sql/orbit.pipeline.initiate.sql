@@ -11,10 +11,10 @@ JOIN locked ON locked.id = x.cycle_id
 ON CONFLICT (initiation_hash) DO
 UPDATE
 SET initiation_hash = EXCLUDED.initiation_hash
-RETURNING id, initiation_hash, xmax = 0 AS made), initiated AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.made
+RETURNING id, initiation_hash, xmax = 0 AS created), initiated AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.created
 FROM initiation i
 JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, record_id uuid, namespace text, initiation_hash text) USING (initiation_hash)), initiation_records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, namespace, message, data)
-SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN made THEN 'initiation_created' ELSE 'initiation_reused' END, namespace, CASE WHEN made THEN 'a new context' ELSE 'the context is known' END, jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
+SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN created THEN 'initiation_created' ELSE 'initiation_reused' END, namespace, CASE WHEN created THEN 'a new context' ELSE 'the context is known' END, jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
 FROM initiated), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
 SELECT x.cycle_id, x.stage, locked.token
 FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)

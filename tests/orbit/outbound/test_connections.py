@@ -101,7 +101,7 @@ def test_no_descriptor_is_left_behind_by_failures() -> None:
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
 
 
-def test_connections_to_hosts_that_nobody_asks_any_more_are_closed(
+def test_connections_to_hosts_that_are_no_longer_used_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(client, "SWEEP_USES", 1)
@@ -110,10 +110,8 @@ def test_connections_to_hosts_that_nobody_asks_any_more_are_closed(
         monkeypatch.setattr(client, "IDLE_SECONDS", 0.2)
         time.sleep(0.3)
         assert post(new.url, "127.0.0.1").status == 200
-        assert client._adapter._pools.keys() == {
-            ("http", "127.0.0.1", new.port, ("127.0.0.1",), None)
-        }
-        assert old.hung_up(1)
+        assert client.adapter.idle == {("http", "127.0.0.1", new.port, ("127.0.0.1",), None): 1}
+        assert old.hung_up(60)
 
 
 def test_idle_connections_to_many_hosts_stay_below_a_bound_and_the_latest_are_kept(
@@ -121,12 +119,12 @@ def test_idle_connections_to_many_hosts_stay_below_a_bound_and_the_latest_are_ke
 ) -> None:
     monkeypatch.setattr(client, "SWEEP_USES", 1)
     monkeypatch.setattr(client, "IDLE_IN_ALL", 3)
-    client._adapter.close()
+    client.adapter.close()
     with ExitStack() as stack:
         receivers = [stack.enter_context(Receiver()) for _ in range(6)]
         for receiver in receivers:
             assert post(receiver.url, "127.0.0.1").status == 200
-        assert sum(len(pool) for pool in client._adapter._pools.values()) <= 4
+        assert sum(client.adapter.idle.values()) <= 4
         assert post(receivers[-1].url, "127.0.0.1").status == 200
         assert receivers[-1].connections == 1
-        assert receivers[0].hung_up(1)
+        assert receivers[0].hung_up(60)

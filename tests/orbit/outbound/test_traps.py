@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from orbit.outbound import addresses, client
-from tests.support.polling import LIMIT_SECONDS
-from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, reset, then
+from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, reset, silent, then
 
 
 def post(url: str, body: bytes = b"hello", *, total: float = 60, read: float = 60, method: str = "POST", allowed: tuple[str, ...] = ("127.0.0.1",),
@@ -96,13 +95,11 @@ def test_a_chunked_bomb_and_an_endless_chunk_head_cost_no_memory() -> None:
                    dripping(bomb + b"0\r\n", b"X: " + b"y" * 60000 + b"\r\n", every=0)):  # fmt: skip
         with Receiver(answer) as receiver:
             tracemalloc.start()
-            started = time.monotonic()
-            status = post(receiver.url, total=2).status
+            status = post(receiver.url).status
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         assert status == 200
         assert peak < 3_000_000
-        assert time.monotonic() - started < LIMIT_SECONDS
 
 
 @pytest.mark.parametrize("head", [
@@ -150,10 +147,12 @@ def test_no_redirect_is_followed_and_the_credentials_stay_here(status: int, loca
 def test_the_body_of_a_redirect_is_bounded_like_any_other(piece: bytes) -> None:
     start = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 150000000\r\n\r\n"
     with Receiver(dripping(start, piece, every=0 if len(piece) > 1 else 0.05)) as receiver:
-        started = time.monotonic()
         answer = post(receiver.url, total=0.6)
-        assert time.monotonic() - started < LIMIT_SECONDS
     assert (answer.status, len(answer.excerpt) <= client.KEEP) == (302, True)
+    assert answer.error in {
+        "the body was cut off (timeout)",
+        f"the body is longer than {client.LIMIT} bytes",
+    }
 
 
 def test_a_connection_closed_as_the_second_request_arrives_is_an_attempt_and_not_hidden() -> None:
@@ -171,7 +170,7 @@ def test_a_reset_as_the_second_request_arrives_is_not_sent_again_either() -> Non
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_a_time_out_is_one_request_whatever_the_method(method: str) -> None:
-    with Receiver(lambda sock: time.sleep(1)) as receiver:
+    with Receiver(silent) as receiver:
         assert post(receiver.url, read=0.2, method=method).error_class == "timeout"
         time.sleep(0.2)
         assert (len(receiver.requests), receiver.connections) == (1, 1)
@@ -206,13 +205,13 @@ def test_a_black_hole_costs_the_connect_time_out_and_no_more(
             assert filler.connect_ex(full.getsockname()) in {0, errno.EINPROGRESS}
         started = time.monotonic()
         answer = post(
-            f"http://127.0.0.2:{full.getsockname()[1]}/", allowed=("127.0.0.2",), total=300
+            f"http://127.0.0.2:{full.getsockname()[1]}/", allowed=("127.0.0.2",), total=60
         )
         took = time.monotonic() - started
         for filler in fillers:
             filler.close()
     assert (answer.error_class, answer.sent) == ("connect", False)
-    assert 0.9 < took < LIMIT_SECONDS
+    assert 0.9 < took < 30  # the connect time-out is 1 s, the total 60 s
 
 
 @pytest.mark.parametrize("fault", [socket.gaierror(socket.EAI_NONAME, "Name or service not known"), socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
@@ -233,13 +232,13 @@ def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     quiet = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: quiet.wait(600) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: quiet.wait(60) and [])
     started = time.monotonic()
     answers = [post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(3)]
     took = time.monotonic() - started
     quiet.set()
     assert {(answer.error_class, answer.sent) for answer in answers} == {("dns", False)}
-    assert took < LIMIT_SECONDS
+    assert took < 60  # the resolver would have taken 180 s
 
 
 def test_resolvers_that_never_come_back_do_not_collect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,15 +312,14 @@ ABUSE: dict[str, Answer] = {
     "trailers without end": dripping(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", every=0.01
     ),
-    "silence": lambda sock: time.sleep(600),
+    "silence": silent,
 }
 
 
 @pytest.mark.parametrize("answer", ABUSE.values(), ids=ABUSE.keys())
 def test_nothing_holds_a_sender_beyond_the_total_deadline(answer: Answer) -> None:
     with Receiver(answer) as receiver:
-        started = time.monotonic()
-        answered = post(receiver.url, total=0.7, read=300)
-        assert time.monotonic() - started < LIMIT_SECONDS
-    assert answered.sent is True
-    assert answered.status in {None, 200}
+        received = post(receiver.url, total=0.7, read=60)
+    assert received.sent is True
+    assert received.status in {None, 200}
+    assert "timeout" in f"{received.error_class} {received.error}"

@@ -1,5 +1,4 @@
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,6 @@ from django.test import override_settings
 
 from orbit.pipeline import registry
 from orbit.pipeline.contract import MAX_OUTPUT, Context, Payload, TransformError
-from tests.support.polling import LIMIT_SECONDS
 from tests.support.receiver import Receiver, close, dripping, http, then
 
 
@@ -155,9 +153,9 @@ def test_a_body_over_the_limit_is_no_output_and_one_at_the_limit_is() -> None:
 
 def test_a_dripping_answer_ends_with_the_attempt_s_time_out() -> None:
     with Receiver(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"z")) as receiver:
-        started = time.monotonic()
-        assert failure("http", url=receiver.url, timeout=0.5).retry is True
-        assert time.monotonic() - started < LIMIT_SECONDS
+        error = failure("http", url=receiver.url, timeout=0.5)
+    assert error.retry is True
+    assert "timeout" in error.detail
 
 
 def test_an_address_that_is_refused_at_run_time_fails_for_good() -> None:

@@ -304,7 +304,7 @@ def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(
             "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash, input, input_content_type, input_sha256, next_due_at) "
             "VALUES (gen_random_uuid(), 'default', 'pending', 'rest', '{}', '', '', 'application/json', '', now())")  # fmt: skip
         connection.commit()
-        answer = json.loads(reloading.communicate(timeout=30)[0])
+        answer = json.loads(reloading.communicate(timeout=60)[0])
         assert (answer["code"], reloading.returncode) == ("cycles_active", 4)
         assert connection.execute("SELECT count(*) FROM orbit_profile").fetchone() == (0,)
 

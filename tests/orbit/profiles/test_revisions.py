@@ -1,7 +1,5 @@
 """The one door that writes profiles."""
 
-import time
-
 import pytest
 
 from governance.models import GovernanceSetting, Namespace
@@ -109,7 +107,6 @@ def test_two_thousand_run_profiles_take_a_handful_of_statements(
     django_assert_max_num_queries,
 ) -> None:
     many = [run_profile(f"rp-{number}", namespace=f"ns-{number % 50}") for number in range(2000)]
-    begin = time.monotonic()
     with django_assert_max_num_queries(8):
         store_profiles([profile()], many)
     with django_assert_max_num_queries(8):
@@ -118,4 +115,3 @@ def test_two_thousand_run_profiles_take_a_handful_of_statements(
         )
     assert len(saved.run_profiles.changed) == 2000
     assert RunProfileRevision.objects.count() == 4000
-    assert time.monotonic() - begin < 10

@@ -258,7 +258,7 @@ def test_a_schedule_that_fires_has_no_problem(cron: str) -> None:
 
 
 def test_no_pattern_of_the_schemas_can_be_made_slow() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     check(
         [
             {**PROFILE, "profile_id": "a" * 200_000 + "!"},
@@ -266,11 +266,11 @@ def test_no_pattern_of_the_schemas_can_be_made_slow() -> None:
         ],
         [{**RUN_PROFILE, "namespace": "-" * 200_000}],
     )
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 30  # a quadratic pattern takes minutes
 
 
 def test_a_thousand_documents_are_checked_in_seconds() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     profiles = [{**PROFILE, "profile_id": f"p{number}"} for number in range(500)]
     assert (
         check(
@@ -282,7 +282,7 @@ def test_a_thousand_documents_are_checked_in_seconds() -> None:
         )
         == []
     )
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 30
 
 
 def test_a_number_that_the_database_would_give_back_otherwise_is_refused_with_its_pointer() -> None:

@@ -1,10 +1,12 @@
-"""The baseline of deliveries: a worker written by hand, two processes of sixteen threads, a pooled HTTP client, everything in batches.
+"""The baseline of deliveries: a hand-written worker, two processes of sixteen threads, in batches.
 
-It claims 64 jobs in one statement with SKIP LOCKED, writes their receipts before a byte leaves, posts them side by side, and writes all
-answers in one statement. It promises less than Orbit: no cycle, no lease, no fence (a worker that dies leaves its batch behind), no
-signature, no address rules, no deadline but the socket's, no records, no events, no retry.
+It claims 64 jobs with SKIP LOCKED, writes their receipts before a byte leaves, posts them in
+parallel, and writes all answers in one statement. It promises less than Orbit: no cycle, lease or
+fence (a dead worker leaves its batch), signature, address rules, total deadline, records, events or
+retry.
 
-``python -m benchmarks.courier DSN SINK`` prints ``ready``, waits for a line, works until no job is left, and prints ``done``.
+``python -m benchmarks.delivery_baseline DSN SINK`` prints ``ready``, waits for a line, works until
+no job is left, and prints ``done``.
 """
 
 import sys
@@ -46,7 +48,7 @@ moved AS (
     RETURNING l.id, l.item_id, l.endpoint_key, l.delivery_id, l.attempts, gen_random_uuid() AS receipt_id),
 written AS (
     INSERT INTO letter_receipt (id, letter_id, attempt, status, worker, started_at, body_sha256)
-    SELECT m.receipt_id, m.id, m.attempts, 'sending', 'courier', clock_timestamp(), i.sha256 FROM moved m JOIN letter_item i ON i.id = m.item_id)
+    SELECT m.receipt_id, m.id, m.attempts, 'sending', 'baseline', clock_timestamp(), i.sha256 FROM moved m JOIN letter_item i ON i.id = m.item_id)
 SELECT m.id, m.receipt_id, m.endpoint_key, m.delivery_id, i.payload, i.content_type FROM moved m JOIN letter_item i ON i.id = m.item_id"""
 CLOSE = """WITH closed AS (SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::float8[], %s::text[]) AS x (id, receipt_id, code, latency, excerpt)),
 receipts AS (
@@ -57,7 +59,7 @@ SPAN = "SELECT min(started_at), max(finished_at), count(*) FILTER (WHERE status 
 
 
 def fill(dsn: str, *, payload: bytes, items: int, endpoints: int) -> None:
-    """Make the tables, empty, and one job for each item and endpoint."""
+    """Create empty tables, and one job for each item and endpoint."""
     with psycopg.connect(dsn) as connection:
         connection.execute(SCHEMA)
         connection.execute(FILL, {"payload": payload, "items": items, "endpoints": endpoints})
@@ -107,7 +109,7 @@ def main() -> None:
     for process in processes:
         process.join()
     print("done" if not any(process.exitcode for process in processes) else "failed", flush=True)
-    sys.stdin.readline()  # the meters are read while it is still there
+    sys.stdin.readline()  # CPU time is read while the process exists
 
 
 if __name__ == "__main__":

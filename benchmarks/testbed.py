@@ -1,4 +1,4 @@
-"""The place where it is measured: a folder of its own with a copy of the project, a durable PostgreSQL, a sink, and their ends."""
+"""The testbed of the benchmarks: a folder with a copy of the project, PostgreSQL and a sink."""
 
 import http.client
 import json
@@ -38,8 +38,8 @@ def run_profile_id(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Everything that stands while something is measured."""
+class Testbed:
+    """What runs during a benchmark."""
 
     folder: Path
     server: Server
@@ -48,18 +48,18 @@ class Place:
 
     @property
     def project(self) -> Path:
-        """The copy of the project that is run: without its data, its ``.env`` and its local changes to come."""
+        """The copy of the project that runs: without data, ``.env`` and later changes."""
         return self.folder / "project"
 
     @property
     def log(self) -> Path:
-        """What the measured processes said."""
+        """The output of the measured processes."""
         return self.folder / "processes.log"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of Orbit's processes here."""
-        known = json.loads((self.folder / "secrets.json").read_text())
+        """The variables of Orbit's processes."""
+        keys = json.loads((self.folder / "secrets.json").read_text())
         target = {
             "key": "default-endpoint",
             "url": f"http://127.0.0.1:{self.sink_port}/deliver",
@@ -67,14 +67,14 @@ class Place:
             "token": TOKEN,
         }
         return {
-            **bare_environment(), **known, "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "ORBIT_ENV": "production",
+            **bare_environment(), **keys, "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "ORBIT_ENV": "production",
             "DATABASE_URL": self.server.url("orbit_app", "orbit"), "ORBIT_OWNER_DATABASE_URL": self.server.url("orbit_owner", "orbit"),
             "ORBIT_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_CRON_SCHEDULE": "", "ORBIT_CONFIG_DIR": str(self.folder / "config"),
             "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_ENDPOINTS": json.dumps([target]), "ORBIT_LOG_FORMAT": "text",
         }  # fmt: skip
 
     def watch(self, database: str, *, owner: bool = False) -> psycopg.Connection:
-        """Return a connection of ours, told apart in the log by its name."""
+        """Return a connection; its application name identifies it in the log."""
         return psycopg.connect(
             self.server.url("orbit_owner" if owner else "orbit_app", database),
             autocommit=True,
@@ -82,11 +82,11 @@ class Place:
         )
 
     def used(self, pid: int) -> Used:
-        """Return the CPU time so far of the program ``pid`` and of the database server."""
+        """Return the CPU time of the program ``pid`` and of PostgreSQL."""
         return Used(cpu_seconds(pid), cpu_seconds(self.server_pid))
 
     def commits(self, database: str) -> int:
-        """Return the transactions of ``database`` that were committed so far, once its ended sessions have told."""
+        """Return the number of commits in ``database``, after ended sessions have reported theirs."""
         time.sleep(1.2)
         with self.watch("postgres") as connection:
             row = connection.execute(
@@ -95,7 +95,7 @@ class Place:
         return int(row[0]) if row else 0
 
     def manage(self, *words: str) -> str:
-        """Run one command of Orbit; return what it printed. Raises RuntimeError with what it said on stderr."""
+        """Run a command of Orbit; return its output. Raises RuntimeError with its stderr."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=self.project,
@@ -114,7 +114,7 @@ class Place:
     def running(
         self, *words: str, environment: Mapping[str, str] | None = None, **options: Any
     ) -> Iterator[subprocess.Popen[str]]:
-        """Have a process of Orbit running, and end it in good order; what it says goes to ``self.log``."""
+        """Run a process of Orbit in the block, then end it; its output goes to ``self.log``."""
         with self.log.open("a") as log:
             streams = {"stdout": log, "stderr": log, **options}
             process = subprocess.Popen(
@@ -130,7 +130,7 @@ class Place:
             end(process)
 
     def sink(self, method: str, path: str) -> dict[str, Any]:
-        """Ask the sink for what it counted, or to forget it."""
+        """Send a request to the sink; return its answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.sink_port, timeout=10)
         try:
             connection.request(method, path)
@@ -141,7 +141,7 @@ class Place:
 
 
 def bare_environment() -> dict[str, str]:
-    """Return our environment without anything that configures an Orbit."""
+    """Return the environment without variables of Orbit."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -165,7 +165,7 @@ def until(done: Callable[[], object], what: str, *, seconds: float, every: float
 
 
 def end(process: "subprocess.Popen[str]") -> None:
-    """Ask a process to end, and see to it."""
+    """Send SIGTERM, then SIGKILL after a minute."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -176,17 +176,17 @@ def end(process: "subprocess.Popen[str]") -> None:
 
 
 @contextmanager
-def prepared(within: str | None = None) -> Iterator[Place]:
-    """Make the place, with Orbit's database migrated and its configuration loaded, and clear it away in the end."""
+def prepared(within: str | None = None) -> Iterator[Testbed]:
+    """Create the testbed with a migrated, configured Orbit; remove it after the block."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="orbit-bench-", dir=within))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        folder.chmod(0o755)  # root's PostgreSQL runs as somebody else, who must get in
+        folder.chmod(0o755)  # root's PostgreSQL runs as another account
         left_out = shutil.ignore_patterns(".*", "var", "__pycache__", "staticfiles", "node_modules")
         shutil.copytree(PROJECT, folder / "project", ignore=left_out)
         _write_secrets(folder)
         _write_configuration(folder / "config")
-        # The defaults of PostgreSQL: every commit is on the disk before it is answered.
+        # PostgreSQL's defaults: every commit is flushed to disk.
         server = stack.enter_context(
             postgres.held(folder / "database", settings={"log_line_prefix": LOG_PREFIX})
         )
@@ -199,20 +199,20 @@ def prepared(within: str | None = None) -> Iterator[Place]:
         stack.callback(end, sink)
         assert sink.stdout is not None
         pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])
-        place = Place(folder, server, pid, int(sink.stdout.readline()))
-        with place.watch("postgres", owner=True) as connection:
+        testbed = Testbed(folder, server, pid, int(sink.stdout.readline()))
+        with testbed.watch("postgres", owner=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE baseline OWNER orbit_app"))
-        place.manage("migrate", "--verbosity", "0")
-        place.manage("config", "reload")
+        testbed.manage("migrate", "--verbosity", "0")
+        testbed.manage("config", "reload")
         try:
-            yield place
+            yield testbed
         except Exception:
-            print(place.log.read_text()[-5000:] if place.log.exists() else "", file=sys.stderr)
+            print(testbed.log.read_text()[-5000:] if testbed.log.exists() else "", file=sys.stderr)
             raise
 
 
 def on_disk(folder: Path) -> bool:
-    """Tell whether ``folder`` is on a disk: in memory a flush costs nothing, and nothing here would mean much."""
+    """Tell whether ``folder`` is on a disk: in memory a flush costs nothing."""
     mounts = sorted(
         (part.mountpoint, part.fstype)
         for part in psutil.disk_partitions(all=True)
