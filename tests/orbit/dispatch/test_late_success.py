@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import finish, lease, runner
+from orbit.cycles import finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
@@ -19,7 +19,7 @@ from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import dispatch, pipeline
 from tests.support.dead_letters import create_dead_letters
-from tests.support.pipeline import configure_profiles, rows, start_cycle
+from tests.support.pipeline import configure_profiles, rows, run_due, start_cycle
 from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
@@ -129,7 +129,7 @@ def test_a_late_success_that_waits_for_a_requeue_cancels_the_requeued_job(settin
             success.begin()
         success.end()
         assert statuses() == (["delivered", "cancelled"], ["delivered_late"])
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
     assert receiver.requests == []
 
 
@@ -139,7 +139,7 @@ def test_a_late_success_closes_all_letters_of_a_job_that_was_requeued_twice(sett
         (letter,) = create_dead_letters(1)
         cycle, job = unknown_attempt(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
         dead_letters.requeue(
             DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again"
         )
@@ -148,7 +148,7 @@ def test_a_late_success_closes_all_letters_of_a_job_that_was_requeued_twice(sett
             ["delivered", "dead", "cancelled"],
             ["delivered_late", "delivered_late"],
         )
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
     assert len(receiver.requests) == 1
 
 
