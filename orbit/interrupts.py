@@ -112,7 +112,7 @@ class WorkerState:
         return list(self._slots)
 
     def open(self, namespace: str, *, asked: float) -> Slot:
-        """Return a slot for a cycle of ``namespace`` whose claim found the gate open at ``asked``."""
+        """Return a slot for a cycle whose claim found the gate open at ``asked``."""
         slot = Slot(namespace)
         if self.watched:
             slot.open_until = asked + FRESH_SECONDS
@@ -172,7 +172,7 @@ def slot() -> Slot:
 
 
 def act(seconds: float) -> None:
-    """Begin an act that takes at most ``seconds``: the slot's lease is renewed no longer than that."""
+    """Begin an act of at most ``seconds``: the slot's lease is renewed no longer than that."""
     current = process.current()
     if current is not None:
         current.deadline = time.monotonic() + seconds

@@ -43,13 +43,16 @@ CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked
 
 
 def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float | None:
-    """Run ``cycle``. Return the seconds until it is due again if its lease was given back, else None."""
+    """Run ``cycle``; return the seconds until it is due again, or None.
+
+    None if the cycle has ended, or is another worker's to resume.
+    """
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
     is_new = cycle.token == 1
     counted = not cycle.resumed
     while True:
         try:
-            if not counted and not _may_resume(cycle):
+            if not counted and not may_resume(cycle):
                 return None
             counted = True
             state = CycleProgress(cycle) if is_new else progress.load(cycle, dispatch.endpoints)
@@ -85,7 +88,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
 def close_abandoned(state: CycleProgress) -> bool:
     """Close the attempts that lost workers left open, and the cycle if they were the last of it.
 
-    Return whether a job was open among them. Raises Fenced.
+    Return whether one of them had an open job. Raises Fenced.
     """
     cycle = state.cycle
     if state.abandoned_receipts:
@@ -130,7 +133,7 @@ def _advance(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> f
     return None if result is None else _give_back(state.cycle, result)
 
 
-def _may_resume(cycle: ClaimedCycle) -> bool:
+def may_resume(cycle: ClaimedCycle) -> bool:
     """Count a resume. End the cycle as parked if it is the fifth in a row without progress."""
     rows = fence.run(COUNT_RESUME.text, {"id": cycle.id, "token": cycle.token})
     if not rows:

@@ -1,4 +1,4 @@
-"""Under a halt or a pause: close abandoned attempts, and certify when nothing is in flight any more.
+"""Under a halt or a pause: close abandoned attempts, certify when nothing is in flight any more.
 
 A worker that dies under a halt leaves attempts that no worker may resume. Maintenance closes them
 as ``unknown``, under the fence. Once no attempt is open and no worker holds a cycle, the stop is

@@ -57,7 +57,7 @@ def _owner_of(pid: int) -> str:
 
 
 def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` due cycles: with ``alone`` those that were resumed often, else the others."""
+    """Claim up to ``limit`` due cycles; with ``alone`` those that were resumed often."""
     if gate.paused_here():
         return []
     parameters = {**_term(), "limit": limit, "alone": alone}

@@ -198,7 +198,7 @@ class _Runner:
             self.alone = False
 
     def _renew(self) -> None:
-        """Renew the leases of slots within their deadlines, in one statement, every third of a lease."""
+        """Every third of a lease, renew the leases of slots within their deadlines."""
         if time.monotonic() - self.renewed < settings.ORBIT_LEASE_SECONDS / 3:
             return
         self.renewed = time.monotonic()

@@ -14,7 +14,7 @@ from orbit.cycles import finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import dispatch, pipeline
@@ -24,7 +24,7 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 # No text: the tiers that would fill it into a template fail for good, and one item is left.
 ONE_ITEM, BODY = (
     {
@@ -164,7 +164,7 @@ def test_a_requeued_job_in_flight_is_not_retried_after_a_late_success(settings: 
         cycle_progress = dispatch.load_progress(cycle)
         finish.save_results(
             cycle_progress,
-            [attempt.resolve(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))],
+            [attempt.resolve(copy, Response(500, None, "", b"no", None, 1.0, True, b"no"))],
         )
         with connection.cursor() as cursor:
             cursor.execute(

@@ -14,7 +14,7 @@ from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.interrupts import Slot
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
 from tests.support import dispatch
@@ -30,7 +30,7 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
 def start_sending(settings: Any, url: str) -> tuple[CycleProgress, list[ClaimedJob]]:
