@@ -1,7 +1,7 @@
 """Makes cycles whose deliveries are due: ``python -m benchmarks.enqueued COUNT``.
 
-Runs in Orbit's environment while no cluster runs. It runs the cycles up to their delivery jobs, and
-gives them back. Prints a JSON list of their ids.
+Runs in Orbit's environment while no cluster runs. It runs the cycles until their
+jobs are written, and gives them back. Prints a JSON list of their ids.
 """
 
 import json
@@ -23,16 +23,16 @@ def main() -> None:
     from orbit.pipeline.contract import Payload
     from orbit.states import Trigger
 
-    held, dispatch = [], DispatchState()
+    cycles, dispatch = [], DispatchState()
     for number in range(int(sys.argv[1])):
         trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
                       payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
         (cycle,) = lease.claim(1)
         stages.prepare_in_one_write(progress.CycleProgress(cycle), dispatch)
-        held.append(cycle)
+        cycles.append(cycle)
     # All at the end: given back one by one, they would be claimed again here.
-    lease.give_back(held, wait=0)
-    print(json.dumps([str(cycle.id) for cycle in held]))
+    lease.give_back(cycles, wait=0)
+    print(json.dumps([str(cycle.id) for cycle in cycles]))
 
 
 if __name__ == "__main__":
