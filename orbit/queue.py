@@ -4,8 +4,8 @@ A row of the queue is a wake-up or a small idempotent task, never the truth: wha
 when, is in ``next_due_at`` of a cycle and in the row of a tick. So a row that is lost, doubled or
 late does no harm, and maintenance wakes what was forgotten.
 
-A row joins the caller's transaction. NOTIFY doesn't: it takes a lock that the whole database shares.
-It is sent after the commit, at most every 20 ms by one process. A worker that was woken looks again
+A row joins the caller's transaction. NOTIFY doesn't: it takes a lock of the whole database. It is
+sent after the commit, at most every 20 ms by one process. A worker that was woken looks again
 a little later (``LINGER``), so it finds the rows whose NOTIFY was held back.
 
 Times are the database's: a web server with a fast clock delays no task.

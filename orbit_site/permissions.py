@@ -121,7 +121,7 @@ def _tables() -> Iterator[Row]:
         seen, note = _who(table, "has_view_permission"), _note(table, "has_view_permission")
         yield Row("table", "GET", place, seen, label, note)
         yield from _changes(table, place, seen)
-        actions = table._all() if isinstance(table, ReasonedAdmin) else []
+        actions = table.reasoned_actions() if isinstance(table, ReasonedAdmin) else []
         for action in actions:
             may = seen & _holders(action.scope, tokens=False)
             yield Row(

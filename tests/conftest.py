@@ -9,7 +9,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from orbit.cycles import runner
+from orbit import tasks
+from orbit.cycles.runner import WorkerProcess
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.support import database
@@ -83,11 +84,12 @@ def committed(
     name = pool.take()
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         _point(server, name)
+        tasks.worker = WorkerProcess()
         try:
             yield name
         finally:
-            # Lane threads keep their connections; those of this database go with it.
-            runner._slots = None
+            # Its slots keep connections to this database.
+            tasks.worker = None
             _point(server, before)
             pool.give(name)
 

@@ -1,4 +1,4 @@
-"""Namespaces: how each stands, its history of stops, and Halt, Drain, Resume; the page that asks which one to halt; births."""
+"""Namespaces with their stops, Halt, Drain and Resume; the Halt page; a page to create one."""
 
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from governance.access.roles import Scope
 from governance.console import display, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.kernel import reasons
 from governance.kernel.errors import OrbitError
 from governance.models import GovernanceSetting, Namespace, Stop
 from governance.namespaces import halts, registry, status
@@ -21,7 +22,7 @@ from governance.states import Mode, Stopped
 
 
 class UntilForm(ReasonForm):
-    """Why, and until when."""
+    """Asks for a reason and an optional end."""
 
     until = forms.DateTimeField(
         label="Until (optional)",
@@ -35,18 +36,18 @@ class UntilForm(ReasonForm):
 
 
 class HaltForm(UntilForm):
-    """A halt is never refused for want of a reason."""
+    """A halt needs no reason: stopping must be quick."""
 
     reason = forms.CharField(
         label="Reason",
         required=False,
-        max_length=2000,
+        max_length=reasons.MAX_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}),
     )
 
 
 class HaltPageForm(HaltForm):
-    """Which namespace, and why."""
+    """Asks which namespace to halt."""
 
     namespace = forms.CharField(
         label="Namespace",
@@ -56,7 +57,7 @@ class HaltPageForm(HaltForm):
     field_order = ("namespace", "reason", "until")
 
 
-class BirthForm(forms.Form):
+class NamespaceForm(forms.Form):
     """The name of a new namespace."""
 
     name = forms.CharField(label="Name", max_length=200, strip=False)
@@ -64,7 +65,7 @@ class BirthForm(forms.Form):
 
 @admin.register(Namespace)
 class NamespaceAdmin(ReasonedAdmin):
-    """The tenants, and how each stands."""
+    """The tenants and their status."""
 
     namespace_path = "name"
     list_display = ("name", "state", "stopped_by", "why", "since", "until", "created_at")
@@ -74,43 +75,36 @@ class NamespaceAdmin(ReasonedAdmin):
     change_list_template = "console/namespaces.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the namespaces that the person sees, with how they stand."""
         return status.rows(actor_of(request)).order_by("name")
 
     @admin.display(description="state")
     def state(self, row: Any) -> str:
-        """How it stands, as a badge."""
         return display.badge(status.of(row).state)
 
     @admin.display(description="by")
     def stopped_by(self, row: Any) -> str:
-        """Who set that."""
         return status.of(row).by or "-"
 
     @admin.display(description="reason")
     def why(self, row: Any) -> str:
-        """Why."""
         return status.of(row).reason or "-"
 
     @admin.display(description="since")
     def since(self, row: Any) -> str:
-        """Since when."""
         return _moment(status.of(row).since)
 
     @admin.display(description="until")
     def until(self, row: Any) -> str:
-        """Until when, where it ends by itself."""
         return _moment(status.of(row).until)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """List, with the way to a new one for those who may make it."""
         actor = actor_of(request)
         return super().changelist_view(
             request,
             {
-                "may_make": actor.may(Scope.ADMINISTER) and actor.namespaces is None,
+                "may_create": actor.may(Scope.ADMINISTER) and actor.namespaces is None,
                 **(extra_context or {}),
             },
         )
@@ -122,7 +116,6 @@ class NamespaceAdmin(ReasonedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show one with its history of stops and their certificates."""
         row = self.get_object(request, object_id)
         return super().change_view(
             request,
@@ -134,39 +127,39 @@ class NamespaceAdmin(ReasonedAdmin):
     @reasoned_action(
         label="Halt namespace",
         scope=Scope.OPERATE,
-        explains="Within a second no delivery starts there and every cycle stops where it is. What is in flight ends. Nothing is lost: Resume goes on.",
+        explains="Within a second no delivery starts there and every cycle stops where it is. "
+        "Deliveries in flight end. Nothing is lost: cycles continue after Resume.",
         form=HaltForm,
         when=lambda row: status.of(row).state in {Mode.RUNNING, Mode.DRAINING},
     )
     def halt(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
-        """Stop all work there."""
-        return _said(halts.halt(row.name, actor=actor_of(request), reason=reason, until=until))
+        return _message(halts.halt(row.name, actor=actor_of(request), reason=reason, until=until))
 
     @reasoned_action(
         label="Drain",
         scope=Scope.OPERATE,
-        explains="What runs there goes on to its end. Nothing new starts: triggers are refused, due ticks are on record as refused.",
+        explains="Running cycles finish. Nothing new starts: triggers are refused, due ticks are "
+        "recorded as refused.",
         form=UntilForm,
         when=lambda row: status.of(row).state == Mode.RUNNING,
     )
     def drain(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
-        """Let what runs there end, and start nothing new."""
-        return _said(halts.drain(row.name, actor=actor_of(request), reason=reason, until=until))
+        return _message(halts.drain(row.name, actor=actor_of(request), reason=reason, until=until))
 
     @reasoned_action(
         label="Resume",
         scope=Scope.OPERATE,
-        explains="The halt or drain ends. Cycles that were stopped go on where they are, at once; what was delivered isn't sent again.",
+        explains="The halt or drain ends. Stopped cycles continue at once where they are; what was "
+        "delivered isn't sent again.",
         when=lambda row: status.of(row).state != Mode.RUNNING,
     )
     def resume(self, request: HttpRequest, row: Any, reason: str) -> str:
-        """Go on."""
-        return _said(halts.resume(row.name, actor=actor_of(request), reason=reason))
+        return _message(halts.resume(row.name, actor=actor_of(request), reason=reason))
 
 
 @admin.register(GovernanceSetting)
 class GovernanceSettingAdmin(ReadOnlyAdmin):
-    """May work go on there?"""
+    """The stop in force in each namespace."""
 
     namespace_path = "namespace__name"
     list_display = ("namespace", "mode_shown", "reason", "changed_by", "since", "until")
@@ -176,13 +169,12 @@ class GovernanceSettingAdmin(ReadOnlyAdmin):
 
     @admin.display(description="mode")
     def mode_shown(self, obj: Any) -> str:
-        """The mode as a badge."""
         return display.badge(obj.mode)
 
 
 @admin.register(Stop)
 class StopAdmin(ReadOnlyAdmin):
-    """Halts, drains and pauses, those that stand and those that were."""
+    """Halts, drains and pauses, active and past."""
 
     namespace_path = "namespace__name"
     list_display = (
@@ -205,7 +197,7 @@ class StopAdmin(ReadOnlyAdmin):
     "halt/", name="halt", title="Halt", group="Now", scope=Scope.OPERATE, sends=Scope.OPERATE
 )
 def halt_page(request: HttpRequest) -> HttpResponse:
-    """Ask which namespace is to be halted, unless the address says it, and why; halt it."""
+    """Ask which namespace to halt, with ``?namespace=`` as a suggestion, and halt it."""
     actor = actor_of(request)
     form = (
         HaltPageForm(request.POST)
@@ -213,19 +205,19 @@ def halt_page(request: HttpRequest) -> HttpResponse:
         else HaltPageForm(initial={"namespace": request.GET.get("namespace", "")})
     )
     if form.is_bound and form.is_valid():
-        given = form.cleaned_data
+        values = form.cleaned_data
         try:
-            stands = halts.halt(
-                given["namespace"], actor=actor, reason=given["reason"], until=given["until"]
+            halted = halts.halt(
+                values["namespace"], actor=actor, reason=values["reason"], until=values["until"]
             )
         except OrbitError as error:
             form.add_error("until" if error.code == "invalid_until" else "namespace", error.detail)
         else:
-            messages.success(request, _said(stands))
+            messages.success(request, _message(halted))
             return HttpResponseRedirect(
                 reverse(
                     "admin:governance_namespace_change",
-                    args=[status.row_of(stands.namespace, actor=actor).pk],
+                    args=[status.row_of(halted.namespace, actor=actor).pk],
                 )
             )
     return pages.draw(request, "console/halt.html", title="Halt", form=form)
@@ -239,9 +231,9 @@ def halt_page(request: HttpRequest) -> HttpResponse:
     sends=Scope.ADMINISTER,
     workspace=True,
 )
-def birth_page(request: HttpRequest) -> HttpResponse:
-    """Ask for the name of a new namespace, and make it."""
-    form = BirthForm(request.POST if request.method == "POST" else None)
+def create_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the name of a new namespace and create it."""
+    form = NamespaceForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             registry.create(form.cleaned_data["name"], actor=actor_of(request))
@@ -253,9 +245,9 @@ def birth_page(request: HttpRequest) -> HttpResponse:
     return pages.draw(request, "console/namespace_new.html", title="Create namespace", form=form)
 
 
-def _said(stands: status.NamespaceStatus) -> str:
-    until = "" if stands.until is None else f" until {_moment(stands.until)}"
-    return f"{stands.namespace} is {stands.state}{until}."
+def _message(namespace: status.NamespaceStatus) -> str:
+    until = "" if namespace.until is None else f" until {_moment(namespace.until)}"
+    return f"{namespace.namespace} is {namespace.state}{until}."
 
 
 def _moment(value: datetime | None) -> str:

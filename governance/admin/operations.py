@@ -1,4 +1,4 @@
-"""Operation runs: how far each is, how it ended, what became of its objects, and Cancel."""
+"""Operation runs with their progress, outcome and items, and Cancel."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 
 @admin.register(OperationRun)
 class OperationRunAdmin(ReasonedAdmin):
-    """Background work on record."""
+    """Bulk operations and other background work."""
 
     namespace_path = "scope"
     list_display = (
@@ -40,7 +40,6 @@ class OperationRunAdmin(ReasonedAdmin):
     readonly_fields = ("how_far", "items_link")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the runs that the person sees."""
         return (
             OperationRun.objects.filter(ledger.visible(actor_of(request)))
             .select_related("namespace")
@@ -49,17 +48,14 @@ class OperationRunAdmin(ReasonedAdmin):
 
     @admin.display(description="status")
     def status_shown(self, run: OperationRun) -> str:
-        """The status as a badge."""
         return display.badge(run.status)
 
     @admin.display(description="outcome")
     def outcome_shown(self, run: OperationRun) -> str:
-        """The outcome as a badge."""
         return display.badge(run.outcome)
 
     @admin.display(description="progress")
     def how_far(self, run: OperationRun) -> SafeString:
-        """A bar and its numbers."""
         total, processed = int(run.progress.get("total", 0)), int(run.progress.get("processed", 0))
         if not total:
             return display.badge(None)
@@ -73,14 +69,12 @@ class OperationRunAdmin(ReasonedAdmin):
 
     @admin.display(description="note")
     def note(self, run: OperationRun) -> str:
-        """What it waits for, or why it ended."""
         return str(run.progress.get("note", "-"))
 
     @admin.display(description="items")
     def items_link(self, run: OperationRun) -> SafeString:
-        """The way to what became of each object."""
         return format_html(
-            '<a href="{}?run__id__exact={}">each with its outcome</a>',
+            '<a href="{}?run__id__exact={}">items with their outcomes</a>',
             reverse("admin:governance_operationrunitem_changelist"),
             run.pk,
         )
@@ -88,18 +82,17 @@ class OperationRunAdmin(ReasonedAdmin):
     @reasoned_action(
         label="Cancel",
         scope=Scope.OPERATE,
-        explains="The run ends at once. What it did stays done; what it hasn't reached stays as it is.",
+        explains="The run ends at once. Processed items stay processed; the others aren't touched.",
         when=lambda run: run.status in OPERATION_ACTIVE,
     )
     def cancel(self, request: HttpRequest, run: OperationRun, reason: str) -> str:
-        """End the run."""
         cancel.cancel(run.pk, actor=actor_of(request), reason=reason)
         return f"Operation run {run.pk} cancelled."
 
 
 @admin.register(OperationRunItem)
 class OperationRunItemAdmin(ReadOnlyAdmin):
-    """What became of each object of an operation run."""
+    """The outcome of each object of an operation run."""
 
     namespace_path = "run__scope"
     list_display = ("object_id", "outcome_shown", "detail", "run")
@@ -110,20 +103,18 @@ class OperationRunItemAdmin(ReadOnlyAdmin):
     links = ("run", "run__id__exact")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the items of the runs that the person sees."""
         actor = actor_of(request)
-        seen = (
+        visible = (
             Q()
             if actor.namespaces is None
             else Q(run__scope__contained_by=sorted(actor.namespaces))
         )
         return (
-            OperationRunItem.objects.filter(seen)
+            OperationRunItem.objects.filter(visible)
             .select_related("run")
             .order_by("-run_id", "-object_id")
         )
 
     @admin.display(description="outcome")
     def outcome_shown(self, item: OperationRunItem) -> str:
-        """The outcome as a badge; without one it wasn't reached yet."""
         return display.badge(item.outcome or "not_reached")

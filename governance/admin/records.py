@@ -1,4 +1,4 @@
-"""The end of the audit trail and kept answers: to be looked at."""
+"""Tables to look at: the head of the audit trail, stored responses, request counts."""
 
 from django.contrib import admin
 
@@ -9,14 +9,14 @@ from governance.models import AuditHead, IdempotentRequest, RequestCount
 
 @admin.register(AuditHead)
 class AuditHeadAdmin(ReadOnlyAdmin):
-    """The end of the chain."""
+    """The head of the chain."""
 
     list_display = ("sequence", "hash")
 
 
 @admin.register(IdempotentRequest)
 class IdempotentRequestAdmin(ReadOnlyAdmin):
-    """Answers kept for an Idempotency-Key."""
+    """Responses stored for an Idempotency-Key."""
 
     list_display = ("route", "owner", "status", "created_at")
     list_select_related = ("owner",)
@@ -26,7 +26,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 
 @admin.register(RequestCount)
 class RequestCountAdmin(ReadOnlyAdmin):
-    """How many requests each caller sent in their last minute; a token by its fingerprint."""
+    """Requests of each caller in their last minute. A token is shown as a fingerprint."""
 
     view_scope = Scope.ADMINISTER
     list_display = ("caller", "minute", "requests")

@@ -1,4 +1,4 @@
-"""API tokens: the list, Create with the secret shown once, Revoke."""
+"""API tokens: list, create, revoke."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _OFFERED = 500
 
 
 class TokenForm(ReasonForm):
-    """Whose, for what, where, for how long."""
+    """Asks for owner, label, scopes, namespaces and life time."""
 
     owner = forms.ModelChoiceField(
         label="Owner (user name)",
@@ -28,17 +28,17 @@ class TokenForm(ReasonForm):
         widget=forms.TextInput,
         error_messages={"invalid_choice": "There is no active user of that name."},
     )
-    name = forms.CharField(label="What it is for", max_length=100, required=False)
+    name = forms.CharField(label="Label", max_length=100, required=False)
     scopes = forms.MultipleChoiceField(
         label="Scopes",
         choices=[(scope, scope) for scope in SCOPES],
         widget=forms.CheckboxSelectMultiple,
     )
     namespaces = forms.MultipleChoiceField(
-        label="Namespaces (none: those of its owner)", required=False, widget=forms.SelectMultiple
+        label="Namespaces (none: its owner's)", required=False, widget=forms.SelectMultiple
     )
     days = forms.IntegerField(
-        label="Days until it ends (empty: never)",
+        label="Days until it expires (empty: never)",
         min_value=1,
         max_value=tokens.LONGEST_DAYS,
         required=False,
@@ -61,24 +61,23 @@ class TokenForm(ReasonForm):
     workspace=True,
 )
 def create(request: HttpRequest) -> HttpResponse:
-    """Make a token; the answer to the form is the one place that ever shows it."""
+    """Create a token. Only the response to the form shows it."""
     form = TokenForm(request.POST if request.method == "POST" else None)
     raw, token = "", None
     if form.is_valid():
-        given = form.cleaned_data
+        values = form.cleaned_data
         try:
             token, raw = tokens.create(
-                given["owner"],
-                scopes=given["scopes"],
+                values["owner"],
+                scopes=values["scopes"],
                 actor=actor_of(request),
-                namespaces=given["namespaces"] or None,
-                name=given["name"],
-                expires_at=tokens.expiry(given["days"]),
-                reason=given["reason"],
+                namespaces=values["namespaces"] or None,
+                name=values["name"],
+                expires_at=tokens.expiry(values["days"]),
+                reason=values["reason"],
             )
         except OrbitError as error:
             messages.error(request, error.detail)
-    # No page of the console is kept by a browser or a proxy: this one neither.
     return pages.draw(
         request, "console/token.html", title="Create a token", form=form, token=token, raw=raw
     )
@@ -86,7 +85,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReasonedAdmin):
-    """API tokens by their first characters; the rest is nowhere."""
+    """API tokens by their first characters. The rest isn't stored."""
 
     view_scope = Scope.ADMINISTER
     list_display = (
@@ -109,26 +108,22 @@ class ApiTokenAdmin(ReasonedAdmin):
 
     @admin.display(description="state")
     def state_shown(self, token: ApiToken) -> str:
-        """Whether it works, and whether anybody uses it."""
         return display.badge("unused" if tokens.unused(token) else tokens.state(token))
 
     @admin.display(description="scopes")
     def scopes_shown(self, token: ApiToken) -> str:
-        """The scopes."""
         return ", ".join(token.scopes)
 
     @admin.display(description="namespaces")
     def namespaces_shown(self, token: ApiToken) -> str:
-        """The namespaces, or that it has its owner's."""
         return "as its owner" if token.namespaces is None else ", ".join(token.namespaces)
 
     @reasoned_action(
         label="Revoke",
         scope=Scope.ADMINISTER,
-        explains="The token works no more from the next request on.",
+        explains="The token stops working with the next request.",
         when=lambda token: token.revoked_at is None,
     )
     def revoke(self, request: HttpRequest, token: ApiToken, reason: str) -> str:
-        """End the token."""
-        ended = tokens.revoke(token, actor=actor_of(request), reason=reason)
-        return f"Token {token.prefix}... {'revoked' if ended else 'had been revoked already'}."
+        revoked = tokens.revoke(token, actor=actor_of(request), reason=reason)
+        return f"Token {token.prefix}... {'revoked' if revoked else 'was revoked already'}."

@@ -5,8 +5,9 @@ from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Scope
+from governance.kernel.reasons import NO_REASON, ReasonInvalid
 from governance.namespaces import halts, registry, status
-from governance.namespaces.stops import ReasonInvalid, UntilInvalid
+from governance.namespaces.stops import UntilInvalid
 from governance.rest import pages, parsing, queries
 from governance.rest.fields import Fields, each, field, page_of, under
 from governance.rest.resources import Resource, operation
@@ -54,7 +55,7 @@ NAMESPACE = Fields(
 _STOP = Fields(
     "Stop",
     kind=one_of(Stopped),
-    reason=field(TEXT, lambda stop: stop.reason or "none given"),
+    reason=field(TEXT, lambda stop: stop.reason or NO_REASON),
     by=field(TEXT, "started_by"),
     since=TIME,
     until=maybe(TIME),

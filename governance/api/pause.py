@@ -5,8 +5,9 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.api.namespaces import CERTIFICATE
+from governance.kernel.reasons import ReasonInvalid
 from governance.namespaces import pauses
-from governance.namespaces.stops import ReasonInvalid, UntilInvalid
+from governance.namespaces.stops import UntilInvalid
 from governance.rest import parsing
 from governance.rest.fields import Fields, field
 from governance.rest.resources import Resource, operation

@@ -1,7 +1,8 @@
 """Actions that ask for a reason: one page, one text box, one button, no script.
 
-``reasoned_action`` marks a method of a ``ReasonedAdmin``. It is offered on the object's page and, for a selection, on the list; the
-method is called once for each object and calls one door. Who may not, or doesn't see the object, gets no further than a stranger.
+``reasoned_action`` marks a method of a ``ReasonedAdmin``. The action is offered on the object's
+page and, for a selection, on the list. The method runs once for each object and calls one function
+of a room. A user without the permission gets a 403, one who doesn't see the object a 404.
 """
 
 from collections.abc import Callable
@@ -18,17 +19,20 @@ from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.kernel import reasons
 from governance.kernel.errors import OrbitError
 
 SELECTABLE = 200
-_SAID = 5
+_MAX_MESSAGES = 5
 
 
 class ReasonForm(forms.Form):
-    """Why."""
+    """Asks for a reason. Subclasses ask for more."""
 
     reason = forms.CharField(
-        label="Reason", max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "class": "reason"})
+        label="Reason",
+        max_length=reasons.MAX_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}),
     )
 
 
@@ -38,11 +42,7 @@ def _always(obj: Any) -> bool:
 
 @dataclass(frozen=True)
 class ReasonedAction:
-    """What a marked method is: its label, the power that it needs, when it makes sense, and what it asks beside the reason.
-
-    ``shows`` names a method of the admin that says what the page of one object shows above the question; ``together`` one that acts on a
-    selection as a whole.
-    """
+    """A marked method; see ``reasoned_action``."""
 
     name: str
     label: str
@@ -51,7 +51,7 @@ class ReasonedAction:
     form: type[ReasonForm]
     when: Callable[[Any], bool]
     run: Callable[..., str]
-    shows: str | None = None
+    preview: str | None = None
     together: str | None = None
 
 
@@ -62,18 +62,20 @@ def reasoned_action(
     explains: str,
     form: type[ReasonForm] = ReasonForm,
     when: Callable[[Any], bool] = _always,
-    shows: str | None = None,
+    preview: str | None = None,
     together: str | None = None,
 ) -> Callable[[Callable[..., str]], Callable[..., str]]:
-    """Mark ``method(self, request, obj, reason, **fields of the form)``, which returns what it did, or raises OrbitError.
+    """Mark ``method(self, request, obj, reason, **fields of the form)`` as an action.
 
-    ``shows(self, request, obj)`` returns a ``template`` and what it needs; ``together(self, request, objects, reason, **fields)`` is called
-    in place of the method for a selection.
+    The method returns a message for the user, or raises OrbitError. ``explains`` tells what the
+    action does; ``when(obj)`` says whether its button is offered. ``preview`` names a method
+    ``(self, request, obj)`` whose dict, with a ``template``, is shown above the form. ``together``
+    names a method ``(self, request, objects, reason, **fields)`` that runs once for a selection.
     """
 
     def mark(method: Callable[..., str]) -> Callable[..., str]:
         method.reasoned = ReasonedAction(  # type: ignore[attr-defined]
-            method.__name__, label, scope, explains, form, when, method, shows, together
+            method.__name__, label, scope, explains, form, when, method, preview, together
         )
         return method
 
@@ -85,22 +87,22 @@ class ReasonedAdmin(ReadOnlyAdmin):
 
     change_form_template = "console/object.html"
 
-    def reasoned(self, request: HttpRequest) -> list[ReasonedAction]:
-        """Return the actions that the person may use."""
-        marked = [
-            getattr(getattr(type(self), name, None), "reasoned", None) for name in dir(type(self))
-        ]
-        return [
-            action
-            for action in marked
-            if isinstance(action, ReasonedAction) and actor_of(request).may(action.scope)
-        ]
+    @classmethod
+    def reasoned_actions(cls) -> list[ReasonedAction]:
+        """Return all actions of the table."""
+        marks = [getattr(getattr(cls, name, None), "reasoned", None) for name in dir(cls)]
+        return [action for action in marks if isinstance(action, ReasonedAction)]
+
+    def allowed_actions(self, request: HttpRequest) -> list[ReasonedAction]:
+        """Return the actions that the user may use."""
+        actor = actor_of(request)
+        return [action for action in self.reasoned_actions() if actor.may(action.scope)]
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """Offer the reasoned actions for a selection, and no others."""
+        """Offer the allowed actions for a selection, and no others."""
         return {
-            action.name: (self._of_selection(action), action.name, action.label)
-            for action in self.reasoned(request)
+            action.name: (self._selection_view(action), action.name, action.label)
+            for action in self.allowed_actions(request)
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -108,25 +110,24 @@ class ReasonedAdmin(ReadOnlyAdmin):
         return [
             path(
                 "<path:object_id>/" + action.name + "/",
-                self.admin_site.admin_view(self._of_one(action)),
-                name=f"{self.opts.app_label}_{self.opts.model_name}_{action.name}",
+                self.admin_site.admin_view(self._object_view(action)),
+                name=self._url_name(action.name),
             )
-            for action in self._all()
+            for action in self.reasoned_actions()
         ] + super().get_urls()
 
-    def _all(self) -> list[ReasonedAction]:
-        marked = [
-            getattr(getattr(type(self), name, None), "reasoned", None) for name in dir(type(self))
-        ]
-        return [action for action in marked if isinstance(action, ReasonedAction)]
+    def _url_name(self, page: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
+
+    def _url(self, page: str, obj: Any) -> str:
+        return reverse(f"{self.admin_site.name}:{self._url_name(page)}", args=[obj.pk])
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
         """Return label and address of each action that makes sense for ``obj``."""
-        prefix = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_"
         return [
-            {"label": a.label, "url": reverse(prefix + a.name, args=[obj.pk])}
-            for a in self.reasoned(request)
-            if a.when(obj)
+            {"label": action.label, "url": self._url(action.name, obj)}
+            for action in self.allowed_actions(request)
+            if action.when(obj)
         ]
 
     def change_view(
@@ -136,104 +137,113 @@ class ReasonedAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the object with its actions."""
         obj = self.get_object(request, object_id)
-        shown = {
+        context = {
             "buttons": [] if obj is None else self.buttons(request, obj),
             **(extra_context or {}),
         }
-        return super().change_view(request, object_id, form_url, shown)
+        return super().change_view(request, object_id, form_url, context)
 
-    def _of_one(self, action: ReasonedAction) -> Callable[..., HttpResponse]:
+    def _object_view(self, action: ReasonedAction) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
             obj = self.get_object(request, object_id) if self.has_view_permission(request) else None
             if obj is None:
                 raise Http404
-            back = reverse(
-                f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change",
-                args=[obj.pk],
-            )
             return self._ask(
-                request, action, [obj], back=back, sent=request.method == "POST", hidden={}
+                request,
+                action,
+                [obj],
+                back=self._url("change", obj),
+                submitted=request.method == "POST",
             )
 
         return view
 
-    def _of_selection(self, action: ReasonedAction) -> Callable[..., HttpResponse | None]:
-        def run(
+    def _selection_view(self, action: ReasonedAction) -> Callable[..., HttpResponse | None]:
+        def view(
             model_admin: Any, request: HttpRequest, queryset: "QuerySet[Any]"
         ) -> HttpResponse | None:
-            chosen = list(queryset[: SELECTABLE + 1])
-            if len(chosen) > SELECTABLE:
+            objects = list(queryset[: SELECTABLE + 1])
+            if len(objects) > SELECTABLE:
                 messages.error(
                     request,
                     f"That is more than {SELECTABLE} at once. Narrow the list with a filter first.",
                 )
                 return None
-            if not chosen:
-                messages.error(request, "None of what was chosen is there any more.")
+            if not objects:
+                messages.error(request, "None of the selected objects exists any more.")
                 return None
-            hidden = {"action": [action.name], "_selected_action": [str(obj.pk) for obj in chosen]}
             return self._ask(
                 request,
                 action,
-                chosen,
+                objects,
                 back=request.get_full_path(),
-                sent="asked" in request.POST,
-                hidden=hidden,
+                submitted="asked" in request.POST,
+                is_selection=True,
             )
 
-        return run
+        return view
 
     def _ask(
         self,
         request: HttpRequest,
         action: ReasonedAction,
-        chosen: list[Any],
+        objects: list[Any],
         *,
         back: str,
-        sent: bool,
-        hidden: dict[str, list[str]],
+        submitted: bool,
+        is_selection: bool = False,
     ) -> HttpResponse:
+        """Show the page that asks for a reason, or run the action if it was submitted."""
         if not actor_of(request).may(action.scope):
             raise PermissionDenied
-        form = action.form(request.POST if sent else None)
-        if sent and form.is_valid():
-            together = action.together if "action" in hidden else None
-            self._act(request, action, [chosen] if together else chosen, dict(form.cleaned_data))
+        form = action.form(request.POST if submitted else None)
+        if submitted and form.is_valid():
+            together = action.together if is_selection else None
+            self._run(request, action, objects, together, dict(form.cleaned_data))
             return HttpResponseRedirect(back)
+        preview = None
+        if action.preview and not is_selection:
+            preview = getattr(self, action.preview)(request, objects[0])
+        # A list sends these again, so that Django's changelist calls this action once more.
+        hidden = {"action": [action.name], "_selected_action": [str(obj.pk) for obj in objects]}
         context = {
             **self.admin_site.each_context(request),
             "title": action.label,
             "opts": self.opts,
             "action": action,
-            "chosen": chosen,
+            "chosen": objects,
             "form": form,
-            "hidden": hidden,
+            "hidden": hidden if is_selection else {},
             "back": back,
-            "shown": getattr(self, action.shows)(request, chosen[0])
-            if action.shows and "action" not in hidden
-            else None,
+            "preview": preview,
         }
         return TemplateResponse(request, "console/reason.html", context)
 
-    def _act(
-        self, request: HttpRequest, action: ReasonedAction, chosen: list[Any], given: dict[str, Any]
+    def _run(
+        self,
+        request: HttpRequest,
+        action: ReasonedAction,
+        objects: list[Any],
+        together: str | None,
+        values: dict[str, Any],
     ) -> None:
+        """Run the action for each object, or ``together`` for all, and queue its messages."""
         done: list[str] = []
         refused: list[str] = []
-        for obj in chosen:
-            many = isinstance(obj, list)
+        if together:
             try:
-                done.append(
-                    getattr(self, str(action.together))(request, obj, **given)
-                    if many
-                    else action.run(self, request, obj, **given)
-                )
+                done.append(getattr(self, together)(request, objects, **values))
             except OrbitError as error:
-                refused.append(error.detail if many else f"{obj}: {error.detail}")
-        for words, level in ((done, messages.SUCCESS), (refused, messages.ERROR)):
-            for line in words[:_SAID]:
+                refused.append(error.detail)
+        else:
+            for obj in objects:
+                try:
+                    done.append(action.run(self, request, obj, **values))
+                except OrbitError as error:
+                    refused.append(f"{obj}: {error.detail}")
+        for lines, level in ((done, messages.SUCCESS), (refused, messages.ERROR)):
+            for line in lines[:_MAX_MESSAGES]:
                 messages.add_message(request, level, line)
-            if len(words) > _SAID:
-                messages.add_message(request, level, f"and {len(words) - _SAID} more")
+            if len(lines) > _MAX_MESSAGES:
+                messages.add_message(request, level, f"and {len(lines) - _MAX_MESSAGES} more")

@@ -1,6 +1,6 @@
-"""The base of the console's pages: read-only, confined to the person's namespaces, bounded.
+"""The base of the console's tables: read-only, confined to the user's namespaces, bounded.
 
-What a person may comes from their roles alone; Django's own permissions are not asked.
+Permissions come from the user's roles alone. Django's own permissions are not used.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,34 +19,35 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import display
 
-#: Beyond this a list says "10,000+": counting on would read the whole table.
+#: A list counts no further and says "10,000+": counting all would read the whole table.
 COUNTED = 10_000
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """Return who is logged in, read once for each request."""
-    known: Actor | None = getattr(request, "console_actor", None)
-    if known is None:
-        known = actors.of_user(request.user)
-        request.console_actor = known  # type: ignore[attr-defined]
-    return known
+    """Return the logged-in user's actor, read once for each request."""
+    actor: Actor | None = getattr(request, "console_actor", None)
+    if actor is None:
+        actor = actors.of_user(request.user)
+        request.console_actor = actor  # type: ignore[attr-defined]
+    return actor
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than ``COUNTED``."""
+    """Counts up to ``COUNTED``."""
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, ``COUNTED`` at most."""
+        """The number of rows, at most ``COUNTED``."""
         rows: Any = self.object_list
         return len(rows[:COUNTED]) if isinstance(rows, list) else int(rows[:COUNTED].count())
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A table that people look at.
+    """A table to look at.
 
-    ``namespace_path`` is the lookup that names a row's namespace; a table without one concerns the whole workspace, and who is confined
-    to some namespaces doesn't see it. ``links`` are the lookups that addresses may use beside the filters.
+    ``namespace_path`` is the lookup of a row's namespace. A table without one concerns the whole
+    workspace, so users who are confined to namespaces don't see it. ``links`` are the lookups that
+    addresses may use beside the filters. ``hidden`` columns are not shown.
     """
 
     namespace_path: ClassVar[str | None] = None
@@ -65,68 +66,58 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
-        for name in self._json:
-            setattr(self, f"{name}_shown", _laid_out(name))
+        for name in self._json_fields:
+            setattr(self, f"{name}_shown", _json_column(name))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Show the app to whoever sees one of its tables."""
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Ask the person's powers; a table of the whole workspace is not for the confined."""
         actor = actor_of(request)
-        return actor.may(self.view_scope) and (
-            self.namespace_path is not None or actor.namespaces is None
-        )
+        sees_table = self.namespace_path is not None or actor.namespaces is None
+        return actor.may(self.view_scope) and sees_table
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never here."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never here."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never here."""
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the rows that the person sees; binary columns stay in the database."""
-        rows = super().get_queryset(request).defer(*self._binary)
-        return (
-            rows
-            if self.namespace_path is None
-            else rows.filter(actor_of(request).filter(self.namespace_path))
-        )
+        """Return the rows that the user sees, without binary columns."""
+        binary = [
+            field.name for field in self.opts.concrete_fields if isinstance(field, BinaryField)
+        ]
+        rows = super().get_queryset(request).defer(*binary)
+        if self.namespace_path is None:
+            return rows
+        return rows.filter(actor_of(request).filter(self.namespace_path))
 
     @property
-    def _binary(self) -> list[str]:
-        return [field.name for field in self.opts.concrete_fields if isinstance(field, BinaryField)]
-
-    @property
-    def _json(self) -> list[str]:
+    def _json_fields(self) -> list[str]:
         return [field.name for field in self.opts.concrete_fields if isinstance(field, JSONField)]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show every column but the binary and the hidden ones, unless the class names its own."""
+        """Return the class's own fields, or every column but the binary and the hidden ones."""
         if self.fields:
             return self.fields
-        shown = [
-            f.name
-            for f in self.opts.concrete_fields
-            if not isinstance(f, BinaryField) and f.name not in self.hidden
+        names = [
+            field.name
+            for field in self.opts.concrete_fields
+            if not isinstance(field, BinaryField) and field.name not in self.hidden
         ]
-        return [f"{name}_shown" if name in self._json else name for name in shown] + list(
+        return [f"{name}_shown" if name in self._json_fields else name for name in names] + list(
             self.readonly_fields
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Nothing is edited here."""
         return self.get_fields(request, obj)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow the filters and the declared links alone: any other lookup would let one guess at columns that aren't shown."""
+        # Any other lookup would let a user guess at columns that aren't shown.
         return lookup in self.links or any(
             lookup == getattr(offered, "parameter_name", None) for offered in self.list_filter
         )
@@ -134,28 +125,28 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find whole values of ``search_fields``; what can't be a value of a column finds nothing in it."""
+        """Match whole values of ``search_fields``."""
         term = search_term.strip()
         if not term:
             return queryset, False
         return queryset.filter(self._search(self.get_search_fields(request), term)), False
 
     def _search(self, fields: Iterable[str], term: str) -> Q:
-        found = Q(pk__in=[])
+        condition = Q(pk__in=[])
         for name in fields:
             try:
                 value = self.opts.get_field(name).to_python(term)  # type: ignore[union-attr]
-            except ValidationError:
+            except ValidationError:  # the column can't hold such a value
                 continue
-            found |= Q(**{name: value})
-        return found
+            condition |= Q(**{name: value})
+        return condition
 
 
-def _laid_out(name: str) -> Callable[[Model], SafeString]:
-    """Return the column ``name``, JSON, as a page shows it: on lines, and never as markup."""
+def _json_column(name: str) -> Callable[[Model], SafeString]:
+    """Return a column that shows the JSON field ``name`` on lines."""
 
-    def shown(obj: Model) -> SafeString:
+    def column(obj: Model) -> SafeString:
         return display.json_block(getattr(obj, name))
 
-    shown.short_description = name.replace("_", " ")  # type: ignore[attr-defined]
-    return shown
+    column.short_description = name.replace("_", " ")  # type: ignore[attr-defined]
+    return column

@@ -1,4 +1,4 @@
-"""How values look in the console: states, JSON, bytes. Everything is escaped here or by the template."""
+"""How the console shows states, JSON and bytes, all of it escaped."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-#: state -> (class, sign): a state is a sign and a word before it is a colour.
+#: look -> (CSS class, sign). A state is a sign and a word too, not only a colour.
 _LOOKS = {
     "good": ("ok", "✓"),
     "part": ("part", "!"),
@@ -64,7 +64,7 @@ def badge(state: str | None) -> SafeString:
 
 
 def json_block(value: Any) -> SafeString:
-    """Return a JSON value laid out on lines, cut where it is very long."""
+    """Return a JSON value on lines, cut if it is very long."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     if len(text) > _JSON_CHARACTERS:
         text = text[:_JSON_CHARACTERS] + "\n... cut here"
@@ -72,7 +72,7 @@ def json_block(value: Any) -> SafeString:
 
 
 def side(value: Any) -> str:
-    """Return one side of a difference as JSON on one line, cut where it is very long; ``-`` for what JSON doesn't know: a side that is absent."""
+    """Return a side of a difference as JSON on one line, cut if very long; "-" if absent."""
     try:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     except TypeError:
@@ -81,7 +81,7 @@ def side(value: Any) -> str:
 
 
 def readable(data: bytes, *, size: int) -> str:
-    """Return the first bytes of something of ``size`` as text if they are text, else as hexadecimal lines, with a note where it goes on."""
+    """Return the first bytes of a body of ``size`` as text, or as hexadecimal if it isn't text."""
     text = _text(data, whole=len(data) >= size)
     shown = data if text is not None else data[:_HEX_BYTES]
     more = size - len(shown)
@@ -91,7 +91,7 @@ def readable(data: bytes, *, size: int) -> str:
 
 
 def _text(data: bytes, *, whole: bool) -> str | None:
-    """Return ``data`` as text, None where it isn't; the last character of a beginning may be cut in two."""
+    """Return ``data`` as text, or None. The last character of a part may be cut in two."""
     for cut in range(1 if whole else 4):
         try:
             text = data[: len(data) - cut].decode("utf-8")

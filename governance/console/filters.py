@@ -1,4 +1,4 @@
-"""Filters of lists, each on a column that an index or a bounded choice serves."""
+"""Filters of lists, each served by an index or a bounded choice."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -17,14 +17,14 @@ _NAMESPACES = 200
 
 
 class NamespaceFilter(SimpleListFilter):
-    """By namespace, of those that the person sees."""
+    """By namespace, of those that the user sees."""
 
     title, parameter_name = "namespace", "namespace"
 
     def lookups(
         self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
     ) -> list[tuple[str, str]]:
-        """Return the first ones by name; another one may be named in the address."""
+        """Offer the first ones by name; the address can name any other."""
         self.path: str = getattr(model_admin, "namespace_path", None) or "namespace"
         names = (
             Namespace.objects.filter(actor_of(request).filter("name"))
@@ -34,7 +34,6 @@ class NamespaceFilter(SimpleListFilter):
         return [(name, name) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Narrow the list."""
         return queryset if self.value() is None else queryset.filter(**{self.path: self.value()})
 
 
@@ -61,7 +60,7 @@ def choice(
 
 
 class _Typed(SimpleListFilter):
-    """What is typed into a form of the list's own template; the sidebar doesn't show it, and nothing typed narrows nothing."""
+    """A value typed into a form of the list's template. The sidebar doesn't show it."""
 
     template = "console/_nothing.html"
 
@@ -71,11 +70,9 @@ class _Typed(SimpleListFilter):
         return []
 
     def has_output(self) -> bool:
-        """Whether it is asked at all."""
         return True
 
     def choices(self, changelist: Any) -> Any:
-        """Nothing to choose from."""
         return iter(())
 
 
@@ -95,7 +92,7 @@ def typed(field: str) -> type[SimpleListFilter]:
 def moment(
     parameter: str, narrow: Callable[[QuerySet[Any], datetime], QuerySet[Any]]
 ) -> type[SimpleListFilter]:
-    """Return a filter that narrows rows by a moment; one that names no zone is in UTC."""
+    """Return a filter by a time; without a zone it is UTC."""
 
     class Moment(_Typed):
         title = parameter
@@ -106,7 +103,7 @@ def moment(
             if not text:
                 return queryset
             try:
-                return narrow(queryset, _moment(text))
+                return narrow(queryset, _parse(text))
             except ValueError as error:
                 messages.error(request, f"{parameter}: {error}.")
                 return queryset.none()
@@ -114,7 +111,7 @@ def moment(
     return Moment
 
 
-def _moment(text: str) -> datetime:
+def _parse(text: str) -> datetime:
     try:
         local = datetime.fromisoformat(text)
     except ValueError:

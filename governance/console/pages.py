@@ -1,6 +1,6 @@
-"""Pages of the console that no table stands behind: each says where it is, what it is called, and who may see it.
+"""Pages of the console without a table behind them.
 
-A module of an ``admin`` room registers its pages; the site adds them to its addresses and to its menu.
+A module of an ``admin`` room registers its pages; the site adds them to its addresses and its menu.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,11 @@ View = Callable[..., HttpResponse]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its address below ``/admin/``, its name for ``reverse``, its title, its place in the menu (None: none), and who may see it.
+    """A page.
 
-    ``sends`` is what sending its form needs, None where it has none. A page of the ``workspace`` is not for people who are confined to some namespaces.
+    ``address`` is below ``/admin/``, ``name`` is for ``reverse``. ``group`` is its place in the
+    menu; None leaves it out. ``sends`` is the scope that its form needs; None means that it has no
+    form. Users who are confined to namespaces don't see a page of the ``workspace``.
     """
 
     address: str
@@ -37,7 +39,7 @@ class Page:
     sends: Scope | None = None
 
     def open_to(self, actor: Actor) -> bool:
-        """Tell whether ``actor`` may see it."""
+        """Return whether ``actor`` may see the page."""
         return actor.may(self.scope) and (actor.namespaces is None or not self.workspace)
 
 
@@ -54,7 +56,7 @@ def page(
     sends: Scope | None = None,
     workspace: bool = False,
 ) -> Callable[[View], View]:
-    """Register ``view(request, **parts of the address)`` as a page."""
+    """Register ``view(request, **parts of the address)`` as a page; see ``Page``."""
 
     def register(view: View) -> View:
         _registered.append(Page(address, name, title, group, scope, workspace, view, sends))
@@ -69,24 +71,27 @@ def registered() -> tuple[Page, ...]:
 
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
-    """Return the addresses of all pages, each behind the site's login and its own powers."""
-    return [path(one.address, site.admin_view(_guarded(one)), name=one.name) for one in _registered]
+    """Return the addresses of all pages, behind the login and their scopes."""
+    return [
+        path(page.address, site.admin_view(_with_permission(page)), name=page.name)
+        for page in _registered
+    ]
 
 
 def menu(actor: Actor) -> list[dict[str, Any]]:
-    """Return the pages that ``actor`` may see, by group, in the form of the stock admin's list of apps."""
+    """Return the pages that ``actor`` may see, by group, in the form of Django's list of apps."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for one in _registered:
-        if one.group is not None and one.open_to(actor):
+    for page in _registered:
+        if page.group is not None and page.open_to(actor):
             entry: dict[str, Any] = {
-                "name": one.title,
-                "object_name": one.name,
-                "admin_url": reverse(f"admin:{one.name}"),
+                "name": page.title,
+                "object_name": page.name,
+                "admin_url": reverse(f"admin:{page.name}"),
                 "add_url": None,
                 "view_only": True,
                 "perms": {},
             }
-            groups.setdefault(one.group, []).append(entry)
+            groups.setdefault(page.group, []).append(entry)
     return [
         {
             "name": group,
@@ -102,7 +107,7 @@ def menu(actor: Actor) -> list[dict[str, Any]]:
 def draw(
     request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
 ) -> TemplateResponse:
-    """Answer with ``template`` inside of the console's frame."""
+    """Render ``template`` in the console's frame."""
     return TemplateResponse(
         request,
         template,
@@ -111,15 +116,15 @@ def draw(
     )
 
 
-def _guarded(one: Page) -> View:
+def _with_permission(page: Page) -> View:
     def view(request: HttpRequest, **parts: Any) -> HttpResponse:
-        if not one.open_to(actor_of(request)):
+        if not page.open_to(actor_of(request)):
             raise PermissionDenied
         if request.method == "POST":
-            if one.sends is None:
+            if page.sends is None:
                 return HttpResponseNotAllowed(["GET", "HEAD"])
-            if not actor_of(request).may(one.sends):
+            if not actor_of(request).may(page.sends):
                 raise PermissionDenied
-        return one.view(request, **parts)
+        return page.view(request, **parts)
 
     return view

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand
 
+from governance.kernel import reasons
 from governance.kernel.errors import Kind, OrbitError
-
-_MAX_REASON = 2000
 
 EXIT = {
     Kind.INVALID: 2,
@@ -24,12 +23,6 @@ EXIT = {
     Kind.DENIED: 6,
     Kind.UNAVAILABLE: 7,
 }
-
-
-class ReasonMissing(OrbitError):
-    """Give a reason in words, of at most 2000 characters."""
-
-    code, kind = "invalid_reason", Kind.INVALID
 
 
 class OrbitCommand(BaseCommand):
@@ -55,9 +48,9 @@ class OrbitCommand(BaseCommand):
         self.stdout.write(json.dumps(document, ensure_ascii=False, default=_plain))
 
     def require_reason(self, options: dict[str, Any]) -> None:
-        """Raise ReasonMissing unless ``--reason`` has 1 to 2000 characters that are no space."""
-        if not options["reason"].strip() or len(options["reason"]) > _MAX_REASON:
-            raise ReasonMissing
+        """Raise ReasonInvalid if ``--reason`` is blank or too long."""
+        if not options["reason"].strip() or len(options["reason"]) > reasons.MAX_LENGTH:
+            raise reasons.ReasonInvalid
 
 
 def _plain(value: Any) -> str:

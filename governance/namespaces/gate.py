@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from governance.access.actors import NamespaceUnknown
-from governance.kernel import sql
+from governance.kernel import reasons, sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.states import Mode
 
@@ -99,7 +99,7 @@ def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError
     paused: GloballyPaused | None = None
     refusals: dict[str, OrbitError | None] = {}
     for name, mode, reason, by, since, until in READ.rows(names=names):
-        stop = _Stop(reason or "none given", by or "an unknown user", since, until)
+        stop = _Stop(reason or reasons.NO_REASON, by or "an unknown user", since, until)
         if name is None:
             paused = GloballyPaused(
                 f"Everything is paused {stop} End the pause to go on.",

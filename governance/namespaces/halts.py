@@ -17,7 +17,7 @@ from governance import audit
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import sql
+from governance.kernel import reasons, sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.namespaces import registry, status, stops
 from governance.namespaces.status import NamespaceStatus
@@ -163,7 +163,7 @@ def _stop(
                 namespace=name,
                 before=setting.to_dict() if setting.stop else {"state": str(Mode.RUNNING)},
                 after={**after, "created": True} if created else after,
-                reason=reason or stops.NO_REASON,
+                reason=reason or reasons.NO_REASON,
             )
     return status.find(name, actor=actor)
 

@@ -16,6 +16,7 @@ from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import reasons
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Stop
 from governance.namespaces import gate, stops
@@ -70,7 +71,7 @@ def read(*, actor: Actor = SYSTEM) -> PauseStatus:
         return PauseStatus(source, reason, "", None, None, False, None)
     return PauseStatus(
         source=source,
-        reason=pause.reason or stops.NO_REASON,
+        reason=pause.reason or reasons.NO_REASON,
         by=pause.started_by,
         since=pause.since,
         until=pause.until,

@@ -8,8 +8,9 @@ from django.db.models import BooleanField, Case, F, OuterRef, Q, QuerySet, Subqu
 from django.db.models.functions import Now
 
 from governance.access.actors import Actor, NamespaceUnknown
+from governance.kernel import reasons
 from governance.models import Namespace, Stop
-from governance.namespaces import registry, stops
+from governance.namespaces import registry
 from governance.states import Mode, Stopped
 
 _HISTORY = 20
@@ -83,7 +84,7 @@ def of(row: Any) -> NamespaceStatus:
         namespace=row.name,
         state=state,
         halt=state != Mode.DRAINING,
-        reason=row.setting_reason or stops.NO_REASON,
+        reason=row.setting_reason or reasons.NO_REASON,
         by=row.setting_by,
         since=row.setting_since,
         until=row.setting_until,

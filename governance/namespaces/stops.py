@@ -14,8 +14,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from governance.kernel import sql
+from governance.kernel import reasons, sql
 from governance.kernel.errors import Kind, OrbitError
+from governance.kernel.reasons import ReasonInvalid
 from governance.models import Stop
 from governance.namespaces import gate
 from governance.states import Stopped
@@ -27,20 +28,11 @@ LOCK_OPEN_STOP = sql.load(__name__, "lock_open_stop")
 AMEND_STOP = sql.load(__name__, "amend_stop")
 END_STOP = sql.load(__name__, "end_stop")
 
-LONGEST_REASON = 2000
 _LONGEST_NAME = 150
 #: For a longer stop leave ``until`` out.
 FURTHEST = timedelta(days=3660)
-#: What is shown if a stop has no reason.
-NO_REASON = "none given"
 #: The reason of an end that ``until`` brought.
 EXPIRED = "its time was over"
-
-
-class ReasonInvalid(OrbitError):
-    """This needs a reason in words, of at most 2000 characters."""
-
-    code, kind = "invalid_reason", Kind.INVALID
 
 
 class UntilInvalid(OrbitError):
@@ -64,7 +56,7 @@ class OpenStop:
 def clean_reason(text: str, *, required: bool = True) -> str:
     """Return ``text`` as it is stored. Raises ReasonInvalid: too long, or empty but required."""
     reason = text.strip().replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-    if len(reason) > LONGEST_REASON or (required and not reason):
+    if len(reason) > reasons.MAX_LENGTH or (required and not reason):
         raise ReasonInvalid(errors=[{"pointer": "/reason", "detail": str(ReasonInvalid.__doc__)}])
     return reason
 
@@ -152,7 +144,7 @@ def to_dict(stop: Stop) -> dict[str, Any]:
     """Return ``stop`` as the commands show it."""
     return {
         "kind": stop.kind,
-        "reason": stop.reason or NO_REASON,
+        "reason": stop.reason or reasons.NO_REASON,
         "by": stop.started_by,
         "since": stop.since,
         "until": stop.until,

@@ -82,7 +82,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
+class TakeNext:
     """Take the next objects; only one of them, as the canary, with ``canary_only``."""
 
     progress: dict[str, Any]
@@ -90,21 +90,21 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitForCanary:
     """Take nothing in this slice."""
 
     note: str
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopRun:
     """End the run; ``progress`` holds a note that says why."""
 
     outcome: Outcome
     progress: dict[str, Any]
 
 
-CanaryDecision = GoOn | Wait | Stop
+CanaryDecision = TakeNext | WaitForCanary | StopRun
 F = TypeVar("F", bound=BulkFilter)
 
 
@@ -189,11 +189,11 @@ class BulkAction(Generic[F]):
     def run_slice(self, slice_: Slice) -> datetime | None:
         """Do the next slice. Returns when the one after it is due, or None if the run has ended."""
         run, progress = slice_.run, _without_note(slice_.run)
-        decision = GoOn(progress) if self.canary is None else self.canary(run, progress)
-        if isinstance(decision, Wait):
+        decision = TakeNext(progress) if self.canary is None else self.canary(run, progress)
+        if isinstance(decision, WaitForCanary):
             note = {**progress, "note": decision.note}
             return ledger.save_progress(run, note, wait=SLICE_SECONDS)
-        if isinstance(decision, Stop):
+        if isinstance(decision, StopRun):
             _end(run, decision.outcome, decision.progress)
             return None
         limit = _batch_limit(slice_, self.batch_size)

@@ -8,7 +8,7 @@ from rest_framework import exceptions
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from governance.kernel import schemas, strict_json
+from governance.kernel import reasons, schemas, strict_json
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
 
@@ -99,9 +99,14 @@ def closed_object(properties: dict[str, Any], *, required: tuple[str, ...] = ())
 
 
 #: Why the caller does it: some visible text.
-REASON = {"type": "string", "maxLength": 2000, "pattern": r"\S", "description": "a reason in words"}
+REASON = {
+    "type": "string",
+    "maxLength": reasons.MAX_LENGTH,
+    "pattern": r"\S",
+    "description": "a reason in words",
+}
 #: The same if none is needed.
-OPTIONAL_REASON = {"type": ["string", "null"], "maxLength": 2000}
+OPTIONAL_REASON = {"type": ["string", "null"], "maxLength": reasons.MAX_LENGTH}
 #: The body of an operation that takes nothing but a reason.
 WITH_REASON = closed_object({"reason": REASON}, required=("reason",))
 #: A time in the future at which something ends by itself; null is never. ``moment`` reads it.

@@ -1,4 +1,4 @@
-"""How templates of the console show values."""
+"""Template tags and filters of the console."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -21,25 +21,25 @@ def badge(state: str | None) -> SafeString:
 
 @register.simple_tag
 def readable(data: bytes, size: int) -> str:
-    """Show the first bytes of something as text, or in hexadecimal."""
+    """Show the first bytes of a body as text, or in hexadecimal."""
     return display.readable(data, size=size)
 
 
 @register.simple_tag
 def json_block(value: Any) -> SafeString:
-    """Show a JSON value laid out on lines."""
+    """Show a JSON value on lines."""
     return display.json_block(value)
 
 
 @register.filter
 def side(value: Any) -> str:
-    """Show one side of a difference: JSON, cut where it is very long; what isn't JSON stands for nothing at all."""
+    """Show one side of a difference as JSON; "-" if absent."""
     return display.side(value)
 
 
 @register.filter
 def plain(value: Decimal) -> str:
-    """Show a quantity without the zeros that its column adds."""
+    """Show a quantity without trailing zeros."""
     return f"{value.normalize():f}"
 
 
@@ -51,17 +51,17 @@ def moment(value: datetime | None) -> str:
 
 @register.filter
 def clock(value: datetime | None) -> str:
-    """Show a time of a day that the page has named, to the millisecond."""
+    """Show a time of day to the millisecond."""
     return "-" if value is None else f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
 
 
 @register.filter
 def after(value: datetime, start: datetime) -> str:
-    """Show how long it took from ``start``."""
+    """Show the seconds since ``start``."""
     return f"{(value - start).total_seconds():.2f} s"
 
 
 @register.filter
 def time_of(value: str | None) -> datetime | None:
-    """Read a time that JSON holds."""
+    """Parse a time from JSON."""
     return datetime.fromisoformat(value) if value else None

@@ -58,7 +58,7 @@ class RerunAdmin(ReasonedAdmin):
         "old input and makes the deliveries that were never made. What was delivered is not sent "
         "again. The finished cycle is not changed.",
         when=has_ended,
-        shows="rerun_plan",
+        preview="rerun_plan",
         together="run_again_many",
     )
     def run_again(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:

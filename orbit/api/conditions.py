@@ -9,6 +9,7 @@ import re
 
 from rest_framework.request import Request
 
+from governance.kernel import reasons
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest.queries import VISIBLE
 from governance.rest.schemas import Schema
@@ -18,7 +19,6 @@ _MAX_LENGTH = 4096
 _TAG = r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = rf"[ \t]*{_TAG}([ \t]*,[ \t]*{_TAG})*[ \t]*"
 _REVISION = re.compile(r'(W/)?"([0-9]{1,9})"')
-MAX_REASON = 2000
 
 #: The headers that ``expected`` reads, for an operation that replaces a document.
 HEADERS: dict[str, Schema] = {
@@ -35,7 +35,7 @@ HEADERS: dict[str, Schema] = {
 REASON: dict[str, Schema] = {
     "X-Orbit-Reason": {
         "type": "string",
-        "maxLength": MAX_REASON,
+        "maxLength": reasons.MAX_LENGTH,
         "pattern": f"^{VISIBLE}*$",
         "description": "why, in visible characters, as UTF-8",
     },
@@ -87,6 +87,8 @@ def reason(request: Request) -> str:
     with contextlib.suppress(UnicodeError):
         # A server hands headers over as Latin-1, and most clients send UTF-8.
         text = text.encode("latin-1").decode("utf-8")
-    if len(text) > MAX_REASON or not text.isprintable():
-        raise HeaderInvalid(f"X-Orbit-Reason must be at most {MAX_REASON} visible characters.")
+    if len(text) > reasons.MAX_LENGTH or not text.isprintable():
+        raise HeaderInvalid(
+            f"X-Orbit-Reason must be at most {reasons.MAX_LENGTH} visible characters."
+        )
     return text

@@ -43,7 +43,10 @@ CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked
 
 
 def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float | None:
-    """Run ``cycle``. Return the seconds until it is due again if its lease was given back, else None."""
+    """Run ``cycle``; return the seconds until it is due again, or None.
+
+    None if the cycle has ended, or is another worker's to resume.
+    """
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
     is_new = cycle.token == 1
     counted = not cycle.resumed
@@ -85,7 +88,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
 def close_abandoned(state: CycleProgress) -> bool:
     """Close the attempts that lost workers left open, and the cycle if they were the last of it.
 
-    Return whether a job was open among them. Raises Fenced.
+    Return whether one of them had an open job. Raises Fenced.
     """
     cycle = state.cycle
     if state.abandoned_receipts:

@@ -6,7 +6,7 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import sql
+from governance.kernel import reasons, sql
 from orbit.cycles import namespace_queue
 from orbit.dispatch import dead_letters
 from orbit.errors import CycleFinished, CycleUnknown
@@ -33,7 +33,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
     if namespace is None or not actor.sees(namespace):
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
     with audit.transaction():
-        note = execution.clean(f"cancelled by {actor.name}: {reason or 'none given'}")
+        note = execution.clean(f"cancelled by {actor.name}: {reason or reasons.NO_REASON}")
         row = CANCEL_CYCLE.one(id=cycle_id, reason=note)
         if row is None:
             raise CycleFinished(f"The cycle {cycle_id} has finished: nothing is left to cancel.")

@@ -119,7 +119,7 @@ def active_cycles(namespaces: Collection[str]) -> dict[str, ActiveCycle]:
 
 
 def refusal(namespace: str, active: ActiveCycle | None) -> CycleActive:
-    """Return the refusal of a new cycle; ``active`` is None if the one in the way has just ended."""
+    """Return the refusal of a new cycle; ``active`` is None if that cycle has just ended."""
     name, status = (
         (f"The cycle {active.id}", active.status) if active else ("Another cycle", "about to end")
     )

@@ -1,4 +1,4 @@
-"""Under a halt or a pause: close abandoned attempts, and certify when nothing is in flight any more.
+"""Under a halt or a pause: close abandoned attempts, certify when nothing is in flight any more.
 
 A worker that dies under a halt leaves attempts that no worker may resume. Maintenance closes them
 as ``unknown``, under the fence. Once no attempt is open and no worker holds a cycle, the stop is
@@ -11,7 +11,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from governance.kernel import sql
+from governance.kernel import reasons, sql
 from governance.namespaces import halts, stops
 from orbit.cycles import advance, lease, progress
 from orbit.dispatch.state import EndpointCache
@@ -52,7 +52,7 @@ def certify() -> int:
     quiet = QUIET_STOPS.rows(most=_MOST_STOPS)
     for stop_id, namespace, since, by, reason in quiet:
         at, certificate = _certificate(namespace, since)
-        document = {"by": by, "reason": reason or "none given", **certificate}
+        document = {"by": by, "reason": reason or reasons.NO_REASON, **certificate}
         halts.mark_quiet(stop_id, at=at, certificate=json.dumps(document))
     return len(quiet)
 

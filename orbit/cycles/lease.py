@@ -6,6 +6,7 @@ later write must carry. Times are the database's. After a crash nothing needs to
 runs out, and the next claim takes the cycle.
 """
 
+import functools
 import json
 import os
 import socket
@@ -43,19 +44,20 @@ RENEW = sql.load(__name__, "renew_leases")
 GIVE_BACK = sql.load(__name__, "give_back_leases")
 NEXT_DUE = sql.load(__name__, "next_due", gate_is_open=gate.OPEN)
 
-_owner: tuple[int, str] = (0, "")
-
 
 def owner() -> str:
-    """Return this process's name as a holder of leases: new at every start, since host and pid come again."""
-    global _owner
-    if _owner[0] != os.getpid():
-        _owner = (os.getpid(), f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
-    return _owner[1]
+    """Return this process's name as an owner of leases."""
+    return _owner_of(os.getpid())
+
+
+@functools.cache
+def _owner_of(pid: int) -> str:
+    # New at every start: host and pid come again. By pid, because a child is another owner.
+    return f"{socket.gethostname()[:60]}:{pid}:{uuid.uuid4().hex[:8]}"
 
 
 def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` due cycles: with ``alone`` those that were resumed often, else the others."""
+    """Claim up to ``limit`` due cycles; with ``alone`` those that were resumed often."""
     if gate.paused_here():
         return []
     parameters = {**_term(), "limit": limit, "alone": alone}

@@ -66,7 +66,7 @@ def promote_waiting() -> int:
 
 
 def waits_for(cycle: CycleRun) -> str:
-    """Return what the queued ``cycle`` waits for, as the end of a sentence. Two or three queries."""
+    """Return what the queued ``cycle`` waits for, as the end of a sentence. 2 or 3 queries."""
     namespace = cycle.namespace_id
     stop = gate.everything_paused() or gate.refusals([namespace]).get(namespace)
     if stop is not None:

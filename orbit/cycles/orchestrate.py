@@ -187,7 +187,7 @@ class _Orchestration:
         self._resume_or_skip(self._undecided(cycles))
 
     def _resume_or_skip(self, blocked: Sequence[NewCycle]) -> None:
-        """Resume active cycles for which the same trigger came again; skip all other blocked ones."""
+        """Resume active cycles that the same trigger started; skip all other blocked ones."""
         if not blocked:
             return
         active_cycles = creation.active_cycles({cycle.context.namespace for cycle in blocked})

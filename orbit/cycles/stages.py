@@ -73,7 +73,7 @@ def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
 def add_deliveries_to(
     write: fence.FencedWrite, state: CycleProgress, dispatch: DispatchState
 ) -> None:
-    """Add normalization and enqueueing to ``write``, and the cycle's end if nothing is to deliver."""
+    """Add normalization and enqueueing to ``write``; end the cycle if there is no delivery."""
     write.rows.update({"finishes": [], "ledger": []})
     sources = [
         Source(result.transformation_id, result.payload)

@@ -1,4 +1,4 @@
-"""Start one cycle, whoever triggers it.
+"""Start one cycle, from any trigger.
 
 The gate, the overlap guard, the cycle and its wake-up are one transaction: an accepted trigger is
 never lost, and of any number of triggers at once the unique index accepts one. After a crash there

@@ -13,7 +13,14 @@ from uuid import UUID
 
 from governance.kernel import sql
 from governance.models import OperationRun
-from governance.operations.bulk import CanaryDecision, GoOn, ItemResult, Stop, Wait, save_results
+from governance.operations.bulk import (
+    CanaryDecision,
+    ItemResult,
+    StopRun,
+    TakeNext,
+    WaitForCanary,
+    save_results,
+)
 from governance.states import ItemOutcome, Outcome
 from orbit.models import DeadLetterDispatch
 from orbit.states import Job, Letter
@@ -47,7 +54,7 @@ def check(run: OperationRun, progress: dict[str, Any]) -> CanaryDecision:
     """Decide whether the run may take its next letters."""
     job_id = progress.get("canary_job_id")
     if job_id is None:
-        return GoOn(progress, canary_only=True)
+        return TakeNext(progress, canary_only=True)
     if not progress.get("canary_delivered"):
         row = _READ_CANARY.one(id=UUID(job_id))
         result = (
@@ -56,7 +63,7 @@ def check(run: OperationRun, progress: dict[str, Any]) -> CanaryDecision:
             else classify(*row)
         )
         if result.state is CanaryState.PENDING:
-            return Wait(result.note)
+            return WaitForCanary(result.note)
         if result.state is CanaryState.FAILED:
             return _failed(run, UUID(job_id), progress, result.note)
         progress = {**progress, "canary_delivered": True}
@@ -66,8 +73,8 @@ def check(run: OperationRun, progress: dict[str, Any]) -> CanaryDecision:
             f"stopped: {MAX_DEAD_IN_A_ROW} of its deliveries in a row ended dead;"
             " letters that it hasn't reached stay open"
         )
-        return Stop(Outcome.PARTIALLY_SUCCEEDED, {**progress, "note": note})
-    return GoOn(progress)
+        return StopRun(Outcome.PARTIALLY_SUCCEEDED, {**progress, "note": note})
+    return TakeNext(progress)
 
 
 def classify(status: str, error: str, letter: str, reason: str | None, age: float) -> CanaryResult:
@@ -141,7 +148,7 @@ def _seen_until(last_end: datetime | None, before: str | None) -> dict[str, str]
     return {} if last_end is None else {"seen_until": max(last_end.isoformat(), before or "")}
 
 
-def _failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], note: str) -> Stop:
+def _failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], note: str) -> StopRun:
     """Count the canary's letter as failed and stop the run: the others would fail as well."""
     letter = DeadLetterDispatch.objects.get(requeued_job=job_id)
     uncounted = {
@@ -150,4 +157,4 @@ def _failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], note: str
         "succeeded": progress["succeeded"] - 1,
     }
     counted = save_results(run, [ItemResult(letter.pk, ItemOutcome.FAILED, note)], uncounted)
-    return Stop(Outcome.FAILED, {**counted, "note": note})
+    return StopRun(Outcome.FAILED, {**counted, "note": note})

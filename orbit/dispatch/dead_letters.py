@@ -127,6 +127,16 @@ def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
     return letter
 
 
+def newest(
+    actor: Actor, *, status: str, group: str | None = None, limit: int
+) -> list[DeadLetterDispatch]:
+    """Return the newest letters of a status that ``actor`` sees, of ``group`` if that is given."""
+    letters = DeadLetterDispatch.objects.filter(actor.filter(), status=status).order_by("-id")
+    if group is not None:
+        letters = letters.filter(error_group=group)
+    return list(letters[:limit])
+
+
 def requeue_all(endpoint_keys: Mapping[UUID, str], resolution: Resolution) -> list[Requeued]:
     """Make a job of each letter that is open and not delivered; return those, by id.
 

@@ -30,11 +30,11 @@ class CycleRun(models.Model):
     status = models.CharField(max_length=16)
     trigger = models.CharField(max_length=10)
     triggered_by = models.CharField(max_length=200, default="", db_default="")
-    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
     profile_revision = models.PositiveIntegerField(null=True)
-    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
     run_profile_revision = models.PositiveIntegerField(null=True)
-    instruction_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - a raw cycle has none
+    instruction_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - raw: none
     context = models.JSONField()
     initiation_hash = models.CharField(max_length=64)
     input = models.BinaryField()

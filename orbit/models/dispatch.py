@@ -76,7 +76,7 @@ class EndpointSnapshot(models.Model):
 
 
 class DispatchJob(models.Model):
-    """One item to one endpoint. ``attempts`` counts requests, ``spent`` those that used up a retry."""
+    """One item to one endpoint. ``attempts`` counts requests, ``spent`` those that cost a retry."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     cycle = models.ForeignKey(

@@ -13,9 +13,9 @@ class Initiation(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     initiation_hash = models.CharField(max_length=64, unique=True)
     namespace = models.CharField(max_length=100)
-    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
-    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
-    instruction_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - a raw cycle has none
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
+    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
+    instruction_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - raw: none
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

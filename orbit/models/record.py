@@ -5,7 +5,10 @@ from django.db.models.functions import Now
 
 
 class CycleCheckpoint(models.Model):
-    """A stage that is done. Range-partitioned by month of ``cycle_id``; the database's key is (cycle_id, stage)."""
+    """A stage that is done, one of each for a cycle.
+
+    Range-partitioned by month of ``cycle_id``; the database's key is (cycle_id, stage).
+    """
 
     id = models.UUIDField(primary_key=True)
     cycle_id = models.UUIDField()
@@ -23,7 +26,10 @@ class CycleCheckpoint(models.Model):
 
 
 class ExecutionRecord(models.Model):
-    """One event of a cycle or namespace. Range-partitioned by month of ``partition_key``: the cycle's id, or its own where there is no cycle."""
+    """One event of a cycle or namespace.
+
+    Range-partitioned by month of ``partition_key``: the cycle's id or, without a cycle, its own.
+    """
 
     id = models.UUIDField(primary_key=True)
     partition_key = models.UUIDField()
@@ -31,7 +37,7 @@ class ExecutionRecord(models.Model):
     stage = models.CharField(max_length=40)
     event = models.CharField(max_length=60)
     level = models.CharField(max_length=10)
-    namespace = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is the whole workspace
+    namespace = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null: all
     message = models.TextField()
     data = models.JSONField()
     created_at = models.DateTimeField()
@@ -51,8 +57,8 @@ class ValueLedgerEntry(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     cycle_id = models.UUIDField()
     namespace = models.CharField(max_length=100)
-    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
-    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - a raw cycle has none
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
+    run_profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
     kind = models.CharField(max_length=10)
     tag = models.CharField(max_length=100)
     quantity = models.DecimalField(max_digits=20, decimal_places=6)

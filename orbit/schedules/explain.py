@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from governance.access.actors import Actor
+from governance.kernel import reasons
 from governance.states import Stopped
 from orbit import queue
 from orbit.errors import RunProfileUnknown
@@ -232,7 +233,7 @@ def _without_tick(case: _Case) -> str:
     if not on:
         by = ""
         if entry:
-            by = f" by {entry.actor} on {case.local(entry.at)}: {entry.reason or 'none given'}"
+            by = f" by {entry.actor} on {case.local(entry.at)}: {entry.reason or reasons.NO_REASON}"
         return f"It didn't run: the schedule {case.schedule} was switched off{by}."
     if not case.cron:
         return (

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from governance.audit.actions import Action
+from governance.kernel import reasons
 from governance.kernel.identifiers import uuid7_floor
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.states import Stopped
@@ -158,7 +159,7 @@ def _audited_stop(object_type: str, object_id: str, at: datetime) -> StopPeriod 
     if until and datetime.fromisoformat(until) <= at:
         return None
     return StopPeriod(
-        _STOPS[entry.action], entry.actor, entry.at, entry.reason or "none given", until
+        _STOPS[entry.action], entry.actor, entry.at, entry.reason or reasons.NO_REASON, until
     )
 
 
@@ -173,6 +174,6 @@ def _unaudited_stop(namespace: str, at: datetime) -> StopPeriod | None:
         Stopped.HALT if setting.halt else Stopped.DRAIN,
         setting.changed_by or "an unknown user",
         setting.since,
-        setting.reason or "none given",
+        setting.reason or reasons.NO_REASON,
         setting.until.isoformat() if setting.until else None,
     )

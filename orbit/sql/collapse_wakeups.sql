@@ -1,6 +1,6 @@
 -- Delete the ready wake-ups beyond the first `kept`.
 -- params: key text, kept int
-WITH kept AS MATERIALIZED (   -- read without a lock: another worker must not find all of them locked
+WITH kept AS MATERIALIZED (   -- not locked: another worker may claim them
     SELECT id
     FROM django_q_ormq
     WHERE key = %(key)s

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
+from governance.kernel import reasons
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, pauses
 from governance.states import Mode
@@ -119,7 +120,7 @@ def _stopped(actor: Actor) -> list[Banner]:
             if actor.may(Scope.OPERATE)
             else ""
         )
-        by, reason = row.changed_by or "unknown", row.reason or "none given"
+        by, reason = row.changed_by or "unknown", row.reason or reasons.NO_REASON
         period = _period(row.since, row.until)
         text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {period} by {by}: {reason}"
         banners.append(Banner("part", text, link, "Resume" if link else ""))

@@ -15,8 +15,8 @@ from django_q.monitor import save_task
 from django_q.worker import worker
 
 from governance.kernel.throttled_log import ThrottledLog
-from orbit import interrupts, queue
-from orbit.cycles import runner
+from orbit import interrupts, queue, tasks
+from orbit.cycles.runner import WorkerProcess
 from orbit_site.processes.gate_monitor import GateMonitor
 from orbit_site.processes.listener import Listener
 
@@ -33,7 +33,9 @@ NO_TIMEOUT = -1
 
 def run() -> None:
     """Run tasks until this process drains or Django-Q2 recycles it; finish the present task."""
-    claims = Claims()
+    process = WorkerProcess()
+    tasks.worker = process
+    claims = Claims(process)
     GateMonitor().start()
     try:
         worker(claims, Results(), _Timer(), NO_TIMEOUT)
@@ -44,7 +46,8 @@ def run() -> None:
 class Claims:
     """Replaces Django-Q2's task queue: ``get`` returns the next task."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: WorkerProcess) -> None:
+        self._process = process
         self._broker = queue.PgBroker()
         self._listener = Listener(queue.CHANNEL)
         self._log = ThrottledLog(log.warning)
@@ -56,7 +59,7 @@ class Claims:
 
         Errors of the database are logged and tried again.
         """
-        while not (interrupts.process.draining or runner.hung()):
+        while not (interrupts.process.draining or self._process.hung):
             interrupts.process.stamp()
             try:
                 task = self._next()

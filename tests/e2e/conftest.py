@@ -57,6 +57,8 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         [run_profile("r1", "p1", "eu", distribution_targets=["aurora", "archive"])],
     )
     settings.ORBIT_CONFIG_DIR = tmp_path
+    # The web server process checks passwords with Django's default hasher.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     with (
         Receiver(http("200 OK", b'{"accepted": true}')) as good,
         Receiver(http("410 Gone", b"<script>alert(1)</script>")) as bad,

@@ -11,7 +11,7 @@ from orbit.models import CronTick, CycleRun
 from tests.support.configuration import active_cycle
 
 
-def test_a_shift_that_may_not_have_what_is_due_rests_before_it_comes_again(committed: str) -> None:
+def test_a_run_that_may_not_have_what_is_due_pauses_before_it_comes_again(committed: str) -> None:
     cycle = active_cycle()
     CycleRun.objects.filter(pk=cycle.pk).update(
         lease_owner=None, next_due_at=datetime.now(UTC) + timedelta(seconds=30)
@@ -22,17 +22,17 @@ def test_a_shift_that_may_not_have_what_is_due_rests_before_it_comes_again(commi
     assert row.lock > datetime.now(UTC) + timedelta(seconds=0.2)
 
 
-def test_a_shift_with_nothing_ahead_leaves_nothing(committed: str) -> None:
+def test_a_run_with_nothing_ahead_leaves_no_wakeup(committed: str) -> None:
     tasks.advance()
     assert not OrmQ.objects.exists()
 
 
 @pytest.mark.django_db
 def test_a_tick_is_performed_by_its_id() -> None:
-    made = CronTick.objects.create(
+    tick = CronTick.objects.create(
         id=uuid7(), schedule="cycles", tick_key="k", due_at=datetime.now(UTC), outcome="due"
     )
-    tasks.tick(str(made.id))
+    tasks.tick(str(tick.id))
     assert CronTick.objects.get().outcome == "started"
 
 
@@ -44,5 +44,6 @@ def test_the_table_of_tasks_names_functions_that_exist() -> None:
     } == queue.TASKS
 
 
-def test_every_type_of_bulk_run_has_its_slices() -> None:
-    assert set(tasks.OPERATIONS) == {bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN}
+def test_every_bulk_action_has_its_slices() -> None:
+    actions = (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
+    assert set(tasks.OPERATIONS) == {action.type for action in actions}

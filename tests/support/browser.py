@@ -55,7 +55,8 @@ class Visit:
         self.page.get_by_label("Username").fill(name)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Log in").click()
-        self.page.wait_for_url("**/admin/")
+        # The whole URL: the login page ends in "?next=/admin/".
+        self.page.wait_for_url(f"{self.address}/admin/")
 
 
 def _chromium(playwright: Playwright) -> str:
@@ -84,6 +85,7 @@ def visit(
             color_scheme="dark" if dark else "light",
             java_script_enabled=scripts,
         )
+        context.set_default_timeout(60_000)
         page = Visit(context.new_page(), address)
         yield page
         browser.close()

@@ -2,8 +2,10 @@
 
 import functools
 
-from orbit.cycles import progress, runner, stages
+from orbit import tasks
+from orbit.cycles import progress, stages
 from orbit.cycles.progress import CycleProgress
+from orbit.cycles.runner import WorkerProcess
 from orbit.dispatch import claim
 from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.state import DispatchState
@@ -19,7 +21,7 @@ def state() -> DispatchState:
 def forget_caches() -> None:
     """Forget what this process knows of endpoints and snapshots, as a new process does."""
     state.cache_clear()
-    runner._slots = None
+    tasks.worker = WorkerProcess()
 
 
 def enqueue_deliveries(cycle: ClaimedCycle) -> CycleProgress:

@@ -1,12 +1,14 @@
 """Configure, trigger and run cycles in the test's own process."""
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from governance.access.actors import SYSTEM
+from orbit import tasks
 from orbit.cycles import runner, trigger
 from orbit.models import CycleRun
 from orbit.pipeline.contract import Payload
@@ -54,11 +56,20 @@ def start_cycle(run_profile_id: str = "r1", body: bytes | None = None) -> UUID:
     ).cycle_id
 
 
+def run_due(*, seconds: float) -> datetime | None:
+    """Run the cycles that are due, as a worker does; return when the next one is due.
+
+    For tests with a database of their own (``committed``): slots have their own connections.
+    """
+    assert tasks.worker is not None
+    return runner.run(tasks.worker, seconds=seconds)
+
+
 def run_cycle(cycle_id: UUID) -> CycleRun:
     """Run the worker's loop until the cycle has ended and nothing of it is due; return it."""
 
     def ended() -> CycleRun | None:
-        runner.run(seconds=2)
+        run_due(seconds=2)
         cycle = CycleRun.objects.get(pk=cycle_id)
         return cycle if Cycle(cycle.status) in CYCLE.final and cycle.next_due_at is None else None
 

@@ -86,7 +86,7 @@ def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
         f"{model._meta.app_label}_{model._meta.model_name}_{action.name}": (model, action)
         for model, shown in admin.site._registry.items()
         if isinstance(shown, ReasonedAdmin)
-        for action in shown._all()
+        for action in shown.reasoned_actions()
     }
 
 

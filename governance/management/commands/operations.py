@@ -44,11 +44,11 @@ class Command(OrbitCommand):
         self._show(_read(words), options)
 
     def _show(self, run: OperationRun, options: dict[str, Any]) -> None:
-        found = ledger.to_dict(run)
+        fields = ledger.to_dict(run)
         if options["json"]:
-            self.print_json(found)
+            self.print_json(fields)
             return
-        for name, value in found.items():
+        for name, value in fields.items():
             self.say(f"{name.replace('_', ' '):<21}{'-' if value in (None, '') else value}")
 
     def _list(self, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
--- Cancel the deliveries of a cancelled cycle that were not sent. Requeued ones are dead letters again.
+-- Cancel the unsent deliveries of a cancelled cycle. Requeued ones are dead letters again.
 -- params: id uuid
 UPDATE orbit_dispatchjob j
 SET status = {{ended_status}},

@@ -4,7 +4,7 @@ WITH due AS MATERIALIZED (   -- fences the planner: a nested loop could take mor
     SELECT c.id, c.lease_owner IS NOT NULL AS ran_out
     FROM orbit_cyclerun c
     WHERE c.next_due_at <= now()
-      AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or its worker is gone
+      AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or abandoned
       AND (c.resumes >= {{alone_from}}) = %(alone)s   -- cycles that were resumed often: one by one
       AND {{gate_is_open(c.namespace)}}
     ORDER BY c.next_due_at, c.id

@@ -5,7 +5,7 @@ WITH due AS MATERIALIZED (   -- fences the planner: a nested loop could take mor
     SELECT c.id, c.lease_owner IS NOT NULL AS ran_out
     FROM orbit_cyclerun c
     WHERE c.next_due_at <= now()
-      AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or its worker is gone
+      AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or abandoned
       AND EXISTS (
         SELECT 1 FROM governance_stop h WHERE h.ended_at IS NULL AND h.kind IN ('halt', 'pause')
     )

@@ -4,8 +4,9 @@ SELECT count(*)
 FROM (
     SELECT 1
     FROM orbit_cyclerun AS c
-    WHERE c.next_due_at <= now() - %(late)s * interval '1 second'   -- a cycle that just became due has its own wake-up
-      AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or its worker is gone
+    -- a cycle that just became due has a wake-up of its own
+    WHERE c.next_due_at <= now() - %(late)s * interval '1 second'
+      AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or abandoned
       AND {{gate_is_open(c.namespace)}}
     LIMIT %(most)s
 ) AS forgotten

@@ -4,7 +4,7 @@ SELECT
     k.stage,
     extract(epoch FROM clock_timestamp() - k.created_at)::float8
     - CASE WHEN k.stage = 'dispatch_enqueued'   -- only this stage has a deadline
-        THEN {{stopped_seconds(%(namespace)s, k.created_at)}}   -- a stopped cycle's clock doesn't run
+        THEN {{stopped_seconds(%(namespace)s, k.created_at)}}   -- not while stopped
         ELSE 0
       END
 FROM orbit_cyclecheckpoint k

@@ -142,12 +142,13 @@ class Command(BulkCommand[LetterFilter]):
             self.say(_GROUP_COLUMNS.format(**asdict(group) | {"error": error}))
 
     def _print_letters(self, options: dict[str, Any]) -> None:
-        letters = DeadLetterDispatch.objects.filter(status=options["status"])
-        if options["group"]:
-            letters = letters.filter(error_group=options["group"])
-        rows = [
-            _to_dict(letter) for letter in letters[: max(1, min(options["limit"], _MAX_LISTED))]
-        ]
+        letters = dead_letters.newest(
+            actors.operator(),
+            status=options["status"],
+            group=options["group"] or None,
+            limit=max(1, min(options["limit"], _MAX_LISTED)),
+        )
+        rows = [_to_dict(letter) for letter in letters]
         if options["json"]:
             self.print_json({"results": rows})
             return

@@ -128,7 +128,7 @@ def test_a_selection_of_nothing_that_is_there_does_nothing(action: str) -> None:
     theirs = active_cycle()
     chosen = {"action": action, "_selected_action": str(theirs.pk), "asked": "1", "reason": "x"}
     assert (
-        "None of what was chosen is there any more."
+        "None of the selected objects exists any more."
         in browser.post("/admin/orbit/cyclerun/", chosen, follow=True).content.decode()
     )
     assert not OperationRun.objects.exists()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from governance.kernel.commands import ReasonMissing
+from governance.kernel.reasons import ReasonInvalid
 from governance.models import AuditTrailEntry
 from governance.operations import ledger
 from governance.operations.ledger import OperationUnknown
@@ -32,7 +32,7 @@ def test_runs_are_listed_shown_and_cancelled(capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out)["summary_counts"] == {"deleted": 2}
     call_command("operations", str(run.pk))
     assert "initiator            ann" in capsys.readouterr().out
-    with pytest.raises(ReasonMissing):
+    with pytest.raises(ReasonInvalid):
         call_command("operations", "cancel", str(run.pk))
     call_command("operations", "cancel", str(run.pk), "--reason", "enough", "--json")
     assert json.loads(capsys.readouterr().out)["outcome"] == "cancelled"

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit import interrupts
-from orbit.cycles import advance, cancel, finish, lease, runner
+from orbit import interrupts, tasks
+from orbit.cycles import advance, cancel, finish, lease
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt
 from orbit.dispatch.claim import ClaimedJob
@@ -26,6 +26,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.receiver import OK, Receiver
@@ -245,7 +246,7 @@ def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60.0
         configure_profiles()
         cycle_id = start_cycle()
-        due = runner.run(seconds=2)
+        due = run_due(seconds=2)
     cycle = CycleRun.objects.get(pk=cycle_id)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
     assert (
@@ -298,14 +299,15 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
     advance.run = hang
     try:
         began = time.monotonic()
-        runner.run(seconds=30)
+        run_due(seconds=30)
         assert time.monotonic() - began < 10
-        assert runner.hung()
+        assert tasks.worker is not None
+        assert tasks.worker.hung
         start_cycle("r2")
         time.sleep(2)
         assert {work.namespace for work in lease.claim(2)} == {"a", "b"}
     finally:
-        advance.run, runner._hung = original, False
+        advance.run = original
         released.set()
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from orbit.cycles import cancel, finish, lease, runner
+from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import attempt, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.outbound.client import Answer
@@ -19,6 +19,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.polling import until
@@ -30,7 +31,7 @@ YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 def ended(cycle_id: Any) -> CycleRun:
     def look() -> CycleRun | None:
-        runner.run(seconds=0.3)
+        run_due(seconds=0.3)
         return CycleRun.objects.filter(pk=cycle_id, finished_at__isnull=False).first()
 
     found = until(look, "the cycle doesn't end")

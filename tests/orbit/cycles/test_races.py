@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import advance, cancel, lease, progress, runner
+from orbit.cycles import advance, cancel, lease, progress
 from orbit.dispatch import attempt, dead_letters
 from orbit.models import CycleRun
 from orbit.records import fence
@@ -21,6 +21,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.polling import until
@@ -83,7 +84,7 @@ def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_run
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.7
         configure_profiles()
         cycle_id = start_cycle()
-        runner.run(seconds=0.2)
+        run_due(seconds=0.2)
         ((letter,),) = rows("SELECT id FROM orbit_deadletterdispatch")
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
@@ -172,7 +173,7 @@ def test_a_slow_lane_does_not_idle_the_others_of_its_worker(settings) -> None:
             r2={"namespace": "b", "distribution_targets": ["quick"]},
         )
         first = start_cycle("r1")
-        worker = threading.Thread(target=lambda: (runner.run(seconds=0.2), connection.close()))
+        worker = threading.Thread(target=lambda: (run_due(seconds=0.2), connection.close()))
         worker.start()
         time.sleep(1)
         second = start_cycle("r2")

@@ -13,7 +13,7 @@ from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
 from governance.models import AuditTrailEntry, GovernanceSetting
 from governance.namespaces.gate import NamespaceHalted
-from orbit.cycles import cancel, detail, finish, lease, runner, stages, trigger
+from orbit.cycles import cancel, detail, finish, lease, stages, trigger
 from orbit.cycles.rerun import single
 from orbit.cycles.rerun.plan import DeliveryAction
 from orbit.dispatch import attempt, dead_letters, receipts
@@ -38,6 +38,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.receiver import OK, Receiver, http
@@ -322,7 +323,7 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
             }
         )
         old_id = start_cycle(body=b"x")
-        runner.run(seconds=0.2)
+        run_due(seconds=0.2)
         with pytest.raises(NotFinished):
             single.preview(old_id, actor=SYSTEM)
         cancel.cancel(old_id, actor=SYSTEM, reason="too slow")

@@ -17,7 +17,6 @@ from django.test.utils import CaptureQueriesContext
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry, GovernanceSetting, OperationRun, OperationRunItem
 from orbit import queue, tasks
-from orbit.cycles import runner
 from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.bulk import LetterFilter
 from orbit.errors import AlreadyRequeued
@@ -28,7 +27,7 @@ from tests.support.dead_letters import (
     run_batches,
     run_operation_tasks,
 )
-from tests.support.pipeline import configure_endpoints
+from tests.support.pipeline import configure_endpoints, run_due
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -84,7 +83,7 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
         assert (requeued_jobs(), run.progress["processed"], run.status) == (1, 1, "running")
         run = run_batches(run_id, 3)
         assert (requeued_jobs(), "waiting for the canary" in run.progress["note"]) == (1, True)
-        runner.run(seconds=2)
+        run_due(seconds=2)
         run = run_batches(run_id)
         # The rate is 10 a second, and this slice didn't come late.
         assert (requeued_jobs(), run.progress["processed"], "note" in run.progress) == (
@@ -93,7 +92,7 @@ def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any)
             False,
         )
         run = run_batches(run_id, 2)
-        runner.run(seconds=5)
+        run_due(seconds=5)
         delivery_ids = [request.headers["idempotency-key"] for request in receiver.requests]
     assert (run.status, run.outcome) == ("completed", "succeeded")
     assert run.summary_counts == {
@@ -123,7 +122,7 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
         create_dead_letters(20)
         run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="try").run_id
         run_batches(run_id)
-        runner.run(seconds=2)
+        run_due(seconds=2)
         run = run_batches(run_id)
         # The letters' jobs keep the endpoint of the fixture: nothing listens there.
         assert run.outcome == "failed"

@@ -8,7 +8,7 @@ from django.db import connection
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import cancel, finish, lease, runner
+from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import dead_letters
 from orbit.models import DeadLetterDispatch, DispatchJob
 from tests.support import dispatch
@@ -18,6 +18,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.receiver import OK, Receiver, http
@@ -33,7 +34,7 @@ def running(settings: Any) -> tuple[UUID, UUID]:
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure_profiles()
         cycle_id = start_cycle()
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
     return cycle_id, dead_letters.requeue(
         DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
     )

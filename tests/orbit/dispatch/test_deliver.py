@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, lease, runner
+from orbit.cycles import cancel, lease
 from orbit.dispatch import claim, loop
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
 from tests.support import dispatch
@@ -18,6 +18,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.receiver import OK, Receiver, close, http
@@ -225,7 +226,7 @@ def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         cycle_id = start_cycle()
         monkeypatch.setattr(claim, "claim_unlimited", cancelled)
-        runner.run(seconds=1)
+        run_due(seconds=1)
     assert len(calls) == 2
     assert rows(
         "SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'one' GROUP BY 1"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orbit.cycles import lease, runner
+from orbit.cycles import lease
 from orbit.dispatch import claim, enqueue
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, EndpointState
 from tests.support import dispatch
@@ -18,6 +18,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.polling import until
@@ -107,9 +108,9 @@ def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 6
     configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
     ids = [start_cycle(f"r{n}") for n in range(cycles)]
-    runner.run(seconds=1)
+    run_due(seconds=1)
     until(
-        lambda: runner.run(seconds=1) is None or EndpointState.objects.get().opened_at,
+        lambda: run_due(seconds=1) is None or EndpointState.objects.get().opened_at,
         "the circuit isn't open",
     )
     return ids
@@ -124,10 +125,10 @@ def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhil
         assert state.failures >= 10
         assert state.several
         assert state.probe_wait == 30
-        runner.run(seconds=1)
+        run_due(seconds=1)
         seen, spent = len(receiver.requests), rows("SELECT sum(spent) FROM orbit_dispatchjob")
         for _ in range(5):
-            runner.run(seconds=0.2)
+            run_due(seconds=0.2)
         assert len(receiver.requests) == seen
         assert rows("SELECT sum(spent) FROM orbit_dispatchjob") == spent
         assert {status for (status,) in rows("SELECT DISTINCT status FROM orbit_dispatchjob")} == {
@@ -144,12 +145,12 @@ def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settin
     state: dict[str, bytes] = {"answer": http("500 No")}
     with Receiver(lambda sock: sock.sendall(state["answer"])) as receiver:
         ids = down(settings, receiver)
-        runner.run(seconds=1)
+        run_due(seconds=1)
         seen = len(receiver.requests)
         # The probe fails: the next one is later.
         sql("UPDATE orbit_endpointstate SET probe_at = now()")
         sql("UPDATE orbit_cyclerun SET next_due_at = now()")
-        runner.run(seconds=1)
+        run_due(seconds=1)
         assert len(receiver.requests) == seen + 1
         assert EndpointState.objects.get().probe_wait == 60
         state["answer"] = OK
@@ -203,14 +204,14 @@ def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None
 def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         ids = down(settings, receiver)
-        runner.run(seconds=1)
+        run_due(seconds=1)
         seen = len(receiver.requests)
         sql(
             "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
             ids[0],
         )
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        runner.run(seconds=1)
+        run_due(seconds=1)
         # Due for so long, but not for that reason: the circuit opened just now.
         assert DeadLetterDispatch.objects.count() == 0
         sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
@@ -230,7 +231,7 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
 def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
         ids = down(settings, receiver)
-        runner.run(seconds=1)
+        run_due(seconds=1)
         sql(
             "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
             ids[0],
@@ -239,7 +240,7 @@ def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
         sql("""INSERT INTO governance_stop (kind, started_by, since, ended_at)
             VALUES ('pause', 'ann', now() - interval '20 hours', now() - interval '18 hours')""")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
-        runner.run(seconds=1)
+        run_due(seconds=1)
         assert DeadLetterDispatch.objects.count() == 0
         sql("UPDATE governance_stop SET ended_at = since + interval '30 minutes'")
         sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
@@ -280,7 +281,7 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
         with monkeypatch.context() as patch:
             patch.setattr(claim, "claim_limited", away)
             settings.ORBIT_LEASE_SECONDS = 2
-            runner.run(seconds=0.5)
+            run_due(seconds=0.5)
         assert calls
         assert len(one.requests) == 3
         sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
@@ -295,7 +296,7 @@ def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_give
     now: dict[str, bytes] = {"answer": http("503 Down")}
     with Receiver(lambda sock: sock.sendall(now["answer"])) as receiver:
         ids = down(settings, receiver)
-        runner.run(seconds=1)
+        run_due(seconds=1)
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'")
         sql(
             "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'"
@@ -346,7 +347,7 @@ def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
         assert len(dispatch.claim_jobs(work, limit=1, worker="slow")) == 1
         second = start_cycle("r2")
         began = time.monotonic()
-        runner.run(seconds=0.1)
+        run_due(seconds=0.1)
         assert time.monotonic() - began < 5
     cycle = CycleRun.objects.get(pk=second)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
@@ -360,7 +361,7 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
         configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
         ids = [start_cycle(f"r{n}") for n in range(4)]
         until(
-            lambda: runner.run(seconds=1) and EndpointState.objects.get().opened_at,
+            lambda: run_due(seconds=1) and EndpointState.objects.get().opened_at,
             "the circuit isn't open",
         )
         sql("UPDATE orbit_dispatchjob SET next_attempt_at = now()")

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import finish, lease, runner
+from orbit.cycles import finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
@@ -19,7 +19,7 @@ from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import dispatch, pipeline
 from tests.support.dead_letters import create_dead_letters
-from tests.support.pipeline import configure_profiles, rows, start_cycle
+from tests.support.pipeline import configure_profiles, rows, run_due, start_cycle
 from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
@@ -123,7 +123,7 @@ def test_a_success_that_waits_for_a_requeue_ends_the_copy_that_it_makes(settings
             success.begin()
         success.end()
         assert stand() == (["delivered", "cancelled"], ["delivered_late"])
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
     assert receiver.requests == []
 
 
@@ -133,13 +133,13 @@ def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) 
         (letter,) = create_dead_letters(1)
         work, sending = unknown(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
         dead_letters.requeue(
             DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again"
         )
         home(work, sending)
         assert stand() == (["delivered", "dead", "cancelled"], ["delivered_late", "delivered_late"])
-        runner.run(seconds=0.5)
+        run_due(seconds=0.5)
     assert len(receiver.requests) == 1
 
 

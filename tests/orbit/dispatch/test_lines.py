@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orbit.cycles import lease, runner
+from orbit.cycles import lease
 from orbit.dispatch import claim, enqueue
 from orbit.dispatch.claim import Backlog, ClaimedJob
 from orbit.dispatch.senders import SenderPool
@@ -17,7 +17,13 @@ from orbit.dispatch.state import EndpointQueue
 from orbit.models import EndpointState
 from orbit.records.fence import ClaimedCycle
 from tests.support import dispatch
-from tests.support.pipeline import configure_endpoints, configure_profiles, rows, start_cycle
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_due,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver
 
 OPEN = """UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
@@ -58,7 +64,7 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
             start_cycle(f"r{n}")
         until = time.monotonic() + 20
         while len(two.requests) < 30 and time.monotonic() < until:
-            runner.run(seconds=0.5)
+            run_due(seconds=0.5)
             time.sleep(0.05)
         assert (len(one.requests), len(two.requests), len(three.requests)) == (0, 30, 30)
 

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
-from orbit.cycles import cancel, finish, lease, runner
+from orbit.cycles import cancel, finish, lease
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, receipts
 from orbit.dispatch.claim import ClaimedJob
@@ -23,6 +23,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.polling import until
@@ -111,7 +112,7 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        slot = threading.Thread(target=lambda: (runner.run(seconds=1), connection.close()))
+        slot = threading.Thread(target=lambda: (run_due(seconds=1), connection.close()))
         slot.start()
         until(
             lambda: rows("SELECT 1 FROM orbit_deliveryreceipt WHERE status = 'delivered'"),

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from governance.kernel.commands import ReasonMissing
+from governance.kernel.reasons import ReasonInvalid
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from governance.operations.bulk_command import SelectionUnclear
 from orbit.errors import AlreadyRequeued, LetterUnknown
@@ -75,7 +75,7 @@ def test_one_letter_is_dismissed(capsys: Any) -> None:
 @pytest.mark.parametrize("reason", ["", " \n", "x" * 2001])
 def test_a_requeue_needs_a_reason(reason: str) -> None:
     letter = str(create_dead_letters(1)[0])
-    with pytest.raises(ReasonMissing):
+    with pytest.raises(ReasonInvalid):
         call_command("dlq", "requeue", letter, "--reason", reason)
     assert DeadLetterDispatch.objects.get(pk=letter).status == "open"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from governance.kernel.commands import ReasonMissing
+from governance.kernel.reasons import ReasonInvalid
 from governance.models import OperationRun
 from governance.operations.bulk_command import SelectionUnclear
 from orbit.errors import CycleUnknown
@@ -71,7 +71,7 @@ def test_an_unclear_selection_is_refused(words: list[str]) -> None:
 
 
 def test_a_rerun_needs_a_reason_and_an_existing_cycle() -> None:
-    with pytest.raises(ReasonMissing):
+    with pytest.raises(ReasonInvalid):
         call_command("rerun", "--all")
     for name in ("no-id", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(CycleUnknown):

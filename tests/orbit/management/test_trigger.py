@@ -9,12 +9,16 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from orbit.cycles import runner
 from orbit.errors import CycleActive, RunProfileUnknown
 from orbit.management.commands.trigger import OptionsConflict, PayloadUnreadable
 from orbit.management.commands.why import TimeInvalid
 from orbit.models import CycleRun
-from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    run_due,
+    start_cycle,
+)
 from tests.support.receiver import OK, Receiver, http
 
 
@@ -102,7 +106,7 @@ def test_trigger_waits_for_the_end_and_exits_with_it(
     def work() -> None:
         try:
             while not stop.is_set():
-                runner.run(seconds=0.2)
+                run_due(seconds=0.2)
         finally:
             connection.close()
 

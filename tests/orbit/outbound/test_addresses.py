@@ -9,7 +9,7 @@ from orbit.outbound import addresses
 from orbit.outbound.addresses import Refused, Unresolved, check_url, resolve
 
 
-def shown(url_host: str, *allowed: str, plain: bool = False) -> list[str]:
+def resolved(url_host: str, *allowed: str, plain: bool = False) -> list[str]:
     return [str(address) for address in resolve(url_host, 443, allowed, plain=plain)]
 
 
@@ -81,7 +81,7 @@ def test_no_address_but_a_public_one_is_permitted_unasked(address: str) -> None:
     "address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 )
 def test_a_public_address_is_permitted_over_https_only(address: str) -> None:
-    assert shown(address) == [str(ipaddress.ip_address(address.removeprefix("::ffff:")))]
+    assert resolved(address) == [str(ipaddress.ip_address(address.removeprefix("::ffff:")))]
     with pytest.raises(Refused, match="https only"):
         resolve(address, 80, [], plain=True)
 
@@ -103,7 +103,7 @@ def test_a_public_address_is_permitted_over_https_only(address: str) -> None:
 def test_a_listed_address_or_network_is_permitted_over_http_too(host: str, allowed: str) -> None:
     bracketed = f"[{host}]" if ":" in host else host
     assert check_url(f"http://{bracketed}:9000/", [allowed]).port == 9000
-    assert shown(host, allowed, plain=True) == [host.removeprefix("::ffff:")]
+    assert resolved(host, allowed, plain=True) == [host.removeprefix("::ffff:")]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_list_opens_no_more_than_it_says(host: str, allowed: str) -> None:
 
 def test_a_listed_name_may_be_private_and_plain_and_any_case() -> None:
     check_url("http://LocalHost.:8000/", ["localhost"])
-    assert "127.0.0.1" in shown("LOCALHOST", "LocalHost", plain=True)
+    assert "127.0.0.1" in resolved("LOCALHOST", "LocalHost", plain=True)
 
 
 def test_a_name_is_judged_by_what_it_resolves_to_and_the_refusal_says_how_to_allow_it() -> None:
@@ -143,14 +143,14 @@ def test_a_listed_name_never_opens_the_special_addresses(
     answers(monkeypatch, metadata)
     with pytest.raises(Refused, match="add " + metadata):
         resolve("metadata.internal", 80, ["metadata.internal"], plain=True)
-    assert shown("metadata.internal", "metadata.internal", metadata) == [metadata]
+    assert resolved("metadata.internal", "metadata.internal", metadata) == [metadata]
 
 
 def test_of_public_and_private_answers_only_the_public_ones_are_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers(monkeypatch, "10.0.0.1", "8.8.8.8", "::1", "1.1.1.1")
-    assert shown("mixed.example") == ["8.8.8.8", "1.1.1.1"]
+    assert resolved("mixed.example") == ["8.8.8.8", "1.1.1.1"]
 
 
 def test_http_to_a_name_that_only_a_network_may_allow_is_decided_when_it_resolves(
@@ -158,7 +158,7 @@ def test_http_to_a_name_that_only_a_network_may_allow_is_decided_when_it_resolve
 ) -> None:
     check_url("http://aurora:8000/", ["10.0.0.0/8"])
     answers(monkeypatch, "10.1.1.1")
-    assert shown("aurora", "10.0.0.0/8", plain=True) == ["10.1.1.1"]
+    assert resolved("aurora", "10.0.0.0/8", plain=True) == ["10.1.1.1"]
     answers(monkeypatch, "8.8.8.8")
     with pytest.raises(Refused, match="https only"):
         resolve("aurora", 8000, ["10.0.0.0/8"], plain=True)
@@ -257,7 +257,7 @@ def test_a_resolver_that_hangs_is_waited_for_no_longer_than_the_time_out(
     hanging.set()
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
+def answers(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Have the resolver answer what no resolver here would."""
     rows = [
         (
@@ -267,6 +267,6 @@ def answers(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
             "",
             (address, 443),
         )
-        for address in found
+        for address in addresses
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: rows)

@@ -43,15 +43,15 @@ def test_the_body_arrives_byte_for_byte_with_its_length_and_no_compression_asked
     body = b'\x00\xff\r\n{"a":1,"a":2}\n' * 1000
     with Receiver() as receiver:
         answer = post(receiver.url + "?q=%2F", body)
-        sent = receiver.requests[0]
+        received = receiver.requests[0]
     assert (answer.status, answer.body, answer.sent, answer.error_class) == (200, b"ok", True, None)
-    assert sent.body == body
-    assert sent.line == "POST /hook?q=%2F HTTP/1.1"
-    assert sent.headers["content-length"] == str(len(body))
-    assert sent.headers["accept-encoding"] == "identity"
-    assert sent.headers["user-agent"].startswith("Orbit/")
-    assert sent.headers["host"] == f"127.0.0.1:{receiver.port}"
-    assert "transfer-encoding" not in sent.headers
+    assert received.body == body
+    assert received.line == "POST /hook?q=%2F HTTP/1.1"
+    assert received.headers["content-length"] == str(len(body))
+    assert received.headers["accept-encoding"] == "identity"
+    assert received.headers["user-agent"].startswith("Orbit/")
+    assert received.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert "transfer-encoding" not in received.headers
 
 
 def test_an_empty_body_is_sent_with_length_nought() -> None:
@@ -68,10 +68,10 @@ def test_one_connection_serves_many_requests() -> None:
 
 def test_sixteen_threads_share_the_connections() -> None:
     with Receiver() as receiver:
-        found: list[int | None] = []
+        statuses: list[int | None] = []
         threads = [
             threading.Thread(
-                target=lambda: found.extend(post(receiver.url).status for _ in range(20))
+                target=lambda: statuses.extend(post(receiver.url).status for _ in range(20))
             )
             for _ in range(16)
         ]
@@ -79,7 +79,7 @@ def test_sixteen_threads_share_the_connections() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert found == [200] * 320
+        assert statuses == [200] * 320
         assert receiver.connections <= 16
 
 
@@ -108,7 +108,7 @@ def test_a_head_that_drips_in_ends_at_the_total_deadline() -> None:
 )
 def test_a_body_that_drips_in_leaves_the_status_and_what_came(start: bytes, piece: bytes) -> None:
     with Receiver(dripping(start, piece)) as receiver:
-        answer = post(receiver.url, total=0.6)
+        answer = post(receiver.url, total=2)
     assert (answer.status, answer.error_class, answer.body) == (200, None, None)
     assert answer.excerpt.startswith(b"zz")
     assert answer.error == "the body was cut off (timeout)"
@@ -160,8 +160,8 @@ def test_a_head_cut_off_is_no_delivery(head: bytes) -> None:
 )
 def test_a_success_with_a_broken_body_is_a_success(answer: bytes) -> None:
     with Receiver(then(answer, close)) as receiver:
-        found = post(receiver.url)
-    assert (found.status, found.error_class, found.body) == (200, None, None)
+        answer = post(receiver.url)
+    assert (answer.status, answer.error_class, answer.body) == (200, None, None)
 
 
 def test_a_redirect_is_an_answer_like_any_other_and_its_target_is_left_alone() -> None:
@@ -268,11 +268,11 @@ def test_an_early_refusal_of_a_large_body_is_still_read() -> None:
 
 def test_a_receiver_that_never_reads_ends_in_a_time_out() -> None:
     with Receiver(greeting=silent) as receiver:
-        answer = post(receiver.url, b"x" * 50_000_000, total=0.6)
+        answer = post(receiver.url, b"x" * 50_000_000, total=2)
     assert (answer.error_class, answer.sent) == ("timeout", True)
 
 
-def test_nobody_listening_proves_that_nothing_was_sent() -> None:
+def test_a_closed_port_proves_that_nothing_was_sent() -> None:
     with Receiver() as receiver:
         url = receiver.url
     answer = post(url)

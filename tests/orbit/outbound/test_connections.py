@@ -14,32 +14,32 @@ def post(url: str, *allowed: str) -> client.Answer:
     return client.send(client.Request("POST", url, {}, b"x", 1, 1, 2, None), allowed=allowed)
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, *found: list[str]) -> list[str]:
-    """Have the resolver give one list of addresses after another; returns the names that it was asked for."""
-    asked: list[str] = []
+def answers(monkeypatch: pytest.MonkeyPatch, *addresses: list[str]) -> list[str]:
+    """Make the resolver return these lists in turn; return the names that it resolves."""
+    resolved: list[str] = []
 
     def resolver(host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
-        asked.append(host)
+        resolved.append(host)
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-            for address in found[min(len(asked), len(found)) - 1]
+            for address in addresses[min(len(resolved), len(addresses)) - 1]
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
-    return asked
+    return resolved
 
 
 def test_the_connection_goes_to_the_checked_address_and_the_name_is_not_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
+    resolved = answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
     with Receiver() as receiver:
         url = f"http://rebinding.example:{receiver.port}/"
         assert post(url, "127.0.0.1").status == 200
         assert post(url, "127.0.0.1").status == 200
         assert receiver.requests[0].headers["host"] == f"rebinding.example:{receiver.port}"
         assert receiver.connections == 1
-    assert asked.count("rebinding.example") == 1
+    assert resolved.count("rebinding.example") == 1
 
 
 def test_a_new_connection_is_judged_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +107,8 @@ def test_connections_to_hosts_that_are_no_longer_used_are_closed(
     monkeypatch.setattr(client, "SWEEP_USES", 1)
     with Receiver() as old, Receiver() as new:
         assert post(old.url, "127.0.0.1").status == 200
-        monkeypatch.setattr(client, "IDLE_SECONDS", 0.2)
-        time.sleep(0.3)
+        monkeypatch.setattr(client, "IDLE_SECONDS", 1)
+        time.sleep(1.2)
         assert post(new.url, "127.0.0.1").status == 200
         assert client.adapter.idle == {("http", "127.0.0.1", new.port, ("127.0.0.1",), None): 1}
         assert old.hung_up(60)

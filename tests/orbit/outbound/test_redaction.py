@@ -18,16 +18,28 @@ def test_what_holds_no_secret_stays_as_it_is_byte_for_byte() -> None:
     assert mask(text, ()) == text
 
 
-@pytest.mark.parametrize("spelled", [
-    SECRET, json.dumps(SECRET), json.dumps(SECRET).replace("/", "\\/"), html.escape(SECRET), html.escape(SECRET, quote=False), quote(SECRET),
-    quote(SECRET, safe=""), quote_plus(SECRET), SECRET.encode().hex(), SECRET.encode().hex().upper(), f"Bearer {SECRET}, {SECRET}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        SECRET,
+        json.dumps(SECRET),
+        json.dumps(SECRET).replace("/", "\\/"),
+        html.escape(SECRET),
+        html.escape(SECRET, quote=False),
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        quote_plus(SECRET),
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+        f"Bearer {SECRET}, {SECRET}",
+    ],
+)
 def test_each_spelling_that_an_echo_uses_is_masked(spelled: str) -> None:
-    found = mask(f"you sent <{spelled}>!".encode(), (SECRET,))
-    assert found.startswith(b"you sent <")
-    assert found.endswith(b">!")
-    assert MASK in found
-    assert not any(SECRET[start : start + 4].encode() in found for start in range(len(SECRET) - 3))
+    masked = mask(f"you sent <{spelled}>!".encode(), (SECRET,))
+    assert masked.startswith(b"you sent <")
+    assert masked.endswith(b">!")
+    assert MASK in masked
+    assert not any(SECRET[start : start + 4].encode() in masked for start in range(len(SECRET) - 3))
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
@@ -36,10 +48,10 @@ def test_inside_base64_of_a_longer_text_next_to_nothing_is_left(
     before: int, encode: object
 ) -> None:
     text = b"x" * before + SECRET.encode() + b": and so on"
-    found = mask(encode(text), (SECRET,))  # type: ignore[operator]
-    assert MASK in found
+    masked = mask(encode(text), (SECRET,))  # type: ignore[operator]
+    assert MASK in masked
     left = base64.b64decode(
-        found.split(MASK)[0] + b"A" * (-len(found.split(MASK)[0]) % 4),
+        masked.split(MASK)[0] + b"A" * (-len(masked.split(MASK)[0]) % 4),
         altchars=b"-_" if encode is base64.urlsafe_b64encode else None,
     )
     assert SECRET[:3].encode() not in left
@@ -65,8 +77,13 @@ def test_what_every_text_would_hold_is_left() -> None:
 
 def test_of_a_url_everything_but_the_host_is_secret() -> None:
     url = "https://hooks.example.com/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1"
-    for text in ("/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1", "/services/T0123/abcdefghij0123456789", "sig=a%2Fbcdef&v=1", "a/bcdef",
-                 "abcdefghij0123456789"):  # fmt: skip
+    for text in (
+        "/services/T0123/abcdefghij0123456789?sig=a%2Fbcdef&v=1",
+        "/services/T0123/abcdefghij0123456789",
+        "sig=a%2Fbcdef&v=1",
+        "a/bcdef",
+        "abcdefghij0123456789",
+    ):
         assert MASK in mask(f"Cannot POST {text}.".encode(), secrets_of_url(url))
     assert (
         mask(b"hooks.example.com: services", secrets_of_url(url)) == b"hooks.example.com: services"

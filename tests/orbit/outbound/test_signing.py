@@ -13,13 +13,13 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 def test_the_signature_is_the_one_that_the_standard_webhooks_libraries_publish() -> None:
     # The example of the specification's own library tests.
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    found = signing.sign(
+    signature = signing.sign(
         secret,
         message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
         timestamp=1614265330,
         body=b'{"test": 2432232314}',
     )
-    assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_the_signature_is_the_hmac_written_out_by_hand_over_bytes_that_are_no_text() -> None:

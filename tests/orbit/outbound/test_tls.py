@@ -1,4 +1,4 @@
-"""TLS: nothing of a request leaves before the certificate is found good, and nothing but the endpoint's own setting changes what good is."""
+"""TLS: nothing is sent before the certificate is verified, by the endpoint's settings alone."""
 
 import os
 import socket
@@ -57,10 +57,14 @@ def test_an_address_may_have_a_certificate_too(authority: Authority) -> None:
         assert post(receiver.url, ca_bundle=authority.bundle).status == 200
 
 
-@pytest.mark.parametrize(("name", "begins", "ends", "why"), [
-    ("elsewhere.example", -DAY, DAY, "localhost"), ("localhost", -2 * DAY, -timedelta(hours=1), "expired"),
-    ("localhost", timedelta(hours=1), DAY, "not yet valid"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "begins", "ends", "why"),
+    [
+        ("elsewhere.example", -DAY, DAY, "localhost"),
+        ("localhost", -2 * DAY, -timedelta(hours=1), "expired"),
+        ("localhost", timedelta(hours=1), DAY, "not yet valid"),
+    ],
+)
 def test_a_wrong_name_and_a_wrong_time_are_refused_with_the_reason(
     authority: Authority, name: str, begins: timedelta, ends: timedelta, why: str
 ) -> None:

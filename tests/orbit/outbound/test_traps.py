@@ -1,4 +1,4 @@
-"""Receivers that misbehave, beside those of test_client: each trap that stock HTTP clients walk into, set up on the loopback."""
+"""Receivers that misbehave: the traps that stock HTTP clients walk into, on the loopback."""
 
 import errno
 import gzip
@@ -14,8 +14,16 @@ from orbit.outbound import addresses, client
 from tests.support.receiver import OK, Answer, Receiver, close, dripping, http, reset, silent, then
 
 
-def post(url: str, body: bytes = b"hello", *, total: float = 60, read: float = 60, method: str = "POST", allowed: tuple[str, ...] = ("127.0.0.1",),
-         secrets: tuple[str, ...] = ()) -> client.Answer:  # fmt: skip
+def post(
+    url: str,
+    body: bytes = b"hello",
+    *,
+    total: float = 60,
+    read: float = 60,
+    method: str = "POST",
+    allowed: tuple[str, ...] = ("127.0.0.1",),
+    secrets: tuple[str, ...] = (),
+) -> client.Answer:
     return client.send(
         client.Request(
             method, url, {"Authorization": "Bearer t"}, body, 1, read, total, None, secrets
@@ -24,11 +32,17 @@ def post(url: str, body: bytes = b"hello", *, total: float = 60, read: float = 6
     )
 
 
-def resolving(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
-    """Have every name resolve to ``found``."""
-    families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in found]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *arguments, **options: [
-        (family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in zip(families, found, strict=True)])  # fmt: skip
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Make every name resolve to ``addresses``."""
+    families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *arguments, **options: [
+            (family, socket.SOCK_STREAM, 6, "", (address, port))
+            for family, address in zip(families, addresses, strict=True)
+        ],
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,8 +105,11 @@ def test_a_success_with_broken_compression_is_a_success(body: bytes) -> None:
 
 def test_a_chunked_bomb_and_an_endless_chunk_head_cost_no_memory() -> None:
     bomb = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-    for answer in (dripping(bomb, b"10000\r\n" + b"\0" * 65536 + b"\r\n", every=0), dripping(bomb, b"0" * 65536, every=0),
-                   dripping(bomb + b"0\r\n", b"X: " + b"y" * 60000 + b"\r\n", every=0)):  # fmt: skip
+    for answer in (
+        dripping(bomb, b"10000\r\n" + b"\0" * 65536 + b"\r\n", every=0),
+        dripping(bomb, b"0" * 65536, every=0),
+        dripping(bomb + b"0\r\n", b"X: " + b"y" * 60000 + b"\r\n", every=0),
+    ):
         with Receiver(answer) as receiver:
             tracemalloc.start()
             status = post(receiver.url).status
@@ -102,11 +119,26 @@ def test_a_chunked_bomb_and_an_endless_chunk_head_cost_no_memory() -> None:
         assert peak < 3_000_000
 
 
-@pytest.mark.parametrize("head", [
-    b"", b"\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 \r\n\r\n", b"HTTP/1.1 2OO OK\r\n\r\n", b"HTTP/1.1 -200 OK\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n",
-    b"HTTP/1.1 600 Odd\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"HTTP/9.9 200 OK\r\n\r\n", b"ICY 200 OK\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n", b"\x16\x03\x01\x02\x00",
-    b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nok",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 \r\n\r\n",
+        b"HTTP/1.1 2OO OK\r\n\r\n",
+        b"HTTP/1.1 -200 OK\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 600 Odd\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"ICY 200 OK\r\n\r\n",
+        b"\x00" * 100 + b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nok",
+    ],
+)
 def test_nonsense_is_never_an_exception_and_only_a_proper_status_line_counts(head: bytes) -> None:
     with Receiver(then(head, close), OK) as receiver:
         answer = post(receiver.url)
@@ -214,8 +246,15 @@ def test_a_black_hole_costs_the_connect_time_out_and_no_more(
     assert 0.9 < took < 30  # the connect time-out is 1 s, the total 60 s
 
 
-@pytest.mark.parametrize("fault", [socket.gaierror(socket.EAI_NONAME, "Name or service not known"), socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
-                                   UnicodeError("label too long"), OSError(errno.EMFILE, "Too many open files")])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault",
+    [
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
+        UnicodeError("label too long"),
+        OSError(errno.EMFILE, "Too many open files"),
+    ],
+)
 def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(
     monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
@@ -223,9 +262,9 @@ def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(
         raise fault
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    answer = post("http://nobody.example/", allowed=("nobody.example",))
+    answer = post("http://unknown.example/", allowed=("unknown.example",))
     assert (answer.error_class, answer.sent) == ("dns", False)
-    assert "nobody.example" in answer.error
+    assert "unknown.example" in answer.error
 
 
 def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(
@@ -281,8 +320,8 @@ def test_a_path_goes_out_as_it_was_written(path: str) -> None:
     with Receiver() as receiver:
         base = receiver.url.removesuffix("/hook")
         assert post(base + path).status == 200
-        sent = receiver.requests[0].line.split(" ")[1]
-    assert sent == (path if path.startswith("/") else "/" + path)
+        target = receiver.requests[0].line.split(" ")[1]
+    assert target == (path if path.startswith("/") else "/" + path)
 
 
 def test_an_answer_that_echoes_the_request_shows_no_secret_of_it() -> None:

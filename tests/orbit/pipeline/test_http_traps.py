@@ -25,9 +25,9 @@ def transform(url: str, *, timeout: float = 2) -> Payload:
 
 
 def refusal(url: str, *, timeout: float = 2) -> TransformError:
-    with pytest.raises(TransformError) as found:
+    with pytest.raises(TransformError) as refused:
         transform(url, timeout=timeout)
-    return found.value
+    return refused.value
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -41,10 +41,16 @@ def test_a_redirect_is_a_failure_and_its_target_is_left_alone(status: int) -> No
     assert (error.retry, str(status) in error.detail) == (True, True)
 
 
-@pytest.mark.parametrize("answer", [
-    dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"z"),
-    dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), silent,
-], ids=["head", "body", "continue", "silence"])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"z"),
+        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        silent,
+    ],
+    ids=["head", "body", "continue", "silence"],
+)
 def test_a_receiver_that_drips_or_is_silent_holds_a_tier_no_longer_than_its_time_out(
     answer: Answer,
 ) -> None:
@@ -54,10 +60,17 @@ def test_a_receiver_that_drips_or_is_silent_holds_a_tier_no_longer_than_its_time
     assert "timeout" in error.detail
 
 
-@pytest.mark.parametrize("answer", [
-    then(b"HTTP/1.1 200 OK\r\nContent-Type: text/pl", close), then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", close),
-    b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, b"SSH-2.0\r\n", close,
-], ids=["cut head", "cut chunk", "early hints", "no HTTP", "closed"])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        then(b"HTTP/1.1 200 OK\r\nContent-Type: text/pl", close),
+        then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", close),
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK,
+        b"SSH-2.0\r\n",
+        close,
+    ],
+    ids=["cut head", "cut chunk", "early hints", "no HTTP", "closed"],
+)
 def test_half_an_answer_is_never_an_output(answer: Answer) -> None:
     with Receiver(answer) as receiver:
         assert refusal(receiver.url).retry is True
@@ -87,8 +100,20 @@ def test_a_bomb_is_passed_on_as_it_came_and_an_endless_answer_is_refused_without
 def test_a_name_that_resolves_elsewhere_at_run_time_fails_for_good(
     monkeypatch: pytest.MonkeyPatch, answers: list[str]
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *arguments, **options: [
-        (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers])  # fmt: skip
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *arguments, **options: [
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (address, port),
+            )
+            for address in answers
+        ],
+    )
     error = refusal("https://moved.example/")
     assert error.retry is False
     assert "moved.example" in error.detail

@@ -11,7 +11,11 @@ from orbit.pipeline.contract import Context, Payload
 
 OFFER = """
 from orbit.pipeline.contract import Payload, Processor, Transformer
-SHOUT = Transformer("shout", {"type": "object"}, lambda payload, context: Payload(payload.body.upper(), payload.content_type))
+SHOUT = Transformer(
+    "shout",
+    {"type": "object"},
+    lambda payload, context: Payload(payload.body.upper(), payload.content_type),
+)
 TRIM = Processor("trim", lambda payload: Payload(payload.body.strip(), payload.content_type))
 NOTHING = 5
 """
@@ -19,7 +23,7 @@ NOTHING = 5
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Install a package, as far as Python can tell; return its ``entry_points.txt``, to be written."""
+    """Install a package, as far as Python can tell; return its ``entry_points.txt``."""
     (tmp_path / "orbit_shout_offer.py").write_text(OFFER)
     metadata = tmp_path / "orbit_shout_offer-1.dist-info"
     metadata.mkdir()
@@ -62,7 +66,8 @@ def test_a_name_that_is_not_registered_is_refused_and_nothing_is_imported(name: 
 
 def test_an_installed_package_may_offer_more(package: Path) -> None:
     package.write_text(
-        "[orbit.transformers]\nshout = orbit_shout_offer:SHOUT\n[orbit.processors]\ntrim = orbit_shout_offer:TRIM\n"
+        "[orbit.transformers]\nshout = orbit_shout_offer:SHOUT\n"
+        "[orbit.processors]\ntrim = orbit_shout_offer:TRIM\n"
     )
     context = Context("t", {}, 1, "c", "eu", 1)
     assert registry.transformer("shout").run(Payload(b"hi", "text/plain"), context).body == b"HI"

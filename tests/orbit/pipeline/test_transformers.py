@@ -37,9 +37,9 @@ def problems(name: str, **options: Any) -> list[tuple[str, str]]:
 
 
 def failure(name: str, body: bytes = b"hello", **options: Any) -> TransformError:
-    with pytest.raises(TransformError) as found:
+    with pytest.raises(TransformError) as refused:
         run(name, body, **options)
-    return found.value
+    return refused.value
 
 
 def test_passthrough_gives_back_the_very_bytes_and_type() -> None:
@@ -54,12 +54,12 @@ def test_the_passthrough_processor_changes_nothing() -> None:
 
 
 def test_a_template_is_filled_in_with_the_input_and_its_context() -> None:
-    found = run(
+    output = run(
         "template",
         "gr\u00fc\u00dfe $tier".encode(),
         template="$namespace/$cycle_id/$tier: ${payload}! $$5 {x} %s",
     )
-    assert found == Payload(
+    assert output == Payload(
         "eu/c-1/2: gr\u00fc\u00dfe $tier! $5 {x} %s".encode(), "text/plain; charset=utf-8"
     )
 
@@ -87,7 +87,7 @@ def test_a_template_that_would_blow_up_fails_for_good_before_it_does() -> None:
     [
         ({}, ""),
         ({"template": 1}, "/template"),
-        ({"template": "$nobody"}, "/template"),
+        ({"template": "$unknown"}, "/template"),
         ({"template": "${payload"}, "/template"),
         ({"template": "5 $ left"}, "/template"),
         ({"template": "x", "content_type": "text"}, "/content_type"),
@@ -99,7 +99,7 @@ def test_a_template_that_would_blow_up_fails_for_good_before_it_does() -> None:
 def test_wrong_template_options_are_found_before_a_cycle_runs(
     options: dict[str, Any], pointer: str
 ) -> None:
-    assert [found for found, _ in problems("template", **options)] == [pointer]
+    assert [place for place, _ in problems("template", **options)] == [pointer]
 
 
 def test_a_template_reaches_no_attribute_of_what_it_is_given() -> None:
@@ -111,16 +111,16 @@ def test_a_template_reaches_no_attribute_of_what_it_is_given() -> None:
 
 def test_http_posts_the_payload_under_the_transformation_s_key_and_takes_the_answer() -> None:
     with Receiver(http("201 Created", b"\x00made", ["Content-Type: image/png"])) as receiver:
-        found = run(
+        output = run(
             "http", b"\xffin", "application/x-in", url=receiver.url, headers={"X-Style": "calm"}
         )
-        (sent,) = receiver.requests
-    assert found == Payload(b"\x00made", "image/png")
-    assert sent.body == b"\xffin"
+        (received,) = receiver.requests
+    assert output == Payload(b"\x00made", "image/png")
+    assert received.body == b"\xffin"
     assert {
-        name: sent.headers[name] for name in ("content-type", "idempotency-key", "x-style")
+        name: received.headers[name] for name in ("content-type", "idempotency-key", "x-style")
     } == {"content-type": "application/x-in", "idempotency-key": "t-1", "x-style": "calm"}
-    assert "authorization" not in sent.headers
+    assert "authorization" not in received.headers
 
 
 def test_an_answer_without_a_type_is_opaque_bytes() -> None:
@@ -190,6 +190,6 @@ def test_wrong_http_options_are_found_before_a_cycle_runs(
     options: dict[str, Any], pointer: str
 ) -> None:
     with override_settings(ORBIT_DISPATCH_ALLOWED_HOSTS=[]):
-        found = problems("http", **options)
-    assert [place for place, _ in found] == [pointer]
-    assert "u:p" not in json.dumps(found)
+        faults = problems("http", **options)
+    assert [place for place, _ in faults] == [pointer]
+    assert "u:p" not in json.dumps(faults)

@@ -38,31 +38,40 @@ def test_a_difference_names_the_place_and_both_values() -> None:
 
 
 def test_a_key_of_one_side_alone_is_absent_on_the_other_and_null_is_a_value() -> None:
-    found = between({"style_vector": {"a": None}}, {"style_vector": {"b": 1}})
-    assert found == [
+    differences = between({"style_vector": {"a": None}}, {"style_vector": {"b": 1}})
+    assert differences == [
         Difference("profiles.json", "daily", "/style_vector/a", None, ABSENT),
         Difference("profiles.json", "daily", "/style_vector/b", ABSENT, 1),
     ]
-    assert [one.to_dict() for one in found] == [
+    assert [difference.to_dict() for difference in differences] == [
         {"file": "profiles.json", "id": "daily", "pointer": "/style_vector/a", "in_files": None},
         {"file": "profiles.json", "id": "daily", "pointer": "/style_vector/b", "in_database": 1},
     ]
 
 
 def test_lists_differ_item_by_item() -> None:
-    assert [(one.pointer, one.in_files, one.in_database) for one in between({"value_tags": ["a", "b", "c"]}, {"value_tags": ["a", "x"]})] == [
-        ("/value_tags/1", "b", "x"), ("/value_tags/2", "c", ABSENT)]  # fmt: skip
+    assert [
+        (difference.pointer, difference.in_files, difference.in_database)
+        for difference in between({"value_tags": ["a", "b", "c"]}, {"value_tags": ["a", "x"]})
+    ] == [("/value_tags/1", "b", "x"), ("/value_tags/2", "c", ABSENT)]
 
 
 def test_one_and_true_are_different() -> None:
     assert [
-        one.pointer for one in between({"style_vector": {"a": 1}}, {"style_vector": {"a": True}})
+        difference.pointer
+        for difference in between({"style_vector": {"a": 1}}, {"style_vector": {"a": True}})
     ] == ["/style_vector/a"]
 
 
 def test_a_document_of_one_side_alone_is_one_difference() -> None:
-    (found,) = drift.between(Documents([], [run_profile()]), Documents([], []))
-    assert (found.file, found.id, found.pointer, found.in_files, found.in_database) == (
+    (difference,) = drift.between(Documents([], [run_profile()]), Documents([], []))
+    assert (
+        difference.file,
+        difference.id,
+        difference.pointer,
+        difference.in_files,
+        difference.in_database,
+    ) == (
         "runProfiles.json",
         "daily-eu",
         "",
@@ -87,9 +96,9 @@ def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
     write_profiles(folder, [profile()], [])
     reload.load_at_start()
     write_profiles(folder, [profile()], [run_profile()])
-    assert [(one.id, one.in_database) for one in drift.differences(actor=SYSTEM)] == [
-        ("daily-eu", ABSENT)
-    ]
+    assert [
+        (difference.id, difference.in_database) for difference in drift.differences(actor=SYSTEM)
+    ] == [("daily-eu", ABSENT)]
 
 
 @pytest.mark.django_db
@@ -100,9 +109,9 @@ def test_differences_of_invalid_files_are_refused_with_their_errors(folder: Path
 
 
 def test_an_answer_holds_no_more_than_fits() -> None:
-    found = [
+    differences = [
         Difference("profiles.json", f"p{number}", "", "x" * 1000, ABSENT) for number in range(600)
     ]
-    assert len(drift.bounded(found)) == 500
-    assert 1 <= len(drift.bounded(found, characters=5000)) <= 5
+    assert len(drift.bounded(differences)) == 500
+    assert 1 <= len(drift.bounded(differences, characters=5000)) <= 5
     assert drift.bounded([Difference("profiles.json", "p", "", "x" * 5000, ABSENT)], characters=10)

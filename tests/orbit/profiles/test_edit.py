@@ -1,4 +1,4 @@
-"""Edits of the configuration: who may, what is refused where, and that the second editor is told."""
+"""Edits of the configuration: permissions, problems, and two editors at once."""
 
 import json
 from typing import Any
@@ -112,12 +112,12 @@ def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
 def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> None:
     store_profiles([profile()], [])
     save(profile(label="First"), exactly(1), Actor("ann", None, CONFIGURATOR, None), "faster")
-    with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as told:
+    with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as refusal:
         save(profile(label="Second"), exactly(1))
     assert (
-        told.value.extra["current_revision"],
-        told.value.extra["changed_by"],
-        told.value.extra["reason"],
+        refusal.value.extra["current_revision"],
+        refusal.value.extra["changed_by"],
+        refusal.value.extra["reason"],
     ) == (2, "ann", "faster")
     assert Profile.objects.get().label == "First"
     save(profile(label="Second"), ANY)
@@ -146,11 +146,25 @@ def test_a_hidden_profile_comes_back_as_a_new_one_with_its_history() -> None:
 
 def test_every_error_of_a_profile_is_named_with_its_pointer() -> None:
     store_profiles([profile()], [])
-    document = profile(label="a\u202eb", more=1, state="on", value_tags=["\x07"], execution_rules={
-        "tiers": {"1": {"transformer": "nope"}, "2": {"transformer": "template"}}, "normalizer": {"processor": "x"}})  # fmt: skip
+    document = profile(
+        label="a\u202eb",
+        more=1,
+        state="on",
+        value_tags=["\x07"],
+        execution_rules={
+            "tiers": {"1": {"transformer": "nope"}, "2": {"transformer": "template"}},
+            "normalizer": {"processor": "x"},
+        },
+    )
     assert set(problems(document, exactly(1))) == {
-        "/label", "/more", "/state", "/value_tags/0", "/execution_rules/tiers/1/transformer", "/execution_rules/tiers/2/options",
-        "/execution_rules/normalizer/processor"}  # fmt: skip
+        "/label",
+        "/more",
+        "/state",
+        "/value_tags/0",
+        "/execution_rules/tiers/1/transformer",
+        "/execution_rules/tiers/2/options",
+        "/execution_rules/normalizer/processor",
+    }
 
 
 def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> None:
@@ -161,25 +175,50 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
     store_profiles([profile()], [run_profile()])
     policy = {"cron": "0 0 30 2 *", "time_zone": "Europe/Nowhere", "max_dispatch_retries": -1}
     document = run_profile(
-        profile_id="who",
+        profile_id="unknown",
         namespace="nowhere",
         execution_policy=policy,
         distribution_targets=["hook", "gone"],
         extra=1,
     )
     by_pointer = problems(document, exactly(1))
-    assert set(by_pointer) == {"/profile_id", "/namespace", "/execution_policy/cron", "/execution_policy/time_zone", "/execution_policy/max_dispatch_retries",
-                          "/distribution_targets/1", "/extra"}  # fmt: skip
+    assert set(by_pointer) == {
+        "/profile_id",
+        "/namespace",
+        "/execution_policy/cron",
+        "/execution_policy/time_zone",
+        "/execution_policy/max_dispatch_retries",
+        "/distribution_targets/1",
+        "/extra",
+    }
     assert "not a cron expression" in by_pointer["/execution_policy/cron"]
     assert "POST /governance/namespaces" in by_pointer["/namespace"]
 
 
 @pytest.mark.parametrize(
     ("document", "pointer"),
-    [([], ""), (None, ""), ("x", ""), ({"profile_id": "other", "label": "x", "state": "enabled"}, "/profile_id"), ({"profile_id": 7}, "/profile_id"), ({}, ""),
-     ({"profile_id": "daily", "label": "x", "state": "enabled", "style_vector": {"a": 2**60}}, ""),
-     ({"profile_id": "daily", "label": "x", "state": "enabled", "style_vector": {"a": "x" * 300_000}}, "")],
-)  # fmt: skip
+    [
+        ([], ""),
+        (None, ""),
+        ("x", ""),
+        ({"profile_id": "other", "label": "x", "state": "enabled"}, "/profile_id"),
+        ({"profile_id": 7}, "/profile_id"),
+        ({}, ""),
+        (
+            {"profile_id": "daily", "label": "x", "state": "enabled", "style_vector": {"a": 2**60}},
+            "",
+        ),
+        (
+            {
+                "profile_id": "daily",
+                "label": "x",
+                "state": "enabled",
+                "style_vector": {"a": "x" * 300_000},
+            },
+            "",
+        ),
+    ],
+)
 def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointer: str) -> None:
     store_profiles([profile()], [])
     with pytest.raises(DocumentInvalid) as refused:
@@ -191,39 +230,47 @@ def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointe
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Reviewer"])
 def test_only_who_configures_edits(role: str) -> None:
     store_profiles([profile()], [run_profile()])
-    who = Actor("x", None, ROLES[role], None)
+    actor = Actor("x", None, ROLES[role], None)
     with pytest.raises(NotAllowed):
-        save(profile(label="x"), exactly(1), who)
+        save(profile(label="x"), exactly(1), actor)
     with pytest.raises(NotAllowed):
         edit.set_state(
-            RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=who, source="admin", reason="x"
+            RUN_PROFILE, "daily-eu", ProfileState.DISABLED, actor=actor, source="admin", reason="x"
         )
     with pytest.raises(NotAllowed):
         edit.roll_back(
-            PROFILE, "daily", 1, actor=who, source="admin", reason="x", expected=exactly(1)
+            PROFILE, "daily", 1, actor=actor, source="admin", reason="x", expected=exactly(1)
         )
 
 
 def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None:
-    store_profiles([profile("mine"), profile("both"), profile("theirs")], [
-        run_profile("mine-a", "mine", "a"), run_profile("both-a", "both", "a"), run_profile("both-b", "both", "b"),
-        run_profile("theirs-b", "theirs", "b")])  # fmt: skip
-    who = confined("a")
-    assert save(profile("mine", label="x"), exactly(1), who).revision == 2
+    store_profiles(
+        [profile("mine"), profile("both"), profile("other")],
+        [
+            run_profile("mine-a", "mine", "a"),
+            run_profile("both-a", "both", "a"),
+            run_profile("both-b", "both", "b"),
+            run_profile("other-b", "other", "b"),
+        ],
+    )
+    actor = confined("a")
+    assert save(profile("mine", label="x"), exactly(1), actor).revision == 2
     with pytest.raises(NotAllowed, match="also runs in namespaces"):
-        save(profile("both", label="x"), exactly(1), who)
+        save(profile("both", label="x"), exactly(1), actor)
     with pytest.raises(NotAllowed, match="also runs"):
         edit.set_state(
-            PROFILE, "both", ProfileState.DISABLED, actor=who, source="admin", reason="x"
+            PROFILE, "both", ProfileState.DISABLED, actor=actor, source="admin", reason="x"
         )
     # What they don't see looks as if it weren't there.
-    for hidden, missing in ((profile("theirs", label="x"), profile("absent-one", label="x")),
-                            (run_profile("theirs-b", "mine", "a"), run_profile("absent-1", "mine", "a"))):  # fmt: skip
-        told = []
+    for hidden, missing in (
+        (profile("other", label="x"), profile("absent-one", label="x")),
+        (run_profile("other-b", "mine", "a"), run_profile("absent-1", "mine", "a")),
+    ):
+        messages = []
         for document in (hidden, missing):
             with pytest.raises(Stale) as refused:
-                save(document, exactly(1), who)
-            told.append(
+                save(document, exactly(1), actor)
+            messages.append(
                 (
                     refused.value.detail.replace(
                         document.get("run_profile_id", document["profile_id"]), "ID"
@@ -231,14 +278,14 @@ def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None
                     refused.value.extra,
                 )
             )
-        assert told[0] == told[1]
+        assert messages[0] == messages[1]
     with pytest.raises(RunProfileUnknown):
         edit.set_state(
-            RUN_PROFILE, "theirs-b", ProfileState.DISABLED, actor=who, source="admin", reason="x"
+            RUN_PROFILE, "other-b", ProfileState.DISABLED, actor=actor, source="admin", reason="x"
         )
     with pytest.raises(ProfileUnknown):
         edit.roll_back(
-            PROFILE, "theirs", 1, actor=who, source="admin", reason="x", expected=exactly(1)
+            PROFILE, "other", 1, actor=actor, source="admin", reason="x", expected=exactly(1)
         )
 
 
@@ -253,20 +300,23 @@ def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
 
 def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> None:
     store_profiles(
-        [profile("mine"), profile("theirs")],
-        [run_profile("mine-a", "mine", "a"), run_profile("theirs-b", "theirs", "b")],
+        [profile("mine"), profile("other")],
+        [run_profile("mine-a", "mine", "a"), run_profile("other-b", "other", "b")],
     )
-    who = confined("a")
-    assert problems(run_profile("mine-a", "mine", "b"), exactly(1), who)["/namespace"] == problems(run_profile("mine-a", "mine", "zz"), exactly(1), who)[
-        "/namespace"].replace("zz", "b")  # fmt: skip
-    assert set(problems(run_profile("new", "theirs", "a"), NEW, who)) == {"/profile_id"}
-    assert set(problems(run_profile("new", "mine", "b"), NEW, who)) == {"/namespace"}
+    actor = confined("a")
+    assert problems(run_profile("mine-a", "mine", "b"), exactly(1), actor)[
+        "/namespace"
+    ] == problems(run_profile("mine-a", "mine", "zz"), exactly(1), actor)["/namespace"].replace(
+        "zz", "b"
+    )
+    assert set(problems(run_profile("new", "other", "a"), NEW, actor)) == {"/profile_id"}
+    assert set(problems(run_profile("new", "mine", "b"), NEW, actor)) == {"/namespace"}
     with pytest.raises(NotAllowed, match="whole workspace"):
-        save(profile("new"), NEW, who)
+        save(profile("new"), NEW, actor)
     with pytest.raises(RunProfileUnknown, match="none can be made"):
-        save(run_profile("theirs-b", "mine", "a"), NEW, who)
-    assert save(run_profile("new", "mine", "a"), NEW, who).created
-    assert RunProfile.objects.get(run_profile_id="theirs-b").document["namespace"] == "b"
+        save(run_profile("other-b", "mine", "a"), NEW, actor)
+    assert save(run_profile("new", "mine", "a"), NEW, actor).created
+    assert RunProfile.objects.get(run_profile_id="other-b").document["namespace"] == "b"
 
 
 def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
@@ -340,8 +390,11 @@ def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() ->
         PROFILE, "daily", ProfileState.ENABLED, actor=SYSTEM, source="admin", reason="fine again"
     )
     assert start().profile_revision == 3
-    assert list(AuditTrailEntry.objects.filter(action="profile.changed").order_by("id").values_list("after__state", "reason")) == [
-        ("disabled", "too loud"), ("enabled", "fine again")]  # fmt: skip
+    assert list(
+        AuditTrailEntry.objects.filter(action="profile.changed")
+        .order_by("id")
+        .values_list("after__state", "reason")
+    ) == [("disabled", "too loud"), ("enabled", "fine again")]
 
 
 def test_nothing_that_is_wrong_with_a_document_keeps_it_enabled(settings) -> None:

@@ -93,12 +93,12 @@ def test_an_export_is_on_record_and_not_for_the_confined(folder: Path) -> None:
         1,
         1,
     )
-    for who in (
+    for actor in (
         actor_of(create_user("vic", "Viewer")),
         actor_of(create_user("con", "Configurator", "eu")),
     ):
         with pytest.raises(NotAllowed):
-            export.export(folder, actor=who)
+            export.export(folder, actor=actor)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
@@ -106,7 +106,8 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
     folder: Path, monkeypatch, nth: int
 ) -> None:
     reload.load_at_start()
-    # Somebody changed both files, and throws that away by an export, which is killed before the ``nth`` file is replaced.
+    # Both files were changed. An export, which would undo that, is killed before it replaces the
+    # ``nth`` file.
     write_profiles(folder, [profile(label="By file")], [run_profile(value_tags=["by-file"])])
     done: list[Path] = []
 
@@ -126,7 +127,9 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
     reload.load_at_start()
     assert Profile.objects.get().label == "Daily"
     assert Profile.objects.get().revision == 1
-    assert [(one.file, one.pointer) for one in drift.differences(actor=SYSTEM)][-1] == (
+    assert [(document.file, document.pointer) for document in drift.differences(actor=SYSTEM)][
+        -1
+    ] == (
         "runProfiles.json",
         "/value_tags",
     )
@@ -140,14 +143,14 @@ def test_an_export_that_a_reload_overtakes_writes_nothing(folder: Path, monkeypa
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
     before = (folder / "profiles.json").read_bytes()
-    lock, asked = revisions.lock, []
+    lock, notes = revisions.lock, []
 
     def overtaken() -> str:
-        asked.append(lock())
-        if len(asked) == 2:
+        notes.append(lock())
+        if len(notes) == 2:
             reload.remember("0" * 64)
             return "0" * 64
-        return asked[-1]
+        return notes[-1]
 
     monkeypatch.setattr(revisions, "lock", overtaken)
     with pytest.raises(export.Overtaken):
@@ -156,7 +159,7 @@ def test_an_export_that_a_reload_overtakes_writes_nothing(folder: Path, monkeypa
     assert sorted(path.name for path in folder.iterdir()) == ["profiles.json", "runProfiles.json"]
 
 
-# Any text but NUL and halves of pairs, with what is odd on purpose: other directions, marks that combine, beyond the first plane.
+# Any text except NUL and lone surrogates, often an odd one: right to left, combining, non-BMP.
 ODD = st.sampled_from(["\u202eabc", "e\u0301", "\U0001f680", "\u2028", "</script>", "\\"])
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | ODD
 NUMBER = st.integers(1 - 2**53, 2**53 - 1) | st.floats(
@@ -183,10 +186,27 @@ ID = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 @st.composite
 def documents(draw: Any) -> tuple[list[Any], list[Any]]:
     ids = draw(st.lists(ID, min_size=1, max_size=4, unique=True))
-    profiles = [{"profile_id": name, "label": draw(TAG), "state": draw(st.sampled_from(["enabled", "disabled"])), "style_vector": draw(FREE),
-                 "distribution_map": draw(FREE), "value_tags": draw(st.lists(TAG, max_size=3, unique=True))} for name in ids]  # fmt: skip
-    run_profiles = [{"run_profile_id": name, "profile_id": draw(st.sampled_from(ids)), "namespace": draw(ID), "state": "enabled", "asset_bundle": draw(FREE)}
-                    for name in draw(st.lists(ID, max_size=4, unique=True))]  # fmt: skip
+    profiles = [
+        {
+            "profile_id": name,
+            "label": draw(TAG),
+            "state": draw(st.sampled_from(["enabled", "disabled"])),
+            "style_vector": draw(FREE),
+            "distribution_map": draw(FREE),
+            "value_tags": draw(st.lists(TAG, max_size=3, unique=True)),
+        }
+        for name in ids
+    ]
+    run_profiles = [
+        {
+            "run_profile_id": name,
+            "profile_id": draw(st.sampled_from(ids)),
+            "namespace": draw(ID),
+            "state": "enabled",
+            "asset_bundle": draw(FREE),
+        }
+        for name in draw(st.lists(ID, max_size=4, unique=True))
+    ]
     return profiles, run_profiles
 
 
@@ -233,8 +253,8 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
             actor=SYSTEM,
         )
         revisions.hide_others(
-            profiles=[one["profile_id"] for one in profiles],
-            run_profiles=[one["run_profile_id"] for one in run_profiles],
+            profiles=[document["profile_id"] for document in profiles],
+            run_profiles=[document["run_profile_id"] for document in run_profiles],
         )
     first = bytes_of()
     numbers = list(Profile.objects.order_by("profile_id").values_list("profile_id", "revision"))
@@ -245,7 +265,7 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
         list(Profile.objects.order_by("profile_id").values_list("profile_id", "revision"))
         == numbers
     )
-    # Written by hand in another order, and with the database emptied meanwhile, it is the same configuration.
+    # It is the same configuration in another order, and after the database was emptied.
     write_profiles(
         folder, shuffled(json.loads(first[0]), rng)[::-1], shuffled(json.loads(first[1]), rng)
     )

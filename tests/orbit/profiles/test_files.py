@@ -14,15 +14,15 @@ def write(folder: Path, profiles: bytes = b"[]", run_profiles: bytes = b"[]") ->
 
 
 def errors(folder: Path) -> list[dict[str, str]]:
-    with pytest.raises(ConfigInvalid) as found:
+    with pytest.raises(ConfigInvalid) as refusal:
         files.read(folder)
-    assert found.value.code == "config_invalid"
-    return found.value.errors
+    assert refusal.value.code == "config_invalid"
+    return refusal.value.errors
 
 
 def test_both_files_are_read_as_they_stand(tmp_path: Path) -> None:
-    found = files.read(write(tmp_path, b'[{"a": 1}]', b'[{"b": [2]}]'))
-    assert found == files.Documents([{"a": 1}], [{"b": [2]}])
+    documents = files.read(write(tmp_path, b'[{"a": 1}]', b'[{"b": [2]}]'))
+    assert documents == files.Documents([{"a": 1}], [{"b": [2]}])
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,22 @@ def test_a_file_that_cannot_be_read_is_named_with_its_place(
 
 def test_both_files_errors_are_told_at_once_and_in_the_text_too(tmp_path: Path) -> None:
     write(tmp_path, b'[\n{"a":1,\n"a":2}]', b"[1,]")
-    with pytest.raises(ConfigInvalid) as found:
+    with pytest.raises(ConfigInvalid) as refusal:
         files.read(tmp_path)
-    assert [error["file"] for error in found.value.errors] == ["profiles.json", "runProfiles.json"]
+    assert [error["file"] for error in refusal.value.errors] == [
+        "profiles.json",
+        "runProfiles.json",
+    ]
     assert (
         "profiles.json#/0/a: The same key stands here twice (line 3, column 1)."
-        in found.value.detail
+        in refusal.value.detail
     )
 
 
 def test_a_missing_folder_names_the_setting(tmp_path: Path) -> None:
-    found = errors(tmp_path / "nowhere")
-    assert len(found) == 2
-    assert "ORBIT_CONFIG_DIR" in found[0]["detail"]
+    problems = errors(tmp_path / "nowhere")
+    assert len(problems) == 2
+    assert "ORBIT_CONFIG_DIR" in problems[0]["detail"]
 
 
 def test_a_folder_in_a_file_s_place_is_an_error_like_others(tmp_path: Path) -> None:

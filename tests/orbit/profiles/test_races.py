@@ -81,8 +81,11 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
     stop, active, reloads = threading.Event(), [], []
 
     def version(number: int) -> None:
-        write_profiles(tmp_path, [profile(label=f"v{number}", value_tags=[f"v{number}"])],
-              [run_profile(f"r{n}", namespace=f"n{n}", asset_bundle={"v": number}) for n in range(3)])  # fmt: skip
+        write_profiles(
+            tmp_path,
+            [profile(label=f"v{number}", value_tags=[f"v{number}"])],
+            [run_profile(f"r{n}", namespace=f"n{n}", asset_bundle={"v": number}) for n in range(3)],
+        )
 
     def run(number: int) -> None:
         chance = random.Random(seed * 10 + number)
@@ -121,10 +124,10 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
             done.result()
     # A cycle that was active for the whole of a reload would be one that it didn't see.
     assert [
-        (one, other)
-        for one in reloads
+        (interval, other)
+        for interval in reloads
         for other in active
-        if other[0] <= one[0] and one[1] <= other[1]
+        if other[0] <= interval[0] and interval[1] <= other[1]
     ] == []
     assert active
     versions = {

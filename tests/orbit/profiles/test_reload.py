@@ -35,7 +35,8 @@ HOOK = json.dumps(
     [{"key": "hook", "url": "https://192.0.2.1/hook", "method": "POST", "token": "t"}]
 )
 
-LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+LOCKED = """SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_files_that_caught_up_with_the_database_are_taken_as_applied(folder: Pat
     assert Profile.objects.get().label == "Later"
 
 
-def test_documents_that_nobody_loaded_from_files_stand_too(folder: Path) -> None:
+def test_documents_that_were_not_loaded_from_files_are_kept_too(folder: Path) -> None:
     store_profiles([profile("mine")], [])
     reload.load_at_start()
     assert list(Profile.objects.values_list("profile_id", flat=True)) == ["mine"]
@@ -139,7 +140,7 @@ def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(
             profile(state="on"),
             profile(execution_rules={"tiers": {"2": {"transformer": "nothing"}}}),
         ],
-        [run_profile(profile_id="who")],
+        [run_profile(profile_id="unknown")],
     )
     with pytest.raises(ConfigInvalid) as caught:
         reload.load_at_start()
@@ -230,7 +231,7 @@ def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) 
 
 
 def test_an_invalid_file_applies_nothing(folder: Path) -> None:
-    write_profiles(folder, [profile("fine")], [run_profile(profile_id="who")])
+    write_profiles(folder, [profile("fine")], [run_profile(profile_id="unknown")])
     with pytest.raises(ConfigInvalid):
         reload.apply_files(actor=SYSTEM, reason="")
     assert not Profile.objects.exists()
@@ -252,7 +253,7 @@ def own_database(server: Server, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def wait_for_lock(connection: psycopg.Connection, waiting: list[subprocess.Popen[str]]) -> None:
-    """Wait until every one of ``waiting`` stands before a lock; none may end meanwhile."""
+    """Wait until all of ``waiting`` wait for a lock; none may end meanwhile."""
     until = time.monotonic() + 60
     while connection.execute(LOCKED).fetchone() != (len(waiting),):
         assert [process.poll() for process in waiting] == [None] * len(waiting)
@@ -272,7 +273,7 @@ def test_several_processes_that_start_at_once_load_the_files_once(
     with psycopg.connect(own_database["DATABASE_URL"]) as connection:
         connection.execute(
             "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR UPDATE"
-        )  # so that all of them have found the database empty
+        )  # so that all of them have seen an empty database
         starting = [
             subprocess.Popen(
                 [sys.executable, "-c", code], cwd=database.PROJECT, env=environment, text=True
@@ -297,12 +298,20 @@ def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(
         connection.execute(
             "SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE"
         )  # as every start of a cycle does
-        reloading = subprocess.Popen([sys.executable, "manage.py", "config", "reload", "--json"], cwd=database.PROJECT, env=own_database,
-                                     stdout=subprocess.PIPE, text=True)  # fmt: skip
+        reloading = subprocess.Popen(
+            [sys.executable, "manage.py", "config", "reload", "--json"],
+            cwd=database.PROJECT,
+            env=own_database,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         wait_for_lock(connection, [reloading])
         connection.execute(
-            "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash, input, input_content_type, input_sha256, next_due_at) "
-            "VALUES (gen_random_uuid(), 'default', 'pending', 'rest', '{}', '', '', 'application/json', '', now())")  # fmt: skip
+            """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash,
+            input, input_content_type, input_sha256, next_due_at)
+            VALUES (gen_random_uuid(), 'default', 'pending', 'rest', '{}', '',
+            '', 'application/json', '', now())"""
+        )
         connection.commit()
         answer = json.loads(reloading.communicate(timeout=60)[0])
         assert (answer["code"], reloading.returncode) == ("cycles_active", 4)

@@ -131,8 +131,8 @@ def test_everything_that_a_profile_may_hold_passes() -> None:
     ],
 )
 def test_each_error_of_a_profile_is_found_at_its_place(document: Any, pointer: str) -> None:
-    found = check([PROFILE | {"profile_id": "other"}, document], [])
-    assert {(problem.file, problem.pointer) for problem in found} == {
+    problems = check([PROFILE | {"profile_id": "other"}, document], [])
+    assert {(problem.file, problem.pointer) for problem in problems} == {
         ("profiles.json", f"/1{pointer}")
     }
 
@@ -169,18 +169,18 @@ def test_each_error_of_a_profile_is_found_at_its_place(document: Any, pointer: s
 def test_each_error_of_a_run_profile_is_found_at_its_place(
     change: dict[str, Any], pointer: str
 ) -> None:
-    found = check([PROFILE], [{**RUN_PROFILE, **change}], {"default-endpoint"})
-    assert [(problem.file, problem.pointer) for problem in found] == [
+    problems = check([PROFILE], [{**RUN_PROFILE, **change}], {"default-endpoint"})
+    assert [(problem.file, problem.pointer) for problem in problems] == [
         ("runProfiles.json", f"/0{pointer}")
     ]
 
 
 def test_every_error_of_both_files_is_told_at_once() -> None:
-    found = check(
+    problems = check(
         [{**PROFILE, "label": 1, "state": 2}, PROFILE],
         [{**RUN_PROFILE, "profile_id": "x"}, RUN_PROFILE],
     )
-    assert [(problem.file, problem.pointer) for problem in found] == [
+    assert [(problem.file, problem.pointer) for problem in problems] == [
         ("profiles.json", "/0/label"),
         ("profiles.json", "/0/state"),
         ("runProfiles.json", "/0/profile_id"),
@@ -198,7 +198,7 @@ def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
         },
         "normalizer": {"processor": "unknown"},
     }
-    found = check(
+    problems = check(
         [{**PROFILE, "state": "on", "execution_rules": rules, "value_tags": [1, "\u200b"]}],
         [
             {
@@ -211,7 +211,7 @@ def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
         ],
         {"default-endpoint"},
     )
-    assert {problem.pointer for problem in found if problem.file == "profiles.json"} == {
+    assert {problem.pointer for problem in problems if problem.file == "profiles.json"} == {
         "/0/state",
         "/0/execution_rules/tiers/1/transformer",
         "/0/execution_rules/tiers/1/timeout",
@@ -221,7 +221,7 @@ def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
         "/0/value_tags/0",
         "/0/value_tags/1",
     }
-    assert {problem.pointer for problem in found if problem.file == "runProfiles.json"} == {
+    assert {problem.pointer for problem in problems if problem.file == "runProfiles.json"} == {
         "/0/namespace",
         "/0/profile_id",
         "/0/execution_policy/cron",

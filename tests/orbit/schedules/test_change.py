@@ -1,4 +1,4 @@
-"""What people do to schedules: who may, what stays, and what the trail says of it."""
+"""Overrides of schedules: permissions, how long they last, their audit entries."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,8 +31,8 @@ def cycles() -> None:
 
 
 def row() -> tuple[str, int, Any]:
-    [found] = Row.objects.filter(name=CYCLES).values_list("cron", "repeats", "next_run")
-    return found
+    [row] = Row.objects.filter(name=CYCLES).values_list("cron", "repeats", "next_run")
+    return row
 
 
 def entries() -> list[tuple[Any, Any, str]]:
@@ -72,9 +72,7 @@ def test_another_cron_runs_until_it_is_given_back() -> None:
     assert len(entries()) == 2
 
 
-def test_while_it_is_off_none_of_its_ticks_is_due_and_the_one_that_was_due_before_is_in_the_ledger() -> (
-    None
-):
+def test_a_schedule_that_is_off_has_no_ticks_but_the_one_that_was_due_before() -> None:
     now = datetime.now(UTC)
     Row.objects.update(next_run=now - timedelta(seconds=1))
     change.switch(CYCLES, on=False, **WHY)
@@ -95,7 +93,7 @@ def test_a_cron_that_is_none_is_refused_at_its_field_and_changes_nothing(cron: s
     assert (row()[0], entries()) == ("0 12 * * *", [])
 
 
-def test_what_the_configuration_switches_off_nobody_switches_on() -> None:
+def test_what_the_configuration_switches_off_can_not_be_switched_on() -> None:
     sync([Schedule(CYCLES, "", "UTC")])
     with pytest.raises(ScheduleOff):
         change.switch(CYCLES, on=True, **WHY)
@@ -112,7 +110,7 @@ def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
     for namespace, name in (
         ("eu", CYCLES),
         ("us", "run-profile:a"),
-        ("eu", "run-profile:nobody"),
+        ("eu", "run-profile:unknown"),
         ("eu", "\x00"),
     ):
         with pytest.raises(ScheduleUnknown):

@@ -32,7 +32,7 @@ OWN = "run-profile:a"
 
 @pytest.fixture
 def due() -> datetime:
-    """A run profile that runs each hour at this minute, made yesterday; the tick before this moment."""
+    """Return the last tick of a run profile that runs each hour and was made yesterday."""
     now = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
     store_profiles(
         [profile()],
@@ -58,7 +58,7 @@ def tick(due: datetime, **columns: Any) -> None:
     CronTick.objects.filter(pk=made.pk).update(**columns)
 
 
-def said(at: datetime, name: str = "a", **options: Any) -> str:
+def sentence_at(at: datetime, name: str = "a", **options: Any) -> str:
     return explain.explain(name, at, actor=SYSTEM, **options).sentence
 
 
@@ -75,16 +75,16 @@ def test_it_did_run(due: datetime) -> None:
     assert answer.facts["tick"]["result"]["cycle_run_id"] == str(cycle.pk)
 
 
-def test_a_cycle_that_a_person_started_is_told_as_well(due: datetime) -> None:
+def test_a_cycle_that_a_user_started_is_named_too(due: datetime) -> None:
     cycle = active_cycle("eu")
     CycleRun.objects.filter(pk=cycle.pk).update(run_profile_id="a")
-    assert f"The cycle {cycle.pk} (pending) of it was accepted" in said(datetime.now(UTC))
+    assert f"The cycle {cycle.pk} (pending) of it was accepted" in sentence_at(datetime.now(UTC))
 
 
 def test_another_cycle_was_active(due: datetime) -> None:
     cycle = active_cycle("eu")
     tick(due)
-    sentence = said(due)
+    sentence = sentence_at(due)
     assert "was skipped" in sentence and str(cycle.pk) in sentence
 
 
@@ -98,9 +98,14 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
     assert answer.facts["stopped"]["by"] == "ann"
 
 
-@pytest.mark.parametrize(("object_type", "object_id", "begin", "end", "kind"), [
-    ("namespace", "eu", Action.NAMESPACE_HALTED, Action.NAMESPACE_RESUMED, "halt"), ("namespace", "eu", Action.NAMESPACE_DRAINED, Action.NAMESPACE_RESUMED, "drain"),
-    ("pause", "everything", Action.PAUSE_SET, Action.PAUSE_LIFTED, "pause")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("object_type", "object_id", "begin", "end", "kind"),
+    [
+        ("namespace", "eu", Action.NAMESPACE_HALTED, Action.NAMESPACE_RESUMED, "halt"),
+        ("namespace", "eu", Action.NAMESPACE_DRAINED, Action.NAMESPACE_RESUMED, "drain"),
+        ("pause", "everything", Action.PAUSE_SET, Action.PAUSE_LIFTED, "pause"),
+    ],
+)
 def test_what_was_stopped_then_is_read_from_the_trail(
     due: datetime, object_type: str, object_id: str, begin: Action, end: Action, kind: str
 ) -> None:
@@ -126,7 +131,7 @@ def test_what_was_stopped_then_is_read_from_the_trail(
     assert explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
 
 
-def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
+def test_a_stop_without_a_tick_is_named_since_it_refused_triggers(
     due: datetime,
 ) -> None:
     Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
@@ -139,11 +144,11 @@ def test_a_stop_without_a_tick_is_told_since_it_refused_whoever_tried_by_hand(
             reason="flood.",
             after={"until": "2999-01-01T00:00:00+00:00"},
         )
-    asked = datetime.now(UTC)
+    now = datetime.now(UTC)
     assert (
-        "Nothing could start then: eu was halted since " in said(asked)
-    ) and " until 2999-01-01 01:00:00 CET by ann: flood." in said(asked)
-    assert "halted" not in said(asked + timedelta(hours=1), now=asked)  # still to come
+        "Nothing could start then: eu was halted since " in sentence_at(now)
+    ) and " until 2999-01-01 01:00:00 CET by ann: flood." in sentence_at(now)
+    assert "halted" not in sentence_at(now + timedelta(hours=1), now=now)  # still to come
 
 
 def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused_tells_it_once(
@@ -159,16 +164,25 @@ def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused
             reason="flood",
             after={"until": None},
         )
-    sentence = said(datetime.now(UTC))
+    sentence = sentence_at(datetime.now(UTC))
     assert sentence.startswith("It did run: ") and sentence.endswith("by ann: flood.")
     rows("UPDATE orbit_crontick SET due_at = now() + interval '1 second' RETURNING 1")
-    assert "could start" not in said(datetime.now(UTC))
+    assert "could start" not in sentence_at(datetime.now(UTC))
 
 
 def test_no_cluster_was_alive(due: datetime) -> None:
-    CronTick.objects.create(id=uuid7(), schedule=OWN, tick_key="k", due_at=due, outcome="missed",
-                            detail={"no_cluster_from": (due - timedelta(hours=1)).isoformat(), "no_cluster_until": due.isoformat()})  # fmt: skip
-    assert "no cluster was alive from" in said(due)
+    CronTick.objects.create(
+        id=uuid7(),
+        schedule=OWN,
+        tick_key="k",
+        due_at=due,
+        outcome="missed",
+        detail={
+            "no_cluster_from": (due - timedelta(hours=1)).isoformat(),
+            "no_cluster_until": due.isoformat(),
+        },
+    )
+    assert "no cluster was alive from" in sentence_at(due)
 
 
 def test_a_moment_inside_a_row_from_to_was_missed(due: datetime) -> None:
@@ -182,17 +196,17 @@ def test_a_moment_inside_a_row_from_to_was_missed(due: datetime) -> None:
     CronTick.objects.create(
         id=uuid7(), schedule=OWN, tick_key="k", due_at=begin, outcome="missed", detail=span
     )
-    assert "no cluster was alive" in said(due - timedelta(hours=9))
+    assert "no cluster was alive" in sentence_at(due - timedelta(hours=9))
 
 
 def test_no_cluster_has_looked_yet(due: datetime) -> None:
     Row.objects.filter(name=OWN).update(next_run=due)
-    assert "no cluster has looked since" in said(due)
+    assert "no cluster has looked since" in sentence_at(due)
 
 
 def test_it_came_too_late(due: datetime) -> None:
     tick(due, outcome="late", detail={"max_lateness": 60})
-    assert "more than 60 s late" in said(due)
+    assert "more than 60 s late" in sentence_at(due)
 
 
 def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
@@ -201,30 +215,38 @@ def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
             "a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"}
         )
         RunProfileRevision.objects.create(
-            run_profile=RunProfile.objects.get(), number=2, document=from_then, author="ann", source="admin", reason="too loud",
-            created_at=due - timedelta(hours=2))  # fmt: skip
-    sentence = said(due)
+            run_profile=RunProfile.objects.get(),
+            number=2,
+            document=from_then,
+            author="ann",
+            source="admin",
+            reason="too loud",
+            created_at=due - timedelta(hours=2),
+        )
+    sentence = sentence_at(due)
     assert (
         "the run profile a was disabled since revision 2" in sentence
         and "by ann: too loud" in sentence
     )
-    assert "disabled" not in said(due - timedelta(hours=3))
+    assert "disabled" not in sentence_at(due - timedelta(hours=3))
 
 
 def test_its_profile_was_disabled(due: datetime) -> None:
     store_profiles([profile(state="disabled")], [])
     rows(
-        "UPDATE orbit_profilerevision SET created_at = now() - interval '5 hours' WHERE number = 2 RETURNING 1"
+        "UPDATE orbit_profilerevision SET created_at = now() - interval '5 hours'"
+        " WHERE number = 2 RETURNING 1"
     )
-    assert "the profile daily was disabled" in said(due)
+    assert "the profile daily was disabled" in sentence_at(due)
 
 
 def test_it_was_hidden_or_did_not_exist(due: datetime) -> None:
-    assert "It didn't exist yet" in said(due - timedelta(days=2))
+    assert "It didn't exist yet" in sentence_at(due - timedelta(days=2))
     rows(
-        "UPDATE orbit_runprofile SET hidden = true, updated_at = now() - interval '3 hours' RETURNING 1"
+        "UPDATE orbit_runprofile SET hidden = true, updated_at = now() - interval '3 hours'"
+        " RETURNING 1"
     )
-    assert "the configuration has had no a since" in said(due)
+    assert "the configuration has had no a since" in sentence_at(due)
 
 
 def test_the_schedule_was_switched_off_and_by_whom(due: datetime) -> None:
@@ -232,25 +254,29 @@ def test_the_schedule_was_switched_off_and_by_whom(due: datetime) -> None:
     entry = rows("SELECT at FROM governance_audittrailentry WHERE action = 'schedule.changed'")[0][
         0
     ]
-    sentence = said(entry + timedelta(minutes=30), now=entry + timedelta(hours=2))
+    sentence = sentence_at(entry + timedelta(minutes=30), now=entry + timedelta(hours=2))
     assert "run-profile:a was switched off by ann" in sentence and "quiet night" in sentence
-    assert "switched off" not in said(entry - timedelta(hours=2))
+    assert "switched off" not in sentence_at(entry - timedelta(hours=2))
 
 
 def test_nothing_was_due_then_and_when_it_is_next(due: datetime) -> None:
-    sentence = said(due - timedelta(minutes=30))
+    sentence = sentence_at(due - timedelta(minutes=30))
     assert sentence.startswith("Nothing was due: run-profile:a (") and "is due next at" in sentence
 
 
 def test_the_future_is_still_to_come(due: datetime) -> None:
-    assert "is still to come, and is due next at" in said(datetime.now(UTC) + timedelta(hours=3))
+    assert "is still to come, and is due next at" in sentence_at(
+        datetime.now(UTC) + timedelta(hours=3)
+    )
 
 
 def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -> None:
     store_profiles([profile()], [run_profile("b")])
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     at = datetime.now(UTC) - timedelta(hours=1)
-    assert "neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set" in said(at, "b")
+    assert "neither ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set" in sentence_at(
+        at, "b"
+    )
     sync([Schedule(CYCLES, "0 0 1 1 *", "UTC"), Schedule(RUN_PROFILES, "", "UTC")])
     assert explain.explain("b", at, actor=SYSTEM).facts["schedule"] == CYCLES
     CronTick.objects.create(
@@ -261,16 +287,26 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
         outcome="started",
         detail={"cycle_run_id": "x"},
     )
-    assert "started a raw cycle" in said(at, "b")
+    assert "started a raw cycle" in sentence_at(at, "b")
     sync([Schedule(CYCLES, "0 0 1 1 *", "UTC"), Schedule(RUN_PROFILES, "0 0 2 1 *", "UTC")])
     assert explain.explain("b", at, actor=SYSTEM).facts["schedule"] == RUN_PROFILES
-    CronTick.objects.create(id=uuid7(), schedule=RUN_PROFILES, tick_key="k", due_at=at, outcome="started",
-                            detail={"outcomes": {"started": 1, "skipped": 1}, "results": [], "others": {"skipped": ["b"]}})  # fmt: skip
-    assert " was skipped." in said(at, "b")
+    CronTick.objects.create(
+        id=uuid7(),
+        schedule=RUN_PROFILES,
+        tick_key="k",
+        due_at=at,
+        outcome="started",
+        detail={
+            "outcomes": {"started": 1, "skipped": 1},
+            "results": [],
+            "others": {"skipped": ["b"]},
+        },
+    )
+    assert " was skipped." in sentence_at(at, "b")
 
 
 def test_who_does_not_see_it_learns_nothing(due: datetime) -> None:
-    for name, namespaces in (("a", {"us"}), ("nobody", {"eu"}), ("\x00", {"eu"})):
+    for name, namespaces in (("a", {"us"}), ("unknown", {"eu"}), ("\x00", {"eu"})):
         with pytest.raises(RunProfileUnknown):
             explain.explain(name, due, actor=replace(SYSTEM, namespaces=frozenset(namespaces)))
 
@@ -290,7 +326,7 @@ def test_who_does_not_see_where_it_ran_then_learns_nothing_of_that(due: datetime
 def test_an_answer_takes_few_queries(due: datetime) -> None:
     tick(due)
     with CaptureQueriesContext(connection) as captured:
-        said(due)
+        sentence_at(due)
     assert len(captured) <= 12
 
 
@@ -322,9 +358,10 @@ def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_anoth
         "the run profile mine was disabled" in explain.explain("mine", due, actor=confined).sentence
     )
     rows(
-        "UPDATE orbit_runprofilerevision SET document = jsonb_set(document, '{state}', '\"enabled\"') RETURNING 1"
+        "UPDATE orbit_runprofilerevision"
+        " SET document = jsonb_set(document, '{state}', '\"enabled\"') RETURNING 1"
     )
-    told = explain.explain("mine", due, actor=confined).sentence
-    assert "didn't run" in told
-    assert "hidden" not in told
-    assert "purchase" not in told
+    sentence = explain.explain("mine", due, actor=confined).sentence
+    assert "didn't run" in sentence
+    assert "hidden" not in sentence
+    assert "purchase" not in sentence

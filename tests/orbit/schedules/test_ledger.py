@@ -1,4 +1,4 @@
-"""Each due tick is one row and one task, whoever looks and however often."""
+"""Each due tick is one row and one task, however many processes look and however often."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ from tests.orbit.schedules.test_cron import BERLIN, NOON, local
 from tests.support.pipeline import rows
 
 
-def asked(cron: str = "0 12 * * *", **members: Any) -> Schedule:
+def noon_schedule(cron: str = "0 12 * * *", **members: Any) -> Schedule:
     return Schedule(CYCLES, cron, "UTC", **members)
 
 
@@ -32,7 +32,7 @@ def next_run() -> datetime | None:
 
 def due_at(moment: datetime, name: str = CYCLES, schedule: Schedule | None = None) -> None:
     """Have a schedule whose next run is ``moment``."""
-    schedule = schedule or asked()
+    schedule = schedule or noon_schedule()
     Row.objects.create(
         name=name,
         func=queue.TICK,
@@ -101,7 +101,7 @@ def enqueued() -> list[str]:
     return [tick for row in OrmQ.objects.all() for tick in row.task["args"]]
 
 
-def test_four_keepers_at_once_write_each_tick_once(committed: str) -> None:
+def test_four_processes_at_once_write_each_tick_once(committed: str) -> None:
     for number in range(50):
         due_at(NOON, f"s{number}")
     side_by_side(4, lambda: ledger.enqueue_due(NOON))
@@ -128,15 +128,21 @@ def test_a_row_that_the_database_refuses_stops_no_other_of_its_batch(
 ) -> None:
     for name in ("one", "bad", "two"):
         due_at(NOON, name)
-    monkeypatch.setattr(ledger, "plan", lambda schedule, *times: [
-        replace(tick, detail={"x": "\x00"} if schedule.name == "bad" else tick.detail) for tick in plan(schedule, *times)])  # fmt: skip
+    monkeypatch.setattr(
+        ledger,
+        "plan",
+        lambda schedule, *times: [
+            replace(tick, detail={"x": "\x00"} if schedule.name == "bad" else tick.detail)
+            for tick in plan(schedule, *times)
+        ],
+    )
     [line] = ledger.enqueue_due(NOON)
     assert "'bad'" in line and "can't be run" in line
     assert set(CronTick.objects.values_list("schedule", flat=True)) == {"one", "two"}
     assert set(Row.objects.filter(next_run=NOON).values_list("name", flat=True)) == {"bad"}
 
 
-def test_a_schedule_that_another_keeper_is_at_is_not_waited_for(committed: str) -> None:
+def test_a_schedule_that_another_process_has_locked_is_not_waited_for(committed: str) -> None:
     due_at(NOON, "held")
     due_at(NOON, "free")
     other = connections.create_connection("default")
@@ -207,7 +213,7 @@ def test_a_tick_whose_task_was_lost_is_enqueued_again_every_ten_seconds() -> Non
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("hour", [0, 1])
-def test_the_tick_of_the_hour_that_comes_twice_is_one_row_whenever_a_keeper_looks(
+def test_the_tick_of_the_hour_that_comes_twice_is_one_row_whenever_it_is_looked_at(
     hour: int,
 ) -> None:
     first = local(2026, 10, 25, 2, 30, fold=0)

@@ -75,7 +75,7 @@ def test_with_run_profiles_the_tick_starts_each_that_has_no_cron_of_its_own() ->
     run_tick.run(tick())
     outcome, detail = verdict()
     assert outcome == "started"
-    assert [(one["run_profile_id"], one["outcome"]) for one in detail["results"]] == [
+    assert [(result["run_profile_id"], result["outcome"]) for result in detail["results"]] == [
         ("a", "started"),
         ("b", "skipped"),
     ]
@@ -115,9 +115,7 @@ def test_while_run_profiles_have_a_tick_of_their_own_that_of_the_cycles_starts_a
 
 
 @pytest.mark.django_db
-def test_the_tick_of_the_run_profiles_starts_those_without_a_cron_of_their_own_and_queues_the_rest_of_a_namespace() -> (
-    None
-):
+def test_the_tick_of_the_run_profiles_starts_one_per_namespace_and_queues_the_others() -> None:
     store_profiles(
         [profile()],
         [

@@ -1,4 +1,4 @@
-"""The schedules' rows follow the environment and the run profiles, and keep what a person changed."""
+"""The rows follow the environment and the run profiles, and keep users' overrides."""
 
 import threading
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.orbit.schedules.test_cron import BERLIN, NOON
 from tests.support.configuration import profile, run_profile, store_profiles
 
 
-def asked(cron: str = "0 12 * * *", **members: Any) -> Schedule:
+def configured(cron: str = "0 12 * * *", **members: Any) -> Schedule:
     return Schedule(CYCLES, cron, "UTC", **members)
 
 
@@ -31,8 +31,8 @@ def the_row() -> tuple[str, int, Any]:
 
 
 @pytest.mark.django_db
-def test_a_schedule_is_made_as_the_environment_asks_and_gets_its_next_run_from_the_keeper() -> None:
-    sync([asked()])
+def test_a_schedule_is_made_as_the_environment_asks_and_gets_its_next_run_later() -> None:
+    sync([configured()])
     assert the_row() == ("0 12 * * *", -1, None)
     assert ledger.enqueue_due(NOON - timedelta(hours=1)) == []
     assert the_row()[2] == NOON
@@ -40,34 +40,34 @@ def test_a_schedule_is_made_as_the_environment_asks_and_gets_its_next_run_from_t
 
 
 @pytest.mark.django_db
-def test_what_a_person_changed_stays_until_the_environment_asks_for_something_else() -> None:
-    sync([asked()])
+def test_what_a_user_changed_stays_until_the_environment_asks_for_something_else() -> None:
+    sync([configured()])
     Row.objects.update(cron="5 5 * * *", repeats=0)
-    sync([asked()])
+    sync([configured()])
     assert the_row()[:2] == ("5 5 * * *", 0)
-    sync([asked(max_lateness=60)])
+    sync([configured(max_lateness=60)])
     assert the_row()[:2] == ("5 5 * * *", 0)
-    sync([asked("0 13 * * *")])
+    sync([configured("0 13 * * *")])
     assert the_row()[:2] == ("0 13 * * *", -1)
 
 
 @pytest.mark.django_db
 def test_an_empty_cron_switches_off_and_another_zone_reckons_anew() -> None:
-    sync([asked()])
+    sync([configured()])
     ledger.enqueue_due(NOON - timedelta(hours=1))
     sync([Schedule(CYCLES, "0 12 * * *", BERLIN)], now=NOON - timedelta(hours=1))
     ledger.enqueue_due(NOON - timedelta(hours=3))
     assert the_row()[2] == NOON - timedelta(hours=2)
-    sync([asked("")], now=NOON - timedelta(hours=3))
+    sync([configured("")], now=NOON - timedelta(hours=3))
     assert the_row()[:2] == ("", 0)
     assert ledger.enqueue_due(NOON) == []
     assert not CronTick.objects.exists()
 
 
-def test_keepers_that_start_at_once_make_one_row(committed: str) -> None:
-    second = threading.Thread(target=lambda: (sync([asked()]), connections.close_all()))
+def test_processes_that_start_at_once_make_one_row(committed: str) -> None:
+    second = threading.Thread(target=lambda: (sync([configured()]), connections.close_all()))
     with transaction.atomic():
-        sync([asked()])
+        sync([configured()])
         second.start()
         second.join(0.5)
         assert second.is_alive()
@@ -80,9 +80,9 @@ def test_keepers_that_start_at_once_make_one_row(committed: str) -> None:
 
 @pytest.mark.django_db
 def test_a_tick_that_was_due_when_the_configuration_changed_is_in_the_ledger() -> None:
-    sync([asked()])
+    sync([configured()])
     Row.objects.update(next_run=NOON)
-    sync([asked("0 13 * * *")], now=NOON + timedelta(seconds=1))
+    sync([configured("0 13 * * *")], now=NOON + timedelta(seconds=1))
     assert CronTick.objects.get().due_at == NOON
     assert the_row() == ("0 13 * * *", -1, None)
 
@@ -99,18 +99,25 @@ def cron(**policy: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def keeper() -> RunProfileSchedules:
+def follower() -> RunProfileSchedules:
     return RunProfileSchedules("America/New_York")
 
 
 @pytest.mark.django_db
 def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
-    keeper: RunProfileSchedules,
+    follower: RunProfileSchedules,
 ) -> None:
-    store_profiles([profile(), profile("off", state="disabled")],
-          [run_profile("a", **cron(time_zone=BERLIN, on_missed="skip", max_lateness=60)), run_profile("b", **cron()), run_profile("c"),
-           run_profile("d", state="disabled", **cron()), run_profile("e", "off", **cron())])  # fmt: skip
-    keeper.follow()
+    store_profiles(
+        [profile(), profile("off", state="disabled")],
+        [
+            run_profile("a", **cron(time_zone=BERLIN, on_missed="skip", max_lateness=60)),
+            run_profile("b", **cron()),
+            run_profile("c"),
+            run_profile("d", state="disabled", **cron()),
+            run_profile("e", "off", **cron()),
+        ],
+    )
+    follower.follow()
     assert set(Row.objects.values_list("name", flat=True)) == {"run-profile:a", "run-profile:b"}
     first, second = (
         rows.parse(row.id, row.name, row.cron, row.repeats, row.next_run, row.kwargs).schedule
@@ -121,47 +128,47 @@ def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
 
 
 @pytest.mark.django_db
-def test_rows_follow_hot_and_history_stays(keeper: RunProfileSchedules) -> None:
+def test_rows_follow_hot_and_history_stays(follower: RunProfileSchedules) -> None:
     store_profiles([profile()], [run_profile("a", **cron())])
-    keeper.follow()
+    follower.follow()
     ledger.enqueue_due()
     store_profiles([], [run_profile("a", **cron(cron="30 7 * * *"))])
-    keeper.follow()
+    follower.follow()
     assert (of("a").cron, of("a").repeats, of("a").next_run) == ("30 7 * * *", -1, None)
     for change in ({"state": "disabled"}, {"execution_policy": {}}):
         store_profiles([], [run_profile("a", **{**cron(), **change})])
-        keeper.follow()
+        follower.follow()
         assert of("a").repeats == 0
         store_profiles([], [run_profile("a", **cron())])
-        keeper.follow()
+        follower.follow()
         assert (of("a").cron, of("a").repeats) == ("0 6 * * *", -1)
     RunProfile.objects.update(hidden=True)
-    keeper.follow()
+    follower.follow()
     assert of("a").repeats == 0
     RunProfile.objects.update(hidden=False)
     store_profiles([profile(state="disabled")], [])
-    keeper.follow()
+    follower.follow()
     assert of("a").repeats == 0
 
 
 @pytest.mark.django_db
-def test_while_nothing_changes_a_look_is_one_statement(keeper: RunProfileSchedules) -> None:
+def test_while_nothing_changes_a_look_is_one_statement(follower: RunProfileSchedules) -> None:
     store_profiles([profile()], [run_profile("a", **cron())])
-    keeper.follow()
+    follower.follow()
     with CaptureQueriesContext(connection) as captured:
-        keeper.follow()
+        follower.follow()
     assert len(captured) == 1
 
 
 @pytest.mark.django_db
 def test_more_than_a_look_takes_follow_at_the_next_ones(
-    keeper: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
+    follower: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
     store_profiles([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
     counts = []
     for _ in range(4):
-        keeper.follow()
+        follower.follow()
         counts.append(Row.objects.count())
     assert counts == [3, 6, 7, 7]
 
@@ -180,30 +187,33 @@ def change(**members: Any) -> ScheduleOverride:
     )
 
 
-def settled(
-    asked_now: Schedule, person: ScheduleOverride | None, before: Schedule | None = None
+def reconciled(
+    configured_now: Schedule, override: ScheduleOverride | None, before: Schedule | None = None
 ) -> tuple[str, int] | None:
-    before = before or asked()
-    columns = rows.columns(before, person)
-    found = rows.reconcile(
-        asked_now,
+    before = before or configured()
+    columns = rows.columns(before, override)
+    columns_now = rows.reconcile(
+        configured_now,
         rows.parse(1, CYCLES, columns["cron"], columns["repeats"], None, columns["kwargs"]),
     )
-    return None if found is None else (found["cron"], found["repeats"])
+    return None if columns_now is None else (columns_now["cron"], columns_now["repeats"])
 
 
-def test_what_somebody_switched_off_stays_off_until_they_switch_it_on() -> None:
+def test_what_a_user_switched_off_stays_off_until_it_is_switched_on() -> None:
     off = change(off=True)
-    assert settled(asked(), off) is None
-    assert settled(asked("0 13 * * *"), off) == ("0 13 * * *", 0)
-    assert settled(asked(""), off) == ("", 0)
-    assert settled(asked(), replace(off, over="0 12 * * *"), before=asked("")) == ("0 12 * * *", 0)
+    assert reconciled(configured(), off) is None
+    assert reconciled(configured("0 13 * * *"), off) == ("0 13 * * *", 0)
+    assert reconciled(configured(""), off) == ("", 0)
+    assert reconciled(configured(), replace(off, over="0 12 * * *"), before=configured("")) == (
+        "0 12 * * *",
+        0,
+    )
 
 
-def test_a_cron_that_somebody_gave_stays_until_the_configuration_asks_for_another_one() -> None:
+def test_a_cron_that_a_user_gave_stays_until_the_configuration_asks_for_another_one() -> None:
     own = change(cron="5 5 * * *")
-    assert settled(asked(max_lateness=60), own) == ("5 5 * * *", -1)
-    assert settled(asked(""), own) == ("", 0)
-    assert settled(asked(), own, before=asked("")) == ("5 5 * * *", -1)
-    assert settled(asked("0 13 * * *"), own) == ("0 13 * * *", -1)
-    assert settled(asked("0 13 * * *"), replace(own, off=True)) == ("0 13 * * *", 0)
+    assert reconciled(configured(max_lateness=60), own) == ("5 5 * * *", -1)
+    assert reconciled(configured(""), own) == ("", 0)
+    assert reconciled(configured(), own, before=configured("")) == ("5 5 * * *", -1)
+    assert reconciled(configured("0 13 * * *"), own) == ("0 13 * * *", -1)
+    assert reconciled(configured("0 13 * * *"), replace(own, off=True)) == ("0 13 * * *", 0)

@@ -10,6 +10,7 @@ from django.db import connection, connections
 from django_q.models import OrmQ, Task
 
 from orbit import interrupts, queue
+from orbit.cycles.runner import WorkerProcess
 from orbit.interrupts import WorkerState
 from orbit_site.processes import worker
 from orbit_site.processes.supervisor import SILENT_SECONDS
@@ -27,7 +28,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
 
 @pytest.fixture
 def claims(committed: str, process: WorkerState) -> Iterator[worker.Claims]:
-    made = worker.Claims()
+    made = worker.Claims(WorkerProcess())
     yield made
     made.close()
 

@@ -1,4 +1,4 @@
--- Each delivery of a family, an item to an endpoint: its newest job, and what became of all its jobs.
+-- Each delivery of a family (an item to an endpoint): its newest job, and the state of all jobs.
 -- params: family uuid[]
 WITH newest AS (
     SELECT DISTINCT ON (j.normalization_item_id, j.endpoint_key)

@@ -1,4 +1,4 @@
--- The tiers that succeeded in a family, with the item that each became and the endpoints it was for.
+-- The tiers that succeeded in a family, each with its item and the endpoints of that.
 -- params: family uuid[]
 SELECT DISTINCT ON (t.tier) t.tier, t.id, t.cycle_id, t.output_sha256, i.id, i.targets
 FROM orbit_transformation t

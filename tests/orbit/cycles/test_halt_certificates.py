@@ -14,7 +14,7 @@ from governance.access.actors import SYSTEM
 from governance.models import Stop
 from governance.namespaces import halts, pauses, status
 from orbit import interrupts
-from orbit.cycles import cancel, detail, halt_certificates, lease, runner
+from orbit.cycles import cancel, detail, halt_certificates, lease
 from orbit.interrupts import WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
 from orbit_site.processes.gate_monitor import GateMonitor
@@ -24,6 +24,7 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
 from tests.support.polling import until
@@ -59,7 +60,7 @@ def test_what_a_lost_worker_left_open_is_closed_under_a_halt_and_then_it_is_quie
         cycle = left_behind(settings, receiver.url)
         settled()
         assert halt_certificates.certify() == 0
-        assert runner.run(seconds=0.1) is None
+        assert run_due(seconds=0.1) is None
         assert [halt_certificates.close_abandoned(), halt_certificates.close_abandoned()] == [1, 0]
         assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unknown"}
         assert set(DispatchJob.objects.values_list("status", flat=True)) == {"pending"}
@@ -150,11 +151,11 @@ def test_a_halted_cycle_can_be_cancelled(settings) -> None:
         configure_profiles()
         cycle_id = start_cycle()
         halts.halt("a", actor=SYSTEM)
-        assert runner.run(seconds=0.1) is None
+        assert run_due(seconds=0.1) is None
         cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
         assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
         halts.resume("a", actor=SYSTEM, reason="r")
-        runner.run(seconds=0.1)
+        run_due(seconds=0.1)
         assert receiver.requests == []
 
 
@@ -193,7 +194,7 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
 
         halter = threading.Thread(target=stop)
         halter.start()
-        runner.run(seconds=10)
+        run_due(seconds=10)
         halter.join()
         sent = len(receiver.requests)
         assert sent < 60
@@ -210,7 +211,7 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back_and_the_same_one_goes_on_at
             r"a is halted since .* UTC by orbit: a flood\. Resume it to go on\.", message
         )
         until(halt_certificates.certify, "it isn't quiet")
-        assert runner.run(seconds=0.2) is None
+        assert run_due(seconds=0.2) is None
         assert len(receiver.requests) == sent
         halts.resume("a", actor=SYSTEM, reason="it is dry")
         assert run_cycle(cycle_id).status == "success"

@@ -20,14 +20,13 @@ from orbit.cycles import (
     namespace_queue,
     orchestrate,
     overview,
-    runner,
     trigger,
 )
 from orbit.errors import CycleActive
 from orbit.models import CycleRun
 from orbit.states import Trigger
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
-from tests.support.pipeline import configure_endpoints, rows
+from tests.support.pipeline import configure_endpoints, rows, run_due
 from tests.support.receiver import OK, Receiver
 
 HALT = """UPDATE governance_governancesetting s SET halt = %s, mode = %s FROM governance_namespace n
@@ -75,7 +74,7 @@ def test_each_runs_after_the_one_before_it_without_another_trigger(
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         ids = three()
-        runner.run(seconds=10)
+        run_due(seconds=10)
     assert statuses() == ["success"] * 3
     spans = [
         (cycle.started_at, cycle.finished_at)
