@@ -45,9 +45,9 @@ def client() -> Api:
 )
 def test_hostile_json_is_refused_and_starts_nothing(client: Api, body: bytes, status: int) -> None:
     answer = client.post("/cycles/trigger", body)
-    found = problem(answer, status, json.loads(answer.content)["code"])
-    assert all({"pointer", "detail"} == set(error) for error in found["errors"])
-    assert found["errors"]
+    refusal = problem(answer, status, json.loads(answer.content)["code"])
+    assert all({"pointer", "detail"} == set(error) for error in refusal["errors"])
+    assert refusal["errors"]
     assert not CycleRun.objects.exists()
 
 
@@ -228,10 +228,10 @@ def test_a_foreign_host_is_a_400_problem(client: Api) -> None:
 @pytest.mark.parametrize("reason", [None, "", "  ", 7, "x" * 2001])
 def test_an_action_needs_a_reason_in_words(client: Api, reason: Any) -> None:
     started = client.post("/cycles/trigger").json()["cycle_run_id"]
-    found = problem(
+    refusal = problem(
         client.post(f"/cycles/{started}/cancel", {} if reason is None else {"reason": reason}),
         422,
         "invalid_body",
     )
-    assert [error["pointer"] for error in found["errors"]] in ([""], ["/reason"])
+    assert [error["pointer"] for error in refusal["errors"]] in ([""], ["/reason"])
     assert CycleRun.objects.get(pk=started).status == "pending"

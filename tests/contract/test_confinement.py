@@ -8,7 +8,7 @@ fails.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,34 +17,36 @@ from django.db import connection
 from django.db.models import Model
 from django.test import Client
 
-from governance import audit
 from governance.access.actors import SYSTEM
-from governance.audit.actions import Action
-from governance.kernel.identifiers import uuid7
 from governance.models import (
-    AuditTrailEntry,
-    Namespace,
     NamespaceGrant,
-    OperationRun,
     OperationRunItem,
     Stop,
 )
-from governance.namespaces import halts, pauses
-from orbit.cycles import trigger
-from orbit.cycles.rerun import single
-from orbit.dispatch import bulk
-from orbit.errors import CycleActive
+from governance.namespaces import pauses
 from orbit.models import (
-    CronTick,
     CycleRun,
-    DeadLetterDispatch,
-    Profile,
-    RunProfile,
-    ValueLedgerEntry,
 )
 from orbit.schedules.sync import RunProfileSchedules
-from orbit.states import Trigger
 from tests.contract import actions
+from tests.contract.hidden import (
+    AT,
+    BODIES,
+    DOCUMENTS,
+    FILTERS,
+    FORMS,
+    HIDDEN,
+    HIDDEN_IDS,
+    INDEPENDENT_ROUTES,
+    MISSING_NUMBER,
+    OWN_FORMS,
+    REASON,
+    REQUIRED_QUERY,
+    SKIPPED_PAGES,
+    WORKSPACE_FORMS,
+    WORKSPACE_ROUTES,
+    create_hidden_objects,
+)
 from tests.support import routes
 from tests.support.callers import Api, api, console, create_user, problem
 from tests.support.configuration import profile, run_profile, store_profiles
@@ -54,199 +56,6 @@ from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-HIDDEN = "hidden-ns"
-MISSING_NUMBER = 987_654_321
-REASON = {"reason": "mine"}
-AT = "2026-01-31T06:00:00Z"
-
-#: The ids of hidden objects, by the name of the route's parameter. A missing twin is ``nowhere-``.
-HIDDEN_IDS: dict[str, Callable[[], Any]] = {
-    "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
-    "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
-    "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
-    "entry": lambda: AuditTrailEntry.objects.filter(namespace=HIDDEN)[0].pk,
-    "profile": lambda: Profile.objects.get(profile_id="hidden-p").pk,
-    "run_profile": lambda: RunProfile.objects.get(run_profile_id="hidden-rp").pk,
-    "namespace_id": lambda: Namespace.objects.get(name=HIDDEN).pk,
-    "profile_id": lambda: "hidden-p",
-    "run_profile_id": lambda: "hidden-rp",
-    "namespace": lambda: HIDDEN,
-    "number": lambda: 1,
-}
-#: Bodies that name something hidden, for routes that write. Needed if the route has no id.
-BODIES: dict[str, list[dict[str, Any]]] = {
-    "POST cycles/trigger": [
-        {"namespace": HIDDEN},
-        {"run_profile_id": "hidden-rp"},
-        {"namespace": HIDDEN, "run_profile_id": "open-rp"},
-    ],
-    "POST cycles/rerun": [
-        {"filter": {"namespace": HIDDEN}, **REASON},
-        {"filter": {"namespace": HIDDEN}, "dry_run": True},
-        {"filter": {"run_profile_id": "hidden-rp"}, "dry_run": True},
-    ],
-    "POST cycles/<uuid:cycle_id>/rerun": [REASON, {"dry_run": True}],
-    "POST run-profiles/trigger": [
-        {"run_profile_ids": ["hidden-rp"]},
-        {"run_profile_ids": ["open-rp", "hidden-rp"]},
-    ],
-    "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, **REASON}],
-    "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, **REASON}],
-    "PUT profiles/<str:profile_id>": [profile("hidden-p", label="Mine")],
-    "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
-    "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
-}
-#: Documents that name something hidden.
-DOCUMENTS = [
-    run_profile("open-rp", "open-p", HIDDEN),
-    run_profile("open-rp", "hidden-p", "open-ns"),
-]
-#: Routes for the whole workspace: 403 for confined users.
-WORKSPACE_ROUTES = {
-    "metrics",
-    "audit-trail/verify",
-    "config/diff",
-    "POST config/reload",
-    "POST governance/pause",
-    "POST governance/unpause",
-    "POST governance/namespaces",
-}
-#: Routes that don't depend on namespaces.
-INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
-#: Routes that need these parameters.
-REQUIRED_QUERY = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
-#: Filters that name something hidden, for every list that has the parameter.
-FILTERS = {
-    "namespace": HIDDEN,
-    "run_profile_id": "hidden-rp",
-    "profile_id": "hidden-p",
-    "endpoint_key": "hidden-endpoint",
-    "actor": "hidden-actor",
-    "object_id": "hidden-rp",
-    "schedule": "run-profile:hidden-rp",
-    "tag": "hidden-tag",
-}
-#: Pages that need an address made by hand, or don't depend on namespaces.
-SKIPPED_PAGES = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
-#: Paths of forms and pages with hidden ids in them, and the fields to send; None is a GET.
-FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
-    "halt": [("halt/", {"namespace": HIDDEN}), ("halt/?namespace=hidden-ns", None)],
-    "orbit_cyclerun_trigger": [
-        ("orbit/cyclerun/trigger/", {"run_profile_id": "hidden-rp", "namespace": "", **REASON}),
-        ("orbit/cyclerun/trigger/", {"run_profile_id": "", "namespace": HIDDEN, **REASON}),
-        ("orbit/cyclerun/trigger/", {"run_profile_id": "open-rp", "namespace": HIDDEN, **REASON}),
-    ],
-    "orbit_cyclerun_compare": [("orbit/cyclerun/compare/?a={cycle_id}&b={cycle_id}", None)],
-    "orbit_why": [(f"orbit/why/?run_profile_id=hidden-rp&at={AT}", None)],
-    "orbit_schedule_switch": [
-        ("orbit/schedules/run-profile:hidden-rp/switch/", fields)
-        for fields in (None, {"on": "no", **REASON})
-    ],
-    "orbit_schedule_cron": [
-        ("orbit/schedules/run-profile:hidden-rp/cron/", fields)
-        for fields in (None, {"cron": "0 9 * * *", **REASON})
-    ],
-    "orbit_profile_add": [("orbit/profile/add/", {**REASON})],
-    "orbit_profile_change": [
-        (
-            "orbit/profile/{profile}/change/",
-            {"document": "{}", "revision": "1", "seen": "1", **REASON},
-        )
-    ],
-    "orbit_profile_revision": [
-        ("orbit/profile/{profile}/history/1/", fields) for fields in (None, {"over": "1", **REASON})
-    ],
-    "orbit_runprofile_add": [
-        (
-            "orbit/runprofile/add/",
-            {"run_profile_id": "new-rp", "profile_id": "hidden-p", "namespace": "open-ns"},
-        ),
-        (
-            "orbit/runprofile/add/",
-            {"run_profile_id": "new-rp", "profile_id": "open-p", "namespace": HIDDEN},
-        ),
-        (
-            "orbit/runprofile/add/",
-            {
-                "run_profile_id": "new-rp",
-                "profile_id": "open-p",
-                "namespace": HIDDEN,
-                "_preview": "1",
-            },
-        ),
-    ],
-    "orbit_runprofile_change": [
-        (
-            "orbit/runprofile/{run_profile}/change/",
-            {"document": "{}", "revision": "1", "seen": "1", **REASON},
-        )
-    ],
-    "orbit_runprofile_revision": [
-        ("orbit/runprofile/{run_profile}/history/1/", fields)
-        for fields in (None, {"over": "1", **REASON})
-    ],
-    "orbit_deadletterdispatch_requeue_matching": [
-        ("orbit/deadletterdispatch/requeue-matching/?namespace=hidden-ns", None)
-    ],
-    "orbit_deadletterdispatch_dismiss_matching": [
-        ("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)
-    ],
-}
-#: Forms for the whole workspace: 403 for confined users.
-WORKSPACE_FORMS = {
-    "pause",
-    "config_drift",
-    "namespace_new",
-    "token_create",
-    "auth_user_add",
-    "auth_user_change",
-    "auth_user_password_change",
-}
-#: Forms about the user who fills them in.
-OWN_FORMS = {"password_change"}
-
-
-def create_hidden_objects() -> None:
-    """Create one object of each kind in the hidden namespace."""
-    document = run_profile(
-        "hidden-rp",
-        "hidden-p",
-        HIDDEN,
-        distribution_targets=["hidden-endpoint"],
-        execution_policy={"cron": "0 6 * * *"},
-    )
-    store_profiles([profile("hidden-p", value_tags=["hidden-tag"])], [document])
-    store_profiles([], [{**document, "value_tags": ["hidden-tag"]}])
-    RunProfileSchedules("UTC").follow()
-    CronTick.objects.create(
-        id=uuid7(),
-        schedule="run-profile:hidden-rp",
-        tick_key="hidden-tick",
-        due_at=AT,
-        outcome="refused",
-        detail={"detail": "hidden-why"},
-    )
-    ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
-    assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
-    bulk.dismiss(bulk.LetterFilter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
-    single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
-    with pytest.raises(CycleActive):
-        trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
-    halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
-    with audit.transaction():
-        audit.record(
-            Action.CYCLE_CANCELLED,
-            actor="hidden-actor",
-            namespace=HIDDEN,
-            object_type="cycle",
-            object_id="hidden-object",
-        )
-        audit.record(
-            Action.CYCLE_CANCELLED,
-            actor="hidden-actor",
-            object_type="cycle",
-            object_id="hidden-object",
-        )
 
 
 @pytest.fixture
@@ -288,7 +97,7 @@ def plain(body: bytes) -> str:
 def answers_without_ids(confined: tuple[Api, Client]) -> dict[str, tuple[int, str]]:
     """Return the answers of all URLs without an id, unfiltered and with filters on hidden names."""
     client, browser = confined
-    found = {}
+    answers = {}
     for route in routes.reading():
         if "<" not in route and route not in INDEPENDENT_ROUTES:
             plainly = REQUIRED_QUERY.get(route, "")
@@ -299,15 +108,15 @@ def answers_without_ids(confined: tuple[Api, Client]) -> dict[str, tuple[int, st
             )
             for query in (plainly, *(f"?{name}={value}" for name, value in FILTERS.items())):
                 answer = client.get(f"/{route}{query}")
-                found[f"/{route}{query}"] = (answer.status_code, plain(answer.content))
+                answers[f"/{route}{query}"] = (answer.status_code, plain(answer.content))
     for name, pattern in routes.console().items():
         if "<" in pattern or name in SKIPPED_PAGES:
             continue
         for query in ("", f"?namespace={HIDDEN}", "?q=hidden-rp"):
             answer = browser.get(f"/{pattern}{query}")
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
-            found[f"/{pattern}{query}"] = (answer.status_code, plain(body))
-    return found
+            answers[f"/{pattern}{query}"] = (answer.status_code, plain(body))
+    return answers
 
 
 def test_an_answer_without_an_id_is_the_same_with_and_without_the_other_namespace(
@@ -408,11 +217,11 @@ def test_a_trigger_of_all_run_profiles_takes_those_of_the_callers_namespaces(
     client, browser = confined
     answer = client.post("/run-profiles/trigger")
     assert [one["run_profile_id"] for one in answer.json()["results"]] == ["open-rp"]
-    shown = browser.post(
+    page = browser.post(
         "/admin/orbit/cyclerun/trigger/", {"run_profile_id": "*", "namespace": "", **REASON}
     )
-    assert shown.status_code == 200
-    assert "hidden-" not in shown.content.decode()
+    assert page.status_code == 200
+    assert "hidden-" not in page.content.decode()
     assert CycleRun.objects.filter(run_profile_id="hidden-rp").count() == 2
 
 
@@ -453,13 +262,13 @@ def test_no_form_finds_anything_hidden(confined: tuple[Api, Client]) -> None:
     assert sorted(forms - set(FORMS) - WORKSPACE_FORMS - OWN_FORMS) == []
     state = _state()
     for name, tries in FORMS.items():
-        for template, sent in tries:
+        for template, fields in tries:
             path, twin = _url_and_twin(
                 "admin/" + re.sub(r"{(\w+)}", lambda part: str(HIDDEN_IDS[part[1]]()), template)
             )
-            answers = [_fill(browser, path, sent), _fill(browser, twin, _missing_twin(sent))]
-            assert _without_names(answers[0]) == _without_names(answers[1]), (name, path, sent)
-            assert "hidden-" not in _without_names(answers[0])[1], (name, path, sent)
+            answers = [_fill(browser, path, fields), _fill(browser, twin, _missing_twin(fields))]
+            assert _without_names(answers[0]) == _without_names(answers[1]), (name, path, fields)
+            assert "hidden-" not in _without_names(answers[0])[1], (name, path, fields)
     for name in WORKSPACE_FORMS:
         path = "/" + re.sub(r"<\w+:object_id>|<id>", "1", routes.console()[name])
         assert {browser.get(path).status_code, browser.post(path, REASON).status_code} == {403}, (
@@ -468,26 +277,26 @@ def test_no_form_finds_anything_hidden(confined: tuple[Api, Client]) -> None:
     assert _state() == state
 
 
-def _fill(browser: Client, path: str, sent: dict[str, str] | None) -> Any:
-    if sent is None:
+def _fill(browser: Client, path: str, fields: dict[str, str] | None) -> Any:
+    if fields is None:
         return browser.get(path)
     if path.endswith("/runprofile/add/"):
         document = run_profile(
-            sent["run_profile_id"],
-            sent["profile_id"],
-            sent["namespace"],
+            fields["run_profile_id"],
+            fields["profile_id"],
+            fields["namespace"],
             distribution_targets=["open-endpoint"],
         )
         typed = {"state": "enabled", "distribution_targets": "open-endpoint"}
-        sent = {
-            **sent,
+        fields = {
+            **fields,
             **REASON,
             **typed,
             "document": json.dumps(document),
             "revision": "0",
             "seen": "0",
         }
-    return browser.post(path, sent)
+    return browser.post(path, fields)
 
 
 def test_no_page_of_a_hidden_object_and_no_action_on_it(confined: tuple[Api, Client]) -> None:
@@ -533,8 +342,8 @@ def test_no_page_of_a_hidden_object_and_no_action_on_it(confined: tuple[Api, Cli
 
 def _hidden_rows(model: type[Model]) -> list[Any]:
     """Return some rows of the hidden namespace and of the workspace."""
-    shown: Any = admin.site._registry[model]
-    path, rows = getattr(shown, "namespace_path", None), model._default_manager.all()
+    model_admin: Any = admin.site._registry[model]
+    path, rows = getattr(model_admin, "namespace_path", None), model._default_manager.all()
     cycles = CycleRun.objects.filter(namespace=HIDDEN).values("pk")
     odd: dict[str, dict[str, Any]] = {
         "cycle_id": {"cycle_id__in": cycles},
@@ -567,16 +376,16 @@ def _url_and_twin(path: str) -> tuple[str, str]:
     )
 
 
-def _missing_twin(sent: Any) -> Any:
-    return json.loads(json.dumps(sent).replace("hidden-", "nowhere-"))
+def _missing_twin(fields: Any) -> Any:
+    return json.loads(json.dumps(fields).replace("hidden-", "nowhere-"))
 
 
 def _without_names(answer: Any) -> tuple[int, str]:
     """Return an answer without the names and ids of the request."""
-    asked = [str(make()) for name, make in HIDDEN_IDS.items() if name != "number"]
+    names = [str(make()) for name, make in HIDDEN_IDS.items() if name != "number"]
     text = plain(answer.content).replace("nowhere-", "hidden-")
     return answer.status_code, re.sub(
-        "|".join(rf"\b{re.escape(name)}\b" for name in [*asked, MISSING_ID, str(MISSING_NUMBER)]),
+        "|".join(rf"\b{re.escape(name)}\b" for name in [*names, MISSING_ID, str(MISSING_NUMBER)]),
         "ID",
         text,
     )
@@ -596,9 +405,9 @@ def _state() -> list[Any]:
         "SELECT id, is_active, password FROM auth_user",
         "SELECT id, revoked_at FROM governance_apitoken",
     )
-    found = []
+    answers = []
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(f"{statement} ORDER BY 1")
-            found.append(cursor.fetchall())
-    return found
+            answers.append(cursor.fetchall())
+    return answers

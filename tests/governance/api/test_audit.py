@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def client() -> Api:
-    found = api(create_user())
+    client = api(create_user())
     for number, namespace in enumerate(("eu", "us", None)):
         with audit.transaction():
             audit.record(
@@ -29,7 +29,7 @@ def client() -> Api:
                 object_id=str(number),
                 after={"n": number},
             )
-    return found
+    return client
 
 
 def numbers(client: Api, query: str = "") -> list[int]:
@@ -100,16 +100,24 @@ def test_the_walk_says_intact_or_names_the_first_broken_entry(client: Api) -> No
         "head": last.hash,
     }
     AuditHead.objects.update(sequence=5)
-    found = client.get("/audit-trail/verify")
-    assert found.status_code == 200
-    assert found.json() == {"intact": False, "first_broken": 5, "problem": found.json()["problem"]}
-    assert "head names entry 5" in found.json()["problem"]
+    verification = client.get("/audit-trail/verify")
+    assert verification.status_code == 200
+    assert verification.json() == {
+        "intact": False,
+        "first_broken": 5,
+        "problem": verification.json()["problem"],
+    }
+    assert "head names entry 5" in verification.json()["problem"]
 
 
 def test_a_long_walk_goes_on_by_its_cursor(client: Api, monkeypatch: Any) -> None:
     monkeypatch.setattr(verify, "BATCH", 3)
     monkeypatch.setattr(doors, "VERIFY_SECONDS", 0)
-    found = client.get("/audit-trail/verify").json()
-    assert (found["intact"], found["verified"], found["entries"]) == (None, 3, 4)
-    assert client.get(found["next"]).json()["intact"] is True
-    problem(client.get(found["next"] + "x"), 400, "invalid_cursor")
+    verification = client.get("/audit-trail/verify").json()
+    assert (verification["intact"], verification["verified"], verification["entries"]) == (
+        None,
+        3,
+        4,
+    )
+    assert client.get(verification["next"]).json()["intact"] is True
+    problem(client.get(verification["next"] + "x"), 400, "invalid_cursor")

@@ -181,8 +181,8 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
     registry.ensure(["a", "b", "c"])
     halts.halt("b", actor=SYSTEM, reason="a flood")
     halts.drain("c", actor=SYSTEM, reason="a release")
-    found = {row["name"]: row["state"] for row in operator.get(ROOT).json()["results"]}
-    assert found == {"default": "running", "a": "running", "b": "halting", "c": "draining"}
+    status = {row["name"]: row["state"] for row in operator.get(ROOT).json()["results"]}
+    assert status == {"default": "running", "a": "running", "b": "halting", "c": "draining"}
     assert [row["name"] for row in operator.get(f"{ROOT}?state=halting").json()["results"]] == ["b"]
     assert [row["name"] for row in operator.get(f"{ROOT}?state=running").json()["results"]] == [
         "default",
@@ -203,12 +203,12 @@ def test_one_is_shown_with_its_stops_and_their_certificates(operator: Api) -> No
     halts.mark_quiet(
         Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE)
     )
-    found = operator.get(f"{ROOT}/default").json()
-    assert (found["state"], found["certificate"]) == ("quiet", CERTIFICATE)
+    status = operator.get(f"{ROOT}/default").json()
+    assert (status["state"], status["certificate"]) == ("quiet", CERTIFICATE)
     operator.post(f"{ROOT}/default/resume", {"reason": "dry"})
-    found = operator.get(f"{ROOT}/default").json()
-    assert (found["state"], found["certificate"], found["reason"]) == ("running", None, "")
-    (stop,) = found["stops"]
+    status = operator.get(f"{ROOT}/default").json()
+    assert (status["state"], status["certificate"], status["reason"]) == ("running", None, "")
+    (stop,) = status["stops"]
     assert (stop["kind"], stop["by"], stop["reason"], stop["ended_by"], stop["ended_reason"]) == (
         "halt",
         "orbit",

@@ -48,19 +48,19 @@ def test_runs_are_listed_filtered_and_read() -> None:
         assert [row["id"] for row in client.get(f"/operations?{query}").json()["results"]] == [
             str(run.pk) for run in expected
         ], query
-    found = client.get(f"/operations/{whole.pk}").json()
-    assert (found["type"], found["namespace"], found["status"], found["outcome"]) == (
+    run = client.get(f"/operations/{whole.pk}").json()
+    assert (run["type"], run["namespace"], run["status"], run["outcome"]) == (
         "ops.prune",
         None,
         "completed",
         "succeeded",
     )
-    assert (found["summary_counts"], found["progress"], found["context"]) == (
+    assert (run["summary_counts"], run["progress"], run["context"]) == (
         {"deleted": 3},
         {"note": "done"},
         {"days": 9},
     )
-    assert (client.get(f"/operations/{a.pk}").json()["reason"], found["next_due_at"]) == (
+    assert (client.get(f"/operations/{a.pk}").json()["reason"], run["next_due_at"]) == (
         "it is back",
         None,
     )

@@ -26,15 +26,15 @@ def test_pause_and_its_end_say_how_it_stands(operator: Api) -> None:
         "quiet": False,
         "certificate": None,
     }
-    found = operator.post("/governance/pause", {"reason": "a fire", "until": LATER})
-    assert found.status_code == 200
+    answer = operator.post("/governance/pause", {"reason": "a fire", "until": LATER})
+    assert answer.status_code == 200
     assert (
-        found.json()["paused"],
-        found.json()["source"],
-        found.json()["by"],
-        found.json()["reason"],
+        answer.json()["paused"],
+        answer.json()["source"],
+        answer.json()["by"],
+        answer.json()["reason"],
     ) == (True, "console", "ann", "a fire")
-    assert operator.get("/governance/pause").json() == found.json()
+    assert operator.get("/governance/pause").json() == answer.json()
     ended = operator.post("/governance/unpause", {"reason": "it is out"})
     assert (ended.status_code, ended.json()["paused"]) == (200, False)
     assert list(

@@ -25,17 +25,17 @@ def test_an_unchanged_answer_is_a_304() -> None:
     assert changed.headers["ETag"] != tag
 
 
-@pytest.mark.parametrize("sent", ['"1"', 'W/"1"', '"0", "1"', "*"])
-def test_a_resources_own_tag_counts(sent: str) -> None:
+@pytest.mark.parametrize("tags", ['"1"', 'W/"1"', '"0", "1"', "*"])
+def test_a_resources_own_tag_counts(tags: str) -> None:
     configure_profiles()
     client = api(create_user())
     assert client.get("/profiles/p1").headers["ETag"] == '"1"'
-    assert client.get("/profiles/p1", If_None_Match=sent).status_code == 304
+    assert client.get("/profiles/p1", If_None_Match=tags).status_code == 304
 
 
-@pytest.mark.parametrize("sent", ['"2"', "", "1", "nonsense", '"', "W/", '"1'])
-def test_another_or_a_malformed_tag_gets_the_whole_answer(sent: str) -> None:
-    assert api(create_user()).get("/cycles/recent", If_None_Match=sent).status_code == 200
+@pytest.mark.parametrize("tags", ['"2"', "", "1", "nonsense", '"', "W/", '"1'])
+def test_another_or_a_malformed_tag_gets_the_whole_answer(tags: str) -> None:
+    assert api(create_user()).get("/cycles/recent", If_None_Match=tags).status_code == 200
 
 
 def test_refusals_writes_and_pages_have_no_tag() -> None:

@@ -14,12 +14,12 @@ pytestmark = pytest.mark.django_db
 
 def follow(client: Api, path: str, link: str) -> list[list[Any]]:
     """Follow ``next`` or ``previous``; return the results of each page, and the last URL."""
-    found, at = [], path
-    while at:
-        answer = client.get(at.replace("http://testserver", "")).json()
-        found.append([row.get("run_profile_id") for row in answer["results"]])
-        last, at = at, answer[link]
-    return [*found, [last]]
+    pages, url = [], path
+    while url:
+        answer = client.get(url.replace("http://testserver", "")).json()
+        pages.append([row.get("run_profile_id") for row in answer["results"]])
+        last, url = url, answer[link]
+    return [*pages, [last]]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
@@ -30,7 +30,7 @@ def test_pages_lead_to_the_end_and_back(count: int) -> None:
     client = api(create_user())
     *pages, [last] = follow(client, "/run-profiles?namespace=a&state=enabled&limit=2", "next")
     assert [name for page in pages for name in page] == names
-    assert all("namespace=a" in str(at) for at in [last])
+    assert all("namespace=a" in str(url) for url in [last])
     *back, _ = follow(client, last, "previous")
     assert [name for page in reversed(back) for name in page] == names
 
@@ -71,5 +71,5 @@ def test_every_list_declares_limit_and_cursor() -> None:
     assert len(lists) >= 5
     by_offset = {"dead-letters/groups"}
     for route, resource in lists:
-        wanted = {"limit", "offset" if route in by_offset else "cursor"}
-        assert wanted <= resource.operations["GET"].query.keys(), route
+        parameters = {"limit", "offset" if route in by_offset else "cursor"}
+        assert parameters <= resource.operations["GET"].query.keys(), route

@@ -49,12 +49,12 @@ def test_every_answer_says_what_is_left(limit: int) -> None:
 @pytest.mark.django_db
 def test_each_token_and_each_user_has_its_own_count(limit: int) -> None:
     ann = create_user("ann")
-    one, other, browser = api(ann), api(ann), console(ann)
+    first, second, browser = api(ann), api(ann), console(ann)
     for _ in range(limit):
-        assert {one.get("/cycles").status_code, browser.get("/cycles").status_code} == {200}
-    problem(one.get("/cycles"), 429, "throttled")
+        assert {first.get("/cycles").status_code, browser.get("/cycles").status_code} == {200}
+    problem(first.get("/cycles"), 429, "throttled")
     problem(browser.get("/cycles"), 429, "throttled")
-    assert other.get("/cycles").status_code == 200
+    assert second.get("/cycles").status_code == 200
 
 
 @pytest.mark.django_db
@@ -130,7 +130,9 @@ def test_of_forty_at_once_exactly_the_limit_gets_through(settings: Any, _: int) 
             connection.close()
 
     with ThreadPoolExecutor(40) as pool:
-        found = [done.result() for done in [pool.submit(call) for _ in range(40)]]
+        statuses = [done.result() for done in [pool.submit(call) for _ in range(40)]]
     # If the run spans two minutes, each has let its limit in.
-    assert found.count(200) in ({5} if RequestCount.objects.get().requests == 40 else range(5, 11))
-    assert set(found) == {200, 429}
+    assert statuses.count(200) in (
+        {5} if RequestCount.objects.get().requests == 40 else range(5, 11)
+    )
+    assert set(statuses) == {200, 429}

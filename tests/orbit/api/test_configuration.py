@@ -55,11 +55,11 @@ def test_a_reload_answers_what_it_did_and_is_one_audit_entry(folder: Path) -> No
 
 def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) -> None:
     cycle = active_cycle()
-    told = problem(
+    refusal = problem(
         api(create_user("con", "Configurator")).post("/config/reload"), 409, "cycles_active"
     )
-    assert told["active_cycle_run_ids"] == [str(cycle.pk)]
-    assert "cancel" in told["detail"]
+    assert refusal["active_cycle_run_ids"] == [str(cycle.pk)]
+    assert "cancel" in refusal["detail"]
     assert not Profile.objects.exists()
 
 
@@ -72,16 +72,16 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
     )
     client = api(create_user("con", "Configurator"))
     for answer in (client.post("/config/reload"), client.get("/config/diff")):
-        told = problem(answer, 422, "config_invalid")
-        assert {(error["file"], error["pointer"]) for error in told["errors"]} == {
+        refusal = problem(answer, 422, "config_invalid")
+        assert {(error["file"], error["pointer"]) for error in refusal["errors"]} == {
             ("profiles.json", "/0/state"),
             ("profiles.json", "/0/more"),
             ("runProfiles.json", "/0/namespace"),
             ("ORBIT_DISPATCH_ENDPOINTS", "/0/url"),
         }
     write_profiles(folder, [profile()], [run_profile()])
-    told = problem(client.get("/config/diff"), 422, "endpoints_invalid")
-    assert [(error["file"], error["pointer"]) for error in told["errors"]] == [
+    refusal = problem(client.get("/config/diff"), 422, "endpoints_invalid")
+    assert [(error["file"], error["pointer"]) for error in refusal["errors"]] == [
         ("ORBIT_DISPATCH_ENDPOINTS", "/0/url")
     ]
 
@@ -91,8 +91,8 @@ def test_the_drift_is_told_place_by_place(folder: Path) -> None:
     reload.load_at_start()
     assert client.get("/config/diff").json() == {"same": True, "total": 0, "differences": []}
     store_profiles([profile(label="By hand")], [])
-    found = client.get("/config/diff").json()
-    assert found == {
+    drift = client.get("/config/diff").json()
+    assert drift == {
         "same": False,
         "total": 1,
         "differences": [

@@ -46,10 +46,10 @@ def _ended(number: int) -> list[CycleRun]:
 
 def test_recent_is_the_last_twenty_newest_first() -> None:
     made = [str(cycle.pk) for cycle in _ended(25)]
-    found = api(create_user()).get("/cycles/recent").json()["results"]
-    assert [row["id"] for row in found] == made[:-21:-1]
-    assert set(found[0]) >= RECENT_FIELDS
-    assert found[0]["created_at"].endswith("Z")
+    cycles = api(create_user()).get("/cycles/recent").json()["results"]
+    assert [row["id"] for row in cycles] == made[:-21:-1]
+    assert set(cycles[0]) >= RECENT_FIELDS
+    assert cycles[0]["created_at"].endswith("Z")
 
 
 def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -> None:

@@ -25,11 +25,11 @@ def dead(committed: str, settings: Any) -> CycleRun:
 def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
     client = api(create_user())
     page = client.get("/dead-letters").json()
-    found = [
+    letters = [
         (row["namespace"], row["endpoint_key"], row["status"], row["status_code"])
         for row in page["results"]
     ]
-    assert found == [("a", "default-endpoint", "open", 410)] * 3
+    assert letters == [("a", "default-endpoint", "open", 410)] * 3
     assert client.get(f"/dead-letters/{page['results'][0]['id']}").json() == page["results"][0]
     assert (
         len(
@@ -85,9 +85,9 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
             str(job.delivery_id)
         ]
     assert client.get(f"/dead-letters/{letter.pk}").json()["requeued_job_id"] == str(job.pk)
-    found = client.get(f"/cycles/{dead.pk}").json()
-    assert found["deliveries"] == {"total": 3, "delivered": 1, "dead": 2, "cancelled": 0, "open": 0}
-    assert "1 of 3 deliveries done" in found["verdict"]
+    cycle = client.get(f"/cycles/{dead.pk}").json()
+    assert cycle["deliveries"] == {"total": 3, "delivered": 1, "dead": 2, "cancelled": 0, "open": 0}
+    assert "1 of 3 deliveries done" in cycle["verdict"]
     assert AuditTrailEntry.objects.get(action="dead_letter.requeued").reason == "Aurora is back"
 
 
@@ -103,31 +103,37 @@ def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
 def test_a_wrong_body_makes_no_job(dead: CycleRun, body: dict[str, Any], pointer: str) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
-    found = problem(
+    refusal = problem(
         api(create_user()).post(f"/dead-letters/{letter.pk}/requeue", body), 422, "invalid_body"
     )
-    assert [error["pointer"] for error in found["errors"]] == [pointer]
+    assert [error["pointer"] for error in refusal["errors"]] == [pointer]
     assert DispatchJob.objects.count() == 3
 
 
 def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
     client = api(create_user())
-    one, other = (row["id"] for row in client.get("/dead-letters?limit=2").json()["results"])
-    answer = client.post(f"/dead-letters/{one}/dismiss", {"reason": "too old"})
+    dismissed, requeued = (
+        row["id"] for row in client.get("/dead-letters?limit=2").json()["results"]
+    )
+    answer = client.post(f"/dead-letters/{dismissed}/dismiss", {"reason": "too old"})
     assert (answer.status_code, answer.json()["status"], answer.json()["resolved_reason"]) == (
         200,
         "dismissed",
         "too old",
     )
     problem(
-        client.post(f"/dead-letters/{one}/dismiss", {"reason": "again"}), 409, "already_resolved"
+        client.post(f"/dead-letters/{dismissed}/dismiss", {"reason": "again"}),
+        409,
+        "already_resolved",
     )
     problem(
-        client.post(f"/dead-letters/{one}/requeue", {"reason": "again"}), 409, "already_resolved"
+        client.post(f"/dead-letters/{dismissed}/requeue", {"reason": "again"}),
+        409,
+        "already_resolved",
     )
-    client.post(f"/dead-letters/{other}/requeue", {"reason": "it is back"})
+    client.post(f"/dead-letters/{requeued}/requeue", {"reason": "it is back"})
     problem(
-        client.post(f"/dead-letters/{other}/dismiss", {"reason": "no"}), 409, "already_requeued"
+        client.post(f"/dead-letters/{requeued}/dismiss", {"reason": "no"}), 409, "already_requeued"
     )
     problem(
         client.post(f"/dead-letters/{uuid.uuid4()}/dismiss", {"reason": "no"}),
@@ -135,7 +141,7 @@ def test_a_letter_is_dismissed_once_and_stays(dead: CycleRun) -> None:
         "unknown_dead_letter",
     )
     entry = AuditTrailEntry.objects.get(action="dead_letter.dismissed")
-    assert (entry.object_id, entry.reason, entry.namespace) == (one, "too old", "a")
+    assert (entry.object_id, entry.reason, entry.namespace) == (dismissed, "too old", "a")
     events = [row["event"] for row in client.get(f"/cycles/{dead.pk}").json()["records"]]
     assert (events.count("dead_letter_dismissed"), events.count("dead_letter_requeued")) == (1, 1)
 
@@ -198,8 +204,8 @@ def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
     )
     assert (named.status_code, named.json()["matched"]) == (202, 3)
     run_batches(uuid.UUID(run_id))
-    found = client.get(f"/operations/{run_id}").json()
-    assert (found["namespace"], found["progress"]["processed"]) == (
+    run = client.get(f"/operations/{run_id}").json()
+    assert (run["namespace"], run["progress"]["processed"]) == (
         "a",
         1 if deed == "requeue" else 3,
     )
@@ -212,8 +218,8 @@ def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun)
     client = api(create_user("bea", "Operator", "b"))
     answer = client.post("/dead-letters/requeue", {"reason": "x", "filter": {}})
     assert (answer.status_code, answer.json()["matched"]) == (202, 0)
-    found = client.get(f"/operations/{answer.json()['operation_run_id']}").json()
-    assert (found["status"], found["outcome"], found["progress"]["note"]) == (
+    run = client.get(f"/operations/{answer.json()['operation_run_id']}").json()
+    assert (run["status"], run["outcome"], run["progress"]["note"]) == (
         "completed",
         "skipped",
         "nothing matches",
@@ -229,10 +235,10 @@ def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun)
 
 
 def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRun) -> None:
-    theirs = DeadLetterDispatch.objects.first()
-    assert theirs is not None
+    hidden = DeadLetterDispatch.objects.first()
+    assert hidden is not None
     client = api(create_user("bea", "Operator", "b"))
-    ids = [str(theirs.pk), str(uuid.uuid4())]
+    ids = [str(hidden.pk), str(uuid.uuid4())]
     run_id = client.post("/dead-letters/requeue", {"reason": "x", "ids": ids}).json()[
         "operation_run_id"
     ]
@@ -269,12 +275,12 @@ ONE = str(uuid.UUID(int=1))
     ],
 )
 def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: str) -> None:
-    found = problem(
+    refusal = problem(
         api(create_user()).post(f"/dead-letters/{deed}", {"reason": "x", **body}),
         422,
         "invalid_body",
     )
-    assert [error["pointer"] for error in found["errors"]] == [pointer]
+    assert [error["pointer"] for error in refusal["errors"]] == [pointer]
     assert not OperationRun.objects.exists()
 
 

@@ -31,13 +31,15 @@ def three() -> None:
 
 def outcomes(answer: Any) -> list[tuple[str, str]]:
     assert answer.status_code == 202, answer.content
-    return [(one["run_profile_id"], one["outcome"]) for one in answer.json()["results"]]
+    return [(result["run_profile_id"], result["outcome"]) for result in answer.json()["results"]]
 
 
 def test_all_enabled_ones_have_an_outcome_each_and_the_call_one_entry_on_the_trail() -> None:
     answer = api(create_user()).post(ALL)
     assert outcomes(answer) == [("a", "started"), ("b", "queued"), ("c", "started")]
-    cycles = {one["run_profile_id"]: one["cycle_run_id"] for one in answer.json()["results"]}
+    cycles = {
+        result["run_profile_id"]: result["cycle_run_id"] for result in answer.json()["results"]
+    }
     assert {str(cycle.pk): cycle.trigger for cycle in CycleRun.objects.all()} == dict.fromkeys(
         cycles.values(), "rest"
     )
@@ -103,15 +105,15 @@ def test_the_same_request_twice_starts_once_and_says_the_same() -> None:
     problem(
         client.post(ALL, {"reason": "other"}, Idempotency_Key="k1"), 422, "idempotency_key_reused"
     )
-    one = client.post("/run-profiles/a/trigger", Idempotency_Key="k1")
-    assert outcomes(one) == [("a", "skipped")]
+    answer = client.post("/run-profiles/a/trigger", Idempotency_Key="k1")
+    assert outcomes(answer) == [("a", "skipped")]
     assert outcomes(client.post("/run-profiles/b/trigger", Idempotency_Key="k1")) == [
         ("b", "skipped")
     ]
 
 
 @pytest.mark.parametrize(
-    ("sent", "pointer"),
+    ("body", "pointer"),
     [
         ({"run_profile_ids": []}, "/run_profile_ids"),
         ({"run_profile_ids": "a"}, "/run_profile_ids"),
@@ -120,9 +122,9 @@ def test_the_same_request_twice_starts_once_and_says_the_same() -> None:
         ({"run_profile_ids": [7]}, "/run_profile_ids/0"),
     ],
 )
-def test_a_wrong_body_is_refused_with_a_pointer(sent: Any, pointer: str) -> None:
-    found = problem(api(create_user()).post(ALL, sent), 422, "invalid_body")
-    assert [error["pointer"] for error in found["errors"]] == [pointer]
+def test_a_wrong_body_is_refused_with_a_pointer(body: Any, pointer: str) -> None:
+    refusal = problem(api(create_user()).post(ALL, body), 422, "invalid_body")
+    assert [error["pointer"] for error in refusal["errors"]] == [pointer]
 
 
 def test_a_large_call_takes_few_statements() -> None:

@@ -76,12 +76,12 @@ def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> N
     )
     row = ProfileRevision.objects.get(number=2)
     assert (row.source, row.author, row.reason) == ("api", "con", "für die Prüfung")
-    told = problem(
+    refusal = problem(
         client.put("/profiles/p1", {**read.json(), "label": "Late"}, If_Match=read.headers["ETag"]),
         412,
         "stale",
     )
-    assert (told["current_revision"], told["changed_by"]) == (2, "con")
+    assert (refusal["current_revision"], refusal["changed_by"]) == (2, "con")
     assert client.get("/profiles/p1").json()["label"] == "Other"
 
 
@@ -149,7 +149,7 @@ def test_a_new_one_is_made_with_if_none_match() -> None:
 def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_code() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     client = api(create_user("con", "Configurator"))
-    found = problem(
+    refusal = problem(
         client.put(
             "/run-profiles/r1",
             run_profile(
@@ -160,7 +160,7 @@ def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_c
         422,
         "invalid_document",
     )
-    assert {error["pointer"] for error in found["errors"]} == {
+    assert {error["pointer"] for error in refusal["errors"]} == {
         "/namespace",
         "/more",
         "/execution_policy/cron",
@@ -195,7 +195,7 @@ def test_only_who_configures_puts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"),
+    ("tag", "status"),
     [
         ('"1"', 304),
         ('W/"1"', 304),
@@ -207,9 +207,9 @@ def test_only_who_configures_puts() -> None:
         ("", 200),
     ],
 )
-def test_what_is_known_already_is_a_304(sent: str, status: int) -> None:
+def test_what_is_known_already_is_a_304(tag: str, status: int) -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     for path in ("/profiles/p1", "/run-profiles/r1"):
-        answer = api(create_user(f"p{path.count('-')}")).get(path, If_None_Match=sent)
+        answer = api(create_user(f"p{path.count('-')}")).get(path, If_None_Match=tag)
         assert (answer.status_code, answer.headers["ETag"]) == (status, '"1"')
         assert (status == 304) == (answer.content == b"")

@@ -25,18 +25,18 @@ def failed(committed: str, settings: Any) -> CycleRun:
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(failed: CycleRun) -> None:
     answer = api(create_user()).post(f"/cycles/{failed.pk}/rerun", {"dry_run": True})
-    found = answer.json()
+    plan = answer.json()
     assert answer.status_code == 200
     assert [
-        (tier["tier"], tier["action"], len(tier["output_sha256"])) for tier in found["tiers"]
+        (tier["tier"], tier["action"], len(tier["output_sha256"])) for tier in plan["tiers"]
     ] == [(n, "take_over", 64) for n in (1, 2, 3)]
-    assert [(one["action"], one["endpoint_now"]) for one in found["deliveries"]] == [
+    assert [(delivery["action"], delivery["endpoint_now"]) for delivery in plan["deliveries"]] == [
         ("send", "same")
     ] * 3
-    assert {one["delivery_id"] for one in found["deliveries"]} == {
+    assert {delivery["delivery_id"] for delivery in plan["deliveries"]} == {
         str(job.delivery_id) for job in DispatchJob.objects.all()
     }
-    assert (len(found["dead_letters"]), found["stopped"], found["run_profile_revision"]) == (
+    assert (len(plan["dead_letters"]), plan["stopped"], plan["run_profile_revision"]) == (
         3,
         None,
         1,
@@ -78,11 +78,11 @@ def test_a_rerun_is_a_new_cycle_that_names_the_old_one(failed: CycleRun, setting
 def test_refusals_are_problems(failed: CycleRun) -> None:
     client = api(create_user())
     problem(client.post(f"/cycles/{uuid.uuid4()}/rerun", {"reason": "x"}), 404, "unknown_cycle")
-    found = problem(
+    refusal = problem(
         client.post(f"/cycles/{failed.pk}/rerun", {"dry_run": False}), 422, "invalid_body"
     )
     assert (
-        found["errors"]
+        refusal["errors"]
         == problem(client.post(f"/cycles/{failed.pk}/cancel", {}), 422, "invalid_body")["errors"]
     )
     problem(client.post(f"/cycles/{failed.pk}/rerun", {"reason": " "}), 422, "invalid_body")

@@ -51,51 +51,54 @@ def tick(schedule: str, due: datetime, outcome: str = "started", **detail: Any) 
 
 def names(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.content
-    return [one["name"] for one in answer.json()["results"]]
+    return [row["name"] for row in answer.json()["results"]]
 
 
 def test_each_schedule_says_what_it_does_and_when_it_is_due_next() -> None:
     last = tick("run-profile:a", datetime.now(UTC) - timedelta(hours=1), "skipped")
-    found = {one["name"]: one for one in api(create_user()).get("/schedules").json()["results"]}
-    assert list(found) == ["cycles", "run-profiles", "run-profile:a", "run-profile:b"]
-    one = found["run-profile:a"]
+    schedules = {row["name"]: row for row in api(create_user()).get("/schedules").json()["results"]}
+    assert list(schedules) == ["cycles", "run-profiles", "run-profile:a", "run-profile:b"]
+    schedule = schedules["run-profile:a"]
     assert (
-        one["cron"],
-        one["time_zone"],
-        one["enabled"],
-        one["in_words"],
-        one["changed"],
-        one["problem"],
+        schedule["cron"],
+        schedule["time_zone"],
+        schedule["enabled"],
+        schedule["in_words"],
+        schedule["changed"],
+        schedule["problem"],
     ) == ("0 6 * * *", "Europe/Berlin", True, "At 06:00 every day", None, None)
-    due = [datetime.fromisoformat(text) for text in one["next_due_at"]]
+    due = [datetime.fromisoformat(text) for text in schedule["next_due_at"]]
     assert len(due) == 5
     assert due == sorted(due) and due[0] > datetime.now(UTC)
-    assert (one["last_tick"]["id"], one["last_tick"]["outcome"]) == (str(last.pk), "skipped")
+    assert (schedule["last_tick"]["id"], schedule["last_tick"]["outcome"]) == (
+        str(last.pk),
+        "skipped",
+    )
     assert (
-        found["run-profiles"]["enabled"],
-        found["run-profiles"]["next_due_at"],
-        found["run-profiles"]["cron"],
+        schedules["run-profiles"]["enabled"],
+        schedules["run-profiles"]["next_due_at"],
+        schedules["run-profiles"]["cron"],
     ) == (False, [], None)
 
 
-def test_what_a_person_changed_and_what_ails_it_is_said() -> None:
+def test_an_override_and_a_problem_are_shown() -> None:
     change.switch("run-profile:a", on=False, actor=replace(SYSTEM, name="ann"), reason="night")
     rows("UPDATE django_q_schedule SET cron = 'rubbish' WHERE name = 'cycles' RETURNING 1")
     Row.objects.filter(name="run-profile:b").update(next_run=datetime.now(UTC) - timedelta(hours=2))
-    found = {one["name"]: one for one in api(create_user()).get("/schedules").json()["results"]}
+    schedules = {row["name"]: row for row in api(create_user()).get("/schedules").json()["results"]}
     assert (
-        found["run-profile:a"]["enabled"],
-        found["run-profile:a"]["changed"]["by"],
-        found["run-profile:a"]["changed"]["reason"],
+        schedules["run-profile:a"]["enabled"],
+        schedules["run-profile:a"]["changed"]["by"],
+        schedules["run-profile:a"]["changed"]["reason"],
     ) == (False, "ann", "night")
-    assert "rubbish" in found["cycles"]["problem"]
-    assert found["run-profile:b"]["overdue_since"] is not None
+    assert "rubbish" in schedules["cycles"]["problem"]
+    assert schedules["run-profile:b"]["overdue_since"] is not None
 
 
 def test_lists_come_in_pages_at_a_bounded_number_of_queries() -> None:
     client = api(create_user())
     first = client.get("/schedules?limit=3").json()
-    assert [one["name"] for one in first["results"]] == ["cycles", "run-profiles", "run-profile:a"]
+    assert [row["name"] for row in first["results"]] == ["cycles", "run-profiles", "run-profile:a"]
     assert names(client.get(first["next"])) == ["run-profile:b"]
     for number in range(40):
         tick("run-profile:a", datetime.now(UTC) - timedelta(minutes=number))
@@ -118,17 +121,17 @@ def test_ticks_are_filtered_and_their_long_lists_left_out() -> None:
         tick("run-profile:a", now, "missed"),
     )
 
-    def found(query: str) -> list[str]:
+    def ids(query: str) -> list[str]:
         return [
-            one["id"]
-            for one in api(create_user(query[:100] or "x"))
+            row["id"]
+            for row in api(create_user(query[:100] or "x"))
             .get(f"/schedules/ticks?{query}")
             .json()["results"]
         ]
 
-    assert found("schedule=run-profile:a") == [str(missed.pk), str(late.pk)]
-    assert found("outcome=late") == [str(late.pk)]
-    assert found(f"from={(now - timedelta(hours=3)).isoformat()}&to={now.isoformat()}") == [
+    assert ids("schedule=run-profile:a") == [str(missed.pk), str(late.pk)]
+    assert ids("outcome=late") == [str(late.pk)]
+    assert ids(f"from={(now - timedelta(hours=3)).isoformat()}&to={now.isoformat()}") == [
         str(late.pk)
     ]
     [oldest] = api(create_user()).get("/schedules/ticks?schedule=cycles").json()["results"]
@@ -140,7 +143,7 @@ def test_who_is_confined_sees_the_schedules_and_ticks_of_their_own_run_profiles(
         tick(schedule, datetime.now(UTC))
     client = api(create_user("bea", "Viewer", "us"))
     assert names(client.get("/schedules")) == ["run-profile:b"]
-    assert [one["schedule"] for one in client.get("/schedules/ticks").json()["results"]] == [
+    assert [row["schedule"] for row in client.get("/schedules/ticks").json()["results"]] == [
         "run-profile:b"
     ]
     assert client.get("/schedules/ticks?schedule=cycles").json()["results"] == []

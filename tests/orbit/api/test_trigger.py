@@ -51,16 +51,16 @@ def test_null_is_a_payload() -> None:
 
 def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
     raw = bytes(range(256)) + b'{"z": 1.0,\r\n}'
-    sent = {
+    body = {
         "payload_base64": base64.b64encode(raw).decode(),
         "payload_content_type": "application/x-thing; v=1",
     }
-    cycle = CycleRun.objects.get(pk=api(create_user()).post(TRIGGER, sent).json()["cycle_run_id"])
+    cycle = CycleRun.objects.get(pk=api(create_user()).post(TRIGGER, body).json()["cycle_run_id"])
     assert (bytes(cycle.input), cycle.input_content_type) == (raw, "application/x-thing; v=1")
 
 
 @pytest.mark.parametrize(
-    ("sent", "pointer"),
+    ("body", "pointer"),
     [
         ({"payload": 1, "payload_base64": "AA=="}, "/payload_base64"),
         ({"payload": 1, "payload_content_type": "text/plain"}, "/payload_content_type"),
@@ -79,17 +79,19 @@ def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
         ([], ""),
     ],
 )
-def test_a_wrong_body_is_refused_with_a_pointer_and_starts_nothing(sent: Any, pointer: str) -> None:
-    found = problem(api(create_user()).post(TRIGGER, sent), 422, "invalid_body")
-    assert [error["pointer"] for error in found["errors"]] == [pointer]
+def test_a_wrong_body_is_refused_with_a_pointer_and_starts_nothing(body: Any, pointer: str) -> None:
+    refusal = problem(api(create_user()).post(TRIGGER, body), 422, "invalid_body")
+    assert [error["pointer"] for error in refusal["errors"]] == [pointer]
     assert not CycleRun.objects.exists()
 
 
 def test_an_active_cycle_is_named_in_the_refusal() -> None:
     configure_profiles(r1={"namespace": "a"})
     active = active_cycle("a")
-    found = problem(api(create_user()).post(TRIGGER, {"run_profile_id": "r1"}), 409, "cycle_active")
-    assert found["active_cycle_run_id"] == str(active.pk)
+    refusal = problem(
+        api(create_user()).post(TRIGGER, {"run_profile_id": "r1"}), 409, "cycle_active"
+    )
+    assert refusal["active_cycle_run_id"] == str(active.pk)
     assert rows(
         "SELECT count(*) FROM orbit_executionrecord "
         "WHERE event = 'cycle_skipped' AND namespace = 'a'"

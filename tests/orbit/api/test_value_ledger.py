@@ -14,9 +14,9 @@ pytestmark = pytest.mark.django_db
 
 
 def entry(tag: str, namespace: str = "eu", **more: object) -> ValueLedgerEntry:
-    given = {"kind": "value", "quantity": 1, "unit": "cycle", **more}
+    members = {"kind": "value", "quantity": 1, "unit": "cycle", **more}
     return ValueLedgerEntry.objects.create(
-        id=uuid7(), cycle_id=uuid7(), namespace=namespace, tag=tag, **given
+        id=uuid7(), cycle_id=uuid7(), namespace=namespace, tag=tag, **members
     )
 
 
@@ -31,14 +31,14 @@ def test_entries_are_listed_newest_first_and_filtered() -> None:
         (str(second.pk), "2.5"),
         (str(first.pk), "1"),
     ]
-    for query, found in (
+    for query, expected in (
         ("namespace=us", second),
         ("run_profile_id=r1", first),
         ("kind=usage", second),
         (f"cycle_run_id={first.cycle_id}", first),
     ):
         assert [row["id"] for row in client.get(f"/value-ledger?{query}").json()["results"]] == [
-            str(found.pk)
+            str(expected.pk)
         ]
     assert client.get("/value-ledger?from=2100-01-01T00:00:00Z").json()["results"] == []
     assert [
@@ -52,11 +52,11 @@ def test_totals_come_as_json_and_as_a_file() -> None:
         entry(tag, quantity="1.5")
     entry("kit", "us")
     client = api(create_user("bea", "Viewer", "eu"))
-    found = client.get("/value-ledger/totals?period=month").json()
+    totals = client.get("/value-ledger/totals?period=month").json()
     assert (
-        found["period"],
-        found["more"],
-        [(row["tag"], row["quantity"], row["cycles"]) for row in found["results"]],
+        totals["period"],
+        totals["more"],
+        [(row["tag"], row["quantity"], row["cycles"]) for row in totals["results"]],
     ) == ("month", False, [('=cmd|"x"', "1.5", 1), ("kit", "3", 2)])
     answer = client.get("/value-ledger/totals.csv?period=month", Accept="text/csv")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"

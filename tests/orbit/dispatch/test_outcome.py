@@ -6,7 +6,7 @@ import pytest
 
 from orbit.dispatch import outcome
 from orbit.dispatch.outcome import Dead, Delivered, Retry, RetryPolicy
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.states import Attempt, Job
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -18,8 +18,8 @@ def answer(
     *,
     sent: bool | None = True,
     retry_after: str | None = None,
-) -> Answer:
-    return Answer(status, error_class, "", b"", retry_after, 1.0, sent, None)
+) -> Response:
+    return Response(status, error_class, "", b"", retry_after, 1.0, sent, None)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
