@@ -1,6 +1,6 @@
 """Makes cycles whose deliveries are due: ``python -m benchmarks.enqueued COUNT``.
 
-Runs in Orbit's environment while no cluster runs. It carries the cycles to the point where their
+Runs in Orbit's environment while no cluster runs. It runs the cycles until their
 jobs are written, and gives them back. Prints a JSON list of their ids.
 """
 
@@ -19,19 +19,20 @@ def main() -> None:
     django.setup()
     from governance.access.actors import SYSTEM
     from orbit.cycles import lease, progress, stages, trigger
+    from orbit.dispatch.state import DispatchState
     from orbit.pipeline.contract import Payload
     from orbit.states import Trigger
 
-    held = []
+    cycles, dispatch = [], DispatchState()
     for number in range(int(sys.argv[1])):
         trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
                       payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
-        (work,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(work))
-        held.append(work)
+        (cycle,) = lease.claim(1)
+        stages.prepare_in_one_write(progress.CycleProgress(cycle), dispatch)
+        cycles.append(cycle)
     # All at the end: given back one by one, they would be claimed again here.
-    lease.give_back(held, wait=0)
-    print(json.dumps([str(work.id) for work in held]))
+    lease.give_back(cycles, wait=0)
+    print(json.dumps([str(cycle.id) for cycle in cycles]))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from governance.operations.bulk import StartedRun
 from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.bulk import LetterFilter
 from orbit.dispatch.dead_letters import ErrorGroup
-from orbit.dispatch.endpoint_drift import Configuration, Today
+from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
@@ -43,9 +43,9 @@ _ORDERING = {ORDER_VAR, PAGE_VAR, ALL_VAR, ERROR_FLAG, IS_FACETS_VAR}
 #: Parameters with a value that means the open letters.
 _NEUTRAL = {SEARCH_VAR: [""], "status": [str(Letter.OPEN)]}
 _ENDPOINT_NOW = {
-    Today.SAME: "unchanged",
-    Today.CHANGED: "changed since then: requeue with the endpoint as it is now",
-    Today.GONE: "no longer configured",
+    EndpointDrift.SAME: "unchanged",
+    EndpointDrift.CHANGED: "changed since then: requeue with the endpoint as it is now",
+    EndpointDrift.GONE: "no longer configured",
 }
 
 
@@ -149,7 +149,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     def endpoint_now(self, letter: DeadLetterDispatch) -> str:
         if letter.status != Letter.OPEN:
             return "-"
-        configured = Configuration()
+        configured = ConfiguredEndpoints()
         return _ENDPOINT_NOW[
             configured.compare(letter.endpoint_key, letter.job.snapshot.fingerprint)
         ]

@@ -20,7 +20,7 @@ from governance.rest.schemas import UUID as ID
 from orbit.api.schemas import LETTER
 from orbit.api.selection import Selection
 from orbit.dispatch import bulk, dead_letters
-from orbit.dispatch.endpoint_drift import Configuration, Today
+from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
@@ -56,7 +56,7 @@ DEAD_LETTER = Fields(
     **LETTER.fields,
     group=field(TEXT, "error_group"),
     error_pattern=TEXT,
-    endpoint_now=computed(maybe(one_of(Today))),
+    endpoint_now=computed(maybe(one_of(EndpointDrift))),
 )
 _GROUP = Fields(
     group=TEXT,
@@ -83,7 +83,7 @@ class DeadLetterList(Resource):
     def get(self, request: Request) -> Response:
         """Newest first. `endpoint_now` says how the endpoint is configured today."""
         letters = _letters(self.actor).filter(**queries.filters(self.query, _FILTERS))
-        now = Configuration()
+        now = ConfiguredEndpoints()
         return pages.respond(
             request, letters, lambda letter: _document(letter, now), query=self.query
         )
@@ -220,10 +220,10 @@ def _read(letter_id: UUID, actor: Actor) -> dict[str, object]:
     letter = _letters(actor).filter(pk=letter_id).first()
     if letter is None:
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
-    return _document(letter, Configuration())
+    return _document(letter, ConfiguredEndpoints())
 
 
-def _document(letter: Any, now: Configuration) -> dict[str, object]:
+def _document(letter: Any, now: ConfiguredEndpoints) -> dict[str, object]:
     """Return a letter's answer; an open one also says how its endpoint is configured today."""
     is_open = letter.status == Letter.OPEN
     drift = now.compare(letter.endpoint_key, letter.fingerprint) if is_open else None

@@ -19,7 +19,7 @@ from orbit.api.selection import Selection
 from orbit.cycles import detail
 from orbit.cycles.rerun import bulk, preview, single
 from orbit.cycles.rerun.plan import DeliveryAction
-from orbit.dispatch.endpoint_drift import Today
+from orbit.dispatch.endpoint_drift import EndpointDrift
 from orbit.errors import (
     CycleActive,
     CycleUnknown,
@@ -78,7 +78,7 @@ _PLAN = record(
             delivery_id=maybe(ID),
             dispatch_job_id=maybe(ID),
             dead_letter_id=maybe(ID),
-            endpoint_now=maybe(one_of(Today)),
+            endpoint_now=maybe(one_of(EndpointDrift)),
         )
     ),
     dead_letters=many(ID),

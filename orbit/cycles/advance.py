@@ -52,7 +52,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
     counted = not cycle.resumed
     while True:
         try:
-            if not counted and not _may_resume(cycle):
+            if not counted and not may_resume(cycle):
                 return None
             counted = True
             state = CycleProgress(cycle) if is_new else progress.load(cycle, dispatch.endpoints)
@@ -133,7 +133,7 @@ def _advance(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> f
     return None if result is None else _give_back(state.cycle, result)
 
 
-def _may_resume(cycle: ClaimedCycle) -> bool:
+def may_resume(cycle: ClaimedCycle) -> bool:
     """Count a resume. End the cycle as parked if it is the fifth in a row without progress."""
     rows = fence.run(COUNT_RESUME.text, {"id": cycle.id, "token": cycle.token})
     if not rows:

@@ -31,7 +31,7 @@ from orbit.dispatch.outcome import AnswerKind, Inquiry, JobTransition, RetryPoli
 from orbit.dispatch.senders import SenderPool
 from orbit.interrupts import Slot
 from orbit.outbound import client
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records.execution import clean
 from orbit.records.fence import ClaimedCycle
 from orbit.states import Attempt, Job
@@ -67,7 +67,7 @@ class AttemptResult:
     """
 
     job: ClaimedJob
-    answer: Answer | None
+    answer: Response | None
     status: Attempt
     transition: JobTransition
     error: str
@@ -80,7 +80,7 @@ class AttemptResult:
         return self.job.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
 
 
-_Reply = tuple[ClaimedJob, Answer | None, InquiryReply | None]
+_Reply = tuple[ClaimedJob, Response | None, InquiryReply | None]
 
 
 class InFlight:
@@ -151,7 +151,7 @@ def _send(
     Nothing is sent once the lease may have expired, because another worker may have sent it
     meanwhile; nor if the gate is closed, or was not read recently.
     """
-    answer: Answer | None = None
+    answer: Response | None = None
     reply: InquiryReply | None = None
     try:
         if job.endpoint is not None and not interrupts.process.drained and slot.open:
@@ -163,7 +163,7 @@ def _send(
     except Exception as exc:
         # A request that can't even be built is a failed attempt; the slot must not hang for it.
         error = f"{type(exc).__name__}: {exc}"
-        answer = Answer(None, "unexpected", error, b"", None, 0.0, False, None)
+        answer = Response(None, "unexpected", error, b"", None, 0.0, False, None)
     finally:
         replies.put((job, answer, reply))
         seconds = answer.latency_ms / 1000 if answer is not None else None
@@ -171,7 +171,7 @@ def _send(
         senders.end(job.state_id, seconds, answered=answered)
 
 
-def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Answer:
+def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Response:
     delivery = Delivery(
         delivery_id=str(job.delivery_id),
         content_type=job.content_type,
@@ -213,7 +213,7 @@ def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
 
 
 def resolve(
-    job: ClaimedJob, answer: Answer | None, reply: InquiryReply | None = None
+    job: ClaimedJob, answer: Response | None, reply: InquiryReply | None = None
 ) -> AttemptResult:
     """Return what becomes of an attempt that came back with ``answer``, or with an inquiry's reply.
 
@@ -274,7 +274,7 @@ def _unsent(job: ClaimedJob, transition: JobTransition, error: str) -> AttemptRe
     return AttemptResult(job, None, Attempt.UNSENT, transition, error)
 
 
-def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Answer) -> AttemptResult:
+def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Response) -> AttemptResult:
     kind = outcome.classify(answer, permanent=endpoint.permanent_statuses)
     status = outcome.attempt_status(answer)
     is_delivered = isinstance(kind, outcome.Delivered)
@@ -299,7 +299,7 @@ def _holds(job: ClaimedJob) -> bool:
 
 
 def _observe(
-    job: ClaimedJob, answer: Answer, kind: AnswerKind, error: str
+    job: ClaimedJob, answer: Response, kind: AnswerKind, error: str
 ) -> EndpointObservation | None:
     if job.state_id is None or answer.error_class in _OWN_FAULTS:
         return None

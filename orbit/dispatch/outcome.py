@@ -31,7 +31,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from governance.kernel import backoff
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.states import Attempt, Job
 
 FACTOR = 3.0
@@ -99,7 +99,7 @@ class Inquiry(StrEnum):
 
 
 def classify(
-    answer: Answer, *, permanent: Collection[int], now: datetime | None = None
+    answer: Response, *, permanent: Collection[int], now: datetime | None = None
 ) -> AnswerKind:
     """Return what ``answer`` means for the job. ``permanent`` are statuses that are not retried."""
     if answer.status is not None and 200 <= answer.status < 300:
@@ -111,7 +111,7 @@ def classify(
     return Retry(retry_after(answer.retry_after, now=now))
 
 
-def attempt_status(answer: Answer) -> Attempt:
+def attempt_status(answer: Response) -> Attempt:
     """Return the status of the receipt. Without an answer or proof that nothing left: unknown."""
     if answer.status is not None:
         return Attempt.DELIVERED if 200 <= answer.status < 300 else Attempt.FAILED

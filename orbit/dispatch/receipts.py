@@ -21,7 +21,7 @@ from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import interrupts
 from orbit.dispatch import claim, limits
 from orbit.dispatch.attempt import AttemptResult
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records import execution, fence
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -192,7 +192,7 @@ def audit_death(cycle: ClaimedCycle, job_id: UUID, details: Mapping[str, Any]) -
     )
 
 
-def excerpt(answer: Answer | None) -> str:
+def excerpt(answer: Response | None) -> str:
     """Return the start of an answer's body as text, without NUL and without invalid UTF-8."""
     if answer is None:
         return ""

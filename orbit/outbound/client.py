@@ -69,7 +69,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What became of a request.
 
     With a ``status`` there was a response; ``error`` may say why its body isn't whole. Without one
@@ -227,7 +227,7 @@ os.register_at_fork(after_in_child=_renew)
 
 def send(
     request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT
-) -> Answer:
+) -> Response:
     """Send ``request`` once, to public addresses and ``allowed`` hosts; never raises.
 
     Reads at most ``limit`` bytes of the body and keeps ``keep`` of them. Returns within
@@ -245,14 +245,14 @@ def send(
         response.lease.finish(whole=not problem and not clock.surplus)
     except Exception as error:  # the caller records an outcome, whatever happened
         error_class, text = _classify(error, clock)
-        return Answer(None, error_class, text[:500], b"", None, _since(started), clock.sent, None)
+        return Response(None, error_class, text[:500], b"", None, _since(started), clock.sent, None)
     whole = body if not problem and len(body) <= keep else None
     if whole is None and not problem:
         problem = f"the body is longer than {keep} bytes"
     excerpt = body[:keep]
     if body and request.secrets:
         excerpt = redaction.mask(body[: keep + _MARGIN], request.secrets)[:keep]
-    return Answer(
+    return Response(
         status=response.status_code,
         error_class=None,
         error=problem,

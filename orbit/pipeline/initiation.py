@@ -37,7 +37,7 @@ def commit(write: fence.FencedWrite) -> UUID:
 
 def add_to(write: fence.FencedWrite) -> None:
     """Add the stage to ``write``, whose statement has the fragment ``INITIATION``."""
-    cycle: ClaimedCycle = write.cycle
+    cycle = write.cycle
     began = time.monotonic()
     # Records are read in the order of their ids, so create them in the order of what they tell.
     write.records += [

@@ -14,7 +14,6 @@ from orbit.pipeline.contract import Payload
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record, clean
-from orbit.records.fence import ClaimedCycle
 from telemetry.emit import Event
 from telemetry.events import Name
 
@@ -49,7 +48,7 @@ def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int =
     ``reused`` counts the items that a re-run has from earlier cycles. If the processor fails on an
     output, only that output gets no item, and the stage is not ok.
     """
-    cycle: ClaimedCycle = write.cycle
+    cycle = write.cycle
     began = time.monotonic()
     batch = _Batch(uuid7(), rules.processor_name(cycle.context))
     write.rows["items"] = []

@@ -93,8 +93,8 @@ def refuse_unfit(manifest: Manifest) -> None:
     executor = MigrationExecutor(connection)
     migrations = executor.loader.disk_migrations
     replaced = {key for migration in migrations.values() for key in migration.replaces}
-    known = {".".join(key) for key in migrations.keys() | replaced}
-    unknown = sorted(set(manifest.migrations) - known)
+    ours = {".".join(key) for key in migrations.keys() | replaced}
+    unknown = sorted(set(manifest.migrations) - ours)
     newer = manifest.current and _number(manifest.release) > _number(settings.ORBIT_VERSION)
     if unknown or newer:
         why = "is of a newer release"

@@ -33,10 +33,10 @@ def main() -> int:
     )
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     options = parser.parse_args()
-    # Whoever ends us has everything ended that we started.
+    # If this program is ended, end everything that it started.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="orbit-chaos-"))
-    folder.chmod(0o755)  # root's PostgreSQL runs as somebody else, who must get in
+    folder.chmod(0o755)  # root's PostgreSQL runs as another user, who needs access
     server = database.start_test_server()
     os.environ.update(
         database.environment(server, "postgres"), DJANGO_SETTINGS_MODULE="orbit_site.settings"

@@ -41,7 +41,7 @@ TWICE = {
     "checkpoints of one stage": "SELECT cycle_id, stage FROM orbit_cyclecheckpoint GROUP BY 1, 2 HAVING count(*) > 1",
 }  # fmt: skip
 
-# Whoever resumed noted its token: what was written after that moment by a smaller one, a zombie wrote.
+# A resume records its token. A later write with a smaller token is from a zombie.
 STALE = """WITH taken AS (SELECT cycle_id, (data->>'token')::bigint AS token, created_at AS at FROM orbit_executionrecord WHERE event = 'cycle_resumed')
 SELECT 'checkpoint ' || k.stage, k.cycle_id FROM orbit_cyclecheckpoint k JOIN taken t ON t.cycle_id = k.cycle_id
     WHERE k.fencing_token < t.token AND k.created_at > t.at
@@ -86,7 +86,7 @@ class Audit:
             *self._stale(),
             *self._kept(),
             *self._letters(),
-            *self.stand.watch.violations,
+            *self.stand.monitor.violations,
         ]
         self.stand.lost, self.stand.doubled = self.lost, self.doubled
         return found

@@ -19,7 +19,7 @@ def idle_workers(stand: Stand, rounds: int = 3) -> None:
     stand.configure(names)
     member = stand.cluster(ORBIT_WORKERS="2")
     stand.ready(member, workers=2)
-    stand.watch.start()
+    stand.monitor.start()
     for number, name in enumerate(names):
         stand.ready(member, workers=2, seconds=HEALED)
         workers = stand.of(member, "worker")
@@ -36,7 +36,7 @@ def supervisor(stand: Stand, rounds: int = 2) -> None:
     """The supervisor is killed with a cycle under way: no child outlives it by five seconds, and the next cluster goes on."""
     names = [f"p{number}" for number in range(rounds)]
     stand.configure(names)
-    stand.watch.start()
+    stand.monitor.start()
     for name in names:
         _behead(stand, name)
     stand.violations += Audit(stand).look()
@@ -58,7 +58,7 @@ def _behead(stand: Stand, name: str) -> None:
             every=0.005,
         )
         stand.notes.append(f"children gone after {time.time() - killed:.2f} s")
-    # Nobody is there but the next cluster, which takes a while to start.
+    # Only the next cluster is left, which takes a while to start.
     following = stand.cluster()
     stand.finish(cycle, 20)
     following.end()
@@ -69,7 +69,7 @@ def group_term(stand: Stand) -> None:
     stand.configure(["quick", "long"], stand.asking_tiers())
     first, second = stand.cluster(ORBIT_DRAIN_SECONDS="1"), stand.cluster()
     stand.ready(first, second)
-    stand.watch.start()
+    stand.monitor.start()
     with stand.sink.hold(AFTER, lambda entry: not entry.tier) as hold:
         cycle = stand.begin("long")
         until(lambda: len(hold.came) == ITEMS, 10, "nothing was sent")
@@ -114,7 +114,7 @@ def one_host(stand: Stand) -> None:
     stand.configure(names, stand.asking_tiers())
     members = [stand.cluster(), stand.cluster()]
     stand.ready(*members)
-    stand.watch.start()
+    stand.monitor.start()
     rows = stand.query("SELECT host, count(*) FROM orbit_clusternode GROUP BY 1")
     if [count for _, count in rows] != [2]:
         stand.violations.append(f"the clusters of one host show as {rows}")
@@ -122,7 +122,7 @@ def one_host(stand: Stand) -> None:
         _take_over(stand, name)
     owners = stand.one("SELECT count(DISTINCT worker) FROM orbit_deliveryreceipt")
     if owners < 3:
-        stand.violations.append(f"only {owners} workers delivered: nobody took over")
+        stand.violations.append(f"only {owners} workers delivered: no other worker resumed")
     stand.violations += Audit(stand).look()
 
 

@@ -70,7 +70,7 @@ def full(stand: Stand) -> None:
     )
     until(lambda: _up(stand, up.log.read_text()), 90, f"up isn't ready: {up.log}")
     stand.configure(names, stand.asking_tiers())
-    stand.watch.start()
+    stand.monitor.start()
     waiting = iter(names)
     for _ in range(10):
         stand.start(next(waiting))

@@ -21,7 +21,7 @@ def drain(stand: Stand) -> None:
     stand.configure(["tier", "delivery", "new"], stand.asking_tiers())
     first = stand.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
     stand.ready(first)
-    stand.watch.start()
+    stand.monitor.start()
     with (
         stand.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier,
         stand.sink.hold(AFTER, lambda entry: not entry.tier) as delivery,
@@ -60,7 +60,7 @@ def drain(stand: Stand) -> None:
 
 
 def _goes_on(stand: Stand, cycle: UUID, first: Member, deadline: float) -> None:
-    """See the lease of ``cycle`` leave ``first``, and be taken by somebody else within a second; or the cycle end there."""
+    """See the lease of ``cycle`` leave ``first``, and be taken by another worker within a second; or the cycle end there."""
     mine = set(first.children())
 
     def left() -> bool:
@@ -72,7 +72,7 @@ def _goes_on(stand: Stand, cycle: UUID, first: Member, deadline: float) -> None:
     until(
         lambda: stand.ended(cycle) or stand.holder(cycle),
         GOES_ON + 5,
-        f"nobody goes on with {cycle}",
+        f"no worker resumes {cycle}",
         every=0.002,
     )
     stand.recoveries.append(time.monotonic() - given)
@@ -89,7 +89,7 @@ def rolling_restart(stand: Stand, rounds: int = 2, cycles: int = 12) -> None:
     stand.sink.delay = lambda entry: stand.chance.choice((0, 0.02, 0.2))
     members = [stand.cluster(ORBIT_DRAIN_SECONDS="20"), stand.cluster(ORBIT_DRAIN_SECONDS="20")]
     stand.ready(*members)
-    stand.watch.start()
+    stand.monitor.start()
     waiting = iter(names)
     for number in range(2 * rounds):
         old = members[number % 2]

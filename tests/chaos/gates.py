@@ -37,27 +37,27 @@ class Gate:
         self._watch = psycopg.connect(url, autocommit=True)
 
     def lock(self, table: str) -> None:
-        """Let nobody write to ``table``."""
+        """Block writes to ``table``."""
         self._holder.execute(
             sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table))
         )
 
     def initiate(self, hash_: str) -> None:
-        """Let nobody make this initiation: it is made already, and not committed."""
+        """Block this initiation: it is made already, and not committed."""
         self._holder.execute(
             "INSERT INTO orbit_initiation (id, initiation_hash, namespace) VALUES (gen_random_uuid(), %s, 'gate')",
             [hash_],
         )
 
     def occupy(self, cycle: UUID, checkpoint: str) -> None:
-        """Let nobody write this one checkpoint."""
+        """Block this one checkpoint."""
         self._holder.execute(
             "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, %s, 0)",
             [cycle, checkpoint],
         )
 
     def seize_receipts(self, cycle: UUID) -> None:
-        """Let nobody close an attempt of this cycle."""
+        """Block the closing of attempts of this cycle."""
         self._holder.execute(
             "SELECT 1 FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %s FOR UPDATE OF r",
             [cycle],

@@ -44,7 +44,7 @@ def poison(stand: Stand, neighbours: int = 60) -> None:
         stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
     ]
     stand.ready(*members, workers=2)
-    stand.watch.start()
+    stand.monitor.start()
     poisoned = [stand.begin(name) for name in deadly]
     well = []
     for name in names:

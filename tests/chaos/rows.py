@@ -22,7 +22,7 @@ def doubled_late_deleted(stand: Stand, cycles: int = 30) -> None:
     stand.configure(names)
     member = stand.cluster()
     stand.ready(member)
-    stand.watch.start()
+    stand.monitor.start()
     ways = (
         "INSERT INTO django_q_ormq (key, payload, lock) SELECT key, payload, lock FROM django_q_ormq, generate_series(1, 20) WHERE key = 'orbit.wake'",
         "UPDATE django_q_ormq SET lock = lock + interval '1 hour' WHERE key = 'orbit.wake'",
@@ -48,7 +48,7 @@ def two_releases(stand: Stand, cycles: int = 20) -> None:
     stand.configure(names, stand.asking_tiers())
     old = stand.cluster()
     stand.ready(old)
-    stand.watch.start()
+    stand.monitor.start()
     async_task(NEWER, broker=queue.PgBroker(queue.QUEUE))
     put_back = "SELECT lock > now() + interval '20 seconds' FROM django_q_ormq WHERE key = %s"
     until(

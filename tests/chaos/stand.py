@@ -22,8 +22,8 @@ from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
 from tests.chaos.fleet import Late, Member, kill, until
+from tests.chaos.monitor import InvariantMonitor
 from tests.chaos.sink import Sink
-from tests.chaos.watch import Watch
 from tests.support import database
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
 
@@ -49,11 +49,11 @@ class Stand:
     notes: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
-    watch: Watch = field(init=False)
+    monitor: InvariantMonitor = field(init=False)
     _connection: psycopg.Connection[Any] | None = None
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.url)
+        self.monitor = InvariantMonitor(self.url)
 
     @property
     def url(self) -> str:
@@ -103,7 +103,7 @@ class Stand:
         }
 
     def start(self, name: str) -> UUID | None:
-        """Trigger a cycle; return its id, or None when the database went away in the middle, so that nobody knows."""
+        """Trigger a cycle; return its id, or None if the database went away meanwhile and the result is unknown."""
         body = json.dumps({"run": name, "n": len(self.accepted)}).encode()
         try:
             found = trigger.start(
@@ -159,7 +159,7 @@ class Stand:
         return member
 
     def ready(self, *members: Member, workers: int = 1, seconds: float = 30) -> None:
-        """Wait until ``members`` have all their processes and showed a sign of life."""
+        """Wait until ``members`` have all their processes and sent a heartbeat."""
         for member in members:
             until(
                 partial(self._is_ready, member, workers),
@@ -197,7 +197,7 @@ class Stand:
 
     def carrier(self, cycle: UUID) -> int:
         """Return the process that carries ``cycle``, as soon as there is one. Raises Late."""
-        return until(lambda: self.holder(cycle), 5, f"nobody carries {cycle}", every=0.001)
+        return until(lambda: self.holder(cycle), 5, f"no worker runs {cycle}", every=0.001)
 
     def member_of(self, pid: int) -> Member:
         """Return the cluster that the process ``pid`` belongs to."""
@@ -241,10 +241,10 @@ class Stand:
             after = [(float(at), token) for at, token in self.query(resumed, cycle) if at > killed]
             return after or [(killed, 0)] if after or self.ended(cycle) else []
 
-        at, token = until(found, LEASE + 20, f"nobody resumed {cycle}")[0]
+        at, token = until(found, LEASE + 20, f"no worker resumed {cycle}")[0]
         if token > before + 1:
             self.notes.append(
-                f"a cycle went on after {at - killed:.1f} s: whoever claimed it first died at once"
+                f"a cycle went on after {at - killed:.1f} s: its first claimer died at once"
             )
             return
         self.recoveries.append(at - killed)
@@ -255,7 +255,7 @@ class Stand:
 
     def end(self) -> None:
         """End everything that was started."""
-        self.watch.stop()
+        self.monitor.stop()
         for member in self.members:
             member.end()
         if self._connection is not None:

@@ -72,7 +72,7 @@ def _under_load(stand: Stand, storm: Callable[[Callable[[], bool]], None], cycle
     stand.sink.delay = lambda entry: stand.chance.choice((0, 0.01, 0.1))
     members = [stand.cluster(), stand.cluster()]
     stand.ready(*members)
-    stand.watch.start()
+    stand.monitor.start()
     done = threading.Event()
     thread = threading.Thread(target=storm, args=(lambda: not done.is_set(),), daemon=True)
     thread.start()

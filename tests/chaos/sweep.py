@@ -43,7 +43,7 @@ def run(stand: Stand) -> None:
     stand.configure(names, stand.asking_tiers())
     audit = Audit(stand)
     stand.ready(stand.cluster(), stand.cluster())
-    stand.watch.start()
+    stand.monitor.start()
     for name, case in zip(names, cases, strict=True):
         try:
             cycle, killed, fresh = _strike_at(stand, name, case)
@@ -64,7 +64,7 @@ def quick(stand: Stand) -> None:
     names = [f"s{number}" for number in range(len(QUICK))]
     stand.configure(names, stand.asking_tiers())
     stand.ready(stand.cluster(ORBIT_WORKERS="2"), stand.cluster(ORBIT_WORKERS="2"), workers=2)
-    stand.watch.start()
+    stand.monitor.start()
     struck = [_strike_at(stand, name, case) for name, case in zip(names, QUICK, strict=True)]
     for cycle, killed, _ in struck:
         stand.recovered(cycle, killed, within=LEASE + DYING_TOGETHER)
@@ -106,14 +106,14 @@ def strike(stand: Stand, caught: Caught, victim: str) -> tuple[Member | None, fl
 
 
 def moments(stand: Stand, last_ms: int = 300, step_ms: int = 10) -> None:
-    """Trigger, wait 0, 10, 20 .. milliseconds, kill whoever carries the cycle; the next one follows before that one has recovered."""
+    """Trigger, wait 0, 10, 20 .. milliseconds, kill the worker of the cycle; kill the next one before it has recovered."""
     waits = list(range(0, last_ms + 1, step_ms))
     stand.chance.shuffle(waits)
     names = [f"m{number}" for number in range(len(waits))]
     stand.configure(names, stand.asking_tiers())
     stand.sink.delay = lambda entry: 0.04
     stand.ready(stand.cluster(ORBIT_WORKERS="2"), stand.cluster(ORBIT_WORKERS="2"), workers=2)
-    stand.watch.start()
+    stand.monitor.start()
     killed = {}
     for name, wait in zip(names, waits, strict=True):
         cycle = stand.begin(name)

@@ -87,7 +87,7 @@ def _play(stand: Stand, name: str, bring: Callable[[Way], Caught]) -> UUID:
     stand.configure([name], stand.asking_tiers())
     only = stand.cluster()
     stand.ready(only)
-    stand.watch.start()
+    stand.monitor.start()
     stand.finish(stand.begin(name), 10)
     # The other cluster is there, and out of the way until the zombie is one: what follows has no time for a start.
     other = stand.cluster()

@@ -111,7 +111,7 @@ def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(
         cycle = start_cycle()
         until(lambda: sink.requests, "nothing was sent")
         os.kill(old, signal.SIGKILL)
-        until(lambda: ended(cycle), "nobody took over")
+        until(lambda: ended(cycle), "no other worker resumed it")
         assert cycle.status == "success"
         assert cycle.fencing_token >= 2
         assert len({request.headers["idempotency-key"] for request in sink.requests}) == 3
@@ -154,7 +154,7 @@ def test_a_wakeup_that_is_lost_or_doubled_changes_nothing(
     lost = start_cycle()
     OrmQ.objects.all().delete()
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
-        until(lambda: ended(lost), "nobody missed the cycle")
+        until(lambda: ended(lost), "the cycle was not rescued")
         running.ready()
         doubled = start_cycle()
         for _ in range(20):

@@ -159,7 +159,7 @@ def test_a_pause_stops_every_process_within_a_second_and_its_time_lifts_it(
         assert max(late, default=0.0) < PROMISE, late
         sent = len(journal.came)
         assert sent < 360
-        # Somebody gives it an end, which passes.
+        # It gets an end, which passes.
         rows(
             "UPDATE governance_stop SET until = clock_timestamp() + interval '1 second' WHERE ended_at IS NULL RETURNING 1"
         )

@@ -30,7 +30,7 @@ def slow_now_and_then(sock: socket.socket) -> None:
 
 
 def victim(running: Cluster, chance: random.Random) -> int | None:
-    """Return a process of the cluster to kill: mostly a worker, sometimes the keeper."""
+    """Return a process of the cluster to kill: mostly a worker, sometimes maintenance."""
     children = running.children()
     return chance.choice(children) if children else None
 
@@ -91,7 +91,7 @@ def _audit(sink: Receiver, bodies: dict[str, bytes]) -> None:
         for request in sink.requests
     )
     assert Counter(request.body for request in sink.requests).keys() == set(bodies.values())
-    # A request beyond the first is there only where a receipt says that nobody can know, and none after a success on record.
+    # A request beyond the first is there only where a receipt says that the result is unknown, and none after a success on record.
     receipts = rows(
         "SELECT j.delivery_id::text, r.status FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
     )

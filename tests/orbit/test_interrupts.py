@@ -1,4 +1,4 @@
-"""What a lane knows of the gate, and what it does with it."""
+"""What a slot knows of the gate, and when it is interrupted."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
     interrupts.enter(Slot())
 
 
-def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second(
+def test_a_claims_answer_of_the_gate_holds_for_three_quarters_of_a_second(
     process: WorkerState,
 ) -> None:
     slot = process.open("a", asked=interrupts.now())
@@ -35,7 +35,7 @@ def test_a_claim_is_a_look_at_the_gate_that_holds_for_three_quarters_of_a_second
     assert old.open
 
 
-def test_who_was_stopped_stays_stopped_though_the_gate_opens_again(process: WorkerState) -> None:
+def test_a_stopped_slot_stays_stopped_if_the_gate_opens_again(process: WorkerState) -> None:
     slot = process.open("a", asked=interrupts.now())
     slot.saw(is_open=False, asked=interrupts.now())
     slot.saw(is_open=True, asked=interrupts.now())
@@ -45,7 +45,7 @@ def test_who_was_stopped_stays_stopped_though_the_gate_opens_again(process: Work
         interrupts.check()
 
 
-def test_where_nobody_watches_claims_alone_ask(process: WorkerState) -> None:
+def test_without_a_gate_monitor_only_claims_ask_the_gate(process: WorkerState) -> None:
     process.watched = False
     slot = process.open("a", asked=interrupts.now() - 3600)
     interrupts.enter(slot)
@@ -53,7 +53,7 @@ def test_where_nobody_watches_claims_alone_ask(process: WorkerState) -> None:
     assert slot.open
 
 
-def test_a_look_that_is_too_old_stops_only_what_leaves_the_process(
+def test_an_answer_that_is_too_old_stops_only_what_leaves_the_process(
     process: WorkerState, settings
 ) -> None:
     settings.ORBIT_LEASE_SECONDS = 0.2
@@ -66,7 +66,7 @@ def test_a_look_that_is_too_old_stops_only_what_leaves_the_process(
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_look_that_comes_meanwhile_lets_it_go_on(process: WorkerState) -> None:
+def test_an_answer_that_comes_meanwhile_lets_the_work_go_on(process: WorkerState) -> None:
     slot = process.open("a", asked=interrupts.now() - 10)
     interrupts.enter(slot)
     threading.Timer(0.1, lambda: slot.saw(is_open=True, asked=interrupts.now())).start()
@@ -74,7 +74,7 @@ def test_a_look_that_comes_meanwhile_lets_it_go_on(process: WorkerState) -> None
     assert slot.open
 
 
-def test_lanes_are_known_from_their_claim_to_their_end(process: WorkerState) -> None:
+def test_slots_are_known_from_their_claim_to_their_end(process: WorkerState) -> None:
     one, two = process.open("a", asked=interrupts.now()), process.open("b", asked=interrupts.now())
     assert set(process.slots) == {one, two}
     process.close(one)

@@ -60,14 +60,14 @@ def test_a_task_comes_out_as_it_went_in() -> None:
 
 
 @pytest.mark.django_db
-def test_a_row_that_is_rolled_back_never_was() -> None:
+def test_a_row_that_is_rolled_back_is_gone() -> None:
     with transaction.atomic():
         queue.wake()
         transaction.set_rollback(True)
     assert queue.ready_wakeups() == 0
 
 
-def test_the_workers_are_told_after_the_commit_and_not_before(
+def test_the_workers_are_notified_after_the_commit_and_not_before(
     ears: psycopg.Connection[Any],
 ) -> None:
     with transaction.atomic():
@@ -76,7 +76,7 @@ def test_the_workers_are_told_after_the_commit_and_not_before(
     assert heard(ears) == 1
 
 
-def test_a_burst_of_wakeups_tells_the_workers_a_few_times_only(
+def test_a_burst_of_wakeups_notifies_the_workers_a_few_times_only(
     ears: psycopg.Connection[Any],
 ) -> None:
     time.sleep(queue.QUIET)

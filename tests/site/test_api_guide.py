@@ -54,7 +54,7 @@ def test_every_line_of_the_guide_answers_what_stands_behind_it(
                        "JSON": "Content-Type: application/json"}  # fmt: skip
         command = f"{line.replace('curl ', f'curl -sS -o {body} -w %{{http_code}} ', 1)}"
         done = subprocess.run(
-            ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=30
+            ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60
         )
         answer = json.loads(body.read_bytes() or b"{}")
         found.append((line, done.stdout + done.stderr, answer.get("code", "")))

@@ -109,7 +109,7 @@ def test_findings_about_endpoints_name_them_and_no_secret(
 
 
 def administrator() -> None:
-    user = User.objects.create_user("somebody")
+    user = User.objects.create_user("ann")
     user.groups.add(Group.objects.get(name="Administrator"))
 
 

@@ -162,8 +162,10 @@ def test_systemd_takes_the_units_and_finds_them_as_closed_as_the_page_says(tmp_p
         text=True,
     )
     assert [line for line in done.stderr.splitlines() if "orbit" in line] == []
-    told = re.search(r"gives them ([\d.]+) \(of 10", (PROJECT / "docs" / "deploy.md").read_text())
-    assert told is not None
+    documented = re.search(
+        r"gives them ([\d.]+) \(of 10", (PROJECT / "docs" / "deploy.md").read_text()
+    )
+    assert documented is not None
     for name in SERVICES:
         command = [
             "systemd-analyze",
@@ -176,7 +178,7 @@ def test_systemd_takes_the_units_and_finds_them_as_closed_as_the_page_says(tmp_p
         found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
         assert found is not None, done.stderr
         # Each release of systemd asks for a little more.
-        assert abs(float(found[1]) - float(told[1])) <= 0.3
+        assert abs(float(found[1]) - float(documented[1])) <= 0.3
 
 
 def test_nginx_lets_bodies_through_that_orbit_takes_and_waits_for_no_less_than_orbit() -> None:

@@ -57,7 +57,7 @@ class Cluster:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    def code(self, seconds: float = 20) -> int:
+    def code(self, seconds: float = 60) -> int:
         return self.process.wait(seconds)
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from orbit.cycles.rerun.plan import PlannedDelivery
 from orbit.cycles.rerun.single import Preview
-from orbit.dispatch.endpoint_drift import Configuration
+from orbit.dispatch.endpoint_drift import ConfiguredEndpoints
 
 
 def document(preview: Preview) -> dict[str, Any]:
     """Return the revisions, tiers and deliveries; ``stopped`` is what refuses it now, or None."""
-    plan, context, configuration = preview.plan, preview.context, Configuration()
+    plan, context, configuration = preview.plan, preview.context, ConfiguredEndpoints()
     tiers: list[dict[str, Any]] = [
         {
             "tier": number,
@@ -53,7 +53,7 @@ def sentence(preview: Preview) -> str:
     return f"{tiers}; {runs}; {counts}{more}"
 
 
-def _delivery(delivery: PlannedDelivery, configuration: Configuration) -> dict[str, Any]:
+def _delivery(delivery: PlannedDelivery, configuration: ConfiguredEndpoints) -> dict[str, Any]:
     key, previous, letter = delivery.endpoint_key, delivery.previous, delivery.letter
     return {
         "tier": delivery.tier,

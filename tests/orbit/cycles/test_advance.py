@@ -16,7 +16,7 @@ from orbit.dispatch import attempt
 from orbit.dispatch.claim import ClaimedJob
 from orbit.errors import CycleActive, CycleFinished
 from orbit.models import CycleRun
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.pipeline import initiation
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -32,8 +32,8 @@ from tests.support.pipeline import (
 from tests.support.receiver import OK, Receiver
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
-NO = Answer(500, None, "", b"no", None, 1.0, True, b"no")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
+NO = Response(500, None, "", b"no", None, 1.0, True, b"no")
 
 
 def run_out(cycle_id: UUID) -> None:
@@ -46,8 +46,8 @@ def run_out(cycle_id: UUID) -> None:
 
 
 def claimed(limit: int = 1) -> ClaimedCycle:
-    (work,) = lease.claim(limit)
-    return work
+    (claimed_cycle,) = lease.claim(limit)
+    return claimed_cycle
 
 
 def test_fifty_triggers_at_once_make_one_cycle() -> None:
@@ -78,7 +78,7 @@ def test_two_claimers_never_get_the_same_cycle() -> None:
 
     def take(_: int) -> list[UUID]:
         try:
-            return [work.id for work in lease.claim(3)]
+            return [claimed_cycle.id for claimed_cycle in lease.claim(3)]
         finally:
             connection.close()
 
@@ -106,22 +106,22 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
     assert lease.renew([heir]) == {cycle_id}
 
 
-def test_a_takeover_that_waits_for_the_fence_finds_the_checkpoint() -> None:
+def test_a_worker_that_waits_for_the_fence_sees_the_checkpoint() -> None:
     configure_profiles()
     cycle_id = start_cycle()
-    work = claimed()
+    claimed_cycle = claimed()
     run_out(cycle_id)
     with ThreadPoolExecutor(1) as pool:
         from django.db import transaction
 
         with transaction.atomic():
-            initiation.run(work)
+            initiation.run(claimed_cycle)
             # The row is locked until the commit: SKIP LOCKED leaves it to its writer.
             assert pool.submit(lambda: (lease.claim(1), connection.close())[0]).result() == []
     assert dispatch.load_progress(claimed()).initiation_id is not None
 
 
-def test_a_resume_goes_on_behind_the_last_checkpoint(settings) -> None:
+def test_a_resume_continues_after_the_last_checkpoint(settings) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -150,13 +150,13 @@ def _sending(settings, receiver: Receiver) -> tuple[CycleProgress, list[ClaimedJ
     return cycle_progress, dispatch.claim_jobs(cycle_progress.cycle)
 
 
-def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_change_nothing(
+def test_a_late_success_of_a_lost_worker_ends_the_job_and_its_failures_change_nothing(
     settings,
 ) -> None:
     with Receiver(OK) as receiver:
         held, sendings = _sending(settings, receiver)
-        work = held.cycle
-        run_out(work.id)
+        claimed_cycle = held.cycle
+        run_out(claimed_cycle.id)
         heir = claimed()
         answers = [attempt.resolve(sendings[0], YES), attempt.resolve(sendings[1], NO)]
         with pytest.raises(Fenced):
@@ -167,7 +167,7 @@ def test_a_success_that_a_lost_worker_brings_ends_the_job_and_its_failures_chang
         }
         assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'fenced'") == [(1,)]
         advance.run(heir, dispatch=dispatch.state(), worker="heir")
-        assert run_cycle(work.id).status == "success"
+        assert run_cycle(claimed_cycle.id).status == "success"
     # The two that were open were sent again, under their keys; the one with a success never was.
     keys = {got.headers["idempotency-key"] for got in receiver.requests}
     assert keys == {str(sending.delivery_id) for sending in sendings[1:]}
@@ -185,7 +185,7 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
             held,
             [
                 attempt.resolve(
-                    sending, Answer(None, "timeout", "late", b"", None, 1.0, True, None)
+                    sending, Response(None, "timeout", "late", b"", None, 1.0, True, None)
                 )
                 for sending in sendings
             ],
@@ -219,8 +219,8 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         claimed()
         for _ in range(4):
             run_out(poisoned)
-            works = lease.claim(1) or lease.claim(1, alone=True)
-            assert advance._may_resume(works[0])
+            claimed_cycles = lease.claim(1) or lease.claim(1, alone=True)
+            assert advance.may_resume(claimed_cycles[0])
         run_out(poisoned)
         assert run_cycle(poisoned).reason == "parked"
         assert run_cycle(start_cycle("r2")).status == "success"
@@ -234,9 +234,9 @@ def test_a_drain_does_not_count_as_a_resume_and_gives_the_lease_back_at_once() -
     configure_profiles()
     cycle_id = start_cycle()
     for _ in range(8):
-        work = claimed()
-        assert not work.resumed
-        lease.give_back([work], wait=0)
+        claimed_cycle = claimed()
+        assert not claimed_cycle.resumed
+        lease.give_back([claimed_cycle], wait=0)
     assert CycleRun.objects.get(pk=cycle_id).resumes == 0
 
 
@@ -257,17 +257,17 @@ def test_a_cycle_that_waits_for_a_retry_holds_no_worker(settings) -> None:
     assert 40 < (cycle.next_due_at - cycle.started_at).total_seconds() < 80
 
 
-def test_cancel_works_at_once_on_a_cycle_that_somebody_carries(settings) -> None:
+def test_cancel_works_at_once_on_a_running_cycle(settings) -> None:
     with Receiver(OK) as receiver:
         held, sendings = _sending(settings, receiver)
-        work = held.cycle
-        cancel.cancel(work.id, actor=SYSTEM, reason="wrong payload")
+        claimed_cycle = held.cycle
+        cancel.cancel(claimed_cycle.id, actor=SYSTEM, reason="wrong payload")
         with pytest.raises(Fenced):
             finish.save_results(held, [attempt.resolve(sendings[0], YES)])
         with pytest.raises(CycleFinished):
-            cancel.cancel(work.id, actor=SYSTEM, reason="again")
-        run_out_due(work.id)
-        assert run_cycle(work.id).status == "cancelled"
+            cancel.cancel(claimed_cycle.id, actor=SYSTEM, reason="again")
+        run_out_due(claimed_cycle.id)
+        assert run_cycle(claimed_cycle.id).status == "cancelled"
     assert receiver.requests == []
     assert dict(rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1")) == {
         "delivered": 1,
@@ -285,14 +285,14 @@ def run_out_due(cycle_id: UUID) -> None:
         cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", [cycle_id])
 
 
-def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more(settings) -> None:
+def test_a_slot_that_overruns_loses_its_lease_and_its_process_claims_nothing_more(settings) -> None:
     settings.ORBIT_LEASE_SECONDS = 2
     released = threading.Event()
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     start_cycle("r1")
     original = advance.run
 
-    def hang(work: ClaimedCycle, **_: object) -> None:
+    def hang(claimed_cycle: ClaimedCycle, **_: object) -> None:
         interrupts.act(0.1)
         released.wait(20)
 
@@ -305,7 +305,7 @@ def test_a_lane_that_overruns_loses_its_lease_and_its_process_takes_nothing_more
         assert tasks.worker.hung
         start_cycle("r2")
         time.sleep(2)
-        assert {work.namespace for work in lease.claim(2)} == {"a", "b"}
+        assert {claimed_cycle.namespace for claimed_cycle in lease.claim(2)} == {"a", "b"}
     finally:
         advance.run = original
         released.set()

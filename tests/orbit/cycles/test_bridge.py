@@ -37,7 +37,7 @@ def test_a_run_profile_that_is_not_there_hidden_or_of_a_foreign_namespace_is_unk
     store_profiles([profile()], [run_profile(), run_profile("hidden")])
     revisions.hide_others(profiles=["daily"], run_profiles=["daily-eu"])
     confined = replace(SYSTEM, namespaces=frozenset({"us"}))
-    for name, actor in (("nobody", SYSTEM), ("hidden", SYSTEM), ("daily-eu", confined)):
+    for name, actor in (("unknown", SYSTEM), ("hidden", SYSTEM), ("daily-eu", confined)):
         with pytest.raises(RunProfileUnknown, match=name):
             bridge.context_for(name, actor=actor)
 

@@ -15,7 +15,7 @@ from tests.support.configuration import active_cycle, profile, run_profile, stor
 from tests.support.pipeline import rows
 
 
-def birth(namespace: str = "default", body: bytes | None = None) -> NewCycle:
+def new_cycle(namespace: str = "default", body: bytes | None = None) -> NewCycle:
     return NewCycle(
         raw_context(namespace),
         Trigger.REST,
@@ -30,7 +30,7 @@ def namespaces(*names: str) -> None:
 
 @pytest.mark.django_db
 def test_a_pending_one_is_due_at_once_and_a_queued_one_never() -> None:
-    first, second = birth(body=b"\x00\xff"), birth()
+    first, second = new_cycle(body=b"\x00\xff"), new_cycle()
     assert creation.insert([first], Cycle.PENDING) == {first.id}
     assert creation.insert([second], Cycle.QUEUED) == {second.id}
     pending, queued = CycleRun.objects.get(pk=first.id), CycleRun.objects.get(pk=second.id)
@@ -49,10 +49,10 @@ def test_a_pending_one_is_due_at_once_and_a_queued_one_never() -> None:
 
 
 @pytest.mark.django_db
-def test_of_many_only_those_are_made_whose_namespace_is_free() -> None:
+def test_only_cycles_of_free_namespaces_are_inserted() -> None:
     namespaces("a", "b", "c")
     active_cycle("b")
-    wanted = [birth("c"), birth("b"), birth("a")]
+    wanted = [new_cycle("c"), new_cycle("b"), new_cycle("a")]
     assert creation.insert(wanted, Cycle.PENDING) == {wanted[0].id, wanted[2].id}
 
 
@@ -60,7 +60,7 @@ def test_of_many_only_those_are_made_whose_namespace_is_free() -> None:
 def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creation, "MOST_BYTES", 1000)
     monkeypatch.setattr(creation, "MOST_ROWS", 3)
-    wanted = [birth(body=b"x" * 400) for _ in range(3)] + [birth() for _ in range(4)]
+    wanted = [new_cycle(body=b"x" * 400) for _ in range(3)] + [new_cycle() for _ in range(4)]
     assert [len(part) for part in creation.split(wanted)] == [2, 3, 2]
     assert len(creation.insert(wanted, Cycle.QUEUED)) == 7
 
@@ -93,7 +93,9 @@ def test_calls_that_name_the_same_namespaces_in_another_order_never_wait_for_eac
         try:
             barrier.wait()
             with transaction.atomic():
-                made.append(len(creation.insert([birth(name) for name in order], Cycle.PENDING)))
+                made.append(
+                    len(creation.insert([new_cycle(name) for name in order], Cycle.PENDING))
+                )
         finally:
             connections.close_all()
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import attempt, receipts
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records.fence import Fenced
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -26,7 +26,7 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
 def ended(cycle_id: Any) -> CycleRun:
@@ -90,10 +90,10 @@ def test_the_time_counts_from_the_enqueueing_over_a_change_of_workers(settings: 
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     configure_profiles()
     start_cycle()
-    (work,) = lease.claim(1)
-    dispatch.enqueue_deliveries(work)
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
     time.sleep(0.3)
-    found = dispatch.load_progress(work)
+    found = dispatch.load_progress(claimed_cycle)
     assert (
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS - 5
         < found.jobs.left()
@@ -123,9 +123,9 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        first, *_ = dispatch.claim_jobs(work, limit=1, worker="zombie")
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        first, *_ = dispatch.claim_jobs(claimed_cycle, limit=1, worker="zombie")
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
@@ -143,7 +143,7 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
             if sending.job_id == first.job_id
         ] == [2]
         with pytest.raises(Fenced):
-            receipts.commit(_closing(work, first), [attempt.resolve(first, YES)])
+            receipts.commit(_closing(claimed_cycle, first), [attempt.resolve(first, YES)])
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
@@ -156,12 +156,12 @@ def test_an_attempt_of_a_lost_worker_is_closed_though_a_late_success_has_ended_i
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
 
-def _closing(work: Any, sending: Any) -> Any:
+def _closing(claimed_cycle: Any, sending: Any) -> Any:
     from orbit.cycles import finish
     from orbit.records import fence
 
     write = fence.FencedWrite(
-        work, finish.CLOSE_DELIVERIES.text, rows={"finishes": [], "ledger": []}
+        claimed_cycle, finish.CLOSE_DELIVERIES.text, rows={"finishes": [], "ledger": []}
     )
     receipts.add_to(write, [attempt.resolve(sending, YES)])
     return write
@@ -189,14 +189,14 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
         job = DispatchJob.objects.filter(cycle_id=cycle_id).first()
         assert job is not None
         DispatchJob.objects.filter(pk=job.pk).update(
             status="delivered", next_attempt_at=None, finished_at=Now()
         )
-        finish.give_up(work, reason="parked", message="no progress")
+        finish.give_up(claimed_cycle, reason="parked", message="no progress")
         expected = [("usage", "deliveries", 1, "delivery"), ("value", "kit", 1, "cycle")]
         assert (
             rows(
@@ -205,6 +205,6 @@ def test_a_cycle_that_is_given_up_is_metered_with_what_it_had_delivered_and_once
             )
             == expected
         )
-        finish.give_up(replace(work, status="failed"), reason="parked", message="again")
+        finish.give_up(replace(claimed_cycle, status="failed"), reason="parked", message="again")
     assert rows("SELECT count(*) FROM orbit_valueledgerentry") == [(2,)]
     assert CycleRun.objects.get(pk=cycle_id).reason == "parked"

@@ -43,9 +43,9 @@ def left_behind(settings: Any, url: str) -> CycleRun:
     configure_endpoints(settings, default_endpoint=url)
     configure_profiles()
     cycle_id = start_cycle()
-    (work,) = lease.claim(1)
-    dispatch.enqueue_deliveries(work)
-    assert len(dispatch.claim_jobs(work, limit=16, worker="w")) == 3
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    assert len(dispatch.claim_jobs(claimed_cycle, limit=16, worker="w")) == 3
     DeliveryReceipt.objects.update(started_at=datetime.now(UTC) - timedelta(seconds=10))
     halts.halt("a", actor=SYSTEM, reason="a flood")
     CycleRun.objects.filter(pk=cycle_id).update(
@@ -89,14 +89,14 @@ def test_a_live_workers_cycle_is_left_to_it(settings) -> None:
         assert (halt_certificates.close_abandoned(), halt_certificates.certify()) == (0, 0)
 
 
-def test_an_open_namespaces_cycle_is_nobodys_to_settle(settings) -> None:
+def test_abandoned_attempts_of_a_running_namespace_are_left_to_the_next_claim(settings) -> None:
     with Receiver(OK) as receiver:
         left_behind(settings, receiver.url)
         halts.resume("a", actor=SYSTEM, reason="r")
         assert halt_certificates.close_abandoned() == 0
 
 
-def test_two_keepers_at_once_settle_it_once(settings) -> None:
+def test_two_maintenance_processes_at_once_close_them_once(settings) -> None:
     with Receiver(OK) as receiver:
         left_behind(settings, receiver.url)
         settled()
@@ -170,7 +170,7 @@ def watched(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interrupts, "process", own)
     watching = GateMonitor()
     watching.start()
-    until(lambda: own.watched, "nobody watches")
+    until(lambda: own.watched, "no gate monitor looks")
     yield own
     watching.end()
     watching.join(5)
@@ -231,14 +231,14 @@ def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:
         settings.ORBIT_DISPATCH_DEADLINE_SECONDS = 60
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
         halts.halt("a", actor=SYSTEM)
         Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=3600))
         time.sleep(1.5)
-        assert dispatch.load_progress(work).jobs.left() == pytest.approx(60, abs=1)
+        assert dispatch.load_progress(claimed_cycle).jobs.left() == pytest.approx(60, abs=1)
         halts.resume("a", actor=SYSTEM, reason="r")
         time.sleep(1.0)
-        assert dispatch.load_progress(work).jobs.left() == pytest.approx(59, abs=0.9)
-        lease.give_back([work], wait=0)
+        assert dispatch.load_progress(claimed_cycle).jobs.left() == pytest.approx(59, abs=0.9)
+        lease.give_back([claimed_cycle], wait=0)
         assert run_cycle(cycle_id).status == "success"

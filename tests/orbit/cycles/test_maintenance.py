@@ -73,7 +73,7 @@ def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None
 
 
 @pytest.mark.django_db
-def test_the_sign_of_life_is_one_row_that_is_renewed_and_taken_away() -> None:
+def test_the_heartbeat_is_one_row_that_is_renewed_and_removed() -> None:
     node = uuid7()
     for draining in (False, True):
         maintenance.heartbeat(node, host="h", pid=7, release="1", workers=2, draining=draining)
@@ -93,7 +93,7 @@ def test_a_missing_partition_is_made_by_the_role_that_owns_nothing(committed: st
 
 
 @pytest.mark.django_db
-def test_what_has_served_is_cleared_away_and_the_rest_stays() -> None:
+def test_old_rows_are_pruned_and_the_others_stay() -> None:
     owner = User.objects.create(username="u")
     for key, hours in (("old", 25), ("new", 23)):
         made = IdempotentRequest.objects.create(

@@ -1,4 +1,4 @@
-"""Queued cycles: who is next, when, and that nobody is promoted beside another."""
+"""Queued cycles: which is next, when, and never two active in a namespace."""
 
 import threading
 from collections.abc import Callable
@@ -98,14 +98,14 @@ def test_a_cycle_that_is_cancelled_gives_the_next_its_turn_and_a_queued_one_give
 
 def test_a_cycle_that_is_given_up_gives_the_next_its_turn(committed: str) -> None:
     three()
-    [work] = lease.claim(1)
-    finish.give_up(work, reason="parked", message="no progress")
+    [claimed_cycle] = lease.claim(1)
+    finish.give_up(claimed_cycle, reason="parked", message="no progress")
     assert statuses() == ["failed", "pending", "queued"]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("halt", "mode"), [(True, "halting"), (False, "draining")])
-def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_promotes(
+def test_nothing_is_promoted_under_a_halt_or_a_drain_and_maintenance_promotes_afterwards(
     halt: bool, mode: str
 ) -> None:
     first, *_ = three()
@@ -121,7 +121,7 @@ def test_under_a_halt_or_a_drain_nobody_gets_a_turn_and_after_it_the_keeper_prom
 
 
 @pytest.mark.django_db
-def test_a_paused_keeper_promotes_nobody(settings: Any) -> None:
+def test_a_paused_process_promotes_nothing(settings: Any) -> None:
     first, *_ = three()
     rows(
         "UPDATE orbit_cyclerun SET status = 'failed', finished_at = now(), next_due_at = NULL WHERE id = %s RETURNING 1",
@@ -134,18 +134,18 @@ def test_a_paused_keeper_promotes_nobody(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_late_deliveries_of_a_cycle_that_has_ended_promote_nobody_beside_the_one_that_runs() -> (
-    None
-):
+def test_late_deliveries_of_an_ended_cycle_promote_nothing_beside_the_running_one() -> None:
     first, *_ = three()
-    [work] = lease.claim(1)
+    [claimed_cycle] = lease.claim(1)
     rows(
         "UPDATE orbit_cyclerun SET status = 'success', finished_at = now() WHERE id = %s RETURNING 1",
         first,
     )
     namespace_queue.promote_next("eu")
     assert statuses() == ["success", "pending", "queued"]
-    finish.give_up(replace(work, status="success"), reason="parked", message="its deliveries")
+    finish.give_up(
+        replace(claimed_cycle, status="success"), reason="parked", message="its deliveries"
+    )
     assert statuses() == ["success", "pending", "queued"]
 
 
@@ -195,9 +195,9 @@ def test_an_end_and_a_trigger_at_once_leave_one_active_and_neither_fails(
     committed: str, turn: int
 ) -> None:
     three()
-    [work] = lease.claim(1)
+    [claimed_cycle] = lease.claim(1)
     ended, started = at_once(
-        lambda: finish.give_up(work, reason="parked", message="no progress"),
+        lambda: finish.give_up(claimed_cycle, reason="parked", message="no progress"),
         lambda: trigger.start(
             namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"
         ),
@@ -231,9 +231,9 @@ def test_the_end_of_a_cycle_and_the_cancel_of_the_next_one_at_once_promote_the_o
     committed: str, turn: int
 ) -> None:
     _, second, _ = three()
-    [work] = lease.claim(1)
+    [claimed_cycle] = lease.claim(1)
     raised = at_once(
-        lambda: finish.give_up(work, reason="parked", message="no progress"),
+        lambda: finish.give_up(claimed_cycle, reason="parked", message="no progress"),
         lambda: cancel.cancel(second, actor=SYSTEM, reason="not this one"),
     )
     assert raised == [None, None]

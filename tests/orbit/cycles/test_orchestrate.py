@@ -144,7 +144,7 @@ def test_two_thousand_run_profiles_take_fewer_than_twenty_statements() -> None:
     assert rows("SELECT count(*) FROM django_q_ormq")[0][0] <= 4
 
 
-def test_a_person_leaves_one_entry_on_the_trail_and_the_clock_none() -> None:
+def test_a_user_leaves_one_audit_entry_and_the_clock_none() -> None:
     store_profiles([profile()], [run_profile("a"), run_profile("b", namespace="us")])
     outcomes()
     assert not AuditTrailEntry.objects.filter(action="cycle.triggered").exists()
@@ -154,9 +154,7 @@ def test_a_person_leaves_one_entry_on_the_trail_and_the_clock_none() -> None:
     assert entry.after["outcomes"] == {"skipped": 2}
 
 
-def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_start_nothing() -> (
-    None
-):
+def test_named_run_profiles_say_if_they_are_disabled_and_unknown_ones_start_nothing() -> None:
     store_profiles(
         [profile()],
         [
@@ -170,8 +168,8 @@ def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_st
         ("a", "disabled"),
         ("own", "started"),
     ]
-    with pytest.raises(RunProfileUnknown, match="nobody"):
-        orchestrate.selected(["b", "nobody"], source=Trigger.REST, actor=SYSTEM)
+    with pytest.raises(RunProfileUnknown, match="unknown"):
+        orchestrate.selected(["b", "unknown"], source=Trigger.REST, actor=SYSTEM)
     assert not CycleRun.objects.filter(run_profile_id="b").exists()
     with pytest.raises(RunProfileUnknown):
         orchestrate.selected(
@@ -179,7 +177,7 @@ def test_those_that_are_named_say_so_where_they_are_disabled_and_unknown_ones_st
         )
 
 
-def test_nobody_orchestrates_without_the_power() -> None:
+def test_orchestrating_needs_the_scope() -> None:
     with pytest.raises(NotAllowed):
         orchestrate.all_enabled(
             source=Trigger.REST, actor=replace(SYSTEM, scopes=frozenset({Scope.READ}))

@@ -52,10 +52,10 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
         with transaction.atomic():
-            assert len(dispatch.claim_jobs(work, limit=16, worker="w")) == 3
+            assert len(dispatch.claim_jobs(claimed_cycle, limit=16, worker="w")) == 3
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     cycle = CycleRun.objects.get(pk=cycle_id)
@@ -69,9 +69,9 @@ def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> No
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
+        (claimed_cycle,) = lease.claim(1)
         with transaction.atomic():
-            dispatch.enqueue_deliveries(work)
+            dispatch.enqueue_deliveries(claimed_cycle)
             done = cancel_while_it_waits(cycle_id, pool)
         done.result()
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("cancelled", 3)]
@@ -120,7 +120,7 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         start_cycle(body=b'{"n": 1}')
-        (work,) = lease.claim(1)
+        (claimed_cycle,) = lease.claim(1)
         sent: list[int] = []
         real = fence.commit
 
@@ -130,14 +130,14 @@ def test_the_same_bytes_go_to_the_database_once(settings) -> None:
 
         fence.commit = counting
         try:
-            dispatch.enqueue_deliveries(work)
+            dispatch.enqueue_deliveries(claimed_cycle)
         finally:
             fence.commit = real
     assert sent == [1]
     assert rows("SELECT payload FROM orbit_normalizationitem") == [(b'{"n": 1}',)] * 3
 
 
-def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
+def test_a_slot_that_hangs_in_sending_does_not_end_its_cycle(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
@@ -145,11 +145,11 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
+        (claimed_cycle,) = lease.claim(1)
         with monkeypatch.context() as patch:
             patch.setattr(attempt, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
             patch.setattr(attempt.client, "send", lambda *_, **__: released.wait(10) and None)
-            assert advance.run(work, dispatch=dispatch.state(), worker="w") is None
+            assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") is None
         released.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         with connection.cursor() as cursor:
@@ -159,8 +159,8 @@ def test_a_lane_that_hangs_in_sending_is_no_verdict_on_its_cycle(
         assert run_cycle(cycle_id).status == "success"
 
 
-def test_a_slow_lane_does_not_idle_the_others_of_its_worker(settings) -> None:
-    """Long after the shift's time for claiming, a quick cycle is carried beside a slow one."""
+def test_a_slow_slot_does_not_idle_the_others_of_its_worker(settings) -> None:
+    """Long after the runner's time for claiming, a quick cycle is run beside a slow one."""
 
     def slowly(sock: socket.socket) -> None:
         time.sleep(3)

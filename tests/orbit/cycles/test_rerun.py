@@ -26,7 +26,7 @@ from orbit.errors import (
     NotFinished,
 )
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.pipeline import initiation, transformations
 from orbit.pipeline.transformations import TierResult
 from orbit.records import fence
@@ -60,7 +60,9 @@ def keys(receiver: Receiver) -> list[str]:
     return [got.headers["idempotency-key"] for got in receiver.requests]
 
 
-def test_what_succeeded_is_taken_over_and_only_what_never_was_is_delivered(settings: Any) -> None:
+def test_what_succeeded_is_reused_and_only_what_was_not_delivered_is_delivered(
+    settings: Any,
+) -> None:
     with (
         Receiver(OK) as good,
         Receiver(http("410 Gone"), http("410 Gone"), http("410 Gone"), OK) as mended,
@@ -190,9 +192,9 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        sent = dispatch.claim_jobs(work, limit=1)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        sent = dispatch.claim_jobs(claimed_cycle, limit=1)
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         rows(
             "UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1",
@@ -202,7 +204,8 @@ def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(set
         cancel.cancel(first, actor=SYSTEM, reason="x")
         second = single.start(first, actor=SYSTEM, reason="x", source=Trigger.REST)
         receipts.save_late_successes(
-            work, [attempt.resolve(sent[0], Answer(200, None, "", b"", None, 1.0, True, None))]
+            claimed_cycle,
+            [attempt.resolve(sent[0], Response(200, None, "", b"", None, 1.0, True, None))],
         )
         said = dict(
             rows(
@@ -346,8 +349,8 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
         new = again(old_id)
         assert new.status == "success"
@@ -365,9 +368,13 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
         )
         old = run_cycle(start_cycle(body=b"x"))
         new = single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
-        for stage in (initiation.run, lambda work: transformations.run(*_begun(work)), _sent):
-            (work,) = lease.claim(1)
-            stage(work)
+        for stage in (
+            initiation.run,
+            lambda claimed_cycle: transformations.run(*_begun(claimed_cycle)),
+            _sent,
+        ):
+            (claimed_cycle,) = lease.claim(1)
+            stage(claimed_cycle)
             rows(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s RETURNING 1",
                 new,
@@ -384,20 +391,20 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
     ] == [1, 1, 1, 1]
 
 
-def _begun(work: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult]]:
-    found = dispatch.load_progress(work)
+def _begun(claimed_cycle: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult]]:
+    found = dispatch.load_progress(claimed_cycle)
     found.read_input()
     assert found.initiation_id is not None
     return found.cycle, found.initiation_id, found.tiers
 
 
-def _sent(work: ClaimedCycle) -> None:
+def _sent(claimed_cycle: ClaimedCycle) -> None:
     """Normalize, enqueue, and be gone when the first delivery is on its way."""
-    found = dispatch.load_progress(work)
-    write = fence.FencedWrite(work, finish.PREPARE_DELIVERIES.text)
+    found = dispatch.load_progress(claimed_cycle)
+    write = fence.FencedWrite(claimed_cycle, finish.PREPARE_DELIVERIES.text)
     stages.add_deliveries_to(write, found, dispatch.state())
     fence.commit(write)
-    dispatch.claim_jobs(work, limit=1)
+    dispatch.claim_jobs(claimed_cycle, limit=1)
 
 
 def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> None:

@@ -10,7 +10,7 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import cancel, lease
 from orbit.cycles.rerun import plan, single
 from orbit.dispatch import attempt, receipts
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.states import Trigger
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -33,9 +33,9 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        sent, *_ = dispatch.claim_jobs(work, limit=1)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        sent, *_ = dispatch.claim_jobs(claimed_cycle, limit=1)
         cancel.cancel(old, actor=SYSTEM, reason="stop")
         # When the request can't be under way any more, the attempt is closed as unknown.
         rows("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s RETURNING 1", old)
@@ -46,7 +46,8 @@ def test_a_late_success_of_a_cancelled_delivery_waits_for_the_rerun_and_ends_its
         def bring() -> None:
             try:
                 receipts.save_late_successes(
-                    work, [attempt.resolve(sent, Answer(200, None, "", b"", None, 1.0, True, None))]
+                    claimed_cycle,
+                    [attempt.resolve(sent, Response(200, None, "", b"", None, 1.0, True, None))],
                 )
             finally:
                 connection.close()

@@ -76,7 +76,7 @@ def test_a_cycle_goes_from_trigger_to_deliveries_and_everything_is_on_record(set
     ) == [("deliveries", 3), ("kit", 1)]
 
 
-def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliveries(
+def test_a_large_input_is_loaded_for_the_tiers_and_released_before_deliveries(
     settings,
 ) -> None:
     body = b"x" * (lease.SMALL_INPUT + 1)
@@ -85,9 +85,9 @@ def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliv
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle(body=body)
-        (work,) = lease.claim(1)
-        found = progress.CycleProgress(work)
-        assert work.input is None
+        (claimed_cycle,) = lease.claim(1)
+        found = progress.CycleProgress(claimed_cycle)
+        assert claimed_cycle.input is None
         finished = stages.run(found, dispatch=dispatch.state(), worker="w")
         assert isinstance(finished, Finished)
         finish.close(found, finished)
@@ -100,8 +100,8 @@ def test_a_large_input_is_read_when_a_tier_runs_on_it_and_let_go_of_before_deliv
 def test_a_small_input_comes_with_the_claim(settings) -> None:
     configure_profiles()
     start_cycle(body=b"x" * lease.SMALL_INPUT)
-    (work,) = lease.claim(1)
-    assert work.input is not None
+    (claimed_cycle,) = lease.claim(1)
+    assert claimed_cycle.input is not None
 
 
 def test_the_same_context_is_initiated_once_and_reused(settings) -> None:

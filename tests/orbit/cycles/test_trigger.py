@@ -58,7 +58,7 @@ def test_the_payload_s_bytes_are_kept_as_they_are() -> None:
     assert (bytes(cycle.input), cycle.input_content_type) == (body, "application/x-raw")
 
 
-def test_a_person_s_trigger_is_on_the_audit_trail_and_the_clock_s_is_not() -> None:
+def test_a_users_trigger_is_audited_and_the_clocks_is_not() -> None:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     begin(run_profile_id="r1", reason="try it")
     begin(run_profile_id="r2", source=Trigger.CRON)
@@ -68,7 +68,7 @@ def test_a_person_s_trigger_is_on_the_audit_trail_and_the_clock_s_is_not() -> No
 
 @pytest.mark.parametrize(("arguments", "refusal"), [
     ({"namespace": "nowhere"}, NamespaceUnknown),
-    ({"run_profile_id": "nobody"}, RunProfileUnknown),
+    ({"run_profile_id": "unknown"}, RunProfileUnknown),
     ({"run_profile_id": "r1", "namespace": "b"}, NamespaceMismatch),
     ({"run_profile_id": "off"}, Disabled),
     ({"payload": Payload(b"x" * (trigger.MAX_PAYLOAD + 1), "text/plain")}, PayloadTooLarge),

@@ -72,7 +72,7 @@ def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(
     assert AuditTrailEntry.objects.filter(action="dead_letter.requeued").count() == 2
 
 
-def test_two_people_at_once_make_one_job(dead: CycleRun) -> None:
+def test_two_requeues_at_once_make_one_job(dead: CycleRun) -> None:
     letter = letters()[0]
 
     def attempt(_: int) -> UUID | None:
@@ -99,13 +99,14 @@ def test_a_requeue_while_a_worker_holds_the_cycle_is_not_forgotten(
         dead_letters.requeue(first.pk, actor=SYSTEM, reason="one", endpoint="current")
         (held,) = lease.claim(1)
         dead_letters.requeue(second.pk, actor=SYSTEM, reason="two", endpoint="current")
-        # The worker knows of the first alone, and lets go with nothing more to do as far as it knows.
+        # The worker knows of the first alone, and lets go with nothing more to do as far as it
+        # knows.
         lease.give_back([held], wait=3600)
         run_cycle(dead.pk)
         assert len(receiver.requests) == 2
 
 
-def test_a_letter_that_dies_again_is_a_letter_of_its_own(dead: CycleRun) -> None:
+def test_a_requeued_job_that_fails_is_a_new_letter(dead: CycleRun) -> None:
     dead_letters.requeue(letters()[0].pk, actor=SYSTEM, reason="again")
     run_cycle(dead.pk)
     assert [letter.status for letter in letters()] == ["requeued", "open", "open", "open"]
@@ -132,8 +133,8 @@ def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(0,)]
 
 
-def test_what_has_a_success_on_record_is_not_sent_again(dead: CycleRun) -> None:
-    """A letter beside a success can't come about; should there be one, it is refused by the statement that would make the job."""
+def test_a_delivery_with_a_success_on_record_is_not_sent_again(dead: CycleRun) -> None:
+    """The statement that makes the job refuses a letter whose delivery has a success."""
     letter = letters()[0]
     DispatchJob.objects.filter(pk=letter.job_id).update(status="delivered")
     with pytest.raises(AlreadyResolved, match="a success on record"):
@@ -165,7 +166,7 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
     assert DispatchJob.objects.get(pk=job_id).status == "delivered"
 
 
-def test_a_requeue_to_the_endpoint_of_today_and_the_end_of_a_delivery_do_not_deadlock(
+def test_a_requeue_to_the_current_endpoint_and_the_end_of_a_delivery_do_not_deadlock(
     settings,
 ) -> None:
     """As in a web process whose configuration is newer than the workers': no snapshot of it yet."""

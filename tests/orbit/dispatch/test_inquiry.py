@@ -1,4 +1,4 @@
-"""Asking before sending again: what the receiver says decides, and where it can't be asked the endpoint's own rule does."""
+"""Before a delivery whose outcome is unknown is sent again, its receiver is asked."""
 
 import json
 from typing import Any
@@ -29,11 +29,17 @@ ONE_ITEM, BODY = (
 )
 
 
-def unsure(settings: Any, url: str, desk: str | None, **members: Any) -> None:
+def configure_inquiry(settings: Any, url: str, inquiry_desk: str | None, **members: Any) -> None:
     configure_endpoints(settings, default_endpoint=url)
     (entry,) = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
-        [{**entry, **({"inquiry_url": f"{desk}/{{id}}?of=orbit"} if desk else {}), **members}]
+        [
+            {
+                **entry,
+                **({"inquiry_url": f"{inquiry_desk}/{{id}}?of=orbit"} if inquiry_desk else {}),
+                **members,
+            }
+        ]
     )
     configure_profiles(ONE_ITEM)
 
@@ -42,11 +48,11 @@ def attempts() -> list[tuple[Any, ...]]:
     return rows("SELECT status FROM orbit_deliveryreceipt ORDER BY attempt")
 
 
-def test_a_receiver_that_holds_it_is_not_sent_it_again(settings: Any) -> None:
-    with Receiver(close, OK) as receiver, Receiver(OK) as desk:
-        unsure(settings, receiver.url, desk.url)
+def test_a_delivery_that_the_receiver_has_is_not_sent_again(settings: Any) -> None:
+    with Receiver(close, OK) as receiver, Receiver(OK) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
         run_cycle(start_cycle(body=BODY))
-    (request,) = desk.requests
+    (request,) = inquiry_desk.requests
     key = receiver.requests[0].headers["idempotency-key"]
     assert request.line == f"GET /hook/{key}?of=orbit HTTP/1.1"
     assert request.headers["authorization"] == "Bearer token-of-default_endpoint"
@@ -55,31 +61,33 @@ def test_a_receiver_that_holds_it_is_not_sent_it_again(settings: Any) -> None:
     assert rows("SELECT status, attempts, spent FROM orbit_dispatchjob") == [("delivered", 2, 1)]
 
 
-def test_one_that_has_it_not_is_sent_it_again_under_the_same_key(settings: Any) -> None:
-    with Receiver(close, OK) as receiver, Receiver(http("404 No")) as desk:
-        unsure(settings, receiver.url, desk.url, on_unknown="hold")
-        run_cycle(start_cycle(body=BODY))
-    assert len({request.headers["idempotency-key"] for request in receiver.requests}) == 1
-    assert (len(receiver.requests), len(desk.requests)) == (2, 1)
-    assert attempts() == [("unknown",), ("delivered",)]
-
-
-def test_one_that_does_not_tell_is_sent_it_again(settings: Any) -> None:
-    with Receiver(close, OK) as receiver, Receiver(http("500 No")) as desk:
-        unsure(settings, receiver.url, desk.url)
-        run_cycle(start_cycle(body=BODY))
-    assert (len(receiver.requests), len(desk.requests)) == (2, 1)
-    assert attempts() == [("unknown",), ("delivered",)]
-
-
-def test_with_hold_one_that_does_not_tell_is_asked_again_and_then_left_to_a_person(
+def test_a_delivery_that_the_receiver_does_not_have_is_sent_again_under_the_same_key(
     settings: Any,
 ) -> None:
-    with Receiver(close, OK) as receiver, Receiver(http("500 No")) as desk:
-        unsure(settings, receiver.url, desk.url, on_unknown="hold")
+    with Receiver(close, OK) as receiver, Receiver(http("404 No")) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url, on_unknown="hold")
+        run_cycle(start_cycle(body=BODY))
+    assert len({request.headers["idempotency-key"] for request in receiver.requests}) == 1
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (2, 1)
+    assert attempts() == [("unknown",), ("delivered",)]
+
+
+def test_without_a_usable_answer_the_delivery_is_sent_again(settings: Any) -> None:
+    with Receiver(close, OK) as receiver, Receiver(http("500 No")) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
+        run_cycle(start_cycle(body=BODY))
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (2, 1)
+    assert attempts() == [("unknown",), ("delivered",)]
+
+
+def test_with_hold_the_inquiry_is_repeated_and_then_left_to_an_operator(
+    settings: Any,
+) -> None:
+    with Receiver(close, OK) as receiver, Receiver(http("500 No")) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url, on_unknown="hold")
         settings.ORBIT_MAX_DISPATCH_RETRIES = 2
         run_cycle(start_cycle(body=BODY))
-    assert (len(receiver.requests), len(desk.requests)) == (1, 2)
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (1, 2)
     letter = DeadLetterDispatch.objects.get()
     assert (letter.reason, letter.last_error) == (
         "outcome_unknown",
@@ -87,18 +95,18 @@ def test_with_hold_one_that_does_not_tell_is_asked_again_and_then_left_to_a_pers
     )
 
 
-def test_with_hold_and_nobody_to_ask_it_is_dead_at_once(settings: Any) -> None:
+def test_with_hold_and_no_inquiry_url_the_job_is_dead_at_once(settings: Any) -> None:
     with Receiver(close, OK) as receiver:
-        unsure(settings, receiver.url, None, on_unknown="hold")
+        configure_inquiry(settings, receiver.url, None, on_unknown="hold")
         run_cycle(start_cycle(body=BODY))
     assert len(receiver.requests) == 1
     assert DeadLetterDispatch.objects.get().reason == "outcome_unknown"
     assert attempts() == [("unknown",)]
 
 
-def test_with_hold_what_certainly_failed_is_sent_again(settings: Any) -> None:
+def test_with_hold_a_certain_failure_is_retried(settings: Any) -> None:
     with Receiver(http("500 No"), OK) as receiver:
-        unsure(settings, receiver.url, None, on_unknown="hold")
+        configure_inquiry(settings, receiver.url, None, on_unknown="hold")
         run_cycle(start_cycle(body=BODY))
     assert attempts() == [("failed",), ("delivered",)]
 
@@ -106,37 +114,37 @@ def test_with_hold_what_certainly_failed_is_sent_again(settings: Any) -> None:
 def test_after_the_last_attempt_the_receiver_is_asked_before_the_job_is_given_up(
     settings: Any,
 ) -> None:
-    with Receiver(close) as receiver, Receiver(http("404 No"), http("404 No"), OK) as desk:
-        unsure(settings, receiver.url, desk.url)
+    with Receiver(close) as receiver, Receiver(http("404 No"), http("404 No"), OK) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 2
         run_cycle(start_cycle(body=BODY))
-    assert (len(receiver.requests), len(desk.requests)) == (3, 3)
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (3, 3)
     assert rows("SELECT status FROM orbit_dispatchjob") == [("delivered",)]
     assert attempts() == [("unknown",), ("unknown",), ("delivered",), ("unsent",)]
     assert DeadLetterDispatch.objects.count() == 0
 
 
-def test_and_where_it_has_it_not_the_job_is_dead_without_another_request(settings: Any) -> None:
-    with Receiver(close) as receiver, Receiver(http("404 No")) as desk:
-        unsure(settings, receiver.url, desk.url)
+def test_after_the_last_attempt_a_404_to_the_inquiry_makes_the_job_dead(settings: Any) -> None:
+    with Receiver(close) as receiver, Receiver(http("404 No")) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 1
         run_cycle(start_cycle(body=BODY))
-    assert (len(receiver.requests), len(desk.requests)) == (2, 2)
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (2, 2)
     assert DeadLetterDispatch.objects.get().reason == "retries_exhausted"
 
 
-def test_a_requeue_asks_about_the_attempt_that_nobody_knows_the_end_of(settings: Any) -> None:
-    with Receiver(close, OK) as receiver, Receiver(OK) as desk:
-        unsure(settings, receiver.url, None, on_unknown="hold")
+def test_a_requeue_asks_about_the_attempt_whose_outcome_is_unknown(settings: Any) -> None:
+    with Receiver(close, OK) as receiver, Receiver(OK) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, None, on_unknown="hold")
         cycle_id = start_cycle(body=BODY)
         run_cycle(cycle_id)
         letter = DeadLetterDispatch.objects.get(reason="outcome_unknown")
-        unsure(settings, receiver.url, desk.url)
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again", endpoint="current")
         run_cycle(cycle_id)
-    assert (len(receiver.requests), len(desk.requests)) == (1, 1)
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (1, 1)
     assert (
-        desk.requests[0].line
+        inquiry_desk.requests[0].line
         == f"GET /hook/{receiver.requests[0].headers['idempotency-key']}?of=orbit HTTP/1.1"
     )
     assert rows("SELECT status FROM orbit_deliveryreceipt ORDER BY started_at") == [
@@ -146,12 +154,12 @@ def test_a_requeue_asks_about_the_attempt_that_nobody_knows_the_end_of(settings:
     assert rows("SELECT status FROM orbit_dispatchjob ORDER BY id") == [("dead",), ("delivered",)]
 
 
-def test_a_requeue_under_a_new_key_has_nothing_to_ask_about(settings: Any) -> None:
-    with Receiver(close, OK) as receiver, Receiver(OK) as desk:
-        unsure(settings, receiver.url, None, on_unknown="hold")
+def test_a_requeue_under_a_new_key_asks_nothing(settings: Any) -> None:
+    with Receiver(close, OK) as receiver, Receiver(OK) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, None, on_unknown="hold")
         cycle_id = start_cycle(body=BODY)
         run_cycle(cycle_id)
-        unsure(settings, receiver.url, desk.url)
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
         dead_letters.requeue(
             DeadLetterDispatch.objects.get().pk,
             actor=SYSTEM,
@@ -160,24 +168,24 @@ def test_a_requeue_under_a_new_key_has_nothing_to_ask_about(settings: Any) -> No
             new_key=True,
         )
         run_cycle(cycle_id)
-    assert (len(receiver.requests), len(desk.requests)) == (2, 0)
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (2, 0)
 
 
-def test_an_attempt_whose_worker_was_lost_is_asked_about_too(settings: Any) -> None:
+def test_the_receiver_is_asked_about_an_attempt_whose_worker_was_lost(settings: Any) -> None:
     from django.db import connection
 
     from orbit.cycles import lease
 
-    with Receiver(OK) as receiver, Receiver(OK) as desk:
-        unsure(settings, receiver.url, desk.url)
+    with Receiver(OK) as receiver, Receiver(OK) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
         cycle_id = start_cycle(body=BODY)
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        assert len(dispatch.claim_jobs(work, limit=9, worker="w")) == 1
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        assert len(dispatch.claim_jobs(cycle, limit=9, worker="w")) == 1
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
         run_cycle(cycle_id)
-    assert (len(receiver.requests), len(desk.requests)) == (0, 1)
+    assert (len(receiver.requests), len(inquiry_desk.requests)) == (0, 1)
     assert attempts() == [("delivered",), ("unsent",)]

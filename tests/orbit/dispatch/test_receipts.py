@@ -1,4 +1,4 @@
-"""A 2xx that was received is never lost: not to a takeover, not to a cancel, not to a database that is away."""
+"""A received 2xx is never lost: not to another worker, a cancel, or a database that is away."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.interrupts import Slot
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
 from tests.support import dispatch
@@ -30,10 +30,10 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 
 
-def sending(settings: Any, url: str) -> tuple[CycleProgress, list[ClaimedJob]]:
+def start_sending(settings: Any, url: str) -> tuple[CycleProgress, list[ClaimedJob]]:
     configure_endpoints(settings, default_endpoint=url)
     configure_profiles()
     start_cycle()
@@ -41,19 +41,19 @@ def sending(settings: Any, url: str) -> tuple[CycleProgress, list[ClaimedJob]]:
     return dispatch.enqueue_deliveries(cycle), dispatch.claim_jobs(cycle)
 
 
-def takeover(work: ClaimedCycle) -> None:
+def resume_elsewhere(cycle: ClaimedCycle) -> None:
     """Let another worker have resumed the cycle and closed what was open."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s",
-            [work.id],
+            [cycle.id],
         )
-    (heir,) = lease.claim(1)
-    found = dispatch.load_progress(heir)
-    finish.save_results(found, [attempt.abandon(sending) for sending in found.abandoned])
+    (resumed_cycle,) = lease.claim(1)
+    cycle_progress = dispatch.load_progress(resumed_cycle)
+    finish.save_results(cycle_progress, [attempt.abandon(job) for job in cycle_progress.abandoned])
 
 
-def failing(times: int, meanwhile: Any = None) -> Any:
+def database_away(times: int, meanwhile: Any = None) -> Any:
     """Stand before the database: the first ``times`` statements find it away."""
     real, left = fence.run, [times]
 
@@ -74,27 +74,25 @@ def test_a_success_outlives_an_outage_in_which_another_worker_closed_its_attempt
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
-        held, wave = sending(settings, receiver.url)
-        work = held.cycle
-        monkeypatch.setattr(fence, "run", failing(1, lambda: takeover(work)))
+        cycle_progress, jobs = start_sending(settings, receiver.url)
+        cycle = cycle_progress.cycle
+        monkeypatch.setattr(fence, "run", database_away(1, lambda: resume_elsewhere(cycle)))
         with pytest.raises(Fenced):
-            finish.save_results(held, [attempt.resolve(one, YES) for one in wave])
+            finish.save_results(cycle_progress, [attempt.resolve(job, YES) for job in jobs])
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
     assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1") == [
         ("delivered", 3)
     ]
 
 
-def test_a_success_outlives_an_outage_while_a_lost_worker_brings_it_home(
-    settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_success_outlives_an_outage(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with Receiver(OK) as receiver:
-        held, wave = sending(settings, receiver.url)
-        work = held.cycle
-        takeover(work)
-        closed = [attempt.resolve(one, YES) for one in wave]
-        monkeypatch.setattr(fence, "run", failing(2))
-        receipts.save_late_successes(work, closed)
+        cycle_progress, jobs = start_sending(settings, receiver.url)
+        cycle = cycle_progress.cycle
+        resume_elsewhere(cycle)
+        results = [attempt.resolve(job, YES) for job in jobs]
+        monkeypatch.setattr(fence, "run", database_away(2))
+        receipts.save_late_successes(cycle, results)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("delivered", 3)]
 
 
@@ -126,22 +124,22 @@ def test_a_cancel_in_mid_wave_costs_none_of_the_successes_that_come_after_it(set
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
 
-def test_a_lane_that_holds_answers_for_an_absent_database_does_not_count_as_hung(
+def test_a_slot_that_waits_for_the_database_with_answers_is_not_hung(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
-        held, wave = sending(settings, receiver.url)
-        work = held.cycle
+        cycle_progress, jobs = start_sending(settings, receiver.url)
+        cycle = cycle_progress.cycle
         slot = Slot()
         interrupts.enter(slot)
         interrupts.act(0.2)
-        monkeypatch.setattr(fence, "run", failing(3))
-        finish.save_results(held, [attempt.resolve(one, YES) for one in wave])
+        monkeypatch.setattr(fence, "run", database_away(3))
+        finish.save_results(cycle_progress, [attempt.resolve(job, YES) for job in jobs])
         assert not slot.overrun
-        assert run_cycle(work.id).status == "success"
+        assert run_cycle(cycle.id).status == "success"
 
 
-def test_nor_does_one_whose_database_has_no_room_left(
+def test_a_slot_that_waits_for_a_full_database_with_answers_is_not_hung(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, left = fence.run, iter(range(3))
@@ -150,20 +148,21 @@ def test_nor_does_one_whose_database_has_no_room_left(
         if next(left, None) is not None:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    "DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$"
+                    "DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; "
+                    "END $$"
                 )
         return real(sql, parameters)
 
     with Receiver(OK) as receiver:
-        held, wave = sending(settings, receiver.url)
-        work = held.cycle
+        cycle_progress, jobs = start_sending(settings, receiver.url)
+        cycle = cycle_progress.cycle
         slot = Slot()
         interrupts.enter(slot)
         interrupts.act(0.2)
         monkeypatch.setattr(fence, "run", full)
-        finish.save_results(held, [attempt.resolve(one, YES) for one in wave])
+        finish.save_results(cycle_progress, [attempt.resolve(job, YES) for job in jobs])
         assert not slot.overrun
-        assert run_cycle(work.id).status == "success"
+        assert run_cycle(cycle.id).status == "success"
 
 
 def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_the_cycle(
@@ -171,13 +170,13 @@ def test_a_transaction_that_the_server_ended_in_a_standstill_is_no_verdict_on_th
 ) -> None:
     real, stood = receipts._audit_failures, []
 
-    def stand_still(work: ClaimedCycle, failed: Any) -> None:
+    def stand_still(cycle: ClaimedCycle, failed: Any) -> None:
         if not stood:
-            stood.append(work.id)
+            stood.append(cycle.id)
             with connection.cursor() as cursor:
                 cursor.execute("SET idle_in_transaction_session_timeout = '200ms'")
             time.sleep(0.8)
-        real(work, failed)
+        real(cycle, failed)
 
     monkeypatch.setattr(receipts, "_audit_failures", stand_still)
     with Receiver(http("500 No"), OK) as receiver:

@@ -1,4 +1,4 @@
-"""Who gets the sender threads: lanes in turn, and no receiver all of them while others are in use."""
+"""Slots take senders in turn, and no endpoint gets all of them while others are in use."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ def test_all_are_given_out_and_come_back() -> None:
     assert senders.take(9, 1) == 4
 
 
-def test_who_wants_many_waits_a_moment_for_them_and_no_longer() -> None:
+def test_a_slot_that_needs_many_waits_a_moment_for_them_and_no_longer() -> None:
     senders = SenderPool(4)
     assert senders.take(4, 1) == 4
     threading.Timer(0.002, senders.give_back, [4]).start()
@@ -29,14 +29,14 @@ def test_who_wants_many_waits_a_moment_for_them_and_no_longer() -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_who_waits_for_the_first_one_gets_it() -> None:
+def test_a_slot_that_waits_for_the_first_sender_gets_it() -> None:
     senders = SenderPool(2)
     senders.take(2, 1)
     threading.Timer(0.1, senders.give_back, [1]).start()
     assert senders.take(2, 5) == 1
 
 
-def test_lanes_that_fight_for_them_lose_none() -> None:
+def test_slots_that_compete_for_senders_lose_none() -> None:
     senders, done = SenderPool(SENDERS), []
 
     def slot() -> None:
@@ -54,26 +54,24 @@ def test_lanes_that_fight_for_them_lose_none() -> None:
     assert senders.take(SENDERS, 1) == SENDERS
 
 
-def test_a_receiver_alone_may_have_all_and_among_several_one_that_does_not_answer_its_share() -> (
-    None
-):
-    senders, receivers = SenderPool(), [uuid.uuid4() for _ in range(8)]
-    senders.begin([receivers[0]] * 15)
+def test_one_endpoint_alone_may_have_all_senders_and_a_silent_one_among_several_its_share() -> None:
+    senders, endpoints = SenderPool(), [uuid.uuid4() for _ in range(8)]
+    senders.begin([endpoints[0]] * 15)
     assert senders.full() == []
-    senders.begin([receivers[1]])
-    assert senders.full() == [receivers[0]]
-    senders.end(receivers[0], 0.001)
+    senders.begin([endpoints[1]])
+    assert senders.full() == [endpoints[0]]
+    senders.end(endpoints[0], 0.001)
     assert senders.full() == []
-    senders.begin(receivers[2:])
-    for receiver in receivers[1:]:
-        senders.end(receiver, 0.9)
-    senders.begin([receiver for receiver in receivers[1:] for _ in range(FEWEST - 1)])
+    senders.begin(endpoints[2:])
+    for endpoint in endpoints[1:]:
+        senders.end(endpoint, 0.9)
+    senders.begin([endpoint for endpoint in endpoints[1:] for _ in range(FEWEST - 1)])
     assert senders.full() == []
-    senders.begin(receivers[1:])
-    assert sorted(senders.full()) == sorted(receivers[1:])
+    senders.begin(endpoints[1:])
+    assert sorted(senders.full()) == sorted(endpoints[1:])
 
 
-def test_one_from_which_nothing_was_heard_yet_gets_few_among_several_until_it_answers(
+def test_an_endpoint_that_never_answered_gets_few_senders_until_it_does(
     monkeypatch,
 ) -> None:
     senders, (one, two) = SenderPool(), [uuid.uuid4() for _ in range(2)]
@@ -88,7 +86,7 @@ def test_one_from_which_nothing_was_heard_yet_gets_few_among_several_until_it_an
     assert senders.full() == []
 
 
-def test_one_that_gives_no_answer_hangs_after_a_while_and_one_that_stops_to_answer_too(
+def test_an_endpoint_that_stops_answering_is_silent_after_a_while(
     monkeypatch,
 ) -> None:
     senders, (one, two) = SenderPool(), [uuid.uuid4() for _ in range(2)]
@@ -101,7 +99,9 @@ def test_one_that_gives_no_answer_hangs_after_a_while_and_one_that_stops_to_answ
     assert senders.silent_seconds() == pytest.approx(1, abs=0.1)
 
 
-def test_one_that_has_not_been_used_for_a_while_takes_nothing_from_the_others(monkeypatch) -> None:
+def test_an_endpoint_that_was_not_used_for_a_while_takes_no_share_from_the_others(
+    monkeypatch,
+) -> None:
     senders, (one, two) = SenderPool(), [uuid.uuid4() for _ in range(2)]
     senders.begin([one, *[two] * 13])
     senders.end(one, None)

@@ -25,7 +25,7 @@ def post(
     allowed: list[str] | None = None,
     headers: dict[str, str] | None = None,
     **options: int,
-) -> client.Answer:
+) -> client.Response:
     request = client.Request(
         "POST",
         url,
@@ -307,9 +307,12 @@ def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login wrong password wrong\n")
     (tmp_path / ".netrc").chmod(0o600)
     program = (
-        "import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
+        "import sys; from django.conf import settings\n"
+        "settings.configure(ORBIT_VERSION='1')\n"
         "from orbit.outbound import client\n"
-        "print(client.send(client.Request('POST', sys.argv[1], {'Authorization': 'Bearer t'}, b'x', 1, 1, 2, None), allowed=['127.0.0.1']).status)"
+        "headers = {'Authorization': 'Bearer t'}\n"
+        "request = client.Request('POST', sys.argv[1], headers, b'x', 1, 1, 2, None)\n"
+        "print(client.send(request, allowed=['127.0.0.1']).status)"
     )
     environment = {
         **os.environ,

@@ -10,7 +10,7 @@ from orbit.outbound import client, connections
 from tests.support.receiver import Receiver
 
 
-def post(url: str, *allowed: str) -> client.Answer:
+def post(url: str, *allowed: str) -> client.Response:
     return client.send(client.Request("POST", url, {}, b"x", 1, 1, 2, None), allowed=allowed)
 
 

@@ -18,7 +18,7 @@ from tests.support.receiver import OK, Receiver, silent
 
 def post(
     url: str, *, ca_bundle: str | None = None, allowed: tuple[str, ...] = ("localhost", "127.0.0.1")
-) -> client.Answer:
+) -> client.Response:
     request = client.Request(
         "POST", url, {"Authorization": "Bearer hush"}, b"hush", 1, 1, 2, ca_bundle
     )
@@ -154,9 +154,11 @@ def test_neither_authorities_nor_key_logs_are_taken_from_the_environment(
     authority: Authority, tmp_path: Path
 ) -> None:
     program = (
-        "import sys, django; from django.conf import settings; settings.configure(ORBIT_VERSION='1')\n"
+        "import sys; from django.conf import settings\n"
+        "settings.configure(ORBIT_VERSION='1')\n"
         "from orbit.outbound import client\n"
-        "print(client.send(client.Request('POST', sys.argv[1], {}, b'x', 1, 1, 2, sys.argv[2] or None), allowed=['localhost']).status)"
+        "request = client.Request('POST', sys.argv[1], {}, b'x', 1, 1, 2, sys.argv[2] or None)\n"
+        "print(client.send(request, allowed=['localhost']).status)"
     )
     keys = tmp_path / "keys.log"
     environment = {

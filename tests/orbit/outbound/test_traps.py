@@ -23,7 +23,7 @@ def post(
     method: str = "POST",
     allowed: tuple[str, ...] = ("127.0.0.1",),
     secrets: tuple[str, ...] = (),
-) -> client.Answer:
+) -> client.Response:
     return client.send(
         client.Request(
             method, url, {"Authorization": "Bearer t"}, body, 1, read, total, None, secrets

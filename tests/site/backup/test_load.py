@@ -175,9 +175,9 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
             server, elsewhere, "restore", str(tmp_path / "a.backup"), "--json"
         )
         assert code == 0, errors
-        told = json.loads(output)
-        assert 0 < told["cycles_in_flight"] < len(cycles)
-        assert told["attempts_sending"] > 0
+        report = json.loads(output)
+        assert 0 < report["cycles_in_flight"] < len(cycles)
+        assert report["attempts_sending"] > 0
         done = {key for (key,) in rows(server, elsewhere, DELIVERED)}
         assert done
         received = len(sink.requests)
@@ -206,6 +206,6 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     receipts = dict(
         rows(server, elsewhere, "SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1")
     )
-    assert receipts == {"delivered": 3 * len(cycles), "unknown": told["attempts_sending"]}
+    assert receipts == {"delivered": 3 * len(cycles), "unknown": report["attempts_sending"]}
     assert all(count == 1 for count in Counter(later).values())
     assert max(sent_before.values()) == 1

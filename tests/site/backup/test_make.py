@@ -24,14 +24,14 @@ def test_it_says_what_it_holds_and_is_on_the_trail(
 ) -> None:
     code, output, errors = run(server, used, "backup", str(tmp_path / "a.backup"), "--json")
     assert (code, errors) == (0, "")
-    told = json.loads(output)
+    report = json.loads(output)
     with container.opened(tmp_path / "a.backup") as found:
-        assert told["sha256"] == found.sha256
+        assert report["sha256"] == found.sha256
         assert found.manifest["rows"]["orbit_cyclerun"] == 3
         assert found.manifest["current"]
     query = "SELECT id, previous_hash, actor, after FROM governance_audittrailentry WHERE action = 'backup.made'"
     ((number, previous, actor, after),) = rows(server, used, query)
-    assert told["audit"] == {"sequence": number - 1, "hash": previous}
+    assert report["audit"] == {"sequence": number - 1, "hash": previous}
     assert actor.startswith("command:")
     assert (after["file"], after["sha256"]) == ("a.backup", found.sha256)
 
@@ -142,7 +142,7 @@ def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
         )
         (dumping,) = psutil.Process(taking.pid).children()
         taking.send_signal(number)
-        taking.communicate(timeout=30)
+        taking.communicate(timeout=60)
         assert not path.exists()
         assert (tmp_path / "a.backup.part").exists() == (number == signal.SIGKILL)
         until(

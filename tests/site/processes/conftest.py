@@ -23,7 +23,7 @@ def web_database(server: Server) -> Iterator[dict[str, str]]:
     """A migrated database for the web processes of a module: all that they write is the configuration, always the same."""
     name = f"orbit_web_{os.getpid()}_{free_port()}"
     database.clone(server, name)
-    yield {**os.environ, **database.environment(server, name), "ORBIT_DRAIN_SECONDS": "10"}
+    yield {**os.environ, **database.environment(server, name), "ORBIT_DRAIN_SECONDS": "100"}
     database.drop(server, name)
 
 

@@ -1,4 +1,4 @@
-"""The gate monitor hears of a halt at once and finds one it wasn't told of.
+"""The gate monitor hears of a halt at once and finds one without a notification.
 
 What it can't read counts as closed.
 """

@@ -1,4 +1,4 @@
-"""kill -TERM on the web server loses no request: whoever got a connection gets an answer, whoever comes later gets none."""
+"""SIGTERM to the web server loses no request: accepted connections are answered, later ones refused."""
 
 import contextlib
 import http.client
@@ -16,6 +16,7 @@ import pytest
 
 from orbit_site.processes.postgres import Server
 from orbit_site.processes.web import THREADS
+from tests.support.polling import until
 from tests.support.web_server import start, wait_until_it_serves
 
 pytestmark = pytest.mark.processes
@@ -35,7 +36,7 @@ def address(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        said, _ = process.communicate(timeout=40)
+        said, _ = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in said) == (0, False), said
 
 
@@ -55,10 +56,10 @@ def answer(client: socket.socket) -> int:
 
 
 def each_time_anew(address: tuple[str, int], said: SAID) -> None:
-    """Connect, ask, read, again and again, until nobody lets us in."""
+    """Connect, ask and read again and again, until the connection is refused."""
     while True:
         try:
-            client = socket.create_connection(address, timeout=20)
+            client = socket.create_connection(address, timeout=60)
         except OSError:
             said["refused"] += 1
             return
@@ -72,7 +73,7 @@ def each_time_anew(address: tuple[str, int], said: SAID) -> None:
 
 def on_one_connection(address: tuple[str, int], said: SAID) -> None:
     """Ask again and again on one connection, until an answer says that it was the last one."""
-    connection = http.client.HTTPConnection(*address, timeout=20)
+    connection = http.client.HTTPConnection(*address, timeout=60)
     last = False
     while not last:
         try:
@@ -104,18 +105,18 @@ def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(
     time.sleep(0.5)
     master(address).terminate()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert not [line for line in said if line.startswith("lost")], said
     assert said["refused"] == 12
     assert said["200"] > 24
 
 
-def test_whom_the_kernel_has_let_in_is_answered_though_the_worker_had_not_seen_them(
+def test_connections_in_the_kernels_backlog_are_answered(
     address: tuple[str, int],
 ) -> None:
     (worker,) = master(address).children()
     worker.suspend()
-    waiting = [socket.create_connection(address, timeout=20) for _ in range(24)]
+    waiting = [socket.create_connection(address, timeout=60) for _ in range(24)]
     for client in waiting[:16]:
         client.sendall(ASK)
     master(address).terminate()
@@ -138,7 +139,7 @@ def test_more_requests_than_threads_are_all_answered(
         owner.execute(
             "LOCK TABLE orbit_appliedfiles IN ACCESS EXCLUSIVE MODE"
         )  # /ready waits for it, three seconds long
-        waiting = [socket.create_connection(address, timeout=20) for _ in range(THREADS + 4)]
+        waiting = [socket.create_connection(address, timeout=60) for _ in range(THREADS + 4)]
         for client in waiting:
             client.sendall(ASK.replace(b"/health", b"/ready"))
         time.sleep(0.5)
@@ -149,33 +150,31 @@ def test_more_requests_than_threads_are_all_answered(
         client.close()
 
 
-def test_who_neither_asks_nor_hangs_up_holds_nobody(address: tuple[str, int]) -> None:
-    silent = [socket.create_connection(address, timeout=20) for _ in range(6)]
+def test_idle_connections_do_not_hold_the_drain(address: tuple[str, int]) -> None:
+    silent = [socket.create_connection(address, timeout=60) for _ in range(6)]
     time.sleep(5.5)  # they have left the threads and wait beside them
-    lingering = [socket.create_connection(address, timeout=20) for _ in range(6)]
+    lingering = [socket.create_connection(address, timeout=60) for _ in range(6)]
     for client in lingering:
         client.sendall(ASK)
         assert answer(client) == 200
     time.sleep(0.2)
     master(address).terminate()
-    began = time.monotonic()
-    psutil.wait_procs(
-        [psutil.Process(pid) for pid in psutil.pids() if pid == running[address]], timeout=30
-    )
-    assert time.monotonic() - began < 6
+    # Long before the drain's time is over, which is 100 seconds here.
+    process = master(address)
+    until(lambda: process.status() == psutil.STATUS_ZOMBIE, "idle connections hold the drain")
     for client in (*silent, *lingering):
         client.close()
 
 
-def test_signals_while_it_drains_cut_nothing_off_and_change_no_exit_code(
+def test_more_signals_during_a_drain_change_nothing(
     address: tuple[str, int],
 ) -> None:
     process = master(address)
-    with socket.create_connection(address, timeout=20) as slow:
+    with socket.create_connection(address, timeout=60) as slow:
         slow.sendall(ASK[:-2])
         time.sleep(0.3)
-        until = time.monotonic() + 2
-        while time.monotonic() < until:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
             process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGTERM)
             time.sleep(0.02)

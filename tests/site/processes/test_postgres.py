@@ -104,12 +104,12 @@ def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(
         time.sleep(0.01)
     server = postmaster(folder)
     server.kill()
-    server.wait(10)
+    server.wait(60)
     assert backend.is_running()
     assert postgres.ensure(folder, settings=QUICK) is True
     with connect(folder, "orbit_owner") as owner:
         assert owner.execute("SELECT answer FROM kept").fetchone() == (42,)
-    spinning.join(10)
+    spinning.join(60)
     assert not backend.is_running()
 
 
@@ -306,12 +306,13 @@ def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alo
     assert (folder / "postgres" / "PG_VERSION").exists()
 
 
-def test_a_server_that_is_stopped_while_a_client_is_connected_goes_at_once(folder: Path) -> None:
+def test_a_server_stops_although_a_client_is_connected(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "STOP_SECONDS", 600)  # the first signal has to be enough
     postgres.ensure(folder, settings=QUICK)
     client = connect(folder)
-    began = time.monotonic()
     postgres.stop(folder)
-    assert time.monotonic() - began < 5
     with pytest.raises(psycopg.OperationalError):
         client.execute("SELECT 1")
 

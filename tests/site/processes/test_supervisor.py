@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,12 +65,12 @@ def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
     return done.stderr
 
 
-def test_the_name_that_people_know_runs_our_cluster() -> None:
+def test_the_command_of_django_q2_runs_our_cluster() -> None:
     assert get_commands()["qcluster"] == get_commands()["cluster"] == "orbit_site"
 
 
 @pytest.mark.processes
-def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees_it(
+def test_cycles_triggered_before_and_after_the_start_run(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     before = start_cycle()
@@ -95,7 +96,7 @@ def test_what_was_triggered_before_and_after_its_start_runs_and_the_console_sees
     [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)],
     ids=["parent", "group", "ctrl-c"],
 )
-def test_a_signal_lets_what_runs_finish_and_exits_with_0(
+def test_a_signal_lets_running_cycles_finish_and_exits_with_0(
     server: Server, committed: str, tmp_path: Path, number: signal.Signals, *, to_group: bool
 ) -> None:
     with (
@@ -122,11 +123,12 @@ def test_a_signal_lets_what_runs_finish_and_exits_with_0(
 
 
 @pytest.mark.processes
-def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(
+def test_a_cycle_that_does_not_finish_in_time_is_given_back(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
+    release = threading.Event()
     with (
-        Receiver(slowly(60)) as sink,
+        Receiver(lambda sock: release.wait(600)) as sink,
         cluster(
             server, committed, tmp_path, ORBIT_DRAIN_SECONDS="1", **endpoint(sink.url)
         ) as running,
@@ -134,38 +136,33 @@ def test_what_does_not_finish_in_time_is_given_back_and_the_exit_is_0(
         running.ready()
         cycle = start_cycle()
         until(lambda: sink.requests, "nothing was sent")
-        began = time.monotonic()
         running.stop()
         assert running.code() == 0
-        assert time.monotonic() - began < 1 + 6
+        release.set()
     cycle.refresh_from_db()
     assert (cycle.status, cycle.lease_owner) == ("running", None)
     assert cycle.next_due_at is not None
 
 
 @pytest.mark.processes
-def test_an_idle_cluster_ends_within_two_seconds(
+def test_an_idle_cluster_does_not_wait_for_the_time_to_drain(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
-    with cluster(server, committed, tmp_path) as running:
+    with cluster(server, committed, tmp_path, ORBIT_DRAIN_SECONDS="600") as running:
         running.ready()
-        began = time.monotonic()
         os.killpg(running.process.pid, signal.SIGTERM)
         assert running.code() == 0
-        assert time.monotonic() - began < 2
 
 
 @pytest.mark.processes
-def test_a_database_without_tables_is_refused_with_the_command_that_mends_it(
+def test_a_database_without_tables_is_refused_with_the_command_to_run(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     assert "manage.py migrate" in refused(server, "postgres", tmp_path)
 
 
 @pytest.mark.processes
-def test_a_server_that_is_not_there_is_refused_by_its_name(
-    server: Server, committed: str, tmp_path: Path
-) -> None:
+def test_an_unreachable_server_is_named(server: Server, committed: str, tmp_path: Path) -> None:
     said = refused(
         server,
         committed,

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("
 
 
 def ask(port: int, path: str) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())
@@ -126,7 +126,7 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(
         "database    had ended, and is started again"
         if victim == "postgres"
         else f"{victim:<12}ended (-9) and is started again",
-        seconds=20,
+        seconds=60,
     )
     until = time.monotonic() + 60
     while True:
@@ -153,7 +153,7 @@ def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can
     said = len(running.lines)
     whole.rename(whole.with_name("gone"))
     process.send_signal(signal.SIGQUIT)
-    process.wait(20)
+    process.wait(60)
     running.wait_for("can't be started again")
     time.sleep(1)
     assert running.process.poll() is None
@@ -188,7 +188,7 @@ def test_after_a_kill_the_next_start_takes_seconds_and_adopts_the_database(used:
     )
 
     running = Talking(used.start("up"))
-    running.wait_for("running  ", seconds=30)
+    running.wait_for("running  ", seconds=60)
     assert server.is_running()
     assert end(running, signal.SIGTERM) == 0
     assert processes_in(used.folder) == []

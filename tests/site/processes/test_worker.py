@@ -13,12 +13,13 @@ from orbit import interrupts, queue
 from orbit.cycles.runner import WorkerProcess
 from orbit.interrupts import WorkerState
 from orbit_site.processes import worker
+from orbit_site.processes.supervisor import SILENT_SECONDS
 from tests.support.pipeline import rows
 
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
-    """A boundary of this test's own, since one that drains never stops draining."""
+    """A state of this test's own, since draining can't be undone."""
     own = WorkerState()
     monkeypatch.setattr(interrupts, "process", own)
     yield own
@@ -45,36 +46,33 @@ def soon(seconds: float, act: Any) -> threading.Thread:
     return thread
 
 
-def test_a_worker_that_waits_is_woken_at_once(claims: worker.Claims) -> None:
-    begun: list[float] = []
-    thread = soon(0.7, lambda: (begun.append(time.monotonic()), queue.wake(queue.TICK, "x")))
+def test_a_waiting_worker_is_woken_by_a_notification(
+    claims: worker.Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL", 600.0)
+    thread = soon(0.7, lambda: queue.wake(queue.TICK, "x"))
     task = claims.get()
-    late = time.monotonic() - begun[0]
     thread.join()
     assert isinstance(task, dict)
     assert task["args"] == ("x",)
-    assert late < 0.25
 
 
 def test_a_row_whose_notify_was_held_back_is_found_by_the_second_look(
-    claims: worker.Claims,
+    claims: worker.Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(worker, "POLL", 600.0)
     queue.wake(queue.TICK, "x")
     OrmQ.objects.update(key="elsewhere")
-    put: list[float] = []
 
     def act() -> None:
         rows("SELECT pg_notify(%s, '')", queue.CHANNEL)
         time.sleep(queue.QUIET / 2)
         # A second row of the same process, so soon after the NOTIFY of its first that it sent none.
         OrmQ.objects.update(key=queue.QUEUE)
-        put.append(time.monotonic())
 
     thread = soon(0.7, act)
     assert isinstance(claims.get(), dict)
-    late = time.monotonic() - put[0]
     thread.join()
-    assert late < 0.2
 
 
 def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: WorkerState) -> None:
@@ -84,15 +82,14 @@ def test_a_draining_worker_claims_nothing_more(claims: worker.Claims, process: W
     assert queue.ready_wakeups() == 1
 
 
-def test_a_waiting_worker_gives_signs_of_life_and_ends_its_wait_when_it_drains(
+def test_a_waiting_worker_has_heartbeats_and_ends_its_wait_when_it_drains(
     claims: worker.Claims, process: WorkerState
 ) -> None:
     stamps: list[float] = []
     process.stamp = lambda: stamps.append(time.monotonic())
     thread = soon(1.5, lambda: process.drain(10))
     assert claims.get() == "STOP"
-    assert time.monotonic() - stamps[-1] < worker.POLL + 0.3
-    assert max(later - earlier for earlier, later in pairwise(stamps)) < 1
+    assert max(later - earlier for earlier, later in pairwise(stamps)) < SILENT_SECONDS
     thread.join()
 
 

@@ -1,4 +1,4 @@
-"""Who waits for a receiver to which nothing may go now: no longer than it must, and nobody else with it."""
+"""Cycles wait for an endpoint that takes nothing now, and other deliveries go on."""
 
 import json
 import socket
@@ -26,13 +26,14 @@ from tests.support.pipeline import (
 )
 from tests.support.receiver import OK, Receiver
 
-OPEN = """UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
+OPEN = """UPDATE orbit_endpointstate
+SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
 WHERE endpoint_key = 'one'"""
 HALT = """UPDATE governance_governancesetting SET halt = %s, mode = %s
 WHERE namespace_id = (SELECT id FROM governance_namespace WHERE name = 'a')"""
 
 
-def sql(statement: str, *values: Any) -> None:
+def execute(statement: str, *values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
@@ -42,7 +43,7 @@ def claim_unlimited(cycle: ClaimedCycle) -> tuple[list[ClaimedJob], Backlog]:
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
+def test_an_endpoint_that_is_down_holds_up_no_delivery_to_a_busy_one(
     settings: Any,
 ) -> None:
     def slow(sock: socket.socket) -> None:
@@ -59,7 +60,7 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
             }
         )
         enqueue.save_configured()
-        sql(OPEN)
+        execute(OPEN)
         for n in range(10):
             start_cycle(f"r{n}")
         until = time.monotonic() + 20
@@ -70,26 +71,26 @@ def test_a_receiver_that_is_down_holds_up_no_delivery_to_one_that_is_only_busy(
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_closed_gate_is_no_circuit_to_wait_for(settings: Any) -> None:
+def test_a_closed_gate_is_not_reported_as_an_open_circuit(settings: Any) -> None:
     with Receiver(OK) as one, Receiver(OK) as two:
         configure_endpoints(settings, one=one.url, two=two.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.save_configured()
-        sql(OPEN)
+        execute(OPEN)
         start_cycle("r1")
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        sql(HALT, True, "halting")
-        assert claim_unlimited(work) == ([], Backlog())
-        sql(HALT, False, "running")
-        jobs, backlog = claim_unlimited(work)
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        execute(HALT, True, "halting")
+        assert claim_unlimited(cycle) == ([], Backlog())
+        execute(HALT, False, "running")
+        jobs, backlog = claim_unlimited(cycle)
         assert [job.endpoint_key for job in jobs] == ["two"] * 3
         assert backlog.limited == EndpointState.objects.get(endpoint_key="one").pk
         assert backlog.wait == pytest.approx(290, abs=5)
 
 
 @pytest.mark.usefixtures("committed")
-def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings: Any) -> None:
+def test_a_limited_endpoint_that_does_not_answer_gets_only_its_share(settings: Any) -> None:
     with Receiver(OK) as one, Receiver(OK) as two:
         configure_endpoints(settings, one=one.url, two=two.url)
         first, second = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
@@ -102,10 +103,10 @@ def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings
         senders.begin([quiet, quiet, EndpointState.objects.get(endpoint_key="one").pk])
         assert senders.full() == [quiet]
         start_cycle("r1")
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
         claimed = claim.claim(
-            work,
+            cycle,
             limit=senders.take(8, 0),
             worker="w",
             endpoints=dispatch.state().endpoints,
@@ -118,7 +119,7 @@ def test_one_with_a_cap_that_does_not_answer_has_no_more_than_its_share(settings
     ) == [(3,)]
 
 
-def test_those_who_wait_for_a_receiver_come_back_one_after_another() -> None:
+def test_cycles_that_wait_for_an_endpoint_come_back_one_after_another() -> None:
     queue, endpoint = EndpointQueue(), uuid.uuid4()
     turns = [queue.join(endpoint, 30.0) for _ in range(100)]
     assert turns == sorted(turns)
@@ -126,7 +127,7 @@ def test_those_who_wait_for_a_receiver_come_back_one_after_another() -> None:
     assert turns[-1] == pytest.approx(32, abs=0.1)
 
 
-def test_no_line_is_longer_than_a_minute_and_another_wait_begins_another_line() -> None:
+def test_no_queue_is_longer_than_a_minute_and_another_wait_starts_another_queue() -> None:
     queue, endpoint = EndpointQueue(), uuid.uuid4()
     turns = [queue.join(endpoint, 30.0) for _ in range(20_000)]
     assert max(turns) < 91
@@ -134,7 +135,7 @@ def test_no_line_is_longer_than_a_minute_and_another_wait_begins_another_line() 
 
 
 @pytest.mark.usefixtures("committed")
-def test_all_are_woken_however_many_wait_and_however_long(
+def test_all_waiting_cycles_are_woken_in_batches(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim, "WAKE_BATCH", 2)
@@ -145,9 +146,9 @@ def test_all_are_woken_however_many_wait_and_however_long(
         )
         for n in range(5):
             start_cycle(f"r{n}")
-        for work in lease.claim(5):
-            dispatch.enqueue_deliveries(work)
-            lease.give_back([work], wait=3600)
+        for cycle in lease.claim(5):
+            dispatch.enqueue_deliveries(cycle)
+            lease.give_back([cycle], wait=3600)
         assert claim.wake_waiting_cycles(EndpointState.objects.get().pk) == 5
     assert rows("SELECT count(*) FROM orbit_cyclerun WHERE next_due_at <= clock_timestamp()") == [
         (5,)

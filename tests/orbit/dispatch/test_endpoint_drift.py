@@ -1,4 +1,4 @@
-"""Today's configuration beside that of a job: told by fingerprints alone."""
+"""The current configuration beside that of a job: told by fingerprints alone."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 
 from orbit.dispatch import endpoints as room
 from orbit.dispatch import enqueue
-from orbit.dispatch.endpoint_drift import Configuration, Today
+from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.models import EndpointSnapshot
 from tests.support.pipeline import configure_endpoints
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("committed")
 URL = "http://127.0.0.1:9/x"
 
 
-def now(key: str, fingerprint: str) -> Today:
-    return Configuration().compare(key, fingerprint)
+def now(key: str, fingerprint: str) -> EndpointDrift:
+    return ConfiguredEndpoints().compare(key, fingerprint)
 
 
 def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
@@ -24,15 +24,15 @@ def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
     kept = EndpointSnapshot.objects.get(
         pk=enqueue.snapshot_id(room.configured()["default-endpoint"])
     ).fingerprint
-    assert now("default-endpoint", kept) == Today.SAME
+    assert now("default-endpoint", kept) == EndpointDrift.SAME
     settings.ORBIT_ENCRYPTION_KEYS = [
         Fernet.generate_key().decode(),
         *settings.ORBIT_ENCRYPTION_KEYS,
     ]
-    assert now("default-endpoint", kept) == Today.SAME
+    assert now("default-endpoint", kept) == EndpointDrift.SAME
     settings.ORBIT_DISPATCH_ENDPOINTS = settings.ORBIT_DISPATCH_ENDPOINTS.replace(
         "token-of-default_endpoint", "another-token"
     )
-    assert now("default-endpoint", kept) == Today.CHANGED
+    assert now("default-endpoint", kept) == EndpointDrift.CHANGED
     configure_endpoints(settings, other=URL)
-    assert now("default-endpoint", kept) == Today.GONE
+    assert now("default-endpoint", kept) == EndpointDrift.GONE

@@ -1,4 +1,4 @@
-"""What every door says at its start about endpoints that can't be used: web, cluster and `config check` alike."""
+"""Endpoints that can't be used refuse the start: of web, cluster and `config check` alike."""
 
 import json
 import os
@@ -23,7 +23,7 @@ GOOD = {
 }
 
 
-def said(
+def start_refused(
     server: Server,
     name: str,
     folder: Path,
@@ -33,8 +33,14 @@ def said(
 ) -> str:
     """Start a door that is to refuse; return all that it says."""
     write_profiles(folder, [], [])
-    environment = {**os.environ, **database.environment(server, name), "ORBIT_CONFIG_DIR": str(folder), "PORT": str(free_port()),
-                   "ORBIT_DISPATCH_ENDPOINTS": json.dumps(entries), "ORBIT_DISPATCH_ALLOWED_HOSTS": allowed}  # fmt: skip
+    environment = {
+        **os.environ,
+        **database.environment(server, name),
+        "ORBIT_CONFIG_DIR": str(folder),
+        "PORT": str(free_port()),
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps(entries),
+        "ORBIT_DISPATCH_ALLOWED_HOSTS": allowed,
+    }
     done = subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=database.PROJECT,
@@ -51,10 +57,10 @@ def said(
 
 @pytest.mark.processes
 @pytest.mark.parametrize("words", DOORS.values(), ids=DOORS.keys())
-def test_an_endpoint_whose_name_resolves_to_a_refused_address_is_no_start(
+def test_an_endpoint_whose_name_resolves_to_a_refused_address_refuses_the_start(
     server: Server, committed: str, tmp_path: Path, words: list[str]
 ) -> None:
-    text = said(
+    text = start_refused(
         server,
         committed,
         tmp_path,
@@ -78,16 +84,16 @@ def test_an_endpoint_whose_name_resolves_to_a_refused_address_is_no_start(
 
 @pytest.mark.processes
 @pytest.mark.parametrize("words", DOORS.values(), ids=DOORS.keys())
-def test_a_list_of_hosts_that_would_allow_nothing_is_no_start_even_without_endpoints(
+def test_a_list_of_hosts_that_would_allow_nothing_refuses_the_start(
     server: Server, committed: str, tmp_path: Path, words: list[str]
 ) -> None:
-    assert "ORBIT_DISPATCH_ALLOWED_HOSTS holds 'http://x'" in said(
+    assert "ORBIT_DISPATCH_ALLOWED_HOSTS holds 'http://x'" in start_refused(
         server, committed, tmp_path, words, allowed="http://x"
     )
 
 
 @pytest.mark.processes
-def test_every_wrong_field_of_every_endpoint_is_told_in_one_go(
+def test_every_wrong_field_of_every_endpoint_is_reported_at_once(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     wrong = {
@@ -97,7 +103,7 @@ def test_every_wrong_field_of_every_endpoint_is_told_in_one_go(
         "headers": {"X-A": "hush\r\nX: y", "X B": "hush"},
         "method": "GET",
     }
-    text = said(server, committed, tmp_path, ["cluster"], wrong, {**GOOD, "token": ""})
+    text = start_refused(server, committed, tmp_path, ["cluster"], wrong, {**GOOD, "token": ""})
     assert all(
         pointer in text
         for pointer in (
@@ -116,8 +122,12 @@ def test_a_name_that_does_not_resolve_is_a_warning_and_no_more(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     write_profiles(tmp_path, [], [])
-    environment = {**os.environ, **database.environment(server, committed), "ORBIT_CONFIG_DIR": str(tmp_path),
-                   "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**GOOD, "url": "https://nothing.invalid/hush"}])}  # fmt: skip
+    environment = {
+        **os.environ,
+        **database.environment(server, committed),
+        "ORBIT_CONFIG_DIR": str(tmp_path),
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**GOOD, "url": "https://nothing.invalid/hush"}]),
+    }
     done = subprocess.run(
         [sys.executable, "manage.py", "config", "check"],
         cwd=database.PROJECT,

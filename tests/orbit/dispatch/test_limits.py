@@ -1,4 +1,4 @@
-"""How many deliveries may go now: caps, the circuit, the pause that a receiver asked for, and the line of those that wait."""
+"""How many deliveries may go now: caps, circuit, a pause that was asked for, and turns."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ def endpoint_limits(**values: object) -> EndpointLimits:
 
 
 def test_without_a_cap_everything_goes() -> None:
-    found = limits.allow(FREE, now=NOW, in_flight=1000, due=16)
-    assert (found.count, found.again_at, found.limits) == (16, None, FREE)
+    allowance = limits.allow(FREE, now=NOW, in_flight=1000, due=16)
+    assert (allowance.count, allowance.again_at, allowance.limits) == (16, None, FREE)
 
 
-def test_a_full_receiver_gets_no_more_than_are_free() -> None:
+def test_max_concurrency_counts_what_is_in_flight() -> None:
     capped = endpoint_limits(max_concurrency=3)
     assert limits.allow(capped, now=NOW, in_flight=1, due=5).count == 2
     full = limits.allow(capped, now=NOW, in_flight=4, due=5)
@@ -34,15 +34,15 @@ def test_a_rate_is_kept_over_any_second_but_for_a_burst_of_a_tenth() -> None:
     state, sent = endpoint_limits(rate_per_second=20.0), []
     for tick in range(400):
         now = NOW + timedelta(milliseconds=10 * tick)
-        found = limits.allow(state, now=now, in_flight=0, due=100)
-        state = found.limits
-        sent += [now] * found.count
+        allowance = limits.allow(state, now=now, in_flight=0, due=100)
+        state = allowance.limits
+        sent += [now] * allowance.count
     assert 80 <= len(sent) <= 82
     for start in sent:
         assert sum(start <= at < start + timedelta(seconds=1) for at in sent) <= 22
 
 
-def test_the_moment_named_is_one_at_which_the_rate_lets_the_next_go() -> None:
+def test_again_at_is_when_the_rate_lets_the_next_delivery_go() -> None:
     for rate in (0.1, 0.3, 1.0, 3.0, 7.0, 50.0, 333.0):
         state = limits.allow(
             endpoint_limits(rate_per_second=rate), now=NOW, in_flight=0, due=1000
@@ -53,26 +53,24 @@ def test_the_moment_named_is_one_at_which_the_rate_lets_the_next_go() -> None:
         assert limits.allow(refused.limits, now=refused.again_at, in_flight=0, due=1).count == 1
 
 
-def test_an_open_circuit_lets_one_probe_through_when_it_is_due_and_doubles_the_wait_up_to_five_minutes() -> (
-    None
-):
+def test_an_open_circuit_lets_one_probe_through_and_doubles_the_wait_up_to_five_minutes() -> None:
     state = endpoint_limits(opened_at=NOW, probe_at=NOW + timedelta(seconds=30), probe_wait=30.0)
     early = limits.allow(state, now=NOW, in_flight=0, due=5)
     assert (early.count, early.again_at) == (0, state.probe_at)
     waits, at = [], state.probe_at
     for _ in range(5):
         assert at is not None
-        found = limits.allow(state, now=at, in_flight=0, due=5)
-        assert found.count == 1
-        assert limits.allow(found.limits, now=at, in_flight=0, due=5).count == 0
-        state = found.limits
+        allowance = limits.allow(state, now=at, in_flight=0, due=5)
+        assert allowance.count == 1
+        assert limits.allow(allowance.limits, now=at, in_flight=0, due=5).count == 0
+        state = allowance.limits
         assert state.probe_at is not None
         waits.append((state.probe_at - at).total_seconds())
         at = state.probe_at
     assert waits == [60, 120, 240, 300, 300]
 
 
-def test_time_in_which_nobody_looked_is_no_time_in_which_the_receiver_was_down() -> None:
+def test_time_in_which_orbit_was_off_does_not_count_as_down() -> None:
     state = endpoint_limits(opened_at=NOW, probe_at=NOW + timedelta(minutes=5), probe_wait=300.0)
     assert state.probe_at is not None
     soon = limits.allow(state, now=state.probe_at + timedelta(seconds=2), in_flight=0, due=1)
@@ -81,40 +79,46 @@ def test_time_in_which_nobody_looked_is_no_time_in_which_the_receiver_was_down()
     assert (away.count, away.limits.opened_at) == (1, NOW + timedelta(days=2))
 
 
-def test_a_receiver_that_asked_for_a_pause_is_left_alone_until_it_is_over() -> None:
+def test_an_endpoint_that_asked_for_a_pause_gets_none_until_it_is_over() -> None:
     state = endpoint_limits(hold_until=NOW + timedelta(seconds=7))
     assert limits.allow(state, now=NOW, in_flight=0, due=1).again_at == state.hold_until
     assert limits.allow(state, now=NOW + timedelta(seconds=7), in_flight=0, due=1).count == 1
 
 
-def test_those_that_wait_come_back_one_after_another() -> None:
+def test_waiters_come_back_one_after_another() -> None:
     state, turns = endpoint_limits(max_concurrency=1), []
     for _ in range(100):
-        found = limits.allow(state, now=NOW, in_flight=1, due=1)
-        state = found.limits
-        turns.append(found.again_at)
+        allowance = limits.allow(state, now=NOW, in_flight=1, due=1)
+        state = allowance.limits
+        turns.append(allowance.again_at)
     assert turns == sorted(set(turns))  # type: ignore[type-var]
     assert (turns[-1] - turns[0]).total_seconds() == pytest.approx(99 * limits.SHORTEST_TURN)  # type: ignore[operator]
 
 
-def test_they_come_back_as_fast_as_places_come_free() -> None:
+def test_waiters_come_back_as_fast_as_places_become_free() -> None:
     state, turns = endpoint_limits(max_concurrency=2), []
     for _ in range(3):
-        found = limits.allow(state, now=NOW, in_flight=2, due=1, oldest=4.0)
-        state = found.limits
-        turns.append((found.again_at - NOW).total_seconds())  # type: ignore[operator]
+        allowance = limits.allow(state, now=NOW, in_flight=2, due=1, oldest=4.0)
+        state = allowance.limits
+        turns.append((allowance.again_at - NOW).total_seconds())  # type: ignore[operator]
     assert turns == [1.0, 2.0, 3.0]
 
 
-def test_signs_of_one_receiver_are_one_row_and_a_success_among_them_says_that_it_is_up() -> None:
-    one, two, jobs = uuid.uuid4(), uuid.uuid4(), [uuid.uuid4() for _ in range(3)]
-    signs = [
-        EndpointObservation(one, jobs[0], False, "refused"),
-        EndpointObservation(one, jobs[0], False, "late"),
-        EndpointObservation(two, jobs[1], False, "HTTP 503", 4.0),
-        EndpointObservation(two, jobs[2], True, ""),
+def test_observations_of_one_endpoint_are_one_row_and_one_success_means_it_is_up() -> None:
+    first_endpoint, second_endpoint, jobs = (
+        uuid.uuid4(),
+        uuid.uuid4(),
+        [uuid.uuid4() for _ in range(3)],
+    )
+    observations = [
+        EndpointObservation(first_endpoint, jobs[0], False, "refused"),
+        EndpointObservation(first_endpoint, jobs[0], False, "late"),
+        EndpointObservation(second_endpoint, jobs[1], False, "HTTP 503", 4.0),
+        EndpointObservation(second_endpoint, jobs[2], True, ""),
     ]
-    first, second = limits.rows(signs, cycle_id=uuid.uuid4(), record_ids=["a", "b", "c", "d"])
+    first, second = limits.rows(
+        observations, cycle_id=uuid.uuid4(), record_ids=["a", "b", "c", "d"]
+    )
     assert (first["up"], first["failed"], first["several"], first["error"], first["hold"]) == (
         False,
         2,
@@ -124,7 +128,7 @@ def test_signs_of_one_receiver_are_one_row_and_a_success_among_them_says_that_it
     )
     assert (second["up"], second["failed"], second["hold"]) == (True, 1, 4.0)
     (row,) = limits.rows(
-        [EndpointObservation(one, job, False, "x") for job in jobs],
+        [EndpointObservation(first_endpoint, job, False, "x") for job in jobs],
         cycle_id=uuid.uuid4(),
         record_ids=["a", "b", "c"],
     )

@@ -78,7 +78,7 @@ def test_an_answer_that_never_came_is_unknown_and_sent_again_under_its_key(setti
     ]
 
 
-def test_nothing_secret_of_an_endpoint_lies_in_the_database(settings) -> None:
+def test_no_secret_of_an_endpoint_is_in_the_database(settings) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url + "?key=hush-hush")
         configure_profiles()
@@ -134,9 +134,9 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
         configure_profiles()
         cycle_id = start_cycle()
 
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        lease.give_back([work], wait=0)
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        lease.give_back([claimed_cycle], wait=0)
         settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
         assert run_cycle(cycle_id).status == "partial_success"
         assert receiver.requests == []
@@ -146,7 +146,7 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
     assert "127.0.0.1" in letter.last_error
 
 
-def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_claimed(
+def test_a_worker_that_wakes_after_its_lease_sends_nothing_of_what_it_claimed(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
@@ -155,8 +155,8 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         cycle_id = start_cycle()
         from orbit import interrupts
 
-        (work,) = lease.claim(1)
-        found = dispatch.enqueue_deliveries(work)
+        (claimed_cycle,) = lease.claim(1)
+        cycle_progress = dispatch.enqueue_deliveries(claimed_cycle)
         slot = interrupts.Slot()
         slot.held_until = interrupts.now() + 60
         interrupts.enter(slot)
@@ -170,14 +170,18 @@ def test_who_wakes_after_its_lease_may_have_run_out_sends_nothing_of_what_it_cla
         try:
             with monkeypatch.context() as patch:
                 patch.setattr(claim, "claim_unlimited", stopped_behind_the_claim)
-                assert loop.run(work, found.jobs, state=dispatch.state(), worker="w") == 0.0
+                assert (
+                    loop.run(claimed_cycle, cycle_progress.jobs, state=dispatch.state(), worker="w")
+                    == 0.0
+                )
         finally:
             interrupts.enter(interrupts.Slot())
         assert receiver.requests == []
         assert rows(
-            "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+            "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN "
+            "orbit_dispatchjob j ON j.id = r.job_id"
         ) == [("unsent", 0)]
-        lease.give_back([work], wait=0)
+        lease.give_back([claimed_cycle], wait=0)
         assert run_cycle(cycle_id).status == "success"
     assert len(receiver.requests) == 3
 
@@ -187,7 +191,7 @@ def _slowly(sock: socket.socket) -> None:
     sock.sendall(OK)
 
 
-def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
+def test_a_claim_whose_connection_is_cut_loses_no_pending_answer(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = claim.claim_unlimited, []
@@ -210,7 +214,7 @@ def test_a_claim_whose_connection_is_cut_costs_none_of_the_answers_under_way(
     assert (len(calls) > 2, len(one.requests), len(two.requests)) == (True, 3, 6)
 
 
-def test_a_claim_that_finds_the_cycle_cancelled_costs_none_of_the_answers_under_way(
+def test_a_claim_that_finds_the_cycle_cancelled_loses_no_pending_answer(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = claim.claim_unlimited, []

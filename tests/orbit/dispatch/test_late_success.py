@@ -1,4 +1,4 @@
-"""A 2xx that comes late ends the job, its letters and its copies, whatever commits meanwhile, and leaves a trace."""
+"""A late 2xx ends the job, its letters and its requeued jobs, whatever commits meanwhile."""
 
 import threading
 import uuid
@@ -14,7 +14,7 @@ from orbit.cycles import finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
-from orbit.outbound.client import Answer
+from orbit.outbound.client import Response
 from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import dispatch, pipeline
@@ -24,7 +24,7 @@ from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http
 
 pytestmark = pytest.mark.usefixtures("committed")
-YES = Answer(200, None, "", b"ok", None, 1.0, True, b"ok")
+YES = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
 # No text: the tiers that would fill it into a template fail for good, and one item is left.
 ONE_ITEM, BODY = (
     {
@@ -35,13 +35,17 @@ ONE_ITEM, BODY = (
 )
 
 
-def unknown(letter: UUID) -> tuple[ClaimedCycle, ClaimedJob]:
-    """Give the letter's job an attempt whose worker still waits for its answer; return what that worker holds."""
+def unknown_attempt(letter: UUID) -> tuple[ClaimedCycle, ClaimedJob]:
+    """Give the letter's job an attempt whose worker still waits; return what that worker holds."""
     job, receipt = DispatchJob.objects.get(dead_letter=letter), uuid.uuid4()
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)"
-                       " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))", [receipt, job.pk])  # fmt: skip
-    work = ClaimedCycle(
+        cursor.execute(
+            "INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, "
+            "fencing_token, started_at, finished_at, body_sha256)"
+            " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))",
+            [receipt, job.pk],
+        )
+    cycle = ClaimedCycle(
         job.cycle_id,
         0,
         "a",
@@ -57,20 +61,22 @@ def unknown(letter: UUID) -> tuple[ClaimedCycle, ClaimedJob]:
         False,
     )
     endpoint = endpoints.configured()[job.endpoint_key]
-    return work, ClaimedJob(
+    return cycle, ClaimedJob(
         job.cycle_id, receipt, job.pk, 1, 0, 0, job.delivery_id, job.endpoint_key, endpoint
     )
 
 
-def home(work: ClaimedCycle, *sendings: ClaimedJob) -> None:
-    receipts.save_late_successes(work, [attempt.resolve(sending, YES) for sending in sendings])
+def save_late(cycle: ClaimedCycle, *jobs: ClaimedJob) -> None:
+    receipts.save_late_successes(cycle, [attempt.resolve(job, YES) for job in jobs])
 
 
-class Waits:
-    """The late 2xx, brought by another thread while this one's transaction is open; it waits for that."""
+class WaitingSuccess:
+    """A late 2xx in another thread, which waits for the transaction of this one."""
 
-    def __init__(self, work: ClaimedCycle, *sendings: ClaimedJob) -> None:
-        self._thread = threading.Thread(target=lambda: (home(work, *sendings), connection.close()))
+    def __init__(self, cycle: ClaimedCycle, *jobs: ClaimedJob) -> None:
+        self._thread = threading.Thread(
+            target=lambda: (save_late(cycle, *jobs), connection.close())
+        )
 
     def begin(self) -> None:
         self._thread.start()
@@ -84,89 +90,99 @@ class Waits:
         assert not self._thread.is_alive()
 
 
-def stand() -> tuple[list[str], list[str]]:
+def statuses() -> tuple[list[str], list[str]]:
     """Return the states of jobs and of letters, each in the order in which they were made."""
-    return (list(DispatchJob.objects.order_by("id").values_list("status", flat=True)),
-            list(DeadLetterDispatch.objects.order_by("id").values_list("status", flat=True)))  # fmt: skip
+    return (
+        list(DispatchJob.objects.order_by("id").values_list("status", flat=True)),
+        list(DeadLetterDispatch.objects.order_by("id").values_list("status", flat=True)),
+    )
 
 
-def test_a_success_that_waits_for_the_death_of_its_job_ends_the_letter_too(settings: Any) -> None:
+def test_a_late_success_that_waits_while_its_job_is_given_up_closes_the_new_letter(
+    settings: Any,
+) -> None:
     with Receiver(OK) as receiver:
         pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 0
         configure_profiles(ONE_ITEM)
         start_cycle(body=BODY)
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        wave = dispatch.claim_jobs(work, limit=16, worker="w")
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        wave = dispatch.claim_jobs(cycle, limit=16, worker="w")
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
-        (heir,) = lease.claim(1)
-        found = dispatch.load_progress(heir)
-        success = Waits(work, *wave)
+        (resumed_cycle,) = lease.claim(1)
+        cycle_progress = dispatch.load_progress(resumed_cycle)
+        success = WaitingSuccess(cycle, *wave)
         with transaction.atomic():
-            finish.save_results(found, [attempt.abandon(sending) for sending in found.abandoned])
+            finish.save_results(
+                cycle_progress, [attempt.abandon(job) for job in cycle_progress.abandoned]
+            )
             success.begin()
         success.end()
-    assert stand() == (["delivered"], ["delivered_late"])
+    assert statuses() == (["delivered"], ["delivered_late"])
 
 
-def test_a_success_that_waits_for_a_requeue_ends_the_copy_that_it_makes(settings: Any) -> None:
+def test_a_late_success_that_waits_for_a_requeue_cancels_the_requeued_job(settings: Any) -> None:
     with Receiver(OK) as receiver:
         pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
         (letter,) = create_dead_letters(1)
-        success = Waits(*unknown(letter))
+        success = WaitingSuccess(*unknown_attempt(letter))
         with transaction.atomic():
             dead_letters.requeue(letter, actor=SYSTEM, reason="again")
             success.begin()
         success.end()
-        assert stand() == (["delivered", "cancelled"], ["delivered_late"])
+        assert statuses() == (["delivered", "cancelled"], ["delivered_late"])
         run_due(seconds=0.5)
     assert receiver.requests == []
 
 
-def test_it_ends_what_became_of_the_job_through_several_requeues(settings: Any) -> None:
+def test_a_late_success_closes_all_letters_of_a_job_that_was_requeued_twice(settings: Any) -> None:
     with Receiver(http("410 Gone"), OK) as receiver:
         pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
         (letter,) = create_dead_letters(1)
-        work, sending = unknown(letter)
+        cycle, job = unknown_attempt(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
         run_due(seconds=0.5)
         dead_letters.requeue(
             DeadLetterDispatch.objects.get(status="open").pk, actor=SYSTEM, reason="and again"
         )
-        home(work, sending)
-        assert stand() == (["delivered", "dead", "cancelled"], ["delivered_late", "delivered_late"])
+        save_late(cycle, job)
+        assert statuses() == (
+            ["delivered", "dead", "cancelled"],
+            ["delivered_late", "delivered_late"],
+        )
         run_due(seconds=0.5)
     assert len(receiver.requests) == 1
 
 
-def test_a_copy_that_is_on_its_way_is_not_tried_again(settings: Any) -> None:
+def test_a_requeued_job_in_flight_is_not_retried_after_a_late_success(settings: Any) -> None:
     with Receiver(http("500 No"), OK) as receiver:
         pipeline.configure_endpoints(settings, default_endpoint=receiver.url)
         (letter,) = create_dead_letters(1, retries=3)
-        zombie = unknown(letter)
+        lost_worker = unknown_attempt(letter)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
-        (work,) = lease.claim(1)
-        (copy,) = dispatch.claim_jobs(work, limit=9, worker="w")
-        home(*zombie)
-        found = dispatch.load_progress(work)
+        (cycle,) = lease.claim(1)
+        (copy,) = dispatch.claim_jobs(cycle, limit=9, worker="w")
+        save_late(*lost_worker)
+        cycle_progress = dispatch.load_progress(cycle)
         finish.save_results(
-            found, [attempt.resolve(copy, Answer(500, None, "", b"no", None, 1.0, True, b"no"))]
+            cycle_progress,
+            [attempt.resolve(copy, Response(500, None, "", b"no", None, 1.0, True, b"no"))],
         )
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
             )
-        pipeline.run_cycle(work.id)
-    assert stand() == (["delivered", "cancelled"], ["delivered_late"])
+        pipeline.run_cycle(cycle.id)
+    assert statuses() == (["delivered", "cancelled"], ["delivered_late"])
     assert receiver.requests == []
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'sending'") == [(0,)]
 
 
-def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
+def test_letters_and_requeued_jobs_are_found_by_index(settings: Any) -> None:
     pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     dead_letters.requeue(create_dead_letters(1)[0], actor=SYSTEM, reason="again")
     with connection.cursor() as cursor:
@@ -186,41 +202,42 @@ def test_letters_and_copies_are_found_by_keys(settings: Any) -> None:
             ), plan
 
 
-def test_what_it_changes_is_told_once(settings: Any) -> None:
+def test_a_late_success_is_audited_once(settings: Any) -> None:
     pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     (letter,) = create_dead_letters(1)
-    work, sending = unknown(letter)
+    cycle, job = unknown_attempt(letter)
     copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
     for _ in range(2):
-        home(work, sending)
+        save_late(cycle, job)
     ended = {"dead_letters": [str(letter)], "copies_cancelled": [str(copy)]}
     (entry,) = AuditTrailEntry.objects.filter(action="delivery.confirmed_late")
     assert (entry.actor, entry.object_type, entry.object_id, entry.namespace) == (
         "orbit",
         "dispatch_job",
-        str(sending.job_id),
+        str(job.job_id),
         "a",
     )
     assert entry.before == {"status": "dead"}
-    assert entry.after == {"status": "delivered", "cycle_id": str(work.id), "attempt": 1, **ended}
+    assert entry.after == {"status": "delivered", "cycle_id": str(cycle.id), "attempt": 1, **ended}
     ((data,),) = rows(
         "SELECT data FROM orbit_executionrecord WHERE event = 'delivered_late' AND cycle_id = %s",
-        work.id,
+        cycle.id,
     )
     assert ('"was": "dead"' in data, str(copy) in data, str(letter) in data) == (True, True, True)
     assert rows(
-        "SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'"
-    ) == [(work.id, str(sending.job_id))]
+        "SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = "
+        "'delivery_confirmed'"
+    ) == [(cycle.id, str(job.job_id))]
 
 
-def test_a_success_of_a_job_that_nobody_had_given_up_changes_no_decision(settings: Any) -> None:
+def test_a_late_success_of_an_open_job_is_not_audited(settings: Any) -> None:
     pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     configure_profiles(ONE_ITEM)
     start_cycle(body=BODY)
-    (work,) = lease.claim(1)
-    dispatch.enqueue_deliveries(work)
-    home(work, *dispatch.claim_jobs(work, limit=16, worker="w"))
-    assert stand() == (["delivered"], [])
+    (cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(cycle)
+    save_late(cycle, *dispatch.claim_jobs(cycle, limit=16, worker="w"))
+    assert statuses() == (["delivered"], [])
     assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'delivered_late'") == [
         (1,)
     ]

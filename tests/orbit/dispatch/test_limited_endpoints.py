@@ -27,13 +27,13 @@ from tests.support.receiver import OK, Receiver, close, http
 pytestmark = pytest.mark.usefixtures("committed")
 
 
-def capped(settings: Any, url: str, **members: Any) -> None:
+def configure_endpoint(settings: Any, url: str, **members: Any) -> None:
     configure_endpoints(settings, default_endpoint=url)
     entry = {**json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)[0], **members}
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([entry])
 
 
-def sql(statement: str, *values: Any) -> None:
+def execute(statement: str, *values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
@@ -61,12 +61,12 @@ class Busy:
         sock.sendall(OK)
 
 
-def test_no_more_requests_are_under_way_than_the_cap_allows_however_many_lanes_want_to(
+def test_all_slots_together_keep_max_concurrency(
     settings: Any,
 ) -> None:
     busy = Busy(0.05)
     with Receiver(busy) as receiver:
-        capped(settings, receiver.url, max_concurrency=2)
+        configure_endpoint(settings, receiver.url, max_concurrency=2)
         configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(8)})
         cycles = [start_cycle(f"r{n}") for n in range(8)]
         assert {run_cycle(cycle).status for cycle in cycles} == {"success"}
@@ -74,10 +74,10 @@ def test_no_more_requests_are_under_way_than_the_cap_allows_however_many_lanes_w
     assert len(busy.at) == 24
 
 
-def test_a_rate_is_kept_by_all_lanes_together(settings: Any) -> None:
+def test_all_slots_together_keep_the_rate(settings: Any) -> None:
     busy = Busy(0)
     with Receiver(busy) as receiver:
-        capped(settings, receiver.url, rate_per_second=10)
+        configure_endpoint(settings, receiver.url, rate_per_second=10)
         configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(6)})
         cycles = [start_cycle(f"r{n}") for n in range(6)]
         assert {run_cycle(cycle).status for cycle in cycles} == {"success"}
@@ -92,7 +92,7 @@ def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         run_cycle(start_cycle())
-        capped(settings, receiver.url, max_concurrency=1, rate_per_second=50.5)
+        configure_endpoint(settings, receiver.url, max_concurrency=1, rate_per_second=50.5)
         run_cycle(start_cycle())
     state = EndpointState.objects.get()
     assert (state.max_concurrency, state.rate_per_second) == (1, 50.5)
@@ -102,9 +102,9 @@ def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
     ]
 
 
-def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
-    """Run ``cycles`` of three jobs against a receiver that is down until the circuit is open."""
-    capped(settings, receiver.url)
+def open_circuit(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
+    """Run ``cycles`` of three jobs against a receiver that is down until its circuit is open."""
+    configure_endpoint(settings, receiver.url)
     settings.ORBIT_MAX_DISPATCH_RETRIES = 6
     configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
     ids = [start_cycle(f"r{n}") for n in range(cycles)]
@@ -116,11 +116,11 @@ def down(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
     return ids
 
 
-def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhile(
+def test_an_endpoint_that_is_down_gets_no_request_and_no_job_uses_up_a_retry(
     settings: Any,
 ) -> None:
     with Receiver(http("503 Down")) as receiver:
-        ids = down(settings, receiver)
+        ids = open_circuit(settings, receiver)
         state = EndpointState.objects.get()
         assert state.failures >= 10
         assert state.several
@@ -141,21 +141,21 @@ def test_a_receiver_that_is_down_is_left_alone_and_nobody_burns_a_retry_meanwhil
     ) == [(1, "error")]
 
 
-def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settings: Any) -> None:
+def test_after_a_probe_that_succeeds_all_waiting_jobs_go_at_once(settings: Any) -> None:
     state: dict[str, bytes] = {"answer": http("500 No")}
     with Receiver(lambda sock: sock.sendall(state["answer"])) as receiver:
-        ids = down(settings, receiver)
+        ids = open_circuit(settings, receiver)
         run_due(seconds=1)
         seen = len(receiver.requests)
         # The probe fails: the next one is later.
-        sql("UPDATE orbit_endpointstate SET probe_at = now()")
-        sql("UPDATE orbit_cyclerun SET next_due_at = now()")
+        execute("UPDATE orbit_endpointstate SET probe_at = now()")
+        execute("UPDATE orbit_cyclerun SET next_due_at = now()")
         run_due(seconds=1)
         assert len(receiver.requests) == seen + 1
         assert EndpointState.objects.get().probe_wait == 60
         state["answer"] = OK
-        sql("UPDATE orbit_endpointstate SET probe_at = now()")
-        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        execute("UPDATE orbit_endpointstate SET probe_at = now()")
+        execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     found = EndpointState.objects.get()
     assert (found.failures, found.opened_at, found.probe_at, found.several, found.failed_job) == (
@@ -172,7 +172,7 @@ def test_one_probe_finds_that_it_is_back_and_all_that_waited_goes_at_once(settin
 
 def test_one_job_alone_opens_no_circuit(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
-        capped(settings, receiver.url)
+        configure_endpoint(settings, receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 12
         configure_profiles(
             {
@@ -190,7 +190,7 @@ def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None
     with Receiver(
         *[http("404 No") if n % 5 == 4 else http("500 No") for n in range(60)], http("404 No")
     ) as receiver:
-        capped(settings, receiver.url)
+        configure_endpoint(settings, receiver.url)
         settings.ORBIT_MAX_DISPATCH_RETRIES = 8
         configure_profiles(r0={"namespace": "n0"}, r1={"namespace": "n1"})
         for cycle in [start_cycle("r0"), start_cycle("r1")]:
@@ -201,21 +201,22 @@ def test_an_answer_below_500_says_that_the_receiver_is_up(settings: Any) -> None
     assert DeadLetterDispatch.objects.filter(reason="retries_exhausted").count() == 6
 
 
-def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any) -> None:
+def test_a_job_that_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
-        ids = down(settings, receiver)
+        ids = open_circuit(settings, receiver)
         run_due(seconds=1)
         seen = len(receiver.requests)
-        sql(
-            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
+        execute(
+            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE "
+            "cycle_id = %s",
             ids[0],
         )
-        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         run_due(seconds=1)
         # Due for so long, but not for that reason: the circuit opened just now.
         assert DeadLetterDispatch.objects.count() == 0
-        sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
-        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        execute("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
+        execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         cycle = run_cycle(ids[0])
         assert len(receiver.requests) == seen
     assert cycle.status == "partial_success"
@@ -228,29 +229,30 @@ def test_who_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settings: Any
     assert DispatchJob.objects.filter(status="pending").count() == 9
 
 
-def test_a_day_of_which_hours_were_halted_isnt_over(settings: Any) -> None:
+def test_halted_hours_do_not_count_towards_the_day(settings: Any) -> None:
     with Receiver(http("503 Down")) as receiver:
-        ids = down(settings, receiver)
+        ids = open_circuit(settings, receiver)
         run_due(seconds=1)
-        sql(
-            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
+        execute(
+            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE "
+            "cycle_id = %s",
             ids[0],
         )
-        sql("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
-        sql("""INSERT INTO governance_stop (kind, started_by, since, ended_at)
+        execute("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
+        execute("""INSERT INTO governance_stop (kind, started_by, since, ended_at)
             VALUES ('pause', 'ann', now() - interval '20 hours', now() - interval '18 hours')""")
-        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         run_due(seconds=1)
         assert DeadLetterDispatch.objects.count() == 0
-        sql("UPDATE governance_stop SET ended_at = since + interval '30 minutes'")
-        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        execute("UPDATE governance_stop SET ended_at = since + interval '30 minutes'")
+        execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         run_cycle(ids[0])
         assert DeadLetterDispatch.objects.filter(reason="endpoint_down").count() == 3
 
 
 def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
-    with Receiver(http("429 Slow down", headers=["Retry-After: 1"]), OK) as receiver:
-        capped(settings, receiver.url, max_concurrency=1)
+    with Receiver(http("429 Slow open_circuit", headers=["Retry-After: 1"]), OK) as receiver:
+        configure_endpoint(settings, receiver.url, max_concurrency=1)
         settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure_profiles()
         began = time.monotonic()
@@ -284,7 +286,7 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
             run_due(seconds=0.5)
         assert calls
         assert len(one.requests) == 3
-        sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert run_cycle(cycle_id).status == "success"
     assert (len(one.requests), len(two.requests)) == (3, 3)
     assert CycleRun.objects.get().status == "success"
@@ -295,56 +297,62 @@ def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_give
 ) -> None:
     now: dict[str, bytes] = {"answer": http("503 Down")}
     with Receiver(lambda sock: sock.sendall(now["answer"])) as receiver:
-        ids = down(settings, receiver)
+        ids = open_circuit(settings, receiver)
         run_due(seconds=1)
-        sql("UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'")
-        sql(
-            "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'"
+        execute(
+            "UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'"
         )
-        sql("UPDATE orbit_cyclerun SET next_due_at = now()")
+        execute(
+            "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', "
+            "probe_at = probe_at - interval '25 hours'"
+        )
+        execute("UPDATE orbit_cyclerun SET next_due_at = now()")
         now["answer"] = OK
         assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     assert DeadLetterDispatch.objects.count() == 0
 
 
-def test_a_job_that_is_due_for_days_is_sent_where_the_circuit_is_closed(settings: Any) -> None:
+def test_a_job_that_is_due_for_days_is_sent_if_the_circuit_is_closed(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        capped(settings, receiver.url, max_concurrency=1)
+        configure_endpoint(settings, receiver.url, max_concurrency=1)
         configure_profiles()
         cycle_id = start_cycle()
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
-        sql("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
+        (claimed,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed)
+        execute("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
+        execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert run_cycle(cycle_id).status == "success"
 
 
-def test_a_request_of_a_dead_worker_holds_no_cap_for_longer_than_a_request_can_last(
+def test_an_abandoned_attempt_counts_against_a_cap_no_longer_than_a_request_can_last(
     settings: Any,
 ) -> None:
     with Receiver(OK) as receiver:
-        capped(settings, receiver.url, max_concurrency=1)
+        configure_endpoint(settings, receiver.url, max_concurrency=1)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        assert len(dispatch.claim_jobs(work, limit=1, worker="dies")) == 1
+        (claimed,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed)
+        assert len(dispatch.claim_jobs(claimed, limit=1, worker="dies")) == 1
         # Nobody resumes it: its namespace is halted.
-        sql("INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, since) "
+        execute(
+            "INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, "
+            "since) "
             "SELECT id, 'halting', true, 'x', now() FROM governance_namespace WHERE name = 'a' "
-            "ON CONFLICT (namespace_id) DO UPDATE SET halt = true, mode = 'halting'")  # fmt: skip
-        sql("UPDATE orbit_deliveryreceipt SET started_at = now() - interval '301 seconds'")
+            "ON CONFLICT (namespace_id) DO UPDATE SET halt = true, mode = 'halting'"
+        )
+        execute("UPDATE orbit_deliveryreceipt SET started_at = now() - interval '301 seconds'")
         assert run_cycle(start_cycle("r2")).status == "success"
 
 
-def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> None:
+def test_a_slot_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> None:
     with Receiver(OK) as receiver:
-        capped(settings, receiver.url, max_concurrency=1)
+        configure_endpoint(settings, receiver.url, max_concurrency=1)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
-        assert len(dispatch.claim_jobs(work, limit=1, worker="slow")) == 1
+        (claimed,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed)
+        assert len(dispatch.claim_jobs(claimed, limit=1, worker="slow")) == 1
         second = start_cycle("r2")
         began = time.monotonic()
         run_due(seconds=0.1)
@@ -356,7 +364,7 @@ def test_a_lane_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
 
 def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) -> None:
     with Receiver(close) as receiver, Receiver(OK) as desk:
-        capped(settings, receiver.url, inquiry_url=f"{desk.url}/{{id}}")
+        configure_endpoint(settings, receiver.url, inquiry_url=f"{desk.url}/{{id}}")
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(4)})
         ids = [start_cycle(f"r{n}") for n in range(4)]
@@ -364,15 +372,15 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
             lambda: run_due(seconds=1) and EndpointState.objects.get().opened_at,
             "the circuit isn't open",
         )
-        sql("UPDATE orbit_dispatchjob SET next_attempt_at = now()")
-        sql("UPDATE orbit_endpointstate SET probe_at = now()")
-        sql("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
+        execute("UPDATE orbit_dispatchjob SET next_attempt_at = now()")
+        execute("UPDATE orbit_endpointstate SET probe_at = now()")
+        execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     assert (len(receiver.requests), len(desk.requests)) == (12, 12)
     assert EndpointState.objects.get().opened_at is None
 
 
-def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(
+def test_waking_waiting_cycles_that_fails_loses_no_answer(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from django.db import OperationalError
@@ -391,8 +399,9 @@ def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(
         configure_endpoints(settings, one=one.url, two=two.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.save_configured()
-        sql(
-            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'"
+        execute(
+            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = "
+            "30, failures = 10 WHERE endpoint_key = 'one'"
         )
         monkeypatch.setattr(claim, "wake_waiting_cycles", away)
         assert run_cycle(start_cycle()).status == "success"
@@ -401,29 +410,31 @@ def test_a_wake_up_of_those_who_waited_that_fails_costs_no_answer(
     assert rows("SELECT DISTINCT attempt, status FROM orbit_deliveryreceipt") == [(1, "delivered")]
 
 
-def test_who_looked_just_before_the_circuit_closed_does_not_wait_for_the_next_probe(
+def test_a_cycle_that_asked_just_before_the_circuit_closed_does_not_wait_for_the_next_probe(
     settings: Any,
 ) -> None:
     with Receiver(OK) as receiver:
-        capped(settings, receiver.url)
+        configure_endpoint(settings, receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
         enqueue.save_configured()
-        sql(
-            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
+        execute(
+            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 "
+            "seconds', probe_wait = 300, failures = 10"
         )
-        (work,) = lease.claim(1)
-        dispatch.enqueue_deliveries(work)
+        (claimed,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed)
         looked = claim.claim_limited(
-            work, limit=9, worker="w", endpoints=dispatch.state().endpoints
+            claimed, limit=9, worker="w", endpoints=dispatch.state().endpoints
         )
         assert looked.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.
-        sql(
-            "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = NULL, failures = 0, next_turn_at = NULL"
+        execute(
+            "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = "
+            "NULL, failures = 0, next_turn_at = NULL"
         )
         assert claim.wake_waiting_cycles(EndpointState.objects.get().pk) == 1
-        lease.give_back([work], wait=looked.wait)
+        lease.give_back([claimed], wait=looked.wait)
         assert rows(
             "SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id
         ) == [(True,)]

@@ -11,7 +11,7 @@ FINAL = {"success", "partial_success", "failed", "cancelled"}
 EVERY = 0.05
 
 
-class Watch:
+class InvariantMonitor:
     """Samples statuses and fencing tokens from ``start`` to ``stop``; ``violations`` says what was seen."""
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""A requeued delivery whose cycle ends before it is made is a dead letter again: nothing ends where nobody reaches it."""
+"""A requeued job whose cycle ends before it is delivered is a dead letter again."""
 
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 @pytest.fixture
 def running(settings: Any) -> tuple[UUID, UUID]:
-    """A cycle that waits for its retries, and the copy that was made of its one dead delivery."""
+    """A cycle that waits for its retries, and the job requeued from its one dead letter."""
     with Receiver(http("410 Gone"), http("503 No")) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
@@ -40,14 +40,15 @@ def running(settings: Any) -> tuple[UUID, UUID]:
     )
 
 
-def again(settings: Any, reason: str, error: str) -> None:
-    """The copy has a letter of its own, with which it can be sent."""
+def assert_can_be_requeued(settings: Any, reason: str, error: str) -> None:
+    """The requeued_job has a letter of its own, with which it can be sent."""
     letter = DeadLetterDispatch.objects.get(status="open")
     assert (letter.reason, letter.last_error) == (reason, error)
     assert DispatchJob.objects.get(pk=letter.job_id).status == "dead"
     assert DispatchJob.objects.get(pk=letter.job_id).requeue_of_id is not None
     assert rows(
-        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data ->> 'job_id' = %s",
+        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data "
+        "->> 'job_id' = %s",
         str(letter.job_id),
     ) == [(1,)]
     with Receiver(OK) as receiver:
@@ -58,28 +59,30 @@ def again(settings: Any, reason: str, error: str) -> None:
 
 
 @pytest.mark.parametrize("sending", [False, True])
-def test_a_cycle_that_is_given_up_gives_its_copies_back(settings: Any, sending: bool) -> None:
+def test_requeued_jobs_of_a_cycle_that_is_given_up_are_dead_letters_again(
+    settings: Any, sending: bool
+) -> None:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
     (letter,) = create_dead_letters(1)
-    copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
-    (work,) = lease.claim(1)
-    assert not sending or len(dispatch.claim_jobs(work, limit=9, worker="w")) == 1
-    finish.give_up(work, reason="parked", message="too often")
+    requeued_job = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+    (cycle,) = lease.claim(1)
+    assert not sending or len(dispatch.claim_jobs(cycle, limit=9, worker="w")) == 1
+    finish.give_up(cycle, reason="parked", message="too often")
     (entry,) = AuditTrailEntry.objects.filter(action="dead_letter.created")
     assert (entry.object_id, entry.namespace, entry.after["reason"]) == (
-        str(copy),
+        str(requeued_job),
         "a",
         "cycle_given_up",
     )
     assert DeadLetterDispatch.objects.get(status="open").attempts == int(sending)
     assert rows("SELECT status FROM orbit_deliveryreceipt") == [("unknown",)] * sending
-    again(settings, "cycle_given_up", "the cycle was given up")
+    assert_can_be_requeued(settings, "cycle_given_up", "the cycle was given up")
 
 
-def test_a_cancel_gives_them_back_and_cancels_the_rest(
+def test_a_cancel_makes_requeued_jobs_dead_letters_and_cancels_the_others(
     running: tuple[UUID, UUID], settings: Any
 ) -> None:
-    cycle_id, copy = running
+    cycle_id, requeued_job = running
     before = AuditTrailEntry.objects.count()
     cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [
@@ -87,25 +90,27 @@ def test_a_cancel_gives_them_back_and_cancels_the_rest(
         ("dead", 2),
     ]
     letter = DeadLetterDispatch.objects.get(status="open")
-    assert letter.job_id == copy
+    assert letter.job_id == requeued_job
     assert AuditTrailEntry.objects.count() == before + 1
     assert AuditTrailEntry.objects.get(action="cycle.cancelled").after == {
         "status": "cancelled",
         "jobs_cancelled": 3,
         "dead_letters": [str(letter.pk)],
     }
-    again(settings, "cancelled", "the cycle was cancelled")
+    assert_can_be_requeued(settings, "cancelled", "the cycle was cancelled")
 
 
-def test_a_copy_that_was_on_its_way_in_a_cancelled_cycle_comes_back_where_its_worker_is_lost(
+def test_a_requeued_job_in_flight_of_a_cancelled_cycle_is_a_dead_letter_once_its_worker_is_lost(
     running: tuple[UUID, UUID], settings: Any
 ) -> None:
-    cycle_id, copy = running
-    (work,) = lease.claim(1)
-    assert [one.job_id for one in dispatch.claim_jobs(work, limit=9, worker="dies")] == [copy]
+    cycle_id, requeued_job = running
+    (cycle,) = lease.claim(1)
+    assert [job.job_id for job in dispatch.claim_jobs(cycle, limit=9, worker="dies")] == [
+        requeued_job
+    ]
     cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
     assert not DeadLetterDispatch.objects.filter(status="open").exists()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now()")
     assert run_cycle(cycle_id).status == "cancelled"
-    again(settings, "cancelled", "the worker that sent it was lost")
+    assert_can_be_requeued(settings, "cancelled", "the worker that sent it was lost")
