@@ -47,7 +47,7 @@ def fits(said: str, shown: str) -> bool:
 
 
 def play(copied: Project) -> str:
-    """Run the script in the copy's folder, as somebody would type it; return what was said until its end."""
+    """Run the script in the copy's folder, as someone would type it; return what was said until its end."""
     file = copied.folder / "day.sh"
     file.write_text(script())
     bash = subprocess.Popen(["bash", str(file)], cwd=copied.folder, env=dict(copied.environment), text=True, stdin=subprocess.DEVNULL,
