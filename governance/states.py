@@ -6,7 +6,11 @@ from governance.kernel.machines import Machine
 
 
 class Mode(StrEnum):
-    """What a namespace may do: run, finish what runs (draining), or nothing (halting until nothing is in flight, then quiet)."""
+    """The mode of a namespace.
+
+    It runs, finishes what runs (draining), or is stopped: halting while deliveries are in flight,
+    then quiet.
+    """
 
     RUNNING = "running"
     DRAINING = "draining"
@@ -26,7 +30,7 @@ MODE = Machine(
 
 
 class Stopped(StrEnum):
-    """What a stop holds: everything in a namespace (halt), new starts in it (drain), everything everywhere (pause)."""
+    """What is stopped: work (halt) or new work (drain) in a namespace, or all work (pause)."""
 
     HALT = "halt"
     DRAIN = "drain"
@@ -34,7 +38,7 @@ class Stopped(StrEnum):
 
 
 class Operation(StrEnum):
-    """A run of background work: queued until its first slice, completed with an outcome."""
+    """The status of an operation run: queued until its first slice, completed with an outcome."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -52,7 +56,7 @@ OPERATION_ACTIVE = (Operation.QUEUED, Operation.RUNNING)
 
 
 class Outcome(StrEnum):
-    """How an operation run ended; skipped means that there was nothing for it to do."""
+    """How an operation run ended; skipped: there was nothing to do."""
 
     SUCCEEDED = "succeeded"
     PARTIALLY_SUCCEEDED = "partially_succeeded"
@@ -62,7 +66,7 @@ class Outcome(StrEnum):
 
 
 class ItemOutcome(StrEnum):
-    """What became of one object of an operation run; one without an outcome wasn't reached yet."""
+    """The outcome of an item of an operation run."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"

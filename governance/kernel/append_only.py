@@ -1,8 +1,9 @@
-"""The migration operation that makes a table append-only in the database itself.
+"""A migration operation that makes a table append-only in the database.
 
-A row trigger refuses UPDATE and DELETE, a statement trigger TRUNCATE; both fire ``ALWAYS``, so that ``session_replication_role``
-switches neither off. Statement triggers of a partitioned table don't fire for a partition that is named itself: the functions that
-make partitions add them there too.
+A row trigger refuses UPDATE and DELETE, a statement trigger TRUNCATE. Both fire ``ALWAYS``, so that
+``session_replication_role`` doesn't switch them off. Statement triggers of a partitioned table
+don't fire for a partition that is named directly, so the functions that create partitions add them
+there.
 """
 
 from django.db.migrations.operations import RunSQL
@@ -15,8 +16,10 @@ END $$;
 """
 
 TRIGGERS = """
-CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
-CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
+CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION {function}();
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only_rows;
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only_truncate;
 """
@@ -28,7 +31,7 @@ DROP TRIGGER append_only_truncate ON {table};
 
 
 def refusing_function(function: str) -> RunSQL:
-    """Return the operation that makes ``function``, the trigger that refuses."""
+    """Return the operation that creates ``function``, which the triggers run."""
     return RunSQL(FUNCTION.format(function=function), f"DROP FUNCTION {function}() CASCADE;")
 
 

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785) and SHA-256: the same document gives the same bytes, and the same name, everywhere."""
+"""Canonical JSON (RFC 8785) and SHA-256: equal documents give equal bytes and equal names."""
 
 import hashlib
 from typing import Any
@@ -9,8 +9,8 @@ import rfc8785
 def canonical_json(value: Any) -> bytes:
     """Return ``value`` as RFC 8785 JSON.
 
-    Raises ValueError, in plain words, for what that form can't hold: a whole number beyond 2^53, NaN or infinity, half a surrogate
-    pair, a key that is no text, a type that JSON doesn't know.
+    Raises ValueError, in plain words, for a whole number beyond 2^53, NaN, infinity, half a
+    surrogate pair, a key that isn't text, and a type that JSON doesn't have.
     """
     try:
         return rfc8785.dumps(value)

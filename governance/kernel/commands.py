@@ -29,7 +29,7 @@ class OrbitCommand(BaseCommand):
     """A command of Orbit. It prints text by ``say``, or one JSON document by ``print_json``."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run as from a shell; a refusal is printed to stderr and sets the exit code."""
+        """Run as from a shell; a refusal becomes lines on stderr and an exit code."""
         try:
             super().run_from_argv(argv)
         except OrbitError as error:

@@ -1,11 +1,11 @@
-"""What every refusal is: a message, a stable code and a kind, which the edges map to HTTP and exit codes."""
+"""The base of all refusals: a message, a stable code, and a kind."""
 
 from enum import StrEnum
 from typing import Any
 
 
 class Kind(StrEnum):
-    """What sort of refusal it is; ``rest.problem`` maps it to a status, ``commands`` to an exit code."""
+    """The kind of a refusal. ``rest.problem`` maps it to a status, ``commands`` to an exit code."""
 
     CONFLICT = "conflict"
     LOCKED = "locked"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 
 class OrbitError(Exception):
-    """Something was refused."""
+    """A request was refused. The docstring of a subclass is its message."""
 
     code: str = "error"
     kind: Kind = Kind.INVALID
@@ -28,7 +28,10 @@ class OrbitError(Exception):
     def __init__(
         self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any
     ) -> None:
-        """``detail`` says what, where and how to mend; ``errors`` are ``{pointer, detail}``; ``extra`` joins the answer's body."""
+        """``detail`` says what happened and what to do.
+
+        ``errors`` are dicts with ``pointer`` and ``detail``; ``extra`` joins the response's body.
+        """
         self.detail = detail or (self.__doc__ or "").strip().splitlines()[0]
         self.errors = errors or []
         self.extra = extra

@@ -1,4 +1,4 @@
-"""Time-ordered identifiers: UUID version 7 (RFC 9562, section 5.7, with the counter of method 1 in section 6.2)."""
+"""Time-ordered identifiers: UUID version 7 (RFC 9562, sections 5.7 and 6.2, method 1)."""
 
 import itertools
 import os
@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 
 _COUNTER_BITS, _TAIL_BITS = 26, 48
-# One step of a count is atomic, so no lock is needed; it starts anywhere, and wraps after 67 million.
+# A step of a count is atomic, so no lock is needed. It starts anywhere and wraps after 67 million.
 _count = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _last_ms = 0
 
@@ -15,13 +15,14 @@ _last_ms = 0
 def uuid7() -> uuid.UUID:
     """Return a new UUIDv7: 48 bits of Unix milliseconds, a 26-bit counter, 48 random bits.
 
-    Ids that one thread makes are increasing, so rows written together keep their order; where the clock goes back, its latest time stands.
+    The ids of one thread increase, so rows written together keep their order. If the clock goes
+    back, its latest time is used.
     """
     return uuid.UUID(int=_number())
 
 
 def uuid7_text() -> str:
-    """Return a new UUIDv7 as 32 hex digits, which PostgreSQL reads as well: for rows that are written as text, where it saves an object."""
+    """Return a new UUIDv7 as 32 hex digits, for rows that are written as text."""
     return f"{_number():032x}"
 
 
@@ -31,7 +32,7 @@ def _number() -> int:
     rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | int.from_bytes(
         os.urandom(6), "big"
     )
-    # The 74 bits after the time are split by the version (4 bits after 12) and the variant (2 bits).
+    # The version (4 bits after 12) and the variant (2 bits) split the 74 bits after the time.
     return (
         (ms & ((1 << 48) - 1)) << 80
         | 0x7 << 76

@@ -19,7 +19,7 @@ class IllegalMove(OrbitError):
 
 
 class Machine(Generic[S]):
-    """A table of moves over the states ``S``: ``{source: {targets}}``. A state without targets is final."""
+    """A table of moves, ``{source: {targets}}``. A state without targets is final."""
 
     def __init__(self, states: type[S], moves: Mapping[S, set[S]]) -> None:
         self.states = states
@@ -31,26 +31,26 @@ class Machine(Generic[S]):
         return frozenset(state for state, targets in self.moves.items() if not targets)
 
     def sources(self, target: S) -> list[str]:
-        """Return the states from which ``target`` may be reached; raises IllegalMove when there is none."""
-        found = sorted(str(state) for state, targets in self.moves.items() if target in targets)
-        if not found:
+        """Return the states that ``target`` can be reached from. Raises IllegalMove for none."""
+        sources = sorted(str(state) for state, targets in self.moves.items() if target in targets)
+        if not sources:
             raise IllegalMove(f"Nothing becomes {target}.")
-        return found
+        return sources
 
     def allows(self, source: S, target: S) -> bool:
-        """Tell whether ``source -> target`` is in the table."""
+        """Return whether the move is in the table."""
         return target in self.moves[source]
 
     def move(self, rows: "QuerySet[M]", target: S, **values: Any) -> int:
-        """Move those of ``rows`` that may become ``target``; return how many did. One UPDATE that names the sources."""
+        """Move those of ``rows`` that may become ``target``, in one UPDATE; return how many."""
         return rows.filter(status__in=self.sources(target)).update(status=str(target), **values)
 
     def check(self, name: str, field: str = "status") -> CheckConstraint:
-        """Return the CHECK constraint that keeps ``field`` to the states of this machine."""
+        """Return the CHECK constraint that limits ``field`` to these states."""
         return CheckConstraint(
             condition=Q(**{f"{field}__in": [str(state) for state in self.states]}), name=name
         )
 
     def sql_sources(self, target: S) -> str:
-        """Return the sources of ``target`` as an SQL list of literals, for statements that move in bulk."""
+        """Return the sources of ``target`` as SQL literals, for statements."""
         return ", ".join(f"'{source}'" for source in self.sources(target))

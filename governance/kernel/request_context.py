@@ -1,4 +1,4 @@
-"""Which request is being answered: its id, for log lines and for the audit trail. ``rest.request_id`` sets it."""
+"""The id of the request that is being answered, for the log and the audit trail."""
 
 import contextvars
 

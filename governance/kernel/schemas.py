@@ -1,4 +1,4 @@
-"""JSON Schema with errors that a person can use: each with its pointer, none with the value (which may be a secret)."""
+"""JSON Schema with plain errors: each has its pointer, none the value, which may be a secret."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-# Categories Cc, Cf's direction marks and the line separators: they make a name look like another one, or break a line of a log.
+# Category Cc, direction marks of Cf, and line separators: they make a name look like another
+# one, or break a line of a log.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -57,19 +58,22 @@ _Validator: Any = extend(
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read one of our schemas and check that it is one. Raises OSError, ValueError or jsonschema's SchemaError: a fault of the release."""
+    """Read and check one of our schemas.
+
+    Raises OSError, ValueError, or jsonschema's SchemaError: each is a bug of the release.
+    """
     schema: dict[str, Any] = json.loads(path.read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
     return schema
 
 
 def problems(schema: Mapping[str, Any], document: Any) -> list[dict[str, str]]:
-    """Return every error of ``document`` as ``{pointer, detail}``, in the order of the document; an empty list when it fits."""
-    found = [
-        {"pointer": pointer(error.absolute_path), "detail": _say(error)}
+    """Return every error of ``document`` as ``{pointer, detail}``, sorted by pointer."""
+    errors = [
+        {"pointer": pointer(error.absolute_path), "detail": _message(error)}
         for error in _Validator(schema).iter_errors(document)
     ]
-    return sorted(found, key=lambda problem: problem["pointer"])
+    return sorted(errors, key=lambda problem: problem["pointer"])
 
 
 def pointer(path: Any) -> str:
@@ -78,11 +82,11 @@ def pointer(path: Any) -> str:
 
 
 def unseen(text: str) -> bool:
-    """Tell whether ``text`` holds control, direction or other invisible characters that no name may have."""
+    """Return whether ``text`` has control or invisible characters, which no name may have."""
     return _UNSEEN.search(text) is not None
 
 
-_SAYINGS = {
+_MESSAGES = {
     "const": "Must be {}.",
     "minimum": "Must be at least {}.",
     "exclusiveMinimum": "Must be more than {}.",
@@ -107,13 +111,14 @@ _KINDS = {
 }
 
 
-def _say(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     rule: Any = error.validator
     limit: Any = error.validator_value
     schema: Any = error.schema
     match rule:
         case "type":
-            return f"Must be {' or '.join(_KINDS.get(kind, kind) for kind in ([limit] if isinstance(limit, str) else limit))}."
+            kinds = [limit] if isinstance(limit, str) else limit
+            return f"Must be {' or '.join(_KINDS.get(kind, kind) for kind in kinds)}."
         case "required":
             named = re.match(r"'([^']*)' is a required", error.message)
             return f"Lacks `{named[1]}`." if named else "Lacks something required."
@@ -136,4 +141,4 @@ def _say(error: ValidationError) -> str:
                 else f"Must match {limit}."
             )
         case _:
-            return _SAYINGS.get(rule, f"Breaks the rule `{rule}`.").format(limit)
+            return _MESSAGES.get(rule, f"Breaks the rule `{rule}`.").format(limit)

@@ -28,7 +28,7 @@ _FRAGMENT = re.compile(r"\{\{\s*(\w+)\s*(?:\(([^{}]*)\))?\s*\}\}")
 
 
 class StatementInvalid(Exception):
-    """A ``.sql`` file does not fit what it declares. Raised at import, so it never reaches a user."""
+    """A ``.sql`` file doesn't fit its declaration. Raised at import, never to a user."""
 
 
 @dataclass(frozen=True, slots=True)

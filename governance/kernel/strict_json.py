@@ -1,9 +1,11 @@
-"""JSON read without mercy: what a lenient parser would let pass or blow up on is refused, with the place where it stands.
+"""Strict JSON: rejects what a lenient parser lets pass, and says where.
 
-Refused are: bytes that aren't UTF-8, a byte order mark, duplicate keys, NUL, half a surrogate pair, NaN and numbers that overflow
-to infinity, and nesting beyond the limit. Whole numbers stay exact, however long (up to Python's own 4,300 digits).
+Rejected are bytes that aren't UTF-8, a byte order mark, duplicate keys, NUL, half a surrogate pair,
+NaN, numbers that overflow to infinity, and nesting beyond the limit. Whole numbers stay exact (up
+to Python's own limit of 4,300 digits).
 
-The fast way is the standard parser; only when it or a cheap look at the text finds something wrong, a slow scan says where.
+The standard parser does the work. A slow scan finds the place only if the parser, or a cheap look
+at the text, finds something wrong.
 """
 
 import json
@@ -14,26 +16,28 @@ from typing import Any
 
 from governance.kernel.errors import Kind, OrbitError
 
-# A string's end is optional here, so that one without an end is matched once instead of being tried again from each of its quotes.
+# The end of a string is optional, so that an unclosed one is matched once instead of being tried
+# again from each of its quotes.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
 _BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictJsonError(OrbitError):
-    """This isn't the JSON that Orbit accepts."""
+    """This isn't JSON that Orbit accepts."""
 
     code, kind = "malformed_json", Kind.MALFORMED
 
 
 class _Wrong(Exception):
-    """The fast way met something that the slow scan has to find."""
+    """The fast parser met something that the slow scan has to locate."""
 
 
 def loads(data: bytes, *, max_depth: int = 64) -> Any:
     """Parse one JSON document.
 
-    Raises StrictJsonError for everything else, with one ``{pointer, detail}``: the JSON pointer of the innermost value that was being read.
+    Raises StrictJsonError with one ``{pointer, detail}``: the JSON pointer of the innermost value
+    that was being read.
     """
     try:
         text = data.decode("utf-8")
@@ -60,7 +64,8 @@ def _parse(text: str, max_depth: int) -> Any:
     value = json.loads(
         text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
     )
-    # Without an escape, neither NUL nor half a pair can be in a string: the parser refuses the one raw, UTF-8 the other.
+    # Without an escape a string has neither NUL nor half a surrogate pair: the parser refuses the
+    # one, UTF-8 the other.
     if "\\u" in text and _has_bad_character(value):
         raise _Wrong
     return value
@@ -123,7 +128,7 @@ def _has_bad_character(value: Any) -> bool:
 
 @dataclass
 class _Container:
-    """An open object or array of the slow scan: the key or index that is being read, and for an object the keys so far."""
+    """An open object or array: the key or index being read, and an object's keys so far."""
 
     step: str | int
     keys: set[str] | None
@@ -131,7 +136,10 @@ class _Container:
 
 
 def _locate(text: str, max_depth: int) -> tuple[str, str, int]:
-    """Return pointer, detail and offset of the first thing that the parser itself wouldn't name, or where the text ends and an empty detail."""
+    """Return pointer, detail and offset of the first thing that the parser doesn't report.
+
+    Without one: of the end of the text, with an empty detail.
+    """
     path: list[_Container] = []
     for match in _TOKEN.finditer(text):
         start = match[0][0]

@@ -1,4 +1,4 @@
-"""API tokens, the namespaces that a person is confined to, and logins that failed."""
+"""API tokens, the namespaces that a user is confined to, and failed logins."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -9,7 +9,7 @@ from governance.models.namespace import Namespace
 
 
 class ApiToken(models.Model):
-    """A bearer token, kept as its SHA-256; it may never do more than its owner."""
+    """A bearer token, stored as its SHA-256, with no more permissions than its owner."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
@@ -38,7 +38,7 @@ class ApiToken(models.Model):
 
 
 class NamespaceGrant(models.Model):
-    """A user with any grant is confined to the namespaces granted; one without sees all."""
+    """A user with grants is confined to these namespaces; one without sees all."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="namespace_grants"
@@ -57,9 +57,9 @@ class NamespaceGrant(models.Model):
 
 
 class LoginAttempt(models.Model):
-    """Attempts to log in under one name from one address since ``since``; the count is forgotten at ``ends_at``.
+    """Login attempts under a name from an address. The count expires at ``ends_at``.
 
-    ``told`` is what the audit trail knows of it: 0 nothing, 1 that a login failed, 2 that the name is locked for the address.
+    ``told``: what is audited. 0 nothing, 1 that a login failed, 2 that the name is locked there.
     """
 
     name = models.CharField(max_length=200)

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class AuditTrailEntry(models.Model):
-    """One deed: who did what to which object, when, why, with its link to the entry before."""
+    """Who did what to which object, when and why, with the hash of the entry before."""
 
     id = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
@@ -41,7 +41,7 @@ class AuditTrailEntry(models.Model):
 
 
 class AuditHead(models.Model):
-    """The end of the chain: one row, whose lock keeps the chain from forking."""
+    """The head of the chain: one row, whose lock keeps the chain from forking."""
 
     id = models.SmallIntegerField(primary_key=True)
     sequence = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""Namespaces, the tenants, and what governs each."""
+"""Namespaces (the tenants), their settings and stops."""
 
 import uuid
 
@@ -30,7 +30,7 @@ class Namespace(models.Model):
 
 
 class GovernanceSetting(models.Model):
-    """One row per namespace: may work go on there?"""
+    """One row per namespace: the stop in force. Outside tools read it."""
 
     namespace = models.OneToOneField(Namespace, on_delete=models.PROTECT, related_name="setting")
     halt = models.BooleanField(default=False, db_default=False)
@@ -57,9 +57,10 @@ class GovernanceSetting(models.Model):
 
 
 class Stop(models.Model):
-    """One halt or drain of a namespace, or one pause of everything (no namespace): who, why, from when until when, and what it found.
+    """A halt or drain of a namespace, or a pause of the workspace (no namespace).
 
-    While ``ended_at`` is empty it stands. ``certificate`` is what was in flight at the command and how each of it ended, once nothing is.
+    It is open while ``ended_at`` is empty. ``certificate``: the deliveries that were in flight when
+    it began and how each ended, once nothing is in flight.
     """
 
     namespace = models.ForeignKey(
@@ -100,7 +101,7 @@ class Stop(models.Model):
             ),
         ]
         indexes = [
-            # What the pipeline subtracts from a deadline: the stops of one namespace that reach into a time.
+            # Stops of a namespace that reach into a time: deadlines don't count them.
             models.Index(fields=["namespace", "ended_at"], name="stop_history"),
             models.Index(
                 fields=["until"],

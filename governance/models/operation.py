@@ -1,4 +1,4 @@
-"""Operation runs: background work on record, and what became of each of its objects."""
+"""Operation runs (background work) and their items."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -11,10 +11,11 @@ _ACTIVE = models.Q(status__in=[str(state) for state in OPERATION_ACTIVE])
 
 
 class OperationRun(models.Model):
-    """One run of background work. At most one is active for each identity: of a namespace, or of the whole workspace.
+    """A run of background work, of a namespace or of the workspace. One is active per identity.
 
-    ``scope`` names the namespaces that it touches, and with them who sees it; null is all of them. ``context`` is what it was asked to do:
-    no secret, no payload. ``next_due_at`` says when its next slice is due.
+    ``scope`` names the namespaces that it touches and that a user must see to see it; null is all.
+    ``context`` is its input, without secrets or payloads. ``next_due_at``: when its next slice is
+    due.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -81,7 +82,7 @@ class OperationRun(models.Model):
         indexes = [
             models.Index(fields=["next_due_at"], condition=_ACTIVE, name="operation_due"),
             models.Index(fields=["type", "-id"], name="operation_type"),
-            # Runs of some namespaces are few beside the housekeeping of the whole workspace, and those that didn't succeed beside those that did.
+            # Few runs have a scope, and few don't succeed: partial indexes find them.
             models.Index(
                 fields=["-id"], condition=models.Q(scope__isnull=False), name="operation_scoped"
             ),
@@ -99,7 +100,7 @@ class OperationRun(models.Model):
 
 
 class OperationRunItem(models.Model):
-    """One object of an operation run; without an outcome it wasn't reached yet."""
+    """An object of an operation run; without an outcome it wasn't reached yet."""
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(

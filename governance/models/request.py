@@ -1,4 +1,4 @@
-"""Answers kept for an Idempotency-Key, and how many requests a caller has sent."""
+"""Responses stored for an Idempotency-Key, and request counts."""
 
 from django.conf import settings
 from django.db import models
@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 
 
 class IdempotentRequest(models.Model):
-    """A request that succeeded under an Idempotency-Key, with the answer to give again."""
+    """A successful request with an Idempotency-Key, and its response for repetitions."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     route = models.CharField(max_length=200)
@@ -29,7 +29,7 @@ class IdempotentRequest(models.Model):
 
 
 class RequestCount(models.Model):
-    """Requests of one caller in one minute. The table is unlogged: a crash of the database forgets them."""
+    """Requests of a caller in a minute. Unlogged: a crash of the database loses the counts."""
 
     caller = models.CharField(max_length=100, primary_key=True)
     minute = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Who waits for a receiver to which nothing may go now: no longer than it must, and nobody else with it."""
+"""Cycles wait for an endpoint that takes nothing now, and other deliveries go on."""
 
 import json
 import socket
@@ -26,7 +26,8 @@ from tests.support.pipeline import (
 )
 from tests.support.receiver import OK, Receiver
 
-OPEN = """UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
+OPEN = """UPDATE orbit_endpointstate
+SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
 WHERE endpoint_key = 'one'"""
 HALT = """UPDATE governance_governancesetting SET halt = %s, mode = %s
 WHERE namespace_id = (SELECT id FROM governance_namespace WHERE name = 'a')"""

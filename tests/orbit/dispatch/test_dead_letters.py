@@ -99,7 +99,8 @@ def test_a_requeue_while_a_worker_holds_the_cycle_is_not_forgotten(
         dead_letters.requeue(first.pk, actor=SYSTEM, reason="one", endpoint="current")
         (held,) = lease.claim(1)
         dead_letters.requeue(second.pk, actor=SYSTEM, reason="two", endpoint="current")
-        # The worker knows of the first alone, and lets go with nothing more to do as far as it knows.
+        # The worker knows of the first alone, and lets go with nothing more to do as far as it
+        # knows.
         lease.give_back([held], wait=3600)
         run_cycle(dead.pk)
         assert len(receiver.requests) == 2
@@ -133,7 +134,7 @@ def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(
 
 
 def test_a_delivery_with_a_success_on_record_is_not_sent_again(dead: CycleRun) -> None:
-    """A letter beside a success can't come about; should there be one, it is refused by the statement that would make the job."""
+    """The statement that makes the job refuses a letter whose delivery has a success."""
     letter = letters()[0]
     DispatchJob.objects.filter(pk=letter.job_id).update(status="delivered")
     with pytest.raises(AlreadyResolved, match="a success on record"):

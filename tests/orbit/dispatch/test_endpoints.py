@@ -265,8 +265,13 @@ def test_a_name_is_looked_up_once_however_many_endpoints_have_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, *arguments, **options: asked.append(host) or [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", port))])  # fmt: skip
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *arguments, **options: (
+            asked.append(host) or [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", port))]
+        ),
+    )
     found = errors(
         *(
             {
@@ -332,11 +337,27 @@ def test_each_wrong_field_is_told_without_what_it_held(
     assert pointer in {error["pointer"] for error in errors({**PLAIN, **change})}
 
 
-@pytest.mark.parametrize("text", [
-    '[{"key":"a","url":"https://x.example/hush","token":"hush",}]', '[{"token":"hush"', '[{"token":"hush","token":"hush"}]', '[{"token":"hush\n"}]',
-    '[{"total_timeout":NaN,"token":"hush"}]', '[{"total_timeout":Infinity}]', '[{"total_timeout":1e400}]', '[{"token":"hush"}] hush', "{'token':'hush'}",
-    '[{"token":"hush\\ud800"}]', '[{"token":"\\u0000hush"}]', "hush", '"hush"', '["hush"]', "[" * 100_000, '[{"token":"hush"}' * 2000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"key":"a","url":"https://x.example/hush","token":"hush",}]',
+        '[{"token":"hush"',
+        '[{"token":"hush","token":"hush"}]',
+        '[{"token":"hush\n"}]',
+        '[{"total_timeout":NaN,"token":"hush"}]',
+        '[{"total_timeout":Infinity}]',
+        '[{"total_timeout":1e400}]',
+        '[{"token":"hush"}] hush',
+        "{'token':'hush'}",
+        '[{"token":"hush\\ud800"}]',
+        '[{"token":"\\u0000hush"}]',
+        "hush",
+        '"hush"',
+        '["hush"]',
+        "[" * 100_000,
+        '[{"token":"hush"}' * 2000,
+    ],
+)
 def test_a_text_that_is_no_json_is_told_without_what_it_held(text: str) -> None:
     assert errors(text=text)
 

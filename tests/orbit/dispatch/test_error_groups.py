@@ -71,8 +71,10 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
         5,
         2,
     )
-    assert sorted(told[1:]) == [("default-endpoint", "status_410", 410, "HTTP 410", 1, 1),
-                                ("other", "retries_exhausted", None, "connection to <address>:# refused", 1, 1)]  # fmt: skip
+    assert sorted(told[1:]) == [
+        ("default-endpoint", "status_410", 410, "HTTP 410", 1, 1),
+        ("other", "retries_exhausted", None, "connection to <address>:# refused", 1, 1),
+    ]
     newest = DeadLetterDispatch.objects.filter(error_group=found[0].group).order_by("-id").first()
     assert newest is not None
     assert (found[0].example_id, found[0].first_at <= found[0].last_at, len(found[0].group)) == (

@@ -1,4 +1,4 @@
-"""Asking before sending again: what the receiver says decides, and where it can't be asked the endpoint's own rule does."""
+"""Before a delivery whose outcome is unknown is sent again, its receiver is asked."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A 2xx that comes late ends the job, its letters and its copies, whatever commits meanwhile, and leaves a trace."""
+"""A late 2xx ends the job, its letters and its requeued jobs, whatever commits meanwhile."""
 
 import threading
 import uuid
@@ -36,11 +36,15 @@ ONE_ITEM, BODY = (
 
 
 def unknown_attempt(letter: UUID) -> tuple[ClaimedCycle, ClaimedJob]:
-    """Give the letter's job an attempt whose worker still waits for its answer; return what that worker holds."""
+    """Give the letter's job an attempt whose worker still waits; return what that worker holds."""
     job, receipt = DispatchJob.objects.get(dead_letter=letter), uuid.uuid4()
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)"
-                       " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))", [receipt, job.pk])  # fmt: skip
+        cursor.execute(
+            "INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, "
+            "fencing_token, started_at, finished_at, body_sha256)"
+            " VALUES (%s, %s, 1, 'unknown', 'w', 1, now(), now(), repeat('0', 64))",
+            [receipt, job.pk],
+        )
     cycle = ClaimedCycle(
         job.cycle_id,
         0,
@@ -67,7 +71,7 @@ def save_late(cycle: ClaimedCycle, *jobs: ClaimedJob) -> None:
 
 
 class WaitingSuccess:
-    """The late 2xx, brought by another thread while this one's transaction is open; it waits for that."""
+    """A late 2xx in another thread, which waits for the transaction of this one."""
 
     def __init__(self, cycle: ClaimedCycle, *jobs: ClaimedJob) -> None:
         self._thread = threading.Thread(
@@ -88,8 +92,10 @@ class WaitingSuccess:
 
 def statuses() -> tuple[list[str], list[str]]:
     """Return the states of jobs and of letters, each in the order in which they were made."""
-    return (list(DispatchJob.objects.order_by("id").values_list("status", flat=True)),
-            list(DeadLetterDispatch.objects.order_by("id").values_list("status", flat=True)))  # fmt: skip
+    return (
+        list(DispatchJob.objects.order_by("id").values_list("status", flat=True)),
+        list(DeadLetterDispatch.objects.order_by("id").values_list("status", flat=True)),
+    )
 
 
 def test_a_late_success_that_waits_while_its_job_is_given_up_closes_the_new_letter(
@@ -219,7 +225,8 @@ def test_a_late_success_is_audited_once(settings: Any) -> None:
     )
     assert ('"was": "dead"' in data, str(copy) in data, str(letter) in data) == (True, True, True)
     assert rows(
-        "SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = 'delivery_confirmed'"
+        "SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = "
+        "'delivery_confirmed'"
     ) == [(cycle.id, str(job.job_id))]
 
 

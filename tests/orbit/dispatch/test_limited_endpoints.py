@@ -103,7 +103,7 @@ def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
 
 
 def open_circuit(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
-    """Run ``cycles`` of three jobs against a receiver that is open_circuit until the circuit is open."""
+    """Run ``cycles`` of three jobs against a receiver that is down until its circuit is open."""
     configure_endpoint(settings, receiver.url)
     settings.ORBIT_MAX_DISPATCH_RETRIES = 6
     configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(cycles)})
@@ -207,7 +207,8 @@ def test_a_job_that_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settin
         run_due(seconds=1)
         seen = len(receiver.requests)
         execute(
-            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
+            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE "
+            "cycle_id = %s",
             ids[0],
         )
         execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
@@ -233,7 +234,8 @@ def test_halted_hours_do_not_count_towards_the_day(settings: Any) -> None:
         ids = open_circuit(settings, receiver)
         run_due(seconds=1)
         execute(
-            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE cycle_id = %s",
+            "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE "
+            "cycle_id = %s",
             ids[0],
         )
         execute("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
@@ -301,7 +303,8 @@ def test_after_a_day_in_which_orbit_was_off_a_probe_goes_before_anything_is_give
             "UPDATE orbit_dispatchjob SET next_attempt_at = next_attempt_at - interval '25 hours'"
         )
         execute(
-            "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', probe_at = probe_at - interval '25 hours'"
+            "UPDATE orbit_endpointstate SET opened_at = opened_at - interval '25 hours', "
+            "probe_at = probe_at - interval '25 hours'"
         )
         execute("UPDATE orbit_cyclerun SET next_due_at = now()")
         now["answer"] = OK
@@ -332,9 +335,12 @@ def test_an_abandoned_attempt_counts_against_a_cap_no_longer_than_a_request_can_
         dispatch.enqueue_deliveries(claimed)
         assert len(dispatch.claim_jobs(claimed, limit=1, worker="dies")) == 1
         # Nobody resumes it: its namespace is halted.
-        execute("INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, since) "
+        execute(
+            "INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, "
+            "since) "
             "SELECT id, 'halting', true, 'x', now() FROM governance_namespace WHERE name = 'a' "
-            "ON CONFLICT (namespace_id) DO UPDATE SET halt = true, mode = 'halting'")  # fmt: skip
+            "ON CONFLICT (namespace_id) DO UPDATE SET halt = true, mode = 'halting'"
+        )
         execute("UPDATE orbit_deliveryreceipt SET started_at = now() - interval '301 seconds'")
         assert run_cycle(start_cycle("r2")).status == "success"
 
@@ -394,7 +400,8 @@ def test_waking_waiting_cycles_that_fails_loses_no_answer(
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
         enqueue.save_configured()
         execute(
-            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = 30, failures = 10 WHERE endpoint_key = 'one'"
+            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = "
+            "30, failures = 10 WHERE endpoint_key = 'one'"
         )
         monkeypatch.setattr(claim, "wake_waiting_cycles", away)
         assert run_cycle(start_cycle()).status == "success"
@@ -412,7 +419,8 @@ def test_a_cycle_that_asked_just_before_the_circuit_closed_does_not_wait_for_the
         cycle_id = start_cycle()
         enqueue.save_configured()
         execute(
-            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 seconds', probe_wait = 300, failures = 10"
+            "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 "
+            "seconds', probe_wait = 300, failures = 10"
         )
         (claimed,) = lease.claim(1)
         dispatch.enqueue_deliveries(claimed)
@@ -422,7 +430,8 @@ def test_a_cycle_that_asked_just_before_the_circuit_closed_does_not_wait_for_the
         assert looked.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.
         execute(
-            "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = NULL, failures = 0, next_turn_at = NULL"
+            "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = "
+            "NULL, failures = 0, next_turn_at = NULL"
         )
         assert claim.wake_waiting_cycles(EndpointState.objects.get().pk) == 1
         lease.give_back([claimed], wait=looked.wait)

@@ -1,4 +1,4 @@
-"""How many deliveries may go now: caps, the circuit, the pause that a receiver asked for, and the line of those that wait."""
+"""How many deliveries may go now: caps, circuit, a pause that was asked for, and turns."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

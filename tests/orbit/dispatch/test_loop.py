@@ -178,7 +178,8 @@ def test_a_worker_that_wakes_after_its_lease_sends_nothing_of_what_it_claimed(
             interrupts.enter(interrupts.Slot())
         assert receiver.requests == []
         assert rows(
-            "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id"
+            "SELECT DISTINCT r.status, j.spent FROM orbit_deliveryreceipt r JOIN "
+            "orbit_dispatchjob j ON j.id = r.job_id"
         ) == [("unsent", 0)]
         lease.give_back([claimed_cycle], wait=0)
         assert run_cycle(cycle_id).status == "success"

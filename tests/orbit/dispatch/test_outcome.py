@@ -48,20 +48,40 @@ def test_what_orbit_refuses_itself_is_permanent() -> None:
     )
 
 
-@pytest.mark.parametrize(("error_class", "sent", "status"), [
-    ("timeout", True, Attempt.UNKNOWN), ("reset", True, Attempt.UNKNOWN), ("bad_response", True, Attempt.UNKNOWN),
-    ("dns", False, Attempt.FAILED), ("connect", False, Attempt.FAILED), ("timeout", None, Attempt.UNKNOWN),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error_class", "sent", "status"),
+    [
+        ("timeout", True, Attempt.UNKNOWN),
+        ("reset", True, Attempt.UNKNOWN),
+        ("bad_response", True, Attempt.UNKNOWN),
+        ("dns", False, Attempt.FAILED),
+        ("connect", False, Attempt.FAILED),
+        ("timeout", None, Attempt.UNKNOWN),
+    ],
+)
 def test_without_an_answer_only_proof_that_nothing_left_makes_it_certain(
     error_class: str, sent: bool | None, status: Attempt
 ) -> None:
     assert outcome.attempt_status(answer(None, error_class, sent=sent)) == status
 
 
-@pytest.mark.parametrize(("value", "seconds"), [
-    ("3", 3.0), (" 120 ", 120.0), ("Sat, 21 Nov 2026 12:00:30 GMT", 30.0), ("0", 0.0),
-    (None, None), ("-5", None), ("1.5", None), ("soon", None), ("9" * 400, None), ("３", None), ("Sat, 21 Nov 2026 11:59:30 GMT", None), ("", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        (" 120 ", 120.0),
+        ("Sat, 21 Nov 2026 12:00:30 GMT", 30.0),
+        ("0", 0.0),
+        (None, None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("9" * 400, None),
+        ("３", None),
+        ("Sat, 21 Nov 2026 11:59:30 GMT", None),
+        ("", None),
+    ],
+)
 def test_retry_after_is_read_as_seconds_or_date_and_ignored_when_it_is_neither(
     value: str | None, seconds: float | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""A 2xx that was received is never lost: not to a resume_elsewhere, not to a cancel, not to a database that is away."""
+"""A received 2xx is never lost: not to another worker, a cancel, or a database that is away."""
 
 import threading
 import time
@@ -148,7 +148,8 @@ def test_a_slot_that_waits_for_a_full_database_with_answers_is_not_hung(
         if next(left, None) is not None:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    "DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; END $$"
+                    "DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; "
+                    "END $$"
                 )
         return real(sql, parameters)
 

@@ -1,4 +1,4 @@
-"""What every door says at its start about endpoints that can't be used: web, cluster and `config check` alike."""
+"""Endpoints that can't be used refuse the start: of web, cluster and `config check` alike."""
 
 import json
 import os
@@ -33,8 +33,14 @@ def start_refused(
 ) -> str:
     """Start a door that is to refuse; return all that it says."""
     write_profiles(folder, [], [])
-    environment = {**os.environ, **database.environment(server, name), "ORBIT_CONFIG_DIR": str(folder), "PORT": str(free_port()),
-                   "ORBIT_DISPATCH_ENDPOINTS": json.dumps(entries), "ORBIT_DISPATCH_ALLOWED_HOSTS": allowed}  # fmt: skip
+    environment = {
+        **os.environ,
+        **database.environment(server, name),
+        "ORBIT_CONFIG_DIR": str(folder),
+        "PORT": str(free_port()),
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps(entries),
+        "ORBIT_DISPATCH_ALLOWED_HOSTS": allowed,
+    }
     done = subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=database.PROJECT,
@@ -116,8 +122,12 @@ def test_a_name_that_does_not_resolve_is_a_warning_and_no_more(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     write_profiles(tmp_path, [], [])
-    environment = {**os.environ, **database.environment(server, committed), "ORBIT_CONFIG_DIR": str(tmp_path),
-                   "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**GOOD, "url": "https://nothing.invalid/hush"}])}  # fmt: skip
+    environment = {
+        **os.environ,
+        **database.environment(server, committed),
+        "ORBIT_CONFIG_DIR": str(tmp_path),
+        "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**GOOD, "url": "https://nothing.invalid/hush"}]),
+    }
     done = subprocess.run(
         [sys.executable, "manage.py", "config", "check"],
         cwd=database.PROJECT,

@@ -1,4 +1,4 @@
-"""A requeued delivery whose cycle ends before it is made is a dead letter assert_can_be_requeued: nothing ends where nobody reaches it."""
+"""A requeued job whose cycle ends before it is delivered is a dead letter again."""
 
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 @pytest.fixture
 def running(settings: Any) -> tuple[UUID, UUID]:
-    """A cycle that waits for its retries, and the requeued_job that was made of its one dead delivery."""
+    """A cycle that waits for its retries, and the job requeued from its one dead letter."""
     with Receiver(http("410 Gone"), http("503 No")) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
@@ -47,7 +47,8 @@ def assert_can_be_requeued(settings: Any, reason: str, error: str) -> None:
     assert DispatchJob.objects.get(pk=letter.job_id).status == "dead"
     assert DispatchJob.objects.get(pk=letter.job_id).requeue_of_id is not None
     assert rows(
-        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data ->> 'job_id' = %s",
+        "SELECT count(*) FROM orbit_executionrecord WHERE event = 'dead_letter_created' AND data "
+        "->> 'job_id' = %s",
         str(letter.job_id),
     ) == [(1,)]
     with Receiver(OK) as receiver:

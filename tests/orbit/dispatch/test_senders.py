@@ -1,4 +1,4 @@
-"""Who gets the sender threads: lanes in turn, and no endpoint all of them while others are in use."""
+"""Slots take senders in turn, and no endpoint gets all of them while others are in use."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Signatures on requests that Orbit really sent, verified by the stock library of Standard Webhooks."""
+"""Signatures of sent requests, verified by the stock library of Standard Webhooks."""
 
 import base64
 import json
@@ -86,7 +86,8 @@ def test_a_clock_that_is_wrong_is_found_out(seconds: int, why: str) -> None:
 
 
 def test_bytes_that_are_no_text_are_signed_as_they_are() -> None:
-    # The stock library takes text alone, so the same sum is made by its own function over the very bytes.
+    # The stock library takes text alone, so the same sum is made by its own function over the very
+    # bytes.
     from standardwebhooks.webhooks import hmac_data
 
     body = b"\xff\x00\xfe"

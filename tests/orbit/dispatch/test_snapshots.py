@@ -1,4 +1,4 @@
-"""A job keeps the endpoint as it was when the job was made: through other tokens, other urls, other keys, and the endpoint's end."""
+"""A job keeps its endpoint as it was: through new tokens, urls and keys, and its removal."""
 
 import base64
 import hashlib
@@ -58,10 +58,22 @@ def test_jobs_in_flight_keep_url_token_secret_and_headers_and_new_ones_have_the_
         endpoint(settings, new.url, token="second-token", method="PUT")
         assert run_cycle(before).status == "success"
         assert run_cycle(start_cycle()).status == "success"
-        assert {(request.headers["authorization"], request.headers.get("x-team"), "webhook-signature" in request.headers) for request in old.requests} == {
-            ("Bearer first-token", "one", True)}  # fmt: skip
-        assert {(request.line.split()[0], request.headers["authorization"], request.headers.get("x-team")) for request in new.requests} == {
-            ("PUT", "Bearer second-token", None)}  # fmt: skip
+        assert {
+            (
+                request.headers["authorization"],
+                request.headers.get("x-team"),
+                "webhook-signature" in request.headers,
+            )
+            for request in old.requests
+        } == {("Bearer first-token", "one", True)}
+        assert {
+            (
+                request.line.split()[0],
+                request.headers["authorization"],
+                request.headers.get("x-team"),
+            )
+            for request in new.requests
+        } == {("PUT", "Bearer second-token", None)}
         assert (len(old.requests), len(new.requests)) == (3, 3)
 
 
@@ -118,14 +130,25 @@ def test_a_key_thrown_away_too_early_costs_its_own_jobs_and_no_others(settings: 
     assert {(letter.reason, letter.attempts) for letter in letters} == {("unreadable_snapshot", 1)}
     assert all("ORBIT_ENCRYPTION_KEYS" in letter.last_error for letter in letters)
     assert rows(
-        "SELECT DISTINCT status, worker IS NOT NULL FROM orbit_deliveryreceipt WHERE job_id IN (SELECT id FROM orbit_dispatchjob WHERE cycle_id = %s)",
+        "SELECT DISTINCT status, worker IS NOT NULL FROM orbit_deliveryreceipt WHERE job_id IN "
+        "(SELECT id FROM orbit_dispatchjob WHERE cycle_id = %s)",
         lost,
     ) == [("unsent", True)]
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"\n", b"\x00", b"\xff\xfe\x00bin\x00", b"\xef\xbb\xbf{}", b'{"a":1,"a":2,"z":1e400,"b":0.10}\r\n', bytes(range(256)) * 4000,
-], ids=["empty", "newline", "NUL", "no text", "BOM", "odd JSON", "a megabyte"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\n",
+        b"\x00",
+        b"\xff\xfe\x00bin\x00",
+        b"\xef\xbb\xbf{}",
+        b'{"a":1,"a":2,"z":1e400,"b":0.10}\r\n',
+        bytes(range(256)) * 4000,
+    ],
+    ids=["empty", "newline", "NUL", "no text", "BOM", "odd JSON", "a megabyte"],
+)
 def test_the_bytes_at_the_receiver_are_the_bytes_that_came_in_on_every_attempt(
     settings: Any, body: bytes
 ) -> None:
@@ -144,7 +167,8 @@ def test_what_a_receiver_sends_back_of_its_credentials_is_in_no_table(settings: 
         sock.sendall(
             http(
                 "401 No",
-                b'{"authorization": "Bearer hush-hush-hush", "path": "/hook?sig=aGVsbG8gdGhlcmU=", "x-key": "header-hush"}',
+                b'{"authorization": "Bearer hush-hush-hush", "path": '
+                b'"/hook?sig=aGVsbG8gdGhlcmU=", "x-key": "header-hush"}',
             )
         )
 

@@ -23,15 +23,18 @@ def owner(server: Server, committed: str) -> psycopg.Connection:
     connection = psycopg.connect(server.url("orbit_owner", committed), autocommit=True)
     cycle = uuid7()
     connection.execute(
-        "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, 'cycle_started', 1)",
+        "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, "
+        "'cycle_started', 1)",
         [cycle],
     )
     connection.execute(
-        "INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, kind, tag, quantity, unit) VALUES (%s, %s, 'a', 'value', 't', 1, 'x')",
+        "INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, kind, tag, quantity, unit) "
+        "VALUES (%s, %s, 'a', 'value', 't', 1, 'x')",
         [cycle, cycle],
     )
     connection.execute(
-        "INSERT INTO governance_audittrailentry (id, at, actor, action, reason, object_type, object_id, request_id, previous_hash, hash)"
+        "INSERT INTO governance_audittrailentry (id, at, actor, action, reason, object_type, "
+        "object_id, request_id, previous_hash, hash)"
         " VALUES (1, now(), 'a', 'b', '', '', '', '', '', '')"
     )
     return connection

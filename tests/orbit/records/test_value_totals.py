@@ -28,8 +28,16 @@ def entry(
     unit: str = "cycle",
     cycle: UUID | None = None,
 ) -> None:
-    ValueLedgerEntry.objects.create(id=uuid7(), cycle_id=cycle or uuid7(), namespace=namespace, kind=kind, tag=tag, quantity=quantity, unit=unit,
-                                    created_at=datetime.fromisoformat(at))  # fmt: skip
+    ValueLedgerEntry.objects.create(
+        id=uuid7(),
+        cycle_id=cycle or uuid7(),
+        namespace=namespace,
+        kind=kind,
+        tag=tag,
+        quantity=quantity,
+        unit=unit,
+        created_at=datetime.fromisoformat(at),
+    )
 
 
 def totals(
@@ -56,7 +64,11 @@ def test_quantities_are_added_per_tag_and_day_week_and_month_of_utc() -> None:
     entry("deliveries", "2026-03-02T10:00:00Z", "6.5", kind="usage", unit="delivery")
     march = ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
     assert totals(Period.DAY, *march) == [
-        ("2026-03-08", "kit", 1), ("2026-03-02", "deliveries", Decimal("6.5")), ("2026-03-02", "kit", 1), ("2026-03-01", "kit", 2)]  # fmt: skip
+        ("2026-03-08", "kit", 1),
+        ("2026-03-02", "deliveries", Decimal("6.5")),
+        ("2026-03-02", "kit", 1),
+        ("2026-03-01", "kit", 2),
+    ]
     assert totals(Period.WEEK, *march, tag="kit") == [
         ("2026-03-02", "kit", 2),
         ("2026-02-23", "kit", 2),
@@ -129,8 +141,10 @@ def test_no_spreadsheet_takes_a_tag_for_a_formula(tag: str) -> None:
 
 
 def test_a_range_is_found_by_its_time_and_not_by_reading_all() -> None:
-    many = """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, kind, tag, quantity, unit, created_at)
-        SELECT gen_random_uuid(), gen_random_uuid(), 'eu', 'value', 'kit', 1, 'cycle', timestamptz '2026-03-01 00:00Z' - n * interval '10 minutes'
+    many = """INSERT INTO orbit_valueledgerentry
+        (id, cycle_id, namespace, kind, tag, quantity, unit, created_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'eu', 'value', 'kit', 1, 'cycle',
+            timestamptz '2026-03-01 00:00Z' - n * interval '10 minutes'
         FROM generate_series(1, 20000) AS n"""
     values = {
         "period": "day",
