@@ -77,14 +77,14 @@ def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
         page = console.open("/admin/halt/?namespace=eu")
         page.get_by_role("textbox", name="Reason").fill("a flood")
         page.get_by_role("button", name="Halt namespace").click()
-        place = page.url.removeprefix(site.address)
-        deeds = [place.replace("change", deed) for deed in ("resume", "drain")]
+        url = page.url.removeprefix(site.address)
+        pages = [url.replace("change", page_name) for page_name in ("resume", "drain")]
         for path in (
-            place,
+            url,
             "/admin/halt/",
             "/admin/pause/",
             "/admin/governance/namespace/",
-            *deeds,
+            *pages,
         ):
             page = console.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -1,4 +1,4 @@
-"""The day in docs/operations.md is true: its commands, run as written on what `make run` starts, say what stands below them."""
+"""The day in docs/operations.md is true: its commands print what is written below them."""
 
 import os
 import re
@@ -25,13 +25,13 @@ LONGEST_SECONDS = 240  # of an overloaded machine
 
 
 def blocks() -> list[tuple[list[str], str]]:
-    """Return each block's commands, and what stands below it."""
+    """Return each block's commands and its expected output."""
     section = GUIDE.read_text().split(HEADING)[1].split("\n## ")[0]
-    return [(commands.splitlines(), said) for commands, said in BLOCK.findall(section)]
+    return [(commands.splitlines(), output) for commands, output in BLOCK.findall(section)]
 
 
 def script() -> str:
-    """Return all commands as one script, which says where a block begins and with which exit code a command ended."""
+    """Return all commands as one script that marks the blocks and prints exit codes."""
     lines = ["exec 2>&1"]
     for commands, _ in blocks():
         lines.append(f"echo '{BEGUN}'")
@@ -40,26 +40,24 @@ def script() -> str:
     return "\n".join(lines) + "\n"
 
 
-def fits(said: str, shown: str) -> bool:
-    """Whether a text of the guide is all that was said: `...` is anything, and spaces are as many as there are."""
-    words = [".*".join(re.escape(part) for part in word.split("...")) for word in shown.split()]
-    return re.fullmatch(r"\s+".join(words), said.strip(), re.DOTALL) is not None
+def fits(output: str, expected: str) -> bool:
+    """Tell whether the output fits the guide: `...` is anything, and any space fits any other."""
+    words = [".*".join(re.escape(part) for part in word.split("...")) for word in expected.split()]
+    return re.fullmatch(r"\s+".join(words), output.strip(), re.DOTALL) is not None
 
 
 def play(copied: Project) -> str:
-    """Run the script in the copy's folder, as somebody would type it; return what was said until its end."""
+    """Run the script in the copy's folder; return its output."""
     file = copied.folder / "day.sh"
     file.write_text(script())
     bash = subprocess.Popen(["bash", str(file)], cwd=copied.folder, env=dict(copied.environment), text=True, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
     try:
-        said, _ = bash.communicate(timeout=LONGEST_SECONDS)
-    except (
-        subprocess.TimeoutExpired
-    ):  # a command waits for what doesn't come: what was said before tells
+        output, _ = bash.communicate(timeout=LONGEST_SECONDS)
+    except subprocess.TimeoutExpired:  # the output so far shows which command hangs
         os.killpg(bash.pid, signal.SIGKILL)
-        said, _ = bash.communicate()
-    return said
+        output, _ = bash.communicate()
+    return output
 
 
 @pytest.fixture
@@ -80,24 +78,24 @@ def demo() -> Iterator[Project]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
-def test_each_command_of_the_day_says_what_stands_below_it_and_ends_with_the_code_that_it_names(
+def test_each_command_of_the_day_prints_and_exits_as_written(
     demo: Project,
 ) -> None:
-    said = play(demo)
-    parts = said.split(f"{BEGUN}\n")[1:]
-    assert len(parts) == len(blocks()) > 10, said
-    for part, (commands, shown) in zip(parts, blocks(), strict=True):
+    output = play(demo)
+    parts = output.split(f"{BEGUN}\n")[1:]
+    assert len(parts) == len(blocks()) > 10, output
+    for part, (commands, expected) in zip(parts, blocks(), strict=True):
         codes = [int(code) for code in re.findall(f"^{ENDED}(\\d+)$", part, re.MULTILINE)]
         assert list(zip(commands, codes, strict=False)) == [
             (line, int(code[1]) if (code := CODE.search(line)) else 0) for line in commands
-        ], said
-        assert fits(re.sub(f"^{ENDED}\\d+$", "", part, flags=re.MULTILINE), shown), (
-            f"{shown}\nisn't what was said:\n{part}\nof\n{said}"
+        ], output
+        assert fits(re.sub(f"^{ENDED}\\d+$", "", part, flags=re.MULTILINE), expected), (
+            f"{expected}\nisn't the output:\n{part}\nof\n{output}"
         )
 
 
-@pytest.mark.parametrize(("said", "shown", "same"), [
+@pytest.mark.parametrize(("output", "expected", "same"), [
     ("cycle 01a2 success: 3\n", "cycle ... success: 3", True), ('{"a":1,"code":"x"}', '{..."code":"x"...}', True), ("eu     is\n  quiet", "eu is quiet", True),
     ("eu is quiet\nand more", "eu is quiet", False), ("a cycle failed", "a cycle ... success", False), ("", "", True), ("more", "", False)])  # fmt: skip
-def test_a_text_of_the_guide_is_all_that_was_said(said: str, shown: str, same: bool) -> None:
-    assert fits(said, shown) is same
+def test_a_text_of_the_guide_is_all_that_was_said(output: str, expected: str, same: bool) -> None:
+    assert fits(output, expected) is same

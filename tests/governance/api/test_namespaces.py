@@ -85,12 +85,12 @@ def test_drain_and_resume_say_how_it_stands_and_a_halted_one_isnt_drained(operat
     problem(operator.post(f"{ROOT}/default/drain", {"reason": "a release"}), 409, "halted")
 
 
-@pytest.mark.parametrize("deed", ["drain", "resume"])
+@pytest.mark.parametrize("action", ["drain", "resume"])
 @pytest.mark.parametrize("body", [b"", {}, {"reason": ""}, {"reason": "  "}])
-def test_what_needs_a_reason_says_so_with_its_place(operator: Api, deed: str, body: Any) -> None:
-    assert problem(operator.post(f"{ROOT}/default/{deed}", body), 422, "invalid_body")["errors"][0][
-        "pointer"
-    ] in {"", "/reason"}
+def test_what_needs_a_reason_says_so_with_its_place(operator: Api, action: str, body: Any) -> None:
+    assert problem(operator.post(f"{ROOT}/default/{action}", body), 422, "invalid_body")["errors"][
+        0
+    ]["pointer"] in {"", "/reason"}
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_halt_with_a_body_that_cant_be_read_is_refused(operator: Api, body: An
 def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_administrator(
     operator: Api,
 ) -> None:
-    for deed in ("halt", "drain", "resume"):
-        problem(operator.post(f"{ROOT}/new/{deed}", {"reason": "r"}), 404, "unknown_namespace")
+    for action in ("halt", "drain", "resume"):
+        problem(operator.post(f"{ROOT}/new/{action}", {"reason": "r"}), 404, "unknown_namespace")
     confined = api(create_user("bea", "Administrator", "a"))
     problem(confined.post(f"{ROOT}/new/halt", {}), 404, "unknown_namespace")
     problem(confined.post(f"{ROOT}/default/halt", {}), 404, "unknown_namespace")

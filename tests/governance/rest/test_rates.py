@@ -69,12 +69,12 @@ def test_refused_requests_count_too(limit: int) -> None:
 def test_callers_without_a_token_are_counted_by_address_and_dont_affect_others(
     limit: int,
 ) -> None:
-    good, wrong, nobody = api(create_user()), Api("orbit_wrong"), api()
-    problem(nobody.get("/cycles"), 401, "unauthenticated")
+    good, wrong, anonymous = api(create_user()), Api("orbit_wrong"), api()
+    problem(anonymous.get("/cycles"), 401, "unauthenticated")
     for _ in range(limit - 1):
         problem(wrong.get("/cycles"), 401, "invalid_token")
     problem(wrong.get("/cycles"), 429, "throttled")
-    problem(nobody.get("/cycles"), 429, "throttled")
+    problem(anonymous.get("/cycles"), 429, "throttled")
     assert good.get("/cycles").status_code == 200
     elsewhere = Client(REMOTE_ADDR="192.0.2.7")
     assert elsewhere.get("/cycles").status_code == 401

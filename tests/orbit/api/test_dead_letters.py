@@ -50,9 +50,9 @@ def test_a_confined_person_neither_sees_nor_requeues_another_namespaces(dead: Cy
     client = api(create_user("bea", "Operator", "b"))
     assert client.get("/dead-letters").json()["results"] == []
     problem(client.get(f"/dead-letters/{letter.pk}"), 404, "unknown_dead_letter")
-    for deed in ("requeue", "dismiss"):
+    for action in ("requeue", "dismiss"):
         problem(
-            client.post(f"/dead-letters/{letter.pk}/{deed}", {"reason": "try"}),
+            client.post(f"/dead-letters/{letter.pk}/{action}", {"reason": "try"}),
             404,
             "unknown_dead_letter",
         )
@@ -183,23 +183,23 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, setti
     assert client.get(f"/dead-letters/{letter['id']}").json()["endpoint_now"] is None
 
 
-@pytest.mark.parametrize("deed", ["requeue", "dismiss"])
-def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
+@pytest.mark.parametrize("action", ["requeue", "dismiss"])
+def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, action: str) -> None:
     client = api(create_user())
     ids = [row["id"] for row in client.get("/dead-letters").json()["results"]]
     answer = client.post(
-        f"/dead-letters/{deed}",
+        f"/dead-letters/{action}",
         {"reason": "it is back", "filter": {"namespace": "a", "endpoint_key": "default-endpoint"}},
     )
     run_id = answer.json()["operation_run_id"]
     assert (answer.status_code, answer.json()) == (202, {"operation_run_id": run_id, "matched": 3})
     again = client.post(
-        f"/dead-letters/{deed}",
+        f"/dead-letters/{action}",
         {"reason": "again", "filter": {"endpoint_key": "default-endpoint", "namespace": "a"}},
     )
     assert again.json() == answer.json()
     named = client.post(
-        f"/dead-letters/{deed}",
+        f"/dead-letters/{action}",
         {"reason": "these", "ids": [*ids[:2], ids[0].upper(), str(uuid.uuid4())], "rate": 1},
     )
     assert (named.status_code, named.json()["matched"]) == (202, 3)
@@ -207,7 +207,7 @@ def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, deed: str) -> None:
     run = client.get(f"/operations/{run_id}").json()
     assert (run["namespace"], run["progress"]["processed"]) == (
         "a",
-        1 if deed == "requeue" else 3,
+        1 if action == "requeue" else 3,
     )
     assert client.get(f"/operations/{run_id}/items?outcome=succeeded").json()["results"][0][
         "object_id"
@@ -253,7 +253,7 @@ ONE = str(uuid.UUID(int=1))
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("deed", ["requeue", "dismiss"])
+@pytest.mark.parametrize("action", ["requeue", "dismiss"])
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -274,9 +274,9 @@ ONE = str(uuid.UUID(int=1))
         ({"reason": " ", "filter": {}}, "/reason"),
     ],
 )
-def test_a_wrong_body_starts_no_run(deed: str, body: dict[str, Any], pointer: str) -> None:
+def test_a_wrong_body_starts_no_run(action: str, body: dict[str, Any], pointer: str) -> None:
     refusal = problem(
-        api(create_user()).post(f"/dead-letters/{deed}", {"reason": "x", **body}),
+        api(create_user()).post(f"/dead-letters/{action}", {"reason": "x", **body}),
         422,
         "invalid_body",
     )

@@ -138,6 +138,14 @@ def test_a_refusal_is_not_stored() -> None:
     assert client.post(TRIGGER, Idempotency_Key="k-1").status_code == 202
 
 
+def test_a_refusal_under_a_key_still_records_the_skip() -> None:
+    active_cycle()
+    problem(api(create_user()).post(TRIGGER, Idempotency_Key="k-1"), 409, "cycle_active")
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_skipped'") == [
+        (1,)
+    ]
+
+
 def test_a_key_belongs_to_its_owner_and_for_a_day() -> None:
     first, second = api(create_user("ann")), api(create_user("bob"))
     one = first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"]
