@@ -4,9 +4,6 @@ Standard tools can open and check it. It is written as ``FILE.part``, flushed to
 so a file with the final name is complete. After a crash ``FILE.part`` is left; the next backup to
 that name overwrites it. Reading checks every byte before any is used: the sums cover the contents,
 and headers and padding must be exactly those that the writer makes.
-
-``tarfile`` makes the headers but not the file. It needs the size of the dump before the dump, and
-it accepts changed bytes in padding, in the end marker and around a header's checksum.
 """
 
 import fcntl
@@ -142,7 +139,9 @@ def _fill(path: Path, file: FileIO, manifest: dict[str, Any], dump: Iterable[byt
     with _explain_os_errors(path):
         _write_all(
             file,
-            _padding(size) + _member(SUMS, _sums(document, digest.hexdigest())) + bytes(2 * BLOCK),
+            bytes(-size % BLOCK)
+            + _member(SUMS, _sums(document, digest.hexdigest()))
+            + bytes(2 * BLOCK),
         )
         # The size of the dump is known only now.
         file.seek(begin)
@@ -214,7 +213,7 @@ def _expect(path: Path, file: BinaryIO, name: str) -> int:
 
 
 def _expect_padding(path: Path, file: BinaryIO, size: int) -> None:
-    padding = _padding(size)
+    padding = bytes(-size % BLOCK)
     if file.read(len(padding)) != padding:
         raise _broken(path)
 
@@ -230,17 +229,13 @@ def _read(
 
 
 def _header(name: str, size: int) -> bytes:
-    entry = tarfile.TarInfo(name)
+    entry = tarfile.TarInfo(name)  # alone it would accept changed padding and checksum fields
     entry.size, entry.mode = size, 0o600
     return entry.tobuf(tarfile.GNU_FORMAT)
 
 
 def _member(name: str, content: bytes) -> bytes:
-    return _header(name, len(content)) + content + _padding(len(content))
-
-
-def _padding(size: int) -> bytes:
-    return bytes(-size % BLOCK)
+    return _header(name, len(content)) + content + bytes(-len(content) % BLOCK)
 
 
 def _sums(document: bytes, dump: str) -> bytes:

@@ -1,6 +1,6 @@
 -- Record a late success.
 -- params: ids uuid[]
-WITH locked AS (   -- no fence: another worker owns the cycle, or nobody
+WITH locked AS (   -- no fence: another worker may own the cycle
     SELECT unnest(%(ids)s::uuid[]) AS id
 ),
 {{records}},

@@ -41,7 +41,7 @@ def running(settings: Any) -> tuple[UUID, UUID]:
 
 
 def assert_can_be_requeued(settings: Any, reason: str, error: str) -> None:
-    """The requeued_job has a letter of its own, with which it can be sent."""
+    """The requeued job has a letter of its own, with which it can be sent."""
     letter = DeadLetterDispatch.objects.get(status="open")
     assert (letter.reason, letter.last_error) == (reason, error)
     assert DispatchJob.objects.get(pk=letter.job_id).status == "dead"
