@@ -6,12 +6,14 @@
 | docs/states.md | the state machines |
 | docs/deploy.md (its checklist) | the checks |
 | docs/openapi.json, docs/permissions.md | the resources and the console |
+| docs/audit.md | the actions of the audit trail |
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from governance.audit.actions import Action
 from governance.kernel.machines import Machine
 from governance.states import MODE, OPERATION
 from orbit import states
@@ -78,6 +80,23 @@ def diagrams() -> str:
     return "\n".join(parts)
 
 
+def audit_actions() -> str:
+    """Return docs/audit.md: a table of all audit actions."""
+    rows = [f"| `{action}` | `{action.object_type}` | {action.label} |" for action in Action]
+    return "\n".join(
+        [
+            "# Audit actions\n",
+            "Made from the code by `make docs`.\n",
+            "Each entry of the audit trail names its action and the type of its object. You can search",
+            "by both. New actions may be added, but an action is never renamed.\n",
+            "| action | object type | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def with_part(page: str, part: str) -> str:
     """Return ``page`` with ``part`` between its markers; the rest is written by hand."""
     before, _, rest = page.partition(BEGIN)
@@ -95,6 +114,7 @@ def documents(project: Path) -> Mapping[Path, str]:
         deploy: with_part(deploy.read_text(), checks.checklist()),
         project / "docs" / "openapi.json": contract.as_file(),
         project / "docs" / "permissions.md": permissions.as_page(),
+        project / "docs" / "audit.md": audit_actions(),
     }
 
 
