@@ -217,10 +217,13 @@ def test_sweeps_triggers_and_a_whole_call_at_once_leave_one_active(
         first,
     )
     raised = at_once(
-        namespace_queue.promote_waiting, namespace_queue.promote_waiting,
-        lambda: trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"),
+        namespace_queue.promote_waiting,
+        namespace_queue.promote_waiting,
+        lambda: trigger.start(
+            namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="a"
+        ),
         lambda: orchestrate.all_enabled(source=Trigger.REST, actor=SYSTEM),
-    )  # fmt: skip
+    )
     assert all(none_or(CycleActive)(error) for error in raised), raised
     assert statuses().count("pending") == 1
     assert {"queued", "pending"} >= set(statuses()[1:])

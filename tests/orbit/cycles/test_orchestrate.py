@@ -46,16 +46,30 @@ def test_each_enabled_run_profile_gets_a_cycle_of_its_own() -> None:
 
 
 def test_disabled_hidden_and_self_scheduled_run_profiles_have_no_turn() -> None:
-    store_profiles([profile()], [run_profile("off", state="disabled"), run_profile("own", execution_policy={"cron": "0 6 * * *"}),
-                        run_profile("gone", namespace="us"), run_profile("on", namespace="jp", execution_policy={"time_zone": "Asia/Tokyo"})])  # fmt: skip
+    store_profiles(
+        [profile()],
+        [
+            run_profile("off", state="disabled"),
+            run_profile("own", execution_policy={"cron": "0 6 * * *"}),
+            run_profile("gone", namespace="us"),
+            run_profile("on", namespace="jp", execution_policy={"time_zone": "Asia/Tokyo"}),
+        ],
+    )
     RunProfile.objects.filter(run_profile_id="gone").update(hidden=True)
     assert list(outcomes()) == ["on"]
 
 
 def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
-    store_profiles([profile(), profile("off", state="disabled")],
-          [run_profile("a-off", "off"), run_profile("b-halted", namespace="halted"), run_profile("c-busy", namespace="busy"),
-           run_profile("d-draining", namespace="draining"), run_profile("z", namespace="free")])  # fmt: skip
+    store_profiles(
+        [profile(), profile("off", state="disabled")],
+        [
+            run_profile("a-off", "off"),
+            run_profile("b-halted", namespace="halted"),
+            run_profile("c-busy", namespace="busy"),
+            run_profile("d-draining", namespace="draining"),
+            run_profile("z", namespace="free"),
+        ],
+    )
     GovernanceSetting.objects.filter(namespace__name="halted").update(
         halt=True, mode="quiet", reason="flood", changed_by="ann"
     )
@@ -63,7 +77,12 @@ def test_one_that_can_not_start_says_why_and_stops_no_other() -> None:
     cycle = active_cycle("busy")
     found = outcomes()
     assert {name: one.outcome for name, one in found.items()} == {
-        "a-off": "disabled", "b-halted": "halted", "c-busy": "skipped", "d-draining": "halted", "z": "started"}  # fmt: skip
+        "a-off": "disabled",
+        "b-halted": "halted",
+        "c-busy": "skipped",
+        "d-draining": "halted",
+        "z": "started",
+    }
     assert "flood" in found["b-halted"].detail
     assert str(cycle.id) in found["c-busy"].detail
     assert found["c-busy"].cycle_run_id is None
@@ -84,7 +103,9 @@ def test_of_several_in_one_namespace_the_first_starts_and_the_others_are_queued_
     }
     waiting = CycleRun.objects.filter(status="queued").order_by("id")
     assert [(cycle.run_profile_id, cycle.next_due_at, cycle.pk) for cycle in waiting] == [
-        ("b", None, found["b"].cycle_run_id), ("c", None, found["c"].cycle_run_id)]  # fmt: skip
+        ("b", None, found["b"].cycle_run_id),
+        ("c", None, found["c"].cycle_run_id),
+    ]
 
 
 def test_the_first_that_can_start_does_when_the_one_before_it_is_disabled() -> None:
@@ -123,8 +144,10 @@ def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() 
     store_profiles([profile()], [run_profile("a"), run_profile("b")])
     cycle = outcomes()["b"].cycle_run_id
     CycleRun.objects.exclude(pk=cycle).delete()
-    rows("UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'gone', lease_expires_at = now() - interval '1 s',"
-         " next_due_at = now() RETURNING 1")  # fmt: skip
+    rows(
+        "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'gone', lease_expires_at = now() - interval '1 s',"
+        " next_due_at = now() RETURNING 1"
+    )
     found = outcomes()
     assert {name: one.outcome for name, one in found.items()} == {"a": "skipped", "b": "started"}
     assert (found["b"].cycle_run_id, found["b"].detail) == (cycle, "resumed")

@@ -106,9 +106,14 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((progress.READ_JOBS.text, {"cycle": cycle.pk}), (progress.READ_TIERS.text, {"cycle": cycle.pk}), (progress.READ_OUTPUTS.text, {"cycle": cycle.pk, "tiers": [1, 2]}),
-                            (advance.COUNT_RESUME.text, {"id": cycle.pk, "token": 1}),
-                            (cancel.CANCEL_JOBS.text, {"id": cycle.pk}), (cancel.STAY_DUE.text, {"id": cycle.pk})):  # fmt: skip
+        for sql, values in (
+            (progress.READ_JOBS.text, {"cycle": cycle.pk}),
+            (progress.READ_TIERS.text, {"cycle": cycle.pk}),
+            (progress.READ_OUTPUTS.text, {"cycle": cycle.pk, "tiers": [1, 2]}),
+            (advance.COUNT_RESUME.text, {"id": cycle.pk, "token": 1}),
+            (cancel.CANCEL_JOBS.text, {"id": cycle.pk}),
+            (cancel.STAY_DUE.text, {"id": cycle.pk}),
+        ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
             # A plan without a key to go by scans some index from end to end, and filters.

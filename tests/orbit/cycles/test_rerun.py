@@ -82,8 +82,12 @@ def test_what_succeeded_is_reused_and_only_what_was_not_delivered_is_delivered(
         old.input_content_type,
         old.input_sha256,
     )
-    tiers = rows("SELECT t.tier, t.status, t.attempts, t.output IS NULL, t.output_sha256 = o.output_sha256, t.taken_from = o.id FROM orbit_transformation t"
-                 " JOIN orbit_transformation o ON o.tier = t.tier AND o.cycle_id = %s WHERE t.cycle_id = %s ORDER BY 1", old.pk, new.pk)  # fmt: skip
+    tiers = rows(
+        "SELECT t.tier, t.status, t.attempts, t.output IS NULL, t.output_sha256 = o.output_sha256, t.taken_from = o.id FROM orbit_transformation t"
+        " JOIN orbit_transformation o ON o.tier = t.tier AND o.cycle_id = %s WHERE t.cycle_id = %s ORDER BY 1",
+        old.pk,
+        new.pk,
+    )
     assert tiers == [(tier, "success", 0, True, True, True) for tier in (1, 2, 3)]
     assert rows("SELECT count(*) FROM orbit_normalizationitem") == [(3,)]
     pairs = "SELECT normalization_item_id, delivery_id FROM orbit_dispatchjob WHERE cycle_id = %s AND endpoint_key = 'mended' ORDER BY 1"
@@ -164,7 +168,10 @@ def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings:
     assert (entry.after["deliveries"], entry.after["dead_letters_requeued"]) == (3, 3)
     # The value was metered with the first one, deliveries with each.
     assert rows("SELECT cycle_id, tag, quantity::int FROM orbit_valueledgerentry ORDER BY id") == [
-        (old.pk, "deliveries", 0), (old.pk, "kit", 1), (new.pk, "deliveries", 3)]  # fmt: skip
+        (old.pk, "deliveries", 0),
+        (old.pk, "kit", 1),
+        (new.pk, "deliveries", 3),
+    ]
 
 
 def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
@@ -238,8 +245,10 @@ def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: 
     assert [got.body for got in receiver.requests] == [b"old input", b"old input", b"made"]
     assert len(set(keys(receiver))) == 3
     assert (old.profile_revision, new.profile_revision) == (1, 2)
-    assert rows("SELECT tier, attempts, taken_from IS NOT NULL FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1", new.pk) == [
-        (1, 0, True), (2, 1, False), (3, 0, True)]  # fmt: skip
+    assert rows(
+        "SELECT tier, attempts, taken_from IS NOT NULL FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1",
+        new.pk,
+    ) == [(1, 0, True), (2, 1, False), (3, 0, True)]
     assert [(stage["done"], stage["total"]) for stage in new.stages] == [
         (1, 1),
         (3, 3),

@@ -39,9 +39,19 @@ def test_a_cycle_goes_from_trigger_to_deliveries_and_everything_is_on_record(set
         row[0]
         for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", cycle.id)
     ]
-    assert sorted(stages) == sorted([
-        "cycle_started", "initiation_complete", "tier1_complete", "tier2_complete", "tier3_complete", "normalization_complete",
-        "dispatch_enqueued", "dispatch_complete", "cycle_finished"])  # fmt: skip
+    assert sorted(stages) == sorted(
+        [
+            "cycle_started",
+            "initiation_complete",
+            "tier1_complete",
+            "tier2_complete",
+            "tier3_complete",
+            "normalization_complete",
+            "dispatch_enqueued",
+            "dispatch_complete",
+            "cycle_finished",
+        ]
+    )
     told = [
         row[0]
         for row in rows(
