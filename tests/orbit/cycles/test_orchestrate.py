@@ -148,8 +148,8 @@ def test_a_cycle_whose_worker_is_gone_is_resumed_by_its_own_run_profile_alone() 
     cycle = orchestrate_all()["b"].cycle_run_id
     CycleRun.objects.exclude(pk=cycle).delete()
     rows(
-        "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'gone', lease_expires_at = now() - interval '1 s',"
-        " next_due_at = now() RETURNING 1"
+        "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w',"
+        " lease_expires_at = now() - interval '1 s', next_due_at = now() RETURNING 1"
     )
     results = orchestrate_all()
     assert outcomes(results) == {"a": "skipped", "b": "started"}
