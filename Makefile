@@ -52,6 +52,7 @@ lint:
 	@$(IN) -m djlint --lint --quiet templates
 	@ORBIT_ENV=test $(IN) manage.py check --fail-level WARNING
 	@ORBIT_ENV=test $(IN) manage.py makemigrations --check --dry-run
+	@$(IN) -m tests.house.limits
 # Nothing before `migrate` changes the database. If the release can't start with the old packages, it
 # gets its own before the backup.
 NO_BACKUP := orbit: no backup was made, so nothing was changed. Fix the error above and run it again; \

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes ``.venv`` with the pinned packages, from nothing but Python: ``python3 prepare.py [--dev]``.
+"""Creates ``.venv`` with the pinned packages, needing only Python: ``python3 prepare.py [--dev]``.
 
-Run by the Makefile before every command: in milliseconds when nothing is to be done. It runs on whatever Python there is, so that an old
-one gets a sentence and not a syntax error: standard library only, nothing newer than 3.7.
+The Makefile runs it before every command; it takes milliseconds if nothing is to do. It must run on
+any Python from 3.7, with the standard library only, so that an old one gets a message.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def main() -> int:
     """Prepare ``.venv``; return 0, or 2 with a sentence that says what to do."""
     if not OLDEST <= sys.version_info[:2] < TOO_NEW:
         return refuse(
-            f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]} ({sys.executable}). Name another: make PYTHON=python3.12 ..."
+            f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]} ({sys.executable}). "
+            "Name another: make PYTHON=python3.12 ..."
         )
     try:
         with PROJECT.joinpath("requirements.txt").open() as lock:
@@ -36,11 +37,13 @@ def main() -> int:
             prepare("requirements-dev.txt" if "--dev" in sys.argv[1:] else "requirements.txt")
     except OSError as error:
         return refuse(
-            f"Can't prepare {ENVIRONMENT}: {error.strerror} ({error.filename}). Run as the user who owns the folder, or make it writable."
+            f"Can't prepare {ENVIRONMENT}: {error.strerror} ({error.filename}). "
+            "Run as the owner of the folder, or make it writable."
         )
     except subprocess.CalledProcessError as error:
         return refuse(
-            f"`{' '.join(map(str, error.cmd))}` failed ({error.returncode}); what it said stands above. Nothing else was changed; run it again."
+            f"`{' '.join(map(str, error.cmd))}` failed ({error.returncode}); see its output above. "
+            "Nothing else was changed; run it again."
         )
     return 0
 
@@ -98,7 +101,7 @@ def make_environment() -> None:
 
 
 def install(requirements: str) -> None:
-    """Install what ``requirements`` pins, each file checked against its hash: with uv, or with pip where uv can't reach its packages."""
+    """Install ``requirements`` with checked hashes: with uv, or with pip if uv can't reach them."""
     began = os.times().elapsed
     pip = [str(python()), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     try:

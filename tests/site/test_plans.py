@@ -255,13 +255,13 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("rerun.is_valued", history.IS_VALUED.text, family),
         ("next_reruns", rerun_bulk.NEXT_RERUNS.text, items),
         ("count_errors", compare.COUNT_ERRORS.text, {"cycles": [some, some], "most": 10}),
-        ("metrics.CYCLES", metrics.CYCLES, {}),
-        ("metrics.RESUMES", metrics.RESUMES, {}),
-        ("metrics.JOBS", metrics.JOBS, {}),
-        ("metrics.DUE", metrics.DUE, {}),
-        ("metrics.STAGES", metrics.STAGES, {"buckets": [0.0, 1.0]}),
-        ("metrics.DURATIONS", metrics.DURATIONS, {"buckets": [0.0, 1.0]}),
-        ("metrics.DELIVERIES", metrics.DELIVERIES, {"buckets": [0.0, 1.0]}),
+        ("metrics.cycles_by_status", metrics.CYCLES_BY_STATUS.text, {}),
+        ("metrics.lease_losses", metrics.LEASE_LOSSES, {}),
+        ("metrics.jobs_by_status", metrics.JOBS_BY_STATUS.text, {}),
+        ("metrics.due_cycles", metrics.DUE_CYCLES.text, {}),
+        ("metrics.stage_durations", metrics.STAGE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
+        ("metrics.cycle_durations", metrics.CYCLE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
+        ("metrics.delivery_latency", metrics.DELIVERY_LATENCY.text, {"buckets": [0.0, 1.0]}),
     ]
 
 

@@ -95,9 +95,9 @@ def test_a_page_without_a_form_takes_no_post_and_one_with_a_form_asks_for_its_ow
 
 @pytest.mark.django_db
 def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
-    nobody = create_user("nob", "Viewer")
-    nobody.groups.clear()
-    assert console(nobody).get("/admin/").status_code == 302
+    outsider = create_user("nob", "Viewer")
+    outsider.groups.clear()
+    assert console(outsider).get("/admin/").status_code == 302
     outsider = create_user("out", "Viewer")
     outsider.is_staff = False
     outsider.save()

@@ -1,4 +1,4 @@
-"""Stopping from the console: Halt on every page, pause, drain, resume, the banners, births."""
+"""Stopping from the console: Halt on every page, pause, drain, resume, the banners, creation."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -145,8 +145,8 @@ def test_who_is_confined_halts_what_they_see_and_pauses_nothing() -> None:
     assert 'id="halt-namespace" type="text" name="namespace" maxlength="100" value="b"' in page
     assert '<option value="a">' not in page
     for path in (
-        f"/admin/governance/namespace/{row('a')}/{deed}/"
-        for deed in ("halt", "resume", "drain", "change")
+        f"/admin/governance/namespace/{row('a')}/{action}/"
+        for action in ("halt", "resume", "drain", "change")
     ):
         assert confined.get(path).status_code in {302, 404}, path
     assert (

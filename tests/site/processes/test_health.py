@@ -79,7 +79,7 @@ def test_a_cluster_is_healthy_while_one_on_this_host_has_heartbeats(
 
 
 def test_an_unreachable_database_is_one_line(server: Server) -> None:
-    code, said = ask("cluster", DATABASE_URL="postgresql://nobody@127.0.0.1:1/orbit")
+    code, said = ask("cluster", DATABASE_URL="postgresql://ann@127.0.0.1:1/orbit")
     assert (
         code,
         said.startswith("orbit: can't query the database"),

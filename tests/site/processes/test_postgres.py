@@ -276,7 +276,7 @@ def test_a_copy_of_the_programs_works_by_itself(
     monkeypatch.setattr(pg_paths, "STATE_DIR", folder / "state")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(pg_paths, "_may_run", lambda program, runner: False)
-    programs = pg_paths.programs(pg_paths.Account("somebody", 65534, 65534))
+    programs = pg_paths.programs(pg_paths.Account("other", 65534, 65534))
     assert programs.is_relative_to(folder / "state")
     assert (
         "18."
