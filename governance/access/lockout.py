@@ -1,7 +1,7 @@
 """The lock-out: too many wrong passwords lock a name for the address they came from.
 
-Users can't be locked out from another address. An attempt is counted before its password is
-checked: parallel guesses can't pass the limit, and a crash counts as a failure.
+An attempt is counted before its password is checked: parallel guesses can't pass the limit, and a
+crash counts as a failure.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Signed heads prove that the chain was neither cut nor rebuilt.
 
-A database superuser can recompute every hash, but can't forge the HMAC, and can't reach the heads
-that are kept elsewhere: at the end of each export, and daily in the log of each cluster.
+A database superuser can recompute every hash, but can't forge a signature or reach the heads in
+exports and logs.
 """
 
 import hashlib
@@ -143,7 +143,7 @@ def _stored_hash(number: int) -> str | None:
 
 
 def _candidates(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield objects that may be a head, of an export or of a JSON log."""
+    """Yield what may be a head, of an export or a log."""
     decoder = json.JSONDecoder()
     for line in lines:
         if _MARK not in line or len(line) > _LONGEST_LINE:

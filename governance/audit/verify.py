@@ -1,7 +1,7 @@
 """Verify that every entry of the chain is as it was written.
 
-The walk ends at the head that it reads first. Entries before it never change, so the walk needs no
-open transaction, and can stop after any batch and continue later.
+Entries never change, so the walk needs no open transaction: it can stop after any batch and
+continue later.
 """
 
 import json
@@ -118,7 +118,7 @@ def stored_head() -> tuple[int, str]:
 
 
 def _positions(start: Position) -> Iterator[tuple[Position, int]]:
-    """Yield the verified position and the last entry's number after each batch. Raises Broken."""
+    """Yield the verified position and the last number after each batch. Raises Broken."""
     sequence, digest, last = _only_row(END)
     position = start
     while rows := NEXT_ENTRIES.rows(after=position.number, last=last, limit=BATCH):
