@@ -64,6 +64,7 @@ class GuardedBackend(ModelBackend):
         **kwargs: Any,
     ) -> User | None:
         """Return the user, or None if the password is wrong. Raises LockedOut."""
+        # Without a request there is no address to count by.
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
         attempt = _Attempt.begin(username, origin.address(request))

@@ -71,6 +71,7 @@ class Head:
             )
 
     def _signature(self, key: str) -> str:
+        # Derived, so that one key doesn't serve both encryption and signatures.
         secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"orbit audit head").derive(
             key.encode()
         )
@@ -105,7 +106,7 @@ def find(lines: Iterable[str]) -> list[Head]:
                 at=str(document["at"]),
                 installation=str(document["installation"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):  # another signed document
             continue
         head.ensure_ours(str(document["signature"]))
         heads.append(head)
