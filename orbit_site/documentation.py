@@ -1,12 +1,4 @@
-"""Documents made from code: ``make docs`` writes them, a test compares them.
-
-| document | made from |
-|---|---|
-| docs/configuration.md (its table), .env.example | the table of variables |
-| docs/states.md | the state machines |
-| docs/deploy.md (its checklist) | the checks |
-| docs/openapi.json, docs/permissions.md | the resources and the console |
-"""
+"""Documents made from code: ``make docs`` writes them, a test compares them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +39,7 @@ def _default(item: variables.Variable) -> str:
 
 
 def example() -> str:
-    """Return .env.example: every variable, commented out, with its default."""
+    """Return .env.example."""
     parts = ["# Copy to .env and change what you need. See docs/configuration.md.\n"]
     for item in variables.TABLE:
         default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(
@@ -58,7 +50,7 @@ def example() -> str:
 
 
 def diagrams() -> str:
-    """Return docs/states.md: a diagram of every state machine."""
+    """Return docs/states.md."""
     parts = [
         "# States\n\nThe allowed moves, drawn from the apps' `states.py` by `make docs`.\n"
         "A state that nothing leaves is final.\n"
@@ -79,14 +71,14 @@ def diagrams() -> str:
 
 
 def with_part(page: str, part: str) -> str:
-    """Return ``page`` with ``part`` between its markers; the rest is written by hand."""
+    """Return ``page`` with ``part`` between its markers."""
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{part}\n{END}{after}"
 
 
 def documents(project: Path) -> Mapping[Path, str]:
-    """Return each document that is made from code, by its path."""
+    """Return the text of each generated document by its path."""
     configuration, deploy = project / "docs" / "configuration.md", project / "docs" / "deploy.md"
     return {
         configuration: with_part(configuration.read_text(), variables_table()),
