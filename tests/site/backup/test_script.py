@@ -1,4 +1,4 @@
-"""The dump runs in one transaction: whatever stops it, nothing of it stays."""
+"""The dump runs in one transaction: a failure keeps nothing."""
 
 import os
 import signal
@@ -19,10 +19,10 @@ ODD = "a\tb\\n\n\\.\nCOPY public.x (a) FROM stdin;\n-- ä \r\n\\N"
 def test_a_dump_that_is_no_dump_is_refused_in_words(
     server: Server, a_backup: Path, elsewhere: str, tmp_path: Path
 ) -> None:
-    with container.opened(a_backup) as found:
-        container.write(tmp_path / "odd", found.manifest, iter([b"PGDMP nonsense"]), force=False)
-        half = b"".join(found.chunks())[: found.size * 2 // 3]
-        container.write(tmp_path / "half", found.manifest, iter([half]), force=False)
+    with container.opened(a_backup) as opened:
+        container.write(tmp_path / "odd", opened.manifest, iter([b"PGDMP nonsense"]), force=False)
+        half = b"".join(opened.chunks())[: opened.size * 2 // 3]
+        container.write(tmp_path / "half", opened.manifest, iter([half]), force=False)
     for name in ("odd", "half"):
         code, _, errors = call(server, elsewhere, "restore", str(tmp_path / name))
         assert code == 7, errors
@@ -55,19 +55,24 @@ def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
 ) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute(
-            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); END $$"
+            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN PERFORM pg_sleep(20); END $$"
         )
         owner.execute(
-            "CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()"
+            "CREATE EVENT TRIGGER wait ON ddl_command_start "
+            "WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()"
         )
-    active = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
+    active = (
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
+    )
     for number in (signal.SIGINT, signal.SIGKILL):
         restoring = start(server, elsewhere, "restore", str(a_backup))
         until(lambda: rows(server, elsewhere, active), "the restore doesn't come to its indexes")
         restoring.send_signal(number)
         restoring.communicate(timeout=70)
         for (pid,) in rows(server, elsewhere, active):
-            # The server notices only when it next talks to who is gone.
+            # The server notices only when it next writes to the closed connection.
             rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
         until(
             lambda: (

@@ -101,7 +101,8 @@ def test_a_notification_of_the_gate_runs_the_tasks_of_the_gate_at_once(
     thread = running(uuid7(), stopping=threading.Event(), workers_gone=threading.Event())
     until_rows("SELECT 1 FROM orbit_clusternode")
     until_rows(
-        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
     )
     assert not queue.ready_wakeups()
     halts.resume("default", actor=SYSTEM, reason="r")

@@ -44,7 +44,7 @@ def ended(cycle: CycleRun) -> bool:
 
 
 def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
-    """Start a cluster that is to refuse, and return what it says."""
+    """Start a cluster that refuses; return its message."""
     write_profiles(folder, [], [])
     environment = {
         **os.environ,
