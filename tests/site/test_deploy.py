@@ -25,12 +25,12 @@ LEAST = DRAIN + 2 * supervisor.GRACE_SECONDS + 5
 
 
 def unit(name: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     for line in (UNITS / name).read_text().splitlines():
         if "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
+            options.setdefault(key, []).append(value)
+    return options
 
 
 def compose() -> dict[str, Any]:
@@ -128,24 +128,24 @@ def test_compose_keeps_the_owners_password_from_those_who_run_all_the_time() -> 
 
 def test_the_units_may_write_nothing_and_drain_by_the_first_process() -> None:
     for name in SERVICES:
-        found = unit(f"{name}.service")
+        options = unit(f"{name}.service")
         assert (
-            found["ProtectSystem"],
-            found["NoNewPrivileges"],
-            found["CapabilityBoundingSet"],
+            options["ProtectSystem"],
+            options["NoNewPrivileges"],
+            options["CapabilityBoundingSet"],
         ) == (["strict"], ["yes"], [""])
-        assert "ReadWritePaths" not in found
-        assert found["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
-        command = found["ExecStart"][0].split()[-1]
+        assert "ReadWritePaths" not in options
+        assert options["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
+        command = options["ExecStart"][0].split()[-1]
         assert (PROJECT / "orbit_site" / "management" / "commands" / f"{command}.py").exists()
     for name in ("orbit-web", "orbit-cluster"):
-        found = unit(f"{name}.service")
-        assert (found["KillMode"], found["Restart"]) == (["mixed"], ["always"])
+        options = unit(f"{name}.service")
+        assert (options["KillMode"], options["Restart"]) == (["mixed"], ["always"])
         # Restarts never reach the limit: the database may be down for hours.
-        assert float(found["StartLimitIntervalSec"][0]) / float(found["RestartSec"][0]) < float(
-            found["StartLimitBurst"][0]
+        assert float(options["StartLimitIntervalSec"][0]) / float(options["RestartSec"][0]) < float(
+            options["StartLimitBurst"][0]
         )
-        assert all("owner.env" not in line for line in found["EnvironmentFile"])
+        assert all("owner.env" not in line for line in options["EnvironmentFile"])
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd isn't installed here")
@@ -174,10 +174,10 @@ def test_systemd_takes_the_units_and_finds_them_as_closed_as_the_page_says(tmp_p
             str(tmp_path / f"{name}.service"),
         ]
         done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
-        assert found is not None, done.stderr
+        exposure = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+        assert exposure is not None, done.stderr
         # Each release of systemd asks for a little more.
-        assert abs(float(found[1]) - float(documented[1])) <= 0.3
+        assert abs(float(exposure[1]) - float(documented[1])) <= 0.3
 
 
 def test_nginx_lets_bodies_through_that_orbit_takes_and_waits_for_no_less_than_orbit() -> None:

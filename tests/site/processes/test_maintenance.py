@@ -227,7 +227,7 @@ def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(
         record.getMessage() for record in caplog.records if record.name == "governance.audit.head"
     ]
     assert len(lines) == 2
-    assert [found.sequence for found in head.find(lines)] == [0, 0]
+    assert [logged_head.sequence for logged_head in head.find(lines)] == [0, 0]
 
 
 def test_a_task_that_meets_a_held_lock_stops_no_other(periodic: Maintenance) -> None:

@@ -123,13 +123,15 @@ def test_a_server_that_ends_while_it_is_waited_for_is_started_anew(folder: Path)
     # As it says while it recovers.
     pid_file = postgres.locate(folder).data / "postmaster.pid"
     pid_file.write_text(pid_file.read_text().replace("ready   ", "starting"))
-    made: list[bool] = []
-    waiting = threading.Thread(target=lambda: made.append(postgres.ensure(folder, settings=QUICK)))
+    starts: list[bool] = []
+    waiting = threading.Thread(
+        target=lambda: starts.append(postgres.ensure(folder, settings=QUICK))
+    )
     waiting.start()
     time.sleep(0.3)
     server.kill()
     waiting.join(60)
-    assert made == [True]
+    assert starts == [True]
 
 
 def _ignore_errors(call: Callable[[], object]) -> None:
