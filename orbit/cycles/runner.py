@@ -164,7 +164,7 @@ class _Runner:
 
     def _start(self, cycle: ClaimedCycle, *, asked: float) -> None:
         self.number += 1
-        number, slot = self.number, interrupts.process.open(cycle.namespace, asked=asked)
+        number, slot = self.number, interrupts.process.open(cycle.namespace, read_at=asked)
         slot.held_until = asked + settings.ORBIT_LEASE_SECONDS
         slot.deadline = time.monotonic() + ACT_SECONDS
         self.running[number] = _RunningCycle(cycle, slot)
