@@ -1,10 +1,10 @@
-"""The audit trail: append-only and chained."""
+"""The audit trail."""
 
 from django.db import models
 
 
 class AuditTrailEntry(models.Model):
-    """Who did what to which object, when and why, with the hash of the entry before."""
+    """An entry of the append-only chain."""
 
     id = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
@@ -41,7 +41,7 @@ class AuditTrailEntry(models.Model):
 
 
 class AuditHead(models.Model):
-    """The head of the chain: one row, whose lock keeps the chain from forking."""
+    """The end of the chain and its lock, so that it can't fork."""
 
     id = models.SmallIntegerField(primary_key=True)
     sequence = models.BigIntegerField()

@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 COUNTS = ("total", "processed", "succeeded", "failed", "skipped", "created", "updated", "deleted")
 
 _TRIES = 10
-_INSERT = sql.load(__name__, "insert_run")
+_INSERT_RUN = sql.fragment(__name__, "insert_run")
+_INSERT_NAMESPACE_RUN = sql.load(__name__, "insert_namespace_run", insert_run=_INSERT_RUN)
+_INSERT_WORKSPACE_RUN = sql.load(__name__, "insert_workspace_run", insert_run=_INSERT_RUN)
 _SAVE_PROGRESS = sql.load(__name__, "save_progress")
 
 
@@ -117,12 +119,13 @@ def _ensure(
     reason: str,
 ) -> tuple[OperationRun, bool]:
     run_id = uuid7()
+    insert = _INSERT_WORKSPACE_RUN if namespace is None else _INSERT_NAMESPACE_RUN
     active = OperationRun.objects.filter(
         namespace=namespace, type=type_, identity_hash=identity_hash, status__in=OPERATION_ACTIVE
     )
     # The active run may end between the insert that it refused and the read.
     for _ in range(_TRIES):
-        inserted = _INSERT.one(
+        inserted = insert.one(
             id=run_id,
             namespace_id=None if namespace is None else namespace.pk,
             scope=scope,

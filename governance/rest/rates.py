@@ -66,4 +66,4 @@ def caller(request: Request) -> str:
     if scheme.lower() == "bearer":
         return f"token {tokens.digest(token.strip())[:32]}"
     user = request.user
-    return f"user {user.pk}" if isinstance(user, User) else "nobody"
+    return f"user {user.pk}" if isinstance(user, User) else "unknown user"
