@@ -1,4 +1,4 @@
-"""Refusals over HTTP as problem documents (RFC 9457), for our errors and the frameworks'."""
+"""Refusals over HTTP as problem documents (RFC 9457)."""
 
 import http
 import logging
@@ -96,7 +96,7 @@ def not_allowed(method: str | None, allowed: str) -> HttpResponse:
 
 
 def describe(error: BaseException) -> dict[str, Any] | None:
-    """Return the problem document for ``error``, or None for an unexpected error (500)."""
+    """Return the problem document for ``error``, or None if it is unexpected (500)."""
     if isinstance(error, OrbitError):
         return body(
             STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra
@@ -110,11 +110,12 @@ def describe(error: BaseException) -> dict[str, Any] | None:
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an exception of an API view; None leaves it to the site's handler of errors."""
+    """Answer an exception of an API view; None leaves it to Django's handler."""
     document = describe(error)
     if document is None:
         return None
     if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        # The client sees a general text; the log must have the cause.
         logger.warning("%s: %s", document["code"], error)
     headers = {}
     for header, value in (

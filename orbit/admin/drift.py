@@ -45,6 +45,7 @@ def page(request: HttpRequest) -> HttpResponse:
             context["refused"] = refusal.detail
             context["cycles"] = refusal.extra["active_cycle_run_ids"][:_MAX_CYCLES]
         except OrbitError as refusal:
+            # The first line only: the page lists the errors below.
             messages.error(request, refusal.detail.splitlines()[0])
         else:
             return HttpResponseRedirect(request.path)
@@ -72,7 +73,7 @@ def _reload_or_export(request: HttpRequest, reason: str) -> str:
 
 
 def _groups(differences: list[drift.Difference]) -> list[tuple[str, list[drift.Difference]]]:
-    """Return the differences by kind, with a title each; a kind without any is left out."""
+    # Without a pointer the whole document is on one side only.
     whole = [difference for difference in differences if not difference.pointer]
     groups = (
         (

@@ -1,7 +1,4 @@
-"""The page that pauses everything and ends the pause.
-
-A pause by the environment is shown with its hosts; it can't be changed here.
-"""
+"""The page that pauses everything and ends the pause."""
 
 from typing import Any
 
@@ -44,6 +41,7 @@ def pause_page(request: HttpRequest) -> HttpResponse:
         "ends": ends,
         "form": form,
         "here": gate.paused_here(),
+        # A pause by the environment: only shown, it can't be ended here.
         "hosts": maintenance.paused_hosts(),
     }
     return pages.draw(

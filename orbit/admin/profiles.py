@@ -1,4 +1,4 @@
-"""Profiles and run profiles, their revisions, and the files that were applied last."""
+"""Profiles and run profiles, their revisions, and the files applied last."""
 
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -167,6 +167,7 @@ class RunProfileAdmin(_Configured):
 
     @admin.display(description="namespace")
     def namespace_name(self, row: RunProfile) -> str:
+        # The key is the name: no need to read the namespace.
         return row.namespace_id
 
     @admin.display(description="did it run?")

@@ -1,4 +1,4 @@
-"""``/dead-letters``: list, group, read, requeue, dismiss; one, or many as an operation run."""
+"""``/dead-letters``: list, group, read, requeue, dismiss."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -33,6 +33,7 @@ _FILTERS: dict[str, queries.Reader] = {
     "reason": queries.text,
     "cycle_run_id": queries.identifier.on("cycle_id"),
 }
+#: Groups have no key to page by, so an offset pages them, up to here.
 _MAX_OFFSET = 10_000
 _SELECTION = Selection(
     bulk.LetterFilter,
@@ -175,10 +176,7 @@ class DeadLetterBulkRequeue(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`.
-
-        If the same run is active already, return that one.
-        """
+        """Start an operation run over `ids` or a `filter`, or return the active one."""
         body = self.body()
         choices = {name: body[name] for name in ("endpoint", "new_key", "rate") if name in body}
         started = bulk.requeue(
@@ -196,15 +194,13 @@ class DeadLetterBulkDismiss(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`.
-
-        If the same run is active already, return that one.
-        """
+        """Start an operation run over `ids` or a `filter`, or return the active one."""
         body = self.body()
         started = bulk.dismiss(
             _SELECTION.read(body),
             actor=self.actor,
             reason=body["reason"],
+            # A dismissal sends nothing, so it needs no careful rate.
             rate=body.get("rate", bulk.MAX_RATE),
         )
         return Response(STARTED.of(started), status=202)
@@ -224,7 +220,7 @@ def _read(letter_id: UUID, actor: Actor) -> dict[str, object]:
 
 
 def _document(letter: Any, now: ConfiguredEndpoints) -> dict[str, object]:
-    """Return a letter's answer; an open one also says how its endpoint is configured today."""
+    # For a closed one today's configuration doesn't matter.
     is_open = letter.status == Letter.OPEN
     drift = now.compare(letter.endpoint_key, letter.fingerprint) if is_open else None
     return DEAD_LETTER.of(letter, endpoint_now=drift)

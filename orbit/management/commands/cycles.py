@@ -43,11 +43,11 @@ class Command(OrbitCommand):
             self._print(rows)
 
     def _watch(self, limit: int, *, json: bool) -> None:
-        """Print changes until the process is interrupted."""
         if not json:
             self._print_head()
         statuses: dict[str, str] = {}
         while True:
+            # The newest last, as in a log.
             rows = _newest(limit)[::-1]
             changed = [row for row in rows if statuses.get(row["id"]) != row["status"]]
             if json:
