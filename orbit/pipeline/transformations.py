@@ -124,9 +124,9 @@ def quick(cycle: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
 
 
 def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
-    """Attempt each tier of a new, quick cycle once; return the results of all.
+    """Attempt each tier of a new, quick cycle once; return all results.
 
-    ``write`` initiates the cycle too. ``results`` are the tiers that a re-run reuses.
+    ``write`` initiates the cycle too.
     """
     stage = _Stage(write.cycle, None, results, pending=write)
     write.rows["tiers"] = []
