@@ -73,6 +73,7 @@ def operator() -> Actor:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user without a name
         name = str(os.getuid())
+    # Access to this machine's shell grants everything.
     return Actor(name=f"command:{name}", user_id=None, scopes=frozenset(Scope), namespaces=None)
 
 
@@ -80,6 +81,7 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     """Return the actor of ``user``. Anonymous and inactive users may do nothing."""
     if user.pk is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
+    # One query, because each request makes it.
     row = (
         User.objects.filter(pk=user.pk, is_active=True)
         .annotate(

@@ -1,7 +1,7 @@
 """The lock-out: too many wrong passwords lock a name for the address they came from.
 
-Users can't be locked out from another address. An attempt is counted before its password is
-checked: parallel guesses can't pass the limit, and a crash counts as a failure.
+An attempt is counted before its password is checked: parallel guesses can't pass the limit, and a
+crash counts as a failure.
 """
 
 from dataclasses import dataclass
@@ -64,6 +64,7 @@ class GuardedBackend(ModelBackend):
         **kwargs: Any,
     ) -> User | None:
         """Return the user, or None if the password is wrong. Raises LockedOut."""
+        # Without a request there is no address to count by.
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
         attempt = _Attempt.begin(username, origin.address(request))

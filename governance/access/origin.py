@@ -14,7 +14,7 @@ def address(request: HttpRequest) -> str:
     peer = request.META.get("REMOTE_ADDR", "")
     client = _parse(peer)
     if client is None:
-        return str(peer)[:50]
+        return str(peer)[:50]  # a Unix socket has no address
     # Any client can send this header: trust a hop only if a proxy of ours wrote it.
     hops = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     while hops and _is_proxy(client):
@@ -32,6 +32,7 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         parsed = ip_address(text)
     except ValueError:
         return None
+    # ::ffff:192.0.2.1 is an IPv4 client of a dual-stack socket.
     return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
 
 

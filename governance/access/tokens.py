@@ -27,7 +27,7 @@ _SHOWN_CHARACTERS = 6
 _LONGEST_NAME = 100
 _LONGEST_TOKEN = 100
 _LONGEST_ID = 18  # digits that fit a bigint
-_USE_RESOLUTION_SECONDS = 60
+_USE_RESOLUTION_SECONDS = 60  # so that not each request writes
 
 
 class TokenState(StrEnum):
@@ -129,6 +129,7 @@ def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
     """Revoke ``token``; return False if it was revoked already."""
     _require_administrator(actor)
     with audit.transaction():
+        # Of two calls, one revokes it and writes the entry.
         revoked = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
             revoked_at=Now()
         )
@@ -147,6 +148,7 @@ def find(text: str) -> ApiToken:
     """Return the one token with that number or prefix. Raises TokenUnknown."""
     rows = ApiToken.objects.select_related("owner")
     is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID
+    # Lists show a prefix with dots after it.
     tokens = list(rows.filter(pk=text) if is_number else rows.filter(prefix=text.rstrip("."))[:2])
     if len(tokens) != 1:
         raise TokenUnknown(

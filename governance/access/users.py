@@ -117,6 +117,7 @@ def create(
                 "namespaces": [namespace.name for namespace in grants] or None,
             }
             _record(user.pk, actor, before=None, after=after, reason="")
+    # The unique index decides between parallel calls.
     except IntegrityError as error:
         if violated(error) != _UNIQUE_NAME:
             raise

@@ -25,7 +25,7 @@ class OutsideTransaction(RuntimeError):
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Open a transaction, or a savepoint in one, that appends the recorded entries at its end."""
+    """Open a transaction or savepoint; the outermost appends the entries at its end."""
     outer = _pending.get()
     if outer is not None:
         mark = len(outer)
@@ -59,10 +59,7 @@ def record(
     after: Any = None,
     reason: str = "",
 ) -> None:
-    """Record ``action`` at the end of the transaction. Pass no secrets in ``before`` or ``after``.
-
-    Raises OutsideTransaction.
-    """
+    """Record ``action``; pass no secrets. Raises OutsideTransaction."""
     drafts = _pending.get()
     if drafts is None:
         raise OutsideTransaction(action)

@@ -58,7 +58,7 @@ def storable(value: Any) -> Any:
         return value if abs(value) <= _SAFE_INTEGER else str(value)
     if isinstance(value, float):
         return value if 1e-4 <= abs(value) < 1e15 or value == 0 else repr(value)
-    return str(value).replace("\x00", "\ufffd")
+    return str(value).replace("\x00", "\ufffd")  # jsonb has no NUL
 
 
 def fields(draft: Draft, *, number: int, at: datetime, previous: str) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def fields(draft: Draft, *, number: int, at: datetime, previous: str) -> dict[st
     return {
         **asdict(draft),
         "id": number,
+        # The format of to_char in append.sql.
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
         "previous_hash": previous,
     }

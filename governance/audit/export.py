@@ -32,6 +32,7 @@ def lines(
     on_progress: OnProgress | None = None,
 ) -> Iterator[str]:
     """Yield an export of ``rows`` up to the current head. Raises Broken if there is none."""
+    # Read first, so that the head in the last line covers every exported entry.
     end = head.current()
     count = 0
     for entry in _in_batches(rows.filter(id__lte=end.sequence).order_by("id"), limit):
@@ -55,7 +56,7 @@ def ensure_unchanged(export_lines: Iterable[str]) -> None:
     for line in export_lines:
         try:
             document = json.loads(line)
-        except ValueError:
+        except ValueError:  # a text line of a log
             continue
         if (
             not isinstance(document, dict)

@@ -1,7 +1,7 @@
 """Signed heads prove that the chain was neither cut nor rebuilt.
 
-A database superuser can recompute every hash, but can't forge the HMAC, and can't reach the heads
-that are kept elsewhere: at the end of each export, and daily in the log of each cluster.
+A database superuser can recompute every hash, but can't forge a signature or reach the heads in
+exports and logs.
 """
 
 import hashlib
@@ -71,6 +71,7 @@ class Head:
             )
 
     def _signature(self, key: str) -> str:
+        # Derived, so that one key doesn't serve both encryption and signatures.
         secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"orbit audit head").derive(
             key.encode()
         )
@@ -105,7 +106,7 @@ def find(lines: Iterable[str]) -> list[Head]:
                 at=str(document["at"]),
                 installation=str(document["installation"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):  # another signed document
             continue
         head.ensure_ours(str(document["signature"]))
         heads.append(head)
@@ -143,7 +144,7 @@ def _stored_hash(number: int) -> str | None:
 
 
 def _candidates(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield objects that may be a head, of an export or of a JSON log."""
+    """Yield what may be a head, of an export or a log."""
     decoder = json.JSONDecoder()
     for line in lines:
         if _MARK not in line or len(line) > _LONGEST_LINE:

@@ -1,7 +1,7 @@
 """Verify that every entry of the chain is as it was written.
 
-The walk ends at the head that it reads first. Entries before it never change, so the walk needs no
-open transaction, and can stop after any batch and continue later.
+Entries never change, so the walk needs no open transaction: it can stop after any batch and
+continue later.
 """
 
 import json
@@ -118,7 +118,8 @@ def stored_head() -> tuple[int, str]:
 
 
 def _positions(start: Position) -> Iterator[tuple[Position, int]]:
-    """Yield the verified position and the last entry's number after each batch. Raises Broken."""
+    """Yield the verified position and the last number after each batch. Raises Broken."""
+    # One statement reads head and last number, so an append in between isn't an error.
     sequence, digest, last = _only_row(END)
     position = start
     while rows := NEXT_ENTRIES.rows(after=position.number, last=last, limit=BATCH):
@@ -132,7 +133,7 @@ def _positions(start: Position) -> Iterator[tuple[Position, int]]:
             f"the last entry is {position.number} ({position.hash[:12]}).",
             entry=first_wrong,
         )
-    if last == start.number:
+    if last == start.number:  # nothing was left to verify
         yield position, last
 
 
@@ -157,7 +158,7 @@ def _recomputed_hash(
 ) -> str | None:
     """Return the hash the entry should have; None if Orbit can't have written its values."""
     actor, action, object_type, object_id, namespace, before, after, reason, request_id = fields
-    if at is None:
+    if at is None:  # a time that the driver fails on
         return None
     try:
         draft = Draft(

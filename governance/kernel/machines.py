@@ -43,6 +43,7 @@ class Machine(Generic[S]):
 
     def move(self, rows: "QuerySet[M]", target: S, **values: Any) -> int:
         """Move ``rows`` that may become ``target``; return how many."""
+        # A compare-and-set: a row that was moved meanwhile doesn't match.
         return rows.filter(status__in=self.sources(target)).update(status=str(target), **values)
 
     def check(self, name: str, field: str = "status") -> CheckConstraint:

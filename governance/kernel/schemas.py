@@ -28,6 +28,7 @@ def _pattern(
 def _additional(
     validator: Any, allowed: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
+    # jsonschema makes one error for all names; these have a pointer each.
     if allowed is False and isinstance(instance, dict):
         properties = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
@@ -83,6 +84,7 @@ def unseen(text: str) -> bool:
     return _UNSEEN.search(text) is not None
 
 
+# jsonschema's own messages quote the value.
 _MESSAGES = {
     "const": "Must be {}.",
     "minimum": "Must be at least {}.",

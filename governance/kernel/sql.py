@@ -1,6 +1,6 @@
 """SQL statements kept in ``.sql`` files beside the module that runs them.
 
-A file declares its parameters; ``{{name}}`` is a fragment (a file or constant) of the loader::
+``{{name}}`` is a fragment, a file or a constant, that the loading module passes::
 
     -- Claim cycles that are due.
     -- params: owner text, limit int

@@ -1,7 +1,6 @@
 """Strict JSON, with the place of the error.
 
-Rejects duplicate keys, NUL, lone surrogates, NaN, numbers that overflow, and deep nesting. The
-standard parser does the work; a slow scan locates the error if it fails.
+Rejects duplicate keys, NUL, lone surrogates, NaN, numbers that overflow, and deep nesting.
 """
 
 import json
@@ -38,6 +37,7 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
     try:
         return _parse(text, max_depth)
     except (_Wrong, ValueError, RecursionError) as error:
+        # Slow, so only after a failure.
         pointer, detail, offset = _locate(text, max_depth)
         if not detail:
             detail, offset = (
@@ -120,15 +120,15 @@ def _has_bad_character(value: Any) -> bool:
 
 @dataclass
 class _Container:
-    """An open object or array: the key or index being read, and an object's keys so far."""
+    """An open object or array."""
 
-    step: str | int
-    keys: set[str] | None
+    step: str | int  # the key or index being read
+    keys: set[str] | None  # so far; None: an array
     awaits_key: bool
 
 
 def _locate(text: str, max_depth: int) -> tuple[str, str, int]:
-    """Return pointer, detail and offset of what the parser lets pass; else of the end, with ""."""
+    """Return pointer, detail ("" if none) and offset of what the parser lets pass."""
     path: list[_Container] = []
     for match in _TOKEN.finditer(text):
         start = match[0][0]

@@ -6,6 +6,7 @@ from django.db import models
 class AuditTrailEntry(models.Model):
     """An entry of the append-only chain."""
 
+    # Not a sequence: the head's number + 1, so that a gap is a missing entry.
     id = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
     actor = models.CharField(max_length=200)

@@ -80,7 +80,7 @@ class Stop(models.Model):
             models.UniqueConstraint(
                 fields=["namespace", "kind"],
                 condition=models.Q(ended_at__isnull=True),
-                nulls_distinct=False,
+                nulls_distinct=False,  # the workspace has no namespace, but one pause
                 name="one_open_stop",
             ),
             models.CheckConstraint(

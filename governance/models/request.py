@@ -29,7 +29,7 @@ class IdempotentRequest(models.Model):
 
 
 class RequestCount(models.Model):
-    """Requests of a caller in a minute. An unlogged table: a crash loses the counts."""
+    """Requests of a caller in a minute. Unlogged: a crash loses them."""
 
     caller = models.CharField(max_length=100, primary_key=True)
     minute = models.DateTimeField()

@@ -1,7 +1,7 @@
 """The gate: whether work may start, or go on, in a namespace.
 
-Every statement that claims work contains a condition of the gate, so a committed stop holds back
-the very next claim. A stop whose ``until`` has passed holds back nothing.
+Every statement that claims work contains its condition, so a committed stop holds back the very
+next claim.
 """
 
 from collections.abc import Collection

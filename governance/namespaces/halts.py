@@ -113,6 +113,7 @@ def lift_expired(*, limit: int = 100) -> int:
 def mark_quiet(stop_id: int, *, at: datetime, certificate: str) -> None:
     """Store the certificate (JSON) that nothing is in flight, unless the stop has ended."""
     with transaction.atomic():
+        # Lock order: setting, then stop.
         LOCK_SETTING_OF_STOP.rows(stop=stop_id)
         CERTIFY_QUIET.execute(stop=stop_id, at=at, certificate=certificate)
 
@@ -201,7 +202,7 @@ def _resume(name: str, *, actor: Actor, reason: str, expired_only: bool) -> None
 
 def _lock(name: str) -> _Setting:
     """Lock the namespace's setting. Raises NamespaceUnknown."""
-    if registry.is_name(name):
+    if registry.is_name(name):  # a parameter with NUL would be an error
         ENSURE_SETTING.execute(name=name)
         if row := LOCK_SETTING.one(name=name):
             namespace_id, mode, *rest = row

@@ -1,7 +1,4 @@
-"""The pause of the whole workspace, in every process.
-
-ORBIT_GLOBAL_PAUSE is another switch: it pauses only the processes that have it.
-"""
+"""The pause of all processes. ORBIT_GLOBAL_PAUSE pauses only those that have it."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime

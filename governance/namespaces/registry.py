@@ -34,7 +34,7 @@ def is_name(name: str) -> bool:
 
 def ensure(names: Iterable[str]) -> list[str]:
     """Create the missing namespaces; return their names."""
-    unique = sorted(set(names))
+    unique = sorted(set(names))  # the same order in all calls, against deadlocks
     if not unique:
         return []
     rows = ENSURE_NAMESPACES.rows(names=unique, external_ids=[uuid.uuid4() for _ in unique])

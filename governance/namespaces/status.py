@@ -72,6 +72,7 @@ def of(row: Any) -> NamespaceStatus:
             halt=False,
             reason="",
             by=row.setting_by or "",
+            # After an expired stop it runs since that stop's end.
             since=row.setting_until if row.expired else row.setting_since,
             until=None,
             certificate=None,

@@ -51,6 +51,7 @@ class OpenStop:
 
 def clean_reason(text: str, *, required: bool = True) -> str:
     """Return ``text`` as it is stored. Raises ReasonInvalid."""
+    # PostgreSQL's text has no NUL, UTF-8 no lone surrogates.
     reason = text.strip().replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
     if len(reason) > reasons.MAX_LENGTH or (required and not reason):
         raise ReasonInvalid(errors=[{"pointer": "/reason", "detail": str(ReasonInvalid.__doc__)}])
