@@ -1,3 +1,3 @@
-"""The site: settings, addresses and processes. It wires, it decides nothing."""
+"""The site: settings, addresses and processes."""
 
 __version__ = "0.1.0"

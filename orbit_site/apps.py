@@ -1,11 +1,11 @@
-"""App configurations of the site and of its console."""
+"""App configurations of the site and its console."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
 
 class SiteConfig(AppConfig):
-    """Commands, checks and templates of the site itself."""
+    """Commands, checks and templates."""
 
     name = "orbit_site"
     verbose_name = "Orbit"
@@ -16,6 +16,6 @@ class SiteConfig(AppConfig):
 
 
 class ConsoleConfig(AdminConfig):
-    """The stock admin on our one site."""
+    """Django's admin, on our site."""
 
     default_site = "orbit_site.console.site.OrbitAdminSite"

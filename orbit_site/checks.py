@@ -1,10 +1,4 @@
-"""What ``check --deploy`` reports besides Django's own findings.
-
-docs/deploy.md has the same list.
-
-Each finding says what is wrong and what to do. Some need the database; if it can't be reached, that
-is the finding.
-"""
+"""The findings of ``check --deploy``; docs/deploy.md lists them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -155,7 +149,8 @@ def endpoints_of_production(app_configs: Any, **options: Any) -> list[CheckMessa
 
 @register(deploy=True)
 def database_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """Return the findings about the database. An embedded one isn't started for this."""
+    """Return the findings about the database."""
+    # W003 covers an embedded one; it isn't started for a check.
     if settings.ORBIT_EMBEDDED_DATABASE:
         return []
     try:
@@ -166,7 +161,7 @@ def database_of_production(app_configs: Any, **options: Any) -> list[CheckMessag
 
 def _database_problems() -> Iterator[int]:
     [(privileged, read_only, unsafe_commits, encrypted)] = SERVER_FACTS.rows()
-    # W001 says it already for the owner's role.
+    # W001 already reports the owner's role.
     if (
         privileged
         and settings.DATABASES["default"]["USER"] != settings.ORBIT_OWNER_DATABASE["USER"]

@@ -1,7 +1,6 @@
 """The API's document: ``/api/schema`` for programs, ``/api/docs`` as a page.
 
-Both are open to all, as the source is. The page works without scripts; Swagger UI is ten times its
-size and isn't accessible.
+Both are public, as the source is.
 """
 
 import functools
@@ -38,7 +37,7 @@ def _probe(
     answers: dict[str, tuple[str, schemas.Schema]],
     *parameters: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the path item of a page that is no resource and open to all."""
+    """Return the path item of a public page."""
     operation = {
         "operationId": operation_id,
         "tags": ["processes"],
@@ -54,7 +53,7 @@ def _probe(
     return {"get": operation}
 
 
-#: What no resource serves: these must answer whatever state the rest is in.
+#: Not resources: these must answer whatever state the rest is in.
 _OTHERS = {
     "/health": _probe(
         "get_health",
@@ -127,9 +126,10 @@ class ApiDocument(Resource):
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the document: every operation with its parameters, answers and refusals."""
+    """Show the document as a page."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
+    # Without scripts: Swagger UI is ten times the size and isn't accessible.
     return render(
         request,
         "api/docs.html",
@@ -139,7 +139,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @functools.cache
 def _groups() -> list[dict[str, Any]]:
-    """Return the operations by tag, as the page shows them."""
+    """Return the operations by tag."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, item in document()["paths"].items():
         for method, described in item.items():

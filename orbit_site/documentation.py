@@ -1,17 +1,10 @@
-"""Documents made from code: ``make docs`` writes them, a test compares them.
-
-| document | made from |
-|---|---|
-| docs/configuration.md (its table), .env.example | the table of variables |
-| docs/states.md | the state machines |
-| docs/deploy.md (its checklist) | the checks |
-| docs/openapi.json, docs/permissions.md | the resources and the console |
-"""
+"""Documents made from code: ``make docs`` writes them, a test compares them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from governance.audit.actions import Action
 from governance.kernel.machines import Machine
 from governance.states import MODE, OPERATION
 from orbit import states
@@ -47,7 +40,7 @@ def _default(item: variables.Variable) -> str:
 
 
 def example() -> str:
-    """Return .env.example: every variable, commented out, with its default."""
+    """Return .env.example."""
     parts = ["# Copy to .env and change what you need. See docs/configuration.md.\n"]
     for item in variables.TABLE:
         default = {"ORBIT_LOG_FORMAT": "text", "ORBIT_BIND": "127.0.0.1"}.get(
@@ -58,7 +51,7 @@ def example() -> str:
 
 
 def diagrams() -> str:
-    """Return docs/states.md: a diagram of every state machine."""
+    """Return docs/states.md."""
     parts = [
         "# States\n\nThe allowed moves, drawn from the apps' `states.py` by `make docs`.\n"
         "A state that nothing leaves is final.\n"
@@ -78,15 +71,32 @@ def diagrams() -> str:
     return "\n".join(parts)
 
 
+def audit_actions() -> str:
+    """Return docs/audit.md."""
+    rows = [f"| `{action}` | `{action.object_type}` | {action.label} |" for action in Action]
+    return "\n".join(
+        [
+            "# Audit actions\n",
+            "Made from the code by `make docs`.\n",
+            "Each entry of the audit trail names its action and the type of its object. You can search",
+            "by both. New actions may be added, but an action is never renamed.\n",
+            "| action | object type | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def with_part(page: str, part: str) -> str:
-    """Return ``page`` with ``part`` between its markers; the rest is written by hand."""
+    """Return ``page`` with ``part`` between its markers."""
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{part}\n{END}{after}"
 
 
 def documents(project: Path) -> Mapping[Path, str]:
-    """Return each document that is made from code, by its path."""
+    """Return the text of each generated document by its path."""
     configuration, deploy = project / "docs" / "configuration.md", project / "docs" / "deploy.md"
     return {
         configuration: with_part(configuration.read_text(), variables_table()),
@@ -95,6 +105,7 @@ def documents(project: Path) -> Mapping[Path, str]:
         deploy: with_part(deploy.read_text(), checks.checklist()),
         project / "docs" / "openapi.json": contract.as_file(),
         project / "docs" / "permissions.md": permissions.as_page(),
+        project / "docs" / "audit.md": audit_actions(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Error responses outside of views: a page under ``/admin/``, a problem document elsewhere."""
+"""Errors outside of views: a page under ``/admin/``, a problem document elsewhere."""
 
 import sys
 from typing import Any
@@ -24,7 +24,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
-    """Answer 429 to a login with a name that is locked out at this address."""
+    """Answer 429 to a locked-out login."""
     answer = _answer(request, 429, locked.code, locked.detail)
     answer["Retry-After"] = str(max(1, round((locked.until - timezone.now()).total_seconds())))
     return answer

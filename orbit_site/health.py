@@ -1,4 +1,4 @@
-"""``/health``: the process is up. ``/ready``: database, migrations and configuration are there."""
+"""``/health``: the process is up. ``/ready``: it can work."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @csrf_exempt
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer 200 without a query, as long as the process can answer at all."""
+    """Answer 200 without a query."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
     return JsonResponse({"status": OK})
@@ -31,7 +31,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 or 503 with the result of each check; ``?cluster=1`` requires a live cluster."""
+    """Answer 200 or 503 with the result of each check."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
     checks = probe.results()
@@ -46,7 +46,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 class Probe:
-    """Runs the checks on one thread; concurrent requests share the pending result."""
+    """Runs the checks on one thread; concurrent requests share the result."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class Probe:
         self._migrated = False
 
     def results(self) -> dict[str, str]:
-        """Return OK or FAILED by check; all FAILED if they take too long."""
+        """Return OK or FAILED by check."""
         with self._lock:
             if self._thread is None:
                 # Created on first use, so after any fork.
@@ -66,6 +66,7 @@ class Probe:
         try:
             return pending.result(timeout=TIMEOUT_SECONDS)
         except FutureTimeout:
+            # The check still waits for the database; later requests share it.
             return dict.fromkeys(("database", "migrations", "config", "cluster"), FAILED)
 
     def _check(self) -> dict[str, str]:

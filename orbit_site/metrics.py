@@ -1,7 +1,4 @@
-"""``/metrics``: the state of the whole installation.
-
-Each scrape reads it from the database, so every machine gives the same answer.
-"""
+"""``/metrics``: the state of the installation, the same on every machine."""
 
 import hmac
 from collections.abc import Iterable, Iterator
@@ -53,7 +50,7 @@ OPEN_CIRCUITS = (
 
 
 class DatabaseCollector(Collector):
-    """Reads each metric from the database when it is asked for."""
+    """Reads the metrics from the database at each scrape."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics, all of one transaction."""
@@ -150,8 +147,8 @@ def _rows(statement: str) -> list[tuple[Any, ...]]:
 def _by_status(
     name: str, text: str, states: Iterable[object], rows: list[tuple[Any, ...]]
 ) -> Metric:
-    """Return a gauge with every state, 0 for those without rows."""
     counts = dict(rows)
+    # Every state gets a sample: a series that appears late breaks rates and alerts.
     family = GaugeMetricFamily(name, text, labels=["status"])
     for state in states:
         family.add_metric([str(state)], counts.get(str(state), 0))
@@ -175,10 +172,10 @@ def _histogram(name: str, text: str, label: str | None, rows: list[tuple[Any, ..
 
 
 class ScrapeToken(BaseAuthentication):
-    """Accepts ``ORBIT_METRICS_TOKEN``, which reads this page and nothing else."""
+    """Accepts ``ORBIT_METRICS_TOKEN``, which reads only this page."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Actor] | None:
-        """Accept the scrape token; leave every other one to the API's own authentication."""
+        """Accept the scrape token; leave others to the API's authentication."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         expected: str = settings.ORBIT_METRICS_TOKEN
         if (
@@ -192,7 +189,7 @@ class ScrapeToken(BaseAuthentication):
         )
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the ``WWW-Authenticate`` header of a 401."""
+        """Return the header of a 401."""
         return "Bearer"
 
 

@@ -1,8 +1,6 @@
-"""Permissions as a table: who may use which REST operation, page, table, action and form.
+"""Permissions by role, derived from what the code itself checks.
 
-The table is derived from what the code itself checks: the scopes of resources, pages and actions,
-and the answers of the tables' admins. docs/permissions.md is made from it, and a test sends the
-request of each cell. Commands check no role; they are only listed.
+docs/permissions.md is made from it, and a test sends the request of each cell.
 """
 
 import argparse
@@ -29,14 +27,11 @@ COLUMNS = (ANONYMOUS, *ROLES, *(f"token: {scope}" for scope in SCOPES))
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """An address that an admin class adds: the scope to open it, and the one to send its form.
-
-    ``workspace``: users who are confined to namespaces may not use it.
-    """
+    """The scopes to open and to submit an admin class's form."""
 
     opens: Scope
     submits: Scope | None = None
-    workspace: bool = False
+    workspace: bool = False  # users who are confined to namespaces may not use it
 
 
 #: Addresses of tables that are neither Django's nor a reasoned action, by URL name.
@@ -53,13 +48,13 @@ FORMS = {
 }
 OURS = {"governance", "orbit", "orbit_site", "telemetry"}
 _WORKSPACE_ONLY = "workspace only"
-#: What neither a resource, a page nor a table serves: who gets an answer.
+#: Requests outside of resources, pages and tables, with the columns that get an answer.
 OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One request, the columns of those who may send it, and the table of its object."""
+    """One request, and the columns that may send it."""
 
     kind: str
     method: str
@@ -185,12 +180,11 @@ def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) ->
 
 
 def _note(table: Any, question: str) -> str:
-    """Return the note about users who are confined to namespaces."""
+    # Ask as users who are confined to namespaces.
     return "" if _who(table, question, frozenset({"somewhere"})) else _WORKSPACE_ONLY
 
 
 def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
-    """Return a request by a user with ``role``, confined to ``namespaces`` unless that is None."""
     request = HttpRequest()
     request.user = AnonymousUser()
     actor = Actor(name=role, user_id=None, scopes=ROLES[role], namespaces=namespaces)
@@ -199,7 +193,7 @@ def _request(role: str, namespaces: frozenset[str] | None) -> HttpRequest:
 
 
 def commands() -> list[str]:
-    """Return every command of Orbit, each with its subcommands: ``trigger``, ``user create``."""
+    """Return Orbit's commands with their subcommands."""
     names = []
     for name, app in get_commands().items():
         if app not in OURS:

@@ -1,8 +1,4 @@
-"""The schedules that the environment asks for.
-
-Each enabled run profile with a cron of its own has a schedule too, ``run-profile:ID``, which the
-maintenance process keeps up to date (``sync.RunProfileSchedules``).
-"""
+"""The schedules that the environment asks for."""
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +10,8 @@ from orbit.schedules.rows import CYCLES, RUN_PROFILES
 
 
 def table() -> list[Schedule]:
-    """Return the schedules. Raises ImproperlyConfigured, which names the variable of a bad cron."""
+    """Return the schedules. Raises ImproperlyConfigured for a bad cron."""
+    # Run profiles with a cron of their own are added by `sync.RunProfileSchedules`.
     by_variable = [
         (
             "ORBIT_CRON_SCHEDULE",

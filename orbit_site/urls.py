@@ -1,4 +1,4 @@
-"""Routes: the console, the API, and the pages for probes."""
+"""The routes of console, API and probes."""
 
 from django.contrib import admin
 from django.urls import path

@@ -1,4 +1,4 @@
-"""The WSGI application that the web process serves."""
+"""The WSGI application."""
 
 import os
 

@@ -52,7 +52,7 @@ class _Grants(admin.StackedInline):  # type: ignore[type-arg]
 
 @admin.register(User)
 class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
-    """Users: created, changed, deactivated, never deleted. Each change is audited."""
+    """Users: created, changed, deactivated. Each change is audited."""
 
     list_display = ("username", "roles", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active",)

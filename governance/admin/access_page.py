@@ -1,4 +1,4 @@
-"""The Access page (users, roles, tokens, lock-outs), and failed logins with Unlock."""
+"""The Access page, and failed logins with Unlock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.models import ApiToken, LoginAttempt
 
-_SHOWN = 100  # rows of each table; the lists that the page links to have all
+_MAX_ROWS = 100  # rows of each table; the lists that the page links to have all
 _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """A token, its state, and whether it hasn't been used for long."""
+    """A token and its state; ``unused``: not used for long."""
 
     token: ApiToken
     state: str
@@ -30,7 +30,7 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """A scope: which of ``ROLES`` have it, and whether the user in question has it."""
+    """A scope, which roles have it, and whether the user has it."""
 
     scope: Scope
     description: str
@@ -47,12 +47,12 @@ def access(request: HttpRequest) -> HttpResponse:
     subject = _find(name)
     token_rows = [
         TokenRow(token, str(tokens.state(token)), tokens.unused(token))
-        for token in tokens.newest(limit=_SHOWN + 1)
+        for token in tokens.newest(limit=_MAX_ROWS + 1)
     ]
     tables: dict[str, Sequence[Any]] = {
-        "users": users.by_name(limit=_SHOWN + 1),
+        "users": users.by_name(limit=_MAX_ROWS + 1),
         "tokens": token_rows,
-        "lock-outs": list(lockout.locked_logins()[: _SHOWN + 1]),
+        "lock-outs": list(lockout.locked_logins()[: _MAX_ROWS + 1]),
     }
     return pages.draw(
         request,
@@ -62,11 +62,11 @@ def access(request: HttpRequest) -> HttpResponse:
         subject=subject,
         roles=tuple(ROLES),
         scopes=_scopes(subject),
-        all_users=tables["users"][:_SHOWN],
-        tokens=token_rows[:_SHOWN],
-        locked=tables["lock-outs"][:_SHOWN],
+        all_users=tables["users"][:_MAX_ROWS],
+        tokens=token_rows[:_MAX_ROWS],
+        locked=tables["lock-outs"][:_MAX_ROWS],
         max_failures=lockout.LIMIT,
-        cut=[name for name, rows in tables.items() if len(rows) > _SHOWN],
+        cut=[name for name, rows in tables.items() if len(rows) > _MAX_ROWS],
     )
 
 
@@ -92,9 +92,10 @@ def _scopes(subject: UserAccess | None) -> list[ScopeRow]:
 
 @admin.register(LoginAttempt)
 class LoginAttemptAdmin(ReasonedAdmin):
-    """Failed logins by name and address. A name without a user is shown as a fingerprint."""
+    """Failed logins by name and address."""
 
     view_scope = Scope.ADMINISTER
+    # A name without a user is stored as a fingerprint: it may be a mistyped password.
     list_display = ("name", "address", "failures", "since", "ends_at")
     search_fields = ("name", "address")
     ordering = ("-ends_at",)

@@ -1,4 +1,4 @@
-"""The audit trail: search, an entry with its changes and neighbours, verify, download."""
+"""The audit trail: search, an entry with its neighbours, verify, download."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ _TYPED = ("actor", "action", "object_type", "object_id", "request_id")
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """An entry between its neighbours: their hashes, and whether all three fit together."""
+    """An entry between its neighbours, and whether all three fit together."""
 
     before: str | None
     after: str | None
@@ -34,7 +34,7 @@ class Neighbours:
 
     @property
     def fit(self) -> bool:
-        """Whether nothing is wrong here. What is wrong elsewhere only a walk finds."""
+        """Whether these entries fit together. Only a walk checks the others."""
         return self.unchanged and self.follows and self.followed
 
 
@@ -107,7 +107,7 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
         )
 
     def verify_view(self, request: HttpRequest) -> HttpResponse:
-        """Verify for some seconds, and show the result or a way to continue."""
+        """Verify for some seconds; show the result or a way to continue."""
         if not self.has_view_permission(request) or actor_of(request).namespaces is not None:
             raise PermissionDenied
         try:
@@ -140,7 +140,7 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
 
 
 def neighbours(entry: AuditTrailEntry) -> Neighbours:
-    """Return ``entry`` between its neighbours; one query."""
+    """Return ``entry`` between its neighbours."""
     rows = AuditTrailEntry.objects.only("id", "hash", "previous_hash")
     adjacent = rows.in_bulk([entry.pk - 1, entry.pk + 1])
     before, after = adjacent.get(entry.pk - 1), adjacent.get(entry.pk + 1)

@@ -1,4 +1,4 @@
-"""Namespaces with their stops, Halt, Drain and Resume; the Halt page; a page to create one."""
+"""Namespaces with Halt, Drain and Resume; the Halt page; a page to create one."""
 
 from datetime import datetime
 from typing import Any
@@ -197,7 +197,7 @@ class StopAdmin(ReadOnlyAdmin):
     "halt/", name="halt", title="Halt", group="Now", scope=Scope.OPERATE, sends=Scope.OPERATE
 )
 def halt_page(request: HttpRequest) -> HttpResponse:
-    """Ask which namespace to halt, with ``?namespace=`` as a suggestion, and halt it."""
+    """Ask which namespace to halt (``?namespace=`` suggests one), and halt it."""
     actor = actor_of(request)
     form = (
         HaltPageForm(request.POST)

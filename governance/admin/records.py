@@ -1,4 +1,4 @@
-"""Tables to look at: the head of the audit trail, stored responses, request counts."""
+"""Tables to look at: audit head, stored responses, request counts."""
 
 from django.contrib import admin
 
@@ -26,7 +26,7 @@ class IdempotentRequestAdmin(ReadOnlyAdmin):
 
 @admin.register(RequestCount)
 class RequestCountAdmin(ReadOnlyAdmin):
-    """Requests of each caller in their last minute. A token is shown as a fingerprint."""
+    """Requests of each caller in their last minute."""
 
     view_scope = Scope.ADMINISTER
     list_display = ("caller", "minute", "requests")

@@ -15,7 +15,7 @@ from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.models import ApiToken, Namespace
 
-_OFFERED = 500
+_MAX_OFFERED = 500
 
 
 class TokenForm(ReasonForm):
@@ -48,7 +48,7 @@ class TokenForm(ReasonForm):
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data)
-        names = Namespace.objects.order_by("name").values_list("name", flat=True)[:_OFFERED]
+        names = Namespace.objects.order_by("name").values_list("name", flat=True)[:_MAX_OFFERED]
         self.fields["namespaces"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
 
 

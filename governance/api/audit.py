@@ -98,8 +98,7 @@ class AuditVerification(Resource):
     def get(self, request: Request) -> Response:
         """Recompute the chain of hashes, for at most 5 seconds a request.
 
-        `intact` is null until it is finished: go on at `next`. If the chain is broken,
-        `first_broken` is the first wrong entry.
+        Go on at `next` while `intact` is null. `first_broken` is the first wrong entry.
         """
         self.actor.require_workspace()
         start = Position.from_cursor(self.query.get("cursor"))

@@ -144,6 +144,7 @@ class NamespaceDrain(Resource):
     )
     def post(self, request: Request, namespace: str) -> Response:
         """Start no new cycles in it; those that run finish."""
+        # First: a namespace that the caller doesn't see is a 404, whatever the body.
         status.row_of(namespace, actor=self.actor)
         body = self.body()
         draining = halts.drain(

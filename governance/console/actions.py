@@ -1,9 +1,4 @@
-"""Actions that ask for a reason: one page, one text box, one button, no script.
-
-``reasoned_action`` marks a method of a ``ReasonedAdmin``. The action is offered on the object's
-page and, for a selection, on the list. The method runs once for each object and calls one function
-of a room. A user without the permission gets a 403, one who doesn't see the object a 404.
-"""
+"""Actions that ask for a reason: one page, one text box, one button, no script."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +46,10 @@ class ReasonedAction:
     form: type[ReasonForm]
     when: Callable[[Any], bool]
     run: Callable[..., str]
+    #: Names a method ``(self, request, obj)``. Its dict, with a ``template``, is shown above the
+    #: form.
     preview: str | None = None
+    #: Names a method ``(self, request, objects, reason, **fields)`` that runs once for a selection.
     together: str | None = None
 
 
@@ -67,10 +65,7 @@ def reasoned_action(
 ) -> Callable[[Callable[..., str]], Callable[..., str]]:
     """Mark ``method(self, request, obj, reason, **fields of the form)`` as an action.
 
-    The method returns a message for the user, or raises OrbitError. ``explains`` tells what the
-    action does; ``when(obj)`` says whether its button is offered. ``preview`` names a method
-    ``(self, request, obj)`` whose dict, with a ``template``, is shown above the form. ``together``
-    names a method ``(self, request, objects, reason, **fields)`` that runs once for a selection.
+    The method returns a message, or raises OrbitError.
     """
 
     def mark(method: Callable[..., str]) -> Callable[..., str]:
@@ -99,14 +94,12 @@ class ReasonedAdmin(ReadOnlyAdmin):
         return [action for action in self.reasoned_actions() if actor.may(action.scope)]
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """Offer the allowed actions for a selection, and no others."""
         return {
             action.name: (self._selection_view(action), action.name, action.label)
             for action in self.allowed_actions(request)
         }
 
     def get_urls(self) -> list[URLPattern]:
-        """Add a page for each action of an object."""
         return [
             path(
                 "<path:object_id>/" + action.name + "/",
@@ -194,7 +187,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
         submitted: bool,
         is_selection: bool = False,
     ) -> HttpResponse:
-        """Show the page that asks for a reason, or run the action if it was submitted."""
+        """Show the page that asks for a reason, or run a submitted action."""
         if not actor_of(request).may(action.scope):
             raise PermissionDenied
         form = action.form(request.POST if submitted else None)
@@ -228,7 +221,6 @@ class ReasonedAdmin(ReadOnlyAdmin):
         together: str | None,
         values: dict[str, Any],
     ) -> None:
-        """Run the action for each object, or ``together`` for all, and queue its messages."""
         done: list[str] = []
         refused: list[str] = []
         if together:

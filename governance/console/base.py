@@ -1,6 +1,6 @@
 """The base of the console's tables: read-only, confined to the user's namespaces, bounded.
 
-Permissions come from the user's roles alone. Django's own permissions are not used.
+Permissions come from the user's roles. Django's own permissions are not used.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,21 +37,18 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        """The number of rows, at most ``COUNTED``."""
         rows: Any = self.object_list
         return len(rows[:COUNTED]) if isinstance(rows, list) else int(rows[:COUNTED].count())
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A table to look at.
+    """A table to look at."""
 
-    ``namespace_path`` is the lookup of a row's namespace. A table without one concerns the whole
-    workspace, so users who are confined to namespaces don't see it. ``links`` are the lookups that
-    addresses may use beside the filters. ``hidden`` columns are not shown.
-    """
-
+    #: The lookup of a row's namespace. A table without one concerns the whole workspace:
+    #: users who are confined to namespaces don't see it.
     namespace_path: ClassVar[str | None] = None
     view_scope: ClassVar[Scope] = Scope.READ
+    #: Lookups that addresses may use beside the filters.
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
 
@@ -87,7 +84,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the rows that the user sees, without binary columns."""
+        # Bodies can be large, and no list or page shows them.
         binary = [
             field.name for field in self.opts.concrete_fields if isinstance(field, BinaryField)
         ]
@@ -101,7 +98,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [field.name for field in self.opts.concrete_fields if isinstance(field, JSONField)]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the class's own fields, or every column but the binary and the hidden ones."""
         if self.fields:
             return self.fields
         names = [
@@ -125,7 +121,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Match whole values of ``search_fields``."""
+        # Whole values only: a search for a part would read the whole table.
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -143,7 +139,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _json_column(name: str) -> Callable[[Model], SafeString]:
-    """Return a column that shows the JSON field ``name`` on lines."""
 
     def column(obj: Model) -> SafeString:
         return display.json_block(getattr(obj, name))

@@ -64,7 +64,7 @@ def badge(state: str | None) -> SafeString:
 
 
 def json_block(value: Any) -> SafeString:
-    """Return a JSON value on lines, cut if it is very long."""
+    """Return a JSON value on lines, cut if very long."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     if len(text) > _JSON_CHARACTERS:
         text = text[:_JSON_CHARACTERS] + "\n... cut here"
@@ -72,7 +72,7 @@ def json_block(value: Any) -> SafeString:
 
 
 def side(value: Any) -> str:
-    """Return a side of a difference as JSON on one line, cut if very long; "-" if absent."""
+    """Return a side of a difference as JSON on one line; "-" if absent."""
     try:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     except TypeError:
@@ -81,17 +81,17 @@ def side(value: Any) -> str:
 
 
 def readable(data: bytes, *, size: int) -> str:
-    """Return the first bytes of a body of ``size`` as text, or as hexadecimal if it isn't text."""
+    """Return the first bytes of a body as text, or as hexadecimal."""
     text = _text(data, whole=len(data) >= size)
-    shown = data if text is not None else data[:_HEX_BYTES]
-    more = size - len(shown)
-    return (text if text is not None else _hex(shown)) + (
+    part = data if text is not None else data[:_HEX_BYTES]
+    more = size - len(part)
+    return (text if text is not None else _hex(part)) + (
         f"\n... {more:,} more bytes" if more > 0 else ""
     )
 
 
 def _text(data: bytes, *, whole: bool) -> str | None:
-    """Return ``data`` as text, or None. The last character of a part may be cut in two."""
+    # A part may end inside a character, which has at most 4 bytes.
     for cut in range(1 if whole else 4):
         try:
             text = data[: len(data) - cut].decode("utf-8")

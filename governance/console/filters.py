@@ -24,11 +24,11 @@ class NamespaceFilter(SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
     ) -> list[tuple[str, str]]:
-        """Offer the first ones by name; the address can name any other."""
         self.path: str = getattr(model_admin, "namespace_path", None) or "namespace"
         names = (
             Namespace.objects.filter(actor_of(request).filter("name"))
             .order_by("name")
+            # The address can name any other.
             .values_list("name", flat=True)[:_NAMESPACES]
         )
         return [(name, name) for name in names]
@@ -60,7 +60,7 @@ def choice(
 
 
 class _Typed(SimpleListFilter):
-    """A value typed into a form of the list's template. The sidebar doesn't show it."""
+    """A value typed into a form of the list's template, not into the sidebar."""
 
     template = "console/_nothing.html"
 

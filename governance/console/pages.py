@@ -1,7 +1,4 @@
-"""Pages of the console without a table behind them.
-
-A module of an ``admin`` room registers its pages; the site adds them to its addresses and its menu.
-"""
+"""Pages of the console without a table, registered by the modules of ``admin`` rooms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,20 +19,20 @@ View = Callable[..., HttpResponse]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page.
+    """A page of the console; see ``page``."""
 
-    ``address`` is below ``/admin/``, ``name`` is for ``reverse``. ``group`` is its place in the
-    menu; None leaves it out. ``sends`` is the scope that its form needs; None means that it has no
-    form. Users who are confined to namespaces don't see a page of the ``workspace``.
-    """
-
+    #: Below ``/admin/``.
     address: str
+    #: For ``reverse``.
     name: str
     title: str
+    #: Its place in the menu; None leaves it out.
     group: str | None
     scope: Scope
+    #: Hidden from users who are confined to namespaces.
     workspace: bool
     view: View
+    #: The scope that its form needs; None: it has no form.
     sends: Scope | None = None
 
     def open_to(self, actor: Actor) -> bool:
@@ -56,7 +53,7 @@ def page(
     sends: Scope | None = None,
     workspace: bool = False,
 ) -> Callable[[View], View]:
-    """Register ``view(request, **parts of the address)`` as a page; see ``Page``."""
+    """Register ``view(request, **parts of the address)`` as a page."""
 
     def register(view: View) -> View:
         _registered.append(Page(address, name, title, group, scope, workspace, view, sends))
@@ -79,7 +76,7 @@ def urls(site: admin.AdminSite) -> list[URLPattern]:
 
 
 def menu(actor: Actor) -> list[dict[str, Any]]:
-    """Return the pages that ``actor`` may see, by group, in the form of Django's list of apps."""
+    """Return the pages that ``actor`` may see, as Django's list of apps."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for page in _registered:
         if page.group is not None and page.open_to(actor):

@@ -1,9 +1,7 @@
-"""One action on many objects, as an operation run over a list that is fixed when it starts.
+"""One action on many objects, as an operation run over a list that is fixed at the start.
 
-The objects are named by ids or by a filter. Each slice takes the next objects at the run's rate,
-acts on them and saves a result for each. A second start with the same objects and choices returns
-the active run. If the action has a canary, one object goes ahead: the others wait until it has
-succeeded, and are left alone if it fails.
+With a canary, one object goes first: the others wait until it succeeds, and are left alone if it
+fails.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +49,7 @@ class BulkFilter:
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run, how many objects it takes, and whether this call created it."""
+    """A run, its number of objects, and whether this call created it."""
 
     run_id: UUID
     matched: int
@@ -60,7 +58,7 @@ class StartedRun:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """How the action ended for one object."""
+    """The result of the action for one object."""
 
     id: UUID
     outcome: ItemOutcome
@@ -69,21 +67,18 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The objects of one slice, oldest first.
-
-    The action changes ``limit`` of them at most and returns no result for those that have to wait.
-    It may add keys of its own to the run's ``progress``.
-    """
+    """The objects of one slice, oldest first."""
 
     run: OperationRun
     ids: list[UUID]
+    #: The action changes at most so many and returns no result for those that must wait.
     limit: int
     progress: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TakeNext:
-    """Take the next objects; only one of them, as the canary, with ``canary_only``."""
+    """Take the next objects, or only one with ``canary_only``."""
 
     progress: dict[str, Any]
     canary_only: bool = False
@@ -110,15 +105,7 @@ F = TypeVar("F", bound=BulkFilter)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkAction(Generic[F]):
-    """What a bulk run does with its objects, and how fast.
-
-    ``add_matching(run, filters, limit)`` makes the ``limit`` oldest matches the run's items and
-    returns how many match, ``limit + 1`` if there are more.
-
-    ``next_items`` and ``blocked`` are statements with the parameters ``run``, ``scope`` (namespaces
-    that the run may touch, null for all) and ``limit``. The first returns ids of items that can be
-    done now; the second the namespaces of the items that are left, if none can.
-    """
+    """What a bulk run does with its objects, and how fast."""
 
     type: str
     max_objects: int
@@ -127,7 +114,12 @@ class BulkAction(Generic[F]):
     max_rate: int
     batch_size: int
     """Objects that a slice can do within its second."""
+    # Makes the oldest matches the run's items, at most as many as the third argument. Returns how
+    # many match; one more than that argument if there are more.
     add_matching: Callable[[OperationRun, F, int], int]
+    # Both statements take `run`, `scope` (the namespaces that the run may touch, null for all) and
+    # `limit`. `next_items` returns ids of items that can be done now. `blocked` returns the
+    # namespaces of the rest if none can.
     next_items: sql.Statement
     blocked: sql.Statement
     blocked_by: str
@@ -148,9 +140,7 @@ class BulkAction(Generic[F]):
     ) -> StartedRun:
         """Start the run, or return the active one of the same selection and ``choices``.
 
-        The run's context keeps ``choices`` and ``context``. Ids that don't exist, or that ``actor``
-        doesn't see, get a result like any other. Raises NotAllowed, LedgerBusy, and
-        NamespaceUnknown for the filter's namespace.
+        Raises NotAllowed, LedgerBusy and NamespaceUnknown.
         """
         actor.require(Scope.OPERATE)
         ids = None if isinstance(selection, BulkFilter) else sorted(set(selection))
@@ -182,12 +172,13 @@ class BulkAction(Generic[F]):
             if isinstance(selection, BulkFilter):
                 matched = self.add_matching(run, selection, self.max_objects)
             else:
+                # Ids that don't exist or aren't visible get a result like any other.
                 matched = add_items(run, ids or ())
             self._begin(run, matched, actor)
         return StartedRun(run.pk, min(matched, self.max_objects), created=True)
 
     def run_slice(self, slice_: Slice) -> datetime | None:
-        """Do the next slice. Returns when the one after it is due, or None if the run has ended."""
+        """Do the next slice. Return when the next is due, or None at the end."""
         run, progress = slice_.run, _without_note(slice_.run)
         decision = TakeNext(progress) if self.canary is None else self.canary(run, progress)
         if isinstance(decision, WaitForCanary):
@@ -215,7 +206,6 @@ class BulkAction(Generic[F]):
         return ledger.save_progress(run, progress, wait=SLICE_SECONDS)
 
     def _begin(self, run: OperationRun, matched: int, actor: Actor) -> None:
-        """Put the start of the run on the audit trail and have its first slice done."""
         total = min(matched, self.max_objects)
         progress: dict[str, Any] = {
             "total": total,
@@ -260,11 +250,7 @@ class BulkAction(Generic[F]):
 
 
 def scope_of(actor: Actor, namespace: str | None) -> list[str] | None:
-    """Return the namespaces that a run of ``actor`` may touch, None for all.
-
-    With ``namespace`` it is that one. Raises NamespaceUnknown if the actor doesn't see it, or sees
-    none at all.
-    """
+    """Return the namespaces that a run may touch, None for all. Raises NamespaceUnknown."""
     if namespace is not None:
         actor.require_namespace(namespace)
         return [namespace]
@@ -315,23 +301,23 @@ def _ensure(
 
 
 def _batch_limit(slice_: Slice, batch_size: int) -> int:
-    """Return how many objects this slice may take: the rate, up to twice that if it is late."""
+    # A late slice may catch up, but never with more than twice the rate.
     seconds = SLICE_SECONDS + min(slice_.late, SLICE_SECONDS)
     return max(1, min(batch_size, int(slice_.run.context["rate"] * seconds)))
 
 
 def _without_note(run: OperationRun) -> dict[str, Any]:
-    """Return the progress without what the last slice waited for; that more match stays."""
     return {
         key: value
         for key, value in run.progress.items()
+        # What the last slice waited for is over. That more objects match stays true.
         if key != "note" or run.progress.get("more")
     }
 
 
 def _outcome(progress: Mapping[str, Any]) -> Outcome:
-    """Return the outcome of a run that did all its objects. A skipped object is no failure."""
     if progress["succeeded"]:
+        # A skipped object is no failure.
         return Outcome.PARTIALLY_SUCCEEDED if progress["failed"] else Outcome.SUCCEEDED
     return Outcome.FAILED if progress["failed"] else Outcome.SKIPPED
 

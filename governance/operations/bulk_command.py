@@ -1,4 +1,4 @@
-"""What commands share that act on one object, or on many by an operation run."""
+"""The base of commands that act on one object, or on many by an operation run."""
 
 import sys
 import time
@@ -41,7 +41,7 @@ class BulkCommand(OrbitCommand, Generic[F]):
     def add_selection(
         self, parser: CommandParser, *, matches: str, rate: int, max_rate: int
     ) -> None:
-        """Add the arguments that select objects, and those of the run over many of them."""
+        """Add the arguments of the selection and of a run over it."""
         parser.add_argument(
             "ids", nargs="*", metavar="id", help=f"One {self.noun}, or up to {self.max_ids}."
         )
@@ -62,10 +62,7 @@ class BulkCommand(OrbitCommand, Generic[F]):
         parser.add_argument("--json", action="store_true")
 
     def read_selection(self, options: dict[str, Any], **conditions: Any) -> F | list[UUID]:
-        """Return the ids, or the filter of ``--filter`` and ``conditions``.
-
-        Raises SelectionUnclear, and the command's ``unknown`` for an id that is no UUID.
-        """
+        """Return the ids, or the filter. Raises SelectionUnclear and ``unknown``."""
         filtered = bool(options["filter"] or conditions)
         if sum((bool(options["ids"]), filtered, options["all"])) != 1:
             raise SelectionUnclear(f"Name {self.noun}s by their ids, or by --filter, or say --all.")
@@ -80,7 +77,7 @@ class BulkCommand(OrbitCommand, Generic[F]):
             raise self.unknown(f"There is no {self.noun} {text!r}.") from None
 
     def finish(self, started: StartedRun, options: dict[str, Any]) -> None:
-        """Print the run, or with ``--wait`` how it ended; exit with 1 if any of it failed."""
+        """Print the run, or with ``--wait`` its end; exit with 1 if any of it failed."""
         if options["wait"]:
             self._report(self._wait(started.run_id), options)
         elif options["json"]:

@@ -14,15 +14,14 @@ from governance.states import OPERATION_ACTIVE, Outcome
 
 
 def cancel(run_id: UUID, *, actor: Actor, reason: str) -> None:
-    """End the run ``run_id`` as cancelled. A slice that is being done commits first.
+    """End the run as cancelled; what it did stays done.
 
-    What the run did stays done; objects that it hasn't reached stay as they are. Raises
-    OperationUnknown, also for a run that ``actor`` doesn't see, and OperationFinished.
+    Raises OperationUnknown and OperationFinished.
     """
     actor.require(Scope.OPERATE)
     namespace = ledger.find(run_id, actor=actor).namespace
     with audit.transaction():
-        # A slice holds this lock, so with the lock in hand no slice is being done.
+        # A slice holds this lock, so a slice that is being done commits first.
         run = OperationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.status not in OPERATION_ACTIVE:
             raise ledger.OperationFinished(f"The operation run {run_id} has ended: {run.outcome}.")

@@ -1,8 +1,7 @@
 """The ledger of background work: how a run starts, makes progress and ends.
 
-A run is asked for by its identity; if one is active, the caller gets that one. Two partial unique
-indexes over active runs decide this, so of any number of callers at once one makes the run. A run
-ends by one compare-and-set: the first end counts.
+Two partial unique indexes make sure that of any number of equal requests at once, one creates the
+run. A run ends by one compare-and-set: the first end counts.
 """
 
 import json
@@ -29,7 +28,9 @@ log = logging.getLogger(__name__)
 COUNTS = ("total", "processed", "succeeded", "failed", "skipped", "created", "updated", "deleted")
 
 _TRIES = 10
-_INSERT = sql.load(__name__, "insert_run")
+_INSERT_RUN = sql.fragment(__name__, "insert_run")
+_INSERT_NAMESPACE_RUN = sql.load(__name__, "insert_namespace_run", insert_run=_INSERT_RUN)
+_INSERT_WORKSPACE_RUN = sql.load(__name__, "insert_workspace_run", insert_run=_INSERT_RUN)
 _SAVE_PROGRESS = sql.load(__name__, "save_progress")
 
 
@@ -52,10 +53,8 @@ class LedgerBusy(OrbitError):
 
 
 def identity(type_: str, inputs: Mapping[str, Any], *, namespace: str | None) -> str:
-    """Return the hash that is equal for equal type, namespace and inputs.
-
-    Inputs hold no secret and no payload.
-    """
+    """Return a hash of type, namespace and inputs."""
+    # Inputs may be shown as the run's context, so they hold no secret and no payload.
     return sha256_hex(
         canonical_json({"namespace": namespace, "type": type_, "inputs": dict(inputs)})
     )
@@ -70,11 +69,9 @@ def ensure_run_with_identity(
     reason: str = "",
     context: Mapping[str, Any] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the active run of that type and inputs in ``namespace``; and True if it is new.
+    """Return the active run of that type and inputs; and True if it is new.
 
-    ``context`` is what the run is asked to do (default: the inputs). The caller wakes the first
-    slice in the same transaction. Raises NamespaceUnknown, and LedgerBusy if each active run ended
-    before it could be read.
+    The caller wakes its first slice in the same transaction. Raises NamespaceUnknown, LedgerBusy.
     """
     row = Namespace.objects.filter(name=namespace).first()
     if row is None:
@@ -99,10 +96,9 @@ def ensure_workspace_run_with_identity(
     context: Mapping[str, Any] | None = None,
     scope: Collection[str] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the active run of that type and inputs of the workspace; and True if it is new.
+    """Return the active run of the workspace; and True if it is new.
 
-    ``scope`` are the namespaces that it touches (None: all); only users who see all of them see the
-    run. Otherwise as `ensure_run_with_identity`.
+    Only users who see all namespaces of ``scope`` (None: all) see the run. Raises LedgerBusy.
     """
     namespaces = None if scope is None else sorted(scope)
     return _ensure(
@@ -126,11 +122,13 @@ def _ensure(
     reason: str,
 ) -> tuple[OperationRun, bool]:
     run_id = uuid7()
+    insert = _INSERT_WORKSPACE_RUN if namespace is None else _INSERT_NAMESPACE_RUN
     active = OperationRun.objects.filter(
         namespace=namespace, type=type_, identity_hash=identity_hash, status__in=OPERATION_ACTIVE
     )
+    # The active run may end between the insert that it refused and the read.
     for _ in range(_TRIES):
-        inserted = _INSERT.one(
+        inserted = insert.one(
             id=run_id,
             namespace_id=None if namespace is None else namespace.pk,
             scope=scope,
@@ -148,7 +146,7 @@ def _ensure(
 
 
 def visible(actor: Actor) -> Q:
-    """Return the condition for the runs that ``actor`` sees: it sees each of their namespaces."""
+    """Return the condition for runs whose namespaces ``actor`` sees, all of them."""
     return Q() if actor.namespaces is None else Q(scope__contained_by=sorted(actor.namespaces))
 
 
@@ -185,10 +183,7 @@ def to_dict(run: OperationRun) -> dict[str, Any]:
 def save_progress(
     run: OperationRun, progress: Mapping[str, Any], *, wait: float
 ) -> datetime | None:
-    """Save ``progress`` and make the next slice due in ``wait`` seconds.
-
-    Returns when that is, or None if the run has ended.
-    """
+    """Save ``progress``; return when the next slice is due, None if the run has ended."""
     row = _SAVE_PROGRESS.one(id=run.pk, progress=json.dumps(progress), wait=wait)
     return None if row is None else row[0]
 
@@ -201,16 +196,13 @@ def complete(
     progress: Mapping[str, Any],
     **columns: Any,
 ) -> bool:
-    """End ``run`` with ``outcome``. Returns False if it had ended already.
-
-    ``summary`` replaces the counts of earlier attempts. Keys that are not in `COUNTS` are dropped
-    with a warning, so that a run always ends.
-    """
+    """End ``run`` with ``outcome``. Return False if it had ended already."""
     return bool(
         OPERATION.move(
             OperationRun.objects.filter(pk=run.pk),
             Operation.COMPLETED,
             outcome=str(outcome),
+            # Replaces the counts of earlier attempts.
             summary_counts=_known_counts(summary, about=f"{run.type} {run.pk}"),
             progress=dict(progress),
             finished_at=Now(),
@@ -221,7 +213,7 @@ def complete(
 
 
 def counts_in(progress: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counts that a run's ``progress`` holds beside its notes."""
+    """Return the counts of a run's ``progress``, without its notes."""
     return {key: progress[key] for key in COUNTS if key in progress}
 
 
@@ -233,6 +225,7 @@ def _known_counts(summary: Mapping[str, Any], *, about: str) -> dict[str, int]:
         and not isinstance(summary[key], bool)
         and summary[key] >= 0
     }
+    # Dropped, not refused: a run must always be able to end.
     dropped = sorted(str(key) for key in summary if key not in counts)
     if dropped:
         log.warning(

@@ -1,8 +1,7 @@
 """Do the slices of operation runs, one at a time for each run.
 
-No run holds a worker. A task does one slice in one transaction, which starts with a lock on the
-run's row. So a duplicate task does nothing, and a slice whose worker dies never happened. A run
-that is not the canonical one of its identity ends at once as skipped.
+A task does one slice in one transaction, which starts with a lock on the run's row. So a duplicate
+task does nothing, and a slice whose worker dies never happened.
 """
 
 import logging
@@ -32,7 +31,7 @@ _CLAIM = sql.load(__name__, "claim_slice")
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A piece of a run that only this transaction may do; ``late`` is seconds since it was due."""
+    """A piece of a run that only this transaction does; ``late`` is in seconds."""
 
     run: OperationRun
     late: float
@@ -45,12 +44,7 @@ SliceHandler = Callable[[Slice], datetime | None]
 def do_next(
     run_id: UUID, handlers: Mapping[str, SliceHandler], *, wake: Callable[[UUID, datetime], None]
 ) -> None:
-    """Do the run's next slice by the handler of its type and wake the one after it.
-
-    All in one transaction. A slice that fails is tried again a little later; after ``MAX_FAULTS``
-    in a row the run ends as failed. Database errors are raised: nothing happened then, and
-    maintenance wakes the run again.
-    """
+    """Do the run's next slice and wake the one after it. Raises database errors."""
     try:
         with audit.transaction():
             slice_ = _claim(run_id)
@@ -67,9 +61,9 @@ def do_next(
             if due is not None:
                 wake(run_id, due)
     except (OperationalError, InterfaceError):
-        raise
+        raise  # nothing happened, and maintenance wakes the run again
     except Exception as error:
-        # Any other error counts as a fault, so that the run isn't tried for ever.
+        # Any other error is tried again, but not for ever: MAX_FAULTS in a row fail the run.
         log.exception("A slice of the operation run %s failed", run_id)
         due = _record_fault(run_id, error)
         if due is not None:
@@ -77,11 +71,11 @@ def do_next(
 
 
 def _claim(run_id: UUID) -> Slice | None:
-    """Lock the run's next slice. Returns None if there is none to do, or a worker is doing it."""
     runs = list(OperationRun.objects.raw(_CLAIM.text, {"id": run_id}))
     if not runs:
         return None
     run = runs[0]
+    # Only one run of an identity works: of two, all but the canonical one end.
     if run.doubled:  # type: ignore[attr-defined] # a column of the statement, not of the table
         note = {**run.progress, "note": "another run of the same identity is active"}
         ledger.complete(run, Outcome.SKIPPED, ledger.counts_in(run.progress), progress=note)
@@ -92,7 +86,6 @@ def _claim(run_id: UUID) -> Slice | None:
 
 
 def _record_fault(run_id: UUID, error: Exception) -> datetime | None:
-    """Count the failure; return when to try again, or None if the run has ended."""
     with transaction.atomic():
         run = OperationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.status == Operation.COMPLETED:

@@ -1,7 +1,4 @@
-"""Authentication: a bearer token, or the console's session with its CSRF token.
-
-``request.auth`` is the Actor.
-"""
+"""Authentication by a bearer token, or by the console's session with its CSRF token."""
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +15,7 @@ class TokenAuthentication(BaseAuthentication):
     """``Authorization: Bearer <api token>``."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        """Return the token's owner and what the token may do. Raises AuthenticationFailed."""
+        """Return the token's owner and Actor. Raises AuthenticationFailed."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -39,10 +36,10 @@ class _Csrf(CsrfViewMiddleware):
 
 
 class SessionAuthentication(BaseAuthentication):
-    """The session of a user who is logged in to the console; writes need ``X-CSRFToken``."""
+    """The console's session; writes need ``X-CSRFToken``."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        """Return the user and what they may do. Raises PermissionDenied without a CSRF token."""
+        """Return the user and their Actor. Raises PermissionDenied without a CSRF token."""
         plain: HttpRequest = request._request
         user = getattr(plain, "user", None)
         if not isinstance(user, User) or not user.is_active:

@@ -1,11 +1,4 @@
-"""Conditional GET: every JSON answer has an ETag, and ``If-None-Match`` gets a 304 without a body.
-
-A resource that has a tag of its own, such as a revision, sets it; all others get a weak tag made of
-the answer's bytes. This saves the transfer, not the work.
-
-Django's ConditionalGetMiddleware doesn't serve: it makes strong tags, leaves HEAD alone, answers
-``If-Match`` on a GET, and drops the RateLimit headers from a 304.
-"""
+"""Conditional GET: every JSON answer has an ETag, and ``If-None-Match`` gets a 304."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,8 +9,10 @@ from django.utils.http import parse_etags
 _COPIED = ("ETag", "Cache-Control", "Vary", "RateLimit", "RateLimit-Policy")
 
 
+# Django's ConditionalGetMiddleware makes strong tags, ignores HEAD, answers If-Match on a GET, and
+# drops the RateLimit headers from a 304.
 class ETagMiddleware:
-    """Sets the ETag and answers 304. Leaves alone what isn't JSON, as the console's pages."""
+    """Sets the ETag of JSON answers and answers 304."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

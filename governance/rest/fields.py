@@ -3,8 +3,6 @@
 ::
 
     CYCLE = Fields("Cycle", id=field(UUID, "pk"), status=one_of(Cycle), reason=TEXT)
-    CYCLE.schema      # what the API's document says; the title makes it a component
-    CYCLE.of(cycle)   # {"id": cycle.pk, "status": cycle.status, "reason": cycle.reason}
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +19,7 @@ Read = Callable[[Any], object]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an answer. ``read`` is None for a value that the caller of ``of`` passes."""
+    """One field of an answer. ``read`` is None if the caller of ``of`` passes it."""
 
     schema: Schema
     read: Read | None
@@ -29,7 +27,7 @@ class Field:
 
 
 class Fields:
-    """An object in answers. A field that is a plain schema reads the attribute of its own name."""
+    """An object in answers. A plain schema reads the attribute of its own name."""
 
     def __init__(self, title: str | None = None, /, **fields: "Schema | Field") -> None:
         self.fields = {
@@ -43,10 +41,7 @@ class Fields:
         )
 
     def of(self, row: object, /, **computed: object) -> dict[str, object]:
-        """Return the JSON of ``row``, with ``computed`` for the fields that aren't read from it.
-
-        An optional field is left out if its value is None.
-        """
+        """Return the JSON of ``row``; optional fields that are None are left out."""
         values = {
             name: computed[name] if part.read is None else part.read(row)
             for name, part in self.fields.items()
@@ -60,7 +55,7 @@ class Fields:
 
 
 def field(schema: Schema, source: str | Read) -> Field:
-    """Return a field that is read from the attribute ``source`` (``a.b`` too), or by a function."""
+    """Return a field read from the attribute ``source`` (``a.b`` too), or by a function."""
     return Field(schema, _getter(source))
 
 
@@ -81,7 +76,7 @@ def nested(fields: Fields, source: str | Read) -> Field:
 
 
 def nullable(fields: Fields, source: str | Read) -> Field:
-    """Return a field like ``nested`` that is null if the object is None."""
+    """Return a field like ``nested`` that may be null."""
     get = _getter(source)
 
     def read(row: object) -> object:
@@ -92,7 +87,7 @@ def nullable(fields: Fields, source: str | Read) -> Field:
 
 
 def each(fields: Fields, source: str | Read) -> Field:
-    """Return a field that shows each object of the list ``source`` as ``fields``."""
+    """Return a field that shows each object of the list ``source``."""
     get = _getter(source)
 
     def read(row: object) -> object:

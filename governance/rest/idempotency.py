@@ -1,8 +1,7 @@
 """Idempotency-Key: the same request sent twice acts once.
 
-The key is inserted first, in the transaction of the work itself, so an equal request that arrives
-at the same time waits for the outcome of the first. Refusals are never stored. After a crash either
-the work and its stored answer are there, or neither.
+The key is inserted first, in the transaction of the work. So an equal request waits for the first
+one's outcome, and after a crash the work and its answer are both there, or neither.
 """
 
 import hashlib
@@ -46,16 +45,16 @@ class KeyReused(OrbitError):
 
 
 class IdempotencyKey:
-    """One user's key for one route and body. Its methods belong in the transaction of the work."""
+    """One user's key for one route and body, used in the transaction of the work."""
 
     def __init__(self, *, owner_id: int, route: str, key: str, body: bytes) -> None:
         self._row: dict[str, Any] = {"owner": owner_id, "route": route, "key": key}
         self._sha256 = hashlib.sha256(body).hexdigest()
 
     def lookup(self) -> dict[str, Any] | None:
-        """Return the answer that an equal request got, or take the key and return None.
+        """Return the answer of an equal request, or take the key and return None.
 
-        Waits while an equal request is under way. Raises KeyReused if the bodies differ.
+        Waits while an equal request runs. Raises KeyReused if the bodies differ.
         """
         if CLAIM_KEY.one(**self._row, sha256=self._sha256) is not None:
             return None
@@ -69,17 +68,17 @@ class IdempotencyKey:
         return document
 
     def store(self, status: int, answer: dict[str, Any]) -> None:
-        """Store the answer under the key that ``lookup`` took."""
+        """Store the answer under the key."""
         text = json.dumps(answer, cls=DjangoJSONEncoder)
         STORE_ANSWER.execute(**self._row, status=status, answer=text)
 
     def release(self) -> None:
-        """Give the key up, so that the next request with it runs."""
+        """Free the key, so that the next request with it runs."""
         RELEASE_KEY.execute(**self._row)
 
 
 def key_of(request: Request, *, route: str, body: bytes) -> IdempotencyKey | None:
-    """Return the key that ``request`` names, or None without the header. Raises KeyInvalid."""
+    """Return the request's key, or None without one. Raises KeyInvalid."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -92,12 +91,7 @@ def key_of(request: Request, *, route: str, body: bytes) -> IdempotencyKey | Non
 def get_or_run(
     key: IdempotencyKey | None, run: Callable[[], dict[str, Any]], *, status: int
 ) -> dict[str, Any]:
-    """Return the answer stored under ``key``, or call ``run`` and store what it returns.
-
-    ``run`` must be atomic by itself: its refusal (an OrbitError) frees the key and commits what
-    ``run`` wrote after its own rollback, such as the record of a skipped trigger. Raises KeyReused,
-    and what ``run`` raises.
-    """
+    """Return the answer stored under ``key``, or that of ``run``, which must be atomic."""
     if key is None:
         return run()
     with audit.transaction():
@@ -107,6 +101,8 @@ def get_or_run(
         try:
             answer = run()
         except OrbitError as error:
+            # Refusals aren't stored. What `run` wrote after its own rollback still commits, such as
+            # the record of a skipped trigger, so the error is raised outside.
             key.release()
             refusal = error
         else:

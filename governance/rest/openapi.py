@@ -1,7 +1,4 @@
-"""The API's document (OpenAPI 3.1), made from the ``@operation`` of every resource.
-
-OpenAPI 3.1 takes JSON Schemas as they are, so all that is left is a walk over the routes.
-"""
+"""The API's document (OpenAPI 3.1), made from the ``@operation`` of every resource."""
 
 import http
 import inspect
@@ -89,7 +86,7 @@ _GOOD = {
 def walk(
     patterns: Iterable[URLPattern | URLResolver], before: str = ""
 ) -> Iterator[tuple[str, URLPattern]]:
-    """Yield every pattern with its whole route, such as ``cycles/<uuid:cycle_id>``."""
+    """Yield every pattern with its route, such as ``cycles/<uuid:cycle_id>``."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from walk(pattern.url_patterns, before + str(pattern.pattern))
@@ -104,7 +101,7 @@ def resource_of(pattern: URLPattern) -> type[Resource] | None:
 
 
 def scope_of(resource: type[Resource], method: str) -> Scope | None:
-    """Return the scope that ``method`` needs, or None if the resource is open to all."""
+    """Return the scope that ``method`` needs, or None if it is public."""
     return resource.operations[method].scope if resource.permission_classes else None
 
 
@@ -114,10 +111,7 @@ def document(
     head: Mapping[str, Any],
     others: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the document of all resources at ``patterns``.
-
-    ``head`` are its other members; ``others`` are the paths that no resource serves.
-    """
+    """Return the document of all resources at ``patterns``, and of ``others``."""
     paths: dict[str, dict[str, Any]] = {path: dict(item) for path, item in others.items()}
     for route, pattern in walk(patterns):
         resource = resource_of(pattern)
@@ -173,7 +167,6 @@ def _operation(route: str, resource: type[Resource], method: str) -> dict[str, A
 def _refusals(
     declared: Declaration, scope: Scope | None, *, has_parts: bool
 ) -> dict[int, dict[str, str]]:
-    """Return every refusal of an operation, by status and code."""
     groups = [_OPEN if scope is None else _ALWAYS]
     errors: list[type[OrbitError]] = [*declared.refusals, ParameterInvalid]
     if declared.body is not None:
@@ -223,7 +216,6 @@ def _media_type(schema: Schema) -> str:
 
 
 def _common() -> dict[str, Any]:
-    """Return the refusals that most operations share, by name."""
     return {
         _name(status): _described(status, codes)
         for status, codes in sorted({**_ALWAYS, **_OF_BODIES}.items())
@@ -259,10 +251,7 @@ def _described(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _with_references(part: Any, components: dict[str, Any]) -> Any:
-    """Return ``part`` with a reference for every titled record, which goes into ``components``.
-
-    Raises ValueError for two records with one title.
-    """
+    """Move each titled record to ``components``. Raises ValueError if two share a title."""
     if isinstance(part, list | tuple):
         return [_with_references(item, components) for item in part]
     if not isinstance(part, Mapping):

@@ -1,7 +1,6 @@
-"""Lists in pages by keyset: a page starts after a row, not after a count.
+"""Lists in pages by keyset: every page costs the same, and new rows shift nothing.
 
-So every page costs the same, and new rows shift nothing. Cursors are signed: one that we didn't
-make is refused.
+Cursors are signed: a forged one is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,11 +40,7 @@ def respond(
     key: str = "id",
     newest_first: bool = True,
 ) -> Response:
-    """Answer one page of ``rows`` as ``{results, next, previous}``, by the unique field ``key``.
-
-    ``query`` are the request's parameters, read with ``PARAMETERS``. Costs one query, of the page's
-    rows and one more. Raises CursorInvalid.
-    """
+    """Answer one page of ``rows`` by the unique field ``key``. Raises CursorInvalid."""
     size: int = query.get("limit", DEFAULT)
     signer = signing.Signer(salt=f"cursor {request.path}")
     backwards, edge = (
@@ -54,6 +49,7 @@ def respond(
     descending = newest_first != backwards
     if edge is not None:
         rows = rows.filter(**{f"{key}__{'lt' if descending else 'gt'}": edge})
+    # One row more than the page says whether there is a next one.
     page: list[Model] = list(rows.order_by(f"-{key}" if descending else key)[: size + 1])
     more, page = len(page) > size, page[:size]
     if backwards:
@@ -78,9 +74,9 @@ def respond(
 
 
 def _open(signer: signing.Signer, cursor: str, rows: "QuerySet[Any]", key: str) -> tuple[bool, Any]:
-    """Return whether the page before the edge is asked for, and the edge. Raises CursorInvalid."""
     try:
         value = signer.unsign(cursor)
+        # "<" asks for the page before this row.
         return value[0] == "<", rows.model._meta.get_field(key).to_python(value[1:])
     except signing.BadSignature:
         raise CursorInvalid from None

@@ -1,4 +1,4 @@
-"""Request bodies, read strictly: bounded, JSON only, refused as a whole if anything is wrong."""
+"""Request bodies, read strictly: bounded, JSON only, accepted or refused as a whole."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ class BodyInvalid(OrbitError):
 
 
 class LengthRequired(exceptions.APIException):
-    """A chunked body: it can't be read here, and must not be taken for an empty one."""
+    """A chunked body."""
 
     status_code = 411
     default_detail = "Send the body with a Content-Length."
@@ -38,9 +38,9 @@ class LengthRequired(exceptions.APIException):
 def raw_body(request: Request) -> bytes:
     """Return the body's bytes.
 
-    Raises BodyTooLarge before reading, LengthRequired if it is chunked, UnsupportedMediaType if it
-    is encoded.
+    Raises BodyTooLarge before reading, LengthRequired and UnsupportedMediaType (if encoded).
     """
+    # A chunked body can't be read here, and would pass for an empty one.
     if request.headers.get("Transfer-Encoding"):
         raise LengthRequired
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
@@ -68,11 +68,9 @@ class StrictJSONParser(BaseParser):
 
 
 def document(request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body as an object that fits ``schema``; an empty body is an empty object.
-
-    Raises BodyInvalid with a pointer for each error, and what ``raw_body`` and the parser raise.
-    """
+    """Return the body as an object that fits ``schema``. Raises BodyInvalid."""
     raw_body(request)
+    # An empty body is an empty object: many operations need no member.
     data = request.data if request._request.body else {}
     errors = schemas.problems(dict(schema), data)
     if errors:
@@ -84,7 +82,7 @@ def document(request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def invalid(pointer: str, detail: str) -> BodyInvalid:
-    """Return the refusal of the member at ``pointer``, for what a schema can't say."""
+    """Return the refusal of the member at ``pointer``."""
     return BodyInvalid(detail, errors=[{"pointer": pointer, "detail": detail}])
 
 
@@ -123,9 +121,9 @@ UUID = {
 
 
 def moment(members: Mapping[str, Any], name: str, *, at: str = "") -> datetime | None:
-    """Return the member ``name`` as a time with its zone, or None if it is null or absent.
+    """Return the member ``name`` as a time, or None. Raises BodyInvalid.
 
-    ``at`` is the pointer to the object that has ``members``. Raises BodyInvalid.
+    ``at`` is the pointer to the object that has ``members``.
     """
     text = members.get(name)
     if text is None:

@@ -96,7 +96,7 @@ def not_allowed(method: str | None, allowed: str) -> HttpResponse:
 
 
 def describe(error: BaseException) -> dict[str, Any] | None:
-    """Return the problem document for ``error``, or None for an unexpected error (500)."""
+    """Return the problem document for ``error``, or None if it is unexpected (500)."""
     if isinstance(error, OrbitError):
         return body(
             STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra
@@ -110,7 +110,7 @@ def describe(error: BaseException) -> dict[str, Any] | None:
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an exception of an API view; None leaves it to the site's handler of errors."""
+    """Answer an exception of an API view; None leaves it to Django's handler."""
     document = describe(error)
     if document is None:
         return None

@@ -1,7 +1,4 @@
-"""Query strings, read strictly: only known parameters, each once, each of its type.
-
-A reader says as JSON Schema what it accepts, so the API's document can't differ from the code.
-"""
+"""Query strings, read strictly: only known parameters, each once, each of its type."""
 
 import re
 import uuid
@@ -26,10 +23,7 @@ class ParameterInvalid(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the text of one parameter. ``read`` raises ValueError if it doesn't fit ``schema``.
-
-    ``column`` is what a filter compares, if that isn't called like the parameter.
-    """
+    """Reads one parameter; ``column`` is its column if that has another name."""
 
     read: Callable[[str], Any]
     schema: Mapping[str, Any]
@@ -56,7 +50,7 @@ def required(optional: Reader) -> Reader:
 
 
 def read(request: Request, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """Return the query's parameters, read. Raises ParameterInvalid, which names the parameter."""
+    """Return the query's parameters, read. Raises ParameterInvalid."""
     values: dict[str, Any] = {}
     for name, texts in request.query_params.lists():
         if name not in readers:
@@ -77,14 +71,14 @@ def read(request: Request, readers: Mapping[str, Reader]) -> dict[str, Any]:
 
 
 def filters(values: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
-    """Return those of ``values`` that are read by ``readers``, by the column that they compare."""
+    """Return ``values`` of ``readers`` by the column that they compare."""
     return {
         readers[name].column or name: value for name, value in values.items() if name in readers
     }
 
 
 def matching(pattern: str, words: str, *, longest: int = 200) -> Reader:
-    """Return the reader of a text that fits ``pattern`` as a whole; ``words`` describe it."""
+    """Return the reader of a text that fits ``pattern``, which ``words`` describe."""
 
     def read_text(value: str) -> str:
         if not re.fullmatch(pattern, value):

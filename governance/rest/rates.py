@@ -1,12 +1,4 @@
-"""The rate limit: requests a minute, counted in the database by one statement.
-
-So all processes and machines share one count, and of any number of requests at once exactly the
-limit gets through. A token and a logged-in user have their own count; all others are counted by
-address, so a valid caller never pays for strangers behind the same address.
-
-The table is unlogged: a crash of the database starts the counts anew. The count commits by itself,
-before any other work, so a waiting request holds no lock.
-"""
+"""The rate limit: requests a minute, counted in the database, shared by all processes."""
 
 from dataclasses import dataclass
 
@@ -26,7 +18,7 @@ COUNT_REQUEST = sql.load(__name__, "count_request")
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """What is left of a caller's limit in this minute, and the seconds until the next one."""
+    """What is left of a caller's limit, and the seconds until the next minute."""
 
     limit: int
     left: int
@@ -42,7 +34,7 @@ class RateStatus:
 
 
 class TooMany(exceptions.Throttled):
-    """Over the limit; ``wait`` are the seconds until the next minute."""
+    """The caller is over the limit."""
 
     def __init__(self, rate_status: RateStatus) -> None:
         super().__init__(
@@ -54,6 +46,8 @@ class TooMany(exceptions.Throttled):
 
 def count(caller: str) -> RateStatus:
     """Count one request of ``caller``. Raises TooMany over ORBIT_RATE_LIMIT."""
+    # Commits by itself, before any other work: a waiting request holds no lock. The table is
+    # unlogged, so a crash of the database starts the counts anew.
     requests, seconds = COUNT_REQUEST.rows(caller=caller)[0]
     limit: int = settings.ORBIT_RATE_LIMIT
     rate_status = RateStatus(limit, max(0, limit - requests), max(1, seconds))
@@ -63,11 +57,13 @@ def count(caller: str) -> RateStatus:
 
 
 def caller(request: Request) -> str:
-    """Return the name under which an authenticated or refused request is counted."""
+    """Return the name under which a request is counted."""
     if not isinstance(request.auth, Actor):
+        # Only the others are counted by address: a valid caller never pays for strangers behind the
+        # same address.
         return f"address {origin.address(request._request)}"
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return f"token {tokens.digest(token.strip())[:32]}"
     user = request.user
-    return f"user {user.pk}" if isinstance(user, User) else "nobody"
+    return f"user {user.pk}" if isinstance(user, User) else "unknown user"

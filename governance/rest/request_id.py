@@ -1,4 +1,4 @@
-"""The request id: taken from ``X-Request-ID`` or made, returned with the answer, logged."""
+"""The request id: taken from ``X-Request-ID`` or made, returned, logged."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
 def current() -> str:
-    """Return the id of the request that is being answered, or an empty text outside of one."""
+    """Return the current request's id, or an empty text outside of one."""
     return _current.get()
 
 
@@ -40,7 +40,7 @@ class RequestIdFilter(logging.Filter):
     """Puts the request's id on each log record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add ``request_id``, and ``request_suffix`` for a line of text. Every record passes."""
+        """Add ``request_id`` and ``request_suffix``."""
         number = current()
         vars(record).update(request_id=number, request_suffix=f" [{number}]" if number else "")
         return True

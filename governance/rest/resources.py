@@ -1,7 +1,6 @@
-"""What every resource of the API is: a view whose methods declare themselves with ``@operation``.
+"""Resources of the API: views whose methods declare themselves with ``@operation``.
 
-The code goes by these declarations and the API's document is made from them, so the two can't
-differ.
+The code and the API's document both follow these declarations, so they can't differ.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,15 +30,18 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What one method of a resource needs, takes, answers and refuses. See ``operation``."""
+    """What one method of a resource takes, answers and refuses. See ``operation``."""
 
     summary: str
     description: str
     scope: Scope
+    #: The parameters, read into ``Resource.query``; any other is refused.
     query: Mapping[str, Reader]
+    #: The schema that ``Resource.body`` checks; without it no body is read.
     body: Mapping[str, Any] | None
     headers: Mapping[str, Schema]
     answers: Mapping[int, Schema]
+    #: The domain's errors; those that every operation has are added.
     refusals: tuple[type[OrbitError], ...]
 
 
@@ -53,13 +55,7 @@ def operation(
     headers: Mapping[str, Schema] | None = None,
     refusals: tuple[type[OrbitError], ...] = (),
 ) -> Callable[[Method], Method]:
-    """Declare a method of a Resource; its docstring is the description in the API's document.
-
-    ``scope``: what the caller needs. ``query``: the parameters, read into ``self.query``; any other
-    is refused. ``body``: the schema that ``self.body()`` checks; without it no body is read.
-    ``headers``: the request headers that the method reads. ``answers``: the schema of each good
-    status. ``refusals``: the domain's errors; those that every operation has are added.
-    """
+    """Declare a method of a Resource; its docstring is the API's description."""
 
     def declare(method: Method) -> Method:
         if not method.__doc__:
@@ -83,11 +79,9 @@ def operation(
 
 
 class Resource(APIView):
-    """A resource: each of its methods has an ``@operation``, and HEAD is GET.
+    """A resource: each of its methods has an ``@operation``, and HEAD is GET."""
 
-    It answers nothing to OPTIONS: the API's document says what there is.
-    """
-
+    # No OPTIONS: the API's document says what there is.
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     #: The declaration of each method, by its name such as ``GET``.
@@ -98,7 +92,7 @@ class Resource(APIView):
     rate_status: rates.RateStatus | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Collect the declarations. Raises TypeError for a method that has none, or no scope."""
+        """Collect the declarations. Raises TypeError for a method without one."""
         super().__init_subclass__(**kwargs)
         cls.operations = {
             name: _declaration(cls, name) for name in METHODS if hasattr(cls, name.lower())
@@ -112,10 +106,7 @@ class Resource(APIView):
         return actor
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate, check the scope, then read the query.
-
-        Raises also Http404 and ParameterInvalid.
-        """
+        """Authenticate, check the scope, then read the query."""
         super().initial(request, *args, **kwargs)
         if any(isinstance(part, str) and "\x00" in part for part in kwargs.values()):
             raise Http404  # no column can hold it
@@ -124,14 +115,15 @@ class Resource(APIView):
 
     @property
     def declaration(self) -> Declaration | None:
-        """The declaration of this request's method, or None for a method that doesn't exist."""
+        """The declaration of this request's method, or None if it doesn't exist."""
         return self.operations.get(named(self.request.method))
 
     def perform_authentication(self, request: Request) -> None:
-        """Authenticate and count the request, also one with a wrong token. Raises also TooMany."""
+        """Authenticate and count the request. Raises also TooMany."""
         try:
             super().perform_authentication(request)
         except exceptions.APIException:
+            # A wrong token counts too: guessing must hit the limit.
             self._count(request)
             raise
         self._count(request)
@@ -152,7 +144,7 @@ class Resource(APIView):
         return super().finalize_response(request, response, *args, **kwargs)
 
     def body(self) -> dict[str, Any]:
-        """Return the body, checked by its schema. Raises what ``parsing.document`` does."""
+        """Return the checked body. Raises what ``parsing.document`` does."""
         declared = self.declaration
         assert declared is not None  # noqa: S101 - a method without a declaration never runs
         assert declared.body is not None, "declare the body in @operation"  # noqa: S101
@@ -176,7 +168,7 @@ def _declaration(resource: type[Resource], name: str) -> Declaration:
 
 
 class OneForm(BaseContentNegotiation):
-    """For a resource whose answer has one form, whatever the client asks for."""
+    """Negotiation for a resource whose answer has only one form."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         """Return the only parser."""

@@ -1,4 +1,4 @@
-"""The JSON Schemas of answers, in few words. A record with a title becomes a component."""
+"""The JSON Schemas of answers. A record with a title becomes a component."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ NOTHING: Schema = {"type": "null"}
 def record(
     title: str | None = None, /, *, optional: Iterable[str] = (), **members: Schema
 ) -> Schema:
-    """Return the schema of an object with ``members``, of which the ``optional`` may be absent."""
+    """Return the schema of an object; ``optional`` members may be absent."""
     absent = set(optional)
     named = {} if title is None else {"title": title}
     return {
@@ -51,7 +51,7 @@ def many(schema: Schema) -> Schema:
 
 
 def inlined(title: str, schema: Schema) -> Schema:
-    """Return a definition of our schema files with all that it refers to written out."""
+    """Return a definition of our schema files with its references written out."""
     definitions = schema.get("$defs", {})
 
     def expand(part: Any) -> Any:

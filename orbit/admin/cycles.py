@@ -49,8 +49,8 @@ class TriggerForm(ReasonForm):
         ]
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a namespace for all run profiles: each runs in its own."""
         values = super().clean() or {}
+        # Each run profile runs in its own namespace.
         if values.get("run_profile_id") == _ALL and values.get("namespace"):
             self.add_error(
                 "namespace", "Each run profile runs in its own namespace: choose none here."
@@ -123,6 +123,7 @@ class CycleRunAdmin(RerunAdmin):
         if not self.has_view_permission(request):
             raise Http404
         try:
+            # Not Django's own read: this one has a limit, and takes payloads as excerpts.
             cycle_detail = detail.read(self.opts.pk.to_python(object_id), actor=actor)
         except (CycleUnknown, ValidationError):
             raise Http404 from None
@@ -170,7 +171,6 @@ class CycleRunAdmin(RerunAdmin):
         return TemplateResponse(request, "console/trigger.html", context)
 
     def _trigger(self, request: HttpRequest, values: dict[str, Any]) -> HttpResponse:
-        """Start one cycle and show it, or all and show their outcomes. Raises OrbitError."""
         actor, reason = actor_of(request), values["reason"]
         if values["run_profile_id"] == _ALL:
             outcomes = orchestrate.all_enabled(source=Trigger.ADMIN, actor=actor, reason=reason)
@@ -213,7 +213,7 @@ def _trigger_form(request: HttpRequest) -> TriggerForm:
 
 @admin.register(SkipNotice)
 class SkipNoticeAdmin(ReadOnlyAdmin):
-    """Namespaces where a trigger was refused because a cycle was active."""
+    """Namespaces that refused a trigger because a cycle was active."""
 
     namespace_path = "namespace"
     list_display = ("namespace", "written_at", "suppressed", "carried")

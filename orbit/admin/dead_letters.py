@@ -1,4 +1,4 @@
-"""Dead letters: the groups above the list; Requeue and Dismiss for one, some or all that match."""
+"""Dead letters: groups and list; Requeue and Dismiss for one, some or all that match."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -75,7 +75,7 @@ class BulkRequeueForm(RequeueForm):
 
 
 class GroupFilter(SimpleListFilter):
-    """Filter by group. Offers the largest; any other can be named in the address."""
+    """Filter by group. Offers only the largest."""
 
     title, parameter_name = "group", "group"
 
@@ -188,7 +188,6 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     def _bulk_view(
         self, label: str, form_class: type[ReasonForm], start: Callable[..., StartedRun]
     ) -> Callable[[HttpRequest], HttpResponse]:
-        """Return the view that asks why and starts a run over all letters that match."""
 
         def view(request: HttpRequest) -> HttpResponse:
             actor = actor_of(request)
@@ -196,6 +195,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
                 raise PermissionDenied
             conditions = _conditions(request.GET)
             if conditions is None:
+                # The run would take other letters than the list shows.
                 raise BadRequest("a run can't be narrowed by all parameters of this address")
             form = form_class(request.POST if request.method == "POST" else None)
             if form.is_valid():
@@ -231,7 +231,7 @@ def _show_run(request: HttpRequest, started: StartedRun) -> HttpResponse:
 
 
 def _largest_groups(request: HttpRequest) -> list[ErrorGroup]:
-    """Return the largest groups, read once for each request."""
+    # Once a request: the filter and the page both ask.
     groups: list[ErrorGroup] | None = getattr(request, "dead_letter_groups", None)
     if groups is None:
         groups = dead_letters.error_groups(actor_of(request), limit=_MAX_GROUPS)
@@ -244,10 +244,7 @@ def _label(group: ErrorGroup) -> str:
 
 
 def _conditions(query: QueryDict) -> dict[str, str] | None:
-    """Return the parameters that narrow a bulk run as they narrow the list.
-
-    None if the list shows other letters than a run with these conditions would take.
-    """
+    """Return the parameters that narrow a run as they narrow the list, None if some can't."""
     narrowing = {
         name: values
         for name, values in query.lists()

@@ -59,7 +59,7 @@ class DeliveryReceiptAdmin(_StatusAdmin):
 
 @admin.register(EndpointState)
 class EndpointStateAdmin(ReadOnlyAdmin):
-    """The limits and the circuit of each endpoint, shared by all workers."""
+    """The limits and the circuit of each endpoint."""
 
     list_display = (
         "endpoint_key",
@@ -84,7 +84,7 @@ class EndpointStateAdmin(ReadOnlyAdmin):
 
 @admin.register(EndpointSnapshot)
 class EndpointSnapshotAdmin(ReadOnlyAdmin):
-    """Endpoints as jobs keep them: encrypted, except for the host."""
+    """Endpoints as jobs keep them, encrypted except for the host."""
 
     list_display = ("endpoint_key", "host", "created_at")
     hidden = ("fingerprint",)

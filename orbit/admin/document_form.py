@@ -1,7 +1,7 @@
-"""The form of a profile or run profile: fields for some members, beside the whole document as JSON.
+"""The form of a profile or run profile: fields for some members, beside the JSON.
 
-Both may be changed at once. A field that differs from the base revision is put into the submitted
-JSON; if both were changed to different values, the form asks the user to change only one.
+Both may be changed at once. A changed field goes into the submitted JSON, unless the JSON has
+another change there: the user must choose.
 """
 
 import json
@@ -23,22 +23,21 @@ STATES = [(str(state), str(state)) for state in ProfileState]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of the document that has a field of its own.
-
-    ``path`` is its place in the document. ``input`` is "text", "lines" or "number". If the field is
-    emptied, the member at ``empty`` is removed; with None the empty text is kept.
-    """
+    """A member of the document that has a field of its own."""
 
     name: str
     label: str
+    #: Its place in the document.
     path: tuple[str, ...]
+    #: "text", "lines" or "number".
     input: str = "text"
     choices: tuple[tuple[str, str], ...] = ()
+    #: The member to remove if the field is emptied; None keeps an empty text.
     empty: tuple[str, ...] | None = None
     help: str = ""
 
     def text_in(self, document: Any) -> str:
-        """Return the member as the field shows it; an empty text if it is missing."""
+        """Return the member as the field shows it; empty if missing."""
         for step in self.path:
             document = document.get(step) if isinstance(document, Mapping) else None
         if document is None:
@@ -50,10 +49,7 @@ class Member:
         )
 
     def put(self, document: dict[str, Any], text: str) -> None:
-        """Put the field's ``text`` into ``document``.
-
-        A text that doesn't fit the type is put in as it is, and the schema refuses it.
-        """
+        """Put the field's ``text`` into ``document``."""
         *outer, last = self.path if text or self.empty is None else self.empty
         for step in outer:
             inner: Any = document.setdefault(step, {})
@@ -72,7 +68,7 @@ class Member:
             try:
                 return int(text)
             except ValueError:
-                return text
+                return text  # the schema refuses it
         return text
 
     def contains(self, place: str) -> bool:
@@ -93,17 +89,16 @@ class Member:
 
 
 class DocumentForm(ReasonForm):
-    """The document, the reason and two revisions.
-
-    ``revision`` is the one that the page was made from, ``latest`` the newest that the user saw.
-    """
+    """The document, the reason and two revisions."""
 
     document = forms.CharField(
         label="The whole document as JSON",
         strip=False,
         widget=forms.Textarea(attrs={"rows": 28, "class": "json", "spellcheck": "false"}),
     )
+    #: The revision that the page was made from.
     revision = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
+    #: The newest that the user saw.
     latest = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
     def __init__(
@@ -170,7 +165,7 @@ class DocumentForm(ReasonForm):
         return None if self.errors else document
 
     def show_faults(self, faults: list[dict[str, str]]) -> None:
-        """Show each fault of the document at its field, or at the JSON if it has none."""
+        """Show each fault at its field, or at the JSON."""
         for fault in faults:
             member = next((m for m in self.members if m.contains(fault["pointer"])), None)
             if member is not None:

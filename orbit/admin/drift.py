@@ -72,7 +72,7 @@ def _reload_or_export(request: HttpRequest, reason: str) -> str:
 
 
 def _groups(differences: list[drift.Difference]) -> list[tuple[str, list[drift.Difference]]]:
-    """Return the differences by kind, with a title each; a kind without any is left out."""
+    # Without a pointer the whole document is on one side only.
     whole = [difference for difference in differences if not difference.pointer]
     groups = (
         (

@@ -1,4 +1,4 @@
-"""The page that adds or edits a profile or run profile: a form beside the JSON, Preview and Save.
+"""The page that adds or edits a profile or run profile: form, JSON, Preview and Save.
 
 If another user saved meanwhile, the page shows both versions and the user decides.
 """
@@ -47,7 +47,7 @@ _BLANK: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Submission:
-    """A document that was submitted for ``row``, or for a new row if that is None."""
+    """A document that was submitted for ``row`` (None: a new row)."""
 
     request: HttpRequest
     kind: AnyKind
@@ -64,14 +64,12 @@ class _Submission:
 
 @dataclass(frozen=True, slots=True)
 class _Conflict:
-    """Another user saved the revision ``latest`` meanwhile.
-
-    ``changed`` is what that changed of the submission's base, ``overwritten`` what saving the
-    submission would change of it.
-    """
+    """Another user saved the revision ``latest`` meanwhile."""
 
     latest: Any
+    #: What that revision changed of the submission's base.
     changed: list[json_diff.Change]
+    #: What saving the submission would change of that revision.
     overwritten: list[json_diff.Change]
 
 
@@ -80,7 +78,7 @@ def edit_page(
 ) -> HttpResponse:
     """Show ``row``, or an empty form for None; on POST preview or save.
 
-    The form is shown only to a user who ``may`` edit. Raises PermissionDenied and BadRequest.
+    Raises PermissionDenied and BadRequest.
     """
     if (row is None or request.method == "POST") and not may:
         raise PermissionDenied
@@ -119,12 +117,12 @@ def _form(request: HttpRequest, kind: AnyKind, row: Any, *, wants_reason: bool) 
 
 
 def _base(request: HttpRequest, kind: AnyKind, row: Any) -> dict[str, Any]:
-    """Return the document that the page was made from; on POST that of the form's revision."""
     if row is None:
         return _BLANK[kind.noun]
     revision = request.POST.get("revision", "")
     if request.method != "POST" or revision == str(row.revision):
         return dict(row.document)
+    # Fields are compared with what the user saw, which may not be the current revision.
     try:
         actor = actor_of(request)
         return dict(history.find(kind, str(row), int(revision), actor=actor).document)
@@ -146,7 +144,6 @@ def _preview(submission: _Submission) -> Preview:
 
 
 def _save(submission: _Submission, context: dict[str, Any]) -> bool:
-    """Save the document; return False, with the reason in the form or the context, if refused."""
     request, kind, form = submission.request, submission.kind, submission.form
     is_new = submission.row is None
     try:
@@ -165,6 +162,7 @@ def _save(submission: _Submission, context: dict[str, Any]) -> bool:
         if is_new:
             form.add_error(kind.key, refusal.detail)
         else:
+            # Nothing is saved. The page shows the conflict.
             context["conflict"] = _conflict(submission)
     except NotAllowed:
         raise PermissionDenied from None
@@ -182,13 +180,10 @@ def _save(submission: _Submission, context: dict[str, Any]) -> bool:
 
 
 def _conflict(submission: _Submission) -> _Conflict:
-    """Return the conflict, and note in the form that the user has seen the other version.
-
-    Saving the form again overwrites that version.
-    """
     request, kind, form = submission.request, submission.kind, submission.form
     row = kind.find(str(submission.row), actor=actor_of(request))
     latest = history.latest(kind, row)
+    # The user sees the other version now: saving again overwrites it.
     data = request.POST.copy()
     data["latest"] = str(latest.number)
     form.data = data

@@ -1,4 +1,4 @@
-"""The members of profiles and run profiles that have a field of their own in the form."""
+"""The members of profiles and run profiles that have a field in the form."""
 
 from governance.access.actors import Actor
 from governance.models import Namespace
@@ -13,7 +13,7 @@ _LINES = "One per line."
 
 
 def members_of(kind: AnyKind, actor: Actor, *, new: bool) -> list[Member]:
-    """Return the members of ``kind`` with a field. Only a new document has one for its id."""
+    """Return the members with a field. Only a new document has one for its id."""
     name = (
         [
             Member(

@@ -1,7 +1,4 @@
-"""The page that pauses everything and ends the pause.
-
-A pause by the environment is shown with its hosts; it can't be changed here.
-"""
+"""The page that pauses everything and ends the pause, except one by the environment."""
 
 from typing import Any
 

@@ -83,7 +83,7 @@ class NormalizationItemAdmin(ReadOnlyAdmin):
 
 
 def _excerpt(row: Model, column: str) -> SafeString:
-    """Return the first bytes of a binary column, which is not read as a whole."""
+    # A payload can have many megabytes: the database cuts it.
     excerpt = Substr(column, 1, EXCERPT, output_field=BinaryField())
     size, data = (
         type(row)._default_manager.values_list(Length(column), excerpt).filter(pk=row.pk).get()

@@ -1,4 +1,4 @@
-"""Profiles and run profiles, their revisions, and the files that were applied last."""
+"""Profiles and run profiles, their revisions, and the files applied last."""
 
 from typing import Any, ClassVar
 from urllib.parse import urlencode

@@ -119,10 +119,8 @@ class RerunAdmin(ReasonedAdmin):
 
 
 def compare_address(cycle: CycleRun, reruns: Sequence[CycleRun]) -> str:
-    """Return the address that compares ``cycle`` with the one it repeats, or its newest re-run.
-
-    Without either the page asks for the second one.
-    """
+    """Return the address that compares ``cycle`` with another, or asks for one."""
+    # The cycle that it repeats, else its newest re-run.
     other: UUID | None = cycle.rerun_of_id or (reruns[-1].pk if reruns else None)
     first, second = (other, cycle.pk) if cycle.rerun_of_id else (cycle.pk, other)
     return reverse("admin:orbit_cyclerun_compare") + (

@@ -1,4 +1,4 @@
-"""The pages of revisions: the list, the changes between two, and the roll-back to one."""
+"""The pages of revisions: the list, the changes between two, and the roll-back."""
 
 from typing import Any
 
@@ -30,10 +30,7 @@ class RollBackForm(ReasonForm):
 
 
 def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
-    """Show the revisions of ``row``, newest first.
-
-    With ``a`` and ``b`` in the address also the changes between these two.
-    """
+    """Show the revisions of ``row``, and the changes between ``?a=`` and ``?b=``."""
     actor = actor_of(request)
     a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
     revisions = history.revisions(kind, str(row), actor=actor).defer("document")
@@ -65,7 +62,7 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
 
 
 def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
-    """Show a revision and what a roll-back to it would change; on POST roll back."""
+    """Show a revision and what a roll-back would change; on POST roll back."""
     actor = actor_of(request)
     try:
         revision = history.find(kind, str(row), number, actor=actor)
@@ -96,7 +93,6 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
 def _roll_back(
     request: HttpRequest, kind: AnyKind, row: Any, number: int, values: dict[str, Any]
 ) -> bool:
-    """Roll back and tell the user; return False if that was refused."""
     try:
         edited = edit.roll_back(
             kind,

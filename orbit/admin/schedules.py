@@ -1,4 +1,4 @@
-"""Schedules: the list, switch on and off, change the cron; and why something ran or didn't."""
+"""Schedules: switch, change the cron; and why something ran or didn't."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +48,6 @@ class WhyForm(forms.Form):
     )
 
     def clean_at(self) -> Any:
-        """Read the time as strictly as the API does."""
         try:
             return queries.moment(self.cleaned_data["at"])
         except ValueError as error:
@@ -162,7 +161,7 @@ def why_page(request: HttpRequest) -> HttpResponse:
 
 
 def _find(request: HttpRequest, name: str) -> ScheduleSummary:
-    """Return the schedule. Raises Http404, also for one that the user doesn't see."""
+    # A schedule that the user doesn't see must look like one that doesn't exist.
     try:
         change.find(name, actor=actor_of(request))
     except ScheduleUnknown:
@@ -181,7 +180,6 @@ def _ask(
     explains: str,
     hidden: dict[str, str],
 ) -> HttpResponse:
-    """Show the form; on POST ``act`` with its fields and go back to the list."""
     if form.is_bound and form.is_valid():
         try:
             messages.success(request, act(**form.cleaned_data))

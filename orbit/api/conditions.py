@@ -1,8 +1,4 @@
-"""Conditional writes (RFC 9110, 13): ``If-Match``, ``If-None-Match: *``, and a reason in a header.
-
-A revision's ETag is its number in quotes. A weak ETag never matches: what is replaced must be byte
-for byte what was read.
-"""
+"""Conditional writes (RFC 9110, 13): ``If-Match``, ``If-None-Match: *``, and a reason."""
 
 import contextlib
 import re
@@ -64,10 +60,7 @@ def etag(revision: int) -> str:
 
 
 def expected(request: Request) -> Expected:
-    """Return what ``If-Match`` or ``If-None-Match: *`` expects.
-
-    Raises PreconditionRequired without either, HeaderInvalid.
-    """
+    """Return what the conditions expect. Raises PreconditionRequired, HeaderInvalid."""
     match, none = request.headers.get("If-Match"), request.headers.get("If-None-Match")
     if none is not None and none.strip() == "*":
         # Both at once can never be met.
@@ -78,11 +71,12 @@ def expected(request: Request) -> Expected:
         return ANY
     if len(match) > _MAX_LENGTH or not re.fullmatch(_TAGS, match):
         raise HeaderInvalid('If-Match must be an ETag in quotes, such as "3", or *.')
+    # A weak ETag never matches: what is replaced must be byte for byte what was read.
     return Expected(frozenset(int(number) for weak, number in _REVISION.findall(match) if not weak))
 
 
 def reason(request: Request) -> str:
-    """Return the text of ``X-Orbit-Reason``, or "" without it. Raises HeaderInvalid."""
+    """Return the text of ``X-Orbit-Reason``. Raises HeaderInvalid."""
     text = request.headers.get("X-Orbit-Reason", "").strip()
     with contextlib.suppress(UnicodeError):
         # A server hands headers over as Latin-1, and most clients send UTF-8.

@@ -61,6 +61,6 @@ class ConfigReload(Resource):
         refusals=(ConfigInvalid, EndpointsInvalid, CyclesActive),
     )
     def post(self, request: Request) -> Response:
-        """Load the files into the database, all or nothing. Refused while a cycle is active."""
+        """Load the files, all or nothing. Refused while a cycle is active."""
         reason = self.body().get("reason", "")
         return Response(_RELOADED.of(reload.apply_files(actor=self.actor, reason=reason)))

@@ -69,6 +69,7 @@ class CycleCancel(Resource):
     )
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """End it now. What was delivered stays delivered; the rest is cancelled."""
+        # First: a cycle that the caller doesn't see is a 404, whatever the body.
         detail.ensure_visible(cycle_id, actor=self.actor)
         cancel.cancel(cycle_id, actor=self.actor, reason=self.body()["reason"])
         return Response({"cycle_run_id": cycle_id, "status": Cycle.CANCELLED}, status=202)

@@ -1,4 +1,4 @@
-"""``/dead-letters``: list, group, read, requeue, dismiss; one, or many as an operation run."""
+"""``/dead-letters``: list, group, read, requeue, dismiss."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -175,10 +175,7 @@ class DeadLetterBulkRequeue(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, EndpointGone, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`.
-
-        If the same run is active already, return that one.
-        """
+        """Start an operation run over `ids` or a `filter`, or return the active one."""
         body = self.body()
         choices = {name: body[name] for name in ("endpoint", "new_key", "rate") if name in body}
         started = bulk.requeue(
@@ -196,10 +193,7 @@ class DeadLetterBulkDismiss(Resource):
         refusals=(LetterUnknown, NamespaceUnknown, ledger.LedgerBusy),
     )
     def post(self, request: Request) -> Response:
-        """Start an operation run over `ids` or a `filter`.
-
-        If the same run is active already, return that one.
-        """
+        """Start an operation run over `ids` or a `filter`, or return the active one."""
         body = self.body()
         started = bulk.dismiss(
             _SELECTION.read(body),
@@ -224,7 +218,7 @@ def _read(letter_id: UUID, actor: Actor) -> dict[str, object]:
 
 
 def _document(letter: Any, now: ConfiguredEndpoints) -> dict[str, object]:
-    """Return a letter's answer; an open one also says how its endpoint is configured today."""
+    # For a closed one today's configuration doesn't matter.
     is_open = letter.status == Letter.OPEN
     drift = now.compare(letter.endpoint_key, letter.fingerprint) if is_open else None
     return DEAD_LETTER.of(letter, endpoint_now=drift)

@@ -1,4 +1,4 @@
-"""``POST /run-profiles/trigger`` and ``/run-profiles/{id}/trigger``: outcomes, not refusals."""
+"""Trigger run profiles: outcomes, not refusals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,9 +52,9 @@ class RunProfileTriggerAll(Resource):
         refusals=_REFUSALS,
     )
     def post(self, request: Request) -> Response:
-        """Start or queue a cycle for each of `run_profile_ids`, or for all that are enabled.
+        """Start or queue a cycle for each of `run_profile_ids`, or for all enabled ones.
 
-        Each has its own outcome. The same Idempotency-Key returns the first answer.
+        The same Idempotency-Key returns the first answer.
         """
         body = self.body()
         names, reason = body.get("run_profile_ids"), body.get("reason", "")

@@ -1,4 +1,4 @@
-"""``/profiles`` and ``/run-profiles``: the configuration that runs, read and edited."""
+"""``/profiles`` and ``/run-profiles``: read and edit them."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ class ProfileDetail(Resource):
         refusals=(*conditions.REFUSALS, Stale, DocumentInvalid),
     )
     def put(self, request: Request, profile_id: str) -> Response:
-        """Replace the whole document if If-Match names the current revision.
+        """Replace it if If-Match names the current revision.
 
         `If-None-Match: *` creates it.
         """
@@ -93,7 +93,7 @@ class RunProfileDetail(Resource):
         refusals=(*conditions.REFUSALS, RunProfileUnknown, Stale, DocumentInvalid),
     )
     def put(self, request: Request, run_profile_id: str) -> Response:
-        """Replace the whole document if If-Match names the current revision.
+        """Replace it if If-Match names the current revision.
 
         `If-None-Match: *` creates it.
         """

@@ -1,4 +1,4 @@
-"""``/cycles/{id}/rerun`` and ``/cycles/rerun``: run finished cycles again, one or many."""
+"""``/cycles/{id}/rerun`` and ``/cycles/rerun``: run finished cycles again."""
 
 from uuid import UUID
 
@@ -105,8 +105,9 @@ class CycleRerun(Resource):
     def post(self, request: Request, cycle_id: UUID) -> Response:
         """Start a new cycle that takes over what the finished one has done.
 
-        With `dry_run` nothing starts: the answer is 200 with the plan.
+        With `dry_run` nothing starts: the answer is the plan.
         """
+        # First: a cycle that the caller doesn't see is a 404, whatever the body.
         detail.ensure_visible(cycle_id, actor=self.actor)
         body = self.body()
         if body.get("dry_run"):
@@ -128,7 +129,7 @@ class CycleBulkRerun(Resource):
     def post(self, request: Request) -> Response:
         """Start an operation run over `ids` or a `filter`.
 
-        With `dry_run` nothing starts: the answer is 200 with the count and the first 100 ids.
+        With `dry_run` nothing starts: the answer has the count and the first 100 ids.
         """
         body = self.body()
         selection = _SELECTION.read(body)

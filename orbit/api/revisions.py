@@ -1,4 +1,4 @@
-"""``/profiles/{id}/revisions`` and ``/run-profiles/{id}/revisions``: list, read, restore."""
+"""Revisions of profiles and run profiles: list, read, restore."""
 
 from typing import get_args
 
@@ -68,7 +68,7 @@ class ProfileRevisionRestore(Resource):
     def post(self, request: Request, profile_id: str, number: int) -> Response:
         """Save its document again, if If-Match names the current revision.
 
-        `If-None-Match: *` brings back a profile that is hidden.
+        `If-None-Match: *` restores a hidden profile.
         """
         return _restore(self, PROFILE, profile_id, number)
 
@@ -109,7 +109,7 @@ class RunProfileRevisionRestore(Resource):
     def post(self, request: Request, run_profile_id: str, number: int) -> Response:
         """Save its document again, if If-Match names the current revision.
 
-        `If-None-Match: *` brings back a run profile that is hidden.
+        `If-None-Match: *` restores a hidden run profile.
         """
         return _restore(self, RUN_PROFILE, run_profile_id, number)
 

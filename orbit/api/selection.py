@@ -1,4 +1,4 @@
-"""Bodies that name many objects: by their ``ids``, or by a ``filter``."""
+"""Bodies that name many objects: by ``ids``, or by a ``filter``."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
@@ -10,10 +10,7 @@ Filter = TypeVar("Filter")
 
 
 class Selection(Generic[Filter]):
-    """The members of a body that name objects. ``filters`` are the schemas of the filter's members.
-
-    ``everything`` says in the refusal what an empty filter matches.
-    """
+    """The members of a body that name objects."""
 
     def __init__(
         self,
@@ -22,6 +19,7 @@ class Selection(Generic[Filter]):
         *,
         max_ids: int,
         max_rate: int,
+        # What an empty filter matches, for the refusal.
         everything: str,
     ) -> None:
         self._make, self._filters, self._everything = make, filters, everything
@@ -33,7 +31,7 @@ class Selection(Generic[Filter]):
         }
 
     def read(self, body: Mapping[str, Any]) -> Filter | list[UUID]:
-        """Return the ids or the filter of ``body``. Raises BodyInvalid unless it has one."""
+        """Return the ids or the filter of ``body``. Raises BodyInvalid."""
         if "ids" in body and "filter" in body:
             raise parsing.invalid("/filter", "Send either `ids` or `filter`, not both.")
         if "ids" in body:

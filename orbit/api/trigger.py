@@ -70,8 +70,8 @@ class CycleTrigger(Resource):
     def post(self, request: Request) -> Response:
         """Start a cycle for a run profile, or a raw one in a namespace.
 
-        If the same trigger's cycle is active already, it is resumed. The same Idempotency-Key
-        returns the first answer.
+        The cycle of an equal trigger is resumed if it is active. The same Idempotency-Key returns
+        the first answer.
         """
         body = self.body()
         payload = _payload(body)
@@ -91,7 +91,6 @@ class CycleTrigger(Resource):
 
 
 def _payload(body: Mapping[str, Any]) -> Payload | None:
-    """Return the payload as the bytes that will be delivered. Raises BodyInvalid."""
     if "payload" in body and "payload_base64" in body:
         raise invalid("/payload_base64", "Send either `payload` or `payload_base64`, not both.")
     if "payload_content_type" in body and "payload_base64" not in body:

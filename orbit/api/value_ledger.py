@@ -1,4 +1,4 @@
-"""``/value-ledger``: usage and value of cycles, entry by entry and in totals."""
+"""``/value-ledger``: usage and value of cycles, in entries and totals."""
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -92,7 +92,7 @@ class ValueTotals(Resource):
         refusals=(RangeInvalid,),
     )
     def get(self, request: Request) -> Response:
-        """By tag and period, the latest period first. The default period is a day."""
+        """By tag and period, the latest first. The default period is a day."""
         return Response(_TOTALS.of(_totals(self)))
 
 
@@ -106,7 +106,7 @@ class ValueTotalsFile(Resource):
         refusals=(RangeInvalid,),
     )
     def get(self, request: Request) -> HttpResponse:
-        """As CSV. Text that a spreadsheet would run as a formula begins with an apostrophe."""
+        """As CSV. Text that a spreadsheet would take for a formula gets an apostrophe."""
         totals = _totals(self)
         headers = {"Content-Disposition": f'attachment; filename="value-by-{totals.period}.csv"'}
         return HttpResponse(

@@ -1,14 +1,7 @@
 """Run one claimed cycle in one slot, as far as it goes now.
 
-However the run ends, the cycle can go on: its lease was given back with the moment when the cycle
-is due, or the cycle has ended, or its lease runs out and the next worker takes it. If the database
-goes away, the run waits for it while the lease may still hold; then the checkpoints say what
-happened, so nothing is repeated blindly.
-
-What can still go wrong: a worker that dies between sending a request and writing its result leaves
-an attempt whose outcome is unknown. It is closed as ``unknown`` and, unless the endpoint says
-otherwise (``inquiry_url``, ``on_unknown``), sent again under the same Idempotency-Key. So a
-delivery is made at least once, and twice if the receiver ignores that key.
+The cycle can go on however the run ends: its lease is given back or runs out, and its checkpoints
+say what is done.
 """
 
 import logging
@@ -43,10 +36,11 @@ CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked
 
 
 def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float | None:
-    """Run ``cycle``; return the seconds until it is due again, or None.
+    """Run ``cycle``; return the seconds until it is due again.
 
-    None if the cycle has ended, or is another worker's to resume.
+    Return None if it has ended, or another worker resumes it.
     """
+    # Wait for the database only while the lease may still hold.
     give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
     is_new = cycle.token == 1
     counted = not cycle.resumed
@@ -86,10 +80,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
 
 
 def close_abandoned(state: CycleProgress) -> bool:
-    """Close the attempts that lost workers left open, and the cycle if they were the last of it.
-
-    Return whether one of them had an open job. Raises Fenced.
-    """
+    """Close what lost workers left open; return whether a job was. Raises Fenced."""
     cycle = state.cycle
     if state.abandoned_receipts:
         fence.run(
@@ -103,11 +94,14 @@ def close_abandoned(state: CycleProgress) -> bool:
         if cycle.status == Cycle.CANCELLED and job.job_id not in state.added_after_end
     }
     requeued = dead_letters.filter_requeued(ended) if ended else set()
+    # Their outcome is unknown. Unless the endpoint says otherwise (`inquiry_url`, `on_unknown`)
+    # they are sent again with the same Idempotency-Key: twice, if the receiver ignores it.
     results = [
         attempt.abandon(job, cancelled=job.job_id in ended, requeued=job.job_id in requeued)
         for job in state.abandoned
     ]
     if results:
+        # With the last job this ends the cycle.
         finish.save_results(state, results)
     return bool(results)
 
@@ -134,7 +128,7 @@ def _advance(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> f
 
 
 def may_resume(cycle: ClaimedCycle) -> bool:
-    """Count a resume. End the cycle as parked if it is the fifth in a row without progress."""
+    """Count a resume; the fifth without progress parks the cycle."""
     rows = fence.run(COUNT_RESUME.text, {"id": cycle.id, "token": cycle.token})
     if not rows:
         raise Fenced
@@ -170,9 +164,9 @@ def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
 
 
 def _record_stop(cycle: ClaimedCycle) -> None:
-    """Record which halt or pause stops the cycle here. A drain is not recorded: it ends nothing."""
     try:
         refusal = gate.refusals([cycle.namespace]).get(cycle.namespace)
+        # A drain isn't recorded: it ends nothing.
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
             data = {"code": refusal.code}
             _record(cycle, Record("governance", "stopped", refusal.detail, "warning", data))
@@ -181,7 +175,7 @@ def _record_stop(cycle: ClaimedCycle) -> None:
 
 
 def _record_fenced(cycle: ClaimedCycle) -> None:
-    """Record that another worker has the cycle. This record is all that may still be written."""
+    # Another worker has the cycle: this record is all that may still be written.
     message = f"token {cycle.token} is no longer the cycle's"
     try:
         _record(cycle, Record("cycle", "fenced", message, "warning"))
@@ -190,7 +184,6 @@ def _record_fenced(cycle: ClaimedCycle) -> None:
 
 
 def _fail(cycle: ClaimedCycle, exc: Exception) -> None:
-    """End the cycle as failed, with an error record. What it has written stays."""
     logger.error("cycle %s failed", cycle.id, exc_info=exc)
     try:
         finish.give_up(cycle, reason="error", message=f"{type(exc).__name__}: {exc}")

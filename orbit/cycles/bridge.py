@@ -1,4 +1,4 @@
-"""From a run profile, as it is now, to the frozen context that a cycle runs on."""
+"""Freeze a run profile as the context of a cycle."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,10 @@ from orbit.states import ProfileState
 
 @dataclass(frozen=True, slots=True)
 class CycleContext:
-    """What a cycle runs on. Later edits of the profile don't change it.
-
-    A raw cycle has only a namespace.
-    """
+    """What a cycle runs on, whatever is edited later."""
 
     namespace: str
+    # A raw cycle has none of these.
     profile_id: str | None = None
     profile_revision: int | None = None
     run_profile_id: str | None = None
@@ -28,21 +26,17 @@ class CycleContext:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The instruction's document, as the cycle keeps it; empty for a raw cycle."""
+        """The instruction's document; empty for a raw cycle."""
         return self.instruction.document if self.instruction else {}
 
     @property
     def input(self) -> bytes:
-        """The input of a cycle whose trigger has no payload: the instruction, or ``{}``."""
+        """The input if the trigger has no payload."""
         return self.instruction.body if self.instruction else b"{}"
 
 
 def context_for(run_profile_id: str, *, actor: Actor) -> CycleContext:
-    """Return the context of a run profile. One query.
-
-    Raises RunProfileUnknown if there is none that ``actor`` may see, and Disabled if it or its
-    profile is.
-    """
+    """Return a run profile's context. One query. Raises RunProfileUnknown, Disabled."""
     run_profile = (
         RunProfile.objects.select_related("profile")
         .filter(run_profile_id=run_profile_id, hidden=False)
@@ -54,11 +48,8 @@ def context_for(run_profile_id: str, *, actor: Actor) -> CycleContext:
 
 
 def context_of(run_profile: RunProfile) -> CycleContext:
-    """Return the context of a run profile that was read with its profile.
-
-    Raises Disabled, and ValueError for documents that have no canonical form.
-    """
-    profile = run_profile.profile
+    """Return a run profile's context. Raises Disabled and ValueError."""
+    profile = run_profile.profile  # read with it: no query
     if run_profile.state != ProfileState.ENABLED:
         raise Disabled(
             f"The run profile {run_profile.run_profile_id} is disabled. Enable it to run it."
@@ -74,6 +65,7 @@ def context_of(run_profile: RunProfile) -> CycleContext:
         profile_revision=profile.revision,
         run_profile_id=run_profile.run_profile_id,
         run_profile_revision=run_profile.revision,
+        # ValueError if a document has no canonical form
         instruction=instruction.synthesize(run_profile.document, profile.document),
     )
 
@@ -84,7 +76,7 @@ def raw_context(namespace: str) -> CycleContext:
 
 
 def initiation_hash(context: CycleContext) -> str:
-    """Return the key by which cycles share an initiation: SHA-256 of the context's four ids."""
+    """Return the key by which cycles share an initiation."""
     ids = {
         "profile_id": context.profile_id,
         "run_profile_id": context.run_profile_id,

@@ -1,4 +1,4 @@
-"""Cancel a cycle: at once, even if it is halted."""
+"""Cancel a cycle at once, even if it is halted."""
 
 from uuid import UUID
 
@@ -21,11 +21,7 @@ STAY_DUE = sql.load(__name__, "stay_due_for_attempts")
 
 
 def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
-    """End the cycle now. Deliveries that were not sent are cancelled; requeued ones are dead again.
-
-    If the cycle was active, the next queued one of its namespace is promoted. Raises CycleUnknown
-    if there is no such cycle that ``actor`` may see, and CycleFinished if its status is final.
-    """
+    """End the cycle and its unsent deliveries. Raises CycleUnknown and CycleFinished."""
     actor.require(Scope.OPERATE)
     namespace = (
         CycleRun.objects.filter(pk=cycle_id).values_list("namespace__name", flat=True).first()
@@ -45,7 +41,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
         letters = dead_letters.dead_letter_all(
             [job for job, status in jobs if status == Job.DEAD], reason="cancelled"
         )
-        if status_before in ACTIVE:
+        if status_before in ACTIVE:  # a queued one blocked no other
             namespace_queue.promote_next(namespace)
         data = {"by": actor.name, "jobs": len(jobs)}
         execution.write(

@@ -1,4 +1,4 @@
-"""Compare two cycles: configuration, times, tiers, deliveries and errors. Four queries."""
+"""Compare two cycles: configuration, times, tiers, deliveries and errors."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -35,14 +35,14 @@ class ComparedFact:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Facts of one kind, those that differ first."""
+    """Facts of one kind, differing ones first."""
 
     name: str
     facts: Sequence[ComparedFact]
 
     @property
     def differing(self) -> int:
-        """How many of its facts differ."""
+        """How many facts differ."""
         return sum(fact.differs for fact in self.facts)
 
 
@@ -61,7 +61,7 @@ class Comparison:
 
 
 def read(a: UUID, b: UUID, *, actor: Actor) -> Comparison:
-    """Compare two cycles. Raises CycleUnknown if there is no such cycle that ``actor`` may see."""
+    """Compare two cycles in four queries. Raises CycleUnknown."""
     cycles = {
         cycle.pk: cycle
         for cycle in CycleRun.objects.filter(actor.filter(), pk__in=[a, b]).defer("input")
@@ -113,7 +113,7 @@ _FACTS: dict[str, _Reader] = {
     "Profile's revision": lambda cycle: cycle.profile_revision,
     "Started by": lambda cycle: f"{cycle.trigger} {cycle.triggered_by}",
     "Input": lambda cycle: f"{cycle.input_content_type}, SHA-256 {cycle.input_sha256}",
-    "Runs again": lambda cycle: cycle.rerun_of_id,
+    "Re-run of": lambda cycle: cycle.rerun_of_id,
     "Resumed": lambda cycle: f"{cycle.resumes} times in a row",
 }
 _TIMES: dict[str, _Reader] = {
@@ -164,7 +164,7 @@ def _tiers(a: UUID, b: UUID) -> list[ComparedFact]:
 def _counts(
     rows: Iterable[tuple[Any, ...]], a: UUID, b: UUID, name: Callable[[tuple[Any, ...]], str]
 ) -> list[ComparedFact]:
-    """Return one fact for each name. A row starts with its cycle and ends with its count."""
+    # A row starts with its cycle and ends with its count.
     counts: dict[str, dict[UUID, int]] = {}
     for row in rows:
         by_cycle = counts.setdefault(name(row), {})

@@ -1,9 +1,4 @@
-"""New cycles: insert one or many in one statement, and say which active cycle is in the way.
-
-The unique index allows one active cycle in a namespace, so of any number of triggers at once one
-starts something. A ``queued`` cycle waits its turn: no worker looks at it, and the index doesn't
-count it.
-"""
+"""Create cycles, and say which active cycle is in the way."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -43,12 +38,12 @@ class NewCycle:
 
     @property
     def input(self) -> bytes:
-        """The bytes that the cycle runs on."""
+        """The bytes that it runs on."""
         return self.context.input if self.payload is None else self.payload.body
 
     @property
     def origin(self) -> dict[str, Any]:
-        """The columns that say where the cycle comes from and what it runs on."""
+        """The columns that say where it comes from."""
         context = self.context
         return {
             "trigger": str(self.trigger),
@@ -65,17 +60,17 @@ class NewCycle:
 
 @dataclass(frozen=True, slots=True)
 class ActiveCycle:
-    """The active cycle of a namespace. ``abandoned`` if it was started and its lease ran out."""
+    """The active cycle of a namespace."""
 
     id: UUID
     namespace: str
     status: str
     run_profile_id: str | None
     input_sha256: str
-    abandoned: bool
+    abandoned: bool  # it was started, and its lease ran out
 
     def is_resumed_by(self, run_profile_id: str | None, payload: Payload | None = None) -> bool:
-        """Tell whether a trigger resumes it: it is abandoned, and the trigger is the same."""
+        """Tell whether a trigger resumes it: abandoned, and the same trigger."""
         return (
             self.abandoned
             and self.run_profile_id == run_profile_id
@@ -84,18 +79,19 @@ class ActiveCycle:
 
 
 def hold_configuration() -> None:
-    """Keep reloads out until the transaction ends: no cycle may start in the middle of one."""
+    """Keep reloads out until the transaction ends."""
+    # A cycle must not start on half of a new configuration.
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE")
 
 
 def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
-    """Insert the cycles as pending or queued; return the ids of those that no active cycle blocked.
+    """Insert cycles; return the ids of those that no active cycle blocked.
 
-    Call it in a transaction. It waits for others that start or end a cycle in the same namespace.
-    All go by the order of the namespaces' names, so no two wait for each other.
+    Call it in a transaction. It waits for others that start or end cycles in these namespaces.
     """
     inserted: set[UUID] = set()
+    # Transactions wait for each other at the unique index: one order for all, against deadlocks.
     in_order = sorted(cycles, key=lambda cycle: (cycle.context.namespace, cycle.id))
     for part in split(in_order):
         values = [value for cycle in part for value in _values(cycle, status)]
@@ -106,12 +102,12 @@ def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
 
 
 def insert_rerun(cycle: NewCycle, *, rerun_of: UUID) -> bool:
-    """Insert a cycle that runs ``rerun_of`` again, on its input; return False if one is active."""
+    """Insert a re-run of ``rerun_of``; return False if a cycle is active."""
     return INSERT_RERUN.one(id=cycle.id, rerun_of=rerun_of, **cycle.origin) is not None
 
 
 def active_cycles(namespaces: Collection[str]) -> dict[str, ActiveCycle]:
-    """Return the active cycle of each of ``namespaces`` that has one. One query."""
+    """Return the active cycles by namespace. One query."""
     return {
         namespace: ActiveCycle(cycle_id, namespace, *columns)
         for namespace, cycle_id, *columns in ACTIVE.rows(namespaces=list(namespaces))
@@ -119,7 +115,8 @@ def active_cycles(namespaces: Collection[str]) -> dict[str, ActiveCycle]:
 
 
 def refusal(namespace: str, active: ActiveCycle | None) -> CycleActive:
-    """Return the refusal of a new cycle; ``active`` is None if that cycle has just ended."""
+    """Return the refusal of a new cycle."""
+    # Without `active`, that cycle has ended meanwhile.
     name, status = (
         (f"The cycle {active.id}", active.status) if active else ("Another cycle", "about to end")
     )
@@ -131,7 +128,7 @@ def refusal(namespace: str, active: ActiveCycle | None) -> CycleActive:
 
 
 def split(cycles: Sequence[NewCycle]) -> Iterator[list[NewCycle]]:
-    """Yield ``cycles`` in parts that fit into one statement each."""
+    """Yield ``cycles`` in parts that fit into one statement."""
     part: list[NewCycle] = []
     size = 0
     for cycle in cycles:

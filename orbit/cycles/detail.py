@@ -1,4 +1,4 @@
-"""Read cycles: lists of them, and one with all its rows, for the API, the console and commands."""
+"""Read cycles: lists, and one with all its rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ COUNT_DELIVERIES = sql.load(__name__, "count_deliveries")
 
 @dataclass(frozen=True, slots=True)
 class PayloadExcerpt:
-    """A payload of ``size`` bytes, and the first of them."""
+    """A payload's size and first bytes."""
 
     content_type: str
     sha256: str
@@ -68,7 +68,7 @@ class PayloadExcerpt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """How many deliveries a cycle made, by outcome. A requeued copy counts for its original."""
+    """Deliveries by outcome. A requeued copy counts for its original."""
 
     total: int = 0
     delivered: int = 0
@@ -104,7 +104,7 @@ class CycleDetail:
 
     @property
     def since(self) -> datetime:
-        """When it started, or was accepted."""
+        """When it started or was accepted."""
         return self.cycle.started_at or self.cycle.created_at
 
 
@@ -115,12 +115,9 @@ def matching(
     status: str | None = None,
     run_profile_id: str | None = None,
     created_from: datetime | None = None,
-    created_to: datetime | None = None,
+    created_to: datetime | None = None,  # exclusive
 ) -> QuerySet[CycleRun]:
-    """Return the cycles that ``actor`` may see and that match, newest first.
-
-    ``created_to`` itself is excluded. Each combination of filters is answered from an index.
-    """
+    """Return matching cycles that ``actor`` may see, newest first."""
     cycles = CycleRun.objects.filter(actor.filter()).only(*LIST_FIELDS)
     for name, value in (
         ("namespace", namespace),
@@ -129,7 +126,7 @@ def matching(
     ):
         if value is not None:
             cycles = cycles.filter(**{name: value})
-    # The index is by id, so the time is bounded by the id too.
+    # Each combination of filters has an index. It is by id, so the time is bounded by the id too.
     if created_from is not None:
         first = uuid7_floor(max(created_from, _EARLIEST) - _CLOCK_SKEW)
         cycles = cycles.filter(created_at__gte=created_from, id__gte=first)
@@ -140,16 +137,13 @@ def matching(
 
 
 def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
-    """Raise CycleUnknown if there is no such cycle that ``actor`` may see."""
+    """Raise CycleUnknown unless ``actor`` may see the cycle."""
     if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
         raise CycleUnknown(f"There is no cycle {cycle_id}.")
 
 
 def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
-    """Read the cycle with its rows: 12 queries, 3 more if it is queued.
-
-    Raises CycleUnknown if there is no such cycle that ``actor`` may see.
-    """
+    """Read the cycle with its rows: at most 15 queries. Raises CycleUnknown."""
     cycle = (
         CycleRun.objects.filter(actor.filter(), pk=cycle_id)
         .defer("input")
@@ -207,10 +201,7 @@ def _read_items(tiers: Sequence[Transformation]) -> list[NormalizationItem]:
 def _read_jobs(
     cycle: CycleRun, letters: Sequence[DeadLetterDispatch], cut: set[str]
 ) -> list[DispatchJob]:
-    """Return the cycle's jobs, then the copies of them that belong to re-runs.
-
-    Two queries, so that each is answered from an index.
-    """
+    # Two queries, each from an index: the cycle's jobs, and copies that belong to re-runs.
     jobs: list[DispatchJob] = _first(_jobs(Q(cycle=cycle)), "jobs", cut)
     copies = {letter.requeued_job_id for letter in letters if letter.requeued_job_id}
     copies -= {job.pk for job in jobs}
@@ -249,8 +240,7 @@ def _jobs(which: Q) -> "QuerySet[DispatchJob]":
 
 
 def _first(rows: "QuerySet[Any]", kind: str, cut: set[str]) -> list[Any]:
-    """Return the first ``LIMIT`` rows; add ``kind`` to ``cut`` if there are more."""
-    first = list(rows[: LIMIT + 1])
+    first = list(rows[: LIMIT + 1])  # one more, to know whether there are more
     if len(first) > LIMIT:
         cut.add(kind)
     return first[:LIMIT]

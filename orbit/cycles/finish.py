@@ -1,7 +1,4 @@
-"""End a cycle: its status, its value, its last checkpoints, and the promotion of the next one.
-
-All of it is part of the write that closes the cycle's last delivery.
-"""
+"""End a cycle, in the write that closes its last delivery."""
 
 import time
 from collections.abc import Sequence
@@ -51,7 +48,7 @@ GIVE_UP = sql.load(
 
 
 def close(state: CycleProgress, finished: Finished) -> None:
-    """Write the last results of a cycle and its end, in one statement. Raises Fenced."""
+    """Write the last results and the cycle's end at once. Raises Fenced."""
     write = fence.FencedWrite(state.cycle, CLOSE_DELIVERIES.text)
     receipts.add_to(write, finished.results)
     write.rows["ledger"] = []
@@ -60,7 +57,7 @@ def close(state: CycleProgress, finished: Finished) -> None:
 
 
 def save_results(state: CycleProgress, results: Sequence[AttemptResult]) -> None:
-    """Save the results of attempts; with the last one, close the cycle. Raises Fenced."""
+    """Save results; the last ones close the cycle. Raises Fenced."""
     state.jobs.count_results(results)
     if state.jobs.open:
         receipts.save(state.cycle, results)
@@ -69,13 +66,10 @@ def save_results(state: CycleProgress, results: Sequence[AttemptResult]) -> None
 
 
 def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = None) -> None:
-    """Add the end of the cycle to ``write``, whose statement contains ``END``.
-
-    With ``wait`` some jobs outlive the dispatch deadline: the cycle is due for them in so many
-    seconds. A cycle that had ended before only gives its lease back.
-    """
+    """Add the cycle's end to ``write``, whose statement contains ``END``."""
     cycle, jobs = state.cycle, state.jobs
     if state.final:
+        # It had ended before: only give the lease back.
         write.rows["finishes"] = [_row(cycle, None)]
         counts = {"delivered": jobs.delivered, "dead": jobs.dead}
         write.records.append(Record("dispatch", "late_deliveries_ended", data=counts))
@@ -93,7 +87,7 @@ def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = 
     write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
     write.rows["ledger"] = _ledger(cycle, jobs.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
-    if wait is not None:
+    if wait is not None:  # jobs outlive the dispatch deadline: the cycle stays due for them
         message = f"the stage's time is over: {len(jobs.open)} deliveries go on by themselves"
         write.records.append(
             Record("dispatch", "stage_deadline", message, "warning", {"open": len(jobs.open)})
@@ -148,11 +142,8 @@ def _record_end(
 
 
 def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
-    """End ``cycle`` as failed, with ``reason`` and an error record. Raises Fenced.
-
-    What earlier stages wrote stays, and what was delivered is metered. A cycle that had ended
-    before keeps its status.
-    """
+    """End ``cycle`` as failed, and record why. Raises Fenced."""
+    # A cycle that had ended before keeps its status.
     final = Cycle(cycle.status) not in {Cycle.PENDING, Cycle.RUNNING}
     row = _row(cycle, None if final else Cycle.FAILED, reason=clean(reason))
     write = fence.FencedWrite(

@@ -1,9 +1,6 @@
-"""Under a halt or a pause: close abandoned attempts, certify when nothing is in flight any more.
+"""Under a halt or a pause: close abandoned attempts, then certify that nothing is in flight.
 
-A worker that dies under a halt leaves attempts that no worker may resume. Maintenance closes them
-as ``unknown``, under the fence. Once no attempt is open and no worker holds a cycle, the stop is
-quiet and gets its certificate: the command, the last delivery that started, what was in flight at
-the command, and how each of it ended. Two maintenance processes that do it at once do it once.
+No worker may resume the attempts of one that dies under a halt. So maintenance closes them.
 """
 
 import json
@@ -31,7 +28,7 @@ IN_FLIGHT = sql.load(__name__, "in_flight_at_stop")
 
 
 def close_abandoned() -> int:
-    """Close the abandoned attempts of stopped cycles; return the number of cycles."""
+    """Close the abandoned attempts of stopped cycles; return how many cycles."""
     cycles = lease.claim_stopped(_MOST_CYCLES)
     for cycle in cycles:
         try:
@@ -48,7 +45,7 @@ def _close_abandoned(cycle: ClaimedCycle) -> None:
 
 
 def certify() -> int:
-    """Give each quiet halt and pause its certificate; return how many."""
+    """Certify each quiet halt and pause; return how many."""
     quiet = QUIET_STOPS.rows(most=_MOST_STOPS)
     for stop_id, namespace, since, by, reason in quiet:
         at, certificate = _certificate(namespace, since)

@@ -1,8 +1,6 @@
-"""Leases of cycles: claim, renew, give back.
+"""Claim, renew and give back the leases of cycles, by the database's clock.
 
-A claim takes cycles that are due and free, or whose lease ran out, in one statement. SKIP LOCKED
-lets any number of workers claim side by side. Each claim raises the fencing token, which every
-later write must carry. Times are the database's. After a crash nothing needs to be done: the lease
+Each claim raises the fencing token, which every later write must carry. After a crash the lease
 runs out, and the next claim takes the cycle.
 """
 
@@ -57,7 +55,7 @@ def _owner_of(pid: int) -> str:
 
 
 def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` due cycles; with ``alone`` those that were resumed often."""
+    """Claim up to ``limit`` due cycles; with ``alone`` those resumed often."""
     if gate.paused_here():
         return []
     parameters = {**_term(), "limit": limit, "alone": alone}
@@ -65,34 +63,29 @@ def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
 
 
 def claim_stopped(limit: int) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` halted or paused cycles of which a lost worker left attempts open.
-
-    They may not be run: close these attempts and give the leases back.
-    """
+    """Claim stopped cycles with abandoned attempts: to close these, not to run."""
     return [_claimed(row) for row in fence.run(CLAIM_STOPPED.text, {**_term(), "limit": limit})]
 
 
 def renew(held: Sequence[ClaimedCycle]) -> set[UUID]:
-    """Extend the leases of ``held`` to a full term from now; return those that are still ours."""
+    """Extend the leases of ``held``; return those that are still ours."""
     return {row[0] for row in fence.run(RENEW.text, {**_term(), **_held(held)})}
 
 
 def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
-    """End the leases of ``held``; their cycles are due again in ``wait`` seconds.
-
-    Return the moment when the first of them is, or None if none was ours any more.
-    """
+    """Make ``held`` due in ``wait`` seconds; return when the first is due."""
     parameters = {
         **_held(held),
         "owner": owner(),
         "requeues": [cycle.requeues for cycle in held],
         "wait": max(0.0, wait),
     }
+    # None: none was ours any more.
     return min((row[1] for row in fence.run(GIVE_BACK.text, parameters)), default=None)
 
 
 def next_due() -> datetime | None:
-    """Return when the next cycle is due that is free and not stopped, or None."""
+    """Return when the next free cycle that isn't stopped is due."""
     if gate.paused_here():
         return None
     row = NEXT_DUE.one()

@@ -1,7 +1,4 @@
-"""Periodic work that keeps cycles going and tables small, and the rows of the clusters.
-
-Every cluster's maintenance process does all of it. Two that do it at once do no harm.
-"""
+"""Keep cycles going and tables small. Two clusters at once do no harm."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -13,6 +10,7 @@ from governance.namespaces import gate
 from orbit import queue
 from orbit.models import ClusterNode
 
+# Seconds. A cycle that has just become due has a wake-up of its own.
 FORGOTTEN_AFTER = 0.3
 OPERATION_FORGOTTEN_AFTER = 3.0
 #: A cluster counts as gone after three missed heartbeats (one every five seconds).
@@ -29,13 +27,11 @@ PRUNE_REQUEST_COUNTS = sql.load(__name__, "prune_request_counts")
 
 
 def rescue(workers: int) -> int:
-    """Wake workers, at most ``workers``, for due cycles that nobody runs; return how many.
-
-    These are cycles whose wake-up was lost, or whose worker is gone and whose lease has expired.
-    Does nothing while this process is paused, or while a wake-up waits for a worker anyway.
-    """
+    """Wake at most ``workers`` workers for forgotten cycles; return how many."""
+    # One wake-up is enough: a runner goes on while cycles are due.
     if gate.paused_here() or queue.ready_wakeups():
         return 0
+    # Their wake-up was lost, or their worker is gone and its lease has run out.
     forgotten = _count(COUNT_FORGOTTEN.one(late=FORGOTTEN_AFTER, most=workers))
     for _ in range(forgotten):
         queue.wake()
@@ -43,10 +39,8 @@ def rescue(workers: int) -> int:
 
 
 def wake_operations() -> int:
-    """Enqueue a task for each operation run whose slice is late; return how many.
-
-    Does nothing while tasks wait for a worker anyway.
-    """
+    """Enqueue a task for each late operation run; return how many."""
+    # Tasks wait already: more would only wait behind them.
     if queue.tasks_wait():
         return 0
     late = LATE_OPERATIONS.rows(late=OPERATION_FORGOTTEN_AFTER, most=_MOST_OPERATIONS)
@@ -56,12 +50,12 @@ def wake_operations() -> int:
 
 
 def ensure_partitions() -> int:
-    """Make the partitions of the days and months ahead; return how many were missing."""
+    """Create the partitions ahead; return how many were missing."""
     return _count(ENSURE_PARTITIONS.one())
 
 
 def prune(*, limit: int = 10_000) -> None:
-    """Delete rows that are no longer needed, up to ``limit`` of each kind."""
+    """Delete expired rows, at most ``limit`` of each kind."""
     queue.prune_failures(limit=limit)
     PRUNE_ANSWERS.execute(most=limit)
     PRUNE_LOGIN_ATTEMPTS.execute(most=limit)
@@ -87,24 +81,24 @@ def heartbeat(
 
 
 def deregister(node: UUID) -> None:
-    """Remove the row of a cluster that has drained."""
+    """Remove the row of a drained cluster."""
     ClusterNode.objects.filter(id=node).delete()
 
 
 def cluster_is_alive() -> bool:
-    """Tell whether a cluster that takes new cycles is alive."""
+    """Tell whether a cluster is alive and not draining."""
     return ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False).exists()
 
 
 def unpaused_cluster_is_alive() -> bool:
-    """Tell whether a cluster that takes new cycles is alive and not paused by its environment."""
+    """Tell whether a cluster is alive, not draining and not paused."""
     return ClusterNode.objects.filter(
         seen_at__gt=Now() - SILENT_AFTER, draining=False, paused=False
     ).exists()
 
 
 def paused_hosts() -> list[str]:
-    """Return the hosts of living clusters that are paused by their environment, at most 20."""
+    """Return the hosts of living, paused clusters, at most 20."""
     return list(
         ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, paused=True)
         .order_by("host")

@@ -1,12 +1,7 @@
-"""Cycles that are queued behind others of their namespace, and how the next one is promoted.
+"""Promote the next queued cycle of a namespace when the active one ends.
 
-The oldest queued cycle becomes pending in the transaction that ends the active one. Until that
-commits, a trigger in the namespace waits at the unique index, and then finds the promoted cycle. So
-a write that ends a cycle never fails because of a promotion. A queued cycle that is locked, because
-it is being cancelled for instance, is passed over.
-
-Maintenance promotes in namespaces without an active cycle: that is what a halt, a drain or a pause
-leaves. A trigger may come first; then the queued cycles wait on.
+Until that commits, a trigger waits at the unique index and then finds the promoted cycle. So a
+write that ends a cycle never fails because of a promotion.
 """
 
 from django.db import IntegrityError, connection, transaction
@@ -19,6 +14,7 @@ from orbit.cycles import creation
 from orbit.models import CycleRun
 from orbit.states import Cycle
 
+# Namespaces at once; queued cycles that are counted.
 _MOST = 200
 _MOST_WAKEUPS = 4
 
@@ -32,10 +28,7 @@ WAITING = sql.load(__name__, "waiting_namespaces", gate_lets_start=gate.STARTS)
 
 
 def promote_next(namespace: str) -> bool:
-    """Promote the next queued cycle of ``namespace``; return whether there was one.
-
-    Call it in the transaction that ended the active cycle.
-    """
+    """Promote the next queued cycle, in the transaction that ended the active one."""
     promoted = PROMOTE_IN.one(namespace=namespace) is not None
     if promoted:
         queue.wake()
@@ -43,11 +36,7 @@ def promote_next(namespace: str) -> bool:
 
 
 def promote_waiting() -> int:
-    """Promote one cycle in each of up to 200 namespaces where nothing is active; return how many.
-
-    Does nothing while everything is paused. One process at a time does it. A namespace in which a
-    trigger comes first is left for the next time.
-    """
+    """Promote where no cycle is active; return how many."""
     if gate.everything_paused():
         return 0
     with transaction.atomic():
@@ -55,18 +44,20 @@ def promote_waiting() -> int:
             cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('orbit.turns'))")
             (is_alone,) = cursor.fetchone()
         if not is_alone:
-            return 0
+            return 0  # another process does it
+        # A halt, a drain or a pause leaves them without an active cycle.
         namespaces = [namespace for (namespace,) in WAITING.rows(most=_MOST)]
         if not namespaces:
             return 0
         promoted = _promote_in_all(namespaces)
         if promoted is None:
+            # Leave out the namespace in which a trigger came first.
             promoted = sum(_promote_in_all([namespace]) or 0 for namespace in namespaces)
         return promoted
 
 
 def waits_for(cycle: CycleRun) -> str:
-    """Return what the queued ``cycle`` waits for, as the end of a sentence. 2 or 3 queries."""
+    """Return what a queued cycle waits for, to end a sentence."""
     namespace = cycle.namespace_id
     stop = gate.everything_paused() or gate.refusals([namespace]).get(namespace)
     if stop is not None:
@@ -82,10 +73,6 @@ def waits_for(cycle: CycleRun) -> str:
 
 
 def _promote_in_all(namespaces: list[str]) -> int | None:
-    """Promote one cycle in each of ``namespaces``.
-
-    Return how many, or None if a trigger came first in one of them: then none is promoted.
-    """
     try:
         with transaction.atomic():
             promoted = len(PROMOTE_IN_ALL.rows(namespaces=namespaces))
@@ -95,4 +82,4 @@ def _promote_in_all(namespaces: list[str]) -> int | None:
     except IntegrityError as error:
         if violated(error) != "one_active_cycle_per_namespace":
             raise
-        return None
+        return None  # a trigger came first in one of them: none was promoted

@@ -1,9 +1,6 @@
-"""Start cycles for many run profiles in one call, each with its own outcome.
+"""Start cycles for many run profiles, each with its own outcome.
 
-Everything is one transaction of a dozen statements, however many run profiles there are. Of those
-that share a namespace the first, by id, starts; the others are queued behind it. A namespace in
-which a cycle was active before the call skips all of its own. After a crash all of it has happened,
-or nothing.
+Everything is one transaction, of a dozen statements for any number of run profiles.
 """
 
 import logging
@@ -32,7 +29,7 @@ log = logging.getLogger(__name__)
 
 #: What may become of a run profile.
 OUTCOMES = ("started", "queued", "skipped", "halted", "paused", "disabled", "invalid")
-# One wake-up lets a runner fill all its slots, and maintenance adds what is missing.
+# A wake-up lets a runner fill all its slots, and maintenance adds what is missing.
 _MOST_WAKEUPS = 4
 _MOST_AUDITED = 100
 _STAMP_EVERY = 50
@@ -42,27 +39,20 @@ _TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class ProfileOutcome:
-    """What became of one run profile; ``detail`` says why.
-
-    ``started`` may be a cycle that was resumed.
-    """
+    """What became of one run profile; ``detail`` says why."""
 
     run_profile_id: str
     outcome: str
-    cycle_run_id: UUID | None = None
+    cycle_run_id: UUID | None = None  # started, queued or resumed
     detail: str = ""
 
 
 def all_enabled(
     *, source: Trigger, actor: Actor, own_cron: bool = True, reason: str = ""
 ) -> list[ProfileOutcome]:
-    """Start or queue a cycle for each enabled run profile that ``actor`` may see, ordered by id.
-
-    Without ``own_cron``, leave out those that have a cron of their own. A run profile that can't
-    be started has its outcome; nothing is raised for it.
-    """
+    """Start or queue a cycle for each enabled run profile that ``actor`` may see."""
     chosen = Q(state=ProfileState.ENABLED)
-    if not own_cron:
+    if not own_cron:  # leave out those with a cron of their own
         chosen &= Q(document__execution_policy__cron__isnull=True)
     return _orchestrate(chosen, None, source=source, actor=actor, reason=reason)
 
@@ -70,21 +60,18 @@ def all_enabled(
 def selected(
     run_profile_ids: Sequence[str], *, source: Trigger, actor: Actor, reason: str = ""
 ) -> list[ProfileOutcome]:
-    """Do the same for the named run profiles, including disabled ones, which get that outcome.
-
-    Raises RunProfileUnknown, with nothing started.
-    """
+    """Do the same for named run profiles, also disabled ones. Raises RunProfileUnknown."""
     ids = sorted(set(run_profile_ids))
     return _orchestrate(Q(run_profile_id__in=ids), ids, source=source, actor=actor, reason=reason)
 
 
 def counts(outcomes: Sequence[ProfileOutcome]) -> dict[str, int]:
-    """Return how many there are of each outcome that occurs."""
+    """Return how often each outcome occurs."""
     return dict(Counter(outcome.outcome for outcome in outcomes))
 
 
 def to_dict(outcome: ProfileOutcome) -> dict[str, str]:
-    """Return the outcome as JSON, without its empty fields."""
+    """Return the outcome as JSON, without empty fields."""
     return {name: str(value) for name, value in asdict(outcome).items() if value}
 
 
@@ -110,15 +97,12 @@ def _orchestrate(
 
 
 class _Orchestration:
-    """One call, with the outcomes so far by run profile id."""
-
     def __init__(self, run_profiles: list[RunProfile], source: Trigger, actor: Actor) -> None:
         self.run_profiles, self.source, self.actor = run_profiles, source, actor
-        self.outcomes: dict[str, ProfileOutcome] = {}
+        self.outcomes: dict[str, ProfileOutcome] = {}  # by run profile id
         self.wakeups = 0
 
     def run(self) -> list[ProfileOutcome]:
-        """Start, queue or skip each; return the outcomes in the order of the run profiles."""
         cycles = self._new_cycles()
         for _ in range(_TRIES):
             if cycles:
@@ -133,7 +117,7 @@ class _Orchestration:
         return [self.outcomes[run_profile.run_profile_id] for run_profile in self.run_profiles]
 
     def _new_cycles(self) -> list[NewCycle]:
-        """Return the cycles that may start; the other run profiles get their outcomes."""
+        """Return the cycles that may start; decide the others."""
         paused = gate.everything_paused()
         namespaces = {run_profile.namespace_id for run_profile in self.run_profiles}
         stops = {} if paused or not namespaces else gate.refusals(namespaces)
@@ -163,10 +147,8 @@ class _Orchestration:
         return cycles
 
     def _start(self, cycles: Sequence[NewCycle]) -> None:
-        """Start the first of each namespace and queue the others behind it.
-
-        If a cycle is active there, resume it or skip.
-        """
+        # The first of each namespace, by id, starts and the others queue behind it. If a cycle was
+        # active there before, all are skipped.
         first: dict[str, NewCycle] = {}
         for cycle in cycles:
             first.setdefault(cycle.context.namespace, cycle)
@@ -187,7 +169,6 @@ class _Orchestration:
         self._resume_or_skip(self._undecided(cycles))
 
     def _resume_or_skip(self, blocked: Sequence[NewCycle]) -> None:
-        """Resume active cycles that the same trigger started; skip all other blocked ones."""
         if not blocked:
             return
         active_cycles = creation.active_cycles({cycle.context.namespace for cycle in blocked})
@@ -196,7 +177,7 @@ class _Orchestration:
             active = active_cycles.get(cycle.context.namespace)
             run_profile_id = cycle.context.run_profile_id
             if active is None:
-                continue
+                continue  # it has just ended: try once more
             if active.is_resumed_by(run_profile_id):
                 self.wakeups += 1
                 self._set(cycle, "started", active.id, "resumed")
@@ -228,7 +209,7 @@ def _audit(
     actor: Actor,
     reason: str,
 ) -> None:
-    """Audit the call: one entry with the counts, and the first outcomes."""
+    # One entry for the call, however many run profiles it has.
     namespaces = {run_profile.namespace_id for run_profile in run_profiles}
     audit.record(
         Action.CYCLE_TRIGGERED,

@@ -1,4 +1,4 @@
-"""A cycle in one sentence: what happened, where it failed, how much is done, what it waits for."""
+"""Say in one sentence what a cycle did, and what it waits for."""
 
 from collections import Counter
 from datetime import datetime
@@ -39,7 +39,6 @@ def sentence(detail: CycleDetail, *, now: datetime) -> str:
 
 
 def _history(detail: CycleDetail) -> list[str]:
-    """Say which cycle it runs again, what it reuses of it, and whether it was run again itself."""
     parts, cycle = [], detail.cycle
     if cycle.rerun_of_id is not None:
         reused = cycle.takeover or {}
@@ -91,7 +90,7 @@ def _deliveries(detail: CycleDetail) -> list[str]:
 
 
 def _endpoints(detail: CycleDetail) -> str:
-    """Name the endpoints of the dead letters, each with its most frequent last answer."""
+    # Each endpoint with its most frequent last answer.
     answers: dict[str, Counter[str]] = {}
     for letter in detail.dead_letters:
         answers.setdefault(letter.endpoint_key, Counter())[
@@ -106,7 +105,6 @@ def _endpoints(detail: CycleDetail) -> str:
 
 
 def _waits(detail: CycleDetail, now: datetime) -> list[str]:
-    """Say what a running cycle waits for, if no worker runs it right now."""
     due = [
         job.next_attempt_at
         for job in detail.jobs
@@ -121,7 +119,7 @@ def _waits(detail: CycleDetail, now: datetime) -> list[str]:
     cycle = detail.cycle
     if cycle.lease_expires_at is not None:
         if cycle.lease_expires_at >= now:
-            return []
+            return []  # a worker runs it right now
         since = f"{cycle.lease_expires_at:%H:%M:%S}"
         return [f"its worker has been silent since {since}; another one will take over"]
     if later and len(later) == len(due):

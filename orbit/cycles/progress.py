@@ -1,4 +1,4 @@
-"""How far a claimed cycle has come, read from its checkpoints, and how it ends."""
+"""How far a claimed cycle has come, and how it ends."""
 
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -27,13 +27,13 @@ READ_JOBS = sql.load(__name__, "read_jobs")
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """How one stage ended: ``done`` of ``total`` parts succeeded. A skipped stage is not ok."""
+    """How one stage ended: ``done`` of ``total`` parts."""
 
     name: str
     ok: bool
     done: int = 0
     total: int = 0
-    skipped: bool = False
+    skipped: bool = False  # and so not ok
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -42,7 +42,7 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class ReusedCounts:
-    """What a re-run reuses of earlier cycles: items, their deliveries, and those already made."""
+    """What a re-run reuses of earlier cycles."""
 
     items: int = 0
     deliveries: int = 0
@@ -50,7 +50,7 @@ class ReusedCounts:
 
     @classmethod
     def from_dict(cls, takeover: dict[str, Any]) -> "ReusedCounts":
-        """Return the counts that the column ``takeover`` of a re-run holds."""
+        """Return the counts in a re-run's column ``takeover``."""
         return cls(
             items=int(takeover.get("items", 0)),
             deliveries=int(takeover.get("wanted", 0)),
@@ -58,7 +58,7 @@ class ReusedCounts:
         )
 
     def to_dict(self) -> dict[str, int]:
-        """Return the counts as the column ``takeover`` holds them."""
+        """Return them as the column ``takeover`` stores them."""
         return {"items": self.items, "wanted": self.deliveries, "delivered": self.delivered}
 
 
@@ -74,12 +74,10 @@ def stage_results(
     delivered: int,
     reused: ReusedCounts = NOTHING_REUSED,
 ) -> list[StageResult]:
-    """Return how the four stages of a finished cycle ended.
-
-    ``items`` were made by this cycle, ``targets`` are the endpoints that it names, ``jobs`` its
-    deliveries. A target that isn't configured has no job, and so counts as not delivered.
-    """
+    """Return how the four stages of a finished cycle ended."""
+    # `items` are this cycle's own, `targets` the endpoints that it names.
     all_items = items + reused.items
+    # A target that isn't configured has no job, and so counts as not delivered.
     expected = items * targets + reused.deliveries
     done = delivered + reused.delivered
     return [
@@ -103,7 +101,7 @@ def stage_results(
 
 
 def final_status(results: list[StageResult]) -> Cycle:
-    """Return ``success`` if all stages are ok, ``partial_success`` if some are, else ``failed``."""
+    """Return the status that these results make."""
     ok = sum(result.ok for result in results)
     if ok == len(results):
         return Cycle.SUCCESS
@@ -112,13 +110,7 @@ def final_status(results: list[StageResult]) -> Cycle:
 
 @dataclass(slots=True)
 class CycleProgress:
-    """What is done of a claimed cycle. A new one for a cycle that was never claimed before.
-
-    If the status is final, only deliveries are left: requeued ones, and those that outlived the
-    dispatch deadline. ``abandoned`` are attempts that a lost worker left open.
-    ``abandoned_receipts`` are those whose job a late success has ended meanwhile.
-    ``added_after_end`` are open jobs that were added after the cycle had ended.
-    """
+    """What is done of a claimed cycle; by default nothing."""
 
     cycle: ClaimedCycle
     began: float = field(default_factory=time.monotonic)
@@ -127,30 +119,34 @@ class CycleProgress:
     tiers: dict[int, TierResult] = field(default_factory=dict)
     items: int = 0
     jobs: JobProgress = field(default_factory=JobProgress)
+    #: Attempts that a lost worker left open.
     abandoned: list[ClaimedJob] = field(default_factory=list)
+    #: Open attempts whose job a late success has ended.
     abandoned_receipts: list[UUID] = field(default_factory=list)
+    #: Open jobs that were added after the cycle had ended.
     added_after_end: set[UUID] = field(default_factory=set)
 
     @property
     def final(self) -> bool:
-        """Whether the cycle's status is final."""
+        """Whether the status is final. Then only deliveries are left."""
+        # Requeued ones, and those that outlived the dispatch deadline.
         return Cycle(self.cycle.status) in CYCLE.final
 
     @property
     def targets(self) -> int:
-        """How many endpoints the cycle delivers to."""
+        """How many endpoints it delivers to."""
         return len(self.cycle.context.get("distribution_targets") or [DEFAULT_KEY])
 
     @property
     def tiers_ended(self) -> bool:
-        """Whether all three tiers have succeeded or failed for good."""
+        """Whether all three tiers succeeded or failed for good."""
         return len(self.tiers) == 3 and all(result.ok is not None for result in self.tiers.values())
 
     @property
     def wait(self) -> float:
-        """Seconds until a tier is due; zero or less if one is, or if none was tried yet."""
+        """Seconds until a tier is due; zero or less if one is."""
         if len(self.tiers) < 3:
-            return 0.0
+            return 0.0  # none was tried yet
         return min((tier.wait for tier in self.tiers.values() if tier.ok is None), default=0.0)
 
     @property
@@ -160,7 +156,7 @@ class CycleProgress:
 
     @property
     def reused(self) -> ReusedCounts:
-        """What a re-run reuses of earlier cycles."""
+        """What a re-run reuses."""
         return ReusedCounts.from_dict(self.cycle.takeover or {})
 
     def has(self, checkpoint: Checkpoint) -> bool:
@@ -168,7 +164,7 @@ class CycleProgress:
         return checkpoint in self.checkpoints
 
     def sources(self) -> list[TierResult]:
-        """Return the successful tiers that have no item yet, each with its output."""
+        """Return the successful tiers without an item, with their outputs."""
         normalize_reused = (self.cycle.takeover or {}).get("normalize", ())
         tiers = [
             result
@@ -182,20 +178,22 @@ class CycleProgress:
         return tiers
 
     def read_input(self) -> None:
-        """Load the input, unless it is loaded."""
+        """Load the input unless it is loaded."""
         if self.cycle.input is None:
             (body,) = _row("SELECT input FROM orbit_cyclerun WHERE id = %s", self.cycle.id)
             self.cycle = replace(self.cycle, input=bytes(body))
 
     def release_payloads(self) -> None:
-        """Free input and outputs: deliveries read them from the database, and may take long."""
+        """Free the memory of input and outputs."""
+        # Deliveries read them from the database, and may take long.
         self.cycle = replace(self.cycle, input=None)
         for result in self.tiers.values():
             result.payload = None
 
 
 def load(cycle: ClaimedCycle, endpoints: EndpointCache) -> CycleProgress:
-    """Return what is done of ``cycle``. Input and outputs are not read: they may be large."""
+    """Return what is done of ``cycle``."""
+    # Input and outputs may be large: they are read when they are needed.
     state = CycleProgress(cycle)
     ages = dict(READ_CHECKPOINTS.rows(cycle=cycle.id, namespace=cycle.namespace))
     state.checkpoints = set(ages)
@@ -228,11 +226,6 @@ def _row(query: str, key: UUID | str) -> tuple[Any, ...]:
 def _count_jobs(
     state: CycleProgress, rows: list[tuple[Any, ...]], endpoints: EndpointCache
 ) -> None:
-    """Sort the cycle's jobs into open ones, ended ones, and attempts that a lost worker left open.
-
-    Jobs that were requeued within a running cycle don't count for its outcome. Jobs that a re-run
-    copied from an earlier cycle do.
-    """
     jobs, now = state.jobs, time.monotonic()
     for (
         job_id,
@@ -249,6 +242,7 @@ def _count_jobs(
         added_after_end,
     ) in rows:
         if status in {Job.PENDING, Job.SENDING}:
+            # Requeues within a running cycle don't count for its outcome; a re-run's copies do.
             if requeued and not state.final:
                 jobs.uncounted.add(job_id)
             jobs.open[job_id] = now + (wait or 0.0)

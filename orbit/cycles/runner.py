@@ -1,14 +1,7 @@
-"""The runner: one queue task that claims due cycles and runs them side by side in slots.
+"""Claim due cycles in one queue task and run them side by side in slots.
 
-A queue worker runs one task at a time, and a slow endpoint would block it. So the task claims up to
-``ORBIT_CONCURRENCY`` cycles and the next one whenever a slot gets free. It stops claiming when
-nothing is due, or after ten seconds; but while a slot is busy and no other task waits for this
-worker it goes on, so that one slow endpoint doesn't idle the other slots. The runner's own thread,
-the process's main one, claims, renews the leases of slots that keep their deadlines, and stamps the
-clock that the supervisor reads. Slots are threads.
-
-A slot that overruns its deadline is hung: its lease isn't renewed, so its cycle goes to another
-worker. This process then takes nothing new, lets the other slots finish, and ends.
+A queue worker runs one task at a time, so a slow endpoint would block it. Slots are threads; the
+main thread claims, renews leases and stamps the clock that the supervisor reads.
 """
 
 import logging
@@ -31,6 +24,7 @@ from orbit.records.fence import ClaimedCycle
 
 logger = logging.getLogger(__name__)
 
+# After this time, claim only beside a busy slot: one slow endpoint must not idle the others.
 CLAIMING_SECONDS = 10.0
 BEAT_SECONDS = 0.5
 # A task that no other worker took within this time waits for this one.
@@ -42,13 +36,10 @@ ACT_SECONDS = 30.0
 
 
 class WorkerProcess:
-    """What a worker process keeps from one runner to the next. Make it after the fork.
-
-    ``hung`` says that a slot was found hung: then the process has to end.
-    """
+    """What a worker process keeps between runners. Make it after the fork."""
 
     def __init__(self) -> None:
-        self.hung = False
+        self.hung = False  # a slot was: the process has to end
         self.dispatch = DispatchState()
         self.log = ThrottledLog(logger.warning)
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
@@ -56,7 +47,8 @@ class WorkerProcess:
         self._idle = threading.Semaphore(0)
 
     def start(self, task: Callable[[], None]) -> None:
-        """Run ``task`` in an idle slot thread, or a new one. They keep their connections."""
+        """Run ``task`` in an idle slot thread, or a new one."""
+        # Threads stay, and keep their database connections.
         if not self._idle.acquire(blocking=False):
             name = f"slot-{len(self._threads)}"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -71,10 +63,9 @@ class WorkerProcess:
 
 
 def run(worker: WorkerProcess, *, seconds: float = CLAIMING_SECONDS) -> datetime | None:
-    """Run what is due. Return when the next cycle is due that was given back or left, if known.
+    """Run due cycles in the main thread; return when the next one is due, if known.
 
-    Call it in the process's main thread. It claims for at most ``seconds``, then lets its slots
-    finish. A database error ends the claiming; the slots handle it themselves.
+    Claim for ``seconds``, then let the slots finish.
     """
     return _Runner(worker).run(time.monotonic() + seconds)
 
@@ -119,21 +110,20 @@ class _Runner:
         return self.due
 
     def _allow_for_standstill(self) -> None:
-        """Give the slots the time in which this process stood still: they are late, not hung."""
         lost = time.monotonic() - self.beat
         self.beat += lost
         if lost > STANDSTILL_SECONDS:
             for running in self.running.values():
-                running.slot.deadline += lost
+                running.slot.deadline += lost  # late, not hung
 
     def _claim(self, ends: float) -> bool:
-        """Fill the free slots with due cycles; return whether to go on claiming."""
+        """Fill the free slots; return whether to go on claiming."""
         if interrupts.process.draining or self.hung:
             return False
         free = 0 if self.alone else settings.ORBIT_CONCURRENCY - len(self.running)
-        asked = interrupts.now()
+        claimed_at = interrupts.now()
         try:
-            if time.monotonic() >= ends and not self._goes_on():
+            if time.monotonic() >= ends and not self._may_claim_longer():
                 self.due = datetime.now(UTC)
                 return False
             if free <= 0:
@@ -142,30 +132,28 @@ class _Runner:
             self.alone = bool(cycles)
             cycles = cycles or lease.claim(free)
         except (DatabaseError, InterfaceError) as exc:
+            # It ends the claiming only: the slots wait for the database themselves.
             self.worker.log.report("claiming stops", exc)
             connection.close()
             self.due = datetime.now(UTC) + timedelta(seconds=1)
             return False
         for cycle in cycles:
-            self._start(cycle, asked=asked)
+            self._start(cycle, claimed_at)
         return bool(cycles) or bool(self.running)
 
-    def _goes_on(self) -> bool:
-        """Tell whether to claim past the time: beside a busy slot, while no other task waits.
-
-        The wake-ups that this makes superfluous are deleted.
-        """
+    def _may_claim_longer(self) -> bool:
         if not self.running or queue.tasks_wait(OTHERS_SECONDS):
             return False
+        # This runner makes the wake-ups of what it claims superfluous: delete them.
         if time.monotonic() - self.collapsed > CLAIMING_SECONDS:
             self.collapsed = time.monotonic()
             queue.collapse()
         return True
 
-    def _start(self, cycle: ClaimedCycle, *, asked: float) -> None:
+    def _start(self, cycle: ClaimedCycle, claimed_at: float) -> None:
         self.number += 1
-        number, slot = self.number, interrupts.process.open(cycle.namespace, asked=asked)
-        slot.held_until = asked + settings.ORBIT_LEASE_SECONDS
+        number, slot = self.number, interrupts.process.open(cycle.namespace, asked=claimed_at)
+        slot.held_until = claimed_at + settings.ORBIT_LEASE_SECONDS
         slot.deadline = time.monotonic() + ACT_SECONDS
         self.running[number] = _RunningCycle(cycle, slot)
 
@@ -183,7 +171,7 @@ class _Runner:
         self.worker.start(task)
 
     def _wait(self) -> None:
-        """Take the slots that have finished, waiting for one no longer than a beat."""
+        # At most a beat, because leases have to be renewed.
         try:
             finished = [self.done.get(timeout=BEAT_SECONDS)]
         except queues.Empty:
@@ -198,12 +186,14 @@ class _Runner:
             self.alone = False
 
     def _renew(self) -> None:
-        """Every third of a lease, renew the leases of slots within their deadlines."""
+        # A third of a lease leaves time for another try.
         if time.monotonic() - self.renewed < settings.ORBIT_LEASE_SECONDS / 3:
             return
         self.renewed = time.monotonic()
         for running in self.running.values():
             if running.held and running.slot.overrun:
+                # Another worker takes the cycle. This process takes nothing new, and ends once its
+                # other slots have finished.
                 logger.error("the slot of cycle %s is hung: its lease runs out", running.cycle.id)
                 running.held, self.hung, self.worker.hung = False, True, True
         held = [running for running in self.running.values() if running.held]
@@ -215,10 +205,8 @@ class _Runner:
             self.running.clear()
 
     def _settle(self) -> bool:
-        """At the end of a drain, give back what the slots still hold; return whether to wait on.
-
-        Slots get a second to come to a stop by themselves.
-        """
+        """End a drain; return whether to wait for slots."""
+        # Slots get a second to stop by themselves.
         if interrupts.process.remaining() > -1.0:
             return True
         held = [running.cycle for running in self.running.values() if running.held]
@@ -228,7 +216,7 @@ class _Runner:
         return False
 
     def _look_ahead(self) -> None:
-        """Find when the next free cycle is due; a wake-up is left for then."""
+        # The caller leaves a wake-up for this moment.
         moment = lease.next_due()
         if moment is not None:
             self._is_due(moment)
@@ -237,13 +225,11 @@ class _Runner:
         self.due = moment if self.due is None else min(self.due, moment)
 
     def _attempt(self, act: Callable[[], object]) -> bool:
-        """Do what may fail with the database; return whether it was done.
-
-        The next beat, the next runner or maintenance does what was not.
-        """
+        """Call ``act``; return False if the database is away."""
         try:
             act()
         except (DatabaseError, InterfaceError) as exc:
+            # The next beat, the next runner or maintenance does it instead.
             self.worker.log.report("the database is away", exc)
             connection.close()
             return False
@@ -251,9 +237,9 @@ class _Runner:
 
 
 def _extend(held: list[_RunningCycle]) -> None:
-    """Renew the leases of ``held``. Those still ours hold for a term from before the statement."""
-    asked = interrupts.now()
+    # A term counts from before the statement: it must not seem longer than it is.
+    renewed_at = interrupts.now()
     ours = lease.renew([running.cycle for running in held])
     for running in held:
         if running.cycle.id in ours:
-            running.slot.held_until = asked + settings.ORBIT_LEASE_SECONDS
+            running.slot.held_until = renewed_at + settings.ORBIT_LEASE_SECONDS

@@ -1,8 +1,4 @@
-"""Record triggers that started nothing: they met an active cycle, or the gate refused them.
-
-The first is recorded at once; then one record a minute and namespace, with the number of triggers
-since the last one.
-"""
+"""Record triggers that started nothing: one record a minute and namespace."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,21 +19,18 @@ NOTE_REFUSAL = sql.load(__name__, "note_refusal", count_skips=_COUNT_SKIPS)
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A trigger that met the cycle ``active``. A raw cycle has no ``run_profile_id``."""
+    """A trigger that met the active cycle ``active``."""
 
     namespace: str
     active: str
-    run_profile_id: str | None
+    run_profile_id: str | None  # None: a raw cycle
 
 
 def record_skips(skips: Sequence[Skip], *, trigger: Trigger) -> None:
-    """Record that triggers started nothing because cycles were active.
-
-    In the caller's transaction, or in one of its own.
-    """
+    """Record triggers that active cycles blocked."""
     first = {skip.namespace: skip for skip in reversed(skips)}
     numbers = Counter(skip.namespace for skip in skips)
-    with transaction.atomic():
+    with transaction.atomic():  # or in the caller's
         notices = NOTE_SKIPS.rows(namespaces=list(numbers), numbers=list(numbers.values()))
         execution.write_all(
             [
@@ -51,7 +44,7 @@ def record_skips(skips: Sequence[Skip], *, trigger: Trigger) -> None:
 def record_refusal(
     namespace: str, refusal: OrbitError, *, trigger: Trigger, run_profile_id: str | None
 ) -> None:
-    """Record that the gate of ``namespace`` refused a trigger, and why; in its own transaction."""
+    """Record a trigger that the gate of ``namespace`` refused."""
     # Not the skips' notice: the first refusal of a halt is recorded even if a skip just was.
     notice = f"{namespace[:80]} {refusal.code}"[:100]
     with transaction.atomic():

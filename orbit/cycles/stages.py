@@ -1,8 +1,6 @@
-"""The pipeline of a cycle: four stages, each skipped if its checkpoint was reached.
+"""Run the four stages of a cycle, each skipped if its checkpoint was reached.
 
-A stage is committed before anything outside this process is touched: before a transformer that
-waits, before a retry, before the first delivery. Stages with nothing of that kind between them
-share one statement, each with its own rows, records and checkpoints.
+A stage is committed before anything that waits or leaves this process.
 """
 
 from governance.kernel import sql
@@ -28,12 +26,11 @@ START_AND_PREPARE = sql.load(
 
 
 def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finished | float | None:
-    """Run the cycle as far as it goes now.
+    """Run the cycle as far as it goes; return the seconds until it is due again.
 
-    Return the seconds until it is due again, Finished if the caller is to close it with its last
-    results, or None if it has ended. Raises Fenced, Interrupted and database errors. After a crash
-    the next call continues after the last checkpoint.
+    Return Finished if the caller is to close it, None if it has ended. Raises Fenced, Interrupted.
     """
+    # Quick tiers don't wait for anything outside, so all stages share one statement.
     if state.initiation_id is None and transformations.quick(state.cycle, state.tiers):
         prepare_in_one_write(state, dispatch)
     if state.initiation_id is None:
@@ -55,15 +52,13 @@ def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finish
 
 
 def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
-    """Initiate, transform, normalize and enqueue in one write. Raises Fenced.
-
-    If a tier has to be tried again, only initiate and transform.
-    """
+    """Initiate, transform, normalize and enqueue in one write. Raises Fenced."""
     if not state.tiers_ended:
         state.read_input()
     write = fence.FencedWrite(state.cycle, START_TIERS.text)
     initiation.add_to(write)
     state.tiers = transformations.add_to(write, state.tiers)
+    # Otherwise a tier has to be tried again: commit what there is.
     if state.tiers_ended:
         write.sql = START_AND_PREPARE.text
         add_deliveries_to(write, state, dispatch)
@@ -73,7 +68,7 @@ def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
 def add_deliveries_to(
     write: fence.FencedWrite, state: CycleProgress, dispatch: DispatchState
 ) -> None:
-    """Add normalization and enqueueing to ``write``; end the cycle if there is no delivery."""
+    """Add normalization and enqueueing; without any delivery end the cycle."""
     write.rows.update({"finishes": [], "ledger": []})
     sources = [
         Source(result.transformation_id, result.payload)

@@ -1,8 +1,6 @@
 """Start one cycle, from any trigger.
 
-The gate, the overlap guard, the cycle and its wake-up are one transaction: an accepted trigger is
-never lost, and of any number of triggers at once the unique index accepts one. After a crash there
-is a cycle that is due, or nothing.
+Everything is one transaction: an accepted trigger is never lost.
 """
 
 from dataclasses import dataclass
@@ -28,7 +26,7 @@ MAX_PAYLOAD = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """The cycle that a trigger started, or resumed."""
+    """The cycle that a trigger started or resumed."""
 
     cycle_id: UUID
     status: str
@@ -48,8 +46,7 @@ def start(
     """Start a cycle for a run profile, or a raw one in ``namespace``.
 
     Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch,
-    PayloadTooLarge, and CycleActive with the id of the active cycle. Then nothing is written but
-    the record of the skip.
+    PayloadTooLarge, and CycleActive with the active cycle's id.
     """
     actor.require(Scope.OPERATE)
     if payload is not None and len(payload.body) > MAX_PAYLOAD:
@@ -63,7 +60,8 @@ def start(
             context = _context(namespace, run_profile_id, actor)
             gate.ensure_may_start(context.namespace)
             cycle = NewCycle(context, source, actor.name, payload)
-            # Insert again if the active cycle has ended between the two.
+            # The unique index accepts one of many triggers at once. Insert again if the active one
+            # has ended between the two.
             triggered = _insert(cycle) or _resume(cycle) or _insert(cycle)
             if triggered is None:
                 raise creation.refusal(context.namespace, None)
@@ -82,6 +80,7 @@ def start(
                 )
             return triggered
     except CycleActive as exc:
+        # After the rollback: the record of the skip must stay.
         active = str(exc.extra["active_cycle_run_id"])
         skip_log.record_skips(
             [Skip(str(exc.extra["namespace"]), active, run_profile_id)], trigger=source
@@ -110,19 +109,17 @@ def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) ->
 
 
 def _insert(cycle: NewCycle) -> Triggered | None:
-    """Insert the cycle and its wake-up; return None if another cycle is active."""
     if not creation.insert([cycle], Cycle.PENDING):
-        return None
+        return None  # another cycle is active
     queue.wake()
     return Triggered(cycle.id, str(Cycle.PENDING), cycle.context.namespace, resumed=False)
 
 
 def _resume(cycle: NewCycle) -> Triggered | None:
-    """Resume the active cycle; return None if it has just ended. Raises CycleActive."""
     context = cycle.context
     active = creation.active_cycles([context.namespace]).get(context.namespace)
     if active is None:
-        return None
+        return None  # it has just ended
     if not active.is_resumed_by(context.run_profile_id, cycle.payload):
         raise creation.refusal(context.namespace, active)
     queue.wake()

@@ -10,7 +10,7 @@ _POLL_SECONDS = 0.2
 
 
 def for_cycle(cycle_id: UUID, *, timeout: float) -> Cycle:
-    """Return the status with which the cycle ended, or which it has after ``timeout`` seconds."""
+    """Return the cycle's status at its end, or after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         status = Cycle(CycleRun.objects.values_list("status", flat=True).get(pk=cycle_id))

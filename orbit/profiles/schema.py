@@ -1,7 +1,4 @@
-"""What a profile and a run profile may hold: JSON Schemas, and what schemas can't say.
-
-Every problem is reported, not only the first.
-"""
+"""Check what a profile and a run profile hold, and report every problem."""
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,19 +15,19 @@ from governance.kernel import canonical, schemas
 PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
 MAX_DOCUMENT = 256 * 1024
 DEFAULT_TARGET = "default-endpoint"
-# Those of the release: ORBIT_CONFIG_DIR may be an older copy.
+# The release's schemas: those in ORBIT_CONFIG_DIR may be older.
 _FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
 
-Problems = list[dict[str, str]]
+Problems = list[dict[str, str]]  # each with pointer and detail
 OptionChecks = Mapping[str, Callable[[Mapping[str, Any]], Problems]]
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """One problem: its file, the JSON pointer inside it, and what is wrong."""
+    """A problem of a configuration file."""
 
     file: str
-    pointer: str
+    pointer: str  # a JSON pointer into the file
     detail: str
 
 
@@ -45,9 +42,7 @@ def check(
 ) -> list[FileProblem]:
     """Return every problem of both lists.
 
-    ``transformers`` maps each name to the function that finds the problems of its options.
-    ``endpoints`` are the configured keys; None doesn't check targets. Pass ``profiles_known`` False
-    if the profiles could not be read: whether they exist is then not checked.
+    ``endpoints``: None doesn't check targets. ``profiles_known``: False if they couldn't be read.
     """
     problems = []
     for number, document in enumerate(profiles):
@@ -78,8 +73,9 @@ def _in_file(file: str, number: int, problems: Problems) -> list[FileProblem]:
 def profile_problems(
     document: Any, *, transformers: OptionChecks, processors: Collection[str]
 ) -> Problems:
-    """Return the problems of one profile as ``{pointer, detail}``."""
+    """Return the problems of one profile."""
     problems = _schema_problems(_schema("profiles", "profile"), document)
+    # Check the valid parts too: one mistake must not hide another.
     valid = _ValidParts(document, problems)
     for tier in valid.get(dict, "execution_rules", "tiers") or {}:
         problems += _tier_problems(valid, tier, transformers)
@@ -119,11 +115,7 @@ def _listed(names: Iterable[str]) -> str:
 def run_profile_problems(
     document: Any, *, profiles: Collection[str] | None, endpoints: Collection[str] | None
 ) -> Problems:
-    """Return the problems of one run profile as ``{pointer, detail}``.
-
-    ``profiles`` are the ids that exist; None doesn't check that the profile does. ``endpoints`` as
-    in ``check``.
-    """
+    """Return the problems of one run profile. None skips that check."""
     problems = _schema_problems(_schema("runProfiles", "runProfile"), document)
     valid = _ValidParts(document, problems)
     profile = valid.get(str, "profile_id")
@@ -147,10 +139,7 @@ def run_profile_problems(
 
 
 def cron_problem(cron: str) -> str:
-    """Return why ``cron`` can't be a schedule, or an empty text.
-
-    It must have five fields and fire at some time in the next years.
-    """
+    """Return why ``cron`` can't be a schedule, or an empty text."""
     if len(cron.split()) != 5:
         return "Must be five cron fields: minute, hour, day of month, month, day of week."
     try:
@@ -204,7 +193,7 @@ def _schema_problems(schema: Mapping[str, Any], document: Any) -> Problems:
 
 
 def _huge_numbers(value: Any, path: list[str | int]) -> list[list[str | int]]:
-    """Return the paths of numbers that the database doesn't give back as they were."""
+    """Return the paths of numbers that the database would change."""
     steps: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, dict):
         steps = value.items()
@@ -216,7 +205,7 @@ def _huge_numbers(value: Any, path: list[str | int]) -> list[list[str | int]]:
 
 
 class _ValidParts:
-    """The parts of a document that fit its schema, so that one mistake doesn't hide another."""
+    """The parts of a document that fit its schema."""
 
     def __init__(self, document: Any, problems: Problems) -> None:
         self._document = document
@@ -224,10 +213,7 @@ class _ValidParts:
         self._wrong = {problem["pointer"] for problem in problems} - {""}
 
     def get(self, kind: type[Any], *path: str, default: Any = None) -> Any:
-        """Return the value at ``path``, or ``default`` if there is none.
-
-        None if the value, or something around it, doesn't fit the schema.
-        """
+        """Return the value at ``path``, ``default`` if absent, None if it doesn't fit."""
         value = self._document
         for depth, step in enumerate(path, start=1):
             if schemas.pointer(path[:depth]) in self._wrong or not isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""Backup and restore: an installation in one file, made while Orbit runs."""
+"""Back up an installation to one file, and restore it."""

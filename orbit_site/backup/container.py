@@ -1,9 +1,7 @@
 """The backup file: a tar of ``manifest.json``, ``database.dump`` and ``SHA256SUMS``.
 
-Standard tools can open and check it. It is written as ``FILE.part``, flushed to disk and renamed,
-so a file with the final name is complete. After a crash ``FILE.part`` is left; the next backup to
-that name overwrites it. Reading checks every byte before any is used: the sums cover the contents,
-and headers and padding must be exactly those that the writer makes.
+It is written as ``FILE.part``, flushed and renamed, so a file with the final name is complete.
+Reading checks every byte before any is used.
 """
 
 import fcntl
@@ -29,13 +27,13 @@ Progress = Callable[[int], None]
 
 
 class NoBackup(OrbitError):
-    """The file is not a complete backup."""
+    """The file is no complete backup."""
 
     code, kind = "no_backup", Kind.INVALID
 
 
 class Occupied(OrbitError):
-    """A file with this name exists."""
+    """The file exists."""
 
     code, kind = "file_exists", Kind.CONFLICT
 
@@ -48,7 +46,7 @@ class Unwritable(OrbitError):
 
 @dataclass(frozen=True)
 class Backup:
-    """An open backup file that was checked."""
+    """An open, checked backup file."""
 
     manifest: dict[str, Any]
     sha256: str
@@ -57,7 +55,7 @@ class Backup:
     begin: int
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the dump. Raises NoBackup after the last chunk if the file has changed."""
+        """Yield the dump. Raises NoBackup at the end if the file has changed."""
         self.file.seek(self.begin)
         digest = hashlib.sha256()
         yield from _read(self.file, self.size, digest.update)
@@ -77,10 +75,9 @@ def _explain_os_errors(path: Path) -> Iterator[None]:
 
 
 def write(path: Path, manifest: dict[str, Any], dump: Iterable[bytes], *, force: bool) -> str:
-    """Write a backup to ``path``, readable by its owner only; return the dump's SHA-256.
+    """Write a backup to ``path`` and return the dump's SHA-256.
 
-    Raises Occupied if ``path`` exists (``force`` replaces it) or is being written, Unwritable for a
-    full disk or a folder without write permission, and what ``dump`` raises. Then nothing is left.
+    Raises Occupied, Unwritable, or what ``dump`` raises; then no file is left.
     """
     part = path.with_name(f"{path.name}.part")
     with _explain_os_errors(path):
@@ -90,6 +87,7 @@ def write(path: Path, manifest: dict[str, Any], dump: Iterable[bytes], *, force:
         _lock(file, part)
         try:
             refuse_occupied(path, force=force)
+            # A crash may have left the file, with other contents and mode.
             with _explain_os_errors(path):
                 os.fchmod(file.fileno(), 0o600)
                 file.truncate()
@@ -117,7 +115,7 @@ def _lock(file: FileIO, part: Path) -> None:
 
 
 def refuse_occupied(path: Path, *, force: bool) -> None:
-    """Raise Occupied if ``path`` exists and may not be replaced."""
+    """Raise Occupied if ``path`` may not be written."""
     if path.is_dir():
         raise Occupied(f"{path} is a folder. Choose another name.")
     if path.exists() and not force:
@@ -157,10 +155,7 @@ def _write_all(file: FileIO, data: bytes) -> None:
 
 @contextmanager
 def opened(path: Path, *, progress: Progress = lambda done: None) -> Iterator[Backup]:
-    """Check all of the backup ``path``, then open it.
-
-    Raises NoBackup for a file that can't be read, is no backup, or has any changed byte.
-    """
+    """Check the whole backup, then open it. Raises NoBackup."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -199,7 +194,7 @@ def _broken(path: Path) -> NoBackup:
 
 
 def _expect(path: Path, file: BinaryIO, name: str) -> int:
-    """Read the header of the member ``name`` and return its size."""
+    """Read the header of ``name`` and return its size."""
     block = file.read(BLOCK)
     if name == MANIFEST and not block.startswith(MANIFEST.encode() + b"\0"):
         raise NoBackup(f"{path} is not a backup of Orbit.")
@@ -207,6 +202,7 @@ def _expect(path: Path, file: BinaryIO, name: str) -> int:
         size = tarfile.TarInfo.frombuf(block, "utf-8", "strict").size
     except (tarfile.HeaderError, ValueError):
         raise _broken(path) from None
+    # A header has many spellings; accept only the one that we write.
     if size < 0 or block != _header(name, size):
         raise _broken(path)
     return size
@@ -221,7 +217,6 @@ def _expect_padding(path: Path, file: BinaryIO, size: int) -> None:
 def _read(
     file: BinaryIO, size: int, observe: Callable[[bytes], None] = lambda chunk: None
 ) -> Iterator[bytes]:
-    """Yield ``size`` bytes, or fewer if the file ends before."""
     while size and (chunk := file.read(min(size, CHUNK_BYTES))):
         size -= len(chunk)
         observe(chunk)

@@ -1,8 +1,7 @@
 """Restore a backup to an empty installation.
 
-One transaction drops the empty tables, runs the dump, counts the rows, verifies the audit trail up
-to the head that the backup names, and audits the restore. So a restore that fails or is killed
-leaves the database as it was. Then the migrations of this release run as usual.
+One transaction loads, verifies and audits, so a failed or killed restore changes nothing. Then this
+release's migrations run.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,19 +53,15 @@ class NotMigrated(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was restored.
-
-    ``in_flight`` cycles go on, ``sending`` attempts become unknown, and no key of this installation
-    decrypts the secrets of ``sealed`` endpoints.
-    """
+    """What was restored."""
 
     manifest: Manifest
-    in_flight: int
-    sending: int
-    sealed: int
+    in_flight: int  # cycles; they go on when a cluster starts
+    sending: int  # attempts; they become unknown
+    sealed: int  # endpoints whose secrets no key of this installation decrypts
 
     def document(self) -> dict[str, Any]:
-        """Return what the command prints as JSON."""
+        """Return the command's JSON."""
         return {
             "release": self.manifest.release,
             "taken_at": self.manifest.taken_at,
@@ -81,8 +76,8 @@ class Restored:
 def restore(path: Path, *, actor: Actor, progress: Progress) -> Restored:
     """Restore the backup ``path``.
 
-    Raises NoBackup, Unfit, NotEmpty, InUse, NoProgram, RestoreFailed, Broken and Differs: then the
-    database is as it was. Raises NotMigrated if the data is restored, but a migration failed.
+    Raises NotMigrated if only a migration failed. After any other exception the database is
+    unchanged.
     """
     size = path.stat().st_size if path.exists() else 0
     with container.opened(path, progress=lambda done: progress("checking", done, size)) as backup:
@@ -129,7 +124,7 @@ def _load(backup: Backup, contents: Manifest, progress: Progress) -> None:
 
 
 def _verify(contents: Manifest) -> tuple[int, int]:
-    """Compare the database with the manifest; return the cycles and attempts in flight."""
+    """Return the cycles and attempts in flight. Raises Differs."""
     counts = manifest.row_counts()
     different = sorted(name for name, number in contents.rows.items() if counts.get(name) != number)
     if different:

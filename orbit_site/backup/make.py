@@ -1,7 +1,7 @@
 """Make a backup while Orbit runs.
 
-One transaction exports its snapshot; the manifest is read in it and ``pg_dump`` dumps it, so both
-are of the same moment. Only migrations and the deletion of old partitions wait for a backup.
+Manifest and dump read one exported snapshot, so both are of the same moment. Only migrations and
+the deletion of old partitions wait for it.
 """
 
 import subprocess
@@ -40,7 +40,7 @@ class DumpFailed(OrbitError):
 
 
 class NotAudited(OrbitError):
-    """The backup is complete, but it couldn't be audited."""
+    """The backup is complete, but not audited."""
 
     code, kind = "backup_untraced", Kind.UNAVAILABLE
 
@@ -55,7 +55,7 @@ class Snapshot:
     manifest: Manifest
 
     def document(self) -> dict[str, Any]:
-        """Return what the command prints as JSON."""
+        """Return the command's JSON."""
         return {
             "file": str(self.path),
             "bytes": self.size,
@@ -68,14 +68,15 @@ class Snapshot:
 
 
 def take(path: Path, *, actor: Actor, force: bool, progress: container.Progress) -> Snapshot:
-    """Write a backup to ``path``; in a folder, to a file with a generated name.
+    """Write a backup to ``path``; in a folder, generate the name.
 
-    Raises Occupied, Unwritable, NoProgram and DumpFailed: then no file is left. Raises NotAudited
-    if the file is complete, but the audit entry failed. A crash leaves at most ``FILE.part``.
+    Raises NotAudited if the file is complete, but the audit entry failed. After any other exception
+    no file is left; a crash leaves at most ``FILE.part``.
     """
     if not path.is_dir():
         container.refuse_occupied(path, force=force)
     with as_owner():
+        # Before the snapshot: a migration in between would change the tables under it.
         _keep_migrations_off()
         with transaction.atomic(), tempfile.TemporaryFile() as errors:
             snapshot_id = _export_snapshot()
@@ -89,7 +90,6 @@ def take(path: Path, *, actor: Actor, force: bool, progress: container.Progress)
 
 
 def _keep_migrations_off() -> None:
-    """Share the lock of migrations until the connection closes. Call it before the snapshot."""
     with connection.cursor() as cursor:
         cursor.execute(NO_MIGRATION, [settings.ORBIT_DATABASE_SCHEMA])
         if cursor.fetchone() != (True,):
@@ -109,7 +109,7 @@ def _export_snapshot() -> str:
 def _dump(
     snapshot_id: str, server: int, errors: IO[bytes], progress: container.Progress
 ) -> Generator[bytes, None, None]:
-    """Yield the dump. Raises DumpFailed, with the errors of pg_dump, after the last chunk."""
+    """Yield the dump. Raises DumpFailed at the end."""
     conninfo, environment = programs.connect()
     program = programs.find("pg_dump", server=server)
     command = [

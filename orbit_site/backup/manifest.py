@@ -1,4 +1,4 @@
-"""What a backup says about itself: release, migrations, end of the audit trail, row counts."""
+"""The manifest of a backup: release, migrations, audit head, row counts."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -28,15 +28,11 @@ class Unfit(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The state in a backup.
-
-    ``current`` is false if the database lacked migrations of the release that made the backup, as
-    before an upgrade.
-    """
+    """The state in a backup."""
 
     format: int
     release: str
-    current: bool
+    current: bool  # all migrations of that release were applied; not so before an upgrade
     taken_at: str
     server: int
     schema: str
@@ -52,10 +48,7 @@ class Manifest:
 
 
 def read() -> Manifest:
-    """Read it from the database, in the transaction whose snapshot is dumped.
-
-    Raises ProgrammingError for a database without tables.
-    """
+    """Read the manifest; call it in the transaction of the dump."""
     executor = MigrationExecutor(connection)
     pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     sequence, digest = verify.stored_head()
@@ -79,7 +72,7 @@ def read() -> Manifest:
 
 
 def parse(document: dict[str, Any]) -> Manifest:
-    """Return the manifest. Raises Unfit for a format that this release can't read."""
+    """Return the manifest. Raises Unfit for another format."""
     if document.get("format") != FORMAT:
         raise Unfit(
             f"The backup has the format {document.get('format')!r}; this release reads {FORMAT}. "
@@ -89,7 +82,7 @@ def parse(document: dict[str, Any]) -> Manifest:
 
 
 def refuse_unfit(manifest: Manifest) -> None:
-    """Raise Unfit if this release, schema or database server can't take the backup."""
+    """Raise Unfit if this release, schema or server can't take the backup."""
     executor = MigrationExecutor(connection)
     migrations = executor.loader.disk_migrations
     replaced = {key for migration in migrations.values() for key in migration.replaces}
@@ -118,7 +111,7 @@ def refuse_unfit(manifest: Manifest) -> None:
 
 
 def row_counts() -> dict[str, int]:
-    """Return the number of rows of each table of the schema."""
+    """Return the number of rows by table."""
     schema = settings.ORBIT_DATABASE_SCHEMA
     counts: dict[str, int] = {}
     with connection.cursor() as cursor:

@@ -1,7 +1,4 @@
-"""``pg_dump`` and ``pg_restore``: find those that fit the server, and tell them where to connect.
-
-A password is never on a command line, where every account of the machine could read it.
-"""
+"""Find the ``pg_dump`` and ``pg_restore`` that fit the server."""
 
 import os
 import re
@@ -23,16 +20,14 @@ _LEFT_OUT = {"options", "application_name", "password", "sslpassword"}
 
 
 class NoProgram(OrbitError):
-    """No installed program fits the database server."""
+    """No installed program fits the server."""
 
     code, kind = "no_backup_program", Kind.UNAVAILABLE
 
 
 def find(name: str, *, server: int) -> Path:
-    """Return ``name`` for a server of major version ``server``: from our package, else from PATH.
-
-    A program handles servers of its own and older versions. Raises NoProgram.
-    """
+    """Return the program ``name`` for a server of major version ``server``. Raises NoProgram."""
+    # A program handles servers of its own and of older versions.
     candidates = [(path, version(path)) for path in _candidates(name)]
     for path, major in candidates:
         if major is not None and major >= server:
@@ -46,7 +41,7 @@ def find(name: str, *, server: int) -> Path:
 
 
 def version(program: Path) -> int | None:
-    """Return the major version of ``program``, or None if it doesn't run."""
+    """Return the major version of ``program``; None if it doesn't run."""
     try:
         output = subprocess.run(
             [str(program), "--version"], capture_output=True, text=True, check=False, timeout=30
@@ -58,15 +53,13 @@ def version(program: Path) -> int | None:
 
 
 def connect() -> tuple[str, dict[str, str]]:
-    """Return a connection string without secrets, and an environment with them.
-
-    They reach the database as Django's connection does now.
-    """
+    """Return a connection string without secrets, and an environment with them."""
     keywords = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     parameters: dict[str, Any] = {
         key: value for key, value in connection.get_connection_params().items() if key in keywords
     }
     environment = dict(os.environ)
+    # Every account of the machine can read a command line.
     if parameters.get("password"):
         environment["PGPASSWORD"] = parameters["password"]
     plain = {key: value for key, value in parameters.items() if key not in _LEFT_OUT}

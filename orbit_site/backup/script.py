@@ -1,7 +1,7 @@
-"""Run a dump inside our own transaction, so that it commits only if the checks after it pass.
+"""Run a dump in our own transaction, so that it commits only if later checks pass.
 
-``pg_restore`` turns the dump into a script for psql: statements, and rows between
-``COPY ... FROM stdin;`` and ``\\.``. Here the connection of the transaction runs it.
+``pg_restore`` turns the dump into a script for psql: statements, and rows between ``COPY ... FROM
+stdin;`` and ``\\.``.
 """
 
 import subprocess
@@ -31,14 +31,13 @@ class RestoreFailed(OrbitError):
 
 
 def run(program: Path, dump: Iterable[bytes]) -> None:
-    """Run the script of ``dump`` in the open transaction; ``program`` is pg_restore.
+    """Run the script that ``program``, pg_restore, makes of ``dump``.
 
-    Owners and grants are left out: everything will belong to the connected role. Raises
-    RestoreFailed with the error of the database or of pg_restore, and what reading ``dump`` raises;
-    then roll the transaction back.
+    Raises RestoreFailed, or what reading ``dump`` raises; then roll back.
     """
     command = [
         str(program),
+        # Everything belongs to the connected role; `migrate` grants.
         "--no-owner",
         "--no-acl",
         "--exit-on-error",
@@ -78,7 +77,7 @@ def run(program: Path, dump: Iterable[bytes]) -> None:
 
 
 class _Feeder(threading.Thread):
-    """Feeds the dump to pg_restore while its script runs; ``error`` is what reading it raised."""
+    """Feeds the dump to pg_restore while its script runs."""
 
     def __init__(self, pipe: IO[bytes], dump: Iterable[bytes]) -> None:
         super().__init__(name="restore", daemon=True)
@@ -124,7 +123,7 @@ def _statements(cursor: psycopg.Cursor[Any], lines: list[bytes]) -> None:
 
 
 def _rows(script: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rows up to their end marker, in chunks. Raises RestoreFailed if there is none."""
+    """Yield the rows up to their end marker. Raises RestoreFailed."""
     rows: list[bytes] = []
     size = 0
     for line in script:

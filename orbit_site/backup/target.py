@@ -1,4 +1,4 @@
-"""Where a backup may be restored: to a schema without Orbit, or with one that was never used."""
+"""Check, lock and clear the database that a backup is restored to."""
 
 from typing import Any
 
@@ -27,19 +27,19 @@ USED = {
 
 
 class NotEmpty(OrbitError):
-    """The database has data that a restore would mix with."""
+    """The database already has data."""
 
     code, kind = "not_empty", Kind.CONFLICT
 
 
 class InUse(OrbitError):
-    """Orbit is running on this database."""
+    """Orbit runs on this database."""
 
     code, kind = "in_use", Kind.CONFLICT
 
 
 def refuse_used(manifest: Manifest) -> None:
-    """Raise InUse if a cluster is alive, NotEmpty if Orbit was used or table names are taken."""
+    """Raise InUse if a cluster is alive, NotEmpty if Orbit was used."""
     existing = _names(LIST_EXISTING, names=list(manifest.rows))
     if "django_migrations" not in existing:
         if existing:
@@ -69,15 +69,12 @@ def refuse_used(manifest: Manifest) -> None:
 
 
 def lock() -> None:
-    """Lock the tables of Orbit, if there are any, until the transaction ends.
-
-    Raises InUse if a writer doesn't end within the lock time-out. Other sessions wait; then they
-    see the restored tables or, if the restore fails, the old ones.
-    """
+    """Lock the tables of Orbit until the transaction ends. Raises InUse."""
     tables = _tables()
     if not tables:
         return
     try:
+        # Other sessions wait; then they see the restored tables or, after a failure, the old ones.
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(tables))
@@ -92,7 +89,7 @@ def lock() -> None:
 
 
 def clear() -> int:
-    """Drop the tables and functions of an unused Orbit; return the number of tables."""
+    """Drop the tables and functions of Orbit; return the number of tables."""
     tables = _tables()
     functions = [sql.SQL(name) for name in _names(LIST_OWN_FUNCTIONS, pattern=_pattern())]
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The banners on every page: pauses, halts, no cluster, no endpoint, endpoints that are down."""
+"""The banners on every page: stops, and what is missing or down."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """One sentence. ``style`` is its CSS class; ``link`` and ``action`` lead to what ends it."""
+    """One sentence; ``link`` and ``action`` lead to what ends it."""
 
     style: str
     text: str
@@ -38,10 +38,7 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first.
-
-    Makes at most seven queries, and two more if configuration files and database differ.
-    """
+    """Return the banners for ``actor``, the most severe first. At most nine queries."""
     banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
         banners.append(
@@ -55,7 +52,8 @@ def active(actor: Actor) -> list[Banner]:
         banners.append(
             Banner(
                 "part",
-                "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS.",
+                "No endpoint is configured: nothing can be delivered. "
+                "Set ORBIT_DISPATCH_ENDPOINTS.",
             )
         )
     if actor.namespaces is None and drift.both_changed():
@@ -63,8 +61,7 @@ def active(actor: Actor) -> list[Banner]:
             Banner(
                 "part",
                 "The configuration files and the database were both changed: "
-                "the database is used. "
-                "See Config drift.",
+                "the database is used. See Config drift.",
             )
         )
     down: list[EndpointState] = []

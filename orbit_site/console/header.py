@@ -1,4 +1,4 @@
-"""The header of every page: its Halt form; and the banners alone, to refresh an open page."""
+"""The Halt form in the header, and the banners alone, to refresh an open page."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _MAX_CHOICES = 200
 
 
 def halting(request: HttpRequest, actor: Actor) -> dict[str, Any] | None:
-    """Return the namespaces for the Halt form, and the one of this page; None if not allowed."""
+    """Return the choices of the Halt form; None without permission."""
     if not actor.may(Scope.OPERATE):
         return None
     names = list(
@@ -32,7 +32,7 @@ def halting(request: HttpRequest, actor: Actor) -> dict[str, Any] | None:
 
 @pages.page("banners/", name="banners", title="Banners")
 def banners(request: HttpRequest) -> HttpResponse:
-    """Return the banners only."""
+    """Return only the banners."""
     return TemplateResponse(
         request, "console/_banners.html", {"banners": banner.active(actor_of(request))}
     )

@@ -18,16 +18,13 @@ from governance.console.base import actor_of
 from orbit_site import error_pages
 from orbit_site.console import banner, header
 
-#: It would tell any user whether a row of any table exists.
+#: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
 _REDIRECT = 302
 
 
 class OrbitAdminSite(AdminSite):
-    """Django's admin without Django-Q2's pages.
-
-    Those unpickle rows, and their actions run the function that a row names.
-    """
+    """Django's admin without Django-Q2's pages."""
 
     site_header = site_title = "Orbit"
     index_title = "Console"
@@ -36,29 +33,26 @@ class OrbitAdminSite(AdminSite):
     final_catch_all_view = False
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register all but the models of Django-Q2."""
         models = (
             model_or_iterable
             if isinstance(model_or_iterable, list | tuple)
             else [model_or_iterable]
         )
+        # Django-Q2's pages unpickle rows, and their actions run the function that a row names.
         ours = [model for model in models if model._meta.app_label != "django_q"]
         if ours:
             super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Allow staff with the scope ``read``."""
         return super().has_permission(request) and actor_of(request).may(Scope.READ)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Answer 429, with the end of the lock-out, after too many wrong passwords."""
         try:
             return super().login(request, extra_context)
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
 
     def each_context(self, request: HttpRequest) -> Any:
-        """Add the banners and the Halt form for logged-in users."""
         context = super().each_context(request)
         if not context["has_permission"]:
             return context
@@ -70,20 +64,18 @@ class OrbitAdminSite(AdminSite):
         }
 
     def get_urls(self) -> Any:
-        """Add our pages; leave out ``_REMOVED_URLS``."""
         return pages.urls(self) + [
             url for url in super().get_urls() if getattr(url, "name", None) not in _REMOVED_URLS
         ]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
-        """Put the pages before the tables."""
         tables = super().get_app_list(request, app_label)
         return tables if app_label else pages.menu(actor_of(request)) + tables
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Audit a user's change of their own password."""
         with audit.transaction():
             response = super().password_change(request, extra_context)
+            # Django redirects only after a change.
             if request.method == "POST" and response.status_code == _REDIRECT:
                 audit.record(
                     Action.USER_CHANGED,
@@ -94,11 +86,11 @@ class OrbitAdminSite(AdminSite):
         return response
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Answer 400 to values that no column can hold, not 500."""
         inner: Callable[..., HttpResponse] = super().admin_view(view, cacheable)
 
         @wraps(inner)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            # Values that no column can hold are the client's error: 400, not 500.
             values = [
                 request.path,
                 unquote(request.META.get("QUERY_STRING", "")),

@@ -1,1 +1,1 @@
-"""The processes that Orbit consists of."""
+"""The processes of Orbit."""

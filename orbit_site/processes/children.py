@@ -1,4 +1,4 @@
-"""The child processes of `up`: started, started again when they end, drained together."""
+"""The child processes of `up`: started, restarted, drained."""
 
 import functools
 import os
@@ -16,22 +16,19 @@ STEADY_SECONDS = 60.0
 
 
 def spawn(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start ``command`` in a session of its own, so that a Ctrl-C reaches us alone.
-
-    On Linux the kernel kills it if we die.
-    """
+    """Start ``command`` in its own session; on Linux it dies with us."""
     # We have one thread, so running Python between fork and exec is safe.
     return subprocess.Popen(
         command,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
-        start_new_session=True,
+        start_new_session=True,  # a Ctrl-C reaches us alone
         preexec_fn=functools.partial(die_with_parent, os.getpid()),
     )
 
 
 class ChildProcess:
-    """A command that has to run all the time."""
+    """A command that is restarted when it ends."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         self.name, self._command, self._environment = name, command, environment
@@ -42,7 +39,7 @@ class ChildProcess:
         self._start()
 
     def check(self) -> int | None:
-        """Return the exit code, once, when the process has ended; start it again after the wait."""
+        """Return the exit code once after an end; restart after the wait."""
         now = time.monotonic()
         if self._restart_at is not None:
             if now >= self._restart_at:
@@ -59,7 +56,7 @@ class ChildProcess:
 
 
 def drain(children: Iterable[ChildProcess], *, seconds: float) -> None:
-    """Send SIGTERM and wait; after ``seconds``, kill what is left with all that it started."""
+    """Send SIGTERM; after ``seconds``, kill the remaining process groups."""
     processes = [child.process for child in children]
     for process in processes:
         if process.poll() is None:

@@ -1,4 +1,4 @@
-"""Runs a Django command with a database that it can use.
+"""Runs a Django command with a usable database.
 
 Without ``DATABASE_URL`` the embedded PostgreSQL runs meanwhile; the last command to end stops it.
 """
@@ -30,10 +30,7 @@ WITHOUT_DATABASE = {"help", "version", "check", "up", "health", "diffsettings", 
 
 
 def run(argv: list[str]) -> int:
-    """Run the command and return 0.
-
-    Raises ImproperlyConfigured for a database that can't be used.
-    """
+    """Run the command and return 0. Raises ImproperlyConfigured."""
     try:
         with _database(needed=needs_database(argv)):
             execute_from_command_line(argv)
@@ -50,7 +47,7 @@ def run(argv: list[str]) -> int:
 
 
 def needs_database(argv: list[str]) -> bool:
-    """Tell whether the command line names a command that reads or writes tables."""
+    """Tell whether the command reads or writes tables."""
     if len(argv) < 2 or entry.asks_for_help(argv):
         return False
     return argv[1] not in WITHOUT_DATABASE or "--database" in argv
@@ -88,7 +85,7 @@ def _refuse_old_server() -> None:
 
 
 def _schema_problem(error: Exception) -> str | None:
-    """Explain missing or foreign tables; return None for any other error."""
+    """Explain missing or foreign tables; return None for other errors."""
     # Django's exception has the driver's as its cause; a failed migration has Django's as context.
     cause = error.__cause__ or getattr(error.__context__, "__cause__", None)
     message = str(cause).strip().partition("\n")[0]

@@ -1,7 +1,7 @@
-"""The entry point of ``manage.py``: picks how a command runs, and turns refusals into one line.
+"""The entry point of ``manage.py``: runs a command, turns refusals into one line.
 
-`up` and `health` run without Django: `up` runs for weeks and would hold 40 MB for nothing, `health`
-runs every few seconds. So nothing here imports Django's models or settings at the top.
+`up` and `health` run without Django: `up` would hold 40 MB for weeks, `health` runs every few
+seconds.
 """
 
 import sys
@@ -22,10 +22,7 @@ REFUSED = 2
 
 
 def run(argv: list[str]) -> int:
-    """Run the command line and return its exit code.
-
-    The code is 2, with a message on stderr, for a setting or a database that can't be used.
-    """
+    """Run the command line; return its exit code, 2 for a refusal."""
     try:
         return _run(argv)
     except ImproperlyConfigured as error:
@@ -43,11 +40,12 @@ def run(argv: list[str]) -> int:
 
 
 def asks_for_help(argv: list[str]) -> bool:
-    """Tell whether the command line only asks for help or the version."""
+    """Tell whether only help or the version is asked for."""
     return bool({"-h", "--help", "--version"} & set(argv[1:]))
 
 
 def _run(argv: list[str]) -> int:
+    # Import here: `up` and `health` must not load Django's models or settings.
     command = "" if asks_for_help(argv) else (argv[1:2] or [""])[0]
     if command == "up":
         from orbit_site.processes import up

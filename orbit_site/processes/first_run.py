@@ -1,4 +1,4 @@
-"""What ``up --demo`` adds: a receiver's port, an endpoint, an administrator's password, a cycle."""
+"""What ``up --demo`` adds: receiver, endpoint, password, first cycle."""
 
 import json
 import os
@@ -10,7 +10,7 @@ RUN_PROFILE = "aurora-daily-eu"
 
 
 def _read_or_create(path: Path, content: str) -> str:
-    """Return the content of ``path``; write ``content``, for this user only, if it is missing."""
+    """Return the content of ``path``; write ``content`` if it is missing."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(content)
@@ -20,12 +20,13 @@ def _read_or_create(path: Path, content: str) -> str:
 
 
 def admin_password(var: Path) -> str:
-    """Return the administrator's password, generated at the first call."""
+    """Return the administrator's password; the first call generates it."""
     return _read_or_create(var / "admin-password", secrets.token_urlsafe(12))
 
 
 def receiver_port(var: Path) -> int:
-    """Return a free port: that of the last run if possible, since undelivered jobs point at it."""
+    """Return a free port, the last run's if possible."""
+    # Undelivered jobs point at the port of the last run.
     path = var / "aurora-port"
     last = path.read_text().strip() if path.exists() else ""
     candidates = [int(last)] if last.isdecimal() and 0 < int(last) < 65536 else []
@@ -41,7 +42,7 @@ def receiver_port(var: Path) -> int:
 
 
 def endpoint_variables(var: Path, port: int, allowed_hosts: list[str]) -> dict[str, str]:
-    """Return the variables that make the receiver on ``port`` the endpoint, with its token."""
+    """Return the variables that make the receiver on ``port`` the endpoint."""
     endpoint = {
         "key": "default-endpoint",
         "url": f"http://127.0.0.1:{port}/deliveries",
@@ -55,7 +56,7 @@ def endpoint_variables(var: Path, port: int, allowed_hosts: list[str]) -> dict[s
 
 
 def trigger_command(config: Path) -> list[str]:
-    """Return the command for a first cycle: of the demo's run profile if it is configured."""
+    """Return the command for a first cycle."""
     try:
         configured = f'"{RUN_PROFILE}"' in (config / "runProfiles.json").read_text()
     except (OSError, UnicodeError):

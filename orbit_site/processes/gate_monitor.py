@@ -1,8 +1,7 @@
 """The gate monitor: a thread that keeps a worker's view of the gate fresh.
 
-It reads the gate four times a second, and at once on a notification. It has its own connection, so
-a slot that waits for the database doesn't delay it. While it can't read, the view of the slots gets
-stale and nothing new leaves the process. It reads nothing while no slot is busy.
+It has its own connection, so a slot that waits for the database doesn't delay it. While it can't
+read, the view gets stale and nothing new leaves the process.
 """
 
 import logging
@@ -23,7 +22,7 @@ INTERVAL_SECONDS = 0.25
 
 
 class GateMonitor(threading.Thread):
-    """Reads the gate until the process ends or ``end`` is called."""
+    """Reads the gate four times a second, and on a notification."""
 
     def __init__(self) -> None:
         super().__init__(name="gate", daemon=True)
@@ -32,7 +31,7 @@ class GateMonitor(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Read, wait, repeat; an error of the database is logged and tried again."""
+        """Read until the end; log and retry database errors."""
         interrupts.process.watched = True
         while not self._ended.is_set():
             try:
@@ -51,10 +50,11 @@ class GateMonitor(threading.Thread):
 
 
 def read_gate(connection: "psycopg.Connection[Any]") -> None:
-    """Tell each busy slot whether work may go on in its namespace. Raises psycopg.Error."""
+    """Tell each busy slot whether its namespace is open. Raises psycopg.Error."""
     slots = interrupts.process.slots
     if not slots:
         return
+    # The time before the query: the answer may be older than its arrival.
     read_at = interrupts.now()
     closed = {
         name

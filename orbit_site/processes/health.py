@@ -1,8 +1,4 @@
-"""``manage.py health ROLE``: health checks for containers and process managers.
-
-They run every few seconds, so they don't load Django. Exit code 0 means healthy; with 1, standard
-error says what is wrong.
-"""
+"""``manage.py health ROLE``: a health check for process managers, without Django."""
 
 import argparse
 import http.client
@@ -23,14 +19,14 @@ LAST_HEARTBEAT = (
 
 
 def main(arguments: list[str]) -> int:
-    """Run with the arguments of the command line; return the exit code."""
+    """Run with the command line's arguments; return the exit code."""
     parser = argparse.ArgumentParser(prog="manage.py health")
     add_arguments(parser)
     return run(parser.parse_args(arguments).role)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
+    """Declare the arguments."""
     parser.add_argument(
         "role",
         choices=sorted(ROLES),
@@ -48,7 +44,7 @@ def run(role: str) -> int:
 
 
 def web(path: str = "/health") -> str:
-    """Return "" if the web server on this machine answers ``path`` with 200, else the problem."""
+    """Return the problem with the web server, or ""."""
     bind = environment.ORBIT_BIND
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - all interfaces
     names = (name.lstrip(".") for name in environment.ALLOWED_HOSTS)
@@ -70,7 +66,7 @@ def web(path: str = "/health") -> str:
 
 
 def cluster() -> str:
-    """Return "" if a cluster on this host, draining or not, is alive; else the problem."""
+    """Return the problem with the clusters on this host, or ""."""
     import psycopg
 
     host = socket.gethostname()
@@ -109,7 +105,7 @@ def _connection_parameters() -> dict[str, Any]:
 
 
 def ready() -> str:
-    """Return "" if database, web server and a cluster are ready, else the problem."""
+    """Return the problem with database, web server or cluster, or ""."""
     return web("/ready?cluster=1")
 
 

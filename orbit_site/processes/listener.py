@@ -1,4 +1,4 @@
-"""Waits for NOTIFY on a dedicated connection, opened lazily: none must survive a fork."""
+"""Waits for NOTIFY on its own connection."""
 
 from typing import Any
 
@@ -14,22 +14,18 @@ class Listener:
         self._connection: psycopg.Connection[Any] | None = None
 
     def open(self) -> "psycopg.Connection[Any]":
-        """Start to listen if that isn't so yet; return the connection. Raises psycopg.Error.
-
-        Call it before reading state: a change after that is notified, so none is missed.
-        """
+        """Listen, and return the connection; call it before reading state. Raises psycopg.Error."""
         if self._connection is None:
+            # Open it late: two processes that share a connection after a fork mix up its answers.
             self._connection = psycopg.connect(
                 **{**connection.get_connection_params(), "autocommit": True}
             )
+            # A change of state that is read after this is notified, so none is missed.
             self._connection.execute(f"LISTEN {self._channel}")
         return self._connection
 
     def wait(self, seconds: float) -> bool:
-        """Return True on a notification, False after ``seconds`` without one.
-
-        Raises psycopg.Error if the connection is lost.
-        """
+        """Return True on a notification, False after ``seconds``. Raises psycopg.Error."""
         return any(True for _ in self.open().notifies(timeout=seconds, stop_after=1))
 
     def close(self) -> None:

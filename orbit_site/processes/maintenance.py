@@ -1,9 +1,7 @@
-"""The maintenance process of a cluster: every second it does what no task can be relied on for.
+"""The maintenance process of a cluster: runs periodic tasks, but no cycle.
 
-It enqueues what is due and wakes what was forgotten; it runs no cycle itself. Its tasks are
-independent: one that fails is logged and tried again, the others go on. Several maintenance
-processes on one database do no harm. A NOTIFY on the gate's channel runs the tasks that depend on
-the gate at once, so that a resumed namespace goes on without a wait.
+The tasks are independent: one that fails is logged and tried again. Several maintenance processes
+on one database do no harm.
 """
 
 import logging
@@ -45,20 +43,17 @@ LOCK_TIMEOUT = " -c lock_timeout=2s"
 
 @dataclass(slots=True)
 class PeriodicTask:
-    """Run ``act`` every ``every`` seconds; ``on_gate``: also when the gate was opened or closed.
-
-    ``failure`` says in the log what went wrong. ``next_at`` is on the monotonic clock.
-    """
+    """``act`` runs every ``every`` seconds; ``failure`` is its log message."""
 
     failure: str
     every: float
     act: Callable[[], object]
-    on_gate: bool = False
-    next_at: float = 0.0
+    on_gate: bool = False  # run it also at once when the gate opens or closes
+    next_at: float = 0.0  # monotonic
 
 
 class Maintenance:
-    """The periodic tasks of the cluster ``node``; its supervisor is the process ``supervisor``."""
+    """The periodic tasks of the cluster ``node``."""
 
     def __init__(self, node: UUID, supervisor: int) -> None:
         self.node = node
@@ -68,10 +63,7 @@ class Maintenance:
         self.tasks = self._periodic_tasks()
 
     def run_due(self, now: float) -> None:
-        """Run the tasks that are due at ``now`` (monotonic). Raises nothing.
-
-        If the database can't be reached, the remaining tasks wait for the next call.
-        """
+        """Run the tasks that are due at ``now`` (monotonic). Raises nothing."""
         for task in self.tasks:
             if task.next_at > now or interrupts.process.draining:
                 continue
@@ -80,6 +72,7 @@ class Maintenance:
                 task.act()
             except (OperationalError, InterfaceError) as error:
                 self._failed(task, error, now)
+                # The remaining tasks would fail too: they wait for the next call.
                 if _database_is_down():
                     self._backoff = min(
                         max(self._backoff * 2, FIRST_BACKOFF_SECONDS), LONGEST_BACKOFF_SECONDS
@@ -93,14 +86,14 @@ class Maintenance:
                 task.next_at = now + task.every
 
     def gate_changed(self) -> None:
-        """Make the tasks due that depend on the gate."""
+        """Make the gate's tasks due."""
         for task in self.tasks:
             if task.on_gate:
                 task.next_at = 0.0
 
     @property
     def pause(self) -> float:
-        """Seconds until the next call of ``run_due``."""
+        """Seconds until the next ``run_due``."""
         return max(self._backoff, SECOND)
 
     def heartbeat(self) -> None:
@@ -151,10 +144,9 @@ class Maintenance:
 def run(
     *, node: UUID, supervisor: int, stopping: Callable[[], bool], workers_gone: Callable[[], bool]
 ) -> None:
-    """Run the tasks until this process drains; keep the cluster's row until its workers are gone.
+    """Run the tasks until this process drains.
 
-    ``stopping``: does the whole cluster stop? ``workers_gone``: have its workers ended? If only
-    this process was asked to end, it ends at once: the supervisor starts another.
+    When the cluster stops, keep its row until its workers are gone.
     """
     periodic, listener = Maintenance(node, supervisor), Listener(gate.CHANNEL)
     while not interrupts.process.draining:
@@ -164,6 +156,7 @@ def run(
             periodic.gate_changed()
     listener.close()
     _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
+    # Only this process was asked to end: the supervisor starts another, which keeps the row.
     if not stopping():
         return
     try:
@@ -180,7 +173,7 @@ def run(
 
 
 def _database_is_down() -> bool:
-    """Tell a database that doesn't answer from a task that met a held lock."""
+    """Tell a database that is down from a held lock."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -196,7 +189,7 @@ def _lift_expired() -> None:
 
 
 def _wait_for_gate(listener: Listener, until: float) -> bool:
-    """Wait until then; return True early if the gate changed."""
+    """Return True as soon as the gate changes."""
     while time.monotonic() < until and not interrupts.process.draining:
         interrupts.process.stamp()
         try:

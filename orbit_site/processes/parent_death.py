@@ -1,4 +1,4 @@
-"""Let the kernel kill a child whose parent ends, even by SIGKILL. Linux only."""
+"""Let the kernel kill a child whose parent ends. Linux only."""
 
 import ctypes
 import os
@@ -11,13 +11,13 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Send this process ``number`` when the thread that forked it ends. Call it first in the child.
+    """Send this process ``number`` when its parent thread ends.
 
-    ``parent`` is the parent's process id, taken before the fork. If the parent is gone already, no
-    signal would come, so the child exits. Does nothing on other systems than Linux.
+    Call it first in the child. Take ``parent``, the parent's process id, before the fork.
     """
     if _libc is None:
         return
     _libc.prctl(_PR_SET_PDEATHSIG, int(number))
+    # The parent died before the call above, so no signal will come.
     if os.getppid() != parent:
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Web and cluster don't start on a database that lacks a migration of this release."""
+"""Refuse to start on a database without this release's migrations."""
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -13,7 +13,7 @@ class Unmigrated(OrbitError):
 
 
 def refuse() -> None:
-    """Raise Unmigrated, which names the first missing migrations."""
+    """Raise Unmigrated if migrations are missing."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:

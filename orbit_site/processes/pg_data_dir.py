@@ -1,8 +1,7 @@
-"""The data folder of the embedded server: its creation, and its configuration at each start.
+"""The data folder of the embedded server: creation and configuration.
 
-A new folder is made under another name and renamed when it is complete with roles and database, so
-a killed creation leaves nothing that looks like data. Root writes here into a folder of another
-account, so symbolic links are never followed.
+A new folder is renamed when it is complete, so a killed creation leaves nothing that looks like
+data. Root writes into another account's folder here, so symbolic links are never followed.
 """
 
 import os
@@ -21,11 +20,11 @@ _FIRST_STATEMENTS = b"CREATE ROLE orbit_app LOGIN;\n\nCREATE DATABASE orbit OWNE
 
 
 def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> None:
-    """Create the data folder, the superuser ``orbit_owner``, the role ``orbit_app``, the database.
+    """Create the data folder with roles and database. Raises PostgresError.
 
-    ``quick`` skips the flushes to disk. Raises PostgresError with the output of initdb. After a
-    crash the next call starts over.
+    ``quick`` skips the flushes to disk.
     """
+    # A crash may have left one; start over.
     fresh = server.data.with_name(f"{server.data.name}.new")
     fresh.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(fresh, ignore_errors=True)
@@ -64,7 +63,7 @@ def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> N
 
 
 def configure(server: Server, runner: Account, settings: Mapping[str, str]) -> None:
-    """Write ``orbit.conf`` and who may log in: the server's account and root, as both roles."""
+    """Write the configuration: settings, and the accounts that may log in."""
     quoted = '"' + server.host.replace('"', '""') + '"'  # PostgreSQL reads it as a list
     lines = [
         f"{name} = '{_escape(value)}'"
@@ -87,10 +86,7 @@ def configure(server: Server, runner: Account, settings: Mapping[str, str]) -> N
 
 
 def make_socket_folder(server: Server, runner: Account) -> None:
-    """Create the socket's folder unless it is the data folder.
-
-    Raises PostgresError if another account created it or can enter it.
-    """
+    """Create the socket's folder. Raises PostgresError if others can enter it."""
     folder = Path(server.host)
     if folder == server.data:
         return
@@ -108,7 +104,7 @@ def make_socket_folder(server: Server, runner: Account) -> None:
 
 
 def running_as(runner: Account) -> dict[str, Any]:
-    """Return subprocess options: run as ``runner`` if we are root, in a session of its own."""
+    """Return subprocess options: as ``runner`` if we are root, in a new session."""
     options: dict[str, Any] = {
         "cwd": "/",
         "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"},

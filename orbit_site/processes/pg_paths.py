@@ -1,8 +1,7 @@
-"""Where the embedded PostgreSQL's data and programs are, and which account runs it.
+"""Paths and account of the embedded PostgreSQL.
 
-PostgreSQL refuses to run as root, so root starts it as another account. That account must be able
-to enter the folders of the data and the programs. If it can't, as with a clone in a folder of mode
-700, no permission is changed: data or programs go to ``/var/lib/orbit``, and the launcher says so.
+PostgreSQL refuses to run as root, so root starts it as another account. If that account can't enter
+a folder, data or programs go to ``/var/lib/orbit``; no permission is changed.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ VERSION = "18"
 
 
 class PostgresError(OrbitError):
-    """The embedded PostgreSQL can't run default."""
+    """The embedded PostgreSQL can't run."""
 
     code, kind = "embedded_database", Kind.UNAVAILABLE
 
@@ -46,18 +45,18 @@ class Account:
 
 @dataclass(frozen=True)
 class Server:
-    """An embedded server: its data folder and the folder of its socket, which is Django's HOST."""
+    """An embedded server; ``host`` is the folder of its socket."""
 
     data: Path
     host: str
 
     def url(self, role: str = "orbit_app", database: str = "orbit") -> str:
-        """Return the URL of ``database`` for ``role``. The socket needs no password."""
+        """Return the URL of ``database`` for ``role``; the socket needs no password."""
         return f"postgresql://{role}@/{database}?host={quote(self.host, safe='/')}"
 
 
 def locate(base: Path) -> Server:
-    """Return the server of the folder ``base``, whether it exists or not; changes nothing."""
+    """Return the server of the folder ``base``; changes nothing."""
     base = base.resolve()
     data = _data_folder(base)
     # libpq reads a comma as a list of hosts.
@@ -67,17 +66,14 @@ def locate(base: Path) -> Server:
 
 
 def moved(base: Path) -> bool:
-    """Tell whether the data are in /var/lib/orbit: the server's account can't enter ``base``."""
+    """Tell whether the data are in /var/lib/orbit."""
     return locate(base).data != base.resolve() / "postgres"
 
 
 def account(base: Path) -> Account:
-    """Return the account that runs the server: the caller's own.
-
-    For root: the data's owner, else ``orbit``, else ``nobody``. Raises PostgresError for a user id
-    without an account, which PostgreSQL refuses.
-    """
+    """Return the account that runs the server. Raises PostgresError."""
     uid = _server_uid(base.resolve())
+    # PostgreSQL refuses a user id without an account.
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
@@ -89,11 +85,7 @@ def account(base: Path) -> Account:
 
 
 def programs(runner: Account) -> Path:
-    """Return the folder of ``postgres`` and ``initdb`` for ``runner``.
-
-    If it can't enter the installed one, they are copied to /var/lib/orbit: under another name,
-    then renamed, so an incomplete copy is never used.
-    """
+    """Return the folder of ``postgres`` and ``initdb`` for ``runner``."""
     spec = util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError(
@@ -107,6 +99,7 @@ def programs(runner: Account) -> Path:
     if not copy.is_dir():
         STATE_DIR.mkdir(parents=True, exist_ok=True)
         STATE_DIR.chmod(0o755)
+        # Rename a complete copy, so that an incomplete one is never used.
         fresh = STATE_DIR / f".programs-{os.getpid()}"
         shutil.rmtree(fresh, ignore_errors=True)
         _copy(package, fresh)
@@ -119,11 +112,11 @@ def programs(runner: Account) -> Path:
 
 @contextmanager
 def quotable(programs: Path) -> Iterator[Path]:
-    """Give the programs a path without shell characters: initdb passes its own path to a shell."""
+    """Give the programs a path without shell characters."""
     if not set('"$`\\\n') & set(str(programs)):
         yield programs
         return
-    # A symbolic link won't do: initdb resolves it first.
+    # initdb passes its own path to a shell. It resolves links first, so a link won't do.
     with tempfile.TemporaryDirectory(prefix="orbit-programs-", dir=SHORT_DIR) as folder:
         Path(folder).chmod(0o755)
         _copy(programs.parent.parent, Path(folder))
@@ -131,13 +124,13 @@ def quotable(programs: Path) -> Iterator[Path]:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copy the programs, readable by all, and their libraries, which they find by relative path."""
     shutil.copytree(
         package / INSTALL,
         target / PACKAGE / INSTALL,
         symlinks=True,
         ignore=shutil.ignore_patterns("include"),
     )
+    # The programs find their libraries by relative path.
     shutil.copytree(package.with_name(f"{PACKAGE}.libs"), target / f"{PACKAGE}.libs", symlinks=True)
     for path in (target, *target.rglob("*")):
         if not path.is_symlink():
@@ -145,7 +138,7 @@ def _copy(package: Path, target: Path) -> None:
 
 
 def may_enter(folder: Path, runner: Account) -> bool:
-    """Tell whether ``runner`` may enter ``folder`` and its parents; missing ones count as yes."""
+    """Tell whether ``runner`` may enter ``folder`` and its parents."""
     return all(_allows(path, runner, 0o1) for path in (folder, *folder.parents) if path.exists())
 
 

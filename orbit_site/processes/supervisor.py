@@ -1,13 +1,8 @@
-"""The supervisor of a cluster: forks workers and one maintenance process, replaces and drains them.
+"""The supervisor of a cluster: forks, replaces and drains its processes.
 
-It has one thread and no connection to the database, so it can fork at any time and no server that
-hangs can block it. It shares one page of memory with its children, written without a lock, so a
-child that dies can't leave a lock behind. The main thread of each child stamps that page every
-second or two. A child that was silent for ten seconds is stopped or stuck: it is killed and
-replaced, and its cycles are rescued when their leases expire. The children die with the supervisor.
-
-SIGTERM and SIGINT, to this process or to its process group, drain: no child starts anything new,
-running cycles get ORBIT_DRAIN_SECONDS, and what is left a few seconds later is killed.
+It has one thread and no database connection, so it can fork at any time and a hanging server can't
+block it. Its children stamp a shared page without a lock, so a dead child can't leave a lock
+behind.
 """
 
 import gc
@@ -38,6 +33,8 @@ from orbit_site.processes.restart_backoff import RestartBackoff
 
 log = logging.getLogger(__name__)
 
+#: A child that is silent for this long is stuck: it is killed, and its cycles are rescued when
+#: their leases expire.
 SILENT_SECONDS = 10.0
 # Time to give leases back after the time for draining.
 GRACE_SECONDS = 5.0
@@ -55,9 +52,9 @@ RUNNING, STOPPING, WORKERS_GONE = 0.0, 1.0, 2.0
 
 
 def run() -> None:
-    """Run a cluster until SIGTERM or SIGINT; return when it is drained.
+    """Run a cluster until SIGTERM or SIGINT, then drain it.
 
-    Raises Unmigrated, or what the configuration is refused with, before anything is started.
+    Raises Unmigrated or a configuration error before anything starts.
     """
     pending_migrations.refuse()
     reload.load_at_start()
@@ -71,7 +68,7 @@ def run() -> None:
 
 
 class SharedPage:
-    """Memory shared with the children: the cluster's phase, and when each child was last alive."""
+    """Memory shared with the children: the phase, and each child's heartbeat."""
 
     def __init__(self, children: int) -> None:
         self._cells = memoryview(mmap.mmap(-1, 8 * (children + 1))).cast("d")
@@ -100,7 +97,7 @@ def _backoff() -> RestartBackoff:
 
 @dataclass(slots=True)
 class ForkedChild:
-    """A child that has to run all the time; ``pid`` is 0 while it doesn't."""
+    """A child process; ``pid`` is 0 while it doesn't run."""
 
     number: int
     name: str
@@ -112,7 +109,7 @@ class ForkedChild:
     backoff: RestartBackoff = field(default_factory=_backoff)
 
     def ended(self, now: float) -> None:
-        """Plan the next start: at once, or later and later if it dies young again and again."""
+        """Plan the next start."""
         self.pid = 0
         self.restart_at = now + self.backoff.wait(now - self.started_at)
 
@@ -166,6 +163,7 @@ class Supervisor:
         self._stop_requested = True
 
     def _drain(self) -> None:
+        # No child starts anything new; running cycles get ORBIT_DRAIN_SECONDS.
         self._page.phase = STOPPING
         self._send(signal.SIGTERM)
         self._wait_for_children(settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS)
@@ -191,7 +189,7 @@ class Supervisor:
                 os.kill(child.pid, number)
 
     def _check(self, seconds: float = CHECK_SECONDS) -> None:
-        """Wait up to ``seconds`` for a signal, then reap ended children and kill silent ones."""
+        """Wait for a signal, then reap ended children and kill silent ones."""
         if select.select([self._wakeup], [], [], seconds)[0]:
             os.read(self._wakeup, 4096)
         now = time.monotonic()
@@ -268,15 +266,13 @@ class Supervisor:
 
 
 class _DrainHandler:
-    """The signal handler of a child; it drains once.
-
-    A second signal may interrupt the handler of the first, which would take a held lock again.
-    """
+    """Drains at the first signal only."""
 
     def __init__(self) -> None:
         self._called = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        # A second signal may interrupt this handler, which would take a held lock again.
         if self._called:
             return
         self._called = True

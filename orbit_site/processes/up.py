@@ -1,8 +1,7 @@
-"""`up`: database, migrations, web and cluster on one machine, in one foreground process.
+"""`up`: database, migrations, web and cluster in one foreground process.
 
-It has one thread, no connection to the database and no Django. On Linux the kernel kills its
-children when it dies; only the embedded database goes on, and the next `up` adopts it. Signals are
-handled between two checks of the children, so nothing is ever half started.
+It has one thread, no database connection and no Django. Signals are handled between two checks of
+the children, so nothing is ever half started.
 """
 
 import argparse
@@ -44,7 +43,7 @@ class _Ended(Exception):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the command."""
+    """Declare the options."""
     parser.add_argument(
         "--demo",
         action="store_true",
@@ -53,17 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run with the arguments of the command line; returns the exit code."""
+    """Run with the command line's arguments; return the exit code."""
     parser = argparse.ArgumentParser(prog="manage.py up")
     add_arguments(parser)
     return run(demo=parser.parse_args(arguments).demo)
 
 
 def run(*, demo: bool) -> int:
-    """Run everything until SIGTERM, SIGINT or SIGHUP, drain it and return 0.
+    """Run everything until a signal, drain it; return 0 or a refusing child's exit code.
 
-    Returns a child's exit code if that child refused to start. Raises UpRefused or PostgresError,
-    before anything is started, for a busy port, a second `up` or a folder that can't be written.
+    Raises UpRefused or PostgresError before anything starts.
     """
     with _single_instance(environment.VAR_DIR):
         _refuse_busy_port(environment.ORBIT_PORT)
@@ -127,11 +125,11 @@ class _Session:
         self._database_log = ThrottledLog(lambda line: self._say("database", line))
 
     def end(self, *_: object) -> None:
-        """Handle a signal; a second one adds nothing, since draining is bounded."""
+        # A second signal adds nothing: draining is bounded.
         self._ending = True
 
     def database(self) -> AbstractContextManager[object]:
-        """Start the embedded database, unless DATABASE_URL is set; the block's end stops it."""
+        """Run the embedded database in the block, unless DATABASE_URL is set."""
         if environment.DATABASE_URL:
             self._say("database", "the one in DATABASE_URL")
             return nullcontext()
@@ -141,7 +139,6 @@ class _Session:
         return postgres.held(environment.VAR_DIR)
 
     def run(self) -> int:
-        """Start everything, watch it until a signal, drain it; return the exit code."""
         code = 0
         try:
             self._start()
@@ -190,7 +187,7 @@ class _Session:
         self._say("aurora", f"a demo receiver with a page: http://127.0.0.1:{port}/")
 
     def _make_administrator(self) -> str:
-        """Create an administrator unless there is one; return the line that says how to log in."""
+        """Create an administrator if needed; return the line about the login."""
         secret = first_run.admin_password(environment.VAR_DIR)
         self._environment["ORBIT_PASSWORD"] = secret
         code = self._command(
@@ -208,7 +205,7 @@ class _Session:
         return [sys.executable, str(environment.BASE_DIR / "manage.py"), *arguments]
 
     def _command(self, *arguments: str) -> int:
-        """Run a command of manage.py while watching the children; return its exit code."""
+        """Run a manage.py command while watching the children."""
         process = spawn(self._manage(*arguments), self._environment)
         try:
             self._watch_until(lambda: process.poll() is not None)
@@ -223,10 +220,7 @@ class _Session:
         return process.returncode
 
     def _watch_until(self, done: Callable[[], bool]) -> None:
-        """Restart children that end, until ``done``.
-
-        Raises _Ended on a signal, and when a child refuses its settings before all is ready.
-        """
+        """Restart children that end, until ``done``. Raises _Ended."""
         while not done():
             if self._ending:
                 raise _Ended(0)
@@ -241,11 +235,6 @@ class _Session:
             time.sleep(CHECK_SECONDS)
 
     def _check_database(self) -> None:
-        """Start the embedded server again if it ended.
-
-        After the start, a failure is logged and tried again: its cause, such as a full disk, may
-        go away.
-        """
         if time.monotonic() < self._database_check_at:
             return
         try:
@@ -254,6 +243,7 @@ class _Session:
         except postgres.PostgresError as error:
             if not self._ready:
                 raise
+            # The cause, such as a full disk, may go away: try again.
             self._database_check_at = time.monotonic() + DATABASE_RETRY_SECONDS
             self._database_log.report(
                 f"can't be started again; next try in {DATABASE_RETRY_SECONDS} s", error.detail

@@ -1,4 +1,4 @@
-"""The web server: gunicorn with one worker of eight threads, on a migrated database."""
+"""The web server: gunicorn with one worker of eight threads."""
 
 import contextlib
 import functools
@@ -40,9 +40,9 @@ REFUSALS = {
 
 
 def serve() -> None:
-    """Serve until SIGTERM or SIGINT, finish running requests, then exit with 0.
+    """Serve until SIGTERM or SIGINT, then finish running requests.
 
-    Raises Unmigrated, PortBusy, or what the configuration is refused with, before it serves.
+    Raises Unmigrated, PortBusy or a configuration error before it serves.
     """
     pending_migrations.refuse()
     reload.load_at_start()
@@ -62,10 +62,9 @@ class _Log(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """A thread worker that a slow client can't block: it must send its request within 10 seconds.
+    """A thread worker that slow clients can't block.
 
-    When draining, it answers all accepted connections and refuses new ones at once, not when the
-    last request is done.
+    When draining, it answers accepted connections and refuses new ones at once.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -73,7 +72,6 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self._reading: dict[int, tuple[float, socket.socket]] = {}
 
     def handle(self, conn: Any) -> Any:
-        """Serve a connection in a thread; the main thread ends its reading at the deadline."""
         self._reading[id(conn)] = (time.monotonic() + READ_SECONDS, conn.sock)
         try:
             kept = super().handle(conn)
@@ -88,16 +86,15 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         return False
 
     def notify(self) -> None:
-        """Heartbeat every second; close connections that send their request too slowly."""
         super().notify()
         for number, (deadline, sock) in list(self._reading.items()):
             if time.monotonic() > deadline:
                 self._reading.pop(number, None)
+                # The thread that reads sees the end of the request.
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a malformed request like every other error: application/problem+json."""
         status = next((status for kind, status in REFUSALS.items() if isinstance(exc, kind)), None)
         if status is None:
             super().handle_error(req, client, addr, exc)
@@ -138,7 +135,7 @@ class _Master(Arbiter):  # type: ignore[misc]
         self.handle_term()
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
-        """Drain and exit. Ignore further signals: they would cut requests off."""
+        # Further signals would cut requests off.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         super().halt(reason, exit_status)
@@ -177,7 +174,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
 
 def _is_closed(*, graceful: bool = False) -> None:
-    """Replace ``close`` of a connection that is closed already."""
+    pass
 
 
 def _after_fork(master: int, server: Any, worker: Any) -> None:

@@ -1,7 +1,7 @@
-"""A worker: Django-Q2's ``worker()``, fed from the database, one claimed row at a time.
+"""A worker: Django-Q2's ``worker()``, fed from the database.
 
-Django-Q2's queues between processes don't survive a kill. In their place it gets an object that
-claims a row and one that acknowledges it. It shares nothing with other processes.
+Django-Q2's queues between processes don't survive a kill, so objects that claim and acknowledge
+rows replace them.
 """
 
 import logging
@@ -32,7 +32,7 @@ NO_TIMEOUT = -1
 
 
 def run() -> None:
-    """Run tasks until this process drains or Django-Q2 recycles it; finish the present task."""
+    """Run tasks until this process drains or is recycled."""
     process = WorkerProcess()
     tasks.worker = process
     claims = Claims(process)
@@ -44,7 +44,7 @@ def run() -> None:
 
 
 class Claims:
-    """Replaces Django-Q2's task queue: ``get`` returns the next task."""
+    """Replaces Django-Q2's task queue."""
 
     def __init__(self, process: WorkerProcess) -> None:
         self._process = process
@@ -55,10 +55,7 @@ class Claims:
         self._linger = False
 
     def get(self) -> dict[str, Any] | str:
-        """Return the next task, or STOP if this process drains or has a slot that hangs.
-
-        Errors of the database are logged and tried again.
-        """
+        """Return the next task, or STOP if this process drains or a slot hangs."""
         while not (interrupts.process.draining or self._process.hung):
             interrupts.process.stamp()
             try:
@@ -72,7 +69,7 @@ class Claims:
         return "STOP"
 
     def close(self) -> None:
-        """Close the connection of the listener."""
+        """Close the listener's connection."""
         self._listener.close()
 
     def _next(self) -> dict[str, Any] | None:
@@ -96,13 +93,13 @@ class Claims:
 
 
 class Results:
-    """Replaces Django-Q2's result queue: ``put`` saves a failure and deletes the task's row."""
+    """Replaces Django-Q2's result queue."""
 
     def __init__(self) -> None:
         self._broker = queue.PgBroker()
 
     def put(self, task: dict[str, Any]) -> None:
-        """Acknowledge ``task``. If the database is down for long, the task runs again later."""
+        """Acknowledge ``task``; if that fails, it runs again later."""
         if not task["success"]:
             log.error("The task %s failed: %s", task["func"], task["result"])
         for attempt in range(1, PUT_TRIES + 1):
@@ -126,8 +123,9 @@ class Results:
 
 
 class _Timer:
-    """Replaces a value that Django-Q2 shares with its guard; a kill could leave its lock held."""
+    """Replaces a value that Django-Q2 shares with its guard."""
 
+    # A killed process could leave the lock of a shared value held.
     value = -1.0
 
     def get_lock(self) -> AbstractContextManager[None]:

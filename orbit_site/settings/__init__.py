@@ -1,4 +1,4 @@
-"""Django's settings: the modules of this room, one after the other; a later one wins."""
+"""Django's settings; a later module wins."""
 
 # ruff: noqa: F403
 from orbit_site.settings.cluster import *

@@ -1,7 +1,6 @@
-"""The environment variables: what each does, its type, its default. They are read once, here.
+"""The environment variables, read once. To add a variable, add it here.
 
-Each name here is a Django setting of that name and type (``settings/__init__.py``). Apps read
-``ORBIT_*``; the other names are for this room. To add a variable, add it here.
+Each name is a Django setting. Apps read ``ORBIT_*``; only the settings read the others.
 """
 
 import os
@@ -193,7 +192,6 @@ LOG_DIR = text(
 
 
 def _check() -> None:
-    """Refuse values that can't work, each by its variable's name. Raises ImproperlyConfigured."""
     if ORBIT_TIME_ZONE not in available_timezones():
         raise ImproperlyConfigured(
             f"ORBIT_TIME_ZONE={ORBIT_TIME_ZONE!r} is not a time zone. "

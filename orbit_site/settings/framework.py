@@ -1,4 +1,4 @@
-"""Django's own settings: apps, middleware, templates, databases."""
+"""Apps, middleware, templates, databases."""
 
 from typing import Any
 

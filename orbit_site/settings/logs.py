@@ -1,4 +1,4 @@
-"""Where log lines go, and their formats."""
+"""Log handlers and formats."""
 
 from pathlib import Path
 from typing import Any

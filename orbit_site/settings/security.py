@@ -1,4 +1,4 @@
-"""Keys, hosts, cookies and the content security policy."""
+"""Keys, hosts, cookies, content security policy."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ from orbit_site.settings import environment as env
 
 
 def _kept_secret(path: Path) -> str:
-    """Return the secret in ``path``; create it first if needed. Of two creators, one wins."""
+    """Return the secret in ``path``; create it if it is missing."""
     if not path.exists():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,6 +21,7 @@ def _kept_secret(path: Path) -> str:
                 os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
             ) as file:
                 file.write(secrets.token_urlsafe(64))
+            # Of two processes that create it, one wins; both use that one.
             try:
                 os.link(draft, path)
             except FileExistsError:

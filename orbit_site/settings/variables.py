@@ -1,4 +1,4 @@
-"""How one environment variable is read, checked and documented."""
+"""Read, check and document environment variables."""
 
 import os
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _URL_FORM = "postgresql://user:password@host:5432/database"
 
 @dataclass(frozen=True)
 class Variable:
-    """The documentation of a variable: what it does, its default as ``.env.example`` has it."""
+    """The documentation of a variable."""
 
     name: str
     doc: str
@@ -40,12 +40,12 @@ def text(name: str, default: str, doc: str) -> str:
 
 
 def password(name: str, doc: str) -> str:
-    """Read a text as it is, with the spaces around it."""
+    """Read a text with the spaces around it."""
     return _read(name, "", doc)
 
 
 def boolean(name: str, default: str, doc: str) -> bool:
-    """Read ``true`` or ``false``. Raises ImproperlyConfigured, as all readers here do."""
+    """Read ``true`` or ``false``. All readers raise ImproperlyConfigured."""
     value = _read(name, default, doc).strip().lower() or default
     if value not in _TRUE | _FALSE:
         raise ImproperlyConfigured(f"{name}={value!r} is not a boolean. Write true or false.")
@@ -87,15 +87,13 @@ def choice(name: str, default: str, doc: str, choices: tuple[str, ...]) -> str:
 
 
 def items(name: str, default: str, doc: str) -> list[str]:
-    """Read a list whose items are separated by commas."""
+    """Read a comma-separated list."""
     return [item.strip() for item in _read(name, default, doc).split(",") if item.strip()]
 
 
 def database_url(value: str, name: str) -> dict[str, Any]:
-    """Parse a PostgreSQL URL into Django's database settings; ``?host=/dir`` names a socket folder.
-
-    Raises ImproperlyConfigured, which names the variable but not the value: it may hold a password.
-    """
+    """Parse a PostgreSQL URL into Django's settings. Raises ImproperlyConfigured."""
+    # Messages name the variable but not the value: it may hold a password.
     try:
         if urlsplit(value).scheme not in {"postgres", "postgresql"}:
             raise ImproperlyConfigured(

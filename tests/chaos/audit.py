@@ -39,7 +39,7 @@ TWICE = {
         GROUP BY 1, 2 HAVING count(*) > 1""",
     "receipts of one attempt": "SELECT job_id, attempt FROM orbit_deliveryreceipt GROUP BY 1, 2 HAVING count(*) > 1",
     "checkpoints of one stage": "SELECT cycle_id, stage FROM orbit_cyclecheckpoint GROUP BY 1, 2 HAVING count(*) > 1",
-}  # fmt: skip
+}
 
 # A resume records its token. A later write with a smaller token is from a zombie.
 STALE = """WITH taken AS (SELECT cycle_id, (data->>'token')::bigint AS token, created_at AS at FROM orbit_executionrecord WHERE event = 'cycle_resumed')

@@ -63,29 +63,65 @@ def again(made: Stand) -> None:
 BROKEN: list[tuple[str, Callable[[Stand], None]]] = [
     ("I1: the accepted cycle", lambda made: made.accepted.append(uuid4())),
     ("I1: the cycle", by_rows("UPDATE orbit_cyclerun SET next_due_at = now()")),
-    ("I1: the job", by_rows("UPDATE orbit_dispatchjob SET status = 'cancelled' WHERE id = (SELECT min(id::text)::uuid FROM orbit_dispatchjob)")),
-    ("I3: 1 times more than one of the items", by_rows(
-        """DO $$ DECLARE c text; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = 'orbit_normalizationitem'::regclass AND contype = 'u'
+    (
+        "I1: the job",
+        by_rows(
+            "UPDATE orbit_dispatchjob SET status = 'cancelled' WHERE id = (SELECT min(id::text)::uuid FROM orbit_dispatchjob)"
+        ),
+    ),
+    (
+        "I3: 1 times more than one of the items",
+        by_rows(
+            """DO $$ DECLARE c text; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = 'orbit_normalizationitem'::regclass AND contype = 'u'
         LOOP EXECUTE format('ALTER TABLE orbit_normalizationitem DROP CONSTRAINT %%I', c); END LOOP; END $$""",
-        """INSERT INTO orbit_normalizationitem (id, batch_id, transformation_id, payload, content_type, sha256)
-        SELECT gen_random_uuid(), batch_id, transformation_id, payload, content_type, sha256 FROM orbit_normalizationitem LIMIT 1""")),
-    ("I3: ", by_rows(CHECKPOINTS, "DELETE FROM orbit_cyclecheckpoint WHERE stage = 'tier2_complete'")),
+            """INSERT INTO orbit_normalizationitem (id, batch_id, transformation_id, payload, content_type, sha256)
+        SELECT gen_random_uuid(), batch_id, transformation_id, payload, content_type, sha256 FROM orbit_normalizationitem LIMIT 1""",
+        ),
+    ),
+    (
+        "I3: ",
+        by_rows(CHECKPOINTS, "DELETE FROM orbit_cyclecheckpoint WHERE stage = 'tier2_complete'"),
+    ),
     ("I3: tier 1", in_journal(other(arrived=9e9), 0)),
     ("I4: the sink got the key", in_journal(other(key="strange"))),
     ("I4: ", again),
-    ("I4: attempt 1", by_rows("UPDATE orbit_deliveryreceipt SET status = 'sending', finished_at = NULL")),
+    (
+        "I4: attempt 1",
+        by_rows("UPDATE orbit_deliveryreceipt SET status = 'sending', finished_at = NULL"),
+    ),
     ("I4: attempt 1", by_rows("UPDATE orbit_deliveryreceipt SET status = 'unsent'")),
     ("I5: attempt 1", in_journal(other(sha256="0" * 64))),
     ("I5: attempt 1", in_journal(lambda entry: None)),
     ("I6: attempt 1", in_journal(other(arrived=0.0))),
     ("I6: attempt 7", in_journal(other(attempt=7))),
-    ("I7: the checkpoints", by_rows(CHECKPOINTS, "UPDATE orbit_cyclecheckpoint SET fencing_token = 9 WHERE stage = 'tier2_complete'")),
-    ("I7: attempt 1", by_rows(
-        """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, data, created_at)
-        SELECT gen_random_uuid(), id, id, 'cycle', 'cycle_resumed', '{"token": 2}', created_at FROM orbit_cyclerun""")),
-    ("I8: ", by_rows(RECORDS, "UPDATE orbit_executionrecord SET message = 'other' WHERE event = 'cycle_started'")),
-    ("I10: ", by_rows("UPDATE orbit_dispatchjob SET status = 'dead' WHERE id = (SELECT min(id::text)::uuid FROM orbit_dispatchjob)")),
-]  # fmt: skip
+    (
+        "I7: the checkpoints",
+        by_rows(
+            CHECKPOINTS,
+            "UPDATE orbit_cyclecheckpoint SET fencing_token = 9 WHERE stage = 'tier2_complete'",
+        ),
+    ),
+    (
+        "I7: attempt 1",
+        by_rows(
+            """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, data, created_at)
+        SELECT gen_random_uuid(), id, id, 'cycle', 'cycle_resumed', '{"token": 2}', created_at FROM orbit_cyclerun"""
+        ),
+    ),
+    (
+        "I8: ",
+        by_rows(
+            RECORDS,
+            "UPDATE orbit_executionrecord SET message = 'other' WHERE event = 'cycle_started'",
+        ),
+    ),
+    (
+        "I10: ",
+        by_rows(
+            "UPDATE orbit_dispatchjob SET status = 'dead' WHERE id = (SELECT min(id::text)::uuid FROM orbit_dispatchjob)"
+        ),
+    ),
+]
 
 
 def test_each_rule_is_seen_when_it_is_broken_and_only_then(done: Stand) -> None:

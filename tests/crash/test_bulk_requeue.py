@@ -58,8 +58,15 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
             killed += 1
             time.sleep(0.3)
         until(lambda: run().status == "completed", "the run didn't end")
-        until(lambda: rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL AND status = 'delivered'") == [(LETTERS,)], 
-              "not all were delivered")  # fmt: skip
+        until(
+            lambda: (
+                rows(
+                    "SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL AND status = 'delivered'"
+                )
+                == [(LETTERS,)]
+            ),
+            "not all were delivered",
+        )
         keys = [request.headers["idempotency-key"] for request in sink.requests]
     assert killed == KILLS
     assert (run().outcome, run().summary_counts["succeeded"]) == ("succeeded", LETTERS)

@@ -133,8 +133,11 @@ def test_two_clusters_fire_each_tick_once(server: Server, committed: str, tmp_pa
         assert ClusterNode.objects.count() == 2
         assert Row.objects.filter(name="cycles").count() == 1
         for number in range(1, 4):
-            rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) - %s * interval '1 hour' - interval '1 minute' "
-                 "WHERE name = 'cycles' RETURNING 1", 4 - number)  # fmt: skip
+            rows(
+                "UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) - %s * interval '1 hour' - interval '1 minute' "
+                "WHERE name = 'cycles' RETURNING 1",
+                4 - number,
+            )
             until(
                 lambda: (
                     not rows("SELECT 1 FROM django_q_schedule WHERE next_run < now()")

@@ -49,8 +49,11 @@ def test_whoever_is_killed_every_cycle_ends_and_each_delivery_succeeds_once(
     for folder in folders:
         folder.mkdir()
     variables = {"ORBIT_LEASE_SECONDS": "2", "ORBIT_MAX_DISPATCH_RETRIES": "20"}
-    with Receiver(slow_now_and_then) as sink, cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one, \
-            cluster(server, committed, folders[1], **variables, **endpoint(sink.url)) as two:  # fmt: skip
+    with (
+        Receiver(slow_now_and_then) as sink,
+        cluster(server, committed, folders[0], **variables, **endpoint(sink.url)) as one,
+        cluster(server, committed, folders[1], **variables, **endpoint(sink.url)) as two,
+    ):
         bodies = {name: f'{{"n":"{name}"}}'.encode() for name in names}
         cycles = []
         for number, name in enumerate(names):

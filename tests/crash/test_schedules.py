@@ -43,8 +43,11 @@ def test_a_cluster_that_was_stopped_across_ticks_leaves_a_row_for_each_and_one_c
         )
         one.stop()
         assert one.code() == 0
-    began = rows("UPDATE django_q_schedule SET next_run = date_bin('5 minutes', now() - interval '32 minutes', to_timestamp(0)) WHERE name = %s "
-                 "RETURNING next_run", name)[0][0]  # fmt: skip
+    began = rows(
+        "UPDATE django_q_schedule SET next_run = date_bin('5 minutes', now() - interval '32 minutes', to_timestamp(0)) WHERE name = %s "
+        "RETURNING next_run",
+        name,
+    )[0][0]
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)):
         until(
             lambda: CronTick.objects.filter(schedule=name, outcome="started").exists(),

@@ -1,3 +1,5 @@
+"""The queue in the database: wake-ups, claims, notifications, and rows that can't be read."""
+
 import sys
 import time
 from collections.abc import Iterator
@@ -35,15 +37,19 @@ def claim_and_read() -> dict[str, Any] | None:
 
 
 @pytest.fixture
-def ears(committed: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that hears what the workers hear."""
-    with psycopg.connect(**{**connection.get_connection_params(), "autocommit": True}) as listener:
-        listener.execute(f"LISTEN {queue.CHANNEL}")
-        yield listener
+def listener(committed: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that receives the notifications of the workers."""
+    with psycopg.connect(
+        **{**connection.get_connection_params(), "autocommit": True}
+    ) as subscribed:
+        subscribed.execute(f"LISTEN {queue.CHANNEL}")
+        yield subscribed
 
 
-def heard(ears: psycopg.Connection[Any], seconds: float = 0.3) -> int:
-    return sum(1 for _ in ears.notifies(timeout=seconds))
+def count_notifications(listener: psycopg.Connection[Any], *, expected: int) -> int:
+    """Wait for the ``expected`` notifications, then a moment for more; return how many came."""
+    count = len(list(listener.notifies(timeout=60, stop_after=expected))) if expected else 0
+    return count + len(list(listener.notifies(timeout=0.3)))
 
 
 @pytest.mark.django_db
@@ -68,47 +74,45 @@ def test_a_row_that_is_rolled_back_is_gone() -> None:
 
 
 def test_the_workers_are_notified_after_the_commit_and_not_before(
-    ears: psycopg.Connection[Any],
+    listener: psycopg.Connection[Any],
 ) -> None:
     with transaction.atomic():
         queue.wake()
-        assert heard(ears) == 0
-    assert heard(ears) == 1
+        assert count_notifications(listener, expected=0) == 0
+    assert count_notifications(listener, expected=1) == 1
 
 
 def test_a_burst_of_wakeups_notifies_the_workers_a_few_times_only(
-    ears: psycopg.Connection[Any],
+    listener: psycopg.Connection[Any],
 ) -> None:
     time.sleep(queue.QUIET)
     began = time.monotonic()
     for _ in range(50):
         queue.wake()
     took = time.monotonic() - began
-    assert 1 <= heard(ears) <= took / queue.QUIET + 1
+    assert 1 <= count_notifications(listener, expected=1) <= took / queue.QUIET + 1
 
 
 @pytest.mark.django_db
-def test_a_claimed_row_is_out_of_sight_until_its_time_is_over_and_an_acknowledged_one_for_ever() -> (
-    None
-):
+def test_a_claimed_row_comes_back_after_its_time_unless_it_was_acknowledged() -> None:
     queue.wake()
     broker = queue.PgBroker()
     [(row, _)] = broker.dequeue()
     assert broker.dequeue() == []
     OrmQ.objects.filter(pk=row).update(lock=datetime.now(UTC) - timedelta(seconds=1))
-    assert [found for found, _ in broker.dequeue()] == [row]
+    assert [claimed for claimed, _ in broker.dequeue()] == [row]
     broker.acknowledge(row)
     assert not OrmQ.objects.exists()
 
 
 @pytest.mark.django_db
 def test_the_oldest_row_of_both_kinds_is_claimed_first_one_at_a_time() -> None:
-    made = []
+    row_ids = []
     for task in (queue.TICK, queue.ADVANCE, queue.TICK):
         queue.wake(task)
-        made.append(OrmQ.objects.order_by("-pk")[0].pk)
+        row_ids.append(OrmQ.objects.order_by("-pk")[0].pk)
     broker = queue.PgBroker()
-    assert [broker.dequeue()[0][0] for _ in made] == made
+    assert [broker.dequeue()[0][0] for _ in row_ids] == row_ids
 
 
 def test_a_claim_does_not_wait_for_another_that_is_under_way(committed: str) -> None:
@@ -116,18 +120,18 @@ def test_a_claim_does_not_wait_for_another_that_is_under_way(committed: str) -> 
     queue.wake()
     other = connections.create_connection("default")
     with transaction.atomic():
-        [(mine, _)] = queue.PgBroker().dequeue()
+        [(first, _)] = queue.PgBroker().dequeue()
         try:
             with other.cursor() as cursor:
-                cursor.execute("SET statement_timeout = '2s'")
+                cursor.execute("SET statement_timeout = '60s'")
                 cursor.execute(
                     queue.CLAIM.text,
                     {"seconds": 150, "keys": [queue.QUEUE, queue.WAKE], "limit": 1},
                 )
-                [(theirs, _)] = cursor.fetchall()
+                [(second, _)] = cursor.fetchall()
         finally:
             other.close()
-    assert mine != theirs
+    assert first != second
 
 
 @pytest.mark.django_db
@@ -144,9 +148,9 @@ def test_a_wakeup_for_later_is_not_ready_now_and_one_for_the_same_second_adds_no
 
 
 @pytest.mark.django_db
-def test_tasks_for_the_same_second_are_each_for_something_of_their_own() -> None:
+def test_tasks_with_different_arguments_for_the_same_second_are_all_kept() -> None:
     later = datetime.now(UTC) + timedelta(seconds=60)
-    for run in ("one", "two"):
+    for run in ("a", "b"):
         queue.wake(queue.OPERATE, run, at=later)
     assert queue.PgBroker().dequeue() == []
     assert [lock for (lock,) in rows("SELECT lock FROM django_q_ormq")] == [later, later]
@@ -200,7 +204,7 @@ def test_a_task_that_is_not_in_the_table_is_put_back_without_being_imported() ->
 
 
 @pytest.mark.django_db
-def test_a_task_that_nobody_knew_for_ten_minutes_is_quarantined_and_kept(
+def test_an_unknown_task_is_quarantined_after_ten_minutes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     row = pack("os.system", age=timedelta(minutes=11))
@@ -232,10 +236,13 @@ def test_a_signed_pickle_that_names_a_function_runs_no_import() -> None:
 @pytest.mark.django_db
 def test_the_claim_walks_the_index_however_many_rows_wait_for_later() -> None:
     rows(
-        "INSERT INTO django_q_ormq (key, payload, lock) SELECT 'orbit', '', now() + interval '1 day' FROM generate_series(1, 5000) RETURNING 1"
+        "INSERT INTO django_q_ormq (key, payload, lock)"
+        " SELECT 'orbit', '', now() + interval '1 day' FROM generate_series(1, 5000) RETURNING 1"
     )
     rows(
-        "INSERT INTO django_q_ormq (key, payload, lock) SELECT 'orbit', '', now() - i * interval '1 s' FROM generate_series(1, 5000) i RETURNING 1"
+        "INSERT INTO django_q_ormq (key, payload, lock)"
+        " SELECT 'orbit', '', now() - i * interval '1 s' FROM generate_series(1, 5000) i"
+        " RETURNING 1"
     )
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""The machines: final states, and moves that only their sources make."""
+"""The state machines: final states, and moves from allowed states only."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from orbit.models import CycleRun
 from orbit.states import CYCLE, JOB, LETTER, Cycle, Job, Letter, Trigger
 
 
-def test_final_states_are_those_that_nothing_leaves() -> None:
+def test_no_move_leaves_a_final_state() -> None:
     assert CYCLE.final == {Cycle.SUCCESS, Cycle.PARTIAL_SUCCESS, Cycle.FAILED, Cycle.CANCELLED}
     assert JOB.final == {Job.DELIVERED}
     assert LETTER.final == {Letter.DISMISSED, Letter.DELIVERED_LATE}
@@ -19,7 +19,7 @@ def test_a_success_reaches_a_job_from_every_state_that_is_open_or_given_up() -> 
     assert set(JOB.sources(Job.DELIVERED)) == {Job.PENDING, Job.SENDING, Job.DEAD, Job.CANCELLED}
 
 
-def test_nothing_becomes_queued() -> None:
+def test_no_state_moves_to_queued() -> None:
     with pytest.raises(IllegalMove):
         CYCLE.sources(Cycle.QUEUED)
 

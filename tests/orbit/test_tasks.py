@@ -1,3 +1,5 @@
+"""The queue's tasks: advance cycles, perform ticks, operate on bulk runs."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,18 +13,19 @@ from orbit.models import CronTick, CycleRun
 from tests.support.configuration import active_cycle
 
 
-def test_a_run_that_may_not_have_what_is_due_pauses_before_it_comes_again(committed: str) -> None:
+def test_a_run_that_cannot_claim_due_cycles_pauses_before_the_next_one(committed: str) -> None:
     cycle = active_cycle()
     CycleRun.objects.filter(pk=cycle.pk).update(
         lease_owner=None, next_due_at=datetime.now(UTC) + timedelta(seconds=30)
     )
+    called_at = datetime.now(UTC)
     tasks.advance()
     [row] = OrmQ.objects.all()
     assert row.key == queue.WAKE
-    assert row.lock > datetime.now(UTC) + timedelta(seconds=0.2)
+    assert row.lock > called_at + timedelta(seconds=0.2)
 
 
-def test_a_run_with_nothing_ahead_leaves_no_wakeup(committed: str) -> None:
+def test_a_run_without_cycles_leaves_no_wakeup(committed: str) -> None:
     tasks.advance()
     assert not OrmQ.objects.exists()
 

@@ -1,4 +1,4 @@
-"""Daily partitions are created ahead, once."""
+"""Daily partitions are created in advance, once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -10,17 +10,17 @@ from tests.support.pipeline import rows
 
 
 def ensure_week(today: date) -> int:
-    """Make the partitions from the day before ``today`` to a week ahead; return how many were made."""
-    ((made,),) = rows(
+    """Create the partitions from yesterday to a week ahead; return how many were created."""
+    ((created_count,),) = rows(
         "SELECT telemetry_ensure_partitions(%s, %s)",
         today - timedelta(days=1),
         today + timedelta(days=7),
     )
-    return int(made)
+    return int(created_count)
 
 
 @pytest.mark.django_db
-def test_the_days_from_yesterday_to_a_week_ahead_are_there() -> None:
+def test_the_days_from_yesterday_to_a_week_ahead_exist() -> None:
     assert ensure_week(date(2040, 2, 27)) == 9
     assert ensure_week(date(2040, 2, 28)) == 1
     assert ensure_week(date(2040, 2, 28)) == 0
@@ -39,7 +39,7 @@ def test_the_days_from_yesterday_to_a_week_ahead_are_there() -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_processes_that_make_them_at_once_do_not_collide() -> None:
+def test_processes_that_create_partitions_at_once_do_not_collide() -> None:
     def make(_: int) -> int:
         try:
             return ensure_week(date(2041, 1, 1))

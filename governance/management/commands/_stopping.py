@@ -1,4 +1,4 @@
-"""What the commands that stop and resume have in common."""
+"""The base of the commands that stop and resume."""
 
 from datetime import datetime
 from typing import Any

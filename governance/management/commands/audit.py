@@ -88,11 +88,11 @@ class Command(OrbitCommand):
 
     @contextmanager
     def _open(self, name: str) -> Iterator[Any]:
-        """Yield a writer for the lines. A file gets its name when it is complete."""
         if name == "-":
             yield self.stdout
             return
         path = Path(name)
+        # A file gets its name when it is complete.
         draft = path.with_name(f"{path.name}.part")
         try:
             with draft.open("w", encoding="utf-8") as out:
@@ -107,10 +107,7 @@ class Command(OrbitCommand):
 
 
 def _verify(path: Path | None, progress: Progress) -> tuple[int, str]:
-    """Verify the chain, and compare it with the file at ``path`` if one is named.
-
-    Return the number and the hash of the last entry. Raises Broken, HeadMissing, HeadForeign.
-    """
+    # Before the long walk: a file without a head is refused at once.
     heads = [] if path is None else _read(path, head.find)
     last = verify.walk(
         on_progress=lambda done, total: progress.show("verifying", done, total, unit="entries")

@@ -50,7 +50,6 @@ class Command(StopCommand):
 
 
 def _wait_until_quiet(halted: NamespaceStatus, seconds: float) -> NamespaceStatus:
-    """Return the status once the namespace is quiet. Raises NotQuiet after ``seconds``."""
     deadline = time.monotonic() + seconds
     while halted.state == Mode.HALTING:
         if time.monotonic() >= deadline:

@@ -54,7 +54,6 @@ def _lines(key: str, value: Any) -> list[str]:
 
 
 def _certificate_lines(certificate: dict[str, Any]) -> list[str]:
-    """Return the certificate of a halt in words, with a line for each attempt that it names."""
     return [
         f"quiet since {certificate['quiet_at']}; {certificate['in_flight_count']} deliveries were "
         f"in flight when halted, {certificate['started_after_command']} started later",

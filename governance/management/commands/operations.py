@@ -15,7 +15,10 @@ _COLUMNS = "{id:<37}{type:<20}{status:<11}{outcome:<21}{done:<17}{note}"
 
 
 class Command(OrbitCommand):
-    help = "Lists operation runs; `operations ID` shows one, `operations cancel ID --reason R` ends it."
+    help = (
+        "Lists operation runs; `operations ID` shows one, `operations cancel ID --reason R` ends"
+        " it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -86,7 +89,6 @@ class Command(OrbitCommand):
 
 
 def _read(words: list[str]) -> OperationRun:
-    """Return the run that ``words`` name. Raises OperationUnknown."""
     try:
         run_id = UUID(" ".join(words))
     except ValueError:

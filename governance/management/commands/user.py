@@ -161,7 +161,6 @@ def _names(text: str) -> list[str]:
 
 
 def _password(name: str) -> str:
-    """Return the new password. Raises UserInvalid if it is neither set nor can be asked for."""
     password: str = settings.ORBIT_PASSWORD
     if password:
         return password

@@ -1,8 +1,4 @@
-"""Run many finished cycles again by one operation run, oldest first and at a bounded rate.
-
-At most one cycle is active in a namespace, so a slice takes the oldest cycle of each namespace
-where none is active and nothing is stopped; the others wait for a later slice.
-"""
+"""Run many finished cycles again by one operation run, at a bounded rate."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -48,7 +44,7 @@ _BLOCKED = sql.load(__name__, "blocked_rerun_namespaces")
 
 @dataclass(frozen=True, slots=True)
 class CycleFilter(BulkFilter):
-    """Which finished cycles that were not run again yet. ``created_to`` is exclusive."""
+    """Which finished cycles, not run again yet. ``created_to`` is exclusive."""
 
     status: str | None = None
     run_profile_id: str | None = None
@@ -60,14 +56,11 @@ CycleSelection = CycleFilter | Sequence[UUID]
 
 
 def preview(selection: CycleSelection, *, actor: Actor) -> list[UUID]:
-    """Return the cycles that ``start`` would take now, oldest first.
-
-    If there are more than it takes at most, one more is returned.
-    Raises NamespaceUnknown for the filter's namespace.
-    """
+    """Return what ``start`` would take now. Raises NamespaceUnknown."""
     actor.require(Scope.OPERATE)
     if isinstance(selection, CycleFilter):
         scope_of(actor, selection.namespace)
+        # One more than the limit, if there are more.
         return _matching(selection, actor, RERUN.max_objects)
     return list(
         CycleRun.objects.filter(actor.filter(), pk__in=set(selection))
@@ -79,7 +72,7 @@ def preview(selection: CycleSelection, *, actor: Actor) -> list[UUID]:
 def start(
     selection: CycleSelection, *, actor: Actor, reason: str, source: Trigger, rate: int = RATE
 ) -> StartedRun:
-    """Start a run that runs cycles again, ``rate`` a second. Raises as `BulkAction.start`."""
+    """Run cycles again, ``rate`` a second. Raises as ``BulkAction.start``."""
     return RERUN.start(
         selection,
         actor=actor,
@@ -107,7 +100,6 @@ def _rerun_batch(batch: Batch) -> list[ItemResult]:
 
 
 def _rerun(run: OperationRun, cycle_id: UUID) -> ItemResult | None:
-    """Run one cycle again; return the result, or None if it has to wait after all."""
     try:
         new_id = single.start(
             cycle_id,
@@ -116,7 +108,7 @@ def _rerun(run: OperationRun, cycle_id: UUID) -> ItemResult | None:
             source=Trigger(run.context["trigger"]),
         )
     except CycleActive:
-        return None
+        return None  # another one has started: wait for a later slice
     except CycleUnknown:
         return ItemResult(cycle_id, ItemOutcome.FAILED, "there is no such cycle")
     except DeliveriesOpen as refusal:
@@ -129,7 +121,7 @@ def _rerun(run: OperationRun, cycle_id: UUID) -> ItemResult | None:
 
 
 def _initiator(run: OperationRun) -> Actor:
-    """Return an actor who may do what the user could who started the run, and no more."""
+    # What the user could do who started the run, and no more.
     namespaces = None if run.scope is None else frozenset(run.scope)
     return Actor(run.initiator, None, frozenset({Scope.OPERATE}), namespaces)
 

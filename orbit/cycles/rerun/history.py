@@ -1,7 +1,6 @@
-"""What a cycle and its re-runs have done together: tiers, items, deliveries.
+"""What a cycle's family has done: the cycle that it repeats, and all re-runs of that.
 
-A cycle, the one that it repeats, and all re-runs of either are one family. What one of them has
-done, none of them does again.
+What one of them has done, none of them does again.
 """
 
 import json
@@ -21,17 +20,14 @@ IS_VALUED = sql.load(__name__, "is_valued")
 
 @dataclass(frozen=True, slots=True)
 class ReusableTier:
-    """A tier that succeeded: its output, the item that it became if any, and the item's endpoints.
-
-    ``targets`` is None if the context names none: then the default endpoint is meant.
-    """
+    """A tier that succeeded, with its output and item."""
 
     tier: int
     transformation_id: UUID
     cycle_id: UUID
     sha256: str
     item_id: UUID | None
-    targets: Sequence[str] | None
+    targets: Sequence[str] | None  # the item's endpoints; None: the default one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +41,37 @@ class DeadLetterRef:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryHistory:
-    """One item to one endpoint, over all its jobs. ``job_id`` is the newest.
-
-    ``open`` if one of them is still to be sent, or in flight.
-    """
+    """One item to one endpoint, over all its jobs."""
 
     item_id: UUID
     tier: int
     endpoint_key: str
-    job_id: UUID
+    job_id: UUID  # the newest
     delivery_id: UUID
     snapshot_id: UUID
     fingerprint: str
     delivered: bool
-    open: bool
+    open: bool  # one of its jobs is to be sent, or in flight
     letter: DeadLetterRef | None
 
 
 @dataclass(frozen=True, slots=True)
 class RerunHistory:
-    """What the family of a cycle has done; ``valued`` if its value is metered."""
+    """What the family of a cycle has done."""
 
     cycles: Sequence[UUID]
     tiers: dict[int, ReusableTier]
     deliveries: list[DeliveryHistory]
-    valued: bool
+    valued: bool  # its value is metered
 
 
 def family(cycle_id: UUID) -> list[UUID]:
-    """Return the ids of the cycle, of those that it repeats, and of all their re-runs."""
+    """Return the ids of the cycle's family."""
     return [id_ for (id_,) in FAMILY.rows(id=cycle_id)]
 
 
 def read(cycle_id: UUID, *, lock: bool = False) -> RerunHistory:
-    """Return what the family of ``cycle_id`` has done.
-
-    With ``lock``, undelivered jobs and their letters stay as they are until the transaction ends.
-    """
+    """Return the history; ``lock`` keeps its undelivered jobs and letters unchanged."""
     cycles = family(cycle_id)
     if lock:
         # In statements of their own: what is read below includes what was committed meanwhile.

@@ -1,11 +1,7 @@
-"""What a re-run reuses and what it does anew: decided purely, then written with the new cycle.
+"""Decide what a re-run reuses and what it does anew; write it with the new cycle.
 
-* A tier that succeeded is reused, as a row that refers to the original. The others run again, on
-  the old input.
-* A delivery that was made is never made again. One that wasn't gets a copy of its newest job, with
-  the same delivery id and the original item. A unique index allows one copy of a job.
-* A copy goes to the endpoint as it is configured now, because a re-run usually follows a repair; if
-  no endpoint has this key any more, to the original snapshot.
+A delivery that was made is never made again. Another gets a copy of its newest job, with the same
+delivery id; a unique index allows one copy of a job.
 """
 
 import json
@@ -36,9 +32,10 @@ COPY_JOBS = sql.load(__name__, "copy_jobs", letter_sources=LETTER.sql_sources(Le
 
 
 class DeliveryAction(StrEnum):
-    """What a re-run does with a delivery: send it, or leave it for one of these reasons."""
+    """What a re-run does with a delivery."""
 
     SEND = "send"
+    # Leave it, for this reason:
     DELIVERED = "delivered"
     DISMISSED = "dismissed"
     OPEN = "open"
@@ -47,16 +44,13 @@ class DeliveryAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedDelivery:
-    """One item to one endpoint, and what the re-run does with it.
-
-    ``previous`` is None if there never was a job for it.
-    """
+    """One item to one endpoint in a re-run."""
 
     item_id: UUID
     tier: int
     endpoint_key: str
     action: DeliveryAction
-    previous: DeliveryHistory | None = None
+    previous: DeliveryHistory | None = None  # None: it never had a job
 
     @property
     def letter(self) -> DeadLetterRef | None:
@@ -66,14 +60,11 @@ class PlannedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class RerunPlan:
-    """What a re-run does, tier by tier and delivery by delivery.
-
-    ``tiers_to_normalize`` are reused tiers that have no item yet.
-    """
+    """What a re-run does, by tier and delivery."""
 
     reused_tiers: dict[int, ReusableTier]
     tiers_to_run: list[int]
-    tiers_to_normalize: list[int]
+    tiers_to_normalize: list[int]  # reused, but without an item
     deliveries: list[PlannedDelivery]
     valued: bool
 
@@ -84,22 +75,23 @@ class RerunPlan:
 
     @property
     def letters(self) -> list[DeadLetterRef]:
-        """The dead letters that the re-run requeues."""
+        """The dead letters that it requeues."""
         return [delivery.letter for delivery in self.to_send if delivery.letter is not None]
 
     @property
     def reused(self) -> ReusedCounts:
-        """What counts in the new cycle's outcome beside its own work. Dismissed ones don't."""
+        """What the new cycle's outcome counts beside its own work."""
         actions = [delivery.action for delivery in self.deliveries]
         return ReusedCounts(
             items=sum(tier.item_id is not None for tier in self.reused_tiers.values()),
+            # A user gave up the dismissed ones: they are not missing.
             deliveries=sum(action is not DeliveryAction.DISMISSED for action in actions),
             # Those to send are jobs of the new cycle, which counts them once they are delivered.
             delivered=sum(action is DeliveryAction.DELIVERED for action in actions),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as the new cycle's column ``takeover`` keeps it."""
+        """Return it as the column ``takeover`` stores it."""
         return {
             **self.reused.to_dict(),
             "tiers": sorted(self.reused_tiers),
@@ -109,7 +101,7 @@ class RerunPlan:
 
 
 def decide(history: RerunHistory, *, configured: Collection[str]) -> RerunPlan:
-    """Return what a re-run does if endpoints with the keys ``configured`` exist now."""
+    """Return what a re-run does while the endpoints ``configured`` exist."""
     deliveries = [
         PlannedDelivery(
             previous.item_id, previous.tier, previous.endpoint_key, _action(previous), previous
@@ -158,11 +150,7 @@ def write(
     by: str,
     reason: str,
 ) -> None:
-    """Write the tiers, jobs and letters of ``plan`` for the new cycle. Five statements.
-
-    ``snapshots`` are those of the endpoints configured now, by key. Call it in the transaction that
-    inserted the cycle.
-    """
+    """Write ``plan`` in the transaction that inserted the new cycle."""
     reason = execution.clean(reason)
     tiers = [
         {
@@ -172,6 +160,7 @@ def write(
         for number, tier in plan.reused_tiers.items()
     ]
     jobs = [_job(delivery, snapshots) for delivery in plan.to_send]
+    # By reference: outputs may be large.
     REUSE_TIERS.execute(
         cycle=cycle_id,
         tiers=json.dumps(tiers),
@@ -195,6 +184,7 @@ def write(
 
 def _job(delivery: PlannedDelivery, snapshots: Mapping[str, UUID]) -> dict[str, Any]:
     previous, letter = delivery.previous, delivery.letter
+    # To the endpoint as it is now, because a re-run usually follows a repair.
     snapshot = snapshots.get(delivery.endpoint_key) or (previous.snapshot_id if previous else "")
     return {
         "id": uuid7_text(),
@@ -210,7 +200,6 @@ def _job(delivery: PlannedDelivery, snapshots: Mapping[str, UUID]) -> dict[str, 
 def _cycle_records(
     plan: RerunPlan, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
 ) -> list[Record]:
-    """Return the records of the new cycle."""
     records = [Record("cycle", "cycle_rerun_of", reason, data={**data, **plan.to_dict()})]
     for number, tier in plan.reused_tiers.items():
         source = {
@@ -230,7 +219,7 @@ def _cycle_records(
 def _letter_records(
     plan: RerunPlan, jobs: list[dict[str, Any]], data: Mapping[str, Any], reason: str
 ) -> dict[UUID, list[Record]]:
-    """Return the records of the requeued letters, by the cycle that each belongs to."""
+    # By the cycle of each letter, which needn't be the one that runs again.
     records: dict[UUID, list[Record]] = {}
     for delivery, job in zip(plan.to_send, jobs, strict=True):
         if delivery.letter is not None:

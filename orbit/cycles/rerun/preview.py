@@ -1,4 +1,4 @@
-"""A preview of a re-run, as a document and as a sentence, for the API, the command, the console."""
+"""Show a preview of a re-run, as a document or a sentence."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from orbit.dispatch.endpoint_drift import ConfiguredEndpoints
 
 
 def document(preview: Preview) -> dict[str, Any]:
-    """Return the revisions, tiers and deliveries; ``stopped`` is what refuses it now, or None."""
+    """Return the preview as JSON; ``stopped`` is what refuses it now."""
     plan, context, configuration = preview.plan, preview.context, ConfiguredEndpoints()
     tiers: list[dict[str, Any]] = [
         {

@@ -1,9 +1,6 @@
-"""Run one finished cycle again: a new cycle reuses what succeeded and delivers what never was.
+"""Run one finished cycle again, by a new one that reuses what succeeded.
 
-The finished cycle is history and stays as it is. Everything is one transaction. First the new cycle
-is inserted; the overlap guard allows one at a time in a namespace, so of two re-runs at once one
-wins. Then the open dead letters are locked, the history is read, and the tiers, jobs and letters
-are written. After a crash all of it is there, or nothing.
+Everything is one transaction. The old cycle stays as it is.
 """
 
 from dataclasses import dataclass
@@ -38,7 +35,7 @@ from orbit.states import CYCLE, Cycle, Trigger
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What running ``cycle_id`` again would do. ``stopped`` is what refuses it just now."""
+    """What a re-run would do; ``stopped`` is what refuses it now."""
 
     cycle_id: UUID
     context: CycleContext
@@ -49,8 +46,7 @@ class Preview:
 def preview(cycle_id: UUID, *, actor: Actor) -> Preview:
     """Return what ``start`` would do now; write nothing.
 
-    Raises what ``start`` raises, except what passes by itself: a stop of the namespace and an
-    active cycle.
+    Raises as ``start``, but not for a stop or an active cycle.
     """
     actor.require(Scope.OPERATE)
     old = _finished_cycle(cycle_id, actor)
@@ -63,9 +59,8 @@ def preview(cycle_id: UUID, *, actor: Actor) -> Preview:
 def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID:
     """Start a cycle that runs ``cycle_id`` again; return its id.
 
-    Raises CycleUnknown if there is no such cycle that ``actor`` may see, NotFinished, Disabled,
-    NamespaceMismatch if the run profile has moved, DeliveriesOpen, CycleActive, and the gate's
-    refusals. Then nothing is written but, for an active cycle, the record of the skip.
+    Raises CycleUnknown, NotFinished, Disabled, NamespaceMismatch, DeliveriesOpen, CycleActive, and
+    the gate's refusals.
     """
     actor.require(Scope.OPERATE)
     old = _finished_cycle(cycle_id, actor)
@@ -80,6 +75,7 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             context = _current_context(old, actor)
             gate.ensure_may_start(old.namespace_id)
             cycle = NewCycle(context, source, actor.name)
+            # Before the history is read: of two re-runs at once the overlap guard lets one win.
             _insert(cycle, old)
             rerun_plan = plan.decide(history.read(cycle_id, lock=True), configured=snapshots.keys())
             _ensure_all_ended(cycle_id, rerun_plan)
@@ -97,6 +93,7 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
             _audit(old, cycle.id, rerun_plan, actor=actor, reason=reason)
             return cycle.id
     except CycleActive as exc:
+        # After the rollback: the record of the skip must stay.
         active = str(exc.extra["active_cycle_run_id"])
         skip_log.record_skips([Skip(old.namespace_id, active, old.run_profile_id)], trigger=source)
         raise
@@ -119,7 +116,6 @@ def _finished_cycle(cycle_id: UUID, actor: Actor) -> CycleRun:
 
 
 def _current_context(old: CycleRun, actor: Actor) -> CycleContext:
-    """Return the context of the old cycle's run profile as it is now."""
     if old.run_profile_id is None:
         return bridge.raw_context(old.namespace_id)
     try:
@@ -147,7 +143,6 @@ def _ensure_all_ended(cycle_id: UUID, rerun_plan: RerunPlan) -> None:
 
 
 def _insert(cycle: NewCycle, old: CycleRun) -> None:
-    """Insert the new cycle. Raises CycleActive."""
     if creation.insert_rerun(cycle, rerun_of=old.pk):
         return
     active = creation.active_cycles([old.namespace_id]).get(old.namespace_id)

@@ -1,5 +1,4 @@
--- Cancel a cycle that has not finished. The new token fences its worker, which may still write only
--- a 2xx that it has received. Returns the status before.
+-- Cancel a cycle that has not finished. Returns the status before.
 -- params: id uuid, reason text
 WITH held AS (
     SELECT id, status
@@ -11,7 +10,7 @@ WITH held AS (
 UPDATE orbit_cyclerun c
 SET status = 'cancelled',
     finished_at = clock_timestamp(),
-    fencing_token = c.fencing_token + 1,
+    fencing_token = c.fencing_token + 1,   -- its worker may write nothing but a 2xx any more
     lease_owner = NULL,
     lease_expires_at = NULL,
     next_due_at = NULL,

@@ -6,5 +6,5 @@ SET status = {{ended_status}},
     finished_at = clock_timestamp(),
     last_error = 'the cycle was cancelled'
 WHERE j.cycle_id = %(id)s
-  AND j.status = 'pending'
+  AND j.status = 'pending'   -- what is being sent ends by itself
 RETURNING j.id, j.status

@@ -9,6 +9,7 @@ WITH due AS MATERIALIZED (   -- fences the planner: a nested loop could take mor
       AND {{gate_is_open(c.namespace)}}
     ORDER BY c.next_due_at, c.id
     LIMIT %(limit)s
-    FOR NO KEY UPDATE OF c SKIP LOCKED   -- inserts of child rows don't wait for this lock
+    -- workers claim side by side; inserts of child rows don't wait for this lock
+    FOR NO KEY UPDATE OF c SKIP LOCKED
 )
 {{take_leases}}

@@ -8,5 +8,5 @@ SET status = 'unknown',
     error = 'the worker that sent it was lost'
 FROM locked
 WHERE r.id = ANY(%(receipts)s::uuid[])
-  AND r.status = 'sending'
+  AND r.status = 'sending'   -- not closed by another worker meanwhile
 RETURNING r.id

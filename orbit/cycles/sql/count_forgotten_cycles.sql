@@ -8,5 +8,5 @@ FROM (
     WHERE c.next_due_at <= now() - %(late)s * interval '1 second'
       AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or abandoned
       AND {{gate_is_open(c.namespace)}}
-    LIMIT %(most)s
+    LIMIT %(most)s   -- no more wake-ups than there are workers
 ) AS forgotten

@@ -21,5 +21,6 @@ finishes AS (
     WHERE c.id = locked.id
     RETURNING
         c.namespace,
+        -- only a cycle that was active has made room for the next one
         x.status IS NOT NULL AND locked.status IN ('pending', 'running') AS ended
 )

@@ -11,5 +11,5 @@ FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(requeues)s::int[])
     AS held(id, token, requeues)
 WHERE c.id = held.id
   AND c.fencing_token = held.token
-  AND c.lease_owner = %(owner)s
+  AND c.lease_owner = %(owner)s   -- NULL once the cycle has ended
 RETURNING c.id, c.next_due_at

@@ -9,7 +9,7 @@ cancelled AS (
         last_error = 'the cycle was given up'
     FROM locked
     WHERE j.cycle_id = locked.id
-      AND j.status IN ('pending', 'sending')
+      AND j.status IN ('pending', 'sending')   -- what was delivered stays
     RETURNING j.id, j.status, j.cycle_id, j.endpoint_key
 ),
 unknown AS (                  -- attempts that a lost worker left open may have arrived

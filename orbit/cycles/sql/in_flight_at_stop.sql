@@ -30,6 +30,7 @@ in_flight AS (
 )
 SELECT
     clock_timestamp(),
+    -- of an unsent attempt nothing has left the process
     (SELECT max(started_at) FROM attempts WHERE status <> 'unsent'),
     (SELECT count(*) FROM in_flight),
     (SELECT count(*) FROM in_flight WHERE started_at > %(since)s AND status <> 'unsent'),

@@ -1,5 +1,7 @@
 -- Insert a cycle that runs another one again. Its input is copied inside the database.
--- params: id uuid, rerun_of uuid, trigger text, by text, profile_id text, profile_revision int, run_profile_id text, run_profile_revision int, instruction_id text, context jsonb, initiation_hash text
+-- params: id uuid, rerun_of uuid, trigger text, by text, profile_id text, profile_revision int
+-- params: run_profile_id text, run_profile_revision int, instruction_id text, context jsonb
+-- params: initiation_hash text
 INSERT INTO orbit_cyclerun (
     id, namespace, status, trigger, triggered_by, profile_id, profile_revision, run_profile_id,
     run_profile_revision, instruction_id, context, initiation_hash, input, input_content_type,
@@ -12,5 +14,6 @@ SELECT
     o.id, '{}'
 FROM orbit_cyclerun o
 WHERE o.id = %(rerun_of)s
+-- a namespace with an active cycle takes no second one
 ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING
 RETURNING id

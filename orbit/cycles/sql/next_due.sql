@@ -1,8 +1,8 @@
 -- When the next free cycle is due. Reads the index up to the first one that the gate lets pass.
 SELECT c.next_due_at
 FROM orbit_cyclerun c
-WHERE c.next_due_at IS NOT NULL
-  AND c.lease_owner IS NULL
+WHERE c.next_due_at IS NOT NULL   -- the condition of the index
+  AND c.lease_owner IS NULL   -- a leased one that is abandoned is maintenance's
   AND {{gate_is_open(c.namespace)}}
 ORDER BY c.next_due_at
 LIMIT 1

@@ -8,8 +8,8 @@ WHERE st.ended_at IS NULL
   AND st.quiet_at IS NULL
   -- by then a claim that the command has overtaken shows its attempts
   AND st.since <= clock_timestamp() - {{settled_seconds}} * interval '1 second'
-  AND (st.until IS NULL OR st.until > clock_timestamp())
-  AND NOT EXISTS (
+  AND (st.until IS NULL OR st.until > clock_timestamp())   -- not expired
+  AND NOT EXISTS (   -- no attempt is open
     SELECT 1
     FROM orbit_deliveryreceipt r
     JOIN orbit_dispatchjob j ON j.id = r.job_id
@@ -20,7 +20,7 @@ WHERE st.ended_at IS NULL
   AND NOT EXISTS (   -- no worker holds a cycle
     SELECT 1
     FROM orbit_cyclerun c
-    WHERE c.next_due_at IS NOT NULL
+    WHERE c.next_due_at IS NOT NULL   -- the condition of the index
       AND c.lease_expires_at > clock_timestamp()
       AND (st.namespace_id IS NULL OR c.namespace = n.name)
 )

@@ -1,4 +1,4 @@
--- The dispatch jobs of a cycle, each with the attempt that a lost worker left open.
+-- The dispatch jobs of a cycle, each with its open attempt: the worker of that was lost.
 -- params: cycle uuid
 SELECT
     j.id, j.status,

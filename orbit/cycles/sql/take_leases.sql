@@ -13,5 +13,6 @@ WHERE c.id = due.id
 RETURNING
     c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id,
     c.instruction_id, c.context, c.initiation_hash,
+    -- a new cycle needs its input at once, a resumed one perhaps never; large ones are read later
     CASE WHEN c.fencing_token = 1 AND octet_length(c.input) <= {{small_input}} THEN c.input END,
     c.input_content_type, c.requeues, due.ran_out, c.takeover

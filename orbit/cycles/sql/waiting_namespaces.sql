@@ -1,7 +1,7 @@
--- Namespaces with queued cycles, none active, in which something may start. They are few, and the
--- index of queued cycles is read once.
+-- Namespaces with queued cycles, none active, in which something may start.
 -- params: most int
 SELECT w.namespace
+-- first the namespaces, which are few: the gate is asked once for each
 FROM (SELECT DISTINCT namespace FROM orbit_cyclerun WHERE status = 'queued') AS w
 WHERE NOT EXISTS (
     SELECT 1

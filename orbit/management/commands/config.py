@@ -29,11 +29,9 @@ class _Answer(NamedTuple):
     exit_code: int = 0
 
 
+# Exit codes: 0; 1 if `diff` finds a difference; 2 for invalid files or endpoints; 4 if a cycle is
+# active at a `reload`.
 class Command(OrbitCommand):
-    """Exit codes: 0; 1 if `diff` finds a difference; 2 for invalid files or endpoints; 4 if a cycle
-    is active at a `reload`.
-    """
-
     help = "Checks the configuration files, compares, applies or writes them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -43,7 +43,6 @@ class Command(OrbitCommand):
             self._print(rows)
 
     def _watch(self, limit: int, *, json: bool) -> None:
-        """Print changes until the process is interrupted."""
         if not json:
             self._print_head()
         statuses: dict[str, str] = {}

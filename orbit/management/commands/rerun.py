@@ -15,7 +15,7 @@ from orbit.errors import CycleUnknown
 from orbit.management import wait
 from orbit.states import Cycle, Trigger
 
-_SHOWN = 20
+_MAX_PRINTED = 20
 
 
 class Command(BulkCommand[CycleFilter]):
@@ -96,7 +96,7 @@ class Command(BulkCommand[CycleFilter]):
             self.print_json({"matched": len(cycle_ids), "cycle_run_ids": cycle_ids})
             return
         lines = [f"{len(cycle_ids)} cycles would run again"]
-        lines += [f"  {cycle_id}" for cycle_id in cycle_ids[:_SHOWN]]
+        lines += [f"  {cycle_id}" for cycle_id in cycle_ids[:_MAX_PRINTED]]
         self.say("\n".join(lines))
 
     def _rerun_many(self, selection: CycleSelection, options: dict[str, Any]) -> None:

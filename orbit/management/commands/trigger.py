@@ -150,7 +150,6 @@ class Command(OrbitCommand):
 
 
 def _read_payload(file: str | None, content_type: str | None) -> Payload | None:
-    """Read the payload. Raises PayloadUnreadable."""
     if file is None:
         return None
     try:

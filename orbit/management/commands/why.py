@@ -1,4 +1,4 @@
-"""``manage.py why``: explain why a run profile ran at a time, or didn't."""
+"""``manage.py why``: explain why a run profile ran, or didn't."""
 
 from typing import Any
 

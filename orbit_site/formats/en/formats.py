@@ -1,4 +1,4 @@
-"""How the console writes dates and times: as they sort."""
+"""Dates and times of the console: they sort as text."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"
 SHORT_DATETIME_FORMAT = DATETIME_FORMAT

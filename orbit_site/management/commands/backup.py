@@ -1,4 +1,4 @@
-"""``manage.py backup FILE``: the installation in one file, made while Orbit runs."""
+"""``manage.py backup FILE``: back up the installation while it runs."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``manage.py cluster``: workers and maintenance on this machine."""
+"""``manage.py cluster``: workers and maintenance."""
 
 from typing import Any
 

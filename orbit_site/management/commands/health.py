@@ -1,4 +1,4 @@
-"""``manage.py health``: a health check for process managers."""
+"""``manage.py health``: a check for process managers."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""Django's ``migrate`` as the owner of the tables, one at a time; grants what processes need."""
+"""Django's ``migrate`` as the owner of the tables, one at a time, with grants."""
 
 import time
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ _OWN_FUNCTIONS = (
 
 
 class Command(migrate.Command):
-    """Migrates schema, tables and grants to this release. A second one at the same time waits."""
+    """Migrates schema, tables and grants to this release."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate as the owner. Raises CommandError if another session keeps a table locked."""
         with as_owner():
             try:
+                # A second `migrate` at the same time waits here.
                 self._wait_for_lock(quiet=options["verbosity"] == 0)
                 ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
                 with connection.cursor() as cursor:
@@ -73,7 +73,7 @@ class Command(migrate.Command):
 
 @contextmanager
 def as_owner() -> Iterator[None]:
-    """Connect as the tables' owner inside the block, as the application after it."""
+    """Connect as the tables' owner inside the block."""
     before = connection.settings_dict
     connection.close()
     connection.settings_dict = {**before, **settings.ORBIT_OWNER_DATABASE}
@@ -94,7 +94,6 @@ def ensure_schema(schema: str) -> None:
 
 
 def _grant(schema: str) -> None:
-    """Grant the application's role what it needs, in one transaction."""
     application, owner = (
         settings.DATABASES["default"]["USER"],
         settings.ORBIT_OWNER_DATABASE["USER"],

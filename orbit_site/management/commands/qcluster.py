@@ -1,4 +1,4 @@
-"""``manage.py qcluster``: ``cluster`` by Django-Q2's name, instead of its own processes."""
+"""``manage.py qcluster``: ``cluster`` by Django-Q2's name."""
 
 from typing import Any
 

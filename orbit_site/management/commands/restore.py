@@ -1,4 +1,4 @@
-"""``manage.py restore FILE``: restore a backup to an empty installation."""
+"""``manage.py restore FILE``: restore a backup."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``manage.py up``: database, web and cluster on one machine, in the foreground."""
+"""``manage.py up``: database, web and cluster on one machine."""
 
 import sys
 from typing import Any

@@ -166,6 +166,7 @@ def test_lists_are_paged_searched_and_bounded() -> None:
     assert "r119" in text(browser.get(f"{LIST}?p=3"))
     assert "r119" in text(browser.get(f"{LIST}?q=r119"))
     assert "cycles" not in text(browser.get(f"{LIST}?q=r119")).split("<tbody>")[1]
+    assert "No schedules." in text(browser.get(f"{LIST}?q=none-of-this-name"))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_context_carries_the_revisions_and_the_instruction_of_the_moment(
 
 
 @pytest.mark.django_db
-def test_a_run_profile_that_is_not_there_hidden_or_of_a_foreign_namespace_is_unknown() -> None:
+def test_a_missing_hidden_or_foreign_run_profile_is_unknown() -> None:
     store_profiles([profile()], [run_profile(), run_profile("hidden")])
     revisions.hide_others(profiles=["daily"], run_profiles=["daily-eu"])
     confined = replace(SYSTEM, namespaces=frozenset({"us"}))
@@ -55,7 +55,7 @@ def test_a_disabled_run_profile_and_one_of_a_disabled_profile_are_refused_by_nam
 
 
 @pytest.mark.django_db
-def test_an_edit_changes_the_next_context_and_not_the_one_that_was_taken() -> None:
+def test_an_edit_changes_the_next_context_and_no_earlier_one() -> None:
     store_profiles([profile()], [run_profile()])
     before = bridge.context_for("daily-eu", actor=SYSTEM)
     store_profiles([profile(style_vector={"tone": 1})], [])

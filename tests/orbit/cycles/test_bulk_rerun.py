@@ -1,4 +1,4 @@
-"""Many cycles run again: one after the other in each namespace, oldest first."""
+"""Many cycles are run again: one after the other in each namespace, oldest first."""
 
 from dataclasses import replace
 from typing import Any
@@ -53,7 +53,7 @@ def outcomes(run_id: UUID) -> dict[UUID, tuple[str | None, str]]:
     }
 
 
-def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
+def test_each_namespace_runs_one_cycle_at_a_time_oldest_first() -> None:
     first, second = create_dead_letters(2, namespace="a")
     (other,) = create_dead_letters(1, namespace="b")
     run_id = start_run(CycleFilter())
@@ -83,7 +83,7 @@ def test_of_each_namespace_one_runs_at_a_time_the_oldest_first() -> None:
     assert DeadLetterDispatch.objects.filter(status="requeued").count() == 3
 
 
-def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
+def test_a_slice_runs_no_more_cycles_again_than_the_rate() -> None:
     for name in "abcde":
         create_dead_letters(1, namespace=name)
     run_id = start_run(CycleFilter(), rate=2)
@@ -92,34 +92,34 @@ def test_no_more_than_the_rate_run_again_in_a_slice() -> None:
     assert run_batches(run_id, 2).outcome == "succeeded"
 
 
-def test_a_filter_takes_what_has_finished_and_was_not_run_again_yet() -> None:
+def test_a_filter_selects_finished_cycles_that_were_not_run_again() -> None:
     (old,) = create_dead_letters(1, namespace="a")
     run_batches(start_run([old]))
     cancel_active()
     create_dead_letters(1, namespace="b")
     active_cycle("b")
-    # The re-run of `a` was cancelled; the cycle that it repeats is not among them any more.
+    # The re-run of `a` was cancelled. The cycle that it repeats is no longer selected.
     cycle_ids = bulk.preview(CycleFilter(), actor=SYSTEM)
     assert (len(cycle_ids), old in cycle_ids) == (2, False)
     assert bulk.preview(CycleFilter(namespace="a", status="failed"), actor=SYSTEM) == []
     assert len(bulk.preview(CycleFilter(namespace="a", status="cancelled"), actor=SYSTEM)) == 1
 
 
-def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
-    (fine,), (hidden,), missing = (
+def test_a_cycle_that_cannot_run_again_gets_an_outcome_and_stops_no_other() -> None:
+    (allowed,), (hidden,), missing = (
         create_dead_letters(1, namespace="a"),
         create_dead_letters(1, namespace="c"),
         uuid4(),
     )
     CycleRun.objects.filter(pk=hidden).update(namespace="c")
-    gone = create_dead_letters(1, namespace="b")[0]
-    CycleRun.objects.filter(pk=gone).update(run_profile_id="r9")
+    disabled = create_dead_letters(1, namespace="b")[0]
+    CycleRun.objects.filter(pk=disabled).update(run_profile_id="r9")
     actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
-    run_id = start_run([fine, hidden, missing, gone], actor)
+    run_id = start_run([allowed, hidden, missing, disabled], actor)
     run = run_batches(run_id, 3)
     results = outcomes(run_id)
     assert results[hidden] == results[missing] == ("failed", "there is no such cycle")
-    assert results[gone][1].startswith("disabled: The run profile r9")
+    assert results[disabled][1].startswith("disabled: The run profile r9")
     assert (run.outcome, run.summary_counts["succeeded"], run.summary_counts["failed"]) == (
         "partially_succeeded",
         1,
@@ -129,7 +129,8 @@ def test_one_that_cannot_run_again_has_its_outcome_and_stops_no_other() -> None:
 
 @pytest.mark.parametrize("stop", [{"halt": True, "mode": "halting"}, {"mode": "draining"}])
 def test_a_stopped_namespace_waits_and_no_other_does(stop: dict[str, Any]) -> None:
-    create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
+    create_dead_letters(1, namespace="a")
+    create_dead_letters(1, namespace="b")
     GovernanceSetting.objects.filter(namespace__name="a").update(**stop)
     run_id = start_run(CycleFilter(), rate=1)
     run = run_batches(run_id, 3)
@@ -147,7 +148,7 @@ def test_a_pause_of_everything_stops_a_slice(settings: Any) -> None:
     assert run_batches(run_id).outcome == "succeeded"
 
 
-def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -> None:
+def test_the_same_request_returns_the_active_run_and_a_hidden_namespace_is_unknown() -> None:
     create_dead_letters(3)
     assert start_run(CycleFilter(namespace="a")) == start_run(CycleFilter(namespace="a"))
     assert OperationRun.objects.count() == 1
@@ -156,7 +157,7 @@ def test_asking_twice_gives_the_active_run_and_a_hidden_namespace_is_unknown() -
     assert bulk.preview(CycleFilter(), actor=replace(SYSTEM, namespaces=frozenset({"b"}))) == []
 
 
-def test_more_than_the_most_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_takes_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "RERUN", replace(bulk.RERUN, max_objects=3))
     cycle_ids = create_dead_letters(5)
     run_id = start_run(CycleFilter())

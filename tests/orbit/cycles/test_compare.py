@@ -1,4 +1,4 @@
-"""Two cycles side by side: exactly what differs, first."""
+"""Two cycles side by side: differences come first."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ def differing_facts(a: CycleRun, b: CycleRun) -> dict[str, tuple[str, str]]:
     return {fact.name: (fact.a, fact.b) for fact in facts if fact.differs}
 
 
-def test_exactly_the_planted_differences_are_found_and_come_first(settings: Any) -> None:
+def test_exactly_the_planted_differences_are_reported_and_come_first(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(OK, OK, OK, http("410 Gone"), OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
@@ -62,12 +62,12 @@ def test_two_cycles_of_the_same_kind_do_not_differ_and_cost_few_queries(settings
         configure_profiles()
         first, second = run_cycle(start_cycle()), run_cycle(start_cycle())
     assert differing_facts(first, second) == {}
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         compare.read(first.pk, second.pk, actor=SYSTEM)
-    assert len(seen) == 4
+    assert len(queries) == 4
 
 
-def test_a_rerun_beside_what_it_repeats(settings: Any) -> None:
+def test_a_rerun_beside_the_cycle_that_it_repeats(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
     with Receiver(http("410 Gone"), OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
@@ -75,7 +75,7 @@ def test_a_rerun_beside_what_it_repeats(settings: Any) -> None:
         old = run_cycle(start_cycle())
         new = run_cycle(single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
     facts = differing_facts(old, new)
-    assert facts["Runs again"] == ("-", str(old.pk))
+    assert facts["Re-run of"] == ("-", str(old.pk))
     assert facts["Tier 1: outcome"] == ("success", "success (taken over)")
     # The re-run's delivery counts for the first cycle, as on its own page.
     assert facts["default-endpoint: delivered"] == ("3", "1")
@@ -85,7 +85,7 @@ def test_cycles_that_the_user_may_not_see_are_unknown(settings: Any) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
-        ours, theirs = run_cycle(start_cycle("r1")), run_cycle(start_cycle("r2"))
-    for other in (theirs.pk, uuid4()):
+        visible, hidden = run_cycle(start_cycle("r1")), run_cycle(start_cycle("r2"))
+    for other in (hidden.pk, uuid4()):
         with pytest.raises(CycleUnknown):
-            compare.read(ours.pk, other, actor=replace(SYSTEM, namespaces=frozenset({"a"})))
+            compare.read(visible.pk, other, actor=replace(SYSTEM, namespaces=frozenset({"a"})))

@@ -1,4 +1,4 @@
-"""Cycles as they are inserted, one or many, and what is in their way."""
+"""Cycles are inserted, one or many, and refused beside an active cycle."""
 
 import threading
 
@@ -29,7 +29,7 @@ def namespaces(*names: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_pending_one_is_due_at_once_and_a_queued_one_never() -> None:
+def test_a_pending_cycle_is_due_at_once_and_a_queued_one_is_not_due() -> None:
     first, second = new_cycle(body=b"\x00\xff"), new_cycle()
     assert creation.insert([first], Cycle.PENDING) == {first.id}
     assert creation.insert([second], Cycle.QUEUED) == {second.id}
@@ -52,17 +52,19 @@ def test_a_pending_one_is_due_at_once_and_a_queued_one_never() -> None:
 def test_only_cycles_of_free_namespaces_are_inserted() -> None:
     namespaces("a", "b", "c")
     active_cycle("b")
-    wanted = [new_cycle("c"), new_cycle("b"), new_cycle("a")]
-    assert creation.insert(wanted, Cycle.PENDING) == {wanted[0].id, wanted[2].id}
+    new_cycles = [new_cycle("c"), new_cycle("b"), new_cycle("a")]
+    assert creation.insert(new_cycles, Cycle.PENDING) == {new_cycles[0].id, new_cycles[2].id}
 
 
 @pytest.mark.django_db
-def test_many_large_ones_go_in_several_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_large_cycles_are_inserted_in_several_statements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(creation, "MOST_BYTES", 1000)
     monkeypatch.setattr(creation, "MOST_ROWS", 3)
-    wanted = [new_cycle(body=b"x" * 400) for _ in range(3)] + [new_cycle() for _ in range(4)]
-    assert [len(part) for part in creation.split(wanted)] == [2, 3, 2]
-    assert len(creation.insert(wanted, Cycle.QUEUED)) == 7
+    new_cycles = [new_cycle(body=b"x" * 400) for _ in range(3)] + [new_cycle() for _ in range(4)]
+    assert [len(part) for part in creation.split(new_cycles)] == [2, 3, 2]
+    assert len(creation.insert(new_cycles, Cycle.QUEUED)) == 7
 
 
 @pytest.mark.django_db
@@ -70,30 +72,31 @@ def test_the_active_cycle_is_resumed_only_by_the_same_trigger_after_its_lease_ra
     cycle = active_cycle()
     assert not creation.active_cycles(["default"])["default"].is_resumed_by(None)
     rows(
-        "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w', lease_expires_at = now() - interval '1 s' RETURNING 1"
+        "UPDATE orbit_cyclerun SET status = 'running', started_at = now(), lease_owner = 'w',"
+        " lease_expires_at = now() - interval '1 s' RETURNING 1"
     )
-    found = creation.active_cycles(["default", "elsewhere"])["default"]
-    assert (found.id, found.is_resumed_by(None), found.is_resumed_by("r")) == (
+    active = creation.active_cycles(["default", "elsewhere"])["default"]
+    assert (active.id, active.is_resumed_by(None), active.is_resumed_by("r")) == (
         cycle.pk,
         True,
         False,
     )
-    assert not found.is_resumed_by(None, Payload(b"other", "text/plain"))
+    assert not active.is_resumed_by(None, Payload(b"other", "text/plain"))
 
 
 @pytest.mark.parametrize("turn", range(20))
-def test_calls_that_name_the_same_namespaces_in_another_order_never_wait_for_each_other_in_a_circle(
+def test_calls_with_the_same_namespaces_in_another_order_do_not_deadlock(
     committed: str, turn: int
 ) -> None:
     namespaces("a", "b", "c", "d")
-    made: list[int] = []
+    counts: list[int] = []
     barrier = threading.Barrier(2)
 
     def run(order: str) -> None:
         try:
             barrier.wait()
             with transaction.atomic():
-                made.append(
+                counts.append(
                     len(creation.insert([new_cycle(name) for name in order], Cycle.PENDING))
                 )
         finally:
@@ -103,6 +106,6 @@ def test_calls_that_name_the_same_namespaces_in_another_order_never_wait_for_eac
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
-    assert sorted(made) == [0, 4]
+        thread.join(60)
+    assert sorted(counts) == [0, 4]
     connection.close()

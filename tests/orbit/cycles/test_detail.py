@@ -1,4 +1,4 @@
-"""One cycle with everything that hangs on it."""
+"""A cycle with everything that belongs to it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.receiver import Receiver, http
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> None:
+def test_a_cycle_that_ran_shows_everything_that_belongs_to_it(settings: Any) -> None:
     with (
         Receiver(http("200 OK", b"thanks")) as good,
         Receiver(http("410 Gone", b"<b>gone</b>")) as bad,
@@ -21,7 +21,7 @@ def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> No
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["good", "bad"]})
         cycle = run_cycle(start_cycle("r1", b'{"x":1}'))
     client = api(create_user())
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         body = client.get(f"/cycles/{cycle.pk}").json()
     assert body["status"] == "partial_success"
     assert (
@@ -45,7 +45,10 @@ def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> No
         len(body["receipts"]),
         len(body["dead_letters"]),
     ) == (3, 6, 6, 3)
-    assert {mark["stage"] for mark in body["checkpoints"]} >= {"cycle_started", "cycle_finished"}
+    assert {checkpoint["stage"] for checkpoint in body["checkpoints"]} >= {
+        "cycle_started",
+        "cycle_finished",
+    }
     assert {record["event"] for record in body["records"]} >= {
         "cycle_started",
         "tier_attempt",
@@ -56,5 +59,5 @@ def test_a_cycle_that_ran_shows_everything_that_hangs_on_it(settings: Any) -> No
         "thanks",
         "<b>gone</b>",
     }
-    assert len(seen) <= 16
+    assert len(queries) <= 16
     assert "token-of" not in str(body)

@@ -1,3 +1,5 @@
+"""Periodic upkeep: rescue, heartbeat, partitions, pruning."""
+
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,10 +19,11 @@ from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
 
 
-def forgotten(namespace: str = "default", **values: Any) -> CycleRun:
-    """Put a cycle into the database that has been due for a second."""
+def overdue_cycle(namespace: str = "default", **values: Any) -> CycleRun:
+    """Insert a cycle that has been due for a second."""
     rows(
-        "INSERT INTO governance_namespace (name, external_id) VALUES (%s, gen_random_uuid()) ON CONFLICT DO NOTHING RETURNING 1",
+        "INSERT INTO governance_namespace (name, external_id) VALUES (%s, gen_random_uuid())"
+        " ON CONFLICT DO NOTHING RETURNING 1",
         namespace,
     )
     cycle = active_cycle(namespace)
@@ -29,8 +32,8 @@ def forgotten(namespace: str = "default", **values: Any) -> CycleRun:
 
 
 @pytest.mark.django_db
-def test_a_forgotten_cycle_is_woken_once_while_the_wakeup_waits() -> None:
-    forgotten()
+def test_an_overdue_cycle_is_woken_once_while_the_wakeup_waits() -> None:
+    overdue_cycle()
     assert [maintenance.rescue(2), maintenance.rescue(2)] == [1, 0]
     assert queue.ready_wakeups() == 1
 
@@ -44,14 +47,14 @@ def test_a_cycle_that_came_due_just_now_has_a_wakeup_of_its_own() -> None:
 @pytest.mark.django_db
 def test_no_more_wakeups_than_workers() -> None:
     for name in "abc":
-        forgotten(name)
+        overdue_cycle(name)
     assert maintenance.rescue(2) == 2
     assert OrmQ.objects.count() == 2
 
 
 @pytest.mark.django_db
 def test_a_cycle_is_woken_when_its_lease_has_run_out_and_not_before() -> None:
-    cycle = forgotten(lease_owner="gone", lease_expires_at=Now() + timedelta(seconds=5))
+    cycle = overdue_cycle(lease_owner="w", lease_expires_at=Now() + timedelta(seconds=5))
     assert maintenance.rescue(2) == 0
     CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
     assert maintenance.rescue(2) == 1
@@ -59,7 +62,7 @@ def test_a_cycle_is_woken_when_its_lease_has_run_out_and_not_before() -> None:
 
 @pytest.mark.django_db
 def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None:
-    forgotten()
+    overdue_cycle()
     setting, _ = GovernanceSetting.objects.get_or_create(
         namespace_id=rows("SELECT id FROM governance_namespace WHERE name = 'default'")[0][0]
     )
@@ -83,7 +86,7 @@ def test_the_heartbeat_is_one_row_that_is_renewed_and_removed() -> None:
     assert not ClusterNode.objects.exists()
 
 
-def test_a_missing_partition_is_made_by_the_role_that_owns_nothing(committed: str) -> None:
+def test_a_role_that_owns_no_table_can_create_a_missing_partition(committed: str) -> None:
     assert maintenance.ensure_partitions() == 0
     ahead = date.today() + timedelta(days=40)
     assert rows("SELECT telemetry_ensure_partitions(%s, %s)", ahead, ahead) == [(1,)]
@@ -96,10 +99,10 @@ def test_a_missing_partition_is_made_by_the_role_that_owns_nothing(committed: st
 def test_old_rows_are_pruned_and_the_others_stay() -> None:
     owner = User.objects.create(username="u")
     for key, hours in (("old", 25), ("new", 23)):
-        made = IdempotentRequest.objects.create(
+        request = IdempotentRequest.objects.create(
             owner=owner, route="r", key=key, body_sha256="0", status=202, answer={}
         )
-        IdempotentRequest.objects.filter(pk=made.pk).update(
+        IdempotentRequest.objects.filter(pk=request.pk).update(
             created_at=datetime.now(UTC) - timedelta(hours=hours)
         )
         ClusterNode.objects.create(
@@ -116,12 +119,12 @@ def test_old_rows_are_pruned_and_the_others_stay() -> None:
 
 
 @pytest.mark.django_db
-def test_an_operation_run_that_is_seconds_late_is_woken_unless_tasks_wait_anyway() -> None:
+def test_a_late_operation_run_is_woken_once_unless_tasks_wait() -> None:
     late, _ = ledger.ensure_workspace_run_with_identity("t", {"n": 1}, initiator="ann")
     ledger.ensure_workspace_run_with_identity("t", {"n": 2}, initiator="ann")
-    ended, _ = ledger.ensure_workspace_run_with_identity("t", {"n": 3}, initiator="ann")
+    completed, _ = ledger.ensure_workspace_run_with_identity("t", {"n": 3}, initiator="ann")
     OperationRun.objects.filter(pk=late.pk).update(next_due_at=Now() - timedelta(seconds=4))
-    ledger.complete(ended, Outcome.SUCCEEDED, {}, progress={})
+    ledger.complete(completed, Outcome.SUCCEEDED, {}, progress={})
     assert [maintenance.wake_operations(), maintenance.wake_operations()] == [1, 0]
     task = queue.read(*queue.PgBroker().dequeue()[0])
     assert task is not None

@@ -1,4 +1,4 @@
-"""How a cycle ends, as a table."""
+"""The final status of a cycle follows from its stages."""
 
 import pytest
 
@@ -12,7 +12,8 @@ from orbit.states import Cycle
     (2, 2, 1, 2, 2, "ynyy", Cycle.PARTIAL_SUCCESS),
     (3, 3, 1, 3, 2, "yyyn", Cycle.PARTIAL_SUCCESS),
     (3, 3, 1, 0, 0, "yyyn", Cycle.PARTIAL_SUCCESS),
-    (3, 3, 2, 3, 3, "yyyn", Cycle.PARTIAL_SUCCESS),  # one target isn't configured: half of what was wanted
+    # One of two targets isn't configured: half of the deliveries are missing.
+    (3, 3, 2, 3, 3, "yyyn", Cycle.PARTIAL_SUCCESS),
     (3, 2, 1, 2, 2, "yyny", Cycle.PARTIAL_SUCCESS),
     (0, 0, 1, 0, 0, "ynnn", Cycle.PARTIAL_SUCCESS),
 ])  # fmt: skip
@@ -26,7 +27,7 @@ def test_the_status_follows_from_the_stages(
     assert progress.final_status(results) == status
 
 
-def test_no_stage_ok_is_a_failure() -> None:
+def test_a_cycle_without_a_successful_stage_has_failed() -> None:
     assert (
         progress.final_status(
             [progress.StageResult("initiation", False), progress.StageResult("dispatch", False)]

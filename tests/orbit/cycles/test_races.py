@@ -1,10 +1,11 @@
-"""Two at once: what one statement does not see of another that it had to wait for, and what is found by a key however much lies around it."""
+"""Two statements at once: the second waits for the first, and must see its effects."""
 
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -31,23 +32,23 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 def cancel_while_it_waits(cycle_id: Any, pool: ThreadPoolExecutor) -> Any:
-    """Have another thread cancel the cycle, and return once it waits for the row that this transaction holds."""
+    """Cancel the cycle in another thread. Return when it waits for a row of this transaction."""
 
-    def act() -> None:
+    def cancel_cycle() -> None:
         try:
             cancel.cancel(cycle_id, actor=SYSTEM, reason="now")
         finally:
             connection.close()
 
-    done = pool.submit(act)
+    cancellation = pool.submit(cancel_cycle)
     until(
         lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"),
-        "the cancel doesn't wait",
+        "the cancel did not wait for the row",
     )
-    return done
+    return cancellation
 
 
-def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings) -> None:
+def test_a_cancel_that_waits_for_a_claim_of_jobs_leaves_the_cycle_due(settings) -> None:
     with Receiver(OK) as receiver, ThreadPoolExecutor(1) as pool:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -56,8 +57,8 @@ def test_a_cancel_that_waits_for_a_wave_leaves_no_attempt_open_for_ever(settings
         dispatch.enqueue_deliveries(claimed_cycle)
         with transaction.atomic():
             assert len(dispatch.claim_jobs(claimed_cycle, limit=16, worker="w")) == 3
-            done = cancel_while_it_waits(cycle_id, pool)
-        done.result()
+            cancellation = cancel_while_it_waits(cycle_id, pool)
+        cancellation.result()
     cycle = CycleRun.objects.get(pk=cycle_id)
     assert rows("SELECT DISTINCT status FROM orbit_dispatchjob") == [("sending",)]
     assert cycle.status == "cancelled"
@@ -72,23 +73,27 @@ def test_a_cancel_that_waits_for_the_enqueueing_cancels_its_jobs(settings) -> No
         (claimed_cycle,) = lease.claim(1)
         with transaction.atomic():
             dispatch.enqueue_deliveries(claimed_cycle)
-            done = cancel_while_it_waits(cycle_id, pool)
-        done.result()
+            cancellation = cancel_while_it_waits(cycle_id, pool)
+        cancellation.result()
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1") == [("cancelled", 3)]
     assert CycleRun.objects.get(pk=cycle_id).next_due_at is None
 
 
-def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_runs(settings) -> None:
+def test_a_requeued_delivery_does_not_count_for_a_cycle_that_still_runs(settings) -> None:
     with Receiver(http("410 Gone"), http("500 No"), OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
-        settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.7
+        settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure_profiles()
         cycle_id = start_cycle()
         run_due(seconds=0.2)
         ((letter,),) = rows("SELECT id FROM orbit_deadletterdispatch")
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         dead_letters.requeue(letter, actor=SYSTEM, reason="again")
-        time.sleep(1)
+        with connection.cursor() as cursor:  # let the time of the retry come
+            cursor.execute(
+                "UPDATE orbit_dispatchjob SET next_attempt_at = now() WHERE status = 'pending'"
+            )
+            cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now()")
         cycle = run_cycle(cycle_id)
     assert rows("SELECT status, count(*) FROM orbit_dispatchjob GROUP BY 1 ORDER BY 1") == [
         ("dead", 1),
@@ -98,7 +103,7 @@ def test_a_requeued_delivery_is_no_part_of_the_outcome_of_a_cycle_that_still_run
     assert cycle.stages[-1]["done"] == 2
 
 
-def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
+def test_a_workers_statements_read_a_cycle_by_index(settings) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -106,41 +111,43 @@ def test_what_a_worker_reads_of_a_cycle_it_finds_by_keys(settings) -> None:
     with connection.cursor() as cursor:
         for option in BY_INDEX.split("-c ")[1:]:
             cursor.execute(f"SET {option}")
-        for sql, values in ((progress.READ_JOBS.text, {"cycle": cycle.pk}), (progress.READ_TIERS.text, {"cycle": cycle.pk}), (progress.READ_OUTPUTS.text, {"cycle": cycle.pk, "tiers": [1, 2]}),
-                            (advance.COUNT_RESUME.text, {"id": cycle.pk, "token": 1}),
-                            (cancel.CANCEL_JOBS.text, {"id": cycle.pk}), (cancel.STAY_DUE.text, {"id": cycle.pk})):  # fmt: skip
+        for sql, values in (
+            (progress.READ_JOBS.text, {"cycle": cycle.pk}),
+            (progress.READ_TIERS.text, {"cycle": cycle.pk}),
+            (progress.READ_OUTPUTS.text, {"cycle": cycle.pk, "tiers": [1, 2]}),
+            (advance.COUNT_RESUME.text, {"id": cycle.pk, "token": 1}),
+            (cancel.CANCEL_JOBS.text, {"id": cycle.pk}),
+            (cancel.STAY_DUE.text, {"id": cycle.pk}),
+        ):
             cursor.execute("EXPLAIN " + sql, values)
             plan = "\n".join(line for (line,) in cursor.fetchall())
-            # A plan without a key to go by scans some index from end to end, and filters.
+            # Without a suitable index, the plan scans another index and filters.
             assert "Seq Scan" not in plan and "Filter: (cycle_id" not in plan, plan
 
 
-def test_the_same_bytes_go_to_the_database_once(settings) -> None:
+def test_the_same_bytes_go_to_the_database_once(settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         start_cycle(body=b'{"n": 1}')
         (claimed_cycle,) = lease.claim(1)
-        sent: list[int] = []
-        real = fence.commit
+        blob_counts: list[int] = []
+        commit = fence.commit
 
-        def counting(write: fence.FencedWrite) -> list[tuple[Any, ...]]:
-            sent.append(len(write.blobs))
-            return real(write)
+        def commit_and_count(write: fence.FencedWrite) -> list[tuple[Any, ...]]:
+            blob_counts.append(len(write.blobs))
+            return commit(write)
 
-        fence.commit = counting
-        try:
-            dispatch.enqueue_deliveries(claimed_cycle)
-        finally:
-            fence.commit = real
-    assert sent == [1]
+        monkeypatch.setattr(fence, "commit", commit_and_count)
+        dispatch.enqueue_deliveries(claimed_cycle)
+    assert blob_counts == [1]
     assert rows("SELECT payload FROM orbit_normalizationitem") == [(b'{"n": 1}',)] * 3
 
 
 def test_a_slot_that_hangs_in_sending_does_not_end_its_cycle(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released = threading.Event()
+    release = threading.Event()
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -148,9 +155,9 @@ def test_a_slot_that_hangs_in_sending_does_not_end_its_cycle(
         (claimed_cycle,) = lease.claim(1)
         with monkeypatch.context() as patch:
             patch.setattr(attempt, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
-            patch.setattr(attempt.client, "send", lambda *_, **__: released.wait(10) and None)
+            patch.setattr(attempt.client, "send", lambda *_, **__: release.wait(60) and None)
             assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") is None
-        released.set()
+        release.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"
         with connection.cursor() as cursor:
             cursor.execute(
@@ -160,13 +167,17 @@ def test_a_slot_that_hangs_in_sending_does_not_end_its_cycle(
 
 
 def test_a_slow_slot_does_not_idle_the_others_of_its_worker(settings) -> None:
-    """Long after the runner's time for claiming, a quick cycle is run beside a slow one."""
+    """A new cycle runs beside a slow one, even after the runner's time for claiming."""
+    release = threading.Event()
 
-    def slowly(sock: socket.socket) -> None:
-        time.sleep(3)
+    def answer_when_released(sock: socket.socket) -> None:
+        release.wait(60)
         sock.sendall(OK)
 
-    with Receiver(slowly) as slow, Receiver(OK) as quick:
+    def status(cycle_id: UUID) -> str:
+        return CycleRun.objects.get(pk=cycle_id).status
+
+    with Receiver(answer_when_released) as slow, Receiver(OK) as quick:
         configure_endpoints(settings, slow=slow.url, quick=quick.url)
         configure_profiles(
             r1={"namespace": "a", "distribution_targets": ["slow"]},
@@ -175,10 +186,11 @@ def test_a_slow_slot_does_not_idle_the_others_of_its_worker(settings) -> None:
         first = start_cycle("r1")
         worker = threading.Thread(target=lambda: (run_due(seconds=0.2), connection.close()))
         worker.start()
-        time.sleep(1)
+        until(lambda: slow.requests, "the slow cycle was not sent")
+        time.sleep(0.5)
         second = start_cycle("r2")
-        time.sleep(1)
-        assert CycleRun.objects.get(pk=second).status == "success"
-        assert CycleRun.objects.get(pk=first).status == "running"
+        until(lambda: status(second) == "success", "the quick cycle did not end")
+        assert status(first) == "running"
+        release.set()
         worker.join()
-        assert CycleRun.objects.get(pk=first).status == "success"
+        assert status(first) == "success"

@@ -1,13 +1,14 @@
-"""A finished cycle run again: what succeeded is taken over, what was delivered is never sent again."""
+"""Re-runs: results are reused, and nothing that was delivered is sent again."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
@@ -52,53 +53,62 @@ def _few_retries(settings: Any) -> None:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
 
 
-def again(cycle_id: UUID, reason: str = "it is mended") -> CycleRun:
+def run_again(cycle_id: UUID, reason: str = "it is repaired") -> CycleRun:
     return run_cycle(single.start(cycle_id, actor=SYSTEM, reason=reason, source=Trigger.REST))
 
 
 def keys(receiver: Receiver) -> list[str]:
-    return [got.headers["idempotency-key"] for got in receiver.requests]
+    return [request.headers["idempotency-key"] for request in receiver.requests]
 
 
-def test_what_succeeded_is_reused_and_only_what_was_not_delivered_is_delivered(
-    settings: Any,
-) -> None:
-    with (
-        Receiver(OK) as good,
-        Receiver(http("410 Gone"), http("410 Gone"), http("410 Gone"), OK) as mended,
-    ):
+def events(cycle_id: UUID) -> list[str]:
+    """Return the events on record for a cycle, oldest first."""
+    return [
+        event
+        for (event,) in rows(
+            "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", cycle_id
+        )
+    ]
+
+
+def checkpoints(cycle_id: UUID) -> set[str]:
+    return {
+        stage
+        for (stage,) in rows(
+            "SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", cycle_id
+        )
+    }
+
+
+@dataclass
+class MendedRun:
+    """A cycle of which one of two endpoints refused everything, and its re-run, which it took."""
+
+    good: Receiver
+    mended: Receiver
+    old: CycleRun
+    new: CycleRun
+
+
+def rerun_for_mended_endpoint(settings: Any) -> MendedRun:
+    refusal = http("410 Gone")
+    with Receiver(OK) as good, Receiver(refusal, refusal, refusal, OK) as mended:
         configure_endpoints(settings, good=good.url, mended=mended.url)
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["good", "mended"]})
         old = run_cycle(start_cycle(body=b'{"n":  1}'))
-        assert old.status == "partial_success"
-        new = again(old.pk)
-    assert (new.status, new.rerun_of_id, new.trigger) == ("success", old.pk, "rest")
-    assert (len(good.requests), len(mended.requests)) == (3, 6)
-    assert sorted(keys(mended)[3:]) == sorted(keys(mended)[:3])
-    assert {got.body for got in mended.requests} == {b'{"n":  1}'}
-    assert {got.headers["x-orbit-cycle"] for got in mended.requests[3:]} == {str(new.pk)}
-    assert (bytes(new.input), new.input_content_type, new.input_sha256) == (
-        bytes(old.input),
-        old.input_content_type,
-        old.input_sha256,
-    )
-    tiers = rows("SELECT t.tier, t.status, t.attempts, t.output IS NULL, t.output_sha256 = o.output_sha256, t.taken_from = o.id FROM orbit_transformation t"
-                 " JOIN orbit_transformation o ON o.tier = t.tier AND o.cycle_id = %s WHERE t.cycle_id = %s ORDER BY 1", old.pk, new.pk)  # fmt: skip
-    assert tiers == [(tier, "success", 0, True, True, True) for tier in (1, 2, 3)]
-    assert rows("SELECT count(*) FROM orbit_normalizationitem") == [(3,)]
-    pairs = "SELECT normalization_item_id, delivery_id FROM orbit_dispatchjob WHERE cycle_id = %s AND endpoint_key = 'mended' ORDER BY 1"
-    assert rows(pairs, new.pk) == rows(pairs, old.pk)
-    assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE cycle_id = %s", new.pk) == [(3,)]
-    letters = DeadLetterDispatch.objects.filter(cycle=old).select_related("requeued_job")
-    assert {
-        (
-            letter.status,
-            letter.requeued_job.cycle_id,
-            letter.requeued_job.requeue_of_id == letter.job_id,
-        )
-        for letter in letters
-    } == {("requeued", new.pk, True)}
-    assert [(stage["done"], stage["total"], stage["ok"]) for stage in new.stages] == [
+        return MendedRun(good, mended, old, run_again(old.pk))
+
+
+def test_a_rerun_sends_only_what_was_not_delivered(settings: Any) -> None:
+    run = rerun_for_mended_endpoint(settings)
+    assert (run.old.status, run.new.status) == ("partial_success", "success")
+    assert (len(run.good.requests), len(run.mended.requests)) == (3, 6)
+    assert sorted(keys(run.mended)[3:]) == sorted(keys(run.mended)[:3])
+    assert {request.body for request in run.mended.requests} == {b'{"n":  1}'}
+    assert {request.headers["x-orbit-cycle"] for request in run.mended.requests[3:]} == {
+        str(run.new.pk)
+    }
+    assert [(stage["done"], stage["total"], stage["ok"]) for stage in run.new.stages] == [
         (1, 1, True),
         (3, 3, True),
         (3, 3, True),
@@ -106,40 +116,52 @@ def test_what_succeeded_is_reused_and_only_what_was_not_delivered_is_delivered(
     ]
 
 
-def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings: Any) -> None:
+def test_a_rerun_reuses_input_tiers_and_items(settings: Any) -> None:
+    run = rerun_for_mended_endpoint(settings)
+    old, new = run.old, run.new
+    assert (new.rerun_of_id, new.trigger) == (old.pk, "rest")
+    assert (bytes(new.input), new.input_content_type, new.input_sha256) == (
+        bytes(old.input),
+        old.input_content_type,
+        old.input_sha256,
+    )
+    tiers = rows(
+        "SELECT t.tier, t.status, t.attempts, t.output IS NULL,"
+        " t.output_sha256 = o.output_sha256, t.taken_from = o.id FROM orbit_transformation t"
+        " JOIN orbit_transformation o ON o.tier = t.tier AND o.cycle_id = %s"
+        " WHERE t.cycle_id = %s ORDER BY 1",
+        old.pk,
+        new.pk,
+    )
+    assert tiers == [(tier, "success", 0, True, True, True) for tier in (1, 2, 3)]
+    assert rows("SELECT count(*) FROM orbit_normalizationitem") == [(3,)]
+
+
+def test_a_rerun_requeues_the_dead_letters_under_their_delivery_ids(settings: Any) -> None:
+    run = rerun_for_mended_endpoint(settings)
+    pairs = (
+        "SELECT normalization_item_id, delivery_id FROM orbit_dispatchjob"
+        " WHERE cycle_id = %s AND endpoint_key = 'mended' ORDER BY 1"
+    )
+    assert rows(pairs, run.new.pk) == rows(pairs, run.old.pk)
+    assert DispatchJob.objects.filter(cycle=run.new).count() == 3
+    letters = DeadLetterDispatch.objects.filter(cycle=run.old).select_related("requeued_job")
+    assert [
+        (letter.status, letter.requeued_job.cycle_id, letter.requeued_job.requeue_of_id)
+        for letter in letters
+    ] == [("requeued", run.new.pk, letter.job_id) for letter in letters]
+
+
+def test_a_rerun_has_all_checkpoints_and_records(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = run_cycle(start_cycle())
-        new = again(old.pk, "the receiver is back")
-    marks = {
-        row[0]
-        for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new.pk)
-    }
-    assert marks == {
-        row[0]
-        for row in rows("SELECT stage FROM orbit_cyclecheckpoint WHERE cycle_id = %s", old.pk)
-    }
-    assert len(marks) == 9
-    told = [
-        row[0]
-        for row in rows(
-            "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", new.pk
-        )
-    ]
-    assert told[:2] == ["cycle_rerun_of", "tier_taken_over"]
-    counted = {
-        event: told.count(event)
-        for event in (
-            "tier_taken_over",
-            "job_enqueued",
-            "tier_attempt",
-            "no_items",
-            "stage_started",
-            "stage_finished",
-        )
-    }
-    assert counted == {
+        new = run_again(old.pk)
+    assert checkpoints(new.pk) == checkpoints(old.pk)
+    assert len(checkpoints(new.pk)) == 9
+    assert events(new.pk)[:2] == ["cycle_rerun_of", "tier_taken_over"]
+    expected = {
         "tier_taken_over": 3,
         "job_enqueued": 3,
         "tier_attempt": 0,
@@ -147,13 +169,17 @@ def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings:
         "stage_started": 4,
         "stage_finished": 4,
     }
-    of_old = [
-        row[0]
-        for row in rows(
-            "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s ORDER BY id", old.pk
-        )
-    ]
-    assert (of_old.count("cycle_rerun"), of_old.count("dead_letter_requeued")) == (1, 3)
+    assert {event: events(new.pk).count(event) for event in expected} == expected
+
+
+def test_a_rerun_is_on_record_for_the_old_cycle_and_in_the_audit_trail(settings: Any) -> None:
+    with Receiver(NO, NO, NO, OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
+        new = run_again(old.pk, "the receiver is back")
+    assert events(old.pk).count("cycle_rerun") == 1
+    assert events(old.pk).count("dead_letter_requeued") == 3
     (entry,) = AuditTrailEntry.objects.filter(action="cycle.rerun")
     assert (entry.object_id, entry.namespace, entry.reason, entry.after["cycle_run_id"]) == (
         str(old.pk),
@@ -162,9 +188,12 @@ def test_a_rerun_has_all_checkpoints_and_both_cycles_have_it_on_record(settings:
         str(new.pk),
     )
     assert (entry.after["deliveries"], entry.after["dead_letters_requeued"]) == (3, 3)
-    # The value was metered with the first one, deliveries with each.
+    # The value is metered with the first cycle only, deliveries with each.
     assert rows("SELECT cycle_id, tag, quantity::int FROM orbit_valueledgerentry ORDER BY id") == [
-        (old.pk, "deliveries", 0), (old.pk, "kit", 1), (new.pk, "deliveries", 3)]  # fmt: skip
+        (old.pk, "deliveries", 0),
+        (old.pk, "kit", 1),
+        (new.pk, "deliveries", 3),
+    ]
 
 
 def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
@@ -172,14 +201,19 @@ def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = run_cycle(start_cycle())
-        new = again(old.pk)
-    was, now = detail.read(old.pk, actor=SYSTEM), detail.read(new.pk, actor=SYSTEM)
-    assert ([row.pk for row in was.reruns], now.cycle.rerun_of_id, now.reruns) == (
+        new = run_again(old.pk)
+    before, after = detail.read(old.pk, actor=SYSTEM), detail.read(new.pk, actor=SYSTEM)
+    assert ([row.pk for row in before.reruns], after.cycle.rerun_of_id, after.reruns) == (
         [new.pk],
         old.pk,
         [],
     )
-    assert (was.deliveries.delivered, now.deliveries.delivered, len(was.jobs), len(now.jobs)) == (
+    assert (
+        before.deliveries.delivered,
+        after.deliveries.delivered,
+        len(before.jobs),
+        len(after.jobs),
+    ) == (
         3,
         3,
         6,
@@ -187,34 +221,28 @@ def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
     )
 
 
-def test_a_2xx_that_a_lost_worker_brings_cancels_the_copies_that_reruns_made(settings: Any) -> None:
+def test_a_late_success_cancels_the_job_that_a_rerun_created(settings: Any) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old_id = start_cycle()
         (claimed_cycle,) = lease.claim(1)
         dispatch.enqueue_deliveries(claimed_cycle)
-        sent = dispatch.claim_jobs(claimed_cycle, limit=1)
+        (job,) = dispatch.claim_jobs(claimed_cycle, limit=1)
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
-        rows(
-            "UPDATE orbit_dispatchjob SET status = 'cancelled', finished_at = now() WHERE id = %s RETURNING 1",
-            sent[0].job_id,
-        )
+        DispatchJob.objects.filter(pk=job.job_id).update(status="cancelled", finished_at=Now())
         first = single.start(old_id, actor=SYSTEM, reason="x", source=Trigger.REST)
         cancel.cancel(first, actor=SYSTEM, reason="x")
         second = single.start(first, actor=SYSTEM, reason="x", source=Trigger.REST)
         receipts.save_late_successes(
             claimed_cycle,
-            [attempt.resolve(sent[0], Response(200, None, "", b"", None, 1.0, True, None))],
+            [attempt.resolve(job, Response(200, None, "", b"", None, 1.0, True, None))],
         )
-        said = dict(
-            rows(
-                "SELECT last_error, status FROM orbit_dispatchjob WHERE cycle_id = %s AND delivery_id = %s",
-                second,
-                sent[0].delivery_id,
-            )
+        requeued_job = DispatchJob.objects.get(cycle=second, delivery_id=job.delivery_id)
+        assert (requeued_job.status, requeued_job.last_error) == (
+            "cancelled",
+            "the original was delivered late",
         )
-        assert said == {"the original was delivered late": "cancelled"}
         assert run_cycle(second).pk == second
     assert len(receiver.requests) == 2
 
@@ -232,14 +260,17 @@ def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: 
         old = run_cycle(start_cycle(body=b"old input"))
         assert len(receiver.requests) == 2
         configure_profiles(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
-        new = again(old.pk)
+        new = run_again(old.pk)
     assert (old.status, new.status) == ("partial_success", "success")
-    assert [got.body for got in service.requests] == [b"old input"]
-    assert [got.body for got in receiver.requests] == [b"old input", b"old input", b"made"]
+    assert [request.body for request in service.requests] == [b"old input"]
+    assert [request.body for request in receiver.requests] == [b"old input", b"old input", b"made"]
     assert len(set(keys(receiver))) == 3
     assert (old.profile_revision, new.profile_revision) == (1, 2)
-    assert rows("SELECT tier, attempts, taken_from IS NOT NULL FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1", new.pk) == [
-        (1, 0, True), (2, 1, False), (3, 0, True)]  # fmt: skip
+    assert rows(
+        "SELECT tier, attempts, taken_from IS NOT NULL FROM orbit_transformation"
+        " WHERE cycle_id = %s ORDER BY 1",
+        new.pk,
+    ) == [(1, 0, True), (2, 1, False), (3, 0, True)]
     assert [(stage["done"], stage["total"]) for stage in new.stages] == [
         (1, 1),
         (3, 3),
@@ -248,20 +279,20 @@ def test_a_tier_that_failed_runs_on_the_old_input_and_todays_revision(settings: 
     ]
 
 
-def test_a_rerun_of_what_was_wholly_delivered_sends_nothing_and_succeeds(settings: Any) -> None:
+def test_a_rerun_of_a_successful_cycle_sends_nothing_and_succeeds(settings: Any) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = run_cycle(start_cycle())
-        new = again(old.pk)
-        assert again(new.pk).status == "success"
-        assert again(old.pk).status == "success"
+        new = run_again(old.pk)
+        assert run_again(new.pk).status == "success"
+        assert run_again(old.pk).status == "success"
     assert (old.status, new.status, len(receiver.requests)) == ("success", "success", 3)
     assert DispatchJob.objects.count() == 3
 
 
-def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(settings: Any) -> None:
-    """The first fails in tier 2 and in its deliveries; a re-run mends the tier, another one the deliveries."""
+def test_work_of_any_rerun_is_not_repeated_by_the_next_one(settings: Any) -> None:
+    """Tier 2 and the deliveries fail; one re-run completes the tier, another the deliveries."""
     with (
         Receiver(NO, NO, OK, NO, NO, OK) as receiver,
         Receiver(NO) as broken,
@@ -273,10 +304,10 @@ def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(sett
         )
         first = run_cycle(start_cycle(body=b"x"))
         configure_profiles(tiers={"2": {"transformer": "http", "options": {"url": service.url}}})
-        second = again(first.pk)
-        third = again(first.pk)
+        second = run_again(first.pk)
+        third = run_again(first.pk)
         assert third.status == "success"
-        fourth = again(second.pk)
+        fourth = run_again(second.pk)
     assert fourth.status == "success"
     assert len(service.requests) == 1
     succeeded = [
@@ -287,32 +318,32 @@ def test_what_a_rerun_did_the_next_one_does_not_do_again_whichever_it_is_of(sett
     assert not DeadLetterDispatch.objects.filter(status="open").exists()
 
 
-def test_a_delivery_that_was_requeued_by_hand_and_made_is_not_made_again(settings: Any) -> None:
+def test_a_delivery_that_was_requeued_and_delivered_is_not_sent_again(settings: Any) -> None:
     with Receiver(NO, NO, NO, OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = run_cycle(start_cycle())
-        one, other, _ = DeadLetterDispatch.objects.order_by("id")
-        dead_letters.requeue(one.pk, actor=SYSTEM, reason="by hand")
+        requeued, dismissed, _ = DeadLetterDispatch.objects.order_by("id")
+        dead_letters.requeue(requeued.pk, actor=SYSTEM, reason="by hand")
         with pytest.raises(DeliveriesOpen):
             single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         run_cycle(old.pk)
-        dead_letters.dismiss(other.pk, actor=SYSTEM, reason="not wanted")
+        dead_letters.dismiss(dismissed.pk, actor=SYSTEM, reason="not needed")
         plan = single.preview(old.pk, actor=SYSTEM).plan
-        assert sorted(sent.action for sent in plan.deliveries) == [
+        assert sorted(delivery.action for delivery in plan.deliveries) == [
             DeliveryAction.DELIVERED,
             DeliveryAction.DISMISSED,
             DeliveryAction.SEND,
         ]
-        new = again(old.pk)
+        new = run_again(old.pk)
     assert len(receiver.requests) == 5
     assert new.status == "success"
     assert [(stage["done"], stage["total"]) for stage in new.stages][-1] == (2, 2)
-    other.refresh_from_db()
-    assert other.status == "dismissed"
+    dismissed.refresh_from_db()
+    assert dismissed.status == "dismissed"
 
 
-def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
+def test_a_rerun_of_a_cancelled_cycle_goes_on_after_its_last_tier(settings: Any) -> None:
     with Receiver(OK) as receiver, Receiver(NO) as slow:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(
@@ -332,19 +363,19 @@ def test_a_cancelled_cycle_is_taken_up_where_it_was(settings: Any) -> None:
         cancel.cancel(old_id, actor=SYSTEM, reason="too slow")
         assert not receiver.requests
         configure_profiles()
-        new = again(old_id)
+        new = run_again(old_id)
     assert new.status == "success"
-    # Tiers 1 and 2 had succeeded and become no item: they are normalized by the re-run.
+    # Tiers 1 and 2 had succeeded without items: the re-run normalizes them.
     assert rows(
         "SELECT tier, attempts FROM orbit_transformation WHERE cycle_id = %s ORDER BY 1", new.pk
     ) == [(1, 0), (2, 0), (3, 1)]
-    assert [got.body for got in receiver.requests] == [b"x"] * 3
+    assert [request.body for request in receiver.requests] == [b"x"] * 3
     assert rows("SELECT DISTINCT sha256 FROM orbit_normalizationitem") == [
         (hashlib.sha256(b"x").hexdigest(),)
     ]
 
 
-def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
+def test_a_cancelled_delivery_is_sent_under_its_old_id(settings: Any) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -352,15 +383,15 @@ def test_a_cancelled_delivery_is_made_under_its_old_id(settings: Any) -> None:
         (claimed_cycle,) = lease.claim(1)
         dispatch.enqueue_deliveries(claimed_cycle)
         cancel.cancel(old_id, actor=SYSTEM, reason="stop")
-        new = again(old_id)
+        new = run_again(old_id)
         assert new.status == "success"
     assert sorted(keys(receiver)) == sorted(
         str(job.delivery_id) for job in DispatchJob.objects.filter(cycle_id=old_id)
     )
 
 
-def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
-    settings.ORBIT_MAX_DISPATCH_RETRIES = 1  # what may have arrived spends one
+def test_a_rerun_whose_worker_dies_goes_on_after_its_last_checkpoint(settings: Any) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 1  # an attempt without a known result spends one
     with Receiver(OK) as receiver, Receiver(NO, http("200 OK", b"made")) as service:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(
@@ -370,39 +401,35 @@ def test_a_rerun_whose_worker_dies_goes_on_where_it_was(settings: Any) -> None:
         new = single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.REST)
         for stage in (
             initiation.run,
-            lambda claimed_cycle: transformations.run(*_begun(claimed_cycle)),
-            _sent,
+            lambda claimed_cycle: transformations.run(*transformation_arguments(claimed_cycle)),
+            send_first_delivery,
         ):
             (claimed_cycle,) = lease.claim(1)
             stage(claimed_cycle)
-            rows(
-                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now() WHERE id = %s RETURNING 1",
-                new,
-            )
+            CycleRun.objects.filter(pk=new).update(lease_expires_at=Now(), next_due_at=Now())
         assert run_cycle(new).status == "success"
     assert (len(service.requests), len(receiver.requests)) == (2, 3)
     assert rows("SELECT count(*) FROM orbit_deliveryreceipt WHERE status = 'unknown'") == [(1,)]
-    told = [
-        row[0] for row in rows("SELECT event FROM orbit_executionrecord WHERE cycle_id = %s", new)
-    ]
     assert [
-        told.count(event)
+        events(new).count(event)
         for event in ("batch_created", "item_created", "cycle_resumed", "cycle_finished")
     ] == [1, 1, 1, 1]
 
 
-def _begun(claimed_cycle: ClaimedCycle) -> tuple[ClaimedCycle, UUID, dict[int, TierResult]]:
-    found = dispatch.load_progress(claimed_cycle)
-    found.read_input()
-    assert found.initiation_id is not None
-    return found.cycle, found.initiation_id, found.tiers
+def transformation_arguments(
+    claimed_cycle: ClaimedCycle,
+) -> tuple[ClaimedCycle, UUID, dict[int, TierResult]]:
+    cycle_progress = dispatch.load_progress(claimed_cycle)
+    cycle_progress.read_input()
+    assert cycle_progress.initiation_id is not None
+    return cycle_progress.cycle, cycle_progress.initiation_id, cycle_progress.tiers
 
 
-def _sent(claimed_cycle: ClaimedCycle) -> None:
-    """Normalize, enqueue, and be gone when the first delivery is on its way."""
-    found = dispatch.load_progress(claimed_cycle)
+def send_first_delivery(claimed_cycle: ClaimedCycle) -> None:
+    """Normalize, enqueue and claim the first delivery, as a worker does that dies then."""
+    cycle_progress = dispatch.load_progress(claimed_cycle)
     write = fence.FencedWrite(claimed_cycle, finish.PREPARE_DELIVERIES.text)
-    stages.add_deliveries_to(write, found, dispatch.state())
+    stages.add_deliveries_to(write, cycle_progress, dispatch.state())
     fence.commit(write)
     dispatch.claim_jobs(claimed_cycle, limit=1)
 
@@ -415,32 +442,33 @@ def test_a_cycle_without_an_endpoint_delivers_once_it_has_one(settings: Any) -> 
         single.preview(old.pk, actor=SYSTEM).plan.deliveries[0].action
         is DeliveryAction.UNKNOWN_ENDPOINT
     )
-    still = again(old.pk)
-    assert (still.status, still.stages[-1]["total"]) == ("partial_success", 3)
+    second = run_again(old.pk)
+    assert (second.status, second.stages[-1]["total"]) == ("partial_success", 3)
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
-        new = again(old.pk)
+        new = run_again(old.pk)
     assert (new.status, len(receiver.requests)) == ("success", 3)
 
 
-def test_it_goes_to_the_endpoint_as_it_is_now(settings: Any) -> None:
-    with Receiver(NO) as then, Receiver(OK) as now:
-        configure_endpoints(settings, default_endpoint=then.url)
+def test_a_rerun_uses_the_current_endpoint(settings: Any) -> None:
+    with Receiver(NO) as previous, Receiver(OK) as current:
+        configure_endpoints(settings, default_endpoint=previous.url)
         configure_profiles()
         old = run_cycle(start_cycle())
-        configure_endpoints(settings, default_endpoint=now.url)
-        assert again(old.pk).status == "success"
-    assert keys(now) and sorted(keys(now)) == sorted(keys(then))
+        configure_endpoints(settings, default_endpoint=current.url)
+        assert run_again(old.pk).status == "success"
+    assert len(keys(current)) == 3
+    assert sorted(keys(current)) == sorted(keys(previous))
 
 
-def test_an_endpoint_that_is_gone_gets_it_as_it_was(settings: Any) -> None:
-    with Receiver(NO, NO, NO, OK) as then:
-        configure_endpoints(settings, then=then.url)
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["then"]})
+def test_a_rerun_uses_the_snapshot_of_a_removed_endpoint(settings: Any) -> None:
+    with Receiver(NO, NO, NO, OK) as receiver:
+        configure_endpoints(settings, removed=receiver.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["removed"]})
         old = run_cycle(start_cycle())
         configure_endpoints(settings, other="http://127.0.0.1:9/x")
-        assert again(old.pk).status == "success"
-    assert len(then.requests) == 6
+        assert run_again(old.pk).status == "success"
+    assert len(receiver.requests) == 6
 
 
 def test_the_preview_writes_nothing(settings: Any) -> None:
@@ -455,8 +483,8 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
         "orbit_transformation",
         "governance_audittrailentry",
     )
-    counted = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
-    before = rows(counted)
+    row_counts = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    before = rows(row_counts)
     preview = single.preview(old.pk, actor=SYSTEM)
     assert (
         sorted(preview.plan.reused_tiers),
@@ -464,37 +492,38 @@ def test_the_preview_writes_nothing(settings: Any) -> None:
         len(preview.plan.to_send),
         preview.stopped,
     ) == ([1, 2, 3], [], 3, None)
-    assert before == rows(counted)
+    assert before == rows(row_counts)
 
 
-def test_what_is_not_to_be_run_again_is_refused_and_nothing_is_written(settings: Any) -> None:
+def test_a_refused_rerun_writes_nothing(settings: Any) -> None:
     with Receiver(NO) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = run_cycle(start_cycle()).pk
 
-    def refused(kind: type[OrbitError], cycle_id: UUID = old, actor: Any = SYSTEM) -> OrbitError:
-        with pytest.raises(kind) as found:
+    def refuse(kind: type[OrbitError], cycle_id: UUID = old, actor: Any = SYSTEM) -> OrbitError:
+        with pytest.raises(kind) as refusal:
             single.start(cycle_id, actor=actor, reason="x", source=Trigger.REST)
-        return found.value
+        return refusal.value
 
-    refused(CycleUnknown, uuid4())
-    refused(CycleUnknown, actor=replace(SYSTEM, namespaces=frozenset({"b"})))
+    refuse(CycleUnknown, uuid4())
+    refuse(CycleUnknown, actor=replace(SYSTEM, namespaces=frozenset({"b"})))
     active = start_cycle()
-    assert refused(CycleActive).extra["active_cycle_run_id"] == str(active)
+    assert refuse(CycleActive).extra["active_cycle_run_id"] == str(active)
     stopped = single.preview(old, actor=SYSTEM).stopped
-    assert stopped is not None and stopped.code == "cycle_active"
-    refused(NotFinished, active)
+    assert stopped is not None
+    assert stopped.code == "cycle_active"
+    refuse(NotFinished, active)
     cancel.cancel(active, actor=SYSTEM, reason="x")
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=True, mode="halting")
-    refused(NamespaceHalted)
+    refuse(NamespaceHalted)
     GovernanceSetting.objects.filter(namespace__name="a").update(halt=False, mode="running")
     configure_profiles(r1={"namespace": "b"})
-    refused(NamespaceMismatch)
+    refuse(NamespaceMismatch)
     configure_profiles(r1={"namespace": "a", "state": "disabled"})
-    refused(Disabled)
+    refuse(Disabled)
     rows("UPDATE orbit_runprofile SET hidden = true RETURNING 1")
-    refused(Disabled)
+    refuse(Disabled)
     assert CycleRun.objects.count() == 2
     assert DeadLetterDispatch.objects.filter(status="open").count() == 3
 
@@ -504,12 +533,12 @@ def test_a_raw_cycle_runs_again_raw(settings: Any) -> None:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         old = run_cycle(trigger.start(namespace="a", source=Trigger.REST, actor=SYSTEM).cycle_id)
-        assert again(old.pk).status == "success"
+        assert run_again(old.pk).status == "success"
 
 
-def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings: Any) -> None:
-    """Twenty rounds of four re-runs, a trigger and three people who requeue by hand."""
-    # An answer that says nothing against the receiver: its circuit stays closed.
+def test_reruns_and_requeues_at_once_requeue_each_delivery_once(settings: Any) -> None:
+    """Twenty rounds of four re-runs and two requeues by hand."""
+    # 404 is the fault of the request: the circuit breaker stays closed.
     with Receiver(http("404 No")) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -520,28 +549,29 @@ def test_of_many_reruns_and_requeues_at_once_each_delivery_has_one_copy(settings
             )
             assert len(letters) == 3
 
-            def attempt(act: Any) -> str:
+            def outcome(action: Any) -> str:
                 try:
-                    act()
+                    action()
                 except OrbitError as refusal:
                     return refusal.code
                 finally:
                     connection.close()
                 return "done"
 
-            acts = [lambda: single.start(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
-            hands = [
+            reruns = [lambda: single.start(old, actor=SYSTEM, reason="x", source=Trigger.REST)] * 4
+            requeues = [
                 lambda letter=letter: dead_letters.requeue(letter, actor=SYSTEM, reason="hand")
                 for letter in letters[:2]
             ]
             with ThreadPoolExecutor(6) as pool:
-                said = list(pool.map(attempt, [*acts[:2], *hands, *acts[2:]]))
-            runs, by_hand = [*said[:2], *said[4:]], said[2:4]
-            assert runs.count("done") <= 1, said
-            assert set(runs) <= {"done", "cycle_active", "deliveries_open"}, said
-            assert set(by_hand) <= {"done", "already_requeued"}, said
+                outcomes = list(pool.map(outcome, [*reruns[:2], *requeues, *reruns[2:]]))
+            of_reruns, of_requeues = [*outcomes[:2], *outcomes[4:]], outcomes[2:4]
+            assert of_reruns.count("done") <= 1, outcomes
+            assert set(of_reruns) <= {"done", "cycle_active", "deliveries_open"}, outcomes
+            assert set(of_requeues) <= {"done", "already_requeued"}, outcomes
             assert not rows(
-                "SELECT requeue_of_id FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+                "SELECT requeue_of_id FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL"
+                " GROUP BY 1 HAVING count(*) > 1"
             )
             for cycle in CycleRun.objects.filter(next_due_at__isnull=False):
                 run_cycle(cycle.pk)

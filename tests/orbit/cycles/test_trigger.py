@@ -1,4 +1,4 @@
-"""What a trigger starts, resumes and refuses."""
+"""Triggers start, resume and refuse cycles."""
 
 from dataclasses import replace
 
@@ -52,18 +52,21 @@ def test_without_a_payload_the_input_is_the_instruction_and_its_id_the_hash() ->
     assert (cycle.profile_revision, cycle.run_profile_revision) == (1, 1)
 
 
-def test_the_payload_s_bytes_are_kept_as_they_are() -> None:
+def test_the_bytes_of_the_payload_are_stored_unchanged() -> None:
     body = bytes(range(256))
     cycle = CycleRun.objects.get(pk=begin(payload=Payload(body, "application/x-raw")).cycle_id)
     assert (bytes(cycle.input), cycle.input_content_type) == (body, "application/x-raw")
 
 
-def test_a_users_trigger_is_audited_and_the_clocks_is_not() -> None:
+def test_a_users_trigger_is_audited_and_the_schedulers_is_not() -> None:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     begin(run_profile_id="r1", reason="try it")
     begin(run_profile_id="r2", source=Trigger.CRON)
     entry = AuditTrailEntry.objects.get(action="cycle.triggered")
     assert (entry.namespace, entry.reason) == ("a", "try it")
+
+
+ACTOR_OF_B = replace(SYSTEM, namespaces=frozenset({"b"}))
 
 
 @pytest.mark.parametrize(("arguments", "refusal"), [
@@ -72,11 +75,11 @@ def test_a_users_trigger_is_audited_and_the_clocks_is_not() -> None:
     ({"run_profile_id": "r1", "namespace": "b"}, NamespaceMismatch),
     ({"run_profile_id": "off"}, Disabled),
     ({"payload": Payload(b"x" * (trigger.MAX_PAYLOAD + 1), "text/plain")}, PayloadTooLarge),
-    ({"actor": replace(SYSTEM, namespaces=frozenset({"b"}))}, NamespaceUnknown),
-    ({"actor": replace(SYSTEM, namespaces=frozenset({"b"})), "run_profile_id": "r1"}, RunProfileUnknown),
+    ({"actor": ACTOR_OF_B}, NamespaceUnknown),
+    ({"actor": ACTOR_OF_B, "run_profile_id": "r1"}, RunProfileUnknown),
     ({"actor": replace(SYSTEM, scopes=frozenset({Scope.READ}))}, NotAllowed),
 ])  # fmt: skip
-def test_what_it_refuses_leaves_nothing_behind(arguments: dict, refusal: type[Exception]) -> None:
+def test_a_refused_trigger_leaves_nothing_behind(arguments: dict, refusal: type[Exception]) -> None:
     configure_profiles()
     store_profiles([], [run_profile("off", "p1", namespace="b", state="disabled")])
     with pytest.raises(refusal):
@@ -119,11 +122,12 @@ def test_a_halt_stops_the_very_next_claim() -> None:
     assert len(lease.claim(1)) == 1
 
 
-def _abandon(cycle_id: object) -> None:
+def lose_worker(cycle_id: object) -> None:
+    """Claim the cycle and let the lease end."""
     assert len(lease.claim(1)) == 1
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE orbit_cyclerun SET lease_expires_at = now() - interval '1 second' WHERE id = %s",
+            "UPDATE orbit_cyclerun SET lease_expires_at = now() - interval '1 s' WHERE id = %s",
             [cycle_id],
         )
 
@@ -131,7 +135,7 @@ def _abandon(cycle_id: object) -> None:
 def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
     configure_profiles()
     cycle_id = start_cycle(body=b'{"n":1}')
-    _abandon(cycle_id)
+    lose_worker(cycle_id)
     same = begin(run_profile_id="r1", payload=Payload(b'{"n":1}', "application/json"))
     assert (same.cycle_id, same.resumed) == (cycle_id, True)
     assert begin(run_profile_id="r1").resumed
@@ -168,15 +172,13 @@ def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -
         )
     with pytest.raises(CycleActive):
         start_cycle()
-    found = rows(
-        "SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord WHERE event = 'cycle_skipped' ORDER BY created_at, id"
-    )
-    assert found == [(0,), (4,)]
+    assert rows(
+        "SELECT (data ->> 'suppressed')::int FROM orbit_executionrecord"
+        " WHERE event = 'cycle_skipped' ORDER BY created_at, id"
+    ) == [(0,), (4,)]
 
 
-def test_a_trigger_that_is_refused_at_the_gate_is_on_record_at_once_and_then_once_a_minute() -> (
-    None
-):
+def test_a_refusal_by_the_gate_is_recorded_at_once_and_then_once_a_minute() -> None:
     configure_profiles(r1={"namespace": "a"})
     halts.halt("a", actor=SYSTEM, reason="a flood")
     for _ in range(3):

@@ -57,10 +57,7 @@ def test_errors_of_both_files_are_reported_at_once_and_in_the_text(tmp_path: Pat
         "profiles.json",
         "runProfiles.json",
     ]
-    assert (
-        "profiles.json#/0/a: The same key stands here twice (line 3, column 1)."
-        in refusal.value.detail
-    )
+    assert "profiles.json#/0/a: Duplicate key (line 3, column 1)." in refusal.value.detail
 
 
 def test_a_missing_folder_names_the_setting(tmp_path: Path) -> None:

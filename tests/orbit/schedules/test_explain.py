@@ -78,7 +78,7 @@ def test_it_did_run(due: datetime) -> None:
 def test_a_cycle_that_a_user_started_is_named_too(due: datetime) -> None:
     cycle = active_cycle("eu")
     CycleRun.objects.filter(pk=cycle.pk).update(run_profile_id="a")
-    assert f"The cycle {cycle.pk} (pending) of it was accepted" in sentence_at(datetime.now(UTC))
+    assert f"Its cycle {cycle.pk} (pending) was accepted" in sentence_at(datetime.now(UTC))
 
 
 def test_another_cycle_was_active(due: datetime) -> None:

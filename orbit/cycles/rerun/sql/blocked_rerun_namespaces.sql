@@ -1,9 +1,10 @@
--- The namespaces of the cycles that are left.
+-- The namespaces of the cycles that are left in a run.
 -- params: run uuid, scope text[], limit int
 SELECT DISTINCT c.namespace
 FROM governance_operationrunitem i
 JOIN orbit_cyclerun c
     ON c.id = i.object_id
+    -- the run's namespaces; NULL: all
     AND (%(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[]))
 WHERE i.run_id = %(run)s
   AND i.outcome IS NULL

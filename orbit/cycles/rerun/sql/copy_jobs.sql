@@ -26,4 +26,4 @@ SET status = 'requeued',
 FROM planned
 JOIN jobs ON jobs.id = planned.id
 WHERE l.id = planned.letter_id
-  AND l.status IN ({{letter_sources}})
+  AND l.status IN ({{letter_sources}})   -- not one that was resolved meanwhile

@@ -10,7 +10,7 @@ WITH RECURSIVE up AS (
     JOIN orbit_cyclerun c ON c.id = up.rerun_of
 ),
 family AS (
-    SELECT id FROM up WHERE rerun_of IS NULL
+    SELECT id FROM up WHERE rerun_of IS NULL   -- the original, which all others repeat
     UNION ALL
     SELECT c.id
     FROM family

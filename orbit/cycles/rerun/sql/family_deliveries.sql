@@ -7,6 +7,7 @@ WITH newest AS (
         bool_or(j.status IN ('pending', 'sending')) OVER pair AS open
     FROM orbit_dispatchjob j
     WHERE j.cycle_id = ANY(%(family)s)
+    -- over all jobs of a delivery, before DISTINCT keeps the newest
     WINDOW pair AS (PARTITION BY j.normalization_item_id, j.endpoint_key)
     ORDER BY
         j.normalization_item_id,

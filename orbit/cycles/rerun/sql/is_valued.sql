@@ -4,5 +4,5 @@ SELECT EXISTS (
     SELECT 1
     FROM orbit_valueledgerentry v
     WHERE v.cycle_id = ANY(%(family)s)
-      AND v.kind = 'value'
+      AND v.kind = 'value'   -- usage is metered for each cycle
 )

@@ -16,5 +16,5 @@ LEFT JOIN LATERAL (
 ) AS i ON true
 WHERE t.cycle_id = ANY(%(family)s)
   AND t.status = 'success'
-  AND t.taken_from IS NULL
+  AND t.taken_from IS NULL   -- the tier itself, not a re-run's reference to it
 ORDER BY t.tier, t.id
