@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Hand the command line to Django, with an embedded database running where the command needs one."""
+    """Run the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orbit_site.settings")
     from orbit_site.processes import entry
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Creates ``.venv`` with the pinned packages, needing only Python: ``python3 prepare.py [--dev]``.
+"""Creates ``.venv`` with the pinned packages: ``python3 prepare.py [--dev]``.
 
-The Makefile runs it before every command; it takes milliseconds if nothing is to do. It must run on
-any Python from 3.7, with the standard library only, so that an old one gets a message.
+It runs before every command of the Makefile, on any Python from 3.7 without packages, so that an
+old one gets a message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STAMP = ENVIRONMENT / "orbit-packages.json"
 
 
 def main() -> int:
-    """Prepare ``.venv``; return 0, or 2 with a sentence that says what to do."""
+    """Prepare ``.venv``; return 0, or 2 after a message."""
     if not OLDEST <= sys.version_info[:2] < TOO_NEW:
         return refuse(
             f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]} ({sys.executable}). "
@@ -33,7 +33,8 @@ def main() -> int:
         )
     try:
         with PROJECT.joinpath("requirements.txt").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two of these at once would install into each other
+            # Two at once would install into each other.
+            fcntl.flock(lock, fcntl.LOCK_EX)
             prepare("requirements-dev.txt" if "--dev" in sys.argv[1:] else "requirements.txt")
     except OSError as error:
         return refuse(
@@ -49,13 +50,12 @@ def main() -> int:
 
 
 def prepare(requirements: str) -> None:
-    """Have an environment with what ``requirements`` pins; does nothing when it is there."""
+    """Install ``requirements`` unless they are installed."""
     usable = usable_environment()
     before = json.loads(STAMP.read_text()) if usable and STAMP.exists() else {}
     if "requirements-dev.txt" in before:
-        requirements = (
-            "requirements-dev.txt"  # it holds the other; `make run` must not leave old tools behind
-        )
+        # It contains requirements.txt. `make run` must not leave old tools behind.
+        requirements = "requirements-dev.txt"
     now = {requirements: hashlib.sha256((PROJECT / requirements).read_bytes()).hexdigest()}
     if before == now:
         return
@@ -68,15 +68,15 @@ def prepare(requirements: str) -> None:
 
 
 def python() -> Path:
-    """Return the environment's interpreter."""
+    """Return the interpreter in ``.venv``."""
     return ENVIRONMENT / "bin" / "python"
 
 
 def usable_environment() -> bool:
-    """Whether there is an environment whose Python starts and is one of ours."""
+    """Tell whether the Python in ``.venv`` is a supported one."""
     if not python().exists():
         return False
-    # The file is read rather than Python started: this runs before every command.
+    # Read the file, don't start Python: this runs before every command.
     lines = (
         (ENVIRONMENT / "pyvenv.cfg").read_text().splitlines()
         if (ENVIRONMENT / "pyvenv.cfg").exists()
@@ -91,7 +91,7 @@ def usable_environment() -> bool:
 
 
 def make_environment() -> None:
-    """Make an empty environment in place of whatever is there."""
+    """Replace ``.venv`` by an empty one."""
     say(f"making .venv with Python {sys.version.split()[0]}")
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
@@ -101,7 +101,7 @@ def make_environment() -> None:
 
 
 def install(requirements: str) -> None:
-    """Install ``requirements`` with checked hashes: with uv, or with pip if uv can't reach them."""
+    """Install ``requirements`` with checked hashes."""
     began = os.times().elapsed
     pip = [str(python()), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     try:
@@ -120,7 +120,7 @@ def install(requirements: str) -> None:
         ]
         subprocess.run([*uv, "-r", str(PROJECT / requirements)], check=True)
     except subprocess.CalledProcessError:
-        # uv knows nothing of pip's configuration: a mirror, a proxy's certificate.
+        # uv doesn't read pip's configuration, such as a mirror or a proxy's certificate.
         say(f"installing {requirements} with pip instead")
         subprocess.run(
             [*pip, "install", "--require-hashes", "-r", str(PROJECT / requirements)], check=True
@@ -129,7 +129,7 @@ def install(requirements: str) -> None:
 
 
 def install_uv(pip: list[str]) -> None:
-    """Install the pinned uv with pip, checked against its hashes."""
+    """Install the pinned uv with pip."""
     if shutil.which("uv", path=str(python().parent)):
         return
     say("installing uv")
@@ -140,7 +140,7 @@ def install_uv(pip: list[str]) -> None:
 
 
 def pinned_uv() -> list[str]:
-    """Return the lines about uv in the list for developers: its version and the hashes of its files."""
+    """Return the lines about uv in requirements-dev.txt."""
     lines = (PROJECT / "requirements-dev.txt").read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("uv=="))
     end = next(
@@ -151,12 +151,12 @@ def pinned_uv() -> list[str]:
 
 
 def say(text: str) -> None:
-    """Tell what is being done; on stderr, since stdout belongs to the command that follows."""
+    """Print progress to stderr: stdout belongs to the next command."""
     sys.stderr.write(f"setup       {text}\n")
 
 
 def refuse(text: str) -> int:
-    """Tell why it doesn't work; return the exit code."""
+    """Print why it fails; return the exit code."""
     sys.stderr.write(f"orbit: {text}\n")
     return 2
 

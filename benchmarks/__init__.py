@@ -1,1 +1,1 @@
-"""How fast and how large Orbit is, compared with a hand-written baseline: ``make bench``."""
+"""Speed and size of Orbit beside a hand-written baseline: ``make bench``."""

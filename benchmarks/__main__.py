@@ -1,4 +1,4 @@
-"""``python -m benchmarks [PART ...]`` measures and prints a table; all parts take nine minutes."""
+"""``python -m benchmarks [PART ...]`` prints a table; all parts take nine minutes."""
 
 import argparse
 import os
@@ -16,7 +16,6 @@ GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
 def main() -> int:
-    """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline."
     )
@@ -57,14 +56,16 @@ def main() -> int:
         parser.error(f"--delivery-cycles must be between 1 and {testbed.NAMESPACES}")
     if not 1 <= options.cycles <= testbed.NAMESPACES:
         parser.error(
-            f"--cycles must be between 1 and {testbed.NAMESPACES}: each cycle has a namespace of its own"
+            f"--cycles must be between 1 and {testbed.NAMESPACES}: "
+            "each cycle has a namespace of its own"
         )
     parts = options.parts or PARTS
     lines = _load()
     with testbed.prepared(options.folder) as here:
         if not testbed.on_disk(Path(here.folder)):
             lines.append(
-                f"{here.folder} is in memory: commits cost nothing there. Name a folder on a disk with --folder."
+                f"{here.folder} is in memory: commits cost nothing there. "
+                "Name a folder on a disk with --folder."
             )
         if "cycles" in parts:
             lines += _cycles(
@@ -76,7 +77,7 @@ def main() -> int:
             lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
         if "audit" in parts:
             lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
-        if "deliveries" in parts:  # the last one: it has a configuration of its own
+        if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
                 options.delivery_cycles,
@@ -86,11 +87,11 @@ def main() -> int:
             )
             lines += _memory(
                 "with endless, bombed and dripping answers",
-                memory.with_hostile_receivers(here, wanted=900),
+                memory.with_hostile_receivers(here, total=900),
             )
         if "deliveries" in parts and options.memory:
             lines += _memory(
-                "over many", memory.over_many(here, wanted=100_000, marks=(10_000, 50_000))
+                "over many", memory.over_many(here, total=100_000, marks=(10_000, 50_000))
             )
     print("\n".join(lines))
     return 0
@@ -98,33 +99,37 @@ def main() -> int:
 
 def _load() -> list[str]:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    return (
-        [
-            f"Others keep this machine busy (load {load:.1f} on {cores} cores): trust the ratio, not the rest."
-        ]
-        if load > cores / 4
-        else []
-    )
+    if load <= cores / 4:
+        return []
+    return [
+        f"This machine is busy (load {load:.1f} on {cores} cores): trust the ratio, not the rest."
+    ]
 
 
 def _cycles(result: cycles.Result, count: int) -> list[str]:
     ratios = result.ratios
     return [
         "",
-        f"Cycles end to end: {count} a round, one in each namespace, 3 tiers, 3 deliveries of 1 KB; medians of {len(ratios)} rounds",
-        f"{'':<10}{'cycles/s':>10}{'CPU ms/cycle: program + PostgreSQL':>38}{'statements/cycle':>20}{'commits/cycle':>16}",
+        f"Cycles end to end: {count} a round, one in each namespace, 3 tiers, "
+        f"3 deliveries of 1 KB; medians of {len(ratios)} rounds",
+        f"{'':<10}{'cycles/s':>10}{'CPU ms/cycle: program + PostgreSQL':>38}"
+        f"{'statements/cycle':>20}{'commits/cycle':>16}",
         _side("orbit", result.orbit, result.orbit_counted),
         _side("baseline", result.baseline, result.baseline_counted),
-        f"{'ratio':<10}{result.ratio:>10.2f}   ({min(ratios):.2f} to {max(ratios):.2f}; {_met(result.ratio >= GOAL_RATIO)}: at least {GOAL_RATIO})",
+        f"{'ratio':<10}{result.ratio:>10.2f}   ({min(ratios):.2f} to {max(ratios):.2f}; "
+        f"{_met(result.ratio >= GOAL_RATIO)}: at least {GOAL_RATIO})",
     ]
 
 
 def _side(name: str, rounds: list[Round], counted: Round) -> str:
-    figures = zip(
-        *((one.rate, one.program_ms, one.server_ms, one.commits) for one in rounds), strict=True
+    rate = statistics.median(item.rate for item in rounds)
+    program = statistics.median(item.program_ms for item in rounds)
+    server = statistics.median(item.server_ms for item in rounds)
+    commits = statistics.median(item.commits for item in rounds)
+    return (
+        f"{name:<10}{rate:>10.1f}{f'{program:.2f} + {server:.2f}':>38}"
+        f"{counted.statements or 0:>20.1f}{commits:>16.1f}"
     )
-    rate, program, server, commits = (statistics.median(values) for values in figures)
-    return f"{name:<10}{rate:>10.1f}{f'{program:.2f} + {server:.2f}':>38}{counted.statements or 0:>20.1f}{commits:>16.1f}"
 
 
 def _latency(result: latency.Result) -> list[str]:
@@ -136,7 +141,8 @@ def _latency(result: latency.Result) -> list[str]:
     for name, values in (("in process", result.in_process), ("REST", result.rest)):
         p50, p95 = latency.percentile(values, 0.5), latency.percentile(values, 0.95)
         lines.append(
-            f"{name:<12}{p50:>8.1f}{p95:>8.1f}{values[-1]:>8.1f}   ({_met(p95 < GOAL_LATENCY_MS)}: p95 below {GOAL_LATENCY_MS})"
+            f"{name:<12}{p50:>8.1f}{p95:>8.1f}{values[-1]:>8.1f}   "
+            f"({_met(p95 < GOAL_LATENCY_MS)}: p95 below {GOAL_LATENCY_MS})"
         )
     return lines
 
@@ -144,9 +150,12 @@ def _latency(result: latency.Result) -> list[str]:
 def _idle(result: idle.Result, seconds: float) -> list[str]:
     return [
         "",
-        f"The whole `make run` stack idle, watched for {seconds:g} s ({result.processes} processes)",
-        f"memory  {result.megabytes:>8.1f} MB proportional set size   ({_met(result.megabytes < GOAL_MEGABYTES)}: below {GOAL_MEGABYTES})",
-        f"CPU     {result.cpu_percent:>8.2f} % of a core               ({_met(result.cpu_percent < GOAL_CPU_PERCENT)}: below {GOAL_CPU_PERCENT})",
+        f"The whole `make run` stack idle, watched for {seconds:g} s "
+        f"({result.processes} processes)",
+        f"memory  {result.megabytes:>8.1f} MB proportional set size   "
+        f"({_met(result.megabytes < GOAL_MEGABYTES)}: below {GOAL_MEGABYTES})",
+        f"CPU     {result.cpu_percent:>8.2f} % of a core               "
+        f"({_met(result.cpu_percent < GOAL_CPU_PERCENT)}: below {GOAL_CPU_PERCENT})",
         *(f"        {size:>8.1f} MB  {name}" for name, size in result.parts if size >= 5),
     ]
 
@@ -154,31 +163,34 @@ def _idle(result: idle.Result, seconds: float) -> list[str]:
 def _audit(result: audit.Result) -> list[str]:
     return [
         "",
-        f"Audit trail: {audit.PROCESSES * audit.THREADS} writers, a commit for each entry; medians of {len(result.chain)} rounds in turn",
-        f"chain        {statistics.median(result.chain):>8.0f} entries/s ({min(result.chain):.0f} to {max(result.chain):.0f})",
-        f"plain insert {statistics.median(result.plain):>8.0f} rows/s    ({min(result.plain):.0f} to {max(result.plain):.0f})",
-        f"ratio        {result.ratio:>8.2f}   ({_met(result.ratio >= GOAL_AUDIT)}: at least {GOAL_AUDIT})",
+        f"Audit trail: {audit.PROCESSES * audit.THREADS} writers, a commit for each entry; "
+        f"medians of {len(result.chain)} rounds in turn",
+        f"chain        {statistics.median(result.chain):>8.0f} entries/s "
+        f"({min(result.chain):.0f} to {max(result.chain):.0f})",
+        f"plain insert {statistics.median(result.plain):>8.0f} rows/s    "
+        f"({min(result.plain):.0f} to {max(result.plain):.0f})",
+        f"ratio        {result.ratio:>8.2f}   "
+        f"({_met(result.ratio >= GOAL_AUDIT)}: at least {GOAL_AUDIT})",
     ]
 
 
 def _deliveries(result: deliveries.Result, count: int) -> list[str]:
+    total = count * deliveries.ITEMS * deliveries.ENDPOINTS
     lines = [
         "",
-        f"Deliveries: {count * deliveries.ITEMS * deliveries.ENDPOINTS} a round to {deliveries.ENDPOINTS} endpoints, 2 KB each; "
+        f"Deliveries: {total} a round to {deliveries.ENDPOINTS} endpoints, 2 KB each; "
         f"medians of {len(result.orbit)} rounds",
         f"{'':<10}{'deliveries/s':>14}{'CPU ms/delivery: program + PostgreSQL':>42}",
     ]
     for name, rounds in (("orbit", result.orbit), ("baseline", result.baseline)):
-        rate, program, server = (
-            statistics.median(values)
-            for values in zip(
-                *((one.rate, one.program_ms, one.server_ms) for one in rounds), strict=True
-            )
-        )
+        rate = statistics.median(item.rate for item in rounds)
+        program = statistics.median(item.program_ms for item in rounds)
+        server = statistics.median(item.server_ms for item in rounds)
         lines.append(f"{name:<10}{rate:>14.0f}{f'{program:.2f} + {server:.2f}':>42}")
     return [
         *lines,
-        f"{'ratio':<10}{result.ratio:>14.2f}   ({_met(result.ratio >= GOAL_DELIVERIES)}: at least {GOAL_DELIVERIES})",
+        f"{'ratio':<10}{result.ratio:>14.2f}   "
+        f"({_met(result.ratio >= GOAL_DELIVERIES)}: at least {GOAL_DELIVERIES})",
     ]
 
 
@@ -186,13 +198,15 @@ def _slowed(result: deliveries.Slowed) -> list[str]:
     alive, rounds = statistics.median(result.alive), len(result.alive)
     lines = [
         "",
-        f"Nine endpoints beside a tenth that lives: {alive:.0f} deliveries/s to the nine; medians of {rounds} rounds",
+        f"Nine endpoints beside a live tenth: {alive:.0f} deliveries/s to the nine; "
+        f"medians of {rounds} rounds",
     ]
     for how, rates in result.dead.items():
         percent = result.percent(how)
         met = _met(percent < GOAL_SLOWED_PERCENT)
         lines.append(
-            f"beside one that {how:<20}{statistics.median(rates):>6.0f}   {percent:>5.1f} % slower ({met}: below {GOAL_SLOWED_PERCENT} %)"
+            f"beside one that {how:<20}{statistics.median(rates):>6.0f}   "
+            f"{percent:>5.1f} % slower ({met}: below {GOAL_SLOWED_PERCENT} %)"
         )
     return lines
 
@@ -201,7 +215,8 @@ def _memory(how: str, readings: list[memory.Reading]) -> list[str]:
     growth = readings[-1].megabytes - readings[0].megabytes
     return [
         "",
-        f"Memory of the cluster's processes {how}: {growth:+.1f} MB ({_met(growth < GOAL_GROWTH_MEGABYTES)}: below {GOAL_GROWTH_MEGABYTES})",
+        f"Memory of the cluster's processes {how}: {growth:+.1f} MB "
+        f"({_met(growth < GOAL_GROWTH_MEGABYTES)}: below {GOAL_GROWTH_MEGABYTES})",
         *(
             f"{reading.deliveries:>10} deliveries{reading.megabytes:>10.1f} MB"
             for reading in readings

@@ -1,6 +1,6 @@
-"""The cost of the audit chain: 16 writers, beside a plain insert into a table of the same columns.
+"""The cost of the audit chain, beside a plain insert.
 
-Both sides use the same processes and threads, with one commit per entry, and take turns.
+Both sides use 16 writers with one commit per entry, and take turns.
 """
 
 import statistics
@@ -15,8 +15,10 @@ PROCESSES, THREADS = 4, 4
 PLAIN_TABLE = """CREATE TABLE benchmark_entry (LIKE governance_audittrailentry INCLUDING DEFAULTS);
 ALTER TABLE benchmark_entry ADD PRIMARY KEY (id);
 CREATE SEQUENCE benchmark_entry_id OWNED BY benchmark_entry.id;
-ALTER TABLE benchmark_entry ALTER id SET DEFAULT nextval('benchmark_entry_id'), ALTER at SET DEFAULT clock_timestamp();
-GRANT INSERT, SELECT ON benchmark_entry TO orbit_app; GRANT USAGE ON benchmark_entry_id TO orbit_app"""
+ALTER TABLE benchmark_entry
+    ALTER id SET DEFAULT nextval('benchmark_entry_id'), ALTER at SET DEFAULT clock_timestamp();
+GRANT INSERT, SELECT ON benchmark_entry TO orbit_app;
+GRANT USAGE ON benchmark_entry_id TO orbit_app"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,12 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        """The rate of the chain divided by that of the plain insert."""
+        """The chain's rate divided by the plain insert's."""
         return statistics.median(self.chain) / statistics.median(self.plain)
 
 
 def measure(testbed: Testbed, *, rounds: int, seconds: float) -> Result:
-    """Run 16 writers on both sides in turn. Raises RuntimeError if the chain is broken."""
+    """Run both sides in turn. Raises RuntimeError if the chain is broken."""
     with testbed.watch("orbit", owner=True) as owner:
         for statement in PLAIN_TABLE.split(";"):
             owner.execute(statement)  # type: ignore[arg-type]

@@ -1,11 +1,7 @@
-"""The baseline: a hand-written cycle, psycopg 3 and pooled HTTP in 8 threads, four commits a cycle.
+"""The baseline: a hand-written cycle with psycopg 3 in 8 threads.
 
-It promises less than Orbit: a finished stage isn't repeated, unique keys make a repeated statement
-harmless, jobs are durable before they are sent. It has no fence, records, checkpoints, receipt
-before the request, events or retry.
-
-``python -m benchmarks.baseline DSN SINK CYCLES`` prints ``ready``, waits for a line, works, and
-prints the seconds from the first start to the last finish by the database's clock.
+It promises less than Orbit: no fence, records, checkpoints, receipt before the request, events or
+retry. ``python -m benchmarks.baseline DSN SINK CYCLES`` prints its seconds.
 """
 
 import hashlib
@@ -26,40 +22,53 @@ PAYLOAD = json.dumps({"text": "0123456789abcdef" * 63}).encode()
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (
-    id uuid PRIMARY KEY, namespace text NOT NULL, status text NOT NULL, input bytea NOT NULL, lease_owner text NOT NULL,
-    lease_expires_at timestamptz NOT NULL, started_at timestamptz NOT NULL, finished_at timestamptz);
+    id uuid PRIMARY KEY, namespace text NOT NULL, status text NOT NULL, input bytea NOT NULL,
+    lease_owner text NOT NULL, lease_expires_at timestamptz NOT NULL,
+    started_at timestamptz NOT NULL, finished_at timestamptz);
 CREATE UNIQUE INDEX IF NOT EXISTS one_active_run ON run (namespace) WHERE status = 'running';
-CREATE TABLE IF NOT EXISTS initiation (id uuid PRIMARY KEY, run_id uuid NOT NULL UNIQUE REFERENCES run, hash text NOT NULL);
+CREATE TABLE IF NOT EXISTS initiation (
+    id uuid PRIMARY KEY, run_id uuid NOT NULL UNIQUE REFERENCES run, hash text NOT NULL);
 CREATE TABLE IF NOT EXISTS transformation (
-    id uuid PRIMARY KEY, initiation_id uuid NOT NULL REFERENCES initiation, tier smallint NOT NULL, status text NOT NULL, output bytea NOT NULL,
-    UNIQUE (initiation_id, tier));
+    id uuid PRIMARY KEY, initiation_id uuid NOT NULL REFERENCES initiation, tier smallint NOT NULL,
+    status text NOT NULL, output bytea NOT NULL, UNIQUE (initiation_id, tier));
 CREATE TABLE IF NOT EXISTS item (
-    id uuid PRIMARY KEY, transformation_id uuid NOT NULL UNIQUE REFERENCES transformation, payload bytea NOT NULL, sha256 text NOT NULL);
+    id uuid PRIMARY KEY, transformation_id uuid NOT NULL UNIQUE REFERENCES transformation,
+    payload bytea NOT NULL, sha256 text NOT NULL);
 CREATE TABLE IF NOT EXISTS job (
-    id uuid PRIMARY KEY, run_id uuid NOT NULL REFERENCES run, item_id uuid NOT NULL UNIQUE REFERENCES item, endpoint text NOT NULL,
-    status text NOT NULL, attempts integer NOT NULL);
+    id uuid PRIMARY KEY, run_id uuid NOT NULL REFERENCES run,
+    item_id uuid NOT NULL UNIQUE REFERENCES item, endpoint text NOT NULL, status text NOT NULL,
+    attempts integer NOT NULL);
 CREATE INDEX IF NOT EXISTS job_run ON job (run_id);
 CREATE INDEX IF NOT EXISTS job_pending ON job (id) WHERE status = 'pending';
 CREATE TABLE IF NOT EXISTS receipt (
-    id uuid PRIMARY KEY, job_id uuid NOT NULL REFERENCES job, attempt integer NOT NULL, status_code integer NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(), UNIQUE (job_id, attempt));
+    id uuid PRIMARY KEY, job_id uuid NOT NULL REFERENCES job, attempt integer NOT NULL,
+    status_code integer NOT NULL, created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (job_id, attempt));
 """
 
 RUN = """WITH run AS (
-    INSERT INTO run VALUES (%s, %s, 'running', %s, 'baseline', now() + interval '15 seconds', clock_timestamp()) ON CONFLICT DO NOTHING RETURNING id)
+    INSERT INTO run VALUES (
+        %s, %s, 'running', %s, 'baseline', now() + interval '15 seconds', clock_timestamp())
+    ON CONFLICT DO NOTHING RETURNING id)
 INSERT INTO initiation SELECT %s, id, %s FROM run"""
 TIERS = """INSERT INTO transformation
-SELECT id, %s, tier, 'success', output FROM unnest(%s::uuid[], %s::smallint[], %s::bytea[]) AS t (id, tier, output) ON CONFLICT DO NOTHING"""
-ITEMS = """WITH items AS (INSERT INTO item SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::text[]) ON CONFLICT DO NOTHING)
-INSERT INTO job SELECT id, %s, item, 'default', 'pending', 0 FROM unnest(%s::uuid[], %s::uuid[]) AS j (id, item) ON CONFLICT DO NOTHING"""
+SELECT id, %s, tier, 'success', output
+FROM unnest(%s::uuid[], %s::smallint[], %s::bytea[]) AS t (id, tier, output)
+ON CONFLICT DO NOTHING"""
+ITEMS = """WITH items AS (
+    INSERT INTO item SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::text[])
+    ON CONFLICT DO NOTHING)
+INSERT INTO job SELECT id, %s, item, 'default', 'pending', 0
+FROM unnest(%s::uuid[], %s::uuid[]) AS j (id, item) ON CONFLICT DO NOTHING"""
 FINISH = """WITH receipts AS (
-    INSERT INTO receipt (id, job_id, attempt, status_code) SELECT id, job, 1, code FROM unnest(%s::uuid[], %s::uuid[], %s::integer[]) AS r (id, job, code)),
+    INSERT INTO receipt (id, job_id, attempt, status_code) SELECT id, job, 1, code
+    FROM unnest(%s::uuid[], %s::uuid[], %s::integer[]) AS r (id, job, code)),
 jobs AS (UPDATE job SET status = 'delivered', attempts = 1 WHERE id = ANY(%s::uuid[]))
 UPDATE run SET status = 'success', finished_at = clock_timestamp() WHERE id = %s"""
 
 
 class Baseline:
-    """Threads that take cycles from one counter, each with its own connection."""
+    """Threads that take cycles from one counter."""
 
     def __init__(self, dsn: str, sink: str, cycles: int) -> None:
         self._pool = urllib3.connectionpool.connection_from_url(sink, maxsize=THREADS)
@@ -70,9 +79,9 @@ class Baseline:
         self.runs: list[UUID] = []
 
     def work(self) -> float:
-        """Do all cycles; return the seconds that they took together. Raises what one of them raised."""
+        """Run all cycles; return the seconds. Raises what a thread raised."""
         threads = [
-            threading.Thread(target=self._lane, args=(connection,))
+            threading.Thread(target=self._run_cycles, args=(connection,))
             for connection in self._connections
         ]
         for thread in threads:
@@ -84,7 +93,8 @@ class Baseline:
         span = (
             self._connections[0]
             .execute(
-                "SELECT extract(epoch FROM max(finished_at) - min(started_at)) FROM run WHERE id = ANY(%s)",
+                "SELECT extract(epoch FROM max(finished_at) - min(started_at)) "
+                "FROM run WHERE id = ANY(%s)",
                 [self.runs],
             )
             .fetchone()
@@ -92,7 +102,7 @@ class Baseline:
         assert span is not None
         return float(span[0])
 
-    def _lane(self, connection: psycopg.Connection) -> None:
+    def _run_cycles(self, connection: psycopg.Connection) -> None:
         try:
             while True:
                 with self._lock:
@@ -147,7 +157,6 @@ class Baseline:
 
 
 def main() -> None:
-    """Make the tables and run once."""
     dsn, sink, cycles = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with psycopg.connect(dsn) as connection:
         connection.execute(SCHEMA)
@@ -155,7 +164,7 @@ def main() -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     print(json.dumps(baseline.work()), flush=True)
-    sys.stdin.readline()  # the meters are read while it is still there
+    sys.stdin.readline()  # CPU time is read while the process exists
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""Cycles per second end to end: Orbit's cluster and the baseline in turn, same server, same sink.
+"""Cycles per second: Orbit's cluster and the baseline in turn.
 
-Orbit's queue is filled while no cluster runs, with one cycle per namespace; time runs from the
-first ``started_at`` to the last ``finished_at``. CPU time is read at the same moments, so the start
-of the processes doesn't count. Commits are PostgreSQL's own count. Statements are counted in a
-small extra round with ``log_statement = all``, without BEGIN, COMMIT, SET and the like.
+Orbit's queue is filled before. Time and CPU count from the first start to the last finish, without
+the start of the processes.
 """
 
 import json
@@ -23,13 +21,19 @@ _STARTED = "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND started_at IS NO
 _ACTIVE = (
     "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND status IN ('pending', 'running') LIMIT 1"
 )
-_SPAN = "SELECT min(started_at), max(finished_at), array_agg(DISTINCT status) FROM orbit_cyclerun WHERE id = ANY(%s)"
-_BASELINE_SPAN = "SELECT min(started_at), max(finished_at) FROM (SELECT * FROM run ORDER BY id DESC LIMIT %s) AS r"
+_SPAN = (
+    "SELECT min(started_at), max(finished_at), array_agg(DISTINCT status) "
+    "FROM orbit_cyclerun WHERE id = ANY(%s)"
+)
+_BASELINE_SPAN = (
+    "SELECT min(started_at), max(finished_at) "
+    "FROM (SELECT * FROM run ORDER BY id DESC LIMIT %s) AS r"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One side's round, per cycle unless a rate; statements are None if not counted."""
+    """One side's round, per cycle unless a rate."""
 
     rate: float
     program_ms: float
@@ -49,7 +53,7 @@ class Result:
 
     @property
     def ratios(self) -> list[float]:
-        """Orbit's rate divided by the baseline's, for each pair of rounds."""
+        """Orbit's rate divided by the baseline's, by pair."""
         return [
             ours.rate / theirs.rate for ours, theirs in zip(self.orbit, self.baseline, strict=True)
         ]
@@ -61,15 +65,16 @@ class Result:
 
 
 def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
-    """Run both sides ``rounds`` times in turn. Raises RuntimeError if a delivery failed."""
+    """Run both sides ``rounds`` times. Raises RuntimeError if a delivery failed."""
     ours: list[Round] = []
     theirs: list[Round] = []
     for number in range(rounds):
-        # Alternate who begins, so that a server that slows down favours neither.
+        # Alternate the order, so that a server that slows down favours neither.
         for side in (ours, theirs) if number % 2 else (theirs, ours):
             side.append(_orbit(testbed, cycles) if side is ours else _baseline(testbed, cycles))
         print(
-            f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.1f}, baseline {theirs[-1].rate:.1f} cycles/s",
+            f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.1f}, "
+            f"baseline {theirs[-1].rate:.1f} cycles/s",
             file=sys.stderr,
             flush=True,
         )
@@ -80,24 +85,30 @@ def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
 
 
 def _orbit(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
-    filled = subprocess.run([sys.executable, "-m", "benchmarks.starts", str(cycles)], cwd=testbed.project, env=testbed.environment, check=True,
-                            stdout=subprocess.PIPE, text=True)  # fmt: skip
-    ids = [identifier for identifier, _ in json.loads(filled.stdout)]
+    starts = subprocess.run(
+        [sys.executable, "-m", "benchmarks.starts", str(cycles)],
+        cwd=testbed.project,
+        env=testbed.environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    ids = [identifier for identifier, _ in json.loads(starts.stdout)]
     _log_statements(testbed, "orbit", on=counted)
     testbed.sink("POST", "/reset")
     commits = testbed.commits("orbit")
-    looks = 0
+    looks = 0  # our own commits, which don't count
     with testbed.watch("orbit") as watch:
 
-        def found(query: str) -> bool:
+        def exists(query: str) -> bool:
             nonlocal looks
             looks += 1
             return watch.execute(query, [ids]).fetchone() is not None
 
         with testbed.running(sys.executable, "manage.py", "cluster") as cluster:
-            until(lambda: found(_STARTED), "the first cycle starts", seconds=60, every=0.02)
+            until(lambda: exists(_STARTED), "the first cycle starts", seconds=60, every=0.02)
             before = testbed.used(cluster.pid)
-            until(lambda: not found(_ACTIVE), "the last cycle ends", seconds=PATIENCE)
+            until(lambda: not exists(_ACTIVE), "the last cycle ends", seconds=PATIENCE)
             used = testbed.used(cluster.pid) - before
         first, last, statuses = watch.execute(_SPAN, [ids]).fetchone()  # type: ignore[misc]
         if statuses != ["success"]:
@@ -146,15 +157,12 @@ def _round(
     *,
     counted: bool,
 ) -> Round:
-    seen = testbed.sink("GET", "/stats")
-    if (seen["requests"], seen["keys"], seen["denied"], seen["doubled"]) != (
-        3 * cycles,
-        3 * cycles,
-        0,
-        0,
-    ):
+    stats = testbed.sink("GET", "/stats")
+    counts = (stats["requests"], stats["keys"], stats["denied"], stats["doubled"])
+    if counts != (3 * cycles, 3 * cycles, 0, 0):
         raise RuntimeError(
-            f"The sink got {seen['requests']} requests under {seen['keys']} keys, {seen['denied']} refused, for {cycles} cycles."
+            f"The sink got {stats['requests']} requests under {stats['keys']} keys, "
+            f"{stats['denied']} refused, for {cycles} cycles."
         )
     log = testbed.server.data.with_name("postgres.log")
     statements = (

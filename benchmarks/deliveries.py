@@ -1,11 +1,7 @@
-"""Deliveries per second: Orbit's cluster and a hand-written worker in turn; the cost of a dead receiver.
+"""Deliveries per second, and how much a dead receiver slows the others.
 
-The jobs exist before. A cycle has three items for ten endpoints: thirty jobs. On both sides time
-runs from the first receipt written to the last completed; CPU time is read at about the same
-moments. Payload, receipts before and after, token and sink are the same.
-
-The second part measures whether one dead endpoint slows the other nine: the same cycles, once with
-ten live endpoints, once with one that accepts connections and never answers, or refuses them.
+The jobs exist before. Time and CPU count from the first receipt to the last; both sides use the
+same payload, receipts, token and sink.
 """
 
 import json
@@ -28,14 +24,17 @@ ENDPOINTS, ITEMS = 10, 3
 DEAD = f"endpoint-{ENDPOINTS - 1}"
 PATIENCE = 600
 _STARTED = "SELECT 1 FROM orbit_deliveryreceipt LIMIT 1"
-_OPEN = "SELECT 1 FROM orbit_dispatchjob WHERE cycle_id = ANY(%s) AND endpoint_key <> %s AND status IN ('pending', 'sending') LIMIT 1"
-_SPAN = """SELECT min(r.started_at), max(r.finished_at), count(*) FILTER (WHERE r.status = 'delivered') FROM orbit_deliveryreceipt r
-JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = ANY(%s) AND j.endpoint_key <> %s"""
+_OPEN = """SELECT 1 FROM orbit_dispatchjob
+WHERE cycle_id = ANY(%s) AND endpoint_key <> %s AND status IN ('pending', 'sending') LIMIT 1"""
+_SPAN = """SELECT min(r.started_at), max(r.finished_at),
+    count(*) FILTER (WHERE r.status = 'delivered')
+FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id
+WHERE j.cycle_id = ANY(%s) AND j.endpoint_key <> %s"""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Deliveries per second; CPU milliseconds per delivery, of the program and of PostgreSQL."""
+    """Deliveries per second, and CPU milliseconds per delivery."""
 
     rate: float
     program_ms: float
@@ -59,20 +58,20 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """Rates of nine endpoints beside a live tenth, and right after beside a dead one."""
+    """Rates of nine endpoints beside a live and beside a dead tenth."""
 
     alive: list[float]
     dead: dict[str, list[float]]
 
     def percent(self, way: str) -> float:
-        """By how many percent a tenth that is dead in this ``way`` slows the nine: the median."""
+        """Return the median slowdown by a tenth that is dead in this ``way``."""
         return statistics.median(
             100 - dead / alive * 100 for alive, dead in zip(self.alive, self.dead[way], strict=True)
         )
 
 
 def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
-    """Run both sides ``rounds`` times in turn. Raises RuntimeError if a delivery failed."""
+    """Run both sides ``rounds`` times. Raises RuntimeError if a delivery failed."""
     configure(testbed)
     ours: list[Round] = []
     theirs: list[Round] = []
@@ -80,7 +79,8 @@ def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
         for side in (ours, theirs) if number % 2 else (theirs, ours):
             side.append(orbit(testbed, cycles) if side is ours else _baseline(testbed, cycles))
         print(
-            f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.0f}, baseline {theirs[-1].rate:.0f} deliveries/s",
+            f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.0f}, "
+            f"baseline {theirs[-1].rate:.0f} deliveries/s",
             file=sys.stderr,
             flush=True,
         )
@@ -88,7 +88,7 @@ def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
 
 
 def measure_dead(testbed: Testbed, *, rounds: int, cycles: int) -> Slowed:
-    """Serve nine endpoints beside a live and beside a dead tenth, ``rounds`` times in turn."""
+    """Measure nine endpoints beside a live and beside a dead tenth."""
     configure(testbed)
     slowed = Slowed([], {"never answers": [], "refuses connections": []})
     for _ in range(rounds):
@@ -104,7 +104,7 @@ def measure_dead(testbed: Testbed, *, rounds: int, cycles: int) -> Slowed:
 
 
 def environment(testbed: Testbed, *, dead: str = "", **more: str) -> dict[str, str]:
-    """Return the variables for ten endpoints; the last is at the URL ``dead`` if it is given."""
+    """Return the variables for ten endpoints; ``dead`` is the last one's URL."""
     keys = [f"endpoint-{number}" for number in range(ENDPOINTS)]
     targets = [
         {"key": key, "url": f"http://127.0.0.1:{testbed.sink_port}/deliver/{key}", "token": TOKEN}
@@ -116,12 +116,20 @@ def environment(testbed: Testbed, *, dead: str = "", **more: str) -> dict[str, s
 
 
 def configure(testbed: Testbed) -> None:
-    """Make every run profile deliver to all ten. Deletes cycles: active ones would forbid it."""
-    forget(testbed)
+    """Make every run profile deliver to all ten; deletes all cycles."""
+    forget(testbed)  # active cycles would forbid the reload
     folder = testbed.folder / "config"
     keys = [f"endpoint-{number}" for number in range(ENDPOINTS)]
-    run_profiles = [{"run_profile_id": run_profile_id(number), "profile_id": "bench", "namespace": f"ns-{number}", "state": "enabled",
-                     "distribution_targets": keys} for number in range(NAMESPACES)]  # fmt: skip
+    run_profiles = [
+        {
+            "run_profile_id": run_profile_id(number),
+            "profile_id": "bench",
+            "namespace": f"ns-{number}",
+            "state": "enabled",
+            "distribution_targets": keys,
+        }
+        for number in range(NAMESPACES)
+    ]
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))
     subprocess.run(
         [sys.executable, "manage.py", "config", "reload"],
@@ -139,12 +147,18 @@ def forget(testbed: Testbed) -> None:
 
 
 def orbit(testbed: Testbed, cycles: int, *, without: str = "", dead: str = "") -> Round:
-    """Make the jobs of ``cycles`` cycles and deliver them; return the result but for ``without``."""
+    """Deliver the jobs of ``cycles`` cycles; don't count the endpoint ``without``."""
     variables = environment(testbed, dead=dead)
     forget(testbed)
-    made = subprocess.run([sys.executable, "-m", "benchmarks.enqueued", str(cycles)], cwd=testbed.project, check=True, stdout=subprocess.PIPE, text=True,
-                          env={**variables, "ORBIT_LEASE_SECONDS": "3600"})  # fmt: skip
-    ids = json.loads(made.stdout)
+    enqueued = subprocess.run(
+        [sys.executable, "-m", "benchmarks.enqueued", str(cycles)],
+        cwd=testbed.project,
+        env={**variables, "ORBIT_LEASE_SECONDS": "3600"},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    ids = json.loads(enqueued.stdout)
     with testbed.watch("orbit", owner=True) as owner:
         owner.execute("VACUUM ANALYZE orbit_dispatchjob")
     testbed.sink("POST", "/reset")
@@ -163,7 +177,7 @@ def orbit(testbed: Testbed, cycles: int, *, without: str = "", dead: str = "") -
         )
         used = testbed.used(cluster.pid) - before
         span = watch.execute(_SPAN, [ids, without]).fetchone()
-        # Cycles that still wait for the dead endpoint.
+        # A drain would wait for cycles of the dead endpoint.
         cluster.kill()
     assert span is not None
     return _round(
@@ -207,12 +221,12 @@ def _baseline(testbed: Testbed, cycles: int) -> Round:
 def _round(testbed: Testbed, counted: int, arrived: int, span: tuple[Any, ...], used: Any) -> Round:
     begin, end, delivered = span
     assert isinstance(begin, datetime)
-    seen = testbed.sink("GET", "/stats")
-    if (delivered, seen["denied"], seen["doubled"]) != (counted, 0, 0) or not counted <= seen[
-        "requests"
-    ] <= arrived:
+    stats = testbed.sink("GET", "/stats")
+    counts = (delivered, stats["denied"], stats["doubled"])
+    if counts != (counted, 0, 0) or not counted <= stats["requests"] <= arrived:
         raise RuntimeError(
-            f"{delivered} of {counted} were delivered; the sink got {seen['requests']}, {seen['denied']} refused, {seen['doubled']} twice."
+            f"{delivered} of {counted} were delivered; the sink got {stats['requests']}, "
+            f"{stats['denied']} refused, {stats['doubled']} twice."
         )
     return Round(
         counted / (end - begin).total_seconds(),
@@ -223,6 +237,6 @@ def _round(testbed: Testbed, counted: int, arrived: int, span: tuple[Any, ...], 
 
 @contextmanager
 def _silent() -> Iterator[int]:
-    """Open a port that accepts connections and never answers; close it after the block."""
+    """Open a port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         yield int(server.getsockname()[1])

@@ -1,7 +1,6 @@
-"""Makes cycles whose deliveries are due: ``python -m benchmarks.enqueued COUNT``.
+"""Makes cycles with due deliveries: ``python -m benchmarks.enqueued COUNT`` prints their ids.
 
-Runs in Orbit's environment while no cluster runs. It runs the cycles until their
-jobs are written, and gives them back. Prints a JSON list of their ids.
+Run it in Orbit's environment, without a cluster.
 """
 
 import json
@@ -15,7 +14,6 @@ PAYLOAD = json.dumps({"text": "0123456789abcdef" * 127}).encode()
 
 
 def main() -> None:
-    """Make the cycles of the command line."""
     django.setup()
     from governance.access.actors import SYSTEM
     from orbit.cycles import lease, progress, stages, trigger
@@ -25,12 +23,17 @@ def main() -> None:
 
     cycles, dispatch = [], DispatchState()
     for number in range(int(sys.argv[1])):
-        trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
-                      payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
+        trigger.start(
+            namespace=None,
+            source=Trigger.COMMAND,
+            actor=SYSTEM,
+            run_profile_id=run_profile_id(number),
+            payload=Payload(PAYLOAD, "application/json"),
+        )
         (cycle,) = lease.claim(1)
         stages.prepare_in_one_write(progress.CycleProgress(cycle), dispatch)
         cycles.append(cycle)
-    # All at the end: given back one by one, they would be claimed again here.
+    # All at the end: a cycle that is given back earlier would be claimed again here.
     lease.give_back(cycles, wait=0)
     print(json.dumps([str(cycle.id) for cycle in cycles]))
 

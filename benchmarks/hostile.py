@@ -1,6 +1,6 @@
-"""A receiver that answers badly: /endless never stops, /bomb is 200 MB of gzip, /drip is slow.
+"""A receiver that answers badly: ``python -m benchmarks.hostile`` prints its port.
 
-``python -m benchmarks.hostile`` prints its port.
+/endless never stops, /bomb is 200 MB of gzip, /drip is slow.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ import time
 
 
 def bomb(megabytes: int = 200) -> bytes:
-    """Return a gzip of that many megabytes of zeros, made without holding them."""
+    """Return a gzip of ``megabytes`` of zeros."""
+    # Compress piece by piece: the zeros never exist as a whole.
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb") as stream:
         for _ in range(megabytes):
@@ -45,7 +46,6 @@ def _serve(sock: socket.socket, packed: bytes) -> None:
 
 
 def main() -> None:
-    """Serve until the process is killed."""
     packed = bomb()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         print(server.getsockname()[1], flush=True)

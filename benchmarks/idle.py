@@ -1,4 +1,4 @@
-"""Memory and CPU of all processes of `make run`, the embedded PostgreSQL too, while idle."""
+"""Memory and CPU of the idle `make run` stack, with PostgreSQL."""
 
 import subprocess
 import sys
@@ -26,21 +26,21 @@ class Result:
 
 
 def measure(testbed: Testbed, *, seconds: float) -> Result:
-    """Start the stack, wait for the first cycle to end, and measure it for ``seconds``."""
+    """Start the stack, wait for the first cycle, measure for ``seconds``."""
     var = testbed.project / "var"
     environment = {**bare_environment(), "PORT": str(free_port()), "PYTHONUNBUFFERED": "1"}
     with testbed.running(
         sys.executable, "manage.py", "up", "--demo", environment=environment, stdout=subprocess.PIPE
     ) as up:
-        said: list[str] = []
-        threading.Thread(target=_read, args=(up, said), daemon=True).start()
+        output: list[str] = []
+        threading.Thread(target=_read, args=(up, output), daemon=True).start()
         until(
-            lambda: up.poll() is not None or any(line.startswith("running") for line in said),
+            lambda: up.poll() is not None or any(line.startswith("running") for line in output),
             "`make run` is up",
             seconds=120,
         )
         if up.poll() is not None:
-            raise RuntimeError(f"`make run` ended with {up.returncode}: {''.join(said)[-2000:]}")
+            raise RuntimeError(f"`make run` ended with {up.returncode}: {''.join(output)[-2000:]}")
         time.sleep(SETTLE)
         server = int((postgres.locate(var).data / "postmaster.pid").read_text().splitlines()[0])
         roots = {up.pid, server}
@@ -58,9 +58,9 @@ def measure(testbed: Testbed, *, seconds: float) -> Result:
     return Result(sum(size for _, size in parts), 100 * spent / passed, len(parts), parts)
 
 
-def _read(process: "subprocess.Popen[str]", said: list[str]) -> None:
+def _read(process: "subprocess.Popen[str]", output: list[str]) -> None:
     assert process.stdout is not None
-    said.extend(process.stdout)
+    output.extend(process.stdout)
 
 
 def _cpu(roots: set[int]) -> float:

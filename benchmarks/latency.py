@@ -1,7 +1,4 @@
-"""From a trigger, in process or over REST, to the first POST at the sink, on an idle system.
-
-The clock starts just before the trigger and stops when the cycle's first request has arrived.
-"""
+"""The time from a trigger to the first POST at the sink, on an idle system."""
 
 import http.client
 import json
@@ -27,12 +24,12 @@ class Result:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the percentile ``share`` of the sorted ``values``."""
+    """Return the percentile ``share`` of sorted ``values``."""
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def measure(testbed: Testbed, *, triggers: int) -> Result:
-    """Trigger ``triggers`` cycles each way. Raises RuntimeError if one didn't arrive."""
+    """Trigger cycles in process and over REST. Raises RuntimeError if one is lost."""
     port = free_port()
     testbed.manage("user", "create", "bench", "--role", "administrator", "--if-missing")
     token = json.loads(
@@ -94,10 +91,10 @@ def _over_rest(testbed: Testbed, triggers: int, port: int, token: str) -> list[f
         before = time.time()
         connection.request("POST", "/cycles/trigger", body, headers)
         answer = connection.getresponse()
-        said = json.loads(answer.read())
+        document = json.loads(answer.read())
         if answer.status != 202:
-            raise RuntimeError(f"A trigger was answered {answer.status}: {said}")
-        started.append((said["cycle_run_id"], before))
+            raise RuntimeError(f"A trigger was answered {answer.status}: {document}")
+        started.append((document["cycle_run_id"], before))
     connection.close()
     return _delays(testbed, started)
 

@@ -1,4 +1,4 @@
-"""Memory of a cluster's workers: over many deliveries, and with hostile receivers."""
+"""Memory of a cluster's workers, over many deliveries and with hostile receivers."""
 
 import json
 import subprocess
@@ -21,20 +21,20 @@ _ACTIVE = "SELECT 1 FROM orbit_cyclerun WHERE status IN ('pending', 'running') L
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The resident megabytes of all workers after so many deliveries."""
+    """The workers' resident megabytes after ``deliveries``."""
 
     deliveries: int
     megabytes: float
 
 
-def over_many(testbed: Testbed, *, wanted: int, marks: tuple[int, ...]) -> list[Reading]:
-    """Make ``wanted`` deliveries with one cluster; return the memory at ``marks`` and at the end."""
+def over_many(testbed: Testbed, *, total: int, marks: tuple[int, ...]) -> list[Reading]:
+    """Return the memory at ``marks`` and at the end."""
     deliveries.configure(testbed)
-    return _watch(testbed, deliveries.environment(testbed), wanted=wanted, marks=marks)
+    return _watch(testbed, deliveries.environment(testbed), total=total, marks=marks)
 
 
-def with_hostile_receivers(testbed: Testbed, *, wanted: int) -> list[Reading]:
-    """Deliver to hostile receivers; return the memory after ordinary deliveries and the peak."""
+def with_hostile_receivers(testbed: Testbed, *, total: int) -> list[Reading]:
+    """Return the memory early on, and the peak after."""
     deliveries.configure(testbed)
     variables = deliveries.environment(testbed)
     hostile = subprocess.Popen(
@@ -55,15 +55,15 @@ def with_hostile_receivers(testbed: Testbed, *, wanted: int) -> list[Reading]:
         return _watch(
             testbed,
             {**variables, "ORBIT_DISPATCH_ENDPOINTS": json.dumps(targets)},
-            wanted=wanted,
-            marks=(wanted // 10,),
+            total=total,
+            marks=(total // 10,),
         )
     finally:
         end(hostile)
 
 
 def _watch(
-    testbed: Testbed, variables: dict[str, str], *, wanted: int, marks: tuple[int, ...]
+    testbed: Testbed, variables: dict[str, str], *, total: int, marks: tuple[int, ...]
 ) -> list[Reading]:
     readings: list[Reading] = []
     with (
@@ -72,8 +72,8 @@ def _watch(
     ):
         left, highest = list(marks), 0.0
         begun = 0
-        while begun < wanted:
-            cycles = min(NAMESPACES, -(-(wanted - begun) // (ITEMS * ENDPOINTS)))
+        while begun < total:
+            cycles = min(NAMESPACES, -(-(total - begun) // (ITEMS * ENDPOINTS)))
             begun += cycles * ITEMS * ENDPOINTS
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.starts", str(cycles)],

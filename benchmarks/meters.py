@@ -1,4 +1,4 @@
-"""Measures from outside: CPU time of process trees, memory, commits, logged statements."""
+"""Measures from outside: CPU time, memory, logged statements."""
 
 import re
 from collections.abc import Iterable
@@ -10,15 +10,16 @@ import psutil
 
 LOG_PREFIX = "%m|%p|%d|%a|"
 _STATEMENT = re.compile(
-    r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC\|\d+\|([^|]*)\|([^|]*)\|LOG:  (?:statement|execute [^:]*): (\w+)"
+    r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC\|\d+\|([^|]*)\|([^|]*)\|"
+    r"LOG:  (?:statement|execute [^:]*): (\w+)"
 )
-#: Not counted: what frames statements or sets a connection up.
+#: Not counted: these frame statements or set up a connection.
 _FRAMES = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "DEALLOCATE"}
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """CPU seconds of a program and of the database server."""
+    """CPU seconds of a program and of PostgreSQL."""
 
     program: float
     server: float
@@ -37,7 +38,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process, its descendants, and those they waited for."""
+    """Return the CPU time of a process and its descendants."""
     total = 0.0
     for process in tree(pid):
         try:
@@ -49,7 +50,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def proportional_set_bytes(pids: Iterable[int]) -> int:
-    """Return the memory of the processes, counting each shared page once (Linux)."""
+    """Return the memory, each shared page counted once (Linux)."""
     total = 0
     for pid in pids:
         try:
@@ -61,7 +62,8 @@ def proportional_set_bytes(pids: Iterable[int]) -> int:
 
 
 def statements(log: Path, database: str, begin: datetime, end: datetime, *, without: str) -> int:
-    """Count statements in ``database`` from ``begin`` to ``end``, but for the application ``without``."""
+    """Count statements in ``database``, without those of one application."""
+    # The log's times are text with milliseconds, which compares like the times themselves.
     first, last = (
         f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}" for moment in (begin, end)
     )
@@ -69,10 +71,10 @@ def statements(log: Path, database: str, begin: datetime, end: datetime, *, with
     with log.open(errors="replace") as lines:
         for line in lines:
             if (
-                (found := _STATEMENT.match(line))
-                and first <= found[1] <= last
-                and found[2] == database
-                and found[3] != without
+                (match := _STATEMENT.match(line))
+                and first <= match[1] <= last
+                and match[2] == database
+                and match[3] != without
             ):
-                count += found[4].upper() not in _FRAMES
+                count += match[4].upper() not in _FRAMES
     return count

@@ -1,7 +1,6 @@
-"""The receiver of all deliveries: checks the token, counts requests and repeated keys.
+"""The receiver of all deliveries: ``python -m benchmarks.sink`` prints its port.
 
-It also notes when the first request of each cycle arrived. ``python -m benchmarks.sink`` prints its
-port. POST /deliver is counted; GET /stats answers with JSON; POST /reset clears the counts.
+It counts requests and repeated keys: GET /stats, POST /reset.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ counts = Counts()
 
 
 class Receiver(asyncio.Protocol):
-    """One connection; requests may come in pieces, and several in one piece."""
+    """One connection; a request may come in pieces."""
 
     def __init__(self) -> None:
         self._buffer = b""

@@ -1,8 +1,7 @@
-"""Starts cycles in process, as a command does: ``python -m benchmarks.starts COUNT [GAP]``.
+"""Starts cycles in process: ``python -m benchmarks.starts COUNT [GAP]``.
 
-Runs in Orbit's environment. Prints a JSON list of ``[cycle id, Unix time just before the call]``.
-With GAP, cycles start at random, that many seconds apart on average, so as not to match the period
-of a poll.
+Prints a JSON list of ``[cycle id, Unix time just before the call]``. With GAP, cycles start that
+many seconds apart on average.
 """
 
 import json
@@ -17,7 +16,6 @@ from benchmarks.testbed import run_profile_id
 
 
 def main() -> None:
-    """Start the cycles of the command line."""
     django.setup()
     from governance.access.actors import SYSTEM
     from orbit.cycles import trigger
@@ -28,10 +26,16 @@ def main() -> None:
     started = []
     for number in range(count):
         if gap:
+            # At random, so as not to match the period of a poll.
             time.sleep(gap * random.uniform(0.5, 1.5))
         before = time.time()
-        cycle = trigger.start(namespace=None, source=Trigger.COMMAND, actor=SYSTEM, run_profile_id=run_profile_id(number),
-                              payload=Payload(PAYLOAD, "application/json"))  # fmt: skip
+        cycle = trigger.start(
+            namespace=None,
+            source=Trigger.COMMAND,
+            actor=SYSTEM,
+            run_profile_id=run_profile_id(number),
+            payload=Payload(PAYLOAD, "application/json"),
+        )
         started.append([str(cycle.cycle_id), before])
     print(json.dumps(started))
 

@@ -1,4 +1,4 @@
-"""The testbed of the benchmarks: a folder with a copy of the project, PostgreSQL and a sink."""
+"""The testbed: a folder with a copy of the project, PostgreSQL and a sink."""
 
 import http.client
 import json
@@ -48,7 +48,7 @@ class Testbed:
 
     @property
     def project(self) -> Path:
-        """The copy of the project that runs: without data, ``.env`` and later changes."""
+        """The copy of the project that runs."""
         return self.folder / "project"
 
     @property
@@ -67,14 +67,22 @@ class Testbed:
             "token": TOKEN,
         }
         return {
-            **bare_environment(), **keys, "DJANGO_SETTINGS_MODULE": "orbit_site.settings", "ORBIT_ENV": "production",
-            "DATABASE_URL": self.server.url("orbit_app", "orbit"), "ORBIT_OWNER_DATABASE_URL": self.server.url("orbit_owner", "orbit"),
-            "ORBIT_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_CRON_SCHEDULE": "", "ORBIT_CONFIG_DIR": str(self.folder / "config"),
-            "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1", "ORBIT_DISPATCH_ENDPOINTS": json.dumps([target]), "ORBIT_LOG_FORMAT": "text",
-        }  # fmt: skip
+            **bare_environment(),
+            **keys,
+            "DJANGO_SETTINGS_MODULE": "orbit_site.settings",
+            "ORBIT_ENV": "production",
+            "DATABASE_URL": self.server.url("orbit_app", "orbit"),
+            "ORBIT_OWNER_DATABASE_URL": self.server.url("orbit_owner", "orbit"),
+            "ORBIT_ALLOWED_HOSTS": "127.0.0.1",
+            "ORBIT_CRON_SCHEDULE": "",
+            "ORBIT_CONFIG_DIR": str(self.folder / "config"),
+            "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
+            "ORBIT_DISPATCH_ENDPOINTS": json.dumps([target]),
+            "ORBIT_LOG_FORMAT": "text",
+        }
 
     def watch(self, database: str, *, owner: bool = False) -> psycopg.Connection:
-        """Return a connection; its application name identifies it in the log."""
+        """Return a connection that is named in the server's log."""
         return psycopg.connect(
             self.server.url("orbit_owner" if owner else "orbit_app", database),
             autocommit=True,
@@ -82,11 +90,12 @@ class Testbed:
         )
 
     def used(self, pid: int) -> Used:
-        """Return the CPU time of the program ``pid`` and of PostgreSQL."""
+        """Return the CPU time of ``pid`` and of PostgreSQL."""
         return Used(cpu_seconds(pid), cpu_seconds(self.server_pid))
 
     def commits(self, database: str) -> int:
-        """Return the number of commits in ``database``, after ended sessions have reported theirs."""
+        """Return the number of commits in ``database``."""
+        # Ended sessions report their commits within a second.
         time.sleep(1.2)
         with self.watch("postgres") as connection:
             row = connection.execute(
@@ -95,7 +104,7 @@ class Testbed:
         return int(row[0]) if row else 0
 
     def manage(self, *words: str) -> str:
-        """Run a command of Orbit; return its output. Raises RuntimeError with its stderr."""
+        """Run a command; return its output. Raises RuntimeError."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=self.project,
@@ -114,7 +123,7 @@ class Testbed:
     def running(
         self, *words: str, environment: Mapping[str, str] | None = None, **options: Any
     ) -> Iterator[subprocess.Popen[str]]:
-        """Run a process of Orbit in the block, then end it; its output goes to ``self.log``."""
+        """Run a process inside the block; its output goes to ``self.log``."""
         with self.log.open("a") as log:
             streams = {"stdout": log, "stderr": log, **options}
             process = subprocess.Popen(
@@ -150,13 +159,13 @@ def bare_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def until(done: Callable[[], object], what: str, *, seconds: float, every: float = 0.1) -> None:
-    """Wait until ``done``. Raises RuntimeError, which names ``what``, after ``seconds``."""
+    """Wait until ``done``. Raises RuntimeError after ``seconds``."""
     patience = time.monotonic() + seconds
     while not done():
         if time.monotonic() > patience:
@@ -177,11 +186,12 @@ def end(process: "subprocess.Popen[str]") -> None:
 
 @contextmanager
 def prepared(within: str | None = None) -> Iterator[Testbed]:
-    """Create the testbed with a migrated, configured Orbit; remove it after the block."""
+    """Create the testbed with a configured Orbit; remove it at the end."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="orbit-bench-", dir=within))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)  # root's PostgreSQL runs as another account
+        # A copy, so that later changes of the project don't matter.
         left_out = shutil.ignore_patterns(".*", "var", "__pycache__", "staticfiles", "node_modules")
         shutil.copytree(PROJECT, folder / "project", ignore=left_out)
         _write_secrets(folder)
@@ -212,7 +222,7 @@ def prepared(within: str | None = None) -> Iterator[Testbed]:
 
 
 def on_disk(folder: Path) -> bool:
-    """Tell whether ``folder`` is on a disk: in memory a flush costs nothing."""
+    """Tell whether ``folder`` is on a disk: in memory, a flush costs nothing."""
     mounts = sorted(
         (part.mountpoint, part.fstype)
         for part in psutil.disk_partitions(all=True)
@@ -222,8 +232,11 @@ def on_disk(folder: Path) -> bool:
 
 
 def _write_secrets(folder: Path) -> None:
-    values = {"ORBIT_SECRET_KEY": secrets.token_urlsafe(48), "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-              "ORBIT_PASSWORD": secrets.token_urlsafe(16)}  # fmt: skip
+    values = {
+        "ORBIT_SECRET_KEY": secrets.token_urlsafe(48),
+        "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "ORBIT_PASSWORD": secrets.token_urlsafe(16),
+    }
     (folder / "secrets.json").write_text(json.dumps(values))
     (folder / "secrets.json").chmod(0o600)
 
@@ -231,7 +244,14 @@ def _write_secrets(folder: Path) -> None:
 def _write_configuration(folder: Path) -> None:
     folder.mkdir()
     profiles = [{"profile_id": "bench", "label": "Benchmark", "state": "enabled"}]
-    run_profiles = [{"run_profile_id": run_profile_id(number), "profile_id": "bench", "namespace": f"ns-{number}", "state": "enabled"}
-                    for number in range(NAMESPACES)]  # fmt: skip
+    run_profiles = [
+        {
+            "run_profile_id": run_profile_id(number),
+            "profile_id": "bench",
+            "namespace": f"ns-{number}",
+            "state": "enabled",
+        }
+        for number in range(NAMESPACES)
+    ]
     (folder / "profiles.json").write_text(json.dumps(profiles))
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))

@@ -1,7 +1,6 @@
 """Writes audit entries: ``python -m benchmarks.writers chain|plain THREADS SECONDS``.
 
-Runs in Orbit's environment. Prints ``ready``, waits for a line, writes until the time is over with
-one commit per entry, and prints the number of entries.
+Commits each entry, and prints how many.
 """
 
 import sys
@@ -11,12 +10,12 @@ import time
 import django
 
 AFTER = {"status": "requeued", "delivery_id": "0" * 36, "note": "an entry of ordinary size"}
-INSERT = """INSERT INTO benchmark_entry (actor, action, object_type, object_id, namespace, before, after, reason, request_id, previous_hash, hash)
+INSERT = """INSERT INTO benchmark_entry (actor, action, object_type, object_id, namespace, before,
+    after, reason, request_id, previous_hash, hash)
 VALUES (%s, %s, %s, %s, %s, NULL, %s, %s, %s, %s, %s)"""
 
 
 def main() -> None:
-    """Run the writers of the command line."""
     django.setup()
     side, threads, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     write = {"chain": _chained, "plain": _plain}[side]

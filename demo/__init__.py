@@ -1,1 +1,1 @@
-"""The Aurora receiver, for trying Orbit out. Not part of the product."""
+"""The Aurora receiver, to try Orbit out."""

@@ -1,9 +1,7 @@
-"""Aurora: a demo receiver of deliveries, with a page that shows them.
+"""Aurora, a demo receiver with a page: ``python aurora.py VAR PORT``.
 
-A program of its own (``python aurora.py VAR PORT``) on the standard library. It checks the bearer
-token and honours the idempotency key: a repeat gets the first answer again and is counted. It keeps
-the last deliveries in a file, so that a restart forgets no key. ``PUT /behaviour`` makes it slow,
-or makes it refuse, to see how Orbit handles that.
+It needs only the standard library. It honours idempotency keys across restarts, and ``PUT
+/behaviour`` makes it slow or makes it refuse.
 """
 
 import base64
@@ -54,7 +52,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 class Deliveries:
-    """The last deliveries by idempotency key, in memory and in ``path``; safe for threads."""
+    """The last deliveries by idempotency key, in memory and in ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
@@ -67,7 +65,7 @@ class Deliveries:
         self._compact()
 
     def add(self, key: str, headers: dict[str, str], body: bytes) -> bool:
-        """Keep a delivery and return True; for a key that is kept already, count a repeat."""
+        """Keep a delivery and return True; count a repeat and return False."""
         with self._lock:
             delivery = self._by_key.get(key)
             is_new = delivery is None
@@ -102,6 +100,7 @@ class Deliveries:
             self._by_key.popitem(last=False)
 
     def _compact(self) -> None:
+        # A crash leaves the old file or the new one, never half a file.
         draft = self._path.with_suffix(".new")
         self._file.close()
         self._file = draft.open("w")
@@ -112,11 +111,7 @@ class Deliveries:
 
 
 class Behaviour:
-    """How deliveries are answered: ``{"delay": seconds, "status": code, "times": count}``.
-
-    All keys are optional: answer late, refuse with ``status``, and only the next ``times``
-    deliveries. A restart forgets it.
-    """
+    """How to answer: ``{"delay": seconds, "status": code, "times": count}``, all optional."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -124,24 +119,22 @@ class Behaviour:
         self._version = 0
 
     def change(self, wish: Any) -> str:
-        """Use ``wish`` from now on, ``{}`` for the default; delayed answers go out at once.
-
-        Returns what is wrong with it, or "".
-        """
+        """Use ``wish`` from now on, ``{}`` for the default; return the problem or ""."""
         if error := _behaviour_error(wish):
             return error
         with self._changed:
+            # Delayed answers go out at once.
             self._current, self._version = wish, self._version + 1
             self._changed.notify_all()
         return ""
 
     def current(self) -> dict[str, Any]:
-        """Return the present behaviour, with the ``times`` that are left."""
+        """Return the present behaviour."""
         with self._changed:
             return dict(self._current)
 
     def next(self) -> tuple[dict[str, Any], int]:
-        """Count a delivery; return the behaviour for it and that behaviour's version."""
+        """Count a delivery; return its behaviour and that one's version."""
         with self._changed:
             behaviour = dict(self._current)
             if "times" in behaviour:
@@ -150,7 +143,7 @@ class Behaviour:
             return behaviour, self._version
 
     def wait(self, seconds: float, version: int) -> None:
-        """Wait for ``seconds``, or until there is a newer behaviour than ``version``."""
+        """Wait for ``seconds``, or for a newer behaviour than ``version``."""
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, seconds)
 
@@ -173,10 +166,7 @@ def _behaviour_error(wish: Any) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """POST /deliveries takes a delivery, GET / and GET /deliveries show them.
-
-    PUT /behaviour changes how they are answered.
-    """
+    """Takes POST /deliveries and PUT /behaviour, shows GET / and GET /deliveries."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Aurora"
@@ -228,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, {"received": True, "repeat": repeat})
 
     def do_PUT(self) -> None:
-        """Change how deliveries are answered."""
+        """Change the behaviour."""
         if (body := self._body("/behaviour")) is None:
             return
         try:
@@ -241,7 +231,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, self._behaviour.current())
 
     def _body(self, path: str) -> bytes | None:
-        """Return the body if path, length and token are right; else answer and return None."""
+        """Return the body, or answer a refusal and return None."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             self.close_connection = True  # the body is unread
@@ -285,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def page(deliveries: list[dict[str, Any]], behaviour: dict[str, Any]) -> str:
-    """Return the HTML page of ``deliveries``; their content is escaped."""
+    """Return the HTML page of ``deliveries``."""
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     rows = "".join(_row(delivery) for delivery in deliveries)
     note = html.escape(f" Present behaviour: {json.dumps(behaviour)}") if behaviour else ""
@@ -314,7 +304,7 @@ def _row(delivery: dict[str, Any]) -> str:
 
 
 def main(var: Path, port: int) -> None:
-    """Serve on 127.0.0.1:``port`` until killed; the token is in ``var``/aurora-token."""
+    """Serve on 127.0.0.1:``port`` until killed."""
     deliveries = Deliveries(var / "aurora-deliveries.jsonl")
     token = (var / "aurora-token").read_text().strip()
     handler = partial(Handler, deliveries, Behaviour(), token)

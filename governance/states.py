@@ -6,11 +6,7 @@ from governance.kernel.machines import Machine
 
 
 class Mode(StrEnum):
-    """The mode of a namespace.
-
-    It runs, finishes what runs (draining), or is stopped: halting while deliveries are in flight,
-    then quiet.
-    """
+    """The mode of a namespace: halting while deliveries are in flight, then quiet."""
 
     RUNNING = "running"
     DRAINING = "draining"
@@ -30,7 +26,7 @@ MODE = Machine(
 
 
 class Stopped(StrEnum):
-    """What is stopped: work (halt) or new work (drain) in a namespace, or all work (pause)."""
+    """What is stopped: a namespace, its new work, or the workspace."""
 
     HALT = "halt"
     DRAIN = "drain"
@@ -38,7 +34,7 @@ class Stopped(StrEnum):
 
 
 class Operation(StrEnum):
-    """The status of an operation run: queued until its first slice, completed with an outcome."""
+    """The status of an operation run; queued until its first slice."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -56,7 +52,7 @@ OPERATION_ACTIVE = (Operation.QUEUED, Operation.RUNNING)
 
 
 class Outcome(StrEnum):
-    """How an operation run ended; skipped: there was nothing to do."""
+    """How an operation run ended. Skipped: nothing to do."""
 
     SUCCEEDED = "succeeded"
     PARTIALLY_SUCCEEDED = "partially_succeeded"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from governance.audit.actions import Action
 from governance.kernel.machines import Machine
 from governance.states import MODE, OPERATION
 from orbit import states
@@ -70,6 +71,23 @@ def diagrams() -> str:
     return "\n".join(parts)
 
 
+def audit_actions() -> str:
+    """Return docs/audit.md."""
+    rows = [f"| `{action}` | `{action.object_type}` | {action.label} |" for action in Action]
+    return "\n".join(
+        [
+            "# Audit actions\n",
+            "Made from the code by `make docs`.\n",
+            "Each entry of the audit trail names its action and the type of its object. You can search",
+            "by both. New actions may be added, but an action is never renamed.\n",
+            "| action | object type | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 def with_part(page: str, part: str) -> str:
     """Return ``page`` with ``part`` between its markers."""
     before, _, rest = page.partition(BEGIN)
@@ -87,6 +105,7 @@ def documents(project: Path) -> Mapping[Path, str]:
         deploy: with_part(deploy.read_text(), checks.checklist()),
         project / "docs" / "openapi.json": contract.as_file(),
         project / "docs" / "permissions.md": permissions.as_page(),
+        project / "docs" / "audit.md": audit_actions(),
     }
 
 

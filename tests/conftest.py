@@ -22,16 +22,15 @@ sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server in the controlling process, before xdist starts workers."""
-    # Real hashing takes a quarter of a second on purpose, and tests create hundreds of users.
-    # Processes that a test starts use the real hasher.
+    # Real hashing takes a quarter of a second, and tests create hundreds of users. Processes that
+    # a test starts use the real hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Only the controlling process, before xdist starts workers.
     if not hasattr(config, "workerinput"):
         database.template(database.start_test_server())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the server, unless another run uses it."""
     if not hasattr(config, "workerinput"):
         database.stop_test_server()
 
@@ -43,7 +42,7 @@ def server() -> Server:
 
 
 def _point(server: Server, name: str) -> None:
-    """Point Django to the database ``name``, with the role that owns no table."""
+    """Point Django to the database ``name``."""
     connections["default"].close()
     connections["default"].settings_dict.update(
         {"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""}
@@ -57,7 +56,7 @@ def _point(server: Server, name: str) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
-    """A copy of the template for this test process, instead of pytest-django's database."""
+    """Use a copy of the template instead of pytest-django's database."""
     name = f"orbit_test_{os.getpid()}_{uuid.uuid4().hex[:6]}"
     database.clone(server, name)
     _point(server, name)
@@ -69,7 +68,7 @@ def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) ->
 
 @pytest.fixture(scope="session")
 def pool(server: Server) -> Iterator[Pool]:
-    """The source of the databases of ``committed``."""
+    """The source of ``committed``."""
     pool = Pool(server)
     yield pool
     pool.close()
@@ -95,7 +94,6 @@ def committed(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--examples``: how many requests the fuzzer sends to each operation."""
     parser.addoption(
         "--examples",
         type=int,

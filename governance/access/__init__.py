@@ -1,1 +1,1 @@
-"""Who may: roles, scopes, namespaces, tokens."""
+"""Users, tokens and their permissions."""

@@ -1,4 +1,4 @@
-"""Who acts: a user, a token, a command, or Orbit itself."""
+"""Actors: a user, a token, a command, or Orbit itself."""
 
 import os
 import pwd
@@ -26,7 +26,7 @@ class NamespaceUnknown(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A caller and its permissions. ``namespaces`` None means all of them."""
+    """A caller and its permissions. ``namespaces`` None means all."""
 
     name: str
     user_id: int | None
@@ -38,7 +38,7 @@ class Actor:
         return scope in self.scopes
 
     def sees(self, namespace: str | None) -> bool:
-        """Return whether the actor sees objects of ``namespace``; None is the whole workspace."""
+        """Return whether the actor sees objects of ``namespace`` (None: the workspace's)."""
         return self.namespaces is None or namespace in self.namespaces
 
     def require(self, scope: Scope) -> None:
@@ -54,12 +54,13 @@ class Actor:
             )
 
     def require_namespace(self, namespace: str) -> None:
-        """Raise NamespaceUnknown for one that the actor doesn't see, as for a missing one."""
+        """Raise NamespaceUnknown unless the actor sees ``namespace``."""
+        # The same refusal as for a missing namespace: names of others stay secret.
         if not self.sees(namespace):
             raise NamespaceUnknown(f"There is no namespace {namespace!r}.")
 
     def filter(self, field: str = "namespace") -> Q:
-        """Return the condition that limits a queryset to what the actor sees."""
+        """Return the condition for rows that the actor sees."""
         return Q() if self.namespaces is None else Q(**{f"{field}__in": self.namespaces})
 
 
@@ -67,18 +68,20 @@ SYSTEM = Actor(name="orbit", user_id=None, scopes=frozenset(Scope), namespaces=N
 
 
 def operator() -> Actor:
-    """Return the actor of a command. Access to this machine's shell grants every permission."""
+    """Return the actor of a command, which has every permission."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user without a name
         name = str(os.getuid())
+    # Access to this machine's shell grants everything.
     return Actor(name=f"command:{name}", user_id=None, scopes=frozenset(Scope), namespaces=None)
 
 
 def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
-    """Return the actor of a user; one query. Anonymous and inactive users may do nothing."""
+    """Return the actor of ``user``. Anonymous and inactive users may do nothing."""
     if user.pk is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
+    # One query, because each request makes it.
     row = (
         User.objects.filter(pk=user.pk, is_active=True)
         .annotate(

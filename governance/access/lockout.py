@@ -1,10 +1,7 @@
-"""The lock-out: after too many wrong passwords, a name is locked at the address they came from.
+"""The lock-out: too many wrong passwords lock a name for the address they came from.
 
-An attempt is counted before its password is checked, in one statement, so that parallel guesses
-can't pass the limit. Name and address count together: nobody can lock a user out from another
-address. A successful login resets the count. A name that no user has is stored as a fingerprint
-only, because users sometimes type a password there. After a crash in the middle an attempt counts
-as failed.
+An attempt is counted before its password is checked: parallel guesses can't pass the limit, and a
+crash counts as a failure.
 """
 
 from dataclasses import dataclass
@@ -41,7 +38,7 @@ class LockedOut(OrbitError):
     code, kind = "locked_out", Kind.LOCKED
 
     def __init__(self, until: datetime) -> None:
-        """``until`` is when the next attempt is checked."""
+        """``until`` is when the lock ends."""
         super().__init__(
             f"{LIMIT} wrong passwords were entered for this name from your address. "
             f"It is locked until {until:%H:%M} UTC. An administrator can unlock it before "
@@ -57,7 +54,7 @@ class NotLocked(OrbitError):
 
 
 class GuardedBackend(ModelBackend):
-    """Django's check of name and password, behind the lock-out."""
+    """Django's check of passwords, behind the lock-out."""
 
     def authenticate(
         self,
@@ -67,6 +64,7 @@ class GuardedBackend(ModelBackend):
         **kwargs: Any,
     ) -> User | None:
         """Return the user, or None if the password is wrong. Raises LockedOut."""
+        # Without a request there is no address to count by.
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
         attempt = _Attempt.begin(username, origin.address(request))
@@ -77,7 +75,7 @@ class GuardedBackend(ModelBackend):
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A counted attempt, whose password may be checked."""
+    """A counted attempt."""
 
     user: User | None
     name: str
@@ -85,10 +83,11 @@ class _Attempt:
 
     @classmethod
     def begin(cls, username: str, address: str) -> "_Attempt":
-        """Count an attempt. Raises LockedOut if there were too many."""
+        """Count an attempt. Raises LockedOut."""
         user = None
         if "\x00" not in username:  # PostgreSQL's text has no NUL
             user = User.objects.filter(username=username).only("pk", "username").first()
+        # Users sometimes type a password in the field of the name: don't store it.
         name = username if user is not None else fingerprint(username)
         [(failures, ends_at)] = COUNT_ATTEMPT.rows(
             name=name, address=address, max_failures=LIMIT, minutes=MINUTES
@@ -101,7 +100,7 @@ class _Attempt:
         LoginAttempt.objects.filter(name=self.name, address=self.address).delete()
 
     def failed(self) -> None:
-        """Record the first failure and the lock-out, but not each of a thousand attempts."""
+        """Audit the first failure and the lock-out, not every attempt."""
         with audit.transaction():
             row = REPORT_FAILURE.one(name=self.name, address=self.address, max_failures=LIMIT)
             if row is None:
@@ -122,17 +121,17 @@ class _Attempt:
 
 
 def fingerprint(username: str) -> str:
-    """Return what is stored for a name without a user. It needs our key to be guessed back."""
+    """Return a keyed hash of a name that no user has."""
     return f"unknown:{salted_hmac('orbit.login', username, algorithm='sha256').hexdigest()[:16]}"
 
 
 def locked_logins() -> "QuerySet[LoginAttempt]":
-    """Return the names and addresses that are locked now, the last one to be freed first."""
+    """Return the locked names and addresses, the latest end first."""
     return LoginAttempt.objects.filter(failures__gte=LIMIT, ends_at__gt=Now()).order_by("-ends_at")
 
 
 def unlock(name: str, *, actor: Actor, reason: str) -> int:
-    """Forget the attempts under ``name``; return from how many addresses. Raises NotLocked."""
+    """Forget the attempts under ``name``; return the number of addresses. Raises NotLocked."""
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
     with audit.transaction():

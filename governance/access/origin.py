@@ -1,25 +1,21 @@
-"""The client address of a request, which limits are counted by.
-
-It is the peer's address. If the peer is one of your proxies, it is the last address in
-``X-Forwarded-For`` that isn't one of them. Any client can send that header, so it is read only if
-ORBIT_TRUSTED_PROXIES is set.
-"""
+"""The client address of a request, which limits are counted by."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
 
-#: A provider gives a customer a whole network of this size.
+# Providers give a customer a whole network of this size.
 _IPV6_PREFIX = 64
 
 
 def address(request: HttpRequest) -> str:
-    """Return the client's address as text; an IPv6 address as its /64 network."""
+    """Return the client's address; of IPv6 the /64 network."""
     peer = request.META.get("REMOTE_ADDR", "")
     client = _parse(peer)
     if client is None:
-        return str(peer)[:50]
+        return str(peer)[:50]  # a Unix socket has no address
+    # Any client can send this header: trust a hop only if a proxy of ours wrote it.
     hops = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     while hops and _is_proxy(client):
         previous = _parse(hops.pop())
@@ -36,6 +32,7 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         parsed = ip_address(text)
     except ValueError:
         return None
+    # ::ffff:192.0.2.1 is an IPv4 client of a dual-stack socket.
     return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
 
 

@@ -1,10 +1,10 @@
-"""The five roles and their scopes. A role is a Django group of the same name."""
+"""Roles and their scopes. A role is a Django group of that name."""
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a user may do. All but ``administer`` can be given to tokens."""
+    """A permission. Tokens can have all but ``administer``."""
 
     READ = "read"
     OPERATE = "operate"
@@ -34,7 +34,7 @@ DESCRIPTIONS: dict[Scope, str] = {
 
 
 def scopes_of(groups: list[str], *, superuser: bool) -> frozenset[Scope]:
-    """Return the scopes of a member of ``groups``. A superuser has all of them."""
+    """Return the scopes of a member of ``groups``."""
     if superuser:
         return frozenset(Scope)
     return frozenset().union(*(ROLES.get(group, frozenset()) for group in groups))

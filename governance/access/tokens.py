@@ -1,4 +1,4 @@
-"""API tokens: shown once, stored as a hash, never allowed more than their owner."""
+"""API tokens: shown once, stored as a hash."""
 
 import hashlib
 import secrets
@@ -27,11 +27,11 @@ _SHOWN_CHARACTERS = 6
 _LONGEST_NAME = 100
 _LONGEST_TOKEN = 100
 _LONGEST_ID = 18  # digits that fit a bigint
-_USE_RESOLUTION_SECONDS = 60
+_USE_RESOLUTION_SECONDS = 60  # so that not each request writes
 
 
 class TokenState(StrEnum):
-    """Whether a token works, and if not, why."""
+    """Whether a token works, or why not."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -64,12 +64,13 @@ class TokenUnknown(OrbitError):
 
 
 def digest(raw: str) -> str:
-    """Return the hash of the token ``raw``. It has 256 random bits, so plain SHA-256 is enough."""
+    """Return the hash of the token ``raw``."""
+    # A token has 256 random bits, so it needs no slow hash.
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
 def expiry(days: int | None) -> datetime | None:
-    """Return when a token that lives for ``days`` expires; None is never. Raises ExpiryInvalid."""
+    """Return the time in ``days``; None is never. Raises ExpiryInvalid."""
     if days is None:
         return None
     if not 0 < days <= LONGEST_DAYS:
@@ -87,7 +88,7 @@ def create(
     expires_at: datetime | None = None,
     reason: str = "",
 ) -> tuple[ApiToken, str]:
-    """Create a token for ``owner``; return its row and its text, which can't be read again.
+    """Create a token; return its row and its text, which isn't stored.
 
     Raises NotAllowed, ScopeUnknown, TokenNameInvalid, NamespaceUnknown.
     """
@@ -125,9 +126,10 @@ def create(
 
 
 def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
-    """Revoke ``token``, from the next request on; return False if it was revoked already."""
+    """Revoke ``token``; return False if it was revoked already."""
     _require_administrator(actor)
     with audit.transaction():
+        # Of two calls, one revokes it and writes the entry.
         revoked = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
             revoked_at=Now()
         )
@@ -143,9 +145,10 @@ def revoke(token: ApiToken, *, actor: Actor, reason: str = "") -> bool:
 
 
 def find(text: str) -> ApiToken:
-    """Return the token with that number or prefix. Raises TokenUnknown, also if several match."""
+    """Return the one token with that number or prefix. Raises TokenUnknown."""
     rows = ApiToken.objects.select_related("owner")
     is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID
+    # Lists show a prefix with dots after it.
     tokens = list(rows.filter(pk=text) if is_number else rows.filter(prefix=text.rstrip("."))[:2])
     if len(tokens) != 1:
         raise TokenUnknown(
@@ -156,12 +159,12 @@ def find(text: str) -> ApiToken:
 
 
 def newest(*, limit: int) -> "QuerySet[ApiToken]":
-    """Return the newest tokens with their owners; one query."""
+    """Return the newest tokens with their owners."""
     return ApiToken.objects.select_related("owner").order_by("-id")[:limit]
 
 
 def state(token: ApiToken) -> TokenState:
-    """Return whether ``token`` works now."""
+    """Return the state of ``token`` now."""
     if token.revoked_at is not None:
         return TokenState.REVOKED
     if token.expires_at is not None and token.expires_at <= timezone.now():
@@ -170,7 +173,7 @@ def state(token: ApiToken) -> TokenState:
 
 
 def unused(token: ApiToken) -> bool:
-    """Return whether a token that works wasn't used for ``UNUSED_DAYS``."""
+    """Return whether an active token wasn't used for ``UNUSED_DAYS``."""
     last_use = token.last_used_at or token.created_at
     return state(token) == TokenState.ACTIVE and (
         last_use < timezone.now() - timedelta(days=UNUSED_DAYS)
@@ -178,7 +181,7 @@ def unused(token: ApiToken) -> bool:
 
 
 def to_dict(token: ApiToken) -> dict[str, Any]:
-    """Return what may be shown of ``token``."""
+    """Return what users may see of ``token``."""
     return {
         "id": token.pk,
         "prefix": token.prefix,
@@ -196,7 +199,7 @@ def to_dict(token: ApiToken) -> dict[str, Any]:
 
 
 def authenticate(raw: str) -> tuple[User, Actor] | None:
-    """Return the owner of the token ``raw`` and what it may do; None if it doesn't work."""
+    """Return the owner and actor of the token ``raw``; None if it doesn't work."""
     if not raw.startswith(PREFIX) or len(raw) > _LONGEST_TOKEN:
         return None
     token = (
@@ -216,7 +219,7 @@ def authenticate(raw: str) -> tuple[User, Actor] | None:
 
 
 def _actor(token: ApiToken) -> Actor:
-    """Return what ``token`` may do: no more than its owner may do now."""
+    """Return the actor of ``token``: never more than its owner may do now."""
     owner = actors.of_user(token.owner)
     namespaces = owner.namespaces
     if token.namespaces is not None:
@@ -242,7 +245,7 @@ def _scopes(names: Iterable[str]) -> list[str]:
 
 
 def _existing(names: Iterable[str]) -> list[str]:
-    """Return the names of namespaces, sorted. Raises NamespaceUnknown if one doesn't exist."""
+    """Return ``names``, sorted. Raises NamespaceUnknown."""
     namespaces = sorted(set(names))
     existing = set(Namespace.objects.filter(name__in=namespaces).values_list("name", flat=True))
     for name in namespaces:

@@ -1,4 +1,4 @@
-"""Users of the console: created, changed, deactivated, never deleted. Each change is audited."""
+"""Users of the console. They are deactivated, never deleted, because the audit trail names them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class UserUnknown(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class UserAccess:
-    """A user and their permissions. ``namespaces`` None means all of them."""
+    """A user and their permissions. ``namespaces`` None means all."""
 
     id: int
     username: str
@@ -54,11 +54,11 @@ class UserAccess:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """What the user may do; nothing while inactive."""
+        """The user's scopes; none while inactive."""
         return scopes_of(list(self.roles), superuser=self.superuser) if self.active else frozenset()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the command and the audit trail show."""
+        """Return what commands and the audit trail show."""
         return {
             "username": self.username,
             "active": self.active,
@@ -69,7 +69,7 @@ class UserAccess:
 
 
 def by_name(*, limit: int) -> list[UserAccess]:
-    """Return the first ``limit`` users by name; three queries."""
+    """Return the first users by name; three queries."""
     return _read(User.objects.order_by("username")[:limit])
 
 
@@ -90,9 +90,9 @@ def create(
     actor: Actor,
     superuser: bool = False,
 ) -> User:
-    """Create a user with one role, confined to ``namespaces`` if any are named.
+    """Create a user with one role; ``namespaces`` confine them.
 
-    Raises NotAllowed, UserInvalid, UserExists, NamespaceUnknown; then nothing is kept.
+    Raises NotAllowed, UserInvalid, UserExists, NamespaceUnknown.
     """
     _require_administrator(actor)
     user = User(username=name, is_staff=True, is_superuser=superuser)
@@ -117,6 +117,7 @@ def create(
                 "namespaces": [namespace.name for namespace in grants] or None,
             }
             _record(user.pk, actor, before=None, after=after, reason="")
+    # The unique index decides between parallel calls.
     except IntegrityError as error:
         if violated(error) != _UNIQUE_NAME:
             raise
@@ -133,11 +134,9 @@ def change(
     namespaces: Collection[str] | None = None,
     active: bool | None = None,
 ) -> UserAccess:
-    """Give a user one other role, confine them to other namespaces, activate or deactivate them.
+    """Change what isn't None. Empty ``namespaces`` lift the confinement.
 
-    None leaves a thing as it is; an empty ``namespaces`` lifts the confinement. The change holds
-    from the user's next request on. Without a difference nothing is recorded. Raises NotAllowed,
-    UserUnknown, NamespaceUnknown.
+    Raises NotAllowed, UserUnknown, NamespaceUnknown.
     """
     _require_administrator(actor)
     with audit.transaction():
@@ -184,7 +183,7 @@ def _record(user_id: int, actor: Actor, *, before: Any, after: Any, reason: str)
 
 
 def _namespaces(names: Collection[str]) -> Sequence[Namespace]:
-    """Return the namespaces by name. Raises NamespaceUnknown for the first that doesn't exist."""
+    """Return the namespaces, sorted. Raises NamespaceUnknown."""
     namespaces = list(Namespace.objects.filter(name__in=names).order_by("name"))
     missing = set(names) - {namespace.name for namespace in namespaces}
     for name in names:

@@ -1,8 +1,6 @@
 """The audit trail: ``record()`` writes an entry inside ``transaction()``.
 
-Nested transactions join the outermost one, which appends all entries as its last act. So the
-chain's lock is held for a moment only, nested transactions don't deadlock, and what is rolled back
-leaves no entry. After a crash either the change and its entries are there, or neither.
+A change and its entries are committed together or not at all.
 """
 
 import contextvars
@@ -22,12 +20,12 @@ _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.Context
 
 
 class OutsideTransaction(RuntimeError):
-    """record() was called outside of transaction(): a bug of the caller."""
+    """record() was called outside of transaction()."""
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Open a transaction whose ``record()`` entries are appended to the chain as its last act."""
+    """Open a transaction or savepoint; the outermost appends the entries at its end."""
     outer = _pending.get()
     if outer is not None:
         mark = len(outer)
@@ -35,7 +33,7 @@ def transaction() -> Iterator[None]:
             with database.atomic():
                 yield
         except BaseException:
-            del outer[mark:]
+            del outer[mark:]  # rolled back
             raise
         return
     drafts: list[chain.Draft] = []
@@ -43,6 +41,7 @@ def transaction() -> Iterator[None]:
     try:
         with database.atomic():
             yield
+            # Last, so that the chain's lock is held briefly and no other lock is taken after it.
             if drafts:
                 chain.append(drafts)
     finally:
@@ -60,11 +59,7 @@ def record(
     after: Any = None,
     reason: str = "",
 ) -> None:
-    """Record ``action`` when the surrounding ``transaction()`` commits.
-
-    ``object_type`` defaults to the action's own. ``before`` and ``after`` are JSON values without
-    secrets. The id of the request that is being answered is added. Raises OutsideTransaction.
-    """
+    """Record ``action``; pass no secrets. Raises OutsideTransaction."""
     drafts = _pending.get()
     if drafts is None:
         raise OutsideTransaction(action)

@@ -1,21 +1,16 @@
-"""The actions that the audit trail knows, and what each is about."""
+"""The actions of the audit trail."""
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    """What an entry says was done.
+    """An action. The values are part of the contract: add some, but never change one."""
 
-    ``object_type`` is the kind of thing that an entry is about, unless its caller names another.
-    ``label`` explains the action in the docs and the console. The values are part of the contract:
-    add to them, but never change one.
-    """
-
-    object_type: str
-    label: str
+    object_type: str  # of the entry's object, unless the caller names another
+    label: str  # for the docs and the console
 
     def __new__(cls, value: str, object_type: str, label: str) -> "Action":
-        """Make the member of ``value``; the other two are its attributes."""
+        """Make a member with two attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.object_type = object_type

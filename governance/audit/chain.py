@@ -1,12 +1,4 @@
-"""The hash chain: the hash of an entry covers its fields and the hash before it.
-
-The head row is the lock and the end of the chain: ids are head + 1 without gaps, and two writers
-can't fork it. The hash is SHA-256 over the RFC 8785 JSON of the entry, ``previous_hash`` included.
-
-Appending is one statement, because every other writer waits from its lock until the commit. The
-database puts the time, the number and the previous hash between four pieces of JSON that are made
-here; ``verify`` makes the same JSON in one piece.
-"""
+"""The hash chain: SHA-256 over an entry's RFC 8785 JSON, which includes the previous hash."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,7 +17,7 @@ _SAFE_INTEGER = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry before it has a place in the chain."""
+    """An entry without its place in the chain."""
 
     actor: str
     action: str
@@ -39,7 +31,7 @@ class Draft:
 
 
 def draft_of(entry: AuditTrailEntry) -> Draft:
-    """Return ``entry`` without its place."""
+    """Return ``entry`` without its place in the chain."""
     return Draft(
         actor=entry.actor,
         action=entry.action,
@@ -54,40 +46,41 @@ def draft_of(entry: AuditTrailEntry) -> Draft:
 
 
 def storable(value: Any) -> Any:
-    """Return ``value`` in a form that jsonb doesn't change, so that hashes can be recomputed.
-
-    Numbers that jsonb would rewrite become text.
-    """
+    """Return ``value`` as jsonb keeps it, so that its hash can be recomputed."""
     if isinstance(value, dict):
         return {str(key): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
     if isinstance(value, bool) or value is None:
         return value
+    # jsonb rewrites other numbers; they become text.
     if isinstance(value, int):
         return value if abs(value) <= _SAFE_INTEGER else str(value)
     if isinstance(value, float):
         return value if 1e-4 <= abs(value) < 1e15 or value == 0 else repr(value)
-    return str(value).replace("\x00", "\ufffd")
+    return str(value).replace("\x00", "\ufffd")  # jsonb has no NUL
 
 
 def fields(draft: Draft, *, number: int, at: datetime, previous: str) -> dict[str, Any]:
-    """Return what the hash of an entry covers; ``previous`` is the hash of the entry before."""
+    """Return the fields that an entry's hash covers."""
     return {
         **asdict(draft),
         "id": number,
+        # The format of to_char in append.sql.
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
         "previous_hash": previous,
     }
 
 
 def entry_hash(draft: Draft, *, number: int, at: datetime, previous: str) -> str:
-    """Return the hash of entry ``number``, written ``at``, that follows the hash ``previous``."""
+    """Return the hash of an entry that follows the hash ``previous``."""
     return sha256_hex(canonical_json(fields(draft, number=number, at=at, previous=previous)))
 
 
 def append(drafts: list[Draft]) -> None:
-    """Append ``drafts``. Call it last in a transaction: the head stays locked until that ends."""
+    """Append ``drafts``. Call it last: the head stays locked until the commit."""
+    # One statement, because all other writers wait for the head: the database adds time, number and
+    # previous hash to JSON that is made here.
     pieces = [_pieces(draft) for draft in drafts]
     appended = APPEND.execute(
         actors=[draft.actor for draft in drafts],
@@ -113,10 +106,8 @@ def _jsonb(value: Any) -> Jsonb | None:
 
 
 def _pieces(draft: Draft) -> tuple[str, str, str, str]:
-    """Return the JSON of ``fields``, cut where time, number and previous hash belong.
-
-    RFC 8785 orders members by name, so the places are known.
-    """
+    """Return the JSON of ``fields``, cut where time, number and previous hash belong."""
+    # RFC 8785 sorts members by name, so their order is fixed.
     values = {name: canonical_json(value).decode() for name, value in asdict(draft).items()}
     return (
         '{{"action":{action},"actor":{actor},"after":{after},"at":"'.format(**values),

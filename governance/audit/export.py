@@ -1,8 +1,4 @@
-"""Exports: JSON Lines, one entry a line in the order of the chain, the signed head last.
-
-A line holds what the entry's hash covers, and the hash. RFC 8785 and SHA-256 are enough to check it
-without Orbit.
-"""
+"""Exports as JSON Lines, the signed head last. RFC 8785 and SHA-256 suffice to check them."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -21,7 +17,7 @@ _HASHES = ("hash", "previous_hash")
 
 
 def to_dict(entry: AuditTrailEntry) -> dict[str, Any]:
-    """Return ``entry`` as a line of an export."""
+    """Return ``entry`` as a line: its hash and what it covers."""
     covered = chain.fields(
         chain.draft_of(entry), number=entry.pk, at=entry.at, previous=entry.previous_hash
     )
@@ -35,12 +31,8 @@ def lines(
     limit: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Iterator[str]:
-    """Yield the lines of an export of ``rows``, at most ``limit`` entries.
-
-    The head is read first, and nothing behind it is exported. Leave it out (``with_head``) for
-    readers who are confined to namespaces: it says how many entries there are. Raises Broken if
-    there is no head.
-    """
+    """Yield an export of ``rows`` up to the current head. Raises Broken if there is none."""
+    # Read first, so that the head in the last line covers every exported entry.
     end = head.current()
     count = 0
     for entry in _in_batches(rows.filter(id__lte=end.sequence).order_by("id"), limit):
@@ -54,17 +46,17 @@ def lines(
             "Narrow the search, or use `manage.py audit export`."
         )
         yield json.dumps({"cut": note}) + "\n"
-    if with_head:
+    if with_head:  # not for confined users: it tells how many entries there are
         yield json.dumps({"head": end.to_dict()}) + "\n"
 
 
 def ensure_unchanged(export_lines: Iterable[str]) -> None:
-    """Compare the trail with an export of it. Raises Broken for the first entry that differs."""
+    """Compare the trail with an export. Raises Broken for the first difference."""
     batch: list[dict[str, Any]] = []
     for line in export_lines:
         try:
             document = json.loads(line)
-        except ValueError:
+        except ValueError:  # a text line of a log
             continue
         if (
             not isinstance(document, dict)
@@ -103,7 +95,7 @@ def _compare(exported: list[dict[str, Any]]) -> None:
 
 
 def _in_batches(rows: "QuerySet[AuditTrailEntry]", limit: int | None) -> Iterator[AuditTrailEntry]:
-    """Yield rows by keyset, so that memory and statement times don't grow with the trail."""
+    # By keyset, so that memory and statement times don't grow with the trail.
     after, left = 0, limit
     while True:
         size = BATCH if left is None else min(BATCH, left)

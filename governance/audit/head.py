@@ -1,9 +1,7 @@
-"""Signed heads prove what the chain alone can't: that it was neither cut nor rebuilt.
+"""Signed heads prove that the chain was neither cut nor rebuilt.
 
-A database superuser can recompute every hash, but can't forge a head with our signature, and can't
-reach heads that are kept elsewhere: the last line of each export, and one line a day in the log of
-each cluster. The signature is an HMAC-SHA256 over the head's RFC 8785 JSON, with a key derived from
-ORBIT_ENCRYPTION_KEYS. The first key signs, all are tried.
+A database superuser can recompute every hash, but can't forge a signature or reach the heads in
+exports and logs.
 """
 
 import hashlib
@@ -48,7 +46,7 @@ class HeadForeign(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The number and the hash of the trail's last entry at a moment."""
+    """The number and hash of the last entry at a moment."""
 
     sequence: int
     hash: str
@@ -56,13 +54,13 @@ class Head:
     installation: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the head with its signature. Raises ValueError if there is no key."""
+        """Return the head, signed by the first key. Raises ValueError without one."""
         if not settings.ORBIT_ENCRYPTION_KEYS:
             raise ValueError("There is no key to sign a head with.")
         return {**asdict(self), "signature": self._signature(settings.ORBIT_ENCRYPTION_KEYS[0])}
 
     def ensure_ours(self, signature: str) -> None:
-        """Raise HeadForeign unless one of our keys made ``signature`` for this head."""
+        """Raise HeadForeign unless one of our keys made ``signature``."""
         if not any(
             hmac.compare_digest(self._signature(key).encode(), signature.encode())
             for key in settings.ORBIT_ENCRYPTION_KEYS
@@ -73,6 +71,7 @@ class Head:
             )
 
     def _signature(self, key: str) -> str:
+        # Derived, so that one key doesn't serve both encryption and signatures.
         secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"orbit audit head").derive(
             key.encode()
         )
@@ -80,7 +79,7 @@ class Head:
 
 
 def current() -> Head:
-    """Return the head as it is now. Raises Broken if there is none."""
+    """Return the current head. Raises Broken if there is none."""
     row = READ_HEAD.one()
     if row is None:
         raise Broken("The audit trail has no head.")
@@ -91,16 +90,13 @@ def current() -> Head:
 
 
 def log_head() -> None:
-    """Write the signed head to the log, which is kept apart from the trail. Runs daily."""
+    """Write the signed head to the log, which is kept apart from the trail."""
     head = current().to_dict()
     log.info("The audit trail's head: %s", json.dumps({"head": head}), extra={"audit_head": head})
 
 
 def find(lines: Iterable[str]) -> list[Head]:
-    """Return the signed heads in the ``lines`` of an export or a log, oldest first.
-
-    Raises HeadMissing if there is none, HeadForeign for one that isn't signed by us.
-    """
+    """Return the heads in an export or log, oldest first. Raises HeadMissing, HeadForeign."""
     heads = []
     for document in _candidates(lines):
         try:
@@ -110,7 +106,7 @@ def find(lines: Iterable[str]) -> list[Head]:
                 at=str(document["at"]),
                 installation=str(document["installation"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):  # another signed document
             continue
         head.ensure_ours(str(document["signature"]))
         heads.append(head)
@@ -120,10 +116,7 @@ def find(lines: Iterable[str]) -> list[Head]:
 
 
 def ensure_contains(heads: Iterable[Head]) -> None:
-    """Compare the trail with ``heads``, oldest first. Raises Broken if it was cut or rebuilt.
-
-    The entries between them aren't checked: ``verify.walk`` does that.
-    """
+    """Raise Broken if ``heads`` show that the trail was cut or rebuilt."""
     last_good = 0
     for head in heads:
         stored = _stored_hash(head.sequence)
@@ -151,7 +144,7 @@ def _stored_hash(number: int) -> str | None:
 
 
 def _candidates(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield objects that may be a head: a line's own, or its ``head`` or ``audit_head``."""
+    """Yield what may be a head, of an export or a log."""
     decoder = json.JSONDecoder()
     for line in lines:
         if _MARK not in line or len(line) > _LONGEST_LINE:

@@ -1,4 +1,4 @@
-"""Search of the audit trail. An index serves each filter."""
+"""Search the audit trail; each filter has an index."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from django.db.models import QuerySet
 
 from governance.models import AuditTrailEntry
 
-#: The order of numbers is the order of times, unless a clock is set back. By no more than this.
+#: Numbers are in the order of times, unless a clock is set back: by at most this.
 _CLOCK_SET_BACK = timedelta(hours=2)
 _EQUAL = ("actor", "action", "object_type", "object_id", "namespace", "request_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Filters; None matches everything. Times from ``since`` on, before ``until``."""
+    """Filters; None matches everything. ``until`` is exclusive."""
 
     actor: str | None = None
     action: str | None = None
@@ -27,10 +27,7 @@ class Search:
     until: datetime | None = None
 
     def entries(self, namespaces: Collection[str] | None = None) -> "QuerySet[AuditTrailEntry]":
-        """Return the entries that match.
-
-        With ``namespaces`` only theirs, without those of the whole workspace.
-        """
+        """Return the matching entries; with ``namespaces`` none of the whole workspace."""
         rows = AuditTrailEntry.objects.filter(
             **{name: value for name in _EQUAL if (value := getattr(self, name)) is not None}
         )
@@ -42,11 +39,8 @@ class Search:
 def between(
     rows: "QuerySet[AuditTrailEntry]", since: datetime | None, until: datetime | None
 ) -> "QuerySet[AuditTrailEntry]":
-    """Limit ``rows`` to a span of time.
-
-    The span's numbers are looked up first, so that a page of old entries doesn't read all newer
-    ones.
-    """
+    """Limit ``rows`` to a span of time."""
+    # Bounds of numbers, so that a page of old entries doesn't read all newer ones.
     numbers = AuditTrailEntry.objects.order_by("at").values_list("id", flat=True)
     if since is not None:
         first = numbers.filter(at__gte=_shift(since, -_CLOCK_SET_BACK)).first()

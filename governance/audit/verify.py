@@ -1,9 +1,7 @@
-"""Verify the chain: is every entry what was written?
+"""Verify that every entry of the chain is as it was written.
 
-The head and the last entry's number are read in one statement, and the walk ends there. Entries
-before them never change, so no transaction stays open: the walk reads batches, each in a statement
-of its own, and can stop after any batch and continue from that position later. Memory doesn't grow
-with the trail.
+Entries never change, so the walk needs no open transaction: it can stop after any batch and
+continue later.
 """
 
 import json
@@ -28,7 +26,7 @@ END = """SELECT sequence, hash, (SELECT coalesce(max(id), 0) FROM governance_aud
 FROM governance_audithead WHERE id = 1"""
 NEXT_ENTRIES = sql.load(__name__, "next_entries")
 
-#: Called with the number of verified entries and the number of all.
+#: Called with the number of verified entries and the total.
 OnProgress = Callable[[int, int], object]
 
 
@@ -38,7 +36,7 @@ class Broken(OrbitError):
     code, kind = "audit_trail_broken", Kind.CONFLICT
 
     def __init__(self, detail: str = "", *, entry: int = 0) -> None:
-        """``entry`` is the first that isn't as it was written; 0 if none can be named."""
+        """``entry`` is the first wrong one, or 0."""
         super().__init__(detail, first_broken=entry)
         self.entry = entry
 
@@ -51,7 +49,7 @@ class PositionInvalid(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Up to which entry the chain is verified, and that entry's hash."""
+    """The last verified entry and its hash."""
 
     number: int = 0
     hash: str = BEGINNING
@@ -63,7 +61,7 @@ class Position:
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> "Position":
-        """Return the position of ``cursor``; None is the beginning. Raises PositionInvalid."""
+        """Return the position of ``cursor`` (None: the beginning). Raises PositionInvalid."""
         if cursor is None:
             return cls()
         try:
@@ -75,7 +73,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ChainCheck:
-    """A result. ``intact`` None: the time ran out, the check can continue from ``reached``."""
+    """A result. ``intact`` None: time ran out; continue from ``reached``."""
 
     intact: bool | None
     reached: Position
@@ -93,11 +91,7 @@ class ChainCheck:
 
 
 def walk(*, on_progress: OnProgress | None = None) -> tuple[int, str]:
-    """Recompute the whole chain; return the number and the hash of its last entry.
-
-    Raises Broken for the first entry that is missing, was changed, or doesn't follow the one before
-    it, and for a head that doesn't fit the last entry.
-    """
+    """Verify the whole chain; return its last number and hash. Raises Broken."""
     position = Position()
     for position, last in _positions(Position()):
         if on_progress is not None:
@@ -106,7 +100,7 @@ def walk(*, on_progress: OnProgress | None = None) -> tuple[int, str]:
 
 
 def check(start: Position, *, seconds: float) -> ChainCheck:
-    """Verify the entries behind ``start`` for about ``seconds``. Doesn't raise Broken."""
+    """Verify entries after ``start`` for about ``seconds``; Broken becomes a result."""
     deadline = time.monotonic() + seconds
     position, last = start, 0
     try:
@@ -119,15 +113,13 @@ def check(start: Position, *, seconds: float) -> ChainCheck:
 
 
 def stored_head() -> tuple[int, str]:
-    """Return the number and the hash that the head row holds. Raises Broken if there is no head."""
+    """Return number and hash of the head row. Raises Broken without one."""
     return _only_row(HEAD)
 
 
 def _positions(start: Position) -> Iterator[tuple[Position, int]]:
-    """Yield the verified position and the last entry's number after each batch. Raises Broken.
-
-    At the end the last entry is compared with the head.
-    """
+    """Yield the verified position and the last number after each batch. Raises Broken."""
+    # One statement reads head and last number, so an append in between isn't an error.
     sequence, digest, last = _only_row(END)
     position = start
     while rows := NEXT_ENTRIES.rows(after=position.number, last=last, limit=BATCH):
@@ -141,12 +133,12 @@ def _positions(start: Position) -> Iterator[tuple[Position, int]]:
             f"the last entry is {position.number} ({position.hash[:12]}).",
             entry=first_wrong,
         )
-    if last == start.number:
+    if last == start.number:  # nothing was left to verify
         yield position, last
 
 
 def _follow(row: tuple[Any, ...], previous: Position) -> Position:
-    """Return the position of the entry ``row`` if it follows ``previous``. Raises Broken."""
+    """Return the position of ``row``. Raises Broken unless it follows ``previous``."""
     number, at, *fields, previous_hash, stored_hash = row
     if number != previous.number + 1:
         missing = previous.number + 1
@@ -164,9 +156,9 @@ def _follow(row: tuple[Any, ...], previous: Position) -> Position:
 def _recomputed_hash(
     fields: list[Any], *, number: int, at: datetime | None, previous: str
 ) -> str | None:
-    """Return the hash that the entry should have; None if we can't have written its values."""
+    """Return the hash the entry should have; None if Orbit can't have written its values."""
     actor, action, object_type, object_id, namespace, before, after, reason, request_id = fields
-    if at is None:
+    if at is None:  # a time that the driver fails on
         return None
     try:
         draft = Draft(
@@ -181,7 +173,7 @@ def _recomputed_hash(
             request_id=request_id,
         )
         return entry_hash(draft, number=number, at=at, previous=previous)
-    except ValueError:  # a number that we would have written as text
+    except ValueError:  # a number that ``storable`` would have made text
         return None
 
 

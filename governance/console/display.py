@@ -83,9 +83,9 @@ def side(value: Any) -> str:
 def readable(data: bytes, *, size: int) -> str:
     """Return the first bytes of a body as text, or as hexadecimal."""
     text = _text(data, whole=len(data) >= size)
-    shown = data if text is not None else data[:_HEX_BYTES]
-    more = size - len(shown)
-    return (text if text is not None else _hex(shown)) + (
+    part = data if text is not None else data[:_HEX_BYTES]
+    more = size - len(part)
+    return (text if text is not None else _hex(part)) + (
         f"\n... {more:,} more bytes" if more > 0 else ""
     )
 

@@ -1,1 +1,1 @@
-"""Small terms that every app builds on. It imports no model."""
+"""Terms that every app builds on. Imports no model."""

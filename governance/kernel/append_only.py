@@ -1,20 +1,17 @@
-"""A migration operation that makes a table append-only in the database.
-
-A row trigger refuses UPDATE and DELETE, a statement trigger TRUNCATE. Both fire ``ALWAYS``, so that
-``session_replication_role`` doesn't switch them off. Statement triggers of a partitioned table
-don't fire for a partition that is named directly, so the functions that create partitions add them
-there.
-"""
+"""A migration operation that makes a table append-only in the database."""
 
 from django.db.migrations.operations import RunSQL
 
 FUNCTION = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
 END $$;
 """
 
+# ENABLE ALWAYS, so that session_replication_role doesn't switch them off. TRUNCATE of a partition by
+# its own name doesn't fire its parent's triggers: the functions that create partitions add them.
 TRIGGERS = """
 CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {table}
     FOR EACH ROW EXECUTE FUNCTION {function}();
@@ -31,10 +28,10 @@ DROP TRIGGER append_only_truncate ON {table};
 
 
 def refusing_function(function: str) -> RunSQL:
-    """Return the operation that creates ``function``, which the triggers run."""
+    """Return the operation that creates the triggers' ``function``."""
     return RunSQL(FUNCTION.format(function=function), f"DROP FUNCTION {function}() CASCADE;")
 
 
 def append_only(table: str, function: str) -> RunSQL:
-    """Return the operation that makes ``table`` append-only by ``function``."""
+    """Return the operation that makes ``table`` append-only."""
     return RunSQL(TRIGGERS.format(table=table, function=function), REVERSE.format(table=table))

@@ -6,13 +6,8 @@ import random
 def delay(
     attempt: int, *, base: float, cap: float, factor: float, group: str | None = None
 ) -> float:
-    """Return the seconds to wait after attempt ``attempt`` (from 1).
-
-    That is ``min(cap, base * factor^(attempt-1)) * U(0.8, 1.2)``. The jitter has a floor, unlike
-    the full jitter of Brooker, "Exponential Backoff And Jitter" (2015), so that a restarting
-    receiver gets its time. Callers with the same ``group`` wait equally long, so that they run
-    together.
-    """
+    """Return the seconds to wait after ``attempt`` (from 1); equal for callers of one ``group``."""
     uniform = random.uniform if group is None else random.Random(f"{group} {attempt}").uniform  # noqa: S311 - jitter is no secret
-    # The exponent is bounded, because a float overflows at 2^1024.
+    # The jitter has a floor, unlike Brooker's full jitter ("Exponential Backoff And Jitter", 2015):
+    # a restarting receiver needs the time. The exponent is bounded, as a float overflows at 2^1024.
     return min(cap, base * factor ** min(attempt - 1, 60)) * uniform(0.8, 1.2)

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785) and SHA-256: equal documents give equal bytes and equal names."""
+"""Canonical JSON (RFC 8785) and SHA-256."""
 
 import hashlib
 from typing import Any
@@ -7,11 +7,7 @@ import rfc8785
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return ``value`` as RFC 8785 JSON.
-
-    Raises ValueError, in plain words, for a whole number beyond 2^53, NaN, infinity, half a
-    surrogate pair, a key that isn't text, and a type that JSON doesn't have.
-    """
+    """Return ``value`` as RFC 8785 JSON. Raises ValueError with a text for users."""
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError:
@@ -29,5 +25,5 @@ def canonical_json(value: Any) -> bytes:
 
 
 def sha256_hex(data: bytes) -> str:
-    """Return the SHA-256 of ``data`` as 64 lower-case hex digits."""
+    """Return the SHA-256 of ``data`` in lower-case hex."""
     return hashlib.sha256(data).hexdigest()

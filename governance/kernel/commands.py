@@ -1,4 +1,4 @@
-"""The base of all commands: refusals become a line on stderr and an exit code."""
+"""The base of all commands."""
 
 import json
 import sys
@@ -26,10 +26,10 @@ EXIT = {
 
 
 class OrbitCommand(BaseCommand):
-    """A command of Orbit. It prints text by ``say``, or one JSON document by ``print_json``."""
+    """A command whose refusals become lines on stderr and an exit code."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run as from a shell; a refusal becomes lines on stderr and an exit code."""
+        """Run as from a shell."""
         try:
             super().run_from_argv(argv)
         except OrbitError as error:
@@ -40,11 +40,11 @@ class OrbitCommand(BaseCommand):
             sys.exit(EXIT[error.kind])
 
     def say(self, text: str) -> None:
-        """Print a line of text."""
+        """Print a line."""
         self.stdout.write(text)
 
     def print_json(self, document: Any) -> None:
-        """Print the JSON document."""
+        """Print ``document`` as JSON."""
         self.stdout.write(json.dumps(document, ensure_ascii=False, default=_plain))
 
     def require_reason(self, options: dict[str, Any]) -> None:

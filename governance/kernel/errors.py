@@ -1,11 +1,11 @@
-"""The base of all refusals: a message, a stable code, and a kind."""
+"""The base of all refusals."""
 
 from enum import StrEnum
 from typing import Any
 
 
 class Kind(StrEnum):
-    """The kind of a refusal. ``rest.problem`` maps it to a status, ``commands`` to an exit code."""
+    """The kind of a refusal; it decides the HTTP status and the exit code."""
 
     CONFLICT = "conflict"
     LOCKED = "locked"
@@ -28,10 +28,7 @@ class OrbitError(Exception):
     def __init__(
         self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any
     ) -> None:
-        """``detail`` says what happened and what to do.
-
-        ``errors`` are dicts with ``pointer`` and ``detail``; ``extra`` joins the response's body.
-        """
+        """``errors`` are ``{pointer, detail}``; ``extra`` joins the response's body."""
         self.detail = detail or (self.__doc__ or "").strip().splitlines()[0]
         self.errors = errors or []
         self.extra = extra

@@ -14,13 +14,13 @@ class _Absent:
         return "absent"
 
 
-#: The side that has no value at a place. JSON's null is a value.
+#: Stands for a missing value; JSON's null is a value.
 ABSENT = _Absent()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A place, as JSON pointer, at which a later value differs from an earlier one."""
+    """A difference at a JSON pointer."""
 
     pointer: str
     before: Any
@@ -28,15 +28,12 @@ class Change:
 
 
 def changes(before: Any, after: Any) -> list[Change]:
-    """Return every place at which ``after`` differs from ``before``, sorted by key.
-
-    Either may be ABSENT. A value that only one side has is one change, however much it holds.
-    """
+    """Return the differences, sorted by key; what only one side has is one change."""
     return [Change(pointer(path), left, right) for path, left, right in walk(before, after)]
 
 
 def walk(before: Any, after: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
-    """Yield the path and both sides of every difference below ``path``."""
+    """Yield path, left and right of every difference."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             yield from walk(before.get(key, ABSENT), after.get(key, ABSENT), (*path, key))

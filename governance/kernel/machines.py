@@ -1,4 +1,4 @@
-"""State machines as tables: the allowed moves, made as compare-and-set."""
+"""State machines as tables; a move is a compare-and-set."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -27,11 +27,11 @@ class Machine(Generic[S]):
 
     @property
     def final(self) -> frozenset[S]:
-        """The states that nothing leaves."""
+        """States that nothing leaves."""
         return frozenset(state for state, targets in self.moves.items() if not targets)
 
     def sources(self, target: S) -> list[str]:
-        """Return the states that ``target`` can be reached from. Raises IllegalMove for none."""
+        """Return the states that lead to ``target``. Raises IllegalMove if there are none."""
         sources = sorted(str(state) for state, targets in self.moves.items() if target in targets)
         if not sources:
             raise IllegalMove(f"Nothing becomes {target}.")
@@ -42,15 +42,16 @@ class Machine(Generic[S]):
         return target in self.moves[source]
 
     def move(self, rows: "QuerySet[M]", target: S, **values: Any) -> int:
-        """Move those of ``rows`` that may become ``target``, in one UPDATE; return how many."""
+        """Move ``rows`` that may become ``target``; return how many."""
+        # A compare-and-set: a row that was moved meanwhile doesn't match.
         return rows.filter(status__in=self.sources(target)).update(status=str(target), **values)
 
     def check(self, name: str, field: str = "status") -> CheckConstraint:
-        """Return the CHECK constraint that limits ``field`` to these states."""
+        """Return a CHECK constraint that limits ``field`` to the states."""
         return CheckConstraint(
             condition=Q(**{f"{field}__in": [str(state) for state in self.states]}), name=name
         )
 
     def sql_sources(self, target: S) -> str:
-        """Return the sources of ``target`` as SQL literals, for statements."""
+        """Return the sources of ``target`` as SQL literals."""
         return ", ".join(f"'{source}'" for source in self.sources(target))

@@ -11,10 +11,7 @@ _MAX_NOTE = 60
 
 
 class Progress:
-    """One line that is overwritten while work goes on and removed at the end.
-
-    Writes nothing unless ``stream`` is a terminal.
-    """
+    """A line that is overwritten and removed at the end; nothing if it's not a terminal."""
 
     def __init__(self, stream: OutputWrapper) -> None:
         self._stream = stream
@@ -36,10 +33,7 @@ class Progress:
     def show(
         self, what: str, done: int, total: int | None = None, *, unit: str = "MB", note: str = ""
     ) -> None:
-        """Show how much is done, of ``total`` if that is known; at most every 0.2 s.
-
-        ``done`` counts bytes, or with another ``unit`` those.
-        """
+        """Show the progress, at most every 0.2 s. With the unit "MB", ``done`` counts bytes."""
         now = time.monotonic()
         if now < self._next:
             return

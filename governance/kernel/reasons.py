@@ -3,7 +3,7 @@
 from governance.kernel.errors import Kind, OrbitError
 
 MAX_LENGTH = 2000
-#: What is shown if there is no reason.
+#: Shown in place of an empty reason.
 NO_REASON = "none given"
 
 

@@ -1,4 +1,4 @@
-"""The id of the request that is being answered, for the log and the audit trail."""
+"""The id of the current request, for the log and the audit trail."""
 
 import contextvars
 

@@ -1,4 +1,4 @@
-"""JSON Schema with plain errors: each has its pointer, none the value, which may be a secret."""
+"""JSON Schema with plain errors. They never hold the value, which may be a secret."""
 
 import json
 import re
@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-# Category Cc, direction marks of Cf, and line separators: they make a name look like another
-# one, or break a line of a log.
+# Control characters, direction marks and line separators: they make a name look like another, or
+# break a line of the log.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -28,13 +28,14 @@ def _pattern(
 def _additional(
     validator: Any, allowed: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
+    # jsonschema makes one error for all names; these have a pointer each.
     if allowed is False and isinstance(instance, dict):
-        known = schema.get("properties", {})
+        properties = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
         for name in instance:
-            if name not in known and not any(re.search(pattern, name) for pattern in patterns):
+            if name not in properties and not any(re.search(regex, name) for regex in patterns):
                 yield ValidationError(
-                    "additionalProperties", path=[name], validator_value=sorted(known)
+                    "additionalProperties", path=[name], validator_value=sorted(properties)
                 )
     elif isinstance(allowed, dict) and isinstance(instance, dict):
         yield from Draft202012Validator.VALIDATORS["additionalProperties"](
@@ -58,17 +59,14 @@ _Validator: Any = extend(
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read and check one of our schemas.
-
-    Raises OSError, ValueError, or jsonschema's SchemaError: each is a bug of the release.
-    """
+    """Read and check a schema that ships with Orbit."""
     schema: dict[str, Any] = json.loads(path.read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
     return schema
 
 
 def problems(schema: Mapping[str, Any], document: Any) -> list[dict[str, str]]:
-    """Return every error of ``document`` as ``{pointer, detail}``, sorted by pointer."""
+    """Return all errors as ``{pointer, detail}``, sorted by pointer."""
     errors = [
         {"pointer": pointer(error.absolute_path), "detail": _message(error)}
         for error in _Validator(schema).iter_errors(document)
@@ -77,15 +75,16 @@ def problems(schema: Mapping[str, Any], document: Any) -> list[dict[str, str]]:
 
 
 def pointer(path: Any) -> str:
-    """Return ``path``, keys and indexes, as a JSON pointer (RFC 6901)."""
+    """Return ``path`` as a JSON pointer (RFC 6901)."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def unseen(text: str) -> bool:
-    """Return whether ``text`` has control or invisible characters, which no name may have."""
+    """Return whether ``text`` has control or invisible characters."""
     return _UNSEEN.search(text) is not None
 
 
+# jsonschema's own messages quote the value.
 _MESSAGES = {
     "const": "Must be {}.",
     "minimum": "Must be at least {}.",

@@ -1,15 +1,10 @@
 """SQL statements kept in ``.sql`` files beside the module that runs them.
 
-A file starts with a comment that says what the statement does and which parameters it takes::
+``{{name}}`` is a fragment, a file or a constant, that the loading module passes::
 
     -- Claim cycles that are due.
     -- params: owner text, limit int
     SELECT c.id FROM orbit_cyclerun c WHERE {{gate_is_open(c.namespace)}} LIMIT %(limit)s
-
-``{{name}}`` is a fragment that the loading module passes: another file, with its arguments in
-parentheses, or a constant. A statement is assembled and checked when its module is imported.
-Comments don't reach the server. Parameters are written as psycopg writes them, so a literal percent
-sign is doubled.
 """
 
 import re
@@ -28,19 +23,19 @@ _FRAGMENT = re.compile(r"\{\{\s*(\w+)\s*(?:\(([^{}]*)\))?\s*\}\}")
 
 
 class StatementInvalid(Exception):
-    """A ``.sql`` file doesn't fit its declaration. Raised at import, never to a user."""
+    """A ``.sql`` file doesn't match its declaration. Raised at import."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A part of statements: its text, the names of its arguments, and its parameters with types."""
+    """A part of statements. ``params`` maps names to SQL types."""
 
     text: str
     args: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
 
     def render(self, name: str, values: list[str]) -> str:
-        """Return the text with ``values`` for the arguments. Raises StatementInvalid."""
+        """Return the text with ``values`` for its arguments."""
         if len(values) != len(self.args):
             raise StatementInvalid(f"{name} takes {len(self.args)} arguments, not {len(values)}")
         by_name = dict(zip(self.args, values, strict=True))
@@ -49,14 +44,14 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One assembled statement. ``params`` maps the name of each parameter to its SQL type."""
+    """An assembled statement. ``params`` maps names to SQL types."""
 
     name: str
     text: str
     params: Mapping[str, str]
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
-        """Run the statement; return all rows. Raises TypeError unless ``values`` are the params."""
+        """Run the statement; return all rows."""
         parameters = self.bind(values)
         with connection.cursor() as cursor:
             cursor.execute(self.text, parameters)
@@ -72,26 +67,22 @@ class Statement:
             return row
 
     def execute(self, **values: Any) -> int:
-        """Run the statement; return the number of rows that it touched."""
+        """Run the statement; return the number of affected rows."""
         parameters = self.bind(values)
         with connection.cursor() as cursor:
             cursor.execute(self.text, parameters)
             return int(cursor.rowcount)
 
     def bind(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Return ``values`` for the cursor. Raises TypeError if one is missing or unknown."""
+        """Return the parameters. Raises TypeError if one is missing or unknown."""
         if values.keys() != self.params.keys():
             raise TypeError(f"{self.name} takes {sorted(self.params)}, not {sorted(values)}")
-        # Without parameters the driver must not look for any: a literal % would need doubling.
+        # With None the driver doesn't parse placeholders, so a literal % needs no doubling.
         return values or None
 
 
 def load(module: str, name: str, **fragments: "Fragment | str | int | float") -> Statement:
-    """Return the statement ``sql/<name>.sql`` of the room that ``module`` (its ``__name__``) is in.
-
-    Raises StatementInvalid if a fragment is missing, or if the parameters used are not those that
-    the file and its fragments declare.
-    """
+    """Return the statement ``sql/<name>.sql`` beside ``module``. Raises StatementInvalid."""
     part = _read(module, name)
     params = dict(part.params)
     text = _assemble(part.text, fragments, params, f"{module}: {name}.sql")
@@ -105,14 +96,14 @@ def load(module: str, name: str, **fragments: "Fragment | str | int | float") ->
 
 
 def fragment(module: str, name: str, **fragments: "Fragment | str | int | float") -> Fragment:
-    """Return the fragment ``sql/<name>.sql`` of the room of ``module``. Raises StatementInvalid."""
+    """Return the fragment ``sql/<name>.sql`` beside ``module``. Raises StatementInvalid."""
     part = _read(module, name)
     params = dict(part.params)
     text = _assemble(part.text, fragments, params, f"{module}: {name}.sql", keep=part.args)
     return Fragment(text, part.args, params)
 
 
-#: Every statement that was loaded, by its name, for the test that keeps their text.
+#: Loaded statements by name, for the golden test.
 REGISTRY: dict[str, Statement] = {}
 
 
@@ -133,14 +124,14 @@ def _declared(text: str) -> dict[str, str]:
 
 
 def _split(arguments: str) -> list[str]:
-    """Return the arguments, which are divided by the commas outside of parentheses."""
+    """Split at commas outside of parentheses."""
     values, depth = [""], 0
-    for sign in arguments:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and not depth:
+    for character in arguments:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
             values.append("")
         else:
-            values[-1] += sign
+            values[-1] += character
     return [value.strip() for value in values] if arguments.strip() else []
 
 

@@ -1,11 +1,6 @@
-"""Strict JSON: rejects what a lenient parser lets pass, and says where.
+"""Strict JSON, with the place of the error.
 
-Rejected are bytes that aren't UTF-8, a byte order mark, duplicate keys, NUL, half a surrogate pair,
-NaN, numbers that overflow to infinity, and nesting beyond the limit. Whole numbers stay exact (up
-to Python's own limit of 4,300 digits).
-
-The standard parser does the work. A slow scan finds the place only if the parser, or a cheap look
-at the text, finds something wrong.
+Rejects duplicate keys, NUL, lone surrogates, NaN, numbers that overflow, and deep nesting.
 """
 
 import json
@@ -16,8 +11,8 @@ from typing import Any
 
 from governance.kernel.errors import Kind, OrbitError
 
-# The end of a string is optional, so that an unclosed one is matched once instead of being tried
-# again from each of its quotes.
+# The closing quote is optional: otherwise an unclosed string is tried again from each of its quotes,
+# in quadratic time.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
 _BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -30,15 +25,11 @@ class StrictJsonError(OrbitError):
 
 
 class _Wrong(Exception):
-    """The fast parser met something that the slow scan has to locate."""
+    """Something that the slow scan has to locate."""
 
 
 def loads(data: bytes, *, max_depth: int = 64) -> Any:
-    """Parse one JSON document.
-
-    Raises StrictJsonError with one ``{pointer, detail}``: the JSON pointer of the innermost value
-    that was being read.
-    """
+    """Parse a JSON document. Raises StrictJsonError with the pointer of the innermost value."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -46,6 +37,7 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
     try:
         return _parse(text, max_depth)
     except (_Wrong, ValueError, RecursionError) as error:
+        # Slow, so only after a failure.
         pointer, detail, offset = _locate(text, max_depth)
         if not detail:
             detail, offset = (
@@ -64,8 +56,8 @@ def _parse(text: str, max_depth: int) -> Any:
     value = json.loads(
         text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
     )
-    # Without an escape a string has neither NUL nor half a surrogate pair: the parser refuses the
-    # one, UTF-8 the other.
+    # Only an escape can make NUL or a lone surrogate: the parser refuses a raw NUL, UTF-8 a raw
+    # surrogate.
     if "\\u" in text and _has_bad_character(value):
         raise _Wrong
     return value
@@ -128,18 +120,15 @@ def _has_bad_character(value: Any) -> bool:
 
 @dataclass
 class _Container:
-    """An open object or array: the key or index being read, and an object's keys so far."""
+    """An open object or array."""
 
-    step: str | int
-    keys: set[str] | None
+    step: str | int  # the key or index being read
+    keys: set[str] | None  # so far; None: an array
     awaits_key: bool
 
 
 def _locate(text: str, max_depth: int) -> tuple[str, str, int]:
-    """Return pointer, detail and offset of the first thing that the parser doesn't report.
-
-    Without one: of the end of the text, with an empty detail.
-    """
+    """Return pointer, detail ("" if none) and offset of what the parser lets pass."""
     path: list[_Container] = []
     for match in _TOKEN.finditer(text):
         start = match[0][0]
@@ -180,7 +169,7 @@ def _string(written: str, within: _Container | None) -> str:
     if within is not None and within.keys is not None and within.awaits_key:
         within.step = value
         if value in within.keys:
-            return "The same key stands here twice"
+            return "Duplicate key"
         within.keys.add(value)
     return "NUL and half a surrogate pair are refused" if _bad(value) else ""
 
@@ -197,7 +186,7 @@ def _number(digits: str) -> str:
 
 
 def _pointer(path: list[_Container]) -> str:
-    # A key with NUL or half a surrogate pair couldn't stand in the answer.
+    # The response can't hold a key with NUL or a lone surrogate.
     steps = (
         str(container.step).replace("\0", "?").encode("utf-8", "replace").decode()
         for container in path

@@ -1,4 +1,4 @@
-"""Log lines about a problem that lasts: one a minute for each topic."""
+"""Logs of lasting problems: one line a minute for each topic."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ INTERVAL_SECONDS = 60.0
 
 
 class ThrottledLog:
-    """Passes lines to ``write`` (such as ``logger.warning``), and counts those it holds back."""
+    """Passes lines to ``write`` and counts those it holds back."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -15,7 +15,7 @@ class ThrottledLog:
         self._held_back: dict[str, int] = {}
 
     def report(self, topic: str, problem: object) -> None:
-        """Write ``topic: problem``, unless ``topic`` had a line within the last minute."""
+        """Write ``topic: problem``, at most once a minute for each topic."""
         now = time.monotonic()
         if now - self._written_at.get(topic, float("-inf")) < INTERVAL_SECONDS:
             self._held_back[topic] = self._held_back.get(topic, 0) + 1

@@ -1,4 +1,4 @@
-"""API tokens, the namespaces that a user is confined to, and failed logins."""
+"""API tokens, namespace grants and login attempts."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -9,7 +9,7 @@ from governance.models.namespace import Namespace
 
 
 class ApiToken(models.Model):
-    """A bearer token, stored as its SHA-256, with no more permissions than its owner."""
+    """A bearer token, stored as its SHA-256."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
@@ -38,7 +38,7 @@ class ApiToken(models.Model):
 
 
 class NamespaceGrant(models.Model):
-    """A user with grants is confined to these namespaces; one without sees all."""
+    """A namespace that a user is confined to. Users without grants see all."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="namespace_grants"
@@ -57,14 +57,12 @@ class NamespaceGrant(models.Model):
 
 
 class LoginAttempt(models.Model):
-    """Login attempts under a name from an address. The count expires at ``ends_at``.
-
-    ``told``: what is audited. 0 nothing, 1 that a login failed, 2 that the name is locked there.
-    """
+    """Login attempts under a name from an address, until ``ends_at``."""
 
     name = models.CharField(max_length=200)
     address = models.CharField(max_length=50)
     failures = models.PositiveSmallIntegerField()
+    # What is audited: 0 nothing, 1 a failure, 2 the lock-out.
     told = models.PositiveSmallIntegerField(default=0, db_default=0)
     since = models.DateTimeField()
     ends_at = models.DateTimeField()

@@ -1,11 +1,12 @@
-"""The audit trail: append-only and chained."""
+"""The audit trail."""
 
 from django.db import models
 
 
 class AuditTrailEntry(models.Model):
-    """Who did what to which object, when and why, with the hash of the entry before."""
+    """An entry of the append-only chain."""
 
+    # Not a sequence: the head's number + 1, so that a gap is a missing entry.
     id = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
     actor = models.CharField(max_length=200)
@@ -41,7 +42,7 @@ class AuditTrailEntry(models.Model):
 
 
 class AuditHead(models.Model):
-    """The head of the chain: one row, whose lock keeps the chain from forking."""
+    """The end of the chain and its lock, so that it can't fork."""
 
     id = models.SmallIntegerField(primary_key=True)
     sequence = models.BigIntegerField()

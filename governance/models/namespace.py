@@ -1,4 +1,4 @@
-"""Namespaces (the tenants), their settings and stops."""
+"""Namespaces, their settings and stops."""
 
 import uuid
 
@@ -11,7 +11,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 class Namespace(models.Model):
-    """A tenant: the boundary of isolation."""
+    """A tenant."""
 
     name = models.CharField(max_length=100, unique=True)
     external_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -30,7 +30,7 @@ class Namespace(models.Model):
 
 
 class GovernanceSetting(models.Model):
-    """One row per namespace: the stop in force. Outside tools read it."""
+    """The stop in force of a namespace. Outside tools read it."""
 
     namespace = models.OneToOneField(Namespace, on_delete=models.PROTECT, related_name="setting")
     halt = models.BooleanField(default=False, db_default=False)
@@ -57,11 +57,7 @@ class GovernanceSetting(models.Model):
 
 
 class Stop(models.Model):
-    """A halt or drain of a namespace, or a pause of the workspace (no namespace).
-
-    It is open while ``ended_at`` is empty. ``certificate``: the deliveries that were in flight when
-    it began and how each ended, once nothing is in flight.
-    """
+    """A halt or drain of a namespace, or a pause of the workspace; open until ``ended_at``."""
 
     namespace = models.ForeignKey(
         Namespace, on_delete=models.PROTECT, null=True, related_name="stops", db_index=False
@@ -72,6 +68,7 @@ class Stop(models.Model):
     since = models.DateTimeField(db_default=Now())
     until = models.DateTimeField(null=True)
     quiet_at = models.DateTimeField(null=True)
+    # The deliveries that were in flight when it began, and how each ended.
     certificate = models.JSONField(null=True)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=150, default="", db_default="")
@@ -83,7 +80,7 @@ class Stop(models.Model):
             models.UniqueConstraint(
                 fields=["namespace", "kind"],
                 condition=models.Q(ended_at__isnull=True),
-                nulls_distinct=False,
+                nulls_distinct=False,  # the workspace has no namespace, but one pause
                 name="one_open_stop",
             ),
             models.CheckConstraint(
@@ -101,7 +98,7 @@ class Stop(models.Model):
             ),
         ]
         indexes = [
-            # Stops of a namespace that reach into a time: deadlines don't count them.
+            # For deadlines, which don't count the time of stops.
             models.Index(fields=["namespace", "ended_at"], name="stop_history"),
             models.Index(
                 fields=["until"],

@@ -1,4 +1,4 @@
-"""Operation runs (background work) and their items."""
+"""Operation runs and their items."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -11,15 +11,11 @@ _ACTIVE = models.Q(status__in=[str(state) for state in OPERATION_ACTIVE])
 
 
 class OperationRun(models.Model):
-    """A run of background work, of a namespace or of the workspace. One is active per identity.
-
-    ``scope`` names the namespaces that it touches and that a user must see to see it; null is all.
-    ``context`` is its input, without secrets or payloads. ``next_due_at``: when its next slice is
-    due.
-    """
+    """Background work of a namespace or the workspace; one is active per identity."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, null=True, related_name="+")
+    # The namespaces that it touches (null: all). Only users who see all of them see the run.
     scope = ArrayField(models.CharField(max_length=100), null=True)
     type = models.CharField(max_length=60)
     identity_hash = models.CharField(max_length=64)
@@ -27,6 +23,7 @@ class OperationRun(models.Model):
     outcome = models.CharField(max_length=20, null=True)  # noqa: DJ001 - null until it is completed
     summary_counts = models.JSONField(default=dict, db_default={})
     progress = models.JSONField(default=dict, db_default={})
+    # The input, without secrets and payloads.
     context = models.JSONField(default=dict, db_default={})
     initiator = models.CharField(max_length=200)
     reason = models.TextField(default="", db_default="")
@@ -82,7 +79,7 @@ class OperationRun(models.Model):
         indexes = [
             models.Index(fields=["next_due_at"], condition=_ACTIVE, name="operation_due"),
             models.Index(fields=["type", "-id"], name="operation_type"),
-            # Few runs have a scope, and few don't succeed: partial indexes find them.
+            # Few runs have a scope, and few don't succeed: partial indexes stay small.
             models.Index(
                 fields=["-id"], condition=models.Q(scope__isnull=False), name="operation_scoped"
             ),
@@ -100,7 +97,7 @@ class OperationRun(models.Model):
 
 
 class OperationRunItem(models.Model):
-    """An object of an operation run; without an outcome it wasn't reached yet."""
+    """An object of a run; open until it has an outcome."""
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(

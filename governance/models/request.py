@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 
 
 class IdempotentRequest(models.Model):
-    """A successful request with an Idempotency-Key, and its response for repetitions."""
+    """A successful request with an Idempotency-Key, and its response."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     route = models.CharField(max_length=200)
@@ -29,7 +29,7 @@ class IdempotentRequest(models.Model):
 
 
 class RequestCount(models.Model):
-    """Requests of a caller in a minute. Unlogged: a crash of the database loses the counts."""
+    """Requests of a caller in a minute. Unlogged: a crash loses them."""
 
     caller = models.CharField(max_length=100, primary_key=True)
     minute = models.DateTimeField()

@@ -1,1 +1,1 @@
-"""Namespaces: their births, and whether work may go on in them."""
+"""Namespaces: create, halt, drain, pause."""

@@ -1,8 +1,7 @@
-"""The gate: may work start, or go on, in a namespace?
+"""The gate: whether work may start, or go on, in a namespace.
 
-A trigger asks before it starts, and every statement that claims work asks in itself. A committed
-halt or pause stops the very next claim. A stop whose ``until`` has passed stops nothing, whether
-its end is recorded yet or not. NOTIFY on ``CHANNEL`` only says that it is worth looking.
+Every statement that claims work contains its condition, so a committed stop holds back the very
+next claim.
 """
 
 from collections.abc import Collection
@@ -17,6 +16,7 @@ from governance.kernel import reasons, sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.states import Mode
 
+# A notification is only a hint: listeners read the gate themselves.
 CHANNEL = "orbit_gate"
 
 
@@ -42,7 +42,7 @@ class GloballyPaused(OrbitError):
 REFUSALS = (NamespaceHalted, NamespaceDraining, GloballyPaused)
 
 PAUSE = sql.fragment(__name__, "pause")
-#: Conditions for a WHERE. Their argument is the column with the name of the namespace.
+#: Conditions for a WHERE. The argument is the column with the namespace's name.
 OPEN = sql.fragment(__name__, "gate_is_open", pause=PAUSE)
 STARTS = sql.fragment(__name__, "gate_lets_start", pause=PAUSE)
 STOPPED_SECONDS = sql.fragment(__name__, "stopped_seconds")
@@ -57,7 +57,7 @@ def paused_here() -> bool:
 
 
 def ensure_may_start(namespace: str) -> None:
-    """Raise one of ``REFUSALS``, or NamespaceUnknown, unless work may start in ``namespace``."""
+    """Raise one of ``REFUSALS`` or NamespaceUnknown unless work may start."""
     paused, refusals = _read([namespace])
     if paused is not None:
         raise paused
@@ -69,10 +69,7 @@ def ensure_may_start(namespace: str) -> None:
 
 
 def refusals(names: Collection[str]) -> dict[str, OrbitError]:
-    """Return why nothing may start now, for each of ``names`` that is stopped; one query.
-
-    Unknown names are not stopped.
-    """
+    """Return the refusal for each of ``names`` that is stopped; unknown ones aren't."""
     paused, by_name = _read(list(names))
     if paused is not None:
         return dict.fromkeys(names, paused)
@@ -80,7 +77,7 @@ def refusals(names: Collection[str]) -> dict[str, OrbitError]:
 
 
 def everything_paused() -> GloballyPaused | None:
-    """Return the refusal if the environment or the console pauses the workspace."""
+    """Return the refusal if the workspace is paused."""
     return _read([])[0]
 
 
@@ -93,7 +90,7 @@ def held_by_environment() -> GloballyPaused:
 
 
 def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError | None]]:
-    """Return the pause's refusal, and the refusal or None for each of ``names`` that exists."""
+    """Return the refusal of the pause, and of each existing namespace of ``names``."""
     if paused_here():
         return held_by_environment(), {}
     paused: GloballyPaused | None = None

@@ -1,11 +1,4 @@
-"""Halt, drain and resume a namespace.
-
-A halt stops running cycles at their next boundary. A drain lets them finish and starts nothing new.
-A resume ends either. Each is one transaction that holds the namespace's setting, so the gate's
-statements see all of it or nothing. Stopping is quick: a halt needs no reason, and a second halt
-never ends the first one sooner. Resuming is careful: it needs a reason. After a crash the change is
-there, or nothing is.
-"""
+"""Halt, drain and resume a namespace: each a transaction that locks the namespace's setting."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +37,7 @@ class StillHalted(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A namespace's setting, locked. ``expired``: its stop's time has passed."""
+    """A namespace's locked setting. ``expired``: its stop's time has passed."""
 
     id: int
     mode: Mode
@@ -56,13 +49,13 @@ class _Setting:
 
     @property
     def stop(self) -> Stopped | None:
-        """The kind of stop in force."""
+        """The stop in force."""
         if self.expired or self.mode == Mode.RUNNING:
             return None
         return Stopped.DRAIN if self.mode == Mode.DRAINING else Stopped.HALT
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the stored stop for the audit trail, whether it is expired or not."""
+        """Return the stored stop, expired or not, for the audit trail."""
         return {
             "state": str(self.mode),
             "by": self.by,
@@ -74,13 +67,11 @@ class _Setting:
 def halt(
     namespace_name: str, *, actor: Actor, reason: str = "", until: datetime | None = None
 ) -> NamespaceStatus:
-    """Stop all work in the namespace within a second.
+    """Stop all work in the namespace within a second, or extend its halt.
 
-    It is ``halting`` while deliveries are in flight, then ``quiet``. If it is halted already, the
-    halt lasts at least as long and gets the new reason. An unknown namespace is created, halted, if
-    ``actor`` administers the whole workspace. Raises NotAllowed, NamespaceUnknown, UntilInvalid,
-    ReasonInvalid for a very long reason.
+    Raises NotAllowed, NamespaceUnknown, UntilInvalid, ReasonInvalid.
     """
+    # In an emergency there is no time for a reason, so none is required.
     return _stop(
         Stopped.HALT,
         namespace_name,
@@ -93,7 +84,7 @@ def halt(
 def drain(
     namespace_name: str, *, actor: Actor, reason: str, until: datetime | None = None
 ) -> NamespaceStatus:
-    """Let running cycles finish and start nothing new.
+    """Let running cycles finish, but start nothing new.
 
     Raises NotAllowed, StillHalted, NamespaceUnknown, ReasonInvalid, UntilInvalid.
     """
@@ -103,10 +94,7 @@ def drain(
 
 
 def resume(namespace_name: str, *, actor: Actor, reason: str) -> NamespaceStatus:
-    """End the halt or drain, if there is one: stopped cycles go on.
-
-    Raises NotAllowed, NamespaceUnknown, ReasonInvalid.
-    """
+    """End the halt or drain. Raises NotAllowed, NamespaceUnknown, ReasonInvalid."""
     actor.require(Scope.OPERATE)
     actor.require_namespace(namespace_name)
     _resume(namespace_name, actor=actor, reason=stops.clean_reason(reason), expired_only=False)
@@ -114,10 +102,7 @@ def resume(namespace_name: str, *, actor: Actor, reason: str) -> NamespaceStatus
 
 
 def lift_expired(*, limit: int = 100) -> int:
-    """Record the end of expired halts and drains; return how many stops were expired.
-
-    The gate has been open since ``until``, so nothing waits for this.
-    """
+    """Record the end of expired stops; return how many. The gate opened at ``until``."""
     expired = stops.expired().filter(namespace__isnull=False)
     names = list(expired.values_list("namespace__name", flat=True)[:limit])
     for name in names:
@@ -126,11 +111,9 @@ def lift_expired(*, limit: int = 100) -> int:
 
 
 def mark_quiet(stop_id: int, *, at: datetime, certificate: str) -> None:
-    """Store the ``certificate`` (JSON) of a stop under which nothing is in flight since ``at``.
-
-    Does nothing if the stop has ended meanwhile.
-    """
+    """Store the certificate (JSON) that nothing is in flight, unless the stop has ended."""
     with transaction.atomic():
+        # Lock order: setting, then stop.
         LOCK_SETTING_OF_STOP.rows(stop=stop_id)
         CERTIFY_QUIET.execute(stop=stop_id, at=at, certificate=certificate)
 
@@ -142,6 +125,7 @@ def _stop(
     stops.check_until(until)
     actor.require_namespace(name)
     with audit.transaction():
+        # A halt of a namespace that doesn't exist yet creates it, halted.
         created = kind == Stopped.HALT and _create_if_allowed(name, actor)
         setting = _lock(name)
         if kind == Stopped.DRAIN and setting.stop == Stopped.HALT:
@@ -169,7 +153,6 @@ def _stop(
 
 
 def _create_if_allowed(name: str, actor: Actor) -> bool:
-    """Create a namespace that is missing if ``actor`` may; return whether it was created."""
     allowed = actor.namespaces is None and actor.may(Scope.ADMINISTER) and registry.is_name(name)
     return allowed and bool(registry.ensure([name]))
 
@@ -177,7 +160,7 @@ def _create_if_allowed(name: str, actor: Actor) -> bool:
 def _begin(
     kind: Stopped, setting: _Setting, *, by: str, reason: str, until: datetime | None
 ) -> None:
-    """Begin a stop in place of the one that is open: an expired one, or a drain."""
+    # The open stop is an expired one, or a drain that becomes a halt.
     for replaced in (Stopped.HALT, Stopped.DRAIN):
         stops.end(
             replaced, setting.id, by=by, reason=stops.EXPIRED if setting.expired else str(kind)
@@ -188,9 +171,9 @@ def _begin(
 def _extend(
     kind: Stopped, setting: _Setting, actor: Actor, *, reason: str, until: datetime | None
 ) -> tuple[Mode, str, str, datetime | None]:
-    """Extend the stop that is in force; return the mode that stays, its reason, author and end."""
+    """Extend the stop in force; return its mode, reason, author and end."""
     stop = stops.lock_open(kind, setting.id) or stops.OpenStop(
-        # A setting that an outside tool wrote has no open row.
+        # An outside tool wrote the setting, without a row of its history.
         0, setting.reason, setting.by, setting.since, setting.until, setting.expired
     )  # fmt: skip
     reason, by, until = stops.extended(stop, reason=reason, by=actor.name, until=until)
@@ -218,8 +201,8 @@ def _resume(name: str, *, actor: Actor, reason: str, expired_only: bool) -> None
 
 
 def _lock(name: str) -> _Setting:
-    """Lock the namespace's setting until the transaction ends. Raises NamespaceUnknown."""
-    if registry.is_name(name):
+    """Lock the namespace's setting. Raises NamespaceUnknown."""
+    if registry.is_name(name):  # a parameter with NUL would be an error
         ENSURE_SETTING.execute(name=name)
         if row := LOCK_SETTING.one(name=name):
             namespace_id, mode, *rest = row

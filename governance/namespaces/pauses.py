@@ -1,9 +1,4 @@
-"""The pause of the whole workspace, set from the console, the API or a command.
-
-It holds every process on every machine, at once and without a restart. ORBIT_GLOBAL_PAUSE is
-another switch, which holds only the processes that have it and can't be lifted from here. After a
-crash the change is there, or nothing is.
-"""
+"""The pause of all processes. ORBIT_GLOBAL_PAUSE pauses only those that have it."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -34,12 +29,9 @@ class HeldByEnvironment(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class PauseStatus:
-    """Whether the workspace is paused, and by what: ``environment``, ``console`` or None.
+    """The pause in force. ``quiet``: nothing is in flight any more."""
 
-    ``quiet``: nothing is in flight any more.
-    """
-
-    source: str | None
+    source: str | None  # "environment" or "console"; None: not paused
     reason: str
     by: str
     since: datetime | None
@@ -49,7 +41,7 @@ class PauseStatus:
 
     @property
     def paused(self) -> bool:
-        """Whether anything pauses the workspace."""
+        """Whether the workspace is paused."""
         return self.source is not None
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +50,7 @@ class PauseStatus:
 
 
 def read(*, actor: Actor = SYSTEM) -> PauseStatus:
-    """Return the status. A confined ``actor`` gets no certificate: it names all namespaces."""
+    """Return the status as ``actor`` sees it."""
     pause = Stop.objects.filter(
         Q(until__isnull=True) | Q(until__gt=Now()),
         kind=Stopped.PAUSE,
@@ -76,15 +68,15 @@ def read(*, actor: Actor = SYSTEM) -> PauseStatus:
         since=pause.since,
         until=pause.until,
         quiet=pause.quiet_at is not None,
+        # The certificate names all namespaces.
         certificate=pause.certificate if actor.namespaces is None else None,
     )
 
 
 def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> PauseStatus:
-    """Pause the workspace within a second.
+    """Pause the workspace within a second, or extend its pause.
 
-    If it is paused already, the pause lasts at least as long and gets the new reason. Raises
-    NotAllowed, ReasonInvalid, UntilInvalid.
+    Raises NotAllowed, ReasonInvalid, UntilInvalid.
     """
     actor.require(Scope.OPERATE)
     actor.require_workspace()
@@ -109,7 +101,7 @@ def pause(*, actor: Actor, reason: str, until: datetime | None = None) -> PauseS
 
 
 def unpause(*, actor: Actor, reason: str) -> PauseStatus:
-    """End the pause, if there is one. Raises NotAllowed, ReasonInvalid, HeldByEnvironment."""
+    """End the pause. Raises NotAllowed, ReasonInvalid, HeldByEnvironment."""
     actor.require(Scope.OPERATE)
     actor.require_workspace()
     reason = stops.clean_reason(reason)
@@ -120,12 +112,12 @@ def unpause(*, actor: Actor, reason: str) -> PauseStatus:
 
 
 def lift_expired() -> None:
-    """Record the end of an expired pause. The gate has been open since ``until``."""
+    """Record the end of an expired pause. The gate opened at ``until``."""
     _end(actor=SYSTEM, reason=stops.EXPIRED, expired_only=True)
 
 
 def _begin(*, by: str, reason: str, until: datetime | None) -> OpenStop | None:
-    """Begin a pause, or return the one that is in force."""
+    """Begin a pause, or return the one in force."""
     while True:
         before = stops.lock_open(Stopped.PAUSE, None)
         if before is not None and not before.expired:
@@ -134,7 +126,7 @@ def _begin(*, by: str, reason: str, until: datetime | None) -> OpenStop | None:
             stops.end(Stopped.PAUSE, None, by=by, reason=stops.EXPIRED)
         if stops.begin(Stopped.PAUSE, None, by=by, reason=reason, until=until):
             return None
-        # Another call was faster and has committed: look again.
+        # Another call has committed a pause meanwhile: lock that one.
 
 
 def _end(*, actor: Actor, reason: str, expired_only: bool) -> None:

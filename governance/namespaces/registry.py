@@ -28,13 +28,13 @@ class NamespaceExists(OrbitError):
 
 
 def is_name(name: str) -> bool:
-    """Return whether a namespace can be called ``name``."""
+    """Return whether ``name`` is valid for a namespace."""
     return re.fullmatch(NAME_PATTERN, name) is not None
 
 
 def ensure(names: Iterable[str]) -> list[str]:
-    """Create those of ``names`` that don't exist, each with its setting; return their names."""
-    unique = sorted(set(names))
+    """Create the missing namespaces; return their names."""
+    unique = sorted(set(names))  # the same order in all calls, against deadlocks
     if not unique:
         return []
     rows = ENSURE_NAMESPACES.rows(names=unique, external_ids=[uuid.uuid4() for _ in unique])
@@ -42,10 +42,7 @@ def ensure(names: Iterable[str]) -> list[str]:
 
 
 def create(name: str, *, actor: Actor) -> None:
-    """Create the namespace ``name``. Raises NotAllowed, NameInvalid, NamespaceExists.
-
-    Of any number of calls at once one creates it.
-    """
+    """Create a namespace. Raises NotAllowed, NameInvalid, NamespaceExists."""
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
     if not is_name(name):

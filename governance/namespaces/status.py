@@ -1,4 +1,4 @@
-"""The status of a namespace (running, draining, halting, quiet), who set it, and its past stops."""
+"""The status of a namespace, and its past stops."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,10 +18,7 @@ _HISTORY = 20
 
 @dataclass(frozen=True, slots=True)
 class NamespaceStatus:
-    """The status of a namespace; an expired stop doesn't count.
-
-    ``certificate`` is that of the halt, once the namespace is quiet.
-    """
+    """The status of a namespace; an expired stop doesn't count."""
 
     namespace: str
     state: Mode
@@ -30,7 +27,7 @@ class NamespaceStatus:
     by: str
     since: datetime | None
     until: datetime | None
-    certificate: dict[str, Any] | None
+    certificate: dict[str, Any] | None  # of the halt, once the namespace is quiet
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the commands show."""
@@ -38,7 +35,7 @@ class NamespaceStatus:
 
 
 def rows(actor: Actor) -> "QuerySet[Any]":
-    """Return the namespaces that ``actor`` sees, each with what ``of`` needs."""
+    """Return the namespaces that ``actor`` sees, annotated for ``of``."""
     certificate = Stop.objects.filter(
         namespace=OuterRef("pk"), kind=Stopped.HALT, ended_at__isnull=True
     ).values("certificate")[:1]
@@ -58,7 +55,7 @@ def rows(actor: Actor) -> "QuerySet[Any]":
 
 
 def in_state(state: str) -> Q:
-    """Return the condition that limits ``rows`` to namespaces in ``state``."""
+    """Return the condition for ``rows`` in ``state``."""
     if state == Mode.RUNNING:
         return (
             Q(setting__isnull=True) | Q(setting__mode=Mode.RUNNING) | Q(setting__until__lte=Now())
@@ -67,7 +64,7 @@ def in_state(state: str) -> Q:
 
 
 def of(row: Any) -> NamespaceStatus:
-    """Return the status of a namespace of ``rows``."""
+    """Return the status of a row of ``rows``."""
     if row.setting_mode is None or row.setting_mode == Mode.RUNNING or row.expired:
         return NamespaceStatus(
             namespace=row.name,
@@ -75,6 +72,7 @@ def of(row: Any) -> NamespaceStatus:
             halt=False,
             reason="",
             by=row.setting_by or "",
+            # After an expired stop it runs since that stop's end.
             since=row.setting_until if row.expired else row.setting_since,
             until=None,
             certificate=None,
@@ -93,7 +91,7 @@ def of(row: Any) -> NamespaceStatus:
 
 
 def row_of(name: str, *, actor: Actor) -> Any:
-    """Return the namespace ``name`` of ``rows``. Raises NamespaceUnknown, also if it is hidden."""
+    """Return the row of ``name``. Raises NamespaceUnknown, also if it's hidden."""
     row = rows(actor).filter(name=name).first() if registry.is_name(name) else None
     if row is None:
         raise NamespaceUnknown(f"There is no namespace {name!r}.")
@@ -101,12 +99,12 @@ def row_of(name: str, *, actor: Actor) -> Any:
 
 
 def find(name: str, *, actor: Actor) -> NamespaceStatus:
-    """Return the status of namespace ``name``. Raises NamespaceUnknown, also if it is hidden."""
+    """Return the status of ``name``. Raises NamespaceUnknown, also if it's hidden."""
     return of(row_of(name, actor=actor))
 
 
 def history(namespace_id: int | None, *, limit: int = _HISTORY) -> list[Stop]:
-    """Return the newest stops of a namespace, None: the pauses of the workspace. Newest first."""
+    """Return the stops of a namespace (None: the pauses), newest first."""
     rows = (
         Stop.objects.filter(namespace__isnull=True)
         if namespace_id is None

@@ -1,8 +1,4 @@
-"""The history of halts, drains and pauses: a row each, open until it ends.
-
-A row begins, changes and ends in the transaction of the action. A partial unique index allows one
-open row for each namespace and kind.
-"""
+"""The history of halts, drains and pauses; at most one of each kind is open in a namespace."""
 
 import logging
 from dataclasses import dataclass
@@ -29,9 +25,9 @@ AMEND_STOP = sql.load(__name__, "amend_stop")
 END_STOP = sql.load(__name__, "end_stop")
 
 _LONGEST_NAME = 150
-#: For a longer stop leave ``until`` out.
+#: A longer stop has no ``until``.
 FURTHEST = timedelta(days=3660)
-#: The reason of an end that ``until`` brought.
+#: The reason of an end by ``until``.
 EXPIRED = "its time was over"
 
 
@@ -43,7 +39,7 @@ class UntilInvalid(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class OpenStop:
-    """An open row, locked. ``expired``: its time has passed, so it stops nothing."""
+    """A locked open row. ``expired``: its time has passed, so it stops nothing."""
 
     id: int
     reason: str
@@ -54,7 +50,8 @@ class OpenStop:
 
 
 def clean_reason(text: str, *, required: bool = True) -> str:
-    """Return ``text`` as it is stored. Raises ReasonInvalid: too long, or empty but required."""
+    """Return ``text`` as it is stored. Raises ReasonInvalid."""
+    # PostgreSQL's text has no NUL, UTF-8 no lone surrogates.
     reason = text.strip().replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
     if len(reason) > reasons.MAX_LENGTH or (required and not reason):
         raise ReasonInvalid(errors=[{"pointer": "/reason", "detail": str(ReasonInvalid.__doc__)}])
@@ -62,7 +59,7 @@ def clean_reason(text: str, *, required: bool = True) -> str:
 
 
 def check_until(until: datetime | None) -> None:
-    """Raise UntilInvalid unless ``until`` is None or a time to come."""
+    """Raise UntilInvalid unless ``until`` is None or a valid future time."""
     if until is None:
         return
     now = timezone.now()
@@ -73,7 +70,7 @@ def check_until(until: datetime | None) -> None:
 def begin(
     kind: Stopped, namespace: int | None, *, by: str, reason: str, until: datetime | None
 ) -> bool:
-    """Begin a stop of the namespace with this id, None: of the workspace. False if one is open."""
+    """Begin a stop (namespace None: of the workspace). Return False if one is open."""
     rows = BEGIN_STOP.rows(
         namespace=namespace, kind=str(kind), reason=reason, by=by[:_LONGEST_NAME], until=until
     )
@@ -81,7 +78,7 @@ def begin(
 
 
 def lock_open(kind: Stopped, namespace: int | None) -> OpenStop | None:
-    """Return the open stop, locked until the transaction ends, or None."""
+    """Return the open stop, locked, or None."""
     row = LOCK_OPEN_STOP.one(namespace=namespace, kind=str(kind))
     return OpenStop(*row) if row else None
 
@@ -89,10 +86,8 @@ def lock_open(kind: Stopped, namespace: int | None) -> OpenStop | None:
 def extended(
     stop: OpenStop, *, reason: str, by: str, until: datetime | None
 ) -> tuple[str, str, datetime | None]:
-    """Return reason, author and end of ``stop`` after another stop is asked for.
-
-    It never ends sooner than now: that would be a resume.
-    """
+    """Return reason, author and end of ``stop`` after a second stop."""
+    # It never ends sooner than before: that would be a resume.
     later = None if until is None or stop.until is None else max(until, stop.until)
     if reason and reason != stop.reason:
         return reason, by[:_LONGEST_NAME], later
@@ -102,30 +97,28 @@ def extended(
 def amend(
     kind: Stopped, namespace: int | None, *, by: str, reason: str, until: datetime | None
 ) -> None:
-    """Give the open stop another reason or end."""
+    """Change the open stop."""
     AMEND_STOP.execute(namespace=namespace, kind=str(kind), reason=reason, by=by, until=until)
 
 
 def end(kind: Stopped, namespace: int | None, *, by: str, reason: str) -> None:
-    """End the open stop, if there is one."""
+    """End the open stop, if any."""
     END_STOP.execute(namespace=namespace, kind=str(kind), by=by[:_LONGEST_NAME], reason=reason)
 
 
 def expired() -> "QuerySet[Stop]":
-    """Return the open stops whose time has passed, the oldest end first."""
+    """Return open stops whose time has passed, the oldest end first."""
     return Stop.objects.filter(ended_at__isnull=True, until__lte=Now()).order_by("until")
 
 
 def notify() -> None:
-    """Tell every process, after the commit, to look at the gate.
-
-    A lost notification does no harm: processes look by themselves four times a second.
-    """
+    """Notify every process, after the commit, of a change of the gate."""
 
     def send() -> None:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_notify(%s, '')", [gate.CHANNEL])
+        # Harmless if lost: processes read the gate four times a second.
         except (DatabaseError, InterfaceError) as error:
             logger.warning(
                 "Can't notify the workers of a change of the gate (%s); they see it by themselves.",
@@ -136,12 +129,12 @@ def notify() -> None:
 
 
 def to_iso(moment: datetime | None) -> str | None:
-    """Return a time in the form that JSON holds."""
+    """Return a time for JSON."""
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def to_dict(stop: Stop) -> dict[str, Any]:
-    """Return ``stop`` as the commands show it."""
+    """Return what commands show of ``stop``."""
     return {
         "kind": stop.kind,
         "reason": stop.reason or reasons.NO_REASON,

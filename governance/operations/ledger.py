@@ -1,7 +1,7 @@
 """The ledger of background work: how a run starts, makes progress and ends.
 
-Two partial unique indexes make sure that of any number of equal requests at once, one creates the
-run. A run ends by one compare-and-set: the first end counts.
+Two partial unique indexes let one of any number of equal requests create the run. A run ends by one
+compare-and-set: the first end counts.
 """
 
 import json
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 COUNTS = ("total", "processed", "succeeded", "failed", "skipped", "created", "updated", "deleted")
 
 _TRIES = 10
-_INSERT = sql.load(__name__, "insert_run")
+_INSERT_RUN = sql.fragment(__name__, "insert_run")
+_INSERT_NAMESPACE_RUN = sql.load(__name__, "insert_namespace_run", insert_run=_INSERT_RUN)
+_INSERT_WORKSPACE_RUN = sql.load(__name__, "insert_workspace_run", insert_run=_INSERT_RUN)
 _SAVE_PROGRESS = sql.load(__name__, "save_progress")
 
 
@@ -94,10 +96,7 @@ def ensure_workspace_run_with_identity(
     context: Mapping[str, Any] | None = None,
     scope: Collection[str] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the active run of the workspace; and True if it is new.
-
-    Only users who see all namespaces of ``scope`` (None: all) see the run. Raises LedgerBusy.
-    """
+    """Return the active run of the workspace; and True if it is new. Raises LedgerBusy."""
     namespaces = None if scope is None else sorted(scope)
     return _ensure(
         identity(type_, {**inputs, "scope": namespaces}, namespace=None),
@@ -120,12 +119,13 @@ def _ensure(
     reason: str,
 ) -> tuple[OperationRun, bool]:
     run_id = uuid7()
+    insert = _INSERT_WORKSPACE_RUN if namespace is None else _INSERT_NAMESPACE_RUN
     active = OperationRun.objects.filter(
         namespace=namespace, type=type_, identity_hash=identity_hash, status__in=OPERATION_ACTIVE
     )
     # The active run may end between the insert that it refused and the read.
     for _ in range(_TRIES):
-        inserted = _INSERT.one(
+        inserted = insert.one(
             id=run_id,
             namespace_id=None if namespace is None else namespace.pk,
             scope=scope,
@@ -144,6 +144,7 @@ def _ensure(
 
 def visible(actor: Actor) -> Q:
     """Return the condition for runs whose namespaces ``actor`` sees, all of them."""
+    # A scope of null means all namespaces and is contained in no list.
     return Q() if actor.namespaces is None else Q(scope__contained_by=sorted(actor.namespaces))
 
 

@@ -1,4 +1,4 @@
-"""The rate limit: requests a minute, counted in the database, shared by all processes."""
+"""The rate limit: requests a minute, counted in the database for all processes."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ COUNT_REQUEST = sql.load(__name__, "count_request")
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """What is left of a caller's limit, and the seconds until the next minute."""
+    """What is left of a limit, and the seconds until the next minute."""
 
     limit: int
     left: int
@@ -66,4 +66,4 @@ def caller(request: Request) -> str:
     if scheme.lower() == "bearer":
         return f"token {tokens.digest(token.strip())[:32]}"
     user = request.user
-    return f"user {user.pk}" if isinstance(user, User) else "nobody"
+    return f"user {user.pk}" if isinstance(user, User) else "unknown user"

@@ -21,7 +21,7 @@ def badge(state: str | None) -> SafeString:
 
 @register.simple_tag
 def readable(data: bytes, size: int) -> str:
-    """Show the first bytes of a body as text, or in hexadecimal."""
+    """Show the start of a body as text, or in hexadecimal."""
     return display.readable(data, size=size)
 
 
@@ -33,7 +33,7 @@ def json_block(value: Any) -> SafeString:
 
 @register.filter
 def side(value: Any) -> str:
-    """Show one side of a difference as JSON; "-" if absent."""
+    """Show a side of a difference as JSON."""
     return display.side(value)
 
 

@@ -80,7 +80,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
 
 
 def close_abandoned(state: CycleProgress) -> bool:
-    """Close what lost workers left open; return whether a job was. Raises Fenced."""
+    """Close abandoned attempts; return whether one had an open job. Raises Fenced."""
     cycle = state.cycle
     if state.abandoned_receipts:
         fence.run(
@@ -128,7 +128,7 @@ def _advance(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> f
 
 
 def may_resume(cycle: ClaimedCycle) -> bool:
-    """Count a resume; the fifth without progress parks the cycle."""
+    """Count a resume; park the cycle and return False if it is the fifth without progress."""
     rows = fence.run(COUNT_RESUME.text, {"id": cycle.id, "token": cycle.token})
     if not rows:
         raise Fenced

@@ -113,7 +113,7 @@ _FACTS: dict[str, _Reader] = {
     "Profile's revision": lambda cycle: cycle.profile_revision,
     "Started by": lambda cycle: f"{cycle.trigger} {cycle.triggered_by}",
     "Input": lambda cycle: f"{cycle.input_content_type}, SHA-256 {cycle.input_sha256}",
-    "Runs again": lambda cycle: cycle.rerun_of_id,
+    "Re-run of": lambda cycle: cycle.rerun_of_id,
     "Resumed": lambda cycle: f"{cycle.resumes} times in a row",
 }
 _TIMES: dict[str, _Reader] = {

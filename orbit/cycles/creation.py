@@ -70,7 +70,7 @@ class ActiveCycle:
     abandoned: bool  # it was started, and its lease ran out
 
     def is_resumed_by(self, run_profile_id: str | None, payload: Payload | None = None) -> bool:
-        """Tell whether a trigger resumes it: abandoned, and the same trigger."""
+        """Tell whether this trigger resumes it: it is abandoned, and the same started it."""
         return (
             self.abandoned
             and self.run_profile_id == run_profile_id

@@ -14,7 +14,7 @@ from orbit.cycles import creation
 from orbit.models import CycleRun
 from orbit.states import Cycle
 
-# Namespaces at once; queued cycles that are counted.
+# At most so many namespaces at once, and so many queued cycles counted.
 _MOST = 200
 _MOST_WAKEUPS = 4
 
@@ -28,7 +28,10 @@ WAITING = sql.load(__name__, "waiting_namespaces", gate_lets_start=gate.STARTS)
 
 
 def promote_next(namespace: str) -> bool:
-    """Promote the next queued cycle, in the transaction that ended the active one."""
+    """Promote the next queued cycle; return whether there was one.
+
+    Call it in the transaction that ended the active cycle.
+    """
     promoted = PROMOTE_IN.one(namespace=namespace) is not None
     if promoted:
         queue.wake()

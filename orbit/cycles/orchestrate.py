@@ -148,7 +148,7 @@ class _Orchestration:
 
     def _start(self, cycles: Sequence[NewCycle]) -> None:
         # The first of each namespace, by id, starts and the others queue behind it. If a cycle was
-        # active there before, all are skipped.
+        # active there before, it may be resumed; all others are skipped.
         first: dict[str, NewCycle] = {}
         for cycle in cycles:
             first.setdefault(cycle.context.namespace, cycle)

@@ -1,11 +1,6 @@
-"""Where requests may go: to public addresses over https, and to what the operator listed.
+"""Where requests may go: to public addresses over https, and to listed hosts.
 
-A host name is checked by the addresses that it resolves to when a connection is made, and the
-connection goes to one of these addresses, so DNS rebinding gains nothing. ``ipaddress.is_global``
-is not enough: it calls NAT64, 6to4, ``::127.0.0.1``, ``fec0::`` and multicast global.
-
-A listed *name* may resolve to private and loopback addresses. Link-local addresses, where clouds
-keep their metadata, and other special ones must be listed as an address or a network.
+A host is checked by what it resolves to at connection time, so DNS rebinding gains nothing.
 """
 
 import functools
@@ -31,7 +26,8 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 _DIGITS = re.compile(r"(?:\d+|0x[0-9a-f]*)")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
-# A listed name doesn't open these; only an address or a network does.
+# A listed name doesn't open these; only an address or a network does. is_global isn't enough: it
+# calls NAT64, 6to4, ::127.0.0.1, fec0:: and multicast global.
 _SPECIAL: list[tuple[Network, str]] = [
     (ipaddress.ip_network(network), word)
     for network, word in (
@@ -84,13 +80,13 @@ class Unresolved(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operator's list, parsed: lower-case names, and networks (also for a single address)."""
+    """The operator's list, parsed."""
 
-    names: frozenset[str]
-    networks: tuple[Network, ...]
+    names: frozenset[str]  # lower case
+    networks: tuple[Network, ...]  # also single addresses
 
     def covers(self, address: Address) -> bool:
-        """Tell whether the list has ``address``, or a network that contains it."""
+        """Tell whether a listed network contains ``address``."""
         return any(
             address.version == network.version and address in network for network in self.networks
         )
@@ -98,11 +94,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a url goes. ``plain`` means over http."""
+    """Where a url goes."""
 
     host: str
     port: int
-    plain: bool
+    plain: bool  # over http
 
 
 def destination_of(parts: SplitResult) -> Destination:
@@ -113,10 +109,7 @@ def destination_of(parts: SplitResult) -> Destination:
 
 @functools.lru_cache(maxsize=64)
 def rules(allowed: tuple[str, ...]) -> Rules:
-    """Parse the operator's list.
-
-    Raises Refused for an entry that is not a name, address or network: it would allow nothing.
-    """
+    """Parse the operator's list. Raises Refused for an unusable entry."""
     names, networks = set(), []
     for entry in allowed:
         bare = entry.strip().lower().strip("[]")
@@ -134,10 +127,9 @@ def rules(allowed: tuple[str, ...]) -> Rules:
 
 
 def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
-    """Return ``url`` split, if requests may go there as far as can be told without resolving it.
+    """Split ``url``; raise Refused if it is not allowed. Resolves nothing.
 
-    Raises Refused for a wrong syntax, scheme, user name, fragment, port or host, and for an address
-    that is not allowed. The message holds no more of the url than its host.
+    The message holds no more of the url than its host.
     """
     parts, host = _split(url)
     literal = _literal(host)
@@ -157,7 +149,7 @@ def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
 
 
 def _split(url: str) -> tuple[SplitResult, str]:
-    """Return the parts of ``url`` and its host. Raises Refused for what no request may have."""
+    """Return the parts of ``url`` and its host. Raises Refused."""
     if not re.fullmatch(r"[\x21-\x7e]{1,4096}", url) or "\\" in url:
         raise Refused(
             "The url must be at most 4096 visible ASCII characters. "
@@ -197,11 +189,9 @@ def resolve(
     plain: bool = False,
     timeout: float = RESOLVE_TIMEOUT,
 ) -> list[Address]:
-    """Return the addresses of ``host`` that requests may go to, in the resolver's order.
+    """Return the allowed addresses of ``host``, in the resolver's order.
 
-    ``plain`` means over http. Leaves out addresses that are not allowed. If none is left, raises
-    Refused, which names host, address and setting. Raises Unresolved if the resolver gives no
-    address within ``timeout`` seconds.
+    Raises Refused, and Unresolved after ``timeout`` seconds.
     """
     host = host.rstrip(".").lower()
     allowlist = rules(tuple(allowed))
@@ -211,6 +201,7 @@ def resolve(
     refusal: Refused | None = None
     for answer in answers:
         try:
+            # A host is not refused for one bad address among good ones.
             permitted.append(
                 _permit(host, answer, allowlist, plain=plain, named=host in allowlist.names)
             )
@@ -224,10 +215,7 @@ def resolve(
 def resolve_all(
     destinations: Iterable[Destination], allowed: Sequence[str], *, seconds: float
 ) -> dict[Destination, Refused | Unresolved | None]:
-    """Resolve all ``destinations`` in parallel; return what ``resolve`` raised for each.
-
-    One that isn't resolved within ``seconds`` is Unresolved.
-    """
+    """Resolve in parallel, within ``seconds``; return what ``resolve`` raised for each."""
     deadline = time.monotonic() + seconds
 
     def error_of(destination: Destination) -> Refused | Unresolved | None:
@@ -291,10 +279,7 @@ def _look_up(host: str, port: int, timeout: float) -> list[Address]:
 
 
 def _permit(host: str, address: Address, allowlist: Rules, *, plain: bool, named: bool) -> Address:
-    """Return the address to connect to. Raises Refused.
-
-    ``plain``: over http. ``named``: the operator listed the host's name.
-    """
+    """Return the address to connect to. Raises Refused."""
     if allowlist.covers(address):
         return address
     target, word, special = _classify(address)
@@ -316,12 +301,9 @@ def _permit(host: str, address: Address, allowlist: Rules, *, plain: bool, named
 
 
 def _classify(address: Address) -> tuple[Address, str, bool]:
-    """Return the address that counts, what it is unless public, and whether it is special.
-
-    A special one can only be listed as an address or a network. An IPv4-mapped address counts as
-    the IPv4 address.
-    """
+    """Return the address that counts, what it is, and whether it is special."""
     if isinstance(address, ipaddress.IPv6Address):
+        # The connection would go to the IPv4 address.
         if address.ipv4_mapped is not None:
             return _classify(address.ipv4_mapped)
         if address in _NAT64:

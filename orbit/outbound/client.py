@@ -1,10 +1,4 @@
-"""The HTTP client: every request of Orbit is sent here. The result is a value, never an exception.
-
-``requests`` prepares the request. Its session isn't used: redirects, cookies, ``.netrc``, proxies
-and CA variables of the environment must not have any effect. Each call is one request on the wire:
-nothing is retried, nothing is followed. The body is read as raw bytes, never decompressed, and only
-up to ``limit``.
-"""
+"""The HTTP client: each call is one request, its result a value."""
 
 import functools
 import http.client
@@ -51,11 +45,7 @@ _VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One complete request. Times are seconds.
-
-    ``ca_bundle`` is a file of authorities to trust instead of the public ones. ``secrets`` are
-    masked in the response's excerpt: a receiver may send them back.
-    """
+    """One complete request; times in seconds."""
 
     method: str
     url: str = field(repr=False)
@@ -64,36 +54,29 @@ class Request:
     connect_timeout: float
     read_timeout: float
     total_timeout: float
-    ca_bundle: str | None
+    ca_bundle: str | None  # a file of authorities; None: the public ones
+    # Masked in the response's excerpt: a receiver may send them back.
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What became of a request.
-
-    With a ``status`` there was a response; ``error`` may say why its body isn't whole. Without one
-    ``error_class`` is ``refused`` (Orbit's own rules), ``dns``, ``connect``, ``tls``, ``timeout``,
-    ``reset``, ``bad_response`` or ``unexpected``.
-
-    ``sent`` is False if certainly no byte of the request left. ``body`` is the whole body if it was
-    read to its end and is no longer than ``keep``, else None; ``excerpt`` is its beginning, without
-    the request's secrets. ``latency_ms`` is the time until the response's head, or until the error.
-    """
+    """What became of a request. Without a response ``status`` is None."""
 
     status: int | None
+    # refused, dns, connect, tls, timeout, reset, bad_response or unexpected
     error_class: str | None
-    error: str
-    excerpt: bytes
+    error: str  # with a status: why the body isn't whole
+    excerpt: bytes  # the body's beginning, without secrets
     retry_after: str | None
-    latency_ms: float
-    sent: bool | None
-    body: bytes | None
+    latency_ms: float  # until the response's head, or the error
+    sent: bool | None  # False: certainly no byte left
+    body: bytes | None  # None: not whole, or longer than ``keep``
     content_type: str = ""
 
 
 class Adapter(BaseAdapter):
-    """A transport for prepared requests: no redirect, retry, cookie or proxy; checked addresses."""
+    """A transport for prepared requests: one attempt, to checked addresses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,11 +96,9 @@ class Adapter(BaseAdapter):
         allowed: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> "_LeasedResponse":
-        """Send ``request`` once; return the response with its head read.
+        """Send ``request`` once; the caller reads ``raw``, then calls ``lease.finish``.
 
-        The caller reads the body from ``raw`` and then calls ``lease.finish``. ``cert`` and
-        ``proxies`` are not used. Raises addresses.Refused and Unresolved, OSError, and the errors
-        of http.client and urllib3.
+        Raises addresses.Refused and Unresolved, OSError, and errors of http.client and urllib3.
         """
         clock = clock or Clock(timeout[0], timeout[1], sum(timeout))
         pool = self._pool(
@@ -148,7 +129,7 @@ class Adapter(BaseAdapter):
 
     @property
     def idle(self) -> dict[tuple[Any, ...], int]:
-        """The number of idle connections by scheme, host, port, allowed hosts and authorities."""
+        """The number of idle connections by scheme, host, port, rules and authorities."""
         with self._lock:
             return {key: len(pool) for key, pool in self._pools.items()}
 
@@ -181,7 +162,7 @@ class Adapter(BaseAdapter):
         return pool
 
     def _sweep(self) -> None:
-        """Close connections that are idle for long, and the oldest above the limit."""
+        """Close connections idle for long, and the oldest above the limit."""
         idle, fresh = 0, time.monotonic() - IDLE_SECONDS
         for key, pool in reversed(list(self._pools.items())):
             pool.close(before=fresh if idle + len(pool) <= IDLE_IN_ALL else math.inf)
@@ -197,7 +178,7 @@ class _ConnectionLease:
         self._pool, self._connection, self._usable = pool, connection, usable
 
     def finish(self, *, whole: bool) -> None:
-        """Return the connection to its pool if the response was read to its end, else close it."""
+        """Keep the connection if the response was read to its end."""
         if whole and self._usable and self._connection.sock is not None:
             self._pool.give_back(self._connection)
         else:
@@ -228,10 +209,9 @@ os.register_at_fork(after_in_child=_renew)
 def send(
     request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT
 ) -> Response:
-    """Send ``request`` once, to public addresses and ``allowed`` hosts; never raises.
+    """Send ``request`` once, within ``total_timeout`` seconds; never raises.
 
-    Reads at most ``limit`` bytes of the body and keeps ``keep`` of them. Returns within
-    ``total_timeout`` seconds.
+    Reads ``limit`` bytes of the body and keeps ``keep``.
     """
     started = time.monotonic()
     clock = Clock(request.connect_timeout, request.read_timeout, request.total_timeout)
@@ -282,20 +262,20 @@ def _checked(url: str, allowed: tuple[str, ...]) -> SplitResult:
 @functools.lru_cache(maxsize=256)
 def _target(method: str, url: str, allowed: tuple[str, ...]) -> requests.PreparedRequest:
     _checked(url, allowed)
+    # Prepared only: a session would use redirects, cookies, .netrc, and proxies and CA variables
+    # of the environment.
     return requests.Request(method, url).prepare()
 
 
 def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedRequest:
-    """Return the prepared request. Raises Refused for a header that can't be sent.
-
-    It is a copy of one that is prepared once for each target.
-    """
+    """Return the prepared request. Raises Refused for an unsendable header."""
     for name, value in request.headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise addresses.Refused(
                 f"The header {name[:60]!r} can't be sent: it must be printable ASCII, "
                 "at most 8192 characters."
             )
+    # Copy one that is prepared once for each target: preparing is slow.
     target = _target(request.method, request.url, allowed)
     prepared = requests.PreparedRequest()
     # The url as it was written: it may be signed, and normalizing it would break the signature.
@@ -310,11 +290,12 @@ def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedReq
 
 
 def _read(raw: HTTPResponse, clock: Clock, limit: int) -> tuple[bytes, str]:
-    """Return up to ``limit`` bytes of the body, and why it isn't whole, or an empty text."""
+    """Return the body's beginning, and why it isn't whole."""
     pieces: list[bytes] = []
     size = 0
     try:
         while size <= limit:
+            # Raw: decompressed, a short body could become huge.
             piece = raw.read(min(16384, limit + 1 - size), decode_content=False)
             if not piece:
                 break
@@ -357,7 +338,8 @@ _OUTCOMES: list[tuple[tuple[type[Exception], ...], str, str, str]] = [
 
 
 def _classify(error: Exception, clock: Clock) -> tuple[str, str]:
-    """Return the error class and the text; neither holds more of the request than its host."""
+    """Return the error class and the text."""
+    # Neither may hold more of the request than its host.
     name = (
         f"{_MALFORMED if clock.sent else 'this request cannot be built'} ({type(error).__name__})"
     )

@@ -1,9 +1,7 @@
-"""Connections to checked addresses, with a total deadline, that never accept half a response.
+"""Connections to checked addresses that never accept half a response.
 
-``http.client`` and urllib3 do otherwise; each of these was observed. Their time-outs cover neither
-name resolution nor a head that arrives byte by byte. They accept a head that is cut off as
-complete. They take ``103 Early Hints`` for the final response, so that the next request on the
-connection gets this one's 200.
+The time-outs of ``http.client`` and urllib3 cover neither name resolution nor a head that arrives
+byte by byte.
 """
 
 import contextlib
@@ -47,12 +45,12 @@ class ConnectFailed(Exception):
 
 
 class Clock:
-    """The time limits of one request, and what was observed of it."""
+    """A request's time limits, and what was observed of it."""
 
     __slots__ = ("connect", "cut", "deadline", "read", "sent", "surplus")
 
     def __init__(self, connect: float, read: float, total: float) -> None:
-        """Start the clock; all three are seconds."""
+        """Start the clock; limits in seconds."""
         self.connect, self.read = connect, read
         self.deadline = time.monotonic() + total
         self.sent = False  # whether a byte of the request may have left
@@ -60,10 +58,7 @@ class Clock:
         self.surplus = False  # whether more bytes arrived than the response
 
     def left(self, limit: float) -> float:
-        """Return the seconds that one step may take: ``limit``, or the total that is left.
-
-        Raises TimeoutError if none is left.
-        """
+        """Return the seconds that a step may take. Raises TimeoutError if none."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the total deadline passed")
@@ -71,10 +66,7 @@ class Clock:
 
 
 class _Source(io.RawIOBase):
-    """The bytes of a response; the clock bounds each read.
-
-    Inside the body an error ends the stream and sets ``clock.cut``: what arrived is kept.
-    """
+    """The bytes of a response; the clock bounds each read."""
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:
         self._sock, self.clock = sock, clock
@@ -94,6 +86,7 @@ class _Source(io.RawIOBase):
         except OSError as error:
             if self.in_head:
                 raise
+            # Inside the body an error ends the stream: what arrived is kept.
             self.clock.cut = "timeout" if isinstance(error, TimeoutError) else "reset"
             return 0
 
@@ -104,10 +97,7 @@ class _Source(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Reads a head by lines, and raises Truncated if it ends too early.
-
-    ``http.client`` takes the end of the stream for the empty line that ends a head.
-    """
+    """Reads a head by lines."""
 
     def __init__(self, source: _Source) -> None:
         super().__init__(source, 16384)
@@ -118,14 +108,15 @@ class _Reader(io.BufferedReader):
         line = super().readline(-1 if size is None else size)
         if self.source.in_head:
             self._lines += 1
+            # http.client would take the end of the stream for the end of the head.
             if not line and self._lines > 1:
                 raise Truncated("the connection was closed inside the head of the response")
         return line
 
     def close(self) -> None:
-        """Note whether more arrived than the response: the next request would read it."""
         if not self.closed:
             self.source.ended = True
+            # Surplus bytes would be read by the next request.
             self.source.clock.surplus = bool(self.peek(1))
             super().close()
 
@@ -174,7 +165,7 @@ class PlainConnection(HTTPConnection):
         clock: Clock,
         **options: Any,
     ) -> None:
-        """``allowed`` is the operator's list of hosts; every address is checked against it."""
+        """``allowed`` is the operator's list of hosts."""
         super().__init__(host, port, **options)
         self.allowed, self.clock = allowed, clock
         self.used_at = 0.0
@@ -217,11 +208,8 @@ class PlainConnection(HTTPConnection):
     def deliver(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
     ) -> None:
-        """Send a whole request. Head and body go in one piece: usually one packet instead of two.
-
-        The caller has checked ``headers``, so they are written as they are, except those that
-        urllib3 would add. urllib3's own way checks each of them four times.
-        """
+        """Send a whole request; the caller has checked ``headers``."""
+        # urllib3 checks each header four times, so it gets only those that it would add itself.
         own = {name: value for name, value in headers.items() if name.lower() in _SET_BY_URLLIB3}
         self._lines = "\r\n".join(
             f"{name}: {value}" for name, value in headers.items() if name not in own
@@ -234,7 +222,7 @@ class PlainConnection(HTTPConnection):
             pieces = b"".join(self._held)
         finally:
             self._held, self._lines = None, b""
-        self.send(pieces)
+        self.send(pieces)  # head and body together: usually one packet instead of two
 
     def endheaders(self, *args: Any, **options: Any) -> None:
         """End the head with the headers of ``deliver``."""
@@ -244,7 +232,7 @@ class PlainConnection(HTTPConnection):
         super().endheaders(*args, **options)
 
     def send(self, data: Any) -> None:
-        """Send all of ``data`` within the clock's limits; connect first if necessary."""
+        """Send ``data`` within the clock's limits; connect first if necessary."""
         if self._held is not None:
             self._held.append(data)
             return
@@ -255,10 +243,7 @@ class PlainConnection(HTTPConnection):
         super().send(data)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        """Return the final response with its head read.
-
-        Raises BadResponse, and closes the connection, if its status can't be a final one.
-        """
+        """Return the final response with its head read. Raises BadResponse."""
         # It is only called.
         self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]
         # Not urllib3's own: that parses the head once more, to log its defects.
@@ -274,6 +259,7 @@ class PlainConnection(HTTPConnection):
             original_response=original,
             request_method=self._method,  # type: ignore[attr-defined]  # http.client's
         )
+        # After 103 Early Hints the next request would get this one's 200.
         if not 200 <= response.status <= 599:
             self.close()
             raise BadResponse(f"the response's status {response.status} can't be a final one")
@@ -281,18 +267,15 @@ class PlainConnection(HTTPConnection):
 
 
 class SecureConnection(PlainConnection, HTTPSConnection):
-    """A connection over TLS. The certificate must be for the host's name, not its address."""
+    """A connection over TLS; the certificate is checked for the host's name."""
 
     plain = False
 
 
 @functools.lru_cache(maxsize=64)
 def tls(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return the TLS settings that trust ``ca_bundle``, or the public authorities.
-
-    Reads nothing from the environment. Raises OSError (ssl.SSLError is one) for a file that can't
-    be read or holds no certificate.
-    """
+    """Trust ``ca_bundle`` or the public authorities. Raises OSError."""
+    # Not create_default_context(): it reads authorities and a key log from the environment.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cafile=ca_bundle or DEFAULT_CA_BUNDLE_PATH)
@@ -300,7 +283,7 @@ def tls(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class Pool:
-    """Idle connections to one host under one set of rules. Thread-safe; never blocks."""
+    """Idle connections under one set of rules. Thread-safe; never blocks."""
 
     def __init__(
         self,
@@ -311,14 +294,14 @@ class Pool:
         allowed: tuple[str, ...],
         ca_bundle: str | None,
     ) -> None:
-        """Make a pool without a connection. Raises OSError as ``tls`` does."""
+        """Raises OSError as ``tls`` does."""
         self._secure, self._host, self._port, self._allowed = secure, host, port, allowed
         self._options: dict[str, Any] = {"ssl_context": tls(ca_bundle)} if secure else {}
         self._idle: deque[PlainConnection] = deque(maxlen=IDLE_CONNECTIONS)
         self.used_at = time.monotonic()
 
     def take(self, clock: Clock) -> PlainConnection:
-        """Return the connection used last if it is fresh and silent, else a new one."""
+        """Return a fresh and silent connection, or a new one."""
         self.used_at = time.monotonic()
         while self._idle:
             try:
@@ -339,11 +322,10 @@ class Pool:
         self._idle.append(connection)
 
     def __len__(self) -> int:
-        """Return how many connections are idle."""
         return len(self._idle)
 
     def close(self, *, before: float = math.inf) -> None:
-        """Close idle connections that were last used before a time of the monotonic clock."""
+        """Close idle connections last used before a time of the monotonic clock."""
         with contextlib.suppress(IndexError):  # another thread took the last one
             # The one that is idle longest is first.
             while self._idle and self._idle[0].used_at < before:

@@ -1,9 +1,4 @@
-"""Mask secrets in responses: Orbit stores and shows what receivers send, and some echo requests.
-
-A secret is found as it is and in the encodings of echoes: as a JSON string, in HTML,
-percent-encoded, in hex, and as base64, alone or inside a longer text. Any other encoding stays, and
-so do secrets of fewer than six bytes, since any text may contain these by chance.
-"""
+"""Mask secrets in responses, in the usual encodings: some receivers echo requests."""
 
 import base64
 import functools
@@ -11,12 +6,12 @@ import html
 import json
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-SHORTEST = 6
+SHORTEST = 6  # bytes: any text may contain less by chance
 MASK = b"[masked]"
 
 
 def mask(data: bytes, secrets: tuple[str, ...]) -> bytes:
-    """Return ``data`` with all ``secrets`` masked, also one that is cut off at the end."""
+    """Return ``data`` with ``secrets`` masked, also cut-off ones at the end."""
     if len(data) < SHORTEST:
         return data
     forms = encodings(secrets)
@@ -28,7 +23,7 @@ def mask(data: bytes, secrets: tuple[str, ...]) -> bytes:
 
 
 def secrets_of_url(url: str) -> tuple[str, ...]:
-    """Return the secrets in a url: its path and long steps of it, its query and the values."""
+    """Return a url's secrets: its path and long steps, query and values."""
     parts = urlsplit(url)
     steps = [step for step in parts.path.split("/") if len(step) >= 16]
     values = [value for _, value in parse_qsl(parts.query)]
@@ -42,8 +37,9 @@ def secrets_of_url(url: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=256)
 def encodings(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
-    """Return all encodings of ``secrets``, longest first: one may be part of another."""
+    """Return all encodings of ``secrets``, longest first."""
     forms = {form for secret in secrets for form in _encodings(secret) if len(form) >= SHORTEST}
+    # One may be part of another: mask the longer first.
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
@@ -78,7 +74,7 @@ def _encodings(secret: str) -> set[bytes]:
 
 
 def _truncated(data: bytes, form: bytes) -> int:
-    """Return how many bytes at the end of ``data`` begin ``form``, or 0 if fewer than six do."""
+    """Return how many bytes at the end of ``data`` begin ``form``."""
     start = data.find(form[:SHORTEST], max(0, len(data) - len(form) + 1))
     while start >= 0 and not form.startswith(data[start:]):
         start = data.find(form[:SHORTEST], start + 1)

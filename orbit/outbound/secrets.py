@@ -1,7 +1,6 @@
 """Encrypt endpoint snapshots at rest: their urls and headers hold secrets.
 
-The first key encrypts, all keys decrypt. To rotate, put the new key in front and keep the old one
-until nothing that it encrypted is left.
+Rotate: put the new key in front, and keep the old one until no row needs it.
 """
 
 import base64
@@ -23,15 +22,12 @@ class Unreadable(OrbitError):
 
 
 def seal(data: bytes, keys: Sequence[str]) -> bytes:
-    """Return ``data`` encrypted and authenticated with the first of ``keys``.
-
-    Raises ValueError if there is none, or one is not a Fernet key.
-    """
+    """Encrypt ``data`` with the first of ``keys``. Raises ValueError if one is unusable."""
     return _ring(keys).encrypt(data)
 
 
 def unseal(token: bytes, keys: Sequence[str]) -> bytes:
-    """Return what ``seal`` was given. Raises Unreadable if it was changed or no key fits."""
+    """Return what ``seal`` was given. Raises Unreadable."""
     try:
         return _ring(keys).decrypt(bytes(token))
     except InvalidToken:
@@ -39,18 +35,15 @@ def unseal(token: bytes, keys: Sequence[str]) -> bytes:
 
 
 def derive_key(secret_key: str) -> str:
-    """Return the Fernet key of a development installation without ORBIT_ENCRYPTION_KEYS."""
+    """Return the Fernet key of an installation without ORBIT_ENCRYPTION_KEYS."""
     return base64.urlsafe_b64encode(_expand(secret_key.encode(), b"orbit sealing")).decode()
 
 
 def fingerprint(data: bytes, keys: Sequence[str]) -> str:
-    """Return 64 hex digits, equal for equal ``data``, that reveal nothing without the first key.
-
-    They find a configuration that is stored already. After a rotation the fingerprint is another,
-    so the same configuration gets a new row, encrypted with the new key.
-    """
+    """Return 64 hex digits that identify ``data`` to holders of the first key."""
     if not keys:
         raise ValueError("There is no key to make a fingerprint with.")
+    # After a rotation it is another, so a stored configuration is encrypted again.
     return hmac.new(
         _expand(keys[0].encode(), b"orbit fingerprint"), data, hashlib.sha256
     ).hexdigest()

@@ -7,11 +7,7 @@ import hmac
 
 
 def parse_secrets(text: str) -> list[bytes]:
-    """Return the keys in ``text``: one ``whsec_`` secret, or several with spaces during a rotation.
-
-    Raises ValueError, without the secret, for one that isn't ``whsec_`` and the base64 of 24 to 64
-    bytes, or that has fewer than 8 different bytes.
-    """
+    """Return the keys of space-separated ``whsec_`` secrets. Raises ValueError, without them."""
     keys = []
     for secret in text.split(" "):
         try:
@@ -23,6 +19,7 @@ def parse_secrets(text: str) -> list[bytes]:
                 "Must be `whsec_` and the base64 of 24 to 64 random bytes; "
                 "two of them, separated by a space, during a rotation."
             )
+        # Random bytes have more different values.
         if len(set(key)) < 8:
             raise ValueError(
                 "This signing secret can be guessed: make it from 24 to 64 random bytes."
@@ -32,11 +29,11 @@ def parse_secrets(text: str) -> list[bytes]:
 
 
 def sign(secrets: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of ``webhook-signature``: one signature per secret, separated by spaces.
+    """Return the value of ``webhook-signature``: one signature per secret.
 
-    ``timestamp`` is the attempt's, in whole seconds: receivers accept five minutes. Raises
-    ValueError for an invalid secret.
+    ``timestamp``: seconds. Raises ValueError for an invalid secret.
     """
+    # Receivers accept timestamps of the last five minutes, so each attempt is signed anew.
     content = f"{message_id}.{timestamp}.".encode() + body
     digests = (hmac.new(key, content, hashlib.sha256).digest() for key in parse_secrets(secrets))
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

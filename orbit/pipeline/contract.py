@@ -1,7 +1,7 @@
-"""What a transformer and a processor are: the contract of the built-in ones and of other packages.
+"""The contract of transformers and processors.
 
 A package offers its own by an entry point of the group ``orbit.transformers`` or
-``orbit.processors`` that names a ``Transformer`` or ``Processor`` object.
+``orbit.processors``.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,11 +24,11 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One attempt of a tier. ``timeout`` is in seconds, for this attempt alone."""
+    """One attempt of a tier."""
 
     transformation_id: str
     options: Mapping[str, Any]
-    timeout: float
+    timeout: float  # seconds, for this attempt alone
     cycle_id: str
     namespace: str
     tier: int
@@ -40,7 +40,7 @@ class TransformError(OrbitError):
     code, kind = "transform_failed", Kind.UNAVAILABLE
 
     def __init__(self, detail: str = "", *, retry: bool = True) -> None:
-        """``retry`` is False if another attempt would fail as well."""
+        """``retry``: False if another attempt would fail too."""
         super().__init__(detail)
         self.retry = retry
 
@@ -51,31 +51,27 @@ def _no_more_problems(options: Mapping[str, Any]) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """One way to turn a cycle's input into a tier's output.
+    """A way to turn a cycle's input into a tier's output.
 
-    ``run`` returns within the context's time-out or raises TransformError. After a crash it may be
-    called again with the same transformation id. ``options_schema`` is a JSON Schema (draft
-    2020-12). ``check`` finds what a schema can't, and returns ``{pointer, detail}`` for each
-    problem. ``slow`` says that it waits for something outside this process.
+    ``run`` returns within the time-out or raises TransformError. After a crash it may run again
+    with the same transformation id.
     """
 
     name: str
-    options_schema: Mapping[str, Any]
+    options_schema: Mapping[str, Any]  # a JSON Schema, draft 2020-12
     run: Callable[[Payload, Context], Payload]
-    slow: bool = True
+    slow: bool = True  # waits for something outside this process
+    # Finds what a schema can't; returns pointer and detail of each problem.
     check: Callable[[Mapping[str, Any]], list[dict[str, str]]] = field(default=_no_more_problems)
 
     def problems(self, options: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return what is wrong with ``options``; pointers start at the options."""
+        """Return the problems of ``options``; pointers start there."""
         return schemas.problems(self.options_schema, options) or self.check(options)
 
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What normalization does with the output of one successful tier.
-
-    One payload in, one out. It may be called again after a crash.
-    """
+    """What normalization does with a tier's output. May run again after a crash."""
 
     name: str
     run: Callable[[Payload], Payload]

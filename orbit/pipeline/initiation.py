@@ -1,4 +1,4 @@
-"""Stage 1: a cycle's context becomes an initiation, created once per hash and then reused."""
+"""Stage 1: a cycle's context becomes an initiation, one per hash."""
 
 import time
 from uuid import UUID
@@ -20,26 +20,23 @@ INITIATE = sql.load(__name__, "initiate", initiation=INITIATION, **fence.FRAGMEN
 
 
 def run(cycle: ClaimedCycle) -> UUID:
-    """Initiate ``cycle`` and return the initiation's id. Raises Fenced.
-
-    After a crash either the checkpoint is there or nothing is.
-    """
+    """Initiate ``cycle``; return the initiation's id. Raises Fenced."""
     write = fence.FencedWrite(cycle, INITIATE.text)
     add_to(write)
     return commit(write)
 
 
 def commit(write: fence.FencedWrite) -> UUID:
-    """Commit a write that initiates its cycle; return the initiation's id. Raises Fenced."""
+    """Commit an initiating write; return the initiation's id. Raises Fenced."""
     ((_, initiation_id),) = fence.commit(write)
     return UUID(str(initiation_id))
 
 
 def add_to(write: fence.FencedWrite) -> None:
-    """Add the stage to ``write``, whose statement has the fragment ``INITIATION``."""
+    """Add the stage to ``write``, whose statement has ``INITIATION``."""
     cycle = write.cycle
     began = time.monotonic()
-    # Records are read in the order of their ids, so create them in the order of what they tell.
+    # Records are read in the order of their ids.
     write.records += [
         Record("cycle", "cycle_started", data={"token": cycle.token}),
         Record(STAGE, "stage_started"),

@@ -1,4 +1,4 @@
-"""Stage 3: each output of a successful tier becomes an item to deliver."""
+"""Stage 3: each successful tier's output becomes an item to deliver."""
 
 import time
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from telemetry.events import Name
 
 STAGE = "normalization"
 
-#: The stage's CTEs. They need ``locked``.
+#: The stage's CTEs, for the statement of its write. They need ``locked``.
 NORMALIZATION = sql.fragment(__name__, "normalization")
 
 
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(slots=True)
 class _Batch:
-    """The items of one cycle, and the errors of outputs that became none."""
+    """The items of a cycle, and the errors of other outputs."""
 
     id: UUID
     processor: str
@@ -43,10 +43,9 @@ class _Batch:
 
 
 def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
-    """Add the stage to ``write``, whose statement has ``NORMALIZATION``; return the items' ids.
+    """Add the stage to ``write``; return the items' ids.
 
-    ``reused`` counts the items that a re-run has from earlier cycles. If the processor fails on an
-    output, only that output gets no item, and the stage is not ok.
+    ``reused`` counts items that a re-run has from earlier cycles.
     """
     cycle = write.cycle
     began = time.monotonic()
@@ -76,7 +75,8 @@ def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int =
 def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
     try:
         payload = registry.processor(batch.processor).run(source.payload)
-    except Exception as exc:  # a processor of another package may raise anything
+    except Exception as exc:
+        # Another package's processor may raise anything: only this output gets no item.
         error = clean(f"{type(exc).__name__}: {exc}")
         batch.errors.append(error)
         data = {"transformation_id": str(source.transformation_id)}

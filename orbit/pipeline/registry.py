@@ -1,7 +1,4 @@
-"""The names of transformers and processors.
-
-Rows and files hold names only. Nothing is ever imported by a path that data holds.
-"""
+"""The names of transformers and processors. No data names an import path."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -35,21 +32,21 @@ class BrokenEntryPoint(OrbitError):
 
 
 def transformer(name: str) -> Transformer:
-    """Return the transformer called ``name``. Raises UnknownTransformer and BrokenEntryPoint."""
+    """Return a transformer. Raises UnknownTransformer and BrokenEntryPoint."""
     transformer = _transformers().get(name)
     if transformer is None:
         raise UnknownTransformer(
-            f"No transformer is called {name!r}. Known are: {', '.join(names())}."
+            f"There is no transformer {name!r}. Choose from: {', '.join(names())}."
         )
     return transformer
 
 
 def processor(name: str) -> Processor:
-    """Return the processor called ``name``. Raises UnknownProcessor and BrokenEntryPoint."""
+    """Return a processor. Raises UnknownProcessor and BrokenEntryPoint."""
     processor = _processors().get(name)
     if processor is None:
         raise UnknownProcessor(
-            f"No processor is called {name!r}. Known are: {', '.join(processor_names())}."
+            f"There is no processor {name!r}. Choose from: {', '.join(processor_names())}."
         )
     return processor
 
@@ -65,12 +62,12 @@ def processor_names() -> list[str]:
 
 
 def option_checks() -> dict[str, Callable[[Mapping[str, Any]], list[dict[str, str]]]]:
-    """Return, for each transformer's name, the function that finds the problems of its options."""
+    """Return each transformer's check of its options, by name."""
     return {name: transformer.problems for name, transformer in _transformers().items()}
 
 
 def refresh() -> None:
-    """Look for the entry points of installed packages again."""
+    """Look for installed entry points again."""
     _transformers.cache_clear()
     _processors.cache_clear()
 

@@ -1,4 +1,4 @@
-"""The execution rules of an instruction: how each tier and normalization run, defaults included."""
+"""The execution rules of an instruction, defaults included."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -7,26 +7,26 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TierRule:
-    """How one tier runs. ``backoff_base`` and ``timeout`` are seconds."""
+    """How one tier runs."""
 
     transformer: str = "passthrough"
     options: Mapping[str, Any] = field(default_factory=dict)
     max_attempts: int = 3
-    backoff_base: float = 1.0
-    timeout: float = 30.0
+    backoff_base: float = 1.0  # seconds
+    timeout: float = 30.0  # seconds
 
 
 _MEMBERS = frozenset(member.name for member in fields(TierRule))
 
 
 def tier_rule(instruction: Mapping[str, Any], tier: int) -> TierRule:
-    """Return the rule of one tier of a valid instruction, or the defaults if it has none."""
+    """Return a tier's rule, or the defaults."""
     rule = instruction.get("execution_rules", {}).get("tiers", {}).get(str(tier), {})
-    # During an upgrade a newer release may have written a member that this one doesn't know.
+    # During an upgrade a newer release may have written other members.
     return TierRule(**{name: value for name, value in rule.items() if name in _MEMBERS})
 
 
 def processor_name(instruction: Mapping[str, Any]) -> str:
-    """Return the name of the processor that normalization uses."""
+    """Return the name of normalization's processor."""
     normalizer = instruction.get("execution_rules", {}).get("normalizer", {})
     return str(normalizer.get("processor", "passthrough"))

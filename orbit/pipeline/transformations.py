@@ -1,13 +1,7 @@
-"""Stage 2: three tiers, each on the cycle's input, each on its own.
+"""Stage 2: three tiers, each on the cycle's input. A failed tier never stops another.
 
-A tier is retried with back-off until it has succeeded or failed; a failed tier never stops another.
-Waiting for a retry holds no worker: the tier's row says when it is due.
-
-Tiers that wait for nothing outside this process are saved together, a slow one by itself as soon as
-it ends. A cycle with only quick tiers is saved in one statement with the stages around this one.
-
-After a crash a tier may run again until its checkpoint is written. Its transformation id stays the
-same, so a receiver recognizes the repetition by its Idempotency-Key.
+After a crash a tier may run again under the same transformation id, by which a receiver recognizes
+the repetition.
 """
 
 import hashlib
@@ -48,25 +42,20 @@ SAVE = sql.load(__name__, "save_tiers", tiers=SAVE_TIERS, **fence.FRAGMENTS)
 
 @dataclass(slots=True)
 class TierResult:
-    """What is known of one tier.
-
-    ``ok`` is None until the tier has ended; ``wait`` is the seconds until its next attempt.
-    ``payload`` is its output if it is in memory. A re-run has a tier ``reused`` from an earlier
-    cycle.
-    """
+    """The state of one tier."""
 
     tier: int
     transformation_id: UUID
-    ok: bool | None = None
-    payload: Payload | None = None
+    ok: bool | None = None  # None until it has ended
+    payload: Payload | None = None  # its output, if in memory
     attempts: int = 0
     error: str = ""
-    wait: float = 0.0
+    wait: float = 0.0  # seconds until the next attempt
     sha256: str = ""
-    reused: bool = False
+    reused: bool = False  # a re-run has it from an earlier cycle
 
     def summary(self) -> dict[str, Any]:
-        """Return it as data for the execution record and the cycle's page."""
+        """Return it for the execution record and the cycle's page."""
         return {
             "tier": self.tier,
             "ok": self.ok,
@@ -79,7 +68,7 @@ class TierResult:
 
 @dataclass(slots=True)
 class _Stage:
-    """One pass through the stage, and the write that collects what has ended."""
+    """A pass through the stage, and the write that collects it."""
 
     cycle: ClaimedCycle
     initiation_id: UUID | None
@@ -101,7 +90,7 @@ class _Stage:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One attempt of a tier that has ended."""
+    """An attempt of a tier that has ended."""
 
     result: TierResult
     transformer: str
@@ -109,11 +98,9 @@ class _Attempt:
 
 
 def transformation_id(cycle_id: UUID, tier: int) -> UUID:
-    """Return the id of a cycle's tier, the same after every crash.
-
-    It is a UUIDv7 of the cycle's own millisecond, so it is near the cycle's in the index.
-    """
+    """Return the id of a cycle's tier, the same after every crash."""
     digest = int.from_bytes(hashlib.sha256(cycle_id.bytes + bytes([tier])).digest()[:10], "big")
+    # A UUIDv7 of the cycle's own millisecond is near the cycle's in the index.
     millisecond = cycle_id.int >> 80
     return uuid.UUID(
         int=millisecond << 80
@@ -125,7 +112,7 @@ def transformation_id(cycle_id: UUID, tier: int) -> UUID:
 
 
 def quick(cycle: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
-    """Tell whether no tier without a result waits for anything outside this process."""
+    """Tell whether no open tier waits for something outside this process."""
     try:
         return not any(
             registry.transformer(rules.tier_rule(cycle.context, tier).transformer).slow
@@ -137,10 +124,9 @@ def quick(cycle: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
 
 
 def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
-    """Attempt each tier of a new, quick cycle once; add the stage to ``write``.
+    """Attempt each tier of a new, quick cycle once; return all results.
 
-    The statement of ``write`` initiates the cycle too. ``results`` are the tiers that a re-run
-    reuses. Returns the results of all tiers.
+    ``write`` initiates the cycle too.
     """
     stage = _Stage(write.cycle, None, results, pending=write)
     write.rows["tiers"] = []
@@ -153,9 +139,7 @@ def run(
 ) -> dict[int, TierResult]:
     """Attempt each tier that is due; return the results of all three.
 
-    ``results`` are those of earlier passes. The stage has ended if every ``ok`` is set, else the
-    smallest ``wait`` says when to continue. Raises Fenced, and Interrupted between tiers after
-    saving what has ended.
+    Raises Fenced, and Interrupted after saving what has ended.
     """
     stage = _Stage(cycle, initiation_id, results)
     _attempt_due(stage)
@@ -185,7 +169,7 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         transformer = registry.transformer(rule.transformer)
         slow = transformer.slow
         if slow:
-            stage.flush()
+            stage.flush()  # keep what has ended while this one waits
         interrupts.check(leaves=slow)
         context = _context(stage.cycle, result, rule)
         interrupts.act(context.timeout + GRACE_SECONDS)
@@ -196,13 +180,13 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         raise
     except TransformError as exc:
         retry, result.error = exc.retry, clean(exc.detail)
-    except (
-        Exception
-    ) as exc:  # another package's transformer may raise anything: only its tier fails
+    except Exception as exc:
+        # Another package's transformer may raise anything: only its tier fails.
         result.error = clean(f"{type(exc).__name__}: {exc}")
     if result.ok is None:
         _decide_retry(result, rule, retry=retry)
     _save(stage, _Attempt(result, rule.transformer, time.monotonic() - began))
+    # Quick tiers are saved together.
     if slow:
         stage.flush()
 
@@ -219,22 +203,23 @@ def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context
 
 
 def _input(cycle: ClaimedCycle) -> Payload:
-    assert cycle.input is not None  # noqa: S101 - read while a tier has not ended
+    # The claim reads the input unless all tiers have ended.
+    assert cycle.input is not None  # noqa: S101
     return Payload(cycle.input, cycle.input_content_type)
 
 
 def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
-    """Fail the tier, or set the wait until its next attempt."""
     if not retry or result.attempts >= int(rule.max_attempts):
         result.ok = False
         return
+    # Waiting holds no worker: the tier's row says when it is due.
     result.wait = backoff.delay(
         result.attempts, base=float(rule.backoff_base), cap=BACKOFF_CAP, factor=2
     )
 
 
 def _save(stage: _Stage, attempt: _Attempt) -> None:
-    """Add an attempt to the stage's write: its row, its records, its event."""
+    """Add an attempt's row, records and event to the stage's write."""
     write, result, payload = stage.write, attempt.result, attempt.result.payload
     result.sha256 = sha256_hex(payload.body) if payload else ""
     write.rows["tiers"].append(
@@ -269,7 +254,6 @@ def _save(stage: _Stage, attempt: _Attempt) -> None:
 
 
 def _records(attempt: _Attempt) -> list[Record]:
-    """Return the records of an attempt, and of the tier's end or its retry."""
     result, tier = attempt.result, attempt.result.tier
     data = {
         "tier": tier,

@@ -25,19 +25,16 @@ SAVED_VERSION = sql.load(__name__, "saved_version")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place at which a document differs.
-
-    ``pointer`` is a JSON pointer into the document. A side may be ``json_diff.ABSENT``.
-    """
+    """A place at which a document differs. A side may be ``json_diff.ABSENT``."""
 
     file: str
     id: str
-    pointer: str
+    pointer: str  # a JSON pointer into the document
     in_files: Any
     in_database: Any
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON, without the key of an absent side."""
+        """Return it as JSON, without an absent side."""
         sides = {"in_files": self.in_files, "in_database": self.in_database}
         return {
             "file": self.file,
@@ -48,12 +45,9 @@ class Difference:
 
 
 def differences(*, actor: Actor) -> list[Difference]:
-    """Check the files and compare them with the database.
-
-    Both hold the documents of all namespaces, so ``actor`` must see the whole workspace. Raises as
-    ``reload.read_checked`` does.
-    """
+    """Compare the files with the database. Raises as ``reload.read_checked`` does."""
     actor.require(Scope.READ)
+    # Files and database hold the documents of all namespaces.
     actor.require_workspace()
     return between(reload.read_checked()[0], revisions.current())
 
@@ -61,7 +55,7 @@ def differences(*, actor: Actor) -> list[Difference]:
 def bounded(
     differences: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000
 ) -> list[Difference]:
-    """Return as many of ``differences`` as fit on a page or into an answer, at least the first."""
+    """Return the ``differences`` that fit into an answer, at least one."""
     fitting: list[Difference] = []
     for difference in differences[:most]:
         characters -= len(json.dumps(difference.to_dict()))
@@ -72,7 +66,7 @@ def bounded(
 
 
 def between(in_files: Documents, in_database: Documents) -> list[Difference]:
-    """Return every difference of two sets of documents, sorted by file, id and key."""
+    """Return the differences, sorted by file, id and key."""
     kinds = (
         (PROFILES, "profile_id", in_files.profiles, in_database.profiles),
         (RUN_PROFILES, "run_profile_id", in_files.run_profiles, in_database.run_profiles),
@@ -89,15 +83,12 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
 
 
 def both_changed() -> bool:
-    """Tell whether files and database were both changed since the files were applied, and differ.
-
-    Asked for every page of the console, so it costs two looks at file names and one row: documents
-    are read again only after a file or a document was written. Invalid files don't count; the drift
-    page says what is wrong with them.
-    """
+    """Tell whether files and database both changed since the last load, and differ."""
+    # Every console page asks this. Documents are read only if their version has changed.
     folder = Path(settings.ORBIT_CONFIG_DIR)
     in_files = _digest_of_files(folder, _versions(folder))
     applied = AppliedFiles.objects.filter(id=1).values_list("sha256", flat=True).first()
+    # Invalid files don't count: the drift page lists their problems.
     if in_files is None or not applied or in_files == applied:
         return False
     version = SAVED_VERSION.one()
@@ -106,7 +97,6 @@ def both_changed() -> bool:
 
 
 def _versions(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
-    """Return, for each file, what changes when it is written or replaced."""
     versions: list[tuple[int, int, int] | None] = []
     for name in (PROFILES, RUN_PROFILES):
         try:
@@ -114,6 +104,7 @@ def _versions(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
         except OSError:
             versions.append(None)
         else:
+            # A write changes size or time, a replacement the inode.
             versions.append((status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(versions)
 

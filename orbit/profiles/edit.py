@@ -1,9 +1,7 @@
-"""Edit a profile or run profile: save a document, roll back, enable or disable.
+"""Edit a profile or run profile: save, roll back, enable or disable.
 
-REST and the console edit through these functions alone. An edit locks the configuration (see
-``revisions.lock``) before it reads the current revision. Of two editors who saw the same revision
-one saves and the other gets Stale. Running cycles have a snapshot that no edit changes. After a
-crash either the revision and its audit entry are there, or neither.
+An edit locks the configuration before it reads the current revision, so of two editors who saw the
+same revision one gets Stale.
 """
 
 from dataclasses import dataclass
@@ -31,23 +29,21 @@ _PREVIEWED = 3
 
 @dataclass(frozen=True, slots=True)
 class EditResult:
-    """The document after an edit. If nothing ``changed``, no revision was made."""
+    """The document after an edit."""
 
     document: dict[str, Any]
     revision: int
     created: bool
-    changed: bool
+    changed: bool  # else no revision was made
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What saving a document would do.
-
-    ``instructions`` are of the run profile, or of the first run profiles of the profile, by id.
-    """
+    """What saving a document would do."""
 
     problems: Problems
     changes: list[json_diff.Change]
+    # By run profile: the edited one, or the first ones of the edited profile.
     instructions: list[tuple[str, Instruction]]
 
 
@@ -61,11 +57,10 @@ def save(
     expected: Expected,
     reason: str = "",
 ) -> EditResult:
-    """Save ``document`` as ``name``, if the current revision is what the editor ``expected``.
+    """Save ``document`` as ``name`` if the current revision is ``expected``.
 
-    Raises DocumentInvalid with every problem, Stale with who saved another revision meanwhile,
-    NotAllowed for a profile that also runs in namespaces that ``actor`` doesn't see, and
-    ``kind.unknown`` for an id that is in use there.
+    Raises DocumentInvalid with every problem, Stale, and NotAllowed or ``kind.unknown`` if
+    ``actor`` doesn't see all its namespaces.
     """
     actor.require(Scope.CONFIGURE)
     problems = _problems(kind, name, document)
@@ -78,17 +73,15 @@ def save(
 
 
 def check(kind: AnyKind, name: str, document: Any, *, actor: Actor) -> Problems:
-    """Return the problems for which ``save`` would refuse ``document``; writes nothing."""
+    """Return the problems for which ``save`` would refuse ``document``."""
     problems = _problems(kind, name, document)
     return [*problems, *_reference_problems(kind, document, problems, actor)]
 
 
 def preview(kind: AnyKind, name: str, document: Any, *, current: Any, actor: Actor) -> Preview:
-    """Return what saving ``document`` over ``current`` would do; writes nothing.
-
-    A document with problems gets no instructions.
-    """
+    """Return what saving ``document`` over ``current`` would do."""
     problems = check(kind, name, document, actor=actor)
+    # Only a valid document has instructions.
     return Preview(
         problems,
         json_diff.changes(current, document),
@@ -112,10 +105,8 @@ def _instructions(
 
 
 def may_edit(row: AnyRow, *, actor: Actor) -> bool:
-    """Tell whether ``actor`` may edit ``row``, which the actor sees.
-
-    Nobody may edit a hidden document: only a roll-back or a reload brings it back.
-    """
+    """Tell whether ``actor``, who sees ``row``, may edit it."""
+    # A hidden document returns only by a roll-back or a reload.
     if not actor.may(Scope.CONFIGURE) or row.hidden:
         return False
     return not _runs_elsewhere(row, actor)
@@ -131,10 +122,7 @@ def roll_back(
     expected: Expected,
     reason: str,
 ) -> EditResult:
-    """Save the document of revision ``number`` again, as a new revision.
-
-    Raises as ``save`` does, and RevisionUnknown.
-    """
+    """Save revision ``number`` again. Raises as ``save`` does, and RevisionUnknown."""
     actor.require(Scope.CONFIGURE)
     document = history.find(kind, name, number, actor=actor).document
     return save(
@@ -160,8 +148,7 @@ def set_state(
 ) -> EditResult:
     """Enable or disable ``name``, from the next trigger or tick on.
 
-    A document with problems can be disabled, not enabled. Raises as ``save`` does, and
-    ``kind.unknown``.
+    Raises as ``save`` does.
     """
     actor.require(Scope.CONFIGURE)
     with audit.transaction():
@@ -170,13 +157,14 @@ def set_state(
         _ensure_not_elsewhere(row, actor)
         _ensure_current(kind, row, expected)
         document = {**row.document, "state": str(state)}
+        # A document with problems can still be disabled.
         if state == ProfileState.ENABLED:
             _ensure_valid(kind, check(kind, name, document, actor=actor))
         return _write(kind, name, row, document, actor=actor, source=source, reason=reason)
 
 
 def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expected) -> AnyRow | None:
-    """Return the row that ``name`` has now, or None if ``actor`` may create it."""
+    """Return the row, or None if ``actor`` may create it."""
     row = kind.lookup(name, actor=actor)
     if row is not None:
         _ensure_not_elsewhere(row, actor)
@@ -184,7 +172,7 @@ def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expecte
     if not expected.absent:
         raise Stale(
             f"There is no {kind.words} {name[:200]!r}. "
-            "To make one, send If-None-Match: * instead of If-Match."
+            "To create it, send If-None-Match: * instead of If-Match."
         )
     if kind is PROFILE:
         actor.require_workspace()
@@ -192,7 +180,7 @@ def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expecte
         same_name = RunProfile.objects.filter(run_profile_id=name)
         if same_name.exclude(actor.filter()).exists():
             raise kind.unknown(
-                f"There is no {kind.words} {name!r} for you, and none can be made under this id."
+                f"You see no {kind.words} {name!r}, and you can't create it: the id is taken."
             )
     return None
 
@@ -201,19 +189,19 @@ def _ensure_not_elsewhere(row: AnyRow, actor: Actor) -> None:
     if _runs_elsewhere(row, actor):
         raise NotAllowed(
             "This profile also runs in namespaces that you may not see. "
-            "Ask somebody who sees them to edit it."
+            "Ask a user who sees them to edit it."
         )
 
 
 def _runs_elsewhere(row: AnyRow, actor: Actor) -> bool:
-    """Tell whether an edit of a profile would change namespaces that ``actor`` doesn't see."""
+    """Tell whether a profile runs in namespaces that ``actor`` doesn't see."""
     if actor.namespaces is None or not isinstance(row, Profile):
         return False
     return RunProfile.objects.filter(profile=row, hidden=False).exclude(actor.filter()).exists()
 
 
 def _problems(kind: AnyKind, name: str, document: Any) -> Problems:
-    """Return the problems that need no database. The document's id must be ``name``."""
+    """Return the problems that need no database."""
     if kind is PROFILE:
         problems = schema.profile_problems(
             document, transformers=registry.option_checks(), processors=registry.processor_names()
@@ -229,26 +217,24 @@ def _problems(kind: AnyKind, name: str, document: Any) -> Problems:
     return problems
 
 
-def _reference_problems(kind: AnyKind, document: Any, known: Problems, actor: Actor) -> Problems:
-    """Return what a run profile names that doesn't exist: its profile, its namespace.
-
-    Skips members that are among the ``known`` problems.
-    """
+def _reference_problems(kind: AnyKind, document: Any, earlier: Problems, actor: Actor) -> Problems:
+    """Return the problems of a run profile's profile and namespace."""
     if kind is PROFILE or not isinstance(document, dict):
         return []
-    wrong = {problem["pointer"] for problem in known}
+    # One problem a member is enough.
+    wrong = {problem["pointer"] for problem in earlier}
     profile, namespace = (
         None if f"/{key}" in wrong else document.get(key) for key in ("profile_id", "namespace")
     )
     problems: Problems = []
     if profile is not None and not visible.profiles(actor).filter(profile_id=profile).exists():
-        problems.append({"pointer": "/profile_id", "detail": f"No profile is called `{profile}`."})
+        problems.append({"pointer": "/profile_id", "detail": f"There is no profile `{profile}`."})
     if namespace is not None and not (
         actor.sees(namespace) and Namespace.objects.filter(name=namespace).exists()
     ):
         detail = (
-            f"No namespace is called `{namespace}`. "
-            "An administrator makes one (POST /governance/namespaces)."
+            f"There is no namespace `{namespace}`. "
+            "An administrator creates it (POST /governance/namespaces)."
         )
         problems.append({"pointer": "/namespace", "detail": detail})
     return problems
@@ -306,12 +292,9 @@ def _write(
 
 
 def _audited_namespace(row: AnyRow | None, document: dict[str, Any]) -> str | None:
-    """Return the entry's namespace; None makes it visible to the whole workspace only.
-
-    A run profile that moves has none: users who see one of its two namespaces may not read of the
-    other.
-    """
+    """Return the entry's namespace. None: only for the whole workspace."""
     namespace: str | None = document.get("namespace")
+    # A run profile moves: users who see only one namespace may not read of the other.
     if isinstance(row, RunProfile) and row.namespace_id != namespace:
         return None
     return namespace

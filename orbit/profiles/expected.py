@@ -1,20 +1,17 @@
-"""What an editor saw before an edit, so that two who edit at once don't overwrite each other."""
+"""What an editor saw before an edit: concurrent edits must not overwrite each other."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The revisions that an edit may replace.
+    """The revisions that an edit may replace."""
 
-    ``revisions`` of None is any revision; ``absent`` is no document at all.
-    """
-
-    revisions: frozenset[int] | None = None
-    absent: bool = False
+    revisions: frozenset[int] | None = None  # None: any
+    absent: bool = False  # no document at all
 
     def met_by(self, current: int | None) -> bool:
-        """Return whether ``current``, a revision or None for no document, is what was expected."""
+        """Tell whether ``current`` (None: no document) is as expected."""
         if self.absent or current is None:
             return self.absent and current is None
         return self.revisions is None or current in self.revisions
@@ -27,5 +24,5 @@ ANY = Expected()
 
 
 def exactly(revision: int) -> Expected:
-    """Return the expectation that ``revision`` is the current one."""
+    """Expect ``revision`` to be the current one."""
     return Expected(frozenset({revision}))

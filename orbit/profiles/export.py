@@ -1,10 +1,4 @@
-"""Write the database into the configuration's files, so that a reload would change nothing.
-
-The same content gives the same bytes. Two files can't be replaced at once, so the export is noted
-before the first one is. While the note is there, neither files nor database count as what was
-applied last. After a crash between the two files the database stays as it is, and the start, the
-banner and the drift page show the drift; a second export repairs it.
-"""
+"""Write the database into the configuration's files."""
 
 import contextlib
 import json
@@ -41,14 +35,15 @@ class NotWritable(OrbitError):
 
 
 def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
-    """Write the visible documents into the files of ``folder``; each is replaced as a whole.
+    """Write the visible documents into the files of ``folder``.
 
-    Raises NotWritable (no space, no folder, no permission), Overtaken and NothingToExport, with
-    everything unchanged.
+    Raises NotWritable, Overtaken and NothingToExport.
     """
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()
-    # Takes the place of the applied files' SHA-256, which it can't equal.
+    # Two files can't be replaced at once. In place of the applied files' SHA-256 a note marks the
+    # export: after a crash between the files it remains, the drift is shown, and a second export
+    # repairs it.
     note = f"export {uuid.uuid4().hex}"
     drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
     try:
@@ -59,13 +54,14 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             contents = (documents.profiles, documents.run_profiles)
             for draft, content in zip(drafts.values(), contents, strict=True):
                 _write(draft, content)
+            # Until it is replaced, neither files nor database count as applied.
             reload.remember(note)
         with audit.transaction():
             if revisions.lock() != note:
                 raise Overtaken
             for path, draft in drafts.items():
                 draft.replace(path)
-            _sync_folder(folder)
+            _sync_folder(folder)  # a rename isn't durable before
             digest = reload.digest_of(documents)
             reload.remember(digest)
             audit.record(
@@ -91,15 +87,14 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
 
 
 def _write(path: Path, documents: list[Any]) -> None:
-    """Write ``documents`` durably."""
     with path.open("w", encoding="utf-8") as file:
+        # The same content gives the same bytes.
         file.write(json.dumps(documents, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the files' new names durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

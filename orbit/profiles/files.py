@@ -1,4 +1,4 @@
-"""The configuration files ``profiles.json`` and ``runProfiles.json`` of a folder, read strictly."""
+"""Read the configuration files ``profiles.json`` and ``runProfiles.json`` strictly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,10 +46,7 @@ class Documents:
 
 
 def read(folder: Path) -> Documents:
-    """Read both files of ``folder``.
-
-    Raises ConfigInvalid with the problems of both: missing, too long, no strict JSON, no array.
-    """
+    """Read both files. Raises ConfigInvalid with the problems of both."""
     documents, problems = read_leniently(folder)
     if problems:
         raise ConfigInvalid.of(problems)
@@ -57,10 +54,7 @@ def read(folder: Path) -> Documents:
 
 
 def read_leniently(folder: Path) -> tuple[Documents, list[FileProblem]]:
-    """Read both files of ``folder``; return the entries, and the problems that ``read`` raises.
-
-    A file that can't be read has no entries.
-    """
+    """Read both files; return their entries and problems."""
     problems: list[FileProblem] = []
     documents = Documents(_read(folder, PROFILES, problems), _read(folder, RUN_PROFILES, problems))
     return documents, problems

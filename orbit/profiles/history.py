@@ -1,4 +1,4 @@
-"""Revisions of a profile or run profile: who saved what, when, why, and how two of them differ."""
+"""Revisions of a document, and how two of them differ."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ Revisions = QuerySet[ProfileRevision] | QuerySet[RunProfileRevision]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two revisions, and every place at which they differ."""
+    """Two revisions and their differences."""
 
     left: AnyRevision
     right: AnyRevision
@@ -25,16 +25,14 @@ class Comparison:
 
 
 def revisions(kind: AnyKind, name: str, *, actor: Actor) -> Revisions:
-    """Return the revisions of ``name`` that ``actor`` sees, newest first.
-
-    Of a run profile, only those in namespaces that the actor sees. The history of a hidden document
-    is for actors who see the whole workspace. Raises ``kind.unknown``.
-    """
+    """Return the revisions that ``actor`` sees, newest first. Raises ``kind.unknown``."""
+    # Only actors who see the whole workspace see the history of a hidden document.
     hidden: AnyRow | None = None
     if actor.namespaces is None and "\x00" not in name:
         hidden = kind.rows.objects.filter(**{kind.key: name}, hidden=True).first()
     row = hidden or kind.find(name, actor=actor)
     rows: Revisions = kind.revisions.objects.filter(**{kind.owner: row}).order_by("-number")
+    # A run profile may have moved here from a namespace that the actor doesn't see.
     if kind is RUN_PROFILE and actor.namespaces is not None:
         rows = rows.filter(document__namespace__in=sorted(actor.namespaces))
     return rows
@@ -50,7 +48,7 @@ def find(kind: AnyKind, name: str, number: int, *, actor: Actor) -> AnyRevision:
 
 
 def compare(kind: AnyKind, name: str, a: int, b: int, *, actor: Actor) -> Comparison:
-    """Return what revision ``b`` changed of revision ``a``. Raises as ``find`` does."""
+    """Return what ``b`` changed of revision ``a``. Raises as ``find`` does."""
     left, right = (find(kind, name, number, actor=actor) for number in (a, b))
     return Comparison(left, right, json_diff.changes(left.document, right.document))
 

@@ -1,4 +1,4 @@
-"""The instruction of a cycle: a pure function of a run profile and its profile."""
+"""A cycle's instruction: a pure function of run profile and profile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,22 +9,15 @@ from governance.kernel import canonical
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """The document, its canonical bytes, and their SHA-256.
-
-    The bytes are a cycle's input if its trigger brings none.
-    """
+    """A document, its canonical bytes and their SHA-256."""
 
     document: dict[str, Any]
-    body: bytes
+    body: bytes  # a cycle's input if its trigger brings none
     instruction_id: str
 
 
 def synthesize(run_profile: Mapping[str, Any], profile: Mapping[str, Any]) -> Instruction:
-    """Return the instruction of two valid documents; the order of their keys doesn't matter.
-
-    It has the tags of both, the profile's first, each once. Raises ValueError for a document
-    without canonical form.
-    """
+    """Merge two valid documents. Raises ValueError if one has no canonical form."""
     document = {
         "profile_id": profile["profile_id"],
         "run_profile_id": run_profile["run_profile_id"],
@@ -36,6 +29,7 @@ def synthesize(run_profile: Mapping[str, Any], profile: Mapping[str, Any]) -> In
         "asset_bundle": run_profile.get("asset_bundle", {}),
         "execution_policy": run_profile.get("execution_policy", {}),
         "distribution_targets": run_profile.get("distribution_targets", []),
+        # The tags of both, the profile's first, each once.
         "value_tags": list(
             dict.fromkeys([*profile.get("value_tags", []), *run_profile.get("value_tags", [])])
         ),

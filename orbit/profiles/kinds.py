@@ -1,4 +1,4 @@
-"""The two kinds of configuration documents, and what is particular to each."""
+"""The two kinds of configuration documents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,20 +18,16 @@ Revision = TypeVar("Revision", bound=ProfileRevision | RunProfileRevision)
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[Row, Revision]):
-    """A kind of document: its models, its names and its errors.
-
-    ``key`` is the member that holds a document's id, ``path`` the kind's REST path, ``owner`` the
-    column of a revision that refers to the row, ``changed`` the audit action of an edit.
-    """
+    """A kind of document: its models, names and errors."""
 
     noun: str
-    key: str
+    key: str  # the member that holds a document's id
     file: str
-    path: str
+    path: str  # in REST
     rows: type[Row]
     revisions: type[Revision]
-    owner: str
-    changed: Action
+    owner: str  # a revision's column that refers to the row
+    changed: Action  # the audit action of an edit
     unknown: type[ProfileUnknown] | type[RunProfileUnknown]
     visible_to: Callable[[Actor], "QuerySet[Row]"]
 
@@ -41,13 +37,13 @@ class Kind(Generic[Row, Revision]):
         return self.noun.replace("_", " ")
 
     def lookup(self, name: str, *, actor: Actor) -> Row | None:
-        """Return the row called ``name`` if ``actor`` sees it, else None."""
+        """Return the row ``name`` if ``actor`` sees it, else None."""
         if "\x00" in name:  # PostgreSQL's text can't hold it
             return None
         return self.visible_to(actor).filter(**{self.key: name}).first()
 
     def find(self, name: str, *, actor: Actor) -> Row:
-        """Return the row called ``name``. Raises ``unknown`` if ``actor`` doesn't see one."""
+        """Return the row ``name``. Raises ``unknown`` if ``actor`` doesn't see it."""
         row = self.lookup(name, actor=actor)
         if row is None:
             raise self.unknown(f"There is no {self.words} {name[:200]!r}.")
@@ -78,7 +74,7 @@ RUN_PROFILE = Kind(
     unknown=RunProfileUnknown,
     visible_to=visible.run_profiles,
 )
-# For code to which it makes no difference.
+# For code that handles both kinds.
 AnyKind = Kind[Profile, ProfileRevision] | Kind[RunProfile, RunProfileRevision]
 AnyRow = Profile | RunProfile
 AnyRevision = ProfileRevision | RunProfileRevision

@@ -1,9 +1,7 @@
-"""Load the configuration files into the database: when a process starts, and by ``config reload``.
+"""Load the configuration files into the database, which is what runs.
 
-The database is what runs; the files are its source. ``AppliedFiles`` keeps the SHA-256 of the files
-that were applied last, over the documents' canonical form, sorted by id. If the database's own
-documents have another SHA-256, users edited it. All of it happens under that row's lock and in one
-transaction: a crash changes nothing.
+``AppliedFiles`` keeps the SHA-256 of the files applied last: if the database's differs, users
+edited it. Everything happens in one transaction under that row's lock.
 """
 
 import logging
@@ -38,25 +36,19 @@ ACTIVE_CYCLES = sql.load(__name__, "active_cycles")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What applying the files did. Ids are ``profiles/ID`` or ``run-profiles/ID``.
-
-    ``namespaces`` were created.
-    """
+    """What applying the files did. Ids are ``profiles/ID`` or ``run-profiles/ID``."""
 
     created: tuple[str, ...]
     changed: tuple[str, ...]
     hidden: tuple[str, ...]
     unchanged: int
-    namespaces: tuple[str, ...]
+    namespaces: tuple[str, ...]  # that were created
 
 
 def load_at_start() -> None:
-    """Check files and endpoints and load the database, before a process serves or executes.
+    """Load the files before a process serves or executes; safe in several at once.
 
-    An empty database takes the files. Files that changed are applied if the database was not edited
-    since; else the database stays as it is and a warning is logged. Active cycles keep running on
-    their snapshot. Safe in several processes at once. Raises ConfigInvalid or EndpointsInvalid with
-    every problem.
+    Raises ConfigInvalid or EndpointsInvalid with every problem.
     """
     documents, warnings = read_checked(resolve=True)
     for warning in warnings:
@@ -71,6 +63,7 @@ def load_at_start() -> None:
         stored = revisions.current()
         if digest_of(stored) == digest:
             remember(digest)
+        # Apply them to an empty database, or to one that wasn't edited since.
         elif applied == digest_of(stored) or not (
             applied or stored.profiles or stored.run_profiles
         ):
@@ -92,24 +85,22 @@ def load_at_start() -> None:
 def apply_files(*, actor: Actor, reason: str) -> Summary:
     """Make the database what the files say, all or nothing.
 
-    Hides documents that the files don't name; their history stays. Raises ConfigInvalid or
-    EndpointsInvalid with every problem, and CyclesActive while any cycle is active. Queued cycles
-    don't count: they run on their snapshot.
+    Raises ConfigInvalid, EndpointsInvalid and CyclesActive.
     """
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()
     documents, _ = read_checked()
     with audit.transaction():
         revisions.lock()  # no cycle can start between the check and the commit
+        # Queued cycles don't count: they run on their snapshot.
         _ensure_no_active_cycles()
         return _apply(documents, digest_of(documents), source="reload", actor=actor, reason=reason)
 
 
 def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
-    """Check files and endpoints; return the documents of ``ORBIT_CONFIG_DIR`` and warnings.
+    """Return the checked documents of ``ORBIT_CONFIG_DIR``, and warnings.
 
-    Uses no database. With ``resolve`` the endpoints' host names are resolved too. Raises
-    ConfigInvalid, or EndpointsInvalid if only the endpoints are wrong, with every problem.
+    Raises ConfigInvalid with every problem, or EndpointsInvalid if the files are valid.
     """
     by_key: Mapping[str, Endpoint] | None = None
     warnings: list[str] = []
@@ -156,7 +147,7 @@ def _checked(folder: Path, by_key: Mapping[str, Endpoint] | None) -> Documents:
 
 
 def digest_of(documents: Documents) -> str:
-    """Return the SHA-256 of the documents' canonical form, whatever their order in the files."""
+    """Return the documents' SHA-256, whatever their order in the files."""
     ordered: dict[str, Any] = {
         "profiles": sorted(documents.profiles, key=lambda document: document["profile_id"]),
         "run_profiles": sorted(
@@ -167,7 +158,7 @@ def digest_of(documents: Documents) -> str:
 
 
 def remember(digest: str) -> None:
-    """Note that the files with this SHA-256 equal the database. The caller holds the lock."""
+    """Note that the files with this SHA-256 equal the database; needs the lock."""
     AppliedFiles.objects.filter(id=1).update(sha256=digest, applied_at=Now())
 
 
@@ -196,6 +187,7 @@ def _apply(
         actor=actor,
         reason=reason,
     )
+    # What the files don't name is hidden, not deleted: its history stays.
     others = revisions.hide_others(
         profiles=[document["profile_id"] for document in documents.profiles],
         run_profiles=[document["run_profile_id"] for document in documents.run_profiles],

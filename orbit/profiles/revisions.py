@@ -1,8 +1,7 @@
-"""Write profiles and run profiles: many documents in two statements, each change a revision.
+"""Write profiles and run profiles; each change is a revision.
 
-All writers, and the starts of cycles, lock the one row of ``AppliedFiles``: a writer exclusively,
-triggers shared. So a writer sees every cycle that was started before it, and no cycle can start
-until it has committed.
+Writers lock the row of ``AppliedFiles`` exclusively, starts of cycles share it: a writer sees every
+cycle started before it, and none starts until it commits.
 """
 
 import json
@@ -28,30 +27,24 @@ HIDE_RUN_PROFILES = sql.load(__name__, "hide_other_run_profiles")
 
 @dataclass(frozen=True, slots=True)
 class DocumentChanges:
-    """Ids of one kind of document.
-
-    ``changed`` got another revision or are visible again.
-    """
+    """Ids of one kind of document."""
 
     created: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # got a revision, or are visible again
     hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """What ``save`` or ``hide_others`` did. ``namespaces`` were created."""
+    """What ``save`` or ``hide_others`` did."""
 
     profiles: DocumentChanges
     run_profiles: DocumentChanges
-    namespaces: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()  # that were created
 
 
 def lock() -> str:
-    """Lock out other writers and the starts of cycles until this transaction ends.
-
-    Returns the SHA-256 of the files that were applied last, or an empty text.
-    """
+    """Lock out other writers and starts of cycles; return the applied files' SHA-256."""
     row = LOCK.one()
     if row is None:
         raise RuntimeError(
@@ -69,10 +62,9 @@ def save(
     actor: Actor,
     reason: str = "",
 ) -> SaveResult:
-    """Write valid documents inside the caller's transaction, and create missing namespaces.
+    """Write valid documents and create missing namespaces, in the caller's transaction.
 
-    Each document that differs from what is stored gets the next revision. Raises ValueError for a
-    run profile whose profile is neither given nor stored. The caller records the audit entry.
+    Raises ValueError if a profile is missing. The caller records the audit entry.
     """
     lock()
     created = registry.ensure(document["namespace"] for document in run_profiles)
@@ -92,7 +84,7 @@ def save(
 
 
 def hide_others(*, profiles: Collection[str], run_profiles: Collection[str]) -> SaveResult:
-    """Hide what isn't named, inside the caller's transaction. Its history stays."""
+    """Hide what isn't named, in the caller's transaction."""
     return SaveResult(
         DocumentChanges(hidden=_hide(HIDE_PROFILES, profiles)),
         DocumentChanges(hidden=_hide(HIDE_RUN_PROFILES, run_profiles)),

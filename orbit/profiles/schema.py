@@ -1,7 +1,4 @@
-"""What a profile and a run profile may hold: JSON Schemas, and what schemas can't say.
-
-Every problem is reported, not only the first.
-"""
+"""Check what profiles and run profiles hold; report every problem."""
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,19 +15,19 @@ from governance.kernel import canonical, schemas
 PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
 MAX_DOCUMENT = 256 * 1024
 DEFAULT_TARGET = "default-endpoint"
-# Those of the release: ORBIT_CONFIG_DIR may be an older copy.
+# The release's schemas: those in ORBIT_CONFIG_DIR may be older.
 _FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
 
-Problems = list[dict[str, str]]
+Problems = list[dict[str, str]]  # each with pointer and detail
 OptionChecks = Mapping[str, Callable[[Mapping[str, Any]], Problems]]
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """One problem: its file, the JSON pointer inside it, and what is wrong."""
+    """A problem of a configuration file."""
 
     file: str
-    pointer: str
+    pointer: str  # a JSON pointer into the file
     detail: str
 
 
@@ -45,9 +42,7 @@ def check(
 ) -> list[FileProblem]:
     """Return every problem of both lists.
 
-    ``transformers`` maps each name to the function that finds the problems of its options.
-    ``endpoints`` are the configured keys; None doesn't check targets. Pass ``profiles_known`` False
-    if the profiles could not be read: whether they exist is then not checked.
+    ``endpoints``: None doesn't check targets. ``profiles_known``: False if they couldn't be read.
     """
     problems = []
     for number, document in enumerate(profiles):
@@ -78,8 +73,9 @@ def _in_file(file: str, number: int, problems: Problems) -> list[FileProblem]:
 def profile_problems(
     document: Any, *, transformers: OptionChecks, processors: Collection[str]
 ) -> Problems:
-    """Return the problems of one profile as ``{pointer, detail}``."""
+    """Return the problems of one profile."""
     problems = _schema_problems(_schema("profiles", "profile"), document)
+    # Check the valid parts too: one mistake must not hide another.
     valid = _ValidParts(document, problems)
     for tier in valid.get(dict, "execution_rules", "tiers") or {}:
         problems += _tier_problems(valid, tier, transformers)
@@ -88,7 +84,7 @@ def profile_problems(
         problems.append(
             _problem(
                 "/execution_rules/normalizer/processor",
-                f"No processor is called `{processor}`. Known are: {_listed(processors)}.",
+                f"There is no processor `{processor}`. Choose from: {_listed(processors)}.",
             )
         )
     return problems + _text_problems(valid, "label")
@@ -101,7 +97,7 @@ def _tier_problems(valid: "_ValidParts", tier: str, transformers: OptionChecks) 
     if name is None:
         return []
     if name not in transformers:
-        detail = f"No transformer is called `{name}`. Known are: {_listed(transformers)}."
+        detail = f"There is no transformer `{name}`. Choose from: {_listed(transformers)}."
         return [_problem(f"{place}/transformer", detail)]
     options = valid.get(dict, *path, "options", default={})
     if options is None:
@@ -119,16 +115,12 @@ def _listed(names: Iterable[str]) -> str:
 def run_profile_problems(
     document: Any, *, profiles: Collection[str] | None, endpoints: Collection[str] | None
 ) -> Problems:
-    """Return the problems of one run profile as ``{pointer, detail}``.
-
-    ``profiles`` are the ids that exist; None doesn't check that the profile does. ``endpoints`` as
-    in ``check``.
-    """
+    """Return the problems of one run profile. None skips that check."""
     problems = _schema_problems(_schema("runProfiles", "runProfile"), document)
     valid = _ValidParts(document, problems)
     profile = valid.get(str, "profile_id")
     if profiles is not None and profile is not None and profile not in profiles:
-        problems.append(_problem("/profile_id", f"No profile is called `{profile}`."))
+        problems.append(_problem("/profile_id", f"There is no profile `{profile}`."))
     cron = valid.get(str, "execution_policy", "cron")
     if cron is not None and (detail := cron_problem(cron)):
         problems.append(_problem("/execution_policy/cron", detail))
@@ -147,10 +139,7 @@ def run_profile_problems(
 
 
 def cron_problem(cron: str) -> str:
-    """Return why ``cron`` can't be a schedule, or an empty text.
-
-    It must have five fields and fire at some time in the next years.
-    """
+    """Return why ``cron`` can't be a schedule, or an empty text."""
     if len(cron.split()) != 5:
         return "Must be five cron fields: minute, hour, day of month, month, day of week."
     try:
@@ -169,15 +158,14 @@ def _target_problems(targets: Sequence[Any], endpoints: Collection[str]) -> Prob
         return [
             _problem(
                 "/distribution_targets",
-                f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. "
-                f"Known are: {_listed(keys)}.",
+                f"Names no endpoint, and there is no `{DEFAULT_TARGET}`. "
+                f"Choose from: {_listed(keys)}.",
             )
         ]
     return [
         _problem(
             f"/distribution_targets/{number}",
-            f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. "
-            f"Known are: {_listed(keys)}.",
+            f"ORBIT_DISPATCH_ENDPOINTS has no endpoint `{target}`. Choose from: {_listed(keys)}.",
         )
         for number, target in enumerate(targets)
         if isinstance(target, str) and target not in keys
@@ -204,7 +192,7 @@ def _schema_problems(schema: Mapping[str, Any], document: Any) -> Problems:
 
 
 def _huge_numbers(value: Any, path: list[str | int]) -> list[list[str | int]]:
-    """Return the paths of numbers that the database doesn't give back as they were."""
+    """Return the paths of numbers that the database would change."""
     steps: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, dict):
         steps = value.items()
@@ -216,7 +204,7 @@ def _huge_numbers(value: Any, path: list[str | int]) -> list[list[str | int]]:
 
 
 class _ValidParts:
-    """The parts of a document that fit its schema, so that one mistake doesn't hide another."""
+    """The parts of a document that fit its schema."""
 
     def __init__(self, document: Any, problems: Problems) -> None:
         self._document = document
@@ -224,10 +212,7 @@ class _ValidParts:
         self._wrong = {problem["pointer"] for problem in problems} - {""}
 
     def get(self, kind: type[Any], *path: str, default: Any = None) -> Any:
-        """Return the value at ``path``, or ``default`` if there is none.
-
-        None if the value, or something around it, doesn't fit the schema.
-        """
+        """Return the value at ``path``, or ``default``; None if it doesn't fit."""
         value = self._document
         for depth, step in enumerate(path, start=1):
             if schemas.pointer(path[:depth]) in self._wrong or not isinstance(value, dict):

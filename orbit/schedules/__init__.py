@@ -1,1 +1,1 @@
-"""Schedules: what is due when, the ledger of its ticks, and why something did or didn't run."""
+"""Schedules, their ticks, and why something ran or didn't."""

@@ -1,8 +1,4 @@
-"""Override a schedule: switch it off or on, or give it another cron than the configuration's.
-
-What was due before the change is in the ledger before it. While a schedule is off none of its ticks
-is due. How long an override lasts: see ``rows``.
-"""
+"""Override a schedule: switch it off or on, or give it another cron."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,16 +26,15 @@ class ScheduleUnknown(OrbitError):
 
 
 class ScheduleOff(OrbitError):
-    """The configuration asks for no cron here."""
+    """The configuration has no cron for this schedule."""
 
     code, kind = "schedule_off", Kind.CONFLICT
 
 
 def switch(name: str, *, on: bool, actor: Actor, reason: str) -> bool:
-    """Switch the schedule on or off. Return False, with nothing recorded, if it is so already.
+    """Switch the schedule on or off. Return False if it is so already.
 
-    Raises ScheduleUnknown, also for one that ``actor`` doesn't see, and ScheduleOff if the
-    configuration asks for no cron.
+    Raises ScheduleUnknown and ScheduleOff.
     """
     return _change(
         name, lambda configured, before: replace(before, off=not on), actor=actor, reason=reason
@@ -47,7 +42,7 @@ def switch(name: str, *, on: bool, actor: Actor, reason: str) -> bool:
 
 
 def set_cron(name: str, *, cron: str, actor: Actor, reason: str) -> bool:
-    """Give the schedule the five fields ``cron``; an empty text restores the configured cron.
+    """Set another cron; an empty text restores the configured one.
 
     Returns and raises as ``switch`` does, and CronInvalid.
     """
@@ -85,11 +80,12 @@ def _change(
     row_id = find(name, actor=actor).id
     with audit.transaction():
         now = _now()
+        # Writes the ticks that were due before the change.
         row = sync.lock(row_id, now)
         configured = row.configured
         if configured is None or not configured.cron:
             raise ScheduleOff(
-                f"The configuration asks for no cron for {name}: "
+                f"{name} has no cron in the configuration: "
                 "set one there, or enable its run profile."
             )
         before = row.override or _as_it_runs(row, configured)
@@ -114,7 +110,8 @@ def _change(
 
 
 def _as_it_runs(row: ScheduleRow, configured: Schedule) -> ScheduleOverride:
-    """Return what the row runs as an override; another program may have changed its columns."""
+    """Return what the row runs, as an override."""
+    # From the columns: another program may have changed them.
     return ScheduleOverride(
         off=not row.on,
         cron="" if row.cron == configured.cron else row.cron,

@@ -1,8 +1,7 @@
-"""Cron expressions: when they fire, through clock changes, and the key of each tick.
+"""Cron expressions: when they fire, and the key of each tick.
 
-With fixed hours a cron follows the local clock. The hour that comes twice in autumn fires once; the
-one that is missing in spring fires at the next valid minute. With ``*`` or ``*/n`` in minute or
-hour it fires in every matching minute that passes.
+Fixed hours follow the local clock: the doubled hour of autumn fires once, the missing hour of
+spring at the next valid minute. With ``*`` or ``*/n`` every matching minute fires.
 """
 
 from collections.abc import Iterator
@@ -25,10 +24,7 @@ class CronInvalid(OrbitError):
 
 
 def occurrences(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
-    """Yield the times after ``after`` at which ``cron`` fires in ``zone``, in UTC and in order.
-
-    Raises CronInvalid for anything but five fields, and for an expression that never fires.
-    """
+    """Yield when ``cron`` fires after ``after``, in UTC. Raises CronInvalid."""
     if len(cron.split()) != 5:
         raise CronInvalid(f"{cron!r} has not five fields: minute, hour, day, month, weekday.")
     last = after
@@ -44,26 +40,21 @@ def occurrences(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
 
 
 def next_after(cron: str, zone: str, after: datetime) -> datetime:
-    """Return the first time after ``after`` at which ``cron`` fires. Raises CronInvalid."""
+    """Return when ``cron`` fires next after ``after``. Raises CronInvalid."""
     return next(occurrences(cron, zone, after))
 
 
 def tick_key(cron: str, zone: str, moment: datetime) -> str:
-    """Return the key of the tick of ``moment``, the same on every cluster.
-
-    It is the local date-time, or the instant if minute or hour starts with ``*``.
-    """
+    """Return a tick's key, the same on every cluster."""
     minute, hour = cron.split()[:2]
     if minute.startswith("*") or hour.startswith("*"):
         return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}Z"
+    # The hour that comes twice has one local time, so one key.
     return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
 
 
 def upcoming(cron: str, zone: str, after: datetime, number: int) -> list[datetime]:
-    """Return the first ``number`` times after ``after`` at which ``cron`` fires.
-
-    Fewer if there are no more. Raises CronInvalid if there is none.
-    """
+    """Return up to ``number`` times. Raises CronInvalid if there is none."""
     times: list[datetime] = []
     try:
         times.extend(islice(occurrences(cron, zone, after), number))
@@ -76,11 +67,8 @@ def upcoming(cron: str, zone: str, after: datetime, number: int) -> list[datetim
 def latest(
     cron: str, zone: str, until: datetime, *, since: datetime | None = None
 ) -> datetime | None:
-    """Return the last time after ``since`` and until ``until`` at which ``cron`` fires.
-
-    None if it doesn't fire in that time, or in nine years. Searches a growing window, so that it
-    never walks through a year of minutes. Raises CronInvalid.
-    """
+    """Return when ``cron`` fired last after ``since``, at most nine years back, or None."""
+    # The window grows: never walk through a year of minutes.
     window, farthest = timedelta(hours=1), max(since or until - _FARTHEST, until - _FARTHEST)
     while True:
         start = max(farthest, until - window)
@@ -91,7 +79,7 @@ def latest(
 
 
 def in_words(cron: str) -> str:
-    """Return ``cron`` in English, or the expression itself if cronsim can't explain it."""
+    """Return ``cron`` in English, or itself if cronsim can't explain it."""
     try:
         return CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)).explain()
     except (CronSimError, AssertionError, IndexError, ValueError):

@@ -1,11 +1,7 @@
-"""Why did a run profile run at a time, or not? One sentence, and the facts behind it.
-
-The tick ledger tells what became of each tick that was due. If it has no row, nothing was due then,
-or the schedule was off or didn't exist: the revisions in force then and the audit trail tell which.
-"""
+"""Explain why a run profile ran at a time, or didn't."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,27 +35,23 @@ _STOPPED = {
 
 @dataclass(slots=True)
 class Explanation:
-    """The sentence and its facts. ``ran``: a cycle of the run profile was created around then."""
+    """The sentence and its facts."""
 
     sentence: str
-    ran: bool
+    ran: bool  # a cycle was created around then
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Case:
-    """What is known about a run profile at a time.
-
-    ``revision`` is None if none existed, or (``elsewhere``) if the actor doesn't see where it ran.
-    ``workspace``: the actor sees all namespaces.
-    """
+    """What is known about a run profile at a time."""
 
     run_profile: RunProfile
     at: datetime
     now: datetime
-    revision: RunProfileRevision | None
-    workspace: bool = False
-    elsewhere: bool = False
+    revision: RunProfileRevision | None  # None: none existed or may be seen
+    workspace: bool = False  # the actor sees all namespaces
+    elsewhere: bool = False  # it ran where the actor doesn't see it
     schedule: str = ""
     row: ScheduleRow | None = None
     cron: str = ""
@@ -83,34 +75,24 @@ class _Case:
 
     @property
     def policy(self) -> dict[str, Any]:
-        policy: dict[str, Any] = self.document.get("execution_policy", {})
-        return policy
+        return dict(self.document.get("execution_policy", {}))
 
     def local(self, moment: datetime) -> str:
-        """Return ``moment`` as text, in the schedule's zone."""
         return f"{moment.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def explain(
     run_profile_id: str, at: datetime, *, actor: Actor, now: datetime | None = None
 ) -> Explanation:
-    """Explain why the run profile did or didn't run at ``at``.
-
-    Raises RunProfileUnknown, also for one that ``actor`` doesn't see.
-    """
+    """Explain why the run profile ran at ``at``, or didn't. Raises RunProfileUnknown."""
     run_profile = None
     if "\x00" not in run_profile_id:
         run_profile = RunProfile.objects.filter(run_profile_id=run_profile_id).first()
     if run_profile is None or not actor.sees(run_profile.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
     at = min(max(at, _EARLIEST), _LATEST)
-    case = _Case(
-        run_profile,
-        at,
-        now or timezone.now(),
-        stop_history.run_profile_revision(run_profile, at),
-        workspace=actor.namespaces is None,
-    )
+    now, revision = now or timezone.now(), stop_history.run_profile_revision(run_profile, at)
+    case = _Case(run_profile, at, now, revision, workspace=actor.namespaces is None)
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True
     if case.revision is not None:
@@ -123,7 +105,7 @@ def explain(
 
 
 def _find_schedule(case: _Case) -> None:
-    """Set the schedule that the run profile followed at that time, its cron and its zone."""
+    """Set the schedule that the run profile followed then."""
     own_cron, own_zone = case.policy.get("cron"), case.policy.get("time_zone")
     names = [OF_RUN_PROFILE + case.name] if own_cron else [RUN_PROFILES, CYCLES]
     by_name = {
@@ -150,16 +132,16 @@ def _sentences(case: _Case) -> Iterator[str]:
         return
     if case.revision is None:
         created = case.local(stop_history.created_at(case.run_profile))
-        yield f"It didn't exist yet: {case.name} was made on {created}."
+        yield f"It didn't exist yet: {case.name} was created on {created}."
         return
     if case.tick is not None:
         yield _about_tick(case, case.tick)
     elif case.at > case.now:
         yield f"{case.local(case.at)} is still to come{_next_due(case)}."
     else:
+        # The ledger has every tick that was due. Ask the revisions and the audit trail.
         yield _without_tick(case)
-    if _tells_stop(case):
-        yield _about_stop(case)
+    yield from _about_stop(case)
     yield from _about_other_cycles(case)
 
 
@@ -174,27 +156,22 @@ def _about_tick(case: _Case, tick: CronTick) -> str:
     if not detail and (own or case.workspace):
         # Of a tick of many run profiles this may tell of a namespace that the actor doesn't see.
         detail = tick.detail.get("detail") or ""
-    because = f": {str(detail).rstrip('.')}." if detail else "."
+    why = f": {str(detail).rstrip('.')}." if detail else "."
     match tick.outcome:
         case Tick.STARTED:
-            return _about_started(case, tick, due, result, because)
+            return _about_started(case, tick, due, result, why)
         case Tick.MISSED:
             return _about_missed(case, tick, due)
         case Tick.LATE:
             seconds = tick.detail.get("max_lateness", "the allowed")
-            return (
-                f"It didn't run: {due} reached a worker more than {seconds} s late, "
-                f"and was left out{because}"
-            )
+            return f"It didn't run: {due} reached a worker more than {seconds} s late{why}"
         case Tick.SKIPPED | Tick.REFUSED:
-            return f"It didn't run: {due} was {tick.outcome}{because}"
+            return f"It didn't run: {due} was {tick.outcome}{why}"
         case _:
             return f"It isn't decided yet: no worker has come to {due}."
 
 
-def _about_started(
-    case: _Case, tick: CronTick, due: str, result: dict[str, Any], because: str
-) -> str:
+def _about_started(case: _Case, tick: CronTick, due: str, result: dict[str, Any], why: str) -> str:
     if result.get("outcome") in {"started", "queued"}:
         late = ""
         if tick.detail.get("catch_up"):
@@ -203,7 +180,7 @@ def _about_started(
         cycle = result.get("cycle_run_id")
         return f"It did run: {due} {result['outcome']} the cycle {cycle}{late}."
     if result:
-        return f"It didn't run: for this run profile {due} was {result['outcome']}{because}"
+        return f"It didn't run: for this run profile {due} was {result['outcome']}{why}"
     if "cycle_run_id" in tick.detail:
         return f"{case.name} didn't run: {due} started a raw cycle, not the run profiles."
     return f"{case.name} didn't run: {due} was not for it."
@@ -216,9 +193,8 @@ def _about_missed(case: _Case, tick: CronTick, due: str) -> str:
         else "an unknown time"
         for key in ("no_cluster_from", "no_cluster_until")
     )
-    skip = ""
-    if tick.detail.get("on_missed") == "skip":
-        skip = " Its on_missed is skip, so there was no catch-up."
+    skipped = tick.detail.get("on_missed") == "skip"
+    skip = " Its on_missed is skip, so there was no catch-up." if skipped else ""
     away = f"no cluster was alive from {since} until {until}"
     return f"It didn't run: {away}, so {due} was missed.{skip}"
 
@@ -236,15 +212,13 @@ def _without_tick(case: _Case) -> str:
             by = f" by {entry.actor} on {case.local(entry.at)}: {entry.reason or reasons.NO_REASON}"
         return f"It didn't run: the schedule {case.schedule} was switched off{by}."
     if not case.cron:
-        return (
-            f"Nothing was due: {case.name} has no cron of its own, and neither "
-            "ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE is set."
-        )
+        variables = "ORBIT_RUN_PROFILE_CRON_SCHEDULE nor ORBIT_CRON_SCHEDULE"
+        return f"Nothing was due: {case.name} has no cron, and neither {variables} is set."
     return _not_due(case)
 
 
 def _disabled(case: _Case) -> str:
-    """Return the sentence if the run profile or its profile was disabled, else an empty text."""
+    """Return the sentence if the run profile or its profile was disabled."""
     profile = stop_history.profile_revision(case.document["profile_id"], case.at)
     for kind, key, revision in (
         ("run profile", "run_profile_id", case.revision),
@@ -252,11 +226,9 @@ def _disabled(case: _Case) -> str:
     ):
         if revision is not None and revision.document["state"] == ProfileState.DISABLED:
             reason = f": {revision.reason}" if revision.reason else ""
-            return (
-                f"It didn't run: the {kind} {revision.document[key]} was disabled since revision "
-                f"{revision.number} of {case.local(revision.created_at)} "
-                f"by {revision.author}{reason}."
-            )
+            since = f"revision {revision.number} of {case.local(revision.created_at)}"
+            what = f"the {kind} {revision.document[key]}"
+            return f"It didn't run: {what} was disabled since {since} by {revision.author}{reason}."
     return ""
 
 
@@ -266,22 +238,15 @@ def _not_due(case: _Case) -> str:
     except CronInvalid as error:
         return f"It didn't run: the schedule {case.schedule} can't be read: {error.detail}"
     if last is None or last < case.at - AROUND:
-        minutes = AROUND.seconds // 60
+        schedule = f"{case.schedule} ({case.cron}, {case.zone})"
+        around = f"within {AROUND.seconds // 60} minutes of it"
         before = f", the last time before that at {case.local(last)}" if last else ""
-        return (
-            f"Nothing was due: {case.schedule} ({case.cron}, {case.zone}) wasn't due within "
-            f"{minutes} minutes of it{before}{_next_due(case)}."
-        )
+        return f"Nothing was due: {schedule} wasn't due {around}{before}{_next_due(case)}."
+    due = f"It didn't run: {case.schedule} was due at {case.local(last)}"
     row = case.row
     if row is not None and row.on and row.next_run is not None and row.next_run <= last:
-        return (
-            f"It didn't run: {case.schedule} was due at {case.local(last)}, "
-            f"and no cluster has looked since {case.local(row.next_run)}."
-        )
-    return (
-        f"It didn't run: {case.schedule} would have been due at {case.local(last)}, "
-        "but it was made, or switched on, after that."
-    )
+        return f"{due}, and no cluster has looked since {case.local(row.next_run)}."
+    return f"{due}, but was created or switched on after that."
 
 
 def _next_due(case: _Case) -> str:
@@ -294,55 +259,40 @@ def _next_due(case: _Case) -> str:
     return f", and is due next at {case.local(moment)}"
 
 
-def _tells_stop(case: _Case) -> bool:
-    """Tell whether the stop adds something: a tick that was due during it names it already."""
-    if case.stop is None or case.at > case.now:
-        return False
-    return case.tick is None or case.tick.due_at < case.stop.since
-
-
-def _about_stop(case: _Case) -> str:
+def _about_stop(case: _Case) -> Iterator[str]:
     stop = case.stop
-    if stop is None:
-        return ""
+    # A tick that was due during the stop names it already.
+    if stop is None or case.at > case.now or (case.tick and case.tick.due_at >= stop.since):
+        return
     until = f" until {case.local(datetime.fromisoformat(stop.until))}" if stop.until else ""
     what = _STOPPED[stop.kind].format(namespace=case.namespace)
-    return (
-        f"Nothing could start then: {what} since {case.local(stop.since)}{until} "
-        f"by {stop.by}: {stop.reason.rstrip('.')}."
-    )
+    by = f"by {stop.by}: {stop.reason.rstrip('.')}"
+    yield f"Nothing could start then: {what} since {case.local(stop.since)}{until} {by}."
 
 
 def _about_other_cycles(case: _Case) -> Iterator[str]:
-    """Yield a sentence for each cycle that the tick didn't start: a trigger leaves no tick."""
+    # A trigger leaves no tick.
     of_tick = _result(case, case.tick).get("cycle_run_id") if case.tick else None
     for cycle in case.cycles:
         if str(cycle.pk) != str(of_tick):
-            yield (
-                f"The cycle {cycle.pk} ({cycle.status}) of it was accepted "
-                f"at {case.local(cycle.created_at)} by {cycle.trigger}."
-            )
+            created = case.local(cycle.created_at)
+            accepted = f"was accepted at {created} by {cycle.trigger}"
+            yield f"Its cycle {cycle.pk} ({cycle.status}) {accepted}."
 
 
 def _result(case: _Case, tick: CronTick) -> dict[str, Any]:
-    """Return what the tick did for this run profile.
-
-    A tick of very many keeps only the first results, and of the others those that didn't start: an
-    own cycle around that time is then the result.
-    """
+    """Return what the tick did for this run profile."""
     for result in tick.detail.get("results", []):
         if result.get("run_profile_id") == case.name:
             return dict(result)
     for outcome, names in tick.detail.get("others", {}).items():
         if case.name in names:
             return {"run_profile_id": case.name, "outcome": outcome}
+    # A tick of very many doesn't list all that started: an own cycle around then is one.
     for cycle in case.cycles:
         if "outcomes" in tick.detail and cycle.trigger == Trigger.CRON:
-            return {
-                "run_profile_id": case.name,
-                "outcome": "started",
-                "cycle_run_id": str(cycle.pk),
-            }
+            started = {"outcome": "started", "cycle_run_id": str(cycle.pk)}
+            return {"run_profile_id": case.name, **started}
     return {}
 
 
@@ -384,14 +334,7 @@ def _tick_facts(case: _Case) -> dict[str, Any] | None:
 
 
 def _stop_facts(case: _Case) -> dict[str, Any] | None:
-    stop = case.stop
-    if stop is None:
+    if case.stop is None:
         return None
-    return {
-        "kind": stop.kind,
-        "what": _STOPPED[stop.kind].format(namespace=case.namespace),
-        "by": stop.by,
-        "since": stop.since,
-        "reason": stop.reason,
-        "until": stop.until,
-    }
+    what = _STOPPED[case.stop.kind].format(namespace=case.namespace)
+    return {"what": what, **asdict(case.stop)}

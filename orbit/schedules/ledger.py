@@ -1,14 +1,7 @@
-"""The tick ledger: each due tick of each schedule that is on becomes exactly one row.
+"""The tick ledger: each due tick of each schedule that is on becomes one row.
 
-A schedule is a row of Django-Q2's table, read by the maintenance process of every cluster. A tick
-is single because (schedule, tick_key) is unique in the ledger. For a cron with fixed hours the key
-is the local date-time, so the hour that comes twice in autumn has one key; with ``*`` or ``*/n`` in
-minute or hour it is the instant.
-
-A tick is written with the outcome ``due``, in the transaction that sets the schedule's next run and
-enqueues a task. The task decides the tick in the transaction of what it starts (``run_tick``).
-While the tick is ``due`` it is enqueued again every ten seconds, so it is decided once, even if its
-task is lost, doubled or late.
+A tick is written ``due`` in the transaction that sets the next run and enqueues a task. The task
+decides it together with what it starts, so exactly once, even if the task is lost, doubled or late.
 """
 
 import json
@@ -27,7 +20,7 @@ from orbit.schedules.plan import PlannedTick, plan
 from orbit.schedules.rows import ScheduleRow
 from orbit.states import Tick
 
-LOST_AFTER = 10
+LOST_AFTER = 10  # seconds
 _MOST_AT_ONCE, _TICKS_PER_TASK = 200, 20
 
 LOCK_DUE = sql.load(__name__, "lock_due_schedules", schedule_columns=rows.COLUMNS)
@@ -38,7 +31,7 @@ TAKE_LOST = sql.load(__name__, "take_lost_ticks")
 
 @dataclass(frozen=True, slots=True)
 class _DueSchedule:
-    """A due schedule's ticks until ``now``, and when it is due next."""
+    """A due schedule: its ticks until ``now`` and its next run."""
 
     row: ScheduleRow
     ticks: list[PlannedTick]
@@ -47,10 +40,9 @@ class _DueSchedule:
 
 
 def enqueue_due(now: datetime | None = None) -> list[str]:
-    """Write the ticks that are due at ``now`` (None: the database's) and enqueue their tasks.
+    """Write the due ticks and enqueue their tasks.
 
-    Leaves schedules that another process has locked. A row that can't be read stops no other;
-    returns one message for each of these.
+    Returns a message for each row that can't be read.
     """
     broken: dict[int, str] = {}
     while True:
@@ -72,15 +64,12 @@ def enqueue_due(now: datetime | None = None) -> list[str]:
 
 
 def advance(row: ScheduleRow, now: datetime) -> None:
-    """Write the ticks of ``row`` that are due at ``now``, and set its next run.
-
-    The caller has locked the row. Raises CronInvalid.
-    """
+    """Write a locked row's due ticks and set its next run. Raises CronInvalid."""
     _write([_plan(row, now)])
 
 
 def enqueue_lost(now: datetime | None = None) -> int:
-    """Enqueue again ticks that are still ``due`` after ten seconds; return how many."""
+    """Enqueue ticks that are still ``due`` after ten seconds; return how many."""
     with transaction.atomic():
         lost = [str(tick_id) for (tick_id,) in TAKE_LOST.rows(now=now, lost=LOST_AFTER)]
         _enqueue(lost)
@@ -94,7 +83,7 @@ def _plan(row: ScheduleRow, now: datetime) -> _DueSchedule:
 
 
 def _write_each(schedules: Sequence[_DueSchedule]) -> dict[int, str]:
-    """Write all ``schedules`` at once, or one by one if that fails; return messages by row id."""
+    """Write ``schedules``; return messages by row id."""
     broken: dict[int, str] = {}
     try:
         with transaction.atomic():
@@ -102,6 +91,7 @@ def _write_each(schedules: Sequence[_DueSchedule]) -> dict[int, str]:
     except (OperationalError, InterfaceError):
         raise
     except Exception:
+        # One row must not stop the others: write them one by one.
         for schedule in schedules:
             try:
                 with transaction.atomic():
@@ -116,6 +106,7 @@ def _write_each(schedules: Sequence[_DueSchedule]) -> dict[int, str]:
 def _write(schedules: Sequence[_DueSchedule]) -> None:
     ticks = [(schedule, tick) for schedule in schedules for tick in schedule.ticks]
     if ticks:
+        # (schedule, tick_key) is unique: no two clusters write the same tick.
         inserted = INSERT_TICKS.rows(
             ids=[uuid7() for _ in ticks],
             schedules=[schedule.row.name for schedule, _ in ticks],

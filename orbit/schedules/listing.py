@@ -27,38 +27,35 @@ _EARLIEST = datetime.fromisoformat("1970-01-02T00:00:00+00:00")
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSummary:
-    """A schedule in a list.
-
-    ``problem`` says why it can't run. ``overdue_since`` is set if no cluster came to it.
-    """
+    """A schedule in a list."""
 
     row: ScheduleRow
     time_zone: str
     words: str
     next_due_at: Sequence[datetime]
-    overdue_since: datetime | None
+    overdue_since: datetime | None  # no cluster has come to it since
     last_tick: dict[str, Any] | None
-    problem: str
+    problem: str  # why it can't run
 
     @property
     def configured_cron(self) -> str:
-        """The cron that the configuration asks for."""
+        """The configured cron."""
         return self.row.configured.cron if self.row.configured else ""
 
     @property
     def run_profile_id(self) -> str:
-        """The run profile that the schedule belongs to, or an empty text."""
+        """The schedule's run profile, or an empty text."""
         name = self.row.name
         return name.removeprefix(OF_RUN_PROFILE) if name.startswith(OF_RUN_PROFILE) else ""
 
     @property
     def override(self) -> ScheduleOverride | None:
-        """The manual override, if there is one."""
+        """The manual override, if any."""
         return self.row.override
 
 
 def schedules(actor: Actor) -> "QuerySet[Any]":
-    """Return the rows that ``actor`` sees, each with its last tick, for ``summarize``."""
+    """Return the visible rows with their last ticks, for ``summarize``."""
     last = CronTick.objects.filter(schedule=OuterRef("name")).order_by("-due_at")
     tick = JSONObject(id="id", tick_key="tick_key", due_at="due_at", outcome="outcome")
     visible: QuerySet[Any] = rows.visible(actor).annotate(
@@ -68,7 +65,7 @@ def schedules(actor: Actor) -> "QuerySet[Any]":
 
 
 def summarize(record: Any, now: datetime) -> ScheduleSummary:
-    """Return the summary of a row of ``schedules`` at ``now``."""
+    """Summarize a row of ``schedules`` at ``now``."""
     row = rows.parse(record.id, record.name, record.cron, record.repeats, record.due, record.kwargs)
     due: list[datetime] = []
     problem = ""
@@ -104,12 +101,10 @@ def ticks(
     due_from: datetime | None = None,
     due_to: datetime | None = None,
 ) -> "QuerySet[CronTick]":
-    """Return the ticks that ``actor`` sees and that match, newest first; ``due_to`` is exclusive.
-
-    ``short_detail`` is a tick's detail without its long lists.
-    """
+    """Return the matching visible ticks, newest first; ``due_to`` is exclusive."""
     matching = (
         CronTick.objects.filter(rows.names_visible(actor, "schedule"))
+        # A tick of many run profiles has a long detail: read it without its lists.
         .defer("detail")
         .annotate(short_detail=_without_others())
     )

@@ -1,4 +1,4 @@
-"""Decide what became of a schedule's ticks. Pure: no clock, no database."""
+"""Decide what became of ticks, without clock or database."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,21 +14,18 @@ MOST_MISSED = 100
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Periodic work as the configuration asks for it.
-
-    An empty ``cron`` is off. ``on_missed`` is ``once`` or ``skip``; ``max_lateness`` in seconds.
-    """
+    """Periodic work as configured."""
 
     name: str
-    cron: str
+    cron: str  # empty: off
     time_zone: str
-    on_missed: str = "once"
-    max_lateness: int = 3600
+    on_missed: str = "once"  # or skip
+    max_lateness: int = 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedTick:
-    """A row to write into the ledger."""
+    """A row of the ledger to write."""
 
     key: str
     due_at: datetime
@@ -37,13 +34,11 @@ class PlannedTick:
 
 
 def plan(schedule: Schedule, first: datetime, now: datetime) -> list[PlannedTick]:
-    """Decide what became of the ticks from ``first``, the next expected one, until ``now``.
+    """Decide the ticks from ``first`` until ``now``.
 
-    The newest tick runs. If it is late it runs as the one catch-up of this outage, or not at all if
-    ``on_missed`` or ``max_lateness`` forbid it. The ticks before it were missed. Schedules are
-    looked at every second, so a missed tick means that no cluster was alive from ``first`` until
-    ``now``; its row says so.
+    The newest runs, if late as the one catch-up of the outage; earlier ones were missed.
     """
+    # Clusters look at schedules every second: a missed tick means that none was alive.
     away = {"no_cluster_from": first.isoformat(), "no_cluster_until": now.isoformat()}
     missed, newest = _missed(schedule, first, now, away)
     late = now - newest
@@ -63,16 +58,14 @@ def plan(schedule: Schedule, first: datetime, now: datetime) -> list[PlannedTick
 def _missed(
     schedule: Schedule, first: datetime, now: datetime, away: dict[str, str]
 ) -> tuple[list[PlannedTick], datetime]:
-    """Return the ticks before the newest one, and the newest one's time.
-
-    Up to a hundred missed ticks get a row each, more of them one row for the whole time.
-    """
+    """Return the missed ticks, and the newest tick's time."""
     later = occurrences(schedule.cron, schedule.time_zone, first)
     until_now = takewhile(lambda moment: moment <= now, chain([first], later))
     times = list(islice(until_now, MOST_MISSED + 2))
     if len(times) <= MOST_MISSED + 1:
         missed = [_tick(schedule, moment, Tick.MISSED, dict(away)) for moment in times[:-1]]
         return missed, times[-1]
+    # Too many for a row each: one row for the whole time.
     newest = latest(schedule.cron, schedule.time_zone, now, since=first) or first
     key = f"{_key(schedule, first)}/{_key(schedule, newest)}"
     detail = {"from": first.isoformat(), "until": newest.isoformat(), **away}

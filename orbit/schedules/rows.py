@@ -1,10 +1,7 @@
 """A schedule's row in Django-Q2's table.
 
-``cron`` and ``repeats`` (0 is off) say what runs. ``kwargs`` keeps, as JSON, what the configuration
-asked for when the row was last written, and the override that a user made in the console since.
-
-An override of the cron ends when the configuration asks for another cron than it did then. A
-schedule that a user switched off stays off until a user switches it on.
+``cron`` and ``repeats`` (0: off) say what runs. ``kwargs`` keeps the configured schedule and a
+user's override.
 """
 
 import json
@@ -34,34 +31,31 @@ _OVERRIDE = "person"
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOverride:
-    """A manual override: switched off, or another cron.
-
-    ``over`` is the cron that the configuration asked for at that time; ``since`` an ISO date-time.
-    """
+    """A manual override: switched off, or another cron."""
 
     off: bool
     cron: str
-    over: str
+    over: str  # the configured cron at that time
     by: str
     reason: str
-    since: str
+    since: str  # an ISO date-time
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """A row as it was read. ``configured`` is None in a row that Orbit did not write."""
+    """A row as read."""
 
     id: int
     name: str
     cron: str
     on: bool
     next_run: datetime | None
-    configured: Schedule | None
+    configured: Schedule | None  # None: Orbit did not write the row
     override: ScheduleOverride | None
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule that runs. Raises CronInvalid if the row doesn't hold one."""
+        """The schedule that runs. Raises CronInvalid if the row holds none."""
         if self.configured is None or not self.name or not self.cron:
             raise CronInvalid(
                 "it has no name, no cron, or kwargs that aren't Orbit's. "
@@ -84,14 +78,11 @@ def parse(
 
 
 def reconcile(configured: Schedule, row: ScheduleRow | None) -> dict[str, Any] | None:
-    """Return the columns to write so that ``row`` follows ``configured``, or None if it does.
-
-    ``row`` is None for a new schedule. The key ``moved`` says that the next run has to be computed
-    again.
-    """
+    """Return the columns that make ``row`` follow ``configured``, or None if it does."""
     before = row.configured if row else None
     override = row.override if row else None
     if row is None or before is None or before.cron != configured.cron:
+        # The override's cron ends here. A schedule that a user switched off stays off.
         if override is not None and configured.cron and override.over != configured.cron:
             override = replace(override, cron="", over=configured.cron) if override.off else None
         return columns(configured, override) | {"moved": True}
@@ -100,6 +91,7 @@ def reconcile(configured: Schedule, row: ScheduleRow | None) -> dict[str, Any] |
             "cron": row.cron,
             "repeats": -1 if row.on else 0,
             "kwargs": _to_json(configured, override),
+            # The next run has to be computed again.
             "moved": before.time_zone != configured.time_zone,
         }
     return None
@@ -117,15 +109,12 @@ def columns(configured: Schedule, override: ScheduleOverride | None) -> dict[str
 
 
 def visible(actor: Actor) -> "QuerySet[Any]":
-    """Return the rows that ``actor`` sees.
-
-    All of them, or those of the run profiles in the namespaces that the actor is confined to.
-    """
+    """Return the rows that ``actor`` sees."""
     return queue.schedules().filter(names_visible(actor, "name"))
 
 
 def names_visible(actor: Actor, field: str) -> Q:
-    """Return the condition that ``field`` names a schedule that ``actor`` sees."""
+    """Return the condition that ``field`` names a visible schedule."""
     if actor.namespaces is None:
         return Q()
     run_profiles = RunProfile.objects.filter(actor.filter()).annotate(

@@ -1,4 +1,4 @@
-"""Run a tick: start what it is for and write its outcome, in one transaction."""
+"""Run a tick."""
 
 import json
 from collections.abc import Sequence
@@ -28,16 +28,13 @@ TickOutcome = tuple[Tick, dict[str, Any]]
 
 
 def run(tick_id: UUID, *, now: datetime | None = None) -> None:
-    """Do what the tick is for and write its outcome, in one transaction.
+    """Do the tick's work and write its outcome, in one transaction.
 
-    Does nothing if the tick is decided, locked by another worker, or of a schedule that this
-    release doesn't know; nor if the environment pauses this process while another cluster is not
-    paused, since the tick is enqueued again and reaches that one. After a crash the tick is still
-    ``due``; past its ``expires_at`` it ends as ``late``.
+    After a crash it is still ``due``; past its ``expires_at`` it ends as ``late``.
     """
     with transaction.atomic():
         tick = TAKE.one(now=now, tick_id=tick_id)
-        if tick is None:
+        if tick is None:  # decided, or locked by another worker
             return
         schedule, stored, moment = tick
         detail = json.loads(stored)
@@ -47,6 +44,7 @@ def run(tick_id: UUID, *, now: datetime | None = None) -> None:
                 {"detail": "No worker came to it in time."},
             )
         elif gate.paused_here() and maintenance.unpaused_cluster_is_alive():
+            # The tick is enqueued again and reaches the other cluster.
             decision = None
         else:
             decision = _start(schedule)
@@ -67,14 +65,11 @@ def _start(schedule: str) -> TickOutcome | None:
         )
     if schedule.startswith(OF_RUN_PROFILE):
         return _start_run_profile(schedule.removeprefix(OF_RUN_PROFILE))
-    return None
+    return None  # a newer release knows this schedule
 
 
 def _start_cycle() -> TickOutcome:
-    """Start a raw cycle in ``default``.
-
-    If run profiles have no schedule of their own and some are enabled, start those instead.
-    """
+    # If run profiles have no schedule but this one, start them instead of a raw cycle.
     if not settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE and (decision := _start_run_profiles()):
         return decision
     try:
@@ -101,11 +96,6 @@ def _start_run_profile(run_profile_id: str) -> TickOutcome:
 
 
 def _summarize(outcomes: Sequence[ProfileOutcome]) -> TickOutcome:
-    """Return the tick's outcome and detail.
-
-    The detail holds the first hundred results, and of the others the ids of those that did not
-    start, by outcome.
-    """
     counts = orchestrate.counts(outcomes)
     if counts.keys() & {"started", "queued"}:
         tick = Tick.STARTED
@@ -115,6 +105,7 @@ def _summarize(outcomes: Sequence[ProfileOutcome]) -> TickOutcome:
         "outcomes": counts,
         "results": [orchestrate.to_dict(outcome) for outcome in outcomes[:MOST_RESULTS]],
     }
+    # Of the rest keep only the ids of those that did not start.
     others: dict[str, list[str]] = {}
     for outcome in outcomes[MOST_RESULTS:]:
         if outcome.outcome != "started":

@@ -1,8 +1,4 @@
-"""What held at a past time: revisions in force, schedules that were off, stops, cycles that ran.
-
-Read from what is kept for good: revisions, the audit trail, the tick ledger, cycles. Each function
-reads a few rows, found by key.
-"""
+"""What was in force at a past time, read from what is kept for good."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,17 +32,17 @@ _ENDS = (Action.NAMESPACE_RESUMED, Action.PAUSE_LIFTED)
 
 @dataclass(frozen=True, slots=True)
 class StopPeriod:
-    """A halt, drain or pause. ``until`` is an ISO date-time, None if it had no end set."""
+    """A halt, drain or pause."""
 
     kind: Stopped
     by: str
     since: datetime
     reason: str
-    until: str | None
+    until: str | None  # an ISO date-time, if it had an end
 
 
 def run_profile_revision(run_profile: RunProfile, at: datetime) -> RunProfileRevision | None:
-    """Return the revision in force at ``at``, or None if there was none yet."""
+    """Return the revision in force at ``at``, if any."""
     return (
         RunProfileRevision.objects.filter(run_profile=run_profile, created_at__lte=at)
         .order_by("-number")
@@ -55,7 +51,7 @@ def run_profile_revision(run_profile: RunProfile, at: datetime) -> RunProfileRev
 
 
 def profile_revision(profile_id: str, at: datetime) -> ProfileRevision | None:
-    """Return the revision in force at ``at``, or None if there was none yet."""
+    """Return the revision in force at ``at``, if any."""
     return (
         ProfileRevision.objects.filter(profile__profile_id=profile_id, created_at__lte=at)
         .order_by("-number")
@@ -69,10 +65,7 @@ def created_at(run_profile: RunProfile) -> datetime:
 
 
 def stop_at(namespace: str, at: datetime) -> StopPeriod | None:
-    """Return what kept ``namespace`` from starting anything at ``at``.
-
-    A pause of everything comes before the namespace's own halt or drain.
-    """
+    """Return what stopped ``namespace`` at ``at``; a pause comes first."""
     return (
         _audited_stop("pause", "everything", at)
         or _audited_stop("namespace", namespace, at)
@@ -83,11 +76,7 @@ def stop_at(namespace: str, at: datetime) -> StopPeriod | None:
 def switch_at(
     schedule: str, row: ScheduleRow | None, at: datetime
 ) -> tuple[bool, str, AuditTrailEntry | None]:
-    """Return whether the schedule was switched on at ``at``, its cron, and the change's entry.
-
-    The cron is empty if no audit entry tells it. The entry is the last one until ``at``. If no
-    entry exists at all, today's override counts.
-    """
+    """Return whether it was on at ``at``, its cron, and the change's entry."""
     entries = AuditTrailEntry.objects.filter(
         object_type="schedule", object_id=schedule, action=Action.SCHEDULE_CHANGED
     )
@@ -97,6 +86,7 @@ def switch_at(
     after = entries.filter(at__gt=at).order_by("id").first()
     if after is not None:
         return *_switch(after.before), None
+    # Without an entry today's override counts, and the cron is unknown.
     return (row is None or row.override is None or not row.override.off), "", None
 
 
@@ -105,7 +95,7 @@ def _switch(state: Any) -> tuple[bool, str]:
 
 
 def tick_near(schedule: str, at: datetime, around: timedelta) -> CronTick | None:
-    """Return the tick nearest to ``at`` within ``around``, or the missed row that covers ``at``."""
+    """Return the tick nearest to ``at``, or the missed row around it."""
     near = list(
         CronTick.objects.filter(
             schedule=schedule, due_at__range=(at - around, at + around)
@@ -120,7 +110,7 @@ def tick_near(schedule: str, at: datetime, around: timedelta) -> CronTick | None
 
 
 def cycles_near(run_profile_id: str, at: datetime, around: timedelta) -> Sequence[CycleRun]:
-    """Return the run profile's cycles that were created within ``around`` of ``at``, in order."""
+    """Return the run profile's cycles created within ``around`` of ``at``."""
     cycles = CycleRun.objects.filter(
         run_profile_id=run_profile_id,
         created_at__range=(at - around, at + around),
@@ -132,7 +122,7 @@ def cycles_near(run_profile_id: str, at: datetime, around: timedelta) -> Sequenc
 
 
 def active_cycle(namespace: str, at: datetime) -> CycleRun | None:
-    """Return the cycle that was active in ``namespace`` at ``at``, among the last 20 before it."""
+    """Return the cycle that was active in ``namespace`` at ``at``, if any."""
     cycles = CycleRun.objects.filter(namespace_id=namespace, id__lt=uuid7_floor(at + _SKEW))
     fields = ("id", "status", "created_at", "started_at", "finished_at")
     for cycle in cycles.only(*fields).order_by("-id")[:_MOST_CYCLES]:
@@ -164,7 +154,8 @@ def _audited_stop(object_type: str, object_id: str, at: datetime) -> StopPeriod 
 
 
 def _unaudited_stop(namespace: str, at: datetime) -> StopPeriod | None:
-    """Return the halt or drain of today if it held at ``at``: one older than its audit action."""
+    """Return today's halt or drain if it held at ``at``."""
+    # It may be older than its audit action.
     setting = GovernanceSetting.objects.filter(
         Q(until__isnull=True) | Q(until__gt=Now()), namespace__name=namespace, since__lte=at
     ).first()

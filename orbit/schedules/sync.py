@@ -1,9 +1,4 @@
-"""Keep the schedules' rows as the environment and the run profiles ask, with users' overrides.
-
-An enabled run profile of an enabled profile has a schedule of its own if its policy names a cron.
-If it is disabled or hidden, or loses its cron, its schedule is switched off; the row and its ticks
-stay. What was due before a change is in the ledger before it.
-"""
+"""Keep the schedules' rows as environment, run profiles and users' overrides ask."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,15 +30,16 @@ RUN_PROFILE_CRONS = sql.load(__name__, "run_profile_crons")
 def sync(
     schedules: Sequence[Schedule], *, family: str = _NO_FAMILY, now: datetime | None = None
 ) -> bool:
-    """Write the rows of ``schedules``, and switch off others whose name starts with ``family``.
+    """Write ``schedules``; switch off others whose name starts with ``family``.
 
-    ``now`` None is the database's. Writes at most 500 rows; returns whether that was all.
+    Writes 500 rows at most; returns whether that was all.
     """
     with transaction.atomic():
         now = _lock_all(now)
         configured = {schedule.name: schedule for schedule in schedules}
         stored = READ.rows(func=queue.TICK, names=list(configured), family=family)
         existing = {row.name: row for row in (rows.parse(*columns) for columns in stored)}
+        # A run profile that lost its cron keeps its row and its ticks, switched off.
         configured |= _switched_off(existing, set(configured), family)
         changes = [
             name
@@ -60,7 +56,7 @@ def sync(
 
 
 def lock(row_id: int, now: datetime) -> ScheduleRow:
-    """Lock the row, write its ticks that are due at ``now`` into the ledger, and return it."""
+    """Lock and return the row; write its due ticks first."""
     (columns,) = LOCK.rows(id=row_id)
     row = rows.parse(*columns)
     if row.on and row.next_run is not None and row.next_run <= now:
@@ -71,12 +67,12 @@ def lock(row_id: int, now: datetime) -> ScheduleRow:
 
 
 def write(row_id: int, columns: Mapping[str, Any]) -> None:
-    """Write the columns of a row that the caller has locked. Its next run is computed again."""
+    """Write a locked row's columns; its next run is computed again."""
     UPDATE.execute(**{**columns, "moved": True, "id": row_id})
 
 
 class RunProfileSchedules:
-    """Keeps the schedules of run profiles. Reads the documents only if they may have changed."""
+    """The schedules of run profiles; reads documents only if they may have changed."""
 
     def __init__(self, time_zone: str) -> None:
         """``time_zone`` applies to crons that name none."""
@@ -84,7 +80,7 @@ class RunProfileSchedules:
         self._version: tuple[Any, ...] | None = None
 
     def follow(self) -> None:
-        """Write the rows that the run profiles ask for now."""
+        """Write the rows that the run profiles ask for."""
         version = RUN_PROFILES_VERSION.one()
         if version == self._version:
             return
@@ -128,7 +124,7 @@ def _update(row_id: int, configured: Schedule, now: datetime) -> None:
 def _switched_off(
     existing: Mapping[str, ScheduleRow], configured: set[str], family: str
 ) -> dict[str, Schedule]:
-    """Return, for each row of the family that is not configured, a schedule that is off."""
+    """Return a schedule that is off for each unconfigured row."""
     return {
         name: Schedule(name, "", row.configured.time_zone if row.configured else "UTC")
         for name, row in existing.items()

@@ -1,4 +1,4 @@
-"""What the benchmark of deliveries uses: the hand-written courier and the hostile receiver."""
+"""The benchmark of deliveries: baseline and hostile receiver."""
 
 import gzip
 import http.client

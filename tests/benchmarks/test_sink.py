@@ -55,8 +55,8 @@ def test_it_counts_deliveries_and_tells_repeated_keys_and_wrong_tokens_apart(
         post(connection, "d", token="no"),
     ] == [200, 200, 200, 401]
     connection.request("GET", "/stats")
-    seen = json.loads(connection.getresponse().read())
-    assert sorted(seen.pop("first")) == ["c1", "c2"]
-    assert seen == {"requests": 3, "keys": 2, "doubled": 1, "denied": 1, "bytes": 3000}
+    stats = json.loads(connection.getresponse().read())
+    assert sorted(stats.pop("first")) == ["c1", "c2"]
+    assert stats == {"requests": 3, "keys": 2, "doubled": 1, "denied": 1, "bytes": 3000}
     connection.request("POST", "/reset")
     assert json.loads(connection.getresponse().read())["requests"] == 0

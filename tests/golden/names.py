@@ -1,7 +1,4 @@
-"""The names that outside tools use: commands, variables, metrics, audit actions, columns.
-
-``python -m tests.golden.names`` writes them again.
-"""
+"""The names that outside tools use; ``python -m tests.golden.names`` writes them."""
 
 import os
 import re
@@ -18,7 +15,6 @@ _METRIC = re.compile(r"\"(orbit_[a-z_]+)\"")
 
 
 def names() -> str:
-    """Return all names, a line each."""
     from governance.audit.actions import Action  # needs the settings, as all models do
     from orbit_site.settings.variables import TABLE
 
@@ -32,7 +28,7 @@ def names() -> str:
     }
     parts = {
         "command": commands,
-        "variable": {one.name for one in TABLE},
+        "variable": {variable.name for variable in TABLE},
         "metric": metrics,
         "action": {action.value for action in Action},
         "column": columns,

@@ -1,6 +1,6 @@
-"""The shape of the API's document: all of it but summaries and descriptions, which may be reworded.
+"""The API's document without summaries and descriptions, which may be reworded.
 
-``python -m tests.golden.openapi`` writes it anew. Do that only to change the API on purpose.
+``python -m tests.golden.openapi`` writes it. Do that only to change the API on purpose.
 """
 
 import json
@@ -13,7 +13,7 @@ _WORDS = {"summary", "description"}
 
 
 def shape(part: Any) -> Any:
-    """Return ``part`` of the document without its summaries and descriptions."""
+    """Return ``part`` without summaries and descriptions."""
     if isinstance(part, list):
         return [shape(item) for item in part]
     if not isinstance(part, dict):
@@ -27,7 +27,7 @@ def shape(part: Any) -> Any:
 
 
 def as_text(document: dict[str, Any]) -> str:
-    """Return the shape of ``document`` as the file holds it."""
+    """Return the shape of ``document`` as a file."""
     return json.dumps(shape(document), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,7 +1,4 @@
-"""Every SQL statement of the product, assembled, so that a reviewer sees the real diff.
-
-``python -m tests.golden.statements`` writes them again.
-"""
+"""Every SQL statement, assembled; ``python -m tests.golden.statements`` writes them."""
 
 import importlib
 import os
@@ -25,7 +22,7 @@ _BREAK = re.compile(
 
 
 def layout(sql: str) -> str:
-    """Return ``sql`` without comments, with one line for each clause."""
+    """Return ``sql`` without comments, one line per clause."""
     sql = re.sub(r"--[^\n]*", " ", sql)
     sql = re.sub(r"\s+", " ", sql).strip().rstrip(";")
     sql = re.sub(r"\( ", "(", re.sub(r" \)", ")", sql))
@@ -34,7 +31,7 @@ def layout(sql: str) -> str:
 
 
 def statements() -> dict[str, str]:
-    """Return the text of every statement that a module of the product keeps, by its name."""
+    """Return the statements of all modules by name."""
     texts = {}
     for app in APPS:
         package = importlib.import_module(app)
@@ -54,7 +51,6 @@ def statements() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the files."""
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.sql"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""The documents are true: generated ones are up to date, and what others name exists."""
+"""Generated documents are up to date; files and links in pages exist."""
 
 import re
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_every_link_of_a_page_leads_to_a_heading_of_a_page(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of the headings of ``page``, as GitHub makes them."""
+    """Return the anchors of ``page`` as GitHub makes them."""
     return {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
         for heading in HEADING.findall(page.read_text())

@@ -1,4 +1,4 @@
-"""What outside readers and reviewers see changes only on purpose."""
+"""Statements, names and the API change only on purpose."""
 
 from orbit_site import contract
 from tests.golden import names, openapi, statements

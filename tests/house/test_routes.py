@@ -1,4 +1,4 @@
-"""Every route of the API declares what it takes, answers and refuses, and goes by that."""
+"""Every route declares what it takes, answers and refuses."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""The documents use the field's words: docs/glossary.md."""
+"""Pages use the words of docs/glossary.md."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Run backup and restore commands, and compare the catalogs of databases."""
+"""Run backup and restore commands, and compare databases."""
 
 import io
 import os
@@ -23,7 +23,6 @@ from tests.support import database
 
 
 def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    """Start a command on the database ``name``."""
     environment = {
         **os.environ,
         **database.environment(server, name),
@@ -52,7 +51,7 @@ def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, s
 def call(
     server: Server, name: str, *arguments: str, owner: str = "orbit_owner"
 ) -> tuple[int, str, str]:
-    """Run a command in this process, faster than ``run``. ``owner`` is the migrating role."""
+    """Run a command in this process, faster than ``run``."""
     output, errors, code = io.StringIO(), io.StringIO(), 0
     with _pointed(server, name, owner), redirect_stdout(output), redirect_stderr(errors):
         # A command takes its streams when it is created.
@@ -66,7 +65,6 @@ def call(
 
 @contextmanager
 def _pointed(server: Server, name: str, owner: str) -> Iterator[None]:
-    """Use the database ``name`` with both roles inside the block."""
     before = connection.settings_dict
     target = {"NAME": name, "PASSWORD": "", "HOST": server.host, "PORT": ""}
     connection.close()
@@ -91,7 +89,7 @@ def create(server: Server, name: str) -> None:
 
 
 def rewritten(path: Path, **changes: Any) -> Path:
-    """Return a copy of a backup with other values in its manifest and valid checksums."""
+    """Return a copy of a backup with another manifest and valid checksums."""
     other = path.with_suffix(".other")
     with container.opened(path) as backup:
         container.write(other, {**backup.manifest, **changes}, backup.chunks(), force=True)
@@ -99,14 +97,12 @@ def rewritten(path: Path, **changes: Any) -> Path:
 
 
 def is_empty(server: Server, name: str) -> bool:
-    """Tell whether the database ``name`` has no relation."""
     return rows(
         server, name, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     ) == [(0,)]
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names of everything in ``folder``."""
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -151,7 +147,7 @@ CATALOG = {
 
 
 def catalog(server: Server, name: str) -> dict[str, list[Any]]:
-    """Return the schema: everything but rows."""
+    """Return the schema without rows."""
     with psycopg.connect(server.url("orbit_owner", name)) as connection:
         return {
             kind: sorted(SPELLING.sub("", str(row)) for row in connection.execute(query))
@@ -160,6 +156,5 @@ def catalog(server: Server, name: str) -> dict[str, list[Any]]:
 
 
 def rows(server: Server, name: str, query: str, role: str = "orbit_owner") -> list[tuple[Any, ...]]:
-    """Return the rows of a query on the database ``name``."""
     with psycopg.connect(server.url(role, name)) as connection:
         return connection.execute(query).fetchall()

@@ -24,7 +24,7 @@ _REPORT = (
 
 
 class Visit:
-    """A page and its problems: CSP violations, console errors, requests to other hosts."""
+    """A page and its CSP violations, console errors and foreign requests."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
@@ -77,7 +77,7 @@ def _chromium(playwright: Playwright) -> str:
 def visit(
     address: str, *, width: int = 1280, dark: bool = False, scripts: bool = True
 ) -> Iterator[Visit]:
-    """Open a browser for ``address``. At the end, no page may have had a problem."""
+    """Open ``address`` in a browser; fail if a page had a problem."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=FLAGS)
         context = browser.new_context(

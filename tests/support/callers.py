@@ -14,7 +14,7 @@ from tests.support import contract
 
 
 def create_user(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
-    """Create a user with a role, confined to ``namespaces`` if there are any."""
+    """Create a user with a role, confined to ``namespaces`` if given."""
     user = User.objects.create_user(name, password="a-long-password-1", is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     registry.ensure(namespaces)
@@ -42,13 +42,12 @@ class Api:
     def post(
         self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
     ) -> Any:
-        """Send ``body``: bytes, or a value as JSON. Write ``-`` of a header as ``_``."""
+        """Send bytes, or a value as JSON. Write ``-`` of a header as ``_``."""
         return self._send("POST", path, body, content_type, headers)
 
     def put(
         self, path: str, body: Any = b"", content_type: str = "application/json", **headers: str
     ) -> Any:
-        """Send ``body``, see ``post``."""
         return self._send("PUT", path, body, content_type, headers)
 
     def send(
@@ -59,7 +58,6 @@ class Api:
         content_type: str = "application/json",
         **headers: str,
     ) -> Any:
-        """Send ``body`` by any method."""
         return self._send(method, path, body, content_type, headers)
 
     def _send(
@@ -80,7 +78,7 @@ class Api:
 
 
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:
-    """Return a client with a new token, by default of all scopes; without ``user``, with none."""
+    """Return a client with a new token, of all scopes by default; without ``user``, with none."""
     if user is None:
         return Api(None)
     scopes = scopes or ("read", "operate", "review", "configure")
@@ -88,7 +86,7 @@ def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = N
 
 
 def session(user: User) -> Api:
-    """Return a client with a session of ``user``. Unlike a token it may administer."""
+    """Return a client with a session, which may administer."""
     client = Api(None)
     client.client.force_login(user)
     return client

@@ -1,4 +1,4 @@
-"""Canary secrets: planted where Orbit keeps secrets, and found in any spelling."""
+"""Canary secrets: planted where Orbit keeps secrets, found in any spelling."""
 
 import base64
 import html
@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 
 def planted(length: int = 40) -> str:
-    """Return a new secret of letters and digits that occurs nowhere else."""
+    """Return a new secret that occurs nowhere else."""
     return "canary" + "".join(
         secrets.choice(string.ascii_letters + string.digits) for _ in range(length - 6)
     )
@@ -27,7 +27,7 @@ class Cage:
         self._forms[name] = _forms(secret)
 
     def look(self, place: str, text: bytes | str) -> list[str]:
-        """Return the names of the secrets in ``text``, each with ``place``."""
+        """Return the secrets in ``text``, each with ``place``."""
         data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
         self.searched += len(data)
         return [
@@ -38,8 +38,9 @@ class Cage:
 
 
 def _forms(secret: str) -> set[bytes]:
-    """Return the spellings of ``secret``, also of its middle: encodings may merge its ends."""
+    """Return the spellings of ``secret``."""
     raw = secret.encode()
+    # Its middle too: encodings may merge its ends with their neighbours.
     forms = {raw, raw[8:24], raw.hex().encode(), raw.hex().upper().encode(), raw[::-1]}
     forms |= {
         text.encode()

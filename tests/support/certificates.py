@@ -1,4 +1,4 @@
-"""A test certificate authority, and TLS settings of servers with good and bad certificates."""
+"""A certificate authority, and good and bad TLS settings of servers."""
 
 import ipaddress
 import ssl
@@ -14,31 +14,31 @@ DAY = timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates. ``bundle`` is the file to trust."""
+    """Signs certificates; ``bundle`` is the file to trust."""
 
     def __init__(self, folder: Path, name: str = "Test CA") -> None:
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
         self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = self._builder(self._subject, self._key, -DAY, DAY).add_extension(
+        builder = self._builder(self._subject, self._key, -DAY, DAY).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         path = folder / f"{name}.pem"
         path.write_bytes(
-            made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+            builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
         self.bundle = str(path)
 
     def server(
         self, name: str, *, begins: timedelta = -DAY, ends: timedelta = DAY
     ) -> ssl.SSLContext:
-        """Return TLS settings for a host name or address, valid between offsets from now."""
+        """Return TLS settings for ``host``, valid between offsets from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
         except ValueError:
             alternative = x509.DNSName(name)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = self._builder(subject, key, begins, ends).add_extension(
+        builder = self._builder(subject, key, begins, ends).add_extension(
             x509.SubjectAlternativeName([alternative]), critical=False
         )
         path = self._folder / f"server-{key.private_numbers().private_value:x}.pem"
@@ -48,7 +48,8 @@ class Authority:
             serialization.NoEncryption(),
         )
         path.write_bytes(
-            private + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+            private
+            + builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)

@@ -20,7 +20,7 @@ from tests.support.polling import until
 
 
 class Cluster:
-    """A running ``manage.py cluster``, in a group of its own."""
+    """A running ``manage.py cluster`` in its own process group."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -50,7 +50,7 @@ class Cluster:
                 and len(self.of("worker")) == workers
                 and len(self.of("maintenance")) == 1
             ),
-            "the cluster isn't there",
+            "the cluster isn't ready",
         )
         return self
 
@@ -65,7 +65,7 @@ class Cluster:
 def cluster(
     server: Server, name: str, folder: Path, *, command: str = "cluster", **variables: str
 ) -> Iterator[Cluster]:
-    """Start a cluster on the database ``name`` with an empty configuration. Kills it at the end."""
+    """Start a cluster on the database ``name``; kill it at the end."""
     write_profiles(folder, [], [])
     environment = {
         **os.environ,
@@ -99,7 +99,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def endpoint(url: str) -> dict[str, str]:
-    """Return the variables that make ``url`` the one endpoint."""
+    """Return the variables that make ``url`` the only endpoint."""
     return {
         "ORBIT_DISPATCH_ENDPOINTS": json.dumps(
             [{"key": "default-endpoint", "url": url, "method": "POST", "token": "token"}]

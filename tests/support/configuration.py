@@ -1,4 +1,4 @@
-"""Profiles and run profiles: as documents, as files and in the database."""
+"""Profiles and run profiles: documents, files, rows."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def run_profile(
 
 
 def write_profiles(folder: Path, profiles: list[Any], run_profiles: list[Any]) -> None:
-    """Write both configuration files into ``folder``."""
+    """Write both configuration files."""
     (folder / "profiles.json").write_text(json.dumps(profiles))
     (folder / "runProfiles.json").write_text(json.dumps(run_profiles))
 
@@ -43,7 +43,7 @@ def write_profiles(folder: Path, profiles: list[Any], run_profiles: list[Any]) -
 def store_profiles(
     profiles: list[Any], run_profiles: list[Any], source: revisions.Source = "admin"
 ) -> revisions.SaveResult:
-    """Save the documents to the database, as an edit in the console does."""
+    """Save the documents as an edit in the console does."""
     with audit.transaction():
         return revisions.save(
             profiles=profiles, run_profiles=run_profiles, source=source, actor=SYSTEM

@@ -1,4 +1,4 @@
-"""Compare answers with the API's document: status, code and each member."""
+"""Compare answers with the API's document."""
 
 import functools
 import json
@@ -15,8 +15,9 @@ ROOT = "urn:orbit"
 
 
 def faults(method: str, path: str, response: Any) -> list[str]:
-    """Return what isn't documented in ``response``. Unknown paths and 405 have no faults."""
+    """Return what isn't documented in ``response``."""
     operation = _operation(method, path.partition("?")[0])
+    # Unknown paths and 405 aren't documented.
     if (
         operation is None
         or response.status_code == 405
@@ -67,7 +68,6 @@ def _patterns() -> list[tuple[re.Pattern[str], Any]]:
 
 @functools.cache
 def _validator(schema: str) -> Draft202012Validator:
-    """Return the validator of ``schema``, which is JSON."""
     return Draft202012Validator(
         _closed(json.loads(schema)),
         registry=_registry(),
@@ -82,7 +82,7 @@ def _registry() -> Any:
 
 
 def _closed(part: Any) -> Any:
-    """Return the schema with every object closed, so that an undocumented member is a fault."""
+    """Close every object of ``schema``: an undocumented member is a fault."""
     if isinstance(part, list):
         return [_closed(item) for item in part]
     if not isinstance(part, dict):

@@ -1,4 +1,4 @@
-"""Databases for the tests: one embedded server, one migrated template, a copy per test process."""
+"""Test databases: one embedded server, one migrated template, a copy per test process."""
 
 import atexit
 import fcntl
@@ -41,21 +41,19 @@ _running = ExitStack()
 
 
 def start_test_server() -> Server:
-    """Start the test server. The same process must call ``stop_test_server``.
-
-    With xdist the controlling process calls this; workers find it by ``postgres.locate(BASE)``.
-    """
+    """Start the test server; the same process must stop it."""
+    # With xdist, the controlling process runs this; workers find the server by its folder.
     atexit.register(stop_test_server)  # if the run is interrupted
     return _running.enter_context(postgres.held(BASE, settings=SETTINGS))
 
 
 def stop_test_server() -> None:
-    """Stop the test server, unless another test run uses it."""
+    """Stop the test server, unless another run uses it."""
     _running.close()
 
 
 def template(server: Server) -> str:
-    """Return the name of the migrated template. Creates it if needed, and drops older ones."""
+    """Return the migrated template's name; create it if needed."""
     name = f"orbit_template_{_fingerprint()}"
     with (BASE / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -92,7 +90,7 @@ def template(server: Server) -> str:
 
 
 def migrate(server: Server, name: str) -> None:
-    """Run ``manage.py migrate`` on the database ``name``. Raises CalledProcessError."""
+    """Migrate the database ``name``. Raises CalledProcessError."""
     subprocess.run(
         [
             sys.executable,
@@ -109,7 +107,7 @@ def migrate(server: Server, name: str) -> None:
 
 
 def environment(server: Server, name: str) -> dict[str, str]:
-    """Return the variables that let a process use the database ``name`` with both roles."""
+    """Return the variables to use the database ``name``."""
     return {
         "ORBIT_ENV": "test",
         "DATABASE_URL": server.url("orbit_app", name),
@@ -118,7 +116,7 @@ def environment(server: Server, name: str) -> dict[str, str]:
 
 
 def clone(server: Server, name: str) -> None:
-    """Replace the database ``name`` by a fresh copy of the template."""
+    """Replace the database ``name`` by a copy of the template."""
     source = template(server)
     drop(server, name)
     with _owner(server) as connection:
@@ -130,7 +128,7 @@ def clone(server: Server, name: str) -> None:
 
 
 def drop(server: Server, name: str) -> None:
-    """Drop the database ``name`` with its connections, if it exists."""
+    """Drop the database ``name`` if it exists."""
     with _owner(server) as connection:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))

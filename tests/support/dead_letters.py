@@ -1,4 +1,4 @@
-"""Create dead letters by the thousand, and run the batches of operation runs."""
+"""Create dead letters by the thousand, and run operation runs."""
 
 import time
 from collections.abc import Callable
@@ -91,9 +91,9 @@ def create_dead_letters(
     code: int | None = 503,
     retries: int = 0,
 ) -> list[UUID]:
-    """Create ``count`` open dead letters of the endpoint ``key``; return their ids in order.
+    """Create open dead letters, each of its own finished cycle; return their ids.
 
-    Each belongs to a finished cycle of its own. ``{i}`` in ``error`` becomes its number.
+    ``{i}`` in ``error`` becomes the number.
     """
     registry.ensure([namespace])
     snapshot = enqueue.snapshot_id(endpoints.configured()[key])
@@ -123,7 +123,7 @@ def make_due(run_id: UUID) -> None:
 
 
 def run_batches(run_id: UUID, batches: int = 1) -> OperationRun:
-    """Run batches without the waits between them; return the operation run."""
+    """Run all batches without waits; return the operation run."""
     for _ in range(batches):
         make_due(run_id)
         tasks.operate(str(run_id))
@@ -131,7 +131,7 @@ def run_batches(run_id: UUID, batches: int = 1) -> OperationRun:
 
 
 def run_operation_tasks(*, until: Callable[[], bool]) -> None:
-    """Run the due tasks of operation runs, as a worker does, ``until`` returns True; 60 s at most."""
+    """Run due tasks of operation runs ``until`` returns True; 60 s at most."""
     deadline = time.monotonic() + 60
     broker = queue.PgBroker()
     while not until():

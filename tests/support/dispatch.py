@@ -1,4 +1,4 @@
-"""Do a worker's steps one by one: enqueue a cycle's deliveries, claim them, save their results."""
+"""Do a worker's steps one by one."""
 
 import functools
 
@@ -14,28 +14,28 @@ from orbit.records.fence import ClaimedCycle
 
 @functools.cache
 def state() -> DispatchState:
-    """Return the state of this test process, as a worker's."""
+    """Return this process's dispatch state."""
     return DispatchState()
 
 
 def forget_caches() -> None:
-    """Forget what this process knows of endpoints and snapshots, as a new process does."""
+    """Forget endpoints and snapshots, as a new process does."""
     state.cache_clear()
     tasks.worker = WorkerProcess()
 
 
 def enqueue_deliveries(cycle: ClaimedCycle) -> CycleProgress:
-    """Run a new cycle up to its delivery jobs; nothing is sent."""
+    """Run a new cycle up to its delivery jobs."""
     cycle_progress = CycleProgress(cycle)
     stages.prepare_in_one_write(cycle_progress, state())
     return cycle_progress
 
 
 def load_progress(cycle: ClaimedCycle) -> CycleProgress:
-    """Return what is done of a cycle."""
+    """Return the progress of a cycle."""
     return progress.load(cycle, state().endpoints)
 
 
 def claim_jobs(cycle: ClaimedCycle, *, limit: int = 16, worker: str = "w") -> list[ClaimedJob]:
-    """Claim a cycle's due jobs for sending; nothing is sent."""
+    """Claim a cycle's due jobs; send nothing."""
     return claim.claim(cycle, limit=limit, worker=worker, endpoints=state().endpoints).jobs

@@ -1,4 +1,4 @@
-"""A database with so many rows that reading a whole table is slow; one statement fills a table."""
+"""A database so large that reading a whole table is slow."""
 
 from typing import Any
 
@@ -127,7 +127,7 @@ INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM
 
 
 def fill(owner: "Connection[Any]", rows: int = CYCLES) -> None:
-    """Create ``rows`` cycles with as many rows in each other table, and analyze them."""
+    """Create ``rows`` cycles with their rows, and analyze the tables."""
     owner.execute(DROP_FOREIGN_KEYS)
     indexes = owner.execute(INDEXES, [list(LARGE)]).fetchall()
     owner.execute("DROP INDEX " + ", ".join(name for name, _ in indexes))

@@ -27,7 +27,7 @@ MISSING_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def create_objects(settings: Any) -> dict[str, Any]:
-    """Create the objects; return a value for each URL parameter that can name one."""
+    """Create the objects; return a value for each URL parameter."""
     settings.ORBIT_RATE_LIMIT = 1_000_000
     create_halted_namespace()
     ValueLedgerEntry.objects.create(
@@ -57,14 +57,14 @@ def create_objects(settings: Any) -> dict[str, Any]:
 
 
 def create_halted_namespace() -> None:
-    """Create a namespace that is halted and quiet, with its certificate."""
+    """Create a halted, quiet namespace with its certificate."""
     halts.halt("stopped", actor=SYSTEM, reason="a flood")
     Stop.objects.update(since=datetime.now(UTC) - timedelta(seconds=5))
     assert halt_certificates.certify() == 1
 
 
 def create_schedule() -> None:
-    """Create a schedule that is switched off, and a missed tick of it."""
+    """Create a disabled schedule with a missed tick."""
     sync([Schedule(CYCLES, "0 0,12 * * *", "UTC")])
     change.switch(CYCLES, on=False, actor=SYSTEM, reason="night")
     due = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -88,7 +88,7 @@ def routes() -> list[tuple[str, type[Resource]]]:
 
 
 def url_of(route: str, objects: dict[str, Any], **values: Any) -> str:
-    """Return the URL of ``route``. Parameters: ``values``, else ``objects``, else of no object."""
+    """Return the URL of ``route``, with ``values`` before ``objects``."""
 
     def value(match: re.Match[str]) -> str:
         missing: Any = {"uuid": MISSING_ID, "int": 1}.get(match[1], "missing")
@@ -98,5 +98,4 @@ def url_of(route: str, objects: dict[str, Any], **values: Any) -> str:
 
 
 def parameters(route: str) -> list[str]:
-    """Return the names of the parameters of ``route``."""
     return re.findall(r"<(?:\w+:)?(\w+)>", route)

@@ -1,4 +1,4 @@
-"""Configure, trigger and run cycles in the test's own process."""
+"""Configure, trigger and run cycles in this process."""
 
 import json
 from datetime import datetime
@@ -18,7 +18,7 @@ from tests.support.polling import until
 
 
 def configure_endpoints(settings: Any, **urls: str) -> None:
-    """Configure endpoints by key, with a short backoff. Write ``-`` of a key as ``_``."""
+    """Configure endpoints by key. Write ``-`` of a key as ``_``."""
     entries = [
         {"key": key.replace("_", "-"), "url": url, "method": "POST", "token": f"token-of-{key}"}
         for key, url in urls.items()
@@ -30,7 +30,7 @@ def configure_endpoints(settings: Any, **urls: str) -> None:
 
 
 def configure_profiles(tiers: dict[str, Any] | None = None, **run_profiles: dict[str, Any]) -> None:
-    """Store the profile ``p1`` with ``tiers``, and run profiles by id; by default ``r1`` in ``a``.
+    """Store the profile ``p1`` and run profiles by id, ``r1`` by default.
 
     Write ``-`` of an id as ``_``.
     """
@@ -57,16 +57,16 @@ def start_cycle(run_profile_id: str = "r1", body: bytes | None = None) -> UUID:
 
 
 def run_due(*, seconds: float) -> datetime | None:
-    """Run the cycles that are due, as a worker does; return when the next one is due.
+    """Run due cycles as a worker does; return when the next is due.
 
-    For tests with a database of their own (``committed``): slots have their own connections.
+    Needs ``committed``: slots have their own connections.
     """
     assert tasks.worker is not None
     return runner.run(tasks.worker, seconds=seconds)
 
 
 def run_cycle(cycle_id: UUID) -> CycleRun:
-    """Run the worker's loop until the cycle has ended and nothing of it is due; return it."""
+    """Run the cycle to its end; return it."""
 
     def ended() -> CycleRun | None:
         run_due(seconds=2)
@@ -79,7 +79,6 @@ def run_cycle(cycle_id: UUID) -> CycleRun:
 
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Return the rows of a query."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

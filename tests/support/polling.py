@@ -19,7 +19,7 @@ def until(
     seconds: float = LIMIT_SECONDS,
     every: float = 0.02,
 ) -> T:
-    """Return what ``condition`` returns once it is true. Fail with ``what`` after ``seconds``."""
+    """Return the first true result of ``condition``; fail with ``what``."""
     ends = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > ends:

@@ -1,4 +1,4 @@
-"""A copy of the project in its own folder, with its own ``var`` and embedded database."""
+"""A copy of the project with its own ``var`` and database."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Project:
-    """The copy's folder and the environment of its commands."""
+    """The copy's folder and its commands' environment."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -45,7 +45,7 @@ class Project:
         return self.folder / "var"
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        """Start ``manage.py`` in a process group of its own. Its stdout has output and errors."""
+        """Start ``manage.py`` in its own process group."""
         return subprocess.Popen(
             [sys.executable, str(self.folder / "manage.py"), *arguments],
             cwd="/",
@@ -58,14 +58,14 @@ class Project:
         )
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str]:
-        """Run ``manage.py`` to its end; return its exit code and output."""
+        """Run ``manage.py``; return its exit code and output."""
         process = self.start(*arguments, **more)
         output, _ = process.communicate(timeout=120)
         return process.returncode, output
 
 
 def copy(folder: Path, **more: str) -> Project:
-    """Copy the project to ``folder``. Variables of this process that configure Orbit are left out."""
+    """Copy the project to ``folder``, without this process's settings."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = PROJECT / part
@@ -84,37 +84,38 @@ def copy(folder: Path, **more: str) -> Project:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that any account can enter, since root's embedded server runs as another account.
+    """A folder that any account can enter: root's server runs as another.
 
-    At the end its embedded servers are stopped, and it is removed with their files elsewhere.
+    At the end its servers are stopped.
     """
-    made = Path(tempfile.mkdtemp(prefix="orbit-test-"))
-    made.chmod(0o755)
+    folder = Path(tempfile.mkdtemp(prefix="orbit-test-"))
+    folder.chmod(0o755)
     try:
-        yield made
+        yield folder
     finally:
-        made.chmod(0o755)
-        for base in {path.parent for path in made.rglob("postgres.lock")}:
+        folder.chmod(0o755)
+        for base in {path.parent for path in folder.rglob("postgres.lock")}:
             server = postgres.locate(base)
             postgres.stop(base)
             if server.host != str(server.data):
                 shutil.rmtree(server.host, ignore_errors=True)
             if pg_paths.moved(base):
                 shutil.rmtree(server.data.parent)
-        for process in processes_in(made):
-            process.kill()  # of a test that failed
-        shutil.rmtree(made)
+        # A test that failed may leave processes.
+        for process in processes_in(folder):
+            process.kill()
+        shutil.rmtree(folder)
 
 
 class Talking:
-    """A started command; its output is read as it comes."""
+    """A command whose output is read as it comes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.lines = process, list[str]()
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_for(self, text: str, *, seconds: float = 120) -> str:
-        """Return the first line that contains ``text``, once it is there."""
+        """Return the first line that contains ``text``."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             ended = self.process.poll() is not None
@@ -135,32 +136,31 @@ class Talking:
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
-    """Return the processes that run a file of ``folder`` or have it as their directory."""
-    found = []
+    """Return the processes that run in ``folder``."""
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.status() != psutil.STATUS_ZOMBIE and (
                 str(folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(folder))
             ):
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def commands_in(folder: Path) -> list[str]:
     """Return the command lines of the processes in ``folder``."""
-    found = []
+    commands = []
     for process in processes_in(folder):
         try:
-            found.append(" ".join(process.cmdline()))
+            commands.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue
-    return found
+    return commands
 
 
 def free_port() -> int:
-    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

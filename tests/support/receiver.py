@@ -1,4 +1,4 @@
-"""A loopback receiver that can misbehave: it answers bytes, or calls a function with the socket."""
+"""A loopback receiver that can misbehave."""
 
 import re
 import select
@@ -19,7 +19,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @dataclass(frozen=True)
 class Received:
-    """One request. Header names are lower case; ``connection`` is the number of its connection."""
+    """One request; header names are lower case."""
 
     line: str
     headers: dict[str, str]
@@ -31,7 +31,7 @@ Answer = bytes | Callable[[socket.socket], None]
 
 
 class Receiver:
-    """Listens inside ``with``. Answers with ``answers`` in turn, then repeats the last one."""
+    """Listens inside ``with``; the last of ``answers`` repeats."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Receiver:
         self.stop()
 
     def hung_up(self, seconds: float) -> bool:
-        """Tell whether the other side closes the first connection within ``seconds``."""
+        """Tell whether the client closes its first connection in ``seconds``."""
         ends = time.monotonic() + seconds
         while self._open[0].fileno() >= 0 and time.monotonic() < ends:
             time.sleep(0.01)
@@ -115,7 +115,7 @@ def act(sock: socket.socket, answer: Answer) -> None:
 
 
 def close(sock: socket.socket) -> None:
-    """Close at once, without an answer."""
+    """Close without an answer."""
     sock.shutdown(socket.SHUT_RDWR)
 
 
@@ -126,14 +126,14 @@ def reset(sock: socket.socket) -> None:
 
 
 def silent(sock: socket.socket) -> None:
-    """Neither read nor send until the other side closes, for at most a minute."""
+    """Don't answer until the client closes, for a minute at most."""
     poll = select.poll()
     poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
     poll.poll(LIMIT_SECONDS * 1000)
 
 
 def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
-    """Send ``start``, then repeat ``piece`` until the other side closes, for at most a minute."""
+    """Send ``start``, then repeat ``piece`` until the client closes."""
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(start)

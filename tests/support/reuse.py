@@ -1,8 +1,7 @@
 """Databases for tests that commit: one per test process, emptied after a test.
 
-Copying and dropping a database costs half a second of CPU, emptying it a tenth. After a test the
-database gets another name, so that processes left over from the test can't find it. It holds what
-the template holds. If a test changed its structure or settings, it is dropped.
+Copying a database costs half a second of CPU, emptying it a tenth. It is renamed after a test, so
+that processes left over can't find it.
 """
 
 import os
@@ -69,7 +68,7 @@ SEQUENCES = """SELECT format('%I.%I', schemaname, sequencename), coalesce(last_v
 
 @dataclass(frozen=True)
 class Contents:
-    """The structure and contents of a fresh copy of the template."""
+    """The structure and contents of a fresh template copy."""
 
     structure: object
     tables: dict[str, tuple[str, bytes]]
@@ -79,14 +78,14 @@ class Contents:
 
 
 class Pool:
-    """Lends the database of this process to tests that commit."""
+    """Lends this process's database to tests that commit."""
 
     def __init__(self, server: Server) -> None:
         self._server, self._spare = server, ""
         self._contents: Contents | None = None
 
     def take(self) -> str:
-        """Return the name of a database equal to the template. Return it with ``give``."""
+        """Return the name of a database equal to the template."""
         name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         if self._spare:
             spare, self._spare = self._spare, ""
@@ -104,12 +103,13 @@ class Pool:
         return name
 
     def give(self, name: str) -> None:
-        """Empty the database ``name`` for the next test, or remove it."""
+        """Empty the database ``name`` for the next test, or drop it."""
         spare = f"orbit_spare_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         try:
             with self._connection(name) as connection:
                 kept = self._contents is not None and _emptied(connection, self._contents)
             if kept:
+                # Rename it, so that processes left over from the test can't find it.
                 with database._owner(self._server) as owner:
                     owner.execute(
                         sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
@@ -123,7 +123,6 @@ class Pool:
         database.drop(self._server, name)
 
     def close(self) -> None:
-        """Drop the spare database."""
         if self._spare:
             database.drop(self._server, self._spare)
             self._spare = ""
@@ -145,7 +144,7 @@ def _contents(connection: psycopg.Connection) -> Contents:
 
 
 def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
-    """Undo what a test did to the rows. Return False if the database can't be made equal again."""
+    """Undo a test's changes; return False if that is impossible."""
     if (
         connection.execute(ALONE).fetchone() == (False,)
         or _structure(connection) != contents.structure
@@ -157,6 +156,7 @@ def _emptied(connection: psycopg.Connection, contents: Contents) -> bool:
         for name, (digest, _) in contents.tables.items()
         if name in used and _digest(connection, name) == digest
     }
+    # TRUNCATE needs all tables that refer to one of these, too.
     gone = (used | contents.tables.keys()) - kept
     while more := {by for of, by in contents.binds if of in gone} - gone:
         gone |= more

@@ -1,4 +1,4 @@
-"""Every route, console URL, action and command, read from the code."""
+"""Routes, console URLs, actions and commands, read from the code."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,11 +28,11 @@ def addresses() -> list[tuple[str, URLPattern]]:
 
 
 def api() -> dict[str, Any]:
-    """Return every route outside the console with its view class; None for a function."""
+    """Return every route outside the console with its view class."""
     return {
-        pattern: getattr(found.callback, "view_class", None)
-        for pattern, found in addresses()
-        if pattern and not pattern.startswith("admin/")
+        route: getattr(pattern.callback, "view_class", None)
+        for route, pattern in addresses()
+        if route and not route.startswith("admin/")
     }
 
 
@@ -41,7 +41,7 @@ def reading() -> list[str]:
 
 
 def writing() -> list[str]:
-    """Return every route that can change something, as ``METHOD route``."""
+    """Return every writing route as ``METHOD route``."""
     return sorted(
         f"{method.upper()} {route}"
         for route, view in api().items()
@@ -51,16 +51,17 @@ def writing() -> list[str]:
 
 
 def console() -> dict[str, str]:
-    """Return every console URL by its name. Redirects have none."""
+    """Return every console URL by its name."""
     return {
-        str(found.name): pattern
-        for pattern, found in addresses()
-        if pattern.startswith("admin/") and found.name
+        str(pattern.name): route
+        for route, pattern in addresses()
+        # Redirects have no name.
+        if route.startswith("admin/") and pattern.name
     }
 
 
 def of_tables() -> set[str]:
-    """Return the names of the URLs that Django's admin gives to every table."""
+    """Return the URL names that Django's admin gives to every table."""
     tables = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
     return {
         f"{table}_{page}"
@@ -70,26 +71,26 @@ def of_tables() -> set[str]:
 
 
 def drawn_by_us() -> set[str]:
-    """Return the names of the table URLs whose view isn't Django's."""
+    """Return the names of table URLs whose view isn't Django's."""
     return {
         f"{model._meta.app_label}_{model._meta.model_name}_{page}"
-        for model, shown in admin.site._registry.items()
+        for model, table in admin.site._registry.items()
         for page in ("changelist", "add", "history", "delete", "change")
-        if not getattr(type(shown), f"{page}_view").__module__.startswith("django.")
-        and getattr(type(shown), f"{page}_view") is not getattr(ReasonedAdmin, f"{page}_view")
+        if not getattr(type(table), f"{page}_view").__module__.startswith("django.")
+        and getattr(type(table), f"{page}_view") is not getattr(ReasonedAdmin, f"{page}_view")
     }
 
 
 def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
-    """Return every action that asks for a reason, by the name of its URL."""
+    """Return every reasoned action by its URL name."""
     return {
         f"{model._meta.app_label}_{model._meta.model_name}_{action.name}": (model, action)
-        for model, shown in admin.site._registry.items()
-        if isinstance(shown, ReasonedAdmin)
-        for action in shown.reasoned_actions()
+        for model, table in admin.site._registry.items()
+        if isinstance(table, ReasonedAdmin)
+        for action in table.reasoned_actions()
     }
 
 
 def commands() -> list[str]:
-    """Return every command with its sub-commands, such as ``user create`` and ``trigger``."""
+    """Return every command with its subcommands."""
     return permissions.commands()

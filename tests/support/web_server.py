@@ -21,7 +21,7 @@ def start(variables: dict[str, str]) -> subprocess.Popen[str]:
 
 
 def wait_until_it_serves(variables: dict[str, str], process: subprocess.Popen[str]) -> None:
-    """Return once /health answers 200. Fails with the output of a process that ended."""
+    """Return once /health answers 200; fail if the process ends."""
 
     def serves() -> bool:
         if process.poll() is not None:

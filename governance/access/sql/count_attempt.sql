@@ -1,4 +1,4 @@
--- Count a login attempt. Of any number at once, exactly `max_failures` get a number within it.
+-- Count a login attempt. Each of parallel attempts gets its own number.
 -- params: name text, address text, max_failures int, minutes int
 INSERT INTO governance_loginattempt AS kept (name, address, failures, told, since, ends_at)
 VALUES (%(name)s, %(address)s, 1, 0, now(), now() + %(minutes)s * interval '1 minute')
@@ -9,7 +9,7 @@ ON CONFLICT (name, address) DO UPDATE SET
     END,
     told = CASE WHEN kept.ends_at <= now() THEN 0 ELSE kept.told END,
     since = CASE WHEN kept.ends_at <= now() THEN now() ELSE kept.since END,
-    ends_at = CASE   -- attempts beyond the limit don't move the end: a guesser can't lock a user for ever
+    ends_at = CASE   -- attempts beyond the limit don't move it, so no lock is for ever
         WHEN kept.ends_at <= now() OR kept.failures < %(max_failures)s
         THEN now() + %(minutes)s * interval '1 minute'
         ELSE kept.ends_at

@@ -1,4 +1,4 @@
--- Claim the report of a failure (level 1) or a lock-out (level 2). Only the first request gets a row.
+-- Claim the report of a failure (level 1) or a lock-out (level 2). Only the first gets a row.
 -- params: name text, address text, max_failures int
 UPDATE governance_loginattempt
 SET told = CASE WHEN failures >= %(max_failures)s THEN 2 ELSE 1 END

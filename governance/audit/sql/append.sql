@@ -1,8 +1,9 @@
--- Append entries to the chain, each on the hash of the one before it.
--- The JSON that a hash covers comes in four pieces. What only the database knows goes between them:
--- the time, the number and the previous hash.
--- params: actors text[], actions text[], object_types text[], object_ids text[], namespaces text[], befores jsonb[], afters jsonb[], reasons text[], request_ids text[], until_time text[], until_id text[], until_hash text[], until_end text[]
-WITH RECURSIVE head AS MATERIALIZED (   -- waits for the lock, so that what follows sees the head as it is then
+-- Append entries to the chain. The JSON that a hash covers comes in four pieces; the time, the
+-- number and the previous hash go between them.
+-- params: actors text[], actions text[], object_types text[], object_ids text[], namespaces text[]
+-- params: befores jsonb[], afters jsonb[], reasons text[], request_ids text[], until_time text[]
+-- params: until_id text[], until_hash text[], until_end text[]
+WITH RECURSIVE head AS MATERIALIZED (   -- first waits for the lock, then reads the head
     SELECT sequence, hash
     FROM governance_audithead
     WHERE id = 1
@@ -20,7 +21,7 @@ drafts AS MATERIALIZED (
         until_time, until_id, until_hash, until_end, n
     )
 ),
-links (n, id, at, previous, hash) AS (   -- goes from draft to draft
+links (n, id, at, previous, hash) AS (   -- one draft after the other
     SELECT 0::bigint, sequence, clock_timestamp(), ''::text, hash::text
     FROM head
     UNION ALL

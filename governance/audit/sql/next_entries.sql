@@ -1,8 +1,8 @@
--- The next entries behind `after`, up to `last`, in the order of the chain.
+-- The next entries after `after`, up to `last`.
 -- params: after bigint, last bigint, limit int
 SELECT
     id,
-    CASE WHEN at >= '0001-01-02' AND at < '9999-12-31' THEN at END,   -- we write no time beyond what the driver can hold
+    CASE WHEN at >= '0001-01-02' AND at < '9999-12-31' THEN at END,   -- the driver fails on others
     actor, action, object_type, object_id, namespace,
     before::text, after::text,   -- as text: the driver must not change the JSON
     reason, request_id, previous_hash, hash

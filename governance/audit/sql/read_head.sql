@@ -1,5 +1,5 @@
--- The end of the chain, now, with the id of this installation: the default namespace's, which is
--- made with the installation and stays with it through backups.
+-- The end of the chain, with the id of this installation: the default namespace's, which backups
+-- keep.
 SELECT
     h.sequence, h.hash, clock_timestamp(),
     (SELECT external_id FROM governance_namespace WHERE name = 'default')

@@ -1,4 +1,4 @@
--- Store the certificate of a stop that isn't over, and make its namespace quiet.
+-- Store the certificate of an open stop, and make its namespace quiet.
 -- params: stop bigint, at timestamptz, certificate text
 WITH certified AS (
     UPDATE governance_stop st

@@ -6,6 +6,6 @@ NOT EXISTS (
     JOIN governance_namespace n ON n.id = s.namespace_id
     WHERE n.name = {{namespace}}
       AND s.mode <> 'running'
-      AND (s.until IS NULL OR s.until > now())   -- past its time it holds nothing
+      AND (s.until IS NULL OR s.until > now())   -- else expired
 )
 AND NOT EXISTS (SELECT 1 FROM {{pause}})

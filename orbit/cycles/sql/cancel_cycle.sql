@@ -10,7 +10,7 @@ WITH held AS (
 UPDATE orbit_cyclerun c
 SET status = 'cancelled',
     finished_at = clock_timestamp(),
-    fencing_token = c.fencing_token + 1,   -- its worker may write nothing but a 2xx any more
+    fencing_token = c.fencing_token + 1,   -- its worker may still write a 2xx, nothing else
     lease_owner = NULL,
     lease_expires_at = NULL,
     next_due_at = NULL,

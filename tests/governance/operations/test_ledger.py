@@ -66,6 +66,21 @@ def test_many_callers_that_start_and_end_runs_never_make_two_or_fail() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("namespace", ["a", None])
+def test_a_clash_of_ids_is_not_taken_for_an_active_run(
+    namespace: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.ensure(["a"])
+    other, _ = ledger.ensure_workspace_run_with_identity("ops.other", {}, initiator="ann")
+    monkeypatch.setattr(ledger, "uuid7", lambda: other.pk)
+    with pytest.raises(IntegrityError, match="governance_operationrun_pkey"):
+        if namespace is None:
+            ensure_workspace_run()
+        else:
+            ledger.ensure_run_with_identity(namespace, "ops.prune", INPUTS, initiator="ann")
+
+
+@pytest.mark.django_db
 def test_another_namespace_type_or_input_is_another_run_and_an_ended_one_is_replaced() -> None:
     registry.ensure(["a", "b"])
     first, created = ensure_workspace_run()

@@ -75,7 +75,7 @@ def test_a_rerun_beside_the_cycle_that_it_repeats(settings: Any) -> None:
         old = run_cycle(start_cycle())
         new = run_cycle(single.start(old.pk, actor=SYSTEM, reason="x", source=Trigger.COMMAND))
     facts = differing_facts(old, new)
-    assert facts["Runs again"] == ("-", str(old.pk))
+    assert facts["Re-run of"] == ("-", str(old.pk))
     assert facts["Tier 1: outcome"] == ("success", "success (taken over)")
     # The re-run's delivery counts for the first cycle, as on its own page.
     assert facts["default-endpoint: delivered"] == ("3", "1")
