@@ -1,7 +1,7 @@
 """May work go on? Asked between stages and tiers, and before every delivery.
 
-The worker's gate monitor reads the gates four times a second. An older answer than
-``FRESH_SECONDS`` lets nothing leave the process.
+The worker's gate monitor reads the gates four times a second. With an answer older than
+``FRESH_SECONDS`` nothing leaves the process.
 """
 
 import math
@@ -165,7 +165,7 @@ def slot() -> Slot:
 
 
 def act(seconds: float) -> None:
-    """Begin an act of at most ``seconds``; after that the lease isn't renewed."""
+    """Begin an act of at most ``seconds``; later the lease isn't renewed."""
     current = process.current()
     if current is not None:
         current.deadline = time.monotonic() + seconds

@@ -1,7 +1,7 @@
 """The queue: the only module of the apps that knows Django-Q2.
 
-A row is a wake-up or a small idempotent task. What is due is in the cycles and ticks themselves,
-so a lost, doubled or late row does no harm. All times are the database's.
+What is due is in the cycles and ticks themselves, so a lost, doubled or late row does no harm. All
+times are the database's.
 """
 
 import logging
@@ -141,7 +141,7 @@ def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
 def collapse() -> int:
     """Delete the ready wake-ups beyond the first eight; return how many.
 
-    Call it before a runner's first claim, which then finds everything they were for.
+    Call it before a runner's first claim, which finds their work.
     """
     # Rows that another worker is claiming stay.
     return COLLAPSE.execute(key=WAKE, kept=KEPT_WAKEUPS)

@@ -172,7 +172,7 @@ def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Respon
 
 
 def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
-    """GET ``inquiry_url``: 200 means the receiver has the delivery, 404 not. Never raises."""
+    """GET ``inquiry_url``: 200 if the receiver has the delivery, 404 if not. Never raises."""
     request = client.Request(
         "GET",
         (endpoint.inquiry_url or "").replace("{id}", str(delivery_id)),

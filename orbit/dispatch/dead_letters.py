@@ -1,4 +1,4 @@
-"""Dead letters: deliveries that were given up. An operator requeues or dismisses each."""
+"""Dead letters: deliveries that were given up."""
 
 import json
 import uuid
@@ -174,10 +174,11 @@ def filter_requeued(job_ids: Collection[UUID]) -> set[UUID]:
 def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
     """Make a dead letter of each requeued job; return the letters' ids.
 
-    Call it in the transaction that ends the jobs, else deliveries are lost. The caller audits it.
+    Call it in the transaction that ends the jobs. The caller audits it.
     """
     if not job_ids:
         return []
+    # Their first letters are closed: without new ones the deliveries are lost.
     jobs = [
         {"letter_id": uuid7_text(), "job_id": str(job_id), "record_id": uuid7_text()}
         for job_id in job_ids

@@ -55,9 +55,10 @@ class EndpointLimits:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many deliveries may go, the row after them, and when to ask again."""
+    """How many deliveries may go, and when to ask again."""
 
     count: int
+    #: The row after them.
     limits: EndpointLimits
     again_at: datetime | None = None
 

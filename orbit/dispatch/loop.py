@@ -28,7 +28,7 @@ STRAGGLER_SECONDS = 0.05
 TOGETHER_SECONDS = 0.05
 # When a due job could not be claimed: the gate is closed, or the clocks differ.
 LOOK_AGAIN_SECONDS = 0.5
-# For an endpoint that has its share of the senders: its first answer is probably this near.
+# An endpoint that has its share of the senders usually gives its first answer within this time.
 FIRST_ANSWER_SECONDS = 0.02
 # A slot sleeps through this much in all; then the cycle is given back.
 SLEEP_SECONDS = 1.0
@@ -109,7 +109,7 @@ class _Loop:
         return None
 
     def _may_claim(self) -> bool:
-        """Return whether to claim. Raises Interrupted if nothing is in flight."""
+        """Return whether to claim. Raises Interrupted."""
         is_next_wave = self.straggling and self.progress.due() and time.monotonic() >= self.again_at
         if self.in_flight.count and not is_next_wave:
             return False

@@ -1,7 +1,7 @@
 """The threads that send requests: a fixed number, shared by all slots of a process.
 
-Bulkhead: an endpoint that doesn't answer gets only a share of the senders while others are in use.
-Otherwise it would hold all of them until its circuit opens.
+An endpoint that doesn't answer gets only a share of them while others are in use. Otherwise it
+would hold all until its circuit opens.
 """
 
 import math
