@@ -201,6 +201,7 @@ def resolve(
     refusal: Refused | None = None
     for answer in answers:
         try:
+            # A host is not refused for one bad address among good ones.
             permitted.append(
                 _permit(host, answer, allowlist, plain=plain, named=host in allowlist.names)
             )

@@ -275,6 +275,7 @@ class SecureConnection(PlainConnection, HTTPSConnection):
 @functools.lru_cache(maxsize=64)
 def tls(ca_bundle: str | None) -> ssl.SSLContext:
     """Trust ``ca_bundle`` or the public authorities. Raises OSError."""
+    # Not create_default_context(): it reads authorities and a key log from the environment.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cafile=ca_bundle or DEFAULT_CA_BUNDLE_PATH)

@@ -33,6 +33,7 @@ def sign(secrets: str, *, message_id: str, timestamp: int, body: bytes) -> str:
 
     ``timestamp``: seconds. Raises ValueError for an invalid secret.
     """
+    # Receivers accept timestamps of the last five minutes, so each attempt is signed anew.
     content = f"{message_id}.{timestamp}.".encode() + body
     digests = (hmac.new(key, content, hashlib.sha256).digest() for key in parse_secrets(secrets))
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

@@ -212,6 +212,7 @@ def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
     if not retry or result.attempts >= int(rule.max_attempts):
         result.ok = False
         return
+    # Waiting holds no worker: the tier's row says when it is due.
     result.wait = backoff.delay(
         result.attempts, base=float(rule.backoff_base), cap=BACKOFF_CAP, factor=2
     )

@@ -1,4 +1,4 @@
-"""Checkpoints: append-only marks, each written in the statement that writes what it stands for."""
+"""Checkpoints: append-only marks, each written with what it stands for."""
 
 from enum import StrEnum
 
@@ -6,19 +6,17 @@ from governance.kernel import sql
 
 
 class Checkpoint(StrEnum):
-    """A step that is done.
-
-    A tier's checkpoint means that the tier ended, ok or not. ``dispatch_complete`` means that the
-    cycle no longer waits for deliveries.
-    """
+    """A step that is done."""
 
     CYCLE_STARTED = "cycle_started"
     INITIATION_COMPLETE = "initiation_complete"
+    # The tier ended, with success or not.
     TIER1_COMPLETE = "tier1_complete"
     TIER2_COMPLETE = "tier2_complete"
     TIER3_COMPLETE = "tier3_complete"
     NORMALIZATION_COMPLETE = "normalization_complete"
     DISPATCH_ENQUEUED = "dispatch_enqueued"
+    # The cycle no longer waits for deliveries.
     DISPATCH_COMPLETE = "dispatch_complete"
     CYCLE_FINISHED = "cycle_finished"
 

@@ -21,7 +21,7 @@ SELECT
     (SELECT object_id FROM own ORDER BY object_id DESC LIMIT 1),
     (
         SELECT array_agg(status ORDER BY finished_at) FROM own
-        WHERE status IN ('delivered', 'dead')
+        WHERE status IN ('delivered', 'dead')   -- a cancelled job says nothing about the receiver
           AND (%(since)s::timestamptz IS NULL OR finished_at > %(since)s::timestamptz)
     ),
     (SELECT max(finished_at) FROM own WHERE status IN ('delivered', 'dead'))
