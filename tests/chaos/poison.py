@@ -1,4 +1,4 @@
-"""A transformer that kills its worker each time: its cycle is parked after five resumes, the others go on."""
+"""A transformer that kills its worker: its cycle is parked after five resumes, others go on."""
 
 import statistics
 import time
@@ -21,13 +21,14 @@ QUICK = Transformer("deadly-quick", {"type": "object"}, die, slow=False)
 SLOW = Transformer("deadly-slow", {"type": "object"}, die, slow=True)
 """
 PARKED = 5
-#: How long a neighbour may take: it may die along twice, before the cycle that kills runs by itself.
+# A neighbour may lose its worker twice before the poison cycle is claimed alone.
 LONGEST = 2 * (LEASE + 2) + 2
-LASTED = "SELECT extract(epoch FROM finished_at - created_at)::float8 FROM orbit_cyclerun WHERE id = ANY(%s)"
+DURATIONS = """SELECT extract(epoch FROM finished_at - created_at)::float8 FROM orbit_cyclerun
+WHERE id = ANY(%s)"""
 
 
 def poison(stand: Stand, neighbours: int = 60) -> None:
-    """One such tier that is written with its neighbours, one that stands by itself; beside them a stream of cycles that are well."""
+    """Two poison cycles, one with a quick and one with a slow tier, beside healthy cycles."""
     names = [f"x{number}" for number in range(neighbours)]
     stand.configure(names)
     deadly = {"quick": "deadly-quick", "slow": "deadly-slow"}
@@ -45,32 +46,30 @@ def poison(stand: Stand, neighbours: int = 60) -> None:
     ]
     stand.ready(*members, workers=2)
     stand.monitor.start()
-    poisoned = [stand.begin(name) for name in deadly]
-    well = []
+    poison_ids = [stand.begin(name) for name in deadly]
+    neighbour_ids = []
     for name in names:
-        well.append(stand.begin(name))
+        neighbour_ids.append(stand.begin(name))
         time.sleep(0.2)
-    for cycle in poisoned:
+    for cycle in poison_ids:
         stand.finish(cycle, 60)
-        _parked(stand, cycle)
+        _check_parked(stand, cycle)
     stand.settle(LEASE + 10)
-    lasted = sorted(row[0] for row in stand.query(LASTED, well))
-    stand.notes.append(
-        f"neighbours: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s"
-    )
-    if statistics.median(lasted) > 1 or lasted[-1] > LONGEST:
-        stand.violations.append(
-            f"neighbours were held up: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s"
-        )
-    stand.violations += Audit(stand, unlucky=set(poisoned)).look()
+    durations = sorted(row[0] for row in stand.query(DURATIONS, neighbour_ids))
+    figures = f"median {statistics.median(durations):.2f} s, longest {durations[-1]:.1f} s"
+    stand.notes.append(f"neighbours: {figures}")
+    if statistics.median(durations) > 1 or durations[-1] > LONGEST:
+        stand.violations.append(f"neighbours were delayed: {figures}")
+    stand.violations += Audit(stand, unlucky=set(poison_ids)).look()
 
 
-def _parked(stand: Stand, cycle: UUID) -> None:
+def _check_parked(stand: Stand, cycle: UUID) -> None:
     [(status, reason)] = stand.query(
         "SELECT status, reason FROM orbit_cyclerun WHERE id = %s", cycle
     )
     resumes = stand.one(
-        "SELECT count(*) FROM orbit_executionrecord WHERE cycle_id = %s AND event = 'cycle_resumed'",
+        "SELECT count(*) FROM orbit_executionrecord"
+        " WHERE cycle_id = %s AND event = 'cycle_resumed'",
         cycle,
     )
     stand.kills += resumes + 1

@@ -1,4 +1,4 @@
-"""The scenarios by name, and how one of them is run: on a place of its own, inside its time, with whatever it breaks on record."""
+"""The scenarios by name. Each runs on its own database, within its time."""
 
 import shutil
 import signal
@@ -22,7 +22,7 @@ SHARED, OWN, VOLUME = "the test server", "a server of its own", "a server on a s
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is done, on which server, and in how many seconds at most."""
+    """What to do, on which server, and the limit in seconds."""
 
     act: Callable[[Stand], None]
     place: str = SHARED
@@ -51,7 +51,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def run(name: str, server: Server, folder: Path, seed: int) -> Result:
-    """Run one scenario; what it raises is a violation like any other. Then its folder is kept."""
+    """Run a scenario. An exception is a violation; then the folder is kept."""
     scenario, began = SCENARIOS[name], time.monotonic()
     folder.mkdir()
     made: Stand | None = None
@@ -70,7 +70,7 @@ def run(name: str, server: Server, folder: Path, seed: int) -> Result:
                 with suppress(Exception):
                     made.violations += Audit(made).look()
         if made is not None:
-            _take(result, made)
+            _copy_results(result, made)
             if result.violations:
                 made.sink.write(folder / "sink.jsonl")
     result.seconds = time.monotonic() - began
@@ -79,7 +79,7 @@ def run(name: str, server: Server, folder: Path, seed: int) -> Result:
     return result
 
 
-def _take(result: Result, made: Stand) -> None:
+def _copy_results(result: Result, made: Stand) -> None:
     result.kills, result.cycles, result.deliveries = (
         made.kills,
         len(made.accepted),
@@ -99,7 +99,7 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
             yield small, "orbit"
             return
         if kind == OWN:
-            # As it is shipped: what is committed is on the disk.
+            # With the production settings: a commit is flushed to disk.
             server = stack.enter_context(postgres.held(folder / "database"))
         yield (
             server,
@@ -109,7 +109,7 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
 
 @contextmanager
 def _within(seconds: int, name: str) -> Iterator[None]:
-    """Have Late raised in this thread, the main one, when the block takes longer."""
+    """Raise Late in this thread, the main one, if the block takes longer."""
 
     def late(number: int, frame: FrameType | None) -> None:
         raise Late(f"{name} isn't over (after {seconds} s)")

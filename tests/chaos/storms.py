@@ -1,4 +1,4 @@
-"""The database goes: stopped at once (``-m immediate``) under load and in the middle of its recovery, and sessions cut at random."""
+"""The database fails under load: immediate stops, also during recovery, and ended sessions."""
 
 import signal
 import threading
@@ -12,13 +12,15 @@ from tests.chaos.audit import Audit
 from tests.chaos.stand import Stand
 
 BACK = 10.0
-FIRST = "SELECT min(extract(epoch FROM created_at))::float8 - %s FROM orbit_cyclecheckpoint WHERE created_at > to_timestamp(%s)"
+FIRST = """SELECT min(extract(epoch FROM created_at))::float8 - %s FROM orbit_cyclecheckpoint
+WHERE created_at > to_timestamp(%s)"""
 CUT = """SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND application_name LIKE 'orbit-%%' ORDER BY random() LIMIT 1) AS victim"""
+WHERE datname = current_database() AND application_name LIKE 'orbit-%%'
+ORDER BY random() LIMIT 1) AS victim"""
 
 
 def server_stopped(stand: Stand, stops: int = 6, cycles: int = 600) -> None:
-    """The server is stopped again and again while cycles run, every other time once more in its recovery; no process is touched."""
+    """Stop the server repeatedly while cycles run, every other time again during its recovery."""
     base = stand.server.data.parent
     back: list[float] = []
 
@@ -46,7 +48,7 @@ def server_stopped(stand: Stand, stops: int = 6, cycles: int = 600) -> None:
 
 
 def sessions_cut(stand: Stand, cycles: int = 150) -> None:
-    """Every tenth of a second one session of Orbit's is ended, whichever."""
+    """End a random session of Orbit's every tenth of a second."""
 
     def storm(go_on: Callable[[], bool]) -> None:
         while go_on():
@@ -58,7 +60,7 @@ def sessions_cut(stand: Stand, cycles: int = 150) -> None:
 
 
 def _stop(stand: Stand) -> None:
-    """Stop the server as ``pg_ctl stop -m immediate`` does: its processes end where they are, the next start recovers."""
+    """Stop the server as ``pg_ctl stop -m immediate`` does; the next start recovers."""
     server = psutil.Process(int((stand.server.data / "postmaster.pid").read_text().splitlines()[0]))
     server.send_signal(signal.SIGQUIT)
     psutil.wait_procs([server], timeout=10)
@@ -66,7 +68,7 @@ def _stop(stand: Stand) -> None:
 
 
 def _under_load(stand: Stand, storm: Callable[[Callable[[], bool]], None], cycles: int) -> None:
-    """Trigger cycles, so many at most, as long as the storm goes on; a storm may also end when they do."""
+    """Trigger up to ``cycles`` cycles until the storm ends. It may end when they do."""
     names = [f"d{number}" for number in range(cycles)]
     stand.configure(names, stand.asking_tiers())
     stand.sink.delay = lambda entry: stand.chance.choice((0, 0.01, 0.1))

@@ -1,4 +1,4 @@
-"""The sweep: SIGKILL at every point, before and after, to the worker, its whole group, and its supervisor; and at every moment in between."""
+"""SIGKILL at every point to the worker, its group or its supervisor; and at every moment."""
 
 import signal
 import time
@@ -6,22 +6,22 @@ from itertools import product
 from uuid import UUID
 
 from tests.chaos.audit import Audit
-from tests.chaos.fleet import Late, Member, until
+from tests.chaos.fleet import LIMIT, Late, Member, until
 from tests.chaos.points import POINTS, Caught, at
 from tests.chaos.stand import LEASE, Stand
 
 WORKER, GROUP, PARENT = "worker", "group", "parent"
-#: A statement whose client is gone runs on at the server: it commits after the kill.
+# The statement of a killed client goes on at the server, and commits after the kill.
 IN_FLIGHT = "in flight"
 GATED = ("initiation", "tier 3", "normalization", "enqueue", "delivery answered", "finish")
-#: Where four workers and both clusters die within some seconds, others must be started before anything goes on.
+# After four workers and both clusters died within seconds, others have to start first.
 DYING_TOGETHER = 8
 Case = tuple[str, str, str]
 CASES: list[Case] = [
     *product(POINTS, ("before", "after"), (WORKER, GROUP, PARENT)),
     *((point, IN_FLIGHT, WORKER) for point in GATED),
 ]
-#: What `make test` does of it.
+# The part that `make test` runs.
 QUICK: list[Case] = [
     ("initiation", "before", WORKER),
     ("tier 1", "before", PARENT),
@@ -36,7 +36,7 @@ QUICK: list[Case] = [
 
 
 def run(stand: Stand) -> None:
-    """Kill at each point, before and after, whichever of the processes; each case has recovered, and is audited, before the next."""
+    """Kill at each point; each case must recover, and is audited, before the next one."""
     cases = list(CASES)
     stand.chance.shuffle(cases)
     names = [f"s{number}" for number in range(len(cases))]
@@ -48,32 +48,32 @@ def run(stand: Stand) -> None:
         try:
             cycle, killed, fresh = _strike_at(stand, name, case)
             stand.recovered(cycle, killed)
-            stand.finish(cycle, 30)
-            found = audit.look()
+            stand.finish(cycle)
+            violations = audit.look()
             if fresh is not None:
                 stand.ready(fresh)
         except Late as late:
-            found = [*audit.look(), str(late)]
-        stand.violations += [f"{', '.join(case)}: {violation}" for violation in found]
-        if found:
-            return  # whatever follows would be judged by what is broken already
+            violations = [*audit.look(), str(late)]
+        stand.violations += [f"{', '.join(case)}: {violation}" for violation in violations]
+        if violations:
+            return  # the following cases would report the same violations
 
 
 def quick(stand: Stand) -> None:
-    """A few of the cases, the next one before the last one has recovered; one audit of all at the end."""
+    """Some of the cases, without waiting for recovery in between; one audit at the end."""
     names = [f"s{number}" for number in range(len(QUICK))]
     stand.configure(names, stand.asking_tiers())
     stand.ready(stand.cluster(ORBIT_WORKERS="2"), stand.cluster(ORBIT_WORKERS="2"), workers=2)
     stand.monitor.start()
-    struck = [_strike_at(stand, name, case) for name, case in zip(names, QUICK, strict=True)]
-    for cycle, killed, _ in struck:
+    kills = [_strike_at(stand, name, case) for name, case in zip(names, QUICK, strict=True)]
+    for cycle, killed, _ in kills:
         stand.recovered(cycle, killed, within=LEASE + DYING_TOGETHER)
-    stand.settle(30)
+    stand.settle()
     stand.violations += Audit(stand).look()
 
 
 def _strike_at(stand: Stand, name: str, case: Case) -> tuple[UUID, float, Member | None]:
-    """Kill at one point; return the cycle, the moment, and the cluster that was started in place of one that is gone."""
+    """Kill at one point; return the cycle, the time, and the cluster that was started, if any."""
     point, moment, victim = case
     with at(stand, point, after=moment == "after", run=name) as (caught, gate):
         fresh, killed = strike(stand, caught, victim)
@@ -83,7 +83,7 @@ def _strike_at(stand: Stand, name: str, case: Case) -> tuple[UUID, float, Member
 
 
 def strike(stand: Stand, caught: Caught, victim: str) -> tuple[Member | None, float]:
-    """Kill the worker that carries a cycle, or its cluster; return the cluster started in its place, and the moment of the kill."""
+    """Kill a cycle's worker or cluster; return the cluster started instead, and the time."""
     time.sleep(stand.chance.choice((0, 0, 0.001, 0.003, 0.01)) if caught.waiter is None else 0)
     if victim == WORKER:
         return None, stand.kill(caught.worker)
@@ -92,9 +92,9 @@ def strike(stand: Stand, caught: Caught, victim: str) -> tuple[Member | None, fl
     if victim == PARENT:
         killed = stand.kill(member.pid)
         until(
-            lambda: not member.orphans(),
-            5,
-            f"children of the killed cluster live on: {member.orphans()}",
+            lambda: not member.surviving_children(),
+            LIMIT,
+            f"children of the killed cluster live on: {member.surviving_children()}",
             every=0.001,
         )
     else:
@@ -106,7 +106,7 @@ def strike(stand: Stand, caught: Caught, victim: str) -> tuple[Member | None, fl
 
 
 def moments(stand: Stand, last_ms: int = 300, step_ms: int = 10) -> None:
-    """Trigger, wait 0, 10, 20 .. milliseconds, kill the worker of the cycle; kill the next one before it has recovered."""
+    """Kill the worker of a cycle 0, 10, 20 .. 300 ms after its trigger."""
     waits = list(range(0, last_ms + 1, step_ms))
     stand.chance.shuffle(waits)
     names = [f"m{number}" for number in range(len(waits))]
@@ -121,7 +121,7 @@ def moments(stand: Stand, last_ms: int = 300, step_ms: int = 10) -> None:
         holder = stand.holder(cycle)
         if holder is not None:
             killed[cycle] = stand.kill(holder)
-        # Workers that die young are started again later and later: they are killed no faster than that.
+        # Workers that die soon after their start are replaced with growing delays.
         time.sleep(1.0)
     stand.settle(LEASE + 30)
     for cycle, moment in killed.items():
