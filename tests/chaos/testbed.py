@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -34,12 +34,14 @@ OR status NOT IN ('success', 'partial_success', 'failed', 'cancelled')"""
 
 
 @dataclass
-class Stand:
+class Testbed:
     """The testbed of one scenario.
 
     ``accepted``: the cycles that Orbit has accepted. ``strict``: a broken promise about time is a
     violation. On a busy machine it is not.
     """
+
+    __test__: ClassVar[bool] = False  # pytest collects classes named Test*
 
     server: Server
     name: str
@@ -135,7 +137,7 @@ class Stand:
     def cluster(
         self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str
     ) -> Member:
-        """Start a cluster; its log is kept in the stand's folder."""
+        """Start a cluster; its log is kept in the testbed's folder."""
         folder = self.folder / f"cluster-{len(self.members)}"
         folder.mkdir()
         write_profiles(folder, [], [])
@@ -274,22 +276,22 @@ class Stand:
 
 
 @contextmanager
-def stand(
+def open_testbed(
     server: Server, name: str, folder: Path, seed: int, *, strict: bool = True
-) -> Iterator[Stand]:
+) -> Iterator[Testbed]:
     """A testbed on the database ``name``, which Django in this process uses."""
     with ExitStack() as stack:
         sink = stack.enter_context(Sink())
-        made = Stand(server, name, folder, sink, random.Random(seed), strict)
-        stack.callback(made.end)
-        yield made
+        testbed = Testbed(server, name, folder, sink, random.Random(seed), strict)
+        stack.callback(testbed.end)
+        yield testbed
 
 
 @contextmanager
 def fresh_database(server: Server, name: str) -> Iterator[str]:
     """Create the database ``name``; inside the block, Django in this process uses it."""
     database.clone(server, name)
-    point(server, name)
+    use_database(server, name)
     try:
         yield name
     finally:
@@ -298,7 +300,7 @@ def fresh_database(server: Server, name: str) -> Iterator[str]:
             database.drop(server, name)
 
 
-def point(server: Server, name: str) -> None:
+def use_database(server: Server, name: str) -> None:
     """Point Django in this process to the database ``name``, with the role that owns no table."""
     connections["default"].close()
     connection = {
