@@ -79,7 +79,9 @@ def group_term(testbed: Testbed) -> None:
         busy, other = (first, second) if holder in first.children() else (second, first)
         busy.send_group(signal.SIGTERM)
         until(
-            lambda: testbed.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", busy.pid),
+            lambda: testbed.value(
+                "SELECT draining FROM orbit_clusternode WHERE pid = %s", busy.pid
+            ),
             LIMIT,
             "the cluster doesn't report that it drains",
         )
@@ -123,7 +125,7 @@ def one_host(testbed: Testbed) -> None:
         testbed.violations.append(f"the clusters of one host show as {rows}")
     for name in names:
         _take_over(testbed, name)
-    owners = testbed.one("SELECT count(DISTINCT worker) FROM orbit_deliveryreceipt")
+    owners = testbed.value("SELECT count(DISTINCT worker) FROM orbit_deliveryreceipt")
     if owners < 3:
         testbed.violations.append(
             f"only {owners} workers delivered: no cycle was resumed by another one"

@@ -37,7 +37,9 @@ def drain(testbed: Testbed) -> None:
         stopped = time.monotonic()
         first.send(signal.SIGTERM)
         until(
-            lambda: testbed.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid),
+            lambda: testbed.value(
+                "SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid
+            ),
             LIMIT,
             "the cluster doesn't report that it drains",
         )
@@ -105,9 +107,9 @@ def rolling_restart(testbed: Testbed, rounds: int = 2, cycles: int = 12) -> None
         members[number % 2] = testbed.cluster(ORBIT_DRAIN_SECONDS="20")
         testbed.ready(members[number % 2])
     testbed.settle(30)
-    if spent := testbed.one(SPENT):
+    if spent := testbed.value(SPENT):
         testbed.violations.append(f"{spent} jobs spent a retry")
-    if failed := testbed.one(
+    if failed := testbed.value(
         "SELECT count(*) FROM orbit_deliveryreceipt WHERE status <> 'delivered'"
     ):
         testbed.violations.append(f"{failed} attempts were not delivered")

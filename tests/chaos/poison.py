@@ -67,7 +67,7 @@ def _check_parked(testbed: Testbed, cycle: UUID) -> None:
     [(status, reason)] = testbed.query(
         "SELECT status, reason FROM orbit_cyclerun WHERE id = %s", cycle
     )
-    resumes = testbed.one(
+    resumes = testbed.value(
         "SELECT count(*) FROM orbit_executionrecord"
         " WHERE cycle_id = %s AND event = 'cycle_resumed'",
         cycle,

@@ -53,7 +53,7 @@ def two_releases(testbed: Testbed, cycles: int = 20) -> None:
     async_task(NEWER, broker=queue.PgBroker(queue.QUEUE))
     put_back = "SELECT lock > now() + interval '20 seconds' FROM django_q_ormq WHERE key = %s"
     until(
-        lambda: testbed.one(put_back, queue.QUEUE),
+        lambda: testbed.value(put_back, queue.QUEUE),
         LIMIT,
         "the old release doesn't put the unknown task back",
     )
@@ -74,9 +74,9 @@ def two_releases(testbed: Testbed, cycles: int = 20) -> None:
             workers = testbed.of((old, new)[number % 2], "worker")
             for worker in workers[:1]:
                 testbed.kill(worker)
-    until(lambda: testbed.one(RAN), LIMIT, "the new release never got its task")
+    until(lambda: testbed.value(RAN), LIMIT, "the new release never got its task")
     testbed.settle(LEASE + 30)
-    if testbed.one(RAN) != 1 or testbed.one(
+    if testbed.value(RAN) != 1 or testbed.value(
         "SELECT count(*) FROM django_q_ormq WHERE key = %s", queue.BAD
     ):
         testbed.violations.append("the new release's task ran more than once, or was quarantined")

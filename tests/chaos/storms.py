@@ -38,7 +38,7 @@ def server_stopped(testbed: Testbed, stops: int = 6, cycles: int = 600) -> None:
 
     _under_load(testbed, storm, cycles)
     for moment in back:
-        waited = testbed.one(FIRST, moment, moment)
+        waited = testbed.value(FIRST, moment, moment)
         if waited is not None:
             testbed.recoveries.append(waited)
             if waited > BACK:

@@ -85,7 +85,7 @@ class Testbed:
                     raise
                 time.sleep(0.1)
 
-    def one(self, text: str, *values: Any) -> Any:
+    def value(self, text: str, *values: Any) -> Any:
         """Return the first value of a statement, or None."""
         rows = self.query(text, *values)
         return rows[0][0] if rows else None
@@ -200,7 +200,7 @@ class Testbed:
 
     def holder(self, cycle: UUID) -> int | None:
         """Return the process that holds the lease of ``cycle``."""
-        owner = self.one("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
+        owner = self.value("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
         return int(owner.split(":")[1]) if owner else None
 
     def carrier(self, cycle: UUID) -> int:
@@ -219,7 +219,7 @@ class Testbed:
     def ended(self, cycle: UUID) -> bool:
         """Tell whether a cycle has ended and nothing of it is due."""
         return bool(
-            self.one(
+            self.value(
                 "SELECT status = ANY(%s) AND next_due_at IS NULL FROM orbit_cyclerun WHERE id = %s",
                 list(FINAL),
                 cycle,
@@ -232,7 +232,7 @@ class Testbed:
 
     def settle(self, seconds: float = LIMIT) -> None:
         """Wait until no cycle has work left. Raises Late."""
-        until(lambda: not self.one(OPEN), seconds, "cycles are left undone", every=0.05)
+        until(lambda: not self.value(OPEN), seconds, "cycles are left undone", every=0.05)
 
     def recovered(
         self, cycle: UUID, killed: float, *, before: int = 1, within: float = LEASE + 2

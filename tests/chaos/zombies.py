@@ -39,7 +39,7 @@ def in_a_tier(testbed: Testbed) -> None:
 
     cycle = _run(testbed, "in-a-tier", bring)
     key = str(
-        testbed.one("SELECT id FROM orbit_transformation WHERE cycle_id = %s AND tier = 1", cycle)
+        testbed.value("SELECT id FROM orbit_transformation WHERE cycle_id = %s AND tier = 1", cycle)
     )
     requests = [entry for entry in testbed.sink.journal if entry.key == key]
     if len(requests) != 2:
@@ -78,7 +78,7 @@ def after_the_answer(testbed: Testbed) -> None:
         return caught
 
     cycle = _run(testbed, "after-the-answer", bring)
-    if (count := testbed.one(SUCCESSES, cycle)) != 2 * ITEMS:
+    if (count := testbed.value(SUCCESSES, cycle)) != 2 * ITEMS:
         testbed.violations.append(f"{count} of the {2 * ITEMS} successes of {cycle} are on record")
 
 
@@ -104,7 +104,9 @@ def _run(testbed: Testbed, name: str, bring: Callable[[Way], Caught]) -> UUID:
     time.sleep(max(0.0, SUSPENDED_SECONDS - (time.monotonic() - suspended_at)))
     os.kill(caught.worker, signal.SIGCONT)
     until(
-        lambda: testbed.one(FENCED, caught.cycle), LIMIT, "the zombie has no record of being fenced"
+        lambda: testbed.value(FENCED, caught.cycle),
+        LIMIT,
+        "the zombie has no record of being fenced",
     )
     # The next cycle runs, on any worker.
     only.send(signal.SIGCONT)
