@@ -19,7 +19,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from tests.chaos.sink import Entry
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 
 STAGES = (
     "cycle_started",
@@ -120,7 +120,7 @@ class Audit:
     Cycles in ``unlucky`` need not succeed.
     """
 
-    stand: Stand
+    testbed: Testbed
     unlucky: set[UUID] = field(default_factory=set)
     lost: int = 0
     doubled: int = 0
@@ -139,19 +139,19 @@ class Audit:
             *self._stale_writes(),
             *self._changed_rows(),
             *self._dead_letters(),
-            *self.stand.monitor.violations,
+            *self.testbed.monitor.violations,
         ]
-        self.stand.lost, self.stand.doubled = self.lost, self.doubled
+        self.testbed.lost, self.testbed.doubled = self.lost, self.doubled
         return violations
 
     def _unfinished_cycles(self) -> list[str]:
-        cycles = self.stand.query(
+        cycles = self.testbed.query(
             "SELECT id, status, next_due_at IS NOT NULL, lease_owner FROM orbit_cyclerun"
         )
         ids = {row[0] for row in cycles}
         violations = [
             f"I1: the accepted cycle {cycle} doesn't exist"
-            for cycle in self.stand.accepted
+            for cycle in self.testbed.accepted
             if cycle not in ids
         ]
         violations += [
@@ -166,7 +166,7 @@ class Audit:
         ]
         violations += [
             f"I1: the job {job} of {cycle} is {status}"
-            for job, cycle, status in self.stand.query(UNDELIVERED)
+            for job, cycle, status in self.testbed.query(UNDELIVERED)
             if cycle not in self.unlucky
         ]
         self.lost += len(violations)
@@ -175,23 +175,23 @@ class Audit:
     def _overlaps(self) -> list[str]:
         return [
             f"I2: {a} and {b} ran at once in {namespace}"
-            for namespace, a, b in self.stand.query(OVERLAP)
+            for namespace, a, b in self.testbed.query(OVERLAP)
         ]
 
     def _duplicates(self) -> list[str]:
         return [
             f"I3: {len(duplicates)} times more than one of the {what}: {duplicates[0]}"
             for what, statement in DUPLICATES.items()
-            if (duplicates := self.stand.query(statement))
+            if (duplicates := self.testbed.query(statement))
         ]
 
     def _checkpoints(self) -> list[str]:
         violations, checkpoints = [], defaultdict(list)
-        for cycle, stage, token in self.stand.query(
+        for cycle, stage, token in self.testbed.query(
             "SELECT cycle_id, stage, fencing_token FROM orbit_cyclecheckpoint ORDER BY created_at"
         ):
             checkpoints[cycle].append((STAGES.index(stage), token))
-        for (cycle,) in self.stand.query(
+        for (cycle,) in self.testbed.query(
             "SELECT id FROM orbit_cyclerun WHERE status IN ('success', 'partial_success')"
         ):
             places = {place for place, _ in checkpoints[cycle]}
@@ -204,19 +204,19 @@ class Audit:
         return violations
 
     def _repeated_tiers(self) -> list[str]:
-        ended = dict(self.stand.query(ENDED_TIERS))
+        ended = dict(self.testbed.query(ENDED_TIERS))
         return [
             f"I3: tier {entry.tier} (transformation {entry.key}) was requested after its checkpoint"
-            for entry in list(self.stand.sink.journal)
+            for entry in list(self.testbed.sink.journal)
             if entry.tier and entry.arrived > ended.get(entry.key, entry.arrived)
         ]
 
     def _requests(self) -> list[str]:
         requests: dict[str, list[Entry]] = defaultdict(list)
-        for entry in self.stand.sink.deliveries():
+        for entry in self.testbed.sink.deliveries():
             requests[entry.key].append(entry)
         receipts: dict[str, list[ReceiptRow]] = defaultdict(list)
-        for key, *row in self.stand.query(RECEIPTS):
+        for key, *row in self.testbed.query(RECEIPTS):
             receipts[key].append(ReceiptRow(*row))
         violations = [
             f"I4: the sink got the key {key}, which no job has"
@@ -249,13 +249,13 @@ class Audit:
     def _stale_writes(self) -> list[str]:
         return [
             f"I7: {what} of {cycle} was written with an old token"
-            for what, cycle in self.stand.query(STALE_WRITES)
+            for what, cycle in self.testbed.query(STALE_WRITES)
         ]
 
     def _changed_rows(self) -> list[str]:
         violations = []
         for table in APPEND_ONLY:
-            digests = dict(self.stand.query(f"SELECT id::text, md5(t::text) FROM {table} t"))
+            digests = dict(self.testbed.query(f"SELECT id::text, md5(t::text) FROM {table} t"))
             before = self._append_only[table]
             if changed := [key for key, digest in before.items() if digests.get(key) != digest]:
                 violations.append(
@@ -267,7 +267,7 @@ class Audit:
     def _dead_letters(self) -> list[str]:
         return [
             f"I10: the job {job} is {status}, its dead letter {letter}"
-            for job, status, letter in self.stand.query(DEAD_WITHOUT_LETTER)
+            for job, status, letter in self.testbed.query(DEAD_WITHOUT_LETTER)
         ]
 
 

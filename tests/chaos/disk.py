@@ -19,7 +19,7 @@ from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late, until
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 from tests.support import project
 
 SIZE = "320m"
@@ -61,58 +61,58 @@ def volume(folder: Path) -> Iterator[Server]:
             subprocess.run(["umount", "-l", str(copy.var)], check=False)
 
 
-def full(stand: Stand) -> None:
+def full(testbed: Testbed) -> None:
     """Fill the volume while cycles run, then free it; everything goes on by itself."""
     names = [f"f{number}" for number in range(60)]
-    home = stand.server.data.parent
-    up = stand.cluster(
+    home = testbed.server.data.parent
+    up = testbed.cluster(
         project=home.parent,
         command="up",
         DATABASE_URL="",
         ORBIT_OWNER_DATABASE_URL="",
         PORT=str(project.free_port()),
     )
-    until(lambda: _is_up(stand, up.log.read_text()), 90, f"up isn't ready: {up.log}")
-    stand.configure(names, stand.asking_tiers())
-    stand.monitor.start()
+    until(lambda: _is_up(testbed, up.log.read_text()), 90, f"up isn't ready: {up.log}")
+    testbed.configure(names, testbed.asking_tiers())
+    testbed.monitor.start()
     waiting = iter(names)
     for _ in range(10):
-        stand.start(next(waiting))
+        testbed.start(next(waiting))
     for hard in (False, True):
         log_start, began = up.log.stat().st_size, time.monotonic()
         _fill(home / "filler")
-        stand.kills += 1
+        testbed.kills += 1
         while time.monotonic() - began < FULL_SECONDS:
             with suppress(Late):
-                stand.start(next(waiting))
+                testbed.start(next(waiting))
             if hard:
-                _next_log(stand)
+                _next_log(testbed)
             time.sleep(1)
         _check_log(
-            stand,
+            testbed,
             up.log.read_bytes()[log_start:].decode(errors="replace"),
             time.monotonic() - began,
         )
         (home / "filler").unlink()
         freed = time.monotonic()
         if not up.alive:
-            stand.violations.append(f"`up` ended: {up.log.read_text()[-400:]}")
+            testbed.violations.append(f"`up` ended: {up.log.read_text()[-400:]}")
             return
         cycle: UUID = until(
-            lambda: stand.start(next(waiting)), GOES_ON, "no trigger is accepted", every=0.5
+            lambda: testbed.start(next(waiting)), GOES_ON, "no trigger is accepted", every=0.5
         )
-        stand.finish(cycle, GOES_ON)
-        stand.recoveries.append(time.monotonic() - freed)
-        if stand.recoveries[-1] > GOES_ON:
-            stand.violations.append(
-                f"recovery: {stand.recoveries[-1]:.0f} s after there was space again"
+        testbed.finish(cycle, GOES_ON)
+        testbed.recoveries.append(time.monotonic() - freed)
+        if testbed.recoveries[-1] > GOES_ON:
+            testbed.violations.append(
+                f"recovery: {testbed.recoveries[-1]:.0f} s after there was space again"
             )
-    stand.settle(60)
-    stand.violations += Audit(stand).look()
+    testbed.settle(60)
+    testbed.violations += Audit(testbed).look()
 
 
-def _is_up(stand: Stand, log: str) -> bool:
-    if not stand.members[-1].alive:
+def _is_up(testbed: Testbed, log: str) -> bool:
+    if not testbed.members[-1].alive:
         raise Late(f"up ended: {log[-2000:]}")
     return "ready" in log.lower()
 
@@ -126,16 +126,16 @@ def _fill(path: Path) -> None:
             file.write(b"\0" * 512)
 
 
-def _next_log(stand: Stand) -> None:
+def _next_log(testbed: Testbed) -> None:
     """Make the server try to start a new WAL file; it may fail."""
     with (
         suppress(psycopg.Error),
-        psycopg.connect(stand.url, autocommit=True, connect_timeout=2) as connection,
+        psycopg.connect(testbed.url, autocommit=True, connect_timeout=2) as connection,
     ):
         connection.execute("SELECT pg_switch_wal()")
 
 
-def _check_log(stand: Stand, log: str, seconds: float) -> None:
+def _check_log(testbed: Testbed, log: str, seconds: float) -> None:
     """A process may log one line per second."""
     lines: Counter[str] = Counter()
     process = "up"
@@ -146,11 +146,11 @@ def _check_log(stand: Stand, log: str, seconds: float) -> None:
         elif OF_UP.match(line):
             process = "up"
         lines[process] += 1
-    stand.notes.append(
+    testbed.notes.append(
         f"log lines while full, by process: {sorted(lines.values(), reverse=True)[:6]}"
         f" in {seconds:.0f} s"
     )
-    stand.violations += [
+    testbed.violations += [
         f"the process {pid} logged {count} lines in {seconds:.0f} s"
         for pid, count in lines.items()
         if count > seconds

@@ -9,63 +9,65 @@ from tests.chaos.deaths import wait_for_exit
 from tests.chaos.fleet import LIMIT, Member, until
 from tests.chaos.points import ITEMS
 from tests.chaos.sink import AFTER
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 
 GOES_ON = 1.0
 SPENT = "SELECT count(*) FROM orbit_dispatchjob WHERE spent > 0"
 STATE = "SELECT lease_owner, fencing_token FROM orbit_cyclerun WHERE id = %s"
 
 
-def drain(stand: Stand) -> None:
+def drain(testbed: Testbed) -> None:
     """Drain a cluster with two long cycles, one in a tier and one in its deliveries."""
-    stand.configure(["tier", "delivery", "new"], stand.asking_tiers())
-    first = stand.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
-    stand.ready(first)
-    stand.monitor.start()
+    testbed.configure(["tier", "delivery", "new"], testbed.asking_tiers())
+    first = testbed.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
+    testbed.ready(first)
+    testbed.monitor.start()
     with (
-        stand.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier,
-        stand.sink.hold(AFTER, lambda entry: not entry.tier) as delivery,
+        testbed.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier,
+        testbed.sink.hold(AFTER, lambda entry: not entry.tier) as delivery,
     ):
-        in_tier = stand.begin("tier")
+        in_tier = testbed.begin("tier")
         until(lambda: tier.came, LIMIT, "no tier sent a request")
         keys = {entry.key for entry in tier.came}
         tier.matches = lambda entry: entry.tier == 2 and entry.key in keys
-        in_delivery = stand.begin("delivery")
+        in_delivery = testbed.begin("delivery")
         until(lambda: len(delivery.came) == ITEMS, LIMIT, "nothing was sent")
-        second = stand.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
-        stand.ready(second)
+        second = testbed.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
+        testbed.ready(second)
         stopped = time.monotonic()
         first.send(signal.SIGTERM)
         until(
-            lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid),
+            lambda: testbed.value(
+                "SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid
+            ),
             LIMIT,
             "the cluster doesn't report that it drains",
         )
-        new = stand.begin("new")
+        new = testbed.begin("new")
         until(
-            lambda: stand.query("SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new),
+            lambda: testbed.query("SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new),
             LIMIT,
             "the new cycle did not start",
         )
-        if stand.holder(new) in first.children():
-            stand.violations.append("the draining cluster took a new cycle")
+        if testbed.holder(new) in first.children():
+            testbed.violations.append("the draining cluster took a new cycle")
         # The tier ends in time, and its cycle is given back after it. The deliveries don't end:
         # their cycle is given back when the time is up.
         tier.release()
         for cycle in (in_tier, in_delivery):
-            _goes_on(stand, cycle, first, stopped + 2 + 3)
+            _goes_on(testbed, cycle, first, stopped + 2 + 3)
         wait_for_exit(first)
-    stand.notes.append(f"the drained cluster ended after {time.monotonic() - stopped:.1f} s")
-    stand.settle(30)
-    stand.violations += Audit(stand).look()
+    testbed.notes.append(f"the drained cluster ended after {time.monotonic() - stopped:.1f} s")
+    testbed.settle(30)
+    testbed.violations += Audit(testbed).look()
 
 
-def _goes_on(stand: Stand, cycle: UUID, first: Member, deadline: float) -> None:
+def _goes_on(testbed: Testbed, cycle: UUID, first: Member, deadline: float) -> None:
     """Wait until ``first`` gives ``cycle`` back; another worker takes it within a second."""
     own_pids = set(first.children())
 
     def given_back() -> bool:
-        holder = stand.holder(cycle)
+        holder = testbed.holder(cycle)
         return holder is None or holder not in own_pids
 
     until(
@@ -73,42 +75,42 @@ def _goes_on(stand: Stand, cycle: UUID, first: Member, deadline: float) -> None:
     )
     given_back_at = time.monotonic()
     until(
-        lambda: stand.ended(cycle) or stand.holder(cycle),
+        lambda: testbed.ended(cycle) or testbed.holder(cycle),
         LIMIT,
         f"no worker resumes {cycle}",
         every=0.002,
     )
-    stand.recoveries.append(time.monotonic() - given_back_at)
-    if stand.recoveries[-1] > GOES_ON:
-        stand.violations.append(
-            f"drain: {cycle} went on {stand.recoveries[-1]:.2f} s after it was given back"
+    testbed.recoveries.append(time.monotonic() - given_back_at)
+    if testbed.recoveries[-1] > GOES_ON:
+        testbed.violations.append(
+            f"drain: {cycle} went on {testbed.recoveries[-1]:.2f} s after it was given back"
         )
 
 
-def rolling_restart(stand: Stand, rounds: int = 2, cycles: int = 12) -> None:
+def rolling_restart(testbed: Testbed, rounds: int = 2, cycles: int = 12) -> None:
     """Restart two clusters in turn: every delivery succeeds at its first attempt."""
     names = [f"u{number}" for number in range(2 * rounds * cycles)]
-    stand.configure(names, stand.asking_tiers())
-    stand.sink.delay = lambda entry: stand.chance.choice((0, 0.02, 0.2))
-    members = [stand.cluster(ORBIT_DRAIN_SECONDS="20"), stand.cluster(ORBIT_DRAIN_SECONDS="20")]
-    stand.ready(*members)
-    stand.monitor.start()
+    testbed.configure(names, testbed.asking_tiers())
+    testbed.sink.delay = lambda entry: testbed.chance.choice((0, 0.02, 0.2))
+    members = [testbed.cluster(ORBIT_DRAIN_SECONDS="20"), testbed.cluster(ORBIT_DRAIN_SECONDS="20")]
+    testbed.ready(*members)
+    testbed.monitor.start()
     waiting = iter(names)
     for number in range(2 * rounds):
         old = members[number % 2]
         for step in range(cycles):
-            stand.begin(next(waiting))
+            testbed.begin(next(waiting))
             time.sleep(0.05)
             if step == cycles // 3:
                 old.send(signal.SIGTERM)
         wait_for_exit(old)
-        members[number % 2] = stand.cluster(ORBIT_DRAIN_SECONDS="20")
-        stand.ready(members[number % 2])
-    stand.settle(30)
-    if spent := stand.one(SPENT):
-        stand.violations.append(f"{spent} jobs spent a retry")
-    if failed := stand.one(
+        members[number % 2] = testbed.cluster(ORBIT_DRAIN_SECONDS="20")
+        testbed.ready(members[number % 2])
+    testbed.settle(30)
+    if spent := testbed.value(SPENT):
+        testbed.violations.append(f"{spent} jobs spent a retry")
+    if failed := testbed.value(
         "SELECT count(*) FROM orbit_deliveryreceipt WHERE status <> 'delivered'"
     ):
-        stand.violations.append(f"{failed} attempts were not delivered")
-    stand.violations += Audit(stand).look()
+        testbed.violations.append(f"{failed} attempts were not delivered")
+    testbed.violations += Audit(testbed).look()

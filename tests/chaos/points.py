@@ -16,7 +16,7 @@ from orbit.pipeline.transformations import transformation_id
 from tests.chaos.fleet import LIMIT, until
 from tests.chaos.gates import Gate, Waiter, gate
 from tests.chaos.sink import AFTER, BEFORE, Hold
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 
 REACHED = "SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s AND stage = %s"
 SETTLED = """SELECT 1 FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id
@@ -37,46 +37,46 @@ class Caught:
 class Way:
     """What a point needs: a cycle, a gate, and the holds of the sink."""
 
-    stand: Stand
+    testbed: Testbed
     run: str
     gate: Gate
     stack: ExitStack
 
     def start(self) -> UUID:
-        return self.stand.begin(self.run)
+        return self.testbed.begin(self.run)
 
     def hold(self, where: str, *, tier: int = 0) -> Hold:
         """Hold the requests of one tier, or the deliveries, of the next cycle only."""
-        before = {str(cycle) for cycle in self.stand.accepted} | {
-            str(transformation_id(cycle, tier)) for cycle in self.stand.accepted
+        before = {str(cycle) for cycle in self.testbed.accepted} | {
+            str(transformation_id(cycle, tier)) for cycle in self.testbed.accepted
         }
         return self.stack.enter_context(
-            self.stand.sink.hold(
+            self.testbed.sink.hold(
                 where, lambda entry: entry.tier == tier and not before & {entry.cycle, entry.key}
             )
         )
 
     def at_gate(self, cycle: UUID) -> Caught:
         def waits() -> Waiter | None:
-            holder = self.stand.holder(cycle)
+            holder = self.testbed.holder(cycle)
             return next((waiter for waiter in self.gate.waiters() if waiter.worker == holder), None)
 
         waiter = until(waits, LIMIT, f"the worker of {cycle} doesn't wait at the gate", every=0.002)
         return Caught(cycle, waiter.worker, waiter)
 
     def carried(self, cycle: UUID) -> Caught:
-        return Caught(cycle, self.stand.carrier(cycle))
+        return Caught(cycle, self.testbed.carrier(cycle))
 
     def reached(self, cycle: UUID, text: str, *values: object) -> Caught:
         """Wait for a row; return the process that runs the cycle then, or ran it just before."""
-        last = self.stand.carrier(cycle)
+        last = self.testbed.carrier(cycle)
         until(
-            lambda: self.stand.query(text, cycle, *values),
+            lambda: self.testbed.query(text, cycle, *values),
             LIMIT,
             f"{cycle} doesn't reach the point",
             every=0.001,
         )
-        return Caught(cycle, self.stand.holder(cycle) or last)
+        return Caught(cycle, self.testbed.holder(cycle) or last)
 
 
 def _held(way: Way, where: str, tier: int, count: int = 1) -> tuple[Caught, Hold]:
@@ -167,8 +167,8 @@ POINTS: dict[str, tuple[Act, Act]] = {
 
 
 @contextmanager
-def at(stand: Stand, point: str, *, after: bool, run: str) -> Iterator[tuple[Caught, Gate]]:
+def at(testbed: Testbed, point: str, *, after: bool, run: str) -> Iterator[tuple[Caught, Gate]]:
     """Bring a cycle of ``run`` to a point and hold it there until the end of the block."""
     with ExitStack() as stack:
-        way = Way(stand, run, stack.enter_context(gate(stand.url)), stack)
+        way = Way(testbed, run, stack.enter_context(gate(testbed.url)), stack)
         yield POINTS[point][after](way), way.gate

@@ -15,7 +15,7 @@ from tests.chaos import deaths, disk, drains, poison, rows, storms, sweep, zombi
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late
 from tests.chaos.report import Result
-from tests.chaos.stand import Stand, fresh_database, point, stand
+from tests.chaos.testbed import Testbed, fresh_database, open_testbed, use_database
 
 SHARED, OWN, VOLUME = "the test server", "a server of its own", "a server on a small volume"
 
@@ -24,7 +24,7 @@ SHARED, OWN, VOLUME = "the test server", "a server of its own", "a server on a s
 class Scenario:
     """What to do, on which server, and the limit in seconds."""
 
-    act: Callable[[Stand], None]
+    act: Callable[[Testbed], None]
     place: str = SHARED
     seconds: int = 120
 
@@ -54,40 +54,40 @@ def run(name: str, server: Server, folder: Path, seed: int) -> Result:
     """Run a scenario. An exception is a violation; then the folder is kept."""
     scenario, began = SCENARIOS[name], time.monotonic()
     folder.mkdir()
-    made: Stand | None = None
+    testbed: Testbed | None = None
     result = Result(name)
     with ExitStack() as stack:
         try:
             stack.enter_context(_within(scenario.seconds, name))
             place, database = stack.enter_context(_place(scenario.place, server, folder))
-            made = stack.enter_context(stand(place, database, folder, seed))
-            scenario.act(made)
+            testbed = stack.enter_context(open_testbed(place, database, folder, seed))
+            scenario.act(testbed)
         except disk.Unmountable as why:
             result.skipped = str(why)
         except Exception as error:
             result.violations.append(f"{type(error).__name__}: {error}")
-            if made is not None:
+            if testbed is not None:
                 with suppress(Exception):
-                    made.violations += Audit(made).look()
-        if made is not None:
-            _copy_results(result, made)
+                    testbed.violations += Audit(testbed).look()
+        if testbed is not None:
+            _copy_results(result, testbed)
             if result.violations:
-                made.sink.write(folder / "sink.jsonl")
+                testbed.sink.write(folder / "sink.jsonl")
     result.seconds = time.monotonic() - began
     if not result.violations:
         shutil.rmtree(folder, ignore_errors=True)
     return result
 
 
-def _copy_results(result: Result, made: Stand) -> None:
+def _copy_results(result: Result, testbed: Testbed) -> None:
     result.kills, result.cycles, result.deliveries = (
-        made.kills,
-        len(made.accepted),
-        len(made.sink.deliveries()),
+        testbed.kills,
+        len(testbed.accepted),
+        len(testbed.sink.deliveries()),
     )
-    result.lost, result.doubled, result.notes = made.lost, made.doubled, made.notes
-    result.recovery = max(made.recoveries, default=None)
-    result.violations = [*made.violations, *result.violations]
+    result.lost, result.doubled, result.notes = testbed.lost, testbed.doubled, testbed.notes
+    result.recovery = max(testbed.recoveries, default=None)
+    result.violations = [*testbed.violations, *result.violations]
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
     with ExitStack() as stack:
         if kind == VOLUME:
             small = stack.enter_context(disk.volume(folder))
-            point(small, "orbit")
+            use_database(small, "orbit")
             yield small, "orbit"
             return
         if kind == OWN:

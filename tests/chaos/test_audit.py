@@ -9,7 +9,7 @@ import pytest
 from orbit_site.processes.postgres import Server
 from tests.chaos.audit import Audit
 from tests.chaos.sink import Entry
-from tests.chaos.stand import Stand, stand
+from tests.chaos.testbed import Testbed, open_testbed
 
 pytestmark = pytest.mark.processes
 
@@ -18,27 +18,29 @@ CHECKPOINTS = "ALTER TABLE orbit_cyclecheckpoint DISABLE TRIGGER USER"
 
 
 @pytest.fixture
-def done(server: Server, committed: str, tmp_path: Path) -> Iterator[Stand]:
+def done(server: Server, committed: str, tmp_path: Path) -> Iterator[Testbed]:
     """A testbed on which one cycle has run without violations."""
-    with stand(server, committed, tmp_path, seed=1) as made:
-        made.configure(["r1"], made.asking_tiers())
-        made.ready(made.cluster())
-        made.finish(made.begin("r1"))
-        yield made
+    with open_testbed(server, committed, tmp_path, seed=1) as testbed:
+        testbed.configure(["r1"], testbed.asking_tiers())
+        testbed.ready(testbed.cluster())
+        testbed.finish(testbed.begin("r1"))
+        yield testbed
 
 
-def by_rows(*statements: str) -> Callable[[Stand], None]:
-    def break_rule(made: Stand) -> None:
+def by_rows(*statements: str) -> Callable[[Testbed], None]:
+    def break_rule(testbed: Testbed) -> None:
         for statement in statements:
-            made.query(statement)
+            testbed.query(statement)
 
     return break_rule
 
 
-def in_journal(change: Callable[[Entry], Entry | None], place: int = -1) -> Callable[[Stand], None]:
-    def break_rule(made: Stand) -> None:
-        entry = made.sink.journal.pop(place)
-        made.sink.journal += [changed for changed in [change(entry)] if changed]
+def in_journal(
+    change: Callable[[Entry], Entry | None], place: int = -1
+) -> Callable[[Testbed], None]:
+    def break_rule(testbed: Testbed) -> None:
+        entry = testbed.sink.journal.pop(place)
+        testbed.sink.journal += [changed for changed in [change(entry)] if changed]
 
     return break_rule
 
@@ -47,19 +49,19 @@ def with_members(**members: object) -> Callable[[Entry], Entry]:
     return lambda entry: Entry(**{**entry.__dict__, **members})
 
 
-def send_again(made: Stand) -> None:
+def send_again(testbed: Testbed) -> None:
     """Record and send a second attempt of a delivered job."""
-    made.query("""INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker,
+    testbed.query("""INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker,
             fencing_token, started_at, finished_at, body_sha256)
         SELECT gen_random_uuid(), job_id, 2, 'unknown', worker,
             fencing_token, clock_timestamp(), clock_timestamp(), body_sha256
         FROM orbit_deliveryreceipt LIMIT 1""")
-    [(key,)] = made.query(
+    [(key,)] = testbed.query(
         "SELECT j.delivery_id::text FROM orbit_dispatchjob j"
         " JOIN orbit_deliveryreceipt r ON r.job_id = j.id WHERE r.attempt = 2"
     )
-    [first] = [entry for entry in made.sink.journal if entry.key == key]
-    made.sink.journal.append(
+    [first] = [entry for entry in testbed.sink.journal if entry.key == key]
+    testbed.sink.journal.append(
         Entry(**{**first.__dict__, "attempt": 2, "arrived": first.arrived + 60})
     )
 
@@ -85,9 +87,9 @@ REOPEN_RECEIPTS = "UPDATE orbit_deliveryreceipt SET status = 'sending', finished
 
 
 @pytest.mark.timeout(240)
-def test_each_broken_rule_is_reported(done: Stand) -> None:
-    broken_rules: list[tuple[str, Callable[[Stand], None]]] = [
-        ("I1: the accepted cycle", lambda made: made.accepted.append(uuid4())),
+def test_each_broken_rule_is_reported(done: Testbed) -> None:
+    broken_rules: list[tuple[str, Callable[[Testbed], None]]] = [
+        ("I1: the accepted cycle", lambda testbed: testbed.accepted.append(uuid4())),
         ("I1: the cycle", by_rows("UPDATE orbit_cyclerun SET next_due_at = now()")),
         ("I1: the job", by_rows(f"UPDATE orbit_dispatchjob SET status = 'cancelled' {FIRST_JOB}")),
         (

@@ -16,7 +16,7 @@ from tests.chaos.fleet import LIMIT, until
 from tests.chaos.gates import gate
 from tests.chaos.points import ITEMS, Caught, Way
 from tests.chaos.sink import AFTER, BEFORE
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 
 # Longer than the lease.
 SUSPENDED_SECONDS = 6.0
@@ -25,7 +25,7 @@ SUCCESSES = """SELECT count(*) FROM orbit_deliveryreceipt r
 JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %s AND r.status = 'delivered'"""
 
 
-def in_a_tier(stand: Stand) -> None:
+def in_a_tier(testbed: Testbed) -> None:
     """A tier's request is answered while the worker is suspended; the output isn't written."""
 
     def bring(way: Way) -> Caught:
@@ -37,18 +37,18 @@ def in_a_tier(stand: Stand) -> None:
         hold.release()
         return caught
 
-    cycle = _run(stand, "in-a-tier", bring)
+    cycle = _run(testbed, "in-a-tier", bring)
     key = str(
-        stand.one("SELECT id FROM orbit_transformation WHERE cycle_id = %s AND tier = 1", cycle)
+        testbed.value("SELECT id FROM orbit_transformation WHERE cycle_id = %s AND tier = 1", cycle)
     )
-    requests = [entry for entry in stand.sink.journal if entry.key == key]
+    requests = [entry for entry in testbed.sink.journal if entry.key == key]
     if len(requests) != 2:
-        stand.violations.append(
+        testbed.violations.append(
             f"tier 1 of {cycle} sent {len(requests)} requests under one key, not two"
         )
 
 
-def before_sending(stand: Stand) -> None:
+def before_sending(testbed: Testbed) -> None:
     """The claim of jobs commits while the worker is suspended; another delivers them meanwhile.
 
     The statements were prepared before. Otherwise the server would have only half of the claim when
@@ -62,10 +62,10 @@ def before_sending(stand: Stand) -> None:
         way.gate.open()
         return caught
 
-    _run(stand, "before-sending", bring)
+    _run(testbed, "before-sending", bring)
 
 
-def after_the_answer(stand: Stand) -> None:
+def after_the_answer(testbed: Testbed) -> None:
     """The sink answers a suspended worker, and another one meanwhile; both successes are kept."""
 
     def bring(way: Way) -> Caught:
@@ -77,38 +77,40 @@ def after_the_answer(stand: Stand) -> None:
         hold.release()
         return caught
 
-    cycle = _run(stand, "after-the-answer", bring)
-    if (count := stand.one(SUCCESSES, cycle)) != 2 * ITEMS:
-        stand.violations.append(f"{count} of the {2 * ITEMS} successes of {cycle} are on record")
+    cycle = _run(testbed, "after-the-answer", bring)
+    if (count := testbed.value(SUCCESSES, cycle)) != 2 * ITEMS:
+        testbed.violations.append(f"{count} of the {2 * ITEMS} successes of {cycle} are on record")
 
 
-def _run(stand: Stand, name: str, bring: Callable[[Way], Caught]) -> UUID:
+def _run(testbed: Testbed, name: str, bring: Callable[[Way], Caught]) -> UUID:
     """Suspend the worker that ``bring`` returns; resume it when another has ended the cycle."""
-    stand.configure([name], stand.asking_tiers())
-    only = stand.cluster()
-    stand.ready(only)
-    stand.monitor.start()
-    stand.finish(stand.begin(name))
+    testbed.configure([name], testbed.asking_tiers())
+    only = testbed.cluster()
+    testbed.ready(only)
+    testbed.monitor.start()
+    testbed.finish(testbed.begin(name))
     # The other cluster is ready, but suspended until the worker is.
-    other = stand.cluster()
-    stand.ready(other)
+    other = testbed.cluster()
+    testbed.ready(other)
     other.send_group(signal.SIGSTOP)
     # The supervisor would kill a silent worker.
     only.send(signal.SIGSTOP)
     with ExitStack() as stack:
-        caught = bring(Way(stand, name, stack.enter_context(gate(stand.url)), stack))
+        caught = bring(Way(testbed, name, stack.enter_context(gate(testbed.url)), stack))
         suspended_at = time.monotonic()
-        stand.kills += 1
+        testbed.kills += 1
     other.send_group(signal.SIGCONT)
-    stand.finish(caught.cycle)
+    testbed.finish(caught.cycle)
     time.sleep(max(0.0, SUSPENDED_SECONDS - (time.monotonic() - suspended_at)))
     os.kill(caught.worker, signal.SIGCONT)
     until(
-        lambda: stand.one(FENCED, caught.cycle), LIMIT, "the zombie has no record of being fenced"
+        lambda: testbed.value(FENCED, caught.cycle),
+        LIMIT,
+        "the zombie has no record of being fenced",
     )
     # The next cycle runs, on any worker.
     only.send(signal.SIGCONT)
-    stand.begin(name)
-    stand.settle()
-    stand.violations += Audit(stand).look()
+    testbed.begin(name)
+    testbed.settle()
+    testbed.violations += Audit(testbed).look()
     return caught.cycle

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -34,12 +34,14 @@ OR status NOT IN ('success', 'partial_success', 'failed', 'cancelled')"""
 
 
 @dataclass
-class Stand:
+class Testbed:
     """The testbed of one scenario.
 
     ``accepted``: the cycles that Orbit has accepted. ``strict``: a broken promise about time is a
     violation. On a busy machine it is not.
     """
+
+    __test__: ClassVar[bool] = False  # pytest collects classes named Test*
 
     server: Server
     name: str
@@ -83,7 +85,7 @@ class Stand:
                     raise
                 time.sleep(0.1)
 
-    def one(self, text: str, *values: Any) -> Any:
+    def value(self, text: str, *values: Any) -> Any:
         """Return the first value of a statement, or None."""
         rows = self.query(text, *values)
         return rows[0][0] if rows else None
@@ -135,7 +137,7 @@ class Stand:
     def cluster(
         self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str
     ) -> Member:
-        """Start a cluster; its log is kept in the stand's folder."""
+        """Start a cluster; its log is kept in the testbed's folder."""
         folder = self.folder / f"cluster-{len(self.members)}"
         folder.mkdir()
         write_profiles(folder, [], [])
@@ -198,7 +200,7 @@ class Stand:
 
     def holder(self, cycle: UUID) -> int | None:
         """Return the process that holds the lease of ``cycle``."""
-        owner = self.one("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
+        owner = self.value("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
         return int(owner.split(":")[1]) if owner else None
 
     def carrier(self, cycle: UUID) -> int:
@@ -217,7 +219,7 @@ class Stand:
     def ended(self, cycle: UUID) -> bool:
         """Tell whether a cycle has ended and nothing of it is due."""
         return bool(
-            self.one(
+            self.value(
                 "SELECT status = ANY(%s) AND next_due_at IS NULL FROM orbit_cyclerun WHERE id = %s",
                 list(FINAL),
                 cycle,
@@ -230,7 +232,7 @@ class Stand:
 
     def settle(self, seconds: float = LIMIT) -> None:
         """Wait until no cycle has work left. Raises Late."""
-        until(lambda: not self.one(OPEN), seconds, "cycles are left undone", every=0.05)
+        until(lambda: not self.value(OPEN), seconds, "cycles are left undone", every=0.05)
 
     def recovered(
         self, cycle: UUID, killed: float, *, before: int = 1, within: float = LEASE + 2
@@ -274,22 +276,22 @@ class Stand:
 
 
 @contextmanager
-def stand(
+def open_testbed(
     server: Server, name: str, folder: Path, seed: int, *, strict: bool = True
-) -> Iterator[Stand]:
+) -> Iterator[Testbed]:
     """A testbed on the database ``name``, which Django in this process uses."""
     with ExitStack() as stack:
         sink = stack.enter_context(Sink())
-        made = Stand(server, name, folder, sink, random.Random(seed), strict)
-        stack.callback(made.end)
-        yield made
+        testbed = Testbed(server, name, folder, sink, random.Random(seed), strict)
+        stack.callback(testbed.end)
+        yield testbed
 
 
 @contextmanager
 def fresh_database(server: Server, name: str) -> Iterator[str]:
     """Create the database ``name``; inside the block, Django in this process uses it."""
     database.clone(server, name)
-    point(server, name)
+    use_database(server, name)
     try:
         yield name
     finally:
@@ -298,7 +300,7 @@ def fresh_database(server: Server, name: str) -> Iterator[str]:
             database.drop(server, name)
 
 
-def point(server: Server, name: str) -> None:
+def use_database(server: Server, name: str) -> None:
     """Point Django in this process to the database ``name``, with the role that owns no table."""
     connections["default"].close()
     connection = {
