@@ -108,6 +108,7 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
 
     def verify_view(self, request: HttpRequest) -> HttpResponse:
         """Verify for some seconds; show the result or a way to continue."""
+        # The chain runs through all namespaces.
         if not self.has_view_permission(request) or actor_of(request).namespaces is not None:
             raise PermissionDenied
         try:

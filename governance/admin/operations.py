@@ -103,6 +103,7 @@ class OperationRunItemAdmin(ReadOnlyAdmin):
     links = ("run", "run__id__exact")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # As `ledger.visible`, seen from the item.
         actor = actor_of(request)
         visible = (
             Q()

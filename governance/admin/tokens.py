@@ -25,6 +25,7 @@ class TokenForm(ReasonForm):
         label="Owner (user name)",
         queryset=User.objects.filter(is_active=True),
         to_field_name="username",
+        # Typed, not chosen: a select would list every user.
         widget=forms.TextInput,
         error_messages={"invalid_choice": "There is no active user of that name."},
     )

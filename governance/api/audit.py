@@ -14,6 +14,7 @@ from governance.rest.schemas import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, 
 
 #: How long one request verifies; a longer chain takes several.
 VERIFY_SECONDS = 5.0
+#: The column of ids holds no larger number.
 _LARGEST = 2**63 - 1
 _FILTERS: dict[str, queries.Reader] = {
     "actor": queries.text,
@@ -100,6 +101,7 @@ class AuditVerification(Resource):
 
         Go on at `next` while `intact` is null. `first_broken` is the first wrong entry.
         """
+        # The chain runs through all namespaces.
         self.actor.require_workspace()
         start = Position.from_cursor(self.query.get("cursor"))
         verdict = verify.check(start, seconds=VERIFY_SECONDS)

@@ -70,6 +70,7 @@ class _Typed(SimpleListFilter):
         return []
 
     def has_output(self) -> bool:
+        # Django ignores the value of a filter that says no.
         return True
 
     def choices(self, changelist: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The base of commands that act on one object, or on many by an operation run."""
+"""The base of commands that act on one object or on many."""
 
 import sys
 import time
@@ -77,7 +77,7 @@ class BulkCommand(OrbitCommand, Generic[F]):
             raise self.unknown(f"There is no {self.noun} {text!r}.") from None
 
     def finish(self, started: StartedRun, options: dict[str, Any]) -> None:
-        """Print the run, or with ``--wait`` its end; exit with 1 if any of it failed."""
+        """Print the run, or with ``--wait`` its end; exit with 1 unless all is well."""
         if options["wait"]:
             self._report(self._wait(started.run_id), options)
         elif options["json"]:

@@ -1,7 +1,7 @@
 """The ledger of background work: how a run starts, makes progress and ends.
 
-Two partial unique indexes make sure that of any number of equal requests at once, one creates the
-run. A run ends by one compare-and-set: the first end counts.
+Two partial unique indexes let one of any number of equal requests create the run. A run ends by one
+compare-and-set: the first end counts.
 """
 
 import json
@@ -96,10 +96,7 @@ def ensure_workspace_run_with_identity(
     context: Mapping[str, Any] | None = None,
     scope: Collection[str] | None = None,
 ) -> tuple[OperationRun, bool]:
-    """Return the active run of the workspace; and True if it is new.
-
-    Only users who see all namespaces of ``scope`` (None: all) see the run. Raises LedgerBusy.
-    """
+    """Return the active run of the workspace; and True if it is new. Raises LedgerBusy."""
     namespaces = None if scope is None else sorted(scope)
     return _ensure(
         identity(type_, {**inputs, "scope": namespaces}, namespace=None),
@@ -147,6 +144,7 @@ def _ensure(
 
 def visible(actor: Actor) -> Q:
     """Return the condition for runs whose namespaces ``actor`` sees, all of them."""
+    # A scope of null means all namespaces and is contained in no list.
     return Q() if actor.namespaces is None else Q(scope__contained_by=sorted(actor.namespaces))
 
 

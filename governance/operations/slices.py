@@ -1,7 +1,7 @@
 """Do the slices of operation runs, one at a time for each run.
 
-A task does one slice in one transaction, which starts with a lock on the run's row. So a duplicate
-task does nothing, and a slice whose worker dies never happened.
+A task does one slice in one transaction, which first locks the run's row. So a duplicate task does
+nothing, and a slice whose worker dies never happened.
 """
 
 import logging
@@ -31,7 +31,7 @@ _CLAIM = sql.load(__name__, "claim_slice")
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A piece of a run that only this transaction does; ``late`` is in seconds."""
+    """A piece of a run, for this transaction only; ``late`` is in seconds."""
 
     run: OperationRun
     late: float

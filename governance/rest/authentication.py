@@ -1,4 +1,4 @@
-"""Authentication by a bearer token, or by the console's session with its CSRF token."""
+"""Authentication by a bearer token or by the console's session."""
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse

@@ -19,7 +19,7 @@ Read = Callable[[Any], object]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an answer. ``read`` is None if the caller of ``of`` passes it."""
+    """One field of an answer; ``read`` is None if ``of`` gets the value."""
 
     schema: Schema
     read: Read | None
@@ -27,7 +27,7 @@ class Field:
 
 
 class Fields:
-    """An object in answers. A plain schema reads the attribute of its own name."""
+    """An object in answers. A plain schema reads its own name's attribute."""
 
     def __init__(self, title: str | None = None, /, **fields: "Schema | Field") -> None:
         self.fields = {
@@ -55,7 +55,7 @@ class Fields:
 
 
 def field(schema: Schema, source: str | Read) -> Field:
-    """Return a field read from the attribute ``source`` (``a.b`` too), or by a function."""
+    """Return a field read from an attribute (``a.b`` too) or by a function."""
     return Field(schema, _getter(source))
 
 

@@ -1,7 +1,7 @@
 """Idempotency-Key: the same request sent twice acts once.
 
-The key is inserted first, in the transaction of the work. So an equal request waits for the first
-one's outcome, and after a crash the work and its answer are both there, or neither.
+The key is inserted first, in the transaction of the work: an equal request waits, and after a crash
+the work and its answer are both there, or neither.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class KeyReused(OrbitError):
 
 
 class IdempotencyKey:
-    """One user's key for one route and body, used in the transaction of the work."""
+    """One user's key for one route and body."""
 
     def __init__(self, *, owner_id: int, route: str, key: str, body: bytes) -> None:
         self._row: dict[str, Any] = {"owner": owner_id, "route": route, "key": key}
@@ -54,7 +54,7 @@ class IdempotencyKey:
     def lookup(self) -> dict[str, Any] | None:
         """Return the answer of an equal request, or take the key and return None.
 
-        Waits while an equal request runs. Raises KeyReused if the bodies differ.
+        Waits for an equal request that runs. Raises KeyReused.
         """
         if CLAIM_KEY.one(**self._row, sha256=self._sha256) is not None:
             return None

@@ -1,4 +1,4 @@
-"""Refusals over HTTP as problem documents (RFC 9457), for our errors and the frameworks'."""
+"""Refusals over HTTP as problem documents (RFC 9457)."""
 
 import http
 import logging
@@ -115,6 +115,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if document is None:
         return None
     if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        # The client sees a general text; the log must have the cause.
         logger.warning("%s: %s", document["code"], error)
     headers = {}
     for header, value in (

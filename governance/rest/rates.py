@@ -1,4 +1,4 @@
-"""The rate limit: requests a minute, counted in the database, shared by all processes."""
+"""The rate limit: requests a minute, counted in the database for all processes."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ COUNT_REQUEST = sql.load(__name__, "count_request")
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """What is left of a caller's limit, and the seconds until the next minute."""
+    """What is left of a limit, and the seconds until the next minute."""
 
     limit: int
     left: int

@@ -1,4 +1,4 @@
-"""Dead letters: groups and list; Requeue and Dismiss for one, some or all that match."""
+"""Dead letters: Requeue and Dismiss for one, some or all that match."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -81,6 +81,7 @@ class GroupFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         groups = _largest_groups(request)
+        # Django drops a filter without choices, and would then ignore the group in the address.
         return [(group.group, _label(group)[:_MAX_LABEL]) for group in groups] or [("", "none")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -244,7 +245,7 @@ def _label(group: ErrorGroup) -> str:
 
 
 def _conditions(query: QueryDict) -> dict[str, str] | None:
-    """Return the parameters that narrow a run as they narrow the list, None if some can't."""
+    """Return the parameters that narrow a run, None if others narrow the list."""
     narrowing = {
         name: values
         for name, values in query.lists()

@@ -72,7 +72,7 @@ class Member:
         return text
 
     def contains(self, place: str) -> bool:
-        """Return whether the JSON pointer ``place`` is this member or inside it."""
+        """Return whether the JSON pointer ``place`` is inside this member."""
         own = pointer(self.empty or self.path)
         return place == own or place.startswith(own + "/")
 
@@ -129,6 +129,7 @@ class DocumentForm(ReasonForm):
 
     def clean_document(self) -> Any:
         """Read the JSON as strictly as the API does."""
+        # Half a surrogate pair must reach the parser, which refuses it and names the byte.
         data = self.cleaned_data["document"].encode("utf-8", "surrogatepass")
         if len(data) > LIMIT:
             raise forms.ValidationError(f"The document is longer than {LIMIT} bytes.")
@@ -146,14 +147,13 @@ class DocumentForm(ReasonForm):
         return document
 
     def merged(self) -> dict[str, Any] | None:
-        """Return the document with the changes of the fields.
-
-        None, with errors in the form, if JSON and a field contradict each other.
-        """
+        """Return the document with the changes of the fields, None if they contradict it."""
         document: dict[str, Any] = deepcopy(self.cleaned_data["document"])
         for member in self.members:
+            # Browsers send lines that end in CRLF.
             text = self.cleaned_data[member.name].replace("\r\n", "\n")
             base_text, json_text = member.text_in(self.base), member.text_in(document)
+            # The field has no change, or the same as the JSON.
             if text in (base_text, json_text):
                 continue
             if json_text != base_text:

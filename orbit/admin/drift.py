@@ -45,6 +45,7 @@ def page(request: HttpRequest) -> HttpResponse:
             context["refused"] = refusal.detail
             context["cycles"] = refusal.extra["active_cycle_run_ids"][:_MAX_CYCLES]
         except OrbitError as refusal:
+            # The first line only: the page lists the errors below.
             messages.error(request, refusal.detail.splitlines()[0])
         else:
             return HttpResponseRedirect(request.path)

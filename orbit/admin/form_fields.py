@@ -1,4 +1,4 @@
-"""The members of profiles and run profiles that have a field in the form."""
+"""The members of profiles and run profiles with a field in the form."""
 
 from governance.access.actors import Actor
 from governance.models import Namespace

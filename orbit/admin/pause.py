@@ -1,4 +1,4 @@
-"""The page that pauses everything and ends the pause, except one by the environment."""
+"""The page that pauses everything and ends the pause."""
 
 from typing import Any
 
@@ -41,6 +41,7 @@ def pause_page(request: HttpRequest) -> HttpResponse:
         "ends": ends,
         "form": form,
         "here": gate.paused_here(),
+        # A pause by the environment: only shown, it can't be ended here.
         "hosts": maintenance.paused_hosts(),
     }
     return pages.draw(

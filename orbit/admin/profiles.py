@@ -167,6 +167,7 @@ class RunProfileAdmin(_Configured):
 
     @admin.display(description="namespace")
     def namespace_name(self, row: RunProfile) -> str:
+        # The key is the name: no need to read the namespace.
         return row.namespace_id
 
     @admin.display(description="did it run?")

@@ -56,6 +56,7 @@ class CycleCheckpointAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         actor = actor_of(request)
+        # A checkpoint has no relation to its cycle that the base's filter could follow.
         rows = CycleCheckpoint.objects.order_by("-cycle_id", "-stage")
         if actor.namespaces is None:
             return rows

@@ -20,6 +20,7 @@ from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import AnyKind
 
 _PAGE_SIZE = 50
+#: A number of so many digits fits the column.
 _MAX_DIGITS = 9
 
 
@@ -34,6 +35,7 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
     actor = actor_of(request)
     a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
     revisions = history.revisions(kind, str(row), actor=actor).defer("document")
+    # By number, not by offset: a revision that is saved meanwhile shifts nothing.
     if before is not None:
         revisions = revisions.filter(number__lt=before)
     page = list(revisions[: _PAGE_SIZE + 1])
@@ -62,7 +64,7 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
 
 
 def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
-    """Show a revision and what a roll-back would change; on POST roll back."""
+    """Show a revision and what it would change; on POST roll back."""
     actor = actor_of(request)
     try:
         revision = history.find(kind, str(row), number, actor=actor)

@@ -62,6 +62,7 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
         tag = request.GET.get("tag__exact") or request.GET.get("tag") or None
         context: dict[str, Any] = {"totals": None, "latest": []}
         if self.has_view_permission(request):
+            # By the conditions of the list, so that totals and entries agree.
             totals = value_totals.totals(
                 actor=actor_of(request),
                 period=period,

@@ -33,6 +33,7 @@ _FILTERS: dict[str, queries.Reader] = {
     "reason": queries.text,
     "cycle_run_id": queries.identifier.on("cycle_id"),
 }
+#: Groups have no key to page by, so an offset pages them, up to here.
 _MAX_OFFSET = 10_000
 _SELECTION = Selection(
     bulk.LetterFilter,
@@ -199,6 +200,7 @@ class DeadLetterBulkDismiss(Resource):
             _SELECTION.read(body),
             actor=self.actor,
             reason=body["reason"],
+            # A dismissal sends nothing, so it needs no careful rate.
             rate=body.get("rate", bulk.MAX_RATE),
         )
         return Response(STARTED.of(started), status=202)

@@ -87,6 +87,7 @@ class RunProfileTrigger(Resource):
                 [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason
             )
 
+        # The body doesn't name the run profile, so the key's route must.
         return _respond(request, f"{ROUTE}:{run_profile_id}", start)
 
 

@@ -84,6 +84,7 @@ class Command(OrbitCommand):
                 f"Token of {owner.username} for {', '.join(token.scopes)}. "
                 "Copy it now; it won't be shown again:"
             )
+            # Alone on standard output, so that a script can read it.
             self.say(raw)
 
     def _list(self, options: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ class Command(OrbitCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         for name, text in _ACTIONS.items():
             action = actions.add_parser(name, help=text)
+            # SUPPRESS: a default here would undo a --json before the action.
             action.add_argument(
                 "--json", action="store_true", default=SUPPRESS, help="print one JSON document"
             )

@@ -47,6 +47,7 @@ class Command(OrbitCommand):
             self._print_head()
         statuses: dict[str, str] = {}
         while True:
+            # The newest last, as in a log.
             rows = _newest(limit)[::-1]
             changed = [row for row in rows if statuses.get(row["id"]) != row["status"]]
             if json:

@@ -133,6 +133,7 @@ class Command(OrbitCommand):
             sys.exit(1)
 
     def _orchestrate(self, options: dict[str, Any]) -> None:
+        # An option that is ignored would hide a mistake.
         if flags := [flag for flag, name in _SINGLE_OPTIONS.items() if options[name]]:
             raise OptionsConflict(f"--all-run-profiles can't be used with {', '.join(flags)}.")
         outcomes = orchestrate.all_enabled(source=Trigger.COMMAND, actor=actors.operator())

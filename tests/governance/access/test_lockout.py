@@ -1,4 +1,4 @@
-"""Whoever guesses passwords is stopped, told until when, and put on record; nobody else is kept out by it."""
+"""Guessing passwords locks a user at one address until a time, on record; others may log in."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -23,10 +23,10 @@ WRONG, RIGHT = "a-wrong-password", "a-long-password-1"
 def attempt(
     name: str = "ann", password: str = WRONG, *, address: str = "10.0.0.1", **headers: str
 ) -> Any:
-    sent = {"username": name, "password": password, "next": "/admin/"}
+    form = {"username": name, "password": password, "next": "/admin/"}
     return Client().post(
         "/admin/login/",
-        sent,
+        form,
         REMOTE_ADDR=address,
         headers={key.replace("_", "-"): value for key, value in headers.items()},
     )
@@ -65,7 +65,7 @@ def test_a_success_before_the_limit_forgets_the_failures_and_leaves_only_the_las
 
 
 @pytest.mark.django_db
-def test_a_person_elsewhere_is_not_kept_out_and_neither_is_anybody_else_here() -> None:
+def test_another_address_and_another_user_are_not_locked() -> None:
     create_user()
     create_user("bea")
     for _ in range(LIMIT + 1):
@@ -76,7 +76,7 @@ def test_a_person_elsewhere_is_not_kept_out_and_neither_is_anybody_else_here() -
 
 
 @pytest.mark.django_db
-def test_a_lock_ends_by_time_and_going_on_doesnt_make_it_longer() -> None:
+def test_a_lock_ends_by_time_and_further_guesses_do_not_extend_it() -> None:
     create_user()
     for _ in range(LIMIT):
         attempt()
@@ -101,7 +101,7 @@ def test_fifty_guesses_under_forged_addresses_are_one_address(settings: Any) -> 
 
 
 @pytest.mark.django_db
-def test_a_name_that_nobody_has_is_locked_the_same_way_and_kept_as_a_fingerprint() -> None:
+def test_an_unknown_name_is_locked_the_same_way_and_kept_as_a_fingerprint() -> None:
     assert [attempt("my-secret-password").status_code for _ in range(LIMIT + 1)] == [
         200
     ] * LIMIT + [429]
@@ -133,12 +133,12 @@ def test_an_administrator_unlocks_on_the_record() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["a\x00b", "x" * 5000, "\u202eann", "ann ", "", "\ud7ff"])
-def test_an_odd_name_is_no_fault(name: str) -> None:
+def test_an_odd_name_is_no_server_error(name: str) -> None:
     assert attempt(name).status_code in {200, 400}
 
 
 @pytest.mark.usefixtures("committed")
-def test_of_many_guesses_at_once_no_more_than_the_limit_are_looked_at(
+def test_of_many_guesses_at_once_at_most_the_limit_are_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     create_user()

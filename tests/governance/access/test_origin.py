@@ -21,7 +21,7 @@ from governance.access import origin
     ([], "::ffff:192.0.2.7", "", "192.0.2.7"),
     ([], "", "192.0.2.7", ""),
 ])  # fmt: skip
-def test_the_address_is_the_last_one_that_no_proxy_of_ours_has(
+def test_the_address_is_the_last_one_that_is_not_a_trusted_proxy(
     settings: Any, proxies: list[str], peer: str, forwarded: str, expected: str
 ) -> None:
     settings.ORBIT_FORWARDING_PROXIES = proxies

@@ -28,19 +28,19 @@ def confine(user: User, *names: str) -> None:
         NamespaceGrant.objects.create(user=user, namespace=namespace)
 
 
-def test_the_five_roles_are_groups_and_their_powers_add_up() -> None:
+def test_the_five_roles_are_groups_and_their_scopes_add_up() -> None:
     assert set(ROLES) <= set(Group.objects.values_list("name", flat=True))
     assert scopes_of(["Viewer", "Reviewer"], superuser=False) == {Scope.READ, Scope.REVIEW}
-    assert scopes_of(["Nobody"], superuser=False) == frozenset()
+    assert scopes_of(["Unknown"], superuser=False) == frozenset()
     assert scopes_of([], superuser=True) == frozenset(Scope)
 
 
 def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
     row, raw = tokens.create(ann, scopes=["read", "operate"], actor=SYSTEM)
     assert raw not in str(ApiToken.objects.values().get())
-    found = tokens.authenticate(raw)
-    assert found is not None
-    owner, actor = found
+    authenticated = tokens.authenticate(raw)
+    assert authenticated is not None
+    owner, actor = authenticated
     assert (owner, actor.name, actor.scopes, actor.namespaces) == (
         ann,
         "ann",
@@ -52,7 +52,7 @@ def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
     assert AuditTrailEntry.objects.get(action="token.created").after["owner"] == "ann"
 
 
-def test_a_token_may_no_more_than_its_owner(ann: User) -> None:
+def test_a_token_may_do_no_more_than_its_owner(ann: User) -> None:
     confine(ann, "a", "b")
     _, raw = tokens.create(
         ann,
@@ -60,24 +60,26 @@ def test_a_token_may_no_more_than_its_owner(ann: User) -> None:
         namespaces=["b", "default"],
         actor=SYSTEM,
     )
-    found = tokens.authenticate(raw)
-    assert found is not None
-    assert found[1].scopes == {Scope.READ, Scope.OPERATE}
-    assert found[1].namespaces == {"b"}
+    authenticated = tokens.authenticate(raw)
+    assert authenticated is not None
+    assert authenticated[1].scopes == {Scope.READ, Scope.OPERATE}
+    assert authenticated[1].namespaces == {"b"}
     ann.groups.clear()
-    again = tokens.authenticate(raw)
-    assert again is not None
-    assert again[1].scopes == frozenset()
+    without_roles = tokens.authenticate(raw)
+    assert without_roles is not None
+    assert without_roles[1].scopes == frozenset()
 
 
 @pytest.mark.parametrize(
     "raw", ["", "orbit_", "orbit_" + "x" * 43, "Orbit_abc", "orbit_" + "x" * 5000, "orbit_\x00"]
 )
-def test_what_is_no_token_is_nobody(raw: str) -> None:
+def test_an_invalid_token_authenticates_no_user(raw: str) -> None:
     assert tokens.authenticate(raw) is None
 
 
-def test_an_ended_expired_or_orphaned_token_is_nobody(ann: User) -> None:
+def test_a_revoked_or_expired_token_and_one_of_an_inactive_user_authenticate_no_user(
+    ann: User,
+) -> None:
     ended, raw_ended = tokens.create(ann, scopes=["read"], actor=SYSTEM)
     assert tokens.revoke(ended, actor=SYSTEM)
     assert not tokens.revoke(ended, actor=SYSTEM)
@@ -111,12 +113,12 @@ def test_an_actor_sees_only_its_namespaces(ann: User) -> None:
     assert Namespace.objects.filter(actor.filter("name")).count() == 1
 
 
-def test_nobody_may_do_anything() -> None:
+def test_an_anonymous_user_has_no_scope_and_no_namespace() -> None:
     actor = actors.of_user(AnonymousUser())
     assert (actor.scopes, actor.namespaces) == (frozenset(), frozenset())
 
 
-def test_namespaces_are_made_once_each_with_a_random_uuid_and_a_setting(
+def test_namespaces_are_created_once_each_with_a_random_uuid_and_a_setting(
     django_assert_num_queries,
 ) -> None:
     with django_assert_num_queries(1):

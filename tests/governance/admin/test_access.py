@@ -1,4 +1,4 @@
-"""People in the console."""
+"""Users in the console."""
 
 from typing import Any
 
@@ -21,36 +21,44 @@ def _changed() -> list[Any]:
     ]
 
 
-def test_an_administrator_makes_and_changes_people_on_the_record() -> None:
+def test_an_administrator_creates_and_changes_users_with_audit_entries() -> None:
     browser = console(create_user("adm", "Administrator"))
-    sent: dict[str, Any] = {
+    form: dict[str, Any] = {
         "username": "new",
         "usable_password": "true",
         "password1": "a-long-password-1",
         "password2": "a-long-password-1",
         **NO_GRANTS,
     }
-    assert browser.post("/admin/auth/user/add/", sent).status_code == 302
+    assert browser.post("/admin/auth/user/add/", form).status_code == 302
     user = User.objects.get(username="new")
     assert user.is_staff
     operator, eu = Group.objects.get(name="Operator"), Namespace.objects.create(name="eu")
-    sent = {"username": "new", "is_active": "on", "is_staff": "on", "groups": [operator.pk], "namespace_grants-TOTAL_FORMS": "1",
-            "namespace_grants-INITIAL_FORMS": "0", "namespace_grants-0-namespace": eu.pk, "namespace_grants-0-user": user.pk}  # fmt: skip
-    assert browser.post(f"/admin/auth/user/{user.pk}/change/", sent).status_code == 302
-    found = actors.of_user(user)
-    assert (found.namespaces, {str(scope) for scope in found.scopes}) == (
+    form = {
+        "username": "new",
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": [operator.pk],
+        "namespace_grants-TOTAL_FORMS": "1",
+        "namespace_grants-INITIAL_FORMS": "0",
+        "namespace_grants-0-namespace": eu.pk,
+        "namespace_grants-0-user": user.pk,
+    }
+    assert browser.post(f"/admin/auth/user/{user.pk}/change/", form).status_code == 302
+    actor = actors.of_user(user)
+    assert (actor.namespaces, {str(scope) for scope in actor.scopes}) == (
         frozenset({"eu"}),
         {"read", "operate"},
     )
-    sent = {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}
-    assert browser.post(f"/admin/auth/user/{user.pk}/password/", sent).status_code == 302
+    form = {"usable_password": "true", "password1": "another-long-1", "password2": "another-long-1"}
+    assert browser.post(f"/admin/auth/user/{user.pk}/password/", form).status_code == 302
     trail = _changed()
     assert [entry["username"] for entry in trail] == ["new"] * 3
     assert (trail[1]["roles"], trail[1]["namespaces"]) == (["Operator"], ["eu"])
     assert "another-long-1" not in str(trail)
 
 
-def test_nobody_is_deleted_and_nobody_else_gets_in() -> None:
+def test_users_are_never_deleted_and_only_administrators_see_them() -> None:
     victim = create_user("vic", "Viewer")
     assert (
         console(create_user("adm", "Administrator"))
@@ -64,11 +72,11 @@ def test_nobody_is_deleted_and_nobody_else_gets_in() -> None:
     assert User.objects.filter(pk=victim.pk).exists()
 
 
-def test_only_a_superuser_makes_or_changes_one() -> None:
+def test_only_a_superuser_creates_or_changes_a_superuser() -> None:
     adm, root = create_user("adm", "Administrator"), create_user("root", "Administrator")
     User.objects.filter(pk=root.pk).update(is_superuser=True)
     role = Group.objects.get(name="Administrator")
-    sent = {
+    form = {
         "username": "adm",
         "is_active": "on",
         "is_staff": "on",
@@ -77,7 +85,7 @@ def test_only_a_superuser_makes_or_changes_one() -> None:
         **NO_GRANTS,
     }
     browser = console(adm)
-    assert browser.post(f"/admin/auth/user/{adm.pk}/change/", sent).status_code == 302
+    assert browser.post(f"/admin/auth/user/{adm.pk}/change/", form).status_code == 302
     assert not User.objects.get(pk=adm.pk).is_superuser
     password = {
         "usable_password": "true",
@@ -87,20 +95,20 @@ def test_only_a_superuser_makes_or_changes_one() -> None:
     assert browser.post(f"/admin/auth/user/{root.pk}/password/", password).status_code == 403
     assert (
         browser.post(
-            f"/admin/auth/user/{root.pk}/change/", {**sent, "username": "taken"}
+            f"/admin/auth/user/{root.pk}/change/", {**form, "username": "taken"}
         ).status_code
         == 403
     )
     assert (
         console(User.objects.get(pk=root.pk))
-        .post(f"/admin/auth/user/{adm.pk}/change/", sent)
+        .post(f"/admin/auth/user/{adm.pk}/change/", form)
         .status_code
         == 302
     )
     assert User.objects.get(pk=adm.pk).is_superuser
 
 
-def test_ones_own_new_password_is_on_the_record() -> None:
+def test_a_user_who_changes_their_password_leaves_an_audit_entry() -> None:
     browser = console(create_user())
     wrong = {
         "old_password": "wrong",

@@ -37,7 +37,7 @@ def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
     assert "&lt;b&gt;nightly" in page
     assert (
         "There is no user of that name"
-        in browser.get("/admin/access/?user=nobody").content.decode()
+        in browser.get("/admin/access/?user=unknown").content.decode()
     )
     row = LoginAttempt.objects.get(name="ann")
     assert (
@@ -53,7 +53,7 @@ def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
 @pytest.mark.parametrize(
     "who", [("ola", "Operator"), ("con", "Configurator"), ("bea", "Administrator", "eu")]
 )
-def test_it_is_for_administrators_of_the_whole_workspace(who: tuple[str, ...]) -> None:
+def test_the_page_is_for_administrators_of_the_whole_workspace(who: tuple[str, ...]) -> None:
     browser = console(create_user(*who))
     assert browser.get("/admin/access/").status_code == 403
     assert "/admin/access/" not in browser.get("/admin/").content.decode()

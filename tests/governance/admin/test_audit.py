@@ -41,21 +41,34 @@ def entries() -> None:
         request_context.request_id.reset(token)
 
 
-def shown(browser: Client, query: str = "") -> list[int]:
+def listed_entries(browser: Client, query: str = "") -> list[int]:
     page = browser.get(f"{LIST}?{query}").content.decode()
     return [number for number in (1, 2, 3) if f"/audittrailentry/{number}/change/" in page]
 
 
-@pytest.mark.parametrize(("query", "expected"), [
-    ("", [1, 2, 3]), ("actor=ann&action=", [1, 2, 3]), ("actor=eve", []), ("action=cycle.cancelled", [2]), ("object_type=thing&object_id=c", [3]),
-    ("request_id=req-a", [1]), ("namespace=us", [2]), ("q=2", [2]), ("from=2020-01-01T00:00&to=2999-01-01T00:00", [1, 2, 3]), ("from=2999-01-01T00:00", []),
-    ("to=2020-01-01T00:00Z", []), ("from=yesterday", []), ("from=0001-01-01T00:00&to=9999-12-31T23:59", [1, 2, 3]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [1, 2, 3]),
+        ("actor=ann&action=", [1, 2, 3]),
+        ("actor=eve", []),
+        ("action=cycle.cancelled", [2]),
+        ("object_type=thing&object_id=c", [3]),
+        ("request_id=req-a", [1]),
+        ("namespace=us", [2]),
+        ("q=2", [2]),
+        ("from=2020-01-01T00:00&to=2999-01-01T00:00", [1, 2, 3]),
+        ("from=2999-01-01T00:00", []),
+        ("to=2020-01-01T00:00Z", []),
+        ("from=yesterday", []),
+        ("from=0001-01-01T00:00&to=9999-12-31T23:59", [1, 2, 3]),
+    ],
+)
 def test_the_list_is_narrowed_by_its_form(query: str, expected: list[int]) -> None:
-    assert shown(console(create_user("vic", "Viewer")), query) == expected
+    assert listed_entries(console(create_user("vic", "Viewer")), query) == expected
 
 
-def test_what_cant_be_a_time_is_said() -> None:
+def test_an_invalid_time_is_reported() -> None:
     assert (
         "From: must be a time"
         in console(create_user("vic", "Viewer")).get(f"{LIST}?from=yesterday").content.decode()
@@ -67,14 +80,12 @@ def test_an_entry_shows_its_changes_and_that_its_neighbours_fit() -> None:
     assert "The entry is unchanged, and its neighbours fit." in page
     assert all(entry.hash in page for entry in AuditTrailEntry.objects.all())
     assert page.count('<td class="mono">/') == 2
-    assert (
-        '<td class="mono">/n</td><td class="wide was">1</td><td class="wide is">&quot;&lt;script&gt;&quot;</td>'
-        in page
-    )
+    row = '<td class="mono">/n</td><td class="wide was">1</td>'
+    assert f'{row}<td class="wide is">&quot;&lt;script&gt;&quot;</td>' in page
     assert '<td class="mono">/list/1</td>' in page
 
 
-def test_verify_says_intact_or_where_it_is_not() -> None:
+def test_verify_reports_intact_or_the_first_broken_entry() -> None:
     browser = console(create_user("vic", "Viewer"))
     assert "Verify the chain" in browser.get(LIST).content.decode()
     page = browser.get(f"{LIST}verify/").content.decode()
@@ -114,15 +125,15 @@ def test_a_download_holds_what_the_list_shows() -> None:
     assert browser.get(f"{LIST}export/?nonsense=1").status_code == 400
 
 
-def test_a_confined_person_sees_the_entries_of_their_namespaces_alone() -> None:
+def test_a_confined_user_sees_only_entries_of_their_namespaces() -> None:
     browser = console(create_user("bea", "Administrator", "us"))
-    assert shown(browser) == [2]
-    assert shown(browser, "namespace=eu") == []
+    assert listed_entries(browser) == [2]
+    assert listed_entries(browser, "namespace=eu") == []
     assert browser.get(f"{LIST}1/change/").status_code == 302
     assert browser.get(f"{LIST}verify/").status_code == 403
     assert "Verify the chain" not in browser.get(LIST).content.decode()
-    found = b"".join(browser.get(f"{LIST}export/").streaming_content).decode().splitlines()
-    assert [json.loads(line).get("id") for line in found] == [2]
+    lines = b"".join(browser.get(f"{LIST}export/").streaming_content).decode().splitlines()
+    assert [json.loads(line).get("id") for line in lines] == [2]
 
 
 def test_old_entries_are_found_by_their_time_without_reading_newer_ones(
@@ -131,4 +142,4 @@ def test_old_entries_are_found_by_their_time_without_reading_newer_ones(
     browser = console(create_user("vic", "Viewer"))
     moment = (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     with django_assert_max_num_queries(30):
-        assert shown(browser, f"from={moment}") == [1, 2, 3]
+        assert listed_entries(browser, f"from={moment}") == [1, 2, 3]

@@ -13,22 +13,24 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/governance/operationrun/"
 
 
-def run() -> OperationRun:
+def create_run() -> OperationRun:
     registry.ensure(["a", "b"])
-    found, _ = ledger.ensure_run_with_identity("a", "dlq.bulk_requeue", {}, initiator="ann")
+    operation, _ = ledger.ensure_run_with_identity("a", "dlq.bulk_requeue", {}, initiator="ann")
     ledger.save_progress(
-        found, {"total": 1200, "processed": 300, "note": "waiting for halted namespaces: a"}, wait=0
+        operation,
+        {"total": 1200, "processed": 300, "note": "waiting for halted namespaces: a"},
+        wait=0,
     )
     OperationRunItem.objects.create(
-        run=found, object_id=UUID(int=5), outcome="skipped", detail="already requeued"
+        run=operation, object_id=UUID(int=5), outcome="skipped", detail="already requeued"
     )
-    return found
+    return operation
 
 
 def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
-    found = run()
+    operation = create_run()
     browser = console(create_user("vic", "Viewer"))
-    for page in (browser.get(LIST), browser.get(f"{LIST}{found.pk}/change/")):
+    for page in (browser.get(LIST), browser.get(f"{LIST}{operation.pk}/change/")):
         text = page.content.decode()
         assert (
             '<progress max="1200" value="300" aria-label="progress"></progress> 300 of 1,200'
@@ -37,32 +39,36 @@ def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
         assert "waiting for halted namespaces: a" in text
         assert "/cancel/" not in text
     items = browser.get(
-        f"/admin/governance/operationrunitem/?run__id__exact={found.pk}"
+        f"/admin/governance/operationrunitem/?run__id__exact={operation.pk}"
     ).content.decode()
     assert str(UUID(int=5)) in items
     assert "already requeued" in items
 
 
 def test_an_operator_cancels_an_active_run_with_a_reason() -> None:
-    found = run()
+    operation = create_run()
     browser = console(create_user())
-    assert f"{LIST}{found.pk}/cancel/" in browser.get(f"{LIST}{found.pk}/change/").content.decode()
-    browser.post(f"{LIST}{found.pk}/cancel/", {"reason": "enough"})
-    found.refresh_from_db()
-    assert (found.outcome, found.cancel_requested_by) == ("cancelled", "ann")
     assert (
-        f"{LIST}{found.pk}/cancel/" not in browser.get(f"{LIST}{found.pk}/change/").content.decode()
+        f"{LIST}{operation.pk}/cancel/"
+        in browser.get(f"{LIST}{operation.pk}/change/").content.decode()
+    )
+    browser.post(f"{LIST}{operation.pk}/cancel/", {"reason": "enough"})
+    operation.refresh_from_db()
+    assert (operation.outcome, operation.cancel_requested_by) == ("cancelled", "ann")
+    assert (
+        f"{LIST}{operation.pk}/cancel/"
+        not in browser.get(f"{LIST}{operation.pk}/change/").content.decode()
     )
 
 
-def test_who_is_confined_elsewhere_sees_neither_run_nor_items() -> None:
-    found = run()
+def test_a_user_of_another_namespace_sees_neither_run_nor_items() -> None:
+    operation = create_run()
     browser = console(create_user("bea", "Operator", "b"))
-    assert str(found.pk) not in browser.get(LIST).content.decode()
-    assert browser.get(f"{LIST}{found.pk}/cancel/").status_code == 404
+    assert str(operation.pk) not in browser.get(LIST).content.decode()
+    assert browser.get(f"{LIST}{operation.pk}/cancel/").status_code == 404
     assert (
         str(UUID(int=5))
         not in browser.get(
-            f"/admin/governance/operationrunitem/?run__id__exact={found.pk}"
+            f"/admin/governance/operationrunitem/?run__id__exact={operation.pk}"
         ).content.decode()
     )

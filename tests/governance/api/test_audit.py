@@ -73,18 +73,18 @@ def test_an_entry_carries_the_id_of_its_request(client: Api) -> None:
 @pytest.mark.parametrize(
     "query", ["from=x", "to=2026-01-01", "actor=", "action=a&action=b", "nonsense=1", "cursor=x"]
 )
-def test_what_isnt_understood_is_refused(client: Api, query: str) -> None:
+def test_an_invalid_parameter_is_refused(client: Api, query: str) -> None:
     assert client.get(f"/audit-trail?{query}").status_code == 400
 
 
 @pytest.mark.parametrize(
     "path", ["/audit-trail/99", "/audit-trail/0", "/audit-trail/99999999999999999999"]
 )
-def test_no_entry_is_a_404(client: Api, path: str) -> None:
+def test_a_missing_entry_is_a_404(client: Api, path: str) -> None:
     problem(client.get(path), 404, "unknown_entry")
 
 
-def test_who_is_confined_sees_their_own_and_no_count(client: Api) -> None:
+def test_a_confined_user_sees_their_entries_and_no_count(client: Api) -> None:
     confined = api(create_user("bea", "Administrator", "us"))
     assert numbers(confined) == [3]
     assert numbers(confined, "namespace=eu") == []

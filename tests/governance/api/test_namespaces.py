@@ -71,7 +71,9 @@ def test_a_refused_trigger_says_who_stopped_it_and_why(operator: Api) -> None:
     assert problem(operator.post("/cycles/trigger", {}), 423, "globally_paused")["by"] == "ann"
 
 
-def test_drain_and_resume_say_how_it_stands_and_a_halted_one_isnt_drained(operator: Api) -> None:
+def test_drain_and_resume_answer_the_status_and_a_halted_namespace_is_not_drained(
+    operator: Api,
+) -> None:
     assert (
         operator.post(f"{ROOT}/default/drain", {"reason": "a release", "until": LATER}).json()[
             "state"
@@ -87,7 +89,9 @@ def test_drain_and_resume_say_how_it_stands_and_a_halted_one_isnt_drained(operat
 
 @pytest.mark.parametrize("action", ["drain", "resume"])
 @pytest.mark.parametrize("body", [b"", {}, {"reason": ""}, {"reason": "  "}])
-def test_what_needs_a_reason_says_so_with_its_place(operator: Api, action: str, body: Any) -> None:
+def test_a_missing_reason_is_refused_with_its_pointer(
+    operator: Api, action: str, body: Any
+) -> None:
     assert problem(operator.post(f"{ROOT}/default/{action}", body), 422, "invalid_body")["errors"][
         0
     ]["pointer"] in {"", "/reason"}
@@ -102,7 +106,7 @@ def test_what_needs_a_reason_says_so_with_its_place(operator: Api, action: str, 
         "2199-01-01T00:00:00Z",
     ],
 )
-def test_an_end_that_is_past_or_out_of_reach_is_refused(operator: Api, until: str) -> None:
+def test_an_end_in_the_past_or_too_far_ahead_is_refused(operator: Api, until: str) -> None:
     assert (
         problem(operator.post(f"{ROOT}/default/halt", {"until": until}), 422, "invalid_until")[
             "errors"
@@ -112,7 +116,7 @@ def test_an_end_that_is_past_or_out_of_reach_is_refused(operator: Api, until: st
 
 
 @pytest.mark.parametrize("until", ["tomorrow", "2099-01-01T00:00:00", "", 5, True, [], "2" * 51])
-def test_an_end_that_is_no_time_is_refused(operator: Api, until: Any) -> None:
+def test_an_end_that_is_not_a_time_is_refused(operator: Api, until: Any) -> None:
     assert (
         problem(operator.post(f"{ROOT}/default/halt", {"until": until}), 422, "invalid_body")[
             "errors"
@@ -153,7 +157,7 @@ def test_an_unknown_namespace_is_a_404_and_made_halted_for_an_unconfined_adminis
         ).status_code in {400, 404}, name
 
 
-def test_administrators_make_namespaces(operator: Api) -> None:
+def test_administrators_create_namespaces(operator: Api) -> None:
     problem(operator.post(ROOT, {"name": "eu"}), 403, "forbidden")
     browser = _session(create_user("ada", "Administrator"))
 
@@ -177,7 +181,7 @@ def test_administrators_make_namespaces(operator: Api) -> None:
     )
 
 
-def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
+def test_the_list_shows_the_visible_namespaces_with_their_status(operator: Api) -> None:
     registry.ensure(["a", "b", "c"])
     halts.halt("b", actor=SYSTEM, reason="a flood")
     halts.drain("c", actor=SYSTEM, reason="a release")
@@ -198,7 +202,7 @@ def test_the_list_shows_what_one_sees_and_how_it_stands(operator: Api) -> None:
     problem(operator.get(f"{ROOT}?state=odd"), 400, "invalid_parameter")
 
 
-def test_one_is_shown_with_its_stops_and_their_certificates(operator: Api) -> None:
+def test_a_namespace_is_shown_with_its_stops_and_their_certificates(operator: Api) -> None:
     halts.halt("default", actor=SYSTEM, reason="a flood")
     halts.mark_quiet(
         Stop.objects.get().pk, at=datetime.now(UTC), certificate=json.dumps(CERTIFICATE)

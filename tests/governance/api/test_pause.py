@@ -15,7 +15,7 @@ def operator() -> Api:
     return api(create_user())
 
 
-def test_pause_and_its_end_say_how_it_stands(operator: Api) -> None:
+def test_pause_and_unpause_answer_the_status(operator: Api) -> None:
     assert operator.get("/governance/pause").json() == {
         "paused": False,
         "source": None,
@@ -50,7 +50,7 @@ def test_the_environments_pause_is_a_conflict(operator: Api, settings: Any) -> N
     problem(operator.post("/governance/unpause", {"reason": "please"}), 409, "held_by_environment")
 
 
-def test_a_reason_is_needed_and_an_end_must_come(operator: Api) -> None:
+def test_a_pause_needs_a_reason_and_an_end_in_the_future(operator: Api) -> None:
     for path in ("pause", "unpause"):
         for body in (b"", {}, {"reason": " "}):
             problem(operator.post(f"/governance/{path}", body), 422, "invalid_body")
@@ -64,7 +64,7 @@ def test_a_reason_is_needed_and_an_end_must_come(operator: Api) -> None:
     )
 
 
-def test_who_is_confined_reads_it_and_sets_nothing() -> None:
+def test_a_confined_user_reads_the_pause_and_cannot_set_it() -> None:
     confined = api(create_user("bea", "Operator", "b"))
     assert confined.get("/governance/pause").status_code == 200
     for path in ("pause", "unpause"):

@@ -39,14 +39,14 @@ def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:
     assert last["head"]["signature"].startswith("hmac-sha256:")
 
 
-def test_what_is_confined_is_exported_without_the_head_and_what_is_cut_says_so() -> None:
+def test_a_confined_export_has_no_head_and_a_cut_one_says_so() -> None:
     for namespace in ("eu", "us", None, "eu"):
         do(namespace)
-    found = [json.loads(line) for line in export.lines(Search().entries({"eu"}), with_head=False)]
-    assert [line["id"] for line in found] == [1, 4]
-    found = [json.loads(line) for line in export.lines(Search().entries(), limit=2)]
-    assert [next(iter(line)) for line in found[2:]] == ["cut", "head"]
-    assert [line["id"] for line in found[:2]] == [1, 2]
+    lines = [json.loads(line) for line in export.lines(Search().entries({"eu"}), with_head=False)]
+    assert [line["id"] for line in lines] == [1, 4]
+    lines = [json.loads(line) for line in export.lines(Search().entries(), limit=2)]
+    assert [next(iter(line)) for line in lines[2:]] == ["cut", "head"]
+    assert [line["id"] for line in lines[:2]] == [1, 2]
 
 
 def test_the_command_exports_to_a_file_and_verify_reads_it(tmp_path: Path, capsys: Any) -> None:
@@ -87,9 +87,9 @@ def test_verify_names_what_is_broken_and_exits_with_1(tmp_path: Path, capsys: An
             call_command("audit", "verify", "--head", str(file), *words)
         assert ended.value.code == 1
     plain, document = capsys.readouterr().out.splitlines()
-    assert (
-        plain
-        == "broken: The audit trail's tail is cut off: it ends at entry 1, the head signed at 2026-01-31T06:00:00+00:00 names entry 2."
+    assert plain == (
+        "broken: The audit trail's tail is cut off: it ends at entry 1, "
+        "the head signed at 2026-01-31T06:00:00+00:00 names entry 2."
     )
     assert json.loads(document) == {
         "intact": False,

@@ -1,4 +1,4 @@
-"""The audit trail: with its deed or not at all, in one chain whatever the concurrency, and closed to change."""
+"""The audit trail: in one transaction with the change, one chain, and append-only."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,8 +18,17 @@ def do(action: Action = Action.CYCLE_CANCELLED, **fields: object) -> None:
 
 
 def recomputed(entry: AuditTrailEntry) -> str:
-    draft = chain.Draft(entry.actor, entry.action, entry.object_type, entry.object_id, entry.namespace, entry.before, entry.after, entry.reason,
-                        entry.request_id)  # fmt: skip
+    draft = chain.Draft(
+        entry.actor,
+        entry.action,
+        entry.object_type,
+        entry.object_id,
+        entry.namespace,
+        entry.before,
+        entry.after,
+        entry.reason,
+        entry.request_id,
+    )
     return chain.entry_hash(draft, number=entry.pk, at=entry.at, previous=entry.previous_hash)
 
 
@@ -31,15 +40,15 @@ def entries() -> list[AuditTrailEntry]:
 def test_entries_are_numbered_without_gaps_and_each_holds_the_hash_before_it() -> None:
     for n in range(3):
         do(after={"n": n, "big": 2**60, "tiny": 1e-9, "text": "ä\x00"}, namespace="eu")
-    found = entries()
-    assert [entry.pk for entry in found] == [1, 2, 3]
-    assert found[0].previous_hash == "0" * 64
-    assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(found))
-    assert all(recomputed(entry) == entry.hash for entry in found)
+    trail = entries()
+    assert [entry.pk for entry in trail] == [1, 2, 3]
+    assert trail[0].previous_hash == "0" * 64
+    assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(trail))
+    assert all(recomputed(entry) == entry.hash for entry in trail)
 
 
 @pytest.mark.django_db
-def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
+def test_a_transaction_that_fails_leaves_no_entry_and_no_gap() -> None:
     do()
     with pytest.raises(ZeroDivisionError), audit.transaction():
         audit.record(Action.CYCLE_RERUN, actor="ann")
@@ -52,7 +61,7 @@ def test_a_deed_that_fails_leaves_no_entry_and_no_gap() -> None:
 
 
 @pytest.mark.django_db
-def test_a_deed_within_a_deed_is_written_with_the_outer_one_and_undone_alone() -> None:
+def test_a_nested_transaction_is_written_with_the_outer_one_and_rolled_back_alone() -> None:
     with audit.transaction():
         do(Action.CYCLE_TRIGGERED)
         with pytest.raises(ZeroDivisionError), audit.transaction():
@@ -63,7 +72,7 @@ def test_a_deed_within_a_deed_is_written_with_the_outer_one_and_undone_alone() -
     assert [entry.action for entry in entries()] == ["cycle.triggered", "cycle.cancelled"]
 
 
-def test_a_record_outside_of_a_deed_is_refused() -> None:
+def test_a_record_outside_of_a_transaction_is_refused() -> None:
     with pytest.raises(audit.OutsideTransaction):
         audit.record(Action.CYCLE_CANCELLED, actor="ann")
 
@@ -79,18 +88,24 @@ def test_sixteen_writers_make_one_chain() -> None:
     for turn in range(1, 21):
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(write, range(48)))
-        found = entries()
-        assert [entry.pk for entry in found] == list(range(1, 48 * turn + 1))
-    assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(found))
-    assert all(later.at >= earlier.at for earlier, later in pairwise(found))
-    assert verify.walk()[0] == len(found)
+        trail = entries()
+        assert [entry.pk for entry in trail] == list(range(1, 48 * turn + 1))
+    assert all(later.previous_hash == earlier.hash for earlier, later in pairwise(trail))
+    assert all(later.at >= earlier.at for earlier, later in pairwise(trail))
+    assert verify.walk()[0] == len(trail)
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("sql", [
-    "UPDATE governance_audittrailentry SET actor = 'eve'", "DELETE FROM governance_audittrailentry", "TRUNCATE governance_audittrailentry",
-    "ALTER TABLE governance_audittrailentry DISABLE TRIGGER ALL", "DROP TABLE governance_audittrailentry",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE governance_audittrailentry SET actor = 'eve'",
+        "DELETE FROM governance_audittrailentry",
+        "TRUNCATE governance_audittrailentry",
+        "ALTER TABLE governance_audittrailentry DISABLE TRIGGER ALL",
+        "DROP TABLE governance_audittrailentry",
+    ],
+)
 def test_the_role_of_the_processes_can_only_append(sql: str) -> None:
     do()
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
@@ -99,7 +114,7 @@ def test_the_role_of_the_processes_can_only_append(sql: str) -> None:
 
 
 @pytest.mark.django_db
-def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_in_it() -> None:
+def test_the_database_and_python_compute_the_same_hash_of_any_text() -> None:
     with audit.transaction():
         for text in (
             "plain",
@@ -109,8 +124,16 @@ def test_the_hash_that_the_database_makes_is_that_of_the_entry_whatever_stands_i
             "{braces} %s %%",
             "",
         ):
-            audit.record(Action.CYCLE_CANCELLED, actor=text, object_type=text[:100], object_id=text, namespace=text or None, reason=text,
-                         before=text, after={text: [text, 1.5, -0.0, 1e-7, 10**15, None, True]})  # fmt: skip
+            audit.record(
+                Action.CYCLE_CANCELLED,
+                actor=text,
+                object_type=text[:100],
+                object_id=text,
+                namespace=text or None,
+                reason=text,
+                before=text,
+                after={text: [text, 1.5, -0.0, 1e-7, 10**15, None, True]},
+            )
         for _ in range(100):
             audit.record(Action.CYCLE_CANCELLED, actor="ann")
     assert len({entry.at for entry in entries()}) == 1

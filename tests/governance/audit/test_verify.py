@@ -21,7 +21,10 @@ from governance.audit.verify import Broken, Position, PositionInvalid
 from orbit_site.processes.postgres import Server
 
 ENTRIES = 5
-COLUMNS = "id, at, actor, action, object_type, object_id, namespace, before, after, reason, request_id, previous_hash, hash"
+COLUMNS = (
+    "id, at, actor, action, object_type, object_id, namespace, before, after, reason, request_id, "
+    "previous_hash, hash"
+)
 
 
 @pytest.fixture
@@ -33,8 +36,15 @@ def owner(
     monkeypatch.setattr(export, "BATCH", 2)
     for number in range(ENTRIES):
         with audit.transaction():
-            audit.record(Action.CYCLE_CANCELLED, actor="ann", namespace="eu", object_id="c1", before={"n": 0},
-                         after={"n": number, "big": 2**60, "share": 0.25, "text": "ä\x00"}, reason=f"r{number}")  # fmt: skip
+            audit.record(
+                Action.CYCLE_CANCELLED,
+                actor="ann",
+                namespace="eu",
+                object_id="c1",
+                before={"n": 0},
+                after={"n": number, "big": 2**60, "share": 0.25, "text": "ä\x00"},
+                reason=f"r{number}",
+            )
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as connected:
         connected.execute("ALTER TABLE governance_audittrailentry DISABLE TRIGGER USER")
         yield connected
@@ -69,7 +79,8 @@ def rebuild(owner: psycopg.Connection, first: int, **changes: Any) -> None:
             names["id"],
         ]
         owner.execute(
-            "UPDATE governance_audittrailentry SET actor = %s, reason = %s, after = %s, previous_hash = %s, hash = %s WHERE id = %s",
+            "UPDATE governance_audittrailentry SET actor = %s, reason = %s, after = %s, "
+            "previous_hash = %s, hash = %s WHERE id = %s",
             values,
         )
         previous = digest
@@ -104,12 +115,25 @@ def after_each(owner: psycopg.Connection, changes: Sequence[str]) -> Iterator[tu
         assert verify.walk()[0] == ENTRIES
 
 
-def test_a_changed_field_is_found_whichever_it_is(owner: psycopg.Connection) -> None:
+def test_a_change_of_any_field_is_found(owner: psycopg.Connection) -> None:
     values = [
-        "at = at + interval '1 microsecond'", "actor = 'eve'", "action = 'thing.undone'", "object_type = 'x'", "object_id = 'x'", "namespace = 'us'",
-        "namespace = NULL", "before = NULL", "before = '{\"n\": 1}'", "after = jsonb_set(after, '{n}', '7')", "after = after || '{\"more\": null}'",
-        "after = '{\"n\": 123456789012345678901234567890}'", "at = 'infinity'", "reason = 'another'", "request_id = 'another'", "hash = repeat('a', 64)",
-    ]  # fmt: skip
+        "at = at + interval '1 microsecond'",
+        "actor = 'eve'",
+        "action = 'thing.undone'",
+        "object_type = 'x'",
+        "object_id = 'x'",
+        "namespace = 'us'",
+        "namespace = NULL",
+        "before = NULL",
+        "before = '{\"n\": 1}'",
+        "after = jsonb_set(after, '{n}', '7')",
+        "after = after || '{\"more\": null}'",
+        "after = '{\"n\": 123456789012345678901234567890}'",
+        "at = 'infinity'",
+        "reason = 'another'",
+        "request_id = 'another'",
+        "hash = repeat('a', 64)",
+    ]
     columns = {value.split()[0] for value in values} | {"id", "previous_hash"}
     assert columns == set(COLUMNS.split(", "))
     for change, broken in after_each(
@@ -120,7 +144,7 @@ def test_a_changed_field_is_found_whichever_it_is(owner: psycopg.Connection) -> 
         )
 
 
-def test_what_was_changed_is_named(owner: psycopg.Connection) -> None:
+def test_a_changed_entry_is_named(owner: psycopg.Connection) -> None:
     expected = {
         "UPDATE governance_audittrailentry SET reason = 'another' WHERE id IN (4, 2, 5)": (
             "entry 2 was changed",
@@ -160,7 +184,8 @@ def test_a_tail_that_was_cut_with_its_head_is_found_by_a_head_signed_before(
     before = signed()
     owner.execute("DELETE FROM governance_audittrailentry WHERE id > 3")
     owner.execute(
-        "UPDATE governance_audithead SET sequence = 3, hash = (SELECT hash FROM governance_audittrailentry WHERE id = 3)"
+        "UPDATE governance_audithead SET sequence = 3, "
+        "hash = (SELECT hash FROM governance_audittrailentry WHERE id = 3)"
     )
     assert verify.walk()[0] == 3
     with pytest.raises(
@@ -215,7 +240,10 @@ def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(
 
 def test_heads_are_found_in_exports_and_in_logs_of_both_formats(owner: psycopg.Connection) -> None:
     document = head.current().to_dict()
-    log_line = f"2026-01-31 06:00:00 INFO 7 governance.audit.head: The audit trail's head: {json.dumps({'head': document})} [abc]"
+    log_line = (
+        "2026-01-31 06:00:00 INFO 7 governance.audit.head: The audit trail's head: "
+        f"{json.dumps({'head': document})} [abc]"
+    )
     for line in (
         signed(),
         json.dumps(document),
@@ -254,7 +282,7 @@ def test_a_head_that_was_tampered_with_is_refused(owner: psycopg.Connection, set
     assert head.find([json.dumps(document)])
 
 
-def test_a_resultstops_and_continues_where_it_stopped(owner: psycopg.Connection) -> None:
+def test_a_walk_stops_and_continues_where_it_stopped(owner: psycopg.Connection) -> None:
     result = verify.check(Position(), seconds=0)
     assert result.to_dict() == {"intact": None, "verified": 2, "entries": 5}
     result = verify.check(Position.from_cursor(result.reached.cursor), seconds=0)
@@ -275,7 +303,7 @@ def test_a_resultstops_and_continues_where_it_stopped(owner: psycopg.Connection)
 @pytest.mark.parametrize(
     "cursor", ["", "x", "4:" + "0" * 64, "4:" + "0" * 64 + ":" + "a" * 43, "\x00", "\ud800"]
 )
-def test_a_cursor_of_the_callers_own_is_refused(cursor: str) -> None:
+def test_a_malformed_or_forged_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(PositionInvalid):
         Position.from_cursor(cursor)
 

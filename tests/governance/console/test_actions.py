@@ -33,7 +33,7 @@ def test_cancel_asks_for_a_reason_and_acts_with_it() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", ["Viewer", "Reviewer", "Configurator"])
-def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
+def test_a_user_who_may_not_operate_gets_no_button_and_is_refused(role: str) -> None:
     cycle = active_cycle()
     browser = console(create_user("vic", role))
     pages = (
@@ -55,7 +55,7 @@ def test_who_may_not_operate_gets_neither_button_nor_deed(role: str) -> None:
 
 
 @pytest.mark.django_db
-def test_trigger_starts_a_cycle_with_the_reason_on_the_trail_and_says_what_is_in_the_way() -> None:
+def test_trigger_audits_its_reason_and_names_what_prevents_a_cycle() -> None:
     configure_profiles(r1={"namespace": "a"})
     browser = console(create_user())
     answer = browser.post(
@@ -88,23 +88,23 @@ def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) 
         run_cycle(start_cycle())
     chosen = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
     browser = console(create_user())
-    asked = browser.post(
+    answer = browser.post(
         "/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": chosen}
     )
-    page = asked.content.decode()
+    page = answer.content.decode()
     assert all(f'name="_selected_action" value="{pk}"' in page for pk in chosen)
     assert DispatchJob.objects.count() == 3
-    sent = {
+    form = {
         "action": "requeue",
         "_selected_action": chosen,
         "asked": "1",
         "reason": "Aurora is back",
         "endpoint": "snapshot",
     }
-    done = browser.post("/admin/orbit/deadletterdispatch/", sent, follow=True)
+    done = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
     assert done.content.decode().count("requeued as job") == 2
     assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
-    refused = browser.post("/admin/orbit/deadletterdispatch/", sent, follow=True)
+    refused = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
     assert "It was requeued" in refused.content.decode()
     assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
 
@@ -123,10 +123,10 @@ def test_a_token_is_revoked_by_an_administrator() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("action", ["cancel", "run_again"])
-def test_a_selection_of_nothing_that_is_there_does_nothing(action: str) -> None:
+def test_a_selection_of_missing_objects_does_nothing(action: str) -> None:
     browser = console(create_user("bea", "Operator", "open-ns"))
-    theirs = active_cycle()
-    chosen = {"action": action, "_selected_action": str(theirs.pk), "asked": "1", "reason": "x"}
+    cycle = active_cycle()
+    chosen = {"action": action, "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"}
     assert (
         "None of the selected objects exists any more."
         in browser.post("/admin/orbit/cyclerun/", chosen, follow=True).content.decode()

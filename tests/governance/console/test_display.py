@@ -6,7 +6,7 @@ from governance.console import display
 
 
 @pytest.mark.parametrize(
-    ("data", "size", "shown"),
+    ("data", "size", "text"),
     [
         (b"plain", 5, "plain"),
         ("é…".encode()[:-1], 100, "é\n... 96 more bytes"),
@@ -17,14 +17,15 @@ from governance.console import display
         (
             bytes(range(32)),
             32,
-            "000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n000010  10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f",
+            "000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n"
+            "000010  10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f",
         ),
     ],
 )
-def test_bytes_are_shown_as_text_only_where_they_are_text_that_can_be_seen(
-    data: bytes, size: int, shown: str
+def test_bytes_are_shown_as_text_only_if_they_are_printable_text(
+    data: bytes, size: int, text: str
 ) -> None:
-    assert display.readable(data, size=size) == shown
+    assert display.readable(data, size=size) == text
 
 
 def test_a_state_is_a_word_before_it_is_a_colour() -> None:

@@ -6,14 +6,14 @@ import pytest
 from governance.kernel.canonical import canonical_json, sha256_hex
 
 
-def test_keys_are_sorted_and_numbers_and_text_written_the_one_way() -> None:
+def test_keys_are_sorted_and_numbers_and_text_have_one_form() -> None:
     assert (
         canonical_json({"b": 1.0, "a": [1e21, 0.1, -0.0, True, None, "\u20ac\n\u000f"]})
         == '{"a":[1e+21,0.1,0,true,null,"\u20ac\\n\\u000f"],"b":1}'.encode()
     )
 
 
-def test_keys_sort_by_utf_16_as_the_specification_has_it() -> None:
+def test_keys_are_sorted_by_utf_16_as_specified() -> None:
     assert canonical_json({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
 
 
@@ -21,7 +21,7 @@ def test_keys_sort_by_utf_16_as_the_specification_has_it() -> None:
     "value",
     [2**53 + 1, -(2**60), math.nan, math.inf, "\ud800", {"\udfff": 1}, {1: 2}, object(), b"x"],
 )
-def test_what_has_no_canonical_form_is_a_value_error(value: object) -> None:
+def test_a_value_without_a_canonical_form_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError):
         canonical_json([value])
 

@@ -65,8 +65,8 @@ def test_a_problem_has_its_pointer_and_never_the_value(
 
 
 def test_every_problem_is_found_at_once() -> None:
-    found = schemas.problems(SCHEMA, {"name": 1, "size": "x", "extra": 1, "list": [1, "long"]})
-    assert {problem["pointer"] for problem in found} == {
+    problems = schemas.problems(SCHEMA, {"name": 1, "size": "x", "extra": 1, "list": [1, "long"]})
+    assert {problem["pointer"] for problem in problems} == {
         "/name",
         "/size",
         "/extra",
@@ -86,7 +86,7 @@ def test_letters_of_any_script_are_no_invisible_characters() -> None:
     assert not schemas.unseen("Zürich \u6771\u4eac \u05e9\u05dc\u05d5\u05dd \U0001f600")
 
 
-def test_a_broken_schema_of_ours_is_found_when_it_is_loaded(tmp_path: Path) -> None:
+def test_a_broken_schema_is_found_when_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"type": "nonsense"}')
     with pytest.raises(SchemaError):
         schemas.load(tmp_path / "s.json")

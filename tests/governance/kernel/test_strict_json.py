@@ -26,9 +26,9 @@ JSON = st.recursive(
 
 
 def refused(data: bytes) -> dict[str, str]:
-    with pytest.raises(StrictJsonError) as found:
+    with pytest.raises(StrictJsonError) as raised:
         loads(data)
-    (error,) = found.value.errors
+    (error,) = raised.value.errors
     return error
 
 
@@ -77,7 +77,7 @@ def test_a_refusal_names_line_and_column() -> None:
     assert "(line 3, column 2)" in refused(b'{"a":1,\n"b":2,\n "a":3}')["detail"]
 
 
-def test_nesting_of_sixty_four_passes_whatever_brackets_stand_in_strings() -> None:
+def test_nesting_of_sixty_four_passes_and_brackets_in_strings_do_not_count() -> None:
     assert loads(b"[" * 64 + b'"[[[[[[\\"[[["' + b"]" * 64)
 
 

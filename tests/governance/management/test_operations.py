@@ -49,6 +49,6 @@ def test_runs_are_listed_shown_and_cancelled(capsys: Any) -> None:
         ["a", "b"],
     ],
 )
-def test_a_run_that_is_not_there_is_told(words: list[str]) -> None:
+def test_a_missing_run_is_reported(words: list[str]) -> None:
     with pytest.raises(OperationUnknown):
         call_command("operations", *words, "--reason", "x")

@@ -29,7 +29,9 @@ def run(module: Any, *words: str) -> int:
     return 0
 
 
-def test_a_namespace_is_made_halted_drained_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_namespace_is_created_halted_drained_and_resumed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(namespace, "create", "eu", "--json") == 0
     assert json.loads(capsys.readouterr().out)["external_id"] == str(
         Namespace.objects.get(name="eu").external_id
@@ -40,8 +42,8 @@ def test_a_namespace_is_made_halted_drained_and_resumed(capsys: pytest.CaptureFi
         json.loads(capsys.readouterr().out)["until"]
     ) == datetime.fromisoformat(until)
     assert run(halt, "eu", "--reason", "a flood", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["state"], found["reason"], found["by"].startswith("command:")) == (
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["state"], answer["reason"], answer["by"].startswith("command:")) == (
         "halting",
         "a flood",
         True,
@@ -55,8 +57,17 @@ def test_a_namespace_is_made_halted_drained_and_resumed(capsys: pytest.CaptureFi
 
 def test_the_certificate_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     halts.halt("default", actor=SYSTEM)
-    attempt = {"namespace": "default", "cycle_run_id": "c", "dispatch_job_id": "j", "endpoint_key": "aurora", "attempt": 2,
-               "started_at": "2026-01-31T05:59:59Z", "ended_at": "2026-01-31T06:00:03Z", "outcome": "delivered", "status_code": 200}  # fmt: skip
+    attempt = {
+        "namespace": "default",
+        "cycle_run_id": "c",
+        "dispatch_job_id": "j",
+        "endpoint_key": "aurora",
+        "attempt": 2,
+        "started_at": "2026-01-31T05:59:59Z",
+        "ended_at": "2026-01-31T06:00:03Z",
+        "outcome": "delivered",
+        "status_code": 200,
+    }
     certificate = {
         "quiet_at": "2026-01-31T06:00:04Z",
         "in_flight_count": 1,
@@ -74,7 +85,7 @@ def test_the_certificate_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
-def test_everything_is_paused_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_paused_and_unpaused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(pause, "--reason", "a fire") == 0
     assert capsys.readouterr().out == "everything is paused by the console: a fire\n"
     assert run(unpause, "--reason", "it is out", "--json") == 0
@@ -84,22 +95,30 @@ def test_everything_is_paused_and_goes_on(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("module", "words", "code"),
     [
-        (resume, ["default"], 2), (drain, ["default", "--reason", " "], 2), (pause, [], 2), (unpause, [], 2), (resume, ["nowhere", "--reason", "r"], 3),
-        (halt, ["no/name"], 3), (halt, ["default", "--until", "yesterday"], 2), (halt, ["default", "--until", "2020-01-01T00:00:00Z"], 2),
-        (namespace, ["create", "default"], 4), (namespace, ["create", "a b"], 2), (namespace, ["show", "nowhere"], 3),
+        (resume, ["default"], 2),
+        (drain, ["default", "--reason", " "], 2),
+        (pause, [], 2),
+        (unpause, [], 2),
+        (resume, ["nowhere", "--reason", "r"], 3),
+        (halt, ["no/name"], 3),
+        (halt, ["default", "--until", "yesterday"], 2),
+        (halt, ["default", "--until", "2020-01-01T00:00:00Z"], 2),
+        (namespace, ["create", "default"], 4),
+        (namespace, ["create", "a b"], 2),
+        (namespace, ["show", "nowhere"], 3),
     ],
-)  # fmt: skip
-def test_what_is_refused_says_why_and_has_its_exit_code(
+)
+def test_a_refusal_has_a_message_and_an_exit_code(
     module: Any, words: list[str], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(module, *words) == code
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err
     assert not Stop.objects.exists()
 
 
-def test_the_environments_pause_is_refused_with_a_word(
+def test_the_environments_pause_cannot_be_lifted_and_is_named(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
@@ -107,7 +126,7 @@ def test_the_environments_pause_is_refused_with_a_word(
     assert "ORBIT_GLOBAL_PAUSE" in capsys.readouterr().err
 
 
-def test_a_wait_ends_when_it_is_quiet_and_gives_up_where_nobody_tells(
+def test_a_wait_ends_with_the_certificate_and_gives_up_without_a_cluster(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(halt, "default", "--wait", "0.3") == 7
@@ -117,6 +136,6 @@ def test_a_wait_ends_when_it_is_quiet_and_gives_up_where_nobody_tells(
     assert capsys.readouterr().out == "default is quiet: none given\n"
 
 
-def test_bytes_that_are_no_text_are_a_reason_all_the_same() -> None:
+def test_bytes_that_are_not_text_are_accepted_as_a_reason() -> None:
     run(halt, "default", "--reason", os.fsdecode(b"caf\xe9"))
     assert Stop.objects.get().reason == "caf?"

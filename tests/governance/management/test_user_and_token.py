@@ -26,14 +26,14 @@ def password(settings: Any) -> None:
     settings.ORBIT_PASSWORD = "a-long-password-1"
 
 
-def test_a_user_gets_a_role_namespaces_and_a_way_in(client: Any) -> None:
+def test_a_user_gets_a_role_namespaces_and_can_log_in(client: Any) -> None:
     registry.ensure(["eu"])
     call_command("user", "create", "ann", "--role", "operator", "--namespaces", "eu")
     user = User.objects.get(username="ann")
     assert client.login(username="ann", password="a-long-password-1")
     assert client.get("/admin/").status_code == 200
-    found = actors.of_user(user)
-    assert (sorted(found.scopes), found.namespaces, user.is_superuser) == (
+    actor = actors.of_user(user)
+    assert (sorted(actor.scopes), actor.namespaces, user.is_superuser) == (
         ["operate", "read"],
         frozenset({"eu"}),
         False,
@@ -54,14 +54,20 @@ def test_a_name_that_is_taken_is_refused_or_left_as_it_is(settings: Any, capsys:
     assert User.objects.get().check_password("a-long-password-1")
 
 
-@pytest.mark.parametrize(("name", "given", "arguments", "refusal"), [
-    ("ann", "short", [], UserInvalid), ("a b", "a-long-password-1", [], UserInvalid), ("x" * 200, "a-long-password-1", [], UserInvalid),
-    ("ann", "", [], UserInvalid), ("ann", "a-long-password-1", ["--namespaces", "nowhere"], NamespaceUnknown),
-])  # fmt: skip
-def test_a_user_who_cant_be_made_leaves_nothing(
-    settings: Any, name: str, given: str, arguments: list[str], refusal: type[Exception]
+@pytest.mark.parametrize(
+    ("name", "password", "arguments", "refusal"),
+    [
+        ("ann", "short", [], UserInvalid),
+        ("a b", "a-long-password-1", [], UserInvalid),
+        ("x" * 200, "a-long-password-1", [], UserInvalid),
+        ("ann", "", [], UserInvalid),
+        ("ann", "a-long-password-1", ["--namespaces", "nowhere"], NamespaceUnknown),
+    ],
+)
+def test_an_invalid_user_leaves_nothing(
+    settings: Any, name: str, password: str, arguments: list[str], refusal: type[Exception]
 ) -> None:
-    settings.ORBIT_PASSWORD = given
+    settings.ORBIT_PASSWORD = password
     with pytest.raises(refusal):
         call_command("user", "create", name, "--role", "viewer", *arguments)
     assert not User.objects.exists()
@@ -82,9 +88,13 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         "--json",
     )
     printed = json.loads(capsys.readouterr().out)
-    found = tokens.authenticate(printed["token"])
-    assert found is not None
-    assert (found[0].username, sorted(found[1].scopes), found[1].namespaces) == (
+    authenticated = tokens.authenticate(printed["token"])
+    assert authenticated is not None
+    assert (
+        authenticated[0].username,
+        sorted(authenticated[1].scopes),
+        authenticated[1].namespaces,
+    ) == (
         "ann",
         ["operate", "read"],
         frozenset({"eu"}),
@@ -97,10 +107,16 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
     assert tokens.authenticate(capsys.readouterr().out.strip()) is not None
 
 
-@pytest.mark.parametrize(("arguments", "refusal"), [
-    (["nobody", "--scopes", "read"], UserUnknown), (["ann", "--scopes", "reed"], ScopeUnknown), (["ann", "--scopes", ","], ScopeUnknown),
-    (["ann", "--scopes", "read", "--namespaces", "nowhere"], NamespaceUnknown), (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        (["unknown", "--scopes", "read"], UserUnknown),
+        (["ann", "--scopes", "reed"], ScopeUnknown),
+        (["ann", "--scopes", ","], ScopeUnknown),
+        (["ann", "--scopes", "read", "--namespaces", "nowhere"], NamespaceUnknown),
+        (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
+    ],
+)
 def test_a_token_that_cant_be_made_leaves_nothing(
     arguments: list[str], refusal: type[Exception]
 ) -> None:
@@ -113,12 +129,12 @@ def test_a_token_that_cant_be_made_leaves_nothing(
 def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
     with pytest.raises(SystemExit) as ended:
         load_command_class("governance", "token").run_from_argv(
-            ["manage.py", "token", "create", "nobody", "--scopes", "read"]
+            ["manage.py", "token", "create", "unknown", "--scopes", "read"]
         )
     assert ended.value.code == 3
     assert (
         capsys.readouterr().err.strip()
-        == "orbit: There is no user 'nobody'. Create one with `manage.py user create`."
+        == "orbit: There is no user 'unknown'. Create one with `manage.py user create`."
     )
 
 
@@ -177,19 +193,22 @@ def test_users_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> Non
     }
 
 
-@pytest.mark.parametrize(("words", "refusal"), [
-    (["change", "nobody", "--role", "viewer"], UserUnknown), (["unlock", "ann"], NotLocked), (["change", "ann", "--namespaces", "nowhere"], NamespaceUnknown),
-])  # fmt: skip
-def test_a_change_that_cant_be_made_changes_nothing(
-    words: list[str], refusal: type[Exception]
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (["change", "unknown", "--role", "viewer"], UserUnknown),
+        (["unlock", "ann"], NotLocked),
+        (["change", "ann", "--namespaces", "nowhere"], NamespaceUnknown),
+    ],
+)
+def test_an_invalid_change_changes_nothing(words: list[str], refusal: type[Exception]) -> None:
     create_user("ann", "Operator")
     with pytest.raises(refusal):
         call_command("user", *words)
     assert not AuditTrailEntry.objects.exists()
 
 
-def test_tokens_are_listed_and_revoked_by_what_is_known_of_them(capsys: Any) -> None:
+def test_tokens_are_listed_and_revoked_by_id_prefix_or_text(capsys: Any) -> None:
     row, raw = tokens.create(
         create_user("ann"), scopes=["read"], actor=actors.SYSTEM, name="nightly"
     )

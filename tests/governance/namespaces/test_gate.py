@@ -10,7 +10,7 @@ from tests.support.pipeline import rows
 pytestmark = pytest.mark.django_db
 
 
-def test_many_namespaces_are_asked_for_in_one_query(django_assert_num_queries) -> None:
+def test_many_namespaces_are_checked_in_one_query(django_assert_num_queries) -> None:
     registry.ensure(["a", "b", "c"])
     halts.halt("a", actor=SYSTEM, reason="a flood")
     halts.drain("b", actor=SYSTEM, reason="a release")
@@ -37,7 +37,7 @@ def test_an_unknown_namespace_is_unknown() -> None:
         gate.ensure_may_start("nowhere")
 
 
-def test_a_processs_own_pause_comes_before_everything(settings) -> None:
+def test_the_pause_of_the_process_comes_before_everything(settings) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
     assert {name: refusal.extra for name, refusal in gate.refusals(["default"]).items()} == {
         "default": {"source": "environment"}
@@ -47,7 +47,7 @@ def test_a_processs_own_pause_comes_before_everything(settings) -> None:
 
 
 @pytest.mark.parametrize("condition", [gate.OPEN, gate.STARTS])
-def test_a_claim_looks_at_the_pause_once_by_its_index_however_many_rows_it_asks_for(
+def test_a_claim_of_many_rows_reads_the_pause_once_by_its_index(
     condition: Fragment,
 ) -> None:
     rows("SELECT set_config('enable_seqscan', 'off', true)")

@@ -1,4 +1,4 @@
-"""Halt, drain and resume: who may, what stands afterwards, what is on record."""
+"""Halt, drain and resume: who may, the state afterwards, and the audit trail."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def entries() -> list[tuple[str, str, str]]:
 
 
 def pass_time(name: str = "default") -> None:
-    """Let the time of what stands there be over."""
+    """Let the end of every stop be past."""
     past = datetime.now(UTC) - timedelta(seconds=1)
     Stop.objects.filter(ended_at__isnull=True).update(
         until=past, since=past - timedelta(seconds=60)
@@ -40,8 +40,15 @@ def pass_time(name: str = "default") -> None:
 
 @pytest.mark.django_db
 def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
-    found = halts.halt("default", actor=ANN, reason="a flood")
-    assert (found.state, found.halt, found.by, found.reason, found.until, found.certificate) == (
+    answer = halts.halt("default", actor=ANN, reason="a flood")
+    assert (
+        answer.state,
+        answer.halt,
+        answer.by,
+        answer.reason,
+        answer.until,
+        answer.certificate,
+    ) == (
         Mode.HALTING,
         True,
         "ann",
@@ -52,8 +59,14 @@ def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
     with pytest.raises(gate.NamespaceHalted, match=r"since .* by ann: a flood\."):
         gate.ensure_may_start("default")
     entry = AuditTrailEntry.objects.get()
-    assert (entry.action, entry.actor, entry.object_type, entry.object_id, entry.namespace, entry.reason) == (
-        "namespace.halted", "ann", "namespace", "default", "default", "a flood")  # fmt: skip
+    assert (
+        entry.action,
+        entry.actor,
+        entry.object_type,
+        entry.object_id,
+        entry.namespace,
+        entry.reason,
+    ) == ("namespace.halted", "ann", "namespace", "default", "default", "a flood")
     assert (entry.before, entry.after) == (
         {"state": "running"},
         {"state": "halting", "until": None},
@@ -103,8 +116,8 @@ def test_a_second_halt_never_ends_the_first_one_sooner() -> None:
 def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
     halts.halt("default", actor=ANN, reason="a flood")
     for _ in range(2):
-        found = halts.resume("default", actor=ANN, reason="it is dry")
-        assert (found.state, found.halt, found.reason) == (Mode.RUNNING, False, "")
+        answer = halts.resume("default", actor=ANN, reason="it is dry")
+        assert (answer.state, answer.halt, answer.reason) == (Mode.RUNNING, False, "")
     gate.ensure_may_start("default")
     stop = Stop.objects.get()
     assert (stop.ended_by, stop.ended_reason, stop.ended_at is not None) == (
@@ -144,7 +157,7 @@ def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
     "until",
     [datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)],
 )
-def test_an_end_that_is_past_or_without_zone_or_out_of_reach_is_refused(until: datetime) -> None:
+def test_an_end_in_the_past_without_a_zone_or_too_far_ahead_is_refused(until: datetime) -> None:
     for door in (halts.halt, halts.drain):
         with pytest.raises(UntilInvalid) as caught:
             door("default", actor=ANN, reason="r", until=until)
@@ -153,9 +166,7 @@ def test_an_end_that_is_past_or_without_zone_or_out_of_reach_is_refused(until: d
 
 
 @pytest.mark.django_db
-def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_then_lifted_on_record() -> (
-    None
-):
+def test_an_expired_halt_stops_nothing_and_is_lifted_with_an_audit_entry() -> None:
     halts.halt("default", actor=ANN, reason="for a while", until=soon())
     assert halts.lift_expired() == 0
     pass_time()
@@ -169,20 +180,18 @@ def test_a_halt_whose_time_is_over_holds_nothing_before_anybody_lifts_it_and_is_
 
 
 @pytest.mark.django_db
-def test_a_halt_after_one_whose_time_is_over_begins_anew() -> None:
+def test_a_halt_after_an_expired_halt_begins_anew() -> None:
     halts.halt("default", actor=ANN, until=soon())
     GovernanceSetting.objects.update(mode="quiet")
     pass_time()
-    found = halts.halt("default", actor=ANN, reason="again")
-    assert (found.state, found.until) == (Mode.HALTING, None)
+    answer = halts.halt("default", actor=ANN, reason="again")
+    assert (answer.state, answer.until) == (Mode.HALTING, None)
     assert Stop.objects.filter(ended_at__isnull=True).count() == 1
     assert Stop.objects.count() == 2
 
 
 @pytest.mark.django_db
-def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_for_everybody_else() -> (
-    None
-):
+def test_an_administrator_halts_an_unknown_namespace_and_others_get_not_found() -> None:
     registry.ensure(["a"])
     confined = Actor("bea", None, frozenset(Scope), frozenset({"a"}))
     for actor in (ANN, confined):
@@ -208,28 +217,28 @@ def test_an_unknown_namespace_is_made_halted_for_an_administrator_and_missing_fo
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("door", [halts.halt, halts.drain, halts.resume])
-def test_who_may_not_operate_stops_and_resumes_nothing(door: Callable[..., Any]) -> None:
+def test_a_user_who_may_not_operate_stops_and_resumes_nothing(door: Callable[..., Any]) -> None:
     for role in ("Viewer", "Reviewer", "Configurator"):
         with pytest.raises(NotAllowed):
             door("default", actor=Actor("vic", None, ROLES[role], None), reason="r")
 
 
 @pytest.mark.django_db
-def test_a_reason_that_no_column_holds_is_kept_as_far_as_it_can_be() -> None:
+def test_invalid_characters_of_a_reason_are_replaced_and_a_long_one_is_refused() -> None:
     assert halts.halt("default", actor=ANN, reason="a\x00b\ud800 ").reason == "a\ufffdb?"
     with pytest.raises(ReasonInvalid):
         halts.halt("default", actor=ANN, reason="x" * 2001)
 
 
 @pytest.mark.django_db
-def test_a_setting_that_somebody_wrote_by_hand_can_be_resumed_all_the_same() -> None:
+def test_a_halt_that_was_written_by_hand_can_be_resumed() -> None:
     GovernanceSetting.objects.update(halt=True, mode="quiet", reason="by hand")
     assert halts.halt("default", actor=ANN, until=soon()).until is None
     assert halts.resume("default", actor=ANN, reason="r").state == Mode.RUNNING
 
 
 @pytest.mark.django_db
-def test_the_time_that_was_halted_or_paused_is_counted_once() -> None:
+def test_time_both_halted_and_paused_is_counted_once() -> None:
     other = registry.ensure(["other"]) and Namespace.objects.get(name="other")
     ours = Namespace.objects.get(name="default")
     start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -270,7 +279,7 @@ def test_the_time_that_was_halted_or_paused_is_counted_once() -> None:
 
 def at_once(*acts: Callable[[], object]) -> None:
     """Do all of them in threads that start together."""
-    barrier = threading.Barrier(len(acts))
+    barrier = threading.Barrier(len(acts), timeout=60)
 
     def run(act: Callable[[], object]) -> None:
         try:
@@ -283,7 +292,7 @@ def at_once(*acts: Callable[[], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
 
 def test_any_number_of_halts_and_resumes_at_once_leave_one_state(committed: str) -> None:
@@ -300,13 +309,13 @@ def test_any_number_of_halts_and_resumes_at_once_leave_one_state(committed: str)
         assert open_stops == (1 if setting.halt else 0)
         halts.resume("default", actor=ANN, reason="next round")
     halted, resumed = (
-        sum(action == wanted for action, _, _ in entries())
-        for wanted in ("namespace.halted", "namespace.resumed")
+        sum(action == name for action, _, _ in entries())
+        for name in ("namespace.halted", "namespace.resumed")
     )
     assert halted == resumed == Stop.objects.count()
 
 
-def test_a_namespace_that_several_halts_make_at_once_is_one(committed: str) -> None:
+def test_several_halts_at_once_create_one_namespace(committed: str) -> None:
     for number in range(20):
         at_once(*[lambda name=f"n{number}": halts.halt(name, actor=SYSTEM)] * 4)
     assert (
@@ -318,12 +327,12 @@ def test_a_namespace_that_several_halts_make_at_once_is_one(committed: str) -> N
 
 
 @pytest.mark.django_db
-def test_a_certificate_comes_to_a_halt_that_stands_and_to_no_other() -> None:
+def test_only_an_open_halt_gets_a_certificate_and_gets_one() -> None:
     halts.halt("default", actor=ANN)
     stop = Stop.objects.get()
     halts.mark_quiet(stop.pk, at=datetime.now(UTC), certificate='{"n": 1}')
-    found = status.find("default", actor=ANN)
-    assert (found.state, found.certificate) == (Mode.QUIET, {"n": 1})
+    answer = status.find("default", actor=ANN)
+    assert (answer.state, answer.certificate) == (Mode.QUIET, {"n": 1})
     halts.mark_quiet(stop.pk, at=datetime.now(UTC), certificate='{"n": 2}')
     assert status.find("default", actor=ANN).certificate == {"n": 1}
     halts.resume("default", actor=ANN, reason="over")

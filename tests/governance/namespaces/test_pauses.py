@@ -80,7 +80,7 @@ def test_the_environments_pause_is_shown_and_cant_be_lifted(settings: Any) -> No
 
 
 @pytest.mark.django_db
-def test_who_is_confined_or_may_not_operate_pauses_nothing() -> None:
+def test_a_user_who_is_confined_or_may_not_operate_pauses_nothing() -> None:
     for actor in (
         Actor("bea", None, frozenset(Scope), frozenset({"default"})),
         Actor("vic", None, ROLES["Viewer"], None),
@@ -93,7 +93,7 @@ def test_who_is_confined_or_may_not_operate_pauses_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_a_pause_needs_a_reason_and_an_end_to_come() -> None:
+def test_a_pause_must_have_a_reason_and_end_in_the_future() -> None:
     with pytest.raises(ReasonInvalid):
         pauses.pause(actor=ANN, reason=" ")
     with pytest.raises(UntilInvalid):
@@ -101,7 +101,7 @@ def test_a_pause_needs_a_reason_and_an_end_to_come() -> None:
 
 
 @pytest.mark.django_db
-def test_a_pause_whose_time_is_over_holds_nothing_and_is_lifted_on_record() -> None:
+def test_an_expired_pause_stops_nothing_and_is_lifted_with_an_audit_entry() -> None:
     pauses.pause(actor=ANN, reason="for a while", until=soon())
     pauses.lift_expired()
     pass_time()
@@ -121,7 +121,7 @@ def test_a_pause_whose_time_is_over_holds_nothing_and_is_lifted_on_record() -> N
     ]
 
 
-def test_any_number_of_pauses_at_once_are_one(committed: str) -> None:
+def test_many_pauses_at_once_are_one(committed: str) -> None:
     for _ in range(20):
         at_once(
             *[lambda: pauses.pause(actor=ANN, reason="a fire")] * 3,

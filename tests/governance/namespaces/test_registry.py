@@ -1,4 +1,4 @@
-"""Births of namespaces."""
+"""Creation of namespaces."""
 
 import pytest
 
@@ -11,10 +11,10 @@ from governance.namespaces.registry import NameInvalid, NamespaceExists
 pytestmark = pytest.mark.django_db
 
 
-def test_a_namespace_is_born_with_a_random_id_a_setting_and_an_entry() -> None:
+def test_a_namespace_is_created_with_a_random_id_a_setting_and_an_entry() -> None:
     registry.create("eu", actor=SYSTEM)
-    born = Namespace.objects.select_related("setting").get(name="eu")
-    assert (born.external_id.version, born.setting.mode) == (4, "running")
+    namespace = Namespace.objects.select_related("setting").get(name="eu")
+    assert (namespace.external_id.version, namespace.setting.mode) == (4, "running")
     entry = AuditTrailEntry.objects.get()
     assert (entry.action, entry.actor, entry.object_id, entry.namespace) == (
         "namespace.created",
@@ -24,7 +24,7 @@ def test_a_namespace_is_born_with_a_random_id_a_setting_and_an_entry() -> None:
     )
 
 
-def test_a_second_one_of_the_same_name_is_refused() -> None:
+def test_a_second_namespace_of_the_same_name_is_refused() -> None:
     registry.create("eu", actor=SYSTEM)
     with pytest.raises(NamespaceExists):
         registry.create("eu", actor=SYSTEM)
@@ -34,13 +34,13 @@ def test_a_second_one_of_the_same_name_is_refused() -> None:
 @pytest.mark.parametrize(
     "name", ["", ".eu", "a b", "a/b", "x" * 101, "eu\n", "e\u202eu", "e\x00u", "\ud800", "\u00e9u"]
 )
-def test_a_name_that_could_be_taken_for_another_one_is_refused_with_its_place(name: str) -> None:
+def test_a_name_that_could_be_mistaken_for_another_is_refused_with_its_pointer(name: str) -> None:
     with pytest.raises(NameInvalid) as caught:
         registry.create(name, actor=SYSTEM)
     assert caught.value.errors[0]["pointer"] == "/name"
 
 
-def test_only_administrators_who_see_everything_make_namespaces() -> None:
+def test_only_unconfined_administrators_create_namespaces() -> None:
     for actor in (
         Actor("ann", None, ROLES["Operator"], None),
         Actor("bea", None, frozenset(Scope), frozenset({"default"})),

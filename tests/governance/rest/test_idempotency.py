@@ -16,7 +16,7 @@ def test_equal_requests_at_once_start_one_cycle_and_all_get_its_id() -> None:
     client_of = create_user()
     clients = [api(client_of) for _ in range(8)]
     answers: list[tuple[int, str]] = []
-    go = threading.Barrier(len(clients))
+    go = threading.Barrier(len(clients), timeout=60)
 
     def call(client: Any) -> None:
         go.wait()

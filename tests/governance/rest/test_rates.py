@@ -120,7 +120,7 @@ def test_counting_writes_no_log() -> None:
 def test_of_forty_at_once_exactly_the_limit_gets_through(settings: Any, _: int) -> None:
     settings.ORBIT_RATE_LIMIT = 5
     raw = tokens.create(create_user(), scopes=["read"], actor=SYSTEM)[1]
-    ready = Barrier(40)
+    ready = Barrier(40, timeout=60)
 
     def call() -> int:
         ready.wait()

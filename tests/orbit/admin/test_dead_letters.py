@@ -52,7 +52,7 @@ def test_an_open_letter_shows_whether_its_endpoint_has_changed(settings: Any) ->
 
 
 @pytest.mark.parametrize("action", ["requeue", "dismiss"])
-def test_all_that_match_are_a_run_with_a_reason(action: str) -> None:
+def test_all_letters_that_match_become_a_run_with_a_reason(action: str) -> None:
     a, _ = create_dead_letters(2, namespace="a"), create_dead_letters(2, namespace="b")
     browser = console(create_user())
     assert f"{action}-matching/?namespace=a" in browser.get(f"{LIST}?namespace=a").content.decode()
@@ -82,7 +82,7 @@ def test_all_that_match_are_a_run_with_a_reason(action: str) -> None:
     assert set(OperationRunItem.objects.values_list("object_id", flat=True)) == set(a)
 
 
-def test_a_list_that_a_run_cannot_be_narrowed_to_offers_none() -> None:
+def test_a_list_with_a_filter_that_a_run_cannot_have_offers_no_run() -> None:
     create_dead_letters(1)
     browser = console(create_user())
     browser.raise_request_exception = False

@@ -167,7 +167,7 @@ def test_each_error_is_shown_at_its_field_and_no_input_is_lost(
         "{}",
     ],
 )
-def test_json_that_cant_be_is_an_error_at_the_json(browser: Client, document: str) -> None:
+def test_invalid_json_is_an_error_at_the_json_field(browser: Client, document: str) -> None:
     store_profiles([profile()], [])
     answer = send(browser, path(Profile.objects.get()), document=document)
     assert answer.status_code == 200
@@ -201,7 +201,7 @@ def test_a_preview_of_a_run_profile_shows_its_next_instruction(browser: Client) 
     assert instruction.instruction_id in answer.content.decode()
 
 
-def test_who_saves_second_is_told_sees_both_versions_and_loses_nothing(browser: Client) -> None:
+def test_the_second_editor_sees_both_versions_and_loses_nothing(browser: Client) -> None:
     store_profiles([profile()], [])
     row = Profile.objects.get()
     typed = {**fields(browser, path(row)), "reason": "mine", "_save": "1", "label": "Mine"}
@@ -250,7 +250,7 @@ def test_a_forged_revision_saves_nothing(browser: Client, forged: dict[str, str]
     assert ProfileRevision.objects.count() == 1
 
 
-def test_new_ones_are_added(browser: Client) -> None:
+def test_new_profiles_and_run_profiles_are_added(browser: Client) -> None:
     registry.ensure(["eu"])
     answer = send(browser, "/admin/orbit/profile/add/", profile_id="new", label="New")
     assert answer.status_code == 302
@@ -285,7 +285,7 @@ def test_new_ones_are_added(browser: Client) -> None:
     ) == {"namespace"}
 
 
-def test_who_may_not_configure_looks_and_changes_nothing() -> None:
+def test_a_user_who_may_not_configure_reads_and_changes_nothing() -> None:
     store_profiles([profile(label="<script>alert(1)</script>")], [run_profile()])
     row = Profile.objects.get()
     browser = console(create_user("op", "Operator"))
@@ -300,7 +300,7 @@ def test_who_may_not_configure_looks_and_changes_nothing() -> None:
     assert Profile.objects.get().revision == 1
 
 
-def test_the_confined_edit_their_own_and_see_no_others() -> None:
+def test_confined_users_edit_their_profiles_and_see_no_others() -> None:
     store_profiles(
         [profile("mine"), profile("both"), profile("theirs")],
         [
@@ -311,16 +311,17 @@ def test_the_confined_edit_their_own_and_see_no_others() -> None:
         ],
     )
     browser = console(create_user("con", "Configurator", "a"))
-    mine, both, theirs = (
+    own, shared, foreign = (
         Profile.objects.get(profile_id=name) for name in ("mine", "both", "theirs")
     )
-    assert send(browser, path(mine), label="x").status_code == 302
-    assert 'name="_save"' not in browser.get(path(both)).content.decode()
+    assert send(browser, path(own), label="x").status_code == 302
+    assert 'name="_save"' not in browser.get(path(shared)).content.decode()
     assert (
-        browser.post(path(both), {"document": "{}", "reason": "x", "_save": "1"}).status_code == 403
+        browser.post(path(shared), {"document": "{}", "reason": "x", "_save": "1"}).status_code
+        == 403
     )
     for page in ("change", "history", "enable", "history/1"):
-        assert browser.get(path(theirs, page)).status_code in {302, 404}
+        assert browser.get(path(foreign, page)).status_code in {302, 404}
     answer = send(browser, path(RunProfile.objects.get(run_profile_id="mine-a")), namespace="b")
     assert set(errors(answer)) == {"namespace"}
     assert browser.get("/admin/orbit/profile/add/").status_code == 403
@@ -339,7 +340,7 @@ def test_enable_and_disable_ask_for_a_reason(browser: Client) -> None:
     assert browser.post(path(row, "enable"), {"reason": "fine"}).status_code == 302
 
 
-def test_what_is_hidden_is_shown_without_a_form(browser: Client) -> None:
+def test_a_hidden_profile_is_shown_without_a_form(browser: Client) -> None:
     store_profiles([profile()], [])
     Profile.objects.update(hidden=True)
     page = browser.get(path(Profile.objects.get())).content.decode()

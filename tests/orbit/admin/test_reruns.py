@@ -83,7 +83,7 @@ def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
     assert (run.type, run.reason, run.context["trigger"]) == ("ops.rerun", "mended", "admin")
 
 
-def test_compare_shows_the_differences_and_asks_for_two(failed: CycleRun) -> None:
+def test_compare_shows_the_differences_and_needs_two_cycles(failed: CycleRun) -> None:
     browser = console(create_user("vic", "Viewer"))
     other = active_cycle("a")
     page = browser.get(f"/admin/orbit/cyclerun/compare/?a={failed.pk}").content.decode()
@@ -98,11 +98,11 @@ def test_compare_shows_the_differences_and_asks_for_two(failed: CycleRun) -> Non
             f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}&all=1"
         ).content.decode()
     )
-    two = browser.post(
+    selection = browser.post(
         "/admin/orbit/cyclerun/",
         {"action": "compare", "_selected_action": [str(failed.pk), str(other.pk)]},
     )
-    assert two["Location"] == f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}"
+    assert selection["Location"] == f"/admin/orbit/cyclerun/compare/?a={failed.pk}&b={other.pk}"
     response = browser.post(
         "/admin/orbit/cyclerun/",
         {"action": "compare", "_selected_action": [str(failed.pk)]},

@@ -40,7 +40,7 @@ def test_revisions_are_listed_with_who_when_and_why_and_any_two_compared(row: An
         }
 
 
-def test_going_back_needs_a_reason_and_makes_a_revision(row: Any) -> None:
+def test_restoring_needs_a_reason_and_makes_a_revision(row: Any) -> None:
     browser = console(create_user("con", "Configurator"))
     path = f"/admin/orbit/profile/{row.pk}/history/1/"
     page = browser.get(path).content.decode()
@@ -56,14 +56,14 @@ def test_going_back_needs_a_reason_and_makes_a_revision(row: Any) -> None:
     assert (entry.action, entry.reason) == ("profile.changed", "back to revision 1: it was better")
 
 
-def test_going_back_over_what_one_has_not_seen_is_told(row: Any) -> None:
+def test_restoring_over_an_unseen_revision_is_refused(row: Any) -> None:
     browser = console(create_user("con", "Configurator"))
     answer = browser.post(f"/admin/orbit/profile/{row.pk}/history/1/", {"reason": "x", "over": "2"})
     assert "Revision 3 of the profile daily is the current one" in answer.content.decode()
     assert ProfileRevision.objects.count() == 3
 
 
-def test_only_who_configures_goes_back(row: Any) -> None:
+def test_only_a_user_who_may_configure_restores(row: Any) -> None:
     assert (
         console(create_user("op", "Operator"))
         .post(f"/admin/orbit/profile/{row.pk}/history/1/", {"reason": "x", "over": "3"})
@@ -81,7 +81,7 @@ def test_only_who_configures_goes_back(row: Any) -> None:
     ).status_code in {302, 404}
 
 
-def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
+def test_a_hidden_profile_comes_back_by_its_revision(row: Any) -> None:
     Profile.objects.update(hidden=True)
     browser = console(create_user("con", "Configurator"))
     path = f"/admin/orbit/profile/{row.pk}/history/3/"
@@ -92,7 +92,7 @@ def test_what_was_hidden_comes_back_by_its_revision(row: Any) -> None:
     assert AuditTrailEntry.objects.filter(action="profile.changed").count() == 1
 
 
-def test_the_confined_see_no_revision_from_when_it_ran_elsewhere() -> None:
+def test_confined_users_see_no_revision_of_another_namespace() -> None:
     store_profiles([profile()], [run_profile(namespace="us", asset_bundle={"secret": "of-us"})])
     store_profiles([], [run_profile(namespace="eu")])
     browser = console(create_user("bea", "Configurator", "eu"))

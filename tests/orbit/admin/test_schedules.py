@@ -45,7 +45,7 @@ def text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
-def test_the_list_says_each_in_words_with_its_next_times_and_last_outcome() -> None:
+def test_the_list_describes_each_schedule_with_next_times_and_last_outcome() -> None:
     CronTick.objects.create(
         id=uuid7(),
         schedule="run-profile:a",
@@ -98,7 +98,7 @@ def test_a_schedule_is_switched_off_and_on_with_a_reason_and_one_entry_each() ->
     ) == [("cat", "night"), ("cat", "day")]
 
 
-def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field() -> None:
+def test_a_new_cron_is_saved_and_an_invalid_one_is_refused_at_its_field() -> None:
     browser = console(create_user("cat", "Configurator"))
     page = f"{LIST}{CYCLES}/cron/"
     refused = text(browser.post(page, {"cron": "0 0 30 2 *", "reason": "r"}))
@@ -109,14 +109,14 @@ def test_another_cron_is_asked_for_and_one_that_is_none_is_refused_at_its_field(
     assert "configured: 0 0,12 * * *" in text(browser.get(LIST))
 
 
-def test_what_the_configuration_switched_off_says_so() -> None:
+def test_a_schedule_that_the_configuration_switched_off_says_so() -> None:
     answer = console(create_user("cat", "Configurator")).post(
         f"{LIST}{RUN_PROFILES}/switch/", {"reason": "r", "on": "yes"}
     )
-    assert "asks for no cron" in text(answer)
+    assert "has no cron in the configuration" in text(answer)
 
 
-def test_who_may_not_or_does_not_see_it_gets_no_page() -> None:
+def test_a_user_without_scope_or_namespace_gets_no_page() -> None:
     for path in (f"{LIST}{CYCLES}/switch/", f"{LIST}{CYCLES}/cron/"):
         assert console(create_user(f"o{path[-4]}", "Operator")).get(path).status_code == 403
     confined = console(create_user("bea", "Configurator", "us"))
@@ -135,7 +135,7 @@ def test_why_is_asked_and_answered_on_its_page() -> None:
     assert 'name="at"' in text(browser.get(WHY))
     assert f"{WHY}?run_profile_id=a" in text(browser.get("/admin/orbit/runprofile/"))
     assert 'value="a"' in text(browser.get(f"{WHY}?run_profile_id=a"))
-    assert "exist yet: a was made on" in text(
+    assert "exist yet: a was created on" in text(
         browser.get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z")
     )
     assert "no run profile" in text(
@@ -172,7 +172,7 @@ def test_lists_are_paged_searched_and_bounded() -> None:
 @pytest.mark.parametrize(
     "query", ["p=x", "p=-1", "p=99999999999999999999", "q=%00", "q=%FF", "q=" + "x" * 5000]
 )
-def test_an_odd_address_is_no_fault(query: str) -> None:
+def test_an_odd_address_is_no_server_error(query: str) -> None:
     assert console(create_user("vic", "Viewer")).get(f"{LIST}?{query}").status_code in {200, 400}
 
 

@@ -22,7 +22,7 @@ def entry(tag: str, namespace: str, quantity: str) -> None:
     )
 
 
-def test_totals_stand_above_the_entries_with_a_link_to_their_file() -> None:
+def test_totals_are_above_the_entries_with_a_link_to_their_file() -> None:
     entry("kit", "eu", "1.5")
     entry("kit", "us", "4")
     browser = console(create_user("vic", "Viewer"))
@@ -42,7 +42,7 @@ def test_totals_stand_above_the_entries_with_a_link_to_their_file() -> None:
     )
 
 
-def test_the_confined_add_up_their_own() -> None:
+def test_confined_users_get_the_totals_of_their_namespaces() -> None:
     entry("kit", "eu", "1.5")
     entry("kit", "us", "4")
     answer = console(create_user("bea", "Viewer", "us")).get(f"{PATH}?namespace=eu")
@@ -54,7 +54,7 @@ def test_the_confined_add_up_their_own() -> None:
 
 
 @pytest.mark.parametrize("query", ["period=year", "period=%FF", "tag=%25", "namespace=%27"])
-def test_an_odd_address_is_no_fault(query: str) -> None:
+def test_an_odd_address_is_no_server_error(query: str) -> None:
     assert console(create_user("vic", "Viewer")).get(f"{PATH}?{query}").status_code in {
         200,
         302,

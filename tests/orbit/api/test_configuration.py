@@ -86,7 +86,7 @@ def test_every_error_of_files_and_endpoints_comes_with_file_and_pointer(
     ]
 
 
-def test_the_drift_is_told_place_by_place(folder: Path) -> None:
+def test_the_drift_lists_every_difference_with_its_pointer(folder: Path) -> None:
     client = api(create_user("vic", "Viewer"))
     reload.load_at_start()
     assert client.get("/config/diff").json() == {"same": True, "total": 0, "differences": []}
@@ -107,7 +107,7 @@ def test_the_drift_is_told_place_by_place(folder: Path) -> None:
     }
 
 
-def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder: Path) -> None:
+def test_both_need_the_whole_workspace_and_a_reload_needs_configure(folder: Path) -> None:
     for who, read, write_ in (
         (create_user("bea", "Configurator", "eu"), 403, 403),
         (create_user("vic", "Viewer"), 200, 403),
@@ -124,7 +124,7 @@ def test_both_are_for_the_whole_workspace_and_a_reload_for_who_configures(folder
 
 
 @pytest.mark.parametrize("body", [{"reason": ""}, {"reason": 7}, {"more": 1}])
-def test_a_body_that_isnt_one_is_refused(folder: Path, body: dict[str, object]) -> None:
+def test_an_invalid_body_is_refused(folder: Path, body: dict[str, object]) -> None:
     problem(
         api(create_user("con", "Configurator")).post("/config/reload", body), 422, "invalid_body"
     )

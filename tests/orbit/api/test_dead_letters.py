@@ -44,7 +44,9 @@ def test_dead_letters_are_listed_filtered_and_read(dead: CycleRun) -> None:
     problem(client.get(f"/dead-letters/{uuid.uuid4()}"), 404, "unknown_dead_letter")
 
 
-def test_a_confined_person_neither_sees_nor_requeues_another_namespaces(dead: CycleRun) -> None:
+def test_a_confined_user_neither_sees_nor_requeues_letters_of_other_namespaces(
+    dead: CycleRun,
+) -> None:
     letter = DeadLetterDispatch.objects.first()
     assert letter is not None
     client = api(create_user("bea", "Operator", "b"))
@@ -60,7 +62,7 @@ def test_a_confined_person_neither_sees_nor_requeues_another_namespaces(dead: Cy
     assert not DeadLetterDispatch.objects.exclude(status="open").exists()
 
 
-def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_told(
+def test_a_requeue_makes_one_job_that_is_delivered_and_a_second_one_is_refused(
     dead: CycleRun, settings: Any
 ) -> None:
     letter = DeadLetterDispatch.objects.first()
@@ -167,7 +169,7 @@ def test_groups_are_listed_in_pages_and_filter_the_list(dead: CycleRun) -> None:
     }
 
 
-def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, settings: Any) -> None:
+def test_an_open_letter_shows_the_drift_of_its_endpoint(dead: CycleRun, settings: Any) -> None:
     client = api(create_user())
     letter = client.get("/dead-letters").json()["results"][0]
     assert letter["endpoint_now"] == "same"
@@ -184,7 +186,7 @@ def test_an_open_letter_says_how_its_endpoint_stands_today(dead: CycleRun, setti
 
 
 @pytest.mark.parametrize("action", ["requeue", "dismiss"])
-def test_many_are_a_run_by_ids_or_filter(dead: CycleRun, action: str) -> None:
+def test_a_run_takes_letters_by_ids_or_filter(dead: CycleRun, action: str) -> None:
     client = api(create_user())
     ids = [row["id"] for row in client.get("/dead-letters").json()["results"]]
     answer = client.post(
@@ -234,7 +236,7 @@ def test_a_filter_that_matches_nothing_is_accepted_and_has_ended(dead: CycleRun)
         )
 
 
-def test_letters_of_others_are_for_a_run_as_if_they_were_not_there(dead: CycleRun) -> None:
+def test_a_run_treats_letters_of_other_namespaces_as_missing(dead: CycleRun) -> None:
     hidden = DeadLetterDispatch.objects.first()
     assert hidden is not None
     client = api(create_user("bea", "Operator", "b"))
@@ -285,7 +287,7 @@ def test_a_wrong_body_starts_no_run(action: str, body: dict[str, Any], pointer: 
 
 
 @pytest.mark.django_db
-def test_a_dismissal_knows_no_endpoint_and_no_key() -> None:
+def test_a_dismissal_takes_neither_endpoint_nor_key() -> None:
     problem(
         api(create_user()).post(
             "/dead-letters/dismiss", {"reason": "x", "filter": {}, "new_key": True}

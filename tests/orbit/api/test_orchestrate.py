@@ -34,7 +34,7 @@ def outcomes(answer: Any) -> list[tuple[str, str]]:
     return [(result["run_profile_id"], result["outcome"]) for result in answer.json()["results"]]
 
 
-def test_all_enabled_ones_have_an_outcome_each_and_the_call_one_entry_on_the_trail() -> None:
+def test_every_enabled_run_profile_has_an_outcome_and_the_call_one_audit_entry() -> None:
     answer = api(create_user()).post(ALL)
     assert outcomes(answer) == [("a", "started"), ("b", "queued"), ("c", "started")]
     cycles = {
@@ -47,7 +47,7 @@ def test_all_enabled_ones_have_an_outcome_each_and_the_call_one_entry_on_the_tra
     assert (entry.actor, entry.after["outcomes"]) == ("ann", {"started": 2, "queued": 1})
 
 
-def test_those_that_are_named_and_the_one_of_the_address() -> None:
+def test_named_run_profiles_are_triggered_by_body_or_by_path() -> None:
     client = api(create_user())
     assert outcomes(client.post(ALL, {"run_profile_ids": ["off", "c"], "reason": "by hand"})) == [
         ("c", "started"),
@@ -59,7 +59,7 @@ def test_those_that_are_named_and_the_one_of_the_address() -> None:
     assert "cycle_run_id" not in answer.json()["results"][0]
 
 
-def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
+def test_a_refusal_of_one_run_profile_is_its_outcome(settings: Any) -> None:
     client = api(create_user())
     GovernanceSetting.objects.filter(namespace__name="us").update(
         halt=True, mode="quiet", reason="flood", changed_by="bob"
@@ -72,8 +72,8 @@ def test_what_is_refused_elsewhere_is_an_outcome_here(settings: Any) -> None:
     assert outcomes(client.post("/run-profiles/c/trigger")) == [("c", "paused")]
 
 
-@pytest.mark.parametrize("name", ["nobody", "x" * 900, "%F0%9F%92%A9"])
-def test_an_unknown_one_is_not_found(name: str) -> None:
+@pytest.mark.parametrize("name", ["unknown", "x" * 900, "%F0%9F%92%A9"])
+def test_an_unknown_run_profile_is_not_found(name: str) -> None:
     problem(
         api(create_user()).post(f"/run-profiles/{name}/trigger", Idempotency_Key="k"),
         404,
@@ -81,23 +81,23 @@ def test_an_unknown_one_is_not_found(name: str) -> None:
     )
 
 
-def test_a_name_that_is_unknown_starts_nothing() -> None:
+def test_one_unknown_run_profile_among_several_starts_nothing() -> None:
     problem(
-        api(create_user()).post(ALL, {"run_profile_ids": ["a", "nobody"]}),
+        api(create_user()).post(ALL, {"run_profile_ids": ["a", "unknown"]}),
         404,
         "unknown_run_profile",
     )
     assert not CycleRun.objects.exists()
 
 
-def test_who_is_confined_orchestrates_and_sees_their_own_alone() -> None:
+def test_a_confined_user_triggers_and_sees_only_their_run_profiles() -> None:
     client = api(create_user("bea", "Operator", "us"))
     assert outcomes(client.post(ALL)) == [("c", "started")]
     problem(client.post("/run-profiles/a/trigger"), 404, "unknown_run_profile")
     problem(client.post(ALL, {"run_profile_ids": ["a"]}), 404, "unknown_run_profile")
 
 
-def test_the_same_request_twice_starts_once_and_says_the_same() -> None:
+def test_the_same_request_twice_starts_once_and_answers_the_same() -> None:
     client = api(create_user())
     first = client.post(ALL, Idempotency_Key="k1")
     assert client.post(ALL, Idempotency_Key="k1").json() == first.json()

@@ -50,7 +50,7 @@ def test_run_profiles_are_listed_by_id_and_filtered() -> None:
     problem(client.get("/run-profiles/z"), 404, "unknown_run_profile")
 
 
-def test_a_confined_person_sees_the_profiles_that_run_in_their_namespaces() -> None:
+def test_a_confined_user_sees_the_profiles_that_run_in_their_namespaces() -> None:
     store_profiles(
         [profile("p1"), profile("p2")], [run_profile("b", "p1", "eu"), run_profile("a", "p2", "us")]
     )
@@ -59,7 +59,7 @@ def test_a_confined_person_sees_the_profiles_that_run_in_their_namespaces() -> N
     problem(client.get("/profiles/p1"), 404, "unknown_profile")
 
 
-def test_a_whole_document_is_put_where_the_etag_that_was_read_still_holds() -> None:
+def test_a_whole_document_is_put_if_the_etag_still_matches() -> None:
     store_profiles([profile("p1")], [])
     client = api(create_user("con", "Configurator"))
     read = client.get("/profiles/p1")
@@ -118,7 +118,7 @@ def test_an_edit_without_the_right_precondition_is_refused(
 
 
 @pytest.mark.parametrize("match", ['"1"', ' "7" , "1"', "*"])
-def test_any_of_several_tags_will_do(match: str) -> None:
+def test_any_of_several_tags_may_match(match: str) -> None:
     store_profiles([profile("p1")], [])
     assert (
         api(create_user("con", "Configurator"))
@@ -128,7 +128,7 @@ def test_any_of_several_tags_will_do(match: str) -> None:
     )
 
 
-def test_a_new_one_is_made_with_if_none_match() -> None:
+def test_a_new_profile_is_created_with_if_none_match() -> None:
     registry.ensure(["eu"])
     client = api(create_user("con", "Configurator"))
     answer = client.put("/profiles/p1", profile("p1"), If_None_Match="*")
@@ -184,7 +184,7 @@ def test_errors_of_a_document_come_with_pointers_and_hostile_bodies_with_their_c
         assert client.put(path, profile("p1"), If_Match='"1"').status_code in {400, 404, 412, 422}
 
 
-def test_only_who_configures_puts() -> None:
+def test_only_a_user_who_may_configure_puts() -> None:
     store_profiles([profile("p1")], [])
     problem(
         api(create_user("op", "Operator")).put("/profiles/p1", b"\xff", If_Match='"1"'),
@@ -207,7 +207,7 @@ def test_only_who_configures_puts() -> None:
         ("", 200),
     ],
 )
-def test_what_is_known_already_is_a_304(tag: str, status: int) -> None:
+def test_an_unchanged_profile_is_a_304(tag: str, status: int) -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     for path in ("/profiles/p1", "/run-profiles/r1"):
         answer = api(create_user(f"p{path.count('-')}")).get(path, If_None_Match=tag)

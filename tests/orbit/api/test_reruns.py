@@ -115,7 +115,7 @@ def test_refusals_are_problems(failed: CycleRun) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_many_run_again_as_an_operation_run(settings: Any) -> None:
+def test_many_cycles_run_again_as_an_operation_run(settings: Any) -> None:
     configure_endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/x"})
     first, second = (
         create_dead_letters(1, namespace="a")[0],

@@ -39,7 +39,7 @@ def test_revisions_are_listed_newest_first_in_pages_and_shown_whole() -> None:
     problem(client.get("/run-profiles/p2/revisions/1"), 404, "unknown_run_profile")
 
 
-def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
+def test_a_restore_is_a_new_revision_if_the_etag_still_matches() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     store_profiles([], [run_profile("r1", "p1", value_tags=["x"])])
     client = api(create_user("con", "Configurator"))
@@ -67,7 +67,7 @@ def test_a_restore_is_a_new_revision_where_the_etag_still_holds() -> None:
     )
 
 
-def test_what_is_hidden_comes_back_as_something_new() -> None:
+def test_a_hidden_profile_comes_back_as_a_new_one() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1")])
     with audit.transaction():
         revisions.hide_others(profiles=["p1"], run_profiles=[])
@@ -80,7 +80,7 @@ def test_what_is_hidden_comes_back_as_something_new() -> None:
     assert client.get("/run-profiles/r1").headers["ETag"] == answer.headers["ETag"]
 
 
-def test_a_confined_person_sees_no_revision_from_when_it_ran_elsewhere() -> None:
+def test_a_confined_user_sees_no_revision_of_another_namespace() -> None:
     store_profiles([profile("p1")], [run_profile("r1", "p1", "us")])
     store_profiles([], [run_profile("r1", "p1", "eu")])
     client = api(create_user("con", "Configurator", "eu"))

@@ -54,7 +54,7 @@ def names(answer: Any) -> list[str]:
     return [row["name"] for row in answer.json()["results"]]
 
 
-def test_each_schedule_says_what_it_does_and_when_it_is_due_next() -> None:
+def test_each_schedule_has_its_task_and_its_next_time() -> None:
     last = tick("run-profile:a", datetime.now(UTC) - timedelta(hours=1), "skipped")
     schedules = {row["name"]: row for row in api(create_user()).get("/schedules").json()["results"]}
     assert list(schedules) == ["cycles", "run-profiles", "run-profile:a", "run-profile:b"]
@@ -138,7 +138,7 @@ def test_ticks_are_filtered_and_their_long_lists_left_out() -> None:
     assert oldest["detail"] == {"outcomes": {"skipped": 100}}
 
 
-def test_who_is_confined_sees_the_schedules_and_ticks_of_their_own_run_profiles() -> None:
+def test_a_confined_user_sees_schedules_and_ticks_of_their_run_profiles() -> None:
     for schedule in ("cycles", "run-profile:a", "run-profile:b"):
         tick(schedule, datetime.now(UTC))
     client = api(create_user("bea", "Viewer", "us"))
@@ -158,7 +158,7 @@ def test_why_answers_one_sentence_and_the_facts() -> None:
     answer = (
         api(create_user()).get("/schedules/why?run_profile_id=a&at=2020-01-31T06:00:00Z").json()
     )
-    assert answer["answer"].startswith("It didn't exist yet: a was made on")
+    assert answer["answer"].startswith("It didn't exist yet: a was created on")
     assert answer["ran"] is False
     assert answer["facts"]["at"] == "2020-01-31T06:00:00Z"
 
@@ -178,7 +178,7 @@ NOW = "at=2026-01-31T06:00:00Z"
         f"run_profile_id=a&{NOW}&x=1",
     ],
 )
-def test_a_question_that_is_no_question_is_refused(query: str) -> None:
+def test_an_invalid_question_is_refused(query: str) -> None:
     problem(api(create_user()).get(f"/schedules/why?{query}"), 400, "invalid_parameter")
 
 
@@ -191,7 +191,7 @@ def test_a_question_that_is_no_question_is_refused(query: str) -> None:
         "1970-01-01T00:00:00+23:59",
     ],
 )
-def test_the_ends_of_time_are_no_fault(at: str) -> None:
+def test_the_first_and_last_times_are_answered(at: str) -> None:
     assert (
         api(create_user())
         .get(f"/schedules/why?run_profile_id=a&at={at.replace('+', '%2B')}")
@@ -211,5 +211,5 @@ def test_the_ends_of_time_are_no_fault(at: str) -> None:
 @pytest.mark.parametrize(
     "query", ["outcome=great", "from=x", "schedule=", "cursor=forged", "limit=0"]
 )
-def test_a_filter_that_is_none_is_refused(query: str) -> None:
+def test_an_invalid_filter_is_refused(query: str) -> None:
     assert api(create_user()).get(f"/schedules/ticks?{query}").status_code == 400

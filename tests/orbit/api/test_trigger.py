@@ -49,7 +49,7 @@ def test_null_is_a_payload() -> None:
     assert bytes(CycleRun.objects.get(pk=answer.json()["cycle_run_id"]).input) == b"null"
 
 
-def test_bytes_come_as_base64_and_stay_as_they_are() -> None:
+def test_a_base64_payload_is_kept_byte_for_byte() -> None:
     raw = bytes(range(256)) + b'{"z": 1.0,\r\n}'
     body = {
         "payload_base64": base64.b64encode(raw).decode(),
@@ -146,16 +146,18 @@ def test_a_refusal_under_a_key_still_records_the_skip() -> None:
     ]
 
 
-def test_a_key_belongs_to_its_owner_and_for_a_day() -> None:
+def test_a_key_belongs_to_its_user_for_a_day() -> None:
     first, second = api(create_user("ann")), api(create_user("bob"))
-    one = first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"]
+    cycle_id = first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"]
     problem(second.post(TRIGGER, Idempotency_Key="k-1"), 409, "cycle_active")
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE governance_idempotentrequest SET created_at = now() - interval '25 hours'"
         )
-    CycleRun.objects.filter(pk=one).update(status="cancelled", finished_at="2026-01-01T00:00:00Z")
-    assert first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"] != one
+    CycleRun.objects.filter(pk=cycle_id).update(
+        status="cancelled", finished_at="2026-01-01T00:00:00Z"
+    )
+    assert first.post(TRIGGER, Idempotency_Key="k-1").json()["cycle_run_id"] != cycle_id
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "schlüssel"])

@@ -77,7 +77,7 @@ def test_totals_come_as_json_and_as_a_file() -> None:
         "namespace=",
     ],
 )
-def test_a_parameter_that_cant_be_is_a_400(query: str) -> None:
+def test_an_invalid_parameter_is_a_400(query: str) -> None:
     client = api(create_user("vic", "Viewer"))
     for path in ("/value-ledger/totals", "/value-ledger/totals.csv"):
         answer = client.get(f"{path}?{query}")

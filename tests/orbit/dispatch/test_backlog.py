@@ -24,11 +24,12 @@ from tests.support.pipeline import (
     run_due,
     start_cycle,
 )
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
 OPEN = """UPDATE orbit_endpointstate
 SET opened_at = now(), probe_at = now() + interval '290 seconds', probe_wait = 300, failures = 10
-WHERE endpoint_key = 'one'"""
+WHERE endpoint_key = 'down'"""
 HALT = """UPDATE governance_governancesetting SET halt = %s, mode = %s
 WHERE namespace_id = (SELECT id FROM governance_namespace WHERE name = 'a')"""
 
@@ -50,12 +51,12 @@ def test_an_endpoint_that_is_down_holds_up_no_delivery_to_a_busy_one(
         time.sleep(0.3)
         sock.sendall(OK)
 
-    with Receiver(OK) as one, Receiver(slow) as two, Receiver(OK) as three:
+    with Receiver(OK) as down, Receiver(slow) as busy, Receiver(OK) as idle:
         dispatch.forget_caches()
-        configure_endpoints(settings, one=one.url, two=two.url, three=three.url)
+        configure_endpoints(settings, down=down.url, busy=busy.url, idle=idle.url)
         configure_profiles(
             **{
-                f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one", "two", "three"]}
+                f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["down", "busy", "idle"]}
                 for n in range(10)
             }
         )
@@ -63,18 +64,20 @@ def test_an_endpoint_that_is_down_holds_up_no_delivery_to_a_busy_one(
         execute(OPEN)
         for n in range(10):
             start_cycle(f"r{n}")
-        until = time.monotonic() + 20
-        while len(two.requests) < 30 and time.monotonic() < until:
+
+        def all_are_delivered() -> bool:
             run_due(seconds=0.5)
-            time.sleep(0.05)
-        assert (len(one.requests), len(two.requests), len(three.requests)) == (0, 30, 30)
+            return len(busy.requests) >= 30
+
+        until(all_are_delivered, "not all deliveries to the busy endpoint were sent")
+        assert (len(down.requests), len(busy.requests), len(idle.requests)) == (0, 30, 30)
 
 
 @pytest.mark.usefixtures("committed")
 def test_a_closed_gate_is_not_reported_as_an_open_circuit(settings: Any) -> None:
-    with Receiver(OK) as one, Receiver(OK) as two:
-        configure_endpoints(settings, one=one.url, two=two.url)
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+    with Receiver(OK) as down, Receiver(OK) as working:
+        configure_endpoints(settings, down=down.url, working=working.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["down", "working"]})
         enqueue.save_configured()
         execute(OPEN)
         start_cycle("r1")
@@ -84,23 +87,23 @@ def test_a_closed_gate_is_not_reported_as_an_open_circuit(settings: Any) -> None
         assert claim_unlimited(cycle) == ([], Backlog())
         execute(HALT, False, "running")
         jobs, backlog = claim_unlimited(cycle)
-        assert [job.endpoint_key for job in jobs] == ["two"] * 3
-        assert backlog.limited == EndpointState.objects.get(endpoint_key="one").pk
+        assert [job.endpoint_key for job in jobs] == ["working"] * 3
+        assert backlog.limited == EndpointState.objects.get(endpoint_key="down").pk
         assert backlog.wait == pytest.approx(290, abs=5)
 
 
 @pytest.mark.usefixtures("committed")
 def test_a_limited_endpoint_that_does_not_answer_gets_only_its_share(settings: Any) -> None:
-    with Receiver(OK) as one, Receiver(OK) as two:
-        configure_endpoints(settings, one=one.url, two=two.url)
+    with Receiver(OK) as working, Receiver(OK) as silent:
+        configure_endpoints(settings, working=working.url, silent=silent.url)
         first, second = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
         settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([first, {**second, "rate_per_second": 1000}])
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["working", "silent"]})
         enqueue.save_configured()
-        quiet = EndpointState.objects.get(endpoint_key="two").pk
+        quiet = EndpointState.objects.get(endpoint_key="silent").pk
         senders = SenderPool()
         senders.take(3, 0)
-        senders.begin([quiet, quiet, EndpointState.objects.get(endpoint_key="one").pk])
+        senders.begin([quiet, quiet, EndpointState.objects.get(endpoint_key="working").pk])
         assert senders.full() == [quiet]
         start_cycle("r1")
         (cycle,) = lease.claim(1)
@@ -112,10 +115,11 @@ def test_a_limited_endpoint_that_does_not_answer_gets_only_its_share(settings: A
             endpoints=dispatch.state().endpoints,
             full=senders.full(),
         )
-        assert [job.endpoint_key for job in claimed.jobs] == ["one"] * 3
+        assert [job.endpoint_key for job in claimed.jobs] == ["working"] * 3
         assert claimed.shared
     assert rows(
-        "SELECT count(*) FROM orbit_dispatchjob WHERE status = 'pending' AND endpoint_key = 'two'"
+        "SELECT count(*) FROM orbit_dispatchjob "
+        "WHERE status = 'pending' AND endpoint_key = 'silent'"
     ) == [(3,)]
 
 
@@ -139,10 +143,13 @@ def test_all_waiting_cycles_are_woken_in_batches(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim, "WAKE_BATCH", 2)
-    with Receiver(OK) as one:
-        configure_endpoints(settings, one=one.url)
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, receiver=receiver.url)
         configure_profiles(
-            **{f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["one"]} for n in range(5)}
+            **{
+                f"r{n}": {"namespace": f"n{n}", "distribution_targets": ["receiver"]}
+                for n in range(5)
+            }
         )
         for n in range(5):
             start_cycle(f"r{n}")

@@ -84,7 +84,7 @@ def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) 
     assert "more than 3 match" in run.progress["note"]
 
 
-def test_the_same_again_is_the_active_run_and_other_choices_are_another() -> None:
+def test_the_same_choice_is_the_active_run_and_another_choice_a_new_run() -> None:
     create_dead_letters(2)
     first = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
     again = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="y", rate=99)
@@ -137,7 +137,7 @@ def test_a_confined_user_takes_only_letters_of_their_namespaces() -> None:
         bulk.dismiss([uuid4()], actor=replace(SYSTEM, scopes=frozenset()), reason="x")
 
 
-def test_of_many_who_start_the_same_at_once_one_does() -> None:
+def test_of_many_equal_starts_at_once_one_makes_a_run() -> None:
     create_dead_letters(50)
 
     def start(_: int) -> tuple[UUID, bool]:

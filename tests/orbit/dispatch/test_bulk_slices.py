@@ -72,7 +72,7 @@ def delivered_canary(count: int, **choices: Any) -> UUID:
     return run_id
 
 
-def test_one_goes_ahead_and_the_rest_follows_once_it_is_delivered(settings: Any) -> None:
+def test_one_letter_goes_first_and_the_others_follow_once_it_is_delivered(settings: Any) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         letters = create_dead_letters(25)
@@ -138,7 +138,7 @@ def test_a_canary_that_dies_stops_the_run_and_nothing_else_is_sent(settings: Any
     assert results(run)[0][0] == "failed"
 
 
-def test_a_canary_that_nobody_delivers_stops_the_run_in_the_end() -> None:
+def test_a_canary_that_is_never_delivered_stops_the_run() -> None:
     create_dead_letters(3)
     run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="try").run_id
     run_batches(run_id)
@@ -267,7 +267,7 @@ def test_a_doubled_task_does_nothing() -> None:
     assert OperationRun.objects.get(pk=run_id).progress["processed"] == 11
 
 
-def test_the_rate_is_held_by_the_queue_itself() -> None:
+def test_the_queue_keeps_the_rate() -> None:
     create_dead_letters(60)
     run_id = delivered_canary(60, rate=20)
     make_due(run_id)

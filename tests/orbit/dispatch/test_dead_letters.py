@@ -56,12 +56,12 @@ def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(
             second.pk, actor=SYSTEM, reason="it is back", endpoint="current", new_key=True
         )
         assert run_cycle(dead.pk).status == "partial_success"
-        sent = {request.headers["idempotency-key"] for request in receiver.requests}
-    jobs = {found.pk: found for found in DispatchJob.objects.all()}
+        keys = {request.headers["idempotency-key"] for request in receiver.requests}
+    jobs = {row.pk: row for row in DispatchJob.objects.all()}
     assert {jobs[job].status, jobs[fresh].status} == {"delivered"}
     assert jobs[job].delivery_id == jobs[first.job_id].delivery_id
     assert jobs[fresh].delivery_id != jobs[second.job_id].delivery_id
-    assert sent == {str(jobs[job].delivery_id), str(jobs[fresh].delivery_id)}
+    assert keys == {str(jobs[job].delivery_id), str(jobs[fresh].delivery_id)}
     first.refresh_from_db()
     assert (first.status, first.requeued_job_id, first.resolved_by, first.resolved_reason) == (
         "requeued",
@@ -112,7 +112,7 @@ def test_a_requeued_job_that_fails_is_a_new_letter(dead: CycleRun) -> None:
     assert [letter.status for letter in letters()] == ["requeued", "open", "open", "open"]
 
 
-def test_it_refuses_what_is_not_there_not_seen_resolved_or_without_an_endpoint(
+def test_a_missing_hidden_or_resolved_letter_or_one_without_endpoint_is_refused(
     dead: CycleRun, settings
 ) -> None:
     letter = letters()[0]
@@ -154,9 +154,9 @@ def test_a_requeue_in_a_cancelled_cycle_outlives_the_worker_that_sends_it(settin
         job_id = dead_letters.requeue(
             DeadLetterDispatch.objects.get().pk, actor=SYSTEM, reason="again"
         )
-        (work,) = lease.claim(1)
+        (cycle,) = lease.claim(1)
         assert [
-            sending.job_id for sending in dispatch.claim_jobs(work, limit=9, worker="dies")
+            sending.job_id for sending in dispatch.claim_jobs(cycle, limit=9, worker="dies")
         ] == [job_id]
         with connection.cursor() as cursor:
             cursor.execute(
@@ -191,7 +191,7 @@ def test_a_requeue_to_the_current_endpoint_and_the_end_of_a_delivery_do_not_dead
     locked = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(ends)
-        assert locked.wait(5)
+        assert locked.wait(60)
         dead_letters.requeue(letter, actor=SYSTEM, reason="again", endpoint="current")
-        ending.result(10)
+        ending.result(60)
     assert DeadLetterDispatch.objects.get().status == "requeued"

@@ -1,4 +1,4 @@
-"""The current configuration beside that of a job: told by fingerprints alone."""
+"""The current configuration beside that of a job: compared by fingerprints."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def now(key: str, fingerprint: str) -> EndpointDrift:
     return ConfiguredEndpoints().compare(key, fingerprint)
 
 
-def test_an_endpoint_is_as_it_was_changed_or_gone(settings: Any) -> None:
+def test_an_endpoint_is_unchanged_changed_or_removed(settings: Any) -> None:
     configure_endpoints(settings, default_endpoint=URL)
     kept = EndpointSnapshot.objects.get(
         pk=enqueue.snapshot_id(room.configured()["default-endpoint"])

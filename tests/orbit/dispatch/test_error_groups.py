@@ -40,8 +40,8 @@ def _endpoints(committed: str, settings: Any) -> None:
 def test_a_pattern_is_the_error_without_ids_numbers_addresses_and_times(
     error: str, pattern: str
 ) -> None:
-    [(found,)] = rows("SELECT orbit_error_pattern(%s)", error)
-    assert found == pattern
+    [(answer,)] = rows("SELECT orbit_error_pattern(%s)", error)
+    assert answer == pattern
 
 
 def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
@@ -51,8 +51,8 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
     create_dead_letters(1, reason="status_410", error="HTTP 410", code=410)
     resolved = create_dead_letters(1)
     DeadLetterDispatch.objects.filter(pk__in=resolved).update(status="dismissed")
-    found = dead_letters.error_groups(SYSTEM)
-    told = [
+    groups = dead_letters.error_groups(SYSTEM)
+    summaries = [
         (
             group.endpoint_key,
             group.reason,
@@ -61,9 +61,9 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
             group.count,
             group.namespaces,
         )
-        for group in found
+        for group in groups
     ]
-    assert told[0] == (
+    assert summaries[0] == (
         "default-endpoint",
         "retries_exhausted",
         None,
@@ -71,13 +71,17 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
         5,
         2,
     )
-    assert sorted(told[1:]) == [
+    assert sorted(summaries[1:]) == [
         ("default-endpoint", "status_410", 410, "HTTP 410", 1, 1),
         ("other", "retries_exhausted", None, "connection to <address>:# refused", 1, 1),
     ]
-    newest = DeadLetterDispatch.objects.filter(error_group=found[0].group).order_by("-id").first()
+    newest = DeadLetterDispatch.objects.filter(error_group=groups[0].group).order_by("-id").first()
     assert newest is not None
-    assert (found[0].example_id, found[0].first_at <= found[0].last_at, len(found[0].group)) == (
+    assert (
+        groups[0].example_id,
+        groups[0].first_at <= groups[0].last_at,
+        len(groups[0].group),
+    ) == (
         newest.pk,
         True,
         16,

@@ -86,7 +86,7 @@ class WaitingSuccess:
         )
 
     def end(self) -> None:
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 

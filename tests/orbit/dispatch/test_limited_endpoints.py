@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from orbit.cycles import lease
 from orbit.dispatch import claim, enqueue
@@ -157,8 +157,14 @@ def test_after_a_probe_that_succeeds_all_waiting_jobs_go_at_once(settings: Any) 
         execute("UPDATE orbit_endpointstate SET probe_at = now()")
         execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         assert {run_cycle(cycle).status for cycle in ids} == {"success"}
-    found = EndpointState.objects.get()
-    assert (found.failures, found.opened_at, found.probe_at, found.several, found.failed_job) == (
+    circuit = EndpointState.objects.get()
+    assert (
+        circuit.failures,
+        circuit.opened_at,
+        circuit.probe_at,
+        circuit.several,
+        circuit.failed_job,
+    ) == (
         0,
         None,
         None,
@@ -251,7 +257,7 @@ def test_halted_hours_do_not_count_towards_the_day(settings: Any) -> None:
 
 
 def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
-    with Receiver(http("429 Slow open_circuit", headers=["Retry-After: 1"]), OK) as receiver:
+    with Receiver(http("429 Slow down", headers=["Retry-After: 1"]), OK) as receiver:
         configure_endpoint(settings, receiver.url, max_concurrency=1)
         settings.ORBIT_DISPATCH_BACKOFF_CAP = 60
         configure_profiles()
@@ -266,29 +272,27 @@ def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
 def test_a_claim_that_fails_half_way_sends_what_was_claimed(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django.db import OperationalError
-
     calls: list[int] = []
 
     def away(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
         raise OperationalError("gone")
 
-    with Receiver(OK) as one, Receiver(OK) as two:
-        configure_endpoints(settings, one=one.url, two=two.url)
+    with Receiver(OK) as unlimited, Receiver(OK) as limited:
+        configure_endpoints(settings, unlimited=unlimited.url, limited=limited.url)
         both = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
         settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([both[0], {**both[1], "max_concurrency": 4}])
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["unlimited", "limited"]})
         cycle_id = start_cycle()
         with monkeypatch.context() as patch:
             patch.setattr(claim, "claim_limited", away)
             settings.ORBIT_LEASE_SECONDS = 2
             run_due(seconds=0.5)
         assert calls
-        assert len(one.requests) == 3
+        assert len(unlimited.requests) == 3
         execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert run_cycle(cycle_id).status == "success"
-    assert (len(one.requests), len(two.requests)) == (3, 3)
+    assert (len(unlimited.requests), len(limited.requests)) == (3, 3)
     assert CycleRun.objects.get().status == "success"
 
 
@@ -334,7 +338,7 @@ def test_an_abandoned_attempt_counts_against_a_cap_no_longer_than_a_request_can_
         (claimed,) = lease.claim(1)
         dispatch.enqueue_deliveries(claimed)
         assert len(dispatch.claim_jobs(claimed, limit=1, worker="dies")) == 1
-        # Nobody resumes it: its namespace is halted.
+        # No worker resumes it: its namespace is halted.
         execute(
             "INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, "
             "since) "
@@ -354,9 +358,9 @@ def test_a_slot_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
         dispatch.enqueue_deliveries(claimed)
         assert len(dispatch.claim_jobs(claimed, limit=1, worker="slow")) == 1
         second = start_cycle("r2")
-        began = time.monotonic()
         run_due(seconds=0.1)
-        assert time.monotonic() - began < 5
+        # The worker is free again before the attempt that fills the cap has ended.
+        assert rows("SELECT status FROM orbit_deliveryreceipt") == [("sending",)]
     cycle = CycleRun.objects.get(pk=second)
     assert (cycle.status, cycle.lease_owner) == ("running", None)
     assert cycle.next_due_at is not None
@@ -383,8 +387,6 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
 def test_waking_waiting_cycles_that_fails_loses_no_answer(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django.db import OperationalError
-
     calls: list[Any] = []
 
     def away(*args: Any) -> int:
@@ -395,18 +397,18 @@ def test_waking_waiting_cycles_that_fails_loses_no_answer(
         time.sleep(0.5)
         sock.sendall(OK)
 
-    with Receiver(OK) as one, Receiver(slow) as two:
-        configure_endpoints(settings, one=one.url, two=two.url)
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+    with Receiver(OK) as fast, Receiver(slow) as slow_receiver:
+        configure_endpoints(settings, fast=fast.url, slow=slow_receiver.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["fast", "slow"]})
         enqueue.save_configured()
         execute(
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now(), probe_wait = "
-            "30, failures = 10 WHERE endpoint_key = 'one'"
+            "30, failures = 10 WHERE endpoint_key = 'fast'"
         )
         monkeypatch.setattr(claim, "wake_waiting_cycles", away)
         assert run_cycle(start_cycle()).status == "success"
         assert calls
-        assert len(two.requests) == 3
+        assert len(slow_receiver.requests) == 3
     assert rows("SELECT DISTINCT attempt, status FROM orbit_deliveryreceipt") == [(1, "delivered")]
 
 

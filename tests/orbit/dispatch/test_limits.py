@@ -31,15 +31,15 @@ def test_max_concurrency_counts_what_is_in_flight() -> None:
 
 
 def test_a_rate_is_kept_over_any_second_but_for_a_burst_of_a_tenth() -> None:
-    state, sent = endpoint_limits(rate_per_second=20.0), []
+    state, starts = endpoint_limits(rate_per_second=20.0), []
     for tick in range(400):
         now = NOW + timedelta(milliseconds=10 * tick)
         allowance = limits.allow(state, now=now, in_flight=0, due=100)
         state = allowance.limits
-        sent += [now] * allowance.count
-    assert 80 <= len(sent) <= 82
-    for start in sent:
-        assert sum(start <= at < start + timedelta(seconds=1) for at in sent) <= 22
+        starts += [now] * allowance.count
+    assert 80 <= len(starts) <= 82
+    for start in starts:
+        assert sum(start <= at < start + timedelta(seconds=1) for at in starts) <= 22
 
 
 def test_again_at_is_when_the_rate_lets_the_next_delivery_go() -> None:

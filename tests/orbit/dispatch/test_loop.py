@@ -118,12 +118,12 @@ def test_a_snapshot_that_no_key_opens_is_a_dead_letter_and_the_others_go_on(sett
 
 
 def test_two_endpoints_get_a_delivery_of_each_item_under_keys_of_their_own(settings) -> None:
-    with Receiver(OK) as one, Receiver(OK) as two:
-        configure_endpoints(settings, one=one.url, two=two.url)
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+    with Receiver(OK) as first, Receiver(OK) as second:
+        configure_endpoints(settings, first=first.url, second=second.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["first", "second"]})
         assert run_cycle(start_cycle()).status == "success"
-    keys = [request.headers["idempotency-key"] for request in [*one.requests, *two.requests]]
-    assert (len(one.requests), len(two.requests), len(set(keys))) == (3, 3, 6)
+    keys = [request.headers["idempotency-key"] for request in [*first.requests, *second.requests]]
+    assert (len(first.requests), len(second.requests), len(set(keys))) == (3, 3, 6)
 
 
 def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_address(
@@ -204,14 +204,14 @@ def test_a_claim_whose_connection_is_cut_loses_no_pending_answer(
         return real(*args, **kwargs)
 
     with (
-        Receiver(_slowly) as one,
-        Receiver(http("500 No"), http("500 No"), http("500 No"), OK) as two,
+        Receiver(_slowly) as first,
+        Receiver(http("500 No"), http("500 No"), http("500 No"), OK) as second,
     ):
-        configure_endpoints(settings, one=one.url, two=two.url)
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+        configure_endpoints(settings, first=first.url, second=second.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["first", "second"]})
         monkeypatch.setattr(claim, "claim_unlimited", cut)
         assert run_cycle(start_cycle()).status == "success"
-    assert (len(calls) > 2, len(one.requests), len(two.requests)) == (True, 3, 6)
+    assert (len(calls) > 2, len(first.requests), len(second.requests)) == (True, 3, 6)
 
 
 def test_a_claim_that_finds_the_cycle_cancelled_loses_no_pending_answer(
@@ -225,13 +225,13 @@ def test_a_claim_that_finds_the_cycle_cancelled_loses_no_pending_answer(
             cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
         return real(*args, **kwargs)
 
-    with Receiver(_slowly) as one, Receiver(http("500 No")) as two:
-        configure_endpoints(settings, one=one.url, two=two.url)
-        configure_profiles(r1={"namespace": "a", "distribution_targets": ["one", "two"]})
+    with Receiver(_slowly) as first, Receiver(http("500 No")) as second:
+        configure_endpoints(settings, first=first.url, second=second.url)
+        configure_profiles(r1={"namespace": "a", "distribution_targets": ["first", "second"]})
         cycle_id = start_cycle()
         monkeypatch.setattr(claim, "claim_unlimited", cancelled)
         run_due(seconds=1)
     assert len(calls) == 2
     assert rows(
-        "SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'one' GROUP BY 1"
+        "SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'first' GROUP BY 1"
     ) == [("delivered", 3)]

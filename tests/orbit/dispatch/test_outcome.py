@@ -16,10 +16,10 @@ def answer(
     status: int | None = None,
     error_class: str | None = None,
     *,
-    sent: bool | None = True,
+    was_sent: bool | None = True,
     retry_after: str | None = None,
 ) -> Response:
-    return Response(status, error_class, "", b"", retry_after, 1.0, sent, None)
+    return Response(status, error_class, "", b"", retry_after, 1.0, was_sent, None)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -43,13 +43,13 @@ def test_gone_and_what_the_endpoint_names_is_permanent() -> None:
 
 
 def test_what_orbit_refuses_itself_is_permanent() -> None:
-    assert outcome.classify(answer(None, "refused", sent=False), permanent=()) == Dead(
+    assert outcome.classify(answer(None, "refused", was_sent=False), permanent=()) == Dead(
         "address_refused"
     )
 
 
 @pytest.mark.parametrize(
-    ("error_class", "sent", "status"),
+    ("error_class", "was_sent", "status"),
     [
         ("timeout", True, Attempt.UNKNOWN),
         ("reset", True, Attempt.UNKNOWN),
@@ -60,9 +60,9 @@ def test_what_orbit_refuses_itself_is_permanent() -> None:
     ],
 )
 def test_without_an_answer_only_proof_that_nothing_left_makes_it_certain(
-    error_class: str, sent: bool | None, status: Attempt
+    error_class: str, was_sent: bool | None, status: Attempt
 ) -> None:
-    assert outcome.attempt_status(answer(None, error_class, sent=sent)) == status
+    assert outcome.attempt_status(answer(None, error_class, was_sent=was_sent)) == status
 
 
 @pytest.mark.parametrize(

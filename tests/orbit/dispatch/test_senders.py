@@ -9,7 +9,7 @@ import pytest
 from orbit.dispatch.senders import FEWEST, SENDERS, UNHEARD, SenderPool
 
 
-def test_all_are_given_out_and_come_back() -> None:
+def test_all_senders_are_taken_and_given_back() -> None:
     senders = SenderPool(4)
     assert senders.take(3, 1) == 3
     assert senders.take(3, 1) == 1
@@ -24,16 +24,18 @@ def test_a_slot_that_needs_many_waits_a_moment_for_them_and_no_longer() -> None:
     threading.Timer(0.002, senders.give_back, [4]).start()
     assert senders.take(4, 1) == 4
     senders.give_back(1)
-    began = time.monotonic()
-    assert senders.take(4, 1) == 1
-    assert time.monotonic() - began < 0.5
+    # The others come back much later; a slot that waited for them would get four.
+    others = threading.Timer(30, senders.give_back, [3])
+    others.start()
+    assert senders.take(4, 60) == 1
+    others.cancel()
 
 
 def test_a_slot_that_waits_for_the_first_sender_gets_it() -> None:
     senders = SenderPool(2)
     senders.take(2, 1)
     threading.Timer(0.1, senders.give_back, [1]).start()
-    assert senders.take(2, 5) == 1
+    assert senders.take(2, 60) == 1
 
 
 def test_slots_that_compete_for_senders_lose_none() -> None:
@@ -49,7 +51,7 @@ def test_slots_that_compete_for_senders_lose_none() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(done) == 1600
     assert senders.take(SENDERS, 1) == SENDERS
 
@@ -74,38 +76,38 @@ def test_one_endpoint_alone_may_have_all_senders_and_a_silent_one_among_several_
 def test_an_endpoint_that_never_answered_gets_few_senders_until_it_does(
     monkeypatch,
 ) -> None:
-    senders, (one, two) = SenderPool(), [uuid.uuid4() for _ in range(2)]
-    senders.begin([one, *[two] * UNHEARD])
-    senders.end(one, 0.001)
-    assert senders.full() == [two]
-    senders.end(two, 10.0, answered=False)
-    senders.begin([two])
-    assert senders.full() == [two]
-    senders.end(two, 0.9)
-    senders.begin([two])
+    senders, (working, silent) = SenderPool(), [uuid.uuid4() for _ in range(2)]
+    senders.begin([working, *[silent] * UNHEARD])
+    senders.end(working, 0.001)
+    assert senders.full() == [silent]
+    senders.end(silent, 10.0, answered=False)
+    senders.begin([silent])
+    assert senders.full() == [silent]
+    senders.end(silent, 0.9)
+    senders.begin([silent])
     assert senders.full() == []
 
 
 def test_an_endpoint_that_stops_answering_is_silent_after_a_while(
     monkeypatch,
 ) -> None:
-    senders, (one, two) = SenderPool(), [uuid.uuid4() for _ in range(2)]
+    senders, (working, silent) = SenderPool(), [uuid.uuid4() for _ in range(2)]
     began = time.monotonic()
-    senders.begin([one, *[two] * 14])
-    senders.end(two, 0.001)
+    senders.begin([working, *[silent] * 14])
+    senders.end(silent, 0.001)
     assert senders.silent_seconds() is None
     monkeypatch.setattr(time, "monotonic", lambda: began + 1)
-    assert senders.full() == [two]
+    assert senders.full() == [silent]
     assert senders.silent_seconds() == pytest.approx(1, abs=0.1)
 
 
 def test_an_endpoint_that_was_not_used_for_a_while_takes_no_share_from_the_others(
     monkeypatch,
 ) -> None:
-    senders, (one, two) = SenderPool(), [uuid.uuid4() for _ in range(2)]
-    senders.begin([one, *[two] * 13])
-    senders.end(one, None)
-    assert senders.full() == [two]
+    senders, (working, silent) = SenderPool(), [uuid.uuid4() for _ in range(2)]
+    senders.begin([working, *[silent] * 13])
+    senders.end(working, None)
+    assert senders.full() == [silent]
     late = time.monotonic() + 11
     monkeypatch.setattr(time, "monotonic", lambda: late)
     assert senders.full() == []

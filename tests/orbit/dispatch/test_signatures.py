@@ -30,7 +30,7 @@ def configured(settings: Any, url: str, **members: Any) -> None:
 
 
 @pytest.fixture
-def sent(settings: Any, committed: str) -> Iterator[list[Received]]:
+def requests(settings: Any, committed: str) -> Iterator[list[Received]]:
     """The requests of one cycle under two secrets; the first of them had to be sent twice."""
     with Receiver(http("503 Later"), OK) as receiver:
         configured(settings, receiver.url, signing_secret=f"{NEW} {OLD}")
@@ -39,9 +39,11 @@ def sent(settings: Any, committed: str) -> Iterator[list[Received]]:
         yield receiver.requests
 
 
-def test_every_request_is_verified_under_either_secret_and_no_other(sent: list[Received]) -> None:
-    assert len(sent) == 4
-    for request in sent:
+def test_every_request_is_verified_under_either_secret_and_no_other(
+    requests: list[Received],
+) -> None:
+    assert len(requests) == 4
+    for request in requests:
         assert request.body == BODY
         for secret in (OLD, NEW):
             assert Webhook(secret).verify(request.body, request.headers)["text"] == "größer"
@@ -49,8 +51,8 @@ def test_every_request_is_verified_under_either_secret_and_no_other(sent: list[R
             Webhook(STRANGER).verify(request.body, request.headers)
 
 
-def test_another_body_another_id_and_another_time_are_found_out(sent: list[Received]) -> None:
-    request, hook = sent[0], Webhook(NEW)
+def test_a_changed_body_id_or_time_is_detected(requests: list[Received]) -> None:
+    request, hook = requests[0], Webhook(NEW)
     later = str(int(request.headers["webhook-timestamp"]) + 1)
     for body, change in (
         (request.body + b" ", {}),
@@ -61,20 +63,20 @@ def test_another_body_another_id_and_another_time_are_found_out(sent: list[Recei
             hook.verify(body, {**request.headers, **change})
 
 
-def test_a_retry_is_signed_at_its_own_time_under_the_same_id(sent: list[Received]) -> None:
+def test_a_retry_is_signed_at_its_own_time_under_the_same_id(requests: list[Received]) -> None:
     (again,) = [
         request
-        for request in sent[1:]
-        if request.headers["webhook-id"] == sent[0].headers["webhook-id"]
+        for request in requests[1:]
+        if request.headers["webhook-id"] == requests[0].headers["webhook-id"]
     ]
-    assert int(again.headers["webhook-timestamp"]) > int(sent[0].headers["webhook-timestamp"])
-    assert again.headers["webhook-signature"] != sent[0].headers["webhook-signature"]
+    assert int(again.headers["webhook-timestamp"]) > int(requests[0].headers["webhook-timestamp"])
+    assert again.headers["webhook-signature"] != requests[0].headers["webhook-signature"]
     assert again.headers["idempotency-key"] == again.headers["webhook-id"]
     assert "." not in again.headers["webhook-id"]
 
 
 @pytest.mark.parametrize(("seconds", "why"), [(-600, "too old"), (600, "too new")])
-def test_a_clock_that_is_wrong_is_found_out(seconds: int, why: str) -> None:
+def test_a_wrong_clock_is_detected(seconds: int, why: str) -> None:
     with Receiver() as receiver:
         endpoint = Endpoint("a", receiver.url, "token", signing_secret=NEW)
         request = endpoints.build_request(
@@ -85,7 +87,7 @@ def test_a_clock_that_is_wrong_is_found_out(seconds: int, why: str) -> None:
             Webhook(NEW).verify(b"{}", receiver.requests[0].headers)
 
 
-def test_bytes_that_are_no_text_are_signed_as_they_are() -> None:
+def test_bytes_that_are_not_text_are_signed_unchanged() -> None:
     # The stock library takes text alone, so the same sum is made by its own function over the very
     # bytes.
     from standardwebhooks.webhooks import hmac_data

@@ -37,9 +37,9 @@ def sealed_with(settings: Any, *keys: str) -> None:
 def enqueued(body: bytes | None = None) -> UUID:
     """Return a cycle whose jobs are made and not sent."""
     cycle_id = start_cycle(body=body)
-    (work,) = lease.claim(1)
-    dispatch.enqueue_deliveries(work)
-    lease.give_back([work], wait=0)
+    (cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(cycle)
+    lease.give_back([cycle], wait=0)
     return cycle_id
 
 

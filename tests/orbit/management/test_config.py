@@ -81,7 +81,7 @@ def test_check_looks_up_the_addresses_of_endpoints(folder: Path, settings, capsy
     assert "hook" in document["errors"][0]["detail"]
 
 
-def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, capsys) -> None:
+def test_check_warns_about_a_name_that_does_not_resolve(folder: Path, settings, capsys) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
         [
             {
@@ -97,7 +97,7 @@ def test_check_warns_of_a_name_that_does_not_resolve(folder: Path, settings, cap
     assert ["default-endpoint" in warning for warning in document["warnings"]] == [True]
 
 
-def test_reload_applies_the_files_and_is_on_record(folder: Path, capsys) -> None:
+def test_reload_applies_the_files_with_an_audit_entry(folder: Path, capsys) -> None:
     code, document = run_json(capsys, "reload", "--reason", "as agreed")
     assert (code, document) == (
         0,

@@ -86,7 +86,7 @@ def test_an_unknown_letter_is_refused(unknown: str) -> None:
         call_command("dlq", "requeue", unknown, "--reason", "x")
 
 
-def test_many_are_an_operation_run(capsys: Any) -> None:
+def test_many_become_an_operation_run(capsys: Any) -> None:
     a, b = (str(letter) for letter in create_dead_letters(2))
     (other,) = create_dead_letters(1, namespace="b", error="order {i} unknown")
     group = DeadLetterDispatch.objects.get(pk=other).error_group

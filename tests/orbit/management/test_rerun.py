@@ -42,7 +42,7 @@ def test_a_cycle_that_does_not_succeed_in_time_exits_with_1(capsys: Any) -> None
     assert exit_.value.code == 1
 
 
-def test_many_are_an_operation_run(capsys: Any) -> None:
+def test_many_become_an_operation_run(capsys: Any) -> None:
     create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
     call_command("rerun", "--filter", "namespace=a", "--dry-run", "--json")
     assert json.loads(capsys.readouterr().out)["matched"] == 1

@@ -54,7 +54,7 @@ def test_the_body_arrives_byte_for_byte_with_its_length_and_no_compression_asked
     assert "transfer-encoding" not in received.headers
 
 
-def test_an_empty_body_is_sent_with_length_nought() -> None:
+def test_an_empty_body_is_sent_with_length_zero() -> None:
     with Receiver() as receiver:
         assert post(receiver.url, b"").status == 200
         assert receiver.requests[0].headers["content-length"] == "0"
@@ -135,7 +135,7 @@ def test_bytes_forged_behind_an_answer_are_never_the_next_one() -> None:
     misbehaving = then(OK, http("500 No", b"forged"), lambda sock: forged.set())
     with Receiver(misbehaving, http("200 OK", b"own")) as receiver:
         post(receiver.url)
-        # What arrives during the next request can't be told from its own answer.
+        # What arrives during the next request can't be distinguished from its own answer.
         assert forged.wait(60)
         assert post(receiver.url).body == b"own"
 
@@ -164,7 +164,7 @@ def test_a_success_with_a_broken_body_is_a_success(answer: bytes) -> None:
     assert (answer.status, answer.error_class, answer.body) == (200, None, None)
 
 
-def test_a_redirect_is_an_answer_like_any_other_and_its_target_is_left_alone() -> None:
+def test_a_redirect_is_an_ordinary_answer_and_is_not_followed() -> None:
     with (
         Receiver() as target,
         Receiver(
@@ -238,7 +238,7 @@ def test_a_larger_body_comes_whole_where_it_is_asked_for() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
     ],
 )
-def test_what_is_no_proper_http_is_a_bad_response(nonsense: bytes) -> None:
+def test_invalid_http_is_a_bad_response(nonsense: bytes) -> None:
     with Receiver(then(nonsense, close)) as receiver:
         answer = post(receiver.url)
     assert (answer.status, answer.error_class, answer.sent) == (None, "bad_response", True)

@@ -42,7 +42,7 @@ def test_the_connection_goes_to_the_checked_address_and_the_name_is_not_asked_ag
     assert resolved.count("rebinding.example") == 1
 
 
-def test_a_new_connection_is_judged_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
     with Receiver() as receiver:

@@ -11,7 +11,7 @@ from orbit.outbound.redaction import MASK, mask, secrets_of_url
 SECRET = 'tok/en+"4&2<7=~Zq'
 
 
-def test_what_holds_no_secret_stays_as_it_is_byte_for_byte() -> None:
+def test_a_text_without_secrets_is_unchanged() -> None:
     text = b"\xff\x00 not found: to"
     assert mask(text, (SECRET,)) == text
     assert mask(b"", (SECRET,)) == b""
@@ -44,7 +44,7 @@ def test_each_spelling_that_an_echo_uses_is_masked(spelled: str) -> None:
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("before", range(6))
-def test_inside_base64_of_a_longer_text_next_to_nothing_is_left(
+def test_almost_nothing_of_a_secret_is_left_inside_base64_of_a_longer_text(
     before: int, encode: object
 ) -> None:
     text = b"x" * before + SECRET.encode() + b": and so on"
@@ -71,7 +71,7 @@ def test_of_two_secrets_the_longer_one_is_masked_whole() -> None:
     )
 
 
-def test_what_every_text_would_hold_is_left() -> None:
+def test_a_secret_too_short_to_mask_is_left() -> None:
     assert mask(b"take one", ("t", "one")) == b"take one"
 
 

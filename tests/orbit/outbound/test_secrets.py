@@ -6,7 +6,7 @@ from orbit.outbound import secrets
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 
-def test_what_is_sealed_shows_nothing_and_comes_back() -> None:
+def test_sealed_data_is_unreadable_and_can_be_unsealed() -> None:
     sealed = secrets.seal(b"https://host/?token=hush", [OLD])
     assert b"hush" not in sealed
     assert secrets.unseal(sealed, [OLD]) == b"https://host/?token=hush"
@@ -24,7 +24,7 @@ def test_during_a_rotation_the_old_key_still_opens_and_the_new_one_seals() -> No
 @pytest.mark.parametrize(
     "spoil", [lambda sealed: sealed[:-5] + b"AAAAA", lambda sealed: b"", lambda sealed: b"\xff\x00"]
 )
-def test_what_was_changed_or_has_no_key_is_unreadable(spoil: object) -> None:
+def test_changed_data_and_data_without_its_key_are_unreadable(spoil: object) -> None:
     sealed = secrets.seal(b"x", [OLD])
     with pytest.raises(secrets.Unreadable):
         secrets.unseal(sealed, [NEW])

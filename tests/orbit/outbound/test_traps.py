@@ -73,7 +73,7 @@ def test_one_continue_before_the_answer_is_passed_over() -> None:
 @pytest.mark.parametrize(
     "behind", [b"HTTP/1.1 200 OK\r\nContent-Len", http("200 OK", b"forged"), b"x"]
 )
-def test_what_lies_behind_an_answer_makes_its_connection_unfit(status: str, behind: bytes) -> None:
+def test_data_after_an_answer_makes_its_connection_unusable(status: str, behind: bytes) -> None:
     # In one packet with the head, so that the socket itself looks silent afterwards.
     with Receiver(
         f"HTTP/1.1 {status}\r\n\r\n".encode() + behind, http("200 OK", b"own")
@@ -83,7 +83,7 @@ def test_what_lies_behind_an_answer_makes_its_connection_unfit(status: str, behi
         assert receiver.connections == 2
 
 
-def test_what_lies_behind_a_body_makes_its_connection_unfit() -> None:
+def test_data_after_a_body_makes_its_connection_unusable() -> None:
     with Receiver(OK + b"HTTP/1.1 500 Forged\r\n", http("200 OK", b"own")) as receiver:
         assert (post(receiver.url).body, post(receiver.url).body, receiver.connections) == (
             b"ok",
@@ -112,7 +112,7 @@ def test_a_chunked_bomb_and_an_endless_chunk_head_cost_no_memory() -> None:
     ):
         with Receiver(answer) as receiver:
             tracemalloc.start()
-            status = post(receiver.url).status
+            status = post(receiver.url, total=2).status
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         assert status == 200
@@ -226,9 +226,10 @@ def test_of_three_addresses_the_one_that_lives_is_found(monkeypatch: pytest.Monk
         )
 
 
-def test_a_black_hole_costs_the_connect_time_out_and_no_more(
+def test_an_address_that_never_answers_costs_only_the_connect_time_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    total = 60
     with socket.create_server(("127.0.0.2", 0), backlog=0) as full:
         # A full backlog leaves a SYN unanswered, as a black hole does.
         fillers = [socket.socket() for _ in range(4)]
@@ -237,13 +238,13 @@ def test_a_black_hole_costs_the_connect_time_out_and_no_more(
             assert filler.connect_ex(full.getsockname()) in {0, errno.EINPROGRESS}
         started = time.monotonic()
         answer = post(
-            f"http://127.0.0.2:{full.getsockname()[1]}/", allowed=("127.0.0.2",), total=60
+            f"http://127.0.0.2:{full.getsockname()[1]}/", allowed=("127.0.0.2",), total=total
         )
         took = time.monotonic() - started
         for filler in fillers:
             filler.close()
     assert (answer.error_class, answer.sent) == ("connect", False)
-    assert 0.9 < took < 30  # the connect time-out is 1 s, the total 60 s
+    assert took < total / 2  # the connect time-out is 1 s
 
 
 @pytest.mark.parametrize(
@@ -270,22 +271,26 @@ def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(
 def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quiet = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: quiet.wait(60) and [])
-    started = time.monotonic()
+    quiet, answered = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        quiet.wait(60)
+        answered.set()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
     answers = [post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(3)]
-    took = time.monotonic() - started
+    assert not answered.is_set()
     quiet.set()
     assert {(answer.error_class, answer.sent) for answer in answers} == {("dns", False)}
-    assert took < 60  # the resolver would have taken 180 s
 
 
-def test_resolvers_that_never_come_back_do_not_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolvers_that_never_return_do_not_accumulate(monkeypatch: pytest.MonkeyPatch) -> None:
     quiet, asking = threading.Event(), list[threading.Thread]()
 
     def never(*arguments: Any, **options: Any) -> Any:
         asking.append(threading.current_thread())
-        quiet.wait(30)
+        quiet.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", never)

@@ -31,7 +31,7 @@ def refusal(url: str, *, timeout: float = 2) -> TransformError:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_a_failure_and_its_target_is_left_alone(status: int) -> None:
+def test_a_redirect_is_a_failure_and_is_not_followed(status: int) -> None:
     with (
         Receiver() as target,
         Receiver(http(f"{status} Moved", b"", [f"Location: {target.url}"])) as receiver,

@@ -37,7 +37,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("orbit_shout_offer", None)
 
 
-def test_the_built_in_ones_are_there_and_only_http_is_slow() -> None:
+def test_the_built_in_transformers_are_registered_and_only_http_is_slow() -> None:
     assert {"http", "passthrough", "template"} <= set(registry.names())
     assert registry.processor_names() == ["passthrough"]
     assert [
@@ -86,7 +86,7 @@ def test_an_installed_package_may_offer_more(package: Path) -> None:
         "shout = orbit_shout_offer:TRIM",
     ],
 )
-def test_an_offer_that_cannot_be_used_is_refused_by_its_name(package: Path, offer: str) -> None:
+def test_an_unusable_plugin_is_refused_by_its_name(package: Path, offer: str) -> None:
     package.write_text(f"[orbit.transformers]\n{offer}\n")
     with pytest.raises(registry.BrokenEntryPoint, match=r"orbit\.transformers"):
         registry.names()

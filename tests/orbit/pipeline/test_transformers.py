@@ -42,7 +42,7 @@ def failure(name: str, body: bytes = b"hello", **options: Any) -> TransformError
     return refused.value
 
 
-def test_passthrough_gives_back_the_very_bytes_and_type() -> None:
+def test_passthrough_returns_the_same_bytes_and_type() -> None:
     assert run("passthrough", b"\x00\xff", "image/png") == Payload(b"\x00\xff", "image/png")
     assert problems("passthrough", extra=1)
 
@@ -77,7 +77,7 @@ def test_input_that_is_no_text_fails_for_good() -> None:
     assert failure("template", b"\xff", template="$payload").retry is False
 
 
-def test_a_template_that_would_blow_up_fails_for_good_before_it_does() -> None:
+def test_a_template_whose_output_is_too_large_fails_before_it_is_rendered() -> None:
     assert failure("template", b"x" * 1_000_000, template="$payload" * 20).retry is False
     assert len(run("template", b"x" * 1_000_000, template="$payload" * 15).body) == 15_000_000
 

@@ -91,7 +91,7 @@ def test_after_a_load_nothing_differs_and_after_an_edit_the_edit_does(folder: Pa
 
 
 @pytest.mark.django_db
-def test_what_is_hidden_counts_as_absent(folder: Path) -> None:
+def test_a_hidden_document_counts_as_absent(folder: Path) -> None:
     reload.load_at_start()
     write_profiles(folder, [profile()], [])
     reload.load_at_start()

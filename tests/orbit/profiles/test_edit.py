@@ -109,7 +109,7 @@ def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
     assert not AuditTrailEntry.objects.exists()
 
 
-def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> None:
+def test_the_second_editor_learns_who_saved_what_and_overwrites_nothing() -> None:
     store_profiles([profile()], [])
     save(profile(label="First"), exactly(1), Actor("ann", None, CONFIGURATOR, None), "faster")
     with pytest.raises(Stale, match=r"Revision 2 .* saved by ann .*: faster") as refusal:
@@ -124,7 +124,7 @@ def test_the_second_editor_is_told_who_saved_what_and_overwrites_nothing() -> No
     assert Profile.objects.get().label == "Second"
 
 
-def test_what_is_there_is_not_made_and_what_is_not_there_is_not_matched() -> None:
+def test_an_existing_profile_is_not_created_and_a_missing_one_does_not_match() -> None:
     store_profiles([profile()], [])
     with pytest.raises(Stale, match=r"Revision 1 .* is the current one"):
         save(profile(label="x"), NEW)
@@ -219,7 +219,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
         ),
     ],
 )
-def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointer: str) -> None:
+def test_an_invalid_document_or_one_of_another_id_is_refused(document: Any, pointer: str) -> None:
     store_profiles([profile()], [])
     with pytest.raises(DocumentInvalid) as refused:
         edit.save(PROFILE, "daily", document, actor=SYSTEM, source="api", expected=exactly(1))
@@ -228,7 +228,7 @@ def test_a_document_that_is_none_or_another_one_is_refused(document: Any, pointe
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Reviewer"])
-def test_only_who_configures_edits(role: str) -> None:
+def test_only_a_user_who_may_configure_edits(role: str) -> None:
     store_profiles([profile()], [run_profile()])
     actor = Actor("x", None, ROLES[role], None)
     with pytest.raises(NotAllowed):
@@ -243,7 +243,7 @@ def test_only_who_configures_edits(role: str) -> None:
         )
 
 
-def test_a_confined_editor_changes_what_runs_in_their_namespaces_alone() -> None:
+def test_a_confined_editor_changes_only_profiles_of_their_namespaces() -> None:
     store_profiles(
         [profile("mine"), profile("both"), profile("other")],
         [
@@ -298,7 +298,7 @@ def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
     assert [entries[1].before["namespace"], entries[1].after["namespace"]] == ["a", "b"]
 
 
-def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> None:
+def test_a_confined_editor_moves_and_creates_nothing_in_other_namespaces() -> None:
     store_profiles(
         [profile("mine"), profile("other")],
         [run_profile("mine-a", "mine", "a"), run_profile("other-b", "other", "b")],
@@ -313,7 +313,7 @@ def test_a_confined_editor_moves_nothing_out_and_makes_nothing_elsewhere() -> No
     assert set(problems(run_profile("new", "mine", "b"), NEW, actor)) == {"/namespace"}
     with pytest.raises(NotAllowed, match="whole workspace"):
         save(profile("new"), NEW, actor)
-    with pytest.raises(RunProfileUnknown, match="none can be made"):
+    with pytest.raises(RunProfileUnknown, match="the id is taken"):
         save(run_profile("other-b", "mine", "a"), NEW, actor)
     assert save(run_profile("new", "mine", "a"), NEW, actor).created
     assert RunProfile.objects.get(run_profile_id="other-b").document["namespace"] == "b"
@@ -373,7 +373,7 @@ def start() -> CycleRun:
     )
 
 
-def test_a_switch_takes_hold_at_the_next_trigger_and_leaves_what_runs_alone() -> None:
+def test_a_switch_applies_at_the_next_trigger_and_not_to_running_cycles() -> None:
     store_profiles([profile()], [run_profile()])
     running = start()
     edit.set_state(

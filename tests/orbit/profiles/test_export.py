@@ -84,7 +84,7 @@ def test_a_database_that_was_never_loaded_empties_no_files(folder: Path) -> None
     assert (folder / "profiles.json").read_bytes() == before
 
 
-def test_an_export_is_on_record_and_not_for_the_confined(folder: Path) -> None:
+def test_an_export_is_audited_and_refused_to_confined_users(folder: Path) -> None:
     reload.load_at_start()
     export.export(folder, actor=SYSTEM, reason="as agreed")
     entry = AuditTrailEntry.objects.get(action="config.exported")

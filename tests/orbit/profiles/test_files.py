@@ -20,7 +20,7 @@ def errors(folder: Path) -> list[dict[str, str]]:
     return refusal.value.errors
 
 
-def test_both_files_are_read_as_they_stand(tmp_path: Path) -> None:
+def test_both_files_are_read(tmp_path: Path) -> None:
     documents = files.read(write(tmp_path, b'[{"a": 1}]', b'[{"b": [2]}]'))
     assert documents == files.Documents([{"a": 1}], [{"b": [2]}])
 
@@ -49,7 +49,7 @@ def test_a_file_that_cannot_be_read_is_named_with_its_place(
     assert (error["file"], error["pointer"]) == ("runProfiles.json", pointer)
 
 
-def test_both_files_errors_are_told_at_once_and_in_the_text_too(tmp_path: Path) -> None:
+def test_errors_of_both_files_are_reported_at_once_and_in_the_text(tmp_path: Path) -> None:
     write(tmp_path, b'[\n{"a":1,\n"a":2}]', b"[1,]")
     with pytest.raises(ConfigInvalid) as refusal:
         files.read(tmp_path)

@@ -30,13 +30,13 @@ def put(document: dict[str, Any], expected: Expected) -> None:
     )
 
 
-def test_of_editors_who_saw_the_same_revision_one_writes_twenty_times() -> None:
+def test_of_editors_of_the_same_revision_exactly_one_writes() -> None:
     store_profiles([profile()], [])
-    gate = threading.Barrier(4)
+    gate = threading.Barrier(4, timeout=60)
 
     def save(number: int, revision: int) -> bool:
         try:
-            gate.wait(30)
+            gate.wait()
             put(profile(label=f"{revision} by {number}"), exactly(revision))
         except Stale:
             return False
@@ -52,12 +52,12 @@ def test_of_editors_who_saw_the_same_revision_one_writes_twenty_times() -> None:
     assert AuditTrailEntry.objects.filter(action="profile.changed").count() == 20
 
 
-def test_of_those_who_make_the_same_profile_at_once_one_does() -> None:
-    gate = threading.Barrier(4)
+def test_of_many_who_create_the_same_profile_at_once_one_succeeds() -> None:
+    gate = threading.Barrier(4, timeout=60)
 
     def make(number: int) -> bool:
         try:
-            gate.wait(30)
+            gate.wait()
             put(profile("new", label=f"by {number}"), NEW)
         except Stale:
             return False

@@ -93,7 +93,7 @@ def test_changed_files_are_applied_at_start_even_while_a_cycle_runs(folder: Path
     assert entries()[-1].after["hidden"] == ["run-profiles/daily-eu"]
 
 
-def test_the_database_stands_where_both_were_changed(folder: Path, caplog) -> None:
+def test_the_database_is_kept_if_both_were_changed(folder: Path, caplog) -> None:
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
     write_profiles(folder, [profile(label="By file")], [run_profile()])
@@ -104,7 +104,7 @@ def test_the_database_stands_where_both_were_changed(folder: Path, caplog) -> No
     assert len(entries()) == 1
 
 
-def test_an_edit_that_was_taken_back_is_no_edit(folder: Path) -> None:
+def test_an_edit_that_was_undone_is_not_an_edit(folder: Path) -> None:
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
     store_profiles([profile()], [])
@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) ->
     }
 
 
-def test_invalid_files_stop_a_start_even_where_the_database_would_stand(folder: Path) -> None:
+def test_invalid_files_stop_a_start_even_if_the_database_would_be_kept(folder: Path) -> None:
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
     (folder / "runProfiles.json").write_text("[")
@@ -318,7 +318,7 @@ def test_a_reload_waits_for_a_trigger_under_way_and_is_then_refused(
         assert connection.execute("SELECT count(*) FROM orbit_profile").fetchone() == (0,)
 
 
-def test_a_cycle_that_is_queued_is_no_obstacle_and_keeps_its_snapshot(folder: Path) -> None:
+def test_a_queued_cycle_does_not_refuse_a_reload_and_keeps_its_snapshot(folder: Path) -> None:
     reload.load_at_start()
     queued = active_cycle("eu")
     CycleRun.objects.filter(pk=queued.pk).update(

@@ -63,7 +63,7 @@ def test_a_run_profile_that_moves_follows_its_document() -> None:
     assert (row.profile.profile_id, row.namespace_id, row.revision) == ("two", "us", 2)
 
 
-def test_namespaces_that_run_profiles_name_are_born_with_their_settings() -> None:
+def test_namespaces_of_run_profiles_are_created_with_their_settings() -> None:
     saved = store_profiles(
         [profile()],
         [
@@ -87,7 +87,7 @@ def test_a_run_profile_without_its_profile_is_an_error_and_nothing_is_written() 
     assert not Profile.objects.exists()
 
 
-def test_what_is_not_named_is_hidden_with_its_history_and_comes_back_under_its_number() -> None:
+def test_a_removed_profile_is_hidden_with_its_history_and_returns_under_its_number() -> None:
     store_profiles(
         [profile("a"), profile("b")], [run_profile("a-eu", "a"), run_profile("b-eu", "b")]
     )

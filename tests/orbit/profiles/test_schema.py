@@ -114,7 +114,7 @@ def test_everything_that_a_profile_may_hold_passes() -> None:
         (tier(options={"x": 1}), "/execution_rules/tiers/2/options/x"),
         (tier(transformer="template"), "/execution_rules/tiers/2/options"),
         (
-            tier(transformer="template", options={"template": "$nobody"}),
+            tier(transformer="template", options={"template": "$unknown"}),
             "/execution_rules/tiers/2/options/template",
         ),
         (
@@ -175,7 +175,7 @@ def test_each_error_of_a_run_profile_is_found_at_its_place(
     ]
 
 
-def test_every_error_of_both_files_is_told_at_once() -> None:
+def test_every_error_of_both_files_is_reported_at_once() -> None:
     problems = check(
         [{**PROFILE, "label": 1, "state": 2}, PROFILE],
         [{**RUN_PROFILE, "profile_id": "x"}, RUN_PROFILE],
@@ -189,7 +189,7 @@ def test_every_error_of_both_files_is_told_at_once() -> None:
     ]
 
 
-def test_a_mistake_hides_no_other_one_in_the_same_document() -> None:
+def test_an_error_hides_no_other_error_of_the_same_document() -> None:
     rules = {
         "tiers": {
             "1": {"transformer": "unknown", "timeout": 0},
@@ -257,7 +257,7 @@ def test_a_schedule_that_fires_has_no_problem(cron: str) -> None:
     assert schema.cron_problem(cron) == ""
 
 
-def test_no_pattern_of_the_schemas_can_be_made_slow() -> None:
+def test_no_pattern_of_the_schemas_is_slow_for_any_input() -> None:
     started = time.thread_time()
     check(
         [
@@ -285,7 +285,7 @@ def test_a_thousand_documents_are_checked_in_seconds() -> None:
     assert time.thread_time() - started < 30
 
 
-def test_a_number_that_the_database_would_give_back_otherwise_is_refused_with_its_pointer() -> None:
+def test_a_number_that_the_database_would_change_is_refused_with_its_pointer() -> None:
     problems = schema.profile_problems(
         {"profile_id": "p", "label": "P", "state": "enabled", "style_vector": {"a": [1, 1e22]}},
         transformers={},

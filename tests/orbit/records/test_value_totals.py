@@ -43,14 +43,14 @@ def entry(
 def totals(
     period: Period, since: str, until: str, actor: Actor = SYSTEM, **narrow: str
 ) -> list[tuple[str, str, Decimal]]:
-    found = value_totals.totals(
+    answer = value_totals.totals(
         actor=actor,
         period=period,
         since=datetime.fromisoformat(since),
         until=datetime.fromisoformat(until),
         **narrow,
     )
-    return [(row.begins, row.tag, row.quantity) for row in found.rows]
+    return [(row.begins, row.tag, row.quantity) for row in answer.rows]
 
 
 def test_quantities_are_added_per_tag_and_day_week_and_month_of_utc() -> None:
@@ -84,16 +84,16 @@ def test_a_cycle_counts_once_however_many_entries_it_has() -> None:
     entry("a", "2026-03-01T10:00:00Z", cycle=cycle)
     entry("a", "2026-03-01T10:00:00Z", cycle=cycle, unit="page")
     entry("a", "2026-03-01T11:00:00Z")
-    found = value_totals.totals(
+    answer = value_totals.totals(
         actor=SYSTEM,
         period=Period.DAY,
         since=datetime(2026, 3, 1, tzinfo=UTC),
         until=datetime(2026, 3, 2, tzinfo=UTC),
     )
-    assert [(row.unit, row.cycles) for row in found.rows] == [("cycle", 2), ("page", 1)]
+    assert [(row.unit, row.cycles) for row in answer.rows] == [("cycle", 2), ("page", 1)]
 
 
-def test_a_confined_person_adds_up_their_namespaces_alone() -> None:
+def test_a_confined_user_gets_the_totals_of_their_namespaces() -> None:
     entry("kit", "2026-03-01T10:00:00Z", namespace="eu")
     entry("kit", "2026-03-01T10:00:00Z", 5, namespace="us")
     march = ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
@@ -104,7 +104,7 @@ def test_a_confined_person_adds_up_their_namespaces_alone() -> None:
     assert totals(Period.MONTH, *march) == [("2026-03-01", "kit", 6)]
 
 
-def test_a_range_that_is_none_or_without_end_is_refused() -> None:
+def test_an_empty_or_too_long_range_is_refused() -> None:
     now = datetime(2026, 3, 1, tzinfo=UTC)
     for since, until in (
         (now, now),
@@ -113,21 +113,23 @@ def test_a_range_that_is_none_or_without_end_is_refused() -> None:
     ):
         with pytest.raises(RangeInvalid, match="at most 400 days"):
             value_totals.totals(actor=SYSTEM, period=Period.DAY, since=since, until=until)
-    found = value_totals.totals(actor=SYSTEM, period=Period.DAY, until=now)
-    assert found.until - found.since == timedelta(days=30)
+    answer = value_totals.totals(actor=SYSTEM, period=Period.DAY, until=now)
+    assert answer.until - answer.since == timedelta(days=30)
 
 
-def test_rows_end_somewhere_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_rows_is_limited_and_the_answer_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(value_totals, "LIMIT", 2)
     for number in range(3):
         entry(f"t{number}", "2026-03-01T10:00:00Z")
-    found = value_totals.totals(
+    answer = value_totals.totals(
         actor=SYSTEM,
         period=Period.DAY,
         since=datetime(2026, 3, 1, tzinfo=UTC),
         until=datetime(2026, 3, 2, tzinfo=UTC),
     )
-    assert ([row.tag for row in found.rows], found.more) == (["t0", "t1"], True)
+    assert ([row.tag for row in answer.rows], answer.more) == (["t0", "t1"], True)
 
 
 @pytest.mark.parametrize("tag", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])

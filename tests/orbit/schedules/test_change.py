@@ -43,7 +43,7 @@ def entries() -> list[tuple[Any, Any, str]]:
     )
 
 
-def test_switching_off_and_on_is_on_the_trail_once_each() -> None:
+def test_switching_off_and_on_is_audited_once_each() -> None:
     assert change.switch(CYCLES, on=False, **WHY)
     assert row() == ("0 12 * * *", 0, None)
     assert not change.switch(CYCLES, on=False, **WHY)
@@ -61,7 +61,7 @@ def test_what_was_switched_off_stays_off_when_the_environment_asks_for_another_c
     assert row()[:2] == ("0 13 * * *", -1)
 
 
-def test_another_cron_runs_until_it_is_given_back() -> None:
+def test_another_cron_runs_until_it_is_reset() -> None:
     assert change.set_cron(CYCLES, cron=" 5  5 * * *", **WHY)
     assert row()[:2] == ("5 5 * * *", -1)
     sync([Schedule(CYCLES, "0 12 * * *", "UTC")])
@@ -86,20 +86,20 @@ def test_a_schedule_that_is_off_has_no_ticks_but_the_one_that_was_due_before() -
 @pytest.mark.parametrize(
     "cron", ["rubbish", "0 0 30 2 *", "0 0 * * * *", "99 * * * *", "\x00 * * * *"]
 )
-def test_a_cron_that_is_none_is_refused_at_its_field_and_changes_nothing(cron: str) -> None:
+def test_an_invalid_cron_is_refused_at_its_field_and_changes_nothing(cron: str) -> None:
     with pytest.raises(CronInvalid) as refused:
         change.set_cron(CYCLES, cron=cron, **WHY)
     assert refused.value.errors[0]["pointer"] == "/cron"
     assert (row()[0], entries()) == ("0 12 * * *", [])
 
 
-def test_what_the_configuration_switches_off_can_not_be_switched_on() -> None:
+def test_a_schedule_that_the_configuration_switches_off_cannot_be_switched_on() -> None:
     sync([Schedule(CYCLES, "", "UTC")])
     with pytest.raises(ScheduleOff):
         change.switch(CYCLES, on=True, **WHY)
 
 
-def test_who_may_not_configure_or_does_not_see_it_changes_nothing() -> None:
+def test_a_user_without_scope_or_namespace_changes_nothing() -> None:
     store_profiles(
         [profile()], [run_profile("a", namespace="eu", execution_policy={"cron": "0 6 * * *"})]
     )

@@ -40,7 +40,7 @@ def on_day(expression: str, begin: datetime, zone: str = BERLIN) -> list[datetim
         "no cron at all !",
     ],
 )
-def test_what_is_no_cron_of_five_fields_that_comes_true_is_refused(expression: str) -> None:
+def test_an_invalid_cron_or_one_that_never_fires_is_refused(expression: str) -> None:
     with pytest.raises(CronInvalid):
         cron.next_after(expression, "UTC", NOON)
 
@@ -65,7 +65,7 @@ def test_the_hour_that_is_missing_in_spring_fires_once_at_the_next_valid_minute(
     )
 
 
-def test_the_hour_that_comes_twice_in_autumn_fires_once_from_wherever_one_looks() -> None:
+def test_the_hour_that_comes_twice_in_autumn_fires_once() -> None:
     first = local(2026, 10, 25, 2, 30, fold=0)
     assert [
         moment
@@ -77,7 +77,7 @@ def test_the_hour_that_comes_twice_in_autumn_fires_once_from_wherever_one_looks(
         assert cron.next_after("30 2 * * *", BERLIN, after) == local(2026, 10, 26, 2, 30)
 
 
-def test_every_real_half_hour_counts_where_there_is_a_star() -> None:
+def test_every_real_half_hour_counts_with_a_star() -> None:
     begin = local(2026, 10, 25)
     halves = [moment for moment in on_day("*/30 * * * *", begin) if moment < local(2026, 10, 26)]
     assert halves == [begin + timedelta(minutes=30 * step) for step in range(50)]
@@ -126,7 +126,7 @@ def test_a_year_of_ticks_is_walked_without_a_gap() -> None:
     assert moments[-1] - moments[0] == timedelta(days=364)
 
 
-def test_the_next_times_are_as_many_as_there_are() -> None:
+def test_the_next_times_are_as_many_as_requested() -> None:
     assert cron.upcoming("0 6 * * *", "UTC", NOON, 3) == [
         NOON.replace(day=day, hour=6) for day in (2, 3, 4)
     ]
@@ -134,13 +134,13 @@ def test_the_next_times_are_as_many_as_there_are() -> None:
         cron.upcoming("0 0 30 2 *", "UTC", NOON, 3)
 
 
-def test_the_latest_time_is_found_however_long_ago() -> None:
+def test_the_latest_time_is_found_even_years_ago() -> None:
     assert cron.latest("* * * * *", "UTC", NOON) == NOON
     assert cron.latest("0 6 * * *", BERLIN, NOON) == NOON.replace(hour=4)
     assert cron.latest("0 0 29 2 *", "UTC", NOON) == datetime(2024, 2, 29, tzinfo=UTC)
     assert cron.latest("0 6 * * *", BERLIN, NOON, since=NOON.replace(hour=5)) is None
 
 
-def test_a_cron_can_be_said_in_words_and_rubbish_is_said_as_it_is() -> None:
+def test_a_cron_is_described_in_words_and_an_invalid_one_is_shown_unchanged() -> None:
     assert cron.in_words("0 6 * * *") == "At 06:00 every day"
     assert cron.in_words("rubbish") == "rubbish"

@@ -151,7 +151,7 @@ def test_a_stop_without_a_tick_is_named_since_it_refused_triggers(
     assert "halted" not in sentence_at(now + timedelta(hours=1), now=now)  # still to come
 
 
-def test_a_tick_that_ran_before_the_stop_is_told_with_it_and_one_that_it_refused_tells_it_once(
+def test_a_tick_before_the_stop_is_named_with_it_and_a_refused_tick_names_it_once(
     due: datetime,
 ) -> None:
     tick(due)
@@ -305,13 +305,13 @@ def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -
     assert " was skipped." in sentence_at(at, "b")
 
 
-def test_who_does_not_see_it_learns_nothing(due: datetime) -> None:
+def test_a_user_of_another_namespace_learns_nothing(due: datetime) -> None:
     for name, namespaces in (("a", {"us"}), ("unknown", {"eu"}), ("\x00", {"eu"})):
         with pytest.raises(RunProfileUnknown):
             explain.explain(name, due, actor=replace(SYSTEM, namespaces=frozenset(namespaces)))
 
 
-def test_who_does_not_see_where_it_ran_then_learns_nothing_of_that(due: datetime) -> None:
+def test_a_user_who_cannot_see_the_former_namespace_learns_nothing_of_it(due: datetime) -> None:
     tick(due)
     store_profiles([], [run_profile("a", namespace="us", execution_policy={"cron": "0 0 * * *"})])
     answer = explain.explain("a", due, actor=replace(SYSTEM, namespaces=frozenset({"us"})))

@@ -80,7 +80,7 @@ def test_a_tick_that_is_in_the_ledger_is_not_enqueued_again() -> None:
 
 
 def side_by_side(number: int, act: Callable[[], object]) -> None:
-    barrier = threading.Barrier(number)
+    barrier = threading.Barrier(number, timeout=60)
 
     def run() -> None:
         try:

@@ -174,9 +174,7 @@ def test_a_tick_of_a_run_profile_that_is_gone_or_disabled_meanwhile_is_refused(
 
 
 @pytest.mark.django_db
-def test_of_very_many_results_the_first_are_whole_and_the_others_that_did_not_start_are_named() -> (
-    None
-):
+def test_of_many_results_the_first_are_complete_and_the_other_refusals_are_named() -> None:
     store_profiles(
         [profile()],
         [
