@@ -7,7 +7,7 @@ import pytest
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry, Namespace, Stop
 from governance.namespaces import halts, registry
-from tests.support.callers import Api, api, create_user, problem
+from tests.support.callers import Api, api, console, create_user, problem
 
 pytestmark = pytest.mark.django_db
 ROOT = "/governance/namespaces"
@@ -224,8 +224,6 @@ def test_a_namespace_is_shown_with_its_stops_and_their_certificates(operator: Ap
 
 
 def _session(user: Any) -> Any:
-    from tests.support.callers import console
-
     browser = console(user)
     browser.raise_request_exception = False
     return browser

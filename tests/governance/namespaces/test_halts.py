@@ -158,9 +158,9 @@ def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
     [datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)],
 )
 def test_an_end_in_the_past_without_a_zone_or_too_far_ahead_is_refused(until: datetime) -> None:
-    for door in (halts.halt, halts.drain):
+    for command in (halts.halt, halts.drain):
         with pytest.raises(UntilInvalid) as caught:
-            door("default", actor=ANN, reason="r", until=until)
+            command("default", actor=ANN, reason="r", until=until)
         assert caught.value.errors[0]["pointer"] == "/until"
     assert not Stop.objects.exists()
 
@@ -210,17 +210,17 @@ def test_an_administrator_halts_an_unknown_namespace_and_others_get_not_found() 
         {"state": "halting", "until": None, "created": True},
     )
     assert Namespace.objects.get(name="new").external_id.version == 4
-    for door in (halts.drain, halts.resume):
+    for command in (halts.drain, halts.resume):
         with pytest.raises(NamespaceUnknown):
-            door("nowhere", actor=SYSTEM, reason="r")
+            command("nowhere", actor=SYSTEM, reason="r")
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("door", [halts.halt, halts.drain, halts.resume])
-def test_a_user_who_may_not_operate_stops_and_resumes_nothing(door: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("command", [halts.halt, halts.drain, halts.resume])
+def test_a_user_who_may_not_operate_stops_and_resumes_nothing(command: Callable[..., Any]) -> None:
     for role in ("Viewer", "Reviewer", "Configurator"):
         with pytest.raises(NotAllowed):
-            door("default", actor=Actor("vic", None, ROLES[role], None), reason="r")
+            command("default", actor=Actor("vic", None, ROLES[role], None), reason="r")
 
 
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Delivery, Endpoint, EndpointsInvalid
@@ -452,8 +453,6 @@ def test_context_that_does_not_exist_and_a_signature_without_a_secret_are_left_o
 
 
 def test_a_bundle_of_certificates_is_accepted(tmp_path: Path) -> None:
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
     bundle = tmp_path / "own.pem"
     bundle.write_bytes(Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
     endpoint = endpoints.parse(json.dumps([{**PLAIN, "ca_bundle": str(bundle)}]), [])[0]["aurora"]

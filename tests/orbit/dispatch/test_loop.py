@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 
 from governance.access.actors import SYSTEM
+from orbit import interrupts
 from orbit.cycles import cancel, lease
 from orbit.dispatch import claim, loop
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
@@ -153,8 +154,6 @@ def test_a_worker_that_wakes_after_its_lease_sends_nothing_of_what_it_claimed(
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        from orbit import interrupts
-
         (claimed_cycle,) = lease.claim(1)
         cycle_progress = dispatch.enqueue_deliveries(claimed_cycle)
         slot = interrupts.Slot()

@@ -31,7 +31,7 @@ def start_refused(
     *entries: dict[str, Any],
     allowed: str = "",
 ) -> str:
-    """Start a door that is to refuse; return all that it says."""
+    """Start an entry point that must refuse; return its output."""
     write_profiles(folder, [], [])
     environment = {
         **os.environ,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import hmac_data
 
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Delivery, Endpoint
@@ -90,8 +91,6 @@ def test_a_wrong_clock_is_detected(seconds: int, why: str) -> None:
 def test_bytes_that_are_not_text_are_signed_unchanged() -> None:
     # The stock library takes text alone, so the same sum is made by its own function over the very
     # bytes.
-    from standardwebhooks.webhooks import hmac_data
-
     body = b"\xff\x00\xfe"
     with Receiver() as receiver:
         request = endpoints.build_request(

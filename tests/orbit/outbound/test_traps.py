@@ -294,7 +294,7 @@ def test_resolvers_that_never_return_do_not_accumulate(monkeypatch: pytest.Monke
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", never)
-    monkeypatch.setattr(addresses, "_resolvers", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(addresses, "RESOLVERS", threading.BoundedSemaphore(2))
     try:
         answers = [
             post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(6)

@@ -1,4 +1,4 @@
-"""The one door that writes profiles."""
+"""Revisions: the only module that writes profiles."""
 
 import pytest
 

@@ -172,7 +172,7 @@ def test_while_nothing_changes_a_look_is_one_statement(follower: RunProfileSched
 def test_more_than_a_look_takes_follow_at_the_next_ones(
     follower: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
+    monkeypatch.setattr(syncing, "MOST_AT_ONCE", 3)
     store_profiles([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
     counts = []
     for _ in range(4):
