@@ -112,7 +112,7 @@ def test_an_unknown_name_is_locked_the_same_way_and_kept_as_a_fingerprint() -> N
 
 
 @pytest.mark.django_db
-def test_an_administrator_unlocks_on_the_record() -> None:
+def test_an_administrator_unlocks_with_an_audit_entry() -> None:
     user = create_user()
     for address in ("10.0.0.1", "10.0.0.2"):
         for _ in range(LIMIT):

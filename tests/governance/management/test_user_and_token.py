@@ -43,7 +43,9 @@ def test_a_user_gets_a_role_namespaces_and_can_log_in(client: Any) -> None:
     assert (entry.after["role"], entry.after["namespaces"]) == ("Operator", ["eu"])
 
 
-def test_a_name_that_is_taken_is_refused_or_left_as_it_is(settings: Any, capsys: Any) -> None:
+def test_a_name_that_is_taken_is_refused_or_the_user_is_unchanged(
+    settings: Any, capsys: Any
+) -> None:
     call_command("user", "create", "ann", "--role", "viewer")
     settings.ORBIT_PASSWORD = "another-password-1"
     with pytest.raises(UserExists):
@@ -117,9 +119,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
     ],
 )
-def test_a_token_that_cant_be_made_leaves_nothing(
-    arguments: list[str], refusal: type[Exception]
-) -> None:
+def test_an_invalid_token_leaves_nothing(arguments: list[str], refusal: type[Exception]) -> None:
     create_user("ann")
     with pytest.raises(refusal):
         call_command("token", "create", *arguments)
@@ -143,7 +143,7 @@ def test_an_unknown_role_is_refused_by_the_command_line() -> None:
         call_command("user", "create", "ann", "--role", "emperor")
 
 
-def test_users_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
+def test_users_are_listed_changed_and_unlocked_with_audit_entries(capsys: Any) -> None:
     registry.ensure(["eu", "us"])
     create_user("ann", "Operator", "eu")
     call_command(

@@ -39,7 +39,7 @@ def pass_time(name: str = "default") -> None:
 
 
 @pytest.mark.django_db
-def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
+def test_a_halt_is_audited_with_actor_and_reason_and_stops_triggers() -> None:
     answer = halts.halt("default", actor=ANN, reason="a flood")
     assert (
         answer.state,
@@ -81,7 +81,7 @@ def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
 
 
 @pytest.mark.django_db
-def test_a_halt_needs_no_reason_and_a_resume_and_a_drain_do() -> None:
+def test_a_halt_needs_no_reason_but_a_resume_and_a_drain_do() -> None:
     assert halts.halt("default", actor=ANN).reason == "none given"
     assert AuditTrailEntry.objects.get().reason == "none given"
     for words in ("", "  \n"):
@@ -102,7 +102,7 @@ def test_a_second_halt_changes_nothing_and_leaves_no_entry() -> None:
 
 
 @pytest.mark.django_db
-def test_a_second_halt_never_ends_the_first_one_sooner() -> None:
+def test_a_second_halt_never_ends_the_first_one_earlier() -> None:
     later, sooner = soon(7200), soon(60)
     assert halts.halt("default", actor=ANN, until=later).until == later
     assert halts.halt("default", actor=ANN, until=sooner).until == later
@@ -113,7 +113,7 @@ def test_a_second_halt_never_ends_the_first_one_sooner() -> None:
 
 
 @pytest.mark.django_db
-def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
+def test_resume_ends_a_halt_and_a_second_resume_changes_nothing() -> None:
     halts.halt("default", actor=ANN, reason="a flood")
     for _ in range(2):
         answer = halts.resume("default", actor=ANN, reason="it is dry")

@@ -143,7 +143,7 @@ def test_the_first_end_counts_and_its_summary_has_known_counts_only(
         {"scope": []},
     ],
 )
-def test_the_database_holds_what_a_run_may_look_like(columns: dict[str, object]) -> None:
+def test_the_database_refuses_an_impossible_run(columns: dict[str, object]) -> None:
     run, _ = ensure_workspace_run()
     with pytest.raises(IntegrityError), transaction.atomic():
         OperationRun.objects.filter(pk=run.pk).update(**columns)

@@ -40,7 +40,7 @@ def test_over_the_limit_is_a_429_with_retry_after(limit: int) -> None:
 
 
 @pytest.mark.django_db
-def test_every_answer_says_what_is_left(limit: int) -> None:
+def test_every_answer_has_the_number_of_requests_left(limit: int) -> None:
     answer = api(create_user()).get("/cycles")
     assert answer.headers["RateLimit-Policy"] == '"minute";q=3;w=60'
     assert answer.headers["RateLimit"].startswith('"minute";r=2;t=')

@@ -67,7 +67,7 @@ def test_an_endpoint_of_four_fields_has_the_documented_defaults() -> None:
     )
 
 
-def test_a_total_time_out_below_the_defaults_of_the_others_is_fine() -> None:
+def test_a_total_time_out_below_the_defaults_of_the_others_is_valid() -> None:
     assert (
         endpoints.parse(json.dumps([{**PLAIN, "total_timeout": 2}]), [])[0]["aurora"].total_timeout
         == 2
@@ -375,7 +375,7 @@ def test_the_configured_ones_follow_the_settings() -> None:
 
 
 @pytest.mark.parametrize("entry", [PLAIN, FULL])
-def test_a_snapshot_brings_back_the_very_endpoint_in_the_same_bytes(entry: dict[str, Any]) -> None:
+def test_a_snapshot_restores_the_same_endpoint_in_the_same_bytes(entry: dict[str, Any]) -> None:
     endpoint = endpoints.parse(json.dumps([entry]), [])[0]["aurora"]
     document = endpoints.snapshot_document(endpoint)
     assert endpoints.from_snapshot(document) == endpoint

@@ -269,7 +269,7 @@ def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
     assert sorted(DispatchJob.objects.values_list("spent", flat=True)) == [0, 0, 1]
 
 
-def test_a_claim_that_fails_half_way_sends_what_was_claimed(
+def test_a_claim_that_fails_half_way_sends_the_claimed_jobs(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []

@@ -21,7 +21,7 @@ def test_without_a_cap_everything_goes() -> None:
     assert (allowance.count, allowance.again_at, allowance.limits) == (16, None, FREE)
 
 
-def test_max_concurrency_counts_what_is_in_flight() -> None:
+def test_max_concurrency_counts_requests_in_flight() -> None:
     capped = endpoint_limits(max_concurrency=3)
     assert limits.allow(capped, now=NOW, in_flight=1, due=5).count == 2
     full = limits.allow(capped, now=NOW, in_flight=4, due=5)

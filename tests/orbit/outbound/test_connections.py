@@ -53,7 +53,9 @@ def test_a_new_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert "10.9.9.9" in refused.error
 
 
-def test_a_dead_first_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_first_address_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with (
         Receiver() as receiver,
         socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full,

@@ -102,7 +102,7 @@ def test_wrong_template_options_are_found_before_a_cycle_runs(
     assert [place for place, _ in problems("template", **options)] == [pointer]
 
 
-def test_a_template_reaches_no_attribute_of_what_it_is_given() -> None:
+def test_a_template_reaches_no_attribute_of_its_input() -> None:
     assert (
         run("template", template="${tier}.__class__ {tier.__class__}").body
         == b"2.__class__ {tier.__class__}"

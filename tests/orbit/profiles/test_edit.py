@@ -289,7 +289,7 @@ def test_a_confined_editor_changes_only_profiles_of_their_namespaces() -> None:
         )
 
 
-def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
+def test_a_move_is_visible_to_users_who_see_both_namespaces() -> None:
     store_profiles([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
     save(run_profile(namespace="a", value_tags=["x"]), exactly(1))
     save(run_profile(namespace="b"), exactly(2), confined("a", "b"))
@@ -351,7 +351,7 @@ def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
             )
 
 
-def test_a_roll_back_to_what_can_no_longer_be_used_is_refused_with_pointers() -> None:
+def test_a_roll_back_to_an_invalid_document_is_refused_with_pointers() -> None:
     store_profiles(
         [profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], []
     )

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, settings) -> Path:
     return tmp_path
 
 
-def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(folder: Path) -> None:
+def test_after_an_export_the_files_equal_the_database(folder: Path) -> None:
     reload.load_at_start()
     store_profiles(
         [
@@ -59,7 +59,7 @@ def test_an_export_is_byte_stable(folder: Path) -> None:
     assert (folder / "profiles.json").read_bytes() == first
 
 
-def test_what_was_exported_counts_as_applied(folder: Path) -> None:
+def test_an_exported_document_counts_as_applied(folder: Path) -> None:
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
     export.export(folder, actor=SYSTEM)
@@ -68,7 +68,7 @@ def test_what_was_exported_counts_as_applied(folder: Path) -> None:
     assert Profile.objects.get().label == "By file, later"
 
 
-def test_a_folder_that_is_not_there_leaves_the_applied_state_alone(folder: Path) -> None:
+def test_a_missing_folder_leaves_the_applied_state_unchanged(folder: Path) -> None:
     reload.load_at_start()
     before = AppliedFiles.objects.get().sha256
     store_profiles([profile(label="By hand")], [])

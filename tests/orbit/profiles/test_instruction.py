@@ -83,7 +83,7 @@ def test_label_and_state_are_no_part_of_it_and_everything_else_is() -> None:
     assert len({same.instruction_id, *changed}) == 6
 
 
-def test_what_is_left_out_is_filled_in_empty_and_never_shared() -> None:
+def test_omitted_members_are_empty_and_never_shared() -> None:
     bare = instruction.synthesize({"run_profile_id": "r", "namespace": "eu"}, {"profile_id": "p"})
     bare.document["style_vector"]["spoilt"] = True
     again = instruction.synthesize({"run_profile_id": "r", "namespace": "eu"}, {"profile_id": "p"})

@@ -53,7 +53,7 @@ def test_switching_off_and_on_is_audited_once_each() -> None:
     assert entries() == [(on, off, "night"), (off, on, "night")]
 
 
-def test_what_was_switched_off_stays_off_when_the_environment_asks_for_another_cron() -> None:
+def test_a_schedule_that_is_off_stays_off_if_the_environment_changes_its_cron() -> None:
     change.switch(CYCLES, on=False, **WHY)
     sync([Schedule(CYCLES, "0 13 * * *", "UTC")])
     assert row()[:2] == ("0 13 * * *", 0)
