@@ -1,1 +1,1 @@
-"""Everything that leaves Orbit: address rules, the HTTP client, signatures, sealed secrets."""
+"""What leaves Orbit: address rules, HTTP client, signatures, sealed secrets."""

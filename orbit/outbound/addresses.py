@@ -1,7 +1,6 @@
-"""Where requests may go: to public addresses over https, and to what the operator listed.
+"""Where requests may go: to public addresses over https, and to listed hosts.
 
-A host is checked by the addresses that it resolves to at connection time, so DNS rebinding gains
-nothing.
+A host is checked by what it resolves to at connection time, so DNS rebinding gains nothing.
 """
 
 import functools
@@ -110,7 +109,7 @@ def destination_of(parts: SplitResult) -> Destination:
 
 @functools.lru_cache(maxsize=64)
 def rules(allowed: tuple[str, ...]) -> Rules:
-    """Parse the operator's list. Raises Refused for an entry that would allow nothing."""
+    """Parse the operator's list. Raises Refused for an unusable entry."""
     names, networks = set(), []
     for entry in allowed:
         bare = entry.strip().lower().strip("[]")
@@ -128,7 +127,7 @@ def rules(allowed: tuple[str, ...]) -> Rules:
 
 
 def check_url(url: str, allowed: Sequence[str]) -> SplitResult:
-    """Split ``url``. Raises Refused if it is wrong or not allowed, before any resolving.
+    """Split ``url``; raise Refused if it is not allowed. Resolves nothing.
 
     The message holds no more of the url than its host.
     """
@@ -192,7 +191,7 @@ def resolve(
 ) -> list[Address]:
     """Return the allowed addresses of ``host``, in the resolver's order.
 
-    Raises Refused if none is allowed, Unresolved if there is none within ``timeout`` seconds.
+    Raises Refused, and Unresolved after ``timeout`` seconds.
     """
     host = host.rstrip(".").lower()
     allowlist = rules(tuple(allowed))
@@ -202,6 +201,7 @@ def resolve(
     refusal: Refused | None = None
     for answer in answers:
         try:
+            # A host is not refused for one bad address among good ones.
             permitted.append(
                 _permit(host, answer, allowlist, plain=plain, named=host in allowlist.names)
             )
@@ -215,10 +215,7 @@ def resolve(
 def resolve_all(
     destinations: Iterable[Destination], allowed: Sequence[str], *, seconds: float
 ) -> dict[Destination, Refused | Unresolved | None]:
-    """Resolve ``destinations`` in parallel; return what ``resolve`` raised for each.
-
-    One that takes longer than ``seconds`` is Unresolved.
-    """
+    """Resolve in parallel, within ``seconds``; return what ``resolve`` raised for each."""
     deadline = time.monotonic() + seconds
 
     def error_of(destination: Destination) -> Refused | Unresolved | None:
@@ -304,7 +301,7 @@ def _permit(host: str, address: Address, allowlist: Rules, *, plain: bool, named
 
 
 def _classify(address: Address) -> tuple[Address, str, bool]:
-    """Return the address that counts, what it is unless public, and whether it is special."""
+    """Return the address that counts, what it is, and whether it is special."""
     if isinstance(address, ipaddress.IPv6Address):
         # The connection would go to the IPv4 address.
         if address.ipv4_mapped is not None:

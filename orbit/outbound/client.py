@@ -1,4 +1,4 @@
-"""The HTTP client: each call is one request, and the result is a value, never an exception."""
+"""The HTTP client: each call is one request, its result a value."""
 
 import functools
 import http.client
@@ -96,10 +96,9 @@ class Adapter(BaseAdapter):
         allowed: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> "_LeasedResponse":
-        """Send ``request`` once; return the response with its head read.
+        """Send ``request`` once; the caller reads ``raw``, then calls ``lease.finish``.
 
-        The caller reads ``raw``, then calls ``lease.finish``. Raises addresses.Refused and
-        Unresolved, OSError, and errors of http.client and urllib3.
+        Raises addresses.Refused and Unresolved, OSError, and errors of http.client and urllib3.
         """
         clock = clock or Clock(timeout[0], timeout[1], sum(timeout))
         pool = self._pool(
@@ -179,7 +178,7 @@ class _ConnectionLease:
         self._pool, self._connection, self._usable = pool, connection, usable
 
     def finish(self, *, whole: bool) -> None:
-        """Keep the connection if the response was read to its end, else close it."""
+        """Keep the connection if the response was read to its end."""
         if whole and self._usable and self._connection.sock is not None:
             self._pool.give_back(self._connection)
         else:
@@ -210,9 +209,9 @@ os.register_at_fork(after_in_child=_renew)
 def send(
     request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT
 ) -> Response:
-    """Send ``request`` once, to public and ``allowed`` addresses; never raises.
+    """Send ``request`` once, within ``total_timeout`` seconds; never raises.
 
-    Reads ``limit`` bytes of the body, keeps ``keep``, and returns within ``total_timeout`` seconds.
+    Reads ``limit`` bytes of the body and keeps ``keep``.
     """
     started = time.monotonic()
     clock = Clock(request.connect_timeout, request.read_timeout, request.total_timeout)
@@ -269,7 +268,7 @@ def _target(method: str, url: str, allowed: tuple[str, ...]) -> requests.Prepare
 
 
 def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedRequest:
-    """Return the prepared request. Raises Refused for a header that can't be sent."""
+    """Return the prepared request. Raises Refused for an unsendable header."""
     for name, value in request.headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise addresses.Refused(
@@ -291,7 +290,7 @@ def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedReq
 
 
 def _read(raw: HTTPResponse, clock: Clock, limit: int) -> tuple[bytes, str]:
-    """Return up to ``limit`` bytes of the body, and why it isn't whole."""
+    """Return the body's beginning, and why it isn't whole."""
     pieces: list[bytes] = []
     size = 0
     try:

@@ -58,7 +58,7 @@ class Clock:
         self.surplus = False  # whether more bytes arrived than the response
 
     def left(self, limit: float) -> float:
-        """Return the seconds that one step may take. Raises TimeoutError if none is left."""
+        """Return the seconds that a step may take. Raises TimeoutError if none."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the total deadline passed")
@@ -97,7 +97,7 @@ class _Source(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Reads a head by lines, and raises Truncated if it ends too early."""
+    """Reads a head by lines."""
 
     def __init__(self, source: _Source) -> None:
         super().__init__(source, 16384)
@@ -274,10 +274,8 @@ class SecureConnection(PlainConnection, HTTPSConnection):
 
 @functools.lru_cache(maxsize=64)
 def tls(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return TLS settings that trust ``ca_bundle``, or the public authorities.
-
-    Raises OSError for an unusable file.
-    """
+    """Trust ``ca_bundle`` or the public authorities. Raises OSError."""
+    # Not create_default_context(): it reads authorities and a key log from the environment.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cafile=ca_bundle or DEFAULT_CA_BUNDLE_PATH)
@@ -285,7 +283,7 @@ def tls(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 class Pool:
-    """Idle connections to one host under one set of rules. Thread-safe; never blocks."""
+    """Idle connections under one set of rules. Thread-safe; never blocks."""
 
     def __init__(
         self,
@@ -303,7 +301,7 @@ class Pool:
         self.used_at = time.monotonic()
 
     def take(self, clock: Clock) -> PlainConnection:
-        """Return the connection used last if it is fresh and silent, else a new one."""
+        """Return a fresh and silent connection, or a new one."""
         self.used_at = time.monotonic()
         while self._idle:
             try:

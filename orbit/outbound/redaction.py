@@ -11,7 +11,7 @@ MASK = b"[masked]"
 
 
 def mask(data: bytes, secrets: tuple[str, ...]) -> bytes:
-    """Return ``data`` with ``secrets`` masked, also one cut off at the end."""
+    """Return ``data`` with ``secrets`` masked, also cut-off ones at the end."""
     if len(data) < SHORTEST:
         return data
     forms = encodings(secrets)

@@ -1,6 +1,6 @@
 """Encrypt endpoint snapshots at rest: their urls and headers hold secrets.
 
-To rotate, put the new key in front and keep the old one until nothing that it encrypted is left.
+Rotate: put the new key in front, and keep the old one until no row needs it.
 """
 
 import base64

@@ -7,10 +7,7 @@ import hmac
 
 
 def parse_secrets(text: str) -> list[bytes]:
-    """Return the keys of space-separated ``whsec_`` secrets.
-
-    Raises ValueError, without the secret in its message.
-    """
+    """Return the keys of space-separated ``whsec_`` secrets. Raises ValueError, without them."""
     keys = []
     for secret in text.split(" "):
         try:
@@ -34,8 +31,9 @@ def parse_secrets(text: str) -> list[bytes]:
 def sign(secrets: str, *, message_id: str, timestamp: int, body: bytes) -> str:
     """Return the value of ``webhook-signature``: one signature per secret.
 
-    ``timestamp``: the attempt's, in whole seconds. Raises ValueError for an invalid secret.
+    ``timestamp``: seconds. Raises ValueError for an invalid secret.
     """
+    # Receivers accept timestamps of the last five minutes, so each attempt is signed anew.
     content = f"{message_id}.{timestamp}.".encode() + body
     digests = (hmac.new(key, content, hashlib.sha256).digest() for key in parse_secrets(secrets))
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

@@ -19,7 +19,7 @@ from telemetry.events import Name
 
 STAGE = "normalization"
 
-#: The stage's CTEs. They need ``locked``.
+#: The stage's CTEs, for the statement of its write. They need ``locked``.
 NORMALIZATION = sql.fragment(__name__, "normalization")
 
 
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(slots=True)
 class _Batch:
-    """The items of a cycle, and the errors of outputs that became none."""
+    """The items of a cycle, and the errors of other outputs."""
 
     id: UUID
     processor: str
@@ -43,7 +43,7 @@ class _Batch:
 
 
 def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
-    """Add the stage to ``write``, whose statement has ``NORMALIZATION``; return item ids.
+    """Add the stage to ``write``; return the items' ids.
 
     ``reused`` counts items that a re-run has from earlier cycles.
     """

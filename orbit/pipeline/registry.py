@@ -1,4 +1,4 @@
-"""The names of transformers and processors. No data ever names an import path."""
+"""The names of transformers and processors. No data names an import path."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ def transformer(name: str) -> Transformer:
     transformer = _transformers().get(name)
     if transformer is None:
         raise UnknownTransformer(
-            f"No transformer is called {name!r}. Known are: {', '.join(names())}."
+            f"There is no transformer {name!r}. Choose from: {', '.join(names())}."
         )
     return transformer
 
@@ -46,7 +46,7 @@ def processor(name: str) -> Processor:
     processor = _processors().get(name)
     if processor is None:
         raise UnknownProcessor(
-            f"No processor is called {name!r}. Known are: {', '.join(processor_names())}."
+            f"There is no processor {name!r}. Choose from: {', '.join(processor_names())}."
         )
     return processor
 

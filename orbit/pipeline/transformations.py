@@ -124,9 +124,9 @@ def quick(cycle: ClaimedCycle, results: Mapping[int, TierResult]) -> bool:
 
 
 def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int, TierResult]:
-    """Attempt each tier of a new, quick cycle once; return the results of all.
+    """Attempt each tier of a new, quick cycle once; return all results.
 
-    ``write`` initiates the cycle too. ``results`` are the tiers that a re-run reuses.
+    ``write`` initiates the cycle too.
     """
     stage = _Stage(write.cycle, None, results, pending=write)
     write.rows["tiers"] = []
@@ -212,6 +212,7 @@ def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
     if not retry or result.attempts >= int(rule.max_attempts):
         result.ok = False
         return
+    # Waiting holds no worker: the tier's row says when it is due.
     result.wait = backoff.delay(
         result.attempts, base=float(rule.backoff_base), cap=BACKOFF_CAP, factor=2
     )

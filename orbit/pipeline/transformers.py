@@ -51,7 +51,7 @@ def _template(payload: Payload, context: Context) -> Payload:
         raise TransformError(
             "The input isn't UTF-8 text, so it can't go into a template.", retry=False
         ) from None
-    # Before it is built: a template can name the payload thousands of times.
+    # Check before building it: a template can name the payload thousands of times.
     names = [
         match["named"] or match["braced"] for match in template.pattern.finditer(template.template)
     ]
@@ -75,11 +75,11 @@ def _check_template(options: Mapping[str, Any]) -> list[dict[str, str]]:
                 "detail": "A $ is not followed by a name. Write $$ for a dollar sign.",
             }
         ]
-    known = ", ".join(f"${name}" for name in _VARIABLES)
+    choices = ", ".join(f"${name}" for name in _VARIABLES)
     return [
         {
             "pointer": "/template",
-            "detail": f"${name} is unknown. Known are: {known}.",
+            "detail": f"${name} is unknown. Choose from: {choices}.",
         }
         for name in template.get_identifiers()
         if name not in _VARIABLES

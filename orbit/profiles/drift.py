@@ -45,10 +45,7 @@ class Difference:
 
 
 def differences(*, actor: Actor) -> list[Difference]:
-    """Check the files and compare them with the database.
-
-    Raises as ``reload.read_checked`` does.
-    """
+    """Compare the files with the database. Raises as ``reload.read_checked`` does."""
     actor.require(Scope.READ)
     # Files and database hold the documents of all namespaces.
     actor.require_workspace()
@@ -58,7 +55,7 @@ def differences(*, actor: Actor) -> list[Difference]:
 def bounded(
     differences: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000
 ) -> list[Difference]:
-    """Return the first ``differences`` that fit into one answer, at least one."""
+    """Return the ``differences`` that fit into an answer, at least one."""
     fitting: list[Difference] = []
     for difference in differences[:most]:
         characters -= len(json.dumps(difference.to_dict()))
@@ -86,7 +83,7 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
 
 
 def both_changed() -> bool:
-    """Tell whether files and database were both changed since the files were applied."""
+    """Tell whether files and database both changed since the last load, and differ."""
     # Every console page asks this. Documents are read only if their version has changed.
     folder = Path(settings.ORBIT_CONFIG_DIR)
     in_files = _digest_of_files(folder, _versions(folder))

@@ -59,8 +59,8 @@ def save(
 ) -> EditResult:
     """Save ``document`` as ``name`` if the current revision is ``expected``.
 
-    Raises DocumentInvalid with every problem, Stale, and NotAllowed or ``kind.unknown`` if ``name``
-    is used in namespaces that ``actor`` doesn't see.
+    Raises DocumentInvalid with every problem, Stale, and NotAllowed or ``kind.unknown`` if
+    ``actor`` doesn't see all its namespaces.
     """
     actor.require(Scope.CONFIGURE)
     problems = _problems(kind, name, document)
@@ -122,10 +122,7 @@ def roll_back(
     expected: Expected,
     reason: str,
 ) -> EditResult:
-    """Save the document of revision ``number`` as a new revision.
-
-    Raises as ``save`` does, and RevisionUnknown.
-    """
+    """Save revision ``number`` again. Raises as ``save`` does, and RevisionUnknown."""
     actor.require(Scope.CONFIGURE)
     document = history.find(kind, name, number, actor=actor).document
     return save(
@@ -151,7 +148,7 @@ def set_state(
 ) -> EditResult:
     """Enable or disable ``name``, from the next trigger or tick on.
 
-    Raises as ``save`` does, and ``kind.unknown``.
+    Raises as ``save`` does.
     """
     actor.require(Scope.CONFIGURE)
     with audit.transaction():
@@ -167,7 +164,7 @@ def set_state(
 
 
 def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expected) -> AnyRow | None:
-    """Return the row of ``name``, or None if ``actor`` may create it."""
+    """Return the row, or None if ``actor`` may create it."""
     row = kind.lookup(name, actor=actor)
     if row is not None:
         _ensure_not_elsewhere(row, actor)
@@ -175,7 +172,7 @@ def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expecte
     if not expected.absent:
         raise Stale(
             f"There is no {kind.words} {name[:200]!r}. "
-            "To make one, send If-None-Match: * instead of If-Match."
+            "To create it, send If-None-Match: * instead of If-Match."
         )
     if kind is PROFILE:
         actor.require_workspace()
@@ -183,7 +180,7 @@ def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expecte
         same_name = RunProfile.objects.filter(run_profile_id=name)
         if same_name.exclude(actor.filter()).exists():
             raise kind.unknown(
-                f"There is no {kind.words} {name!r} for you, and none can be made under this id."
+                f"You see no {kind.words} {name!r}, and you can't create it: the id is taken."
             )
     return None
 
@@ -192,7 +189,7 @@ def _ensure_not_elsewhere(row: AnyRow, actor: Actor) -> None:
     if _runs_elsewhere(row, actor):
         raise NotAllowed(
             "This profile also runs in namespaces that you may not see. "
-            "Ask somebody who sees them to edit it."
+            "Ask a user who sees them to edit it."
         )
 
 
@@ -231,13 +228,13 @@ def _reference_problems(kind: AnyKind, document: Any, earlier: Problems, actor: 
     )
     problems: Problems = []
     if profile is not None and not visible.profiles(actor).filter(profile_id=profile).exists():
-        problems.append({"pointer": "/profile_id", "detail": f"No profile is called `{profile}`."})
+        problems.append({"pointer": "/profile_id", "detail": f"There is no profile `{profile}`."})
     if namespace is not None and not (
         actor.sees(namespace) and Namespace.objects.filter(name=namespace).exists()
     ):
         detail = (
-            f"No namespace is called `{namespace}`. "
-            "An administrator makes one (POST /governance/namespaces)."
+            f"There is no namespace `{namespace}`. "
+            "An administrator creates it (POST /governance/namespaces)."
         )
         problems.append({"pointer": "/namespace", "detail": detail})
     return problems
@@ -295,7 +292,7 @@ def _write(
 
 
 def _audited_namespace(row: AnyRow | None, document: dict[str, Any]) -> str | None:
-    """Return the entry's namespace; None shows it to the whole workspace only."""
+    """Return the entry's namespace. None: only for the whole workspace."""
     namespace: str | None = document.get("namespace")
     # A run profile moves: users who see only one namespace may not read of the other.
     if isinstance(row, RunProfile) and row.namespace_id != namespace:

@@ -1,4 +1,4 @@
-"""What an editor saw before an edit, so that concurrent edits don't overwrite each other."""
+"""What an editor saw before an edit: concurrent edits must not overwrite each other."""
 
 from dataclasses import dataclass
 

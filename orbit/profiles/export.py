@@ -1,4 +1,4 @@
-"""Write the database into the configuration's files, so that a reload would change nothing."""
+"""Write the database into the configuration's files."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ class NotWritable(OrbitError):
 def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
     """Write the visible documents into the files of ``folder``.
 
-    Raises NotWritable, and Overtaken or NothingToExport with both files unchanged.
+    Raises NotWritable, Overtaken and NothingToExport.
     """
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()

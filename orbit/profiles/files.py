@@ -46,7 +46,7 @@ class Documents:
 
 
 def read(folder: Path) -> Documents:
-    """Read both files of ``folder``. Raises ConfigInvalid with the problems of both."""
+    """Read both files. Raises ConfigInvalid with the problems of both."""
     documents, problems = read_leniently(folder)
     if problems:
         raise ConfigInvalid.of(problems)

@@ -1,4 +1,4 @@
-"""Revisions of a profile or run profile, and how two of them differ."""
+"""Revisions of a document, and how two of them differ."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,7 @@
-"""Load the configuration files into the database.
+"""Load the configuration files into the database, which is what runs.
 
-The database is what runs. ``AppliedFiles`` keeps the SHA-256 of the files that were applied last:
-if the database's own differs, users edited it. Everything happens in one transaction under that
-row's lock.
+``AppliedFiles`` keeps the SHA-256 of the files applied last: if the database's differs, users
+edited it. Everything happens in one transaction under that row's lock.
 """
 
 import logging
@@ -86,7 +85,7 @@ def load_at_start() -> None:
 def apply_files(*, actor: Actor, reason: str) -> Summary:
     """Make the database what the files say, all or nothing.
 
-    Raises ConfigInvalid or EndpointsInvalid with every problem, and CyclesActive.
+    Raises ConfigInvalid, EndpointsInvalid and CyclesActive.
     """
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()
@@ -101,7 +100,7 @@ def apply_files(*, actor: Actor, reason: str) -> Summary:
 def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     """Return the checked documents of ``ORBIT_CONFIG_DIR``, and warnings.
 
-    Raises ConfigInvalid, or EndpointsInvalid if only the endpoints are wrong, with every problem.
+    Raises ConfigInvalid with every problem, or EndpointsInvalid if the files are valid.
     """
     by_key: Mapping[str, Endpoint] | None = None
     warnings: list[str] = []
@@ -159,7 +158,7 @@ def digest_of(documents: Documents) -> str:
 
 
 def remember(digest: str) -> None:
-    """Note that the files with this SHA-256 equal the database, under the caller's lock."""
+    """Note that the files with this SHA-256 equal the database; needs the lock."""
     AppliedFiles.objects.filter(id=1).update(sha256=digest, applied_at=Now())
 
 

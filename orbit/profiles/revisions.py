@@ -1,7 +1,7 @@
 """Write profiles and run profiles; each change is a revision.
 
-Writers lock the one row of ``AppliedFiles`` exclusively, starts of cycles share it. So a writer
-sees every cycle started before it, and none starts until it commits.
+Writers lock the row of ``AppliedFiles`` exclusively, starts of cycles share it: a writer sees every
+cycle started before it, and none starts until it commits.
 """
 
 import json
@@ -44,10 +44,7 @@ class SaveResult:
 
 
 def lock() -> str:
-    """Lock out other writers and starts of cycles until this transaction ends.
-
-    Returns the SHA-256 of the files applied last, or an empty text.
-    """
+    """Lock out other writers and starts of cycles; return the applied files' SHA-256."""
     row = LOCK.one()
     if row is None:
         raise RuntimeError(
@@ -67,7 +64,7 @@ def save(
 ) -> SaveResult:
     """Write valid documents and create missing namespaces, in the caller's transaction.
 
-    Raises ValueError if a run profile's profile is missing. The caller records the audit entry.
+    Raises ValueError if a profile is missing. The caller records the audit entry.
     """
     lock()
     created = registry.ensure(document["namespace"] for document in run_profiles)

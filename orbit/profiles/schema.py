@@ -1,4 +1,4 @@
-"""Check what a profile and a run profile hold, and report every problem."""
+"""Check what profiles and run profiles hold; report every problem."""
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -84,7 +84,7 @@ def profile_problems(
         problems.append(
             _problem(
                 "/execution_rules/normalizer/processor",
-                f"No processor is called `{processor}`. Known are: {_listed(processors)}.",
+                f"There is no processor `{processor}`. Choose from: {_listed(processors)}.",
             )
         )
     return problems + _text_problems(valid, "label")
@@ -97,7 +97,7 @@ def _tier_problems(valid: "_ValidParts", tier: str, transformers: OptionChecks) 
     if name is None:
         return []
     if name not in transformers:
-        detail = f"No transformer is called `{name}`. Known are: {_listed(transformers)}."
+        detail = f"There is no transformer `{name}`. Choose from: {_listed(transformers)}."
         return [_problem(f"{place}/transformer", detail)]
     options = valid.get(dict, *path, "options", default={})
     if options is None:
@@ -120,7 +120,7 @@ def run_profile_problems(
     valid = _ValidParts(document, problems)
     profile = valid.get(str, "profile_id")
     if profiles is not None and profile is not None and profile not in profiles:
-        problems.append(_problem("/profile_id", f"No profile is called `{profile}`."))
+        problems.append(_problem("/profile_id", f"There is no profile `{profile}`."))
     cron = valid.get(str, "execution_policy", "cron")
     if cron is not None and (detail := cron_problem(cron)):
         problems.append(_problem("/execution_policy/cron", detail))
@@ -158,15 +158,14 @@ def _target_problems(targets: Sequence[Any], endpoints: Collection[str]) -> Prob
         return [
             _problem(
                 "/distribution_targets",
-                f"Names no endpoint, and none is called `{DEFAULT_TARGET}`. "
-                f"Known are: {_listed(keys)}.",
+                f"Names no endpoint, and there is no `{DEFAULT_TARGET}`. "
+                f"Choose from: {_listed(keys)}.",
             )
         ]
     return [
         _problem(
             f"/distribution_targets/{number}",
-            f"No endpoint in ORBIT_DISPATCH_ENDPOINTS is called `{target}`. "
-            f"Known are: {_listed(keys)}.",
+            f"ORBIT_DISPATCH_ENDPOINTS has no endpoint `{target}`. Choose from: {_listed(keys)}.",
         )
         for number, target in enumerate(targets)
         if isinstance(target, str) and target not in keys
@@ -213,7 +212,7 @@ class _ValidParts:
         self._wrong = {problem["pointer"] for problem in problems} - {""}
 
     def get(self, kind: type[Any], *path: str, default: Any = None) -> Any:
-        """Return the value at ``path``, ``default`` if absent, None if it doesn't fit."""
+        """Return the value at ``path``, or ``default``; None if it doesn't fit."""
         value = self._document
         for depth, step in enumerate(path, start=1):
             if schemas.pointer(path[:depth]) in self._wrong or not isinstance(value, dict):

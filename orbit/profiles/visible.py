@@ -1,4 +1,4 @@
-"""The profiles and run profiles that an actor sees."""
+"""The documents that an actor sees."""
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -7,7 +7,7 @@ from orbit.models import Profile, RunProfile
 
 
 def profiles(actor: Actor) -> QuerySet[Profile]:
-    """Return the profiles that ``actor`` sees: all, or those that run in its namespaces."""
+    """Return the profiles, of a confined actor those that run in its namespaces."""
     rows = Profile.objects.filter(hidden=False)
     if actor.namespaces is None:
         return rows

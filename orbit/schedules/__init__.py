@@ -1,1 +1,1 @@
-"""Schedules, the ledger of their ticks, and why something ran or didn't."""
+"""Schedules, their ticks, and why something ran or didn't."""

@@ -26,7 +26,7 @@ class ScheduleUnknown(OrbitError):
 
 
 class ScheduleOff(OrbitError):
-    """The configuration asks for no cron here."""
+    """The configuration has no cron for this schedule."""
 
     code, kind = "schedule_off", Kind.CONFLICT
 
@@ -34,7 +34,7 @@ class ScheduleOff(OrbitError):
 def switch(name: str, *, on: bool, actor: Actor, reason: str) -> bool:
     """Switch the schedule on or off. Return False if it is so already.
 
-    Raises ScheduleUnknown, also if ``actor`` doesn't see it, and ScheduleOff.
+    Raises ScheduleUnknown and ScheduleOff.
     """
     return _change(
         name, lambda configured, before: replace(before, off=not on), actor=actor, reason=reason
@@ -85,7 +85,7 @@ def _change(
         configured = row.configured
         if configured is None or not configured.cron:
             raise ScheduleOff(
-                f"The configuration asks for no cron for {name}: "
+                f"{name} has no cron in the configuration: "
                 "set one there, or enable its run profile."
             )
         before = row.override or _as_it_runs(row, configured)

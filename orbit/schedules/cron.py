@@ -24,7 +24,7 @@ class CronInvalid(OrbitError):
 
 
 def occurrences(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
-    """Yield when ``cron`` fires after ``after``, in UTC and in order. Raises CronInvalid."""
+    """Yield when ``cron`` fires after ``after``, in UTC. Raises CronInvalid."""
     if len(cron.split()) != 5:
         raise CronInvalid(f"{cron!r} has not five fields: minute, hour, day, month, weekday.")
     last = after
@@ -45,7 +45,7 @@ def next_after(cron: str, zone: str, after: datetime) -> datetime:
 
 
 def tick_key(cron: str, zone: str, moment: datetime) -> str:
-    """Return the key of the tick of ``moment``, the same on every cluster."""
+    """Return a tick's key, the same on every cluster."""
     minute, hour = cron.split()[:2]
     if minute.startswith("*") or hour.startswith("*"):
         return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}Z"
@@ -54,7 +54,7 @@ def tick_key(cron: str, zone: str, moment: datetime) -> str:
 
 
 def upcoming(cron: str, zone: str, after: datetime, number: int) -> list[datetime]:
-    """Return up to ``number`` times at which ``cron`` fires. Raises CronInvalid if none."""
+    """Return up to ``number`` times. Raises CronInvalid if there is none."""
     times: list[datetime] = []
     try:
         times.extend(islice(occurrences(cron, zone, after), number))
@@ -67,10 +67,7 @@ def upcoming(cron: str, zone: str, after: datetime, number: int) -> list[datetim
 def latest(
     cron: str, zone: str, until: datetime, *, since: datetime | None = None
 ) -> datetime | None:
-    """Return when ``cron`` fired last after ``since`` until ``until``, or None. Raises CronInvalid.
-
-    Looks back at most nine years.
-    """
+    """Return when ``cron`` fired last after ``since``, at most nine years back, or None."""
     # The window grows: never walk through a year of minutes.
     window, farthest = timedelta(hours=1), max(since or until - _FARTHEST, until - _FARTHEST)
     while True:

@@ -105,7 +105,7 @@ def explain(
 
 
 def _find_schedule(case: _Case) -> None:
-    """Set the schedule that the run profile followed then, its cron and its zone."""
+    """Set the schedule that the run profile followed then."""
     own_cron, own_zone = case.policy.get("cron"), case.policy.get("time_zone")
     names = [OF_RUN_PROFILE + case.name] if own_cron else [RUN_PROFILES, CYCLES]
     by_name = {
@@ -132,7 +132,7 @@ def _sentences(case: _Case) -> Iterator[str]:
         return
     if case.revision is None:
         created = case.local(stop_history.created_at(case.run_profile))
-        yield f"It didn't exist yet: {case.name} was made on {created}."
+        yield f"It didn't exist yet: {case.name} was created on {created}."
         return
     if case.tick is not None:
         yield _about_tick(case, case.tick)
@@ -246,7 +246,7 @@ def _not_due(case: _Case) -> str:
     row = case.row
     if row is not None and row.on and row.next_run is not None and row.next_run <= last:
         return f"{due}, and no cluster has looked since {case.local(row.next_run)}."
-    return f"{due}, but was made or switched on after that."
+    return f"{due}, but was created or switched on after that."
 
 
 def _next_due(case: _Case) -> str:

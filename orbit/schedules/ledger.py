@@ -1,8 +1,7 @@
-"""The tick ledger: each due tick of each schedule that is on becomes exactly one row.
+"""The tick ledger: each due tick of each schedule that is on becomes one row.
 
 A tick is written ``due`` in the transaction that sets the next run and enqueues a task. The task
-decides it together with what it starts (``run_tick``), so it is decided once, even if the task is
-lost, doubled or late.
+decides it together with what it starts, so exactly once, even if the task is lost, doubled or late.
 """
 
 import json
@@ -41,7 +40,7 @@ class _DueSchedule:
 
 
 def enqueue_due(now: datetime | None = None) -> list[str]:
-    """Write the ticks due at ``now`` (None: the database's) and enqueue their tasks.
+    """Write the due ticks and enqueue their tasks.
 
     Returns a message for each row that can't be read.
     """
@@ -63,12 +62,12 @@ def enqueue_due(now: datetime | None = None) -> list[str]:
 
 
 def advance(row: ScheduleRow, now: datetime) -> None:
-    """Write the due ticks of a locked row and set its next run. Raises CronInvalid."""
+    """Write a locked row's due ticks and set its next run. Raises CronInvalid."""
     _write([_plan(row, now)])
 
 
 def enqueue_lost(now: datetime | None = None) -> int:
-    """Enqueue ticks again that are still ``due`` after ten seconds; return how many."""
+    """Enqueue ticks that are still ``due`` after ten seconds; return how many."""
     with transaction.atomic():
         lost = [str(tick_id) for (tick_id,) in TAKE_LOST.rows(now=now, lost=LOST_AFTER)]
         _enqueue(lost)

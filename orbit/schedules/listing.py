@@ -55,7 +55,7 @@ class ScheduleSummary:
 
 
 def schedules(actor: Actor) -> "QuerySet[Any]":
-    """Return the rows that ``actor`` sees, with their last ticks, for ``summarize``."""
+    """Return the visible rows with their last ticks, for ``summarize``."""
     last = CronTick.objects.filter(schedule=OuterRef("name")).order_by("-due_at")
     tick = JSONObject(id="id", tick_key="tick_key", due_at="due_at", outcome="outcome")
     visible: QuerySet[Any] = rows.visible(actor).annotate(
@@ -101,7 +101,7 @@ def ticks(
     due_from: datetime | None = None,
     due_to: datetime | None = None,
 ) -> "QuerySet[CronTick]":
-    """Return the matching ticks that ``actor`` sees, newest first; ``due_to`` is exclusive."""
+    """Return the matching visible ticks, newest first; ``due_to`` is exclusive."""
     matching = (
         CronTick.objects.filter(rows.names_visible(actor, "schedule"))
         # A tick of many run profiles has a long detail: read it without its lists.

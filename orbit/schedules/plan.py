@@ -1,4 +1,4 @@
-"""Decide what became of a schedule's ticks. Pure: no clock, no database."""
+"""Decide what became of ticks, without clock or database."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,9 +34,9 @@ class PlannedTick:
 
 
 def plan(schedule: Schedule, first: datetime, now: datetime) -> list[PlannedTick]:
-    """Decide the ticks from ``first``, the next expected one, until ``now``.
+    """Decide the ticks from ``first`` until ``now``.
 
-    The newest tick runs, if late as the one catch-up of the outage; earlier ones were missed.
+    The newest runs, if late as the one catch-up of the outage; earlier ones were missed.
     """
     # Clusters look at schedules every second: a missed tick means that none was alive.
     away = {"no_cluster_from": first.isoformat(), "no_cluster_until": now.isoformat()}

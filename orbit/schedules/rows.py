@@ -78,10 +78,7 @@ def parse(
 
 
 def reconcile(configured: Schedule, row: ScheduleRow | None) -> dict[str, Any] | None:
-    """Return the columns that make ``row`` follow ``configured``, or None if it does.
-
-    ``moved`` among them: compute the next run again.
-    """
+    """Return the columns that make ``row`` follow ``configured``, or None if it does."""
     before = row.configured if row else None
     override = row.override if row else None
     if row is None or before is None or before.cron != configured.cron:
@@ -94,6 +91,7 @@ def reconcile(configured: Schedule, row: ScheduleRow | None) -> dict[str, Any] |
             "cron": row.cron,
             "repeats": -1 if row.on else 0,
             "kwargs": _to_json(configured, override),
+            # The next run has to be computed again.
             "moved": before.time_zone != configured.time_zone,
         }
     return None

@@ -28,9 +28,9 @@ TickOutcome = tuple[Tick, dict[str, Any]]
 
 
 def run(tick_id: UUID, *, now: datetime | None = None) -> None:
-    """Start the tick's work and write its outcome, in one transaction.
+    """Do the tick's work and write its outcome, in one transaction.
 
-    After a crash the tick is still ``due``; past its ``expires_at`` it ends as ``late``.
+    After a crash it is still ``due``; past its ``expires_at`` it ends as ``late``.
     """
     with transaction.atomic():
         tick = TAKE.one(now=now, tick_id=tick_id)

@@ -76,7 +76,7 @@ def stop_at(namespace: str, at: datetime) -> StopPeriod | None:
 def switch_at(
     schedule: str, row: ScheduleRow | None, at: datetime
 ) -> tuple[bool, str, AuditTrailEntry | None]:
-    """Return whether the schedule was on at ``at``, its cron, and the change's entry."""
+    """Return whether it was on at ``at``, its cron, and the change's entry."""
     entries = AuditTrailEntry.objects.filter(
         object_type="schedule", object_id=schedule, action=Action.SCHEDULE_CHANGED
     )
@@ -95,7 +95,7 @@ def _switch(state: Any) -> tuple[bool, str]:
 
 
 def tick_near(schedule: str, at: datetime, around: timedelta) -> CronTick | None:
-    """Return the tick nearest to ``at``, or the missed row that covers it."""
+    """Return the tick nearest to ``at``, or the missed row around it."""
     near = list(
         CronTick.objects.filter(
             schedule=schedule, due_at__range=(at - around, at + around)

@@ -1,4 +1,4 @@
-"""Write the schedules' rows as environment and run profiles ask, and keep users' overrides."""
+"""Keep the schedules' rows as environment, run profiles and users' overrides ask."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -32,7 +32,7 @@ def sync(
 ) -> bool:
     """Write ``schedules``; switch off others whose name starts with ``family``.
 
-    Writes at most 500 rows; returns whether that was all.
+    Writes 500 rows at most; returns whether that was all.
     """
     with transaction.atomic():
         now = _lock_all(now)
@@ -56,7 +56,7 @@ def sync(
 
 
 def lock(row_id: int, now: datetime) -> ScheduleRow:
-    """Lock the row, write its due ticks into the ledger, and return it."""
+    """Lock and return the row; write its due ticks first."""
     (columns,) = LOCK.rows(id=row_id)
     row = rows.parse(*columns)
     if row.on and row.next_run is not None and row.next_run <= now:
@@ -67,12 +67,12 @@ def lock(row_id: int, now: datetime) -> ScheduleRow:
 
 
 def write(row_id: int, columns: Mapping[str, Any]) -> None:
-    """Write the columns of a locked row; its next run is computed again."""
+    """Write a locked row's columns; its next run is computed again."""
     UPDATE.execute(**{**columns, "moved": True, "id": row_id})
 
 
 class RunProfileSchedules:
-    """Keeps the schedules of run profiles; reads documents only if they may have changed."""
+    """The schedules of run profiles; reads documents only if they may have changed."""
 
     def __init__(self, time_zone: str) -> None:
         """``time_zone`` applies to crons that name none."""
@@ -124,7 +124,7 @@ def _update(row_id: int, configured: Schedule, now: datetime) -> None:
 def _switched_off(
     existing: Mapping[str, ScheduleRow], configured: set[str], family: str
 ) -> dict[str, Schedule]:
-    """Return a schedule that is off for each row that isn't configured any more."""
+    """Return a schedule that is off for each unconfigured row."""
     return {
         name: Schedule(name, "", row.configured.time_zone if row.configured else "UTC")
         for name, row in existing.items()

@@ -19,7 +19,7 @@ written AS (
     FROM given
     LEFT JOIN kept ON kept.key = given.key
     WHERE kept.same IS NOT TRUE
-       OR kept.hidden   -- the same again: shown under its old number
+       OR kept.hidden   -- unchanged: visible again under its old number
     ON CONFLICT (profile_id) DO UPDATE SET
         state = excluded.state,
         document = excluded.document,

@@ -21,7 +21,7 @@ written AS (
     LEFT JOIN kept ON kept.key = given.key
     JOIN orbit_profile p ON p.profile_id = given.document ->> 'profile_id'
     WHERE kept.same IS NOT TRUE
-       OR kept.hidden   -- the same again: shown under its old number
+       OR kept.hidden   -- unchanged: visible again under its old number
     ON CONFLICT (run_profile_id) DO UPDATE SET
         state = excluded.state,
         document = excluded.document,

@@ -113,7 +113,7 @@ def test_a_schedule_that_the_configuration_switched_off_says_so() -> None:
     answer = console(create_user("cat", "Configurator")).post(
         f"{LIST}{RUN_PROFILES}/switch/", {"reason": "r", "on": "yes"}
     )
-    assert "asks for no cron" in text(answer)
+    assert "has no cron in the configuration" in text(answer)
 
 
 def test_a_user_without_scope_or_namespace_gets_no_page() -> None:
@@ -135,7 +135,7 @@ def test_why_is_asked_and_answered_on_its_page() -> None:
     assert 'name="at"' in text(browser.get(WHY))
     assert f"{WHY}?run_profile_id=a" in text(browser.get("/admin/orbit/runprofile/"))
     assert 'value="a"' in text(browser.get(f"{WHY}?run_profile_id=a"))
-    assert "exist yet: a was made on" in text(
+    assert "exist yet: a was created on" in text(
         browser.get(f"{WHY}?run_profile_id=a&at=2020-01-31T06:00:00Z")
     )
     assert "no run profile" in text(

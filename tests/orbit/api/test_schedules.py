@@ -158,7 +158,7 @@ def test_why_answers_one_sentence_and_the_facts() -> None:
     answer = (
         api(create_user()).get("/schedules/why?run_profile_id=a&at=2020-01-31T06:00:00Z").json()
     )
-    assert answer["answer"].startswith("It didn't exist yet: a was made on")
+    assert answer["answer"].startswith("It didn't exist yet: a was created on")
     assert answer["ran"] is False
     assert answer["facts"]["at"] == "2020-01-31T06:00:00Z"
 

@@ -313,7 +313,7 @@ def test_a_confined_editor_moves_and_creates_nothing_in_other_namespaces() -> No
     assert set(problems(run_profile("new", "mine", "b"), NEW, actor)) == {"/namespace"}
     with pytest.raises(NotAllowed, match="whole workspace"):
         save(profile("new"), NEW, actor)
-    with pytest.raises(RunProfileUnknown, match="none can be made"):
+    with pytest.raises(RunProfileUnknown, match="the id is taken"):
         save(run_profile("other-b", "mine", "a"), NEW, actor)
     assert save(run_profile("new", "mine", "a"), NEW, actor).created
     assert RunProfile.objects.get(run_profile_id="other-b").document["namespace"] == "b"
