@@ -26,9 +26,9 @@ JSON = st.recursive(
 
 
 def refused(data: bytes) -> dict[str, str]:
-    with pytest.raises(StrictJsonError) as raised:
+    with pytest.raises(StrictJsonError) as exc_info:
         loads(data)
-    (error,) = raised.value.errors
+    (error,) = exc_info.value.errors
     return error
 
 

@@ -127,11 +127,11 @@ def test_an_invalid_token_leaves_nothing(arguments: list[str], refusal: type[Exc
 
 
 def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exc_info:
         load_command_class("governance", "token").run_from_argv(
             ["manage.py", "token", "create", "unknown", "--scopes", "read"]
         )
-    assert ended.value.code == 3
+    assert exc_info.value.code == 3
     assert (
         capsys.readouterr().err.strip()
         == "orbit: There is no user 'unknown'. Create one with `manage.py user create`."

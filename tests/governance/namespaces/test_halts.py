@@ -85,9 +85,9 @@ def test_a_halt_needs_no_reason_but_a_resume_and_a_drain_do() -> None:
     assert halts.halt("default", actor=ANN).reason == "none given"
     assert AuditTrailEntry.objects.get().reason == "none given"
     for words in ("", "  \n"):
-        with pytest.raises(ReasonInvalid) as caught:
+        with pytest.raises(ReasonInvalid) as exc_info:
             halts.resume("default", actor=ANN, reason=words)
-        assert caught.value.errors[0]["pointer"] == "/reason"
+        assert exc_info.value.errors[0]["pointer"] == "/reason"
         with pytest.raises(ReasonInvalid):
             halts.drain("default", actor=ANN, reason=words)
     assert halts.resume("default", actor=ANN, reason="over").state == Mode.RUNNING
@@ -159,9 +159,9 @@ def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
 )
 def test_an_end_in_the_past_without_a_zone_or_too_far_ahead_is_refused(until: datetime) -> None:
     for command in (halts.halt, halts.drain):
-        with pytest.raises(UntilInvalid) as caught:
+        with pytest.raises(UntilInvalid) as exc_info:
             command("default", actor=ANN, reason="r", until=until)
-        assert caught.value.errors[0]["pointer"] == "/until"
+        assert exc_info.value.errors[0]["pointer"] == "/until"
     assert not Stop.objects.exists()
 
 

@@ -42,11 +42,11 @@ FULL = {
 def errors(
     *entries: Any, allowed: tuple[str, ...] = (), resolve: bool = False, text: str | None = None
 ) -> list[dict[str, str]]:
-    with pytest.raises(EndpointsInvalid) as raised:
+    with pytest.raises(EndpointsInvalid) as exc_info:
         endpoints.parse(json.dumps(entries) if text is None else text, allowed, resolve=resolve)
-    message = raised.value.detail + json.dumps(raised.value.errors)
+    message = exc_info.value.detail + json.dumps(exc_info.value.errors)
     assert "hush" not in message
-    return raised.value.errors
+    return exc_info.value.errors
 
 
 def test_an_endpoint_of_four_fields_has_the_documented_defaults() -> None:

@@ -71,6 +71,6 @@ def test_both_secrets_sign_during_a_rotation() -> None:
     ],
 )
 def test_a_weak_or_malformed_secret_is_refused_and_not_shown(secret: str) -> None:
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as exc_info:
         signing.parse_secrets(secret)
-    assert "hush" not in str(refused.value)
+    assert "hush" not in str(exc_info.value)

@@ -25,9 +25,9 @@ def transform(url: str, *, timeout: float = 2) -> Payload:
 
 
 def refusal(url: str, *, timeout: float = 2) -> TransformError:
-    with pytest.raises(TransformError) as refused:
+    with pytest.raises(TransformError) as exc_info:
         transform(url, timeout=timeout)
-    return refused.value
+    return exc_info.value
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

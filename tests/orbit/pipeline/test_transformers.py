@@ -37,9 +37,9 @@ def problems(name: str, **options: Any) -> list[tuple[str, str]]:
 
 
 def failure(name: str, body: bytes = b"hello", **options: Any) -> TransformError:
-    with pytest.raises(TransformError) as refused:
+    with pytest.raises(TransformError) as exc_info:
         run(name, body, **options)
-    return refused.value
+    return exc_info.value
 
 
 def test_passthrough_returns_the_same_bytes_and_type() -> None:

@@ -61,9 +61,9 @@ def save(
 
 
 def problems(document: Any, expected: Expected, actor: Actor = SYSTEM) -> dict[str, str]:
-    with pytest.raises(DocumentInvalid) as refused:
+    with pytest.raises(DocumentInvalid) as exc_info:
         save(document, expected, actor)
-    return {fault["pointer"]: fault["detail"] for fault in refused.value.errors}
+    return {fault["pointer"]: fault["detail"] for fault in exc_info.value.errors}
 
 
 def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audit_entry() -> None:
@@ -221,9 +221,9 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
 )
 def test_an_invalid_document_or_one_of_another_id_is_refused(document: Any, pointer: str) -> None:
     store_profiles([profile()], [])
-    with pytest.raises(DocumentInvalid) as refused:
+    with pytest.raises(DocumentInvalid) as exc_info:
         edit.save(PROFILE, "daily", document, actor=SYSTEM, source="api", expected=exactly(1))
-    assert pointer in {fault["pointer"] for fault in refused.value.errors}
+    assert pointer in {fault["pointer"] for fault in exc_info.value.errors}
     assert Profile.objects.get().revision == 1
 
 
@@ -268,14 +268,14 @@ def test_a_confined_editor_changes_only_profiles_of_their_namespaces() -> None:
     ):
         messages = []
         for document in (hidden, missing):
-            with pytest.raises(Stale) as refused:
+            with pytest.raises(Stale) as exc_info:
                 save(document, exactly(1), actor)
             messages.append(
                 (
-                    refused.value.detail.replace(
+                    exc_info.value.detail.replace(
                         document.get("run_profile_id", document["profile_id"]), "ID"
                     ),
-                    refused.value.extra,
+                    exc_info.value.extra,
                 )
             )
         assert messages[0] == messages[1]
@@ -356,11 +356,11 @@ def test_a_roll_back_to_an_invalid_document_is_refused_with_pointers() -> None:
         [profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], []
     )
     save(profile(), exactly(1))
-    with pytest.raises(DocumentInvalid) as refused:
+    with pytest.raises(DocumentInvalid) as exc_info:
         edit.roll_back(
             PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=exactly(2), reason="x"
         )
-    assert [fault["pointer"] for fault in refused.value.errors] == [
+    assert [fault["pointer"] for fault in exc_info.value.errors] == [
         "/execution_rules/tiers/1/transformer"
     ]
 
