@@ -89,8 +89,8 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         "7",
         "--json",
     )
-    printed = json.loads(capsys.readouterr().out)
-    authenticated = tokens.authenticate(printed["token"])
+    output = json.loads(capsys.readouterr().out)
+    authenticated = tokens.authenticate(output["token"])
     assert authenticated is not None
     assert (
         authenticated[0].username,
@@ -102,7 +102,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         frozenset({"eu"}),
     )
     row = ApiToken.objects.get()
-    assert printed["token"] not in (row.token_hash, row.prefix)
+    assert output["token"] not in (row.token_hash, row.prefix)
     assert row.expires_at is not None
     assert AuditTrailEntry.objects.get(action="token.created").after["prefix"] == row.prefix
     call_command("token", "create", "ann", "--scopes", "read")
@@ -214,8 +214,8 @@ def test_tokens_are_listed_and_revoked_by_id_prefix_or_text(capsys: Any) -> None
     )
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
     call_command("token", "list", "--json")
-    (listed,) = json.loads(capsys.readouterr().out)["results"]
-    assert (listed["prefix"], listed["state"], listed["unused"], listed["name"]) == (
+    (token,) = json.loads(capsys.readouterr().out)["results"]
+    assert (token["prefix"], token["state"], token["unused"], token["name"]) == (
         row.prefix,
         "active",
         True,

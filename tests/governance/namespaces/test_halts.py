@@ -240,19 +240,19 @@ def test_a_halt_that_was_written_by_hand_can_be_resumed() -> None:
 @pytest.mark.django_db
 def test_time_both_halted_and_paused_is_counted_once() -> None:
     other = registry.ensure(["other"]) and Namespace.objects.get(name="other")
-    ours = Namespace.objects.get(name="default")
+    default = Namespace.objects.get(name="default")
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     def stop(
-        kind: str, begin: float, end: float | None, namespace: Namespace | None = ours
+        kind: str, begin: float, end: float | None, namespace: Namespace | None = default
     ) -> None:
-        ended = None if end is None else start + timedelta(seconds=end)
+        ended_at = None if end is None else start + timedelta(seconds=end)
         Stop.objects.create(
             namespace=namespace,
             kind=kind,
             started_by="ann",
             since=start + timedelta(seconds=begin),
-            ended_at=ended,
+            ended_at=ended_at,
         )
 
     def counted() -> float:

@@ -130,7 +130,7 @@ def test_of_forty_at_once_exactly_the_limit_gets_through(settings: Any, _: int) 
             connection.close()
 
     with ThreadPoolExecutor(40) as pool:
-        statuses = [done.result() for done in [pool.submit(call) for _ in range(40)]]
+        statuses = [future.result() for future in [pool.submit(call) for _ in range(40)]]
     # If the run spans two minutes, each has let its limit in.
     assert statuses.count(200) in (
         {5} if RequestCount.objects.get().requests == 40 else range(5, 11)

@@ -162,9 +162,9 @@ def test_a_worker_that_wakes_after_its_lease_sends_no_claimed_job(
         real = claim.claim_unlimited
 
         def stopped_behind_the_claim(*args, **kwargs):
-            taken = real(*args, **kwargs)
+            batch = real(*args, **kwargs)
             slot.held_until = interrupts.now()
-            return taken
+            return batch
 
         try:
             with monkeypatch.context() as patch:

@@ -325,7 +325,7 @@ def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path
         "SSL_CERT_FILE": "/nowhere",
     }
     with Receiver() as receiver:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, receiver.url],
             env=environment,
             capture_output=True,
@@ -333,7 +333,7 @@ def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path
             check=False,
             timeout=60,
         )
-        assert done.stdout.strip() == "200", done.stderr
+        assert process.stdout.strip() == "200", process.stderr
         assert receiver.requests[0].headers["authorization"] == "Bearer t"
 
 

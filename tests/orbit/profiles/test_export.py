@@ -109,14 +109,14 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
     # Both files were changed. An export, which would undo that, is killed before it replaces the
     # ``nth`` file.
     write_profiles(folder, [profile(label="By file")], [run_profile(value_tags=["by-file"])])
-    done: list[Path] = []
+    written_files: list[Path] = []
 
     class Killed(BaseException):
         pass
 
     def replace(self: Path, target: Path) -> Path:
-        done.append(target)
-        if len(done) == nth:
+        written_files.append(target)
+        if len(written_files) == nth:
             raise Killed
         return self.rename(target)
 
@@ -227,10 +227,10 @@ def shuffled(value: Any, rng: Any) -> Any:
 )
 @given(documents(), st.randoms(use_true_random=False))
 def test_export_reload_export_gives_the_same_bytes(
-    folder: Path, both: tuple[list[Any], list[Any]], rng: Any
+    folder: Path, both_lists: tuple[list[Any], list[Any]], rng: Any
 ) -> None:
     with transaction.atomic():
-        check_stable(folder, *both, rng)
+        check_stable(folder, *both_lists, rng)
 
 
 def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng: Any) -> None:

@@ -206,8 +206,8 @@ def test_a_reload_applies_the_files_over_edits_and_says_what_it_did(folder: Path
     reload.load_at_start()
     store_profiles([profile("a", label="By hand")], [])
     write_profiles(folder, [profile("a"), profile("b"), profile("d")], [])
-    done = reload.apply_files(actor=SYSTEM, reason="as agreed")
-    assert (done.created, done.changed, done.hidden, done.unchanged) == (
+    result = reload.apply_files(actor=SYSTEM, reason="as agreed")
+    assert (result.created, result.changed, result.hidden, result.unchanged) == (
         ("profiles/d",),
         ("profiles/a",),
         ("profiles/c",),

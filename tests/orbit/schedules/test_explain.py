@@ -53,9 +53,9 @@ def tick(due: datetime, **columns: Any) -> None:
     """Have the tick of that moment decided."""
     Row.objects.filter(name=OWN).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
-    made = CronTick.objects.get(schedule=OWN, due_at=due)
-    run_tick.run(made.pk, now=due + timedelta(seconds=2))
-    CronTick.objects.filter(pk=made.pk).update(**columns)
+    cron_tick = CronTick.objects.get(schedule=OWN, due_at=due)
+    run_tick.run(cron_tick.pk, now=due + timedelta(seconds=2))
+    CronTick.objects.filter(pk=cron_tick.pk).update(**columns)
 
 
 def sentence_at(at: datetime, name: str = "a", **options: Any) -> str:
