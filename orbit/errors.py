@@ -1,4 +1,4 @@
-"""The refusals of the app that several rooms share: one class each."""
+"""The errors that several rooms share."""
 
 from governance.kernel.errors import Kind, OrbitError
 

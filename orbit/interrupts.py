@@ -1,10 +1,7 @@
-"""May work go on? Asked between stages, between tiers and before every delivery.
+"""May work go on? Asked between stages and tiers, and before every delivery.
 
-A process knows whether it drains and until when, which slots are running, and the stamp by which
-its supervisor sees that it is alive. Each slot knows what the gate of its namespace said: the claim
-has read it, and the worker's gate monitor reads it four times a second and on every notification.
-What was read longer ago than ``FRESH_SECONDS`` counts as a stop for whatever leaves the process. A
-stop is raised as ``Interrupted``; the slot then gives the cycle's lease back.
+The worker's gate monitor reads the gates four times a second. With an answer older than
+``FRESH_SECONDS`` nothing leaves the process.
 """
 
 import math
@@ -22,67 +19,63 @@ _LOOK_SECONDS = 0.02
 
 
 class Interrupted(Exception):
-    """The cycle stops here, in good order: its lease is to be given back."""
+    """The cycle stops here: give its lease back."""
 
 
 class Slot:
-    """One cycle being run: how long its present act may take, and how long its lease holds.
-
-    ``held_until`` and ``open_until`` are in seconds of ``now()``. A slot past its deadline is hung,
-    and loses its lease. A slot that was once ``stopped`` stays so: its cycle is given back, and the
-    next claim asks the gate anew.
-    """
+    """One running cycle: its gate, its lease, and its present act's deadline."""
 
     def __init__(self, namespace: str = "") -> None:
         self.namespace = namespace
+        #: Monotonic. After it the slot counts as hung, and loses its lease.
         self.deadline = 0.0
+        #: These two are in seconds of ``now()``.
         self.held_until = math.inf
         self.open_until = math.inf
+        #: For good: the cycle is given back, and the next claim asks the gate anew.
         self.stopped = False
 
-    def saw(self, *, is_open: bool, asked: float) -> None:
-        """Note what the gate said when it was ``asked``."""
+    def saw(self, *, is_open: bool, read_at: float) -> None:
+        """Note what the gate said at ``read_at``."""
         if not is_open:
             self.stopped = True
         elif self.open_until != math.inf:
-            self.open_until = max(self.open_until, asked + FRESH_SECONDS)
+            self.open_until = max(self.open_until, read_at + FRESH_SECONDS)
 
     @property
     def open(self) -> bool:
-        """Whether the gate is known to be open. Checked right before a byte leaves."""
+        """Whether the gate is known to be open."""
         return not self.stopped and now() < self.open_until
 
     @property
     def holds(self) -> bool:
-        """Whether no other worker can have claimed the cycle yet.
-
-        Checked right before a byte leaves: a process may have been suspended after its claim.
-        """
+        """Whether no other worker can have claimed the cycle yet."""
+        # Checked before a byte leaves: the process may have been suspended after its claim.
         return now() < self.held_until
 
     @property
     def overrun(self) -> bool:
-        """Whether the present act takes longer than it may."""
+        """Whether the present act takes longer than it may: the slot hangs."""
         return time.monotonic() > self.deadline
 
 
 class WorkerState:
-    """What this process knows of stopping."""
+    """Whether this process drains, and its running slots."""
 
     def __init__(self) -> None:
         # One name bound to a number. A signal handler sets it, so it must need no lock: the
         # interrupted code may hold it.
         self._deadline: float | None = None
-        #: Tells the supervisor that this process is alive. The main thread calls it at least every
+        #: Shows the supervisor that this process is alive. The main thread calls it at least every
         #: two seconds.
         self.stamp: Callable[[], None] = lambda: None
-        #: Whether a gate monitor looks at the gate for this process. If not, only claims ask it.
+        #: Whether a gate monitor runs in this process. If not, only claims read the gate.
         self.watched = False
         self._slots: set[Slot] = set()
         self._thread = threading.local()
 
     def drain(self, seconds: float) -> None:
-        """Start nothing new; let what runs go on for ``seconds``. A second call changes nothing."""
+        """Start nothing new; running work has ``seconds``. Only the first call counts."""
         if self._deadline is None:
             self._deadline = time.monotonic() + seconds
 
@@ -93,29 +86,29 @@ class WorkerState:
 
     @property
     def drained(self) -> bool:
-        """Whether the time for what runs is over."""
+        """Whether the time for running work is over."""
         return self.remaining() <= 0
 
     def remaining(self) -> float:
-        """Return the seconds that running work still has; infinite unless the process drains."""
+        """Return the seconds that running work has; infinite unless draining."""
         deadline = self._deadline
         return float("inf") if deadline is None else deadline - time.monotonic()
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing at all may go on here."""
+        """Whether all work must stop here."""
         return self.drained or gate.paused_here()
 
     @property
     def slots(self) -> list[Slot]:
-        """The slots that are running."""
+        """The running slots."""
         return list(self._slots)
 
-    def open(self, namespace: str, *, asked: float) -> Slot:
-        """Return a slot for a cycle whose claim found the gate open at ``asked``."""
+    def open(self, namespace: str, *, read_at: float) -> Slot:
+        """Return a slot for a cycle whose gate was open at ``read_at``."""
         slot = Slot(namespace)
         if self.watched:
-            slot.open_until = asked + FRESH_SECONDS
+            slot.open_until = read_at + FRESH_SECONDS
         self._slots.add(slot)
         return slot
 
@@ -135,14 +128,14 @@ class WorkerState:
     def check(self, *, leaves: bool = False) -> None:
         """Raise Interrupted if this thread's work may not go on.
 
-        If something ``leaves`` the process and the gate's last answer is too old, wait for the next
-        one: no longer than a lease, after which it counts as a stop.
+        ``leaves``: something leaves the process, so wait up to a lease for a fresh answer of the gate.
         """
         slot = self.current()
         if self.stopped or (slot is not None and slot.stopped):
             raise Interrupted
         if not leaves or slot is None or slot.open:
             return
+        # Waiting isn't hanging.
         slot.deadline = max(slot.deadline, time.monotonic() + settings.ORBIT_LEASE_SECONDS)
         ends = time.monotonic() + settings.ORBIT_LEASE_SECONDS
         while not slot.open:
@@ -152,12 +145,12 @@ class WorkerState:
 
 
 def now() -> float:
-    """Return seconds of a clock that also runs while this process, or the machine, is suspended."""
+    """Return seconds of a clock that doesn't stop in suspend."""
+    # CLOCK_MONOTONIC stops in suspend on Linux, while the lease goes on in the database.
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-#: This process's state. It is a global because a signal handler sets it, and because code of every
-#: room has to ask it.
+#: This process's state. A global, because a signal handler sets it and every room reads it.
 process = WorkerState()
 
 
@@ -167,19 +160,19 @@ def enter(slot: Slot) -> None:
 
 
 def slot() -> Slot:
-    """Return the slot of this thread; outside of a runner one whose lease holds for ever."""
+    """Return this thread's slot; outside of a runner one that always holds."""
     return process.current() or Slot()
 
 
 def act(seconds: float) -> None:
-    """Begin an act of at most ``seconds``: the slot's lease is renewed no longer than that."""
+    """Begin an act of at most ``seconds``; later the lease isn't renewed."""
     current = process.current()
     if current is not None:
         current.deadline = time.monotonic() + seconds
 
 
 def prolong(seconds: float) -> None:
-    """Give the present act at least ``seconds`` more, for example while the database is away."""
+    """Give the present act at least ``seconds`` more."""
     current = process.current()
     if current is not None:
         current.deadline = max(current.deadline, time.monotonic() + seconds)

@@ -1,14 +1,7 @@
 """The queue: the only module of the apps that knows Django-Q2.
 
-A row of the queue is a wake-up or a small idempotent task, never the truth: what is to be done, and
-when, is in ``next_due_at`` of a cycle and in the row of a tick. So a row that is lost, doubled or
-late does no harm, and maintenance wakes what was forgotten.
-
-A row joins the caller's transaction. NOTIFY doesn't: it takes a lock of the whole database. It is
-sent after the commit, at most every 20 ms by one process. A worker that was woken looks again
-a little later (``LINGER``), so it finds the rows whose NOTIFY was held back.
-
-Times are the database's: a web server with a fast clock delays no task.
+What is due is in the cycles and ticks themselves, so a lost, doubled or late row does no harm. All
+times are the database's.
 """
 
 import logging
@@ -38,12 +31,14 @@ TASKS = {ADVANCE, TICK, OPERATE}
 
 QUEUE, WAKE, BAD = str(Conf.CLUSTER_NAME), "orbit.wake", "orbit.bad"
 CHANNEL = "orbit_q"
+# NOTIFY locks the whole database until its commit, so it is sent after ours, at most once in QUIET
+# seconds. A woken worker looks again after LINGER, for rows whose NOTIFY was held back.
 QUIET = 0.02
 LINGER = 0.03
 KEPT_WAKEUPS = 8
 PUT_BACK_SECONDS = 30
 GIVE_UP = timedelta(minutes=10)
-#: Not every reader can hold an earlier or a later time.
+#: The database allows times that not every reader can hold.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 CLAIM = sql.load(__name__, "claim_tasks")
@@ -53,21 +48,21 @@ PRUNE = sql.load(__name__, "prune_failed_tasks")
 
 
 class PgBroker(ORM):  # type: ignore[misc]
-    """Django-Q2's broker on PostgreSQL: a claim is one round trip, and claimers don't wait."""
+    """Django-Q2's broker on PostgreSQL: a claim is one round trip without waiting."""
 
     def __init__(self, list_key: str | None = None, *, at: datetime | None = None) -> None:
-        """``at`` is when enqueued tasks become ready; None is at once."""
         super().__init__(list_key=list_key)
+        #: When enqueued tasks become ready; None is at once.
         self.at = at
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> None:
-        """Do nothing: rows go through Django's connection, in the caller's transaction."""
+        """Do nothing: rows go through Django's connection."""
 
     def enqueue(self, task: str) -> int | None:
-        """Insert a row in the caller's transaction.
+        """Insert a row in the caller's transaction; return its id.
 
-        Return its id, or None if the same moment has its wake-up already.
+        None if there is a wake-up for this moment already.
         """
         if self.at is not None and self.list_key == WAKE:
             row = ENQUEUE_LATER.one(key=self.list_key, payload=task, at=self.at)
@@ -80,10 +75,8 @@ class PgBroker(ORM):  # type: ignore[misc]
         return row[0] if row else None
 
     def dequeue(self) -> list[tuple[int, str]]:
-        """Claim ready tasks, oldest first, as (id, payload).
-
-        After a crash of the claimer they are ready again once ``retry`` is over.
-        """
+        """Claim ready tasks, oldest first, as (id, payload)."""
+        # If the claimer dies, they are ready again after ``retry`` seconds.
         tasks = CLAIM.rows(seconds=Conf.RETRY, keys=[QUEUE, WAKE], limit=Conf.BULK)
         return [(row, payload) for row, payload in tasks]
 
@@ -92,15 +85,15 @@ class PgBroker(ORM):  # type: ignore[misc]
         _execute("DELETE FROM django_q_ormq WHERE id = %s", [task_id])
 
     def put_back(self, task_id: int) -> None:
-        """Leave a claimed row to other workers: it is ready again in half a minute."""
+        """Leave a claimed row to other workers, in half a minute."""
         _execute(
             "UPDATE django_q_ormq SET lock = now() + %s * interval '1 second' WHERE id = %s",
             [PUT_BACK_SECONDS, task_id],
         )
 
     def fail(self, task_id: int) -> None:
-        """Put a row that can't be run under the key ``orbit.bad``, for an operator to look at."""
-        # A hundred years: out of the claim's way, and a time that every reader can hold.
+        """Move a row that can't be run to the key ``orbit.bad``."""
+        # A hundred years: no claim takes it, and every reader can hold the time.
         _execute(
             "UPDATE django_q_ormq SET key = %s, lock = now() + interval '100 years' WHERE id = %s",
             [BAD, task_id],
@@ -120,11 +113,7 @@ def _execute(query: str, values: list[Any]) -> None:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads what ``wake`` writes, and imports nothing else.
-
-    A row is signed, but one of another release could name any module.
-    """
-
+    # A row is signed, but one of another release could import any module.
     def find_class(self, module: str, name: str) -> Any:
         if module == "datetime" and name in {"datetime", "timedelta", "timezone"}:
             return super().find_class(module, name)
@@ -138,14 +127,13 @@ class _PlainPickles:
 
 
 def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
-    """Have ``task`` run with ``args``: at once, or at the moment ``at`` of the database's clock.
+    """Have ``task`` run with ``args``, now or ``at`` a moment of the database's clock.
 
-    The row joins the open transaction; the workers are notified after its commit. An ``ADVANCE``
-    adds nothing if there is one within the second before it. Other tasks are each for something
-    of their own.
+    The row joins the open transaction.
     """
     broker = PgBroker(WAKE if task == ADVANCE else QUEUE, at=at)
     async_task(task, *args, broker=broker)
+    # Workers poll for the later ones.
     if at is None or at <= datetime.now(UTC):
         transaction.on_commit(_notifier.notify)
 
@@ -153,14 +141,14 @@ def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
 def collapse() -> int:
     """Delete the ready wake-ups beyond the first eight; return how many.
 
-    Call it before the first claim of a runner. Whoever sees a wake-up sees its cycle too, so the
-    runner's claim finds what the deleted ones were for. Rows that another worker is claiming stay.
+    Call it before a runner's first claim, which finds their work.
     """
+    # Rows that another worker is claiming stay.
     return COLLAPSE.execute(key=WAKE, kept=KEPT_WAKEUPS)
 
 
 def tasks_wait(seconds: float = 0.0) -> bool:
-    """Tell whether a task other than a wake-up has waited for a worker for so many seconds."""
+    """Return whether a task other than a wake-up has waited this long."""
     row = _one(
         "SELECT EXISTS (SELECT 1 FROM django_q_ormq"
         " WHERE key = %s AND lock <= now() - %s * interval '1 second')",
@@ -176,12 +164,7 @@ def ready_wakeups() -> int:
 
 
 def read(row: int, payload: str) -> dict[str, Any] | None:
-    """Return the task of a claimed row, or None if it can't be run here.
-
-    A row that isn't ours or can't be read is quarantined. A task that this release doesn't know is
-    put back for half a minute, since a newer release may know it, and quarantined ten minutes after
-    it was enqueued.
-    """
+    """Return the task of a claimed row, or None if it can't be run here."""
     broker = PgBroker()
     try:
         task: dict[str, Any] = core_signing.loads(
@@ -203,6 +186,7 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
     if name in TASKS:
         return {**task, "ack_id": row, "cluster": QUEUE}
     if waited < GIVE_UP:
+        # A worker of a newer release may know this task.
         broker.put_back(row)
         return None
     log.error(
@@ -213,10 +197,7 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
 
 
 def schedules() -> "QuerySet[Any]":
-    """Return the rows of Orbit's schedules, oldest first.
-
-    ``due`` is their next run, within bounds that every reader can hold.
-    """
+    """Return Orbit's schedules, oldest first, with ``due``: their next run."""
     due = Case(
         When(
             next_run__isnull=False, then=Least(Greatest("next_run", Value(EARLIEST)), Value(LATEST))
@@ -231,22 +212,16 @@ def schedules() -> "QuerySet[Any]":
 
 
 def prune_failures(*, days: int = 7, limit: int = 10_000) -> int:
-    """Delete up to ``limit`` failed tasks that are older than ``days``; return how many."""
+    """Delete up to ``limit`` failed tasks older than ``days``; return how many."""
     return PRUNE.execute(days=days, most=limit)
 
 
 class _Notifier:
-    """Notifies the workers of every cluster, at most every 20 ms."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sent = 0.0
 
     def notify(self) -> None:
-        """Send NOTIFY, unless it was sent just now.
-
-        The rows are committed: an error here only delays them until the workers poll.
-        """
         now = time.monotonic()
         with self._lock:
             if now - self._sent < QUIET:
@@ -256,11 +231,12 @@ class _Notifier:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
         except (DatabaseError, InterfaceError) as error:
+            # The rows are committed: this only delays them until the workers poll.
             self._sent = 0.0
             log.warning(
                 "The workers couldn't be notified (%s). They poll, and find the work.", error
             )
 
 
-# Not a worker's: every process that enqueues has one, and web servers do most of it.
+# A global and no worker's: every process that enqueues needs one, and web servers enqueue most.
 _notifier = _Notifier()

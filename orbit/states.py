@@ -30,7 +30,7 @@ ACTIVE = (Cycle.PENDING, Cycle.RUNNING)
 
 
 class Tier(StrEnum):
-    """One of the three transformations of a cycle. A pending one waits for its next attempt."""
+    """One of a cycle's three transformations."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -41,7 +41,7 @@ TIER = Machine(Tier, {Tier.PENDING: {Tier.SUCCESS, Tier.FAILED}})
 
 
 class Job(StrEnum):
-    """A delivery. A late 2xx makes a cancelled or dead one delivered."""
+    """A delivery. A late 2xx delivers a cancelled or dead one."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -62,7 +62,7 @@ JOB = Machine(
 
 
 class Attempt(StrEnum):
-    """One request. ``unsent``: stopped before a byte left. ``unknown``: it may have arrived."""
+    """One request. ``unsent``: no byte left. ``unknown``: it may have arrived."""
 
     SENDING = "sending"
     DELIVERED = "delivered"
@@ -99,7 +99,7 @@ LETTER = Machine(
 
 
 class Tick(StrEnum):
-    """What became of a tick. ``due``: its task has not run yet."""
+    """The outcome of a tick. ``due``: its task has not run yet."""
 
     DUE = "due"
     STARTED = "started"

@@ -1,4 +1,4 @@
-"""What the queue calls, each by its path."""
+"""The tasks that the queue calls, by their paths."""
 
 import time
 from datetime import timedelta
@@ -18,21 +18,18 @@ from orbit.schedules import run_tick
 SHORT_SECONDS = 1.0
 PAUSE = timedelta(seconds=0.5)
 
-#: The worker process that runs these tasks: the one reference to it. Django-Q2 calls a task by its
-#: path, with strings, so a task can't be handed the object. ``processes/worker.py`` sets it.
+#: The worker process that runs these tasks. A global, because Django-Q2 passes only strings.
+#: ``processes/worker.py`` sets it.
 worker: WorkerProcess | None = None
 
-#: Does the slices of operation runs, by their type.
+#: Operation runs' slice handlers, by type.
 OPERATIONS: dict[str, slices.SliceHandler] = {
     action.type: action.run_slice for action in (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
 }
 
 
 def advance() -> None:
-    """Run the cycles that are due; leave a wake-up for the next one.
-
-    If the database goes away, the wake-up is missing: maintenance wakes what was forgotten.
-    """
+    """Run the cycles that are due; leave a wake-up for the next one."""
     if worker is None:
         raise RuntimeError("orbit.tasks.worker is not set: only a worker process runs cycles.")
     began = time.monotonic()
@@ -40,27 +37,25 @@ def advance() -> None:
         queue.collapse()
         due = runner.run(worker)
         if due is not None:
-            # After a short run the due cycles are those it may not have. Pause, or it would come
-            # back at once, for ever.
+            # After a short run the due cycles are those it couldn't claim. Without a pause it
+            # would come back at once, again and again.
             was_short = time.monotonic() - began < SHORT_SECONDS
             queue.wake(at=max(due, timezone.now() + PAUSE) if was_short else due)
     except (OperationalError, InterfaceError) as error:
+        # The wake-up is missing now. Maintenance wakes what was forgotten.
         worker.log.report("the database is away", error)
         connection.close()
 
 
 def tick(*tick_ids: str) -> None:
-    """Perform the ticks; does nothing for those that were performed."""
+    """Perform the ticks that were not performed yet."""
     for tick_id in tick_ids:
         interrupts.process.stamp()
         run_tick.run(UUID(tick_id))
 
 
 def operate(run_id: str) -> None:
-    """Do the next slice of an operation run.
-
-    Does nothing if it isn't due, has ended, or another worker is at it.
-    """
+    """Do the next slice of an operation run if it is due and free."""
     slices.do_next(
         UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
     )

@@ -1,1 +1,1 @@
-"""What happened: the event log. It refers to other things by plain ids."""
+"""The event log. It refers to other objects by plain ids."""

@@ -9,7 +9,7 @@ from governance.kernel.identifiers import uuid7_text
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a cycle. ``name`` is one of ``telemetry.events.Name``."""
+    """Something that happened in a cycle. ``name``: of ``telemetry.events.Name``."""
 
     name: str
     stage: str | None = None

@@ -152,7 +152,7 @@ class _Runner:
 
     def _start(self, cycle: ClaimedCycle, claimed_at: float) -> None:
         self.number += 1
-        number, slot = self.number, interrupts.process.open(cycle.namespace, asked=claimed_at)
+        number, slot = self.number, interrupts.process.open(cycle.namespace, read_at=claimed_at)
         slot.held_until = claimed_at + settings.ORBIT_LEASE_SECONDS
         slot.deadline = time.monotonic() + ACT_SECONDS
         self.running[number] = _RunningCycle(cycle, slot)

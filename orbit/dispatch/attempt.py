@@ -1,16 +1,8 @@
 """One delivery attempt: prepare, send, classify, resolve.
 
-1. ``claim`` has moved the job to ``sending`` and written the receipt, in one commit.
-2. A sender thread makes the request (``_send``). If an earlier attempt may have arrived and the
-   endpoint has an ``inquiry_url``, it asks the receiver first.
-3. The slot's thread collects what came back (``InFlight.collect``), classifies it and resolves it
-to
-   an ``AttemptResult``. The decisions are pure and live in ``outcome``, with the table of waits.
-4. ``receipts`` writes the results. A job that is to be retried is ``pending`` again, with its time.
-
-What can still go wrong: the process dies between sending and writing. The receipt still says
-``sending`` then. The worker that resumes the cycle closes it as unknown (``abandon``) and sends
-the delivery again under the same key, so a receiver that ignores Idempotency-Key may act twice.
+If the process dies between sending and writing, the receipt still says ``sending``. The next
+worker closes it as unknown and sends again under the same key, so a receiver that ignores
+Idempotency-Key may act twice.
 """
 
 import functools
@@ -47,12 +39,12 @@ _ASKS_TO_WAIT = {429, 503}
 
 
 class SendersHung(RuntimeError):
-    """Sender threads did not come back within their deadline and the grace after it."""
+    """Senders missed their deadline and the grace after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class InquiryReply:
-    """What an inquiry brought; ``note`` says it in words for operators."""
+    """The result of an inquiry, and a note for operators."""
 
     inquiry: Inquiry
     note: str
@@ -60,23 +52,21 @@ class InquiryReply:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """An attempt that has ended, and what becomes of its job.
-
-    ``confirms``: an inquiry found that an earlier attempt had arrived.
-    ``observation``: what the attempt says about its endpoint, if anything.
-    """
+    """An attempt that has ended, and its job's next state."""
 
     job: ClaimedJob
     answer: Response | None
     status: Attempt
     transition: JobTransition
     error: str
+    #: An inquiry found that an earlier attempt had arrived.
     confirms: bool = False
+    #: What the attempt says about its endpoint, if anything.
     observation: EndpointObservation | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether a request was sent, or may have been, and brought no 2xx."""
+        """Whether a request was sent, or may have been, and got no 2xx."""
         return self.job.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
 
 
@@ -84,7 +74,7 @@ _Reply = tuple[ClaimedJob, Response | None, InquiryReply | None]
 
 
 class InFlight:
-    """The requests of one cycle that are in flight; ``count`` says how many."""
+    """The requests of one cycle that are in flight."""
 
     def __init__(self, cycle: ClaimedCycle) -> None:
         self.count = 0
@@ -93,7 +83,7 @@ class InFlight:
         self._longest = self._silent = 0.0
 
     def send(self, jobs: list[ClaimedJob], senders: SenderPool) -> None:
-        """Send ``jobs``, for each of which a sender was taken."""
+        """Send ``jobs``; the caller has taken a sender for each."""
         longest = max((_longest_seconds(job) for job in jobs), default=0.0)
         self._longest = max(self._longest, longest) if self.count else longest
         self._silent = 0.0
@@ -104,10 +94,8 @@ class InFlight:
             senders.submit(functools.partial(_send, self._cycle, job, self._replies, senders, slot))
 
     def collect(self, patience: float) -> list[AttemptResult]:
-        """Return the next attempts that ended; [] after ``patience`` seconds. Raises SendersHung.
-
-        Results that come close together are returned together, so that they share a commit.
-        """
+        """Return attempts that ended; [] after ``patience`` seconds. Raises SendersHung."""
+        # Replies that come close together are returned together, so that they share a commit.
         replies: list[_Reply] = []
         while len(replies) < self.count:
             try:
@@ -124,9 +112,9 @@ class InFlight:
 
 
 def _longest_seconds(job: ClaimedJob) -> float:
-    """Return how long an attempt may take. An inquiry has the same time as the request."""
     if job.endpoint is None:
         return 0.0
+    # An inquiry has the same time as the request.
     return job.endpoint.total_timeout * (2 if _needs_inquiry(job) else 1)
 
 
@@ -146,25 +134,23 @@ def _send(
     senders: SenderPool,
     slot: Slot,
 ) -> None:
-    """Make one attempt. Whatever happens, its reply is queued and the sender is free again.
-
-    Nothing is sent once the lease may have expired, because another worker may have sent it
-    meanwhile; nor if the gate is closed, or was not read recently.
-    """
     answer: Response | None = None
     reply: InquiryReply | None = None
     try:
         if job.endpoint is not None and not interrupts.process.drained and slot.open:
             if _needs_inquiry(job):
                 reply = inquire(job.endpoint, job.delivery_id)
-            is_wanted = reply is None or after_inquiry(job, reply.inquiry) is None
-            if is_wanted and slot.holds and slot.open:
+            may_send = reply is None or after_inquiry(job, reply.inquiry) is None
+            # After the lease another worker may have sent it. With a closed or unread gate nothing
+            # may leave. Checked again here because the inquiry took time.
+            if may_send and slot.holds and slot.open:
                 answer = _request(cycle, job, job.endpoint)
     except Exception as exc:
         # A request that can't even be built is a failed attempt; the slot must not hang for it.
         error = f"{type(exc).__name__}: {exc}"
         answer = Response(None, "unexpected", error, b"", None, 0.0, False, None)
     finally:
+        # Whatever happened: else the slot waits for this reply, and the sender is lost.
         replies.put((job, answer, reply))
         seconds = answer.latency_ms / 1000 if answer is not None else None
         answered = answer is not None and answer.status is not None
@@ -186,10 +172,7 @@ def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Respon
 
 
 def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
-    """Ask a receiver whether it has a delivery: GET ``inquiry_url``. 200: yes; 404: no.
-
-    Takes no longer than the endpoint's total time-out. Never raises.
-    """
+    """GET ``inquiry_url``: 200 if the receiver has the delivery, 404 if not. Never raises."""
     request = client.Request(
         "GET",
         (endpoint.inquiry_url or "").replace("{id}", str(delivery_id)),
@@ -215,10 +198,7 @@ def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
 def resolve(
     job: ClaimedJob, answer: Response | None, reply: InquiryReply | None = None
 ) -> AttemptResult:
-    """Return what becomes of an attempt that came back with ``answer``, or with an inquiry's reply.
-
-    An attempt with neither was stopped before a byte left, and uses up no retry.
-    """
+    """Return the result of an attempt; without answer and reply: unsent."""
     if job.endpoint is None:
         return _unsent(
             job,
@@ -242,19 +222,16 @@ def resolve(
 
 
 def after_inquiry(job: ClaimedJob, inquiry: Inquiry) -> JobTransition | None:
-    """Return what becomes of ``job`` after its receiver was asked. None: send it now."""
+    """Return the job's next state after an inquiry. None: send it now."""
     return outcome.decide_inquiry(inquiry, _policy(job), hold=_holds(job))
 
 
 def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False) -> AttemptResult:
-    """Return the end of an attempt whose worker died: it may have arrived, so it is unknown.
-
-    It uses up a retry, and is made again under the same key. In a ``cancelled`` cycle it is not
-    made again: the job is cancelled, or a dead letter again if an operator had ``requeued`` it.
-    """
+    """Return the result of an attempt whose worker died: unknown."""
     if not cancelled:
         transition = _decide_unknown(job)
     elif requeued:
+        # Its first letter is closed: cancelled, the delivery could never be sent again.
         transition = JobTransition(Job.DEAD, 1, reason="cancelled")
     else:
         transition = JobTransition(Job.CANCELLED, 1)
@@ -262,7 +239,7 @@ def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False)
 
 
 def expire(job: ClaimedJob) -> AttemptResult:
-    """Return the end of a job that waited too long for an endpoint that is down."""
+    """Return the result of a job that waited too long for an endpoint."""
     return _unsent(
         job,
         JobTransition(Job.DEAD, 0, reason="endpoint_down"),
@@ -317,9 +294,9 @@ def _observe(
 def _observe_reply(
     job: ClaimedJob, endpoint: Endpoint, reply: InquiryReply
 ) -> EndpointObservation | None:
-    """An answered inquiry shows that the endpoint is up, if it went to the endpoint's own host."""
     if job.state_id is None or reply.inquiry == Inquiry.SILENT:
         return None
+    # Another host's answer doesn't show that the endpoint is up.
     if urlsplit(endpoint.inquiry_url or "").hostname != endpoint.host:
         return None
     return EndpointObservation(job.state_id, job.job_id, True, "")

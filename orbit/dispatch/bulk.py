@@ -1,8 +1,7 @@
 """Requeue or dismiss many dead letters by one operation run.
 
-A slice locks its letters before it decides, so the decision holds: of two runs, or a run and a
-user, one makes a job of a letter and the other reads "already requeued". Letters of a halted
-namespace wait for later slices. Each step is one statement, for one letter and for a thousand.
+A slice locks its letters before it decides, so no other run or user resolves them too. Letters of
+a halted namespace wait for later slices.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,13 +26,13 @@ from orbit.dispatch.dead_letters import Choice, Resolution
 from orbit.records import execution
 from orbit.states import Letter
 
-#: How many ids a caller may name.
+#: The most ids in one request.
 MAX_IDS = 1_000
-#: How many letters one run takes by a filter.
+#: The most letters that one run takes by a filter.
 MAX_LETTERS = 100_000
 #: Letters a second.
 RATE, MAX_RATE = 10, 500
-# What one slice does well within its second.
+# A slice has one second; this many take less.
 _BATCH_SIZE = 500
 _RESOLVED = {
     Letter.REQUEUED: "already requeued",
@@ -80,10 +79,7 @@ def requeue(
     new_key: bool = False,
     rate: int = RATE,
 ) -> StartedRun:
-    """Start a run that sends letters again, ``rate`` a second, the first one as a canary.
-
-    The choices are those of `dead_letters.requeue`. Raises as `BulkAction.start`.
-    """
+    """Start a run that sends letters again. Raises as `BulkAction.start`."""
     return REQUEUE.start(
         selection,
         actor=actor,
@@ -96,7 +92,7 @@ def requeue(
 def dismiss(
     selection: LetterSelection, *, actor: Actor, reason: str, rate: int = MAX_RATE
 ) -> StartedRun:
-    """Start a run that dismisses letters, ``rate`` a second. Raises as `BulkAction.start`."""
+    """Start a run that dismisses letters. Raises as `BulkAction.start`."""
     return DISMISS.start(selection, actor=actor, reason=execution.clean(reason), rate=rate)
 
 
@@ -151,7 +147,7 @@ def _dismiss_batch(batch: Batch) -> list[ItemResult]:
 
 
 def _lock(batch: Batch) -> tuple[list[_LockedLetter], list[ItemResult]]:
-    """Lock the letters; return those that are open, and the results of the others."""
+    """Lock the letters; return the open ones, and the results of the others."""
     rows = _LOCK.rows(ids=batch.ids, scope=batch.run.scope)
     letters = {row[0]: _LockedLetter(*row) for row in rows}
     open_letters, results = [], []
@@ -171,7 +167,7 @@ def _lock(batch: Batch) -> tuple[list[_LockedLetter], list[ItemResult]]:
 def _split_by_endpoint(
     run: OperationRun, letters: Sequence[_LockedLetter]
 ) -> tuple[list[_LockedLetter], list[ItemResult]]:
-    """Return the letters that have an endpoint to go to, and the results of the others."""
+    """Return the letters whose endpoint exists, and the results of the others."""
     if run.context["endpoint"] != "current":
         return list(letters), []
     configured = endpoints.configured()
@@ -199,7 +195,7 @@ def _resolution(run: OperationRun) -> Resolution:
 def _record_audit(
     run: OperationRun, action: Action, letters: Iterable[tuple[UUID, str]], **choices: Any
 ) -> None:
-    """Put the letters of one slice on the audit trail: one entry for each namespace."""
+    # An audit entry has one namespace.
     for namespace, group in groupby(sorted(letters, key=itemgetter(1)), key=itemgetter(1)):
         ids = [str(letter_id) for letter_id, _ in group]
         audit.record(

@@ -1,7 +1,6 @@
-"""The canary of a bulk requeue, and how the jobs that follow it end.
+"""The canary of a bulk requeue, and how the jobs after it end.
 
-One job goes ahead and the others wait until it is delivered. After that the run stops if
-``MAX_DEAD_IN_A_ROW`` of its jobs die one after the other: the receiver isn't well.
+One job goes first. The others wait until it is delivered; many deaths in a row stop the run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +26,7 @@ from orbit.states import Job, Letter
 
 PATIENCE_SECONDS = 600.0
 MAX_DEAD_IN_A_ROW = 10
-# The newest jobs that are looked through: bounds what one slice reads.
+# Read only this many of the newest jobs, so that a slice of a large run stays short.
 _WINDOW = 20_000
 
 _READ_CANARY = sql.load(__name__, "read_canary")
@@ -78,11 +77,7 @@ def check(run: OperationRun, progress: dict[str, Any]) -> CanaryDecision:
 
 
 def classify(status: str, error: str, letter: str, reason: str | None, age: float) -> CanaryResult:
-    """Return the result of a canary.
-
-    Takes its job's status and last error, the status of its letter, the reason if it died, and the
-    job's age in seconds.
-    """
+    """Return the state of a canary, from its job and letter. ``age``: seconds."""
     if status == Job.DELIVERED or letter == Letter.DELIVERED_LATE:
         return CanaryResult(CanaryState.DELIVERED)
     if status == Job.DEAD:
@@ -104,26 +99,23 @@ def classify(status: str, error: str, letter: str, reason: str | None, age: floa
 
 
 def follow_from(progress: dict[str, Any], letter_id: UUID, job_id: UUID) -> None:
-    """Note the oldest letter that a slice requeued; its job is the canary if there is none yet."""
+    """Note the oldest requeued letter; the first job is the canary."""
     # A letter whose namespace was halted comes after younger ones; its job has to be followed too.
     progress["first_open"] = min(str(letter_id), progress.get("first_open", str(letter_id)))
     progress.setdefault("canary_job_id", str(job_id))
 
 
 def dead_in_a_row(before: int, statuses: Iterable[str]) -> int:
-    """Return how many jobs died one after the other, up to the last of ``statuses``.
-
-    ``before`` is that number before them. Counting stops at the number that stops a run.
-    """
+    """Add ``statuses`` to the count of jobs that died in a row."""
     for status in statuses:
         before = 0 if status == Job.DELIVERED else before + 1
+        # The run stops here: a later success must not reset the count.
         if before >= MAX_DEAD_IN_A_ROW:
             return before
     return before
 
 
 def _count_ended_jobs(run_id: UUID, progress: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``progress`` with the jobs counted that ended since the last look."""
     since = progress.get("seen_until")
     row = _READ_ENDED_JOBS.one(run=run_id, first=progress.get("first_open"), since=since)
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
@@ -140,7 +132,7 @@ def _count_ended_jobs(run_id: UUID, progress: Mapping[str, Any]) -> dict[str, An
 
 
 def _edge(letter_id: UUID | None) -> dict[str, str]:
-    """All jobs of letters before this one have ended and are counted."""
+    # All jobs of letters before this one have ended and are counted.
     return {} if letter_id is None else {"first_open": str(letter_id)}
 
 
@@ -149,8 +141,8 @@ def _seen_until(last_end: datetime | None, before: str | None) -> dict[str, str]
 
 
 def _failed(run: OperationRun, job_id: UUID, progress: dict[str, Any], note: str) -> StopRun:
-    """Count the canary's letter as failed and stop the run: the others would fail as well."""
     letter = DeadLetterDispatch.objects.get(requeued_job=job_id)
+    # Its requeue was counted as a success.
     uncounted = {
         **progress,
         "processed": progress["processed"] - 1,

@@ -1,12 +1,7 @@
-"""Claim a cycle's due jobs for sending. Jobs have no lease of their own: the cycle's counts.
+"""Claim a cycle's due jobs for sending, each with a receipt before a byte leaves.
 
-One statement takes the jobs whose endpoints have no limit, reads the gate, and writes a receipt for
-each attempt before a byte leaves. Jobs whose endpoint has a cap, an open circuit or a pause
-(``limits``) take a short transaction: the fence first, then the endpoints' rows in one order, then
-the counts under these locks, then the claim.
-
-After a crash, receipts that say ``sending`` show which requests may have been made. They also count
-as in flight against ``max_concurrency`` until the cycle is resumed, so nothing needs repair.
+The cycle's lease covers its jobs. After a crash, receipts that say ``sending`` show which requests
+may have been made. Lock order: cycle, endpoints by id, jobs.
 """
 
 import json
@@ -73,14 +68,10 @@ WAKE_BATCH, MAX_WAKE_BATCHES = 1000, 100
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job whose attempt has a receipt, and whose request has not left yet.
-
-    ``endpoint`` is None if no key opens its snapshot. ``state_id`` is the endpoint's row of limits.
-    ``may_have_arrived``: an earlier attempt may have been received. ``is_probe``: the circuit is
-    open. Without a ``receipt_id`` there is no attempt: the job waited too long.
-    """
+    """A claimed job whose request has not left yet."""
 
     cycle_id: UUID
+    #: None: there is no attempt, because the job waited too long.
     receipt_id: UUID | None
     job_id: UUID
     attempt: int
@@ -88,40 +79,41 @@ class ClaimedJob:
     max_retries: int
     delivery_id: UUID
     endpoint_key: str
+    #: None: no key opens its snapshot.
     endpoint: Endpoint | None
     body: bytes = b""
     content_type: str = ""
+    #: The endpoint's row of limits.
     state_id: UUID | None = None
+    #: An earlier attempt may have been received.
     may_have_arrived: bool = False
+    #: The endpoint's circuit is open, and this attempt tests it.
     is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a claim without limits left.
+    """What a claim without limits left."""
 
-    ``limited`` is the limited endpoint to try next, if any. ``wait`` is the seconds for which none
-    of them takes anything; None if only their locks tell. ``shared``: jobs remain for endpoints
-    that have their share of the senders.
-    """
-
+    #: The limited endpoint to try next, if any.
     limited: UUID | None = None
+    #: Seconds until a limited endpoint takes anything; None: only their locks tell.
     wait: float | None = None
+    #: Jobs remain for endpoints that have their share of the senders.
     shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """The jobs to send, the jobs that have expired, and when to ask again for the rest.
-
-    ``wait`` is in seconds; None if nothing is left for limited endpoints. ``limited``: the endpoint
-    whose queue to join for that wait. ``shared`` as in ``Backlog``.
-    """
+    """The jobs to send, those that expired, and when to ask again."""
 
     jobs: list[ClaimedJob] = field(default_factory=list)
     expired: list[ClaimedJob] = field(default_factory=list)
+    #: Seconds; None: nothing is left for limited endpoints.
     wait: float | None = None
+    #: The endpoint whose queue to join for that wait.
     limited: UUID | None = None
+    #: As in ``Backlog``.
     shared: bool = False
 
 
@@ -133,15 +125,12 @@ def claim(
     endpoints: EndpointCache,
     full: Collection[UUID] = (),
 ) -> ClaimResult:
-    """Claim at most ``limit`` due jobs of ``cycle``, none for the endpoints in ``full``.
-
-    Limited endpoints are asked only if that leaves room and one of them may take something.
-    Claims nothing if the gate is closed. Raises Fenced.
-    """
+    """Claim at most ``limit`` due jobs, none for endpoints in ``full``. Raises Fenced."""
     jobs, backlog = claim_unlimited(
         cycle, limit=limit, worker=worker, endpoints=endpoints, full=full
     )
     result = ClaimResult(jobs, wait=backlog.wait, limited=backlog.limited, shared=backlog.shared)
+    # Locking limits costs a transaction: only if there is room, and an endpoint may be free.
     if backlog.limited is None or backlog.wait is not None or len(jobs) >= limit:
         return result
     try:
@@ -165,7 +154,7 @@ def claim_unlimited(
     endpoints: EndpointCache,
     full: Collection[UUID] = (),
 ) -> tuple[list[ClaimedJob], Backlog]:
-    """Claim jobs whose endpoints have no limit; look at what is left. Raises Fenced."""
+    """Claim jobs whose endpoints have no limit. Raises Fenced."""
     parameters = _parameters(cycle, limit=limit, worker=worker)
     rows = fence.run(CLAIM.text, {**parameters, "limit": limit, "full": list(full)})
     if not rows:
@@ -182,7 +171,7 @@ def claim_limited(
     endpoints: EndpointCache,
     full: Collection[UUID] = (),
 ) -> ClaimResult:
-    """Claim jobs whose endpoints have limits, no more than these allow. Raises Fenced."""
+    """Claim as many jobs as limited endpoints allow. Raises Fenced."""
     with transaction.atomic():
         rows = fence.run(LOCK_CYCLE.text, {"ids": [cycle.id], "tokens": [cycle.token]})
         if not rows:
@@ -204,7 +193,7 @@ def claim_limited(
             {
                 **_parameters(cycle, limit=limit, worker=worker),
                 "allowed": json.dumps([_allowed_row(allowance) for allowance in allowances]),
-                "guards": json.dumps([_limits_row(allowance.limits) for allowance in allowances]),
+                "limits": json.dumps([_limits_row(allowance.limits) for allowance in allowances]),
             },
         )
         jobs = _claimed(rows, endpoints)
@@ -224,10 +213,8 @@ def claim_limited(
 
 
 def wake_waiting_cycles(state_id: UUID) -> int:
-    """Make cycles due that wait for an endpoint whose circuit closed. Return how many.
-
-    They would find out by themselves, but later.
-    """
+    """Make cycles due that wait for an endpoint. Return how many."""
+    # They would look again by themselves, but later.
     woken = 0
     for _ in range(MAX_WAKE_BATCHES):
         with transaction.atomic():
@@ -250,7 +237,7 @@ def _parameters(cycle: ClaimedCycle, *, limit: int, worker: str) -> dict[str, An
 
 
 def _claimed(rows: Sequence[tuple[Any, ...]], endpoints: EndpointCache) -> list[ClaimedJob]:
-    """Return the jobs that a claim took. A row without a receipt says that it took none."""
+    # A row without a receipt only says that the fence held.
     return [_claimed_job(row, endpoints) for row in rows if row[1] is not None]
 
 
@@ -307,7 +294,6 @@ def _expired(cycle: ClaimedCycle, row: tuple[Any, ...]) -> ClaimedJob:
 def _allow(
     limits_by_id: dict[UUID, EndpointLimits], counts: list[tuple[Any, ...]], limit: int
 ) -> list[Allowance]:
-    """Return what each endpoint allows, together no more than ``limit``."""
     allowances: list[Allowance] = []
     for id_, now, in_flight, due, oldest in counts:
         allowance = limits.allow(

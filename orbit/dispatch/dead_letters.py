@@ -1,8 +1,4 @@
-"""Dead letters: deliveries that were given up. An operator requeues or dismisses each.
-
-A requeue makes a new job. If its cycle ends before that job is delivered, the job becomes a dead
-letter again, because the first letter is closed and the delivery could never be sent otherwise.
-"""
+"""Dead letters: deliveries that were given up."""
 
 import json
 import uuid
@@ -35,28 +31,28 @@ GROUP_ERRORS = sql.load(__name__, "group_errors")
 #: A value in statements that end a cycle: what becomes of its job ``j``.
 ENDED_STATUS = sql.fragment(__name__, "ended_status")
 
-#: Groups count the newest open letters, at most so many.
+#: Groups count at most this many of the newest open letters.
 MAX_COUNTED = 100_000
 MAX_GROUPS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Who resolves letters, why, and how they are sent again.
-
-    ``data`` goes on each letter's execution record.
-    """
+    """Who resolves letters, why, and how they are sent again."""
 
     by: str
     reason: str
+    #: ``snapshot``: as it was when the job was made. ``current``: as it is configured now.
     endpoint: Choice = "snapshot"
+    #: Make a new delivery id. With the old one, a receiver that has it doesn't act twice.
     new_key: bool = False
+    #: For each letter's execution record.
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """A letter with the job that was made of it."""
+    """A letter and the job that was made of it."""
 
     letter_id: UUID
     job_id: UUID
@@ -74,18 +70,12 @@ def requeue(
 ) -> UUID:
     """Send a dead letter again; return the id of the new job.
 
-    It goes to the endpoint as it was when the job was made, or with ``current`` as it is configured
-    now. It keeps its delivery id, so that a receiver that did process it doesn't act twice;
-    ``new_key`` makes a new one.
-
-    Raises LetterUnknown (also if ``actor`` doesn't see it), AlreadyRequeued, AlreadyResolved, and
-    EndpointGone if no such key is configured now.
+    Raises LetterUnknown, AlreadyRequeued, AlreadyResolved and EndpointGone.
     """
     actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
     if endpoint == "current":
-        # Before the transaction: it may lock the endpoint's row, and workers lock that after
-        # cycles.
+        # Before the transaction: it may lock the endpoint's row, which workers lock after cycles.
         current_snapshot(letter.endpoint_key)
     with audit.transaction():
         requeued = requeue_all(
@@ -106,9 +96,9 @@ def requeue(
 
 
 def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
-    """Close a dead letter without sending it; nothing is deleted.
+    """Close a dead letter without sending it.
 
-    Raises LetterUnknown (also if ``actor`` doesn't see it), AlreadyRequeued and AlreadyResolved.
+    Raises LetterUnknown, AlreadyRequeued and AlreadyResolved.
     """
     actor.require(Scope.OPERATE)
     letter = find(letter_id, actor=actor)
@@ -120,7 +110,7 @@ def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
 
 
 def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
-    """Return the letter. Raises LetterUnknown, also if ``actor`` doesn't see it."""
+    """Return the letter. Raises LetterUnknown, also if ``actor`` may not see it."""
     letter = DeadLetterDispatch.objects.filter(actor.filter(), pk=letter_id).first()
     if letter is None:
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
@@ -130,7 +120,7 @@ def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
 def newest(
     actor: Actor, *, status: str, group: str | None = None, limit: int
 ) -> list[DeadLetterDispatch]:
-    """Return the newest letters of a status that ``actor`` sees, of ``group`` if that is given."""
+    """Return the newest letters that ``actor`` sees."""
     letters = DeadLetterDispatch.objects.filter(actor.filter(), status=status).order_by("-id")
     if group is not None:
         letters = letters.filter(error_group=group)
@@ -138,10 +128,9 @@ def newest(
 
 
 def requeue_all(endpoint_keys: Mapping[UUID, str], resolution: Resolution) -> list[Requeued]:
-    """Make a job of each letter that is open and not delivered; return those, by id.
+    """Requeue the open letters of these ids; return those. Raises EndpointGone.
 
-    ``endpoint_keys``: the letters' ids with their endpoints' keys. One statement, however many.
-    The caller audits it and wakes the workers. Raises EndpointGone.
+    The caller audits it and wakes the workers.
     """
     snapshots = {
         key: current_snapshot(key) if resolution.endpoint == "current" else None
@@ -161,13 +150,13 @@ def requeue_all(endpoint_keys: Mapping[UUID, str], resolution: Resolution) -> li
 
 
 def dismiss_all(letter_ids: Sequence[UUID], resolution: Resolution) -> list[tuple[UUID, str]]:
-    """Close each letter that is open; return (id, namespace) of those. The caller audits it."""
+    """Dismiss the open letters; return their ids and namespaces. The caller audits it."""
     letters = [{"id": str(letter_id)} for letter_id in letter_ids]
     return [(id_, namespace) for id_, namespace in _resolve(DISMISS, letters, resolution, {})]
 
 
 def current_snapshot(endpoint_key: str) -> UUID:
-    """Return the snapshot of the endpoint as it is configured now. Raises EndpointGone."""
+    """Return the configured endpoint's snapshot. Raises EndpointGone."""
     endpoint = endpoints.configured().get(endpoint_key)
     if endpoint is None:
         raise EndpointGone(
@@ -183,13 +172,13 @@ def filter_requeued(job_ids: Collection[UUID]) -> set[UUID]:
 
 
 def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
-    """Make a dead letter of each requeued job that died with its cycle; return the letters' ids.
+    """Make a dead letter of each requeued job; return the letters' ids.
 
-    Call it in the transaction that ends the jobs, else their deliveries are lost. The caller audits
-    it.
+    Call it in the transaction that ends the jobs. The caller audits it.
     """
     if not job_ids:
         return []
+    # Their first letters are closed: without new ones the deliveries are lost.
     jobs = [
         {"letter_id": uuid7_text(), "job_id": str(job_id), "record_id": uuid7_text()}
         for job_id in job_ids
@@ -200,10 +189,7 @@ def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Open letters with the same error: endpoint, reason, status code and error pattern.
-
-    How many, in how many namespaces, when the first and the last were made, and the newest of them.
-    """
+    """Open letters with the same endpoint, reason, status code and error pattern."""
 
     group: str
     endpoint_key: str
@@ -218,11 +204,8 @@ class ErrorGroup:
 
 
 def error_groups(actor: Actor, *, limit: int = 50, offset: int = 0) -> list[ErrorGroup]:
-    """Return the groups of the open letters that ``actor`` sees, largest first.
-
-    One query over at most ``MAX_COUNTED`` letters: the database makes the group of each letter when
-    it is written.
-    """
+    """Return the groups of open letters that ``actor`` sees, largest first."""
+    # The database stores each letter's group when it writes the letter, so one query is enough.
     rows = GROUP_ERRORS.rows(
         scope=None if actor.namespaces is None else sorted(actor.namespaces),
         counted=MAX_COUNTED,
@@ -268,8 +251,8 @@ def _audit(
 
 
 def _refusal(letter_id: UUID) -> AlreadyRequeued | AlreadyResolved:
-    """Return why the letter can't be resolved: someone else did meanwhile, or it was delivered."""
     letter = DeadLetterDispatch.objects.get(pk=letter_id)
+    # Still open, but refused: another job of the same delivery succeeded.
     if letter.status == Letter.OPEN:
         return AlreadyResolved(
             "This delivery has a success on record and isn't sent again. Dismiss the letter."

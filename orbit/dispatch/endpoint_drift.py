@@ -9,7 +9,7 @@ from orbit.outbound import secrets
 
 
 class EndpointDrift(StrEnum):
-    """The configured endpoint compared with the one that a job keeps."""
+    """The configured endpoint compared with a job's snapshot."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -17,20 +17,20 @@ class EndpointDrift(StrEnum):
 
 
 class ConfiguredEndpoints:
-    """The endpoints as they are configured now. Fingerprints are computed once."""
+    """The endpoints that are configured now."""
 
     def __init__(self) -> None:
         self._endpoints = endpoints.configured()
         self._fingerprints: dict[str, frozenset[str]] = {}
 
     def compare(self, endpoint_key: str, fingerprint: str) -> EndpointDrift:
-        """Compare the endpoint of this key with the snapshot of this fingerprint."""
+        """Compare a configured endpoint with the snapshot of this fingerprint."""
         endpoint = self._endpoints.get(endpoint_key)
         if endpoint is None:
             return EndpointDrift.GONE
         if endpoint_key not in self._fingerprints:
             document = endpoints.snapshot_document(endpoint)
-            # By each key: snapshots from before a key rotation were made with an older one.
+            # With each key: older snapshots were fingerprinted before a key rotation.
             self._fingerprints[endpoint_key] = frozenset(
                 secrets.fingerprint(document, [key]) for key in settings.ORBIT_ENCRYPTION_KEYS
             )

@@ -1,6 +1,6 @@
-"""Endpoints: where deliveries go. Read from ORBIT_DISPATCH_ENDPOINTS and checked at every start.
+"""Endpoints: where deliveries go. Read from ORBIT_DISPATCH_ENDPOINTS.
 
-Errors show no token, no secret, and no more of a url than its host.
+Errors show no token, no secret, and of a url only its host.
 """
 
 import functools
@@ -22,6 +22,7 @@ from orbit.outbound import addresses, client, connections, redaction, signing
 
 DEFAULT_KEY = "default-endpoint"
 MAX_TEXT = 1024 * 1024
+# For all host names together.
 LOOK_UP_SECONDS = 10.0
 _SCHEMA = (
     Path(__file__).resolve().parent.parent.parent / "config" / "schemas" / "endpoints.schema.json"
@@ -56,7 +57,7 @@ class EndpointsInvalid(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint. Times are seconds; None is no cap. Its repr shows only key and host."""
+    """One endpoint. Times are seconds; its repr shows only key and host."""
 
     key: str
     url: str = field(repr=False)
@@ -78,13 +79,13 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host of the url: all of the url that may be shown."""
+        """The host of the url: the only part that may be shown."""
         return urlsplit(self.url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a delivery carries besides its body. Ids that don't exist are empty."""
+    """What a delivery carries besides its body. Missing ids are empty."""
 
     delivery_id: str
     content_type: str
@@ -98,13 +99,9 @@ class Delivery:
 def parse(
     text: str, allowed: Sequence[str], *, resolve: bool = False
 ) -> tuple[dict[str, Endpoint], list[str]]:
-    """Return the endpoints of ``text`` by key, and warnings about host names that don't resolve.
+    """Return the endpoints of ``text`` by key, and warnings about unresolved names.
 
-    With ``resolve``, host names are looked up, for at most ``LOOK_UP_SECONDS`` in all. A name whose
-    addresses are all refused is an error.
-
-    Raises EndpointsInvalid with all errors as ``{pointer, detail}``, also for a list of allowed
-    hosts that can't be read.
+    ``resolve`` looks host names up. Raises EndpointsInvalid with all errors as ``{pointer, detail}``.
     """
     try:
         addresses.rules(tuple(allowed))
@@ -141,6 +138,7 @@ def parse(
                 }
             )
         by_key[endpoint.key] = endpoint
+    # A name that doesn't resolve now may later; one that resolves to refused addresses is an error.
     warnings = _look_up(places, allowed, problems) if resolve else []
     if problems:
         raise _invalid(problems)
@@ -148,7 +146,7 @@ def parse(
 
 
 def configured() -> Mapping[str, Endpoint]:
-    """Return the configured endpoints by key; no name is resolved. Raises EndpointsInvalid."""
+    """Return the configured endpoints by key. Raises EndpointsInvalid."""
     return _configured(
         settings.ORBIT_DISPATCH_ENDPOINTS, tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
     )
@@ -162,7 +160,7 @@ def snapshot_document(endpoint: Endpoint) -> bytes:
 
 
 def from_snapshot(document: bytes) -> Endpoint:
-    """Return the endpoint of a snapshot, of any release. Raises ValueError."""
+    """Return the endpoint of a snapshot of any release. Raises ValueError."""
     try:
         return _endpoint(json.loads(document))
     except (TypeError, KeyError, AttributeError):
@@ -172,7 +170,7 @@ def from_snapshot(document: bytes) -> Endpoint:
 def build_request(
     endpoint: Endpoint, delivery: Delivery, body: bytes, *, now: float | None = None
 ) -> client.Request:
-    """Return the request of one attempt. ``now``: Unix time for its signature, default now."""
+    """Return the request of one attempt. ``now``: Unix time for its signature."""
     headers = {
         **endpoint.headers,
         "Authorization": f"Bearer {endpoint.token}",
@@ -187,7 +185,7 @@ def build_request(
         ("Run-Profile", delivery.run_profile_id),
         ("Cycle", delivery.cycle_id),
     )
-    # Names can hold any letter, headers only ASCII.
+    # Names can hold any character, headers only ASCII.
     headers.update(
         {f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value}
     )
@@ -211,7 +209,7 @@ def build_request(
 
 
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return what of ``endpoint`` no page, log or table may show if a receiver sends it back."""
+    """Return the texts to redact if a receiver sends them back."""
     return _secrets(
         endpoint.token,
         endpoint.signing_secret or "",
@@ -234,6 +232,7 @@ def _secrets(
     )
 
 
+# Cached: SnapshotCache compares endpoints by identity.
 @functools.lru_cache(maxsize=8)
 def _configured(text: str, allowed: tuple[str, ...]) -> Mapping[str, Endpoint]:
     return MappingProxyType(parse(text, allowed)[0])
@@ -281,10 +280,7 @@ def _url_faults(
     entry: str,
     places: dict[tuple[str, str], addresses.Destination],
 ) -> list[tuple[str, str]]:
-    """Return what is wrong with the urls of an endpoint.
-
-    Adds where they go to ``places``, by the error's pointer and the endpoint's key.
-    """
+    """Return what is wrong with an endpoint's urls; add their destinations to ``places``."""
     faults = []
     for name, url in (("url", endpoint.url), ("inquiry_url", endpoint.inquiry_url)):
         if url is None:
@@ -314,7 +310,7 @@ def _look_up(
     allowed: Sequence[str],
     problems: list[dict[str, str]],
 ) -> list[str]:
-    """Add refused addresses to ``problems``; return warnings for names that don't resolve."""
+    """Add refused addresses to ``problems``; return warnings about unresolved names."""
     warnings = []
     answers = addresses.resolve_all(places.values(), allowed, seconds=LOOK_UP_SECONDS)
     for (pointer, key), place in places.items():

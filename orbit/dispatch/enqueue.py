@@ -1,7 +1,7 @@
 """Make a cycle's delivery jobs: one for each item and target endpoint.
 
-Each job has a sealed snapshot of its endpoint, so later changes of the configuration don't touch a
-job in flight. Its delivery id is made here; every attempt carries it, and a requeue copies it.
+Each job has a sealed snapshot of its endpoint, so later changes of the configuration don't affect
+it. All its attempts have one delivery id, and a requeue copies it.
 """
 
 import uuid
@@ -32,14 +32,12 @@ SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")
 def add_to(
     write: fence.FencedWrite, items: Sequence[UUID], *, snapshot_id: Callable[[Endpoint], UUID]
 ) -> list[UUID]:
-    """Add the jobs of ``items`` to a write that holds ``INSERT_JOBS``; return their ids.
-
-    A target that isn't configured is recorded, and the others go on.
-    """
+    """Add the jobs of ``items`` to a write with ``INSERT_JOBS``; return their ids."""
     cycle = write.cycle
     configured = endpoints.configured()
     keys = cycle.context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
     write.records.append(Record(STAGE, "stage_started"))
+    # A missing target doesn't stop the others.
     _record_missing(write, [key for key in keys if key not in configured])
     write.rows["jobs"] = []
     retries = max_retries(cycle.context)
@@ -54,16 +52,14 @@ def add_to(
 
 
 def max_retries(context: Mapping[str, Any]) -> int:
-    """Return how often a delivery of a cycle with this ``context`` is retried."""
+    """Return how often a cycle's deliveries are retried."""
     policy: Mapping[str, int] = context.get("execution_policy", {})
     return int(policy.get("max_dispatch_retries", settings.ORBIT_MAX_DISPATCH_RETRIES))
 
 
 def snapshot_id(endpoint: Endpoint) -> UUID:
-    """Return the id of the snapshot of ``endpoint``, saved if there is none yet.
-
-    Takes no lock if there is one: those who hold a cycle lock the endpoint's row after theirs.
-    """
+    """Return the id of the endpoint's snapshot, saved if there is none."""
+    # Read first: saving locks the endpoint's row, which workers lock after cycles.
     document = endpoints.snapshot_document(endpoint)
     fingerprint = secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS)
     row = FIND_SNAPSHOT.one(fingerprint=fingerprint)
@@ -71,7 +67,7 @@ def snapshot_id(endpoint: Endpoint) -> UUID:
 
 
 def save_snapshot(endpoint: Endpoint) -> UUID:
-    """Save the snapshot of ``endpoint``, and its caps; return its id. Many jobs share one."""
+    """Save the snapshot of ``endpoint`` and its caps; return its id."""
     document = endpoints.snapshot_document(endpoint)
     row = SAVE_SNAPSHOT.one(
         id=uuid7(),
@@ -88,7 +84,7 @@ def save_snapshot(endpoint: Endpoint) -> UUID:
 
 
 def save_configured() -> None:
-    """Save the configured endpoints with their caps, before a process sends anything."""
+    """Save the configured endpoints, before a process sends anything."""
     for endpoint in endpoints.configured().values():
         save_snapshot(endpoint)
 

@@ -1,4 +1,4 @@
-"""What a cycle waits for: its open jobs and when they are due, and how the others ended."""
+"""What a cycle waits for: its open jobs, and how the others ended."""
 
 import math
 import time
@@ -14,20 +14,19 @@ from orbit.states import Job
 
 @dataclass(slots=True)
 class JobProgress:
-    """The jobs of one cycle. Times are monotonic seconds.
+    """The jobs of one cycle. Times are monotonic seconds."""
 
-    ``open``: when each open job is due. ``in_flight``: those of them whose request is out; they are
-    not due. ``uncounted``: requeued jobs of a cycle that still runs; they are sent, but are no part
-    of its outcome. ``ends``: when the cycle stops waiting for open jobs.
-    """
-
+    #: When each open job is due.
     open: dict[UUID, float] = field(default_factory=dict)
+    #: Open jobs whose request is out; they are not due.
     in_flight: set[UUID] = field(default_factory=set)
     delivered: int = 0
     dead: int = 0
     cancelled: int = 0
+    #: Requeued jobs: sent, but no part of the cycle's outcome.
     uncounted: set[UUID] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
+    #: When the cycle stops waiting for open jobs.
     ends: float = math.inf
 
     @property
@@ -57,7 +56,7 @@ class JobProgress:
             self.cancelled += 1
 
     def wait(self) -> float:
-        """Return the seconds until the next open job is due; zero or less if one is."""
+        """Return the seconds until the next open job is due; at most 0 if one is."""
         return min(self._due_times(), default=math.inf) - time.monotonic()
 
     def due(self) -> int:
@@ -66,15 +65,13 @@ class JobProgress:
         return sum(at <= now for at in self._due_times())
 
     def next_wait(self) -> float:
-        """Return the seconds until the next open job that is not due yet; infinite if all are."""
+        """Return the seconds until another open job is due; infinite if all are."""
         now = time.monotonic()
         return min((at - now for at in self._due_times() if at > now), default=math.inf)
 
     def gather(self, seconds: float) -> float:
-        """Return the seconds until the last of the jobs that are due within ``seconds``.
-
-        Jobs that failed together are retried in one wave.
-        """
+        """Return the seconds until the last job due within ``seconds``."""
+        # Jobs that failed together are retried in one wave.
         now = time.monotonic()
         return max((at - now for at in self._due_times() if at - now <= seconds), default=0.0)
 

@@ -1,23 +1,6 @@
 """The limits of one endpoint: its caps, its circuit breaker, and a pause that it asked for.
 
-They are kept in the endpoint's row, so all processes share them. ``allow`` is pure: it reads the
-row as a claim has locked it, and says how many deliveries may go now.
-
-===========================================  ====================================================
-the row                                      of 20 jobs that are due
-===========================================  ====================================================
-no limit                                     20 go
-``max_concurrency`` 8, 5 in flight           3 go
-``rate_per_second`` 10                       1 goes, the next one 0.1 s later
-``rate_per_second`` 100                      10 go at once (a tenth of a second's rate)
-asked for a pause (429 with Retry-After)     none go until it is over
-circuit open, no probe due                   none go until the next probe
-circuit open, probe due                      1 goes: the probe
-===========================================  ====================================================
-
-A circuit opens after 10 failures in a row from at least two jobs. It lets a probe through after
-30 s, then after 60 s, 120 s, 240 s, and every 300 s. The first answer below 500 closes it.
-A failure is counted in the statement that closes its attempt, so a crash counts none twice.
+They are in the endpoint's row, so all processes share them.
 """
 
 from collections.abc import Sequence
@@ -28,21 +11,25 @@ from uuid import UUID
 
 from governance.kernel import sql
 
+# A circuit opens after this many failures in a row, from at least two jobs. The first answer below
+# 500 closes it.
 FAILURES_TO_OPEN = 10
+# A probe goes after 30 s, then after 60, 120, 240 s, and then every 300 s.
 FIRST_PROBE_SECONDS, LAST_PROBE_SECONDS = 30.0, 300.0
-#: How long a job waits for an open circuit before it is given up.
+#: A job is given up after it has waited this long for an open circuit.
 DOWN_SECONDS = 86400.0
 #: No attempt takes longer: an inquiry and a request of at most 120 s each, and some grace.
 LONGEST_SECONDS = 300.0
 # The share of a second's rate that may go at once.
 BURST = 0.1
-# Cycles that wait for the same endpoint come back this far apart, however many they are. If they
-# wait for a free place of ``max_concurrency``, they come back as fast as places become free, as
-# estimated from the age of the oldest request, within these bounds (seconds).
+# Cycles that wait for one endpoint come back this far apart.
 SPACING = timedelta(seconds=0.02)
+# With ``max_concurrency`` they come back as fast as places become free, estimated from the age of
+# the oldest request, within these bounds (seconds).
 SHORTEST_TURN, LONGEST_TURN = 0.005, 2.0
 
-#: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``circuits``.
+#: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``circuits``. It counts a
+#: failure in the statement that closes the attempt, so a crash counts none twice.
 UPDATE_CIRCUITS = sql.fragment(
     __name__,
     "update_circuits",
@@ -53,7 +40,7 @@ UPDATE_CIRCUITS = sql.fragment(
 
 @dataclass(frozen=True, slots=True)
 class EndpointLimits:
-    """The row of an endpoint, as far as a claim reads it."""
+    """An endpoint's row, as far as a claim reads it."""
 
     id: UUID
     max_concurrency: int | None
@@ -68,25 +55,34 @@ class EndpointLimits:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many deliveries may go now, the row after them, and when to ask again for the rest."""
+    """How many deliveries may go, and when to ask again."""
 
     count: int
+    #: The row after them.
     limits: EndpointLimits
     again_at: datetime | None = None
 
 
+# The row                                 Of 20 jobs that are due
+# no limit                                20 go
+# max_concurrency 8, 5 in flight          3 go
+# rate_per_second 10                      1 goes, the next one 0.1 s later
+# rate_per_second 100                     10 go at once: a tenth of a second's rate
+# pause asked for (429, Retry-After)      none go until it is over
+# circuit open, no probe due              none go until the next probe
+# circuit open, probe due                 1 goes: the probe
 def allow(
     limits: EndpointLimits, *, now: datetime, in_flight: int, due: int, oldest: float = 0.0
 ) -> Allowance:
-    """Return how many of ``due`` deliveries may go to the endpoint at ``now``.
+    """Return how many of ``due`` deliveries may go at ``now``.
 
-    ``in_flight`` are on their way already; ``oldest`` is the age of the oldest of them in seconds.
-    The smallest cap counts. The rate is kept by the generic cell rate algorithm (ITU-T I.371).
+    ``in_flight`` are on their way; the oldest is ``oldest`` seconds old.
     """
     if limits.opened_at is not None:
         return _probe(limits, now, due)
     if limits.hold_until is not None and limits.hold_until > now:
         return _take_turn(limits, 0, limits.hold_until, due)
+    # The smallest cap counts.
     count, spacing = due, SPACING
     if limits.max_concurrency is not None:
         count = max(0, min(due, limits.max_concurrency - in_flight))
@@ -100,7 +96,6 @@ def allow(
 
 
 def _probe(limits: EndpointLimits, now: datetime, due: int) -> Allowance:
-    """Let one probe through an open circuit if it is due."""
     assert limits.opened_at is not None  # noqa: S101 - the caller's condition
     assert limits.probe_at is not None  # noqa: S101 - the table's own CHECK
     assert limits.probe_wait is not None  # noqa: S101
@@ -108,8 +103,8 @@ def _probe(limits: EndpointLimits, now: datetime, due: int) -> Allowance:
         return _take_turn(limits, 0, limits.probe_at, due)
     wait = min(limits.probe_wait * 2, LAST_PROBE_SECONDS)
     late = now - limits.probe_at
-    # Time in which no process probed, because Orbit was off, is not time in which the endpoint was
-    # down: jobs must not be given up for it.
+    # Nothing probed in this time because Orbit was off. The endpoint wasn't down in it, so it
+    # doesn't count towards giving jobs up.
     is_own_fault = late.total_seconds() > LAST_PROBE_SECONDS
     opened_at = limits.opened_at + late if is_own_fault else limits.opened_at
     probe_at = now + timedelta(seconds=wait)
@@ -120,12 +115,13 @@ def _probe(limits: EndpointLimits, now: datetime, due: int) -> Allowance:
 def _take_slots(
     limits: EndpointLimits, rate: float, now: datetime, due: int
 ) -> tuple[int, datetime, EndpointLimits]:
-    """Return how many of ``due`` the rate allows, when the next one may go, and the row then."""
+    """Return how many may go, when the next may, and the row."""
+    # The generic cell rate algorithm (ITU-T I.371).
     interval = 1 / rate
     tolerance = (max(1.0, rate * BURST) - 1) * interval
     start = max(limits.next_slot_at or now, now)
     ahead = (start - now).total_seconds()
-    # The billionth: a quotient of two times may be a hair below the whole number that it means.
+    # The billionth makes up for rounding: a quotient may be just below its whole number.
     count = min(due, int((tolerance - ahead) / interval + 1e-9) + 1) if ahead <= tolerance else 0
     after = start + timedelta(seconds=count * interval)
     return count, after - timedelta(seconds=tolerance), replace(limits, next_slot_at=after)
@@ -134,7 +130,7 @@ def _take_slots(
 def _take_turn(
     limits: EndpointLimits, count: int, free_at: datetime, due: int, spacing: timedelta = SPACING
 ) -> Allowance:
-    """Stagger the waiters, so that thousands of them don't come back at once."""
+    """Stagger the waiters, so that thousands don't come back at once."""
     if count >= due:
         return Allowance(count, limits)
     if limits.rate_per_second:
@@ -145,22 +141,20 @@ def _take_turn(
 
 @dataclass(frozen=True, slots=True)
 class EndpointObservation:
-    """What one attempt says about its endpoint. ``hold``: the pause that it asked for, seconds."""
+    """What one attempt says about its endpoint."""
 
     state_id: UUID
     job_id: UUID
     up: bool
     error: str
+    #: The pause that the endpoint asked for, in seconds.
     hold: float | None = None
 
 
 def rows(
     observations: Sequence[EndpointObservation], *, cycle_id: UUID, record_ids: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the rows for ``UPDATE_CIRCUITS``, one for each endpoint.
-
-    An endpoint that answered one of several attempts is up.
-    """
+    """Return the rows for ``UPDATE_CIRCUITS``, one for each endpoint."""
     by_endpoint: dict[UUID, dict[str, Any]] = {}
     for observation in observations:
         row = by_endpoint.setdefault(
@@ -178,6 +172,7 @@ def rows(
             },
         )
         job_id = str(observation.job_id)
+        # One answer of several attempts shows that the endpoint is up.
         row["up"] = row["up"] or observation.up
         if not observation.up:
             row["failed"] += 1

@@ -1,13 +1,7 @@
-"""Send the jobs of one cycle, side by side, in waves no larger than the free senders.
+"""Send the jobs of one cycle in waves, each no larger than the number of free senders.
 
-The slot's thread owns the database; sender threads only send. An answer is written as soon as it is
-in, together with those that came while the write before it ran. A wave doesn't wait for stragglers:
-while one endpoint hangs, the cycle's other jobs go on. Waiting for a retry holds no worker: ``run``
-returns the seconds, and the caller gives the lease back until then.
-
-The last results of a cycle are returned unwritten (``Finished``): the caller closes them and the
-cycle in one statement. Until it has, a crash loses nothing but their answers: their receipts still
-say ``sending``, and the next worker closes them as unknown.
+The slot's thread owns the database; sender threads only send. After a crash, receipts of lost
+answers still say ``sending``, and the next worker closes them as unknown.
 """
 
 import random
@@ -28,43 +22,41 @@ from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
 
 BEAT_SECONDS = 1.0
-# After this time without an answer the rest of a wave are stragglers, and the next wave starts.
+# After this time without an answer, the next wave starts beside the stragglers.
 STRAGGLER_SECONDS = 0.05
 # Retries that are due this soon after the first one go with it.
 TOGETHER_SECONDS = 0.05
 # When a due job could not be claimed: the gate is closed, or the clocks differ.
 LOOK_AGAIN_SECONDS = 0.5
-# A job waits for an endpoint that has its share of the senders: until its first answer.
+# An endpoint that has its share of the senders usually gives its first answer within this time.
 FIRST_ANSWER_SECONDS = 0.02
-# A slot sleeps through waits that are shorter than this together; then the cycle is given back.
+# A slot sleeps through this much in all; then the cycle is given back.
 SLEEP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The stage is over; nothing is in flight. Close ``results`` with the cycle, in one statement.
+    """The stage is over, and nothing is in flight."""
 
-    ``due_in``: the stage's time is over with jobs still open. They outlive the cycle, which is due
-    for them again in so many seconds.
-    """
-
+    #: Not written: close them with the cycle, in one statement.
     results: Sequence[AttemptResult] = ()
+    #: The stage's time is over with jobs still open. They are due in this many seconds.
     due_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """How long to wait, whether a slot may sleep through it, and whether others wait in a queue."""
-
     seconds: float
+    #: A slot may sleep through it.
     is_short: bool
+    #: Cycles wait for it in an endpoint's queue.
     is_queued: bool = False
 
 
 def run(
     cycle: ClaimedCycle, progress: JobProgress, *, state: DispatchState, worker: str
 ) -> Finished | float:
-    """Send the due jobs of ``progress``. Return the seconds until there is more to do, or Finished.
+    """Send due jobs. Return the seconds until there is more to do, or Finished.
 
     Raises Fenced, SendersHung, and Interrupted before a wave.
     """
@@ -78,7 +70,7 @@ class _Loop:
     state: DispatchState
     worker: str
     in_flight: InFlight
-    #: Not before then (monotonic) is another claim worth it while requests are in flight.
+    #: Claim again while requests are in flight, but not before then (monotonic).
     again_at: float = 0.0
     #: Seconds slept.
     slept: float = 0.0
@@ -99,14 +91,14 @@ class _Loop:
                     if wait is not None:
                         return wait
             elif not self.in_flight.count:
-                # The lease may have expired.
+                # The lease may have expired: the next claim tells.
                 return 0.0
             if self.in_flight.count:
                 self._collect()
         return Finished(self.last)
 
     def _before_wave(self) -> Finished | float | None:
-        """Return why no wave is to start now; None if one is."""
+        """Return why no wave may start now; None if one may."""
         # Check for a stop before the deadline: a stopped cycle's clock doesn't run.
         interrupts.check()
         if self.progress.left() <= 0:
@@ -117,7 +109,7 @@ class _Loop:
         return None
 
     def _may_claim(self) -> bool:
-        """Tell whether a wave may start now. Raises Interrupted if nothing is in flight."""
+        """Return whether to claim. Raises Interrupted."""
         is_next_wave = self.straggling and self.progress.due() and time.monotonic() >= self.again_at
         if self.in_flight.count and not is_next_wave:
             return False
@@ -130,10 +122,7 @@ class _Loop:
         return interrupts.slot().holds
 
     def _claim_and_send(self) -> ClaimResult | None:
-        """Claim and send a wave.
-
-        None if no sender is free, or if the database is away while requests are in flight.
-        """
+        """Claim and send a wave. None: no free sender, or the database is away."""
         if not self.in_flight.count:
             interrupts.act(settings.ORBIT_LEASE_SECONDS)
         count = self.state.senders.take(
@@ -163,8 +152,8 @@ class _Loop:
         return claimed
 
     def _claim(self, count: int) -> ClaimResult:
-        """Claim what ``count`` senders can take; give back the senders that are left."""
-        senders, asked = self.state.senders, interrupts.now()
+        """Claim jobs for ``count`` senders; give unused ones back."""
+        senders, read_at = self.state.senders, interrupts.now()
         try:
             claimed = claim.claim(
                 self.cycle,
@@ -178,22 +167,21 @@ class _Loop:
             raise
         if claimed.jobs:
             # The claim itself checked the gate.
-            interrupts.slot().saw(is_open=True, asked=asked)
+            interrupts.slot().saw(is_open=True, read_at=read_at)
         senders.give_back(count - len(claimed.jobs))
         senders.begin(job.state_id for job in claimed.jobs)
         return claimed
 
     def _collect(self) -> None:
-        """Take in the answers that came, and write them."""
         results = self.in_flight.collect(STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS)
         self.straggling = not results
         if results:
             self._save(results)
 
     def _save(self, results: Sequence[AttemptResult]) -> None:
-        """Write results, except the last ones of the cycle: the caller closes these with it."""
         self.progress.count_results(results)
         if not self.progress.open:
+            # The caller closes the last ones with the cycle: one commit instead of two.
             self.last = results
             return
         try:
@@ -203,17 +191,13 @@ class _Loop:
             raise
 
     def _save_late_successes(self) -> None:
-        """Another worker has the cycle. A 2xx that is still to come is ours to write."""
+        # Another worker has the cycle, but only this process gets the 2xx of its own requests.
         while self.in_flight.count:
             if results := self.in_flight.collect(BEAT_SECONDS):
                 receipts.save_late_successes(self.cycle, results)
 
     def _wait_for(self, claimed: ClaimResult) -> float | None:
-        """Wait for what a claim did not get.
-
-        Return the seconds to give the cycle back for; None if the slot slept, or if requests are in
-        flight.
-        """
+        """Return the seconds to give the cycle back for; None to go on."""
         wait = self._shortest_wait(claimed)
         most = min(self.progress.left(), self.progress.next_wait())
         if self.in_flight.count:
@@ -238,7 +222,7 @@ class _Loop:
             if silent is None:
                 waits.append(_Wait(FIRST_ANSWER_SECONDS, is_short=True))
             else:
-                # The longer it hangs, the less often to ask; and not all waiters at once.
+                # The longer it hangs, the less often to ask. Random, so that waiters spread.
                 seconds = random.uniform(silent, 3 * silent)  # noqa: S311 - guards nothing
                 waits.append(_Wait(seconds, is_short=False))
         return min(

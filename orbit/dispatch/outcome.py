@@ -1,27 +1,4 @@
-"""Decide what becomes of a delivery: pure functions from an answer to the job's next state.
-
-========================================  ============  ===========================================
-the attempt                               its receipt   the job
-========================================  ============  ===========================================
-2xx                                       delivered     delivered
-status in ``permanent_statuses`` (410)    failed        dead: ``status_410``
-any other status                          failed        retried; a Retry-After can extend the wait
-refused by Orbit's own address rules      failed        dead: ``address_refused``
-proof that no byte left (DNS, connect)    failed        retried
-no answer (timeout, reset, worker died)   unknown       retried, after an inquiry if there is one;
-                                                        dead (``outcome_unknown``) with ``hold``
-retries used up                                         dead: ``retries_exhausted``
-========================================  ============  ===========================================
-
-The waits by default (base 2 s, factor 3, cap 300 s, jitter 20 %), in seconds:
-
-=======  =====  =====  ======  =====  =======  =============
-retry    1      2      3       4      5        6 and later
-=======  =====  =====  ======  =====  =======  =============
-after    1.6 .. 4.8 .. 14.4 .. 43 ..  130 ..   240 ..
-         2.4    7.2    21.6    65     194      360
-=======  =====  =====  ======  =====  =======  =============
-"""
+"""Decide a job's next state from an answer, by pure functions."""
 
 import re
 from collections.abc import Collection
@@ -34,18 +11,21 @@ from governance.kernel import backoff
 from orbit.outbound.client import Response
 from orbit.states import Attempt, Job
 
+# The waits by default (base 2 s, cap 300 s, jitter 20 %), in seconds:
+# retry    1           2           3            4          5            6 and later
+# after    1.6 - 2.4   4.8 - 7.2   14.4 - 21.6  43 - 65    130 - 194    240 - 360
 FACTOR = 3.0
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has the delivery: a 2xx, whatever its body."""
+    """The receiver has the delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again, not before ``after`` seconds if the receiver named a time."""
+    """Try again, after at least ``after`` seconds."""
 
     after: float | None = None
 
@@ -62,25 +42,27 @@ AnswerKind = Delivered | Retry | Dead
 
 @dataclass(frozen=True, slots=True)
 class JobTransition:
-    """Where a job goes: its state, the retries this used up, the wait (seconds), why it is dead."""
+    """A job's next state."""
 
     status: Job
+    #: The retries that this used up.
     spent: int
+    #: Seconds before the next attempt.
     wait: float | None = None
+    #: Why it is dead.
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a job is retried. ``spent`` counts the retries used before this attempt.
+    """How a job is retried. Times are seconds."""
 
-    ``base`` and ``cap`` are seconds. Jobs that name the same ``group`` wait equally long.
-    """
-
+    #: The retries used before this attempt.
     spent: int
     max_retries: int
     base: float
     cap: float
+    #: Jobs of the same group wait equally long.
     group: str | None = None
 
     def wait(self) -> float:
@@ -91,17 +73,26 @@ class RetryPolicy:
 
 
 class Inquiry(StrEnum):
-    """What a receiver said when asked for a delivery: has it, doesn't have it, no usable answer."""
+    """Whether a receiver has a delivery; ``SILENT``: no usable answer."""
 
     HELD = "held"
     MISSING = "missing"
     SILENT = "silent"
 
 
+# The attempt                              Its receipt   The job
+# 2xx                                      delivered     delivered
+# status in permanent_statuses (410)       failed        dead: status_410
+# any other status                         failed        retried; Retry-After can extend the wait
+# refused by Orbit's own address rules     failed        dead: address_refused
+# proof that no byte left (DNS, connect)   failed        retried
+# no answer (timeout, reset, lost worker)  unknown       retried after an inquiry if there is one;
+#                                                        dead: outcome_unknown, if on hold
+# retries used up                                        dead: retries_exhausted
 def classify(
     answer: Response, *, permanent: Collection[int], now: datetime | None = None
 ) -> AnswerKind:
-    """Return what ``answer`` means for the job. ``permanent`` are statuses that are not retried."""
+    """Return what ``answer`` means. ``permanent`` statuses are not retried."""
     if answer.status is not None and 200 <= answer.status < 300:
         return Delivered()
     if answer.error_class == "refused":
@@ -112,14 +103,15 @@ def classify(
 
 
 def attempt_status(answer: Response) -> Attempt:
-    """Return the status of the receipt. Without an answer or proof that nothing left: unknown."""
+    """Return the status of the receipt."""
     if answer.status is not None:
         return Attempt.DELIVERED if 200 <= answer.status < 300 else Attempt.FAILED
+    # Only proof that nothing left makes it failed: any byte may have been acted on.
     return Attempt.FAILED if answer.sent is False else Attempt.UNKNOWN
 
 
 def decide(kind: AnswerKind, policy: RetryPolicy) -> JobTransition:
-    """Return what becomes of a job after an answer of this kind."""
+    """Return the job's next state after an answer of this kind."""
     if isinstance(kind, Delivered):
         return JobTransition(Job.DELIVERED, 0)
     if isinstance(kind, Dead):
@@ -133,27 +125,22 @@ def decide(kind: AnswerKind, policy: RetryPolicy) -> JobTransition:
 
 
 def decide_unknown(policy: RetryPolicy, *, inquiry: bool, hold: bool) -> JobTransition:
-    """Return what becomes of a job after an attempt that may have arrived.
-
-    ``inquiry``: the receiver can be asked. It is asked before the next attempt, and also before the
-    job is given up. ``hold``: leave the job to an operator instead of sending it twice.
-    """
+    """Return the job's next state after an attempt that may have arrived."""
     if inquiry:
+        # Even with no retries left: ask once more before the job is given up.
         return JobTransition(Job.PENDING, 1, wait=policy.wait())
     if hold:
+        # An operator decides; sending it again could make the receiver act twice.
         return JobTransition(Job.DEAD, 1, reason="outcome_unknown")
     return decide(Retry(), policy)
 
 
 def decide_inquiry(inquiry: Inquiry, policy: RetryPolicy, *, hold: bool) -> JobTransition | None:
-    """Return what becomes of a job after its receiver was asked. None: send it now.
-
-    With ``hold``, each inquiry without an answer uses up a retry; then the job is left to an
-    operator.
-    """
+    """Return the job's next state after an inquiry. None: send it now."""
     if inquiry == Inquiry.HELD:
         return JobTransition(Job.DELIVERED, 0)
     if inquiry == Inquiry.SILENT and hold:
+        # Each silent inquiry uses up a retry; then an operator decides.
         transition = decide(Retry(), policy)
         if transition.status == Job.PENDING:
             return transition
@@ -164,10 +151,7 @@ def decide_inquiry(inquiry: Inquiry, policy: RetryPolicy, *, hold: bool) -> JobT
 
 
 def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3).
-
-    None if it is absent, in the past or unreadable.
-    """
+    """Return the seconds of a Retry-After (RFC 9110, section 10.2.3), or None."""
     if value is None or not value.isascii():
         return None
     text = value.strip()
@@ -177,6 +161,7 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    # "-0000" parses without a zone, but means UTC (RFC 5322, section 3.3).
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = (moment - (now or datetime.now(UTC))).total_seconds()

@@ -1,9 +1,7 @@
 """Save the results of attempts: receipt, job and dead letter, in one fenced statement.
 
-A received 2xx is never lost. It is written again and again until the database takes it. If another
-worker has the cycle by then, the fence refuses the write, and the 2xx is saved without it
-(``record_late_success``): a success only ever ends things. Everything else that such a worker
-brings is dropped.
+A received 2xx is never lost: it is written again until the database takes it. If another worker
+has the cycle, the 2xx is saved without the fence, and everything else is dropped.
 """
 
 import time
@@ -76,14 +74,14 @@ RECORD_LATE_SUCCESS = sql.load(
 
 
 def save(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -> None:
-    """Save results of a cycle that goes on. See ``commit``."""
+    """Save results of a cycle that goes on. Raises as ``commit``."""
     write = fence.FencedWrite(cycle, SAVE_RESULTS.text)
     add_to(write, results)
     commit(write, results)
 
 
 def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
-    """Add ``results`` to a write that holds ``CLOSE_ATTEMPTS`` and ``UPDATE_CIRCUITS``."""
+    """Add ``results`` to a write with ``CLOSE_ATTEMPTS`` and ``UPDATE_CIRCUITS``."""
     write.rows["attempts"] = [_row(write.cycle, result) for result in results]
     observations = [result.observation for result in results if result.observation is not None]
     write.rows["circuits"] = limits.rows(
@@ -96,33 +94,28 @@ def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
 
 
 def commit(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
-    """Commit a write with ``results``, however long the database is away.
-
-    Raises Fenced if another worker has the cycle; successes are saved all the same then.
-    If the answer of a commit was lost, the receipts tell whether it happened.
-    """
+    """Commit a write with ``results``, however long the database is away. Raises Fenced."""
     pause = FIRST_PAUSE
     while True:
         try:
             _commit_audited(write, results)
             break
         except Fenced:
+            # A success only ends things, so it needs no fence.
             save_late_successes(write.cycle, results)
             raise
         except fence.AWAY as exc:
             if not results:
                 raise
             pause = _wait(exc, pause)
+            # The commit may have happened and only its answer was lost.
             if _is_done(results):
                 break
     _wake_waiting_cycles(results)
 
 
 def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -> None:
-    """Save the successes of a worker that lost its cycle, and record that it was fenced.
-
-    However long the database is away. Doing it twice changes nothing but the record.
-    """
+    """Save the successes of a worker that lost its cycle. Idempotent."""
     successes = [_row(cycle, result) for result in results if result.status == Attempt.DELIVERED]
     message = (
         f"token {cycle.token} is no longer the cycle's: "
@@ -144,15 +137,10 @@ def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -
 
 
 def record_late_success(cycle: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
-    """Record a 2xx that arrives after the worker lost its lease, and end what it ends.
-
-    ``attempt`` is a row of ``CLOSE_ATTEMPTS``. It ends its receipt, its job, the job's dead
-    letters, and the jobs that were requeued from it. Doing it twice changes nothing.
-
-    Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle
-    waits for these, so no deadlock is possible.
-    """
+    """Record a 2xx that arrives after the worker lost its lease. Idempotent."""
     job_id = UUID(attempt["job_id"])
+    # Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle
+    # waits for these, so no deadlock is possible.
     with audit.transaction():
         write = fence.FencedWrite(cycle, DELIVER_LATE.text, rows={"attempts": [dict(attempt)]})
         rows = fence.run(write.sql, write.parameters())
@@ -181,7 +169,7 @@ def record_late_success(cycle: ClaimedCycle, attempt: Mapping[str, Any]) -> None
 
 
 def audit_death(cycle: ClaimedCycle, job_id: UUID, details: Mapping[str, Any]) -> None:
-    """Audit the dead letter of a job, in the transaction that made it."""
+    """Audit a dead letter, in the transaction that made it."""
     audit.record(
         Action.DEAD_LETTER_CREATED,
         actor="orbit",
@@ -193,7 +181,7 @@ def audit_death(cycle: ClaimedCycle, job_id: UUID, details: Mapping[str, Any]) -
 
 
 def excerpt(answer: Response | None) -> str:
-    """Return the start of an answer's body as text, without NUL and without invalid UTF-8."""
+    """Return the start of an answer's body as valid text."""
     if answer is None:
         return ""
     return answer.excerpt.decode("utf-8", "replace").replace("\x00", "\ufffd")
@@ -259,7 +247,7 @@ def _add_records(write: fence.FencedWrite, result: AttemptResult) -> None:
 
 
 def _commit_audited(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
-    """Commit one statement; with failures, a short transaction that ends with audit entries."""
+    # An audit entry needs a transaction, so only failures pay for one.
     failed = [result for result in results if result.failed]
     dead = [result for result in results if result.transition.status == Job.DEAD]
     if not failed and not dead:
@@ -303,24 +291,22 @@ def _cause(result: AttemptResult) -> str:
 
 
 def _wait(exc: Exception, pause: float) -> float:
-    """Wait for a database that failed with ``exc``; return the next pause in seconds.
-
-    Raises ``exc`` if this process has no time left.
-    """
+    """Wait for the database; return the next pause. Raises ``exc`` if drained."""
     connection.close()
     if interrupts.process.drained:
         raise exc
     code = getattr(exc.__cause__, "sqlstate", None)
     if code is None or code.startswith(_SERVER_IS_AWAY):
-        # The slot is not hung: it holds answers that exist nowhere else. With any other error that
-        # comes again and again, it is.
+        # The slot isn't hung: it holds answers that exist nowhere else. With any other error that
+        # repeats, it is.
         interrupts.prolong(settings.ORBIT_LEASE_SECONDS)
     time.sleep(pause)
     return min(LONGEST_PAUSE, pause * 2)
 
 
 def _is_done(results: Sequence[AttemptResult]) -> bool:
-    """Tell whether the results were written. If closed otherwise, the new owner did it."""
+    """Return whether the lost commit happened."""
+    # If they are closed with another status, the cycle's new owner did it.
     with_receipt = [result for result in results if result.job.receipt_id is not None]
     without_receipt = [result.job.job_id for result in results if result.job.receipt_id is None]
     try:
@@ -336,7 +322,6 @@ def _is_done(results: Sequence[AttemptResult]) -> bool:
 
 
 def _wake_waiting_cycles(results: Sequence[AttemptResult]) -> None:
-    """Wake the cycles that wait for an endpoint whose probe was answered."""
     reopened = {
         result.observation.state_id
         for result in results
@@ -351,12 +336,10 @@ def _wake_waiting_cycles(results: Sequence[AttemptResult]) -> None:
 
 
 def _end_requeues(job_id: UUID) -> tuple[list[str], list[str]]:
-    """Close the letters and cancel the requeued jobs of a delivered job; return their ids.
-
-    In rounds until one finds none: a requeue that commits meanwhile must not slip through.
-    """
+    """Close the letters and cancel the requeues of a delivered job."""
     letters: list[str] = []
     jobs: list[str] = []
+    # In rounds until one ends nothing, because a requeue may commit between the statements.
     while True:
         closed = fence.run(CLOSE_LETTERS_LATE.text, {"job": job_id})
         cancelled = fence.run(CANCEL_REQUEUED_JOBS.text, {"job": job_id})

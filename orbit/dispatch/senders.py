@@ -1,10 +1,7 @@
 """The threads that send requests: a fixed number, shared by all slots of a process.
 
-Slots take senders one at a time. Each waits a moment for as many as it has jobs, because eight jobs
-in one wave cost one commit, and eight waves of one job cost eight.
-
-Bulkhead: while several endpoints are in use, one that doesn't answer gets only a share of the
-senders. Otherwise it would hold all of them until its circuit opens.
+An endpoint that doesn't answer gets only a share of them while others are in use. Otherwise it
+would hold all until its circuit opens.
 """
 
 import math
@@ -21,15 +18,15 @@ PACE_SECONDS, GATHER_SECONDS = 0.008, 0.04
 # An endpoint is in use for this long after its last claim.
 IN_USE_SECONDS = 10.0
 # A slow endpoint may have SHARED / (endpoints in use) senders, at least FEWEST: 12 if two are in
-# use, 8 if three, 4 if six or more. One that gave no answer for IN_USE_SECONDS gets UNHEARD: if it
-# is dead, that is what it costs the others.
+# use, 8 if three, 4 if six or more. One that gave no answer for IN_USE_SECONDS is probably dead,
+# and gets UNHEARD.
 FEWEST, SHARED, UNHEARD = 4, 24, 2
 # An endpoint is healthy if it answered within this time, as quickly. Its share is not limited.
 HEALTHY_SECONDS = 0.5
 
 
 class SenderPool:
-    """The sender threads of a process. Make it after the fork: threads don't survive one."""
+    """The sender threads of a process. Create it after the fork."""
 
     def __init__(self, size: int = SENDERS) -> None:
         self._size = self._free = size
@@ -44,6 +41,7 @@ class SenderPool:
         self._used: dict[UUID | None, float] = {}
         self._answered: dict[UUID | None, float] = {}
         self._quick: dict[UUID | None, float] = {}
+        # Threads don't survive a fork, so they start here and not at import.
         for number in range(size):
             threading.Thread(target=self._serve, name=f"sender-{number}", daemon=True).start()
 
@@ -52,11 +50,11 @@ class SenderPool:
             self._tasks.get()()
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Run ``task`` in a sender that was taken. It must give the sender back, and not raise."""
+        """Run ``task`` in a taken sender. It must call ``end``, and not raise."""
         self._tasks.put(task)
 
     def take(self, most: int, timeout: float) -> int:
-        """Take up to ``most`` free senders; return how many. Wait ``timeout`` seconds for one."""
+        """Take up to ``most`` senders; return how many. Wait ``timeout`` seconds for one."""
         if not self._turn.acquire(timeout=timeout):
             return 0
         try:
@@ -66,7 +64,8 @@ class SenderPool:
             self._turn.release()
 
     def _gather(self, most: int) -> int:
-        """Take ``most`` senders, or what is free once no more become free. Return how many."""
+        """Take ``most`` senders, or what is free once no more become free."""
+        # Eight jobs in one wave cost one commit; eight waves of one job cost eight.
         until, before = time.monotonic() + GATHER_SECONDS, -1
         while True:
             with self._lock:
@@ -82,7 +81,7 @@ class SenderPool:
             before = free
 
     def _await(self, least: int, most: int, timeout: float) -> int:
-        """Take up to ``most`` senders once ``least`` are free; 0 after ``timeout`` seconds."""
+        """Take up to ``most`` senders once ``least`` are free; 0 after ``timeout``."""
         until = time.monotonic() + timeout
         while True:
             with self._lock:
@@ -98,7 +97,7 @@ class SenderPool:
                 return 0
 
     def give_back(self, count: int) -> None:
-        """Give back ``count`` senders that were not used."""
+        """Give back ``count`` unused senders."""
         with self._lock:
             self._free += count
             self._wake()
@@ -106,11 +105,7 @@ class SenderPool:
     def end(
         self, endpoint: UUID | None, seconds: float | None = None, *, answered: bool = True
     ) -> None:
-        """Give back a sender whose request to ``endpoint`` is over.
-
-        ``seconds`` is how long it took, None if no request was made; ``answered``: it got an
-        answer.
-        """
+        """Give back a sender. ``seconds``: of its request, None without one."""
         with self._lock:
             self._free += 1
             self._in_flight[endpoint] -= 1
@@ -125,13 +120,13 @@ class SenderPool:
             self._wake()
 
     def _wake(self) -> None:
-        """Wake the slot that waits if enough senders are free. The caller holds the lock."""
+        """Wake the waiting slot if enough senders are free. Needs the lock."""
         if 0 < self._needed <= self._free:
             self._needed = 0
             self._enough.put(None)
 
     def begin(self, endpoints: Iterable[UUID | None]) -> None:
-        """Note that a request to each of ``endpoints`` starts."""
+        """Count a request to each of ``endpoints``."""
         now = time.monotonic()
         with self._lock:
             for endpoint in endpoints:
@@ -140,7 +135,7 @@ class SenderPool:
                 self._used[endpoint] = now
 
     def full(self) -> list[UUID]:
-        """Return the endpoints that have their share of the senders, and are not healthy."""
+        """Return the unhealthy endpoints that have their share of the senders."""
         now = time.monotonic()
         with self._lock:
             if len(self._used) > 1:
@@ -166,10 +161,7 @@ class SenderPool:
             ]
 
     def silent_seconds(self) -> float | None:
-        """Return for how many seconds the full endpoints have given no answer, the shortest one.
-
-        None if none is silent for long: their first answer is worth waiting for.
-        """
+        """Return the shortest silence of the full endpoints; None if all is short."""
         now = time.monotonic()
         full = self.full()
         with self._lock:
@@ -177,6 +169,7 @@ class SenderPool:
                 now - max(self._since.get(endpoint, now), self._answered.get(endpoint, 0.0))
                 for endpoint in full
             ]
+        # Their first answer is worth waiting for if none is silent for long.
         return min((seconds for seconds in silent if seconds > HEALTHY_SECONDS), default=None)
 
     def _answers(self, endpoint: UUID | None, now: float) -> bool:

@@ -1,7 +1,4 @@
-"""What a worker process keeps for its deliveries, shared by its slots.
-
-All of it is a cache or a share of this process's resources: a process that dies loses nothing.
-"""
+"""What a worker process keeps for its deliveries: caches and shares of resources."""
 
 import random
 import threading
@@ -26,7 +23,7 @@ SAME_SECONDS, LONGEST_QUEUE_SECONDS = 1.0, 60.0
 
 
 class DispatchState:
-    """The senders, caches and queues of one worker process. Make it after the fork."""
+    """The senders, caches and queues of one worker process. Create it after the fork."""
 
     def __init__(self) -> None:
         self.senders = SenderPool()
@@ -48,7 +45,7 @@ class DispatchState:
 
 
 class EndpointCache:
-    """The endpoints of snapshots. A snapshot never changes, so its endpoint can be kept."""
+    """The endpoints of snapshots. A snapshot never changes."""
 
     def __init__(self) -> None:
         self._endpoints: OrderedDict[UUID, Endpoint | None] = OrderedDict()
@@ -76,7 +73,7 @@ class EndpointCache:
 
 
 class SnapshotCache:
-    """The snapshots of the configured endpoints, saved at their first use."""
+    """The snapshots of the configured endpoints, saved at first use."""
 
     def __init__(self) -> None:
         self._snapshots: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
@@ -87,7 +84,7 @@ class SnapshotCache:
         place = (str(connection.settings_dict["NAME"]), endpoint.key)
         with self._lock:
             entry = self._snapshots.get(place)
-        # One configuration keeps its endpoints as the same objects: identity tells if it changed.
+        # An unchanged configuration keeps its endpoint objects, so identity is enough.
         if entry is not None and entry[0] is endpoint:
             return entry[1]
         snapshot_id = enqueue.save_snapshot(endpoint)
@@ -103,17 +100,15 @@ class _Queue:
 
 
 class EndpointQueue:
-    """Turns for endpoints that are closed for a while, so that all waiters don't come back at once.
-
-    It locks and writes no row, so an endpoint that is down costs the others next to nothing.
-    """
+    """Turns for closed endpoints, so that not all waiters come back at once."""
 
     def __init__(self) -> None:
+        # In memory: with rows, an endpoint that is down would cost the others locks and writes.
         self._queues: dict[UUID, _Queue] = {}
         self._lock = threading.Lock()
 
     def join(self, endpoint: UUID, wait: float) -> float:
-        """Return the seconds until a cycle's turn at an endpoint that opens in ``wait`` seconds."""
+        """Return the seconds until a cycle's turn; the endpoint opens in ``wait`` seconds."""
         now = time.monotonic()
         opens = now + wait
         with self._lock:
@@ -127,5 +122,5 @@ class EndpointQueue:
             behind = queue.turn - opens
         if behind < LONGEST_QUEUE_SECONDS:
             return wait + behind
-        # A longer queue comes back within a minute all the same.
+        # However long the queue, look again within a minute.
         return wait + random.uniform(0, LONGEST_QUEUE_SECONDS)  # noqa: S311 - guards nothing

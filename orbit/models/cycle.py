@@ -8,15 +8,7 @@ from orbit.states import ACTIVE, CYCLE, Trigger
 
 
 class CycleRun(models.Model):
-    """One pass of the pipeline for one namespace.
-
-    ``next_due_at`` alone says when a worker looks at the cycle next: after a trigger, for a retry,
-    when a lease runs out, for open deliveries of a cycle that has ended. ``fencing_token`` grows
-    with every claim, and every write of the pipeline carries it.
-
-    A re-run names the cycle that it repeats in ``rerun_of``, and what it reuses in ``takeover``
-    (``orbit.cycles.rerun.plan``).
-    """
+    """One pass of the pipeline for one namespace."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     namespace = models.ForeignKey(
@@ -43,9 +35,12 @@ class CycleRun(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    # This alone decides when a worker looks at the cycle next: after a trigger, for a retry, when a
+    # lease expires, for open deliveries of a finished cycle.
     next_due_at = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is free
     lease_expires_at = models.DateTimeField(null=True)
+    # Grows with every claim; every write of the pipeline carries it.
     fencing_token = models.BigIntegerField(default=0, db_default=0)
     resumes = models.PositiveSmallIntegerField(default=0, db_default=0)
     progress = models.PositiveIntegerField(default=0, db_default=0)
@@ -60,6 +55,7 @@ class CycleRun(models.Model):
         related_name="reruns",
         db_index=False,
     )
+    # What a re-run reuses of the cycle that it repeats (``orbit.cycles.rerun.plan``).
     takeover = models.JSONField(null=True)
 
     class Meta:
@@ -133,7 +129,7 @@ class CycleRun(models.Model):
 
 
 class SkipNotice(models.Model):
-    """The last record of a skipped trigger in a namespace, and the number of triggers since."""
+    """A namespace's last skip record, and the number of triggers since."""
 
     namespace = models.CharField(max_length=100, primary_key=True)
     written_at = models.DateTimeField()

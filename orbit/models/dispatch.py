@@ -1,4 +1,4 @@
-"""Deliveries: jobs, attempts, dead letters, and the sealed endpoints that they go to."""
+"""Deliveries: endpoints, jobs, attempts, dead letters."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -9,30 +9,29 @@ from orbit.states import ATTEMPT, JOB, LETTER
 
 
 class EndpointState(models.Model):
-    """What all processes share about one endpoint: its limits, and whether its circuit is open.
-
-    The limits are those of the newest configuration that a process has read. They bind jobs of
-    older snapshots too. ``failures`` counts attempts in a row that found the endpoint down;
-    ``several`` says that they were of more than one job. While ``opened_at`` is set the circuit is
-    open: one probe goes out at ``probe_at``, the next ``probe_wait`` seconds later.
-    ``next_slot_at`` is the virtual time of the rate limit, ``next_turn_at`` the end of the queue of
-    waiting cycles, ``hold_until`` what the endpoint asked for by Retry-After.
-    """
+    """What all processes share about one endpoint: its limits and its circuit."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     endpoint_key = models.CharField(max_length=100)
     host = models.CharField(max_length=255)
+    # The caps of the newest configuration. They bind jobs of older snapshots too.
     max_concurrency = models.PositiveIntegerField(null=True)
     rate_per_second = models.FloatField(null=True)
+    # Attempts in a row that found the endpoint down; `several`: of more than one job.
     failures = models.PositiveIntegerField(default=0, db_default=0)
     failed_job = models.UUIDField(null=True)
     several = models.BooleanField(default=False, db_default=False)
     last_error = models.TextField(default="", db_default="")
+    # Set while the circuit is open: a probe goes out at `probe_at`, the next one `probe_wait`
+    # seconds later.
     opened_at = models.DateTimeField(null=True)
     probe_at = models.DateTimeField(null=True)
     probe_wait = models.FloatField(null=True)
+    # What the endpoint asked for by Retry-After.
     hold_until = models.DateTimeField(null=True)
+    # The virtual time of the rate limit.
     next_slot_at = models.DateTimeField(null=True)
+    # The end of the queue of waiting cycles.
     next_turn_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -76,7 +75,7 @@ class EndpointSnapshot(models.Model):
 
 
 class DispatchJob(models.Model):
-    """One item to one endpoint. ``attempts`` counts requests, ``spent`` those that cost a retry."""
+    """One item to one endpoint."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     cycle = models.ForeignKey(
@@ -91,6 +90,7 @@ class DispatchJob(models.Model):
     )
     delivery_id = models.UUIDField()
     status = models.CharField(max_length=10)
+    # `attempts` counts requests, `spent` those that cost a retry.
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     spent = models.PositiveSmallIntegerField(default=0, db_default=0)
     max_retries = models.PositiveSmallIntegerField()
@@ -105,8 +105,8 @@ class DispatchJob(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            # Nulls are equal in it: so jobs that are no requeue are unique too, and all jobs of a
-            # cycle are found by it.
+            # Nulls count as equal, so jobs that are no requeue are unique too. Its index also
+            # finds all jobs of a cycle.
             models.UniqueConstraint(
                 fields=["cycle", "normalization_item", "endpoint_key", "requeue_of"],
                 nulls_distinct=False,
@@ -171,7 +171,7 @@ class DeliveryReceipt(models.Model):
             models.Index(
                 fields=["started_at"], condition=models.Q(status="sending"), name="receipt_sending"
             ),
-            # The many that were delivered are not in this index.
+            # Without the delivered ones: they are most of the table.
             models.Index(
                 fields=["status", "-id"],
                 condition=models.Q(status__in=["failed", "unknown", "unsent"]),
@@ -184,11 +184,7 @@ class DeliveryReceipt(models.Model):
 
 
 class DeadLetterDispatch(models.Model):
-    """A delivery that was given up, with the reason. Only a user sends it again.
-
-    The database makes two columns: ``error_pattern`` is the last error without its variable parts;
-    ``error_group`` identifies the letters with the same endpoint, reason, status code and pattern.
-    """
+    """A delivery that was given up. Only a user sends it again."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     job = models.OneToOneField(DispatchJob, on_delete=models.PROTECT, related_name="dead_letter")
@@ -209,11 +205,13 @@ class DeadLetterDispatch(models.Model):
     resolved_by = models.CharField(max_length=200, default="", db_default="")
     resolved_at = models.DateTimeField(null=True)
     resolved_reason = models.TextField(default="", db_default="")
+    # The last error without its variable parts.
     error_pattern = models.GeneratedField(
         expression=models.Func("last_error", function="orbit_error_pattern"),
         output_field=models.CharField(max_length=200),
         db_persist=True,
     )
+    # The same for letters with the same endpoint, reason, status code and pattern.
     error_group = models.GeneratedField(
         expression=models.Func(
             "endpoint_key", "reason", "status_code", "last_error", function="orbit_error_group"

@@ -26,7 +26,7 @@ class Initiation(models.Model):
 
 
 class Transformation(models.Model):
-    """One tier of a cycle. A reused tier has its output in ``taken_from``, of an earlier cycle."""
+    """One tier of a cycle."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     cycle = models.ForeignKey(
@@ -46,6 +46,7 @@ class Transformation(models.Model):
     error = models.TextField(default="", db_default="")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    # The tier of an earlier cycle whose output this one reuses.
     taken_from = models.ForeignKey(
         "self",
         on_delete=models.PROTECT,

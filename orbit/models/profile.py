@@ -10,11 +10,12 @@ SOURCES = ("files", "reload", "admin", "api", "proposal")
 
 
 class Profile(models.Model):
-    """What a cycle does. ``document`` is all of it, as in the files and the API."""
+    """What a cycle does."""
 
     profile_id = models.CharField(max_length=100, unique=True)
     label = models.CharField(max_length=200)
     state = models.CharField(max_length=10)
+    # The whole profile, as in the files and the API. The columns repeat parts of it.
     document = models.JSONField()
     revision = models.PositiveIntegerField()
     hidden = models.BooleanField(default=False, db_default=False)
@@ -113,7 +114,7 @@ class RunProfileRevision(_Revision):
 
 
 class AppliedFiles(models.Model):
-    """What was last applied from the configuration folder: one row. Reloads lock it."""
+    """The files that were last applied: one row. Reloads lock it."""
 
     id = models.SmallIntegerField(primary_key=True)
     sha256 = models.CharField(max_length=64)

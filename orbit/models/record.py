@@ -4,11 +4,9 @@ from django.db import models
 from django.db.models.functions import Now
 
 
+# Range-partitioned by month of `cycle_id`. The database's key is (cycle_id, stage).
 class CycleCheckpoint(models.Model):
-    """A stage that is done, one of each for a cycle.
-
-    Range-partitioned by month of ``cycle_id``; the database's key is (cycle_id, stage).
-    """
+    """A stage of a cycle that is done."""
 
     id = models.UUIDField(primary_key=True)
     cycle_id = models.UUIDField()
@@ -25,11 +23,9 @@ class CycleCheckpoint(models.Model):
         return self.stage
 
 
+# Range-partitioned by month of `partition_key`: the cycle's id or, without a cycle, its own.
 class ExecutionRecord(models.Model):
-    """One event of a cycle or namespace.
-
-    Range-partitioned by month of ``partition_key``: the cycle's id or, without a cycle, its own.
-    """
+    """One event of a cycle or namespace."""
 
     id = models.UUIDField(primary_key=True)
     partition_key = models.UUIDField()

@@ -7,7 +7,7 @@ from orbit.states import TICK
 
 
 class CronTick(models.Model):
-    """One due tick of one schedule, unique over any number of clusters."""
+    """One due tick of one schedule, unique over all clusters."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     schedule = models.CharField(max_length=200)
@@ -31,7 +31,7 @@ class CronTick(models.Model):
             ),
             models.Index(fields=["schedule", "-id"], name="tick_schedule"),
             models.Index(fields=["schedule", "-due_at"], name="tick_schedule_due"),
-            # Most ticks start what they should; what an operator looks for is rare.
+            # Operators look for the rare outcomes; most ticks just start their cycle.
             models.Index(
                 fields=["outcome", "-id"],
                 condition=models.Q(outcome__in=["skipped", "refused", "missed", "late"]),
@@ -44,7 +44,7 @@ class CronTick(models.Model):
 
 
 class ClusterNode(models.Model):
-    """A running cluster. Its maintenance process writes a heartbeat every five seconds."""
+    """A running cluster. Its heartbeat comes every five seconds."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     host = models.CharField(max_length=255)

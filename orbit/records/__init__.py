@@ -1,1 +1,1 @@
-"""What goes on record, and the fence that every write of the pipeline passes."""
+"""Records of a cycle, and the fence that every write of the pipeline passes."""

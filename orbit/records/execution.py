@@ -17,16 +17,14 @@ WRITE = sql.load(__name__, "write_records")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What happened at which stage. ``level`` is debug, info, warning or error.
-
-    The id holds the time when the record was made, so records keep their order.
-    """
+    """What happened at which stage. ``level``: debug, info, warning or error."""
 
     stage: str
     event: str
     message: str = ""
     level: str = "info"
     data: dict[str, Any] = field(default_factory=dict)
+    #: Holds the time when the record was made, so records keep their order.
     id: str = field(default_factory=uuid7_text)
 
 
@@ -45,7 +43,7 @@ def row(record: Record, *, cycle_id: str | None, namespace: str | None) -> dict[
 
 
 def clean(text: str, limit: int = 2000) -> str:
-    """Return ``text`` without NUL and lone surrogates, cut to ``limit`` characters."""
+    """Return at most ``limit`` characters of ``text``, without NUL and lone surrogates."""
     return text[:limit].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
@@ -55,7 +53,7 @@ def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None
 
 
 def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None:
-    """Write records, each with its namespace and cycle, in one statement, without a fence."""
+    """Write records, each with its namespace and cycle, without a fence."""
     if not records:
         return
     rows = [

@@ -1,11 +1,7 @@
 """The fence: a worker that lost its cycle writes no row.
 
-Every write of the pipeline is one statement. Its first CTE (``locked.sql``) locks the cycle if its
-fencing token still holds. Everything that the statement inserts or updates joins that CTE, and no
-row comes back if the token is stale. Testing the token in a WHERE would not be enough: another
-worker could take the cycle between the test and the commit.
-
-After a crash the statement has happened as a whole or not at all.
+Every write of the pipeline is one statement. Its first CTE locks the cycle if its fencing token
+still holds, and all its writes join that CTE.
 """
 
 import functools
@@ -25,12 +21,12 @@ from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
 
-#: Errors of a server that is away, is read-only, or ended an idle transaction. None of them says
-#: whether the statement happened.
+#: The server is away, read-only, or ended an idle transaction. The statement may have happened.
 AWAY = (OperationalError, InterfaceError, InternalError)
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
+# A lock, not just a test in WHERE: another worker could claim the cycle before the commit.
 LOCKED = sql.fragment(__name__, "locked")
 #: The fragments of a fenced statement: ``WITH {{locked}}, ..., {{checkpoints}}, {{records}},
 #: {{events}}``.
@@ -43,17 +39,15 @@ FRAGMENTS: dict[str, sql.Fragment] = {
 
 
 class Fenced(Exception):
-    """Another worker has the cycle: this one must write nothing more."""
+    """Another worker has the cycle: write nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedCycle:
-    """A claimed cycle: its lease (id and fencing token) and what its stages read.
-
-    ``input`` is None until it is loaded. Only re-runs have a ``takeover``.
-    """
+    """A claimed cycle: its lease and what its stages read."""
 
     id: UUID
+    #: The fencing token.
     token: int
     namespace: str
     status: str
@@ -62,25 +56,26 @@ class ClaimedCycle:
     instruction_id: str | None
     context: dict[str, Any]
     initiation_hash: str
+    #: None until it is loaded.
     input: bytes | None
     input_content_type: str
     requeues: int
     resumed: bool
+    #: What a re-run reuses.
     takeover: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
 class FencedWrite:
-    """The values of one fenced statement of one cycle.
-
-    ``rows`` are JSON parameters by name, ``values`` other parameters; ``blobs`` are numbered from
-    1.
-    """
+    """The values of one fenced statement of one cycle."""
 
     cycle: ClaimedCycle
     sql: str
+    #: JSON parameters by name.
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    #: Other parameters by name.
     values: dict[str, Any] = field(default_factory=dict)
+    #: Statements number them from 1.
     blobs: list[bytes] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
@@ -129,17 +124,15 @@ class FencedWrite:
 
 @functools.cache
 def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return ``sql`` with $1, $2, ... for its named parameters, and their names in that order."""
+    """Return ``sql`` with $1, $2, ... for its parameters, and their names in order."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
     return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql), names
 
 
 def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a prepared statement on this thread's connection; return its rows.
-
-    Django's cursor puts the values into the text. A raw one of psycopg lets the server keep the
-    plan, which psycopg remembers per connection.
-    """
+    """Run a prepared statement on this thread's connection; return its rows."""
+    # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
+    # plan, per connection.
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
     text, names = _numbered(sql)

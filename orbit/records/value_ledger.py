@@ -19,10 +19,7 @@ def rows(
     tags: list[str],
     delivered: int | None,
 ) -> list[dict[str, Any]]:
-    """Return the entries of a finished cycle: its deliveries, and one for each value tag.
-
-    ``delivered`` None: the statement counts them.
-    """
+    """Return the ledger entries of a finished cycle. ``delivered`` None: count them."""
     entries = [
         ("usage", "deliveries", delivered, "delivery"),
         *(("value", tag, 1, "cycle") for tag in dict.fromkeys(tags)),

@@ -1,8 +1,4 @@
-"""Totals of the value ledger per tag and period.
-
-Periods are days, weeks (from Monday) and months in UTC. The range and the number of rows are
-bounded.
-"""
+"""Totals of the value ledger per tag and period, in UTC."""
 
 import csv
 import io
@@ -54,7 +50,7 @@ class RangeInvalid(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The quantity of one tag in the period that begins on ``begins`` (YYYY-MM-DD)."""
+    """The quantity of one tag in the period from ``begins`` (YYYY-MM-DD)."""
 
     begins: str
     kind: str
@@ -66,7 +62,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The totals of a range, the latest period first. ``more``: there are more than ``LIMIT``."""
+    """The totals of a range, the latest first. ``more``: beyond ``LIMIT``."""
 
     period: Period
     since: datetime
@@ -106,14 +102,13 @@ def totals(
 
 
 def _visible(actor: Actor, namespace: str | None) -> list[str] | None:
-    """Return the namespaces to add up, None for all of them."""
     if namespace is None:
         return None if actor.namespaces is None else sorted(actor.namespaces)
     return [namespace] if actor.sees(namespace) else []
 
 
 def as_csv(rows: Iterable[Total]) -> str:
-    """Return ``rows`` as CSV (RFC 4180) that is safe to open in a spreadsheet."""
+    """Return ``rows`` as CSV (RFC 4180) that is safe in a spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([field.name for field in fields(Total)])
@@ -122,9 +117,9 @@ def as_csv(rows: Iterable[Total]) -> str:
 
 
 def _escape_formula(value: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
     if isinstance(value, Decimal):
         return plain(value)
+    # A spreadsheet would run such a text as a formula.
     return (
         f"'{value}"
         if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -63,4 +63,4 @@ def read_gate(connection: "psycopg.Connection[Any]") -> None:
         )
     }
     for slot in slots:
-        slot.saw(is_open=slot.namespace not in closed, asked=read_at)
+        slot.saw(is_open=slot.namespace not in closed, read_at=read_at)

@@ -3,8 +3,9 @@
 from django.db import models
 
 
+# The database's key is (id, occurred_at): a table that is partitioned by day can have no other.
 class TelemetryEvent(models.Model):
-    """Something that happened. The database's key is (id, occurred_at): a table partitioned by day can keep no other."""
+    """Something that happened."""
 
     id = models.UUIDField(primary_key=True)
     occurred_at = models.DateTimeField()

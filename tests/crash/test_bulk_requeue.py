@@ -1,8 +1,9 @@
-"""A bulk requeue whose workers are killed in mid-run: each letter gets one job, and each job is delivered."""
+"""Workers are killed during a bulk requeue: each letter gets one job, which is delivered."""
 
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ LETTERS, KILLS = 100, 3
 
 
 @pytest.mark.slow
-def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
+def test_kills_during_a_bulk_requeue_leave_one_job_for_each_letter(
     server: Server, committed: str, tmp_path: Path, settings: Any
 ) -> None:
     with (
@@ -37,42 +38,45 @@ def test_whoever_is_killed_in_mid_run_each_letter_gets_one_job(
     ):
         configure_endpoints(settings, default_endpoint=sink.url)
         running.ready()
-        found = create_dead_letters(LETTERS, retries=20)
+        letter_ids = create_dead_letters(LETTERS, retries=20)
         run_id = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="it is back", rate=25).run_id
 
         def run() -> OperationRun:
             return OperationRun.objects.get(pk=run_id)
 
-        killed, seen = 0, 0
-        while run().status != "completed" and killed < KILLS:
-            # While it is at work: soon after each step forward.
-            seen = until(
-                lambda before=seen: (
-                    run().progress["processed"] > before and run().progress["processed"]
-                ),
-                "the run doesn't go on",
-            )
+        def progress_beyond(count: int) -> int | None:
+            processed = run().progress["processed"]
+            return processed if processed > count else None
+
+        kills, processed = 0, 0
+        while run().status != "completed" and kills < KILLS:
+            # Kill soon after each step forward, while the run is at work.
+            processed = until(partial(progress_beyond, processed), "the run did not go on")
             for pid in running.of("worker"):
                 if psutil.pid_exists(pid):
                     os.kill(pid, signal.SIGKILL)
-            killed += 1
+            kills += 1
             time.sleep(0.3)
-        until(lambda: run().status == "completed", "the run didn't end")
+        until(lambda: run().status == "completed", "the run did not end")
         until(
             lambda: (
                 rows(
-                    "SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL AND status = 'delivered'"
+                    "SELECT count(*) FROM orbit_dispatchjob"
+                    " WHERE requeue_of_id IS NOT NULL AND status = 'delivered'"
                 )
                 == [(LETTERS,)]
             ),
-            "not all were delivered",
+            "not all requeued jobs were delivered",
         )
         keys = [request.headers["idempotency-key"] for request in sink.requests]
-    assert killed == KILLS
+    assert kills == KILLS
     assert (run().outcome, run().summary_counts["succeeded"]) == ("succeeded", LETTERS)
     assert rows(
-        "SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL"
+        "SELECT count(*), count(DISTINCT requeue_of_id) FROM orbit_dispatchjob"
+        " WHERE requeue_of_id IS NOT NULL"
     ) == [(LETTERS, LETTERS)]
     assert len(set(keys)) == LETTERS
-    assert DeadLetterDispatch.objects.filter(pk__in=found, status="requeued").count() == LETTERS
+    assert (
+        DeadLetterDispatch.objects.filter(pk__in=letter_ids, status="requeued").count() == LETTERS
+    )
     assert OperationRunItem.objects.filter(outcome="succeeded").count() == LETTERS

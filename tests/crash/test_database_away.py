@@ -1,4 +1,4 @@
-"""While the database is away: one line in the log, no failure, and work goes on afterwards."""
+"""While the database is away, a worker logs one line and fails no task."""
 
 import logging
 from pathlib import Path

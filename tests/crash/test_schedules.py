@@ -1,4 +1,4 @@
-"""Real clusters across ticks: stopped over some, and carrying those that queue behind each other."""
+"""Real clusters and their schedules: missed ticks, and cycles that queue for a namespace."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -27,39 +27,40 @@ def ended(cycle_id: UUID) -> bool:
     return CycleRun.objects.filter(pk=cycle_id, finished_at__isnull=False).exists()
 
 
-def test_a_cluster_that_was_stopped_across_ticks_leaves_a_row_for_each_and_one_catch_up(
+def test_ticks_missed_while_the_cluster_was_stopped_are_recorded_and_caught_up_once(
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     name = "run-profile:r1"
-    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as one:
-        one.ready()
+    with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)) as running:
+        running.ready()
         store_profiles(
             [profile()],
             [run_profile("r1", execution_policy={"cron": "*/5 * * * *", "max_lateness": 600})],
         )
         until(
             lambda: Row.objects.filter(name=name, next_run__isnull=False).exists(),
-            "the schedule didn't follow the run profile",
+            "the schedule did not follow the run profile",
         )
-        one.stop()
-        assert one.code() == 0
-    began = rows(
-        "UPDATE django_q_schedule SET next_run = date_bin('5 minutes', now() - interval '32 minutes', to_timestamp(0)) WHERE name = %s "
-        "RETURNING next_run",
+        running.stop()
+        assert running.code() == 0
+    ((first_due,),) = rows(
+        "UPDATE django_q_schedule SET next_run ="
+        " date_bin('5 minutes', now() - interval '32 minutes', to_timestamp(0))"
+        " WHERE name = %s RETURNING next_run",
         name,
-    )[0][0]
+    )
     with Receiver() as sink, cluster(server, committed, tmp_path, **endpoint(sink.url)):
         until(
             lambda: CronTick.objects.filter(schedule=name, outcome="started").exists(),
-            "there is no catch-up",
+            "no catch-up was started",
         )
         until(
             lambda: ended(CycleRun.objects.get(run_profile_id="r1").pk),
-            "the catch-up's cycle didn't end",
+            "the cycle of the catch-up did not end",
         )
     ticks = list(CronTick.objects.filter(schedule=name).order_by("due_at"))
     assert [tick.due_at for tick in ticks] == [
-        began + timedelta(minutes=5 * number) for number in range(len(ticks))
+        first_due + timedelta(minutes=5 * number) for number in range(len(ticks))
     ]
     assert [tick.outcome for tick in ticks] in (
         ["missed"] * (len(ticks) - 1) + ["started"],
@@ -68,10 +69,10 @@ def test_a_cluster_that_was_stopped_across_ticks_leaves_a_row_for_each_and_one_c
     assert len(ticks) >= 7
     assert next(tick for tick in ticks if tick.outcome == "started").detail["catch_up"] is True
     assert {tick.detail["no_cluster_from"] for tick in ticks if tick.outcome == "missed"} == {
-        began.isoformat()
+        first_due.isoformat()
     }
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
-    assert "no cluster was alive from" in explain.explain("r1", began, actor=SYSTEM).sentence
+    assert "no cluster was alive from" in explain.explain("r1", first_due, actor=SYSTEM).sentence
 
 
 def test_run_profiles_that_share_a_namespace_run_one_after_another_on_a_real_cluster(
@@ -83,11 +84,11 @@ def test_run_profiles_that_share_a_namespace_run_one_after_another_on_a_real_clu
             [profile()],
             [run_profile(f"r{number}", namespace=f"n{number % 2}") for number in range(8)],
         )
-        found = orchestrate.all_enabled(source=Trigger.COMMAND, actor=SYSTEM)
-        assert orchestrate.counts(found) == {"started": 2, "queued": 6}
+        results = orchestrate.all_enabled(source=Trigger.COMMAND, actor=SYSTEM)
+        assert orchestrate.counts(results) == {"started": 2, "queued": 6}
         until(
             lambda: CycleRun.objects.filter(status="success").count() == 8,
-            "they didn't all end",
+            "not all cycles ended",
         )
     for namespace in ("n0", "n1"):
         cycles = list(CycleRun.objects.filter(namespace=namespace).order_by("id"))

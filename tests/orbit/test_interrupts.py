@@ -24,22 +24,22 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
 def test_an_answer_of_the_gate_holds_for_a_limited_time(
     process: WorkerState,
 ) -> None:
-    slot = process.open("a", asked=interrupts.now())
+    slot = process.open("a", read_at=interrupts.now())
     assert slot.open
-    old = process.open("a", asked=interrupts.now() - interrupts.FRESH_SECONDS)
+    old = process.open("a", read_at=interrupts.now() - interrupts.FRESH_SECONDS)
     assert not old.open
     assert not old.stopped
-    old.saw(is_open=True, asked=interrupts.now())
+    old.saw(is_open=True, read_at=interrupts.now())
     assert old.open
     # An answer to an older question doesn't shorten the time.
-    old.saw(is_open=True, asked=interrupts.now() - 10)
+    old.saw(is_open=True, read_at=interrupts.now() - 10)
     assert old.open
 
 
 def test_a_stopped_slot_stays_stopped_if_the_gate_opens_again(process: WorkerState) -> None:
-    slot = process.open("a", asked=interrupts.now())
-    slot.saw(is_open=False, asked=interrupts.now())
-    slot.saw(is_open=True, asked=interrupts.now())
+    slot = process.open("a", read_at=interrupts.now())
+    slot.saw(is_open=False, read_at=interrupts.now())
+    slot.saw(is_open=True, read_at=interrupts.now())
     assert not slot.open
     interrupts.enter(slot)
     with pytest.raises(Interrupted):
@@ -48,7 +48,7 @@ def test_a_stopped_slot_stays_stopped_if_the_gate_opens_again(process: WorkerSta
 
 def test_without_a_gate_monitor_only_claims_ask_the_gate(process: WorkerState) -> None:
     process.watched = False
-    slot = process.open("a", asked=interrupts.now() - 3600)
+    slot = process.open("a", read_at=interrupts.now() - 3600)
     interrupts.enter(slot)
     interrupts.check(leaves=True)
     assert slot.open
@@ -58,7 +58,7 @@ def test_an_answer_that_is_too_old_stops_only_what_leaves_the_process(
     process: WorkerState, settings
 ) -> None:
     settings.ORBIT_LEASE_SECONDS = 0.2
-    slot = process.open("a", asked=interrupts.now() - 10)
+    slot = process.open("a", read_at=interrupts.now() - 10)
     interrupts.enter(slot)
     interrupts.check()
     began = time.monotonic()
@@ -68,17 +68,17 @@ def test_an_answer_that_is_too_old_stops_only_what_leaves_the_process(
 
 
 def test_a_new_answer_lets_waiting_work_go_on(process: WorkerState) -> None:
-    slot = process.open("a", asked=interrupts.now() - 10)
+    slot = process.open("a", read_at=interrupts.now() - 10)
     interrupts.enter(slot)
-    threading.Timer(0.1, lambda: slot.saw(is_open=True, asked=interrupts.now())).start()
+    threading.Timer(0.1, lambda: slot.saw(is_open=True, read_at=interrupts.now())).start()
     interrupts.check(leaves=True)
     assert slot.open
 
 
 def test_a_slot_is_listed_until_it_is_closed(process: WorkerState) -> None:
     first, second = (
-        process.open("a", asked=interrupts.now()),
-        process.open("b", asked=interrupts.now()),
+        process.open("a", read_at=interrupts.now()),
+        process.open("b", read_at=interrupts.now()),
     )
     assert set(process.slots) == {first, second}
     process.close(first)

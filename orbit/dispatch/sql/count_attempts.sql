@@ -3,7 +3,7 @@
 SELECT
     e.id,
     clock_timestamp(),
-    flying.number,
+    in_flight.number,
     (
         SELECT count(*)
         FROM orbit_dispatchjob j
@@ -14,7 +14,7 @@ SELECT
           AND j.next_attempt_at <= clock_timestamp()
           AND NOT ({{is_given_up}})
     ),
-    flying.oldest
+    in_flight.oldest
 FROM orbit_endpointstate e, LATERAL (
     SELECT
         count(*) AS number,
@@ -23,11 +23,11 @@ FROM orbit_endpointstate e, LATERAL (
     JOIN orbit_dispatchjob j ON j.id = r.job_id
     JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
     WHERE r.status = 'sending'
-      -- An older one was abandoned. In a halted namespace nothing closes it, and it must not hold
-      -- the endpoint's cap against the others.
+      -- An older one was abandoned. In a halted namespace nothing closes it, but it must not take
+      -- up the endpoint's cap.
       AND r.started_at > clock_timestamp() - {{longest_seconds}} * interval '1 second'
       AND s.state_id = e.id
-      AND e.max_concurrency IS NOT NULL
-) AS flying
+      AND e.max_concurrency IS NOT NULL   -- else the number isn't used: don't count
+) AS in_flight
 WHERE e.id = ANY(%(states)s::uuid[])
 ORDER BY e.id

@@ -1,4 +1,4 @@
--- How many of these attempts are closed as they were to be, and how many of these jobs are closed.
+-- How many of these attempts have the intended status, and how many of these jobs are closed.
 -- params: receipts uuid[], statuses text[], jobs uuid[]
 SELECT
     (
@@ -11,5 +11,5 @@ SELECT
         SELECT count(*)
         FROM orbit_dispatchjob j
         WHERE j.id = ANY(%(jobs)s::uuid[])
-          AND j.status <> 'pending'
+          AND j.status <> 'pending'   -- jobs without an attempt go from pending to dead
     )

@@ -1,6 +1,6 @@
 -- Dismiss open dead letters. Return those that were dismissed.
 -- params: letters json, by text, reason text, data jsonb
-WITH wanted AS (
+WITH selected AS (
     SELECT * FROM json_to_recordset(%(letters)s::json) AS x(id uuid, record_id uuid)
 ),
 letters AS (
@@ -9,10 +9,10 @@ letters AS (
         resolved_by = %(by)s,
         resolved_at = clock_timestamp(),
         resolved_reason = %(reason)s
-    FROM wanted
-    WHERE l.id = wanted.id
+    FROM selected
+    WHERE l.id = selected.id
       AND l.status IN ({{letter_sources}})
-    RETURNING l.id, l.cycle_id, l.namespace, wanted.record_id
+    RETURNING l.id, l.cycle_id, l.namespace, selected.record_id
 ),
 records AS (
     INSERT INTO orbit_executionrecord (

@@ -1,9 +1,8 @@
--- Lock dead letters until the slice commits, in one order, so that two slices never wait for each
--- other in a circle.
+-- Lock dead letters until the slice commits.
 -- params: ids uuid[], scope text[]
 SELECT l.id, l.status, l.namespace, l.endpoint_key
 FROM orbit_deadletterdispatch l
 WHERE l.id = ANY(%(ids)s::uuid[])
   AND (%(scope)s::text[] IS NULL OR l.namespace = ANY(%(scope)s::text[]))
-ORDER BY l.id
+ORDER BY l.id   -- one order for all slices, against deadlocks
 FOR NO KEY UPDATE

@@ -1,5 +1,5 @@
--- A value: whether an earlier attempt of the moved job `m` may have arrived. Of a requeued job, also
--- an attempt of the jobs whose delivery it takes up.
+-- A value: whether an earlier attempt of the delivery of job `m` may have arrived. A requeued job
+-- shares its delivery with the jobs before it.
 CASE
     WHEN m.requeue_of_id IS NOT NULL THEN coalesce(
         (   -- not EXISTS: the planner may turn that into a scan of all jobs

@@ -1,5 +1,5 @@
 -- The items of a run that have no result yet, with their dead letter. A letter outside of the run's
--- namespaces counts as unknown, so a halt there doesn't hold its item up.
+-- namespaces counts as unknown, so a halt there doesn't delay its item.
 -- params: run uuid, scope text[]
 governance_operationrunitem i
 LEFT JOIN orbit_deadletterdispatch l

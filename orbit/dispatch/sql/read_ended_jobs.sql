@@ -7,7 +7,7 @@ WITH own AS MATERIALIZED (
     JOIN orbit_deadletterdispatch l ON l.id = i.object_id
     JOIN orbit_dispatchjob j ON j.id = l.requeued_job_id
     WHERE i.run_id = %(run)s
-      AND i.outcome = 'succeeded'
+      AND i.outcome = 'succeeded'   -- the others made no job
       AND (%(first)s::uuid IS NULL OR i.object_id >= %(first)s::uuid)   -- all before it are counted
     ORDER BY i.object_id DESC
     LIMIT {{window}}
@@ -21,7 +21,7 @@ SELECT
     (SELECT object_id FROM own ORDER BY object_id DESC LIMIT 1),
     (
         SELECT array_agg(status ORDER BY finished_at) FROM own
-        WHERE status IN ('delivered', 'dead')
+        WHERE status IN ('delivered', 'dead')   -- a cancelled job says nothing about the receiver
           AND (%(since)s::timestamptz IS NULL OR finished_at > %(since)s::timestamptz)
     ),
     (SELECT max(finished_at) FROM own WHERE status IN ('delivered', 'dead'))

@@ -1,6 +1,6 @@
 -- Requeue open dead letters: close each and make a new job of it. Return those that were requeued.
 -- params: letters json, by text, reason text, data jsonb
-WITH wanted AS (
+WITH selected AS (
     SELECT *
     FROM json_to_recordset(%(letters)s::json) AS x(
         id uuid, job_id uuid, snapshot_id uuid, delivery_id uuid, record_id uuid)
@@ -8,12 +8,12 @@ WITH wanted AS (
 letters AS (   -- of two requeues at once, the second finds no open letter
     UPDATE orbit_deadletterdispatch l
     SET status = 'requeued',
-        requeued_job_id = wanted.job_id,
+        requeued_job_id = selected.job_id,
         resolved_by = %(by)s,
         resolved_at = clock_timestamp(),
         resolved_reason = %(reason)s
-    FROM wanted
-    WHERE l.id = wanted.id
+    FROM selected
+    WHERE l.id = selected.id
       AND l.status IN ({{letter_sources}})
       AND (   -- a delivery with a success is never sent again
           SELECT true
@@ -21,11 +21,11 @@ letters AS (   -- of two requeues at once, the second finds no open letter
           JOIN orbit_dispatchjob d ON d.delivery_id = o.delivery_id
           WHERE o.id = l.job_id
             AND d.status = 'delivered'
-          LIMIT 1
+          LIMIT 1   -- not EXISTS: the planner may turn that into a scan of all jobs
       ) IS NULL
     RETURNING
-        l.id, l.job_id AS original_id, l.namespace, wanted.job_id, wanted.snapshot_id,
-        wanted.delivery_id, wanted.record_id
+        l.id, l.job_id AS original_id, l.namespace, selected.job_id, selected.snapshot_id,
+        selected.delivery_id, selected.record_id
 ),
 jobs AS (
     INSERT INTO orbit_dispatchjob (
@@ -33,6 +33,7 @@ jobs AS (
         max_retries, next_attempt_at, requeue_of_id)
     SELECT
         letters.job_id, o.cycle_id, o.normalization_item_id, o.endpoint_key,
+        -- null: the original's, so that a receiver that has the delivery doesn't act twice
         coalesce(letters.snapshot_id, o.snapshot_id), coalesce(letters.delivery_id, o.delivery_id),
         'pending', o.max_retries, clock_timestamp(), o.id
     FROM letters
@@ -56,7 +57,7 @@ cycles AS MATERIALIZED (
 due AS (
     UPDATE orbit_cyclerun c
     SET requeues = c.requeues + 1,   -- tells a worker that holds the cycle of the new job
-        next_due_at = CASE
+        next_due_at = CASE   -- of a held cycle it is the end of the lease
             WHEN c.lease_owner IS NULL THEN clock_timestamp()
             ELSE c.next_due_at
         END

@@ -7,7 +7,7 @@ WITH state AS (
     ON CONFLICT (endpoint_key, host) DO UPDATE
     SET max_concurrency = EXCLUDED.max_concurrency,
         rate_per_second = EXCLUDED.rate_per_second,
-        next_turn_at = CASE   -- turns were given out by the old caps
+        next_turn_at = CASE   -- changed caps: turns that were given out by the old ones are void
             WHEN (orbit_endpointstate.max_concurrency, orbit_endpointstate.rate_per_second)
                 IS NOT DISTINCT FROM (EXCLUDED.max_concurrency, EXCLUDED.rate_per_second)
             THEN orbit_endpointstate.next_turn_at
@@ -17,5 +17,6 @@ WITH state AS (
 INSERT INTO orbit_endpointsnapshot (id, fingerprint, endpoint_key, host, sealed, state_id)
 SELECT %(id)s, %(fingerprint)s, %(key)s, %(host)s, %(sealed)s, state.id
 FROM state
+-- Rows of an older release have no state yet; and DO NOTHING would return no row.
 ON CONFLICT (fingerprint) DO UPDATE SET state_id = EXCLUDED.state_id
 RETURNING id

@@ -1,6 +1,6 @@
 -- Count failures in a row per endpoint; open or close its circuit, and record that.
 -- params: circuits json
-guards AS MATERIALIZED (   -- the row as it is once it is locked
+limits AS MATERIALIZED (   -- the rows as they are once they are locked
     SELECT
         e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up,
         x.failed, x.job_id, x.error, x.hold, x.record_id, locked.namespace,
@@ -17,7 +17,7 @@ guards AS MATERIALIZED (   -- the row as it is once it is locked
     ORDER BY e.id                   -- one order for all, against deadlocks
     FOR NO KEY UPDATE OF e
 ),
-judged AS (
+resolved AS (
     SELECT
         g.*,
         g.up AND g.opened_at IS NOT NULL AS closes,
@@ -25,12 +25,13 @@ judged AS (
             AND g.opened_at IS NULL
             AND g.failures + g.failed >= {{failures_to_open}}
             AND coalesce(g.several, false) AS opens   -- one poison job alone opens no circuit
-    FROM guards g
+    FROM limits g
 ),
 circuits AS (
     UPDATE orbit_endpointstate e
     SET failures = CASE WHEN g.up THEN 0 ELSE g.failures + g.failed END,
         last_error = CASE WHEN g.failed > 0 THEN g.error ELSE e.last_error END,
+        -- the first one: a failure of another job then shows that it is several
         failed_job = CASE WHEN NOT g.up THEN coalesce(g.failed_job, g.job_id) END,
         several = NOT g.up AND coalesce(g.several, false),
         opened_at = CASE
@@ -45,9 +46,9 @@ circuits AS (
             WHEN g.opens THEN {{first_probe_seconds}}
             WHEN NOT g.up THEN e.probe_wait
         END,
-        next_turn_at = CASE WHEN g.closes THEN NULL ELSE e.next_turn_at END,
+        next_turn_at = CASE WHEN g.closes THEN NULL ELSE e.next_turn_at END,   -- all may go again
         hold_until = greatest(e.hold_until, clock_timestamp() + g.hold * interval '1 second')
-    FROM judged g
+    FROM resolved g
     WHERE e.id = g.id
 ),
 circuit_records AS (
@@ -65,6 +66,6 @@ circuit_records AS (
         END,
         jsonb_build_object(
             'endpoint_key', g.endpoint_key, 'host', g.host, 'opened_at', g.opened_at)
-    FROM judged g
+    FROM resolved g
     WHERE g.opens OR g.closes
 )

@@ -1,11 +1,11 @@
--- Make cycles due that wait for an endpoint.
+-- Make cycles due that wait for an endpoint whose circuit closed.
 -- params: state uuid, most int
 UPDATE orbit_cyclerun c
 SET next_due_at = CASE
         WHEN c.lease_owner IS NULL THEN clock_timestamp()
         ELSE c.next_due_at
     END,
-    -- The worker that holds it may be about to give it back for minutes: this tells it to look again.
+    -- The worker that holds the cycle may be about to give it back for minutes: look again first.
     requeues = c.requeues + (c.lease_owner IS NOT NULL)::int
 WHERE c.id IN (
     SELECT w.id
@@ -22,6 +22,6 @@ WHERE c.id IN (
       )
     ORDER BY w.next_due_at
     LIMIT %(most)s
-    FOR NO KEY UPDATE OF w SKIP LOCKED
+    FOR NO KEY UPDATE OF w SKIP LOCKED   -- don't wait for a worker's lock
 )
 RETURNING c.id

@@ -3,8 +3,8 @@
 locked AS MATERIALIZED (
     SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status
     FROM orbit_cyclerun c
-    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token)
-        ON held.id = c.id AND held.token = c.fencing_token
-    ORDER BY c.id
-    FOR NO KEY UPDATE OF c   -- foreign keys of rows inserted meanwhile don't wait for this lock
+    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token)
+        ON lease.id = c.id AND lease.token = c.fencing_token
+    ORDER BY c.id            -- one order for all, against deadlocks
+    FOR NO KEY UPDATE OF c   -- foreign keys to the cycle don't wait for this lock
 )

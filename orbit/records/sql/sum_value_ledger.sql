@@ -1,6 +1,7 @@
 -- Sum the value ledger per period, kind, tag and unit.
 -- params: period text, since timestamptz, until timestamptz, namespaces text[], tag text, limit int
 SELECT
+    -- in UTC, whatever the session's time zone is
     (date_trunc(%(period)s, created_at AT TIME ZONE 'UTC'))::date,
     kind,
     tag,

@@ -1,7 +1,7 @@
 WITH locked AS MATERIALIZED (SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status
 FROM orbit_cyclerun c
-JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token) ON held.id = c.id
-AND held.token = c.fencing_token
+JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token) ON lease.id = c.id
+AND lease.token = c.fencing_token
 ORDER BY c.id
 FOR NO KEY
 UPDATE OF c), cancelled AS (UPDATE orbit_dispatchjob j

@@ -1,7 +1,7 @@
 WITH locked AS MATERIALIZED (SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status
 FROM orbit_cyclerun c
-JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token) ON held.id = c.id
-AND held.token = c.fencing_token
+JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token) ON lease.id = c.id
+AND lease.token = c.fencing_token
 ORDER BY c.id
 FOR NO KEY
 UPDATE OF c), due AS MATERIALIZED (SELECT j.id
@@ -56,7 +56,7 @@ LIMIT 1), false) ELSE m.attempts > 1
 AND EXISTS (SELECT 1
 FROM orbit_deliveryreceipt r
 WHERE r.job_id = m.id
-AND r.status = 'unknown') END, rest.receiver, rest.wait, rest.shared
+AND r.status = 'unknown') END, rest.endpoint, rest.wait, rest.shared
 FROM locked
 LEFT
 JOIN moved m ON m.cycle_id = locked.id
@@ -66,14 +66,14 @@ LEFT
 JOIN orbit_endpointsnapshot s ON s.id = m.snapshot_id
 LEFT
 JOIN LATERAL (SELECT (array_agg(x.id
-ORDER BY x.until) FILTER (WHERE x.guarded))[1] AS receiver, CASE WHEN bool_and(x.closed) FILTER (WHERE x.guarded) THEN extract(epoch
-FROM min(x.until) FILTER (WHERE x.guarded) - clock_timestamp())::float8 END AS wait, coalesce(bool_or(NOT x.guarded
+ORDER BY x.free_at) FILTER (WHERE x.limited))[1] AS endpoint, CASE WHEN bool_and(x.closed) FILTER (WHERE x.limited) THEN extract(epoch
+FROM min(x.free_at) FILTER (WHERE x.limited) - clock_timestamp())::float8 END AS wait, coalesce(bool_or(NOT x.limited
 AND x.id = ANY(%(full)s::uuid[])), false) AS shared
 FROM (SELECT e.id, (e.max_concurrency IS NOT NULL
 OR e.rate_per_second IS NOT NULL
 OR e.opened_at IS NOT NULL
 OR e.hold_until IS NOT NULL
-AND e.hold_until > clock_timestamp()) AS guarded, coalesce(e.probe_at, e.hold_until) AS until, coalesce(CASE WHEN e.opened_at IS NULL THEN e.hold_until > clock_timestamp() ELSE e.probe_at > clock_timestamp()
+AND e.hold_until > clock_timestamp()) AS limited, coalesce(e.probe_at, e.hold_until) AS free_at, coalesce(CASE WHEN e.opened_at IS NULL THEN e.hold_until > clock_timestamp() ELSE e.probe_at > clock_timestamp()
 AND e.opened_at > clock_timestamp() - 86400.0 * interval '1 second' END, false) AS closed
 FROM orbit_dispatchjob j
 JOIN locked ON locked.id = j.cycle_id

@@ -1,7 +1,7 @@
 WITH locked AS MATERIALIZED (SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status
 FROM orbit_cyclerun c
-JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token) ON held.id = c.id
-AND held.token = c.fencing_token
+JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token) ON lease.id = c.id
+AND lease.token = c.fencing_token
 ORDER BY c.id
 FOR NO KEY
 UPDATE OF c), ranked AS MATERIALIZED (SELECT j.id, x.most, row_number() OVER (PARTITION BY s.state_id
@@ -17,9 +17,9 @@ JOIN ranked r ON r.id = j.id
 WHERE r.rank <= r.most
 AND j.status = 'pending'
 FOR NO KEY
-UPDATE OF j), guards AS (UPDATE orbit_endpointstate e
+UPDATE OF j), new_limits AS (UPDATE orbit_endpointstate e
 SET opened_at = x.opened_at, probe_at = x.probe_at, probe_wait = x.probe_wait, next_slot_at = x.next_slot_at, next_turn_at = x.next_turn_at
-FROM json_to_recordset(%(guards)s::json) AS x(id uuid, opened_at timestamptz, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz)
+FROM json_to_recordset(%(limits)s::json) AS x(id uuid, opened_at timestamptz, probe_at timestamptz, probe_wait float8, next_slot_at timestamptz, next_turn_at timestamptz)
 WHERE e.id = x.id), numbered AS (SELECT id, row_number() OVER () AS place
 FROM due), moved AS (UPDATE orbit_dispatchjob j
 SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL

@@ -1,4 +1,4 @@
-SELECT e.id, clock_timestamp(), flying.number, (SELECT count(*)
+SELECT e.id, clock_timestamp(), in_flight.number, (SELECT count(*)
 FROM orbit_dispatchjob j
 JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
 WHERE j.cycle_id = %(cycle)s
@@ -19,7 +19,7 @@ OR h.namespace_id = (SELECT n.id
 FROM governance_namespace n
 WHERE n.name = (SELECT w.namespace
 FROM orbit_cyclerun w
-WHERE w.id = %(cycle)s)))) AS spells), 0)::float8) * interval '1 second' ELSE false END)), flying.oldest
+WHERE w.id = %(cycle)s)))) AS spells), 0)::float8) * interval '1 second' ELSE false END)), in_flight.oldest
 FROM orbit_endpointstate e, LATERAL (SELECT count(*) AS number, coalesce(extract(epoch
 FROM clock_timestamp() - min(r.started_at)), 0)::float8 AS oldest
 FROM orbit_deliveryreceipt r
@@ -28,6 +28,6 @@ JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
 WHERE r.status = 'sending'
 AND r.started_at > clock_timestamp() - 300.0 * interval '1 second'
 AND s.state_id = e.id
-AND e.max_concurrency IS NOT NULL) AS flying
+AND e.max_concurrency IS NOT NULL) AS in_flight
 WHERE e.id = ANY(%(states)s::uuid[])
 ORDER BY e.id

@@ -1,8 +1,8 @@
-WITH wanted AS (SELECT *
+WITH selected AS (SELECT *
 FROM json_to_recordset(%(letters)s::json) AS x(id uuid, job_id uuid, snapshot_id uuid, delivery_id uuid, record_id uuid)), letters AS (UPDATE orbit_deadletterdispatch l
-SET status = 'requeued', requeued_job_id = wanted.job_id, resolved_by = %(by)s, resolved_at = clock_timestamp(), resolved_reason = %(reason)s
-FROM wanted
-WHERE l.id = wanted.id
+SET status = 'requeued', requeued_job_id = selected.job_id, resolved_by = %(by)s, resolved_at = clock_timestamp(), resolved_reason = %(reason)s
+FROM selected
+WHERE l.id = selected.id
 AND l.status IN ('open')
 AND (SELECT true
 FROM orbit_dispatchjob o
@@ -10,7 +10,7 @@ JOIN orbit_dispatchjob d ON d.delivery_id = o.delivery_id
 WHERE o.id = l.job_id
 AND d.status = 'delivered'
 LIMIT 1) IS NULL
-RETURNING l.id, l.job_id AS original_id, l.namespace, wanted.job_id, wanted.snapshot_id, wanted.delivery_id, wanted.record_id), jobs AS (INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at, requeue_of_id)
+RETURNING l.id, l.job_id AS original_id, l.namespace, selected.job_id, selected.snapshot_id, selected.delivery_id, selected.record_id), jobs AS (INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at, requeue_of_id)
 SELECT letters.job_id, o.cycle_id, o.normalization_item_id, o.endpoint_key, coalesce(letters.snapshot_id, o.snapshot_id), coalesce(letters.delivery_id, o.delivery_id), 'pending', o.max_retries, clock_timestamp(), o.id
 FROM letters
 JOIN orbit_dispatchjob o ON o.id = letters.original_id

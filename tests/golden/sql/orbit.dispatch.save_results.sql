@@ -1,7 +1,7 @@
 WITH locked AS MATERIALIZED (SELECT c.id, c.fencing_token AS token, c.namespace, c.requeues, c.status
 FROM orbit_cyclerun c
-JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS held(id, token) ON held.id = c.id
-AND held.token = c.fencing_token
+JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token) ON lease.id = c.id
+AND lease.token = c.fencing_token
 ORDER BY c.id
 FOR NO KEY
 UPDATE OF c), closed AS (SELECT x.*, locked.namespace
@@ -34,7 +34,7 @@ WHERE r.job_id = jobs.id
 AND r.status IN ('failed', 'unknown')), clock_timestamp()), clock_timestamp()
 FROM jobs
 JOIN closed ON closed.job_id = jobs.id
-WHERE jobs.status = 'dead'), guards AS MATERIALIZED (SELECT e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up, x.failed, x.job_id, x.error, x.hold, x.record_id, locked.namespace, e.several
+WHERE jobs.status = 'dead'), limits AS MATERIALIZED (SELECT e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up, x.failed, x.job_id, x.error, x.hold, x.record_id, locked.namespace, e.several
 OR x.several
 OR e.failed_job <> x.job_id AS several
 FROM json_to_recordset(%(circuits)s::json) AS x(state_id uuid, cycle_id uuid, up boolean, failed int, job_id uuid, several boolean, error text, hold float8, record_id uuid)
@@ -46,18 +46,18 @@ OR e.failures > 0
 OR e.opened_at IS NOT NULL
 ORDER BY e.id
 FOR NO KEY
-UPDATE OF e), judged AS (SELECT g.*, g.up
+UPDATE OF e), resolved AS (SELECT g.*, g.up
 AND g.opened_at IS NOT NULL AS closes, NOT g.up
 AND g.opened_at IS NULL
 AND g.failures + g.failed >= 10
 AND coalesce(g.several, false) AS opens
-FROM guards g), circuits AS (UPDATE orbit_endpointstate e
+FROM limits g), circuits AS (UPDATE orbit_endpointstate e
 SET failures = CASE WHEN g.up THEN 0 ELSE g.failures + g.failed END, last_error = CASE WHEN g.failed > 0 THEN g.error ELSE e.last_error END, failed_job = CASE WHEN NOT g.up THEN coalesce(g.failed_job, g.job_id) END, several = NOT g.up
 AND coalesce(g.several, false), opened_at = CASE WHEN g.opens THEN clock_timestamp() WHEN NOT g.up THEN e.opened_at END, probe_at = CASE WHEN g.opens THEN clock_timestamp() + 30.0 * interval '1 second' WHEN NOT g.up THEN e.probe_at END, probe_wait = CASE WHEN g.opens THEN 30.0 WHEN NOT g.up THEN e.probe_wait END, next_turn_at = CASE WHEN g.closes THEN NULL ELSE e.next_turn_at END, hold_until = greatest(e.hold_until, clock_timestamp() + g.hold * interval '1 second')
-FROM judged g
+FROM resolved g
 WHERE e.id = g.id), circuit_records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT g.record_id, g.cycle_id, g.cycle_id, 'dispatch', CASE WHEN g.opens THEN 'circuit_opened' ELSE 'circuit_closed' END, CASE WHEN g.opens THEN 'error' ELSE 'info' END, g.namespace, g.endpoint_key || CASE WHEN g.opens THEN ' is down: ' || g.failures + g.failed || ' attempts in a row failed, the last one with: ' || g.error ELSE ' answers again' END, jsonb_build_object('endpoint_key', g.endpoint_key, 'host', g.host, 'opened_at', g.opened_at)
-FROM judged g
+FROM resolved g
 WHERE g.opens
 OR g.closes), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT x.id, x.cycle_id, x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data

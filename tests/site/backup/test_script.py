@@ -55,20 +55,27 @@ def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
 ) -> None:
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute(
-            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); END $$"
+            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_advisory_lock_shared(7); END $$"
         )
         owner.execute(
-            "CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()"
+            "CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX')"
+            " EXECUTE FUNCTION wait()"
         )
-    active = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND wait_event = 'PgSleep'"
+    waiting = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event = 'advisory'"
+    )
     for number in (signal.SIGINT, signal.SIGKILL):
-        restoring = start(server, elsewhere, "restore", str(a_backup))
-        until(lambda: rows(server, elsewhere, active), "the restore doesn't come to its indexes")
-        restoring.send_signal(number)
-        restoring.communicate(timeout=70)
-        for (pid,) in rows(server, elsewhere, active):
-            # The server notices only when it next talks to who is gone.
-            rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
+        with psycopg.connect(server.url("orbit_owner", elsewhere), autocommit=True) as gate:
+            gate.execute("SELECT pg_advisory_lock(7)")
+            restoring = start(server, elsewhere, "restore", str(a_backup))
+            until(lambda: rows(server, elsewhere, waiting), "the restore creates no index")
+            restoring.send_signal(number)
+            # The server notices only when it next talks to a client that is gone.
+            for (pid,) in rows(server, elsewhere, waiting):
+                rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
+        restoring.communicate(timeout=60)
         until(
             lambda: (
                 rows(

@@ -51,7 +51,7 @@ def process(
 
 
 def slot(process: WorkerState, namespace: str) -> Slot:
-    return process.open(namespace, asked=interrupts.now())
+    return process.open(namespace, read_at=interrupts.now())
 
 
 @only_notified
