@@ -66,7 +66,7 @@ class AttemptResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a request was sent, or may have been, and got no 2xx."""
+        """Whether a request was or may have been sent, without a 2xx."""
         return self.job.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
 
 
@@ -239,7 +239,7 @@ def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False)
 
 
 def expire(job: ClaimedJob) -> AttemptResult:
-    """Return the result of a job that waited too long for an endpoint."""
+    """Return the result of a job whose endpoint was down too long."""
     return _unsent(
         job,
         JobTransition(Job.DEAD, 0, reason="endpoint_down"),

@@ -1,7 +1,7 @@
 """Save the results of attempts: receipt, job and dead letter, in one fenced statement.
 
-A received 2xx is never lost: it is written again until the database takes it. If another worker
-has the cycle, the 2xx is saved without the fence, and everything else is dropped.
+A received 2xx is never lost: it is written until the database takes it. If another worker has the
+cycle, only the 2xx is saved, without the fence.
 """
 
 import time

@@ -129,7 +129,7 @@ class CycleRun(models.Model):
 
 
 class SkipNotice(models.Model):
-    """A namespace's last skip record, and the number of triggers since."""
+    """A namespace's last skip record, and the triggers since."""
 
     namespace = models.CharField(max_length=100, primary_key=True)
     written_at = models.DateTimeField()
