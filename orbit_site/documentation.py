@@ -78,8 +78,8 @@ def audit_actions() -> str:
         [
             "# Audit actions\n",
             "Made from the code by `make docs`.\n",
-            "Each entry of the audit trail names its action and the type of its object. You can search",
-            "by both. New actions may be added, but an action is never renamed.\n",
+            "Each entry of the audit trail names its action and the type of its object. "
+            "You can search\nby both. New actions may be added, but an action is never renamed.\n",
             "| action | object type | meaning |",
             "|---|---|---|",
             *rows,
