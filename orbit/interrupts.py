@@ -1,7 +1,7 @@
 """May work go on? Asked between stages and tiers, and before every delivery.
 
-The worker's gate monitor reads the gates four times a second. An older answer than
-``FRESH_SECONDS`` lets nothing leave the process.
+The worker's gate monitor reads the gates four times a second. With an answer older than
+``FRESH_SECONDS`` nothing leaves the process.
 """
 
 import math
@@ -23,7 +23,7 @@ class Interrupted(Exception):
 
 
 class Slot:
-    """One running cycle: its gate, its lease, and its present act's deadline."""
+    """One running cycle: its gate, its lease, and its act's deadline."""
 
     def __init__(self, namespace: str = "") -> None:
         self.namespace = namespace
@@ -55,7 +55,7 @@ class Slot:
 
     @property
     def overrun(self) -> bool:
-        """Whether the present act takes longer than it may: the slot hangs."""
+        """Whether the slot hangs: its act takes longer than it may."""
         return time.monotonic() > self.deadline
 
 
@@ -128,7 +128,7 @@ class WorkerState:
     def check(self, *, leaves: bool = False) -> None:
         """Raise Interrupted if this thread's work may not go on.
 
-        ``leaves``: something leaves the process, so wait up to a lease for a fresh answer of the gate.
+        ``leaves``: wait up to a lease for a fresh answer of the gate.
         """
         slot = self.current()
         if self.stopped or (slot is not None and slot.stopped):
@@ -160,12 +160,12 @@ def enter(slot: Slot) -> None:
 
 
 def slot() -> Slot:
-    """Return this thread's slot; outside of a runner one that always holds."""
+    """Return this thread's slot; outside of a runner one that holds."""
     return process.current() or Slot()
 
 
 def act(seconds: float) -> None:
-    """Begin an act of at most ``seconds``; after that the lease isn't renewed."""
+    """Begin an act of at most ``seconds``; later the lease isn't renewed."""
     current = process.current()
     if current is not None:
         current.deadline = time.monotonic() + seconds
@@ -179,5 +179,5 @@ def prolong(seconds: float) -> None:
 
 
 def check(*, leaves: bool = False) -> None:
-    """Raise Interrupted if this thread's work may not go on; see ``WorkerState.check``."""
+    """Do ``WorkerState.check`` in this process."""
     process.check(leaves=leaves)

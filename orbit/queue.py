@@ -1,7 +1,7 @@
 """The queue: the only module of the apps that knows Django-Q2.
 
-A row is a wake-up or a small idempotent task. What is due is in the cycles and ticks themselves,
-so a lost, doubled or late row does no harm. All times are the database's.
+What is due is in the cycles and ticks themselves, so a lost, doubled or late row does no harm. All
+times are the database's.
 """
 
 import logging
@@ -48,7 +48,7 @@ PRUNE = sql.load(__name__, "prune_failed_tasks")
 
 
 class PgBroker(ORM):  # type: ignore[misc]
-    """Django-Q2's broker on PostgreSQL: a claim is one round trip without waiting."""
+    """Django-Q2's broker on PostgreSQL. A claim is one round trip."""
 
     def __init__(self, list_key: str | None = None, *, at: datetime | None = None) -> None:
         super().__init__(list_key=list_key)
@@ -141,14 +141,14 @@ def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
 def collapse() -> int:
     """Delete the ready wake-ups beyond the first eight; return how many.
 
-    Call it before a runner's first claim, which then finds everything they were for.
+    Call it before a runner's first claim, which finds their work.
     """
     # Rows that another worker is claiming stay.
     return COLLAPSE.execute(key=WAKE, kept=KEPT_WAKEUPS)
 
 
 def tasks_wait(seconds: float = 0.0) -> bool:
-    """Return whether a task other than a wake-up has waited this long."""
+    """Return whether a task has waited this long; wake-ups don't count."""
     row = _one(
         "SELECT EXISTS (SELECT 1 FROM django_q_ormq"
         " WHERE key = %s AND lock <= now() - %s * interval '1 second')",
@@ -164,7 +164,7 @@ def ready_wakeups() -> int:
 
 
 def read(row: int, payload: str) -> dict[str, Any] | None:
-    """Return the task of a claimed row, or None if it can't be run here."""
+    """Return a claimed row's task, or None if it can't run here."""
     broker = PgBroker()
     try:
         task: dict[str, Any] = core_signing.loads(
@@ -212,7 +212,7 @@ def schedules() -> "QuerySet[Any]":
 
 
 def prune_failures(*, days: int = 7, limit: int = 10_000) -> int:
-    """Delete up to ``limit`` failed tasks older than ``days``; return how many."""
+    """Delete up to ``limit`` failed tasks older than ``days`` days."""
     return PRUNE.execute(days=days, most=limit)
 
 

@@ -18,7 +18,7 @@ from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel import json_diff
 from governance.models import AuditTrailEntry
 
-_VERIFY_SECONDS = 5.0
+VERIFY_SECONDS = 5.0
 _TYPED = ("actor", "action", "object_type", "object_id", "request_id")
 
 
@@ -119,7 +119,7 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "title": "Verify the chain",
             "opts": self.opts,
-            "check": verify.check(start, seconds=_VERIFY_SECONDS),
+            "check": verify.check(start, seconds=VERIFY_SECONDS),
         }
         return TemplateResponse(request, "console/verify.html", context)
 

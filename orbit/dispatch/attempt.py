@@ -66,7 +66,7 @@ class AttemptResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a request was sent, or may have been, and got no 2xx."""
+        """Whether a request was or may have been sent, without a 2xx."""
         return self.job.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
 
 
@@ -172,7 +172,7 @@ def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Respon
 
 
 def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
-    """GET ``inquiry_url``: 200 means the receiver has the delivery, 404 not. Never raises."""
+    """GET ``inquiry_url``: 200 if the receiver has the delivery, 404 if not. Never raises."""
     request = client.Request(
         "GET",
         (endpoint.inquiry_url or "").replace("{id}", str(delivery_id)),
@@ -239,7 +239,7 @@ def abandon(job: ClaimedJob, *, cancelled: bool = False, requeued: bool = False)
 
 
 def expire(job: ClaimedJob) -> AttemptResult:
-    """Return the result of a job that waited too long for an endpoint."""
+    """Return the result of a job whose endpoint was down too long."""
     return _unsent(
         job,
         JobTransition(Job.DEAD, 0, reason="endpoint_down"),

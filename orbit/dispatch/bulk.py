@@ -147,7 +147,7 @@ def _dismiss_batch(batch: Batch) -> list[ItemResult]:
 
 
 def _lock(batch: Batch) -> tuple[list[_LockedLetter], list[ItemResult]]:
-    """Lock the letters; return the open ones, and the results of the others."""
+    """Lock the letters; return the open ones, and the others' results."""
     rows = _LOCK.rows(ids=batch.ids, scope=batch.run.scope)
     letters = {row[0]: _LockedLetter(*row) for row in rows}
     open_letters, results = [], []
@@ -167,7 +167,7 @@ def _lock(batch: Batch) -> tuple[list[_LockedLetter], list[ItemResult]]:
 def _split_by_endpoint(
     run: OperationRun, letters: Sequence[_LockedLetter]
 ) -> tuple[list[_LockedLetter], list[ItemResult]]:
-    """Return the letters whose endpoint exists, and the results of the others."""
+    """Return the letters that have an endpoint, and the others' results."""
     if run.context["endpoint"] != "current":
         return list(letters), []
     configured = endpoints.configured()

@@ -1,6 +1,6 @@
 """The canary of a bulk requeue, and how the jobs after it end.
 
-One job goes first. The others wait until it is delivered, and stop if too many of them die.
+One job goes first. The others wait until it is delivered; many deaths in a row stop the run.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """Claim a cycle's due jobs for sending, each with a receipt before a byte leaves.
 
-Jobs have no lease of their own: the cycle's counts. After a crash, receipts that say ``sending``
-show which requests may have been made. Lock order: cycle, endpoints by id, jobs.
+The cycle's lease covers its jobs. After a crash, receipts that say ``sending`` show which requests
+may have been made. Lock order: cycle, endpoints by id, jobs.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Dead letters: deliveries that were given up. An operator requeues or dismisses each."""
+"""Dead letters: deliveries that were given up."""
 
 import json
 import uuid
@@ -110,7 +110,7 @@ def dismiss(letter_id: UUID, *, actor: Actor, reason: str) -> None:
 
 
 def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
-    """Return the letter. Raises LetterUnknown, also if ``actor`` may not see it."""
+    """Return the letter. Raises LetterUnknown, also if ``actor`` can't see it."""
     letter = DeadLetterDispatch.objects.filter(actor.filter(), pk=letter_id).first()
     if letter is None:
         raise LetterUnknown(f"There is no dead letter {letter_id}.")
@@ -128,7 +128,7 @@ def newest(
 
 
 def requeue_all(endpoint_keys: Mapping[UUID, str], resolution: Resolution) -> list[Requeued]:
-    """Requeue the open letters of these ids; return those. Raises EndpointGone.
+    """Requeue those letters that are open; return them. Raises EndpointGone.
 
     The caller audits it and wakes the workers.
     """
@@ -150,7 +150,7 @@ def requeue_all(endpoint_keys: Mapping[UUID, str], resolution: Resolution) -> li
 
 
 def dismiss_all(letter_ids: Sequence[UUID], resolution: Resolution) -> list[tuple[UUID, str]]:
-    """Dismiss the open letters; return their ids and namespaces. The caller audits it."""
+    """Dismiss the open letters; return ids and namespaces. The caller audits it."""
     letters = [{"id": str(letter_id)} for letter_id in letter_ids]
     return [(id_, namespace) for id_, namespace in _resolve(DISMISS, letters, resolution, {})]
 
@@ -174,10 +174,11 @@ def filter_requeued(job_ids: Collection[UUID]) -> set[UUID]:
 def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
     """Make a dead letter of each requeued job; return the letters' ids.
 
-    Call it in the transaction that ends the jobs, else deliveries are lost. The caller audits it.
+    Call it in the transaction that ends the jobs. The caller audits it.
     """
     if not job_ids:
         return []
+    # Their first letters are closed: without new ones the deliveries are lost.
     jobs = [
         {"letter_id": uuid7_text(), "job_id": str(job_id), "record_id": uuid7_text()}
         for job_id in job_ids
@@ -188,7 +189,7 @@ def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Open letters with the same endpoint, reason, status code and error pattern."""
+    """Open letters with the same endpoint, reason, status code and pattern."""
 
     group: str
     endpoint_key: str

@@ -101,7 +101,7 @@ def parse(
 ) -> tuple[dict[str, Endpoint], list[str]]:
     """Return the endpoints of ``text`` by key, and warnings about unresolved names.
 
-    ``resolve`` looks host names up. Raises EndpointsInvalid with all errors as ``{pointer, detail}``.
+    ``resolve`` looks host names up. Raises EndpointsInvalid with all errors.
     """
     try:
         addresses.rules(tuple(allowed))
@@ -280,7 +280,7 @@ def _url_faults(
     entry: str,
     places: dict[tuple[str, str], addresses.Destination],
 ) -> list[tuple[str, str]]:
-    """Return what is wrong with an endpoint's urls; add their destinations to ``places``."""
+    """Return the faults of an endpoint's urls; add their destinations to ``places``."""
     faults = []
     for name, url in (("url", endpoint.url), ("inquiry_url", endpoint.inquiry_url)):
         if url is None:

@@ -1,7 +1,7 @@
 """Make a cycle's delivery jobs: one for each item and target endpoint.
 
-Each job has a sealed snapshot of its endpoint, so later changes of the configuration don't affect
-it. All its attempts have one delivery id, and a requeue copies it.
+Each job has a sealed snapshot of its endpoint: later changes of the configuration don't affect it.
+All its attempts have one delivery id, and a requeue copies it.
 """
 
 import uuid

@@ -1,4 +1,4 @@
-"""What a cycle waits for: its open jobs, and how the others ended."""
+"""A cycle's open jobs, and how the others ended."""
 
 import math
 import time
@@ -56,7 +56,7 @@ class JobProgress:
             self.cancelled += 1
 
     def wait(self) -> float:
-        """Return the seconds until the next open job is due; at most 0 if one is."""
+        """Return the seconds until the next open job is due."""
         return min(self._due_times(), default=math.inf) - time.monotonic()
 
     def due(self) -> int:
@@ -65,7 +65,7 @@ class JobProgress:
         return sum(at <= now for at in self._due_times())
 
     def next_wait(self) -> float:
-        """Return the seconds until another open job is due; infinite if all are."""
+        """Return the seconds until one more open job is due."""
         now = time.monotonic()
         return min((at - now for at in self._due_times() if at > now), default=math.inf)
 

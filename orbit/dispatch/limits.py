@@ -1,6 +1,6 @@
 """The limits of one endpoint: its caps, its circuit breaker, and a pause that it asked for.
 
-They are in the endpoint's row, so all processes share them.
+All processes share them in the endpoint's row.
 """
 
 from collections.abc import Sequence
@@ -55,9 +55,10 @@ class EndpointLimits:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many deliveries may go, the row after them, and when to ask again."""
+    """How many deliveries may go, and when to ask again."""
 
     count: int
+    #: The row after them.
     limits: EndpointLimits
     again_at: datetime | None = None
 
@@ -129,7 +130,7 @@ def _take_slots(
 def _take_turn(
     limits: EndpointLimits, count: int, free_at: datetime, due: int, spacing: timedelta = SPACING
 ) -> Allowance:
-    """Stagger the waiters, so that thousands don't come back at once."""
+    """Stagger the waiters: thousands must not come back at once."""
     if count >= due:
         return Allowance(count, limits)
     if limits.rate_per_second:

@@ -1,7 +1,7 @@
-"""Send the jobs of one cycle in waves, each no larger than the number of free senders.
+"""Send the jobs of one cycle in waves, each as large as the free senders allow.
 
-The slot's thread owns the database; sender threads only send. After a crash, receipts of lost
-answers still say ``sending``, and the next worker closes them as unknown.
+The slot's thread owns the database; senders only send. After a crash, receipts of lost answers
+still say ``sending``, and the next worker closes them as unknown.
 """
 
 import random
@@ -28,7 +28,7 @@ STRAGGLER_SECONDS = 0.05
 TOGETHER_SECONDS = 0.05
 # When a due job could not be claimed: the gate is closed, or the clocks differ.
 LOOK_AGAIN_SECONDS = 0.5
-# For an endpoint that has its share of the senders: its first answer is probably this near.
+# An endpoint that has its share of the senders usually gives its first answer within this time.
 FIRST_ANSWER_SECONDS = 0.02
 # A slot sleeps through this much in all; then the cycle is given back.
 SLEEP_SECONDS = 1.0
@@ -56,7 +56,7 @@ class _Wait:
 def run(
     cycle: ClaimedCycle, progress: JobProgress, *, state: DispatchState, worker: str
 ) -> Finished | float:
-    """Send due jobs. Return the seconds until there is more to do, or Finished.
+    """Send due jobs. Return the seconds until the next ones, or Finished.
 
     Raises Fenced, SendersHung, and Interrupted before a wave.
     """
@@ -109,7 +109,7 @@ class _Loop:
         return None
 
     def _may_claim(self) -> bool:
-        """Return whether to claim. Raises Interrupted if nothing is in flight."""
+        """Return whether to claim. Raises Interrupted."""
         is_next_wave = self.straggling and self.progress.due() and time.monotonic() >= self.again_at
         if self.in_flight.count and not is_next_wave:
             return False
@@ -122,7 +122,7 @@ class _Loop:
         return interrupts.slot().holds
 
     def _claim_and_send(self) -> ClaimResult | None:
-        """Claim and send a wave. None: no free sender, or the database is away."""
+        """Claim and send a wave. None: no sender is free, or no database."""
         if not self.in_flight.count:
             interrupts.act(settings.ORBIT_LEASE_SECONDS)
         count = self.state.senders.take(

@@ -1,7 +1,7 @@
 """Save the results of attempts: receipt, job and dead letter, in one fenced statement.
 
-A received 2xx is never lost: it is written again until the database takes it. If another worker
-has the cycle, the 2xx is saved without the fence, and everything else is dropped.
+A received 2xx is never lost: it is written until the database takes it. If another worker has the
+cycle, only the 2xx is saved, without the fence.
 """
 
 import time
@@ -137,12 +137,10 @@ def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -
 
 
 def record_late_success(cycle: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
-    """Record a 2xx that arrives after the worker lost its lease. Idempotent.
-
-    Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle waits
-    for these, so no deadlock is possible.
-    """
+    """Record a 2xx that arrives after the worker lost its lease. Idempotent."""
     job_id = UUID(attempt["job_id"])
+    # Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle
+    # waits for these, so no deadlock is possible.
     with audit.transaction():
         write = fence.FencedWrite(cycle, DELIVER_LATE.text, rows={"attempts": [dict(attempt)]})
         rows = fence.run(write.sql, write.parameters())
@@ -293,7 +291,7 @@ def _cause(result: AttemptResult) -> str:
 
 
 def _wait(exc: Exception, pause: float) -> float:
-    """Wait for the database; return the next pause. Raises ``exc`` after the drain."""
+    """Wait for the database; return the next pause. Raises ``exc`` if drained."""
     connection.close()
     if interrupts.process.drained:
         raise exc
@@ -338,10 +336,10 @@ def _wake_waiting_cycles(results: Sequence[AttemptResult]) -> None:
 
 
 def _end_requeues(job_id: UUID) -> tuple[list[str], list[str]]:
-    """Close the letters and cancel the requeued jobs of a delivered job."""
+    """Close the letters and cancel the requeues of a delivered job."""
     letters: list[str] = []
     jobs: list[str] = []
-    # In rounds until one ends nothing: a requeue may commit meanwhile.
+    # In rounds until one ends nothing, because a requeue may commit between the statements.
     while True:
         closed = fence.run(CLOSE_LETTERS_LATE.text, {"job": job_id})
         cancelled = fence.run(CANCEL_REQUEUED_JOBS.text, {"job": job_id})

@@ -1,7 +1,7 @@
 """The threads that send requests: a fixed number, shared by all slots of a process.
 
-Bulkhead: an endpoint that doesn't answer gets only a share of the senders while others are in use.
-Otherwise it would hold all of them until its circuit opens.
+An endpoint that doesn't answer gets only a share of them while others are in use. Otherwise it
+would hold all until its circuit opens.
 """
 
 import math
@@ -50,11 +50,11 @@ class SenderPool:
             self._tasks.get()()
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Run ``task`` in a taken sender. It must call ``end``, and not raise."""
+        """Run ``task`` in a taken sender. It calls ``end``, and never raises."""
         self._tasks.put(task)
 
     def take(self, most: int, timeout: float) -> int:
-        """Take up to ``most`` senders; return how many. Wait ``timeout`` seconds for one."""
+        """Take up to ``most`` senders, wait ``timeout`` seconds for one; return how many."""
         if not self._turn.acquire(timeout=timeout):
             return 0
         try:
@@ -161,7 +161,7 @@ class SenderPool:
             ]
 
     def silent_seconds(self) -> float | None:
-        """Return the shortest silence of the full endpoints; None if all is short."""
+        """Return the shortest silence of the full endpoints, unless it is short."""
         now = time.monotonic()
         full = self.full()
         with self._lock:

@@ -1,4 +1,4 @@
-"""What a worker process keeps for its deliveries: caches and shares of resources."""
+"""What a worker process shares among its deliveries: caches, senders, queues."""
 
 import random
 import threading
@@ -100,7 +100,7 @@ class _Queue:
 
 
 class EndpointQueue:
-    """Turns for closed endpoints, so that not all waiters come back at once."""
+    """Turns at closed endpoints: waiters must not all come back at once."""
 
     def __init__(self) -> None:
         # In memory: with rows, an endpoint that is down would cost the others locks and writes.
@@ -108,7 +108,7 @@ class EndpointQueue:
         self._lock = threading.Lock()
 
     def join(self, endpoint: UUID, wait: float) -> float:
-        """Return the seconds until a cycle's turn; the endpoint opens in ``wait`` seconds."""
+        """Return the seconds until a turn at an endpoint that opens in ``wait`` seconds."""
         now = time.monotonic()
         opens = now + wait
         with self._lock:

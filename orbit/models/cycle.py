@@ -35,8 +35,8 @@ class CycleRun(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    # The only thing that says when a worker looks at the cycle next: after a trigger, for a retry,
-    # when a lease expires, for open deliveries of a finished cycle.
+    # This alone decides when a worker looks at the cycle next: after a trigger, for a retry, when a
+    # lease expires, for open deliveries of a finished cycle.
     next_due_at = models.DateTimeField(null=True)
     lease_owner = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is free
     lease_expires_at = models.DateTimeField(null=True)
@@ -129,7 +129,7 @@ class CycleRun(models.Model):
 
 
 class SkipNotice(models.Model):
-    """A namespace's last skip record, and the number of triggers since."""
+    """A namespace's last skip record, and the triggers since."""
 
     namespace = models.CharField(max_length=100, primary_key=True)
     written_at = models.DateTimeField()

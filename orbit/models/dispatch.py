@@ -9,7 +9,7 @@ from orbit.states import ATTEMPT, JOB, LETTER
 
 
 class EndpointState(models.Model):
-    """What all processes share about one endpoint: its limits and its circuit."""
+    """One endpoint's limits and circuit, shared by all processes."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     endpoint_key = models.CharField(max_length=100)
@@ -142,7 +142,7 @@ class DispatchJob(models.Model):
 
 
 class DeliveryReceipt(models.Model):
-    """One request: written before it is sent, and completed with its answer."""
+    """One request: written before it is sent, completed with its answer."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     job = models.ForeignKey(

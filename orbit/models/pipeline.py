@@ -8,7 +8,7 @@ from orbit.states import TIER
 
 
 class Initiation(models.Model):
-    """A context, identified by its hash. It is initiated once and then reused."""
+    """A context, identified by its hash; later cycles reuse it."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     initiation_hash = models.CharField(max_length=64, unique=True)
@@ -106,7 +106,7 @@ class NormalizationBatch(models.Model):
 
 
 class NormalizationItem(models.Model):
-    """What is delivered, byte for byte, and the transformation that made it."""
+    """What is delivered, byte for byte."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     batch = models.ForeignKey(

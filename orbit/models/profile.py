@@ -34,7 +34,7 @@ class Profile(models.Model):
 
 
 class RunProfile(models.Model):
-    """Where and when a profile runs, and where its deliveries go."""
+    """Where and when a profile runs, and where it delivers."""
 
     run_profile_id = models.CharField(max_length=100, unique=True)
     profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="run_profiles")
@@ -114,7 +114,7 @@ class RunProfileRevision(_Revision):
 
 
 class AppliedFiles(models.Model):
-    """The files that were last applied: one row. Reloads lock it."""
+    """The files that were last applied. One row; reloads lock it."""
 
     id = models.SmallIntegerField(primary_key=True)
     sha256 = models.CharField(max_length=64)

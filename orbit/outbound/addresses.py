@@ -63,7 +63,7 @@ _PRIVATE: list[tuple[Network, str]] = [
     )
 ]
 # getaddrinfo has no time-out, so each call gets a thread. This bounds the threads that hang.
-_resolvers = threading.BoundedSemaphore(32)
+RESOLVERS = threading.BoundedSemaphore(32)
 
 
 class Refused(OrbitError):
@@ -247,7 +247,7 @@ def _literal(host: str) -> Address | None:
 
 
 def _look_up(host: str, port: int, timeout: float) -> list[Address]:
-    slots = _resolvers
+    slots = RESOLVERS
     if not slots.acquire(timeout=max(0.0, timeout)):
         raise Unresolved(f"{host} was not resolved: the resolver is busy.")
     answers: list[Address] = []

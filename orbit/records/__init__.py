@@ -1,1 +1,1 @@
-"""Records of a cycle, and the fence that every write of the pipeline passes."""
+"""Records of a cycle, and the fence of every write."""

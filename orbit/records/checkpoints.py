@@ -1,4 +1,4 @@
-"""Checkpoints: append-only marks, each written with what it stands for."""
+"""Checkpoints: append-only marks of steps that are done."""
 
 from enum import StrEnum
 
@@ -23,5 +23,6 @@ class Checkpoint(StrEnum):
 
 TIERS = {1: Checkpoint.TIER1_COMPLETE, 2: Checkpoint.TIER2_COMPLETE, 3: Checkpoint.TIER3_COMPLETE}
 
-#: A CTE of fenced statements; its parameter ``checkpoints`` is JSON.
+#: A CTE of fenced statements; its parameter ``checkpoints`` is JSON. A checkpoint is written by the
+#: statement that writes the step's result, so neither exists without the other.
 CHECKPOINTS = sql.fragment(__name__, "checkpoints")

@@ -17,7 +17,7 @@ WRITE = sql.load(__name__, "write_records")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What happened at which stage. ``level``: debug, info, warning or error."""
+    """One event. ``level``: debug, info, warning or error."""
 
     stage: str
     event: str
@@ -43,7 +43,7 @@ def row(record: Record, *, cycle_id: str | None, namespace: str | None) -> dict[
 
 
 def clean(text: str, limit: int = 2000) -> str:
-    """Return at most ``limit`` characters of ``text``, without NUL and lone surrogates."""
+    """Return the start of ``text`` without NUL and lone surrogates."""
     return text[:limit].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 

@@ -124,13 +124,13 @@ class FencedWrite:
 
 @functools.cache
 def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return ``sql`` with $1, $2, ... for its parameters, and their names in order."""
+    """Return ``sql`` with $1, $2, ... as parameters, and their names."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
     return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql), names
 
 
 def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a prepared statement on this thread's connection; return its rows."""
+    """Run a prepared statement on this thread's connection; return the rows."""
     # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
     # plan, per connection.
     database = connections[DEFAULT_DB_ALIAS]

@@ -19,7 +19,7 @@ def rows(
     tags: list[str],
     delivered: int | None,
 ) -> list[dict[str, Any]]:
-    """Return the ledger entries of a finished cycle. The statement counts ``delivered`` None."""
+    """Return the ledger entries of a finished cycle. ``delivered`` None: count them."""
     entries = [
         ("usage", "deliveries", delivered, "delivery"),
         *(("value", tag, 1, "cycle") for tag in dict.fromkeys(tags)),

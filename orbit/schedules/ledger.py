@@ -21,7 +21,7 @@ from orbit.schedules.rows import ScheduleRow
 from orbit.states import Tick
 
 LOST_AFTER = 10  # seconds
-_MOST_AT_ONCE, _TICKS_PER_TASK = 200, 20
+MOST_AT_ONCE, _TICKS_PER_TASK = 200, 20
 
 LOCK_DUE = sql.load(__name__, "lock_due_schedules", schedule_columns=rows.COLUMNS)
 INSERT_TICKS = sql.load(__name__, "insert_ticks")
@@ -48,9 +48,7 @@ def enqueue_due(now: datetime | None = None) -> list[str]:
     while True:
         interrupts.process.stamp()
         with transaction.atomic():
-            locked = LOCK_DUE.rows(
-                func=queue.TICK, now=now, broken=list(broken), most=_MOST_AT_ONCE
-            )
+            locked = LOCK_DUE.rows(func=queue.TICK, now=now, broken=list(broken), most=MOST_AT_ONCE)
             schedules: list[_DueSchedule] = []
             for *columns, moment in locked:
                 row = rows.parse(*columns)
@@ -59,7 +57,7 @@ def enqueue_due(now: datetime | None = None) -> list[str]:
                 except Exception as error:  # other programs write this table too
                     broken[row.id] = _message(row, error)
             broken |= _write_each(schedules)
-        if len(locked) < _MOST_AT_ONCE:
+        if len(locked) < MOST_AT_ONCE:
             return list(broken.values())
 
 

@@ -14,7 +14,7 @@ from orbit.schedules.cron import CronInvalid
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleRow
 
-_MOST_AT_ONCE = 500
+MOST_AT_ONCE = 500
 _HEARTBEAT_EVERY = 50
 _NO_FAMILY = "\x01"  # no name starts with it
 
@@ -46,13 +46,13 @@ def sync(
             for name, schedule in configured.items()
             if rows.reconcile(schedule, existing.get(name)) is not None
         ]
-        for number, name in enumerate(changes[:_MOST_AT_ONCE]):
+        for number, name in enumerate(changes[:MOST_AT_ONCE]):
             if number % _HEARTBEAT_EVERY == 0:
                 interrupts.process.stamp()
             if name in existing:
                 _update(existing[name].id, configured[name], now)
-        _insert([configured[name] for name in changes[:_MOST_AT_ONCE] if name not in existing])
-        return len(changes) <= _MOST_AT_ONCE
+        _insert([configured[name] for name in changes[:MOST_AT_ONCE] if name not in existing])
+        return len(changes) <= MOST_AT_ONCE
 
 
 def lock(row_id: int, now: datetime) -> ScheduleRow:

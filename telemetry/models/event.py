@@ -11,12 +11,12 @@ class TelemetryEvent(models.Model):
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     name = models.CharField(max_length=100)
-    namespace = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is the whole workspace
-    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - an event outside a profile has none
+    namespace = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null: all
+    profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null: none
     run_id = models.UUIDField(null=True)
-    session_id = models.CharField(max_length=200, null=True)  # noqa: DJ001 - see profile_id
-    task_id = models.CharField(max_length=200, null=True)  # noqa: DJ001 - see profile_id
-    stage = models.CharField(max_length=50, null=True)  # noqa: DJ001 - see profile_id
+    session_id = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: none
+    task_id = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: none
+    stage = models.CharField(max_length=50, null=True)  # noqa: DJ001 - null: none
     level = models.CharField(max_length=10)
     duration_ms = models.FloatField(null=True)
     metadata = models.JSONField()

@@ -1,6 +1,7 @@
-"""``python -m tests.chaos``: kills Orbit in every way we could think of, and holds what is left against what was promised.
+"""``python -m tests.chaos``: kill Orbit in many ways, then check what must hold.
 
-Prints the seed and a line for each scenario; exit code 1 when anything was violated. About ten minutes.
+Prints the seed and a line for each scenario. Exits with 1 if anything was violated. It takes about
+ten minutes.
 """
 
 import argparse
@@ -20,18 +21,19 @@ from tests.support import database
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.chaos", description="Kills Orbit, and audits what is left."
+        prog="python -m tests.chaos",
+        description="Kill Orbit in many ways, then audit the database.",
     )
     parser.add_argument(
-        "--seed", type=int, help="repeat a run's choices (its order of kills and its waits)"
+        "--seed", type=int, help="repeat the choices of a run: order of kills, waits"
     )
     parser.add_argument(
         "--only",
         action="append",
         metavar="NAME",
-        help="run this scenario alone; may be given more than once",
+        help="run only this scenario; repeatable",
     )
-    parser.add_argument("--list", action="store_true", help="name the scenarios")
+    parser.add_argument("--list", action="store_true", help="list the scenarios")
     options = parser.parse_args()
     # If this program is ended, end everything that it started.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -61,7 +63,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, folder: P
         return 0
     names = options.only or list(scenarios.SCENARIOS)
     if unknown := [name for name in names if name not in scenarios.SCENARIOS]:
-        parser.error(f"unknown: {', '.join(unknown)}; --list names them all")
+        parser.error(f"unknown: {', '.join(unknown)}. --list shows the names.")
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"seed {seed}\n\n{report.HEAD}", flush=True)
     results = []
@@ -74,7 +76,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, folder: P
     whole = report.total(results)
     print(f"{whole.line()}\n\n{len(whole.violations)} violations; repeat with --seed {seed}")
     if whole.violations:
-        print(f"the logs of what went wrong are in {folder}")
+        print(f"the logs are in {folder}")
     return 1 if whole.violations else 0
 
 

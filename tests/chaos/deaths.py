@@ -1,142 +1,151 @@
-"""Deaths of whole processes: idle workers, the supervisor, the group at the end of its drain; and two clusters that share a host name."""
+"""Whole processes die: idle workers, supervisors, groups; and clusters that share a host name."""
 
 import signal
 import time
 
 from tests.chaos.audit import Audit
-from tests.chaos.fleet import Late, Member, until
+from tests.chaos.fleet import LIMIT, Late, Member, until
 from tests.chaos.points import ITEMS
 from tests.chaos.sink import AFTER
-from tests.chaos.stand import LEASE, Stand
+from tests.chaos.testbed import Testbed
 
 HEALED = 30.0
 ORPHANS = 5.0
 
 
-def idle_workers(stand: Stand, rounds: int = 3) -> None:
-    """Each idle worker of the only cluster is killed, then all at once; the next cycle is done within half a minute, and SIGTERM still stops."""
+def idle_workers(testbed: Testbed, rounds: int = 3) -> None:
+    """Kill idle workers one by one and all at once; the next cycle is done within 30 seconds."""
     names = [f"i{number}" for number in range(2 * rounds)]
-    stand.configure(names)
-    member = stand.cluster(ORBIT_WORKERS="2")
-    stand.ready(member, workers=2)
-    stand.monitor.start()
+    testbed.configure(names)
+    member = testbed.cluster(ORBIT_WORKERS="2")
+    testbed.ready(member, workers=2)
+    testbed.monitor.start()
     for number, name in enumerate(names):
-        stand.ready(member, workers=2, seconds=HEALED)
-        workers = stand.of(member, "worker")
+        testbed.ready(member, workers=2, seconds=LIMIT)
+        workers = testbed.of(member, "worker")
         for pid in workers if number % 2 else workers[:1]:
-            stand.kill(pid)
-        _next_cycle(stand, name, HEALED)
+            testbed.kill(pid)
+        _next_cycle(testbed, name, HEALED)
     member.send(signal.SIGTERM)
-    if member.code(20) != 0:
-        stand.violations.append("the cluster doesn't end in good order")
-    stand.violations += Audit(stand).look()
+    if member.code(LIMIT) != 0:
+        testbed.violations.append("the cluster doesn't end in good order")
+    testbed.violations += Audit(testbed).look()
 
 
-def supervisor(stand: Stand, rounds: int = 2) -> None:
-    """The supervisor is killed with a cycle under way: no child outlives it by five seconds, and the next cluster goes on."""
+def supervisor(testbed: Testbed, rounds: int = 2) -> None:
+    """Kill the supervisor during a cycle: its children end, the next cluster goes on."""
     names = [f"p{number}" for number in range(rounds)]
-    stand.configure(names)
-    stand.monitor.start()
+    testbed.configure(names)
+    testbed.monitor.start()
     for name in names:
-        _behead(stand, name)
-    stand.violations += Audit(stand).look()
+        _behead(testbed, name)
+    testbed.violations += Audit(testbed).look()
 
 
-def _behead(stand: Stand, name: str) -> None:
-    member = stand.cluster(ORBIT_WORKERS="2")
-    stand.ready(member, workers=2)
-    with stand.sink.hold(AFTER, lambda entry: True) as hold:
-        cycle = stand.begin(name)
-        until(lambda: len(hold.came) == ITEMS, 10, "nothing was sent")
+def _behead(testbed: Testbed, name: str) -> None:
+    member = testbed.cluster(ORBIT_WORKERS="2")
+    testbed.ready(member, workers=2)
+    with testbed.sink.hold(AFTER, lambda entry: True) as hold:
+        cycle = testbed.begin(name)
+        until(lambda: len(hold.came) == ITEMS, LIMIT, "nothing was sent")
         member.children()
-        killed = stand.kill(member.pid)
+        killed = testbed.kill(member.pid)
         member.process.wait()
         until(
-            lambda: not member.orphans(),
-            ORPHANS,
+            lambda: not member.surviving_children(),
+            LIMIT,
             "children of the killed supervisor live on",
             every=0.005,
         )
-        stand.notes.append(f"children gone after {time.time() - killed:.2f} s")
-    # Only the next cluster is left, which takes a while to start.
-    following = stand.cluster()
-    stand.finish(cycle, 20)
+        seconds = time.time() - killed
+        testbed.notes.append(f"children ended after {seconds:.2f} s")
+        testbed.promise(seconds, ORPHANS, "the children of the killed supervisor to end")
+    # No other cluster runs. The next one takes a while to start.
+    following = testbed.cluster()
+    testbed.finish(cycle)
     following.end()
 
 
-def group_term(stand: Stand) -> None:
-    """SIGTERM to the whole group with a cycle that can't end, then SIGKILL to the group at the end of its time, as a service manager does it."""
-    stand.configure(["quick", "long"], stand.asking_tiers())
-    first, second = stand.cluster(ORBIT_DRAIN_SECONDS="1"), stand.cluster()
-    stand.ready(first, second)
-    stand.monitor.start()
-    with stand.sink.hold(AFTER, lambda entry: not entry.tier) as hold:
-        cycle = stand.begin("long")
-        until(lambda: len(hold.came) == ITEMS, 10, "nothing was sent")
-        holder = stand.holder(cycle)
+def group_term(testbed: Testbed) -> None:
+    """SIGTERM to a group whose cycle can't end, then SIGKILL, as a service manager does."""
+    testbed.configure(["quick", "long"], testbed.asking_tiers())
+    first, second = testbed.cluster(ORBIT_DRAIN_SECONDS="1"), testbed.cluster()
+    testbed.ready(first, second)
+    testbed.monitor.start()
+    with testbed.sink.hold(AFTER, lambda entry: not entry.tier) as hold:
+        cycle = testbed.begin("long")
+        until(lambda: len(hold.came) == ITEMS, LIMIT, "nothing was sent")
+        holder = testbed.holder(cycle)
         busy, other = (first, second) if holder in first.children() else (second, first)
         busy.send_group(signal.SIGTERM)
         until(
-            lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", busy.pid),
-            3,
-            "the cluster doesn't say that it drains",
+            lambda: testbed.value(
+                "SELECT draining FROM orbit_clusternode WHERE pid = %s", busy.pid
+            ),
+            LIMIT,
+            "the cluster doesn't report that it drains",
         )
-        _next_cycle(stand, "quick", 5, tiers_only=True)
+        _next_cycle(testbed, "quick", HEALED, tiers_only=True)
         if busy.alive:
-            stand.kills += 1
+            testbed.kills += 1
             busy.send_group(signal.SIGKILL)
         busy.process.wait()
-        until(lambda: not busy.orphans(), ORPHANS, "children of the killed group live on")
-    stand.settle(LEASE + 15)
-    if stand.holder(cycle) is not None or not other.alive:
-        stand.violations.append("the other cluster didn't take the cycle over")
-    stand.violations += Audit(stand).look()
+        until(lambda: not busy.surviving_children(), LIMIT, "children of the killed group live on")
+    testbed.settle()
+    if testbed.holder(cycle) is not None or not other.alive:
+        testbed.violations.append("the other cluster didn't take the cycle over")
+    testbed.violations += Audit(testbed).look()
 
 
-def _next_cycle(stand: Stand, name: str, seconds: float, *, tiers_only: bool = False) -> None:
-    """Run a cycle; it must be done (or past its tiers) within ``seconds``."""
+def _next_cycle(testbed: Testbed, name: str, seconds: float, *, tiers_only: bool = False) -> None:
+    """Run a cycle; it must end, or pass its tiers, within ``seconds``."""
     began = time.monotonic()
-    cycle = stand.begin(name)
-    enough = (
+    cycle = testbed.begin(name)
+    past_tiers = (
         "SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s AND stage = 'dispatch_enqueued'"
     )
     until(
-        lambda: stand.query(enough, cycle) if tiers_only else stand.ended(cycle),
-        seconds,
+        lambda: testbed.query(past_tiers, cycle) if tiers_only else testbed.ended(cycle),
+        LIMIT,
         f"the next cycle {cycle} isn't done",
     )
-    stand.recoveries.append(time.monotonic() - began)
+    testbed.recoveries.append(time.monotonic() - began)
+    testbed.promise(testbed.recoveries[-1], seconds, f"the next cycle {cycle} to go on")
 
 
-def one_host(stand: Stand) -> None:
-    """Two clusters share host name and database (they always do here): two rows, owners that differ, each takes over from the other."""
+def one_host(testbed: Testbed) -> None:
+    """Two clusters on one host: two rows, different owners, each resumes cycles of the other."""
     names = [f"h{number}" for number in range(6)]
-    stand.configure(names, stand.asking_tiers())
-    members = [stand.cluster(), stand.cluster()]
-    stand.ready(*members)
-    stand.monitor.start()
-    rows = stand.query("SELECT host, count(*) FROM orbit_clusternode GROUP BY 1")
+    testbed.configure(names, testbed.asking_tiers())
+    members = [testbed.cluster(), testbed.cluster()]
+    testbed.ready(*members)
+    testbed.monitor.start()
+    rows = testbed.query("SELECT host, count(*) FROM orbit_clusternode GROUP BY 1")
     if [count for _, count in rows] != [2]:
-        stand.violations.append(f"the clusters of one host show as {rows}")
+        testbed.violations.append(f"the clusters of one host show as {rows}")
     for name in names:
-        _take_over(stand, name)
-    owners = stand.one("SELECT count(DISTINCT worker) FROM orbit_deliveryreceipt")
+        _take_over(testbed, name)
+    owners = testbed.value("SELECT count(DISTINCT worker) FROM orbit_deliveryreceipt")
     if owners < 3:
-        stand.violations.append(f"only {owners} workers delivered: no other worker resumed")
-    stand.violations += Audit(stand).look()
+        testbed.violations.append(
+            f"only {owners} workers delivered: no cycle was resumed by another one"
+        )
+    testbed.violations += Audit(testbed).look()
 
 
-def _take_over(stand: Stand, name: str) -> None:
-    known = {entry.key for entry in stand.sink.journal}
-    with stand.sink.hold(AFTER, lambda entry: not entry.tier and entry.key not in known) as hold:
-        cycle = stand.begin(name)
-        until(lambda: len(hold.came) == ITEMS, 10, "nothing was sent")
-        killed = stand.kill(stand.carrier(cycle))
-    stand.recovered(cycle, killed)
-    stand.finish(cycle, 10)
+def _take_over(testbed: Testbed, name: str) -> None:
+    earlier_keys = {entry.key for entry in testbed.sink.journal}
+    with testbed.sink.hold(
+        AFTER, lambda entry: not entry.tier and entry.key not in earlier_keys
+    ) as hold:
+        cycle = testbed.begin(name)
+        until(lambda: len(hold.came) == ITEMS, LIMIT, "nothing was sent")
+        killed = testbed.kill(testbed.carrier(cycle))
+    testbed.recovered(cycle, killed)
+    testbed.finish(cycle)
 
 
-def gone(member: Member) -> None:
-    """Wait for a cluster that was told to end. Raises Late."""
-    if member.code(30) != 0:
+def wait_for_exit(member: Member) -> None:
+    """Wait until a terminated cluster has ended with 0. Raises Late."""
+    if member.code(LIMIT) != 0:
         raise Late(f"the cluster {member.pid} ended with {member.process.returncode}")

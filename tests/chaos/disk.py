@@ -1,6 +1,7 @@
-"""A full disk under the embedded server: first no table can grow, then the log of the server itself can't; `up` stands by and needs no hand.
+"""A full disk under the embedded server: first no table can grow, then the server's own log can't.
 
-The volume is a tmpfs, so it takes root to mount one. While the disk is full, what Orbit says stays below a line a second for each process.
+`up` waits and goes on by itself. The volume is a tmpfs, so mounting it takes root. While the disk
+is full, each process logs less than a line per second.
 """
 
 import re
@@ -18,7 +19,7 @@ from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late, until
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 from tests.support import project
 
 SIZE = "320m"
@@ -29,17 +30,20 @@ LINE = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ (\d+) ")
 
 
 class Unmountable(Exception):
-    """No volume can be made here."""
+    """No volume can be mounted here."""
 
 
 @contextmanager
 def volume(folder: Path) -> Iterator[Server]:
-    """A copy of the project whose ``var`` is a small volume of its own; its embedded server, which isn't running yet. Raises Unmountable."""
-    made = project.copy(folder / "project")
-    made.var.mkdir(exist_ok=True)
+    """Copy the project, with ``var`` on a small volume. Yield its embedded server, not yet started.
+
+    Raises Unmountable.
+    """
+    copy = project.copy(folder / "project")
+    copy.var.mkdir(exist_ok=True)
     try:
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", str(made.var)],
+            ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", str(copy.var)],
             capture_output=True,
             text=True,
             check=True,
@@ -49,64 +53,68 @@ def volume(folder: Path) -> Iterator[Server]:
             f"no tmpfs can be mounted: {getattr(error, 'stderr', '').strip() or error}"
         ) from None
     try:
-        yield postgres.locate(made.var)
+        yield postgres.locate(copy.var)
     finally:
         try:
-            postgres.stop(made.var)
+            postgres.stop(copy.var)
         finally:
-            subprocess.run(["umount", "-l", str(made.var)], check=False)
+            subprocess.run(["umount", "-l", str(copy.var)], check=False)
 
 
-def full(stand: Stand) -> None:
-    """Fill the volume while cycles run, let the server stumble over it, free the space, and see that all goes on by itself."""
+def full(testbed: Testbed) -> None:
+    """Fill the volume while cycles run, then free it; everything goes on by itself."""
     names = [f"f{number}" for number in range(60)]
-    home = stand.server.data.parent
-    up = stand.cluster(
+    home = testbed.server.data.parent
+    up = testbed.cluster(
         project=home.parent,
         command="up",
         DATABASE_URL="",
         ORBIT_OWNER_DATABASE_URL="",
         PORT=str(project.free_port()),
     )
-    until(lambda: _up(stand, up.log.read_text()), 90, f"up isn't ready: {up.log}")
-    stand.configure(names, stand.asking_tiers())
-    stand.monitor.start()
+    until(lambda: _is_up(testbed, up.log.read_text()), 90, f"up isn't ready: {up.log}")
+    testbed.configure(names, testbed.asking_tiers())
+    testbed.monitor.start()
     waiting = iter(names)
     for _ in range(10):
-        stand.start(next(waiting))
+        testbed.start(next(waiting))
     for hard in (False, True):
-        said, began = up.log.stat().st_size, time.monotonic()
+        log_start, began = up.log.stat().st_size, time.monotonic()
         _fill(home / "filler")
-        stand.kills += 1
+        testbed.kills += 1
         while time.monotonic() - began < FULL_SECONDS:
             with suppress(Late):
-                stand.start(next(waiting))
+                testbed.start(next(waiting))
             if hard:
-                _next_log(stand)
+                _next_log(testbed)
             time.sleep(1)
-        _quiet(stand, up.log.read_bytes()[said:].decode(errors="replace"), time.monotonic() - began)
+        _check_log(
+            testbed,
+            up.log.read_bytes()[log_start:].decode(errors="replace"),
+            time.monotonic() - began,
+        )
         (home / "filler").unlink()
         freed = time.monotonic()
         if not up.alive:
-            stand.violations.append(f"`up` ended: {up.log.read_text()[-400:]}")
+            testbed.violations.append(f"`up` ended: {up.log.read_text()[-400:]}")
             return
         cycle: UUID = until(
-            lambda: stand.start(next(waiting)), GOES_ON, "no trigger is accepted", every=0.5
+            lambda: testbed.start(next(waiting)), GOES_ON, "no trigger is accepted", every=0.5
         )
-        stand.finish(cycle, GOES_ON)
-        stand.recoveries.append(time.monotonic() - freed)
-        if stand.recoveries[-1] > GOES_ON:
-            stand.violations.append(
-                f"recovery: {stand.recoveries[-1]:.0f} s after there was space again"
+        testbed.finish(cycle, GOES_ON)
+        testbed.recoveries.append(time.monotonic() - freed)
+        if testbed.recoveries[-1] > GOES_ON:
+            testbed.violations.append(
+                f"recovery: {testbed.recoveries[-1]:.0f} s after there was space again"
             )
-    stand.settle(60)
-    stand.violations += Audit(stand).look()
+    testbed.settle(60)
+    testbed.violations += Audit(testbed).look()
 
 
-def _up(stand: Stand, said: str) -> bool:
-    if not stand.members[-1].alive:
-        raise Late(f"up ended: {said[-2000:]}")
-    return "ready" in said.lower()
+def _is_up(testbed: Testbed, log: str) -> bool:
+    if not testbed.members[-1].alive:
+        raise Late(f"up ended: {log[-2000:]}")
+    return "ready" in log.lower()
 
 
 def _fill(path: Path) -> None:
@@ -118,27 +126,31 @@ def _fill(path: Path) -> None:
             file.write(b"\0" * 512)
 
 
-def _next_log(stand: Stand) -> None:
-    """Have the server want a new file for its log; whether it gets one is its affair."""
+def _next_log(testbed: Testbed) -> None:
+    """Make the server try to start a new WAL file; it may fail."""
     with (
         suppress(psycopg.Error),
-        psycopg.connect(stand.url, autocommit=True, connect_timeout=2) as connection,
+        psycopg.connect(testbed.url, autocommit=True, connect_timeout=2) as connection,
     ):
         connection.execute("SELECT pg_switch_wal()")
 
 
-def _quiet(stand: Stand, said: str, seconds: float) -> None:
-    """Hold what was logged against a line a second for each process."""
+def _check_log(testbed: Testbed, log: str, seconds: float) -> None:
+    """A process may log one line per second."""
     lines: Counter[str] = Counter()
-    who = "up"
-    for line in said.splitlines():
-        # A line that doesn't say whose it is goes on with the one before.
-        who = found[1] if (found := LINE.match(line)) else "up" if OF_UP.match(line) else who
-        lines[who] += 1
-    stand.notes.append(
-        f"log lines while full, by process: {sorted(lines.values(), reverse=True)[:6]} in {seconds:.0f} s"
+    process = "up"
+    for line in log.splitlines():
+        # A line without a process belongs to the line before.
+        if match := LINE.match(line):
+            process = match[1]
+        elif OF_UP.match(line):
+            process = "up"
+        lines[process] += 1
+    testbed.notes.append(
+        f"log lines while full, by process: {sorted(lines.values(), reverse=True)[:6]}"
+        f" in {seconds:.0f} s"
     )
-    stand.violations += [
+    testbed.violations += [
         f"the process {pid} logged {count} lines in {seconds:.0f} s"
         for pid, count in lines.items()
         if count > seconds

@@ -1,109 +1,116 @@
-"""Stopping in good order: what runs ends or is given back at once, others go on without waiting for a lease, and no retry is spent."""
+"""Drains: running cycles end or are given back at once, and no retry is spent."""
 
 import signal
 import time
 from uuid import UUID
 
 from tests.chaos.audit import Audit
-from tests.chaos.deaths import gone
-from tests.chaos.fleet import Member, until
+from tests.chaos.deaths import wait_for_exit
+from tests.chaos.fleet import LIMIT, Member, until
 from tests.chaos.points import ITEMS
 from tests.chaos.sink import AFTER
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 
 GOES_ON = 1.0
 SPENT = "SELECT count(*) FROM orbit_dispatchjob WHERE spent > 0"
 STATE = "SELECT lease_owner, fencing_token FROM orbit_cyclerun WHERE id = %s"
 
 
-def drain(stand: Stand) -> None:
-    """Two long cycles in a cluster that is told to end, with a lease of a minute: one is in a tier and ends it, one is in its deliveries."""
-    stand.configure(["tier", "delivery", "new"], stand.asking_tiers())
-    first = stand.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
-    stand.ready(first)
-    stand.monitor.start()
+def drain(testbed: Testbed) -> None:
+    """Drain a cluster with two long cycles, one in a tier and one in its deliveries."""
+    testbed.configure(["tier", "delivery", "new"], testbed.asking_tiers())
+    first = testbed.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
+    testbed.ready(first)
+    testbed.monitor.start()
     with (
-        stand.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier,
-        stand.sink.hold(AFTER, lambda entry: not entry.tier) as delivery,
+        testbed.sink.hold(AFTER, lambda entry: entry.tier == 2) as tier,
+        testbed.sink.hold(AFTER, lambda entry: not entry.tier) as delivery,
     ):
-        one = stand.begin("tier")
-        until(lambda: tier.came, 10, "no tier asks")
+        in_tier = testbed.begin("tier")
+        until(lambda: tier.came, LIMIT, "no tier sent a request")
         keys = {entry.key for entry in tier.came}
-        tier.wanted = lambda entry: entry.tier == 2 and entry.key in keys
-        two = stand.begin("delivery")
-        until(lambda: len(delivery.came) == ITEMS, 10, "nothing was sent")
-        second = stand.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
-        stand.ready(second)
+        tier.matches = lambda entry: entry.tier == 2 and entry.key in keys
+        in_delivery = testbed.begin("delivery")
+        until(lambda: len(delivery.came) == ITEMS, LIMIT, "nothing was sent")
+        second = testbed.cluster(ORBIT_LEASE_SECONDS="60", ORBIT_DRAIN_SECONDS="2")
+        testbed.ready(second)
         stopped = time.monotonic()
         first.send(signal.SIGTERM)
         until(
-            lambda: stand.one("SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid),
-            3,
-            "the cluster doesn't say that it drains",
+            lambda: testbed.value(
+                "SELECT draining FROM orbit_clusternode WHERE pid = %s", first.pid
+            ),
+            LIMIT,
+            "the cluster doesn't report that it drains",
         )
-        new = stand.begin("new")
+        new = testbed.begin("new")
         until(
-            lambda: stand.query("SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new),
-            3,
-            "the new cycle isn't begun",
+            lambda: testbed.query("SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s", new),
+            LIMIT,
+            "the new cycle did not start",
         )
-        if stand.holder(new) in first.children():
-            stand.violations.append("the draining cluster took a new cycle")
-        # The tier ends in time: its cycle stops at the boundary behind it. The deliveries don't end: theirs is given back when time is up.
+        if testbed.holder(new) in first.children():
+            testbed.violations.append("the draining cluster took a new cycle")
+        # The tier ends in time, and its cycle is given back after it. The deliveries don't end:
+        # their cycle is given back when the time is up.
         tier.release()
-        for cycle in (one, two):
-            _goes_on(stand, cycle, first, stopped + 2 + 3)
-        gone(first)
-    stand.notes.append(f"the drained cluster was gone after {time.monotonic() - stopped:.1f} s")
-    stand.settle(30)
-    stand.violations += Audit(stand).look()
+        for cycle in (in_tier, in_delivery):
+            _goes_on(testbed, cycle, first, stopped + 2 + 3)
+        wait_for_exit(first)
+    testbed.notes.append(f"the drained cluster ended after {time.monotonic() - stopped:.1f} s")
+    testbed.settle(30)
+    testbed.violations += Audit(testbed).look()
 
 
-def _goes_on(stand: Stand, cycle: UUID, first: Member, deadline: float) -> None:
-    """See the lease of ``cycle`` leave ``first``, and be taken by another worker within a second; or the cycle end there."""
-    mine = set(first.children())
+def _goes_on(testbed: Testbed, cycle: UUID, first: Member, deadline: float) -> None:
+    """Wait until ``first`` gives ``cycle`` back; another worker takes it within a second."""
+    own_pids = set(first.children())
 
-    def left() -> bool:
-        holder = stand.holder(cycle)
-        return holder is None or holder not in mine
+    def given_back() -> bool:
+        holder = testbed.holder(cycle)
+        return holder is None or holder not in own_pids
 
-    until(left, max(0.1, deadline - time.monotonic()), f"{cycle} isn't given back", every=0.002)
-    given = time.monotonic()
     until(
-        lambda: stand.ended(cycle) or stand.holder(cycle),
-        GOES_ON + 5,
+        given_back, max(0.1, deadline - time.monotonic()), f"{cycle} isn't given back", every=0.002
+    )
+    given_back_at = time.monotonic()
+    until(
+        lambda: testbed.ended(cycle) or testbed.holder(cycle),
+        LIMIT,
         f"no worker resumes {cycle}",
         every=0.002,
     )
-    stand.recoveries.append(time.monotonic() - given)
-    if stand.recoveries[-1] > GOES_ON:
-        stand.violations.append(
-            f"drain: {cycle} went on {stand.recoveries[-1]:.2f} s after it was given back"
+    testbed.recoveries.append(time.monotonic() - given_back_at)
+    if testbed.recoveries[-1] > GOES_ON:
+        testbed.violations.append(
+            f"drain: {cycle} went on {testbed.recoveries[-1]:.2f} s after it was given back"
         )
 
 
-def rolling_restart(stand: Stand, rounds: int = 2, cycles: int = 12) -> None:
-    """Two clusters are restarted in turn while cycles run: every delivery succeeds at its first attempt."""
+def rolling_restart(testbed: Testbed, rounds: int = 2, cycles: int = 12) -> None:
+    """Restart two clusters in turn: every delivery succeeds at its first attempt."""
     names = [f"u{number}" for number in range(2 * rounds * cycles)]
-    stand.configure(names, stand.asking_tiers())
-    stand.sink.delay = lambda entry: stand.chance.choice((0, 0.02, 0.2))
-    members = [stand.cluster(ORBIT_DRAIN_SECONDS="20"), stand.cluster(ORBIT_DRAIN_SECONDS="20")]
-    stand.ready(*members)
-    stand.monitor.start()
+    testbed.configure(names, testbed.asking_tiers())
+    testbed.sink.delay = lambda entry: testbed.chance.choice((0, 0.02, 0.2))
+    members = [testbed.cluster(ORBIT_DRAIN_SECONDS="20"), testbed.cluster(ORBIT_DRAIN_SECONDS="20")]
+    testbed.ready(*members)
+    testbed.monitor.start()
     waiting = iter(names)
     for number in range(2 * rounds):
         old = members[number % 2]
         for step in range(cycles):
-            stand.begin(next(waiting))
+            testbed.begin(next(waiting))
             time.sleep(0.05)
             if step == cycles // 3:
                 old.send(signal.SIGTERM)
-        gone(old)
-        members[number % 2] = stand.cluster(ORBIT_DRAIN_SECONDS="20")
-        stand.ready(members[number % 2])
-    stand.settle(30)
-    if spent := stand.one(SPENT):
-        stand.violations.append(f"{spent} jobs spent a retry")
-    if lost := stand.one("SELECT count(*) FROM orbit_deliveryreceipt WHERE status <> 'delivered'"):
-        stand.violations.append(f"{lost} attempts weren't delivered at once")
-    stand.violations += Audit(stand).look()
+        wait_for_exit(old)
+        members[number % 2] = testbed.cluster(ORBIT_DRAIN_SECONDS="20")
+        testbed.ready(members[number % 2])
+    testbed.settle(30)
+    if spent := testbed.value(SPENT):
+        testbed.violations.append(f"{spent} jobs spent a retry")
+    if failed := testbed.value(
+        "SELECT count(*) FROM orbit_deliveryreceipt WHERE status <> 'delivered'"
+    ):
+        testbed.violations.append(f"{failed} attempts were not delivered")
+    testbed.violations += Audit(testbed).look()

@@ -1,4 +1,4 @@
-"""The clusters of a scenario: started, looked into, killed with real signals."""
+"""The clusters of a scenario: started, observed, killed with real signals."""
 
 import os
 import signal
@@ -15,22 +15,28 @@ import psutil
 T = TypeVar("T")
 
 
+# A bound for a busy machine, not an expected time.
+LIMIT = 60.0
+
+
 class Late(AssertionError):
-    """Something did not come within its time."""
+    """Something did not happen within its time."""
 
 
-def until(look: Callable[[], T | None], seconds: float, what: str, *, every: float = 0.02) -> T:
-    """Return what ``look`` returns once it is true. Raises Late, which says ``what`` was missing, after ``seconds``."""
+def until(
+    condition: Callable[[], T | None], seconds: float, what: str, *, every: float = 0.02
+) -> T:
+    """Return what ``condition`` returns once it is true. Raises Late with ``what``."""
     ends = time.monotonic() + seconds
-    while not (found := look()):
+    while not (value := condition()):
         if time.monotonic() > ends:
             raise Late(f"{what} (after {seconds:g} s)")
         time.sleep(every)
-    return found
+    return value
 
 
 class Member:
-    """A running ``manage.py cluster`` in a group of its own; what it says goes to ``log``."""
+    """A running ``manage.py cluster`` in a process group of its own. It writes to ``log``."""
 
     def __init__(
         self, project: Path, environment: Mapping[str, str], log: Path, command: str = "cluster"
@@ -59,21 +65,21 @@ class Member:
     def children(self) -> list[int]:
         """Return the live children."""
         with suppress(psutil.NoSuchProcess):
-            found = [
+            pids = [
                 child.pid
                 for child in psutil.Process(self.pid).children()
                 if child.status() != psutil.STATUS_ZOMBIE
             ]
-            self._family.update(found)
-            return found
+            self._family.update(pids)
+            return pids
         return []
 
     def owns(self, pid: int) -> bool:
         """Tell whether ``pid`` is a process of this cluster."""
         return pid == self.pid or pid in self.children()
 
-    def orphans(self) -> list[int]:
-        """Return the processes that were seen as children of this cluster and live on."""
+    def surviving_children(self) -> list[int]:
+        """Return the former children of this cluster that are still alive."""
         return [pid for pid in self._family if _lives(pid)]
 
     def send(self, number: signal.Signals) -> None:
@@ -95,16 +101,16 @@ class Member:
             raise Late(f"the cluster {self.pid} doesn't end (after {seconds:g} s)") from None
 
     def end(self) -> None:
-        """Kill whatever is left of it."""
+        """Kill all its processes."""
         self.children()
-        for pid in [self.pid, *self.orphans()]:
+        for pid in [self.pid, *self.surviving_children()]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
 def kill(pid: int) -> float:
-    """SIGKILL a process and return the moment (Unix time). One that is gone already is no error."""
+    """SIGKILL a process and return the Unix time. A process that has ended is no error."""
     assert pid > 1
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""An eye on the cycles while things die: twenty times a second it looks for what must never be, even for a moment."""
+"""Sample the cycles twenty times a second for states that must never exist."""
 
 import threading
 from contextlib import suppress
@@ -12,13 +12,13 @@ EVERY = 0.05
 
 
 class InvariantMonitor:
-    """Samples statuses and fencing tokens from ``start`` to ``stop``; ``violations`` says what was seen."""
+    """Samples statuses and fencing tokens from ``start`` to ``stop`` into ``violations``."""
 
     def __init__(self, url: str) -> None:
         self.violations: list[str] = []
         self.samples = 0
         self._url, self._stop = url, threading.Event()
-        self._known: dict[UUID, tuple[str, int]] = {}
+        self._last: dict[UUID, tuple[str, int]] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -31,7 +31,7 @@ class InvariantMonitor:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            # A server that is away is no violation: it is asked again.
+            # A server that is away is no violation: connect again.
             with (
                 suppress(psycopg.Error),
                 psycopg.connect(
@@ -39,14 +39,14 @@ class InvariantMonitor:
                 ) as connection,
             ):
                 while not self._stop.wait(EVERY):
-                    self._look(
+                    self._check(
                         connection.execute(
                             "SELECT id, namespace, status, fencing_token FROM orbit_cyclerun"
                         ).fetchall()
                     )
             self._stop.wait(EVERY)
 
-    def _look(self, rows: list[tuple[Any, ...]]) -> None:
+    def _check(self, rows: list[tuple[Any, ...]]) -> None:
         self.samples += 1
         active: dict[str, UUID] = {}
         for cycle, namespace, status, token in rows:
@@ -56,9 +56,9 @@ class InvariantMonitor:
                         f"I2: two cycles are active in {namespace}: {active[namespace]} and {cycle}"
                     )
                 active[namespace] = cycle
-            before, least = self._known.get(cycle, (status, token))
+            before, least = self._last.get(cycle, (status, token))
             if token < least:
                 self.violations.append(f"I7: the token of {cycle} fell from {least} to {token}")
             if before in FINAL and status != before:
                 self.violations.append(f"I2: {cycle} was {before} and became {status}")
-            self._known[cycle] = (status, token)
+            self._last[cycle] = (status, token)

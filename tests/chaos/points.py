@@ -1,7 +1,7 @@
-"""The nine points at which a worker is killed, each before what it commits and after: how a cycle is brought there, and held.
+"""The nine points at which a worker is killed, each before and after its commit.
 
-Tiers ask the sink, so that each is a request and a commit of its own. ``before`` is a request that the sink holds, or a statement that
-waits at a gate; ``after`` is the moment when the row is there.
+Tiers send requests to the sink, so that each is a request and a commit of its own. ``before`` is a
+request that the sink holds, or a statement that waits at a gate. ``after`` is when the row exists.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,19 +13,20 @@ from uuid import UUID
 from governance.access.actors import SYSTEM
 from orbit.cycles import bridge
 from orbit.pipeline.transformations import transformation_id
-from tests.chaos.fleet import until
+from tests.chaos.fleet import LIMIT, until
 from tests.chaos.gates import Gate, Waiter, gate
 from tests.chaos.sink import AFTER, BEFORE, Hold
-from tests.chaos.stand import Stand
+from tests.chaos.testbed import Testbed
 
 REACHED = "SELECT 1 FROM orbit_cyclecheckpoint WHERE cycle_id = %s AND stage = %s"
-SETTLED = "SELECT 1 FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id WHERE j.cycle_id = %s AND r.status = 'delivered'"
+SETTLED = """SELECT 1 FROM orbit_deliveryreceipt r JOIN orbit_dispatchjob j ON j.id = r.job_id
+WHERE j.cycle_id = %s AND r.status = 'delivered'"""
 ITEMS = 3
 
 
 @dataclass(frozen=True)
 class Caught:
-    """A cycle at a point: who carries it, and which statement of it waits."""
+    """A cycle at a point: the process that runs it, and its waiting statement."""
 
     cycle: UUID
     worker: int
@@ -34,48 +35,48 @@ class Caught:
 
 @dataclass
 class Way:
-    """What a point is made of: one cycle, one gate, and the holds of the sink."""
+    """What a point needs: a cycle, a gate, and the holds of the sink."""
 
-    stand: Stand
+    testbed: Testbed
     run: str
     gate: Gate
     stack: ExitStack
 
     def start(self) -> UUID:
-        return self.stand.begin(self.run)
+        return self.testbed.begin(self.run)
 
     def hold(self, where: str, *, tier: int = 0) -> Hold:
-        """Hold the requests of one tier, or the deliveries, of the cycle to come; those of cycles that were there before pass."""
-        before = {str(cycle) for cycle in self.stand.accepted} | {
-            str(transformation_id(cycle, tier)) for cycle in self.stand.accepted
+        """Hold the requests of one tier, or the deliveries, of the next cycle only."""
+        before = {str(cycle) for cycle in self.testbed.accepted} | {
+            str(transformation_id(cycle, tier)) for cycle in self.testbed.accepted
         }
         return self.stack.enter_context(
-            self.stand.sink.hold(
+            self.testbed.sink.hold(
                 where, lambda entry: entry.tier == tier and not before & {entry.cycle, entry.key}
             )
         )
 
     def at_gate(self, cycle: UUID) -> Caught:
         def waits() -> Waiter | None:
-            holder = self.stand.holder(cycle)
+            holder = self.testbed.holder(cycle)
             return next((waiter for waiter in self.gate.waiters() if waiter.worker == holder), None)
 
-        waiter = until(waits, 15, f"the worker of {cycle} doesn't wait at the gate", every=0.002)
+        waiter = until(waits, LIMIT, f"the worker of {cycle} doesn't wait at the gate", every=0.002)
         return Caught(cycle, waiter.worker, waiter)
 
     def carried(self, cycle: UUID) -> Caught:
-        return Caught(cycle, self.stand.carrier(cycle))
+        return Caught(cycle, self.testbed.carrier(cycle))
 
     def reached(self, cycle: UUID, text: str, *values: object) -> Caught:
-        """Wait for a row; return who carries the cycle then, or carried it just before."""
-        last = self.stand.carrier(cycle)
+        """Wait for a row; return the process that runs the cycle then, or ran it just before."""
+        last = self.testbed.carrier(cycle)
         until(
-            lambda: self.stand.query(text, cycle, *values),
-            15,
-            f"{cycle} doesn't get there",
+            lambda: self.testbed.query(text, cycle, *values),
+            LIMIT,
+            f"{cycle} doesn't reach the point",
             every=0.001,
         )
-        return Caught(cycle, self.stand.holder(cycle) or last)
+        return Caught(cycle, self.testbed.holder(cycle) or last)
 
 
 def _held(way: Way, where: str, tier: int, count: int = 1) -> tuple[Caught, Hold]:
@@ -83,8 +84,8 @@ def _held(way: Way, where: str, tier: int, count: int = 1) -> tuple[Caught, Hold
     cycle = way.start()
     until(
         lambda: len(hold.came) >= count,
-        15,
-        f"{count} requests of tier {tier} at the sink",
+        LIMIT,
+        f"the sink did not get {count} requests of tier {tier}",
         every=0.002,
     )
     return way.carried(cycle), hold
@@ -96,13 +97,13 @@ def _initiating(way: Way) -> Caught:
 
 
 def _claiming(way: Way) -> Caught:
-    """The jobs are there; the first wave's receipts can't be written."""
+    """The jobs exist; the receipts of the first claim can't be written."""
     way.gate.lock("orbit_deliveryreceipt")
     return way.at_gate(way.start())
 
 
 def _occupied(checkpoint: str, way: Way) -> Caught:
-    """The last tier is answered when the gate is shut for this checkpoint."""
+    """The last tier is answered while this checkpoint can't be written."""
     caught, hold = _held(way, AFTER, 3)
     way.gate.occupy(caught.cycle, checkpoint)
     hold.release()
@@ -113,7 +114,7 @@ def _checkpoint(stage: str, way: Way) -> Caught:
     return way.reached(way.start(), REACHED, stage)
 
 
-def _tier_asked(where: str, tier: int, way: Way) -> Caught:
+def _tier_sent(where: str, tier: int, way: Way) -> Caught:
     return _held(way, where, tier)[0]
 
 
@@ -126,7 +127,7 @@ def _processed(way: Way) -> Caught:
 
 
 def _answered(way: Way) -> Caught:
-    """The answer is in the worker's hands, its receipt can't be written."""
+    """The worker has the answer, but can't write the receipt."""
     caught, hold = _held(way, AFTER, 0, ITEMS)
     way.gate.seize_receipts(caught.cycle)
     hold.release(1)
@@ -151,8 +152,8 @@ Act = Callable[[Way], Caught]
 #: name: (before, after)
 POINTS: dict[str, tuple[Act, Act]] = {
     "initiation": (_initiating, partial(_checkpoint, "initiation_complete")),
-    "tier 1": (partial(_tier_asked, BEFORE, 1), partial(_checkpoint, "tier1_complete")),
-    "tier 2": (partial(_tier_asked, AFTER, 2), partial(_checkpoint, "tier2_complete")),
+    "tier 1": (partial(_tier_sent, BEFORE, 1), partial(_checkpoint, "tier1_complete")),
+    "tier 2": (partial(_tier_sent, AFTER, 2), partial(_checkpoint, "tier2_complete")),
     "tier 3": (partial(_occupied, "tier3_complete"), partial(_checkpoint, "tier3_complete")),
     "normalization": (
         partial(_occupied, "normalization_complete"),
@@ -166,8 +167,8 @@ POINTS: dict[str, tuple[Act, Act]] = {
 
 
 @contextmanager
-def at(stand: Stand, point: str, *, after: bool, run: str) -> Iterator[tuple[Caught, Gate]]:
-    """Bring a cycle of ``run`` to a point and hold it there; whatever holds it is let go at the end."""
+def at(testbed: Testbed, point: str, *, after: bool, run: str) -> Iterator[tuple[Caught, Gate]]:
+    """Bring a cycle of ``run`` to a point and hold it there until the end of the block."""
     with ExitStack() as stack:
-        way = Way(stand, run, stack.enter_context(gate(stand.url)), stack)
+        way = Way(testbed, run, stack.enter_context(gate(testbed.url)), stack)
         yield POINTS[point][after](way), way.gate

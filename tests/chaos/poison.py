@@ -1,4 +1,4 @@
-"""A transformer that kills its worker each time: its cycle is parked after five resumes, the others go on."""
+"""A transformer that kills its worker: its cycle is parked after five resumes, others go on."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 from tests.chaos.audit import Audit
-from tests.chaos.stand import LEASE, Stand
+from tests.chaos.testbed import LEASE, Testbed
 from tests.support.configuration import profile, run_profile, store_profiles
 
 PLUGIN = """
@@ -21,15 +21,16 @@ QUICK = Transformer("deadly-quick", {"type": "object"}, die, slow=False)
 SLOW = Transformer("deadly-slow", {"type": "object"}, die, slow=True)
 """
 PARKED = 5
-#: How long a neighbour may take: it may die along twice, before the cycle that kills runs by itself.
+# A neighbour may lose its worker twice before the poison cycle is claimed alone.
 LONGEST = 2 * (LEASE + 2) + 2
-LASTED = "SELECT extract(epoch FROM finished_at - created_at)::float8 FROM orbit_cyclerun WHERE id = ANY(%s)"
+DURATIONS = """SELECT extract(epoch FROM finished_at - created_at)::float8 FROM orbit_cyclerun
+WHERE id = ANY(%s)"""
 
 
-def poison(stand: Stand, neighbours: int = 60) -> None:
-    """One such tier that is written with its neighbours, one that stands by itself; beside them a stream of cycles that are well."""
+def poison(testbed: Testbed, neighbours: int = 60) -> None:
+    """Two poison cycles, one with a quick and one with a slow tier, beside healthy cycles."""
     names = [f"x{number}" for number in range(neighbours)]
-    stand.configure(names)
+    testbed.configure(names)
     deadly = {"quick": "deadly-quick", "slow": "deadly-slow"}
     store_profiles(
         [
@@ -38,44 +39,42 @@ def poison(stand: Stand, neighbours: int = 60) -> None:
         ],
         [run_profile(name, name, f"n-{name}") for name in deadly],
     )
-    path = str(install(stand.folder / "plugin"))
+    path = str(install(testbed.folder / "plugin"))
     members = [
-        stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
-        stand.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
+        testbed.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
+        testbed.cluster(PYTHONPATH=path, ORBIT_WORKERS="2"),
     ]
-    stand.ready(*members, workers=2)
-    stand.monitor.start()
-    poisoned = [stand.begin(name) for name in deadly]
-    well = []
+    testbed.ready(*members, workers=2)
+    testbed.monitor.start()
+    poison_ids = [testbed.begin(name) for name in deadly]
+    neighbour_ids = []
     for name in names:
-        well.append(stand.begin(name))
+        neighbour_ids.append(testbed.begin(name))
         time.sleep(0.2)
-    for cycle in poisoned:
-        stand.finish(cycle, 60)
-        _parked(stand, cycle)
-    stand.settle(LEASE + 10)
-    lasted = sorted(row[0] for row in stand.query(LASTED, well))
-    stand.notes.append(
-        f"neighbours: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s"
-    )
-    if statistics.median(lasted) > 1 or lasted[-1] > LONGEST:
-        stand.violations.append(
-            f"neighbours were held up: median {statistics.median(lasted):.2f} s, longest {lasted[-1]:.1f} s"
-        )
-    stand.violations += Audit(stand, unlucky=set(poisoned)).look()
+    for cycle in poison_ids:
+        testbed.finish(cycle, 60)
+        _check_parked(testbed, cycle)
+    testbed.settle(LEASE + 10)
+    durations = sorted(row[0] for row in testbed.query(DURATIONS, neighbour_ids))
+    figures = f"median {statistics.median(durations):.2f} s, longest {durations[-1]:.1f} s"
+    testbed.notes.append(f"neighbours: {figures}")
+    if statistics.median(durations) > 1 or durations[-1] > LONGEST:
+        testbed.violations.append(f"neighbours were delayed: {figures}")
+    testbed.violations += Audit(testbed, unlucky=set(poison_ids)).look()
 
 
-def _parked(stand: Stand, cycle: UUID) -> None:
-    [(status, reason)] = stand.query(
+def _check_parked(testbed: Testbed, cycle: UUID) -> None:
+    [(status, reason)] = testbed.query(
         "SELECT status, reason FROM orbit_cyclerun WHERE id = %s", cycle
     )
-    resumes = stand.one(
-        "SELECT count(*) FROM orbit_executionrecord WHERE cycle_id = %s AND event = 'cycle_resumed'",
+    resumes = testbed.value(
+        "SELECT count(*) FROM orbit_executionrecord"
+        " WHERE cycle_id = %s AND event = 'cycle_resumed'",
         cycle,
     )
-    stand.kills += resumes + 1
+    testbed.kills += resumes + 1
     if (status, reason) != ("failed", "parked") or resumes > PARKED:
-        stand.violations.append(f"{cycle} ended as {status}, {reason}, after {resumes} resumes")
+        testbed.violations.append(f"{cycle} ended as {status}, {reason}, after {resumes} resumes")
 
 
 def install(folder: Path) -> Path:

@@ -1,13 +1,16 @@
-"""What came of a scenario, and the table of all of them."""
+"""The result of a scenario, and the table of all results."""
 
 from dataclasses import dataclass, field
 
-HEAD = f"{'scenario':<22}{'kills':>7}{'cycles':>8}{'deliveries':>12}{'lost':>6}{'doubled':>9}{'worst recovery':>16}{'seconds':>9}"
+HEAD = (
+    f"{'scenario':<22}{'kills':>7}{'cycles':>8}{'deliveries':>12}{'lost':>6}{'doubled':>9}"
+    f"{'worst recovery':>16}{'seconds':>9}"
+)
 
 
 @dataclass
 class Result:
-    """One scenario's outcome. ``recovery`` is the longest time in seconds that something took to go on; None where nothing was measured."""
+    """The outcome of a scenario. ``recovery``: the longest recovery in seconds, if measured."""
 
     name: str
     kills: int = 0
@@ -28,8 +31,8 @@ class Result:
         worst = "-" if self.recovery is None else f"{self.recovery:.2f} s"
         verdict = "" if not self.violations else f"   {len(self.violations)} VIOLATIONS"
         return (
-            f"{self.name:<22}{self.kills:>7}{self.cycles:>8}{self.deliveries:>12}{self.lost:>6}{self.doubled:>9}{worst:>16}"
-            f"{self.seconds:>9.0f}{verdict}"
+            f"{self.name:<22}{self.kills:>7}{self.cycles:>8}{self.deliveries:>12}"
+            f"{self.lost:>6}{self.doubled:>9}{worst:>16}{self.seconds:>9.0f}{verdict}"
         )
 
 

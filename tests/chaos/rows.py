@@ -1,4 +1,4 @@
-"""The queue's rows are only wake-ups: doubled, late, deleted, forged or left by another release, they change nothing."""
+"""Queue rows are only wake-ups: copied, late, deleted or unknown rows change nothing."""
 
 import signal
 import time
@@ -8,92 +8,92 @@ from django_q.tasks import async_task
 
 from orbit import queue
 from tests.chaos.audit import Audit
-from tests.chaos.fleet import until
-from tests.chaos.stand import LEASE, Stand
+from tests.chaos.fleet import LIMIT, until
+from tests.chaos.testbed import LEASE, Testbed
 from tests.support import project
 
 NEWER = "orbit.tasks.newer"
 RAN = "SELECT count(*) FROM orbit_executionrecord WHERE event = 'newer_ran'"
 
 
-def doubled_late_deleted(stand: Stand, cycles: int = 30) -> None:
+def doubled_late_deleted(testbed: Testbed, cycles: int = 30) -> None:
     """Each cycle's wake-ups are copied twenty times, put off by an hour, or deleted."""
     names = [f"q{number}" for number in range(cycles)]
-    stand.configure(names)
-    member = stand.cluster()
-    stand.ready(member)
-    stand.monitor.start()
+    testbed.configure(names)
+    member = testbed.cluster()
+    testbed.ready(member)
+    testbed.monitor.start()
     ways = (
-        "INSERT INTO django_q_ormq (key, payload, lock) SELECT key, payload, lock FROM django_q_ormq, generate_series(1, 20) WHERE key = 'orbit.wake'",
+        "INSERT INTO django_q_ormq (key, payload, lock) SELECT key, payload, lock"
+        " FROM django_q_ormq, generate_series(1, 20) WHERE key = 'orbit.wake'",
         "UPDATE django_q_ormq SET lock = lock + interval '1 hour' WHERE key = 'orbit.wake'",
         "DELETE FROM django_q_ormq WHERE key = 'orbit.wake'",
     )
     for number, name in enumerate(names):
-        # Stopped for the moment, so that no worker is quicker than we are.
+        # Suspend the cluster, so that no worker claims the row first.
         member.send_group(signal.SIGSTOP)
-        stand.begin(name)
-        stand.query(ways[number % 3])
-        stand.kills += 1
+        testbed.begin(name)
+        testbed.query(ways[number % 3])
+        testbed.kills += 1
         member.send_group(signal.SIGCONT)
         time.sleep(0.1)
     began = time.monotonic()
-    stand.settle(LEASE + 10)
-    stand.recoveries.append(time.monotonic() - began)
-    stand.violations += Audit(stand).look()
+    testbed.settle(LEASE + 10)
+    testbed.recoveries.append(time.monotonic() - began)
+    testbed.violations += Audit(testbed).look()
 
 
-def two_releases(stand: Stand, cycles: int = 20) -> None:
-    """An old and a new release side by side: a task that only the new one knows waits for it, and cycles go from one to the other."""
+def two_releases(testbed: Testbed, cycles: int = 20) -> None:
+    """Run an old and a new release side by side: a new task waits for the new release."""
     names = [f"v{number}" for number in range(cycles)]
-    stand.configure(names, stand.asking_tiers())
-    old = stand.cluster()
-    stand.ready(old)
-    stand.monitor.start()
+    testbed.configure(names, testbed.asking_tiers())
+    old = testbed.cluster()
+    testbed.ready(old)
+    testbed.monitor.start()
     async_task(NEWER, broker=queue.PgBroker(queue.QUEUE))
     put_back = "SELECT lock > now() + interval '20 seconds' FROM django_q_ormq WHERE key = %s"
     until(
-        lambda: stand.one(put_back, queue.QUEUE),
-        10,
-        "the old release doesn't put the strange task back",
+        lambda: testbed.value(put_back, queue.QUEUE),
+        LIMIT,
+        "the old release doesn't put the unknown task back",
     )
-    stand.finish(stand.begin(names[0]), 5)
-    new = stand.cluster(
-        project=_newer(stand.folder / "newer"), ORBIT_CONCURRENCY="2", ORBIT_LEASE_SECONDS="3"
+    testbed.finish(testbed.begin(names[0]))
+    new = testbed.cluster(
+        project=_newer(testbed.folder / "newer"), ORBIT_CONCURRENCY="2", ORBIT_LEASE_SECONDS="3"
     )
-    stand.ready(new)
-    releases = {row[0] for row in stand.query("SELECT release FROM orbit_clusternode")}
+    testbed.ready(new)
+    releases = {row[0] for row in testbed.query("SELECT release FROM orbit_clusternode")}
     if len(releases) != 2:
-        stand.violations.append(f"the releases show as {releases}")
+        testbed.violations.append(f"the releases show as {releases}")
     for number, name in enumerate(names[1:]):
-        stand.begin(name)
-        stand.query(
-            "UPDATE django_q_ormq SET lock = now() WHERE key = %s", queue.QUEUE
-        )  # instead of half a minute of waiting
+        testbed.begin(name)
+        # Instead of waiting for half a minute.
+        testbed.query("UPDATE django_q_ormq SET lock = now() WHERE key = %s", queue.QUEUE)
         time.sleep(0.2)
         if number % 5 == 2:
-            workers = stand.of((old, new)[number % 2], "worker")
+            workers = testbed.of((old, new)[number % 2], "worker")
             for worker in workers[:1]:
-                stand.kill(worker)
-    until(lambda: stand.one(RAN), 20, "the new release never got its task")
-    stand.settle(LEASE + 30)
-    if stand.one(RAN) != 1 or stand.one(
+                testbed.kill(worker)
+    until(lambda: testbed.value(RAN), LIMIT, "the new release never got its task")
+    testbed.settle(LEASE + 30)
+    if testbed.value(RAN) != 1 or testbed.value(
         "SELECT count(*) FROM django_q_ormq WHERE key = %s", queue.BAD
     ):
-        stand.violations.append("the new release's task ran more than once, or was quarantined")
-    stand.violations += Audit(stand).look()
+        testbed.violations.append("the new release's task ran more than once, or was quarantined")
+    testbed.violations += Audit(testbed).look()
 
 
 def _newer(folder: Path) -> Path:
-    """Make a copy of the project that calls itself a later release and knows one task more."""
-    made = project.copy(folder)
-    _add(made.folder / "orbit_site" / "__init__.py", '\n__version__ = "99.0"\n')
-    _add(made.folder / "orbit" / "queue.py", f'\nTASKS.add("{NEWER}")\n')
+    """Copy the project as a later release with one more task."""
+    copy = project.copy(folder)
+    _add(copy.folder / "orbit_site" / "__init__.py", '\n__version__ = "99.0"\n')
+    _add(copy.folder / "orbit" / "queue.py", f'\nTASKS.add("{NEWER}")\n')
     _add(
-        made.folder / "orbit" / "tasks.py",
+        copy.folder / "orbit" / "tasks.py",
         "\n\ndef newer() -> None:\n    from orbit.records import execution\n"
         '    execution.write(execution.Record("cycle", "newer_ran"), namespace=None)\n',
     )
-    return made.folder
+    return copy.folder
 
 
 def _add(path: Path, text: str) -> None:

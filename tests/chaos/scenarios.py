@@ -1,4 +1,4 @@
-"""The scenarios by name, and how one of them is run: on a place of its own, inside its time, with whatever it breaks on record."""
+"""The scenarios by name. Each runs on its own database, within its time."""
 
 import shutil
 import signal
@@ -15,16 +15,16 @@ from tests.chaos import deaths, disk, drains, poison, rows, storms, sweep, zombi
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late
 from tests.chaos.report import Result
-from tests.chaos.stand import Stand, fresh_database, point, stand
+from tests.chaos.testbed import Testbed, fresh_database, open_testbed, use_database
 
 SHARED, OWN, VOLUME = "the test server", "a server of its own", "a server on a small volume"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is done, on which server, and in how many seconds at most."""
+    """What to do, on which server, and the limit in seconds."""
 
-    act: Callable[[Stand], None]
+    act: Callable[[Testbed], None]
     place: str = SHARED
     seconds: int = 120
 
@@ -51,43 +51,43 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def run(name: str, server: Server, folder: Path, seed: int) -> Result:
-    """Run one scenario; what it raises is a violation like any other. Then its folder is kept."""
+    """Run a scenario. An exception is a violation; then the folder is kept."""
     scenario, began = SCENARIOS[name], time.monotonic()
     folder.mkdir()
-    made: Stand | None = None
+    testbed: Testbed | None = None
     result = Result(name)
     with ExitStack() as stack:
         try:
             stack.enter_context(_within(scenario.seconds, name))
             place, database = stack.enter_context(_place(scenario.place, server, folder))
-            made = stack.enter_context(stand(place, database, folder, seed))
-            scenario.act(made)
+            testbed = stack.enter_context(open_testbed(place, database, folder, seed))
+            scenario.act(testbed)
         except disk.Unmountable as why:
             result.skipped = str(why)
         except Exception as error:
             result.violations.append(f"{type(error).__name__}: {error}")
-            if made is not None:
+            if testbed is not None:
                 with suppress(Exception):
-                    made.violations += Audit(made).look()
-        if made is not None:
-            _take(result, made)
+                    testbed.violations += Audit(testbed).look()
+        if testbed is not None:
+            _copy_results(result, testbed)
             if result.violations:
-                made.sink.write(folder / "sink.jsonl")
+                testbed.sink.write(folder / "sink.jsonl")
     result.seconds = time.monotonic() - began
     if not result.violations:
         shutil.rmtree(folder, ignore_errors=True)
     return result
 
 
-def _take(result: Result, made: Stand) -> None:
+def _copy_results(result: Result, testbed: Testbed) -> None:
     result.kills, result.cycles, result.deliveries = (
-        made.kills,
-        len(made.accepted),
-        len(made.sink.deliveries()),
+        testbed.kills,
+        len(testbed.accepted),
+        len(testbed.sink.deliveries()),
     )
-    result.lost, result.doubled, result.notes = made.lost, made.doubled, made.notes
-    result.recovery = max(made.recoveries, default=None)
-    result.violations = [*made.violations, *result.violations]
+    result.lost, result.doubled, result.notes = testbed.lost, testbed.doubled, testbed.notes
+    result.recovery = max(testbed.recoveries, default=None)
+    result.violations = [*testbed.violations, *result.violations]
 
 
 @contextmanager
@@ -95,11 +95,11 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
     with ExitStack() as stack:
         if kind == VOLUME:
             small = stack.enter_context(disk.volume(folder))
-            point(small, "orbit")
+            use_database(small, "orbit")
             yield small, "orbit"
             return
         if kind == OWN:
-            # As it is shipped: what is committed is on the disk.
+            # With the production settings: a commit is flushed to disk.
             server = stack.enter_context(postgres.held(folder / "database"))
         yield (
             server,
@@ -109,7 +109,7 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
 
 @contextmanager
 def _within(seconds: int, name: str) -> Iterator[None]:
-    """Have Late raised in this thread, the main one, when the block takes longer."""
+    """Raise Late in this thread, the main one, if the block takes longer."""
 
     def late(number: int, frame: FrameType | None) -> None:
         raise Late(f"{name} isn't over (after {seconds} s)")

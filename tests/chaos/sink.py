@@ -1,7 +1,8 @@
-"""A receiver that keeps a journal of every request and can hold any of them: before it reads, or after it has done its work.
+"""A receiver that records every request, and can hold it before reading or after processing.
 
-A request is looked at without being taken (MSG_PEEK), so one that is held before reading still lies in the socket. The journal says when
-the first byte was there, what came, and what was answered: it is the truth that the database's rows are held against.
+It peeks at a request (MSG_PEEK), so a request that is held before reading is still in the socket.
+The journal records when the first byte came, the content and the answer. The audit compares the
+database with it.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ LONGEST_HOLD = 120.0
 
 @dataclass
 class Entry:
-    """One request. Moments are Unix time; ``answered`` is None for one that got no answer."""
+    """One request. Times are Unix time; ``answered`` is None without an answer."""
 
     path: str
     key: str
@@ -42,22 +43,22 @@ class Entry:
         return int(self.path.removeprefix("/tier/")) if self.path.startswith("/tier/") else 0
 
 
-Wanted = Callable[[Entry], bool]
+Filter = Callable[[Entry], bool]
 
 
 @dataclass
 class Hold:
-    """Requests that wait at the sink until they are let go."""
+    """Requests that wait at the sink until their release."""
 
     where: str
-    wanted: Wanted
+    matches: Filter
     came: list[Entry] = field(default_factory=list)
     _passes: int = 0
     _open: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def release(self, count: int | None = None) -> None:
-        """Let ``count`` of those that wait go on, or all, and all that come later."""
+        """Let ``count`` waiting requests go on; by default all, and later ones too."""
         with self._changed:
             self._open = self._open or count is None
             self._passes += count or 0
@@ -73,7 +74,7 @@ class Hold:
 
 
 class Sink:
-    """Listens on 127.0.0.1 from ``with`` on. ``status`` and ``delay`` say how each request is answered, and after how many seconds."""
+    """Listens on 127.0.0.1. ``status`` and ``delay`` (seconds) decide the answer to a request."""
 
     def __init__(self) -> None:
         self.journal: list[Entry] = []
@@ -101,9 +102,9 @@ class Sink:
         self._server.close()
 
     @contextmanager
-    def hold(self, where: str, wanted: Wanted) -> Iterator[Hold]:
-        """Hold the requests that are ``wanted`` inside the block, each until it is released, all until its end."""
-        hold = Hold(where, wanted)
+    def hold(self, where: str, matches: Filter) -> Iterator[Hold]:
+        """Hold the requests that ``matches`` selects, until released or the block ends."""
+        hold = Hold(where, matches)
         self._holds.append(hold)
         try:
             yield hold
@@ -130,28 +131,31 @@ class Sink:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            while (entry := _look(connection)) is not None:
+            while (entry := _peek(connection)) is not None:
                 with self._lock:
                     self.journal.append(entry)
                 self._stop(BEFORE, entry)
-                entry.sha256 = hashlib.sha256(_take(connection)).hexdigest()
+                entry.sha256 = hashlib.sha256(_read(connection)).hexdigest()
                 time.sleep(self.delay(entry))
                 entry.processed = time.time()
                 self._stop(AFTER, entry)
                 status = self.status(entry)
                 body = json.dumps({"key": entry.key, "tier": entry.tier}).encode()
-                head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = (
+                    f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n"
+                )
                 connection.sendall(head.encode() + body)
                 entry.status, entry.answered = status, time.time()
 
     def _stop(self, where: str, entry: Entry) -> None:
         for hold in list(self._holds):
-            if hold.where == where and hold.wanted(entry):
+            if hold.where == where and hold.matches(entry):
                 hold.wait(entry)
 
 
-def _look(connection: socket.socket) -> Entry | None:
-    """Return the next request as an entry, its bytes left where they are; None when the other side is gone."""
+def _peek(connection: socket.socket) -> Entry | None:
+    """Return the next request without reading it, or None if the connection was closed."""
     select.select([connection], [], [])
     arrived, head = time.time(), b""
     while b"\r\n\r\n" not in head:
@@ -174,20 +178,20 @@ def _look(connection: socket.socket) -> Entry | None:
     )
 
 
-def _take(connection: socket.socket) -> bytes:
+def _read(connection: socket.socket) -> bytes:
     """Read a whole request and return its body."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += _some(connection)
+        data += _receive(connection)
     head, _, body = data.partition(b"\r\n\r\n")
-    found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-    length = int(found[1]) if found else 0
+    match = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    length = int(match[1]) if match else 0
     while len(body) < length:
-        body += _some(connection)
+        body += _receive(connection)
     return body
 
 
-def _some(connection: socket.socket) -> bytes:
+def _receive(connection: socket.socket) -> bytes:
     data = connection.recv(65536)
     if not data:
         raise ConnectionResetError

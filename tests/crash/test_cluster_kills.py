@@ -21,7 +21,7 @@ from orbit.cycles import trigger
 from orbit.models import ClusterNode, CronTick, CycleRun, DeliveryReceipt
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
-from tests.chaos.stand import point
+from tests.chaos.testbed import use_database
 from tests.support import database
 from tests.support.clusters import Cluster, cluster, endpoint
 from tests.support.pipeline import rows
@@ -42,7 +42,7 @@ def shared_cluster(
     before, name = connection.settings_dict["NAME"], f"orbit_kills_{os.getpid()}"
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         database.clone(server, name)
-        point(server, name)
+        use_database(server, name)
         try:
             with (
                 Receiver() as sink,
@@ -58,7 +58,7 @@ def shared_cluster(
                 running.ready().stop()
                 assert running.code() == 0
         finally:
-            point(server, before)
+            use_database(server, before)
             database.drop(server, name)
 
 

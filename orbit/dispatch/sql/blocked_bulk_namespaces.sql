@@ -2,6 +2,6 @@
 -- params: limit int
 SELECT DISTINCT l.namespace
 FROM {{open_bulk_items}}
-  AND l.namespace IS NOT NULL
+  AND l.namespace IS NOT NULL   -- an unknown letter has none, and nothing blocks it
 ORDER BY l.namespace
 LIMIT %(limit)s

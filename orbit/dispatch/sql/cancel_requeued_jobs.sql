@@ -6,6 +6,6 @@ SET status = 'cancelled',
     finished_at = clock_timestamp(),
     last_error = 'the original was delivered late'
 WHERE c.id = ANY (ARRAY(SELECT id FROM chain))
-  AND c.id <> %(job)s::uuid
-  AND c.status || '' IN ({{job_sources}})
+  AND c.id <> %(job)s::uuid                  -- the chain begins with the delivered job itself
+  AND c.status || '' IN ({{job_sources}})    -- not on a partial index: see close_attempts.sql
 RETURNING c.id

@@ -30,7 +30,7 @@ confirmed AS (   -- an inquiry found that an earlier attempt had arrived
     WHERE closed.confirms
       AND r.status || '' = 'unknown'
       AND r.id = (
-          SELECT u.id   -- by delivery id: the attempt may be of the job that was requeued
+          SELECT u.id   -- by delivery id: it may be an attempt of the job that was requeued
           FROM orbit_dispatchjob k
           JOIN orbit_dispatchjob o ON o.delivery_id = k.delivery_id
           JOIN orbit_deliveryreceipt u ON u.job_id = o.id
@@ -63,7 +63,7 @@ letters AS (
     SELECT
         closed.letter_id, jobs.id, jobs.cycle_id, closed.namespace, closed.endpoint_key, 'open',
         closed.reason, closed.error, closed.status_code, closed.attempt,
-        coalesce(   -- this failure is the first: a statement doesn't see the rows it updates
+        coalesce(   -- null if this failure is the first: a statement doesn't see its own updates
             (
                 SELECT min(r.finished_at)
                 FROM orbit_deliveryreceipt r

@@ -7,5 +7,5 @@ SET status = 'delivered_late',
     resolved_reason = 'a 2xx arrived late'
 -- an array: for a join the planner expects a long chain, and scans all letters
 WHERE l.job_id = ANY (ARRAY(SELECT id FROM chain))
-  AND l.status || '' IN ({{letter_sources}})
+  AND l.status || '' IN ({{letter_sources}})   -- not on a partial index: see close_attempts.sql
 RETURNING l.id

@@ -9,4 +9,4 @@ WHERE j.cycle_id = %(cycle)s
   AND e.id = ANY(%(states)s::uuid[])
   AND {{is_given_up}}
 ORDER BY j.id
-LIMIT 1000   -- the next claim takes the rest: the endpoints' rows are locked meanwhile
+LIMIT 1000   -- the endpoints' rows are locked: leave the rest to the next claim

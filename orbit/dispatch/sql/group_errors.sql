@@ -1,6 +1,6 @@
 -- Group the newest open dead letters by their error.
 -- params: scope text[], counted int, limit int, offset int
-WITH newest AS MATERIALIZED (
+WITH newest AS MATERIALIZED (   -- a bound, so that the page stays fast with a million letters
     SELECT
         l.id, l.error_group, l.endpoint_key, l.reason, l.status_code, l.error_pattern,
         l.namespace, l.created_at
@@ -13,7 +13,7 @@ WITH newest AS MATERIALIZED (
 SELECT
     error_group, endpoint_key, reason, status_code, error_pattern, count(*),
     count(DISTINCT namespace), min(created_at), max(created_at),
-    (array_agg(id ORDER BY id DESC))[1]
+    (array_agg(id ORDER BY id DESC))[1]   -- the newest one, as an example
 FROM newest
 GROUP BY error_group, endpoint_key, reason, status_code, error_pattern
 ORDER BY count(*) DESC, error_group

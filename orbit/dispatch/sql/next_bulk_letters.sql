@@ -2,6 +2,6 @@
 -- params: limit int
 SELECT i.object_id
 FROM {{open_bulk_items}}
-  AND {{gate_is_open(l.namespace)}}
+  AND {{gate_is_open(l.namespace)}}   -- of an unknown letter (null) it is open
 ORDER BY i.object_id
 LIMIT %(limit)s

@@ -7,7 +7,7 @@ WITH own AS MATERIALIZED (
     JOIN orbit_deadletterdispatch l ON l.id = i.object_id
     JOIN orbit_dispatchjob j ON j.id = l.requeued_job_id
     WHERE i.run_id = %(run)s
-      AND i.outcome = 'succeeded'
+      AND i.outcome = 'succeeded'   -- the others made no job
       AND (%(first)s::uuid IS NULL OR i.object_id >= %(first)s::uuid)   -- all before it are counted
     ORDER BY i.object_id DESC
     LIMIT {{window}}

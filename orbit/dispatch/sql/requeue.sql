@@ -33,6 +33,7 @@ jobs AS (
         max_retries, next_attempt_at, requeue_of_id)
     SELECT
         letters.job_id, o.cycle_id, o.normalization_item_id, o.endpoint_key,
+        -- null: the original's, so that a receiver that has the delivery doesn't act twice
         coalesce(letters.snapshot_id, o.snapshot_id), coalesce(letters.delivery_id, o.delivery_id),
         'pending', o.max_retries, clock_timestamp(), o.id
     FROM letters

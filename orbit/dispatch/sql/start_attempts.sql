@@ -6,7 +6,7 @@ moved AS (
     SET status = 'sending', attempts = j.attempts + 1, next_attempt_at = NULL
     FROM numbered
     WHERE j.id = numbered.id
-      AND j.status IN ({{job_sources}})
+      AND j.status IN ({{job_sources}})   -- as it is under the lock of `due`
     RETURNING
         j.id, (%(receipts)s::uuid[])[numbered.place] AS receipt_id, j.attempts, j.spent,
         j.max_retries, j.delivery_id, j.endpoint_key, j.snapshot_id, j.normalization_item_id,

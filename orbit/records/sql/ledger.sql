@@ -7,7 +7,7 @@ ledger AS (
         x.id, x.cycle_id, x.namespace, x.profile_id, x.run_profile_id, x.kind, x.tag,
         coalesce(
             x.quantity,
-            (   -- the writer doesn't know: count what was delivered, without requeued deliveries
+            (   -- null: count the deliveries here; requeued ones are no part of the cycle's outcome
                 SELECT count(*)
                 FROM orbit_dispatchjob j
                 WHERE j.cycle_id = x.cycle_id

@@ -6,5 +6,5 @@ locked AS MATERIALIZED (
     JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token)
         ON lease.id = c.id AND lease.token = c.fencing_token
     ORDER BY c.id            -- one order for all, against deadlocks
-    FOR NO KEY UPDATE OF c   -- foreign keys of rows inserted meanwhile don't wait for this lock
+    FOR NO KEY UPDATE OF c   -- foreign keys to the cycle don't wait for this lock
 )

@@ -106,13 +106,13 @@ def test_an_unknown_name_is_locked_the_same_way_and_kept_as_a_fingerprint() -> N
         200
     ] * LIMIT + [429]
     assert on_record() == [("login.failed", ""), ("login.locked", "")]
-    kept = str(list(AuditTrailEntry.objects.values())) + str(list(LoginAttempt.objects.values()))
-    assert "my-secret-password" not in kept
-    assert lockout.fingerprint("my-secret-password") in kept
+    stored = str(list(AuditTrailEntry.objects.values())) + str(list(LoginAttempt.objects.values()))
+    assert "my-secret-password" not in stored
+    assert lockout.fingerprint("my-secret-password") in stored
 
 
 @pytest.mark.django_db
-def test_an_administrator_unlocks_on_the_record() -> None:
+def test_an_administrator_unlocks_with_an_audit_entry() -> None:
     user = create_user()
     for address in ("10.0.0.1", "10.0.0.2"):
         for _ in range(LIMIT):
@@ -144,11 +144,13 @@ def test_of_many_guesses_at_once_at_most_the_limit_are_checked(
     create_user()
     for _ in range(20):
         LoginAttempt.objects.all().delete()
-        looked: list[str] = []
+        checked_passwords: list[str] = []
         monkeypatch.setattr(
             MD5PasswordHasher,
             "verify",
-            lambda self, password, encoded, looked=looked: bool(looked.append(password)),
+            lambda self, password, encoded, checked_passwords=checked_passwords: bool(
+                checked_passwords.append(password)
+            ),
         )
 
         def guess(number: int) -> int:
@@ -160,7 +162,7 @@ def test_of_many_guesses_at_once_at_most_the_limit_are_checked(
         with ThreadPoolExecutor(8) as pool:
             codes = list(pool.map(guess, range(12)))
         assert sorted(codes) == [200] * LIMIT + [429] * (12 - LIMIT)
-        assert len(looked) == LIMIT
-    recorded = [action for action, _ in on_record()]
-    assert recorded.count("login.locked") == 20
-    assert recorded.count("login.failed") <= 20
+        assert len(checked_passwords) == LIMIT
+    actions = [action for action, _ in on_record()]
+    assert actions.count("login.locked") == 20
+    assert actions.count("login.failed") <= 20

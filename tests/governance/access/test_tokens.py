@@ -80,14 +80,14 @@ def test_an_invalid_token_authenticates_no_user(raw: str) -> None:
 def test_a_revoked_or_expired_token_and_one_of_an_inactive_user_authenticate_no_user(
     ann: User,
 ) -> None:
-    ended, raw_ended = tokens.create(ann, scopes=["read"], actor=SYSTEM)
-    assert tokens.revoke(ended, actor=SYSTEM)
-    assert not tokens.revoke(ended, actor=SYSTEM)
+    token, raw_revoked = tokens.create(ann, scopes=["read"], actor=SYSTEM)
+    assert tokens.revoke(token, actor=SYSTEM)
+    assert not tokens.revoke(token, actor=SYSTEM)
     _, raw_expired = tokens.create(
         ann, scopes=["read"], actor=SYSTEM, expires_at=timezone.now() - timedelta(seconds=1)
     )
     _, raw = tokens.create(ann, scopes=["read"], actor=SYSTEM)
-    assert tokens.authenticate(raw_ended) is None
+    assert tokens.authenticate(raw_revoked) is None
     assert tokens.authenticate(raw_expired) is None
     User.objects.filter(pk=ann.pk).update(is_active=False)
     assert tokens.authenticate(raw) is None

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from governance import audit
-from governance.admin import audit as doors
+from governance.admin import audit as audit_admin
 from governance.audit import verify
 from governance.audit.actions import Action
 from governance.kernel import request_context
@@ -100,7 +100,7 @@ def test_verify_reports_intact_or_the_first_broken_entry() -> None:
 
 def test_a_long_chain_is_walked_in_several_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "BATCH", 2)
-    monkeypatch.setattr(doors, "_VERIFY_SECONDS", 0)
+    monkeypatch.setattr(audit_admin, "VERIFY_SECONDS", 0)
     browser = console(create_user("vic", "Viewer"))
     page = browser.get(f"{LIST}verify/")
     assert "No error up to entry 2 of 3" in page.content.decode()

@@ -27,7 +27,7 @@ def create_run() -> OperationRun:
     return operation
 
 
-def test_a_run_shows_how_far_it_is_and_what_became_of_its_objects() -> None:
+def test_a_run_shows_its_progress_and_the_outcome_of_its_objects() -> None:
     operation = create_run()
     browser = console(create_user("vic", "Viewer"))
     for page in (browser.get(LIST), browser.get(f"{LIST}{operation.pk}/change/")):

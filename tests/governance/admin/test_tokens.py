@@ -80,7 +80,7 @@ def test_a_token_is_shown_once_works_and_is_revoked() -> None:
         {"name": "x" * 101},
     ],
 )
-def test_a_token_that_cant_be_made_leaves_nothing(change: dict[str, Any]) -> None:
+def test_an_invalid_token_leaves_nothing(change: dict[str, Any]) -> None:
     create_user("ann", "Operator", "eu")
     answer = console(create_user("adm", "Administrator")).post(NEW, form(**change))
     assert answer.status_code in {200, 400}

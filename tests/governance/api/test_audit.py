@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from governance import audit
-from governance.api import audit as doors
+from governance.api import audit as audit_api
 from governance.audit import verify
 from governance.audit.actions import Action
 from governance.models import AuditHead, AuditTrailEntry
@@ -112,7 +112,7 @@ def test_the_walk_says_intact_or_names_the_first_broken_entry(client: Api) -> No
 
 def test_a_long_walk_goes_on_by_its_cursor(client: Api, monkeypatch: Any) -> None:
     monkeypatch.setattr(verify, "BATCH", 3)
-    monkeypatch.setattr(doors, "VERIFY_SECONDS", 0)
+    monkeypatch.setattr(audit_api, "VERIFY_SECONDS", 0)
     verification = client.get("/audit-trail/verify").json()
     assert (verification["intact"], verification["verified"], verification["entries"]) == (
         None,

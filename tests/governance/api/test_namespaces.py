@@ -7,7 +7,7 @@ import pytest
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry, Namespace, Stop
 from governance.namespaces import halts, registry
-from tests.support.callers import Api, api, create_user, problem
+from tests.support.callers import Api, api, console, create_user, problem
 
 pytestmark = pytest.mark.django_db
 ROOT = "/governance/namespaces"
@@ -61,9 +61,9 @@ def test_a_halt_is_never_refused_for_want_of_a_reason(operator: Api, body: Any) 
 
 def test_a_refused_trigger_says_who_stopped_it_and_why(operator: Api) -> None:
     operator.post(f"{ROOT}/default/halt", {"reason": "a flood", "until": LATER})
-    refused = problem(operator.post("/cycles/trigger", {}), 423, "namespace_halted")
-    assert (refused["by"], refused["reason"], refused["namespace"]) == ("ann", "a flood", "default")
-    assert datetime.fromisoformat(refused["until"]) == datetime.fromisoformat(LATER)
+    refusal = problem(operator.post("/cycles/trigger", {}), 423, "namespace_halted")
+    assert (refusal["by"], refusal["reason"], refusal["namespace"]) == ("ann", "a flood", "default")
+    assert datetime.fromisoformat(refusal["until"]) == datetime.fromisoformat(LATER)
     operator.post(f"{ROOT}/default/resume", {"reason": "dry"})
     operator.post(f"{ROOT}/default/drain", {"reason": "a release"})
     problem(operator.post("/cycles/trigger", {}), 423, "namespace_draining")
@@ -164,9 +164,13 @@ def test_administrators_create_namespaces(operator: Api) -> None:
     def make(body: Any) -> Any:
         return browser.post(ROOT, json.dumps(body), content_type="application/json")
 
-    made = make({"name": "eu"})
-    assert (made.status_code, made.json()["name"], made.json()["state"]) == (201, "eu", "running")
-    assert made.json()["external_id"] == str(Namespace.objects.get(name="eu").external_id)
+    response = make({"name": "eu"})
+    assert (response.status_code, response.json()["name"], response.json()["state"]) == (
+        201,
+        "eu",
+        "running",
+    )
+    assert response.json()["external_id"] == str(Namespace.objects.get(name="eu").external_id)
     problem(make({"name": "eu"}), 409, "namespace_exists")
     for name in ("", "a b", "-eu", "e\u202eu", "x" * 101):
         assert problem(make({"name": name}), 422, "invalid_name")["errors"][0]["pointer"] == "/name"
@@ -224,8 +228,6 @@ def test_a_namespace_is_shown_with_its_stops_and_their_certificates(operator: Ap
 
 
 def _session(user: Any) -> Any:
-    from tests.support.callers import console
-
     browser = console(user)
     browser.raise_request_exception = False
     return browser

@@ -35,8 +35,8 @@ def test_pause_and_unpause_answer_the_status(operator: Api) -> None:
         answer.json()["reason"],
     ) == (True, "console", "ann", "a fire")
     assert operator.get("/governance/pause").json() == answer.json()
-    ended = operator.post("/governance/unpause", {"reason": "it is out"})
-    assert (ended.status_code, ended.json()["paused"]) == (200, False)
+    answer = operator.post("/governance/unpause", {"reason": "it is out"})
+    assert (answer.status_code, answer.json()["paused"]) == (200, False)
     assert list(
         AuditTrailEntry.objects.filter(object_type="pause")
         .order_by("id")

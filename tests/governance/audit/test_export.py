@@ -83,9 +83,9 @@ def test_verify_names_what_is_broken_and_exits_with_1(tmp_path: Path, capsys: An
     file = tmp_path / "head.json"
     file.write_text(json.dumps({"head": later.to_dict()}))
     for words in ([], ["--json"]):
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exc_info:
             call_command("audit", "verify", "--head", str(file), *words)
-        assert ended.value.code == 1
+        assert exc_info.value.code == 1
     plain, document = capsys.readouterr().out.splitlines()
     assert plain == (
         "broken: The audit trail's tail is cut off: it ends at entry 1, "

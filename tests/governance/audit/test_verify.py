@@ -92,7 +92,7 @@ def rebuild(owner: psycopg.Connection, first: int, **changes: Any) -> None:
 def test_a_whole_trail_gives_its_head(owner: psycopg.Connection) -> None:
     progress: list[tuple[int, int]] = []
     assert (
-        verify.walk(on_progress=lambda done, total: progress.append((done, total)))
+        verify.walk(on_progress=lambda count, total: progress.append((count, total)))
         == owner.execute("SELECT sequence, hash FROM governance_audithead").fetchone()
     )
     assert progress == [(2, 5), (4, 5), (5, 5)]
@@ -106,9 +106,9 @@ def after_each(owner: psycopg.Connection, changes: Sequence[str]) -> Iterator[tu
         owner.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM governance_{table}")
     for change in changes:
         owner.execute(change)
-        with pytest.raises(Broken) as broken:
+        with pytest.raises(Broken) as exc_info:
             verify.walk()
-        yield change, broken.value
+        yield change, exc_info.value
         for table in ("audittrailentry", "audithead"):
             owner.execute(f"TRUNCATE governance_{table}")
             owner.execute(f"INSERT INTO governance_{table} SELECT * FROM kept_{table}")
@@ -190,9 +190,9 @@ def test_a_tail_that_was_cut_with_its_head_is_found_by_a_head_signed_before(
     assert verify.walk()[0] == 3
     with pytest.raises(
         Broken, match=r"tail is cut off: it ends at entry 3, .* names entry 5"
-    ) as broken:
+    ) as exc_info:
         head.ensure_contains(head.find([before]))
-    assert broken.value.entry == 4
+    assert exc_info.value.entry == 4
 
 
 def test_a_rebuilt_chain_is_detected_by_a_head_and_its_first_entry_named_by_an_export(
@@ -201,17 +201,17 @@ def test_a_rebuilt_chain_is_detected_by_a_head_and_its_first_entry_named_by_an_e
     heads = [signed()]
     with audit.transaction():
         audit.record(Action.CYCLE_CANCELLED, actor="ann")
-    kept = exported()
+    export_lines = exported()
     rebuild(owner, 3, reason="I was never there")
     assert verify.walk()[0] == 6
-    with pytest.raises(Broken, match=r"rebuilt: its entry 5 isn't .* between 1 and 5") as broken:
-        head.ensure_contains(head.find([*heads, kept[-1]]))
-    assert broken.value.entry == 5
+    with pytest.raises(Broken, match=r"rebuilt: its entry 5 isn't .* between 1 and 5") as exc_info:
+        head.ensure_contains(head.find([*heads, export_lines[-1]]))
+    assert exc_info.value.entry == 5
     with pytest.raises(
         Broken, match="rebuilt from entry 3 on: its reason differs from the export"
-    ) as broken:
-        export.ensure_unchanged(kept)
-    assert broken.value.entry == 3
+    ) as exc_info:
+        export.ensure_unchanged(export_lines)
+    assert exc_info.value.entry == 3
 
 
 def test_an_older_head_that_fits_narrows_down_where_the_chain_was_rebuilt(
@@ -232,10 +232,10 @@ def test_an_older_head_that_fits_narrows_down_where_the_chain_was_rebuilt(
 def test_an_entry_that_is_gone_from_a_shortened_chain_is_named_by_an_export(
     owner: psycopg.Connection,
 ) -> None:
-    kept = exported()
+    export_lines = exported()
     owner.execute("DELETE FROM governance_audittrailentry WHERE id = 5")
     with pytest.raises(Broken, match="entry 5 is missing: the export has it"):
-        export.ensure_unchanged(kept)
+        export.ensure_unchanged(export_lines)
 
 
 def test_heads_are_found_in_exports_and_in_logs_of_both_formats(owner: psycopg.Connection) -> None:

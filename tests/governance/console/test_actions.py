@@ -67,10 +67,10 @@ def test_trigger_audits_its_reason_and_names_what_prevents_a_cycle() -> None:
     assert answer.redirect_chain == [(f"/admin/orbit/cyclerun/{cycle.pk}/change/", 302)]
     assert (cycle.trigger, cycle.triggered_by, cycle.namespace_id) == ("admin", "ann", "a")
     assert AuditTrailEntry.objects.get(action="cycle.triggered").reason == "by hand"
-    again = browser.post(
+    second_answer = browser.post(
         "/admin/orbit/cyclerun/trigger/", {"run_profile_id": "r1", "reason": "again"}
     )
-    assert str(cycle.pk) in again.content.decode()
+    assert str(cycle.pk) in second_answer.content.decode()
     assert (
         browser.post(
             "/admin/orbit/cyclerun/trigger/", {"namespace": "nowhere", "reason": "x"}
@@ -82,30 +82,30 @@ def test_trigger_audits_its_reason_and_names_what_prevents_a_cycle() -> None:
 
 @pytest.mark.usefixtures("committed")
 def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) -> None:
-    with Receiver(http("410 Gone")) as bad:
-        configure_endpoints(settings, **{"default-endpoint": bad.url})
+    with Receiver(http("410 Gone")) as receiver:
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
         configure_profiles()
         run_cycle(start_cycle())
-    chosen = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
+    letter_ids = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
     browser = console(create_user())
     answer = browser.post(
-        "/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": chosen}
+        "/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": letter_ids}
     )
     page = answer.content.decode()
-    assert all(f'name="_selected_action" value="{pk}"' in page for pk in chosen)
+    assert all(f'name="_selected_action" value="{pk}"' in page for pk in letter_ids)
     assert DispatchJob.objects.count() == 3
     form = {
         "action": "requeue",
-        "_selected_action": chosen,
+        "_selected_action": letter_ids,
         "asked": "1",
         "reason": "Aurora is back",
         "endpoint": "snapshot",
     }
-    done = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
-    assert done.content.decode().count("requeued as job") == 2
+    result_page = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
+    assert result_page.content.decode().count("requeued as job") == 2
     assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
-    refused = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
-    assert "It was requeued" in refused.content.decode()
+    second_page = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
+    assert "It was requeued" in second_page.content.decode()
     assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
 
 
@@ -126,10 +126,10 @@ def test_a_token_is_revoked_by_an_administrator() -> None:
 def test_a_selection_of_missing_objects_does_nothing(action: str) -> None:
     browser = console(create_user("bea", "Operator", "open-ns"))
     cycle = active_cycle()
-    chosen = {"action": action, "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"}
+    form = {"action": action, "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"}
     assert (
         "None of the selected objects exists any more."
-        in browser.post("/admin/orbit/cyclerun/", chosen, follow=True).content.decode()
+        in browser.post("/admin/orbit/cyclerun/", form, follow=True).content.decode()
     )
     assert not OperationRun.objects.exists()
     assert not AuditTrailEntry.objects.filter(actor="bea").exists()

@@ -17,9 +17,9 @@ def milliseconds(value: uuid.UUID) -> int:
 
 def test_an_id_is_a_version_7_of_this_moment() -> None:
     before = time.time()
-    made = uuid7()
-    assert (made.version, made.variant) == (7, "specified in RFC 4122")
-    assert before - 0.002 <= milliseconds(made) / 1000 <= time.time()
+    identifier = uuid7()
+    assert (identifier.version, identifier.variant) == (7, "specified in RFC 4122")
+    assert before - 0.002 <= milliseconds(identifier) / 1000 <= time.time()
 
 
 def test_ids_of_one_thread_increase_and_those_of_many_are_distinct() -> None:
@@ -47,10 +47,10 @@ def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
     if not pid:
         os.write(writer, b"".join(uuid7().bytes for _ in range(200)))
         os._exit(0)
-    mine = {uuid7().bytes for _ in range(200)}
+    own_ids = {uuid7().bytes for _ in range(200)}
     data = os.read(reader, 200 * 16)
     os.waitpid(pid, 0)
-    assert len(mine | {data[at : at + 16] for at in range(0, len(data), 16)}) == 400
+    assert len(own_ids | {data[at : at + 16] for at in range(0, len(data), 16)}) == 400
 
 
 def test_a_floor_bounds_the_ids_of_its_moment() -> None:

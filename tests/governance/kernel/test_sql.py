@@ -14,7 +14,7 @@ ROOM = "room.module"
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A room's folder of statements; what is loaded from it is forgotten afterwards."""
+    """A module's folder of statements; they are unloaded afterwards."""
     folder = tmp_path / "room" / "sql"
     folder.mkdir(parents=True)
     monkeypatch.setattr(sql, "PROJECT", tmp_path)

@@ -25,10 +25,10 @@ JSON = st.recursive(
 )
 
 
-def refused(data: bytes) -> dict[str, str]:
-    with pytest.raises(StrictJsonError) as raised:
+def refusal(data: bytes) -> dict[str, str]:
+    with pytest.raises(StrictJsonError) as exc_info:
         loads(data)
-    (error,) = raised.value.errors
+    (error,) = exc_info.value.errors
     return error
 
 
@@ -68,13 +68,13 @@ def test_every_proper_document_is_read_as_the_standard_library_reads_it(
     ],
 )
 def test_a_refusal_says_where(data: bytes, pointer: str) -> None:
-    error = refused(data)
+    error = refusal(data)
     assert error["pointer"] == pointer
     assert error["detail"]
 
 
 def test_a_refusal_names_line_and_column() -> None:
-    assert "(line 3, column 2)" in refused(b'{"a":1,\n"b":2,\n "a":3}')["detail"]
+    assert "(line 3, column 2)" in refusal(b'{"a":1,\n"b":2,\n "a":3}')["detail"]
 
 
 def test_nesting_of_sixty_four_passes_and_brackets_in_strings_do_not_count() -> None:
@@ -102,7 +102,7 @@ def test_whole_numbers_stay_exact_and_pairs_stay_one_character() -> None:
 def test_hostile_input_is_refused_in_linear_time(data: bytes) -> None:
     def cpu_seconds(part: bytes) -> float:
         started = time.process_time()
-        refused(part)
+        refusal(part)
         return time.process_time() - started
 
     # Four times the input takes about four times as long; quadratic work would take sixteen times.

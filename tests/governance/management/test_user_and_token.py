@@ -43,7 +43,9 @@ def test_a_user_gets_a_role_namespaces_and_can_log_in(client: Any) -> None:
     assert (entry.after["role"], entry.after["namespaces"]) == ("Operator", ["eu"])
 
 
-def test_a_name_that_is_taken_is_refused_or_left_as_it_is(settings: Any, capsys: Any) -> None:
+def test_a_name_that_is_taken_is_refused_or_the_user_is_unchanged(
+    settings: Any, capsys: Any
+) -> None:
     call_command("user", "create", "ann", "--role", "viewer")
     settings.ORBIT_PASSWORD = "another-password-1"
     with pytest.raises(UserExists):
@@ -87,8 +89,8 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         "7",
         "--json",
     )
-    printed = json.loads(capsys.readouterr().out)
-    authenticated = tokens.authenticate(printed["token"])
+    output = json.loads(capsys.readouterr().out)
+    authenticated = tokens.authenticate(output["token"])
     assert authenticated is not None
     assert (
         authenticated[0].username,
@@ -100,7 +102,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         frozenset({"eu"}),
     )
     row = ApiToken.objects.get()
-    assert printed["token"] not in (row.token_hash, row.prefix)
+    assert output["token"] not in (row.token_hash, row.prefix)
     assert row.expires_at is not None
     assert AuditTrailEntry.objects.get(action="token.created").after["prefix"] == row.prefix
     call_command("token", "create", "ann", "--scopes", "read")
@@ -117,9 +119,7 @@ def test_a_token_is_printed_once_and_works(capsys: Any) -> None:
         (["ann", "--scopes", "read", "--expires", "0"], ExpiryInvalid),
     ],
 )
-def test_a_token_that_cant_be_made_leaves_nothing(
-    arguments: list[str], refusal: type[Exception]
-) -> None:
+def test_an_invalid_token_leaves_nothing(arguments: list[str], refusal: type[Exception]) -> None:
     create_user("ann")
     with pytest.raises(refusal):
         call_command("token", "create", *arguments)
@@ -127,11 +127,11 @@ def test_a_token_that_cant_be_made_leaves_nothing(
 
 
 def test_from_a_shell_a_refusal_is_a_line_and_an_exit_code(capsys: Any) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exc_info:
         load_command_class("governance", "token").run_from_argv(
             ["manage.py", "token", "create", "unknown", "--scopes", "read"]
         )
-    assert ended.value.code == 3
+    assert exc_info.value.code == 3
     assert (
         capsys.readouterr().err.strip()
         == "orbit: There is no user 'unknown'. Create one with `manage.py user create`."
@@ -143,7 +143,7 @@ def test_an_unknown_role_is_refused_by_the_command_line() -> None:
         call_command("user", "create", "ann", "--role", "emperor")
 
 
-def test_users_are_listed_changed_and_unlocked_on_the_record(capsys: Any) -> None:
+def test_users_are_listed_changed_and_unlocked_with_audit_entries(capsys: Any) -> None:
     registry.ensure(["eu", "us"])
     create_user("ann", "Operator", "eu")
     call_command(
@@ -214,8 +214,8 @@ def test_tokens_are_listed_and_revoked_by_id_prefix_or_text(capsys: Any) -> None
     )
     ApiToken.objects.update(created_at=timezone.now() - timedelta(days=91))
     call_command("token", "list", "--json")
-    (listed,) = json.loads(capsys.readouterr().out)["results"]
-    assert (listed["prefix"], listed["state"], listed["unused"], listed["name"]) == (
+    (token,) = json.loads(capsys.readouterr().out)["results"]
+    assert (token["prefix"], token["state"], token["unused"], token["name"]) == (
         row.prefix,
         "active",
         True,

@@ -39,7 +39,7 @@ def pass_time(name: str = "default") -> None:
 
 
 @pytest.mark.django_db
-def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
+def test_a_halt_is_audited_with_actor_and_reason_and_stops_triggers() -> None:
     answer = halts.halt("default", actor=ANN, reason="a flood")
     assert (
         answer.state,
@@ -81,13 +81,13 @@ def test_a_halt_is_on_record_with_who_and_why_and_stops_triggers() -> None:
 
 
 @pytest.mark.django_db
-def test_a_halt_needs_no_reason_and_a_resume_and_a_drain_do() -> None:
+def test_a_halt_needs_no_reason_but_a_resume_and_a_drain_do() -> None:
     assert halts.halt("default", actor=ANN).reason == "none given"
     assert AuditTrailEntry.objects.get().reason == "none given"
     for words in ("", "  \n"):
-        with pytest.raises(ReasonInvalid) as caught:
+        with pytest.raises(ReasonInvalid) as exc_info:
             halts.resume("default", actor=ANN, reason=words)
-        assert caught.value.errors[0]["pointer"] == "/reason"
+        assert exc_info.value.errors[0]["pointer"] == "/reason"
         with pytest.raises(ReasonInvalid):
             halts.drain("default", actor=ANN, reason=words)
     assert halts.resume("default", actor=ANN, reason="over").state == Mode.RUNNING
@@ -102,7 +102,7 @@ def test_a_second_halt_changes_nothing_and_leaves_no_entry() -> None:
 
 
 @pytest.mark.django_db
-def test_a_second_halt_never_ends_the_first_one_sooner() -> None:
+def test_a_second_halt_never_ends_the_first_one_earlier() -> None:
     later, sooner = soon(7200), soon(60)
     assert halts.halt("default", actor=ANN, until=later).until == later
     assert halts.halt("default", actor=ANN, until=sooner).until == later
@@ -113,7 +113,7 @@ def test_a_second_halt_never_ends_the_first_one_sooner() -> None:
 
 
 @pytest.mark.django_db
-def test_resume_ends_it_and_a_second_one_changes_nothing() -> None:
+def test_resume_ends_a_halt_and_a_second_resume_changes_nothing() -> None:
     halts.halt("default", actor=ANN, reason="a flood")
     for _ in range(2):
         answer = halts.resume("default", actor=ANN, reason="it is dry")
@@ -158,10 +158,10 @@ def test_a_drain_refuses_new_starts_and_lets_work_go_on() -> None:
     [datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1), datetime(9999, 12, 31, tzinfo=UTC)],
 )
 def test_an_end_in_the_past_without_a_zone_or_too_far_ahead_is_refused(until: datetime) -> None:
-    for door in (halts.halt, halts.drain):
-        with pytest.raises(UntilInvalid) as caught:
-            door("default", actor=ANN, reason="r", until=until)
-        assert caught.value.errors[0]["pointer"] == "/until"
+    for command in (halts.halt, halts.drain):
+        with pytest.raises(UntilInvalid) as exc_info:
+            command("default", actor=ANN, reason="r", until=until)
+        assert exc_info.value.errors[0]["pointer"] == "/until"
     assert not Stop.objects.exists()
 
 
@@ -210,17 +210,17 @@ def test_an_administrator_halts_an_unknown_namespace_and_others_get_not_found() 
         {"state": "halting", "until": None, "created": True},
     )
     assert Namespace.objects.get(name="new").external_id.version == 4
-    for door in (halts.drain, halts.resume):
+    for command in (halts.drain, halts.resume):
         with pytest.raises(NamespaceUnknown):
-            door("nowhere", actor=SYSTEM, reason="r")
+            command("nowhere", actor=SYSTEM, reason="r")
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("door", [halts.halt, halts.drain, halts.resume])
-def test_a_user_who_may_not_operate_stops_and_resumes_nothing(door: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("command", [halts.halt, halts.drain, halts.resume])
+def test_a_user_who_may_not_operate_stops_and_resumes_nothing(command: Callable[..., Any]) -> None:
     for role in ("Viewer", "Reviewer", "Configurator"):
         with pytest.raises(NotAllowed):
-            door("default", actor=Actor("vic", None, ROLES[role], None), reason="r")
+            command("default", actor=Actor("vic", None, ROLES[role], None), reason="r")
 
 
 @pytest.mark.django_db
@@ -240,19 +240,19 @@ def test_a_halt_that_was_written_by_hand_can_be_resumed() -> None:
 @pytest.mark.django_db
 def test_time_both_halted_and_paused_is_counted_once() -> None:
     other = registry.ensure(["other"]) and Namespace.objects.get(name="other")
-    ours = Namespace.objects.get(name="default")
+    default = Namespace.objects.get(name="default")
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     def stop(
-        kind: str, begin: float, end: float | None, namespace: Namespace | None = ours
+        kind: str, begin: float, end: float | None, namespace: Namespace | None = default
     ) -> None:
-        ended = None if end is None else start + timedelta(seconds=end)
+        ended_at = None if end is None else start + timedelta(seconds=end)
         Stop.objects.create(
             namespace=namespace,
             kind=kind,
             started_by="ann",
             since=start + timedelta(seconds=begin),
-            ended_at=ended,
+            ended_at=ended_at,
         )
 
     def counted() -> float:

@@ -19,7 +19,7 @@ ANN = Actor("ann", None, ROLES["Operator"], None)
 
 
 @pytest.mark.django_db
-def test_a_pause_stops_every_namespace_and_says_who_and_why() -> None:
+def test_a_pause_stops_every_namespace_and_names_actor_and_reason() -> None:
     status = pauses.pause(actor=ANN, reason="a fire")
     assert (status.source, status.by, status.reason, status.until, status.quiet) == (
         "console",
@@ -47,7 +47,7 @@ def test_a_pause_stops_every_namespace_and_says_who_and_why() -> None:
 
 
 @pytest.mark.django_db
-def test_the_end_of_a_pause_is_on_record_and_a_second_one_changes_nothing() -> None:
+def test_the_end_of_a_pause_is_audited_and_a_second_one_changes_nothing() -> None:
     pauses.pause(actor=ANN, reason="a fire")
     for _ in range(2):
         assert pauses.unpause(actor=ANN, reason="it is out").paused is False
@@ -57,7 +57,7 @@ def test_the_end_of_a_pause_is_on_record_and_a_second_one_changes_nothing() -> N
 
 
 @pytest.mark.django_db
-def test_a_second_pause_never_ends_the_first_one_sooner() -> None:
+def test_a_second_pause_never_ends_the_first_one_earlier() -> None:
     later = soon(7200)
     assert pauses.pause(actor=ANN, reason="a fire", until=later).until == later
     assert pauses.pause(actor=ANN, reason="a fire", until=soon(60)).until == later
@@ -66,7 +66,7 @@ def test_a_second_pause_never_ends_the_first_one_sooner() -> None:
 
 
 @pytest.mark.django_db
-def test_the_environments_pause_is_shown_and_cant_be_lifted(settings: Any) -> None:
+def test_the_environments_pause_is_shown_and_cannot_be_lifted(settings: Any) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
     status = pauses.read()
     assert (status.source, status.paused) == ("environment", True)

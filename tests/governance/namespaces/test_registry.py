@@ -35,9 +35,9 @@ def test_a_second_namespace_of_the_same_name_is_refused() -> None:
     "name", ["", ".eu", "a b", "a/b", "x" * 101, "eu\n", "e\u202eu", "e\x00u", "\ud800", "\u00e9u"]
 )
 def test_a_name_that_could_be_mistaken_for_another_is_refused_with_its_pointer(name: str) -> None:
-    with pytest.raises(NameInvalid) as caught:
+    with pytest.raises(NameInvalid) as exc_info:
         registry.create(name, actor=SYSTEM)
-    assert caught.value.errors[0]["pointer"] == "/name"
+    assert exc_info.value.errors[0]["pointer"] == "/name"
 
 
 def test_only_unconfined_administrators_create_namespaces() -> None:

@@ -113,13 +113,13 @@ def test_the_first_end_counts_and_its_summary_has_known_counts_only(
 ) -> None:
     run, _ = ensure_workspace_run()
     with caplog.at_level(logging.WARNING):
-        ended = ledger.complete(
+        completed_run = ledger.complete(
             run,
             Outcome.FAILED,
             {"total": 3, "failed": 3, "bananas": 1, "deleted": True, "updated": -1},
             progress={"note": "n"},
         )
-    assert ended
+    assert completed_run
     assert "bananas, deleted, updated" in caplog.text
     assert not ledger.complete(run, Outcome.SUCCEEDED, {"total": 9}, progress={})
     run.refresh_from_db()
@@ -143,7 +143,7 @@ def test_the_first_end_counts_and_its_summary_has_known_counts_only(
         {"scope": []},
     ],
 )
-def test_the_database_holds_what_a_run_may_look_like(columns: dict[str, object]) -> None:
+def test_the_database_refuses_an_impossible_run(columns: dict[str, object]) -> None:
     run, _ = ensure_workspace_run()
     with pytest.raises(IntegrityError), transaction.atomic():
         OperationRun.objects.filter(pk=run.pk).update(**columns)
@@ -155,16 +155,18 @@ def test_the_database_holds_what_a_run_may_look_like(columns: dict[str, object])
 def test_a_run_is_visible_to_users_who_see_all_of_its_namespaces() -> None:
     registry.ensure(["a", "b"])
     whole, _ = ensure_workspace_run()
-    both, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann", scope=["a", "b"])
-    mine, _ = ledger.ensure_run_with_identity("a", "t", {}, initiator="ann")
+    run_of_two, _ = ledger.ensure_workspace_run_with_identity(
+        "t", {}, initiator="ann", scope=["a", "b"]
+    )
+    run_of_one, _ = ledger.ensure_run_with_identity("a", "t", {}, initiator="ann")
 
     def visible_to(*namespaces: str) -> set[UUID]:
         actor = replace(SYSTEM, namespaces=frozenset(namespaces))
         return set(OperationRun.objects.filter(ledger.visible(actor)).values_list("pk", flat=True))
 
-    assert visible_to("a") == {mine.pk}
-    assert visible_to("a", "b", "c") == {mine.pk, both.pk}
+    assert visible_to("a") == {run_of_one.pk}
+    assert visible_to("a", "b", "c") == {run_of_one.pk, run_of_two.pk}
     assert visible_to("b") == set()
     assert ledger.find(whole.pk, actor=SYSTEM).pk == whole.pk
     with pytest.raises(OperationUnknown):
-        ledger.find(both.pk, actor=replace(SYSTEM, namespaces=frozenset({"a"})))
+        ledger.find(run_of_two.pk, actor=replace(SYSTEM, namespaces=frozenset({"a"})))

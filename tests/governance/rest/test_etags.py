@@ -15,10 +15,10 @@ def test_an_unchanged_answer_is_a_304() -> None:
     first = client.get("/cycles")
     tag = first.headers["ETag"]
     assert tag.startswith('W/"')
-    again = client.get("/cycles", If_None_Match=tag)
-    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
-    assert again.headers["X-Request-ID"]
-    assert "RateLimit" in again.headers
+    second = client.get("/cycles", If_None_Match=tag)
+    assert (second.status_code, second.content, second.headers["ETag"]) == (304, b"", tag)
+    assert second.headers["X-Request-ID"]
+    assert "RateLimit" in second.headers
     start_cycle()
     changed = client.get("/cycles", If_None_Match=tag)
     assert (changed.status_code, len(changed.json()["results"])) == (200, 1)

@@ -70,18 +70,18 @@ PATTERNS = [
 
 
 @pytest.fixture
-def made() -> dict[str, Any]:
+def document() -> dict[str, Any]:
     return openapi.document(PATTERNS, head={"openapi": "3.1.0"}, others={"/other": {"get": {}}})
 
 
 def test_an_operation_has_its_parameters_with_their_schemas(
-    made: dict[str, Any],
+    document: dict[str, Any],
 ) -> None:
-    read = {item["name"]: item for item in made["paths"]["/things"]["get"]["parameters"]}
+    read = {item["name"]: item for item in document["paths"]["/things"]["get"]["parameters"]}
     assert read["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200}
     assert (read["since"]["required"], read["name"]["required"]) == (True, False)
     assert read["since"]["schema"]["format"] == "date-time"
-    poke = made["paths"]["/things/{thing_id}/poke"]["post"]["parameters"]
+    poke = document["paths"]["/things/{thing_id}/poke"]["post"]["parameters"]
     assert [(item["name"], item["in"], item["required"]) for item in poke] == [
         ("thing_id", "path", True),
         ("Idempotency-Key", "header", False),
@@ -89,8 +89,8 @@ def test_an_operation_has_its_parameters_with_their_schemas(
     assert poke[0]["schema"]["format"] == "uuid"
 
 
-def test_an_operation_has_its_body_its_scope_and_its_texts(made: dict[str, Any]) -> None:
-    poke = made["paths"]["/things/{thing_id}/poke"]["post"]
+def test_an_operation_has_its_body_its_scope_and_its_texts(document: dict[str, Any]) -> None:
+    poke = document["paths"]["/things/{thing_id}/poke"]["post"]
     assert poke["requestBody"] == {
         "required": True,
         "content": {"application/json": {"schema": REASON}},
@@ -100,11 +100,11 @@ def test_an_operation_has_its_body_its_scope_and_its_texts(made: dict[str, Any])
         "Poke it. Needs `operate`.",
         "post_things_by_thing_id_poke",
     )
-    assert made["paths"]["/things"]["get"]["description"] == "Answer `{results}`. Needs `read`."
+    assert document["paths"]["/things"]["get"]["description"] == "Answer `{results}`. Needs `read`."
 
 
-def test_refusals_have_their_code_and_text(made: dict[str, Any]) -> None:
-    answers = made["paths"]["/things/{thing_id}/poke"]["post"]["responses"]
+def test_refusals_have_their_code_and_text(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/things/{thing_id}/poke"]["post"]["responses"]
     assert answers["409"]["description"] == "`thing_busy`: The thing is busy."
     assert answers["409"]["content"]["application/problem+json"]["schema"]["allOf"][1] == {
         "properties": {"code": {"enum": ["thing_busy"]}}
@@ -124,18 +124,20 @@ def test_refusals_have_their_code_and_text(made: dict[str, Any]) -> None:
         "429",
         "503",
     } == answers.keys()
-    assert "invalid_cursor" in made["paths"]["/things"]["get"]["responses"]["400"]["description"]
+    assert (
+        "invalid_cursor" in document["paths"]["/things"]["get"]["responses"]["400"]["description"]
+    )
 
 
-def test_an_open_resource_needs_no_token(made: dict[str, Any]) -> None:
-    operation = made["paths"]["/open"]["get"]
+def test_an_open_resource_needs_no_token(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/open"]["get"]
     assert operation["security"] == []
     assert "403" not in operation["responses"]
     assert list(operation["responses"]["200"]["content"]) == ["text/plain"]
 
 
-def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
-    assert made["components"]["schemas"]["Thing"] == {
+def test_a_titled_record_is_described_once(document: dict[str, Any]) -> None:
+    assert document["components"]["schemas"]["Thing"] == {
         "type": "object",
         "properties": {
             "id": {"type": "string", "format": "uuid"},
@@ -143,16 +145,16 @@ def test_a_titled_record_is_described_once(made: dict[str, Any]) -> None:
         },
         "required": ["id"],
     }
-    answer = made["paths"]["/things/{thing_id}/poke"]["post"]["responses"]["202"]
+    answer = document["paths"]["/things/{thing_id}/poke"]["post"]["responses"]["202"]
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Thing"}
-    assert made["paths"]["/other"] == {"get": {}}
+    assert document["paths"]["/other"] == {"get": {}}
 
 
-def test_a_json_get_has_a_304(made: dict[str, Any]) -> None:
+def test_a_json_get_has_a_304(document: dict[str, Any]) -> None:
     read, text, written = (
-        made["paths"]["/things"]["get"],
-        made["paths"]["/open"]["get"],
-        made["paths"]["/things/{thing_id}/poke"]["post"],
+        document["paths"]["/things"]["get"],
+        document["paths"]["/open"]["get"],
+        document["paths"]["/things/{thing_id}/poke"]["post"],
     )
     assert ["304" in operation["responses"] for operation in (read, text, written)] == [
         True,

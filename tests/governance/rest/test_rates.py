@@ -40,7 +40,7 @@ def test_over_the_limit_is_a_429_with_retry_after(limit: int) -> None:
 
 
 @pytest.mark.django_db
-def test_every_answer_says_what_is_left(limit: int) -> None:
+def test_every_answer_has_the_number_of_requests_left(limit: int) -> None:
     answer = api(create_user()).get("/cycles")
     assert answer.headers["RateLimit-Policy"] == '"minute";q=3;w=60'
     assert answer.headers["RateLimit"].startswith('"minute";r=2;t=')
@@ -130,7 +130,7 @@ def test_of_forty_at_once_exactly_the_limit_gets_through(settings: Any, _: int) 
             connection.close()
 
     with ThreadPoolExecutor(40) as pool:
-        statuses = [done.result() for done in [pool.submit(call) for _ in range(40)]]
+        statuses = [future.result() for future in [pool.submit(call) for _ in range(40)]]
     # If the run spans two minutes, each has let its limit in.
     assert statuses.count(200) in (
         {5} if RequestCount.objects.get().requests == 40 else range(5, 11)

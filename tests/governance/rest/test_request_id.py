@@ -37,9 +37,9 @@ def test_every_answer_has_the_id_that_was_sent(path: str) -> None:
 
 @pytest.mark.parametrize("received", ["", "a b", "x" * 129, "\u00e9", "a\tb", "a,b", "<script>"])
 def test_an_id_that_is_unsafe_in_a_log_is_replaced(received: str) -> None:
-    made = Client().get("/health", headers={"X-Request-ID": received}).headers["X-Request-ID"]
-    assert len(made) == 32
-    assert int(made, 16)
+    identifier = Client().get("/health", headers={"X-Request-ID": received}).headers["X-Request-ID"]
+    assert len(identifier) == 32
+    assert int(identifier, 16)
 
 
 def test_no_two_requests_share_one() -> None:

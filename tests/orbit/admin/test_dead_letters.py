@@ -135,13 +135,13 @@ def test_a_letter_and_a_selection_are_dismissed_with_a_reason() -> None:
             f"{LIST}{first}/dismiss/", {"reason": "too old"}, follow=True
         ).content.decode()
     )
-    chosen = {
+    form = {
         "action": "dismiss",
         "_selected_action": [str(letter) for letter in [first, *others]],
         "asked": "1",
         "reason": "all too old",
     }
-    page = browser.post(LIST, chosen, follow=True).content.decode()
+    page = browser.post(LIST, form, follow=True).content.decode()
     assert (page.count(" dismissed."), "It was dismissed by ann" in page) == (2, True)
     assert set(DeadLetterDispatch.objects.values_list("status", "resolved_by")) == {
         ("dismissed", "ann")

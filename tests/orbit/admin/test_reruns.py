@@ -18,8 +18,8 @@ from tests.support.receiver import OK, Receiver, http
 @pytest.fixture
 def failed(committed: str, settings: Any) -> CycleRun:
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
-    with Receiver(http("410 Gone")) as bad:
-        configure_endpoints(settings, **{"default-endpoint": bad.url})
+    with Receiver(http("410 Gone")) as receiver:
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
         configure_profiles()
         return run_cycle(start_cycle())
 
@@ -40,13 +40,13 @@ def test_the_page_shows_what_would_be_done_and_does_it_with_a_reason(
     assert CycleRun.objects.count() == 1
     with Receiver(OK) as receiver:
         configure_endpoints(settings, **{"default-endpoint": receiver.url})
-        done = browser.post(
+        answer = browser.post(
             f"/admin/orbit/cyclerun/{failed.pk}/run_again/", {"reason": "mended"}, follow=True
         ).content.decode()
         new = CycleRun.objects.get(rerun_of=failed)
-        assert f"runs again as {new.pk}" in done
-        refused = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
-        assert "may still be made" in refused
+        assert f"runs again as {new.pk}" in answer
+        page = browser.get(f"/admin/orbit/cyclerun/{failed.pk}/run_again/").content.decode()
+        assert "may still be made" in page
         run_cycle(new.pk)
     assert (new.trigger, new.triggered_by) == ("admin", "ann")
     assert AuditTrailEntry.objects.get(action="cycle.rerun").reason == "mended"
@@ -75,11 +75,11 @@ def test_a_selection_runs_again_as_an_operation_run(settings: Any) -> None:
         for cycle_id in cycle_ids
     )
     assert not OperationRun.objects.exists()
-    done = browser.post(
+    answer = browser.post(
         "/admin/orbit/cyclerun/", {**form, "asked": "1", "reason": "mended"}, follow=True
     ).content.decode()
     run = OperationRun.objects.get()
-    assert f"Operation run {run.pk} takes 2 cycles" in done
+    assert f"Operation run {run.pk} takes 2 cycles" in answer
     assert (run.type, run.reason, run.context["trigger"]) == ("ops.rerun", "mended", "admin")
 
 

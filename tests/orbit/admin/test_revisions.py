@@ -100,8 +100,8 @@ def test_confined_users_see_no_revision_of_another_namespace() -> None:
     answer = browser.get(f"/admin/orbit/runprofile/{run.pk}/history/")
     assert [row.number for row in answer.context["revisions"]] == [2]
     assert browser.get(f"/admin/orbit/runprofile/{run.pk}/history/1/").status_code == 404
-    listed = browser.get("/admin/orbit/runprofilerevision/").context["cl"].result_list
-    assert [row.number for row in listed] == [2]
+    revisions_shown = browser.get("/admin/orbit/runprofilerevision/").context["cl"].result_list
+    assert [row.number for row in revisions_shown] == [2]
     first = RunProfileRevision.objects.get(number=1)
     assert browser.get(f"/admin/orbit/runprofilerevision/{first.pk}/change/").status_code == 302
     assert (

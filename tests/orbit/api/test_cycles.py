@@ -45,26 +45,26 @@ def _ended(number: int) -> list[CycleRun]:
 
 
 def test_recent_is_the_last_twenty_newest_first() -> None:
-    made = [str(cycle.pk) for cycle in _ended(25)]
+    cycle_ids = [str(cycle.pk) for cycle in _ended(25)]
     cycles = api(create_user()).get("/cycles/recent").json()["results"]
-    assert [row["id"] for row in cycles] == made[:-21:-1]
+    assert [row["id"] for row in cycles] == cycle_ids[:-21:-1]
     assert set(cycles[0]) >= RECENT_FIELDS
     assert cycles[0]["created_at"].endswith("Z")
 
 
 def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -> None:
-    made = [str(cycle.pk) for cycle in _ended(7)][::-1]
+    cycle_ids = [str(cycle.pk) for cycle in _ended(7)][::-1]
     client = api(create_user())
     first = client.get("/cycles?limit=3").json()
     assert first["previous"] is None
     _ended(2)
     second = client.get(first["next"].replace("http://testserver", "")).json()
     third = client.get(second["next"].replace("http://testserver", "")).json()
-    assert [row["id"] for page in (first, second, third) for row in page["results"]] == made
+    assert [row["id"] for page in (first, second, third) for row in page["results"]] == cycle_ids
     assert third["next"] is None
-    again = client.get(third["previous"].replace("http://testserver", "")).json()
-    assert [row["id"] for row in again["results"]] == made[3:6]
-    assert again["next"] is not None
+    second_again = client.get(third["previous"].replace("http://testserver", "")).json()
+    assert [row["id"] for row in second_again["results"]] == cycle_ids[3:6]
+    assert second_again["next"] is not None
 
 
 def test_filters_narrow_and_stay_in_the_links() -> None:
@@ -95,10 +95,10 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(path: str, querie
     client.get(path)
     _ended(60)
     configure_profiles(**{f"r{n}": {"namespace": "a"} for n in range(30)})
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as captured:
         assert client.get(path).status_code == 200
     statements = [
-        query["sql"] for query in seen if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))
+        query["sql"] for query in captured if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))
     ]
     assert len(statements) == queries, statements
     assert not any("COUNT(" in statement.upper() for statement in statements)

@@ -16,8 +16,8 @@ from tests.support.receiver import OK, Receiver, http
 @pytest.fixture
 def dead(committed: str, settings: Any) -> CycleRun:
     """A cycle of namespace ``a`` whose three deliveries were given up."""
-    with Receiver(http("410 Gone")) as bad:
-        configure_endpoints(settings, **{"default-endpoint": bad.url})
+    with Receiver(http("410 Gone")) as receiver:
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
         configure_profiles()
         return run_cycle(start_cycle())
 
@@ -195,11 +195,11 @@ def test_a_run_takes_letters_by_ids_or_filter(dead: CycleRun, action: str) -> No
     )
     run_id = answer.json()["operation_run_id"]
     assert (answer.status_code, answer.json()) == (202, {"operation_run_id": run_id, "matched": 3})
-    again = client.post(
+    second_answer = client.post(
         f"/dead-letters/{action}",
         {"reason": "again", "filter": {"endpoint_key": "default-endpoint", "namespace": "a"}},
     )
-    assert again.json() == answer.json()
+    assert second_answer.json() == answer.json()
     named = client.post(
         f"/dead-letters/{action}",
         {"reason": "these", "ids": [*ids[:2], ids[0].upper(), str(uuid.uuid4())], "rate": 1},

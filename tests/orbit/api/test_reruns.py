@@ -17,8 +17,8 @@ from tests.support.receiver import OK, Receiver, http
 def failed(committed: str, settings: Any) -> CycleRun:
     """A cycle of namespace ``a`` whose three deliveries were given up."""
     settings.ORBIT_MAX_DISPATCH_RETRIES = 0
-    with Receiver(http("410 Gone")) as bad:
-        configure_endpoints(settings, **{"default-endpoint": bad.url})
+    with Receiver(http("410 Gone")) as receiver:
+        configure_endpoints(settings, **{"default-endpoint": receiver.url})
         configure_profiles()
         return run_cycle(start_cycle())
 

@@ -108,15 +108,15 @@ def test_a_limited_endpoint_that_does_not_answer_gets_only_its_share(settings: A
         start_cycle("r1")
         (cycle,) = lease.claim(1)
         dispatch.enqueue_deliveries(cycle)
-        claimed = claim.claim(
+        batch = claim.claim(
             cycle,
             limit=senders.take(8, 0),
             worker="w",
             endpoints=dispatch.state().endpoints,
             full=senders.full(),
         )
-        assert [job.endpoint_key for job in claimed.jobs] == ["working"] * 3
-        assert claimed.shared
+        assert [job.endpoint_key for job in batch.jobs] == ["working"] * 3
+        assert batch.shared
     assert rows(
         "SELECT count(*) FROM orbit_dispatchjob "
         "WHERE status = 'pending' AND endpoint_key = 'silent'"

@@ -87,8 +87,12 @@ def test_more_than_a_run_takes_are_not_counted(monkeypatch: pytest.MonkeyPatch) 
 def test_the_same_choice_is_the_active_run_and_another_choice_a_new_run() -> None:
     create_dead_letters(2)
     first = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x")
-    again = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="y", rate=99)
-    assert (again.run_id, again.matched, again.created) == (first.run_id, 2, False)
+    second_start = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="y", rate=99)
+    assert (second_start.run_id, second_start.matched, second_start.created) == (
+        first.run_id,
+        2,
+        False,
+    )
     assert (
         bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x", endpoint="current").run_id
         != first.run_id
@@ -114,8 +118,8 @@ def test_a_confined_user_takes_only_letters_of_their_namespaces() -> None:
         create_dead_letters(1, namespace="b"),
         create_dead_letters(1, namespace="c"),
     )
-    both = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
-    started = bulk.requeue(LetterFilter(), actor=both, reason="x")
+    actor = replace(SYSTEM, namespaces=frozenset({"a", "b"}))
+    started = bulk.requeue(LetterFilter(), actor=actor, reason="x")
     run = OperationRun.objects.get(pk=started.run_id)
     assert (item_ids(run.pk), run.scope, run.namespace) == ({*a, *b}, ["a", "b"], None)
     alone = OperationRun.objects.get(
@@ -130,7 +134,7 @@ def test_a_confined_user_takes_only_letters_of_their_namespaces() -> None:
     )
     for hidden in ("c", "nowhere"):
         with pytest.raises(NamespaceUnknown):
-            bulk.requeue(LetterFilter(namespace=hidden), actor=both, reason="x")
+            bulk.requeue(LetterFilter(namespace=hidden), actor=actor, reason="x")
     with pytest.raises(NamespaceUnknown):
         bulk.requeue(LetterFilter(), actor=replace(SYSTEM, namespaces=frozenset()), reason="x")
     with pytest.raises(NotAllowed):

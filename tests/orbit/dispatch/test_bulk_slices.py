@@ -313,7 +313,7 @@ def test_two_runs_and_a_user_at_once_make_one_job_of_each_letter() -> None:
             bulk.requeue(LetterFilter(), actor=SYSTEM, reason="all", rate=500).run_id,
             bulk.requeue(letters, actor=SYSTEM, reason="some", rate=500).run_id,
         ]
-        refused = []
+        refusals = []
 
         def run(run_id: UUID) -> None:
             try:
@@ -327,7 +327,7 @@ def test_two_runs_and_a_user_at_once_make_one_job_of_each_letter() -> None:
             try:
                 dead_letters.requeue(letter, actor=SYSTEM, reason="by hand")
             except AlreadyRequeued:
-                refused.append(letter)  # noqa: B023 - the pool ends with the loop's turn
+                refusals.append(letter)  # noqa: B023 - the pool ends with the loop's turn
             finally:
                 connection.close()
 
@@ -344,7 +344,7 @@ def test_two_runs_and_a_user_at_once_make_one_job_of_each_letter() -> None:
         end_jobs("delivered")
         outcomes = OperationRunItem.objects.filter(run__in=runs).values_list("outcome", "detail")
         succeeded = sum(outcome == "succeeded" for outcome, _ in outcomes)
-        assert succeeded == len(refused)
+        assert succeeded == len(refusals)
         assert {detail for outcome, detail in outcomes if outcome == "skipped"} <= {
             "already requeued"
         }

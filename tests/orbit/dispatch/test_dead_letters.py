@@ -85,8 +85,8 @@ def test_two_requeues_at_once_make_one_job(dead: CycleRun) -> None:
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
-        made = [job for job in pool.map(attempt, range(16)) if job]
-    assert len(made) == 1
+        job_ids = [job for job in pool.map(attempt, range(16)) if job]
+    assert len(job_ids) == 1
     assert rows("SELECT count(*) FROM orbit_dispatchjob WHERE requeue_of_id IS NOT NULL") == [(1,)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Delivery, Endpoint, EndpointsInvalid
@@ -41,11 +42,11 @@ FULL = {
 def errors(
     *entries: Any, allowed: tuple[str, ...] = (), resolve: bool = False, text: str | None = None
 ) -> list[dict[str, str]]:
-    with pytest.raises(EndpointsInvalid) as raised:
+    with pytest.raises(EndpointsInvalid) as exc_info:
         endpoints.parse(json.dumps(entries) if text is None else text, allowed, resolve=resolve)
-    message = raised.value.detail + json.dumps(raised.value.errors)
+    message = exc_info.value.detail + json.dumps(exc_info.value.errors)
     assert "hush" not in message
-    return raised.value.errors
+    return exc_info.value.errors
 
 
 def test_an_endpoint_of_four_fields_has_the_documented_defaults() -> None:
@@ -66,7 +67,7 @@ def test_an_endpoint_of_four_fields_has_the_documented_defaults() -> None:
     )
 
 
-def test_a_total_time_out_below_the_defaults_of_the_others_is_fine() -> None:
+def test_a_total_time_out_below_the_defaults_of_the_others_is_valid() -> None:
     assert (
         endpoints.parse(json.dumps([{**PLAIN, "total_timeout": 2}]), [])[0]["aurora"].total_timeout
         == 2
@@ -374,7 +375,7 @@ def test_the_configured_ones_follow_the_settings() -> None:
 
 
 @pytest.mark.parametrize("entry", [PLAIN, FULL])
-def test_a_snapshot_brings_back_the_very_endpoint_in_the_same_bytes(entry: dict[str, Any]) -> None:
+def test_a_snapshot_restores_the_same_endpoint_in_the_same_bytes(entry: dict[str, Any]) -> None:
     endpoint = endpoints.parse(json.dumps([entry]), [])[0]["aurora"]
     document = endpoints.snapshot_document(endpoint)
     assert endpoints.from_snapshot(document) == endpoint
@@ -452,8 +453,6 @@ def test_context_that_does_not_exist_and_a_signature_without_a_secret_are_left_o
 
 
 def test_a_bundle_of_certificates_is_accepted(tmp_path: Path) -> None:
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
     bundle = tmp_path / "own.pem"
     bundle.write_bytes(Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
     endpoint = endpoints.parse(json.dumps([{**PLAIN, "ca_bundle": str(bundle)}]), [])[0]["aurora"]

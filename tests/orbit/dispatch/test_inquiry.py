@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from governance.access.actors import SYSTEM
+from orbit.cycles import lease
 from orbit.dispatch import dead_letters
 from orbit.models import DeadLetterDispatch
 from tests.support import dispatch
@@ -172,10 +174,6 @@ def test_a_requeue_under_a_new_key_asks_nothing(settings: Any) -> None:
 
 
 def test_the_receiver_is_asked_about_an_attempt_whose_worker_was_lost(settings: Any) -> None:
-    from django.db import connection
-
-    from orbit.cycles import lease
-
     with Receiver(OK) as receiver, Receiver(OK) as inquiry_desk:
         configure_inquiry(settings, receiver.url, inquiry_desk.url)
         cycle_id = start_cycle(body=BODY)

@@ -209,7 +209,7 @@ def test_a_late_success_is_audited_once(settings: Any) -> None:
     copy = dead_letters.requeue(letter, actor=SYSTEM, reason="again")
     for _ in range(2):
         save_late(cycle, job)
-    ended = {"dead_letters": [str(letter)], "copies_cancelled": [str(copy)]}
+    details = {"dead_letters": [str(letter)], "copies_cancelled": [str(copy)]}
     (entry,) = AuditTrailEntry.objects.filter(action="delivery.confirmed_late")
     assert (entry.actor, entry.object_type, entry.object_id, entry.namespace) == (
         "orbit",
@@ -218,7 +218,12 @@ def test_a_late_success_is_audited_once(settings: Any) -> None:
         "a",
     )
     assert entry.before == {"status": "dead"}
-    assert entry.after == {"status": "delivered", "cycle_id": str(cycle.id), "attempt": 1, **ended}
+    assert entry.after == {
+        "status": "delivered",
+        "cycle_id": str(cycle.id),
+        "attempt": 1,
+        **details,
+    }
     ((data,),) = rows(
         "SELECT data FROM orbit_executionrecord WHERE event = 'delivered_late' AND cycle_id = %s",
         cycle.id,

@@ -126,11 +126,11 @@ def test_an_endpoint_that_is_down_gets_no_request_and_no_job_uses_up_a_retry(
         assert state.several
         assert state.probe_wait == 30
         run_due(seconds=1)
-        seen, spent = len(receiver.requests), rows("SELECT sum(spent) FROM orbit_dispatchjob")
+        requests, retries = len(receiver.requests), rows("SELECT sum(spent) FROM orbit_dispatchjob")
         for _ in range(5):
             run_due(seconds=0.2)
-        assert len(receiver.requests) == seen
-        assert rows("SELECT sum(spent) FROM orbit_dispatchjob") == spent
+        assert len(receiver.requests) == requests
+        assert rows("SELECT sum(spent) FROM orbit_dispatchjob") == retries
         assert {status for (status,) in rows("SELECT DISTINCT status FROM orbit_dispatchjob")} == {
             "pending"
         }
@@ -146,12 +146,12 @@ def test_after_a_probe_that_succeeds_all_waiting_jobs_go_at_once(settings: Any) 
     with Receiver(lambda sock: sock.sendall(state["answer"])) as receiver:
         ids = open_circuit(settings, receiver)
         run_due(seconds=1)
-        seen = len(receiver.requests)
+        requests = len(receiver.requests)
         # The probe fails: the next one is later.
         execute("UPDATE orbit_endpointstate SET probe_at = now()")
         execute("UPDATE orbit_cyclerun SET next_due_at = now()")
         run_due(seconds=1)
-        assert len(receiver.requests) == seen + 1
+        assert len(receiver.requests) == requests + 1
         assert EndpointState.objects.get().probe_wait == 60
         state["answer"] = OK
         execute("UPDATE orbit_endpointstate SET probe_at = now()")
@@ -211,7 +211,7 @@ def test_a_job_that_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settin
     with Receiver(http("503 Down")) as receiver:
         ids = open_circuit(settings, receiver)
         run_due(seconds=1)
-        seen = len(receiver.requests)
+        requests = len(receiver.requests)
         execute(
             "UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours' WHERE "
             "cycle_id = %s",
@@ -224,7 +224,7 @@ def test_a_job_that_waited_a_day_for_an_open_circuit_is_dead_and_says_why(settin
         execute("UPDATE orbit_endpointstate SET opened_at = now() - interval '25 hours'")
         execute("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", ids[0])
         cycle = run_cycle(ids[0])
-        assert len(receiver.requests) == seen
+        assert len(receiver.requests) == requests
     assert cycle.status == "partial_success"
     letters = list(DeadLetterDispatch.objects.all())
     assert {(letter.reason, letter.cycle_id) for letter in letters} == {("endpoint_down", ids[0])}
@@ -269,7 +269,7 @@ def test_a_429_with_retry_after_holds_the_whole_endpoint(settings: Any) -> None:
     assert sorted(DispatchJob.objects.values_list("spent", flat=True)) == [0, 0, 1]
 
 
-def test_a_claim_that_fails_half_way_sends_what_was_claimed(
+def test_a_claim_that_fails_half_way_sends_the_claimed_jobs(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
@@ -280,8 +280,10 @@ def test_a_claim_that_fails_half_way_sends_what_was_claimed(
 
     with Receiver(OK) as unlimited, Receiver(OK) as limited:
         configure_endpoints(settings, unlimited=unlimited.url, limited=limited.url)
-        both = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
-        settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([both[0], {**both[1], "max_concurrency": 4}])
+        entries = json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)
+        settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+            [entries[0], {**entries[1], "max_concurrency": 4}]
+        )
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["unlimited", "limited"]})
         cycle_id = start_cycle()
         with monkeypatch.context() as patch:
@@ -321,8 +323,8 @@ def test_a_job_that_is_due_for_days_is_sent_if_the_circuit_is_closed(settings: A
         configure_endpoint(settings, receiver.url, max_concurrency=1)
         configure_profiles()
         cycle_id = start_cycle()
-        (claimed,) = lease.claim(1)
-        dispatch.enqueue_deliveries(claimed)
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
         execute("UPDATE orbit_dispatchjob SET next_attempt_at = now() - interval '25 hours'")
         execute("UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()")
         assert run_cycle(cycle_id).status == "success"
@@ -335,9 +337,9 @@ def test_an_abandoned_attempt_counts_against_a_cap_no_longer_than_a_request_can_
         configure_endpoint(settings, receiver.url, max_concurrency=1)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
-        (claimed,) = lease.claim(1)
-        dispatch.enqueue_deliveries(claimed)
-        assert len(dispatch.claim_jobs(claimed, limit=1, worker="dies")) == 1
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        assert len(dispatch.claim_jobs(cycle, limit=1, worker="dies")) == 1
         # No worker resumes it: its namespace is halted.
         execute(
             "INSERT INTO governance_governancesetting (namespace_id, mode, halt, changed_by, "
@@ -354,16 +356,16 @@ def test_a_slot_that_waits_for_a_cap_does_not_hold_its_worker(settings: Any) -> 
         configure_endpoint(settings, receiver.url, max_concurrency=1)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
         start_cycle("r1")
-        (claimed,) = lease.claim(1)
-        dispatch.enqueue_deliveries(claimed)
-        assert len(dispatch.claim_jobs(claimed, limit=1, worker="slow")) == 1
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        assert len(dispatch.claim_jobs(cycle, limit=1, worker="slow")) == 1
         second = start_cycle("r2")
         run_due(seconds=0.1)
         # The worker is free again before the attempt that fills the cap has ended.
         assert rows("SELECT status FROM orbit_deliveryreceipt") == [("sending",)]
-    cycle = CycleRun.objects.get(pk=second)
-    assert (cycle.status, cycle.lease_owner) == ("running", None)
-    assert cycle.next_due_at is not None
+    waiting_cycle = CycleRun.objects.get(pk=second)
+    assert (waiting_cycle.status, waiting_cycle.lease_owner) == ("running", None)
+    assert waiting_cycle.next_due_at is not None
 
 
 def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) -> None:
@@ -424,19 +426,19 @@ def test_a_cycle_that_asked_just_before_the_circuit_closed_does_not_wait_for_the
             "UPDATE orbit_endpointstate SET opened_at = now(), probe_at = now() + interval '300 "
             "seconds', probe_wait = 300, failures = 10"
         )
-        (claimed,) = lease.claim(1)
-        dispatch.enqueue_deliveries(claimed)
-        looked = claim.claim_limited(
-            claimed, limit=9, worker="w", endpoints=dispatch.state().endpoints
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        batch = claim.claim_limited(
+            cycle, limit=9, worker="w", endpoints=dispatch.state().endpoints
         )
-        assert looked.wait is not None
+        assert batch.wait is not None
         # Now another cycle's probe succeeds, before this one is given back.
         execute(
             "UPDATE orbit_endpointstate SET opened_at = NULL, probe_at = NULL, probe_wait = "
             "NULL, failures = 0, next_turn_at = NULL"
         )
         assert claim.wake_waiting_cycles(EndpointState.objects.get().pk) == 1
-        lease.give_back([claimed], wait=looked.wait)
+        lease.give_back([cycle], wait=batch.wait)
         assert rows(
             "SELECT next_due_at <= clock_timestamp() FROM orbit_cyclerun WHERE id = %s", cycle_id
         ) == [(True,)]

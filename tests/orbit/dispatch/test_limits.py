@@ -21,7 +21,7 @@ def test_without_a_cap_everything_goes() -> None:
     assert (allowance.count, allowance.again_at, allowance.limits) == (16, None, FREE)
 
 
-def test_max_concurrency_counts_what_is_in_flight() -> None:
+def test_max_concurrency_counts_requests_in_flight() -> None:
     capped = endpoint_limits(max_concurrency=3)
     assert limits.allow(capped, now=NOW, in_flight=1, due=5).count == 2
     full = limits.allow(capped, now=NOW, in_flight=4, due=5)
@@ -47,10 +47,10 @@ def test_again_at_is_when_the_rate_lets_the_next_delivery_go() -> None:
         state = limits.allow(
             endpoint_limits(rate_per_second=rate), now=NOW, in_flight=0, due=1000
         ).limits
-        refused = limits.allow(state, now=NOW, in_flight=0, due=1)
-        assert refused.count == 0
-        assert refused.again_at is not None
-        assert limits.allow(refused.limits, now=refused.again_at, in_flight=0, due=1).count == 1
+        refusal = limits.allow(state, now=NOW, in_flight=0, due=1)
+        assert refusal.count == 0
+        assert refusal.again_at is not None
+        assert limits.allow(refusal.limits, now=refusal.again_at, in_flight=0, due=1).count == 1
 
 
 def test_an_open_circuit_lets_one_probe_through_and_doubles_the_wait_up_to_five_minutes() -> None:

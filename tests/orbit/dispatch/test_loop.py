@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 
 from governance.access.actors import SYSTEM
+from orbit import interrupts
 from orbit.cycles import cancel, lease
 from orbit.dispatch import claim, loop
 from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
@@ -43,7 +44,7 @@ def test_each_attempt_carries_its_key_its_token_and_its_context(settings) -> Non
         assert headers["x-orbit-cycle"] == str(cycle.pk)
 
 
-def test_a_receipt_says_what_came_back(settings) -> None:
+def test_a_receipt_has_the_answer(settings) -> None:
     with Receiver(http("500 No", b"a\x00\xffb"), OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(
@@ -146,15 +147,13 @@ def test_an_endpoint_that_the_rules_refuse_at_run_time_is_dead_at_once_with_the_
     assert "127.0.0.1" in letter.last_error
 
 
-def test_a_worker_that_wakes_after_its_lease_sends_nothing_of_what_it_claimed(
+def test_a_worker_that_wakes_after_its_lease_sends_no_claimed_job(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        from orbit import interrupts
-
         (claimed_cycle,) = lease.claim(1)
         cycle_progress = dispatch.enqueue_deliveries(claimed_cycle)
         slot = interrupts.Slot()
@@ -163,9 +162,9 @@ def test_a_worker_that_wakes_after_its_lease_sends_nothing_of_what_it_claimed(
         real = claim.claim_unlimited
 
         def stopped_behind_the_claim(*args, **kwargs):
-            taken = real(*args, **kwargs)
+            batch = real(*args, **kwargs)
             slot.held_until = interrupts.now()
-            return taken
+            return batch
 
         try:
             with monkeypatch.context() as patch:

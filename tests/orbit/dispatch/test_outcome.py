@@ -36,13 +36,13 @@ def test_everything_else_is_tried_again(status: int) -> None:
     assert outcome.attempt_status(answer(status)) == Attempt.FAILED
 
 
-def test_gone_and_what_the_endpoint_names_is_permanent() -> None:
+def test_a_410_and_the_statuses_of_the_endpoint_are_permanent() -> None:
     assert outcome.classify(answer(410), permanent=(410,)) == Dead("status_410")
     assert outcome.classify(answer(422), permanent=(410, 422)) == Dead("status_422")
     assert outcome.classify(answer(410), permanent=()) == Retry()
 
 
-def test_what_orbit_refuses_itself_is_permanent() -> None:
+def test_a_refusal_by_orbit_is_permanent() -> None:
     assert outcome.classify(answer(None, "refused", was_sent=False), permanent=()) == Dead(
         "address_refused"
     )

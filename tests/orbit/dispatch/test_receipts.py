@@ -57,13 +57,13 @@ def resume_elsewhere(cycle: ClaimedCycle) -> None:
 
 def database_away(times: int, meanwhile: Any = None) -> Any:
     """Return a ``fence.run`` whose first ``times`` calls fail because the database is away."""
-    real, left = fence.run, [times]
+    real, failures = fence.run, [times]
 
     def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        if not left[0]:
+        if not failures[0]:
             return real(sql, parameters)
-        left[0] -= 1
-        if not left[0] and meanwhile:
+        failures[0] -= 1
+        if not failures[0] and meanwhile:
             fence.run = real
             meanwhile()
             fence.run = run
@@ -145,10 +145,10 @@ def test_a_slot_that_waits_for_the_database_with_answers_is_not_hung(
 def test_a_slot_that_waits_for_a_full_database_with_answers_is_not_hung(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, left = fence.run, iter(range(3))
+    real, failures = fence.run, iter(range(3))
 
     def full(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        if next(left, None) is not None:
+        if next(failures, None) is not None:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "DO $$ BEGIN RAISE 'No space left on device' USING ERRCODE = 'disk_full'; "

@@ -31,7 +31,7 @@ def start_refused(
     *entries: dict[str, Any],
     allowed: str = "",
 ) -> str:
-    """Start a door that is to refuse; return all that it says."""
+    """Start an entry point that must refuse; return its output."""
     write_profiles(folder, [], [])
     environment = {
         **os.environ,
@@ -41,7 +41,7 @@ def start_refused(
         "ORBIT_DISPATCH_ENDPOINTS": json.dumps(entries),
         "ORBIT_DISPATCH_ALLOWED_HOSTS": allowed,
     }
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=database.PROJECT,
         env=environment,
@@ -49,10 +49,10 @@ def start_refused(
         text=True,
         timeout=60,
     )
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "hush" not in done.stdout + done.stderr
-    return done.stdout + done.stderr
+    assert process.returncode == 2, process.stderr
+    assert "Traceback" not in process.stderr
+    assert "hush" not in process.stdout + process.stderr
+    return process.stdout + process.stderr
 
 
 @pytest.mark.processes
@@ -128,7 +128,7 @@ def test_a_name_that_does_not_resolve_is_a_warning_and_no_more(
         "ORBIT_CONFIG_DIR": str(tmp_path),
         "ORBIT_DISPATCH_ENDPOINTS": json.dumps([{**GOOD, "url": "https://nothing.invalid/hush"}]),
     }
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "manage.py", "config", "check"],
         cwd=database.PROJECT,
         env=environment,
@@ -136,6 +136,6 @@ def test_a_name_that_does_not_resolve_is_a_warning_and_no_more(
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    assert "warning: Endpoint `aurora`: nothing.invalid" in done.stderr
-    assert "hush" not in done.stdout + done.stderr
+    assert process.returncode == 0, process.stderr
+    assert "warning: Endpoint `aurora`: nothing.invalid" in process.stderr
+    assert "hush" not in process.stdout + process.stderr

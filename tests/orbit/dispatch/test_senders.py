@@ -39,20 +39,20 @@ def test_a_slot_that_waits_for_the_first_sender_gets_it() -> None:
 
 
 def test_slots_that_compete_for_senders_lose_none() -> None:
-    senders, done = SenderPool(SENDERS), []
+    senders, counts = SenderPool(SENDERS), []
 
     def slot() -> None:
         for _ in range(200):
-            taken = senders.take(5, 1)
-            senders.give_back(taken)
-            done.append(taken)
+            count = senders.take(5, 1)
+            senders.give_back(count)
+            counts.append(count)
 
     threads = [threading.Thread(target=slot) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert len(done) == 1600
+    assert len(counts) == 1600
     assert senders.take(SENDERS, 1) == SENDERS
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import hmac_data
 
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Delivery, Endpoint
@@ -64,15 +65,15 @@ def test_a_changed_body_id_or_time_is_detected(requests: list[Received]) -> None
 
 
 def test_a_retry_is_signed_at_its_own_time_under_the_same_id(requests: list[Received]) -> None:
-    (again,) = [
+    (retry,) = [
         request
         for request in requests[1:]
         if request.headers["webhook-id"] == requests[0].headers["webhook-id"]
     ]
-    assert int(again.headers["webhook-timestamp"]) > int(requests[0].headers["webhook-timestamp"])
-    assert again.headers["webhook-signature"] != requests[0].headers["webhook-signature"]
-    assert again.headers["idempotency-key"] == again.headers["webhook-id"]
-    assert "." not in again.headers["webhook-id"]
+    assert int(retry.headers["webhook-timestamp"]) > int(requests[0].headers["webhook-timestamp"])
+    assert retry.headers["webhook-signature"] != requests[0].headers["webhook-signature"]
+    assert retry.headers["idempotency-key"] == retry.headers["webhook-id"]
+    assert "." not in retry.headers["webhook-id"]
 
 
 @pytest.mark.parametrize(("seconds", "why"), [(-600, "too old"), (600, "too new")])
@@ -90,8 +91,6 @@ def test_a_wrong_clock_is_detected(seconds: int, why: str) -> None:
 def test_bytes_that_are_not_text_are_signed_unchanged() -> None:
     # The stock library takes text alone, so the same sum is made by its own function over the very
     # bytes.
-    from standardwebhooks.webhooks import hmac_data
-
     body = b"\xff\x00\xfe"
     with Receiver() as receiver:
         request = endpoints.build_request(

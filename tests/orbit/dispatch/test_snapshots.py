@@ -77,7 +77,7 @@ def test_jobs_in_flight_keep_url_token_secret_and_headers_and_new_ones_have_the_
         assert (len(old.requests), len(new.requests)) == (3, 3)
 
 
-def test_an_endpoint_that_is_gone_from_the_configuration_still_gets_what_was_made_for_it(
+def test_a_removed_endpoint_still_gets_the_deliveries_made_for_it(
     settings: Any,
 ) -> None:
     with Receiver() as receiver:
@@ -115,7 +115,7 @@ def _opens(sealed: bytes, key: str) -> bool:
         return False
 
 
-def test_a_key_thrown_away_too_early_costs_its_own_jobs_and_no_others(settings: Any) -> None:
+def test_a_key_removed_too_early_fails_only_the_jobs_sealed_with_it(settings: Any) -> None:
     sealed_with(settings, FIRST)
     with Receiver() as receiver:
         endpoint(settings, receiver.url)
@@ -162,7 +162,7 @@ def test_the_bytes_at_the_receiver_are_the_bytes_that_came_in_on_every_attempt(
     assert rows("SELECT DISTINCT sha256 FROM orbit_normalizationitem") == [(digest,)]
 
 
-def test_what_a_receiver_sends_back_of_its_credentials_is_in_no_table(settings: Any) -> None:
+def test_credentials_that_a_receiver_echoes_are_in_no_table(settings: Any) -> None:
     def echo(sock: Any) -> None:
         sock.sendall(
             http(

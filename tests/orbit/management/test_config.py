@@ -164,7 +164,7 @@ def test_export_writes_the_database_into_the_folder(folder: Path, capsys) -> Non
     assert run(capsys, "diff")[0] == 0
 
 
-def test_an_export_is_on_record_and_one_into_a_missing_folder_is_refused(
+def test_an_export_is_audited_and_refused_into_a_missing_folder(
     folder: Path, settings, capsys
 ) -> None:
     reload.load_at_start()

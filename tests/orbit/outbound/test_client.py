@@ -92,7 +92,7 @@ def test_a_connection_that_the_receiver_closed_meanwhile_is_not_used_again() -> 
         assert len(receiver.requests) == 2
 
 
-def test_a_head_that_drips_in_ends_at_the_total_deadline() -> None:
+def test_a_slow_head_ends_at_the_total_deadline() -> None:
     with Receiver(dripping(b"HTTP/1.1 200 OK\r\n", b"X")) as receiver:
         answer = post(receiver.url, total=0.6)
     assert (answer.status, answer.error_class, answer.sent) == (None, "timeout", True)
@@ -106,7 +106,7 @@ def test_a_head_that_drips_in_ends_at_the_total_deadline() -> None:
         (b"HTTP/1.1 200 OK\r\n\r\n", b"z"),
     ],
 )
-def test_a_body_that_drips_in_leaves_the_status_and_what_came(start: bytes, piece: bytes) -> None:
+def test_a_slow_body_leaves_the_status_and_the_bytes_received(start: bytes, piece: bytes) -> None:
     with Receiver(dripping(start, piece)) as receiver:
         answer = post(receiver.url, total=2)
     assert (answer.status, answer.error_class, answer.body) == (200, None, None)
@@ -119,7 +119,7 @@ def test_continue_answers_without_end_stop_at_the_deadline() -> None:
         assert post(receiver.url, total=0.5).error_class == "timeout"
 
 
-def test_early_hints_are_no_answer_and_the_next_request_gets_its_own() -> None:
+def test_early_hints_are_no_answer_and_the_next_request_gets_its_own_answer() -> None:
     with Receiver(
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + http("200 OK", b"first"),
         http("200 OK", b"second"),
@@ -130,7 +130,7 @@ def test_early_hints_are_no_answer_and_the_next_request_gets_its_own() -> None:
     assert [request.connection for request in receiver.requests] == [1, 2]
 
 
-def test_bytes_forged_behind_an_answer_are_never_the_next_one() -> None:
+def test_bytes_forged_after_an_answer_are_never_the_next_answer() -> None:
     forged = threading.Event()
     misbehaving = then(OK, http("500 No", b"forged"), lambda sock: forged.set())
     with Receiver(misbehaving, http("200 OK", b"own")) as receiver:
@@ -201,7 +201,7 @@ def test_an_endless_body_is_read_up_to_the_limit_and_the_connection_dropped() ->
     assert peak < 3_000_000
 
 
-def test_a_compressed_answer_is_kept_as_it_is() -> None:
+def test_a_compressed_answer_is_kept_unchanged() -> None:
     bomb = gzip.compress(b"\0" * 20_000_000)
     assert len(bomb) < client.LIMIT
     with Receiver(http("200 OK", bomb, ["Content-Encoding: gzip"])) as receiver:
@@ -213,7 +213,7 @@ def test_a_compressed_answer_is_kept_as_it_is() -> None:
     assert peak < 3_000_000
 
 
-def test_a_larger_body_comes_whole_where_it_is_asked_for() -> None:
+def test_a_larger_body_is_complete_if_it_is_requested() -> None:
     with Receiver(http("200 OK", b"x" * 300_000, ["Content-Type: image/png"])) as receiver:
         answer = post(receiver.url, keep=300_000, limit=300_000)
         short = post(receiver.url, keep=299_999, limit=299_999)
@@ -325,7 +325,7 @@ def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path
         "SSL_CERT_FILE": "/nowhere",
     }
     with Receiver() as receiver:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, receiver.url],
             env=environment,
             capture_output=True,
@@ -333,7 +333,7 @@ def test_proxy_netrc_and_ca_variables_of_the_environment_have_no_effect(tmp_path
             check=False,
             timeout=60,
         )
-        assert done.stdout.strip() == "200", done.stderr
+        assert process.stdout.strip() == "200", process.stderr
         assert receiver.requests[0].headers["authorization"] == "Bearer t"
 
 

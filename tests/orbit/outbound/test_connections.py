@@ -48,12 +48,14 @@ def test_a_new_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> N
     with Receiver() as receiver:
         url = f"http://moving.example:{receiver.port}/"
         assert post(url, "127.0.0.1").status == 200
-        refused = post(url, "127.0.0.1")
-    assert (refused.error_class, refused.sent) == ("refused", False)
-    assert "10.9.9.9" in refused.error
+        answer = post(url, "127.0.0.1")
+    assert (answer.error_class, answer.sent) == ("refused", False)
+    assert "10.9.9.9" in answer.error
 
 
-def test_a_dead_first_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_first_address_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with (
         Receiver() as receiver,
         socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full,

@@ -50,11 +50,11 @@ def test_almost_nothing_of_a_secret_is_left_inside_base64_of_a_longer_text(
     text = b"x" * before + SECRET.encode() + b": and so on"
     masked = mask(encode(text), (SECRET,))  # type: ignore[operator]
     assert MASK in masked
-    left = base64.b64decode(
+    remainder = base64.b64decode(
         masked.split(MASK)[0] + b"A" * (-len(masked.split(MASK)[0]) % 4),
         altchars=b"-_" if encode is base64.urlsafe_b64encode else None,
     )
-    assert SECRET[:3].encode() not in left
+    assert SECRET[:3].encode() not in remainder
 
 
 def test_a_secret_that_an_excerpt_cuts_in_two_is_masked_too() -> None:

@@ -35,7 +35,7 @@ def test_the_signature_is_the_hmac_written_out_by_hand_over_bytes_that_are_no_te
 
 
 def test_the_signature_equals_openssl_s() -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{KEY.hex()}", "-binary"],
         input=b"id.17.body",
         capture_output=True,
@@ -43,14 +43,14 @@ def test_the_signature_equals_openssl_s() -> None:
     )
     assert (
         signing.sign(SECRET, message_id="id", timestamp=17, body=b"body")
-        == "v1," + base64.b64encode(done.stdout).decode()
+        == "v1," + base64.b64encode(process.stdout).decode()
     )
 
 
 def test_both_secrets_sign_during_a_rotation() -> None:
     other = "whsec_" + base64.b64encode(bytes(range(100, 130))).decode()
-    both = signing.sign(f"{SECRET} {other}", message_id="id", timestamp=1, body=b"")
-    assert both.split(" ") == [
+    signatures = signing.sign(f"{SECRET} {other}", message_id="id", timestamp=1, body=b"")
+    assert signatures.split(" ") == [
         signing.sign(secret, message_id="id", timestamp=1, body=b"") for secret in (SECRET, other)
     ]
 
@@ -71,6 +71,6 @@ def test_both_secrets_sign_during_a_rotation() -> None:
     ],
 )
 def test_a_weak_or_malformed_secret_is_refused_and_not_shown(secret: str) -> None:
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as exc_info:
         signing.parse_secrets(secret)
-    assert "hush" not in str(refused.value)
+    assert "hush" not in str(exc_info.value)

@@ -174,7 +174,7 @@ def test_neither_authorities_nor_key_logs_are_taken_from_the_environment(
     with Receiver(tls=authority.server("localhost")) as receiver:
         url = f"https://localhost:{receiver.port}/"
         for bundle, status in ((authority.bundle, "200"), ("", "None")):
-            done = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-c", program, url, bundle],
                 env=environment,
                 capture_output=True,
@@ -182,5 +182,5 @@ def test_neither_authorities_nor_key_logs_are_taken_from_the_environment(
                 check=False,
                 timeout=60,
             )
-            assert done.stdout.strip() == status, done.stderr
+            assert process.stdout.strip() == status, process.stderr
     assert not keys.exists()

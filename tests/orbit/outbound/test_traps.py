@@ -139,7 +139,7 @@ def test_a_chunked_bomb_and_an_endless_chunk_head_cost_no_memory() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nok",
     ],
 )
-def test_nonsense_is_never_an_exception_and_only_a_proper_status_line_counts(head: bytes) -> None:
+def test_invalid_answers_raise_nothing_and_only_a_valid_status_line_counts(head: bytes) -> None:
     with Receiver(then(head, close), OK) as receiver:
         answer = post(receiver.url)
         assert post(receiver.url).body == b"ok"
@@ -218,7 +218,7 @@ def test_a_receiver_on_ipv6_alone_is_reached_by_address_and_by_name(
         assert post(f"http://six.example:{receiver.port}/", allowed=("six.example",)).status == 200
 
 
-def test_of_three_addresses_the_one_that_lives_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_three_addresses_the_reachable_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "127.0.0.3", "127.0.0.2", "127.0.0.1")
     with Receiver() as receiver:
         assert (
@@ -294,7 +294,7 @@ def test_resolvers_that_never_return_do_not_accumulate(monkeypatch: pytest.Monke
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", never)
-    monkeypatch.setattr(addresses, "_resolvers", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(addresses, "RESOLVERS", threading.BoundedSemaphore(2))
     try:
         answers = [
             post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(6)

@@ -4,7 +4,7 @@ from typing import Any
 from orbit.pipeline.contract import Payload, Transformer, TransformError
 
 
-def test_what_a_schema_cannot_say_is_asked_only_where_the_schema_is_kept() -> None:
+def test_further_checks_run_only_if_the_schema_is_satisfied() -> None:
     def check(options: Mapping[str, Any]) -> list[dict[str, str]]:
         return [{"pointer": "/n", "detail": "Is odd."}] if options["n"] % 2 else []
 

@@ -25,9 +25,9 @@ def transform(url: str, *, timeout: float = 2) -> Payload:
 
 
 def refusal(url: str, *, timeout: float = 2) -> TransformError:
-    with pytest.raises(TransformError) as refused:
+    with pytest.raises(TransformError) as exc_info:
         transform(url, timeout=timeout)
-    return refused.value
+    return exc_info.value
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -128,13 +128,13 @@ def test_a_name_that_resolves_elsewhere_at_run_time_fails_for_good(
 def test_a_tier_that_meets_such_a_receiver_fails_alone_and_the_others_are_delivered(
     settings: Any, hostile: bytes | Callable[[socket.socket], None]
 ) -> None:
-    with Receiver(hostile) as bad, Receiver() as receiver:
+    with Receiver(hostile) as hostile_receiver, Receiver() as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(
             {
                 "2": {
                     "transformer": "http",
-                    "options": {"url": bad.url},
+                    "options": {"url": hostile_receiver.url},
                     "timeout": 1,
                     "max_attempts": 1,
                 }

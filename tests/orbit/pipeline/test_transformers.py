@@ -37,9 +37,9 @@ def problems(name: str, **options: Any) -> list[tuple[str, str]]:
 
 
 def failure(name: str, body: bytes = b"hello", **options: Any) -> TransformError:
-    with pytest.raises(TransformError) as refused:
+    with pytest.raises(TransformError) as exc_info:
         run(name, body, **options)
-    return refused.value
+    return exc_info.value
 
 
 def test_passthrough_returns_the_same_bytes_and_type() -> None:
@@ -102,7 +102,7 @@ def test_wrong_template_options_are_found_before_a_cycle_runs(
     assert [place for place, _ in problems("template", **options)] == [pointer]
 
 
-def test_a_template_reaches_no_attribute_of_what_it_is_given() -> None:
+def test_a_template_reaches_no_attribute_of_its_input() -> None:
     assert (
         run("template", template="${tier}.__class__ {tier.__class__}").body
         == b"2.__class__ {tier.__class__}"

@@ -24,7 +24,7 @@ def between(left: dict[str, object], right: dict[str, object]) -> list[Differenc
     return drift.between(Documents([profile(**left)], []), Documents([profile(**right)], []))
 
 
-def test_documents_that_say_the_same_have_no_differences() -> None:
+def test_equal_documents_have_no_differences() -> None:
     assert (
         between({"style_vector": {"a": 1, "b": [1, 2]}}, {"style_vector": {"b": [1, 2], "a": 1.0}})
         == []
@@ -108,7 +108,7 @@ def test_differences_of_invalid_files_are_refused_with_their_errors(folder: Path
         drift.differences(actor=SYSTEM)
 
 
-def test_an_answer_holds_no_more_than_fits() -> None:
+def test_an_answer_is_bounded() -> None:
     differences = [
         Difference("profiles.json", f"p{number}", "", "x" * 1000, ABSENT) for number in range(600)
     ]

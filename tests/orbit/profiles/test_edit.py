@@ -61,15 +61,15 @@ def save(
 
 
 def problems(document: Any, expected: Expected, actor: Actor = SYSTEM) -> dict[str, str]:
-    with pytest.raises(DocumentInvalid) as refused:
+    with pytest.raises(DocumentInvalid) as exc_info:
         save(document, expected, actor)
-    return {fault["pointer"]: fault["detail"] for fault in refused.value.errors}
+    return {fault["pointer"]: fault["detail"] for fault in exc_info.value.errors}
 
 
 def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audit_entry() -> None:
     store_profiles([profile()], [])
-    done = save(profile(label="Other"), exactly(1))
-    assert (done.revision, done.created, done.changed, done.document) == (
+    result = save(profile(label="Other"), exactly(1))
+    assert (result.revision, result.created, result.changed, result.document) == (
         2,
         False,
         True,
@@ -91,8 +91,8 @@ def test_an_edit_is_the_next_revision_with_author_source_and_reason_and_one_audi
 def test_a_run_profile_is_made_in_its_namespace() -> None:
     store_profiles([profile()], [])
     registry.ensure(["eu"])
-    done = save(run_profile(), NEW)
-    assert (done.revision, done.created) == (1, True)
+    result = save(run_profile(), NEW)
+    assert (result.revision, result.created) == (1, True)
     entry = AuditTrailEntry.objects.get()
     assert (entry.action, entry.namespace, entry.before, entry.after) == (
         "run_profile.changed",
@@ -104,8 +104,8 @@ def test_a_run_profile_is_made_in_its_namespace() -> None:
 
 def test_an_edit_that_changes_nothing_is_no_revision_and_no_entry() -> None:
     store_profiles([profile(style_vector={"a": 1, "b": 2})], [])
-    done = save(profile(style_vector={"b": 2, "a": 1.0}), exactly(1))
-    assert (done.revision, done.changed) == (1, False)
+    result = save(profile(style_vector={"b": 2, "a": 1.0}), exactly(1))
+    assert (result.revision, result.changed) == (1, False)
     assert not AuditTrailEntry.objects.exists()
 
 
@@ -139,8 +139,8 @@ def test_a_hidden_profile_comes_back_as_a_new_one_with_its_history() -> None:
     Profile.objects.update(hidden=True)
     with pytest.raises(Stale):
         save(profile(label="x"), exactly(1))
-    done = save(profile(label="x"), NEW)
-    assert (done.revision, done.created) == (2, True)
+    result = save(profile(label="x"), NEW)
+    assert (result.revision, result.created) == (2, True)
     assert not Profile.objects.get().hidden
 
 
@@ -221,9 +221,9 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
 )
 def test_an_invalid_document_or_one_of_another_id_is_refused(document: Any, pointer: str) -> None:
     store_profiles([profile()], [])
-    with pytest.raises(DocumentInvalid) as refused:
+    with pytest.raises(DocumentInvalid) as exc_info:
         edit.save(PROFILE, "daily", document, actor=SYSTEM, source="api", expected=exactly(1))
-    assert pointer in {fault["pointer"] for fault in refused.value.errors}
+    assert pointer in {fault["pointer"] for fault in exc_info.value.errors}
     assert Profile.objects.get().revision == 1
 
 
@@ -268,14 +268,14 @@ def test_a_confined_editor_changes_only_profiles_of_their_namespaces() -> None:
     ):
         messages = []
         for document in (hidden, missing):
-            with pytest.raises(Stale) as refused:
+            with pytest.raises(Stale) as exc_info:
                 save(document, exactly(1), actor)
             messages.append(
                 (
-                    refused.value.detail.replace(
+                    exc_info.value.detail.replace(
                         document.get("run_profile_id", document["profile_id"]), "ID"
                     ),
-                    refused.value.extra,
+                    exc_info.value.extra,
                 )
             )
         assert messages[0] == messages[1]
@@ -289,7 +289,7 @@ def test_a_confined_editor_changes_only_profiles_of_their_namespaces() -> None:
         )
 
 
-def test_a_move_is_on_record_for_those_who_see_both_namespaces() -> None:
+def test_a_move_is_visible_to_users_who_see_both_namespaces() -> None:
     store_profiles([profile()], [run_profile(namespace="a"), run_profile("other-b", namespace="b")])
     save(run_profile(namespace="a", value_tags=["x"]), exactly(1))
     save(run_profile(namespace="b"), exactly(2), confined("a", "b"))
@@ -322,7 +322,7 @@ def test_a_confined_editor_moves_and_creates_nothing_in_other_namespaces() -> No
 def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
     store_profiles([profile()], [])
     save(profile(label="Second"), exactly(1))
-    done = edit.roll_back(
+    result = edit.roll_back(
         PROFILE,
         "daily",
         1,
@@ -331,7 +331,7 @@ def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
         expected=exactly(2),
         reason="it was better",
     )
-    assert (done.revision, done.document) == (3, profile())
+    assert (result.revision, result.document) == (3, profile())
     assert ProfileRevision.objects.get(number=3).reason == "back to revision 1: it was better"
     assert AuditTrailEntry.objects.order_by("id").last().after == profile()
     with pytest.raises(Stale):
@@ -351,16 +351,16 @@ def test_a_roll_back_is_a_new_revision_of_the_old_document() -> None:
             )
 
 
-def test_a_roll_back_to_what_can_no_longer_be_used_is_refused_with_pointers() -> None:
+def test_a_roll_back_to_an_invalid_document_is_refused_with_pointers() -> None:
     store_profiles(
         [profile("daily", execution_rules={"tiers": {"1": {"transformer": "gone"}}})], []
     )
     save(profile(), exactly(1))
-    with pytest.raises(DocumentInvalid) as refused:
+    with pytest.raises(DocumentInvalid) as exc_info:
         edit.roll_back(
             PROFILE, "daily", 1, actor=SYSTEM, source="admin", expected=exactly(2), reason="x"
         )
-    assert [fault["pointer"] for fault in refused.value.errors] == [
+    assert [fault["pointer"] for fault in exc_info.value.errors] == [
         "/execution_rules/tiers/1/transformer"
     ]
 

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, settings) -> Path:
     return tmp_path
 
 
-def test_an_export_makes_the_files_say_what_runs_and_nothing_differs_any_more(folder: Path) -> None:
+def test_after_an_export_the_files_equal_the_database(folder: Path) -> None:
     reload.load_at_start()
     store_profiles(
         [
@@ -59,7 +59,7 @@ def test_an_export_is_byte_stable(folder: Path) -> None:
     assert (folder / "profiles.json").read_bytes() == first
 
 
-def test_what_was_exported_counts_as_applied(folder: Path) -> None:
+def test_an_exported_document_counts_as_applied(folder: Path) -> None:
     reload.load_at_start()
     store_profiles([profile(label="By hand")], [])
     export.export(folder, actor=SYSTEM)
@@ -68,7 +68,7 @@ def test_what_was_exported_counts_as_applied(folder: Path) -> None:
     assert Profile.objects.get().label == "By file, later"
 
 
-def test_a_folder_that_is_not_there_leaves_the_applied_state_alone(folder: Path) -> None:
+def test_a_missing_folder_leaves_the_applied_state_unchanged(folder: Path) -> None:
     reload.load_at_start()
     before = AppliedFiles.objects.get().sha256
     store_profiles([profile(label="By hand")], [])
@@ -109,14 +109,14 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
     # Both files were changed. An export, which would undo that, is killed before it replaces the
     # ``nth`` file.
     write_profiles(folder, [profile(label="By file")], [run_profile(value_tags=["by-file"])])
-    done: list[Path] = []
+    written_files: list[Path] = []
 
     class Killed(BaseException):
         pass
 
     def replace(self: Path, target: Path) -> Path:
-        done.append(target)
-        if len(done) == nth:
+        written_files.append(target)
+        if len(written_files) == nth:
             raise Killed
         return self.rename(target)
 
@@ -227,10 +227,10 @@ def shuffled(value: Any, rng: Any) -> Any:
 )
 @given(documents(), st.randoms(use_true_random=False))
 def test_export_reload_export_gives_the_same_bytes(
-    folder: Path, both: tuple[list[Any], list[Any]], rng: Any
+    folder: Path, both_lists: tuple[list[Any], list[Any]], rng: Any
 ) -> None:
     with transaction.atomic():
-        check_stable(folder, *both, rng)
+        check_stable(folder, *both_lists, rng)
 
 
 def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng: Any) -> None:

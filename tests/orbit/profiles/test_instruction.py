@@ -33,8 +33,8 @@ RUN_PROFILE = {
 
 
 def test_the_instruction_holds_exactly_the_documented_members() -> None:
-    made = instruction.synthesize(RUN_PROFILE, PROFILE)
-    assert made.document == {
+    result = instruction.synthesize(RUN_PROFILE, PROFILE)
+    assert result.document == {
         "profile_id": "p",
         "run_profile_id": "r",
         "namespace": "eu",
@@ -50,9 +50,11 @@ def test_the_instruction_holds_exactly_the_documented_members() -> None:
 
 
 def test_the_body_is_canonical_and_the_id_is_its_hash() -> None:
-    made = instruction.synthesize(RUN_PROFILE, PROFILE)
-    assert made.body == json.dumps(made.document, sort_keys=True, separators=(",", ":")).encode()
-    assert made.instruction_id == hashlib.sha256(made.body).hexdigest()
+    result = instruction.synthesize(RUN_PROFILE, PROFILE)
+    assert (
+        result.body == json.dumps(result.document, sort_keys=True, separators=(",", ":")).encode()
+    )
+    assert result.instruction_id == hashlib.sha256(result.body).hexdigest()
 
 
 @given(st.permutations(list(PROFILE)), st.permutations(list(RUN_PROFILE)))
@@ -83,11 +85,11 @@ def test_label_and_state_are_no_part_of_it_and_everything_else_is() -> None:
     assert len({same.instruction_id, *changed}) == 6
 
 
-def test_what_is_left_out_is_filled_in_empty_and_never_shared() -> None:
+def test_omitted_members_are_empty_and_never_shared() -> None:
     bare = instruction.synthesize({"run_profile_id": "r", "namespace": "eu"}, {"profile_id": "p"})
     bare.document["style_vector"]["spoilt"] = True
-    again = instruction.synthesize({"run_profile_id": "r", "namespace": "eu"}, {"profile_id": "p"})
-    assert again.document["style_vector"] == {}
+    second = instruction.synthesize({"run_profile_id": "r", "namespace": "eu"}, {"profile_id": "p"})
+    assert second.document["style_vector"] == {}
 
 
 def test_the_demo_s_instruction_can_be_made() -> None:

@@ -120,8 +120,8 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
                 reloads.append((begins, time.monotonic()))
                 number += 1
         stop.set()
-        for done in triggers:
-            done.result()
+        for future in triggers:
+            future.result()
     # A cycle that was active for the whole of a reload would be one that it didn't see.
     assert [
         (interval, other)

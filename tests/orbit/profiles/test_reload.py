@@ -142,9 +142,9 @@ def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(
         ],
         [run_profile(profile_id="unknown")],
     )
-    with pytest.raises(ConfigInvalid) as caught:
+    with pytest.raises(ConfigInvalid) as exc_info:
         reload.load_at_start()
-    places = {(error["file"], error["pointer"]) for error in caught.value.errors}
+    places = {(error["file"], error["pointer"]) for error in exc_info.value.errors}
     assert {
         ("profiles.json", "/0/state"),
         ("profiles.json", "/1/execution_rules/tiers/2/transformer"),
@@ -157,17 +157,17 @@ def test_invalid_files_stop_a_start_with_every_error_of_files_and_endpoints(
 def test_a_file_that_cannot_be_read_hides_no_error_of_the_other(folder: Path) -> None:
     write_profiles(folder, [profile(state="on")], [])
     (folder / "runProfiles.json").write_text('[{"namespace": 1, "namespace": 2}]')
-    with pytest.raises(ConfigInvalid) as caught:
+    with pytest.raises(ConfigInvalid) as exc_info:
         reload.load_at_start()
-    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {
+    assert {(error["file"], error["pointer"]) for error in exc_info.value.errors} == {
         ("runProfiles.json", "/0/namespace"),
         ("profiles.json", "/0/state"),
     }
     write_profiles(folder, [], [run_profile(state="on")])
     (folder / "profiles.json").write_text("[")
-    with pytest.raises(ConfigInvalid) as caught:
+    with pytest.raises(ConfigInvalid) as exc_info:
         reload.load_at_start()
-    assert {(error["file"], error["pointer"]) for error in caught.value.errors} == {
+    assert {(error["file"], error["pointer"]) for error in exc_info.value.errors} == {
         ("profiles.json", "/0"),
         ("runProfiles.json", "/0/state"),
     }
@@ -196,9 +196,9 @@ def test_an_address_that_the_rules_refuse_stops_a_start(folder: Path, settings) 
 def test_a_target_that_no_endpoint_answers_to_is_an_error(folder: Path, settings) -> None:
     settings.ORBIT_DISPATCH_ENDPOINTS = HOOK.replace("192.0.2.1", "93.184.215.14")
     write_profiles(folder, [profile()], [run_profile(distribution_targets=["hook", "hok"])])
-    with pytest.raises(ConfigInvalid) as caught:
+    with pytest.raises(ConfigInvalid) as exc_info:
         reload.read_checked()
-    assert [error["pointer"] for error in caught.value.errors] == ["/0/distribution_targets/1"]
+    assert [error["pointer"] for error in exc_info.value.errors] == ["/0/distribution_targets/1"]
 
 
 def test_a_reload_applies_the_files_over_edits_and_says_what_it_did(folder: Path) -> None:
@@ -206,8 +206,8 @@ def test_a_reload_applies_the_files_over_edits_and_says_what_it_did(folder: Path
     reload.load_at_start()
     store_profiles([profile("a", label="By hand")], [])
     write_profiles(folder, [profile("a"), profile("b"), profile("d")], [])
-    done = reload.apply_files(actor=SYSTEM, reason="as agreed")
-    assert (done.created, done.changed, done.hidden, done.unchanged) == (
+    result = reload.apply_files(actor=SYSTEM, reason="as agreed")
+    assert (result.created, result.changed, result.hidden, result.unchanged) == (
         ("profiles/d",),
         ("profiles/a",),
         ("profiles/c",),
@@ -221,11 +221,11 @@ def test_a_reload_applies_the_files_over_edits_and_says_what_it_did(folder: Path
 
 def test_a_reload_is_refused_while_a_cycle_is_active_and_names_it(folder: Path) -> None:
     cycle = active_cycle()
-    with pytest.raises(CyclesActive) as caught:
+    with pytest.raises(CyclesActive) as exc_info:
         reload.apply_files(actor=SYSTEM, reason="")
-    assert f"{cycle.id} in default" in caught.value.detail
-    assert "cancel" in caught.value.detail
-    assert caught.value.extra == {"active_cycle_run_ids": [str(cycle.id)]}
+    assert f"{cycle.id} in default" in exc_info.value.detail
+    assert "cancel" in exc_info.value.detail
+    assert exc_info.value.extra == {"active_cycle_run_ids": [str(cycle.id)]}
     assert not Profile.objects.exists()
     assert not entries()
 

@@ -1,4 +1,4 @@
-"""The one door that writes profiles."""
+"""Revisions: the only module that writes profiles."""
 
 import pytest
 
@@ -91,8 +91,8 @@ def test_a_removed_profile_is_hidden_with_its_history_and_returns_under_its_numb
     store_profiles(
         [profile("a"), profile("b")], [run_profile("a-eu", "a"), run_profile("b-eu", "b")]
     )
-    done = revisions.hide_others(profiles=["a"], run_profiles=["a-eu"])
-    assert (done.profiles.hidden, done.run_profiles.hidden) == (("b",), ("b-eu",))
+    result = revisions.hide_others(profiles=["a"], run_profiles=["a-eu"])
+    assert (result.profiles.hidden, result.run_profiles.hidden) == (("b",), ("b-eu",))
     assert [document["profile_id"] for document in revisions.current().profiles] == ["a"]
     assert ProfileRevision.objects.filter(profile__profile_id="b").count() == 1
 

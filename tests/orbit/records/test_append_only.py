@@ -45,7 +45,7 @@ def owner(server: Server, committed: str) -> psycopg.Connection:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_not_even_the_owner_changes_a_row(owner: psycopg.Connection, table: str) -> None:
+def test_the_owner_of_the_tables_cannot_change_a_row(owner: psycopg.Connection, table: str) -> None:
     partitions = [
         row[0]
         for row in owner.execute(

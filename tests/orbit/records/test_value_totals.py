@@ -79,7 +79,7 @@ def test_quantities_are_added_per_tag_and_day_week_and_month_of_utc() -> None:
     ]
 
 
-def test_a_cycle_counts_once_however_many_entries_it_has() -> None:
+def test_a_cycle_with_many_entries_counts_once() -> None:
     cycle = uuid7()
     entry("a", "2026-03-01T10:00:00Z", cycle=cycle)
     entry("a", "2026-03-01T10:00:00Z", cycle=cycle, unit="page")

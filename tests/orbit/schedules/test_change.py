@@ -53,7 +53,7 @@ def test_switching_off_and_on_is_audited_once_each() -> None:
     assert entries() == [(on, off, "night"), (off, on, "night")]
 
 
-def test_what_was_switched_off_stays_off_when_the_environment_asks_for_another_cron() -> None:
+def test_a_schedule_that_is_off_stays_off_if_the_environment_changes_its_cron() -> None:
     change.switch(CYCLES, on=False, **WHY)
     sync([Schedule(CYCLES, "0 13 * * *", "UTC")])
     assert row()[:2] == ("0 13 * * *", 0)
@@ -87,9 +87,9 @@ def test_a_schedule_that_is_off_has_no_ticks_but_the_one_that_was_due_before() -
     "cron", ["rubbish", "0 0 30 2 *", "0 0 * * * *", "99 * * * *", "\x00 * * * *"]
 )
 def test_an_invalid_cron_is_refused_at_its_field_and_changes_nothing(cron: str) -> None:
-    with pytest.raises(CronInvalid) as refused:
+    with pytest.raises(CronInvalid) as exc_info:
         change.set_cron(CYCLES, cron=cron, **WHY)
-    assert refused.value.errors[0]["pointer"] == "/cron"
+    assert exc_info.value.errors[0]["pointer"] == "/cron"
     assert (row()[0], entries()) == ("0 12 * * *", [])
 
 

@@ -53,16 +53,16 @@ def tick(due: datetime, **columns: Any) -> None:
     """Have the tick of that moment decided."""
     Row.objects.filter(name=OWN).update(next_run=due)
     ledger.enqueue_due(due + timedelta(seconds=1))
-    made = CronTick.objects.get(schedule=OWN, due_at=due)
-    run_tick.run(made.pk, now=due + timedelta(seconds=2))
-    CronTick.objects.filter(pk=made.pk).update(**columns)
+    cron_tick = CronTick.objects.get(schedule=OWN, due_at=due)
+    run_tick.run(cron_tick.pk, now=due + timedelta(seconds=2))
+    CronTick.objects.filter(pk=cron_tick.pk).update(**columns)
 
 
 def sentence_at(at: datetime, name: str = "a", **options: Any) -> str:
     return explain.explain(name, at, actor=SYSTEM, **options).sentence
 
 
-def test_it_did_run(due: datetime) -> None:
+def test_a_tick_that_started_a_cycle_is_named(due: datetime) -> None:
     tick(due)
     cycle = CycleRun.objects.get()
     answer = explain.explain("a", due + timedelta(minutes=3), actor=SYSTEM)
@@ -81,14 +81,14 @@ def test_a_cycle_that_a_user_started_is_named_too(due: datetime) -> None:
     assert f"Its cycle {cycle.pk} (pending) was accepted" in sentence_at(datetime.now(UTC))
 
 
-def test_another_cycle_was_active(due: datetime) -> None:
+def test_an_active_cycle_is_named(due: datetime) -> None:
     cycle = active_cycle("eu")
     tick(due)
     sentence = sentence_at(due)
     assert "was skipped" in sentence and str(cycle.pk) in sentence
 
 
-def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
+def test_a_halt_is_named_with_its_actor(due: datetime) -> None:
     GovernanceSetting.objects.filter(namespace__name="eu").update(
         halt=True, mode="quiet", reason="flood", changed_by="ann", since=due - timedelta(hours=1)
     )
@@ -106,7 +106,7 @@ def test_the_namespace_was_halted_and_by_whom(due: datetime) -> None:
         ("pause", "everything", Action.PAUSE_SET, Action.PAUSE_LIFTED, "pause"),
     ],
 )
-def test_what_was_stopped_then_is_read_from_the_trail(
+def test_a_past_stop_is_read_from_the_trail(
     due: datetime, object_type: str, object_id: str, begin: Action, end: Action, kind: str
 ) -> None:
     with audit.transaction():
@@ -131,7 +131,7 @@ def test_what_was_stopped_then_is_read_from_the_trail(
     assert explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
 
 
-def test_a_stop_without_a_tick_is_named_since_it_refused_triggers(
+def test_a_stop_without_a_tick_is_named_because_it_refused_triggers(
     due: datetime,
 ) -> None:
     Row.objects.filter(name=OWN).update(next_run=due + timedelta(days=1))
@@ -170,7 +170,7 @@ def test_a_tick_before_the_stop_is_named_with_it_and_a_refused_tick_names_it_onc
     assert "could start" not in sentence_at(datetime.now(UTC))
 
 
-def test_no_cluster_was_alive(due: datetime) -> None:
+def test_a_time_without_a_cluster_is_named(due: datetime) -> None:
     CronTick.objects.create(
         id=uuid7(),
         schedule=OWN,
@@ -185,7 +185,7 @@ def test_no_cluster_was_alive(due: datetime) -> None:
     assert "no cluster was alive from" in sentence_at(due)
 
 
-def test_a_moment_inside_a_row_from_to_was_missed(due: datetime) -> None:
+def test_a_moment_inside_a_missed_range_was_missed(due: datetime) -> None:
     begin = due - timedelta(hours=20)
     span = {
         "from": begin.isoformat(),
@@ -199,17 +199,17 @@ def test_a_moment_inside_a_row_from_to_was_missed(due: datetime) -> None:
     assert "no cluster was alive" in sentence_at(due - timedelta(hours=9))
 
 
-def test_no_cluster_has_looked_yet(due: datetime) -> None:
+def test_a_tick_that_no_cluster_has_seen_yet_is_pending(due: datetime) -> None:
     Row.objects.filter(name=OWN).update(next_run=due)
     assert "no cluster has looked since" in sentence_at(due)
 
 
-def test_it_came_too_late(due: datetime) -> None:
+def test_a_late_tick_is_named(due: datetime) -> None:
     tick(due, outcome="late", detail={"max_lateness": 60})
     assert "more than 60 s late" in sentence_at(due)
 
 
-def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
+def test_a_disabled_run_profile_is_named_with_actor_and_reason(due: datetime) -> None:
     with audit.transaction():
         from_then = run_profile(
             "a", state="disabled", execution_policy={"cron": f"{due.minute} * * * *"}
@@ -231,7 +231,7 @@ def test_it_was_disabled_by_whom_and_why(due: datetime) -> None:
     assert "disabled" not in sentence_at(due - timedelta(hours=3))
 
 
-def test_its_profile_was_disabled(due: datetime) -> None:
+def test_a_disabled_profile_is_named(due: datetime) -> None:
     store_profiles([profile(state="disabled")], [])
     rows(
         "UPDATE orbit_profilerevision SET created_at = now() - interval '5 hours'"
@@ -240,7 +240,7 @@ def test_its_profile_was_disabled(due: datetime) -> None:
     assert "the profile daily was disabled" in sentence_at(due)
 
 
-def test_it_was_hidden_or_did_not_exist(due: datetime) -> None:
+def test_a_hidden_or_missing_run_profile_is_named(due: datetime) -> None:
     assert "It didn't exist yet" in sentence_at(due - timedelta(days=2))
     rows(
         "UPDATE orbit_runprofile SET hidden = true, updated_at = now() - interval '3 hours'"
@@ -249,7 +249,7 @@ def test_it_was_hidden_or_did_not_exist(due: datetime) -> None:
     assert "the configuration has had no a since" in sentence_at(due)
 
 
-def test_the_schedule_was_switched_off_and_by_whom(due: datetime) -> None:
+def test_a_schedule_that_is_off_is_named_with_its_actor(due: datetime) -> None:
     change.switch(OWN, on=False, actor=replace(SYSTEM, name="ann"), reason="quiet night")
     entry = rows("SELECT at FROM governance_audittrailentry WHERE action = 'schedule.changed'")[0][
         0
@@ -259,18 +259,18 @@ def test_the_schedule_was_switched_off_and_by_whom(due: datetime) -> None:
     assert "switched off" not in sentence_at(entry - timedelta(hours=2))
 
 
-def test_nothing_was_due_then_and_when_it_is_next(due: datetime) -> None:
+def test_a_time_without_a_tick_names_the_next_one(due: datetime) -> None:
     sentence = sentence_at(due - timedelta(minutes=30))
     assert sentence.startswith("Nothing was due: run-profile:a (") and "is due next at" in sentence
 
 
-def test_the_future_is_still_to_come(due: datetime) -> None:
+def test_a_future_time_names_the_next_tick(due: datetime) -> None:
     assert "is still to come, and is due next at" in sentence_at(
         datetime.now(UTC) + timedelta(hours=3)
     )
 
 
-def test_without_a_cron_of_its_own_it_follows_the_run_profiles_or_the_cycles() -> None:
+def test_a_run_profile_without_a_cron_follows_the_shared_schedules() -> None:
     store_profiles([profile()], [run_profile("b")])
     rows("UPDATE orbit_runprofilerevision SET created_at = now() - interval '1 day' RETURNING 1")
     at = datetime.now(UTC) - timedelta(hours=1)
@@ -330,7 +330,7 @@ def test_an_answer_takes_few_queries(due: datetime) -> None:
     assert len(captured) <= 12
 
 
-def test_a_tick_of_many_says_why_this_one_had_no_part_in_it_and_nothing_of_another_namespace(
+def test_a_tick_of_many_explains_this_run_profile_and_no_other_namespace(
     settings: Any,
 ) -> None:
     due = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)

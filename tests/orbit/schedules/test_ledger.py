@@ -113,7 +113,7 @@ def test_four_processes_at_once_write_each_tick_once(committed: str) -> None:
 def test_thousands_that_are_due_at_once_take_few_statements_and_few_tasks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger, "_MOST_AT_ONCE", 50)
+    monkeypatch.setattr(ledger, "MOST_AT_ONCE", 50)
     for number in range(120):
         due_at(NOON, f"s{number}")
     with CaptureQueriesContext(connection) as captured:

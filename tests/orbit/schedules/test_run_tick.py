@@ -18,22 +18,22 @@ from tests.support.pipeline import rows
 
 
 def tick(schedule: str = CYCLES, **detail: Any) -> UUID:
-    made = CronTick.objects.create(
+    cron_tick = CronTick.objects.create(
         id=uuid7(), schedule=schedule, tick_key="k", due_at=NOON, outcome="due", detail=detail
     )
-    return made.id
+    return cron_tick.id
 
 
 def verdict() -> tuple[str, dict[str, Any]]:
-    made = CronTick.objects.get()
-    return made.outcome, made.detail
+    cron_tick = CronTick.objects.get()
+    return cron_tick.outcome, cron_tick.detail
 
 
 @pytest.mark.django_db
 def test_without_run_profiles_the_tick_starts_one_raw_cycle_in_default_once() -> None:
-    made = tick()
+    cron_tick = tick()
     for _ in range(3):
-        run_tick.run(made)
+        run_tick.run(cron_tick)
     cycle = CycleRun.objects.get()
     assert (cycle.namespace_id, cycle.trigger, cycle.run_profile_id) == ("default", "cron", None)
     assert verdict() == ("started", {"cycle_run_id": str(cycle.id)})
@@ -84,8 +84,8 @@ def test_with_run_profiles_the_tick_starts_each_that_has_no_cron_of_its_own() ->
 
 @pytest.mark.django_db
 def test_a_tick_whose_time_is_over_is_late_and_starts_nothing() -> None:
-    made = tick(expires_at=(NOON + timedelta(hours=1)).isoformat())
-    run_tick.run(made, now=NOON + timedelta(hours=1, seconds=1))
+    cron_tick = tick(expires_at=(NOON + timedelta(hours=1)).isoformat())
+    run_tick.run(cron_tick, now=NOON + timedelta(hours=1, seconds=1))
     assert verdict()[0] == "late"
     assert not CycleRun.objects.exists()
 
@@ -97,8 +97,8 @@ def test_a_tick_of_a_schedule_that_only_a_newer_release_knows_is_left_to_it() ->
 
 
 def test_a_tick_that_two_workers_perform_at_once_starts_one_cycle(committed: str) -> None:
-    made = tick()
-    side_by_side(4, lambda: run_tick.run(made))
+    cron_tick = tick()
+    side_by_side(4, lambda: run_tick.run(cron_tick))
     assert CycleRun.objects.count() == 1
     assert verdict()[0] == "started"
     assert not rows("SELECT 1 FROM orbit_executionrecord WHERE event = 'cycle_skipped'")

@@ -42,7 +42,7 @@ def test_a_schedule_is_made_as_the_environment_asks_and_gets_its_next_run_later(
 
 
 @pytest.mark.django_db
-def test_what_a_user_changed_stays_until_the_environment_asks_for_something_else() -> None:
+def test_the_change_of_a_user_stays_until_the_environment_changes() -> None:
     sync([configured()])
     Row.objects.update(cron="5 5 * * *", repeats=0)
     sync([configured()])
@@ -172,7 +172,7 @@ def test_while_nothing_changes_a_look_is_one_statement(follower: RunProfileSched
 def test_more_than_a_look_takes_follow_at_the_next_ones(
     follower: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(syncing, "_MOST_AT_ONCE", 3)
+    monkeypatch.setattr(syncing, "MOST_AT_ONCE", 3)
     store_profiles([profile()], [run_profile(f"r{number}", **cron()) for number in range(7)])
     counts = []
     for _ in range(4):
@@ -218,7 +218,7 @@ def test_a_schedule_that_a_user_switched_off_stays_off_until_it_is_switched_on()
     )
 
 
-def test_a_cron_that_a_user_gave_stays_until_the_configuration_asks_for_another_one() -> None:
+def test_the_cron_of_a_user_stays_until_the_configuration_changes() -> None:
     own = change(cron="5 5 * * *")
     assert reconciled(configured(max_lateness=60), own) == ("5 5 * * *", -1)
     assert reconciled(configured(""), own) == ("", 0)

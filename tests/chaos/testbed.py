@@ -1,4 +1,4 @@
-"""Where a scenario plays: a database of its own, a sink, clusters, and a journal of what was asked for and what was done to them."""
+"""The testbed of a scenario: a database, a sink, clusters, and what was done to them."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import psycopg
@@ -21,7 +21,7 @@ from orbit.cycles import trigger
 from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
 from orbit_site.processes.postgres import Server
-from tests.chaos.fleet import Late, Member, kill, until
+from tests.chaos.fleet import LIMIT, Late, Member, kill, until
 from tests.chaos.monitor import InvariantMonitor
 from tests.chaos.sink import Sink
 from tests.support import database
@@ -29,18 +29,26 @@ from tests.support.configuration import profile, run_profile, store_profiles, wr
 
 LEASE = 2
 FINAL = ("success", "partial_success", "failed", "cancelled")
-OPEN = "SELECT count(*) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL OR status NOT IN ('success', 'partial_success', 'failed', 'cancelled')"
+OPEN = """SELECT count(*) FROM orbit_cyclerun WHERE next_due_at IS NOT NULL
+OR status NOT IN ('success', 'partial_success', 'failed', 'cancelled')"""
 
 
 @dataclass
-class Stand:
-    """One scenario's place. ``accepted`` are the cycles that Orbit said yes to; ``kills`` counts what was done to it."""
+class Testbed:
+    """The testbed of one scenario.
+
+    ``accepted``: the cycles that Orbit has accepted. ``strict``: a broken promise about time is a
+    violation. On a busy machine it is not.
+    """
+
+    __test__: ClassVar[bool] = False  # pytest collects classes named Test*
 
     server: Server
     name: str
     folder: Path
     sink: Sink
     chance: random.Random
+    strict: bool = True
     accepted: list[UUID] = field(default_factory=list)
     kills: int = 0
     lost: int = 0
@@ -57,12 +65,12 @@ class Stand:
 
     @property
     def url(self) -> str:
-        """Where the owner of the tables finds them: no worker is stopped by what is done through it."""
+        """The database URL with the role that owns the tables."""
         return self.server.url("orbit_owner", self.name)
 
     def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement; a server that is away is waited for, half a minute at most."""
-        ends = time.monotonic() + 30
+        """Return the rows of a statement. Wait for a server that is away."""
+        ends = time.monotonic() + LIMIT
         while True:
             try:
                 if self._connection is None:
@@ -77,22 +85,22 @@ class Stand:
                     raise
                 time.sleep(0.1)
 
-    def one(self, text: str, *values: Any) -> Any:
-        """Return the one value of a statement."""
+    def value(self, text: str, *values: Any) -> Any:
+        """Return the first value of a statement, or None."""
         rows = self.query(text, *values)
         return rows[0][0] if rows else None
 
     def configure(
         self, names: list[str], tiers: Mapping[str, Any] | None = None, *, profile_id: str = "p1"
     ) -> None:
-        """Store the run profiles ``names``, each in a namespace of its own, of one profile with ``tiers``."""
+        """Store a profile with ``tiers``, and run profiles with a namespace each."""
         store_profiles(
             [profile(profile_id, execution_rules={"tiers": dict(tiers or {})})],
             [run_profile(name, profile_id, f"n-{name}") for name in names],
         )
 
     def asking_tiers(self) -> dict[str, Any]:
-        """Return tiers that ask the sink, so that each is a request and a commit."""
+        """Return tiers that send requests to the sink, so that each has its own commit."""
         return {
             str(tier): {
                 "transformer": "http",
@@ -103,10 +111,10 @@ class Stand:
         }
 
     def start(self, name: str) -> UUID | None:
-        """Trigger a cycle; return its id, or None if the database went away meanwhile and the result is unknown."""
+        """Trigger a cycle; return its id, or None if a database error hides the result."""
         body = json.dumps({"run": name, "n": len(self.accepted)}).encode()
         try:
-            found = trigger.start(
+            triggered = trigger.start(
                 namespace=None,
                 source=Trigger.COMMAND,
                 actor=SYSTEM,
@@ -116,11 +124,11 @@ class Stand:
         except Error:
             connections["default"].close()
             return None
-        self.accepted.append(found.cycle_id)
-        return found.cycle_id
+        self.accepted.append(triggered.cycle_id)
+        return triggered.cycle_id
 
     def begin(self, name: str) -> UUID:
-        """Trigger a cycle while the database is there; return its id."""
+        """Trigger a cycle and return its id. Raises Late."""
         cycle = self.start(name)
         if cycle is None:
             raise Late(f"no cycle of {name} could be triggered")
@@ -129,7 +137,7 @@ class Stand:
     def cluster(
         self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str
     ) -> Member:
-        """Start a cluster; its log is kept in the stand's folder."""
+        """Start a cluster; its log is kept in the testbed's folder."""
         folder = self.folder / f"cluster-{len(self.members)}"
         folder.mkdir()
         write_profiles(folder, [], [])
@@ -158,8 +166,8 @@ class Stand:
         self.members.append(member)
         return member
 
-    def ready(self, *members: Member, workers: int = 1, seconds: float = 30) -> None:
-        """Wait until ``members`` have all their processes and sent a heartbeat."""
+    def ready(self, *members: Member, workers: int = 1, seconds: float = LIMIT) -> None:
+        """Wait until ``members`` have all processes and a heartbeat. Raises Late."""
         for member in members:
             until(
                 partial(self._is_ready, member, workers),
@@ -181,7 +189,7 @@ class Stand:
         )
 
     def of(self, member: Member, role: str) -> list[int]:
-        """Return the live children of ``member`` that are connected as ``worker`` or ``maintenance``."""
+        """Return the live children connected as ``role``: ``worker`` or ``maintenance``."""
         names = {
             row[0]
             for row in self.query(
@@ -192,12 +200,12 @@ class Stand:
 
     def holder(self, cycle: UUID) -> int | None:
         """Return the process that holds the lease of ``cycle``."""
-        owner = self.one("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
+        owner = self.value("SELECT lease_owner FROM orbit_cyclerun WHERE id = %s", cycle)
         return int(owner.split(":")[1]) if owner else None
 
     def carrier(self, cycle: UUID) -> int:
-        """Return the process that carries ``cycle``, as soon as there is one. Raises Late."""
-        return until(lambda: self.holder(cycle), 5, f"no worker runs {cycle}", every=0.001)
+        """Wait for a process that runs ``cycle``; return it. Raises Late."""
+        return until(lambda: self.holder(cycle), LIMIT, f"no worker runs {cycle}", every=0.001)
 
     def member_of(self, pid: int) -> Member:
         """Return the cluster that the process ``pid`` belongs to."""
@@ -211,50 +219,55 @@ class Stand:
     def ended(self, cycle: UUID) -> bool:
         """Tell whether a cycle has ended and nothing of it is due."""
         return bool(
-            self.one(
+            self.value(
                 "SELECT status = ANY(%s) AND next_due_at IS NULL FROM orbit_cyclerun WHERE id = %s",
                 list(FINAL),
                 cycle,
             )
         )
 
-    def finish(self, cycle: UUID, seconds: float) -> None:
+    def finish(self, cycle: UUID, seconds: float = LIMIT) -> None:
         """Wait until a cycle has ended. Raises Late."""
         until(lambda: self.ended(cycle), seconds, f"the cycle {cycle} doesn't end")
 
-    def settle(self, seconds: float = 60) -> None:
-        """Wait until no cycle has anything left to do. Raises Late."""
-        until(lambda: not self.one(OPEN), seconds, "cycles are left undone", every=0.05)
+    def settle(self, seconds: float = LIMIT) -> None:
+        """Wait until no cycle has work left. Raises Late."""
+        until(lambda: not self.value(OPEN), seconds, "cycles are left undone", every=0.05)
 
     def recovered(
         self, cycle: UUID, killed: float, *, before: int = 1, within: float = LEASE + 2
     ) -> None:
-        """Wait until another worker has resumed ``cycle``, or it has ended without; note how long after ``killed`` that was.
+        """Wait until ``cycle`` was resumed or has ended; record the seconds since ``killed``.
 
-        Longer than ``within`` seconds is a violation. ``before`` is the fencing token at the kill: a worker that died between its claim and its first
-        record has a lease of its own to wait for.
+        The promise is ``within`` seconds. ``before`` is the fencing token at the kill: if the next
+        worker died before its first record, its lease had to end too.
         """
-        resumed = """SELECT extract(epoch FROM created_at)::float8, (data->>'token')::int FROM orbit_executionrecord
-            WHERE cycle_id = %s AND event = 'cycle_resumed' ORDER BY id"""
+        resumes = """SELECT extract(epoch FROM created_at)::float8, (data->>'token')::int
+            FROM orbit_executionrecord WHERE cycle_id = %s AND event = 'cycle_resumed'
+            ORDER BY id"""
 
-        def found() -> list[tuple[float, int]]:
-            after = [(float(at), token) for at, token in self.query(resumed, cycle) if at > killed]
+        def resumed() -> list[tuple[float, int]]:
+            after = [(float(at), token) for at, token in self.query(resumes, cycle) if at > killed]
             return after or [(killed, 0)] if after or self.ended(cycle) else []
 
-        at, token = until(found, LEASE + 20, f"no worker resumed {cycle}")[0]
+        at, token = until(resumed, LIMIT, f"no worker resumed {cycle}")[0]
         if token > before + 1:
             self.notes.append(
                 f"a cycle went on after {at - killed:.1f} s: its first claimer died at once"
             )
             return
         self.recoveries.append(at - killed)
-        if at - killed > within:
+        self.promise(at - killed, within, f"the cycle {cycle} to go on after the kill")
+
+    def promise(self, seconds: float, limit: float, what: str) -> None:
+        """Record a violation if something took longer than Orbit promises."""
+        if self.strict and seconds > limit:
             self.violations.append(
-                f"recovery: the cycle {cycle} went on {at - killed:.1f} s after the kill, not within {within} s"
+                f"recovery: it took {seconds:.1f} s for {what}, not {limit:g} s at most"
             )
 
     def end(self) -> None:
-        """End everything that was started."""
+        """Stop the monitor and kill all clusters."""
         self.monitor.stop()
         for member in self.members:
             member.end()
@@ -263,20 +276,22 @@ class Stand:
 
 
 @contextmanager
-def stand(server: Server, name: str, folder: Path, seed: int) -> Iterator[Stand]:
-    """A stand on the database ``name``, which Django in this process uses already."""
+def open_testbed(
+    server: Server, name: str, folder: Path, seed: int, *, strict: bool = True
+) -> Iterator[Testbed]:
+    """A testbed on the database ``name``, which Django in this process uses."""
     with ExitStack() as stack:
         sink = stack.enter_context(Sink())
-        made = Stand(server, name, folder, sink, random.Random(seed))
-        stack.callback(made.end)
-        yield made
+        testbed = Testbed(server, name, folder, sink, random.Random(seed), strict)
+        stack.callback(testbed.end)
+        yield testbed
 
 
 @contextmanager
 def fresh_database(server: Server, name: str) -> Iterator[str]:
-    """Make the database ``name`` from the template, have Django in this process use it inside the block, and drop it then."""
+    """Create the database ``name``; inside the block, Django in this process uses it."""
     database.clone(server, name)
-    point(server, name)
+    use_database(server, name)
     try:
         yield name
     finally:
@@ -285,9 +300,15 @@ def fresh_database(server: Server, name: str) -> Iterator[str]:
             database.drop(server, name)
 
 
-def point(server: Server, name: str) -> None:
-    """Have Django in this process use the database ``name`` by the role that owns nothing, as Orbit's processes do."""
+def use_database(server: Server, name: str) -> None:
+    """Point Django in this process to the database ``name``, with the role that owns no table."""
     connections["default"].close()
-    there = {"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""}
-    connections["default"].settings_dict.update(there)
-    settings.DATABASES["default"].update(there)
+    connection = {
+        "NAME": name,
+        "USER": "orbit_app",
+        "PASSWORD": "",
+        "HOST": server.host,
+        "PORT": "",
+    }
+    connections["default"].settings_dict.update(connection)
+    settings.DATABASES["default"].update(connection)
