@@ -1,8 +1,6 @@
-"""Every action that changes something, by route, page, admin action and command.
+"""Every action that changes something: routes, pages, admin actions, commands.
 
-To add a route: a line in ``ROUTES`` that calls it with real objects, or one in ``SILENT_ROUTES``
-with the reason why it leaves no audit entry. An action that can be done in several ways has a line
-for each; the text after ``: `` in a name tells them apart.
+Add a route to ``ROUTES``, or to ``SILENT_ROUTES`` with the reason why it leaves no audit entry.
 """
 
 from collections.abc import Callable
@@ -27,10 +25,7 @@ Prepare = Callable[[Installation], Callable[[], Any]]
 def post(
     path: str, target: Callable[[Installation], Any] | None = None, by: str = "api", **body: Any
 ) -> Prepare:
-    """POST ``body`` to ``path``, with the id of the ``target`` for ``{}``.
-
-    ``by`` a token (``api``) or the console's ``session``.
-    """
+    """POST ``body`` to ``path``, with the ``target``'s id for ``{}``, by token or session."""
 
     def prepare(installation: Installation) -> Callable[[], Any]:
         target_id = "" if target is None else str(target(installation))

@@ -1,4 +1,4 @@
-"""A real web server and cluster with a secret planted in each place that holds one."""
+"""A real web server and cluster with secrets planted wherever secrets are kept."""
 
 import base64
 import http.client
@@ -49,7 +49,7 @@ for words in json.loads(sys.argv[1]):
 
 @dataclass
 class Deployment:
-    """A real web server and cluster at DEBUG, a receiver that fails and one that echoes."""
+    """Web server and cluster at DEBUG, with a failing and an echoing receiver."""
 
     cage: Cage
     folder: Path

@@ -1,6 +1,6 @@
-"""Every route, page, admin action and command that changes something leaves one audit entry.
+"""Every action that changes something leaves one audit entry.
 
-They are read from the code, so a new one that isn't listed in ``actions`` fails here.
+The actions are read from the code, so an unlisted one fails here.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""No input gives a 500, and what isn't understood is refused as a problem document."""
+"""Bad input is refused as a problem document, never with a 500."""
 
 import json
 import uuid
@@ -215,10 +215,10 @@ def test_a_request_id_is_taken_when_it_is_harmless_and_made_otherwise(client: Ap
         client.client.get("/nothing", headers={"X-Request-ID": "abc-1"}).json()["request_id"]
         == "abc-1"
     )
-    made = client.client.get("/nothing", headers={"X-Request-ID": "a b\x1b[31m"}).json()[
+    request_id = client.client.get("/nothing", headers={"X-Request-ID": "a b\x1b[31m"}).json()[
         "request_id"
     ]
-    assert len(made) == 32
+    assert len(request_id) == 32
 
 
 def test_a_foreign_host_is_a_400_problem(client: Api) -> None:

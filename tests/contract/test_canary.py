@@ -1,7 +1,4 @@
-"""Planted secrets never come out of a real installation.
-
-Not in a table, log, page, answer, metric, export, command line or queue row.
-"""
+"""Planted secrets never leave a real installation."""
 
 import base64
 import html
@@ -77,8 +74,8 @@ def test_no_planted_secret_comes_out_anywhere(
     assert leaks == []
     assert deployment.cage.searched > 1_000_000
     # The search works: it finds the secrets in the request to the receiver, where they belong.
-    sent = str(failing.requests[0])
-    assert {leak.split()[0] for leak in deployment.cage.look("the wire", sent)} >= {
+    request = str(failing.requests[0])
+    assert {leak.split()[0] for leak in deployment.cage.look("the wire", request)} >= {
         "token",
         "path",
         "query",
@@ -138,7 +135,7 @@ def _actions(
     cycle = rows("SELECT id FROM orbit_cyclerun ORDER BY id LIMIT 1")[0][0]
     edited, why = json.dumps(profile(label="Edited")), '{"reason": "because"}'
     outputs = []
-    for method, path, body, seen, expected in (
+    for method, path, body, revision, expected in (
         ("PUT", "/profiles/daily", '{"label": 1}', '"1"', 422),
         ("PUT", "/profiles/daily", edited, '"1"', 200),
         ("PUT", "/profiles/daily", edited, '"1"', 412),
@@ -156,7 +153,11 @@ def _actions(
     ):
         outputs.append(
             deployment.ask(
-                method, path, body=body.encode(), **bearer, **({"If_Match": seen} if seen else {})
+                method,
+                path,
+                body=body.encode(),
+                **bearer,
+                **({"If_Match": revision} if revision else {}),
             )
         )
         assert outputs[-1][0] == expected, (method, path, outputs[-1])
@@ -175,7 +176,7 @@ def _command_lines(deployment: Deployment, pid: int) -> list[str]:
 
 
 def _log_in(deployment: Deployment) -> str:
-    """Log in to the console with the real password, after a wrong one; return the cookies."""
+    """Log in to the console, after a wrong password; return the cookies."""
     status, headers, body = deployment.ask("GET", "/admin/login/")
     csrf = headers["Set-Cookie"].split(";")[0]
     hidden = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', body)
@@ -202,10 +203,7 @@ def _log_in(deployment: Deployment) -> str:
 
 
 def _govern(deployment: Deployment, cookie: str) -> list[str]:
-    """Create a user with a password, and a token, in the console, and search for both.
-
-    Only the answer that shows the token may hold it.
-    """
+    """Create a user and a token in the console; return leaks of their secrets."""
     password, operator = planted(), rows("SELECT id FROM auth_group WHERE name = 'Operator'")[0][0]
     deployment.cage.add("new_password", password)
     new = {
@@ -233,10 +231,10 @@ def _govern(deployment: Deployment, cookie: str) -> list[str]:
         days=9,
         reason="because",
     )
-    shown = re.search(rb"orbit_[\w-]{40,}", body)
+    match = re.search(rb"orbit_[\w-]{40,}", body)
     assert status == 200
-    assert shown is not None
-    token = shown[0].decode()
+    assert match is not None
+    token = match[0].decode()
     deployment.cage.add("console_token", token)
     assert deployment.ask("GET", "/cycles", Authorization=f"Bearer {token}")[0] == 200
     halted = _fill(deployment, cookie, "/admin/halt/", namespace="eu", reason="because")
@@ -263,7 +261,7 @@ def _fill(deployment: Deployment, cookie: str, path: str, **fields: Any) -> tupl
 
 
 def _pages(deployment: Deployment, cookie: str) -> list[str]:
-    """Follow the links of the console; of pages that differ in an id only, a few each."""
+    """Follow the console's links, a few of each kind."""
     # One attempt and one letter of each endpoint, because the two receivers answer differently.
     each = (
         "SELECT DISTINCT ON (endpoint_key) 'deadletterdispatch', id "
@@ -277,15 +275,15 @@ def _pages(deployment: Deployment, cookie: str) -> list[str]:
         [],
         ["/admin/", *(f"/admin/orbit/{table}/{number}/change/" for table, number in ids)],
     )
-    seen: set[str] = set()
+    visited: set[str] = set()
     shapes: Counter[str] = Counter()
     while queue:
         path = queue.pop(0)
         bare = urlsplit(path).path
         shape = re.sub(r"[0-9a-f-]{32,36}|\d+", "*", bare)
-        if bare in seen or shapes[shape] >= PAGES_OF_A_SHAPE:
+        if bare in visited or shapes[shape] >= PAGES_OF_A_SHAPE:
             continue
-        seen.add(bare)
+        visited.add(bare)
         shapes[shape] += 1
         status, headers, body = deployment.ask("GET", path, Cookie=cookie)
         assert status < 500, path
@@ -304,7 +302,7 @@ def _pages(deployment: Deployment, cookie: str) -> list[str]:
     assert {
         f"/admin/orbit/{table}/"
         for table in ("deliveryreceipt", "dispatchjob", "endpointsnapshot", "deadletterdispatch")
-    } <= seen
+    } <= visited
     new = {
         "access/",
         "config/drift/",
@@ -324,7 +322,7 @@ def _pages(deployment: Deployment, cookie: str) -> list[str]:
         "governance/namespace/*/change/",
     }
     assert sorted({f"/admin/{page}" for page in new} - shapes.keys()) == []
-    assert len(seen) > 60
+    assert len(visited) > 60
     return leaks
 
 

@@ -1,7 +1,6 @@
-"""Odd requests to every route: never a 500, and every refusal is a problem document.
+"""Odd requests to every route: never a 500, refusals are problem documents.
 
-The odd segments, queries, bodies and headers go to the routes in turn, a third to each;
-``make fuzz`` sends all to all.
+Each route gets a third of the odd inputs; ``make fuzz`` sends all to all.
 """
 
 import json
@@ -182,7 +181,7 @@ def client() -> Api:
 
 @pytest.fixture
 def next_part(request: pytest.FixtureRequest) -> Parts[Any]:
-    """Return a third of a list, the next third at each call; all of it in a long run."""
+    """Return the next third of a list; all of it in a long run."""
     part = 1 if int(request.config.getoption("--examples")) >= LONG_RUN else PART
     calls = count()
 
@@ -193,7 +192,7 @@ def next_part(request: pytest.FixtureRequest) -> Parts[Any]:
 
 
 def fault_of(response: Any, *, refused: bool = False) -> str:
-    """Return what is wrong with an answer, or "". ``refused``: it must not be a success."""
+    """Return the fault of an answer, or ""; ``refused``: it must not succeed."""
     if response.status_code >= 500:
         return f"{response.status_code}"
     if not response.headers.get("X-Request-ID"):

@@ -40,7 +40,7 @@ def ids(settings: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def callers() -> dict[str, Send]:
-    """The clients by column: roles by their session, which has all scopes of the role."""
+    """The clients by column; roles call with a session."""
     boss = create_user("boss", "Administrator")
     faults: dict[str, Any] = {
         ANONYMOUS: api().client,
@@ -63,7 +63,7 @@ def sender(client: Client) -> Send:
 
 
 def is_permitted(answer: Any) -> bool:
-    """Return whether the caller is permitted, whatever else is wrong. A 500 fails the test."""
+    """Tell whether the caller is permitted; fail on a 500."""
     assert answer.status_code != 500
     if answer.wsgi_request.path.startswith("/admin/"):
         # An object of a table without permission looks like a missing one.

@@ -137,7 +137,7 @@ def test_a_wrong_token_is_a_401(header: str) -> None:
     problem(api().get("/cycles", Authorization=header), 401, "invalid_token")
 
 
-def test_another_scheme_is_nobody() -> None:
+def test_another_scheme_is_anonymous() -> None:
     problem(api().get("/cycles", Authorization="Basic YTpi"), 401, "unauthenticated")
 
 
@@ -162,15 +162,15 @@ def test_a_switched_off_owner_has_no_tokens() -> None:
 
 def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
-    theirs, ours = active_cycle("a"), active_cycle("b")
+    foreign, own = active_cycle("a"), active_cycle("b")
     client = api(create_user("bea", "Operator", "b"))
-    assert [row["id"] for row in client.get("/cycles").json()["results"]] == [str(ours.pk)]
-    assert [row["id"] for row in client.get("/cycles/recent").json()["results"]] == [str(ours.pk)]
+    assert [row["id"] for row in client.get("/cycles").json()["results"]] == [str(own.pk)]
+    assert [row["id"] for row in client.get("/cycles/recent").json()["results"]] == [str(own.pk)]
     assert client.get("/cycles?namespace=a").json()["results"] == []
     for hidden, missing in (
-        (client.get(f"/cycles/{theirs.pk}"), client.get(f"/cycles/{ID}")),
+        (client.get(f"/cycles/{foreign.pk}"), client.get(f"/cycles/{ID}")),
         (
-            client.post(f"/cycles/{theirs.pk}/cancel", {"reason": "no"}),
+            client.post(f"/cycles/{foreign.pk}/cancel", {"reason": "no"}),
             client.post(f"/cycles/{ID}/cancel", {"reason": "no"}),
         ),
         (
@@ -183,14 +183,14 @@ def test_a_namespace_that_is_hidden_looks_like_one_that_is_missing() -> None:
         ),
         (client.get("/run-profiles/r1"), client.get("/run-profiles/r9")),
     ):
-        one, other = hidden.json(), missing.json()
+        hidden_body, missing_body = hidden.json(), missing.json()
         assert (
-            (hidden.status_code, one["code"])
-            == (missing.status_code, other["code"])
-            == (404, one["code"])
+            (hidden.status_code, hidden_body["code"])
+            == (missing.status_code, missing_body["code"])
+            == (404, hidden_body["code"])
         )
-    theirs.refresh_from_db()
-    assert theirs.status == "pending"
+    foreign.refresh_from_db()
+    assert foreign.status == "pending"
     assert [row["run_profile_id"] for row in client.get("/run-profiles").json()["results"]] == [
         "r2"
     ]

@@ -1,4 +1,4 @@
-"""The guide to the API is true: every curl line in docs/api.md, run as written, answers what stands behind it."""
+"""Every curl line in docs/api.md gives the answer that the guide shows."""
 
 import json
 import os
@@ -46,18 +46,23 @@ def test_every_line_of_the_guide_answers_what_stands_behind_it(
     store_profiles([profile("daily")], [run_profile("daily-eu", "daily", "eu")])
     token = tokens.create(create_user(), scopes=["read", "operate"], actor=SYSTEM)[1]
     written = GUIDE.read_text()
-    found, wanted = [], []
+    actual, expected = [], []
     for line, status, code in EXAMPLE.findall(written):
         body = tmp_path / "body"
         body.write_bytes(b"")
-        environment = {**os.environ, "ORBIT": address, "TOKEN": token, "AUTH": f"Authorization: Bearer {token}",
-                       "JSON": "Content-Type: application/json"}  # fmt: skip
+        environment = {
+            **os.environ,
+            "ORBIT": address,
+            "TOKEN": token,
+            "AUTH": f"Authorization: Bearer {token}",
+            "JSON": "Content-Type: application/json",
+        }
         command = f"{line.replace('curl ', f'curl -sS -o {body} -w %{{http_code}} ', 1)}"
         done = subprocess.run(
             ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60
         )
         answer = json.loads(body.read_bytes() or b"{}")
-        found.append((line, done.stdout + done.stderr, answer.get("code", "")))
-        wanted.append((line, status, code))
-    assert found == wanted
-    assert len(wanted) == sum(line.startswith("curl ") for line in written.splitlines()) > 10
+        actual.append((line, done.stdout + done.stderr, answer.get("code", "")))
+        expected.append((line, status, code))
+    assert actual == expected
+    assert len(expected) == sum(line.startswith("curl ") for line in written.splitlines()) > 10

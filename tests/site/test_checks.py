@@ -1,4 +1,4 @@
-"""What `check --deploy` says: nothing in a right production environment, and one line for each thing that is wrong."""
+"""`check --deploy` finds nothing in a good installation, and each fault."""
 
 import json
 import os
@@ -27,13 +27,17 @@ ENDPOINT = {
     "token": "token",
 }
 RIGHT = {
-    "ORBIT_ENV": "production", "ORBIT_SECRET_KEY": "kYx3-" * 15 + "unguessable", "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-    "ORBIT_ALLOWED_HOSTS": "orbit.example.com", "ORBIT_METRICS_TOKEN": "m" * 32, "ORBIT_DISPATCH_ENDPOINTS": json.dumps([ENDPOINT]),
-}  # fmt: skip
+    "ORBIT_ENV": "production",
+    "ORBIT_SECRET_KEY": "kYx3-" * 15 + "unguessable",
+    "ORBIT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "ORBIT_ALLOWED_HOSTS": "orbit.example.com",
+    "ORBIT_METRICS_TOKEN": "m" * 32,
+    "ORBIT_DISPATCH_ENDPOINTS": json.dumps([ENDPOINT]),
+}
 
 
-def ids(found: Any) -> list[str]:
-    return [str(message.id) for message in found]
+def ids(findings: Any) -> list[str]:
+    return [str(message.id) for message in findings]
 
 
 @pytest.fixture
@@ -96,14 +100,15 @@ def test_findings_about_endpoints_name_them_and_no_secret(
         right.ORBIT_DISPATCH_ALLOWED_HOSTS,
         right.ORBIT_DRAIN_SECONDS,
     ) = json.dumps(endpoints), ["10.0.0.0/8"], drain
-    found = checks.endpoints_of_production(None)
-    assert ids(found) == says
+    findings = checks.endpoints_of_production(None)
+    assert ids(findings) == says
     assert all(
-        'token"' not in str(message.msg) and "webhook" not in str(message.msg) for message in found
+        'token"' not in str(message.msg) and "webhook" not in str(message.msg)
+        for message in findings
     )
     assert all(
         "default-endpoint" in str(message.msg)
-        for message in found
+        for message in findings
         if message.id in {"orbit.W009", "orbit.W010"}
     )
 
@@ -135,10 +140,16 @@ def _setting(line: str) -> Callable[[Server, str], None]:
     return change
 
 
-@pytest.mark.parametrize(("spoil", "expected"), [
-    (None, []), (_without_users, ["orbit.W019"]), (_superuser, ["orbit.W015"]), (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
-    (_setting("synchronous_commit = off"), ["orbit.W017"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (None, []),
+        (_without_users, ["orbit.W019"]),
+        (_superuser, ["orbit.W015"]),
+        (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
+        (_setting("synchronous_commit = off"), ["orbit.W017"]),
+    ],
+)
 def test_findings_about_the_database(
     committed: str,
     server: Server,
@@ -171,7 +182,7 @@ def test_a_remote_database_needs_tls_or_an_explicit_sslmode_disable(
 ) -> None:
     administrator()
     place = right.DATABASES["default"]
-    for host, sslmode, is_told in (
+    for host, sslmode, is_reported in (
         ("db", "", True),
         ("db", "prefer", True),
         ("db", "disable", False),
@@ -179,7 +190,7 @@ def test_a_remote_database_needs_tls_or_an_explicit_sslmode_disable(
     ):
         monkeypatch.setitem(place, "HOST", host)  # the connection is open, and stays
         monkeypatch.setitem(place, "OPTIONS", {"sslmode": sslmode} if sslmode else {})
-        assert ("orbit.W018" in ids(checks.database_of_production(None))) is is_told
+        assert ("orbit.W018" in ids(checks.database_of_production(None))) is is_reported
 
 
 def test_the_command_fails_on_findings_only(committed: str, server: Server) -> None:
@@ -206,10 +217,10 @@ def test_the_command_fails_on_findings_only(committed: str, server: Server) -> N
         DATABASE_URL=f"postgresql://app@{nowhere}",
         ORBIT_OWNER_DATABASE_URL=f"postgresql://owner@{nowhere}",
     ) == (1, ["orbit.W014"])
-    code, found = check(ORBIT_ENV="development")
+    code, findings = check(ORBIT_ENV="development")
     assert code == 1
     assert {"orbit.W002", "orbit.W011", "security.W004", "security.W012", "security.W016"} <= set(
-        found
+        findings
     )
 
 

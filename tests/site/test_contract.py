@@ -1,4 +1,4 @@
-"""The API's document and its page: open to all, whole, and nothing from elsewhere."""
+"""The API's document and its page: public, complete, without foreign resources."""
 
 import json
 import re
@@ -15,8 +15,8 @@ from tests.support import contract as held
 def test_the_document_is_open_to_all_and_its_schemas_are_schemas(db: None) -> None:
     answer = Client().get("/api/schema")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
-    found = answer.json()
-    assert found["openapi"] == "3.1.0"
+    document = answer.json()
+    assert document["openapi"] == "3.1.0"
     assert {
         "/cycles/trigger",
         "/cycles/{cycle_id}",
@@ -24,8 +24,8 @@ def test_the_document_is_open_to_all_and_its_schemas_are_schemas(db: None) -> No
         "/ready",
         "/metrics",
         "/api/schema",
-    } <= found["paths"].keys()
-    for schema in found["components"]["schemas"].values():
+    } <= document["paths"].keys()
+    for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
 
@@ -93,7 +93,7 @@ def test_the_page_is_only_to_be_read() -> None:
 def test_the_tests_hold_every_answer_against_the_document(
     response: HttpResponse, words: list[str]
 ) -> None:
-    found = held.faults("GET", "/cycles?limit=1", response)
-    assert bool(found) == bool(words)
-    for said in words:
-        assert any(said in fault for fault in found)
+    faults = held.faults("GET", "/cycles?limit=1", response)
+    assert bool(faults) == bool(words)
+    for text in words:
+        assert any(text in fault for fault in faults)

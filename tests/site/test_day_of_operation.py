@@ -1,4 +1,4 @@
-"""The day in docs/operations.md is true: its commands print what is written below them."""
+"""The commands in docs/operations.md print what the guide shows."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def blocks() -> list[tuple[list[str], str]]:
 
 
 def script() -> str:
-    """Return all commands as one script that marks the blocks and prints exit codes."""
+    """Return all commands as one script with marks and exit codes."""
     lines = ["exec 2>&1"]
     for commands, _ in blocks():
         lines.append(f"echo '{BEGUN}'")
@@ -41,7 +41,7 @@ def script() -> str:
 
 
 def fits(output: str, expected: str) -> bool:
-    """Tell whether the output fits the guide: `...` is anything, and any space fits any other."""
+    """Tell whether the output fits the guide; `...` is anything, spaces don't matter."""
     words = [".*".join(re.escape(part) for part in word.split("...")) for word in expected.split()]
     return re.fullmatch(r"\s+".join(words), output.strip(), re.DOTALL) is not None
 
@@ -50,8 +50,15 @@ def play(copied: Project) -> str:
     """Run the script in the copy's folder; return its output."""
     file = copied.folder / "day.sh"
     file.write_text(script())
-    bash = subprocess.Popen(["bash", str(file)], cwd=copied.folder, env=dict(copied.environment), text=True, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    bash = subprocess.Popen(
+        ["bash", str(file)],
+        cwd=copied.folder,
+        env=dict(copied.environment),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         output, _ = bash.communicate(timeout=LONGEST_SECONDS)
     except subprocess.TimeoutExpired:  # the output so far shows which command hangs
@@ -62,7 +69,7 @@ def play(copied: Project) -> str:
 
 @pytest.fixture
 def demo() -> Iterator[Project]:
-    """What `make run` starts, when its first cycle has ended; no schedule is due within hours."""
+    """A running `make run` after its first cycle; no schedule is due within hours."""
     with project.open_folder() as folder:
         later = datetime.now(UTC) + timedelta(hours=6)
         copied = project.copy(folder / "orbit", ORBIT_CRON_SCHEDULE=f"0 {later.hour} * * *")
@@ -94,8 +101,17 @@ def test_each_command_of_the_day_prints_and_exits_as_written(
         )
 
 
-@pytest.mark.parametrize(("output", "expected", "same"), [
-    ("cycle 01a2 success: 3\n", "cycle ... success: 3", True), ('{"a":1,"code":"x"}', '{..."code":"x"...}', True), ("eu     is\n  quiet", "eu is quiet", True),
-    ("eu is quiet\nand more", "eu is quiet", False), ("a cycle failed", "a cycle ... success", False), ("", "", True), ("more", "", False)])  # fmt: skip
-def test_a_text_of_the_guide_is_all_that_was_said(output: str, expected: str, same: bool) -> None:
+@pytest.mark.parametrize(
+    ("output", "expected", "same"),
+    [
+        ("cycle 01a2 success: 3\n", "cycle ... success: 3", True),
+        ('{"a":1,"code":"x"}', '{..."code":"x"...}', True),
+        ("eu     is\n  quiet", "eu is quiet", True),
+        ("eu is quiet\nand more", "eu is quiet", False),
+        ("a cycle failed", "a cycle ... success", False),
+        ("", "", True),
+        ("more", "", False),
+    ],
+)
+def test_a_text_of_the_guide_fits_the_whole_output(output: str, expected: str, same: bool) -> None:
     assert fits(output, expected) is same

@@ -1,4 +1,4 @@
-"""What is in Dockerfile, compose.yaml, deploy/ and ecosystem.config.js fits the code."""
+"""Dockerfile, compose.yaml, deploy/ and ecosystem.config.js fit the code."""
 
 import json
 import re
@@ -19,17 +19,18 @@ PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deploy" / "systemd"
 SERVICES = ("orbit-web", "orbit-cluster", "orbit-migrate")
 DRAIN = next(float(item.default) for item in variables.TABLE if item.name == "ORBIT_DRAIN_SECONDS")
-# What a process manager must grant: the drain, the grace, and the seconds in which a supervisor buries what the kernel is slow to end.
+#: Seconds that a process manager must allow: drain, grace, and the supervisor's wait for processes
+#: that the kernel ends slowly.
 LEAST = DRAIN + 2 * supervisor.GRACE_SECONDS + 5
 
 
 def unit(name: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     for line in (UNITS / name).read_text().splitlines():
         if "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
+            options.setdefault(key, []).append(value)
+    return options
 
 
 def compose() -> dict[str, Any]:
@@ -88,19 +89,17 @@ def test_the_image_has_every_package_and_no_data_or_key() -> None:
     assert next(line for line in ignore if line and not line.startswith("#")) == "*"
 
 
-def test_the_image_runs_as_nobody_in_particular_under_an_init_and_asks_each_role_for_its_health() -> (
-    None
-):
+def test_the_image_runs_unprivileged_under_an_init_and_checks_the_health_of_each_role() -> None:
     assert dockerfile("USER") == ["10001:10001"]
     assert json.loads(dockerfile("ENTRYPOINT")[0]) == ["tini", "--", "python", "manage.py"]
     assert (json.loads(dockerfile("CMD")[0]), dockerfile("STOPSIGNAL")) == (["up"], ["SIGTERM"])
-    asked = [json.loads(dockerfile("HEALTHCHECK")[0].partition("CMD ")[2])[-1]]
-    asked += [
+    roles = [json.loads(dockerfile("HEALTHCHECK")[0].partition("CMD ")[2])[-1]]
+    roles += [
         service["healthcheck"]["test"][-1]
         for name, service in compose()["services"].items()
         if name in {"web", "cluster"}
     ]
-    assert sorted(asked) == sorted(health.ROLES)
+    assert sorted(roles) == sorted(health.ROLES)
     assert all("--require-hashes" in line for line in dockerfile("RUN") if "pip install" in line)
     assert re.fullmatch(r"PYTHON=3\.\d+\.\d+-slim-\w+", dockerfile("ARG")[0])
 
@@ -129,30 +128,30 @@ def test_compose_keeps_the_owners_password_from_those_who_run_all_the_time() -> 
 
 def test_the_units_may_write_nothing_and_drain_by_the_first_process() -> None:
     for name in SERVICES:
-        found = unit(f"{name}.service")
+        options = unit(f"{name}.service")
         assert (
-            found["ProtectSystem"],
-            found["NoNewPrivileges"],
-            found["CapabilityBoundingSet"],
+            options["ProtectSystem"],
+            options["NoNewPrivileges"],
+            options["CapabilityBoundingSet"],
         ) == (["strict"], ["yes"], [""])
-        assert "ReadWritePaths" not in found
-        assert found["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
-        command = found["ExecStart"][0].split()[-1]
+        assert "ReadWritePaths" not in options
+        assert options["RestrictAddressFamilies"] == ["AF_INET AF_INET6 AF_UNIX"]
+        command = options["ExecStart"][0].split()[-1]
         assert (PROJECT / "orbit_site" / "management" / "commands" / f"{command}.py").exists()
     for name in ("orbit-web", "orbit-cluster"):
-        found = unit(f"{name}.service")
-        assert (found["KillMode"], found["Restart"]) == (["mixed"], ["always"])
-        # At the pace at which it is started again the limit is never reached: a database may be away for hours.
-        assert float(found["StartLimitIntervalSec"][0]) / float(found["RestartSec"][0]) < float(
-            found["StartLimitBurst"][0]
+        options = unit(f"{name}.service")
+        assert (options["KillMode"], options["Restart"]) == (["mixed"], ["always"])
+        # Restarts never reach the limit: the database may be down for hours.
+        assert float(options["StartLimitIntervalSec"][0]) / float(options["RestartSec"][0]) < float(
+            options["StartLimitBurst"][0]
         )
-        assert all("owner.env" not in line for line in found["EnvironmentFile"])
+        assert all("owner.env" not in line for line in options["EnvironmentFile"])
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd isn't installed here")
 def test_systemd_takes_the_units_and_finds_them_as_closed_as_the_page_says(tmp_path: Path) -> None:
     for path in UNITS.iterdir():
-        # All but the interpreter's place, which is on the machine where Orbit is installed.
+        # All but the interpreter's path, which exists only where Orbit is installed.
         (tmp_path / path.name).write_text(
             path.read_text().replace("/opt/orbit/.venv/bin/python", sys.executable)
         )
@@ -175,10 +174,10 @@ def test_systemd_takes_the_units_and_finds_them_as_closed_as_the_page_says(tmp_p
             str(tmp_path / f"{name}.service"),
         ]
         done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
-        assert found is not None, done.stderr
+        exposure = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+        assert exposure is not None, done.stderr
         # Each release of systemd asks for a little more.
-        assert abs(float(found[1]) - float(documented[1])) <= 0.3
+        assert abs(float(exposure[1]) - float(documented[1])) <= 0.3
 
 
 def test_nginx_lets_bodies_through_that_orbit_takes_and_waits_for_no_less_than_orbit() -> None:

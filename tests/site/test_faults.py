@@ -1,4 +1,4 @@
-"""What is answered where no view answers, and where the database doesn't."""
+"""Answers outside of views, and without the database."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.callers import api, create_user, problem
 
 @pytest.fixture
 def gone(committed: str) -> Iterator[tuple[str, Client]]:
-    """A token and a logged-in browser, with the database out of reach."""
+    """A token and a logged-in browser without a database."""
     user = create_user()
     client = api(user).client
     browser = Client(raise_request_exception=False)

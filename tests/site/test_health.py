@@ -22,9 +22,9 @@ def fresh(committed: str, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 @pytest.mark.django_db
 def test_health_asks_the_database_nothing() -> None:
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         answer = Client().get("/health")
-    assert (answer.status_code, answer.json(), len(seen)) == (200, {"status": "ok"}, 0)
+    assert (answer.status_code, answer.json(), len(queries)) == (200, {"status": "ok"}, 0)
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
@@ -42,7 +42,17 @@ def test_another_method_is_a_405_that_names_the_allowed_ones(
 def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: Client) -> None:
     answer = fresh.get("/ready")
     assert (answer.status_code, answer.json()) == (
-        503, {"status": "not_ready", "checks": {"database": "ok", "migrations": "ok", "config": "failed", "cluster": "failed"}})  # fmt: skip
+        503,
+        {
+            "status": "not_ready",
+            "checks": {
+                "database": "ok",
+                "migrations": "ok",
+                "config": "failed",
+                "cluster": "failed",
+            },
+        },
+    )
     AppliedFiles.objects.update(sha256="0" * 64)
     assert fresh.get("/ready").status_code == 200
     assert fresh.get("/ready?cluster=1").status_code == 503

@@ -1,4 +1,4 @@
-"""/metrics: what stands there is what stands in the database."""
+"""/metrics shows the state of the database."""
 
 from typing import Any
 
@@ -36,27 +36,27 @@ def test_the_numbers_are_those_of_the_tables(settings: Any) -> None:
     answer = api(create_user()).get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    found = _samples(answer.content.decode())
+    samples = _samples(answer.content.decode())
     for status, count in rows("SELECT status, count(*) FROM orbit_cyclerun GROUP BY status"):
-        assert found["orbit_cycles", (("status", status),)] == count
-    assert found["orbit_dispatch_jobs", (("status", "delivered"),)] == 3
-    assert found["orbit_dead_letters", (("status", "open"),)] == 0
-    assert found["orbit_cycles_due", ()] == 1
+        assert samples["orbit_cycles", (("status", status),)] == count
+    assert samples["orbit_dispatch_jobs", (("status", "delivered"),)] == 3
+    assert samples["orbit_dead_letters", (("status", "open"),)] == 0
+    assert samples["orbit_cycles_due", ()] == 1
     assert (
-        found["orbit_delivery_latency_seconds_count", ()]
-        == found["orbit_delivery_latency_seconds_bucket", (("le", "+Inf"),)]
+        samples["orbit_delivery_latency_seconds_count", ()]
+        == samples["orbit_delivery_latency_seconds_bucket", (("le", "+Inf"),)]
         == 3
     )
-    assert found["orbit_delivery_latency_seconds_sum", ()] > 0
-    assert found["orbit_cycle_duration_seconds_count", ()] == 1
-    assert found["orbit_stage_duration_seconds_count", (("stage", "transformations"),)] == 1
+    assert samples["orbit_delivery_latency_seconds_sum", ()] > 0
+    assert samples["orbit_cycle_duration_seconds_count", ()] == 1
+    assert samples["orbit_stage_duration_seconds_count", (("stage", "transformations"),)] == 1
     assert {
         "orbit_queue_depth",
         "orbit_queue_age_seconds",
         "orbit_lease_losses",
         "orbit_halted_namespaces",
         "orbit_clusters",
-    } <= {name for name, _ in found}
+    } <= {name for name, _ in samples}
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""With a million cycles no list and no hot statement reads a table from end to end; plans are asked for on seeded rows, nothing is timed."""
+"""No list and no hot statement reads a large table from end to end."""
 
 import json
 import re
@@ -25,19 +25,20 @@ from tests import conftest
 from tests.support import callers, database, large_database
 
 FEW_QUERIES = 30
-# A scan under a limit that stops it after so small a part reads no whole table: the first rows that come are as good as any.
+# A limit that stops a scan after this share of its cost: it doesn't read the whole table.
 STOPS_EARLY = 0.25
 
 
-# The hottest tables, of sixty rows a cycle, have no index by namespace: each row would pay for it. Their lists by namespace read on until
-# enough is found; what is asked about one cycle goes by its key. Items have no namespace at all: to say "10,000+" or less, their count reads on.
+# The largest tables (sixty rows a cycle) have no index by namespace: every insert would pay for
+# it. Their lists by namespace read until the page is full. Items have no namespace, so their count
+# reads until it knows whether to show "10,000+".
 READ_ON_BY_NAMESPACE = {"orbit.ExecutionRecord", "telemetry.TelemetryEvent"}
 COUNTS_READ_ON = {"orbit.NormalizationItem"}
 
 
 @pytest.fixture(scope="module")
 def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    """A database of this module's own, full; its name."""
+    """The name of a full database for this module."""
     before, name = (
         str(connections["default"].settings_dict["NAME"]),
         f"orbit_crowd_{uuid.uuid4().hex[:8]}",
@@ -65,11 +66,11 @@ def confined(crowded: str) -> Client:
 
 
 def whole_reads(sql: str, values: Any = None) -> list[str]:
-    """Return the large tables that the plan of ``sql`` reads from end to end."""
+    """Return the large tables that the plan of ``sql`` reads entirely."""
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN (FORMAT JSON) " + sql, values)
-        (found,) = cursor.fetchone()
-    plans = [(json.loads(found) if isinstance(found, str) else found)[0]["Plan"]]
+        (document,) = cursor.fetchone()
+    plans = [(json.loads(document) if isinstance(document, str) else document)[0]["Plan"]]
     scanned = []
     while plans:
         plan = plans.pop()
@@ -92,30 +93,39 @@ def whole_reads(sql: str, values: Any = None) -> list[str]:
 
 
 def _is_large(table: str) -> bool:
-    """Partitions of months to come are empty: reading them costs nothing."""
+    """Tell whether it is a table that grows; partitions of later months are empty."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples > 1000 FROM pg_class WHERE relname = %s", [table])
         return bool(cursor.fetchone()[0])
 
 
 def costs(client: Client, path: str) -> tuple[int, list[str]]:
-    """Return how many queries a page takes, and what of it reads a large table from end to end."""
-    with CaptureQueriesContext(connection) as seen:
+    """Return a page's number of queries, and those that read a large table entirely."""
+    with CaptureQueriesContext(connection) as captured:
         answer = client.get(path)
     assert answer.status_code == 200, (path, answer.status_code)
-    asked = [
+    statements = [
         query["sql"]
-        for query in seen.captured_queries
+        for query in captured.captured_queries
         if query["sql"].startswith(("SELECT", "WITH"))
     ]
-    reads = [sql for sql in asked if any(name in sql for name in large_database.LARGE)]
-    return len(seen), [
-        f"{sql[:300]}: {', '.join(found)}" for sql in reads if (found := whole_reads(sql))
+    reads = [sql for sql in statements if any(name in sql for name in large_database.LARGE)]
+    return len(captured), [
+        f"{sql[:300]}: {', '.join(tables)}" for sql in reads if (tables := whole_reads(sql))
     ]
 
 
-CYCLE_FILTERS = ["", "namespace=n7", "status=failed", "status=running", "status=success", "run_profile_id=r7", "namespace=n7&status=failed",
-                 "created_from=2020-01-01T00:00:00Z", "created_to=2020-01-01T00:00:00Z"]  # fmt: skip
+CYCLE_FILTERS = [
+    "",
+    "namespace=n7",
+    "status=failed",
+    "status=running",
+    "status=success",
+    "run_profile_id=r7",
+    "namespace=n7&status=failed",
+    "created_from=2020-01-01T00:00:00Z",
+    "created_to=2020-01-01T00:00:00Z",
+]
 LISTS = [
     "/cycles/recent",
     *(f"/cycles?{query}" for query in CYCLE_FILTERS),
@@ -167,8 +177,12 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
             "SELECT id FROM orbit_cyclerun WHERE status = 'failed' ORDER BY id DESC LIMIT 2"
         )
         first, second = (row[0] for row in cursor.fetchall())
-    for path in (f"/cycles/{first}", f"/admin/orbit/cyclerun/{first}/change/", f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
-                 f"/admin/orbit/cyclerun/{first}/run_again/"):  # fmt: skip
+    for path in (
+        f"/cycles/{first}",
+        f"/admin/orbit/cyclerun/{first}/change/",
+        f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
+        f"/admin/orbit/cyclerun/{first}/run_again/",
+    ):
         number, whole = costs(browser, path)
         assert (number <= FEW_QUERIES, whole) == (True, []), path
 
@@ -184,20 +198,20 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
     browser: Client, confined: Client, model: Any
 ) -> None:
     page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    shown = admin.site._registry[model]
+    table = admin.site._registry[model]
     queries = [""]
-    for offered in shown.list_filter:
-        name = offered.parameter_name
+    for list_filter in table.list_filter:
+        name = list_filter.parameter_name
         values = (
             ["n7"]
             if name == "namespace"
-            else [value for value, _ in offered(None, {}, model, shown).lookup_choices]
+            else [value for value, _ in list_filter(None, {}, model, table).lookup_choices]
             if name != "group"
             else ["0" * 16]
         )
         queries += [f"?{name}={value}" for value in values]
     for client in (browser, confined):
-        if client is confined and shown.namespace_path is None:
+        if client is confined and table.namespace_path is None:
             continue
         for query in queries:
             if model._meta.label in READ_ON_BY_NAMESPACE and (
@@ -206,7 +220,7 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
                 continue
             number, whole = costs(client, page + query)
             if model._meta.label in COUNTS_READ_ON:
-                whole = [found for found in whole if not found.startswith("SELECT COUNT(*)")]
+                whole = [read for read in whole if not read.startswith("SELECT COUNT(*)")]
             assert (number <= FEW_QUERIES, whole) == (True, []), page + query
 
 

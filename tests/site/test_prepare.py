@@ -23,7 +23,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    """A copy of the project whose environment looks as if everything were installed."""
+    """A copy of the project whose environment looks installed."""
     project.copy(tmp_path / 'it\'s "mine"')
     folder = tmp_path / 'it\'s "mine"'
     (folder / ".venv" / "bin").mkdir(parents=True)

@@ -9,8 +9,11 @@ from orbit_site import schedules
 def test_the_cycles_follow_the_environment(settings: Any) -> None:
     settings.ORBIT_CRON_SCHEDULE, settings.ORBIT_TIME_ZONE = "5 4 * * *", "Europe/Berlin"
     settings.ORBIT_RUN_PROFILE_CRON_SCHEDULE = "*/5 * * * *"
-    assert [(one.name, one.cron, one.time_zone) for one in schedules.table()] == [
-        ("cycles", "5 4 * * *", "Europe/Berlin"), ("run-profiles", "*/5 * * * *", "Europe/Berlin")]  # fmt: skip
+    table = [(schedule.name, schedule.cron, schedule.time_zone) for schedule in schedules.table()]
+    assert table == [
+        ("cycles", "5 4 * * *", "Europe/Berlin"),
+        ("run-profiles", "*/5 * * * *", "Europe/Berlin"),
+    ]
 
 
 @pytest.mark.parametrize("variable", ["ORBIT_CRON_SCHEDULE", "ORBIT_RUN_PROFILE_CRON_SCHEDULE"])

@@ -1,4 +1,4 @@
-"""``make upgrade``: a backup first, and at each step that fails a word about the way back."""
+"""``make upgrade`` makes a backup first, and explains the way back after a failure."""
 
 import shutil
 import subprocess
@@ -23,22 +23,22 @@ pytestmark = [
 
 @pytest.fixture
 def older(server: Server, committed: str) -> str:
-    """The name of a database that isn't at this release."""
+    """The name of a database of an older release."""
     assert call(server, committed, "migrate", "sessions", "zero", "--skip-checks")[0] == 0
     return committed
 
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of the project: one for all of them."""
-    made = project.copy(tmp_path_factory.mktemp("upgrade") / "project")
-    shutil.copy2(project.PROJECT / "Makefile", made.folder)
-    (made.folder / ".venv").symlink_to(project.PROJECT / ".venv")
-    return made
+    """A copy of the project that all tests share."""
+    project_copy = project.copy(tmp_path_factory.mktemp("upgrade") / "project")
+    shutil.copy2(project.PROJECT / "Makefile", project_copy.folder)
+    (project_copy.folder / ".venv").symlink_to(project.PROJECT / ".venv")
+    return project_copy
 
 
 def upgrade(server: Server, name: str, copied: Project) -> tuple[int, str, list[Path]]:
-    """Run it in the copy of the project; return its exit code, what it said, and the backups that it left."""
+    """Upgrade the copy; return exit code, output and new backups."""
     shutil.rmtree(copied.var, ignore_errors=True)
     environment = {**copied.environment, **database.environment(server, name)}
     done = subprocess.run(
@@ -56,10 +56,10 @@ def upgrade(server: Server, name: str, copied: Project) -> tuple[int, str, list[
 def test_it_backs_up_what_was_there_and_then_migrates(
     server: Server, older: str, copied: Project
 ) -> None:
-    code, said, found = upgrade(server, older, copied)
-    assert code == 0, said
-    assert said.rstrip().endswith("until then they run the old release.")
-    (backup,) = found
+    code, output, files = upgrade(server, older, copied)
+    assert code == 0, output
+    assert output.rstrip().endswith("until then they run the old release.")
+    (backup,) = files
     assert backup.name.startswith("orbit-before-")
     assert backup.parent.stat().st_mode & 0o777 == 0o700
     with container.opened(backup) as opened:
@@ -70,11 +70,11 @@ def test_it_backs_up_what_was_there_and_then_migrates(
 def test_without_a_backup_nothing_is_done(server: Server, older: str, copied: Project) -> None:
     with psycopg.connect(server.url("orbit_owner", older)) as owner:
         owner.execute("SELECT pg_advisory_lock(hashtext('orbit.migrate'), hashtext('public'))")
-        code, said, found = upgrade(server, older, copied)
+        code, output, files = upgrade(server, older, copied)
     assert code == 2
-    assert "A migration of this database is running" in said
-    assert "no backup was made, so nothing was changed" in said
-    assert found == []
+    assert "A migration of this database is running" in output
+    assert "no backup was made, so nothing was changed" in output
+    assert files == []
     assert rows(server, older, "SELECT to_regclass('django_session')") == [(None,)]
 
 
@@ -83,15 +83,17 @@ def test_a_migration_that_fails_names_the_way_back_and_that_way_works(
 ) -> None:
     with psycopg.connect(server.url("orbit_owner", older)) as owner:
         owner.execute(
-            "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$"
+            "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$"
         )
         owner.execute(
-            "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()"
+            "CREATE EVENT TRIGGER refuse ON ddl_command_start "
+            "WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()"
         )
-    code, said, (backup,) = upgrade(server, older, copied)
+    code, output, (backup,) = upgrade(server, older, copied)
     assert code == 2
-    assert "no table here" in said
-    assert "or go back as docs/operations.md says" in said
+    assert "no table here" in output
+    assert "or go back as docs/operations.md says" in output
     empty = f"{older}_back"
     backups.create(server, empty)
     try:

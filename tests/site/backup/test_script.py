@@ -1,4 +1,4 @@
-"""The dump runs in one transaction: whatever stops it, nothing of it stays."""
+"""The dump runs in one transaction: a failure keeps nothing."""
 
 import os
 import signal
@@ -19,10 +19,10 @@ ODD = "a\tb\\n\n\\.\nCOPY public.x (a) FROM stdin;\n-- ä \r\n\\N"
 def test_a_dump_that_is_no_dump_is_refused_in_words(
     server: Server, a_backup: Path, elsewhere: str, tmp_path: Path
 ) -> None:
-    with container.opened(a_backup) as found:
-        container.write(tmp_path / "odd", found.manifest, iter([b"PGDMP nonsense"]), force=False)
-        half = b"".join(found.chunks())[: found.size * 2 // 3]
-        container.write(tmp_path / "half", found.manifest, iter([half]), force=False)
+    with container.opened(a_backup) as opened:
+        container.write(tmp_path / "odd", opened.manifest, iter([b"PGDMP nonsense"]), force=False)
+        half = b"".join(opened.chunks())[: opened.size * 2 // 3]
+        container.write(tmp_path / "half", opened.manifest, iter([half]), force=False)
     for name in ("odd", "half"):
         code, _, errors = call(server, elsewhere, "restore", str(tmp_path / name))
         assert code == 7, errors
@@ -72,7 +72,7 @@ def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
             restoring = start(server, elsewhere, "restore", str(a_backup))
             until(lambda: rows(server, elsewhere, waiting), "the restore creates no index")
             restoring.send_signal(number)
-            # The server notices only when it next talks to a client that is gone.
+            # The server notices only when it next writes to the closed connection.
             for (pid,) in rows(server, elsewhere, waiting):
                 rows(server, "postgres", f"SELECT pg_terminate_backend({pid})")
         restoring.communicate(timeout=60)

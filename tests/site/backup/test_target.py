@@ -1,4 +1,4 @@
-"""Restores go where nothing is, and nowhere else."""
+"""Restores go to empty installations only."""
 
 from pathlib import Path
 
@@ -21,8 +21,8 @@ def test_an_installation_that_was_used_is_not_mixed_with_another(
     code, _, errors = call(server, used, "restore", str(backup))
     assert code == 4
     assert (
-        "it has entries on the audit trail, cycles, users, profiles, namespaces. Restore to an empty database"
-        in errors
+        "it has entries on the audit trail, cycles, users, profiles, namespaces. "
+        "Restore to an empty database" in errors
     )
     assert rows(server, used, "SELECT count(*) FROM governance_audittrailentry") == before
 
@@ -45,10 +45,12 @@ def test_a_restore_that_fails_leaves_one_that_was_only_migrated_as_it_was(
     before = catalog(server, elsewhere)
     with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
         owner.execute(
-            "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no index here'; END $$"
+            "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN RAISE EXCEPTION 'no index here'; END $$"
         )
         owner.execute(
-            "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION refuse()"
+            "CREATE EVENT TRIGGER refuse ON ddl_command_start "
+            "WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION refuse()"
         )
     code, _, errors = call(server, elsewhere, "restore", str(a_backup))
     assert code == 7

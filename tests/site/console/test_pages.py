@@ -1,4 +1,4 @@
-"""Every page of the console: who gets it, what it costs, and that nothing on it can be forced."""
+"""Every page of the console: its permissions, its cost, and forced input."""
 
 import re
 from typing import Any
@@ -48,7 +48,7 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
 @pytest.mark.parametrize(
     "role", ["Viewer", "Operator", "Reviewer", "Configurator", "Administrator"]
 )
-def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None:
+def test_every_role_that_reads_has_the_lists_and_adds_nothing(role: str) -> None:
     browser = console(create_user("ann", role))
     for model in REGISTERED:
         allowed = role == "Administrator" or model._meta.label not in ADMINISTRATORS
@@ -59,7 +59,7 @@ def test_lists_are_there_for_whoever_may_read_and_add_nothing(role: str) -> None
 
 
 @pytest.mark.django_db
-def test_a_confined_person_has_no_page_of_the_whole_workspace_and_administers_nobody() -> None:
+def test_a_confined_user_has_no_page_of_the_whole_workspace_and_administers_no_user() -> None:
     browser = console(create_user("bea", "Administrator", "b"))
     whole = (
         "orbit.EndpointSnapshot",
@@ -94,7 +94,7 @@ def test_a_page_without_a_form_takes_no_post_and_one_with_a_form_asks_for_its_ow
 
 
 @pytest.mark.django_db
-def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
+def test_a_user_without_a_role_or_off_the_staff_stays_outside() -> None:
     outsider = create_user("nob", "Viewer")
     outsider.groups.clear()
     assert console(outsider).get("/admin/").status_code == 302
@@ -113,13 +113,13 @@ def test_somebody_without_a_role_or_off_the_staff_stays_outside() -> None:
 def test_a_table_that_is_only_looked_at_takes_no_post(path: str) -> None:
     browser = console(create_user("adm", "Administrator"))
     cycle = active_cycle()
-    sent = {
+    form = {
         "status": "success",
         "action": "delete_selected",
         "_selected_action": str(cycle.pk),
         "post": "yes",
     }
-    answer = browser.post("/admin/orbit/cyclerun/" + path.format(cycle.pk), sent)
+    answer = browser.post("/admin/orbit/cyclerun/" + path.format(cycle.pk), form)
     assert answer.status_code in {200, 302, 403}
     cycle.refresh_from_db()
     assert cycle.status == "pending"
@@ -140,7 +140,7 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
             after={},
         )
     browser = console(create_user("adm", "Administrator"))
-    shown = 0
+    pages = 0
     for model in REGISTERED:
         _get(browser, _list(model))
         for row in model._default_manager.all()[:3]:
@@ -150,16 +150,16 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
                     f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk]
                 ),
             )
-            shown += 1
-    assert shown > 30
+            pages += 1
+    assert pages > 30
 
 
 def _get(browser: Client, path: str) -> None:
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         answer = browser.get(path)
     page = answer.content.decode()
     assert answer.status_code == 200, path
-    assert len(seen) <= 30, (path, len(seen))
+    assert len(queries) <= 30, (path, len(queries))
     assert len(answer.content) < 300 * 1024, path
     assert "<script>alert" not in page, path
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)[^>]*>|\sstyle=|\son[a-z]+=\"", page), path
@@ -167,16 +167,19 @@ def _get(browser: Client, path: str) -> None:
     assert "token-of" not in page, path
     assert not any(
         re.search(r"COUNT\(\*\) AS \"__count\" FROM \"", query["sql"])
-        for query in seen.captured_queries
+        for query in queries.captured_queries
     ), path
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "query",
-    ["namespace=%00", "q=%00", "namespace=%FF", "status=%27", "p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999",
-     "q=" + "x" * 5000, "all=1", "q=%D9%A1", "e=1", "_facets=True", "run_profile_id=%25"],
-)  # fmt: skip
+    [
+        *("namespace=%00", "q=%00", "namespace=%FF", "status=%27", "run_profile_id=%25"),
+        *("p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999"),
+        *("q=" + "x" * 5000, "all=1", "q=%D9%A1", "e=1", "_facets=True"),
+    ],
+)
 def test_an_odd_address_is_no_fault(query: str) -> None:
     browser = console(create_user("adm", "Administrator"))
     browser.raise_request_exception = False
@@ -189,8 +192,13 @@ def test_an_odd_address_is_no_fault(query: str) -> None:
 def test_columns_cant_be_guessed_at_through_the_address() -> None:
     browser = console(create_user("adm", "Administrator"))
     browser.raise_request_exception = False
-    for path in ("governance/apitoken/?token_hash__startswith=a", "auth/user/?password__startswith=p", "orbit/endpointsnapshot/?sealed__gt=a",
-                 "orbit/cyclerun/?input__contains=a", "governance/idempotentrequest/?owner__password__startswith=p"):  # fmt: skip
+    for path in (
+        "governance/apitoken/?token_hash__startswith=a",
+        "auth/user/?password__startswith=p",
+        "orbit/endpointsnapshot/?sealed__gt=a",
+        "orbit/cyclerun/?input__contains=a",
+        "governance/idempotentrequest/?owner__password__startswith=p",
+    ):
         assert browser.get(f"/admin/{path}").status_code == 400, path
 
 
@@ -228,18 +236,19 @@ def test_a_search_finds_whole_ids_only() -> None:
 
 
 @pytest.mark.django_db
-def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("governance.console.base.COUNTED", 2)
     configure_profiles(a={"namespace": "a"}, b={"namespace": "b"}, c={"namespace": "c"})
     for namespace in "abc":
         active_cycle(namespace)
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         assert (
             "2 cycle runs"
             in console(create_user("vic", "Viewer")).get("/admin/orbit/cyclerun/").content.decode()
         )
     assert any(
-        "COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"] for query in seen.captured_queries
+        "COUNT(*)" in query["sql"] and "LIMIT 2" in query["sql"]
+        for query in queries.captured_queries
     )
 
 

@@ -1,4 +1,4 @@
-"""Stopping from the console: Halt on every page, pause, drain, resume, the banners, creation."""
+"""Stops from the console: halt, pause, drain, resume, and their banners."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,12 +91,14 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
     halts.mark_quiet(
         Stop.objects.order_by("-id")[0].pk,
         at=datetime.now(UTC),
-        certificate='{"commanded_at": "2026-01-31T06:00:00Z", "last_delivery_started_at": "2026-01-31T05:59:59Z", "started_after_command": 0,'
-        ' "in_flight": [{"dispatch_job_id": "j", "endpoint_key": "aurora", "attempt": 1, "started_at": "2026-01-31T05:59:59Z", "ended_at": null,'
-        ' "outcome": "unknown"}], "in_flight_count": 1, "quiet_at": "2026-01-31T06:00:02Z"}',
+        certificate='{"commanded_at": "2026-01-31T06:00:00Z", '
+        '"last_delivery_started_at": "2026-01-31T05:59:59Z", "started_after_command": 0, '
+        '"in_flight": [{"dispatch_job_id": "j", "endpoint_key": "aurora", "attempt": 1, '
+        '"started_at": "2026-01-31T05:59:59Z", "ended_at": null, "outcome": "unknown"}], '
+        '"in_flight_count": 1, "quiet_at": "2026-01-31T06:00:02Z"}',
     )
     page = text(operator, f"{place}change/")
-    for said in (
+    for words in (
         "quiet",
         "a flood &lt;b&gt;",
         "a release",
@@ -105,14 +107,17 @@ def test_a_namespace_is_halted_drained_and_resumed_on_its_page_with_its_history(
         "aurora",
         f'href="{place}resume/"',
     ):
-        assert said in page, said
+        assert words in page, words
     assert "<b>" not in page.replace("<b></b>", "")
     answer = operator.post(f"{place}resume/", {"reason": " "})
     assert "This field is required." in answer.content.decode()
     assert operator.post(f"{place}resume/", {"reason": "it is dry"}).status_code == 302
     assert status.find("default", actor=SYSTEM).state == "running"
     assert list(AuditTrailEntry.objects.order_by("id").values_list("action", "actor")) == [
-        ("namespace.drained", "ann"), ("namespace.halted", "ann"), ("namespace.resumed", "ann")]  # fmt: skip
+        ("namespace.drained", "ann"),
+        ("namespace.halted", "ann"),
+        ("namespace.resumed", "ann"),
+    ]
 
 
 def test_what_is_refused_stands_at_its_field_and_nothing_typed_is_lost(operator: Client) -> None:
@@ -215,14 +220,14 @@ def test_administrators_make_namespaces_here(operator: Client) -> None:
     assert operator.get("/admin/governance/namespace/new/").status_code == 403
     browser = console(create_user("ada", "Administrator"))
     assert "Create namespace" in text(browser, "/admin/governance/namespace/")
-    for name, said in (
+    for name, words in (
         ("a b", "1 to 100 letters"),
         ("default", "already"),
         (" eu", "1 to 100 letters"),
         ("", "required"),
     ):
         assert (
-            said
+            words
             in browser.post("/admin/governance/namespace/new/", {"name": name}).content.decode()
         ), name
     assert browser.post("/admin/governance/namespace/new/", {"name": "eu"}).status_code == 302
@@ -231,7 +236,7 @@ def test_administrators_make_namespaces_here(operator: Client) -> None:
     assert AuditTrailEntry.objects.order_by("-id")[0].after["created"] is True
 
 
-def test_the_banners_are_for_whoever_is_inside() -> None:
+def test_only_logged_in_users_see_the_banners() -> None:
     halts.halt("default", actor=SYSTEM)
     assert Client().get("/admin/banners/").status_code == 302
     assert "System state" not in Client().get("/admin/login/").content.decode()

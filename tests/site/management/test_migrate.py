@@ -19,7 +19,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture
 def empty(server: Server) -> Iterator[str]:
-    """The name of a database with nothing in it."""
+    """The name of an empty database."""
     name = f"orbit_migrate_{os.getpid()}"
     create(server, name)
     yield name
@@ -41,9 +41,9 @@ def test_two_at_once_both_succeed_in_a_schema_of_their_own_and_public_stays_empt
     server: Server, empty: str
 ) -> None:
     both = [start(server, empty, ORBIT_DATABASE_SCHEMA="orbit_here") for _ in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert sum("No migrations to apply" in text for text in said) == 1
+    printed = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    assert sum("No migrations to apply" in text for text in printed) == 1
     with psycopg.connect(server.url("orbit_app", empty)) as app:
         assert app.execute(
             "SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname IN ('public', 'orbit_here')"
@@ -55,22 +55,26 @@ def test_a_role_that_may_not_make_tables_is_told_how_to_name_one_that_may(
     server: Server, empty: str
 ) -> None:
     process = start(server, empty, ORBIT_OWNER_DATABASE_URL=server.url("orbit_app", empty))
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 2, said
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, printed
     assert (
-        "permission denied for schema public. Name the role that owns the tables in ORBIT_OWNER_DATABASE_URL"
-        in said
+        "permission denied for schema public. "
+        "Name the role that owns the tables in ORBIT_OWNER_DATABASE_URL" in printed
     )
-    assert "Traceback" not in said
+    assert "Traceback" not in printed
 
 
 def test_the_application_may_work_in_every_table_and_owns_none(
     server: Server, committed: str
 ) -> None:
     with psycopg.connect(server.url("orbit_app", committed)) as app:
-        rows = app.execute("""SELECT tablename, tableowner, has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT, INSERT'),
-            has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE'), has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE'),
-            has_table_privilege(format('%I.%I', schemaname, tablename), 'TRUNCATE') FROM pg_tables WHERE schemaname = 'public'""").fetchall()
+        rows = app.execute(
+            """SELECT tablename, tableowner, has_table_privilege(name, 'SELECT, INSERT'),
+                has_table_privilege(name, 'UPDATE'), has_table_privilege(name, 'DELETE'),
+                has_table_privilege(name, 'TRUNCATE')
+            FROM pg_tables, format('%I.%I', schemaname, tablename) AS name
+            WHERE schemaname = 'public'"""
+        ).fetchall()
     assert {owner for _, owner, *_ in rows} == {"orbit_owner"}
     assert all(reads for _, _, reads, *_ in rows)
     assert not any(row[5] for row in rows)
@@ -94,17 +98,17 @@ def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(
             app.execute("UPDATE later_1 SET id = 3")
 
 
-def test_a_table_that_is_in_use_for_long_is_said_and_nothing_is_kept(
+def test_a_table_that_stays_locked_is_reported_and_nothing_is_kept(
     server: Server, committed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "1s")
     with psycopg.connect(server.url("orbit_owner", committed)) as busy:
         busy.execute("LOCK TABLE django_session IN ACCESS SHARE MODE")
         code, output, errors = call(server, committed, "migrate", "sessions", "zero")
-        said = output + errors
+        printed = output + errors
         assert code == 1
-        assert "Run it again" in said
-        assert "Traceback" not in said
+        assert "Run it again" in printed
+        assert "Traceback" not in printed
         assert busy.execute("SELECT count(*) FROM django_session").fetchone() == (0,)
 
 

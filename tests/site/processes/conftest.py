@@ -13,14 +13,14 @@ from tests.support.project import free_port
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that any account may enter; what runs in it is stopped, and it is removed."""
-    with project.open_folder() as made:
-        yield made
+    """A folder that any account may enter; its processes are stopped at the end."""
+    with project.open_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
 def web_database(server: Server) -> Iterator[dict[str, str]]:
-    """A migrated database for the web processes of a module: all that they write is the configuration, always the same."""
+    """A migrated database that a module's web processes share."""
     name = f"orbit_web_{os.getpid()}_{free_port()}"
     database.clone(server, name)
     yield {**os.environ, **database.environment(server, name), "ORBIT_DRAIN_SECONDS": "100"}
@@ -29,5 +29,5 @@ def web_database(server: Server) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def variables(web_database: dict[str, str]) -> dict[str, str]:
-    """What a web process needs: the database and a free port."""
+    """The variables of a web process."""
     return {**web_database, "PORT": str(free_port())}

@@ -1,4 +1,4 @@
-"""The gate monitor hears of a halt at once and finds one without a notification.
+"""The gate monitor notices a halt at once, also without a notification.
 
 What it can't read counts as closed.
 """
@@ -40,7 +40,8 @@ def process(
     until(lambda: state.watched, "the monitor doesn't run")
     until(
         lambda: rows(
-            "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
         )
     )
     yield state

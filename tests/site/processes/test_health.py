@@ -1,4 +1,4 @@
-"""`manage.py health`, asked about real processes."""
+"""`manage.py health` on real processes."""
 
 import os
 import signal
@@ -47,9 +47,9 @@ def test_a_web_server_is_healthy_while_it_answers(
             assert process.poll() is None
             time.sleep(0.3)
         assert found == (0, "")
-        # Without a cluster the web server is well, the installation isn't.
-        code, said = ask("up", **here)
-        assert (code, "/ready answers 503" in said) == (1, True)
+        # Without a cluster the web server is healthy, the installation isn't.
+        code, output = ask("up", **here)
+        assert (code, "/ready answers 503" in output) == (1, True)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)
@@ -70,20 +70,21 @@ def test_a_cluster_is_healthy_while_one_on_this_host_has_heartbeats(
         running.code()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO orbit_clusternode (id, host, pid, release, workers, paused, draining, started_at, seen_at) "
+            "INSERT INTO orbit_clusternode "
+            "(id, host, pid, release, workers, paused, draining, started_at, seen_at) "
             "SELECT gen_random_uuid(), %s, 1, '0', 1, false, false, now(), now() - interval '16 s'",
             [health.socket.gethostname()],
         )
-    code, said = ask("cluster", **place)
-    assert (code, "has been silent for 1" in said) == (1, True)
+    code, output = ask("cluster", **place)
+    assert (code, "has been silent for 1" in output) == (1, True)
 
 
 def test_an_unreachable_database_is_one_line(server: Server) -> None:
-    code, said = ask("cluster", DATABASE_URL="postgresql://ann@127.0.0.1:1/orbit")
+    code, output = ask("cluster", DATABASE_URL="postgresql://ann@127.0.0.1:1/orbit")
     assert (
         code,
-        said.startswith("orbit: can't query the database"),
-        len(said.splitlines()),
+        output.startswith("orbit: can't query the database"),
+        len(output.splitlines()),
     ) == (1, True, 1)
 
 

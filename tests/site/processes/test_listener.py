@@ -1,4 +1,4 @@
-"""SIGTERM to the web server loses no request: accepted connections are answered, later ones refused."""
+"""SIGTERM to the web server loses no accepted connection and refuses later ones."""
 
 import contextlib
 import http.client
@@ -21,12 +21,12 @@ from tests.support.web_server import start, wait_until_it_serves
 
 pytestmark = pytest.mark.processes
 ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SAID = Counter[str]
+Outcomes = Counter[str]
 
 
 @pytest.fixture
 def address(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
-    """A running web server's address; ``term`` in it asks for the drain."""
+    """The address of a running web server; ``term`` drains it."""
     process = start(variables)
     wait_until_it_serves(variables, process)
     here = ("127.0.0.1", int(variables["PORT"]))
@@ -36,8 +36,8 @@ def address(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in said) == (0, False), said
+        outcomes, _ = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in outcomes) == (0, False), outcomes
 
 
 running: dict[tuple[str, int], int] = {}
@@ -55,24 +55,24 @@ def answer(client: socket.socket) -> int:
     return response.status
 
 
-def each_time_anew(address: tuple[str, int], said: SAID) -> None:
-    """Connect, ask and read again and again, until the connection is refused."""
+def each_time_anew(address: tuple[str, int], outcomes: Outcomes) -> None:
+    """Send requests, each on a new connection, until one is refused."""
     while True:
         try:
             client = socket.create_connection(address, timeout=60)
         except OSError:
-            said["refused"] += 1
+            outcomes["refused"] += 1
             return
         with client:
             try:
                 client.sendall(ASK)
-                said[str(answer(client))] += 1
+                outcomes[str(answer(client))] += 1
             except (OSError, http.client.HTTPException) as error:
-                said[f"lost: {error!r}"] += 1
+                outcomes[f"lost: {error!r}"] += 1
 
 
-def on_one_connection(address: tuple[str, int], said: SAID) -> None:
-    """Ask again and again on one connection, until an answer says that it was the last one."""
+def on_one_connection(address: tuple[str, int], outcomes: Outcomes) -> None:
+    """Send requests on one connection until it is closed."""
     connection = http.client.HTTPConnection(*address, timeout=60)
     last = False
     while not last:
@@ -81,17 +81,21 @@ def on_one_connection(address: tuple[str, int], said: SAID) -> None:
             response = connection.getresponse()
             response.read()
             last = response.will_close
-            said[str(response.status)] += 1
+            outcomes[str(response.status)] += 1
         except (OSError, http.client.HTTPException) as error:
-            said[f"lost: {error!r}"] += 1
+            outcomes[f"lost: {error!r}"] += 1
             return
         time.sleep(0.01)
 
 
 def crowd(
-    *kinds: Callable[[tuple[str, int], SAID], None], address: tuple[str, int], said: SAID
+    *kinds: Callable[[tuple[str, int], Outcomes], None],
+    address: tuple[str, int],
+    outcomes: Outcomes,
 ) -> list[threading.Thread]:
-    threads = [threading.Thread(target=kind, args=(address, said), daemon=True) for kind in kinds]
+    threads = [
+        threading.Thread(target=kind, args=(address, outcomes), daemon=True) for kind in kinds
+    ]
     for thread in threads:
         thread.start()
     return threads
@@ -100,15 +104,17 @@ def crowd(
 def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(
     address: tuple[str, int],
 ) -> None:
-    said: SAID = Counter()
-    threads = crowd(*[each_time_anew] * 12, *[on_one_connection] * 12, address=address, said=said)
+    outcomes: Outcomes = Counter()
+    threads = crowd(
+        *[each_time_anew] * 12, *[on_one_connection] * 12, address=address, outcomes=outcomes
+    )
     time.sleep(0.5)
     master(address).terminate()
     for thread in threads:
         thread.join(60)
-    assert not [line for line in said if line.startswith("lost")], said
-    assert said["refused"] == 12
-    assert said["200"] > 24
+    assert not [line for line in outcomes if line.startswith("lost")], outcomes
+    assert outcomes["refused"] == 12
+    assert outcomes["200"] > 24
 
 
 def test_connections_in_the_kernels_backlog_are_answered(

@@ -101,7 +101,8 @@ def test_a_notification_of_the_gate_runs_the_tasks_of_the_gate_at_once(
     thread = running(uuid7(), stopping=threading.Event(), workers_gone=threading.Event())
     until_rows("SELECT 1 FROM orbit_clusternode")
     until_rows(
-        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
     )
     assert not queue.ready_wakeups()
     halts.resume("default", actor=SYSTEM, reason="r")
@@ -226,7 +227,7 @@ def test_the_audit_trails_signed_head_is_logged_at_the_start_and_once_a_day(
         record.getMessage() for record in caplog.records if record.name == "governance.audit.head"
     ]
     assert len(lines) == 2
-    assert [found.sequence for found in head.find(lines)] == [0, 0]
+    assert [logged_head.sequence for logged_head in head.find(lines)] == [0, 0]
 
 
 def test_a_task_that_meets_a_held_lock_stops_no_other(periodic: Maintenance) -> None:

@@ -30,7 +30,10 @@ def postmaster(base: Path) -> psutil.Process:
 
 
 def in_a_process(base: Path, code: str) -> subprocess.Popen[str]:
-    text = f"import sys; from pathlib import Path; from orbit_site.processes import postgres; base = Path(sys.argv[1]); quick = {QUICK!r}; {code}"
+    text = (
+        "import sys; from pathlib import Path; from orbit_site.processes import postgres; "
+        f"base = Path(sys.argv[1]); quick = {QUICK!r}; {code}"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", text, str(base)],
         cwd=PROJECT,
@@ -45,7 +48,8 @@ def test_the_application_s_role_is_no_superuser_and_owns_nothing(folder: Path) -
     with connect(folder) as app, connect(folder, "orbit_owner") as owner:
         owner.execute("CREATE TABLE thing (id int)")
         assert app.execute(
-            "SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+            "SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles "
+            "WHERE rolname = current_user"
         ).fetchone() == (False,)
         assert app.execute("SHOW listen_addresses").fetchone() == ("",)
         for statement in ("SELECT * FROM thing", "DROP TABLE thing", "CREATE TABLE other (id int)"):
@@ -119,13 +123,15 @@ def test_a_server_that_ends_while_it_is_waited_for_is_started_anew(folder: Path)
     # As it says while it recovers.
     pid_file = postgres.locate(folder).data / "postmaster.pid"
     pid_file.write_text(pid_file.read_text().replace("ready   ", "starting"))
-    made: list[bool] = []
-    waiting = threading.Thread(target=lambda: made.append(postgres.ensure(folder, settings=QUICK)))
+    starts: list[bool] = []
+    waiting = threading.Thread(
+        target=lambda: starts.append(postgres.ensure(folder, settings=QUICK))
+    )
     waiting.start()
     time.sleep(0.3)
     server.kill()
     waiting.join(60)
-    assert made == [True]
+    assert starts == [True]
 
 
 def _ignore_errors(call: Callable[[], object]) -> None:
@@ -144,14 +150,20 @@ def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
 
 
 def test_of_four_that_start_it_at_once_one_does_and_all_are_served(folder: Path) -> None:
-    use = "import psycopg; made = postgres.ensure(base, settings=quick); psycopg.connect(postgres.locate(base).url()).close(); print(made)"
+    use = (
+        "import psycopg; started = postgres.ensure(base, settings=quick); "
+        "psycopg.connect(postgres.locate(base).url()).close(); print(started)"
+    )
     starters = [in_a_process(folder, use) for _ in range(4)]
-    said = sorted(starter.communicate(timeout=60)[0].strip() for starter in starters)
-    assert said == ["False", "False", "False", "True"]
+    outputs = sorted(starter.communicate(timeout=60)[0].strip() for starter in starters)
+    assert outputs == ["False", "False", "False", "True"]
 
 
 def test_the_last_holder_stops_the_server(folder: Path) -> None:
-    hold = "import contextlib\nwith postgres.held(base, settings=quick):\n print('held', flush=True); sys.stdin.read()"
+    hold = (
+        "import contextlib\nwith postgres.held(base, settings=quick):\n"
+        " print('held', flush=True); sys.stdin.read()"
+    )
     first, second = (in_a_process(folder, "\n" + hold) for _ in range(2))
     for holder in (first, second):
         assert holder.stdout is not None
@@ -165,7 +177,8 @@ def test_the_last_holder_stops_the_server(folder: Path) -> None:
 
 def test_a_forked_child_that_leaves_the_block_stops_nothing(folder: Path) -> None:
     fork = (
-        "import os\nwith postgres.held(base, settings=quick):\n child = os.fork()\n if not child: sys.exit(0)\n"
+        "import os\nwith postgres.held(base, settings=quick):\n child = os.fork()\n"
+        " if not child: sys.exit(0)\n"
         " os.waitpid(child, 0); print(postgres.ensure(base))"
     )
     assert in_a_process(folder, "\n" + fork).communicate(timeout=60)[0] == "False\n"
@@ -243,7 +256,7 @@ def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
-def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_and_it_is_said(
+def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_with_a_message(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.chmod(0o700)

@@ -44,7 +44,7 @@ def ended(cycle: CycleRun) -> bool:
 
 
 def refused(server: Server, name: str, folder: Path, **variables: str) -> str:
-    """Start a cluster that is to refuse, and return what it says."""
+    """Start a cluster that refuses; return its message."""
     write_profiles(folder, [], [])
     environment = {
         **os.environ,
@@ -163,15 +163,15 @@ def test_a_database_without_tables_is_refused_with_the_command_to_run(
 
 @pytest.mark.processes
 def test_an_unreachable_server_is_named(server: Server, committed: str, tmp_path: Path) -> None:
-    said = refused(
+    message = refused(
         server,
         committed,
         tmp_path,
         DATABASE_URL="postgresql://u@127.0.0.1:1/x",
         ORBIT_OWNER_DATABASE_URL="",
     )
-    assert "127.0.0.1" in said
-    assert "DATABASE_URL" in said
+    assert "127.0.0.1" in message
+    assert "DATABASE_URL" in message
 
 
 @pytest.mark.processes

@@ -36,7 +36,7 @@ def end(running: Talking, number: signal.Signals = signal.SIGINT) -> int:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[tuple[Project, Talking]]:
-    """What `make run` starts, in a folder with an awkward name, when its first cycle has ended."""
+    """A running `make run` after its first cycle, in a folder with an awkward name."""
     with project.open_folder() as folder:
         copied = project.copy(folder / 'it\'s my "orbit"')
         running = Talking(copied.start("up", "--demo"))
@@ -44,9 +44,7 @@ def demo() -> Iterator[tuple[Project, Talking]]:
             running.wait_for(" deliveries")
             yield copied, running
         finally:
-            with contextlib.suppress(
-                ProcessLookupError
-            ):  # it has ended by itself: the exit code tells
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself: see the exit code
                 os.killpg(
                     running.process.pid, signal.SIGINT
                 )  # as a terminal sends it: to the whole group
@@ -57,7 +55,7 @@ def demo() -> Iterator[tuple[Project, Talking]]:
 
 @pytest.fixture(scope="module")
 def used() -> Iterator[Project]:
-    """A folder for one start after the other: its database is made by the first."""
+    """A folder for several starts; the first creates the database."""
     with project.open_folder() as folder:
         yield project.copy(folder / "orbit")
 
@@ -100,9 +98,9 @@ def test_a_second_up_on_the_same_folder_is_refused_by_naming_the_first(
     demo: tuple[Project, Talking],
 ) -> None:
     copied, running = demo
-    code, said = copied.run("up", PORT=str(project.free_port()))
+    code, output = copied.run("up", PORT=str(project.free_port()))
     assert code == 2
-    assert f"process {running.process.pid}, http://127.0.0.1:{copied.environment['PORT']}" in said
+    assert f"process {running.process.pid}, http://127.0.0.1:{copied.environment['PORT']}" in output
     assert running.process.poll() is None
 
 
@@ -139,8 +137,8 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(
             pass
         assert time.monotonic() < until, running.lines
         time.sleep(0.2)
-    code, said = copied.run("trigger", "--wait")
-    assert code == 0, said
+    code, output = copied.run("trigger", "--wait")
+    assert code == 0, output
 
 
 def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can(
@@ -150,7 +148,7 @@ def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can
     server = postgres.locate(copied.var)
     whole = server.data / "global"
     process = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
-    said = len(running.lines)
+    output = len(running.lines)
     whole.rename(whole.with_name("gone"))
     process.send_signal(signal.SIGQUIT)
     process.wait(60)
@@ -160,7 +158,7 @@ def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can
     whole.with_name("gone").rename(whole)
     until = time.monotonic() + 120
     while not any(
-        "is started again" in line and "database" in line for line in running.lines[said:]
+        "is started again" in line and "database" in line for line in running.lines[output:]
     ):
         assert time.monotonic() < until, running.lines
         time.sleep(0.1)
@@ -197,22 +195,22 @@ def test_after_a_kill_the_next_start_takes_seconds_and_adopts_the_database(used:
 def test_a_busy_port_is_refused_before_anything_starts(folder: Path) -> None:
     copied = project.copy(folder / "orbit")
     with socket.create_server(("127.0.0.1", int(copied.environment["PORT"]))):
-        code, said = copied.run("up", "--demo")
+        code, output = copied.run("up", "--demo")
     assert code == 2
-    assert f"port {copied.environment['PORT']}" in said
-    assert "PORT=" in said
-    assert len(said.splitlines()) == 1
+    assert f"port {copied.environment['PORT']}" in output
+    assert "PORT=" in output
+    assert len(output.splitlines()) == 1
     assert not (copied.var / "postgres").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
     copied = project.copy(folder / "orbit")
     copied.var.write_text("a file where a folder should be")
-    code, said = copied.run("up", "--demo")
+    code, output = copied.run("up", "--demo")
     assert code == 2
-    assert str(copied.var) in said
-    assert "writable" in said
-    assert len(said.splitlines()) == 1
+    assert str(copied.var) in output
+    assert "writable" in output
+    assert len(output.splitlines()) == 1
 
 
 def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(used: Project) -> None:
@@ -220,11 +218,11 @@ def test_an_invalid_configuration_ends_it_with_every_error_and_no_process(used: 
     valid = profiles.read_text()
     profiles.write_text('[{"profile_id": "Not An Id"}]')
     try:
-        code, said = used.run("up")
+        code, output = used.run("up")
     finally:
         profiles.write_text(valid)
     assert code == 2
-    assert "profiles.json" in said
-    assert "/0/profile_id" in said
-    assert "Traceback" not in said
+    assert "profiles.json" in output
+    assert "/0/profile_id" in output
+    assert "Traceback" not in output
     assert processes_in(used.folder) == []

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def address(web_database: dict[str, str]) -> Iterator[tuple[str, int]]:
-    """A running web server's address, for the tests that only ask."""
+    """The address of a running web server."""
     here = {**web_database, "PORT": str(free_port())}
     process = start(here)
     wait_until_it_serves(here, process)
@@ -27,8 +27,8 @@ def address(web_database: dict[str, str]) -> Iterator[tuple[str, int]]:
         yield "127.0.0.1", int(here["PORT"])
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in said) == (0, False), said
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in output) == (0, False), output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -47,8 +47,8 @@ def test_a_signal_to_the_group_lets_the_running_request_end_refuses_new_ones_and
             socket.create_connection(address, timeout=60)
         slow.sendall(b"\r\n")
         assert slow.recv(100).startswith(b"HTTP/1.1 200")
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
 
 
 def test_its_worker_dies_with_a_master_that_was_killed(variables: dict[str, str]) -> None:
@@ -64,11 +64,11 @@ def test_its_worker_dies_with_a_master_that_was_killed(variables: dict[str, str]
 def test_a_busy_port_is_refused_with_what_to_do(variables: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", int(variables["PORT"]))):
         process = start(variables)
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert f"127.0.0.1:{variables['PORT']}" in said
-    assert "set PORT" in said
-    assert "Traceback" not in said
+    assert f"127.0.0.1:{variables['PORT']}" in output
+    assert "set PORT" in output
+    assert "Traceback" not in output
 
 
 def test_it_does_not_start_on_a_database_that_lacks_a_migration(
@@ -78,11 +78,11 @@ def test_it_does_not_start_on_a_database_that_lacks_a_migration(
     with psycopg.connect(variables["ORBIT_OWNER_DATABASE_URL"], autocommit=True) as owner:
         owner.execute(rename, ["away", "sessions"])
         try:
-            said, _ = (process := start(variables)).communicate(timeout=60)
+            output, _ = (process := start(variables)).communicate(timeout=60)
         finally:
             owner.execute(rename, ["sessions", "away"])
     assert process.returncode == 2
-    assert "manage.py migrate" in said
+    assert "manage.py migrate" in output
 
 
 def test_requests_that_never_end_lose_their_thread_at_the_deadline(
@@ -91,7 +91,10 @@ def test_requests_that_never_end_lose_their_thread_at_the_deadline(
     held = [socket.create_connection(address, timeout=60) for _ in range(THREADS + 4)]
     try:
         for number, slow in enumerate(held):
-            body = b"POST /cycles/trigger HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+            body = (
+                b"POST /cycles/trigger HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+            )
             slow.sendall(body if number % 2 else b"GET /health HTTP/1.1\r\nHost: localh")
         time.sleep(1)
         connection = http.client.HTTPConnection(*address, timeout=60)
@@ -103,10 +106,13 @@ def test_requests_that_never_end_lose_their_thread_at_the_deadline(
 
 
 def test_a_malformed_request_is_answered_as_a_problem(address: tuple[str, int]) -> None:
-    for sent, status in ((b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414), (b"GET / HTTP/1.1\r\nA: " + b"b" * 99000 + b"\r\n\r\n", 431),
-                         (b"NO REQUEST AT ALL\r\n\r\n", 400)):  # fmt: skip
+    for request, status in (
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 99000 + b"\r\n\r\n", 431),
+        (b"NO REQUEST AT ALL\r\n\r\n", 400),
+    ):
         with socket.create_connection(address, timeout=60) as client:
-            client.sendall(sent)
+            client.sendall(request)
             answer = http.client.HTTPResponse(client)
             answer.begin()
             assert (answer.status, answer.headers["Content-Type"]) == (

@@ -19,7 +19,7 @@ from tests.support.pipeline import rows
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
-    """A state of this test's own, since draining can't be undone."""
+    """A state for one test: a drain can't be undone."""
     own = WorkerState()
     monkeypatch.setattr(interrupts, "process", own)
     yield own
@@ -28,9 +28,9 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
 
 @pytest.fixture
 def claims(committed: str, process: WorkerState) -> Iterator[worker.Claims]:
-    made = worker.Claims(WorkerProcess())
-    yield made
-    made.close()
+    new_claims = worker.Claims(WorkerProcess())
+    yield new_claims
+    new_claims.close()
 
 
 def soon(seconds: float, act: Any) -> threading.Thread:
@@ -67,7 +67,7 @@ def test_a_row_whose_notify_was_held_back_is_found_by_the_second_look(
     def act() -> None:
         rows("SELECT pg_notify(%s, '')", queue.CHANNEL)
         time.sleep(queue.QUIET / 2)
-        # A second row of the same process, so soon after the NOTIFY of its first that it sent none.
+        # A second row soon after the first: its process sends no NOTIFY again.
         OrmQ.objects.update(key=queue.QUEUE)
 
     thread = soon(0.7, act)
@@ -96,7 +96,10 @@ def test_a_waiting_worker_has_heartbeats_and_ends_its_wait_when_it_drains(
 def test_lost_connections_are_opened_again_and_nothing_is_lost(
     claims: worker.Claims, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
 
     def act() -> None:
         rows(cut)

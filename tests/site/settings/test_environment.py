@@ -1,4 +1,4 @@
-"""A wrong value in the environment is a start error that names the variable; secrets are not echoed."""
+"""A wrong variable fails the start by name; secrets aren't echoed."""
 
 import os
 import subprocess
@@ -18,9 +18,12 @@ PRODUCTION = {
 
 
 def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    """Load the settings in a process of their own, with ``variables`` alone; run ``code`` on them as ``s``."""
+    """Load the settings in a process with only ``variables``; run ``code`` on them as ``s``."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
-    script = f"import os; os.environ['DJANGO_SETTINGS_MODULE']='orbit_site.settings'\nfrom django.conf import settings as s\ns.DEBUG\n{code}"
+    script = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE']='orbit_site.settings'\n"
+        f"from django.conf import settings as s\ns.DEBUG\n{code}"
+    )
     return subprocess.run(
         [sys.executable, "-c", script],
         cwd=PROJECT,
@@ -31,22 +34,40 @@ def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("ORBIT_GLOBAL_PAUSE", "ture"), ("ORBIT_ENV", "prod"), ("PORT", "0"), ("PORT", "80a"), ("ORBIT_WORKERS", "1.5"), ("ORBIT_LEASE_SECONDS", "-1"),
-    ("ORBIT_TIME_ZONE", "Mars/Base"), ("ORBIT_DISPATCH_BACKOFF_BASE", "nan"), ("ORBIT_MAX_DISPATCH_RETRIES", "many"), ("ORBIT_LOG_FORMAT", "xml"),
-    ("ORBIT_CRON_SCHEDULE", "0 0 * *"), ("ORBIT_CRON_SCHEDULE", "0 0 31 2 *"), ("ORBIT_CRON_SCHEDULE", "99 * * * *"),
-    ("ORBIT_DATABASE_SCHEMA", "a;b"), ("ORBIT_BIND", "localhost:80"), ("ORBIT_TRUSTED_PROXIES", "10.0.0.1/24"), ("ORBIT_TRUSTED_PROXIES", "proxy"),
-    ("ORBIT_ENCRYPTION_KEYS", "hush"), ("DATABASE_URL", "mysql://u:hush@h/d"),
-    ("DATABASE_URL", "postgresql://u:hush@h"),
-    ("DATABASE_URL", "postgresql://u:hush@h:port/d"), ("ORBIT_OWNER_DATABASE_URL", "nonsense hush"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORBIT_GLOBAL_PAUSE", "ture"),
+        ("ORBIT_ENV", "prod"),
+        ("PORT", "0"),
+        ("PORT", "80a"),
+        ("ORBIT_WORKERS", "1.5"),
+        ("ORBIT_LEASE_SECONDS", "-1"),
+        ("ORBIT_TIME_ZONE", "Mars/Base"),
+        ("ORBIT_DISPATCH_BACKOFF_BASE", "nan"),
+        ("ORBIT_MAX_DISPATCH_RETRIES", "many"),
+        ("ORBIT_LOG_FORMAT", "xml"),
+        ("ORBIT_CRON_SCHEDULE", "0 0 * *"),
+        ("ORBIT_CRON_SCHEDULE", "0 0 31 2 *"),
+        ("ORBIT_CRON_SCHEDULE", "99 * * * *"),
+        ("ORBIT_DATABASE_SCHEMA", "a;b"),
+        ("ORBIT_BIND", "localhost:80"),
+        ("ORBIT_TRUSTED_PROXIES", "10.0.0.1/24"),
+        ("ORBIT_TRUSTED_PROXIES", "proxy"),
+        ("ORBIT_ENCRYPTION_KEYS", "hush"),
+        ("DATABASE_URL", "mysql://u:hush@h/d"),
+        ("DATABASE_URL", "postgresql://u:hush@h"),
+        ("DATABASE_URL", "postgresql://u:hush@h:port/d"),
+        ("ORBIT_OWNER_DATABASE_URL", "nonsense hush"),
+    ],
+)
 def test_a_wrong_value_is_named_and_no_secret_is_shown(name: str, value: str) -> None:
     variables = (
         {"DATABASE_URL": "postgresql://u:hush@h/d"} if name == "ORBIT_OWNER_DATABASE_URL" else {}
     )
-    found = settings(**{**variables, name: value})
-    assert found.returncode != 0
-    last = found.stderr.strip().splitlines()[-1]
+    result = settings(**{**variables, name: value})
+    assert result.returncode != 0
+    last = result.stderr.strip().splitlines()[-1]
     assert name in last
     assert "ImproperlyConfigured" in last
     assert "hush" not in last
@@ -54,17 +75,18 @@ def test_a_wrong_value_is_named_and_no_secret_is_shown(name: str, value: str) ->
 
 @pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "ORBIT_ENV"])
 def test_production_needs_its_keys_hosts_and_database(missing: str) -> None:
-    found = settings(**{name: value for name, value in PRODUCTION.items() if name != missing})
-    assert found.returncode != 0
-    assert missing in found.stderr.splitlines()[-1]
+    result = settings(**{name: value for name, value in PRODUCTION.items() if name != missing})
+    assert result.returncode != 0
+    assert missing in result.stderr.splitlines()[-1]
 
 
 def test_production_is_closed() -> None:
-    found = settings(
-        "assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_HSTS_SECONDS and not s.DEBUG",
+    result = settings(
+        "assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SECURE_HSTS_SECONDS "
+        "and not s.DEBUG",
         **PRODUCTION,
     )
-    assert found.returncode == 0, found.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_production_leaves_django_nothing_to_say_about_its_security() -> None:
@@ -77,10 +99,10 @@ def test_production_leaves_django_nothing_to_say_about_its_security() -> None:
         "PYTHONPATH": ".",
         "ORBIT_OWNER_DATABASE_URL": "postgresql://owner:hush@db/orbit",
     }
-    found = subprocess.run(
+    result = subprocess.run(
         command, cwd=PROJECT, env=variables, capture_output=True, text=True, timeout=60
     )
-    assert (found.returncode, "security." in found.stderr) == (0, False), found.stderr
+    assert (result.returncode, "security." in result.stderr) == (0, False), result.stderr
 
 
 @pytest.mark.parametrize(
@@ -88,19 +110,23 @@ def test_production_leaves_django_nothing_to_say_about_its_security() -> None:
     [("true", True), ("1", True), ("YES", True), ("off", False), ("", False), ("false", False)],
 )
 def test_booleans_are_read_strictly(value: str, pause: bool) -> None:
-    found = settings(f"assert s.ORBIT_GLOBAL_PAUSE is {pause}", ORBIT_GLOBAL_PAUSE=value)
-    assert found.returncode == 0, found.stderr
+    result = settings(f"assert s.ORBIT_GLOBAL_PAUSE is {pause}", ORBIT_GLOBAL_PAUSE=value)
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_database_url_may_name_a_socket_directory() -> None:
     url = "postgresql://postgres@/orbit?host=/tmp/a%20b"
-    found = settings(
-        "d = s.DATABASES['default']; assert (d['HOST'], d['NAME'], d['USER']) == ('/tmp/a b', 'orbit', 'postgres'), d",
+    result = settings(
+        "d = s.DATABASES['default']; "
+        "assert (d['HOST'], d['NAME'], d['USER']) == ('/tmp/a b', 'orbit', 'postgres'), d",
         DATABASE_URL=url,
     )
-    assert found.returncode == 0, found.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_times_are_written_as_they_sort() -> None:
-    code = "import datetime, django; django.setup()\nfrom django.utils import formats\nprint(formats.localize(datetime.datetime(2026, 1, 2, 15, 4, 5)))"
+    code = (
+        "import datetime, django; django.setup()\nfrom django.utils import formats\n"
+        "print(formats.localize(datetime.datetime(2026, 1, 2, 15, 4, 5)))"
+    )
     assert settings(code, **PRODUCTION).stdout.strip() == "2026-01-02 15:04:05"

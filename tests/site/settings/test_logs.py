@@ -1,4 +1,4 @@
-"""Log lines as machines read them: what a real process writes with ORBIT_LOG_FORMAT=json."""
+"""The log lines of a real process with ORBIT_LOG_FORMAT=json."""
 
 import json
 import os
@@ -19,7 +19,8 @@ def answer(request):
     try:
         1 / 0
     except ZeroDivisionError:
-        log.exception("Two lines:\\nthe %s", "second", extra={"request": request, "status_code": 500})
+        extra = {"request": request, "status_code": 500}
+        log.exception("Two lines:\\nthe %s", "second", extra=extra)
     from django.http import HttpResponse
     return HttpResponse()
 RequestIdMiddleware(answer)(RequestFactory().get("/", headers={"X-Request-ID": "order-4711"}))
@@ -51,10 +52,16 @@ def lines(**variables: str) -> list[str]:
 def test_each_record_is_one_json_document_on_one_line_with_the_requests_id_and_its_exception() -> (
     None
 ):
-    said: list[dict[str, Any]] = [json.loads(line) for line in lines(ORBIT_LOG_FORMAT="json")]
-    failed, served, odd = said
-    assert {name: failed[name] for name in ("level", "logger", "message", "request_id", "status_code")} == {
-        "level": "ERROR", "logger": "orbit.somewhere", "message": "Two lines:\nthe second", "request_id": "order-4711", "status_code": 500}  # fmt: skip
+    records: list[dict[str, Any]] = [json.loads(line) for line in lines(ORBIT_LOG_FORMAT="json")]
+    failed, served, odd = records
+    expected = {
+        "level": "ERROR",
+        "logger": "orbit.somewhere",
+        "message": "Two lines:\nthe second",
+        "request_id": "order-4711",
+        "status_code": 500,
+    }
+    assert {name: failed[name] for name in expected} == expected
     assert failed["exception"].startswith("Traceback")
     assert failed["exception"].endswith("ZeroDivisionError: division by zero")
     assert set(failed) == {
@@ -79,5 +86,5 @@ def test_the_time_is_in_utc_and_says_so_whatever_the_zone_of_the_schedules() -> 
 
 
 def test_a_log_folder_gets_the_same_lines(tmp_path: Path) -> None:
-    said = lines(ORBIT_LOG_FORMAT="json", ORBIT_LOG_DIR=str(tmp_path))
-    assert (tmp_path / "orbit.log").read_text().split("\n")[:-1] == said
+    records = lines(ORBIT_LOG_FORMAT="json", ORBIT_LOG_DIR=str(tmp_path))
+    assert (tmp_path / "orbit.log").read_text().split("\n")[:-1] == records
