@@ -19,6 +19,8 @@ from orbit.api import (
 )
 from orbit_site import contract, health, metrics
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

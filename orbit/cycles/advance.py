@@ -2,6 +2,11 @@
 
 The cycle can go on however the run ends: its lease is given back or runs out, and its checkpoints
 say what is done.
+
+After a SIGKILL the lease runs out, and the next claim (``lease``; ``maintenance.rescue`` wakes a
+worker for it) raises the fencing token and counts a resume. ``may_resume`` ends a cycle without
+progress, ``progress.load`` reads what is done, and ``close_abandoned`` closes the attempts that the
+dead worker left open.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Under a halt or a pause: close abandoned attempts, then certify that nothing is in flight.
 
-No worker may resume the attempts of one that dies under a halt. So maintenance closes them.
+If a worker dies under a halt, no other may take its cycles. So maintenance closes its attempts.
 """
 
 import json
@@ -16,8 +16,8 @@ from orbit.records.fence import ClaimedCycle, Fenced
 
 logger = logging.getLogger(__name__)
 
-#: Only then certify: by now every process has heard of the command, and a claim that the command
-#: has overtaken shows its attempts.
+#: Certify this long after the command. By then each process knows of it, and claims that began
+#: before it have written their receipts.
 SETTLED_SECONDS = 1.0
 _MOST_CYCLES, _MOST_STOPS = 20, 100
 #: How many attempts a certificate names. It counts all.

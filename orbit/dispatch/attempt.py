@@ -1,8 +1,17 @@
 """One delivery attempt: prepare, send, classify, resolve.
 
-If the process dies between sending and writing, the receipt still says ``sending``. The next
-worker closes it as unknown and sends again under the same key, so a receiver that ignores
-Idempotency-Key may act twice.
+The way of a retry:
+
+1. ``claim`` moves the job to ``sending`` and writes the receipt, in one commit.
+2. A sender makes the request (``_send``). ``InFlight.collect`` takes its answer, and ``outcome``
+   decides what becomes of the job.
+3. ``receipts`` writes that: the job is ``pending`` again and due at ``next_attempt_at``.
+4. ``loop`` sleeps through a short wait, or returns it. ``cycles.advance`` then gives the cycle back
+   with that time in ``next_due_at``; a worker claims it, and ``loop`` claims the job again.
+
+If the process dies after 1, the receipt still says ``sending``. The next worker closes it as
+unknown (``abandon``) and sends again under the same key, so a receiver that ignores Idempotency-Key
+may act twice.
 """
 
 import functools

@@ -97,7 +97,7 @@ class Backlog:
 
     #: The limited endpoint to try next, if any.
     limited: UUID | None = None
-    #: Seconds until a limited endpoint takes anything; None: only their locks tell.
+    #: Seconds until a limited endpoint may take a delivery. None: only `claim_limited` can tell.
     wait: float | None = None
     #: Jobs remain for endpoints that have their share of the senders.
     shared: bool = False

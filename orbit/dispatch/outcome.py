@@ -11,7 +11,7 @@ from governance.kernel import backoff
 from orbit.outbound.client import Response
 from orbit.states import Attempt, Job
 
-# The waits by default (base 2 s, cap 300 s, jitter 20 %), in seconds:
+# The waits (base 2 s, cap 300 s, jitter 20 %), in seconds. By default there are 3 retries.
 # retry    1           2           3            4          5            6 and later
 # after    1.6 - 2.4   4.8 - 7.2   14.4 - 21.6  43 - 65    130 - 194    240 - 360
 FACTOR = 3.0
@@ -25,7 +25,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again, after at least ``after`` seconds."""
+    """Try again: after ``after`` seconds or longer, but ``RetryPolicy.cap`` limits ``after``."""
 
     after: float | None = None
 

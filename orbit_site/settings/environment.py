@@ -131,7 +131,7 @@ ORBIT_DISPATCH_BACKOFF_BASE = number(
 ORBIT_DISPATCH_BACKOFF_CAP = number(
     "ORBIT_DISPATCH_BACKOFF_CAP",
     "300",
-    "The longest wait before a retry, in seconds; a longer `Retry-After` is cut to it.",
+    "The longest wait before a retry in seconds, before jitter of 20 %; cuts `Retry-After` too.",
     low=0.01,
     high=86400,
 )

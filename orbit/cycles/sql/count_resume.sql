@@ -1,5 +1,5 @@
--- Count a resume. Progress = checkpoints + receipts; both only grow, so a resume without progress
--- can be detected. With progress the count starts anew.
+-- Start the count of resumes anew if there was progress; take_leases.sql has counted this one.
+-- Progress = checkpoints + receipts: both only grow, so a resume without progress can be detected.
 -- params: id uuid, token bigint
 WITH done AS (
     SELECT

@@ -5,7 +5,7 @@ SET lease_owner = NULL,
     lease_expires_at = NULL,
     next_due_at = clock_timestamp()
         + CASE WHEN c.requeues = held.requeues THEN %(wait)s
-            ELSE 0   -- a requeue added a job that the worker doesn't know
+            ELSE 0   -- there is new work: a requeued job, or an endpoint that is up again
           END * interval '1 second'
 FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(requeues)s::int[])
     AS held(id, token, requeues)

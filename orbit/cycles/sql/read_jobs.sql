@@ -1,4 +1,4 @@
--- The dispatch jobs of a cycle, each with its open attempt: the worker of that was lost.
+-- The jobs of a cycle. One whose attempt a lost worker left open has its receipt too.
 -- params: cycle uuid
 SELECT
     j.id, j.status,
