@@ -10,8 +10,8 @@ BEGIN
 END $$;
 """
 
-# ENABLE ALWAYS, so that session_replication_role doesn't switch them off. TRUNCATE of a partition by
-# its own name doesn't fire its parent's triggers: the functions that create partitions add them.
+# ENABLE ALWAYS, so that session_replication_role doesn't switch them off. TRUNCATE of a partition
+# doesn't fire its parent's triggers: the functions that create partitions add them.
 TRIGGERS = """
 CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {table}
     FOR EACH ROW EXECUTE FUNCTION {function}();

@@ -11,8 +11,8 @@ from typing import Any
 
 from governance.kernel.errors import Kind, OrbitError
 
-# The closing quote is optional: otherwise an unclosed string is tried again from each of its quotes,
-# in quadratic time.
+# The closing quote is optional: otherwise an unclosed string is tried again from each of its
+# quotes, in quadratic time.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
 _BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")

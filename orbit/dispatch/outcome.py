@@ -107,7 +107,7 @@ def attempt_status(answer: Response) -> Attempt:
     if answer.status is not None:
         return Attempt.DELIVERED if 200 <= answer.status < 300 else Attempt.FAILED
     # Only proof that nothing left makes it failed: any byte may have been acted on.
-    return Attempt.FAILED if answer.sent is False else Attempt.UNKNOWN
+    return Attempt.FAILED if answer.was_sent is False else Attempt.UNKNOWN
 
 
 def decide(kind: AnswerKind, policy: RetryPolicy) -> JobTransition:

@@ -70,7 +70,7 @@ class Response:
     excerpt: bytes  # the body's beginning, without secrets
     retry_after: str | None
     latency_ms: float  # until the response's head, or the error
-    sent: bool | None  # False: certainly no byte left
+    was_sent: bool | None  # False: certainly no byte left
     body: bytes | None  # None: not whole, or longer than ``keep``
     content_type: str = ""
 
@@ -239,7 +239,7 @@ def send(
         excerpt=excerpt,
         retry_after=response.headers.get("Retry-After"),
         latency_ms=latency,
-        sent=True,
+        was_sent=True,
         body=whole,
         content_type=response.headers.get("Content-Type", ""),
     )

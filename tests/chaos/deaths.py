@@ -10,7 +10,7 @@ from tests.chaos.sink import AFTER
 from tests.chaos.testbed import Testbed
 
 HEALED = 30.0
-ORPHANS = 5.0
+CHILDREN_END = 5.0
 
 
 def idle_workers(testbed: Testbed, rounds: int = 3) -> None:
@@ -59,7 +59,7 @@ def _behead(testbed: Testbed, name: str) -> None:
         )
         seconds = time.time() - killed
         testbed.notes.append(f"children ended after {seconds:.2f} s")
-        testbed.promise(seconds, ORPHANS, "the children of the killed supervisor to end")
+        testbed.promise(seconds, CHILDREN_END, "the children of the killed supervisor to end")
     # No other cluster runs. The next one takes a while to start.
     following = testbed.cluster()
     testbed.finish(cycle)

@@ -34,6 +34,8 @@ ALLOWED = {
     ("takeover", "tests/golden/"): "the column in statements",
     ("takeover", "docs/openapi.json"): "a field of the contract",
     ("takeover", "tests/support/large_database.py"): "the column",
+    ("takeover", "tests/orbit/cycles/test_overview.py"): "the column",
+    ("person", "orbit/schedules/rows.py"): "a key of stored rows",
     ("nobody", "orbit_site/processes/pg_"): "the account of the operating system",
     ("nobody", "tests/site/processes/test_postgres.py"): "the account of the operating system",
     ("standing", "governance/api/namespaces.py"): "a title of the contract",

@@ -44,7 +44,12 @@ def test_the_body_arrives_byte_for_byte_with_its_length_and_no_compression_asked
     with Receiver() as receiver:
         answer = post(receiver.url + "?q=%2F", body)
         received = receiver.requests[0]
-    assert (answer.status, answer.body, answer.sent, answer.error_class) == (200, b"ok", True, None)
+    assert (answer.status, answer.body, answer.was_sent, answer.error_class) == (
+        200,
+        b"ok",
+        True,
+        None,
+    )
     assert received.body == body
     assert received.line == "POST /hook?q=%2F HTTP/1.1"
     assert received.headers["content-length"] == str(len(body))
@@ -95,7 +100,7 @@ def test_a_connection_that_the_receiver_closed_meanwhile_is_not_used_again() -> 
 def test_a_slow_head_ends_at_the_total_deadline() -> None:
     with Receiver(dripping(b"HTTP/1.1 200 OK\r\n", b"X")) as receiver:
         answer = post(receiver.url, total=0.6)
-    assert (answer.status, answer.error_class, answer.sent) == (None, "timeout", True)
+    assert (answer.status, answer.error_class, answer.was_sent) == (None, "timeout", True)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +152,7 @@ def test_bytes_forged_after_an_answer_are_never_the_next_answer() -> None:
 def test_a_head_cut_off_is_no_delivery(head: bytes) -> None:
     with Receiver(then(head, close)) as receiver:
         answer = post(receiver.url)
-    assert (answer.status, answer.error_class, answer.sent) == (None, "reset", True)
+    assert (answer.status, answer.error_class, answer.was_sent) == (None, "reset", True)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +246,7 @@ def test_a_larger_body_is_complete_if_it_is_requested() -> None:
 def test_invalid_http_is_a_bad_response(nonsense: bytes) -> None:
     with Receiver(then(nonsense, close)) as receiver:
         answer = post(receiver.url)
-    assert (answer.status, answer.error_class, answer.sent) == (None, "bad_response", True)
+    assert (answer.status, answer.error_class, answer.was_sent) == (None, "bad_response", True)
 
 
 def test_a_success_needs_neither_reason_nor_readable_headers() -> None:
@@ -255,7 +260,7 @@ def test_a_connection_that_breaks_after_the_request_leaves_the_outcome_open(
 ) -> None:
     with Receiver(ending) as receiver:
         answer = post(receiver.url)
-    assert (answer.status, answer.error_class, answer.sent) == (None, "reset", True)
+    assert (answer.status, answer.error_class, answer.was_sent) == (None, "reset", True)
 
 
 def test_an_early_refusal_of_a_large_body_is_still_read() -> None:
@@ -269,21 +274,21 @@ def test_an_early_refusal_of_a_large_body_is_still_read() -> None:
 def test_a_receiver_that_never_reads_ends_in_a_time_out() -> None:
     with Receiver(greeting=silent) as receiver:
         answer = post(receiver.url, b"x" * 50_000_000, total=2)
-    assert (answer.error_class, answer.sent) == ("timeout", True)
+    assert (answer.error_class, answer.was_sent) == ("timeout", True)
 
 
 def test_a_closed_port_proves_that_nothing_was_sent() -> None:
     with Receiver() as receiver:
         url = receiver.url
     answer = post(url)
-    assert (answer.error_class, answer.sent) == ("connect", False)
+    assert (answer.error_class, answer.was_sent) == ("connect", False)
 
 
 def test_an_address_that_is_not_listed_is_refused_before_a_connection() -> None:
     with Receiver() as receiver:
         answer = post(receiver.url, allowed=[])
         assert receiver.connections == 0
-    assert (answer.error_class, answer.sent) == ("refused", False)
+    assert (answer.error_class, answer.was_sent) == ("refused", False)
     assert addresses.SETTING in answer.error
 
 
@@ -299,7 +304,7 @@ def test_a_header_that_cannot_be_sent_is_refused_and_not_shown(value: str) -> No
     with Receiver() as receiver:
         answer = post(receiver.url, headers={"X-Secret": f"hush{value}"})
         assert receiver.requests == []
-    assert (answer.error_class, answer.sent) == ("refused", False)
+    assert (answer.error_class, answer.was_sent) == ("refused", False)
     assert "hush" not in answer.error
 
 

@@ -49,7 +49,7 @@ def test_a_new_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> N
         url = f"http://moving.example:{receiver.port}/"
         assert post(url, "127.0.0.1").status == 200
         answer = post(url, "127.0.0.1")
-    assert (answer.error_class, answer.sent) == ("refused", False)
+    assert (answer.error_class, answer.was_sent) == ("refused", False)
     assert "10.9.9.9" in answer.error
 
 

@@ -72,7 +72,7 @@ def test_a_wrong_name_and_a_wrong_time_are_refused_with_the_reason(
     with Receiver(tls=authority.server(name, begins=begins, ends=ends)) as receiver:
         answer = post(f"https://localhost:{receiver.port}/", ca_bundle=authority.bundle)
         assert receiver.requests == []
-    assert (answer.error_class, answer.sent) == ("tls", False)
+    assert (answer.error_class, answer.was_sent) == ("tls", False)
     assert why in answer.error
 
 
@@ -83,7 +83,7 @@ def test_an_unknown_authority_is_refused_and_the_public_ones_are_no_way_round_a_
         url = f"https://localhost:{receiver.port}/"
         answers = [post(url), post(url, ca_bundle=Authority(tmp_path, "Another").bundle)]
         assert receiver.requests == []
-    assert {(answer.error_class, answer.sent) for answer in answers} == {("tls", False)}
+    assert {(answer.error_class, answer.was_sent) for answer in answers} == {("tls", False)}
     assert all("certificate" in answer.error for answer in answers)
 
 
@@ -105,13 +105,13 @@ def test_versions_before_1_2_are_not_spoken(authority: Authority) -> None:
             assert spoken.version() == "TLSv1.1"
         answer = post(f"https://localhost:{receiver.port}/", ca_bundle=authority.bundle)
         assert receiver.requests == []
-    assert (answer.error_class, answer.sent) == ("tls", False)
+    assert (answer.error_class, answer.was_sent) == ("tls", False)
 
 
 def test_plain_http_where_tls_is_spoken_to_sends_nothing() -> None:
     with Receiver(greeting=OK) as receiver:
         answer = post(f"https://127.0.0.1:{receiver.port}/")
-    assert (answer.error_class, answer.sent) == ("tls", False)
+    assert (answer.error_class, answer.was_sent) == ("tls", False)
 
 
 def test_a_handshake_that_stalls_or_drips_ends_with_the_connect_time_out(
@@ -129,13 +129,13 @@ def test_a_handshake_that_stalls_or_drips_ends_with_the_connect_time_out(
         with Receiver(greeting=greeting) as receiver:
             answer = post(f"https://127.0.0.1:{receiver.port}/")
             assert not dripped.is_set()
-        assert (answer.status, answer.sent) == (None, False)
+        assert (answer.status, answer.was_sent) == (None, False)
 
 
 def test_a_connection_that_ends_in_the_handshake_sent_nothing(authority: Authority) -> None:
     with Receiver(greeting=lambda sock: sock.shutdown(socket.SHUT_RDWR)) as receiver:
         answer = post(f"https://127.0.0.1:{receiver.port}/")
-    assert (answer.status, answer.sent) == (None, False)
+    assert (answer.status, answer.was_sent) == (None, False)
 
 
 def test_a_warm_connection_of_one_bundle_is_not_used_for_another(
@@ -150,7 +150,7 @@ def test_a_warm_connection_of_one_bundle_is_not_used_for_another(
 
 def test_a_bundle_that_is_not_there_is_an_answer_too() -> None:
     answer = post("https://127.0.0.1:1/", ca_bundle="/nowhere.pem")
-    assert (answer.status, answer.sent) == (None, False)
+    assert (answer.status, answer.was_sent) == (None, False)
 
 
 def test_neither_authorities_nor_key_logs_are_taken_from_the_environment(

@@ -144,7 +144,7 @@ def test_invalid_answers_raise_nothing_and_only_a_valid_status_line_counts(head:
         answer = post(receiver.url)
         assert post(receiver.url).body == b"ok"
     if b" 200 OK\r\nContent-Length: -1" not in head:
-        assert (answer.status, answer.sent) == (None, True)
+        assert (answer.status, answer.was_sent) == (None, True)
         assert answer.error_class in {"bad_response", "reset"}
 
 
@@ -243,7 +243,7 @@ def test_an_address_that_never_answers_costs_only_the_connect_time_out(
         took = time.monotonic() - started
         for filler in fillers:
             filler.close()
-    assert (answer.error_class, answer.sent) == ("connect", False)
+    assert (answer.error_class, answer.was_sent) == ("connect", False)
     assert took < total / 2  # the connect time-out is 1 s
 
 
@@ -264,7 +264,7 @@ def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     answer = post("http://unknown.example/", allowed=("unknown.example",))
-    assert (answer.error_class, answer.sent) == ("dns", False)
+    assert (answer.error_class, answer.was_sent) == ("dns", False)
     assert "unknown.example" in answer.error
 
 
@@ -282,7 +282,7 @@ def test_a_resolver_that_is_silent_holds_no_request_beyond_its_time_out(
     answers = [post("http://slow.example/", allowed=("slow.example",), total=0.3) for _ in range(3)]
     assert not answered.is_set()
     quiet.set()
-    assert {(answer.error_class, answer.sent) for answer in answers} == {("dns", False)}
+    assert {(answer.error_class, answer.was_sent) for answer in answers} == {("dns", False)}
 
 
 def test_resolvers_that_never_return_do_not_accumulate(monkeypatch: pytest.MonkeyPatch) -> None:
