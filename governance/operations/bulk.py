@@ -156,7 +156,7 @@ class BulkAction(Generic[F]):
             **(choices or {}),
             **(context or {}),
             **summary,
-            "rate": max(1, min(rate or self.rate, self.max_rate)),
+            "rate": max(1, min(self.rate if rate is None else rate, self.max_rate)),
         }
         with audit.transaction():
             run, created = _ensure(

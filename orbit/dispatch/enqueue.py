@@ -59,7 +59,8 @@ def max_retries(context: Mapping[str, Any]) -> int:
 
 def snapshot_id(endpoint: Endpoint) -> UUID:
     """Return the id of the endpoint's snapshot, saved if there is none."""
-    # Read first: saving locks the endpoint's row, which workers lock after cycles.
+    # Read first. Saving locks the endpoint's row, which workers lock after cycles. It also writes
+    # the caps, which a replaced worker of an older configuration must not bring back.
     document = endpoints.snapshot_document(endpoint)
     fingerprint = secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS)
     row = FIND_SNAPSHOT.one(fingerprint=fingerprint)

@@ -87,7 +87,7 @@ class SnapshotCache:
         # An unchanged configuration keeps its endpoint objects, so identity is enough.
         if entry is not None and entry[0] is endpoint:
             return entry[1]
-        snapshot_id = enqueue.save_snapshot(endpoint)
+        snapshot_id = enqueue.snapshot_id(endpoint)
         with self._lock:
             self._snapshots[place] = (endpoint, snapshot_id)
         return snapshot_id

@@ -13,6 +13,7 @@ from psycopg import sql
 from governance.audit import verify
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.sql import load
+from orbit_site.processes.pending_migrations import ensure_not_partly_replaced
 
 FORMAT = 1
 
@@ -97,6 +98,8 @@ def refuse_unfit(manifest: Manifest) -> None:
             f"The backup {why}: it was made by Orbit {manifest.release}, "
             f"this is {settings.ORBIT_VERSION}. Restore it with that release."
         )
+    names = {(app, name) for app, _, name in (key.partition(".") for key in manifest.migrations)}
+    ensure_not_partly_replaced(executor.loader, names)
     if manifest.schema != settings.ORBIT_DATABASE_SCHEMA:
         raise Unfit(
             f"The backup is of the schema {manifest.schema!r}. "

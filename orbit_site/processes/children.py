@@ -33,7 +33,10 @@ class ChildProcess:
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         self.name, self._command, self._environment = name, command, environment
         self._backoff = RestartBackoff(
-            first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS, steady=STEADY_SECONDS
+            first=2 * FIRST_WAIT_SECONDS,
+            longest=LONGEST_WAIT_SECONDS,
+            steady=STEADY_SECONDS,
+            least=FIRST_WAIT_SECONDS,
         )
         self._restart_at: float | None = None
         self._start()

@@ -9,10 +9,12 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
 from governance.kernel.sql import load
+from orbit_site.processes.pending_migrations import PartlyReplaced, ensure_not_partly_replaced
 
 #: Tables that the running processes may read and insert into, but not update or delete from.
 APPEND_ONLY = (
@@ -39,6 +41,7 @@ class Command(migrate.Command):
                 # A second `migrate` at the same time waits here.
                 self._wait_for_lock(quiet=options["verbosity"] == 0)
                 ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
+                _check_replaced()
                 with connection.cursor() as cursor:
                     # All later queries queue behind a migration that waits for a lock: give up.
                     cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
@@ -69,6 +72,14 @@ class Command(migrate.Command):
                 self.stderr.write("Waiting for another migrate on this database.")
                 announced = True
             time.sleep(0.2)
+
+
+def _check_replaced() -> None:
+    loader = MigrationLoader(connection)
+    try:
+        ensure_not_partly_replaced(loader, loader.applied_migrations)
+    except PartlyReplaced as error:
+        raise CommandError(str(error), returncode=2) from error
 
 
 @contextmanager

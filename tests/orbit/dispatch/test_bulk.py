@@ -156,3 +156,9 @@ def test_of_many_equal_starts_at_once_one_makes_a_run() -> None:
     assert len({run for run, _ in starts}) == 1
     assert sum(created for _, created in starts) == 1
     assert OperationRunItem.objects.count() == 50
+
+
+def test_a_rate_of_zero_is_one_a_second() -> None:
+    create_dead_letters(1)
+    run = bulk.dismiss(LetterFilter(), actor=SYSTEM, reason="x", rate=0)
+    assert OperationRun.objects.get(pk=run.run_id).context["rate"] == 1

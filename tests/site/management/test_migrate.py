@@ -131,3 +131,16 @@ def test_a_database_of_an_earlier_checkout_counts_as_migrated(
     code, output, errors = call(server, committed, "migrate", "--skip-checks")
     assert code == 0, errors
     assert "No migrations to apply" in output
+
+
+def test_a_database_with_some_of_the_replaced_migrations_is_refused(
+    server: Server, committed: str
+) -> None:
+    with psycopg.connect(server.url("orbit_owner", committed)) as owner:
+        owner.execute(
+            "DELETE FROM django_migrations"
+            " WHERE app = 'orbit' AND name IN ('0001_initial', '0009_list_indexes')"
+        )
+    code, _, errors = call(server, committed, "migrate", "--skip-checks")
+    assert code == 2, errors
+    assert "lacks migrations that are no longer part of Orbit (orbit.0009_list_indexes)" in errors
