@@ -190,7 +190,7 @@ def test_the_body_of_a_redirect_is_bounded_like_any_other(piece: bytes) -> None:
 def test_a_connection_closed_as_the_second_request_arrives_is_an_attempt_and_not_hidden() -> None:
     with Receiver(OK, close, OK) as receiver:
         first, second = post(receiver.url), post(receiver.url)
-        assert (first.status, second.error_class, second.sent) == (200, "reset", True)
+        assert (first.status, second.error_class, second.was_sent) == (200, "reset", True)
         assert len(receiver.requests) == 2
 
 
@@ -364,6 +364,6 @@ ABUSE: dict[str, Answer] = {
 def test_nothing_holds_a_sender_beyond_the_total_deadline(answer: Answer) -> None:
     with Receiver(answer) as receiver:
         received = post(receiver.url, total=0.7, read=60)
-    assert received.sent is True
+    assert received.was_sent is True
     assert received.status in {None, 200}
     assert "timeout" in f"{received.error_class} {received.error}"
