@@ -132,4 +132,5 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         requeues=requeues,
         resumed=ran_out,
         takeover=json.loads(takeover) if takeover is not None else None,
+        owner=owner(),
     )
