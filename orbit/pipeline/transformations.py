@@ -130,6 +130,7 @@ def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int
     """
     stage = _Stage(write.cycle, None, results, pending=write)
     write.rows["tiers"] = []
+    write.records.append(Record(STAGE, "stage_started"))
     _attempt_due(stage)
     return stage.results
 
@@ -148,8 +149,6 @@ def run(
 
 
 def _attempt_due(stage: _Stage) -> None:
-    if all(result.reused for result in stage.results.values()):
-        stage.write.records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
         result = stage.results.setdefault(
             tier, TierResult(tier, transformation_id(stage.cycle.id, tier))
