@@ -86,8 +86,7 @@ class _Run:
     #: The answer of a write was lost.
     outcome_unknown: bool = False
     resume_counted: bool = False
-    # Written again if the answer is lost: the same rows, so that they are there once.
-    resumed_record: Record | None = None
+    #: Written again if the answer is lost: the same row, so that it is there once.
     stopped_record: Record | None = None
 
     def go_on(self) -> float | None:
@@ -111,28 +110,13 @@ class _Run:
 
     def _advance(self) -> float | None:
         cycle = self.cycle
-        if cycle.resumed and not self.resume_counted and not self._may_resume():
+        if cycle.resumed and not self.resume_counted and not may_resume(cycle):
             return None
+        self.resume_counted = True
         # The first token belongs to a new cycle: nothing is there to read.
         is_new = cycle.token == 1
         state = CycleProgress(cycle) if is_new else progress.load(cycle, self.dispatch.endpoints)
         return _advance(state, dispatch=self.dispatch, worker=self.worker)
-
-    def _may_resume(self) -> bool:
-        resumes = count_resume(self.cycle)
-        if resumes >= MAX_RESUMES:
-            park(self.cycle, resumes)
-            return False
-        self.resumed_record = self.resumed_record or Record(
-            "cycle",
-            "cycle_resumed",
-            "the lease of its worker ran out",
-            "warning",
-            {"resumes": resumes, "token": self.cycle.token},
-        )
-        _record(self.cycle, self.resumed_record)
-        self.resume_counted = True
-        return True
 
     def _stop(self) -> None:
         """Close what was begun and not sent, and record why the cycle stops."""
@@ -222,21 +206,29 @@ def _advance(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> f
     return None if result is None else _give_back(state.cycle, result)
 
 
-def count_resume(cycle: ClaimedCycle) -> int:
-    """Count a resume; return how many there were in a row without progress. Raises Fenced."""
+def may_resume(cycle: ClaimedCycle) -> bool:
+    """Count a resume; park the cycle and return False if it is the fifth without progress."""
     rows = fence.run(COUNT_RESUME.text, {"id": cycle.id, "token": cycle.token})
     if not rows:
         raise Fenced
-    return int(rows[0][0])
-
-
-def park(cycle: ClaimedCycle, resumes: int) -> None:
-    """End a cycle whose resumes bring no progress. Raises Fenced."""
+    resumes = rows[0][0]
+    if resumes < MAX_RESUMES:
+        record = Record(
+            "cycle",
+            "cycle_resumed",
+            "the lease of its worker ran out",
+            "warning",
+            {"resumes": resumes, "token": cycle.token},
+            id=cycle.resume_record,
+        )
+        _record(cycle, record)
+        return True
     finish.give_up(
         cycle,
         reason="parked",
         message=f"resumed {resumes} times in a row without a new checkpoint or delivery attempt",
     )
+    return False
 
 
 def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:

@@ -27,8 +27,9 @@ from django.db import (
     connections,
 )
 
-from governance.kernel import sql
+from governance.kernel import pg_text, sql
 from governance.kernel.constraints import collision
+from governance.kernel.identifiers import uuid7_text
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -89,6 +90,8 @@ class ClaimedCycle:
     takeover: dict[str, Any] | None = None
     #: The holder of the lease.
     owner: str = ""
+    #: The id of the record of its resume: there once, however often it is written.
+    resume_record: str = field(default_factory=uuid7_text)
     #: Reclaims whose answer was lost: each may have raised the token.
     reclaims: int = 0
     #: Receipts of a claim of jobs whose answer was lost. Nothing of them has been sent.
@@ -130,13 +133,13 @@ class FencedWrite:
             "checkpoints": json.dumps(
                 [{"cycle_id": cycle_id, "stage": stage} for stage in self.checkpoints]
             ),
-            "records": json.dumps(
+            "records": pg_text.dumps(
                 [
                     execution.row(record, cycle_id=cycle_id, namespace=cycle.namespace)
                     for record in self.records
                 ]
             ),
-            "events": json.dumps(
+            "events": pg_text.dumps(
                 [
                     emit.row(
                         event,
@@ -147,7 +150,7 @@ class FencedWrite:
                     for event in self.events
                 ]
             ),
-            **{name: json.dumps(rows) for name, rows in self.rows.items()},
+            **{name: pg_text.dumps(rows) for name, rows in self.rows.items()},
             **self.values,
         }
 

@@ -100,8 +100,9 @@ class Rule:
     fault: Fault
     skip: int = 0
     times: int = 1
-    #: How often it was done.
+    #: How often it was begun, and how often it has ended.
     done: int = 0
+    ended: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def takes(self, sql: str) -> bool:
@@ -215,6 +216,7 @@ class PostgresProxy:
             session.forward()
             return
         rule.fault(session)
+        rule.ended += 1
         # The backend answers before it notices that nobody is there.
         with suppress(OSError):
             session.server.shutdown(socket.SHUT_WR)

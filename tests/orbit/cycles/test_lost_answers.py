@@ -1,14 +1,15 @@
-"""The answer of a write is lost: each write of the pipeline, in each of three ways.
+"""The answer of a write is lost: each write of the pipeline, in each of four ways.
 
-A proxy stands between the worker and PostgreSQL. A cycle goes its way undisturbed; then another
-one goes the same way, and the same is there in the end.
+A proxy stands between the worker and PostgreSQL. A cycle goes its way undisturbed. Then one cycle
+for each write goes the same way, and the same is there in the end.
 """
 
 import json
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,12 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
+from governance.kernel.sql import Statement
 from orbit.cycles import advance, finish, lease, stages
-from orbit.dispatch import claim, receipts
-from orbit.pipeline import initiation, transformations
+from orbit.dispatch import claim, enqueue, receipts
+from orbit.models import CycleRun
+from orbit.pipeline import initiation, registry, transformations
+from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
 from orbit.records import execution
 from orbit_site.processes.postgres import Server
 from tests.support import dispatch
@@ -33,15 +37,19 @@ from tests.support.polling import until
 from tests.support.postgres_proxy import (
     Fault,
     PostgresProxy,
+    Rule,
     Session,
     commit_of,
     lose_answer,
     lose_request,
+    pattern_of,
 )
-from tests.support.receiver import OK, Answer, Receiver, http
+from tests.support.receiver import OK, Answer, Receiver, http, then
 
 WAITERS = """SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+TOKENS = "SELECT sum(fencing_token) FROM orbit_cyclerun"
 
 
 @pytest.fixture
@@ -53,6 +61,21 @@ def proxy(committed: str, server: Server) -> Iterator[PostgresProxy]:
             options["HOST"] = proxy.host
         yield proxy
         connection.close()
+
+
+@pytest.fixture
+def arrive_late(committed: str, server: Server) -> Fault:
+    """The client is cut off before the server reads the write, which then finds a new token."""
+
+    def fault(session: Session) -> None:
+        with psycopg.connect(server.url("orbit_app", committed), autocommit=True) as watcher:
+            before = watcher.execute(TOKENS).fetchall()
+            session.cut()
+            until(lambda: watcher.execute(TOKENS).fetchall() != before, "no new token was taken")
+            session.forward()
+            session.answered.wait(60)
+
+    return fault
 
 
 @pytest.fixture
@@ -76,65 +99,122 @@ def cut_while_waiting(committed: str, server: Server) -> Fault:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of a cycle through the pipeline."""
+    """A way of a cycle through the pipeline, and the writes on it."""
 
+    #: Statements that commit by themselves, each with how many to let pass.
+    statements: tuple[tuple[Statement, int], ...]
+    #: Regular expressions of COMMITs and of others that no lock holds up.
+    others: tuple[tuple[str, int], ...] = ()
     #: Answers to its deliveries; the last one repeats.
     answers: tuple[Answer, ...] = (OK,)
     #: Members of its endpoint.
     endpoint: dict[str, Any] = field(default_factory=dict)
-    #: Its tiers ask an outside service.
-    asks: bool = False
+    #: What its tiers do.
+    transformer: str = "passthrough"
     #: A worker has died before.
     resumed: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
+    #: Seconds before the first retry.
+    backoff: float = 0.05
+    requests: int = 3
+    status: str = "success"
 
 
-QUICK = Way()
-BY_STAGES = Way(asks=True)
-RETRIED = Way((http("500 No"), OK))
-GIVEN_BACK = Way((http("500 No"), OK), settings={"ORBIT_DISPATCH_BACKOFF_BASE": 1.5})
-LIMITED = Way(endpoint={"max_concurrency": 2})
-RESUMED = Way(resumed=True)
-HELD = Way(endpoint={"on_unknown": "hold"})
-
-STATEMENTS: dict[str, tuple[Way, Any]] = {
-    "all stages": (QUICK, stages.START_AND_PREPARE),
-    "the initiation": (BY_STAGES, initiation.INITIATE),
-    "a tier": (BY_STAGES, transformations.SAVE),
-    "the deliveries": (BY_STAGES, finish.PREPARE_DELIVERIES),
-    "the start of attempts": (QUICK, claim.CLAIM),
-    "the start of attempts that are held if unknown": (HELD, claim.CLAIM),
-    "the lock before limited attempts": (LIMITED, claim.LOCK_CYCLE),
-    "results": (RETRIED, receipts.SAVE_RESULTS),
-    "the last results and the end": (QUICK, finish.CLOSE_DELIVERIES),
-    "the lease given back": (GIVEN_BACK, lease.GIVE_BACK),
-    "the count of resumes": (RESUMED, advance.COUNT_RESUME),
-    "attempts of a lost worker": (RESUMED, finish.CLOSE_DELIVERIES),
+WAYS = {
+    "quick": Way(
+        (
+            (stages.START_AND_PREPARE, 0),
+            (claim.CLAIM, 0),
+            (finish.CLOSE_DELIVERIES, 0),
+        ),
+        ((pattern_of(lease.CLAIM), 1),),
+    ),
+    "asking tiers": Way(
+        (
+            (initiation.INITIATE, 0),
+            (transformations.SAVE, 0),
+            (transformations.SAVE, 2),
+            (finish.PREPARE_DELIVERIES, 0),
+        ),
+        transformer="http",
+    ),
+    "a tier again": Way(((stages.START_TIERS, 0), (lease.GIVE_BACK, 0)), transformer="flaky"),
+    "a delivery again": Way(
+        ((receipts.SAVE_RESULTS, 0), (claim.CLAIM, 1)),
+        ((commit_of(receipts.SAVE_RESULTS), 0),),
+        answers=(http("500 No"), OK),
+        requests=4,
+    ),
+    "given back": Way(
+        ((lease.GIVE_BACK, 0),), answers=(http("500 No"), OK), backoff=1.5, requests=4
+    ),
+    "limited": Way(
+        ((claim.LOCK_CYCLE, 0),),
+        ((commit_of(claim.CLAIM_LIMITED), 0), (commit_of(claim.CLAIM_LIMITED), 1)),
+        answers=(then(lambda _: time.sleep(0.3), OK), OK),
+        endpoint={"max_concurrency": 2},
+    ),
+    "held if unknown": Way(((claim.CLAIM, 0),), endpoint={"on_unknown": "hold"}),
+    "resumed": Way(
+        ((advance.COUNT_RESUME, 0), (receipts.SAVE_RESULTS, 0)),
+        ((pattern_of(execution.WRITE), 0), (commit_of(receipts.SAVE_RESULTS), 0)),
+        resumed=True,
+    ),
+    "given up": Way(
+        ((finish.GIVE_UP, 0),),
+        ((commit_of(finish.GIVE_UP), 0),),
+        requests=0,
+        status="failed",
+    ),
 }
-COMMITS: dict[str, tuple[Way, Any]] = {
-    "the start of limited attempts": (LIMITED, commit_of(claim.CLAIM_LIMITED)),
-    "results with failures": (RETRIED, commit_of(receipts.SAVE_RESULTS)),
-    "the record of a resume": (RESUMED, execution.WRITE),
-    "the claim of the cycle": (QUICK, lease.CLAIM),
-}
 
 
-def go(settings: Any, way: Way, run_profile: str, cut: Any = None) -> tuple[UUID, list[str]]:
-    """Run a cycle on its way; return its id and the keys that the receiver got."""
+@pytest.fixture(autouse=True)
+def transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offer one that fails once for each tier."""
+
+    def run(body: Payload, context: Context) -> Payload:
+        if not rows("SELECT 1 FROM orbit_transformation WHERE id = %s", context.transformation_id):
+            raise TransformError("not yet")
+        return body
+
+    find, flaky = registry.transformer, Transformer("flaky", {}, run, slow=False)
+    monkeypatch.setattr(
+        registry, "transformer", lambda name: flaky if name == "flaky" else find(name)
+    )
+
+
+@pytest.fixture
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
+    way = WAYS[request.param]
+    if way.status == "failed":
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise RuntimeError("a fault of ours")
+
+        monkeypatch.setattr(enqueue, "add_to", fail)
+    return way
+
+
+def run_on(settings: Any, way: Way, run_profile: str, rule: Callable[[], Rule] | None) -> CycleRun:
+    """Run a cycle on its way, with the fault of ``rule``."""
     with Receiver(*way.answers) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         entry = {**json.loads(settings.ORBIT_DISPATCH_ENDPOINTS)[0], **way.endpoint}
         settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps([entry])
-        for name, value in way.settings.items():
-            setattr(settings, name, value)
+        settings.ORBIT_DISPATCH_BACKOFF_BASE = way.backoff
         cycle_id = start_cycle(run_profile)
         if way.resumed:
             lose_worker(cycle_id)
-        if cut:
-            cut()
+        added = rule() if rule else None
         cycle = run_cycle(cycle_id)
-        assert cycle.status == "success", cycle.reason
-        return cycle_id, [request.headers["idempotency-key"] for request in receiver.requests]
+        if added:
+            assert added.done == 1, "the write was not made"
+            until(lambda: added.ended, "the fault did not end")
+        keys = [request.headers["idempotency-key"] for request in receiver.requests]
+    assert cycle.status == way.status, cycle.reason
+    assert len(keys) == way.requests
+    assert len(set(keys)) == min(3, way.requests)
+    return cycle
 
 
 def lose_worker(cycle_id: UUID) -> None:
@@ -150,7 +230,7 @@ def lose_worker(cycle_id: UUID) -> None:
         )
 
 
-def what_is_there(cycle_id: UUID) -> dict[str, Any]:
+def what_is_there(cycle: CycleRun) -> dict[str, Any]:
     """Return what a cycle has left in the database, without ids and times."""
     queries = {
         "records": "SELECT stage, event FROM orbit_executionrecord WHERE cycle_id = %s",
@@ -166,41 +246,41 @@ def what_is_there(cycle_id: UUID) -> dict[str, Any]:
         "cycle": "SELECT status, reason, resumes, lease_owner, next_due_at FROM orbit_cyclerun"
         " WHERE id = %s",
     }
-    return {name: Counter(rows(query, cycle_id)) for name, query in queries.items()}
+    return {name: Counter(rows(query, cycle.pk)) for name, query in queries.items()}
 
 
-def check(settings: Any, proxy: PostgresProxy, way: Way, request: Any, fault: Fault) -> None:
-    with ExitStack() as stack:
-        tiers = {}
-        if way.asks:
-            url = stack.enter_context(Receiver(http("200 OK", b"{}"))).url
-            tiers = {
-                tier: {"transformer": "http", "options": {"url": url}, "timeout": 10}
-                for tier in "123"
-            }
-        configure_profiles(tiers, r1={"namespace": "a"}, r2={"namespace": "b"})
-        undisturbed, _ = go(settings, way, "r1")
-        cuts = []
-        disturbed, keys = go(settings, way, "r2", lambda: cuts.append(proxy.on(request, fault)))
-    assert [rule.done for rule in cuts] == [1]
-    assert what_is_there(disturbed) == what_is_there(undisturbed)
-    failures = len(way.answers) - 1
-    assert len(set(keys)) == 3
-    assert len(keys) == 3 + failures
-
-
-@pytest.mark.parametrize("write", STATEMENTS)
-def test_a_client_that_is_cut_off_while_its_write_waits_finds_what_it_did(
-    settings, proxy: PostgresProxy, cut_while_waiting: Fault, write: str
+def check(
+    settings: Any,
+    proxy: PostgresProxy,
+    way: Way,
+    writes: Sequence[tuple[Statement | str, int]],
+    fault: Fault,
 ) -> None:
-    way, request = STATEMENTS[write]
-    check(settings, proxy, way, request, cut_while_waiting)
+    with Receiver(http("200 OK", b"{}")) as service:
+        tier: dict[str, Any] = {"transformer": way.transformer}
+        if way.transformer == "http":
+            tier |= {"options": {"url": service.url}, "timeout": 10}
+        elif way.transformer == "flaky":
+            tier |= {"max_attempts": 2, "backoff_base": 0.1}
+        run_profiles = {f"r{n}": {"namespace": f"n{n}"} for n in range(len(writes) + 1)}
+        configure_profiles(dict.fromkeys("123", tier), **run_profiles)
+        undisturbed = what_is_there(run_on(settings, way, "r0", None))
+        for number, (write, skip) in enumerate(writes, start=1):
+            cycle = run_on(settings, way, f"r{number}", partial(proxy.on, write, fault, skip=skip))
+            assert what_is_there(cycle) == undisturbed, write
 
 
-@pytest.mark.parametrize("write", [*STATEMENTS, *(f"COMMIT: {write}" for write in COMMITS)])
+@pytest.mark.parametrize("way", WAYS, indirect=True)
+@pytest.mark.parametrize("how", ["cut_while_waiting", "arrive_late"])
+def test_a_worker_that_is_cut_off_from_its_write_finds_what_it_did(
+    settings, proxy: PostgresProxy, request: pytest.FixtureRequest, way: Way, how: str
+) -> None:
+    check(settings, proxy, way, way.statements, request.getfixturevalue(how))
+
+
+@pytest.mark.parametrize("way", WAYS, indirect=True)
 @pytest.mark.parametrize("fault", [lose_answer, lose_request])
-def test_a_write_whose_answer_is_lost_is_done_once(
-    settings, proxy: PostgresProxy, write: str, fault: Fault
+def test_a_write_without_an_answer_is_done_once(
+    settings, proxy: PostgresProxy, way: Way, fault: Fault
 ) -> None:
-    way, request = {**STATEMENTS, **{f"COMMIT: {name}": at for name, at in COMMITS.items()}}[write]
-    check(settings, proxy, way, request, fault)
+    check(settings, proxy, way, [*way.statements, *way.others], fault)
