@@ -10,7 +10,7 @@ import psutil
 import psycopg
 import pytest
 
-from orbit_site.processes.web import THREADS
+THREADS = 8
 from tests.support.project import free_port
 from tests.support.web_server import start, wait_until_it_serves
 
