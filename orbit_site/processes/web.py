@@ -131,11 +131,13 @@ def _run(listener: socket.socket, application: WSGIApplication, stamp: partial[N
 
 async def _serve(listener: int, application: WSGIApplication, stamp: partial[None]) -> None:
     loop = asyncio.get_running_loop()
-    server = _Server(Front(application), listener)
+    front = Front(application)
+    server = _Server(front, listener)
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     beat = asyncio.ensure_future(_beat(stamp))
     await server.serve()
     beat.cancel()
+    front.close()
 
 
 async def _beat(stamp: partial[None]) -> None:

@@ -57,7 +57,7 @@ class Pool:
 
     def __init__(self, name: str, size: Size) -> None:
         self._name, self._size = name, size
-        self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._given_up: list[_Thread] = []
         for _ in range(size.threads):
             self._start_thread()
@@ -76,6 +76,11 @@ class Pool:
                 raise Overstayed
         result: T = call.answer.result()
         return result
+
+    def close(self) -> None:
+        """End the threads, each after its present call."""
+        for _ in range(self._size.threads):
+            self._calls.put(None)
 
     def _start_thread(self) -> None:
         _Thread(self._name, self._size, self._calls).start()
@@ -126,7 +131,7 @@ class _Call:
 class _Thread(threading.Thread):
     """Runs calls until it has to leave."""
 
-    def __init__(self, name: str, size: Size, calls: "queue.SimpleQueue[_Call]") -> None:
+    def __init__(self, name: str, size: Size, calls: "queue.SimpleQueue[_Call | None]") -> None:
         super().__init__(name=name, daemon=True)
         self._size, self._calls = size, calls
         self._lock = threading.Lock()
@@ -152,9 +157,12 @@ class _Thread(threading.Thread):
             database.cut_off(self._connection)
             return True
 
-    def _run(self, call: _Call) -> None:
-        if not call.take():
+    def _run(self, call: _Call | None) -> None:
+        if call is None:
+            self._leaves = True
             return
+        if not call.take():
+            return  # it was withdrawn
         call.thread = self
         with self._lock:
             self._call = call
