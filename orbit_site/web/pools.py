@@ -123,7 +123,7 @@ class _Call:
     def _finish(self, result: Any, error: BaseException | None) -> None:
         if error is not None:
             self.answer.set_exception(error)
-            self.answer.exception()  # nobody may be waiting any more: then it isn't logged
+            self.answer.exception()  # the request may be gone: then it isn't logged
         else:
             self.answer.set_result(result)
 

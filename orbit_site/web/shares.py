@@ -1,6 +1,6 @@
 """Which pool answers a request.
 
-Whatever takes the threads of the ordinary pool, a person can still stop work: halt, pause, cancel
+Whatever takes the threads of the ordinary pool, work can still be stopped: halt, pause, cancel
 and the probes have threads and database connections of their own.
 """
 

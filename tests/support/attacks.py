@@ -56,7 +56,7 @@ def slow_readers(address: Address, request: bytes, count: int) -> Iterator[list[
 
 @contextmanager
 def locked_table(dsn: str, table: str) -> Iterator[None]:
-    """Somebody holds a lock that everything waits for."""
+    """A lock that everything waits for."""
     with psycopg.connect(dsn) as connection:
         connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         yield

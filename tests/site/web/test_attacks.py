@@ -218,7 +218,7 @@ def test_beside_a_locked_table_and_impatient_clients(site: Site) -> None:
     until(lambda: site.post("/cycles/trigger", {"namespace": "n198"})[0] == 202)
 
 
-def test_beside_a_flood_of_slow_requests_which_are_told_to_come_back(site: Site) -> None:
+def test_beside_a_flood_of_slow_requests_which_are_asked_to_come_back(site: Site) -> None:
     def read(asked: http.client.HTTPConnection) -> None:
         asked.request("GET", "/cycles", headers=site.headers)
 
@@ -235,5 +235,5 @@ def test_beside_a_flood_of_slow_requests_which_are_told_to_come_back(site: Site)
         site.ensure_it_can_be_stopped()
         until(
             lambda: any(status == 503 and "Retry-After" in more for status, more in answers),
-            "no request was told to come back",
+            "no request was asked to come back",
         )
