@@ -73,7 +73,7 @@ def flood(
 ) -> Iterator[list[tuple[int, dict[str, str]]]]:
     """Clients that ask again and again; each gives up after ``patience`` seconds, and asks anew.
 
-    Yields the answers so far, each a status and headers.
+    Yields the answers so far, each a status and headers (in lower case).
     """
     answers: list[tuple[int, dict[str, str]]] = []
     ended = threading.Event()
@@ -85,7 +85,8 @@ def flood(
                 ask(connection)
                 answer = connection.getresponse()
                 answer.read()
-                answers.append((answer.status, dict(answer.getheaders())))
+                headers = {name.lower(): value for name, value in answer.getheaders()}
+                answers.append((answer.status, headers))
             connection.close()
 
     threads = [threading.Thread(target=client, daemon=True) for _ in range(count)]
