@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -115,6 +115,30 @@ def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
     CycleRun.objects.update(next_due_at=Now())
     assert lease.claim(1) == []
     assert lease.claim(1, alone=True) == []
+
+
+def test_a_renewal_is_a_full_term_and_makes_the_cycle_due_at_its_end(settings) -> None:
+    settings.ORBIT_LEASE_SECONDS = 60
+    configure_profiles()
+    cycle_id = start_cycle()
+    claimed_cycle = claim()
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    CycleRun.objects.update(lease_expires_at=soon, next_due_at=soon)
+    assert lease.renew([claimed_cycle]) == {cycle_id}
+    renewed = CycleRun.objects.get()
+    assert renewed.lease_expires_at == renewed.next_due_at
+    assert renewed.lease_expires_at > soon + timedelta(seconds=20)
+
+
+def test_a_cycle_started_when_it_was_claimed_first() -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    claim()
+    started_at = CycleRun.objects.get().started_at
+    assert started_at is not None
+    expire_lease(cycle_id)
+    claim()
+    assert CycleRun.objects.get().started_at == started_at
 
 
 def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
