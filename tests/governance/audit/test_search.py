@@ -41,10 +41,10 @@ def test_a_span_has_its_first_moment_and_not_its_last() -> None:
 
 
 def test_entries_after_a_clock_was_set_back_are_found_by_their_times() -> None:
-    write(0, 100, 10, 20, 110)
-    assert found(5, 30) == [3, 4]
-    assert found(None, 15) == [1, 3]
-    assert found(90, None) == [2, 5]
+    write(0, 14, 10, 100, 20, 90, 110)
+    assert found(5, 30) == [2, 3, 5]
+    assert found(None, 15) == [1, 2, 3]
+    assert found(85, None) == [4, 6, 7]
 
 
 def test_only_entries_of_the_given_namespaces_are_found() -> None:

@@ -117,6 +117,16 @@ def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
     assert lease.claim(1, alone=True) == []
 
 
+def test_the_lease_of_a_cycle_that_has_ended_is_neither_renewed_nor_given_back() -> None:
+    configure_profiles()
+    start_cycle()
+    claimed_cycle = claim()
+    finish.give_up(claimed_cycle, reason="parked", message="no progress")
+    assert lease.renew([claimed_cycle]) == set()
+    assert lease.give_back([claimed_cycle], wait=0) is None
+    assert CycleRun.objects.get().next_due_at is None
+
+
 def test_a_renewal_is_a_full_term_and_makes_the_cycle_due_at_its_end(settings) -> None:
     settings.ORBIT_LEASE_SECONDS = 60
     configure_profiles()
