@@ -370,6 +370,18 @@ def test_cancel_works_at_once_on_a_running_cycle(settings) -> None:
     ) == [("orbit", "wrong payload")]
 
 
+def test_a_cancelled_cycle_with_nothing_in_flight_is_not_due_any_more(settings) -> None:
+    with Receiver(OK) as receiver:
+        cycle_progress, jobs = enqueue_and_claim(settings, receiver)
+        # One has its answer, and the others wait for their next attempt.
+        answers = [
+            attempt.resolve(job, answer) for job, answer in zip(jobs, (YES, NO, NO), strict=True)
+        ]
+        finish.save_results(cycle_progress, answers)
+        cancel.cancel(cycle_progress.cycle.id, actor=SYSTEM, reason="stop")
+    assert CycleRun.objects.get().next_due_at is None
+
+
 def make_due(cycle_id: UUID) -> None:
     """Let the time come at which the attempts of a cancelled cycle are closed."""
     with connection.cursor() as cursor:
