@@ -28,6 +28,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 # A lock, not just a test in WHERE: another worker could claim the cycle before the commit.
 LOCKED = sql.fragment(__name__, "locked")
+FORGET_RESUMES = sql.load(__name__, "forget_resumes")
 #: The fragments of a fenced statement: ``WITH {{locked}}, ..., {{checkpoints}}, {{records}},
 #: {{events}}``.
 FRAGMENTS: dict[str, sql.Fragment] = {
@@ -63,6 +64,8 @@ class ClaimedCycle:
     resumed: bool
     #: What a re-run reuses.
     takeover: dict[str, Any] | None = None
+    #: How often it was resumed in a row, without progress.
+    resumes: int = 0
 
 
 @dataclass(slots=True)
@@ -146,4 +149,8 @@ def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     rows = run(write.sql, write.parameters())
     if not rows:
         raise Fenced
+    # A statement of its own: the first one may update this row. If it is lost, the next resume
+    # sees the progress.
+    if write.cycle.resumes and (write.checkpoints or write.rows.get("attempts")):
+        run(FORGET_RESUMES.text, {"id": write.cycle.id, "token": write.cycle.token})
     return rows

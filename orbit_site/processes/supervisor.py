@@ -27,7 +27,7 @@ from orbit import interrupts
 from orbit.dispatch import enqueue
 from orbit.profiles import reload
 from orbit_site import schedules
-from orbit_site.processes import maintenance, pending_migrations, worker
+from orbit_site.processes import lone_worker, maintenance, pending_migrations, worker
 from orbit_site.processes.parent_death import die_with_parent
 from orbit_site.processes.restart_backoff import RestartBackoff
 
@@ -42,10 +42,11 @@ STEADY_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 10.0
 CHECK_SECONDS = 0.5
 # The pipeline's statements are planned once and kept. A plan made on empty tables would scan them
-# and keep doing so when they have grown; each statement finds its few rows by a key.
+# and keep doing so when they have grown; each statement finds its few rows by a key. A bitmap
+# has no order: with it, the oldest few would be found by sorting all.
 BY_INDEX = (
-    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off"
-    " -c enable_mergejoin=off -c jit=off"
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off"
+    " -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 )
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 RUNNING, STOPPING, WORKERS_GONE = 0.0, 1.0, 2.0
@@ -68,10 +69,10 @@ def run() -> None:
 
 
 class SharedPage:
-    """Memory shared with the children: the phase, and each child's heartbeat."""
+    """Memory shared with the children: the phase, a request, and each child's heartbeat."""
 
     def __init__(self, children: int) -> None:
-        self._cells = memoryview(mmap.mmap(-1, 8 * (children + 1))).cast("d")
+        self._cells = memoryview(mmap.mmap(-1, 8 * (children + 2))).cast("d")
 
     @property
     def phase(self) -> float:
@@ -82,13 +83,22 @@ class SharedPage:
     def phase(self, value: float) -> None:
         self._cells[0] = value
 
+    def request_lone_worker(self) -> None:
+        """Ask for the lone worker; it is forked if it doesn't run."""
+        self._cells[1] = 1.0
+
+    def take_request(self) -> bool:
+        """Return whether the lone worker was asked for since the last call."""
+        requested, self._cells[1] = self._cells[1] > 0, 0.0
+        return requested
+
     def stamp(self, child: int) -> None:
         """Record that ``child`` is alive."""
-        self._cells[child + 1] = time.monotonic()
+        self._cells[child + 2] = time.monotonic()
 
     def silence(self, child: int) -> float:
         """Return the seconds since the last stamp of ``child``."""
-        return time.monotonic() - self._cells[child + 1]
+        return time.monotonic() - self._cells[child + 2]
 
 
 def _backoff() -> RestartBackoff:
@@ -119,21 +129,25 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.node = uuid7()
-        self._page = SharedPage(settings.ORBIT_WORKERS + 1)
+        self._page = SharedPage(settings.ORBIT_WORKERS + 2)
         maintain = partial(
             maintenance.run,
             node=self.node,
             supervisor=os.getpid(),
             stopping=lambda: self._page.phase >= STOPPING,
             workers_gone=lambda: self._page.phase == WORKERS_GONE,
+            request_lone_worker=self._page.request_lone_worker,
         )
         self._workers = [
             ForkedChild(number, f"worker {number}", worker.run)
             for number in range(1, settings.ORBIT_WORKERS + 1)
         ]
+        # It runs only while a suspected cycle is due, so an idle cluster doesn't pay for it.
+        self._lone_worker = ForkedChild(settings.ORBIT_WORKERS + 1, "lone worker", lone_worker.run)
         self._children = [
             ForkedChild(0, "maintenance", maintain, maintenance.LOCK_TIMEOUT),
             *self._workers,
+            self._lone_worker,
         ]
         self._stop_requested = False
         self._checked_at = time.monotonic()
@@ -153,11 +167,14 @@ class Supervisor:
         )
         while not self._stop_requested:
             for child in self._children:
-                if not child.pid and child.restart_at <= time.monotonic():
+                if not child.pid and child.restart_at <= time.monotonic() and self._wants(child):
                     self._fork(child)
             self._check()
         self._drain()
         log.info("The cluster %s is drained.", self.node)
+
+    def _wants(self, child: ForkedChild) -> bool:
+        return child is not self._lone_worker or self._page.take_request()
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_requested = True
@@ -179,7 +196,7 @@ class Supervisor:
     def _wait_for_children(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while any(child.pid for child in self._children) and time.monotonic() < deadline:
-            if not any(child.pid for child in self._workers):
+            if not any(child.pid for child in (*self._workers, self._lone_worker)):
                 self._page.phase = WORKERS_GONE
             self._check(0.1)
 
@@ -214,7 +231,10 @@ class Supervisor:
         for child in self._children:
             # Until a child is waited for, its process id can't be reused.
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
-                if not self._stop_requested:
+                if child is self._lone_worker:
+                    self._page.take_request()  # an old one: maintenance asks again
+                    log.info("The %s (process %s) ended.", child.name, child.pid)
+                elif not self._stop_requested:
                     log.info("The %s (process %s) ended and is replaced.", child.name, child.pid)
                 child.ended(now)
 

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
-from orbit.cycles import advance, cancel, finish, lease
+from orbit.cycles import advance, cancel, finish, lease, runner
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, dead_letters
 from orbit.dispatch.claim import ClaimedJob
@@ -206,7 +206,9 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
     ]
 
 
-def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
+def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
@@ -214,10 +216,14 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         claim()
         for _ in range(4):
             expire_lease(poison_cycle)
-            claimed_cycles = lease.claim(1) or lease.claim(1, alone=True)
+            claimed_cycles = lease.claim(1) or lease.claim_alone()
             assert advance.may_resume(claimed_cycles[0])
         expire_lease(poison_cycle)
-        assert run_cycle(poison_cycle).reason == "parked"
+        assert tasks.worker is not None
+        with monkeypatch.context() as lone_worker:
+            lone_worker.setattr(interrupts.process, "alone", True)
+            assert runner.run_alone(tasks.worker)
+        assert CycleRun.objects.get(pk=poison_cycle).reason == "parked"
         assert run_cycle(start_cycle("r2")).status == "success"
     assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poison_cycle) == [("failed",)]
     assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [
