@@ -22,11 +22,8 @@ from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles.cursor import UNSETTLED_SECONDS, Cursor
 from orbit.records import fence
-from orbit.records.fence import ClaimedCycle
+from orbit.records.fence import ALONE_FROM, ClaimedCycle
 
-# After this many resumes, run a cycle in a process of its own: a poison cycle must not take others
-# down with its worker. Partial indexes of ``CycleRun`` have the same number.
-ALONE_FROM = 2
 # Larger inputs are loaded when a tier needs them, to bound the memory of a process with many slots.
 SMALL_INPUT = 256 * 1024
 # A claim looks at so many of the oldest due cycles. If too few of them may run, it looks at the
@@ -73,6 +70,7 @@ GIVE_BACK = sql.load(__name__, "give_back_leases")
 NEXT_DUE = sql.load(
     __name__, "next_due", alone_from=ALONE_FROM, looks=LOOKS, gate_is_open=gate.OPEN
 )
+GIVE_BACK_UNSTARTED = sql.load(__name__, "give_back_unstarted")
 
 
 def owner() -> str:
@@ -144,7 +142,7 @@ def claim_stopped(limit: int) -> list[ClaimedCycle]:
 
 
 def renew(held: Sequence[ClaimedCycle]) -> set[UUID]:
-    """Extend the leases of ``held``; return those that are still ours."""
+    """Extend the leases of ``held``; return those that are ours and not locked by a write."""
     return {row[0] for row in fence.run(RENEW.text, {**_term(), **_held(held)})}
 
 
@@ -158,6 +156,12 @@ def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
     }
     # None: none was ours any more.
     return min((row[1] for row in fence.run(GIVE_BACK.text, parameters)), default=None)
+
+
+def give_back_unstarted(running: Sequence[ClaimedCycle]) -> int:
+    """Give back what a claim took whose answer was lost; return how many cycles."""
+    parameters = {**_term(), "running": [cycle.id for cycle in running]}
+    return len(fence.run(GIVE_BACK_UNSTARTED.text, parameters))
 
 
 def next_due() -> datetime | None:
@@ -210,4 +214,5 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         resumes=resumes,
         resumed=ran_out,
         takeover=json.loads(takeover) if takeover is not None else None,
+        owner=owner(),
     )

@@ -10,6 +10,7 @@ from governance.namespaces import gate
 from orbit import queue
 from orbit.cycles import lease
 from orbit.models import ClusterNode
+from orbit.records.fence import ALONE_FROM
 
 # Seconds. A cycle that has just become due has a wake-up of its own.
 FORGOTTEN_AFTER = 0.3
@@ -22,7 +23,7 @@ _MOST_HOSTS = 20
 COUNT_FORGOTTEN = sql.load(
     __name__,
     "count_forgotten_cycles",
-    alone_from=lease.ALONE_FROM,
+    alone_from=ALONE_FROM,
     looks=lease.LOOKS,
     gate_is_open=gate.OPEN,
     pause=gate.PAUSE,

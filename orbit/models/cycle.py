@@ -104,7 +104,7 @@ class CycleRun(models.Model):
                 name="cycle_due_order",
             ),
             # A claim goes by namespace where the oldest due cycles may not run. `resumes < 2` is
-            # ``lease.ALONE_FROM``: cycles that may kill their worker have indexes of their own.
+            # ``fence.ALONE_FROM``: cycles that may kill their worker have indexes of their own.
             models.Index(
                 fields=["namespace", "next_due_at", "id"],
                 condition=models.Q(next_due_at__isnull=False, resumes__lt=2),

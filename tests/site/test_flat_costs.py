@@ -13,6 +13,7 @@ from governance.kernel.sql import Statement
 from orbit import queue
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.cycles.cursor import Cursor
+from orbit.records.fence import ALONE_FROM
 from orbit_site.processes.postgres import Server
 from orbit_site.processes.supervisor import BY_INDEX
 from tests import conftest
@@ -69,7 +70,7 @@ def fill(count: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE orbit_cyclerun, governance_stop CASCADE")
         backlog.add_cycles(count, names)
-        backlog.add_cycles(count // 5, names[-3:], resumes=lease.ALONE_FROM)
+        backlog.add_cycles(count // 5, names[-3:], resumes=ALONE_FROM)
         backlog.add_cycles(count // 5, names, status="queued")
         cursor.execute(RUNNING)
     return names
@@ -86,7 +87,7 @@ def play(case: str, names: list[str]) -> None:
         if case == "paused":
             cursor.execute(PAUSE)
         if case == "poison in front":
-            backlog.add_cycles(100, names[:3], age=7200, resumes=lease.ALONE_FROM)
+            backlog.add_cycles(100, names[:3], age=7200, resumes=ALONE_FROM)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from orbit.cycles import lease
 from orbit.cycles.cursor import Cursor
 from orbit.models import CycleRun
 from orbit.pipeline import initiation
+from orbit.records.fence import ALONE_FROM
 from tests.support import backlog
 from tests.support.pipeline import configure_profiles, rows, start_cycle
 from tests.support.polling import until
@@ -100,7 +101,7 @@ def test_a_few_in_front_and_more_behind_are_claimed_up_to_the_limit() -> None:
 
 def test_suspected_cycles_in_front_hold_up_no_other() -> None:
     names = backlog.add_namespaces(3)
-    backlog.add_cycles(10 * lease.LOOKS, names[:2], resumes=lease.ALONE_FROM)
+    backlog.add_cycles(10 * lease.LOOKS, names[:2], resumes=ALONE_FROM)
     backlog.add_cycles(2, names[1:], age=1)
     assert {cycle.namespace for cycle in lease.claim(8)} == set(names[1:])
 
@@ -158,7 +159,7 @@ def test_a_claim_under_way_holds_up_no_halt() -> None:
 def test_one_suspected_cycle_runs_alone_at_a_time_the_oldest_first() -> None:
     names = backlog.add_namespaces(3)
     for age, name in enumerate(names):
-        backlog.add_cycles(1, [name], age=60 + age, resumes=lease.ALONE_FROM)
+        backlog.add_cycles(1, [name], age=60 + age, resumes=ALONE_FROM)
     assert lease.is_suspected_due()
     assert [cycle.namespace for cycle in lease.claim_alone()] == [names[2]]
     assert lease.claim_alone() == []
@@ -169,7 +170,7 @@ def test_one_suspected_cycle_runs_alone_at_a_time_the_oldest_first() -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_of_processes_at_once_one_runs_a_suspected_cycle() -> None:
-    backlog.add_cycles(8, backlog.add_namespaces(8), resumes=lease.ALONE_FROM)
+    backlog.add_cycles(8, backlog.add_namespaces(8), resumes=ALONE_FROM)
     barrier = threading.Barrier(6)
 
     def work(_: int) -> int:
@@ -187,8 +188,8 @@ def test_of_processes_at_once_one_runs_a_suspected_cycle() -> None:
 @pytest.mark.usefixtures("alone")
 def test_a_suspected_cycle_of_a_halted_namespace_waits_and_another_runs() -> None:
     names = backlog.add_namespaces(2)
-    backlog.add_cycles(50, names[:1], resumes=lease.ALONE_FROM)
-    backlog.add_cycles(1, names[1:], age=1, resumes=lease.ALONE_FROM)
+    backlog.add_cycles(50, names[:1], resumes=ALONE_FROM)
+    backlog.add_cycles(1, names[1:], age=1, resumes=ALONE_FROM)
     backlog.halt(names[:1])
     assert [cycle.namespace for cycle in lease.claim_alone()] == names[1:]
     backlog.halt(names)
@@ -199,9 +200,9 @@ def test_a_suspected_cycle_of_a_halted_namespace_waits_and_another_runs() -> Non
 def test_a_checkpoint_lifts_the_suspicion_at_once() -> None:
     configure_profiles()
     cycle_id = start_cycle()
-    CycleRun.objects.filter(pk=cycle_id).update(resumes=lease.ALONE_FROM)
+    CycleRun.objects.filter(pk=cycle_id).update(resumes=ALONE_FROM)
     (cycle,) = lease.claim_alone()
-    assert cycle.resumes == lease.ALONE_FROM
+    assert cycle.resumes == ALONE_FROM
     initiation.run(cycle)
     assert CycleRun.objects.get(pk=cycle_id).resumes == 0
     expire_leases()

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     """Not in one transaction: the index is built beside running processes."""
 
     atomic = False
-    dependencies = [("governance", "0002_rules")]
+    dependencies = [("governance", "0003_workspace_grants")]
     operations = [
         # One that failed half-way is invalid, and IF NOT EXISTS would keep it.
         migrations.RunSQL(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}", migrations.RunSQL.noop),
