@@ -2,10 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
@@ -104,6 +106,36 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
     assert lease.renew([zombie]) == set()
     assert lease.give_back([zombie], wait=0) is None
     assert lease.renew([successor]) == {cycle_id}
+
+
+def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
+    configure_profiles()
+    start_cycle()
+    claim()
+    CycleRun.objects.update(next_due_at=Now())
+    assert lease.claim(1) == []
+    assert lease.claim(1, alone=True) == []
+
+
+def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
+    configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(3)})
+    ids = [start_cycle(f"r{n}") for n in range(3)]
+    for minutes, cycle_id in zip((1, 3, 2), ids, strict=True):
+        CycleRun.objects.filter(pk=cycle_id).update(next_due_at=Now() - timedelta(minutes=minutes))
+    assert [claim().id for _ in range(3)] == [ids[1], ids[2], ids[0]]
+
+
+def test_a_cycle_that_was_resumed_twice_is_claimed_alone() -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    claim()
+    for _ in range(2):
+        expire_lease(cycle_id)
+        assert lease.claim(1, alone=True) == []
+        assert claim().id == cycle_id
+    expire_lease(cycle_id)
+    assert lease.claim(1) == []
+    assert [cycle.id for cycle in lease.claim(1, alone=True)] == [cycle_id]
 
 
 def test_a_worker_that_waits_for_the_fence_sees_the_checkpoint() -> None:
