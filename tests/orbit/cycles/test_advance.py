@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
-from orbit.cycles import advance, cancel, finish, lease
+from orbit.cycles import advance, cancel, finish, lease, runner
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, dead_letters
 from orbit.dispatch.claim import ClaimedJob
@@ -272,7 +272,9 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
     ]
 
 
-def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
+def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
@@ -280,10 +282,14 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         claim()
         for _ in range(4):
             expire_lease(poison_cycle)
-            claimed_cycles = lease.claim(1) or lease.claim(1, alone=True)
+            claimed_cycles = lease.claim(1) or lease.claim_alone()
             assert advance.may_resume(claimed_cycles[0])
         expire_lease(poison_cycle)
-        assert run_cycle(poison_cycle).reason == "parked"
+        assert tasks.worker is not None
+        with monkeypatch.context() as lone_worker:
+            lone_worker.setattr(interrupts.process, "alone", True)
+            assert runner.run_alone(tasks.worker)
+        assert CycleRun.objects.get(pk=poison_cycle).reason == "parked"
         assert run_cycle(start_cycle("r2")).status == "success"
     assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poison_cycle) == [("failed",)]
     assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [
@@ -295,7 +301,7 @@ def resumes_after(claimed_cycle: ClaimedCycle, *, times: int) -> tuple[ClaimedCy
     """Resume a cycle ``times`` times without progress; return it and the count of resumes."""
     for _ in range(times):
         expire_lease(claimed_cycle.id)
-        (claimed_cycle,) = lease.claim(1) or lease.claim(1, alone=True)
+        (claimed_cycle,) = lease.claim(1) or lease.claim_alone()
         assert advance.may_resume(claimed_cycle)
     return claimed_cycle, CycleRun.objects.get(pk=claimed_cycle.id).resumes
 
@@ -317,7 +323,7 @@ def test_a_checkpoint_or_an_attempt_starts_the_count_of_resumes_anew(settings) -
     # The same progress doesn't count twice.
     claimed_cycle, _ = resumes_after(claimed_cycle, times=3)
     expire_lease(claimed_cycle.id)
-    (claimed_cycle,) = lease.claim(1, alone=True)
+    (claimed_cycle,) = lease.claim_alone()
     assert not advance.may_resume(claimed_cycle)
     assert CycleRun.objects.get(pk=claimed_cycle.id).reason == "parked"
 
