@@ -118,7 +118,7 @@ WAYS = {
             (claim.CLAIM, 0),
             (finish.CLOSE_DELIVERIES, 0),
         ),
-        ((pattern_of(lease.CLAIM), 1),),
+        ((pattern_of(lease.CLAIM), 0),),
     ),
     "asking tiers": Way(
         (
