@@ -125,6 +125,8 @@ def test_nothing_is_promoted_under_a_halt_or_a_drain_and_maintenance_promotes_af
     rows(HALT, halt, mode)
     cancel.cancel(first, actor=SYSTEM, reason="stop")
     assert (statuses(), namespace_queue.promote_waiting()) == (["cancelled", "queued", "queued"], 0)
+    # Stopped namespaces take no place in the batch of those that could go on.
+    assert namespace_queue.WAITING.rows(most=1) == []
     rows(HALT, False, "running")
     assert (namespace_queue.promote_waiting(), statuses()) == (
         1,
