@@ -18,7 +18,7 @@ from governance.access.actors import SYSTEM
 from governance.models import Stop
 from governance.namespaces import halts, pauses, status
 from orbit import interrupts
-from orbit.cycles import cancel, detail, halt_certificates, lease
+from orbit.cycles import advance, cancel, detail, halt_certificates, lease
 from orbit.dispatch import loop
 from orbit.dispatch.loop import Finished
 from orbit.interrupts import Interrupted, Slot, WorkerState
@@ -313,6 +313,19 @@ def test_a_cycle_that_was_halted_in_mid_delivery_goes_on_at_resume(
         # A delivery that was stopped before it was sent has spent no retry.
         assert set(DispatchJob.objects.values_list("spent", flat=True)) <= {0, 1}
         assert DispatchJob.objects.filter(status="delivered").count() == 60
+
+
+def test_a_worker_that_ends_while_the_namespace_drains_records_no_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "process", WorkerState())
+    configure_profiles(tiers={"1": {"transformer": "http", "options": {"url": "http://x.test/"}}})
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    halts.drain("a", actor=SYSTEM, reason="a release")
+    interrupts.process.drain(0)
+    assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") == 0.0
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'stopped'") == [(0,)]
 
 
 def test_a_halted_cycle_does_not_end_by_its_stages_time(

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -100,6 +101,20 @@ def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
     assert rows("SELECT count(*) FROM orbit_endpointsnapshot WHERE state_id = %s", state.pk) == [
         (2,)
     ]
+
+
+def test_changed_caps_void_the_turns_that_were_given_out_and_the_same_caps_keep_them(
+    settings: Any,
+) -> None:
+    url, later = "http://127.0.0.1:9/", datetime.now(UTC) + timedelta(hours=1)
+    configure_endpoint(settings, url, max_concurrency=1)
+    enqueue.save_configured()
+    EndpointState.objects.update(next_turn_at=later)
+    enqueue.save_configured()
+    assert EndpointState.objects.get().next_turn_at == later
+    configure_endpoint(settings, url, max_concurrency=2)
+    enqueue.save_configured()
+    assert EndpointState.objects.get().next_turn_at is None
 
 
 def open_circuit(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
