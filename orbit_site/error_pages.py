@@ -55,7 +55,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         if answer.status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
             problem.unavailable(error, body["code"])
             answer["Retry-After"] = str(problem.RETRY_SECONDS)
-            # One line is enough; Django would log a traceback too.
+            # Django would log it again, with a traceback.
             answer._has_been_logged = True  # type: ignore[attr-defined]
         return answer
     return _answer(

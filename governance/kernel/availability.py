@@ -3,6 +3,8 @@
 import psycopg
 from django.db import InterfaceError, OperationalError, connections
 
+#: True on a standby, and on a primary that was replaced.
+IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 _READ_ONLY, _UNLOGGED_ON_STANDBY = "25006", "0A000"
 #: Whole classes: connection lost, no resources, shut down or cancelled, failing disk.
 _CLASSES = ("08", "53", "57", "58")

@@ -136,4 +136,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     ):
         if value:
             headers[header] = str(value)
-    return Response(document, status=document["status"], headers=headers, content_type=CONTENT_TYPE)
+    answer = Response(
+        document, status=document["status"], headers=headers, content_type=CONTENT_TYPE
+    )
+    # ``unavailable`` has logged it; Django would log an error too.
+    if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer

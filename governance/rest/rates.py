@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -59,8 +60,10 @@ def count(caller: str) -> RateStatus:
 
 
 def probe() -> None:
-    """Write what every request writes first. Raises if the database accepts no writes."""
-    COUNT_REQUEST.rows(caller=_PROBE)
+    """Write what every request writes first, and undo it. Raises if the database refuses."""
+    with transaction.atomic():
+        COUNT_REQUEST.rows(caller=_PROBE)
+        transaction.set_rollback(True)
 
 
 def caller(request: Request) -> str:

@@ -12,7 +12,6 @@ from governance.kernel import availability
 DEADLINE_SECONDS = 5.0
 #: After a failover the old server may go on answering: ask it this often.
 VERIFY_SECONDS = 1.0
-IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -60,6 +59,6 @@ class Listener:
 
     def _verify(self) -> None:
         assert self._connection is not None  # noqa: S101 - the callers have just opened it
-        if self._connection.execute(IS_READ_ONLY).fetchone() == (True,):
+        if self._connection.execute(availability.IS_READ_ONLY).fetchone() == (True,):
             raise availability.ReadOnlyServer("the server accepts no writes")
         self._verify_at = time.monotonic() + VERIFY_SECONDS

@@ -27,7 +27,7 @@ from orbit.dispatch import enqueue
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
-from orbit_site.processes.listener import IS_READ_ONLY, Listener
+from orbit_site.processes.listener import Listener
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def _database_is_down() -> bool:
     """Tell a database that is down, or read-only, from a held lock."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute(IS_READ_ONLY)
+            cursor.execute(availability.IS_READ_ONLY)
             if cursor.fetchone() == (True,):
                 connection.close()
                 return True
