@@ -1,4 +1,4 @@
-"""The database fails under load: immediate stops, also during recovery, ended sessions, no writes."""
+"""The database fails under load: stops, also during recovery, ended sessions, no writes."""
 
 import signal
 import threading
