@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from governance.kernel import sql
 from orbit.dispatch import endpoints, enqueue, limits
@@ -78,22 +78,28 @@ class EndpointCache:
 
 
 class FingerprintCache:
-    """The fingerprints of the configured endpoints: computed, so no lost row makes them wrong."""
+    """The fingerprints of the configured endpoints, whose snapshots are saved at first use.
+
+    A fingerprint is computed, so it is right after a lost commit too: ``enqueue.commit`` saves the
+    snapshot again.
+    """
 
     def __init__(self) -> None:
-        self._fingerprints: dict[str, tuple[Endpoint, str]] = {}
+        self._fingerprints: dict[tuple[str, str], tuple[Endpoint, str]] = {}
         self._lock = threading.Lock()
 
     def get(self, endpoint: Endpoint) -> str:
         """Return the fingerprint of the snapshot of ``endpoint``."""
+        place = (str(connection.settings_dict["NAME"]), endpoint.key)
         with self._lock:
-            entry = self._fingerprints.get(endpoint.key)
+            entry = self._fingerprints.get(place)
         # An unchanged configuration keeps its endpoint objects, so identity is enough.
         if entry is not None and entry[0] is endpoint:
             return entry[1]
+        enqueue.snapshot_id(endpoint)
         fingerprint = enqueue.fingerprint_of(endpoint)
         with self._lock:
-            self._fingerprints[endpoint.key] = (endpoint, fingerprint)
+            self._fingerprints[place] = (endpoint, fingerprint)
         return fingerprint
 
 
