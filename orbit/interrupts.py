@@ -73,6 +73,8 @@ class WorkerState:
         #: How often the gate monitor lost its server. Other connections may be on that server too.
         self.reconnects = 0
         self.watched = False
+        #: Whether this process runs one suspected cycle at a time, and nothing else.
+        self.alone = False
         self._slots: set[Slot] = set()
         self._thread = threading.local()
 

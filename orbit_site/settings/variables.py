@@ -119,7 +119,7 @@ def database_url(value: str, name: str) -> dict[str, Any]:
         # Of several servers only the primary will do, also after a failover.
         options.setdefault("target_session_attrs", "read-write")
     config["OPTIONS"] = options
-    config["ENGINE"] = "orbit_site.database"
+    config["ENGINE"] = "django.db.backends.postgresql"
     return config
 
 

@@ -44,6 +44,7 @@ SCENARIOS: dict[str, Scenario] = {
     "server-stopped": Scenario(storms.server_stopped, OWN, 180),
     "read-only-primary": Scenario(storms.primary_read_only, OWN, 180),
     "sessions-cut": Scenario(storms.sessions_cut, seconds=180),
+    "silent-connections": Scenario(storms.connections_silent, seconds=180),
     "queue-rows": Scenario(rows.doubled_late_deleted),
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),

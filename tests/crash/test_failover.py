@@ -168,6 +168,7 @@ def test_all_processes_follow_to_the_new_primary_and_no_lost_row_stops_them(
             "the new primary isn't used",
             seconds=SECONDS,
         )
+        # An idle session of the web server may stay: it is asked before its next request.
         until(lambda: not servers.sessions(servers.primary), "a session stays", seconds=SECONDS)
         assert len([n for n in servers.sessions(servers.standby) if "worker" in n]) >= 2
         # Lost: the endpoint's snapshot, the schedule, the cluster's row.

@@ -45,11 +45,11 @@ class Pair:
         execute(self.standby, "SELECT pg_promote(true, 60)")
 
     def sessions(self, server: Server) -> list[str]:
-        """Return the names of Orbit's sessions on ``server``."""
+        """Return the names of the clusters' sessions on ``server``."""
         sessions = execute(
             server,
             "SELECT application_name FROM pg_stat_activity "
-            "WHERE datname = 'orbit' AND application_name LIKE 'orbit%'",
+            "WHERE datname = 'orbit' AND application_name LIKE 'orbit-%'",
         )
         return [name for (name,) in sessions]
 
