@@ -49,7 +49,7 @@ class Pair:
         sessions = execute(
             server,
             "SELECT application_name FROM pg_stat_activity "
-            "WHERE datname = 'orbit' AND application_name LIKE 'orbit-%'",
+            "WHERE datname = 'orbit' AND application_name SIMILAR TO 'orbit-(worker|maintenance)%'",
         )
         return [name for (name,) in sessions]
 
