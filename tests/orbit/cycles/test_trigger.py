@@ -112,7 +112,7 @@ def test_a_paused_process_refuses_and_claims_nothing(settings) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
     with pytest.raises(GloballyPaused):
         begin()
-    assert lease.claim(1) == []
+    assert (lease.claim(1), lease.next_due()) == ([], None)
 
 
 def test_a_halt_stops_the_very_next_claim() -> None:

@@ -404,6 +404,34 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
     assert EndpointState.objects.get().opened_at is None
 
 
+def test_an_inquiry_that_another_host_answers_says_nothing_about_the_endpoint(
+    settings: Any,
+) -> None:
+    with Receiver(close) as receiver, Receiver(OK) as desk:
+        elsewhere = desk.url.replace("127.0.0.1", "localhost")
+        configure_endpoint(settings, receiver.url, inquiry_url=f"{elsewhere}/{{id}}")
+        settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+        configure_profiles()
+        cycle_id = start_cycle()
+        enqueue.save_configured()
+        execute("UPDATE orbit_endpointstate SET failures = 5")
+        assert run_cycle(cycle_id).status == "success"
+    assert len(desk.requests) == 3
+    assert EndpointState.objects.get().failures == 8  # five, and three that were closed
+
+
+def test_a_success_that_is_no_probe_looks_for_no_waiting_cycles(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(claim, "wake_waiting_cycles", calls.append)
+    with Receiver(OK) as receiver:
+        configure_endpoint(settings, receiver.url, max_concurrency=2)
+        configure_profiles()
+        assert run_cycle(start_cycle()).status == "success"
+    assert calls == []
+
+
 def test_waking_waiting_cycles_that_fails_loses_no_answer(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
