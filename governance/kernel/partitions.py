@@ -1,0 +1,131 @@
+"""Migration operations for partitioned tables: a net, and partitions that are made beside writers.
+
+The net is the DEFAULT partition ``<table>_default``. It takes the rows that have no partition of
+their own; making that partition moves them there.
+"""
+
+from django.db.migrations.operations import RunSQL
+
+# A partition is made as a table and then attached: CREATE TABLE ... PARTITION OF would lock the
+# parent against writers, and queue behind a dump. ATTACH locks the net alone. Whoever waits for
+# that lock lets others wait, so it waits for 50 ms at most, and the caller tries again later.
+#
+# Runs with its caller's rights: only the functions of the owner that call it can use it.
+MAKE = """
+CREATE FUNCTION {prefix}_make_partition(parent text, part text, low text, high text, most integer)
+RETURNS integer LANGUAGE plpgsql SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$
+DECLARE
+    net CONSTANT text := parent || '_default';
+    refuse CONSTANT regproc := (
+        SELECT tgfoid FROM pg_trigger
+        WHERE tgrelid = parent::regclass AND tgname = 'append_only_truncate');
+    key text;
+    kind text;
+    slices integer;
+    bound text;
+    covered boolean;
+    first_key text;
+    cut text;
+BEGIN
+    SELECT a.attname, format_type(a.atttypid, NULL) INTO STRICT key, kind
+    FROM pg_partitioned_table t
+    JOIN pg_attribute a ON a.attrelid = t.partrelid AND a.attnum = t.partattrs[0]
+    WHERE t.partrelid = parent::regclass;
+
+    -- A range with many rows in the net gets several partitions: begin after the last one.
+    SELECT
+        count(*),
+        (array_agg(
+            pg_get_expr(c.relpartbound, c.oid) ORDER BY length(c.relname) DESC, c.relname DESC
+        ))[1]
+    INTO slices, bound
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = parent::regclass
+      AND c.relname ~ ('^' || part || '(_[0-9]+)?$');
+    IF slices > 0 THEN
+        low := substring(bound FROM $bound$TO \\('([^']+)'\\)$bound$);
+        part := part || '_' || slices + 1;
+    END IF;
+    EXECUTE format('SELECT %L::%s >= %L::%s', low, kind, high, kind) INTO covered;
+    IF covered THEN
+        RETURN 0;
+    END IF;
+
+    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', net);
+    -- Move at most `most` rows at once: the partition ends before the next key.
+    EXECUTE format(
+        'SELECT %1$I::text FROM %2$I WHERE %1$I >= %3$L AND %1$I < %4$L '
+        'ORDER BY %1$I OFFSET %5$s LIMIT 1', key, net, low, high, most) INTO cut;
+    IF cut IS NOT NULL THEN
+        EXECUTE format(
+            'SELECT %1$I::text FROM %2$I WHERE %1$I >= %3$L ORDER BY %1$I LIMIT 1', key, net, low
+        ) INTO first_key;
+        IF cut = first_key THEN   -- rows with one key stay together
+            EXECUTE format(
+                'SELECT %1$I::text FROM %2$I WHERE %1$I > %3$L AND %1$I < %4$L '
+                'ORDER BY %1$I LIMIT 1', key, net, first_key, high) INTO cut;
+        END IF;
+        high := coalesce(cut, high);
+    END IF;
+
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent);
+    EXECUTE format(
+        'INSERT INTO %2$I SELECT * FROM %3$I WHERE %1$I >= %4$L AND %1$I < %5$L',
+        key, part, net, low, high);
+    -- The net is locked, so nobody else can use that its trigger is off until the commit.
+    IF refuse IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %I DISABLE TRIGGER append_only_rows', net);
+    END IF;
+    EXECUTE format(
+        'DELETE FROM %2$I WHERE %1$I >= %3$L AND %1$I < %4$L', key, net, low, high);
+    IF refuse IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_rows', net);
+    END IF;
+    EXECUTE format(
+        'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, part, low, high);
+    IF refuse IS NOT NULL THEN
+        PERFORM {prefix}_protect_partition(part, refuse);
+    END IF;
+    RETURN 1;
+END $$;
+
+-- Triggers for rows come with the parent; what TRUNCATE fires, and ALWAYS, does not.
+CREATE FUNCTION {prefix}_protect_partition(part text, refuse regproc)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_rows', part);
+    EXECUTE format(
+        'CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON %I '
+        'FOR EACH STATEMENT EXECUTE FUNCTION %s()', part, refuse);
+    EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_truncate', part);
+END $$;
+"""
+UNMAKE = """
+DROP FUNCTION {prefix}_make_partition(text, text, text, text, integer);
+DROP FUNCTION {prefix}_protect_partition(text, regproc);
+"""
+
+# ATTACH, as above: nobody who writes waits for this migration.
+NET = """
+CREATE TABLE {table}_default (LIKE {table} INCLUDING ALL);
+ALTER TABLE {table} ATTACH PARTITION {table}_default DEFAULT;
+"""
+UNNET = """
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM {table}_default) THEN
+        RAISE EXCEPTION '{table}_default has rows that belong to no partition';
+    END IF;
+END $$;
+DROP TABLE {table}_default;
+"""
+
+
+def make_partition(prefix: str) -> RunSQL:
+    """Return the operation that creates ``<prefix>_make_partition``."""
+    return RunSQL(MAKE.format(prefix=prefix), UNMAKE.format(prefix=prefix))
+
+
+def net(table: str) -> RunSQL:
+    """Return the operation that gives ``table`` a DEFAULT partition."""
+    return RunSQL(NET.format(table=table), UNNET.format(table=table))

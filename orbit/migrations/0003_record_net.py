@@ -1,0 +1,97 @@
+"""Records and checkpoints without a partition go to a net; partitions are made beside writers."""
+
+import importlib
+
+from django.db import migrations
+
+from governance.kernel import partitions
+
+FUNCTIONS = """
+DROP FUNCTION orbit_ensure_partitions(date, date);
+CREATE FUNCTION orbit_ensure_month(parent text, month date) RETURNS integer LANGUAGE sql AS $$
+    -- A slice of 20,000 rows takes some tenths of a second. The last time that a UUIDv7 can hold
+    -- is in August of the year 10889.
+    SELECT orbit_make_partition(
+        parent, parent || '_p' || to_char(month, 'YYYYMM'),
+        orbit_uuid_floor(month::timestamp AT TIME ZONE 'UTC')::text,
+        orbit_uuid_floor(least(
+            (month + interval '1 month')::timestamp AT TIME ZONE 'UTC',
+            timestamptz '10889-08-02 00:00Z'))::text,
+        20000)
+$$;
+CREATE FUNCTION orbit_ensure_partitions(first_month date, last_month date) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    month date;
+    made integer := 0;
+BEGIN
+    IF last_month - first_month > 3700 THEN
+        RAISE EXCEPTION 'at most ten years at once';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
+    FOR month IN
+        SELECT d::date
+        FROM generate_series(
+            date_trunc('month', first_month), date_trunc('month', last_month), interval '1 month'
+        ) AS d
+    LOOP
+        made := made + orbit_ensure_month('orbit_cyclecheckpoint', month)
+            + orbit_ensure_month('orbit_executionrecord', month);
+    END LOOP;
+    RETURN made;
+END $$;
+CREATE FUNCTION orbit_uuid_month(id uuid) RETURNS date LANGUAGE sql IMMUTABLE AS $$
+    SELECT date_trunc('month', to_timestamp(
+        ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0
+    ) AT TIME ZONE 'UTC')::date
+$$;
+-- Makes the partition of the oldest row in a net, which moves rows there. Returns 0 if there is
+-- nothing to move.
+CREATE FUNCTION orbit_empty_net() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    checkpoint uuid;
+    record uuid;
+    made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
+    SELECT cycle_id INTO checkpoint FROM orbit_cyclecheckpoint_default ORDER BY 1 LIMIT 1;
+    SELECT partition_key INTO record FROM orbit_executionrecord_default ORDER BY 1 LIMIT 1;
+    IF checkpoint IS NOT NULL THEN
+        made := orbit_ensure_month('orbit_cyclecheckpoint', orbit_uuid_month(checkpoint));
+    END IF;
+    IF record IS NOT NULL THEN
+        made := made + orbit_ensure_month('orbit_executionrecord', orbit_uuid_month(record));
+    END IF;
+    RETURN made;
+END $$;
+DO $$ BEGIN
+    EXECUTE format('ALTER FUNCTION orbit_ensure_partitions(date, date) '
+        'SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION orbit_empty_net() SET search_path = %I, pg_temp',
+        current_schema());
+END $$;
+REVOKE ALL ON FUNCTION orbit_ensure_partitions(date, date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION orbit_empty_net() FROM PUBLIC;
+SELECT orbit_protect_partition('orbit_cyclecheckpoint_default', 'orbit_refuse_change');
+SELECT orbit_protect_partition('orbit_executionrecord_default', 'orbit_refuse_change');
+"""
+EMPTY = "DO $$ BEGIN WHILE orbit_empty_net() > 0 LOOP END LOOP; END $$;"
+UNFUNCTIONS = """
+DROP FUNCTION orbit_ensure_partitions(date, date);
+DROP FUNCTION orbit_empty_net();
+DROP FUNCTION orbit_ensure_month(text, date);
+DROP FUNCTION orbit_uuid_month(uuid);
+DROP FUNCTION orbit_uuid_floor(timestamptz);
+"""
+BEFORE: str = importlib.import_module("orbit.migrations.0002_records").FUNCTION
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orbit", "0002_records")]
+
+    operations = [
+        partitions.net("orbit_cyclecheckpoint"),
+        partitions.net("orbit_executionrecord"),
+        partitions.make_partition("orbit"),
+        migrations.RunSQL(FUNCTIONS, EMPTY + UNFUNCTIONS + BEFORE),
+    ]
