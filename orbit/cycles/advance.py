@@ -24,7 +24,7 @@ from orbit.dispatch import attempt, dead_letters, loop
 from orbit.dispatch.attempt import SendersHung
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
-from orbit.records import execution, fence
+from orbit.records import execution, fence, partitions
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 #: A cycle that is resumed so often in a row without progress ends as parked.
 MAX_RESUMES = 5
 _AWAY_PAUSE_SECONDS = 0.2
+_PARTITION_WAIT_SECONDS = 5.0
 
 COUNT_RESUME = sql.load(__name__, "count_resume")
 CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked=fence.LOCKED)
@@ -80,8 +81,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
                 return None
             time.sleep(_AWAY_PAUSE_SECONDS)
         except Exception as exc:
-            _fail(cycle, exc)
-            return None
+            return _fail(cycle, exc)
 
 
 def close_abandoned(state: CycleProgress) -> bool:
@@ -188,7 +188,11 @@ def _record_fenced(cycle: ClaimedCycle) -> None:
         connection.close()
 
 
-def _fail(cycle: ClaimedCycle, exc: Exception) -> None:
+def _fail(cycle: ClaimedCycle, exc: Exception) -> float | None:
+    if partitions.is_missing(exc):
+        # Not the cycle's fault, and no resume: it waits until maintenance has made the partition.
+        logger.error("cycle %s waits: %s", cycle.id, " ".join(str(exc).split()))
+        return _give_back(cycle, _PARTITION_WAIT_SECONDS)
     logger.error("cycle %s failed", cycle.id, exc_info=exc)
     try:
         finish.give_up(cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
@@ -197,6 +201,7 @@ def _fail(cycle: ClaimedCycle, exc: Exception) -> None:
     except DatabaseError:
         # The lease runs out, and the next worker meets the same fault or not: five times at most.
         connection.close()
+    return None
 
 
 def _record(cycle: ClaimedCycle, record: Record) -> None:

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
+from governance.kernel import clock
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
@@ -123,8 +124,9 @@ class _Runner:
         free = 0 if self.alone else settings.ORBIT_CONCURRENCY - len(self.running)
         claimed_at = interrupts.now()
         try:
+            clock.refresh()  # the slots give their rows ids of this time
             if time.monotonic() >= ends and not self._may_claim_longer():
-                self.due = datetime.now(UTC)
+                self.due = clock.now()
                 return False
             if free <= 0:
                 return True
@@ -135,7 +137,7 @@ class _Runner:
             # It ends the claiming only: the slots wait for the database themselves.
             self.worker.log.report("claiming stops", exc)
             connection.close()
-            self.due = datetime.now(UTC) + timedelta(seconds=1)
+            self.due = clock.now() + timedelta(seconds=1)
             return False
         for cycle in cycles:
             self._start(cycle, claimed_at)
@@ -181,7 +183,7 @@ class _Runner:
         for number, wait in finished:
             self.running.pop(number, None)
             if wait is not None:
-                self._is_due(datetime.now(UTC) + timedelta(seconds=wait))
+                self._is_due(clock.now() + timedelta(seconds=wait))
         if not self.running:
             self.alone = False
 

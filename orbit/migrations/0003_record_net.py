@@ -2,7 +2,7 @@
 
 import importlib
 
-from django.db import migrations
+from django.db import migrations, models
 
 from governance.kernel import partitions
 
@@ -72,6 +72,31 @@ DO $$ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION orbit_ensure_partitions(date, date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION orbit_empty_net() FROM PUBLIC;
+-- A function, because the statement can't name a net that may be gone.
+CREATE FUNCTION orbit_partition_states()
+RETURNS TABLE (parent text, made boolean, has_net boolean, net_used boolean)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    part text;
+BEGIN
+    FOR parent, part IN VALUES
+        ('telemetry_telemetryevent', to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')),
+        ('orbit_cyclecheckpoint', to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')),
+        ('orbit_executionrecord', to_char(now() AT TIME ZONE 'UTC', 'YYYYMM'))
+    LOOP
+        SELECT
+            coalesce(bool_or(inhrelid = to_regclass(parent || '_p' || part)), false),
+            coalesce(bool_or(inhrelid = to_regclass(parent || '_default')), false)
+        INTO made, has_net
+        FROM pg_inherits
+        WHERE inhparent = to_regclass(parent);
+        net_used := false;
+        IF has_net THEN
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', parent || '_default') INTO net_used;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
 SELECT orbit_protect_partition('orbit_cyclecheckpoint_default', 'orbit_refuse_change');
 SELECT orbit_protect_partition('orbit_executionrecord_default', 'orbit_refuse_change');
 """
@@ -81,17 +106,23 @@ DROP FUNCTION orbit_ensure_partitions(date, date);
 DROP FUNCTION orbit_empty_net();
 DROP FUNCTION orbit_ensure_month(text, date);
 DROP FUNCTION orbit_uuid_month(uuid);
+DROP FUNCTION orbit_partition_states();
 DROP FUNCTION orbit_uuid_floor(timestamptz);
 """
 BEFORE: str = importlib.import_module("orbit.migrations.0002_records").FUNCTION
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orbit", "0002_records")]
+    dependencies = [("orbit", "0002_records"), ("telemetry", "0003_event_net")]
 
     operations = [
         partitions.net("orbit_cyclecheckpoint"),
         partitions.net("orbit_executionrecord"),
         partitions.make_partition("orbit"),
+        migrations.AddField(
+            model_name="clusternode",
+            name="clock_ahead_seconds",
+            field=models.FloatField(db_default=0.0, default=0.0),
+        ),
         migrations.RunSQL(FUNCTIONS, EMPTY + UNFUNCTIONS + BEFORE),
     ]

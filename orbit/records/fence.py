@@ -6,13 +6,22 @@ still holds, and all its writes join that CTE.
 
 import functools
 import json
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, connections
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connections,
+    transaction,
+)
 
 from governance.kernel import sql
 from orbit.records import checkpoints, execution
@@ -20,6 +29,8 @@ from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
+
+logger = logging.getLogger(__name__)
 
 #: The server is away, read-only, or ended an idle transaction. The statement may have happened.
 AWAY = (OperationalError, InterfaceError, InternalError)
@@ -80,6 +91,8 @@ class FencedWrite:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    #: It ends a cycle or a delivery: its records, too, only report.
+    ends: bool = False
 
     def blob(self, data: bytes) -> int:
         """Add ``data`` to ``blobs``, the same object once; return its number."""
@@ -143,7 +156,36 @@ def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     """Commit ``write``; return its rows. Raises Fenced if the token is stale."""
-    rows = run(write.sql, write.parameters())
+    rows = execute(write)
     if not rows:
         raise Fenced
     return rows
+
+
+def execute(write: FencedWrite) -> list[tuple[Any, ...]]:
+    """Run ``write``; return its rows. What only reports and can't be written is left out."""
+    parameters = write.parameters()
+    reports = [("events",), ("events", "records", "checkpoints")] if write.ends else [("events",)]
+    for parts in reports:
+        try:
+            return _run_whole(write.sql, parameters)
+        except AWAY:
+            raise
+        except DatabaseError as error:
+            # The server refused the statement as a whole. If something else is wrong with it, the
+            # last try says so.
+            logger.error(
+                "cycle %s: tried again without its %s: %s",
+                write.cycle.id,
+                ", ".join(parts),
+                " ".join(str(error).split()),
+            )
+            parameters |= dict.fromkeys(parts, "[]")
+    return _run_whole(write.sql, parameters)
+
+
+def _run_whole(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    if not connections[DEFAULT_DB_ALIAS].in_atomic_block:
+        return run(sql, parameters)
+    with transaction.atomic():  # a savepoint: after a failure the transaction goes on
+        return run(sql, parameters)

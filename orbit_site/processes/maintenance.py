@@ -22,6 +22,7 @@ from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses
 from orbit import interrupts
 from orbit.cycles import halt_certificates, maintenance, namespace_queue
+from orbit.records import partitions
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
@@ -33,6 +34,8 @@ SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 ONCE = float("inf")
 RUN_PROFILES_SECONDS = 2.0
 HEARTBEAT_SECONDS = 5.0
+# Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
+PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
 SLICE_SECONDS = 0.2
 # A signal to the process group may reach this process before the supervisor sets its phase.
@@ -116,7 +119,7 @@ class Maintenance:
             PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
             PeriodicTask("Can't update run profiles' schedules", RUN_PROFILES_SECONDS, follow),
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
-            PeriodicTask("Can't create partitions", HOUR, maintenance.ensure_partitions),
+            PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, partitions.ensure),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
