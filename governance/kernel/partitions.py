@@ -10,7 +10,8 @@ from django.db.migrations.operations import RunSQL
 # parent against writers, and queue behind a dump. ATTACH locks the net alone. Whoever waits for
 # that lock lets others wait, so it waits for 50 ms at most, and the caller tries again later.
 #
-# Runs with its caller's rights: only the functions of the owner that call it can use it.
+# It runs with its caller's rights: only the owner's functions that call it can use it. Its body has
+# no empty lines, because a restore leaves them out.
 MAKE = """
 CREATE FUNCTION {prefix}_make_partition(parent text, part text, low text, high text, most integer)
 RETURNS integer LANGUAGE plpgsql SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$
@@ -31,7 +32,6 @@ BEGIN
     FROM pg_partitioned_table t
     JOIN pg_attribute a ON a.attrelid = t.partrelid AND a.attnum = t.partattrs[0]
     WHERE t.partrelid = parent::regclass;
-
     -- A range with many rows in the net gets several partitions: begin after the last one.
     SELECT
         count(*),
@@ -51,7 +51,6 @@ BEGIN
     IF covered THEN
         RETURN 0;
     END IF;
-
     EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', net);
     -- Move at most `most` rows at once: the partition ends before the next key.
     EXECUTE format(
@@ -68,7 +67,6 @@ BEGIN
         END IF;
         high := coalesce(cut, high);
     END IF;
-
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent);
     EXECUTE format(
         'INSERT INTO %2$I SELECT * FROM %3$I WHERE %1$I >= %4$L AND %1$I < %5$L',
