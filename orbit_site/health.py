@@ -11,13 +11,16 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from governance.kernel import clock
 from governance.rest import problem
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
+from orbit.records import partitions
 
 #: A hanging database must not hang the request: the checks run on a thread and time out.
 TIMEOUT_SECONDS = 3.0
-OK, FAILED = "ok", "failed"
+#: DEGRADED: it works, but somebody should look; the console's banner says at what.
+OK, DEGRADED, FAILED = "ok", "degraded", "failed"
 logger = logging.getLogger(__name__)
 
 
@@ -36,7 +39,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         return problem.not_allowed(request.method, "GET, HEAD")
     checks = probe.results()
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
-    good = all(checks[name] == OK for name in needed)
+    good = all(checks[name] != FAILED for name in needed)
     answer = JsonResponse(
         {"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503
     )
@@ -46,7 +49,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 class Probe:
-    """Runs the checks on one thread; concurrent requests share the result."""
+    """Runs the checks on one thread; concurrent requests share the results."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +58,7 @@ class Probe:
         self._migrated = False
 
     def results(self) -> dict[str, str]:
-        """Return OK or FAILED by check."""
+        """Return OK, DEGRADED or FAILED by check."""
         with self._lock:
             if self._thread is None:
                 # Created on first use, so after any fork.
@@ -67,21 +70,25 @@ class Probe:
             return pending.result(timeout=TIMEOUT_SECONDS)
         except FutureTimeout:
             # The check still waits for the database; later requests share it.
-            return dict.fromkeys(("database", "migrations", "config", "cluster"), FAILED)
+            return dict.fromkeys(self._checks(), FAILED)
 
-    def _check(self) -> dict[str, str]:
-        checks: dict[str, Callable[[], bool]] = {
+    def _checks(self) -> dict[str, Callable[[], bool | str]]:
+        return {
             "database": _database,
             "migrations": self._migrations,
             "config": _config,
+            "partitions": _partitions,
+            "clock": _clock,
             "cluster": maintenance.cluster_is_alive,
         }
+
+    def _check(self) -> dict[str, str]:
         results: dict[str, str] = {}
         try:
-            for name, check in checks.items():
+            for name, check in self._checks().items():
                 try:
-                    passed = results.get("database") != FAILED and check()
-                    results[name] = OK if passed else FAILED
+                    result = results.get("database") != FAILED and check()
+                    results[name] = result if isinstance(result, str) else _named(result)
                 except DatabaseError as error:
                     logger.warning("not ready: %s: %s", name, str(error).strip())
                     results[name] = FAILED
@@ -105,6 +112,24 @@ def _database() -> bool:
 
 def _config() -> bool:
     return AppliedFiles.objects.filter(id=1).exclude(sha256="").exists()
+
+
+def _partitions() -> str:
+    states = partitions.states()
+    if not all(state.takes_rows for state in states):
+        return FAILED
+    return OK if all(state.made and not state.net_used for state in states) else DEGRADED
+
+
+def _clock() -> str:
+    clock.refresh()
+    # Nothing is decided by a host's clock, so a wrong one stops nothing.
+    wrong = abs(clock.host_ahead()) > clock.TOLERATED_SECONDS or maintenance.wrong_clocks()
+    return DEGRADED if wrong else OK
+
+
+def _named(passed: bool) -> str:
+    return OK if passed else FAILED
 
 
 probe = Probe()

@@ -25,8 +25,6 @@ DECLARE
     slices integer;
     bound text;
     covered boolean;
-    first_key text;
-    cut text;
 BEGIN
     SELECT a.attname, format_type(a.atttypid, NULL) INTO STRICT key, kind
     FROM pg_partitioned_table t
@@ -51,8 +49,29 @@ BEGIN
     IF covered THEN
         RETURN 0;
     END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent);
+    IF to_regclass(net) IS NOT NULL THEN
+        high := {prefix}_move_from_net(net, part, key, low, high, most, refuse IS NOT NULL);
+    END IF;
+    EXECUTE format(
+        'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, part, low, high);
+    IF refuse IS NOT NULL THEN
+        PERFORM {prefix}_protect_partition(part, refuse);
+    END IF;
+    RETURN 1;
+END $$;
+
+-- Move the rows from `low` to `high` to the table `part`, at most about `most` of them. Returns
+-- where they end.
+CREATE FUNCTION {prefix}_move_from_net(
+    net text, part text, key text, low text, high text, most integer, append_only boolean)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    first_key text;
+    cut text;
+BEGIN
     EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', net);
-    -- Move at most `most` rows at once: the partition ends before the next key.
+    -- More rows: the partition ends before the next key, and another one follows.
     EXECUTE format(
         'SELECT %1$I::text FROM %2$I WHERE %1$I >= %3$L AND %1$I < %4$L '
         'ORDER BY %1$I OFFSET %5$s LIMIT 1', key, net, low, high, most) INTO cut;
@@ -67,25 +86,18 @@ BEGIN
         END IF;
         high := coalesce(cut, high);
     END IF;
-    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent);
     EXECUTE format(
         'INSERT INTO %2$I SELECT * FROM %3$I WHERE %1$I >= %4$L AND %1$I < %5$L',
         key, part, net, low, high);
     -- The net is locked, so nobody else can use that its trigger is off until the commit.
-    IF refuse IS NOT NULL THEN
+    IF append_only THEN
         EXECUTE format('ALTER TABLE %I DISABLE TRIGGER append_only_rows', net);
     END IF;
-    EXECUTE format(
-        'DELETE FROM %2$I WHERE %1$I >= %3$L AND %1$I < %4$L', key, net, low, high);
-    IF refuse IS NOT NULL THEN
+    EXECUTE format('DELETE FROM %2$I WHERE %1$I >= %3$L AND %1$I < %4$L', key, net, low, high);
+    IF append_only THEN
         EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_rows', net);
     END IF;
-    EXECUTE format(
-        'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, part, low, high);
-    IF refuse IS NOT NULL THEN
-        PERFORM {prefix}_protect_partition(part, refuse);
-    END IF;
-    RETURN 1;
+    RETURN high;
 END $$;
 
 -- Triggers for rows come with the parent; what TRUNCATE fires, and ALWAYS, does not.
@@ -101,6 +113,7 @@ END $$;
 """
 UNMAKE = """
 DROP FUNCTION {prefix}_make_partition(text, text, text, text, integer);
+DROP FUNCTION {prefix}_move_from_net(text, text, text, text, text, integer, boolean);
 DROP FUNCTION {prefix}_protect_partition(text, regproc);
 """
 

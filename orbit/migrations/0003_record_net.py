@@ -54,8 +54,12 @@ DECLARE
     made integer := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
-    SELECT cycle_id INTO checkpoint FROM orbit_cyclecheckpoint_default ORDER BY 1 LIMIT 1;
-    SELECT partition_key INTO record FROM orbit_executionrecord_default ORDER BY 1 LIMIT 1;
+    IF to_regclass('orbit_cyclecheckpoint_default') IS NOT NULL THEN
+        SELECT cycle_id INTO checkpoint FROM orbit_cyclecheckpoint_default ORDER BY 1 LIMIT 1;
+    END IF;
+    IF to_regclass('orbit_executionrecord_default') IS NOT NULL THEN
+        SELECT partition_key INTO record FROM orbit_executionrecord_default ORDER BY 1 LIMIT 1;
+    END IF;
     IF checkpoint IS NOT NULL THEN
         made := orbit_ensure_month('orbit_cyclecheckpoint', orbit_uuid_month(checkpoint));
     END IF;

@@ -36,6 +36,9 @@ CREATE FUNCTION telemetry_empty_net() RETURNS integer LANGUAGE plpgsql SECURITY 
 DECLARE
     moment timestamptz;
 BEGIN
+    IF to_regclass('telemetry_telemetryevent_default') IS NULL THEN
+        RETURN 0;
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('telemetry_ensure_partitions'));
     SELECT min(occurred_at) INTO moment FROM telemetry_telemetryevent_default
     WHERE isfinite(occurred_at);

@@ -49,6 +49,8 @@ def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: C
                 "database": "ok",
                 "migrations": "ok",
                 "config": "failed",
+                "partitions": "ok",
+                "clock": "ok",
                 "cluster": "failed",
             },
         },
