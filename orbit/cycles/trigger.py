@@ -96,7 +96,7 @@ def start(
 
 def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) -> CycleContext:
     if run_profile_id is None:
-        name = namespace or DEFAULT_NAMESPACE
+        name = DEFAULT_NAMESPACE if namespace is None else namespace
         actor.require_namespace(name)
         return bridge.raw_context(name)
     context = bridge.context_for(run_profile_id, actor=actor)

@@ -1,6 +1,5 @@
 """Execution records: one line of what happened, append-only."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
 
-from governance.kernel import sql
+from governance.kernel import pg_text, sql
 from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``records``.
@@ -49,7 +48,7 @@ def row(record: Record, *, cycle_id: str | None, namespace: str | None) -> dict[
 
 def clean(text: str, limit: int = 2000) -> str:
     """Return the start of ``text`` without NUL and lone surrogates."""
-    return text[:limit].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return pg_text.clean(text[:limit])
 
 
 def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None) -> None:
@@ -69,7 +68,7 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
         for record, namespace, cycle_id in records
     ]
     try:
-        _write(json.dumps(rows))
+        _write(pg_text.dumps(rows))
     except (OperationalError, InternalError):
         raise  # the server is away, which the caller has to know
     except DatabaseError as error:

@@ -23,7 +23,7 @@ from django.db import (
     transaction,
 )
 
-from governance.kernel import sql
+from governance.kernel import pg_text, sql
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -113,13 +113,13 @@ class FencedWrite:
             "checkpoints": json.dumps(
                 [{"cycle_id": cycle_id, "stage": stage} for stage in self.checkpoints]
             ),
-            "records": json.dumps(
+            "records": pg_text.dumps(
                 [
                     execution.row(record, cycle_id=cycle_id, namespace=cycle.namespace)
                     for record in self.records
                 ]
             ),
-            "events": json.dumps(
+            "events": pg_text.dumps(
                 [
                     emit.row(
                         event,
@@ -130,7 +130,7 @@ class FencedWrite:
                     for event in self.events
                 ]
             ),
-            **{name: json.dumps(rows) for name, rows in self.rows.items()},
+            **{name: pg_text.dumps(rows) for name, rows in self.rows.items()},
             **self.values,
         }
 
