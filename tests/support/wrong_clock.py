@@ -5,6 +5,7 @@ is ahead. They may change while the command runs. The steady clocks stay right, 
 that was suspended, or whose time somebody sets.
 """
 
+import copyreg
 import datetime
 import runpy
 import sys
@@ -27,6 +28,8 @@ def main(file: Path, arguments: list[str]) -> None:
         return float(file.read_text() or 0)
 
     class Wrong(_real, metaclass=_AnyDatetime):
+        __slots__ = ()
+
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> Any:
             return _real.fromtimestamp(time.time(), tz)
@@ -35,6 +38,9 @@ def main(file: Path, arguments: list[str]) -> None:
         def utcnow(cls) -> Any:
             return _real.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
 
+    # Pickles name the class; those of the queue may name no other.
+    Wrong.__name__, Wrong.__qualname__, Wrong.__module__ = "datetime", "datetime", "datetime"
+    copyreg.pickle(_real, lambda value: (Wrong, value.__reduce_ex__(2)[1]))
     time.time = lambda: _real_time() + ahead()
     time.time_ns = lambda: _real_time_ns() + int(ahead() * 1e9)
     datetime.datetime = Wrong  # type: ignore[misc]
