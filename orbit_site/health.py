@@ -19,7 +19,7 @@ from orbit.records import partitions
 
 #: A hanging database must not hang the request: the checks run on a thread and time out.
 TIMEOUT_SECONDS = 3.0
-#: DEGRADED: it works, but somebody should look; the console's banner says at what.
+#: DEGRADED: it works, but an operator should look; the console's banner says at what.
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The database's clock.
 
-Processes read it and carry it on by a clock that nobody sets, so a host whose wall clock is wrong
+Processes read it and carry it on by a clock that can't be set, so a host whose wall clock is wrong
 decides nothing. A reading is taken with each new connection, which may lead to another server, and
 where work begins (``refresh``).
 """

@@ -7,8 +7,8 @@ their own; making that partition moves them there.
 from django.db.migrations.operations import RunSQL
 
 # A partition is made as a table and then attached: CREATE TABLE ... PARTITION OF would lock the
-# parent against writers, and queue behind a dump. ATTACH locks the net alone. Whoever waits for
-# that lock lets others wait, so it waits for 50 ms at most, and the caller tries again later.
+# parent against writers, and queue behind a dump. ATTACH locks the net alone. Other sessions wait
+# behind one that waits for that lock, so it waits for 50 ms at most; the caller tries again later.
 #
 # It runs with its caller's rights: only the owner's functions that call it can use it. Its body has
 # no empty lines, because a restore leaves them out.
@@ -89,7 +89,7 @@ BEGIN
     EXECUTE format(
         'INSERT INTO %2$I SELECT * FROM %3$I WHERE %1$I >= %4$L AND %1$I < %5$L',
         key, part, net, low, high);
-    -- The net is locked, so nobody else can use that its trigger is off until the commit.
+    -- The net is locked, so no other session can use that its trigger is off until the commit.
     IF append_only THEN
         EXECUTE format('ALTER TABLE %I DISABLE TRIGGER append_only_rows', net);
     END IF;
@@ -117,7 +117,7 @@ DROP FUNCTION {prefix}_move_from_net(text, text, text, text, text, integer, bool
 DROP FUNCTION {prefix}_protect_partition(text, regproc);
 """
 
-# ATTACH, as above: nobody who writes waits for this migration.
+# ATTACH, as above: no writer waits for this migration.
 NET = """
 CREATE TABLE {table}_default (LIKE {table} INCLUDING ALL);
 ALTER TABLE {table} ATTACH PARTITION {table}_default DEFAULT;

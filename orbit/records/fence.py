@@ -2,20 +2,27 @@
 
 Every write of the pipeline is one statement. Its first CTE locks the cycle if its fencing token
 still holds, and all its writes join that CTE.
+
+If the answer of a write is lost, it may have happened, or still happen. Take a new token
+(``reclaim``), read what is there, then go on.
 """
 
 import functools
 import json
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
 from django.db import (
     DEFAULT_DB_ALIAS,
     DatabaseError,
+    IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -24,6 +31,8 @@ from django.db import (
 )
 
 from governance.kernel import pg_text, sql
+from governance.kernel.constraints import collision
+from governance.kernel.identifiers import uuid7_text
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -32,8 +41,11 @@ from telemetry.emit import Event
 
 logger = logging.getLogger(__name__)
 
-#: The server is away, read-only, or ended an idle transaction. The statement may have happened.
+#: The outcome is unknown: the server is away, read-only, or ended an idle transaction; or rows
+#: collided (``Collided``).
 AWAY = (OperationalError, InterfaceError, InternalError)
+# SQLSTATE classes that say that the server is away, or has no room left.
+_SERVER_IS_AWAY = ("08", "25", "53", "57P")
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -49,16 +61,23 @@ FRAGMENTS: dict[str, sql.Fragment] = {
 }
 
 
+RECLAIM = sql.load(__name__, "reclaim", locked=LOCKED)
+
+
 class Fenced(Exception):
     """Another worker has the cycle: write nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
+class Collided(OperationalError):
+    """A row of ours is there already, or a row that it refers to isn't: read again."""
+
+
+@dataclass(slots=True)
 class ClaimedCycle:
-    """A claimed cycle: its lease and what its stages read."""
+    """A claimed cycle: its lease and what its stages read. Its slot and its runner share it."""
 
     id: UUID
-    #: The fencing token.
+    #: The fencing token. ``reclaim`` raises it.
     token: int
     namespace: str
     status: str
@@ -74,6 +93,14 @@ class ClaimedCycle:
     resumed: bool
     #: What a re-run reuses.
     takeover: dict[str, Any] | None = None
+    #: The holder of the lease.
+    owner: str = ""
+    #: The id of the record of its resume: there once, however often it is written.
+    resume_record: str = field(default_factory=uuid7_text)
+    #: Reclaims whose answer was lost: each may have raised the token.
+    reclaims: int = 0
+    #: Receipts of a claim of jobs whose answer was lost. Nothing of them has been sent.
+    begun: list[UUID] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -143,15 +170,30 @@ def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a prepared statement on this thread's connection; return the rows."""
+    """Run a prepared statement on this thread's connection; return the rows. Raises Collided."""
     # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
     # plan, per connection.
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
     text, names = _numbered(sql)
-    with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
+    with (
+        collisions(),
+        database.wrap_database_errors,
+        psycopg.RawCursor(database.connection) as cursor,
+    ):
         cursor.execute(text, [parameters[name] for name in names], prepare=True)
         return cursor.fetchall()
+
+
+@contextmanager
+def collisions() -> Iterator[None]:
+    """Raise Collided for rows that collide. Put it around a transaction: its COMMIT checks too."""
+    try:
+        yield
+    except IntegrityError as exc:
+        if name := collision(exc):
+            raise Collided(f"{name} is violated: {exc}") from exc.__cause__
+        raise
 
 
 def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
@@ -189,3 +231,31 @@ def _run_whole(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return run(sql, parameters)
     with transaction.atomic():  # a savepoint: after a failure the transaction goes on
         return run(sql, parameters)
+
+
+def reclaim(cycle: ClaimedCycle) -> bool:
+    """Take a new token after a write whose outcome is unknown; return False if we lost the cycle.
+
+    Then a write that still runs has committed or never will: read again what is there.
+    """
+    cycle.reclaims += 1
+    # An earlier reclaim may have happened, or be under way: its token is one of these, and lower
+    # than the new one.
+    token = cycle.token + cycle.reclaims
+    parameters = {
+        "ids": [cycle.id] * cycle.reclaims,
+        "tokens": list(range(cycle.token, token)),
+        "token": token,
+        "owner": cycle.owner,
+        "seconds": settings.ORBIT_LEASE_SECONDS,
+    }
+    if not run(RECLAIM.text, parameters):
+        return False
+    cycle.token, cycle.reclaims = token, 0
+    return True
+
+
+def server_is_away(error: BaseException) -> bool:
+    """Tell whether the server is away or full, so that waiting may help."""
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code is None or code.startswith(_SERVER_IS_AWAY)

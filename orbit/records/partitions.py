@@ -62,7 +62,7 @@ def ensure() -> int:
     """Make the missing partitions and empty the nets; return how many were made.
 
     Each one is a transaction of its own. While a dump or another long reader holds a net, its
-    partitions are made later: nobody waits for them, and the net takes the rows.
+    partitions are made later: no writer waits for them, and the net takes the rows.
     """
     missing = MISSING.rows()
     made = 0

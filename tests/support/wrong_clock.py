@@ -2,7 +2,7 @@
 
 ``python -m tests.support.wrong_clock FILE COMMAND...``: FILE holds the seconds by which the clock
 is ahead. They may change while the command runs. The steady clocks stay right, as they do on a host
-that was suspended, or whose time somebody sets.
+that was suspended, or whose time is set.
 """
 
 import copyreg
