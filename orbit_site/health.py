@@ -118,7 +118,7 @@ def _partitions() -> str:
     states = partitions.states()
     if not all(state.takes_rows for state in states):
         return FAILED
-    return OK if all(state.made and not state.net_used for state in states) else DEGRADED
+    return OK if all(state.made and not state.default_used for state in states) else DEGRADED
 
 
 def _clock() -> str:

@@ -1,10 +1,9 @@
-"""The partitions of events, records and checkpoints: made ahead, and their nets emptied.
+"""The partitions of events, records and checkpoints: made ahead.
 
-A row without a partition goes to its table's net, the DEFAULT partition.
+A row without a partition goes to its table's DEFAULT partition.
 """
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,9 +12,7 @@ from psycopg.errors import CheckViolation, LockNotAvailable
 
 from governance.kernel import sql
 
-logger = logging.getLogger(__name__)
-
-#: So many slices of a net are moved at once.
+#: So many slices of a DEFAULT partition are moved at once.
 _MOST_SLICES = 50
 
 MISSING = sql.load(__name__, "missing_partitions")
@@ -29,15 +26,15 @@ class TableState:
     table: str
     #: A row of now has a partition.
     made: bool
-    #: There is a net.
-    has_net: bool
-    #: The net holds rows.
-    net_used: bool
+    #: There is a DEFAULT partition.
+    has_default: bool
+    #: It holds rows.
+    default_used: bool
 
     @property
     def takes_rows(self) -> bool:
         """Whether a row of now can be written."""
-        return self.made or self.has_net
+        return self.made or self.has_default
 
 
 def states() -> list[TableState]:
@@ -52,17 +49,20 @@ def problems() -> list[str]:
         if not state.takes_rows:
             sentences.append(f"{state.table} has no partition for rows of now: they are refused.")
         elif not state.made:
-            sentences.append(f"{state.table} has no partition for rows of now: its net takes them.")
-        elif state.net_used:
-            sentences.append(f"The net {state.table}_default holds rows.")
+            sentences.append(
+                f"{state.table} has no partition for rows of now: {state.table}_default takes them."
+            )
+        elif state.default_used:
+            sentences.append(f"{state.table}_default holds rows that need partitions of their own.")
     return sentences
 
 
-def ensure() -> int:
-    """Make the missing partitions and empty the nets; return how many were made.
+def ensure(report: Callable[[str, object], None] = lambda what, error: None) -> int:
+    """Make the missing partitions, empty the DEFAULT ones; return how many were made.
 
-    Each one is a transaction of its own. While a dump or another long reader holds a net, its
-    partitions are made later: no writer waits for them, and the net takes the rows.
+    Each one is a transaction of its own. While a dump or another long reader holds the
+    DEFAULT partition, those that are due are made later, which ``report`` is told. No writer waits
+    for them.
     """
     missing = MISSING.rows()
     made = 0
@@ -73,7 +73,7 @@ def ensure() -> int:
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
-            logger.info("partitions of %s are made later: a table is held", app)
+            report(f"partitions of {app} are made later", error)
     return made
 
 
@@ -83,7 +83,7 @@ def _make(app: str, days: list[date]) -> Iterator[int]:
             cursor.execute(f"SELECT {app}_ensure_partitions(%s, %s)", [day, day])
             yield int(cursor.fetchone()[0])
         for _ in range(_MOST_SLICES):
-            cursor.execute(f"SELECT {app}_empty_net()")
+            cursor.execute(f"SELECT {app}_empty_default()")
             made = int(cursor.fetchone()[0])
             if not made:
                 return

@@ -113,13 +113,14 @@ class Maintenance:
     def _periodic_tasks(self) -> list[PeriodicTask]:
         rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
         follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
+        ensure_partitions = partial(partitions.ensure, self._log.report)
         close, promote = halt_certificates.close_abandoned, namespace_queue.promote_waiting
         # fmt: off
         return [
             PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
             PeriodicTask("Can't update run profiles' schedules", RUN_PROFILES_SECONDS, follow),
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
-            PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, partitions.ensure),
+            PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),

@@ -15,7 +15,7 @@ MISPLACED = """SELECT count(*) FROM (
     UNION ALL SELECT id, occurred_at FROM telemetry_telemetryevent) AS row
 WHERE abs(extract(epoch FROM created_at)
     - ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) > 300"""
-IN_NETS = """SELECT (SELECT count(*) FROM orbit_executionrecord_default)
+IN_DEFAULT = """SELECT (SELECT count(*) FROM orbit_executionrecord_default)
     + (SELECT count(*) FROM orbit_cyclecheckpoint_default)
     + (SELECT count(*) FROM telemetry_telemetryevent_default)"""
 REPORTED = "SELECT clock_ahead_seconds FROM orbit_clusternode WHERE pid = %s"
@@ -43,7 +43,7 @@ def jump(testbed: Testbed, cycles: int = 12) -> None:
     for what, query in (
         ("cycles were resumed", RESUMED),
         ("rows have the time of a wrong clock", MISPLACED),
-        ("rows are in a net", IN_NETS),
+        ("rows are in a DEFAULT partition", IN_DEFAULT),
     ):
         if number := testbed.value(query):
             testbed.violations.append(f"clock: {number} {what}")

@@ -1,2 +1,2 @@
-SELECT parent, made, has_net, net_used
+SELECT parent, made, has_default, default_used
 FROM orbit_partition_states()

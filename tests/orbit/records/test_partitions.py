@@ -1,4 +1,4 @@
-"""Partitions are made beside writers; what has none goes to a net, and nothing stops for it."""
+"""Partitions are made beside writers. Rows without one go to the DEFAULT, and nothing stops."""
 
 import threading
 import time
@@ -56,7 +56,7 @@ def drop_partitions_of_now(owner: psycopg.Connection[Any], *tables: str) -> None
         owner.execute(f"DROP TABLE {partition_of_now(table)}")
 
 
-def drop_nets(owner: psycopg.Connection[Any], *tables: str) -> None:
+def drop_default_partitions(owner: psycopg.Connection[Any], *tables: str) -> None:
     for table in tables:
         owner.execute(f"DROP TABLE {table}_default")
 
@@ -84,14 +84,14 @@ def placed(table: str) -> list[tuple[str, int]]:
     return rows(f"SELECT tableoid::regclass::text, count(*) FROM {table} GROUP BY 1 ORDER BY 1")
 
 
-def test_rows_in_the_net_move_to_partitions_of_their_own(owner: psycopg.Connection[Any]) -> None:
+def test_rows_in_a_default_move_to_partitions_of_their_own(owner: psycopg.Connection[Any]) -> None:
     write_events(["2019-02-03 04:05Z", "2019-02-03 23:00Z", "2051-06-07 00:00Z"])
     owner.execute(
         "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)"
         " VALUES (orbit_uuid_floor('1970-01-01 00:01Z'), 'cycle_started', 1),"
         " (orbit_uuid_floor('2049-12-31 23:59Z'), 'cycle_started', 1)"
     )
-    assert {state.table for state in partitions.states() if state.net_used} == set(TABLES[:2])
+    assert {state.table for state in partitions.states() if state.default_used} == set(TABLES[:2])
     assert partitions.ensure() == 4
     assert placed("telemetry_telemetryevent") == [
         ("telemetry_telemetryevent_p20190203", 2),
@@ -104,7 +104,7 @@ def test_rows_in_the_net_move_to_partitions_of_their_own(owner: psycopg.Connecti
     assert (partitions.ensure(), partitions.problems()) == (0, [])
 
 
-def test_the_net_and_what_leaves_it_stay_append_only(owner: psycopg.Connection[Any]) -> None:
+def test_a_default_and_what_leaves_it_stay_append_only(owner: psycopg.Connection[Any]) -> None:
     owner.execute(
         "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)"
         " VALUES (orbit_uuid_floor('2049-12-31 23:59Z'), 'cycle_started', 1)"
@@ -121,7 +121,7 @@ def test_the_net_and_what_leaves_it_stay_append_only(owner: psycopg.Connection[A
         partitions.ensure()
 
 
-def test_many_rows_leave_the_net_in_slices(owner: psycopg.Connection[Any]) -> None:
+def test_many_rows_leave_a_default_in_slices(owner: psycopg.Connection[Any]) -> None:
     write_events([f"2019-02-03 04:05:{second:02}Z" for second in range(10)])
     make = (
         "SELECT telemetry_make_partition('telemetry_telemetryevent', 'telemetry_telemetryevent_p2',"
@@ -137,7 +137,7 @@ def test_many_rows_leave_the_net_in_slices(owner: psycopg.Connection[Any]) -> No
     ]
 
 
-def test_rows_with_one_key_leave_the_net_together(owner: psycopg.Connection[Any]) -> None:
+def test_rows_with_one_key_leave_a_default_together(owner: psycopg.Connection[Any]) -> None:
     for key, number in (("01", 5), ("02", 1)):
         for _ in range(number):
             owner.execute(
@@ -185,18 +185,17 @@ def test_nobody_waits_for_partitions_that_are_due_during_a_dump(
         worker.join()
     assert attempts == [0] * 20
     assert max(waits) < LONGEST_WAIT_SECONDS
-    assert {state.net_used for state in partitions.states() if "checkpoint" not in state.table} == {
-        True
-    }
+    used = {state.table: state.default_used for state in partitions.states()}
+    assert used == dict(zip(TABLES, (True, False, True), strict=True))
     assert partitions.ensure() == 3
     assert partitions.problems() == []
 
 
-def test_a_partition_is_made_beside_a_dump_that_began_before_the_net(
+def test_a_partition_is_made_beside_a_dump_if_there_is_no_default(
     server: Server, committed: str, owner: psycopg.Connection[Any]
 ) -> None:
     drop_partitions_of_now(owner, *TABLES)
-    drop_nets(owner, *TABLES)
+    drop_default_partitions(owner, *TABLES)
     with held(server, committed, *TABLES):
         assert partitions.ensure() == 3
         execution.write(Record("cycle", "started"), namespace=None)
@@ -212,16 +211,16 @@ def test_a_cycle_runs_while_no_partition_is_there(
         configure_profiles()
         cycle = run_cycle(start_cycle())
     assert (cycle.status, cycle.resumes) == ("success", 0)
-    assert {state.net_used for state in partitions.states()} == {True}
+    assert {state.default_used for state in partitions.states()} == {True}
     partitions.ensure()
     assert placed("orbit_cyclecheckpoint") == [(partition_of_now("orbit_cyclecheckpoint"), 9)]
 
 
-def test_a_cycle_without_partition_and_net_waits_and_is_not_parked(
+def test_a_cycle_without_partition_and_default_waits_and_is_not_parked(
     settings: Any, owner: psycopg.Connection[Any]
 ) -> None:
     drop_partitions_of_now(owner, *TABLES)
-    drop_nets(owner, *TABLES)
+    drop_default_partitions(owner, *TABLES)
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
@@ -241,7 +240,7 @@ def test_a_cycle_is_cancelled_although_no_record_can_be_written(
     configure_profiles()
     cycle_id = start_cycle()
     drop_partitions_of_now(owner, "orbit_executionrecord")
-    drop_nets(owner, "orbit_executionrecord")
+    drop_default_partitions(owner, "orbit_executionrecord")
     cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
     assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
     assert rows("SELECT action FROM governance_audittrailentry WHERE action LIKE 'cycle.c%%'")

@@ -14,7 +14,7 @@ from tests.support import backups, database
 from tests.support.pipeline import configure_profiles, start_cycle
 
 # Rows without a partition.
-IN_NETS = """
+IN_DEFAULT = """
 INSERT INTO telemetry_telemetryevent (id, occurred_at, name)
 VALUES (gen_random_uuid(), '2019-02-03Z', 'e');
 INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
@@ -44,7 +44,7 @@ def used(committed: str) -> str:
         start_cycle(f"r{n}", b'{"a": "\xc3\xa4\\\\n\\\\."}')
     User.objects.create_user("ann")
     with connection.cursor() as cursor:
-        cursor.execute(IN_NETS)
+        cursor.execute(IN_DEFAULT)
     return committed
 
 

@@ -77,7 +77,7 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
             "telemetry_ensure_partitions('2040-01-01', '2040-01-02')"
         )
         assert partitions.fetchone() == (4, 2)
-        moved = app.execute("SELECT orbit_empty_net(), telemetry_empty_net()")
+        moved = app.execute("SELECT orbit_empty_default(), telemetry_empty_default()")
         assert moved.fetchone() == (2, 1)
         app.execute(
             "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) "

@@ -1,4 +1,4 @@
-"""Events without a partition go to a net; partitions are made beside writers and dumps."""
+"""Events: a DEFAULT partition, and functions that make others beside writers."""
 
 import importlib
 
@@ -30,9 +30,9 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
--- Makes the partition of the oldest event in the net, which moves events there. Returns 0 if there
--- is nothing to move.
-CREATE FUNCTION telemetry_empty_net() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Makes the partition of the oldest event in the DEFAULT one, which moves events there. Returns 0 if
+-- there is nothing to move.
+CREATE FUNCTION telemetry_empty_default() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     moment timestamptz;
 BEGIN
@@ -48,16 +48,16 @@ END $$;
 DO $$ BEGIN
     EXECUTE format('ALTER FUNCTION telemetry_ensure_partitions(date, date) '
         'SET search_path = %I, pg_temp', current_schema());
-    EXECUTE format('ALTER FUNCTION telemetry_empty_net() SET search_path = %I, pg_temp',
+    EXECUTE format('ALTER FUNCTION telemetry_empty_default() SET search_path = %I, pg_temp',
         current_schema());
 END $$;
 REVOKE ALL ON FUNCTION telemetry_ensure_partitions(date, date) FROM PUBLIC;
-REVOKE ALL ON FUNCTION telemetry_empty_net() FROM PUBLIC;
+REVOKE ALL ON FUNCTION telemetry_empty_default() FROM PUBLIC;
 """
-EMPTY = "DO $$ BEGIN WHILE telemetry_empty_net() > 0 LOOP END LOOP; END $$;"
+EMPTY = "DO $$ BEGIN WHILE telemetry_empty_default() > 0 LOOP END LOOP; END $$;"
 UNFUNCTIONS = """
 DROP FUNCTION telemetry_ensure_partitions(date, date);
-DROP FUNCTION telemetry_empty_net();
+DROP FUNCTION telemetry_empty_default();
 DROP FUNCTION telemetry_ensure_day(date);
 """
 BEFORE: str = importlib.import_module("telemetry.migrations.0002_event_partitions").FUNCTION
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
     dependencies = [("telemetry", "0002_event_partitions")]
 
     operations = [
-        partitions.net("telemetry_telemetryevent"),
+        partitions.default_partition("telemetry_telemetryevent"),
         partitions.make_partition("telemetry"),
         migrations.RunSQL(FUNCTIONS, EMPTY + UNFUNCTIONS + BEFORE),
     ]

@@ -1,4 +1,4 @@
-"""Records and checkpoints without a partition go to a net; partitions are made beside writers."""
+"""Records and checkpoints: DEFAULT partitions, and functions that make others beside writers."""
 
 import importlib
 
@@ -45,9 +45,9 @@ CREATE FUNCTION orbit_uuid_month(id uuid) RETURNS date LANGUAGE sql IMMUTABLE AS
         ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0
     ) AT TIME ZONE 'UTC')::date
 $$;
--- Makes the partition of the oldest row in a net, which moves rows there. Returns 0 if there is
--- nothing to move.
-CREATE FUNCTION orbit_empty_net() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Makes the partition of the oldest row in a DEFAULT one, which moves rows there. Returns 0 if there
+-- is nothing to move.
+CREATE FUNCTION orbit_empty_default() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     checkpoint uuid;
     record uuid;
@@ -71,14 +71,14 @@ END $$;
 DO $$ BEGIN
     EXECUTE format('ALTER FUNCTION orbit_ensure_partitions(date, date) '
         'SET search_path = %I, pg_temp', current_schema());
-    EXECUTE format('ALTER FUNCTION orbit_empty_net() SET search_path = %I, pg_temp',
+    EXECUTE format('ALTER FUNCTION orbit_empty_default() SET search_path = %I, pg_temp',
         current_schema());
 END $$;
 REVOKE ALL ON FUNCTION orbit_ensure_partitions(date, date) FROM PUBLIC;
-REVOKE ALL ON FUNCTION orbit_empty_net() FROM PUBLIC;
--- A function, because the statement can't name a net that may be gone.
+REVOKE ALL ON FUNCTION orbit_empty_default() FROM PUBLIC;
+-- A function, because a statement can't name a table that may be gone.
 CREATE FUNCTION orbit_partition_states()
-RETURNS TABLE (parent text, made boolean, has_net boolean, net_used boolean)
+RETURNS TABLE (parent text, made boolean, has_default boolean, default_used boolean)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     part text;
@@ -91,12 +91,12 @@ BEGIN
         SELECT
             coalesce(bool_or(inhrelid = to_regclass(parent || '_p' || part)), false),
             coalesce(bool_or(inhrelid = to_regclass(parent || '_default')), false)
-        INTO made, has_net
+        INTO made, has_default
         FROM pg_inherits
         WHERE inhparent = to_regclass(parent);
-        net_used := false;
-        IF has_net THEN
-            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', parent || '_default') INTO net_used;
+        default_used := false;
+        IF has_default THEN
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', parent || '_default') INTO default_used;
         END IF;
         RETURN NEXT;
     END LOOP;
@@ -104,10 +104,10 @@ END $$;
 SELECT orbit_protect_partition('orbit_cyclecheckpoint_default', 'orbit_refuse_change');
 SELECT orbit_protect_partition('orbit_executionrecord_default', 'orbit_refuse_change');
 """
-EMPTY = "DO $$ BEGIN WHILE orbit_empty_net() > 0 LOOP END LOOP; END $$;"
+EMPTY = "DO $$ BEGIN WHILE orbit_empty_default() > 0 LOOP END LOOP; END $$;"
 UNFUNCTIONS = """
 DROP FUNCTION orbit_ensure_partitions(date, date);
-DROP FUNCTION orbit_empty_net();
+DROP FUNCTION orbit_empty_default();
 DROP FUNCTION orbit_ensure_month(text, date);
 DROP FUNCTION orbit_uuid_month(uuid);
 DROP FUNCTION orbit_partition_states();
@@ -117,11 +117,11 @@ BEFORE: str = importlib.import_module("orbit.migrations.0002_records").FUNCTION
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orbit", "0002_records"), ("telemetry", "0003_event_net")]
+    dependencies = [("orbit", "0002_records"), ("telemetry", "0003_event_default_partition")]
 
     operations = [
-        partitions.net("orbit_cyclecheckpoint"),
-        partitions.net("orbit_executionrecord"),
+        partitions.default_partition("orbit_cyclecheckpoint"),
+        partitions.default_partition("orbit_executionrecord"),
         partitions.make_partition("orbit"),
         migrations.AddField(
             model_name="clusternode",
