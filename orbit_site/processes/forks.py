@@ -33,10 +33,10 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 
 class SharedPage:
-    """Memory shared with the children: the phase, and each child's heartbeat."""
+    """Memory shared with the children: the phase, and each child's heartbeat and request."""
 
     def __init__(self, children: int) -> None:
-        self._cells = memoryview(mmap.mmap(-1, 8 * (children + 1))).cast("d")
+        self._cells = memoryview(mmap.mmap(-1, 8 * (2 * children + 1))).cast("d")
 
     @property
     def phase(self) -> float:
@@ -49,11 +49,20 @@ class SharedPage:
 
     def stamp(self, child: int) -> None:
         """Record that ``child`` is alive."""
-        self._cells[child + 1] = time.monotonic()
+        self._cells[2 * child + 1] = time.monotonic()
 
     def silence(self, child: int) -> float:
         """Return the seconds since the last stamp of ``child``."""
-        return time.monotonic() - self._cells[child + 1]
+        return time.monotonic() - self._cells[2 * child + 1]
+
+    def request(self, child: int) -> None:
+        """Ask for a child that runs on request only."""
+        self._cells[2 * child + 2] = 1.0
+
+    def take_request(self, child: int) -> bool:
+        """Return whether ``child`` was asked for since the last call."""
+        requested, self._cells[2 * child + 2] = self._cells[2 * child + 2] > 0, 0.0
+        return requested
 
 
 def _backoff() -> RestartBackoff:
@@ -68,6 +77,7 @@ class ForkedChild:
     name: str
     main: Callable[[], None]
     options: str = ""  # further options of its database connections
+    on_request: bool = False  # it runs only after ``SharedPage.request``
     pid: int = 0
     started_at: float = 0.0
     restart_at: float = 0.0
@@ -104,7 +114,7 @@ class ForkedChildren:
         """Start children, and those that ended, until a signal asks to stop."""
         while not self.stop_requested:
             for child in self._children:
-                if not child.pid and child.restart_at <= time.monotonic():
+                if not child.pid and child.restart_at <= time.monotonic() and self._wants(child):
                     self._fork(child)
             self._check()
 
@@ -127,6 +137,9 @@ class ForkedChildren:
         self.send(signal.SIGKILL)
         # A process that even the kernel can't end must not keep us.
         self.wait(GRACE_SECONDS)
+
+    def _wants(self, child: ForkedChild) -> bool:
+        return not child.on_request or self._page.take_request(child.number)
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self.stop_requested = True
@@ -157,7 +170,10 @@ class ForkedChildren:
         for child in self._children:
             # Until a child is waited for, its process id can't be reused.
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
-                if not self.stop_requested:
+                if child.on_request:
+                    self._page.take_request(child.number)  # an old one: it is asked for again
+                    log.info("The %s (process %s) ended.", child.name, child.pid)
+                elif not self.stop_requested:
                     log.info("The %s (process %s) ended and is replaced.", child.name, child.pid)
                 child.ended(now)
 

@@ -15,16 +15,17 @@ from orbit import interrupts
 from orbit.dispatch import enqueue
 from orbit.profiles import reload
 from orbit_site import schedules
-from orbit_site.processes import maintenance, pending_migrations, worker
+from orbit_site.processes import lone_worker, maintenance, pending_migrations, worker
 from orbit_site.processes.forks import GRACE_SECONDS, ForkedChild, ForkedChildren, SharedPage
 
 log = logging.getLogger(__name__)
 
 # The pipeline's statements are planned once and kept. A plan made on empty tables would scan them
-# and keep doing so when they have grown; each statement finds its few rows by a key.
+# and keep doing so when they have grown; each statement finds its few rows by a key. A bitmap
+# has no order: with it, the oldest few would be found by sorting all.
 BY_INDEX = (
-    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off"
-    " -c enable_mergejoin=off -c jit=off"
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off"
+    " -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 )
 RUNNING, STOPPING, WORKERS_GONE = 0.0, 1.0, 2.0
 
@@ -50,21 +51,27 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.node = uuid7()
-        self._page = SharedPage(settings.ORBIT_WORKERS + 1)
+        self._page = SharedPage(settings.ORBIT_WORKERS + 2)
         maintain = partial(
             maintenance.run,
             node=self.node,
             supervisor=os.getpid(),
             stopping=lambda: self._page.phase >= STOPPING,
             workers_gone=lambda: self._page.phase == WORKERS_GONE,
+            request_lone_worker=partial(self._page.request, settings.ORBIT_WORKERS + 1),
         )
         self._workers = [
             ForkedChild(number, f"worker {number}", worker.run)
             for number in range(1, settings.ORBIT_WORKERS + 1)
         ]
+        # It runs only while a suspected cycle is due, so an idle cluster doesn't pay for it.
+        self._lone_worker = ForkedChild(
+            settings.ORBIT_WORKERS + 1, "lone worker", lone_worker.run, on_request=True
+        )
         children = [
             ForkedChild(0, "maintenance", maintain, maintenance.LOCK_TIMEOUT),
             *self._workers,
+            self._lone_worker,
         ]
         self._children = ForkedChildren(children, self._page, partial(self._prepare, os.getpid()))
 
@@ -95,7 +102,7 @@ class Supervisor:
             self._children.kill()
 
     def _look_at_workers(self) -> None:
-        if not any(child.pid for child in self._workers):
+        if not any(child.pid for child in (*self._workers, self._lone_worker)):
             self._page.phase = WORKERS_GONE
 
     def _prepare(self, parent: int, child: ForkedChild) -> None:

@@ -43,6 +43,7 @@ SCENARIOS: dict[str, Scenario] = {
     "rolling-restart": Scenario(drains.rolling_restart),
     "server-stopped": Scenario(storms.server_stopped, OWN, 180),
     "sessions-cut": Scenario(storms.sessions_cut, seconds=180),
+    "silent-connections": Scenario(storms.connections_silent, seconds=180),
     "queue-rows": Scenario(rows.doubled_late_deleted),
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),

@@ -2,14 +2,16 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
-from orbit.cycles import advance, cancel, finish, lease
+from orbit.cycles import advance, cancel, finish, lease, runner
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, dead_letters
 from orbit.dispatch.claim import ClaimedJob
@@ -104,6 +106,36 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
     assert lease.renew([zombie]) == set()
     assert lease.give_back([zombie], wait=0) is None
     assert lease.renew([successor]) == {cycle_id}
+
+
+def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
+    configure_profiles()
+    start_cycle()
+    claim()
+    CycleRun.objects.update(next_due_at=Now())
+    assert lease.claim(1) == []
+    assert lease.claim(1, alone=True) == []
+
+
+def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
+    configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(3)})
+    ids = [start_cycle(f"r{n}") for n in range(3)]
+    for minutes, cycle_id in zip((1, 3, 2), ids, strict=True):
+        CycleRun.objects.filter(pk=cycle_id).update(next_due_at=Now() - timedelta(minutes=minutes))
+    assert [claim().id for _ in range(3)] == [ids[1], ids[2], ids[0]]
+
+
+def test_a_cycle_that_was_resumed_twice_is_claimed_alone() -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    claim()
+    for _ in range(2):
+        expire_lease(cycle_id)
+        assert lease.claim(1, alone=True) == []
+        assert claim().id == cycle_id
+    expire_lease(cycle_id)
+    assert lease.claim(1) == []
+    assert [cycle.id for cycle in lease.claim(1, alone=True)] == [cycle_id]
 
 
 def test_a_worker_that_waits_for_the_fence_sees_the_checkpoint() -> None:
@@ -206,7 +238,9 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
     ]
 
 
-def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
+def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
@@ -214,10 +248,14 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         claim()
         for _ in range(4):
             expire_lease(poison_cycle)
-            claimed_cycles = lease.claim(1) or lease.claim(1, alone=True)
+            claimed_cycles = lease.claim(1) or lease.claim_alone()
             assert advance.may_resume(claimed_cycles[0])
         expire_lease(poison_cycle)
-        assert run_cycle(poison_cycle).reason == "parked"
+        assert tasks.worker is not None
+        with monkeypatch.context() as lone_worker:
+            lone_worker.setattr(interrupts.process, "alone", True)
+            assert runner.run_alone(tasks.worker)
+        assert CycleRun.objects.get(pk=poison_cycle).reason == "parked"
         assert run_cycle(start_cycle("r2")).status == "success"
     assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poison_cycle) == [("failed",)]
     assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [
@@ -229,7 +267,7 @@ def resumes_after(claimed_cycle: ClaimedCycle, *, times: int) -> tuple[ClaimedCy
     """Resume a cycle ``times`` times without progress; return it and the count of resumes."""
     for _ in range(times):
         expire_lease(claimed_cycle.id)
-        (claimed_cycle,) = lease.claim(1) or lease.claim(1, alone=True)
+        (claimed_cycle,) = lease.claim(1) or lease.claim_alone()
         assert advance.may_resume(claimed_cycle)
     return claimed_cycle, CycleRun.objects.get(pk=claimed_cycle.id).resumes
 
@@ -251,7 +289,7 @@ def test_a_checkpoint_or_an_attempt_starts_the_count_of_resumes_anew(settings) -
     # The same progress doesn't count twice.
     claimed_cycle, _ = resumes_after(claimed_cycle, times=3)
     expire_lease(claimed_cycle.id)
-    (claimed_cycle,) = lease.claim(1, alone=True)
+    (claimed_cycle,) = lease.claim_alone()
     assert not advance.may_resume(claimed_cycle)
     assert CycleRun.objects.get(pk=claimed_cycle.id).reason == "parked"
 
