@@ -117,7 +117,7 @@ BEFORE: str = importlib.import_module("orbit.migrations.0002_records").FUNCTION
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orbit", "0002_records"), ("telemetry", "0003_event_default_partition")]
+    dependencies = [("orbit", "0003_due_indexes"), ("telemetry", "0003_event_default_partition")]
 
     operations = [
         partitions.default_partition("orbit_cyclecheckpoint"),
