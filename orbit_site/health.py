@@ -7,14 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from governance.kernel import clock
-from governance.rest import problem
+from governance.rest import problem, rates
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 from orbit.records import partitions
@@ -26,6 +27,7 @@ TIMEOUT_SECONDS = 3.0
 GIVEN_UP_SECONDS = 10.0
 #: DEGRADED: it works, but an operator should look; the console's banner says at what.
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
+CHECKS = ("database", "writable", "migrations", "config", "partitions", "clock", "cluster")
 logger = logging.getLogger(__name__)
 
 
@@ -62,7 +64,7 @@ class Probe:
         self._pending: Future[dict[str, str]] | None = None
         self._began = 0.0
         self._connection: BaseDatabaseWrapper | None = None
-        self._migrated = False
+        self._complete: set[tuple[str, str]] = set()
 
     def results(self) -> dict[str, str]:
         """Return OK, DEGRADED or FAILED by check."""
@@ -79,27 +81,26 @@ class Probe:
             return pending.result(timeout=TIMEOUT_SECONDS)
         except FutureTimeout:
             # The check still waits for the database; later requests share it.
-            return dict.fromkeys(self._checks(), FAILED)
+            return dict.fromkeys(CHECKS, FAILED)
 
-    def _checks(self) -> dict[str, Callable[[], bool | str]]:
-        return {
+    def _check(self) -> dict[str, str]:
+        checks: dict[str, Callable[[], bool | str]] = {
             "database": _database,
+            "writable": _writable,
             "migrations": self._migrations,
             "config": _config,
             "partitions": _partitions,
             "clock": _clock,
             "cluster": maintenance.cluster_is_alive,
         }
-
-    def _check(self) -> dict[str, str]:
         results: dict[str, str] = {}
         self._connection = database.own()
         try:
-            for name, check in self._checks().items():
+            for name, check in checks.items():
                 try:
                     result = results.get("database") != FAILED and check()
                     results[name] = result if isinstance(result, str) else _named(result)
-                except DatabaseError as error:
+                except (DatabaseError, InterfaceError) as error:
                     logger.warning("not ready: %s: %s", name, str(error).strip())
                     results[name] = FAILED
         finally:
@@ -107,16 +108,23 @@ class Probe:
         return results
 
     def _migrations(self) -> bool:
-        # Applied migrations stay applied, so stop asking then.
-        if not self._migrated:
+        # A full look takes long. While the same rows are there, it would say the same.
+        applied = set(MigrationRecorder(connection).applied_migrations())
+        if not self._complete or applied != self._complete:
             executor = MigrationExecutor(connection)
-            self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        return self._migrated
+            pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            self._complete = set() if pending else applied
+        return bool(self._complete)
 
 
 def _database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+    return True
+
+
+def _writable() -> bool:
+    rates.probe()
     return True
 
 
