@@ -21,6 +21,7 @@ from governance.states import Outcome
 from orbit import queue
 from orbit.cycles import maintenance
 from orbit.models import ClusterNode, CycleRun
+from orbit.records import partitions
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
 
@@ -100,7 +101,7 @@ def test_the_heartbeat_is_one_row_that_is_renewed_and_removed() -> None:
 
 
 def test_a_role_that_owns_no_table_can_create_a_missing_partition(committed: str) -> None:
-    assert maintenance.ensure_partitions() == 0
+    assert partitions.ensure() == 0
     ahead = date.today() + timedelta(days=40)
     assert rows("SELECT telemetry_ensure_partitions(%s, %s)", ahead, ahead) == [(1,)]
     assert rows(
