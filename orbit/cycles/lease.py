@@ -93,6 +93,7 @@ def claim(limit: int, *, cursor: Cursor | None = None) -> list[ClaimedCycle]:
         return []
     cursor = cursor or Cursor()
     cursor.begin()
+    from_the_first = cursor.after == 0
     for _ in range(_MOST_LOOKS):
         since, since_id = cursor.since
         parameters = {
@@ -111,8 +112,9 @@ def claim(limit: int, *, cursor: Cursor | None = None) -> list[ClaimedCycle]:
             after=after,
         )
         cycles = [_claimed(row[_LOOKED:]) for row in rows if row[_LOOKED] is not None]
-        if cycles or after is None:
+        if cycles or (after is None and from_the_first):
             return cycles
+        from_the_first = from_the_first or after is None  # once more, from the first namespace
     return []
 
 

@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection
 import orbit_site
 from governance.audit import head
 from governance.kernel.throttled_log import ThrottledLog
-from governance.namespaces import gate, halts, pauses
+from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.schedules import ledger
@@ -119,6 +119,7 @@ class Maintenance:
             PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
             PeriodicTask("Can't update run profiles' schedules", RUN_PROFILES_SECONDS, follow),
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
+            PeriodicTask("Can't complete namespaces", HEARTBEAT_SECONDS, registry.complete),
             PeriodicTask("Can't create partitions", HOUR, maintenance.ensure_partitions),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
