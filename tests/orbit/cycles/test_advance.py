@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -115,6 +115,40 @@ def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
     CycleRun.objects.update(next_due_at=Now())
     assert lease.claim(1) == []
     assert lease.claim(1, alone=True) == []
+
+
+def test_the_lease_of_a_cycle_that_has_ended_is_neither_renewed_nor_given_back() -> None:
+    configure_profiles()
+    start_cycle()
+    claimed_cycle = claim()
+    finish.give_up(claimed_cycle, reason="parked", message="no progress")
+    assert lease.renew([claimed_cycle]) == set()
+    assert lease.give_back([claimed_cycle], wait=0) is None
+    assert CycleRun.objects.get().next_due_at is None
+
+
+def test_a_renewal_is_a_full_term_and_makes_the_cycle_due_at_its_end(settings) -> None:
+    settings.ORBIT_LEASE_SECONDS = 60
+    configure_profiles()
+    cycle_id = start_cycle()
+    claimed_cycle = claim()
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    CycleRun.objects.update(lease_expires_at=soon, next_due_at=soon)
+    assert lease.renew([claimed_cycle]) == {cycle_id}
+    renewed = CycleRun.objects.get()
+    assert renewed.lease_expires_at == renewed.next_due_at
+    assert renewed.lease_expires_at > soon + timedelta(seconds=20)
+
+
+def test_a_cycle_started_when_it_was_claimed_first() -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    claim()
+    started_at = CycleRun.objects.get().started_at
+    assert started_at is not None
+    expire_lease(cycle_id)
+    claim()
+    assert CycleRun.objects.get().started_at == started_at
 
 
 def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
@@ -340,6 +374,18 @@ def test_cancel_works_at_once_on_a_running_cycle(settings) -> None:
     assert rows(
         "SELECT actor, reason FROM governance_audittrailentry WHERE action = 'cycle.cancelled'"
     ) == [("orbit", "wrong payload")]
+
+
+def test_a_cancelled_cycle_with_nothing_in_flight_is_not_due_any_more(settings) -> None:
+    with Receiver(OK) as receiver:
+        cycle_progress, jobs = enqueue_and_claim(settings, receiver)
+        # One has its answer, and the others wait for their next attempt.
+        answers = [
+            attempt.resolve(job, answer) for job, answer in zip(jobs, (YES, NO, NO), strict=True)
+        ]
+        finish.save_results(cycle_progress, answers)
+        cancel.cancel(cycle_progress.cycle.id, actor=SYSTEM, reason="stop")
+    assert CycleRun.objects.get().next_due_at is None
 
 
 def make_due(cycle_id: UUID) -> None:
