@@ -38,6 +38,8 @@ behind AS MATERIALIZED (
             SELECT c.id, c.next_due_at
             FROM orbit_cyclerun c
             WHERE c.namespace = namespaces.name
+              -- before that, this process has seen none that may run
+              AND (c.next_due_at, c.id) >= (%(since)s::timestamptz, %(since_id)s::uuid)
               AND c.next_due_at <= now()
               AND c.resumes < {{alone_from}}
             ORDER BY c.next_due_at, c.id

@@ -63,6 +63,7 @@ FROM namespaces CROSS
 JOIN LATERAL (SELECT c.id, c.next_due_at
 FROM orbit_cyclerun c
 WHERE c.namespace = namespaces.name
+AND (c.next_due_at, c.id) >= (%(since)s::timestamptz, %(since_id)s::uuid)
 AND c.next_due_at <= now()
 AND c.resumes < 2
 ORDER BY c.next_due_at, c.id
