@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 #: A cycle that is resumed so often in a row without progress ends as parked.
 MAX_RESUMES = 5
-_AWAY_PAUSE_SECONDS = 0.2
+_AWAY_PAUSE_SECONDS, _COLLISION_PAUSE_SECONDS = 0.2, 1.0
 
 COUNT_RESUME = sql.load(__name__, "count_resume")
 CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked=fence.LOCKED)
@@ -71,9 +71,12 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
                     " ".join(str(exc).split()),
                 )
                 return None
-            if fence.server_is_away(exc):
-                interrupts.prolong(settings.ORBIT_LEASE_SECONDS)  # it waits, and isn't hung
-            time.sleep(_AWAY_PAUSE_SECONDS)
+            interrupts.prolong(settings.ORBIT_LEASE_SECONDS)  # it waits, and isn't hung
+            if isinstance(exc, fence.Collided):
+                logger.warning("cycle %s reads again what is there: %s", cycle.id, exc)
+                time.sleep(_COLLISION_PAUSE_SECONDS)
+            else:
+                time.sleep(_AWAY_PAUSE_SECONDS)
 
 
 @dataclass(slots=True)
@@ -96,7 +99,8 @@ class _Run:
             return None
         self.outcome_unknown = False
         try:
-            wait = self._advance()
+            with fence.collisions():
+                wait = self._advance()
         except interrupts.Interrupted:
             self._stop()
             wait = 0.0

@@ -192,7 +192,7 @@ def collisions() -> Iterator[None]:
         yield
     except IntegrityError as exc:
         if name := collision(exc):
-            raise Collided(f"{name} is violated: {exc}") from exc.__cause__
+            raise Collided(f"{name} is violated") from exc.__cause__
         raise
 
 

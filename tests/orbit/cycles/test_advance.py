@@ -114,7 +114,7 @@ def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
     claim()
     CycleRun.objects.update(next_due_at=Now())
     assert lease.claim(1) == []
-    assert lease.claim(1, alone=True) == []
+    assert lease.claim_alone() == []
 
 
 def test_the_lease_of_a_cycle_that_has_ended_is_neither_renewed_nor_given_back() -> None:
@@ -165,11 +165,11 @@ def test_a_cycle_that_was_resumed_twice_is_claimed_alone() -> None:
     claim()
     for _ in range(2):
         expire_lease(cycle_id)
-        assert lease.claim(1, alone=True) == []
+        assert lease.claim_alone() == []
         assert claim().id == cycle_id
     expire_lease(cycle_id)
     assert lease.claim(1) == []
-    assert [cycle.id for cycle in lease.claim(1, alone=True)] == [cycle_id]
+    assert [cycle.id for cycle in lease.claim_alone()] == [cycle_id]
 
 
 def test_a_worker_that_waits_for_the_fence_sees_the_checkpoint() -> None:
