@@ -4,9 +4,10 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from governance.kernel import availability
 from governance.operations import slices
 from orbit import interrupts, queue
 from orbit.cycles import runner
@@ -41,7 +42,9 @@ def advance() -> None:
             # would come back at once, again and again.
             was_short = time.monotonic() - began < SHORT_SECONDS
             queue.wake(at=max(due, timezone.now() + PAUSE) if was_short else due)
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
+        if not availability.is_away(error):
+            raise
         # The wake-up is missing now. Maintenance wakes what was forgotten.
         worker.log.report("the database is away", error)
         connection.close()

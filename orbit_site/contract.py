@@ -26,7 +26,7 @@ idempotency, conditional requests, limits. Every answer has an `X-Request-ID`; e
 _STATUS = schemas.one_of((health.OK, health.FAILED))
 _READY = schemas.record(
     status=schemas.one_of(("ready", "not_ready")),
-    checks=schemas.record(database=_STATUS, migrations=_STATUS, config=_STATUS, cluster=_STATUS),
+    checks=schemas.record(**dict.fromkeys(health.CHECKS, _STATUS)),
 )
 
 

@@ -1,5 +1,6 @@
 """Errors outside of views: a page under ``/admin/``, a problem document elsewhere."""
 
+import http
 import sys
 from typing import Any
 
@@ -46,11 +47,17 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500, or 503 if the database failed."""
+    """Answer 500, or 503 with ``Retry-After`` if the database failed."""
     error = sys.exc_info()[1]
     body: dict[str, Any] | None = problem.describe(error) if error is not None else None
-    if body is not None:
-        return _answer(request, body["status"], body["code"], body["detail"])
+    if error is not None and body is not None:
+        answer = _answer(request, body["status"], body["code"], body["detail"])
+        if answer.status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            problem.unavailable(error, body["code"])
+            answer["Retry-After"] = str(problem.RETRY_SECONDS)
+            # Django would log it again, with a traceback.
+            answer._has_been_logged = True  # type: ignore[attr-defined]
+        return answer
     return _answer(
         request,
         500,

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from governance.rest import problem
+from governance.rest import problem, rates
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 from orbit_site.web import database
@@ -23,6 +24,7 @@ TIMEOUT_SECONDS = 3.0
 #: A check that waits for so long is given up: its connection may be silent for ever.
 GIVEN_UP_SECONDS = 10.0
 OK, FAILED = "ok", "failed"
+CHECKS = ("database", "writable", "migrations", "config", "cluster")
 logger = logging.getLogger(__name__)
 
 
@@ -59,7 +61,7 @@ class Probe:
         self._pending: Future[dict[str, str]] | None = None
         self._began = 0.0
         self._connection: BaseDatabaseWrapper | None = None
-        self._migrated = False
+        self._complete: set[tuple[str, str]] = set()
 
     def results(self) -> dict[str, str]:
         """Return OK or FAILED by check."""
@@ -76,11 +78,12 @@ class Probe:
             return pending.result(timeout=TIMEOUT_SECONDS)
         except FutureTimeout:
             # The check still waits for the database; later requests share it.
-            return dict.fromkeys(("database", "migrations", "config", "cluster"), FAILED)
+            return dict.fromkeys(CHECKS, FAILED)
 
     def _check(self) -> dict[str, str]:
         checks: dict[str, Callable[[], bool]] = {
             "database": _database,
+            "writable": _writable,
             "migrations": self._migrations,
             "config": _config,
             "cluster": maintenance.cluster_is_alive,
@@ -92,7 +95,7 @@ class Probe:
                 try:
                     passed = results.get("database") != FAILED and check()
                     results[name] = OK if passed else FAILED
-                except DatabaseError as error:
+                except (DatabaseError, InterfaceError) as error:
                     logger.warning("not ready: %s: %s", name, str(error).strip())
                     results[name] = FAILED
         finally:
@@ -100,16 +103,23 @@ class Probe:
         return results
 
     def _migrations(self) -> bool:
-        # Applied migrations stay applied, so stop asking then.
-        if not self._migrated:
+        # A full look takes long. While the same rows are there, it would say the same.
+        applied = set(MigrationRecorder(connection).applied_migrations())
+        if not self._complete or applied != self._complete:
             executor = MigrationExecutor(connection)
-            self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        return self._migrated
+            pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            self._complete = set() if pending else applied
+        return bool(self._complete)
 
 
 def _database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+    return True
+
+
+def _writable() -> bool:
+    rates.probe()
     return True
 
 

@@ -46,6 +46,7 @@ CLAIM = sql.load(
     __name__,
     "claim",
     oldest_due=sql.fragment(__name__, "oldest_due", pause=gate.PAUSE),
+    oldest_in_namespace=sql.fragment(__name__, "oldest_in_namespace", alone_from=ALONE_FROM),
     is_claimable=_IS_CLAIMABLE,
     take_leases=_TAKE_LEASES,
     alone_from=ALONE_FROM,

@@ -99,6 +99,12 @@ def cluster_is_alive() -> bool:
     return ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False).exists()
 
 
+def is_newest_cluster(node: UUID) -> bool:
+    """Tell whether ``node`` started last: its configuration counts, also after a lost row."""
+    alive = ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False)
+    return alive.order_by("-started_at", "-id").values_list("id", flat=True).first() == node
+
+
 def unpaused_cluster_is_alive() -> bool:
     """Tell whether a cluster is alive, not draining and not paused."""
     return ClusterNode.objects.filter(

@@ -31,6 +31,8 @@ CLAIMING_SECONDS = 10.0
 BEAT_SECONDS = 0.5
 # A task that no other worker took within this time waits for this one.
 OTHERS_SECONDS = 1.0
+# An idle slot looks this often whether its connection is still good for anything.
+IDLE_SECONDS = 5.0
 # If one iteration takes longer, the process was suspended or blocked on the database.
 STANDSTILL_SECONDS = 5.0
 # What a slot may take for acts without a deadline of their own: statements of the pipeline.
@@ -62,9 +64,22 @@ class WorkerProcess:
         self._tasks.put(task)
 
     def _run(self) -> None:
+        reconnects = interrupts.process.reconnects
         while True:
-            self._tasks.get()()
-            self._idle.release()
+            task = self._next_task()
+            if reconnects != interrupts.process.reconnects:
+                # The server of this thread's connection may be silent, or no longer the primary.
+                reconnects = interrupts.process.reconnects
+                connection.close()
+            if task is not None:
+                task()
+                self._idle.release()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        try:
+            return self._tasks.get(timeout=IDLE_SECONDS)
+        except queues.Empty:
+            return None
 
 
 def run(worker: WorkerProcess, *, seconds: float = CLAIMING_SECONDS) -> datetime | None:

@@ -232,7 +232,7 @@ def _secrets(
     )
 
 
-# Cached: SnapshotCache compares endpoints by identity.
+# Cached: FingerprintCache compares endpoints by identity.
 @functools.lru_cache(maxsize=8)
 def _configured(text: str, allowed: tuple[str, ...]) -> Mapping[str, Endpoint]:
     return MappingProxyType(parse(text, allowed)[0])

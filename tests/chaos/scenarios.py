@@ -42,6 +42,7 @@ SCENARIOS: dict[str, Scenario] = {
     "drain": Scenario(drains.drain),
     "rolling-restart": Scenario(drains.rolling_restart),
     "server-stopped": Scenario(storms.server_stopped, OWN, 180),
+    "read-only-primary": Scenario(storms.primary_read_only, OWN, 180),
     "sessions-cut": Scenario(storms.sessions_cut, seconds=180),
     "lost-answers": Scenario(answers.lost_answers, seconds=240),
     "silent-connections": Scenario(storms.connections_silent, seconds=180),

@@ -51,6 +51,7 @@ def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: C
             "status": "not_ready",
             "checks": {
                 "database": "ok",
+                "writable": "ok",
                 "migrations": "ok",
                 "config": "failed",
                 "cluster": "failed",
