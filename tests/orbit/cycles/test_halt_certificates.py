@@ -18,7 +18,7 @@ from governance.access.actors import SYSTEM
 from governance.models import Stop
 from governance.namespaces import halts, pauses, status
 from orbit import interrupts
-from orbit.cycles import cancel, detail, halt_certificates, lease
+from orbit.cycles import advance, cancel, detail, halt_certificates, lease
 from orbit.dispatch import loop
 from orbit.dispatch.loop import Finished
 from orbit.interrupts import Interrupted, Slot, WorkerState
@@ -119,6 +119,43 @@ def test_nothing_is_certified_while_a_worker_holds_a_cycle_without_an_attempt(
     assert halt_certificates.certify() == 0
     lease.give_back(claimed_cycles, wait=0)
     assert halt_certificates.certify() == 1
+
+
+def test_work_in_another_namespace_does_not_delay_a_certificate(settings) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        assert len(dispatch.claim_jobs(claimed_cycle)) == 3
+        halts.halt("default", actor=SYSTEM)
+        age_stops()
+        assert halt_certificates.certify() == 1
+
+
+def test_a_halt_that_has_expired_gets_no_certificate_any_more() -> None:
+    halts.halt("default", actor=SYSTEM)
+    age_stops()
+    Stop.objects.update(until=datetime.now(UTC) - timedelta(seconds=1))
+    assert halt_certificates.certify() == 0
+
+
+def test_an_attempt_that_was_never_sent_is_no_delivery_after_the_command(settings) -> None:
+    with Receiver(OK) as receiver:
+        abandon_under_halt(settings, receiver.url)
+        age_stops()
+        unsent = DeliveryReceipt.objects.first()
+        assert unsent is not None
+        DeliveryReceipt.objects.filter(pk=unsent.pk).update(
+            status="unsent", started_at=datetime.now(UTC), finished_at=datetime.now(UTC)
+        )
+        halt_certificates.close_abandoned()
+        assert halt_certificates.certify() == 1
+    certificate = status.find("a", actor=SYSTEM).certificate
+    assert certificate is not None
+    assert (certificate["in_flight_count"], certificate["started_after_command"]) == (3, 0)
+    assert certificate["last_delivery_started_at"] < certificate["commanded_at"]
 
 
 def test_abandoned_attempts_of_a_running_namespace_are_left_to_the_next_claim(settings) -> None:
@@ -276,6 +313,19 @@ def test_a_cycle_that_was_halted_in_mid_delivery_goes_on_at_resume(
         # A delivery that was stopped before it was sent has spent no retry.
         assert set(DispatchJob.objects.values_list("spent", flat=True)) <= {0, 1}
         assert DispatchJob.objects.filter(status="delivered").count() == 60
+
+
+def test_a_worker_that_ends_while_the_namespace_drains_records_no_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "process", WorkerState())
+    configure_profiles(tiers={"1": {"transformer": "http", "options": {"url": "http://x.test/"}}})
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    halts.drain("a", actor=SYSTEM, reason="a release")
+    interrupts.process.drain(0)
+    assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") == 0.0
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'stopped'") == [(0,)]
 
 
 def test_a_halted_cycle_does_not_end_by_its_stages_time(

@@ -185,6 +185,30 @@ def test_a_worker_that_wakes_after_its_lease_sends_no_claimed_job(
     assert len(receiver.requests) == 3
 
 
+def test_a_process_whose_time_is_over_sends_no_claimed_job(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "process", interrupts.WorkerState())
+    real = claim.claim_unlimited
+
+    def drained_behind_the_claim(*args, **kwargs):
+        batch = real(*args, **kwargs)
+        interrupts.process.drain(0)
+        return batch
+
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        cycle_progress = dispatch.enqueue_deliveries(claimed_cycle)
+        monkeypatch.setattr(claim, "claim_unlimited", drained_behind_the_claim)
+        with pytest.raises(interrupts.Interrupted):
+            loop.run(claimed_cycle, cycle_progress.jobs, state=dispatch.state(), worker="w")
+        assert receiver.requests == []
+    assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unsent"}
+
+
 def _slowly(sock: socket.socket) -> None:
     time.sleep(0.8)
     sock.sendall(OK)
