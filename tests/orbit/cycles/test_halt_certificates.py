@@ -22,7 +22,7 @@ from orbit.cycles import advance, cancel, detail, halt_certificates, lease
 from orbit.dispatch import loop
 from orbit.dispatch.loop import Finished
 from orbit.interrupts import Interrupted, Slot, WorkerState
-from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
+from orbit.models import CycleRun, DeliveryReceipt, DispatchJob, EndpointState
 from orbit_site.processes.gate_monitor import GateMonitor
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -215,6 +215,23 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
         assert pause.quiet
         assert pause.certificate is not None
         assert pause.certificate["in_flight_count"] == 3
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_no_delivery_is_claimed_after_a_halt_or_a_pause(settings, limited: bool) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles()
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    EndpointState.objects.update(max_concurrency=2 if limited else None)
+    halts.halt("a", actor=SYSTEM)
+    assert dispatch.claim_jobs(claimed_cycle) == []
+    halts.resume("a", actor=SYSTEM, reason="r")
+    pauses.pause(actor=SYSTEM, reason="a fire")
+    assert dispatch.claim_jobs(claimed_cycle) == []
+    pauses.unpause(actor=SYSTEM, reason="it is out")
+    assert len(dispatch.claim_jobs(claimed_cycle)) == (2 if limited else 3)
 
 
 def test_a_halted_cycle_can_be_cancelled(settings) -> None:

@@ -60,6 +60,10 @@ def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(
         assert queue.ready_wakeups() > 0
         assert run_cycle(dead.pk).status == "partial_success"
         keys = {request.headers["idempotency-key"] for request in receiver.requests}
+    assert rows(
+        "SELECT data ->> 'delivered', data ->> 'dead' FROM orbit_executionrecord"
+        " WHERE event = 'late_deliveries_ended'"
+    ) == [("2", "3")]
     jobs = {row.pk: row for row in DispatchJob.objects.all()}
     assert {jobs[job].status, jobs[fresh].status} == {"delivered"}
     assert jobs[job].delivery_id == jobs[first.job_id].delivery_id
