@@ -20,7 +20,7 @@ import orbit_site
 from governance.audit import head
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
-from governance.namespaces import gate, halts, pauses
+from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.dispatch import enqueue
@@ -126,6 +126,7 @@ class Maintenance:
         return [
             # First: the others look which cluster is the newest.
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
+            PeriodicTask("Can't complete namespaces", HEARTBEAT_SECONDS, registry.complete),
             PeriodicTask("Can't update the schedules", RECONCILE_SECONDS, newest(_sync)),
             PeriodicTask("Can't update run profiles' schedules", profiles, newest(follow)),
             PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
