@@ -167,7 +167,7 @@ def test_a_death_is_counted_once_while_an_older_job_is_still_open() -> None:
     create_dead_letters(30)
     run_id = delivered_canary(30, rate=4)
     run_batches(run_id)
-    oldest, *younger = DispatchJob.objects.filter(status="pending").order_by("requeue_of")
+    oldest, *younger = DispatchJob.objects.filter(status="pending").order_by("requeue_of_id")
     for job in younger:
         DispatchJob.objects.filter(pk=job.pk).update(
             status="dead", next_attempt_at=None, finished_at=Now()
