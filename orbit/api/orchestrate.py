@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +14,7 @@ from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import OUTCOMES, ProfileOutcome
+from orbit.cycles.orchestrate import OUTCOMES, Call, ProfileOutcome
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -59,10 +60,14 @@ class RunProfileTriggerAll(Resource):
         body = self.body()
         names, reason = body.get("run_profile_ids"), body.get("reason", "")
 
-        def start() -> list[ProfileOutcome]:
+        def start(call: Call | None) -> list[ProfileOutcome]:
             if names is None:
-                return orchestrate.all_enabled(source=Trigger.REST, actor=self.actor, reason=reason)
-            return orchestrate.selected(names, source=Trigger.REST, actor=self.actor, reason=reason)
+                return orchestrate.all_enabled(
+                    source=Trigger.REST, actor=self.actor, reason=reason, call=call
+                )
+            return orchestrate.selected(
+                names, source=Trigger.REST, actor=self.actor, reason=reason, call=call
+            )
 
         return _respond(request, ROUTE, start)
 
@@ -82,18 +87,21 @@ class RunProfileTrigger(Resource):
             raise RunProfileUnknown
         reason = self.body().get("reason", "")
 
-        def start() -> list[ProfileOutcome]:
+        def start(call: Call | None) -> list[ProfileOutcome]:
             return orchestrate.selected(
-                [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason
+                [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason, call=call
             )
 
         # The body doesn't name the run profile, so the key's route must.
         return _respond(request, f"{ROUTE}:{run_profile_id}", start)
 
 
-def _respond(request: Request, route: str, start: Callable[[], list[ProfileOutcome]]) -> Response:
-    def run() -> dict[str, Any]:
-        return {"results": [_OUTCOME.of(outcome) for outcome in start()]}
+def _respond(
+    request: Request, route: str, start: Callable[[Call | None], list[ProfileOutcome]]
+) -> Response:
+    def run(call: UUID | None) -> dict[str, Any]:
+        outcomes = start(None if call is None else Call(call))
+        return {"results": [_OUTCOME.of(outcome) for outcome in outcomes]}
 
     key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
-    return Response(idempotency.get_or_run(key, run, status=ACCEPTED), status=ACCEPTED)
+    return Response(idempotency.get_or_continue(key, run, status=ACCEPTED), status=ACCEPTED)
