@@ -47,7 +47,8 @@ def start(
 ) -> Triggered:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
 
-    ``ahead`` is what ``read_ahead`` returned, if this is called in a transaction. Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch,
+    ``ahead`` is what ``read_ahead`` returned, if this is called in a transaction. Raises the
+    gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch,
     PayloadTooLarge, and CycleActive with the active cycle's id.
     """
     actor.require(Scope.OPERATE)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, connections
+from psycopg.types.array import ListBinaryDumper
 
 from governance.kernel import sql
 from orbit.records import checkpoints, execution
@@ -137,6 +138,8 @@ def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     database.ensure_connection()
     text, names = _numbered(sql)
     with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
+        # As text, an array of payloads takes seconds of CPU.
+        cursor.adapters.register_dumper(list, ListBinaryDumper)
         cursor.execute(text, [parameters[name] for name in names], prepare=True)
         return cursor.fetchall()
 
