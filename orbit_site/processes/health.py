@@ -92,15 +92,16 @@ def _connection_parameters() -> dict[str, Any]:
         "host": "HOST",
         "port": "PORT",
     }
-    options = (
-        f"-c search_path={environment.ORBIT_DATABASE_SCHEMA} "
-        f"-c statement_timeout={TIMEOUT_SECONDS}s"
-    )
     return {
         "connect_timeout": TIMEOUT_SECONDS,
-        "options": options,
+        **variables.VANISHED_SERVER,
         **{name: config[key] for name, key in keys.items() if config.get(key)},
         **config["OPTIONS"],
+        "options": variables.server_options(
+            config,
+            search_path=environment.ORBIT_DATABASE_SCHEMA,
+            statement_timeout=f"{TIMEOUT_SECONDS}s",
+        ),
     }
 
 

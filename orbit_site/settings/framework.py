@@ -83,14 +83,18 @@ def _database(url: str, name: str, *, statement_seconds: int) -> dict[str, Any]:
     options = {
         "application_name": "orbit",
         "connect_timeout": 5,
-        "options": f"-c search_path={env.ORBIT_DATABASE_SCHEMA}"
-        f" -c idle_in_transaction_session_timeout={idle}s"
-        f" -c statement_timeout={statement_seconds}s"
-        # Data is cached or on an SSD: index look-ups beat reading a large table.
-        " -c random_page_cost=1.1",
+        **variables.VANISHED_SERVER,
         # Prepare the pipeline's statements on their second use; Django's cursors prepare nothing.
         "prepare_threshold": 1,
         **config["OPTIONS"],
+        "options": variables.server_options(
+            config,
+            search_path=env.ORBIT_DATABASE_SCHEMA,
+            idle_in_transaction_session_timeout=f"{idle}s",
+            statement_timeout=f"{statement_seconds}s",
+            # Data is cached or on an SSD: index look-ups beat reading a large table.
+            random_page_cost=1.1,
+        ),
     }
     return {
         **config,

@@ -1,5 +1,6 @@
 """A wrong variable fails the start by name; secrets aren't echoed."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -130,3 +131,17 @@ def test_times_are_written_as_they_sort() -> None:
         "print(formats.localize(datetime.datetime(2026, 1, 2, 15, 4, 5)))"
     )
     assert settings(code, **PRODUCTION).stdout.strip() == "2026-01-02 15:04:05"
+
+
+def test_options_in_the_url_win_over_ours_and_the_rest_of_ours_stays() -> None:
+    theirs = "-c%20lock_timeout%3D5s%20-c%20statement_timeout%3D7s"
+    url = f"postgresql://u:p@h/d?options={theirs}&tcp_user_timeout=1"
+    show = "print(s.DATABASES['default']['OPTIONS'])"
+    done = settings(show, DATABASE_URL=url, ORBIT_DATABASE_SCHEMA="orb")
+    options = ast.literal_eval(done.stdout)
+    assert options["tcp_user_timeout"] == 1
+    assert options["keepalives_idle"] == 5
+    server = options["options"]
+    assert server.startswith("-c search_path=orb ")
+    assert server.endswith(" -c lock_timeout=5s -c statement_timeout=7s")
+    assert server.index("statement_timeout=60s") < server.index("statement_timeout=7s")
