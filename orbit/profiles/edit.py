@@ -63,6 +63,9 @@ def save(
     ``actor`` doesn't see all its namespaces.
     """
     actor.require(Scope.CONFIGURE)
+    # Whoever may not save it causes no work on the document; and no work of that kind is done in
+    # the transaction, which locks the configuration.
+    _row_to_replace(kind, name, actor=actor, expected=expected)
     problems = _problems(kind, name, document)
     with audit.transaction():
         revisions.lock()
@@ -151,16 +154,28 @@ def set_state(
     Raises as ``save`` does.
     """
     actor.require(Scope.CONFIGURE)
+    row = kind.find(name, actor=actor)
+    checked = _with_state(kind, name, row, state, actor)
     with audit.transaction():
         revisions.lock()
         row = kind.find(name, actor=actor)
         _ensure_not_elsewhere(row, actor)
         _ensure_current(kind, row, expected)
-        document = {**row.document, "state": str(state)}
-        # A document with problems can still be disabled.
-        if state == ProfileState.ENABLED:
-            _ensure_valid(kind, check(kind, name, document, actor=actor))
+        revision, document, problems = checked
+        if revision != row.revision:  # edited just now
+            _, document, problems = _with_state(kind, name, row, state, actor)
+        _ensure_valid(kind, problems)
         return _write(kind, name, row, document, actor=actor, source=source, reason=reason)
+
+
+def _with_state(
+    kind: AnyKind, name: str, row: AnyRow, state: ProfileState, actor: Actor
+) -> tuple[int, dict[str, Any], Problems]:
+    """Return the row's revision, its document in ``state``, and what is wrong with that."""
+    document = {**row.document, "state": str(state)}
+    # A document with problems can still be disabled.
+    enabled = state == ProfileState.ENABLED
+    return row.revision, document, check(kind, name, document, actor=actor) if enabled else []
 
 
 def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expected) -> AnyRow | None:

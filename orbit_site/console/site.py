@@ -10,7 +10,7 @@ from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
 from governance import audit
-from governance.access.lockout import LockedOut
+from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
@@ -51,6 +51,8 @@ class OrbitAdminSite(AdminSite):
             return super().login(request, extra_context)
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
+        except LoginsBusy as busy:
+            return error_pages.logins_busy(request, busy)
 
     def each_context(self, request: HttpRequest) -> Any:
         context = super().each_context(request)
