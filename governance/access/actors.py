@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from governance.access.roles import Scope, scopes_of
 from governance.kernel.errors import Kind, OrbitError
+from governance.models import WorkspaceGrant
 
 
 class NotAllowed(OrbitError):
@@ -94,16 +95,18 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
                 distinct=True,
                 default=[],
             ),
+            sees_all=Exists(WorkspaceGrant.objects.filter(user=OuterRef("pk"))),
         )
-        .values_list("username", "is_superuser", "role_names", "granted")
+        .values_list("username", "is_superuser", "role_names", "granted", "sees_all")
         .first()
     )
     if row is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
-    name, superuser, groups, granted = row
+    name, superuser, groups, granted, sees_all = row
     return Actor(
         name=name,
         user_id=user.pk,
         scopes=scopes_of(groups, superuser=superuser),
-        namespaces=frozenset(granted) or None,
+        # A grant only adds: whoever loses one, in whatever way, never sees more than before.
+        namespaces=None if sees_all else frozenset(granted),
     )

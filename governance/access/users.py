@@ -17,7 +17,7 @@ from governance.access.roles import ROLES, Scope, scopes_of
 from governance.audit.actions import Action
 from governance.kernel.constraints import violated
 from governance.kernel.errors import Kind, OrbitError
-from governance.models import Namespace, NamespaceGrant
+from governance.models import Namespace, NamespaceGrant, WorkspaceGrant
 
 _UNIQUE_NAME = "auth_user_username_key"  # Django's own constraint
 
@@ -42,7 +42,7 @@ class UserUnknown(OrbitError):
 
 @dataclass(frozen=True, slots=True)
 class UserAccess:
-    """A user and their permissions. ``namespaces`` None means all."""
+    """A user and their permissions. ``namespaces`` None: the whole workspace."""
 
     id: int
     username: str
@@ -86,11 +86,11 @@ def create(
     *,
     role: str,
     password: str,
-    namespaces: Collection[str],
+    namespaces: Collection[str] | None,
     actor: Actor,
     superuser: bool = False,
 ) -> User:
-    """Create a user with one role; ``namespaces`` confine them.
+    """Create a user with one role, who sees ``namespaces``; None: the whole workspace.
 
     Raises NotAllowed, UserInvalid, UserExists, NamespaceUnknown.
     """
@@ -102,19 +102,17 @@ def create(
     except ValidationError as error:
         raise UserInvalid(" ".join(error.messages)) from None
     user.set_password(password)
-    grants = _namespaces(namespaces)
+    grants = None if namespaces is None else _namespaces(namespaces)
     try:
         with audit.transaction():
             user.save()
             user.groups.add(Group.objects.get(name=role))
-            NamespaceGrant.objects.bulk_create(
-                NamespaceGrant(user=user, namespace=namespace) for namespace in grants
-            )
+            _grant(user, grants)
             after = {
                 "username": name,
                 "role": role,
                 "superuser": superuser,
-                "namespaces": [namespace.name for namespace in grants] or None,
+                "namespaces": None if grants is None else [item.name for item in grants],
             }
             _record(user.pk, actor, before=None, after=after, reason="")
     # The unique index decides between parallel calls.
@@ -132,9 +130,10 @@ def change(
     reason: str = "",
     role: str | None = None,
     namespaces: Collection[str] | None = None,
+    whole_workspace: bool = False,
     active: bool | None = None,
 ) -> UserAccess:
-    """Change what isn't None. Empty ``namespaces`` lift the confinement.
+    """Change what isn't None. ``whole_workspace`` lifts the confinement to namespaces.
 
     Raises NotAllowed, UserUnknown, NamespaceUnknown.
     """
@@ -146,13 +145,10 @@ def change(
         before = find(name)
         if role is not None:
             user.groups.set(Group.objects.filter(name=role))
-        if namespaces is not None:
-            grants = _namespaces(namespaces)
-            NamespaceGrant.objects.filter(user=user).exclude(namespace__in=grants).delete()
-            NamespaceGrant.objects.bulk_create(
-                [NamespaceGrant(user=user, namespace=namespace) for namespace in grants],
-                ignore_conflicts=True,  # granted already
-            )
+        if whole_workspace:
+            _grant(user, None)
+        elif namespaces is not None:
+            _grant(user, _namespaces(namespaces))
         if active is not None:
             User.objects.filter(pk=user.pk).update(is_active=active)
         after = find(name)
@@ -169,6 +165,19 @@ def _require_administrator(actor: Actor) -> None:
     # A confined administrator could create a user who isn't confined.
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
+
+
+def _grant(user: User, namespaces: Sequence[Namespace] | None) -> None:
+    """Let ``user`` see exactly these; None: the whole workspace."""
+    NamespaceGrant.objects.filter(user=user).exclude(namespace__in=namespaces or ()).delete()
+    if namespaces is None:
+        WorkspaceGrant.objects.get_or_create(user=user)
+        return
+    WorkspaceGrant.objects.filter(user=user).delete()
+    NamespaceGrant.objects.bulk_create(
+        [NamespaceGrant(user=user, namespace=namespace) for namespace in namespaces],
+        ignore_conflicts=True,  # granted already
+    )
 
 
 def _record(user_id: int, actor: Actor, *, before: Any, after: Any, reason: str) -> None:
@@ -194,7 +203,10 @@ def _namespaces(names: Collection[str]) -> Sequence[Namespace]:
 
 def _read(rows: "QuerySet[User]") -> list[UserAccess]:
     return [
-        _access(user) for user in rows.prefetch_related("groups", "namespace_grants__namespace")
+        _access(user)
+        for user in rows.select_related("workspace_grant").prefetch_related(
+            "groups", "namespace_grants__namespace"
+        )
     ]
 
 
@@ -207,6 +219,6 @@ def _access(user: Any) -> UserAccess:
         active=user.is_active,
         superuser=user.is_superuser,
         roles=tuple(roles),
-        namespaces=tuple(namespaces) or None,
+        namespaces=None if hasattr(user, "workspace_grant") else tuple(namespaces),
         last_login=user.last_login,
     )

@@ -5,15 +5,17 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from governance import audit
+from governance.access import users
 from governance.access.roles import ROLES, Scope
 from governance.audit.actions import Action
 from governance.console.base import BoundedPaginator, ReadOnlyAdmin, actor_of
-from governance.models import NamespaceGrant
+from governance.models import NamespaceGrant, WorkspaceGrant
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -30,12 +32,12 @@ def _superuser(request: HttpRequest) -> bool:
 
 
 class _Grants(admin.StackedInline):  # type: ignore[type-arg]
-    """The namespaces that the user is confined to."""
+    """The namespaces that the user sees."""
 
     model = NamespaceGrant
     extra = 1
     verbose_name = "namespace"
-    verbose_name_plural = "confined to namespaces (none: sees all)"
+    verbose_name_plural = "sees these namespaces"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _administers(request)
@@ -48,6 +50,20 @@ class _Grants(admin.StackedInline):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _administers(request)
+
+
+class _UserForm(UserChangeForm):  # type: ignore[type-arg]
+    """A user, with whether they see the whole workspace."""
+
+    whole_workspace = forms.BooleanField(
+        label="Sees the whole workspace",
+        help_text="Otherwise the user sees the namespaces below, and nothing if there are none.",
+        required=False,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["whole_workspace"] = hasattr(self.instance, "workspace_grant")
 
 
 @admin.register(User)
@@ -67,7 +83,9 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("username", "password")}),
         ("Personal data", {"fields": ("first_name", "last_name", "email")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Sees", {"fields": ("whole_workspace",)}),
     )
+    form = _UserForm
     actions: Any = ()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -96,6 +114,10 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="sees the whole workspace", boolean=True)
+    def whole_workspace(self, user: User) -> bool:
+        return hasattr(user, "workspace_grant")
 
     @admin.display(description="roles")
     def roles(self, user: User) -> str:
@@ -135,6 +157,14 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
             obj.is_staff = True  # only staff can log in to the console
         super().save_model(request, obj, form, change)
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        # A new user's first form doesn't ask: they see nothing until the second is sent.
+        if form.cleaned_data.get("whole_workspace"):
+            WorkspaceGrant.objects.get_or_create(user=form.instance)
+        else:
+            WorkspaceGrant.objects.filter(user=form.instance).delete()
+
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, message)
 
@@ -142,19 +172,11 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
         self._record(request, obj, message)
 
     def _record(self, request: HttpRequest, user: User, message: Any) -> None:
-        namespaces = sorted(user.namespace_grants.values_list("namespace__name", flat=True))
         audit.record(
             Action.USER_CHANGED,
             actor=actor_of(request).name,
             object_id=str(user.pk),
-            after={
-                "username": user.username,
-                "active": user.is_active,
-                "superuser": user.is_superuser,
-                "roles": sorted(user.groups.values_list("name", flat=True)),
-                "namespaces": namespaces or None,
-                "changed": message,
-            },
+            after={**users.find(user.username).to_dict(), "changed": message},
         )
 
 

@@ -117,7 +117,9 @@ class ApiTokenAdmin(ReasonedAdmin):
 
     @admin.display(description="namespaces")
     def namespaces_shown(self, token: ApiToken) -> str:
-        return "as its owner" if token.namespaces is None else ", ".join(token.namespaces)
+        if token.namespaces is None:
+            return "as its owner"
+        return ", ".join(token.namespaces) or "none"
 
     @reasoned_action(
         label="Revoke",

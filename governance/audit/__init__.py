@@ -12,7 +12,7 @@ from django.db import transaction as database
 
 from governance.audit import chain
 from governance.audit.actions import Action
-from governance.kernel import request_context
+from governance.kernel import pg_text, request_context
 
 _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar(
     "audit_pending", default=None
@@ -72,7 +72,7 @@ def record(
             namespace=namespace,
             before=chain.storable(before),
             after=chain.storable(after),
-            reason=reason,
+            reason=pg_text.clean(reason),
             request_id=request_context.request_id.get(),
         )
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from governance.kernel import sql
+from governance.kernel import pg_text, sql
 from governance.kernel.canonical import canonical_json, sha256_hex
 from governance.models import AuditTrailEntry
 
@@ -48,7 +48,7 @@ def draft_of(entry: AuditTrailEntry) -> Draft:
 def storable(value: Any) -> Any:
     """Return ``value`` as jsonb keeps it, so that its hash can be recomputed."""
     if isinstance(value, dict):
-        return {str(key): storable(item) for key, item in value.items()}
+        return {pg_text.clean(str(key)): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
     if isinstance(value, bool) or value is None:
@@ -58,7 +58,7 @@ def storable(value: Any) -> Any:
         return value if abs(value) <= _SAFE_INTEGER else str(value)
     if isinstance(value, float):
         return value if 1e-4 <= abs(value) < 1e15 or value == 0 else repr(value)
-    return str(value).replace("\x00", "\ufffd")  # jsonb has no NUL
+    return pg_text.clean(str(value))
 
 
 def fields(draft: Draft, *, number: int, at: datetime, previous: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def append(drafts: list[Draft]) -> None:
     # One statement, because all other writers wait for the head: the database adds time, number and
     # previous hash to JSON that is made here.
     pieces = [_pieces(draft) for draft in drafts]
-    appended = APPEND.execute(
+    appended = APPEND.send(
         actors=[draft.actor for draft in drafts],
         actions=[draft.action for draft in drafts],
         object_types=[draft.object_type for draft in drafts],
@@ -97,7 +97,7 @@ def append(drafts: list[Draft]) -> None:
         until_hash=[piece[2] for piece in pieces],
         until_end=[piece[3] for piece in pieces],
     )
-    if appended != 1:
+    if not appended:
         raise RuntimeError("The audit trail has no head. Run manage.py migrate.")
 
 

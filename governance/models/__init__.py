@@ -1,6 +1,6 @@
 """The tables of governance."""
 
-from governance.models.access import ApiToken, LoginAttempt, NamespaceGrant
+from governance.models.access import ApiToken, LoginAttempt, NamespaceGrant, WorkspaceGrant
 from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace, Stop
 from governance.models.operation import OperationRun, OperationRunItem
@@ -19,4 +19,5 @@ __all__ = [
     "OperationRunItem",
     "RequestCount",
     "Stop",
+    "WorkspaceGrant",
 ]

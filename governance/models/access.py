@@ -37,8 +37,22 @@ class ApiToken(models.Model):
         return f"{self.prefix}... of {self.owner}"
 
 
+class WorkspaceGrant(models.Model):
+    """A user who sees the whole workspace. Without any grant a user sees nothing."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="workspace_grant",
+    )
+
+    def __str__(self) -> str:
+        return f"{self.user}: the whole workspace"
+
+
 class NamespaceGrant(models.Model):
-    """A namespace that a user is confined to. Users without grants see all."""
+    """A namespace that a user sees."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="namespace_grants"

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from governance.kernel import reasons, sql
+from governance.kernel import pg_text, reasons, sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.reasons import ReasonInvalid
 from governance.models import Stop
@@ -51,8 +51,7 @@ class OpenStop:
 
 def clean_reason(text: str, *, required: bool = True) -> str:
     """Return ``text`` as it is stored. Raises ReasonInvalid."""
-    # PostgreSQL's text has no NUL, UTF-8 no lone surrogates.
-    reason = text.strip().replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    reason = pg_text.clean(text.strip())
     if len(reason) > reasons.MAX_LENGTH or (required and not reason):
         raise ReasonInvalid(errors=[{"pointer": "/reason", "detail": str(ReasonInvalid.__doc__)}])
     return reason

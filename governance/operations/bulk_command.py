@@ -61,13 +61,12 @@ class BulkCommand(OrbitCommand, Generic[F]):
         )
         parser.add_argument("--json", action="store_true")
 
-    def read_selection(self, options: dict[str, Any], **conditions: Any) -> F | list[UUID]:
+    def read_selection(self, options: dict[str, Any]) -> F | list[UUID]:
         """Return the ids, or the filter. Raises SelectionUnclear and ``unknown``."""
-        filtered = bool(options["filter"] or conditions)
-        if sum((bool(options["ids"]), filtered, options["all"])) != 1:
+        if sum((bool(options["ids"]), bool(options["filter"]), options["all"])) != 1:
             raise SelectionUnclear(f"Name {self.noun}s by their ids, or by --filter, or say --all.")
         if not options["ids"]:
-            return self.filter_type(**self._read_filters(options["filter"], conditions))
+            return self.filter_type(**self._read_filters(options["filter"]))
         if len(set(options["ids"])) > self.max_ids:
             raise SelectionUnclear(f"At most {self.max_ids} ids at once. Use --filter.")
         try:
@@ -88,8 +87,8 @@ class BulkCommand(OrbitCommand, Generic[F]):
                 f" See `manage.py operations {started.run_id}`."
             )
 
-    def _read_filters(self, texts: list[str], conditions: dict[str, Any]) -> dict[str, Any]:
-        filters = dict(conditions)
+    def _read_filters(self, texts: list[str]) -> dict[str, Any]:
+        filters: dict[str, Any] = {}
         for text in texts:
             name, _, value = text.partition("=")
             if name not in self.readers or name in filters:

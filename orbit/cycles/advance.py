@@ -4,13 +4,17 @@ The cycle can go on however the run ends: its lease is given back or runs out, a
 say what is done.
 
 After a SIGKILL the lease runs out, and the next claim (``lease``; ``maintenance.rescue`` wakes a
-worker for it) raises the fencing token and counts a resume. ``may_resume`` ends a cycle without
-progress, ``progress.load`` reads what is done, and ``close_abandoned`` closes the attempts that the
-dead worker left open.
+worker for it) raises the fencing token and counts a resume. A cycle without progress is parked.
+``progress.load`` reads what is done, and ``close_abandoned`` closes the attempts that the dead
+worker left open.
+
+If the answer of a write is lost, nobody knows whether it happens. So the cycle gets a new token
+(``fence.reclaim``), and goes on from what is there then.
 """
 
 import logging
 import time
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -20,7 +24,7 @@ from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import attempt, dead_letters, loop
+from orbit.dispatch import attempt, claim, dead_letters, loop, receipts
 from orbit.dispatch.attempt import SendersHung
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
@@ -45,32 +49,21 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
 
     Return None if it has ended, or another worker resumes it.
     """
-    # Wait for the database only while the lease may still hold.
-    give_up_at = time.monotonic() + settings.ORBIT_LEASE_SECONDS
-    is_new = cycle.token == 1
-    counted = not cycle.resumed
+    current, outage = _Run(cycle, dispatch, worker), _Outage()
     while True:
         try:
-            if not counted and not may_resume(cycle):
-                return None
-            counted = True
-            state = CycleProgress(cycle) if is_new else progress.load(cycle, dispatch.endpoints)
-            return _advance(state, dispatch=dispatch, worker=worker)
+            return current.go_on()
         except Fenced:
             _record_fenced(cycle)
             return None
-        except interrupts.Interrupted:
-            _record_stop(cycle)
-            return _give_back(cycle, 0.0)
         except SendersHung as exc:
             # Leave the cycle as it is. Its lease runs out and the next worker closes the attempts.
             logger.error("cycle %s: senders hang: %s", cycle.id, exc)
             return None
         except fence.AWAY as exc:
             connection.close()
-            # A commit whose answer was lost may have happened. The checkpoints say so.
-            is_new = False
-            if time.monotonic() >= give_up_at or interrupts.process.drained:
+            current.outcome_unknown = True
+            if outage.is_too_long() or interrupts.process.drained:
                 logger.warning(
                     "cycle %s: the database is away (%s); another worker resumes it once its lease "
                     "has run out",
@@ -78,10 +71,91 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
                     " ".join(str(exc).split()),
                 )
                 return None
+            if fence.server_is_away(exc):
+                interrupts.prolong(settings.ORBIT_LEASE_SECONDS)  # it waits, and isn't hung
             time.sleep(_AWAY_PAUSE_SECONDS)
-        except Exception as exc:
-            _fail(cycle, exc)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a claimed cycle, however often the database goes away meanwhile."""
+
+    cycle: ClaimedCycle
+    dispatch: DispatchState
+    worker: str
+    #: The answer of a write was lost.
+    outcome_unknown: bool = False
+    resume_counted: bool = False
+    #: Written again if the answer is lost: the same row, so that it is there once.
+    stopped_record: Record | None = None
+
+    def go_on(self) -> float | None:
+        """Run the cycle from what is there. Raises Fenced, SendersHung, and AWAY's."""
+        if self.outcome_unknown and not fence.reclaim(self.cycle):
+            _ensure_ended(self.cycle)
             return None
+        self.outcome_unknown = False
+        try:
+            wait = self._advance()
+        except interrupts.Interrupted:
+            self._stop()
+            wait = 0.0
+        except (Fenced, SendersHung, *fence.AWAY):
+            raise
+        except Exception as exc:
+            logger.error("cycle %s failed", self.cycle.id, exc_info=exc)
+            finish.give_up(self.cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
+            return None
+        return None if wait is None else _give_back(self.cycle, wait)
+
+    def _advance(self) -> float | None:
+        cycle = self.cycle
+        if cycle.resumed and not self.resume_counted and not may_resume(cycle):
+            return None
+        self.resume_counted = True
+        # The first token belongs to a new cycle: nothing is there to read.
+        is_new = cycle.token == 1
+        state = CycleProgress(cycle) if is_new else progress.load(cycle, self.dispatch.endpoints)
+        return _advance(state, dispatch=self.dispatch, worker=self.worker)
+
+    def _stop(self) -> None:
+        """Close what was begun and not sent, and record why the cycle stops."""
+        cycle = self.cycle
+        if cycle.begun:
+            claimed = claim.adopt(cycle, limit=len(cycle.begun), endpoints=self.dispatch.endpoints)
+            receipts.save(cycle, [attempt.resolve(job, None) for job in claimed.jobs])
+        refusal = gate.refusals([cycle.namespace]).get(cycle.namespace)
+        # A drain isn't recorded: it ends nothing.
+        if refusal is not None and refusal.code != gate.NamespaceDraining.code:
+            self.stopped_record = self.stopped_record or Record(
+                "governance", "stopped", refusal.detail, "warning", {"code": refusal.code}
+            )
+            _record(cycle, self.stopped_record)
+
+
+class _Outage:
+    """How long the database has been away: failures less than a lease apart."""
+
+    def __init__(self) -> None:
+        self._began = self._last = float("-inf")
+
+    def is_too_long(self) -> bool:
+        """Note a failure; return whether the lease has run out since the first one."""
+        now = time.monotonic()
+        if now - self._last > settings.ORBIT_LEASE_SECONDS:
+            self._began = now
+        self._last = now
+        return now - self._began >= settings.ORBIT_LEASE_SECONDS
+
+
+def _ensure_ended(cycle: ClaimedCycle) -> None:
+    """Raise Fenced unless a write of ours has ended the cycle or given it back."""
+    tokens = range(cycle.token, cycle.token + cycle.reclaims + 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT fencing_token FROM orbit_cyclerun WHERE id = %s", [cycle.id])
+        row = cursor.fetchone()
+    if row is None or row[0] not in tokens:
+        raise Fenced
 
 
 def close_abandoned(state: CycleProgress) -> bool:
@@ -139,16 +213,15 @@ def may_resume(cycle: ClaimedCycle) -> bool:
         raise Fenced
     resumes = rows[0][0]
     if resumes < MAX_RESUMES:
-        _record(
-            cycle,
-            Record(
-                "cycle",
-                "cycle_resumed",
-                "the lease of its worker ran out",
-                "warning",
-                {"resumes": resumes, "token": cycle.token},
-            ),
+        record = Record(
+            "cycle",
+            "cycle_resumed",
+            "the lease of its worker ran out",
+            "warning",
+            {"resumes": resumes, "token": cycle.token},
+            id=cycle.resume_record,
         )
+        _record(cycle, record)
         return True
     finish.give_up(
         cycle,
@@ -159,24 +232,9 @@ def may_resume(cycle: ClaimedCycle) -> bool:
 
 
 def _give_back(cycle: ClaimedCycle, wait: float) -> float | None:
-    try:
-        # While everything is paused, don't come back at once.
-        due = lease.give_back([cycle], wait=max(wait, 1.0) if gate.paused_here() else wait)
-    except fence.AWAY:
-        connection.close()
-        return None
+    # While everything is paused, don't come back at once.
+    due = lease.give_back([cycle], wait=max(wait, 1.0) if gate.paused_here() else wait)
     return None if due is None else wait
-
-
-def _record_stop(cycle: ClaimedCycle) -> None:
-    try:
-        refusal = gate.refusals([cycle.namespace]).get(cycle.namespace)
-        # A drain isn't recorded: it ends nothing.
-        if refusal is not None and refusal.code != gate.NamespaceDraining.code:
-            data = {"code": refusal.code}
-            _record(cycle, Record("governance", "stopped", refusal.detail, "warning", data))
-    except DatabaseError:
-        connection.close()
 
 
 def _record_fenced(cycle: ClaimedCycle) -> None:
@@ -185,17 +243,6 @@ def _record_fenced(cycle: ClaimedCycle) -> None:
     try:
         _record(cycle, Record("cycle", "fenced", message, "warning"))
     except DatabaseError:
-        connection.close()
-
-
-def _fail(cycle: ClaimedCycle, exc: Exception) -> None:
-    logger.error("cycle %s failed", cycle.id, exc_info=exc)
-    try:
-        finish.give_up(cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
-    except Fenced:
-        _record_fenced(cycle)
-    except DatabaseError:
-        # The lease runs out, and the next worker meets the same fault or not: five times at most.
         connection.close()
 
 

@@ -14,7 +14,6 @@ from orbit.cycles import bridge
 from orbit.cycles.bridge import CycleContext
 from orbit.errors import CycleActive
 from orbit.pipeline.contract import Payload
-from orbit.records import fence
 from orbit.states import Cycle, Trigger
 
 # Limits of one statement: its text must fit into a message, and into memory several times over.
@@ -103,20 +102,19 @@ def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
     # Transactions wait for each other at the unique index: one order for all, against deadlocks.
     in_order = sorted(cycles, key=lambda cycle: (cycle.context.namespace, cycle.id))
     for part in split(in_order):
-        values = {
-            "status": str(status),
-            "ids": [cycle.id for cycle in part],
-            "namespaces": [cycle.context.namespace for cycle in part],
-            "payloads": [None if cycle.payload is None else cycle.payload.body for cycle in part],
-            "content_types": [
+        rows = INSERT.send(
+            status=str(status),
+            ids=[cycle.id for cycle in part],
+            namespaces=[cycle.context.namespace for cycle in part],
+            payloads=[None if cycle.payload is None else cycle.payload.body for cycle in part],
+            content_types=[
                 "application/json" if cycle.payload is None else cycle.payload.content_type
                 for cycle in part
             ],
-            "sha256s": [sha256_hex(cycle.input) for cycle in part],
-            "calls": [cycle.call for cycle in part],
+            sha256s=[sha256_hex(cycle.input) for cycle in part],
+            calls=[cycle.call for cycle in part],
             **_columns([cycle.origin for cycle in part]),
-        }
-        rows = fence.run(INSERT.text, values)
+        )
         inserted.update(cycle_id for (cycle_id,) in rows)
     return inserted
 

@@ -159,7 +159,7 @@ def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
         write.events.append(
             Event(Name.EXECUTION_FINISHED, level="error", metadata={**status, "reason": reason})
         )
-    with audit.transaction():
+    with fence.collisions(), audit.transaction():
         died = [(job, key) for _, job, key in fence.commit(write) if job is not None]
         dead_letters.dead_letter_all([job for job, _ in died], reason="cycle_given_up")
         for job, key in died:

@@ -40,6 +40,7 @@ CLAIM_STOPPED = sql.load(
 )
 RENEW = sql.load(__name__, "renew_leases")
 GIVE_BACK = sql.load(__name__, "give_back_leases")
+GIVE_BACK_UNSTARTED = sql.load(__name__, "give_back_unstarted")
 NEXT_DUE = sql.load(__name__, "next_due", gate_is_open=gate.OPEN)
 
 
@@ -68,7 +69,7 @@ def claim_stopped(limit: int) -> list[ClaimedCycle]:
 
 
 def renew(held: Sequence[ClaimedCycle]) -> set[UUID]:
-    """Extend the leases of ``held``; return those that are still ours."""
+    """Extend the leases of ``held``; return those that are ours and not locked by a write."""
     return {row[0] for row in fence.run(RENEW.text, {**_term(), **_held(held)})}
 
 
@@ -82,6 +83,12 @@ def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
     }
     # None: none was ours any more.
     return min((row[1] for row in fence.run(GIVE_BACK.text, parameters)), default=None)
+
+
+def give_back_unstarted(running: Sequence[ClaimedCycle]) -> int:
+    """Give back what a claim took whose answer was lost; return how many cycles."""
+    parameters = {**_term(), "running": [cycle.id for cycle in running]}
+    return len(fence.run(GIVE_BACK_UNSTARTED.text, parameters))
 
 
 def next_due() -> datetime | None:
@@ -132,4 +139,5 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         requeues=requeues,
         resumed=ran_out,
         takeover=json.loads(takeover) if takeover is not None else None,
+        owner=owner(),
     )

@@ -1,7 +1,7 @@
 """How far a claimed cycle has come, and how it ends."""
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -181,12 +181,12 @@ class CycleProgress:
         """Load the input unless it is loaded."""
         if self.cycle.input is None:
             (body,) = _row("SELECT input FROM orbit_cyclerun WHERE id = %s", self.cycle.id)
-            self.cycle = replace(self.cycle, input=bytes(body))
+            self.cycle.input = bytes(body)
 
     def release_payloads(self) -> None:
         """Free the memory of input and outputs."""
         # Deliveries read them from the database, and may take long.
-        self.cycle = replace(self.cycle, input=None)
+        self.cycle.input = None
         for result in self.tiers.values():
             result.payload = None
 
@@ -248,7 +248,8 @@ def _count_jobs(
             jobs.open[job_id] = now + (wait or 0.0)
             if added_after_end:
                 state.added_after_end.add(job_id)
-            if receipt_id is not None:
+            # One that our own claim began hasn't been sent: the loop goes on with it.
+            if receipt_id is not None and receipt_id not in state.cycle.begun:
                 state.abandoned.append(
                     ClaimedJob(
                         state.cycle.id,

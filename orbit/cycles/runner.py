@@ -40,6 +40,8 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         self.hung = False  # a slot was: the process has to end
+        #: The answer of a claim was lost: it may have taken cycles that no slot runs.
+        self.claim_unknown = False
         self.dispatch = DispatchState()
         self.log = ThrottledLog(logger.warning)
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
@@ -128,6 +130,7 @@ class _Runner:
                 return False
             if free <= 0:
                 return True
+            self._give_back_unstarted()
             cycles = [] if self.running else lease.claim(1, alone=True)
             self.alone = bool(cycles)
             cycles = cycles or lease.claim(free)
@@ -135,11 +138,17 @@ class _Runner:
             # It ends the claiming only: the slots wait for the database themselves.
             self.worker.log.report("claiming stops", exc)
             connection.close()
+            self.worker.claim_unknown = True
             self.due = datetime.now(UTC) + timedelta(seconds=1)
             return False
         for cycle in cycles:
             self._start(cycle, claimed_at)
         return bool(cycles) or bool(self.running)
+
+    def _give_back_unstarted(self) -> None:
+        if self.worker.claim_unknown:
+            lease.give_back_unstarted([running.cycle for running in self.running.values()])
+            self.worker.claim_unknown = False
 
     def _may_claim_longer(self) -> bool:
         if not self.running or queue.tasks_wait(OTHERS_SECONDS):
@@ -197,12 +206,23 @@ class _Runner:
                 logger.error("the slot of cycle %s is hung: its lease runs out", running.cycle.id)
                 running.held, self.hung, self.worker.hung = False, True, True
         held = [running for running in self.running.values() if running.held]
-        if held and not self._attempt(lambda: _extend(held)):
+        if held and not self._attempt(lambda: self._extend(held)):
             # Again at the next beat: the leases may still hold when the database is back.
             self.renewed = float("-inf")
         if self.hung and not held:
             # Don't wait for hung slots: their threads end with the process.
             self.running.clear()
+
+    def _extend(self, held: list[_RunningCycle]) -> None:
+        # A term counts from before the statement: it must not seem longer than it is.
+        renewed_at = interrupts.now()
+        extended = lease.renew([running.cycle for running in held])
+        for running in held:
+            if running.cycle.id in extended:
+                running.slot.held_until = renewed_at + settings.ORBIT_LEASE_SECONDS
+            else:
+                # Its own write locks it, or it is lost: again at the next beat.
+                self.renewed = float("-inf")
 
     def _settle(self) -> bool:
         """End a drain; return whether to wait for slots."""
@@ -234,12 +254,3 @@ class _Runner:
             connection.close()
             return False
         return True
-
-
-def _extend(held: list[_RunningCycle]) -> None:
-    # A term counts from before the statement: it must not seem longer than it is.
-    renewed_at = interrupts.now()
-    ours = lease.renew([running.cycle for running in held])
-    for running in held:
-        if running.cycle.id in ours:
-            running.slot.held_until = renewed_at + settings.ORBIT_LEASE_SECONDS

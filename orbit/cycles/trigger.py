@@ -114,7 +114,7 @@ def _context(
     ahead: CycleContext | None = None,
 ) -> CycleContext:
     if run_profile_id is None:
-        name = namespace or DEFAULT_NAMESPACE
+        name = DEFAULT_NAMESPACE if namespace is None else namespace
         actor.require_namespace(name)
         return bridge.raw_context(name)
     context = ahead or bridge.context_for(run_profile_id, actor=actor)

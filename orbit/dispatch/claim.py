@@ -51,6 +51,9 @@ CLAIM_LIMITED = sql.load(
     start_attempts=_START_ATTEMPTS,
     may_have_arrived=_MAY_HAVE_ARRIVED,
 )
+ADOPT = sql.load(
+    __name__, "adopt_attempts", locked=fence.LOCKED, may_have_arrived=_MAY_HAVE_ARRIVED
+)
 LOCK_CYCLE = sql.load(__name__, "lock_cycle", locked=fence.LOCKED, gate_is_open=gate.OPEN)
 LOCK_LIMITS = sql.load(__name__, "lock_limits")
 COUNT_ATTEMPTS = sql.load(
@@ -115,6 +118,8 @@ class ClaimResult:
     limited: UUID | None = None
     #: As in ``Backlog``.
     shared: bool = False
+    #: An earlier claim began these attempts: the gate wasn't asked again.
+    adopted: bool = False
 
 
 def claim(
@@ -126,6 +131,8 @@ def claim(
     full: Collection[UUID] = (),
 ) -> ClaimResult:
     """Claim at most ``limit`` due jobs, none for endpoints in ``full``. Raises Fenced."""
+    if cycle.begun:
+        return adopt(cycle, limit=limit, endpoints=endpoints)
     jobs, backlog = claim_unlimited(
         cycle, limit=limit, worker=worker, endpoints=endpoints, full=full
     )
@@ -155,8 +162,9 @@ def claim_unlimited(
     full: Collection[UUID] = (),
 ) -> tuple[list[ClaimedJob], Backlog]:
     """Claim jobs whose endpoints have no limit. Raises Fenced."""
-    parameters = _parameters(cycle, limit=limit, worker=worker)
+    parameters = _begin(cycle, limit=limit, worker=worker)
     rows = fence.run(CLAIM.text, {**parameters, "limit": limit, "full": list(full)})
+    cycle.begun = []
     if not rows:
         raise Fenced
     *_, limited, wait, shared = rows[0]
@@ -172,7 +180,7 @@ def claim_limited(
     full: Collection[UUID] = (),
 ) -> ClaimResult:
     """Claim as many jobs as limited endpoints allow. Raises Fenced."""
-    with transaction.atomic():
+    with fence.collisions(), transaction.atomic():
         rows = fence.run(LOCK_CYCLE.text, {"ids": [cycle.id], "tokens": [cycle.token]})
         if not rows:
             raise Fenced
@@ -191,12 +199,13 @@ def claim_limited(
         rows = fence.run(
             CLAIM_LIMITED.text,
             {
-                **_parameters(cycle, limit=limit, worker=worker),
+                **_begin(cycle, limit=limit, worker=worker),
                 "allowed": json.dumps([_allowed_row(allowance) for allowance in allowances]),
                 "limits": json.dumps([_limits_row(allowance.limits) for allowance in allowances]),
             },
         )
         jobs = _claimed(rows, endpoints)
+    cycle.begun = []
     probed = {id_ for id_, row in limits_by_id.items() if row.opened_at is not None}
     now: datetime = counts[0][1]
     waits = [
@@ -210,6 +219,26 @@ def claim_limited(
         min(waits, default=None),
         shared=any(id_ in full and due for id_, _, _, due, _ in counts),
     )
+
+
+def adopt(cycle: ClaimedCycle, *, limit: int, endpoints: EndpointCache) -> ClaimResult:
+    """Return attempts that a claim began whose answer was lost: send these. Raises Fenced."""
+    # Until then the claim itself may still run.
+    if not fence.reclaim(cycle):
+        raise Fenced
+    rows = fence.run(
+        ADOPT.text,
+        {"ids": [cycle.id], "tokens": [cycle.token], "receipts": cycle.begun, "limit": limit},
+    )
+    if not rows:
+        raise Fenced
+    jobs = _claimed(rows, endpoints)
+    adopted = {job.receipt_id for job in jobs}
+    # Fewer than the limit: the others don't exist.
+    cycle.begun = [id_ for id_ in cycle.begun if id_ not in adopted] if len(jobs) == limit else []
+    probes = {row[1] for row in rows if row[-1]}
+    jobs = [replace(job, is_probe=job.receipt_id in probes) for job in jobs]
+    return ClaimResult(jobs, adopted=True)
 
 
 def wake_waiting_cycles(state_id: UUID) -> int:
@@ -227,11 +256,13 @@ def wake_waiting_cycles(state_id: UUID) -> int:
     return woken
 
 
-def _parameters(cycle: ClaimedCycle, *, limit: int, worker: str) -> dict[str, Any]:
+def _begin(cycle: ClaimedCycle, *, limit: int, worker: str) -> dict[str, Any]:
+    """Return the parameters of a claim; note its receipts in case its answer is lost."""
+    cycle.begun = [uuid7() for _ in range(limit)]
     return {
         "ids": [cycle.id],
         "tokens": [cycle.token],
-        "receipts": [uuid7() for _ in range(limit)],
+        "receipts": cycle.begun,
         "worker": worker,
     }
 

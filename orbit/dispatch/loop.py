@@ -86,7 +86,7 @@ class _Loop:
                     return pause
             if self._may_claim():
                 claimed = self._claim_and_send()
-                if claimed is not None and not claimed.jobs and not claimed.expired:
+                if claimed is not None and not (claimed.jobs or claimed.expired or claimed.adopted):
                     wait = self._wait_for(claimed)
                     if wait is not None:
                         return wait
@@ -101,6 +101,8 @@ class _Loop:
         """Return why no wave may start now; None if one may."""
         # Check for a stop before the deadline: a stopped cycle's clock doesn't run.
         interrupts.check()
+        if self.cycle.begun:
+            return None  # on record as being sent
         if self.progress.left() <= 0:
             return Finished(due_in=max(0.0, self.progress.wait()))
         if self.progress.wait() > TOGETHER_SECONDS:
@@ -138,8 +140,8 @@ class _Loop:
         except fence.AWAY:
             if not self.in_flight.count:
                 raise
-            # The pending answers exist only in this process, so they come first. If the claim did
-            # happen, the next worker finds its receipts.
+            # The pending answers exist only in this process, so they come first. The next claim
+            # finds what this one began, if it happened.
             connection.close()
             self.again_at = time.monotonic() + LOOK_AGAIN_SECONDS
             return None
@@ -165,7 +167,7 @@ class _Loop:
         except BaseException:
             senders.give_back(count)
             raise
-        if claimed.jobs:
+        if claimed.jobs and not claimed.adopted:
             # The claim itself checked the gate.
             interrupts.slot().saw(is_open=True, read_at=read_at)
         senders.give_back(count - len(claimed.jobs))

@@ -31,8 +31,6 @@ from telemetry.events import Name
 STAGE = "dispatch"
 # Seconds between tries while the database is away; doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-# SQLSTATE classes that say that the server is away, or has no room left.
-_SERVER_IS_AWAY = ("08", "25", "53", "57P")
 
 #: CTEs of fenced statements; ``add_to`` makes the rows of their parameters.
 CLOSE_ATTEMPTS = sql.fragment(
@@ -95,9 +93,12 @@ def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
 
 def commit(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
     """Commit a write with ``results``, however long the database is away. Raises Fenced."""
-    pause = FIRST_PAUSE
+    pause, outcome_unknown = FIRST_PAUSE, False
     while True:
         try:
+            if outcome_unknown and _happened(write, results):
+                break
+            outcome_unknown = False
             _commit_audited(write, results)
             break
         except Fenced:
@@ -108,9 +109,7 @@ def commit(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
             if not results:
                 raise
             pause = _wait(exc, pause)
-            # The commit may have happened and only its answer was lost.
-            if _is_done(results):
-                break
+            outcome_unknown = True
     _wake_waiting_cycles(results)
 
 
@@ -121,16 +120,13 @@ def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -
         f"token {cycle.token} is no longer the cycle's: "
         f"{len(successes)} of {len(results)} answers were a 2xx and are kept"
     )
+    record = Record(STAGE, "fenced", message, "warning")
     pause = FIRST_PAUSE
     while True:
         try:
             for attempt in successes:
                 record_late_success(cycle, attempt)
-            execution.write(
-                Record(STAGE, "fenced", message, "warning"),
-                namespace=cycle.namespace,
-                cycle_id=cycle.id,
-            )
+            execution.write(record, namespace=cycle.namespace, cycle_id=cycle.id)
             return
         except fence.AWAY as exc:
             pause = _wait(exc, pause)
@@ -253,7 +249,7 @@ def _commit_audited(write: fence.FencedWrite, results: Sequence[AttemptResult]) 
     if not failed and not dead:
         fence.commit(write)
         return
-    with audit.transaction():
+    with fence.collisions(), audit.transaction():
         fence.commit(write)
         if failed:
             _audit_failures(write.cycle, failed)
@@ -295,8 +291,7 @@ def _wait(exc: Exception, pause: float) -> float:
     connection.close()
     if interrupts.process.drained:
         raise exc
-    code = getattr(exc.__cause__, "sqlstate", None)
-    if code is None or code.startswith(_SERVER_IS_AWAY):
+    if fence.server_is_away(exc):
         # The slot isn't hung: it holds answers that exist nowhere else. With any other error that
         # repeats, it is.
         interrupts.prolong(settings.ORBIT_LEASE_SECONDS)
@@ -304,20 +299,26 @@ def _wait(exc: Exception, pause: float) -> float:
     return min(LONGEST_PAUSE, pause * 2)
 
 
-def _is_done(results: Sequence[AttemptResult]) -> bool:
-    """Return whether the lost commit happened."""
+def _happened(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> bool:
+    """Return whether the commit whose answer was lost happened. Raises Fenced if it never can."""
+    # After this it has happened or never will. It may have ended the cycle.
+    is_ours = fence.reclaim(write.cycle)
+    if _is_closed(results):
+        return True
+    if not is_ours:
+        raise Fenced
+    return False
+
+
+def _is_closed(results: Sequence[AttemptResult]) -> bool:
     # If they are closed with another status, the cycle's new owner did it.
     with_receipt = [result for result in results if result.job.receipt_id is not None]
     without_receipt = [result.job.job_id for result in results if result.job.receipt_id is None]
-    try:
-        row = COUNT_CLOSED.one(
-            receipts=[result.job.receipt_id for result in with_receipt],
-            statuses=[str(result.status) for result in with_receipt],
-            jobs=without_receipt,
-        )
-    except fence.AWAY:
-        connection.close()
-        return False
+    row = COUNT_CLOSED.one(
+        receipts=[result.job.receipt_id for result in with_receipt],
+        statuses=[str(result.status) for result in with_receipt],
+        jobs=without_receipt,
+    )
     return row == (len(results),)
 
 

@@ -13,6 +13,7 @@ from telemetry.emit import Event
 from telemetry.events import Name
 
 STAGE = "initiation"
+NEXT_STAGE = "transformations"
 
 #: The stage's CTEs. They need ``locked`` and give ``initiated``.
 INITIATION = sql.fragment(__name__, "initiation")
@@ -20,9 +21,11 @@ INITIATE = sql.load(__name__, "initiate", initiation=INITIATION, **fence.FRAGMEN
 
 
 def run(cycle: ClaimedCycle) -> UUID:
-    """Initiate ``cycle``; return the initiation's id. Raises Fenced."""
+    """Initiate ``cycle`` and start the next stage; return the initiation's id. Raises Fenced."""
     write = fence.FencedWrite(cycle, INITIATE.text)
     add_to(write)
+    # In this write, so that the start is on record once, however often the stage is resumed.
+    write.records.append(Record(NEXT_STAGE, "stage_started"))
     return commit(write)
 
 

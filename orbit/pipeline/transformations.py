@@ -75,6 +75,7 @@ class _Stage:
     results: dict[int, TierResult]
     began: float = field(default_factory=time.monotonic)
     pending: fence.FencedWrite | None = None
+    finished: bool = False
 
     @property
     def write(self) -> fence.FencedWrite:
@@ -130,6 +131,7 @@ def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int
     """
     stage = _Stage(write.cycle, None, results, pending=write)
     write.rows["tiers"] = []
+    write.records.append(Record(STAGE, "stage_started"))
     _attempt_due(stage)
     return stage.results
 
@@ -148,16 +150,13 @@ def run(
 
 
 def _attempt_due(stage: _Stage) -> None:
-    if all(result.reused for result in stage.results.values()):
-        stage.write.records.append(Record(STAGE, "stage_started"))
     for tier in TIERS:
         result = stage.results.setdefault(
             tier, TierResult(tier, transformation_id(stage.cycle.id, tier))
         )
         if result.ok is None and result.wait <= 0:
             _attempt(stage, result)
-    if all(result.ok is not None for result in stage.results.values()):
-        _finish(stage)
+    _finish_if_ended(stage)
 
 
 def _attempt(stage: _Stage, result: TierResult) -> None:
@@ -186,6 +185,8 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
     if result.ok is None:
         _decide_retry(result, rule, retry=retry)
     _save(stage, _Attempt(result, rule.transformer, time.monotonic() - began))
+    # With the last tier, so that the stage's end is on record once, whenever the worker dies.
+    _finish_if_ended(stage)
     # Quick tiers are saved together.
     if slow:
         stage.flush()
@@ -275,8 +276,13 @@ def _records(attempt: _Attempt) -> list[Record]:
     return [attempted, Record(STAGE, "tier_retry", message, "warning", {"tier": tier})]
 
 
-def _finish(stage: _Stage) -> None:
-    """Add the stage's end to its last write."""
+def _finish_if_ended(stage: _Stage) -> None:
+    """Add the stage's end to the write of its last tier."""
+    if stage.finished or len(stage.results) < len(TIERS):
+        return
+    if any(result.ok is None for result in stage.results.values()):
+        return
+    stage.finished = True
     results = [stage.results[tier].summary() for tier in TIERS]
     failed = [f"tier {result['tier']}" for result in results if not result["ok"]]
     duration = (time.monotonic() - stage.began) * 1000

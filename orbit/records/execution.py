@@ -1,12 +1,11 @@
 """Execution records: one line of what happened, append-only."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from governance.kernel import sql
+from governance.kernel import pg_text, sql
 from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``records``.
@@ -44,7 +43,7 @@ def row(record: Record, *, cycle_id: str | None, namespace: str | None) -> dict[
 
 def clean(text: str, limit: int = 2000) -> str:
     """Return the start of ``text`` without NUL and lone surrogates."""
-    return text[:limit].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return pg_text.clean(text[:limit])
 
 
 def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None) -> None:
@@ -60,4 +59,4 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
         row(record, cycle_id=None if cycle_id is None else str(cycle_id), namespace=namespace)
         for record, namespace, cycle_id in records
     ]
-    WRITE.execute(records=json.dumps(rows))
+    WRITE.execute(records=pg_text.dumps(rows))

@@ -2,28 +2,41 @@
 
 Every write of the pipeline is one statement. Its first CTE locks the cycle if its fencing token
 still holds, and all its writes join that CTE.
+
+If the answer of a write is lost, it may have happened, or still happen. Take a new token
+(``reclaim``), read what is there, then go on.
 """
 
-import functools
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, connections
-from psycopg.types.array import ListBinaryDumper
+from django.conf import settings
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 
-from governance.kernel import sql
+from governance.kernel import pg_text, sql
+from governance.kernel.constraints import collision
+from governance.kernel.identifiers import uuid7_text
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
 
-#: The server is away, read-only, or ended an idle transaction. The statement may have happened.
+#: The outcome is unknown: the server is away, read-only, or ended an idle transaction; or rows
+#: collided (``Collided``).
 AWAY = (OperationalError, InterfaceError, InternalError)
+# SQLSTATE classes that say that the server is away, or has no room left.
+_SERVER_IS_AWAY = ("08", "25", "53", "57P")
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -39,16 +52,23 @@ FRAGMENTS: dict[str, sql.Fragment] = {
 }
 
 
+RECLAIM = sql.load(__name__, "reclaim", locked=LOCKED)
+
+
 class Fenced(Exception):
     """Another worker has the cycle: write nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
+class Collided(OperationalError):
+    """A row of ours is there already, or a row that it refers to isn't: read again."""
+
+
+@dataclass(slots=True)
 class ClaimedCycle:
-    """A claimed cycle: its lease and what its stages read."""
+    """A claimed cycle: its lease and what its stages read. Its slot and its runner share it."""
 
     id: UUID
-    #: The fencing token.
+    #: The fencing token. ``reclaim`` raises it.
     token: int
     namespace: str
     status: str
@@ -64,6 +84,14 @@ class ClaimedCycle:
     resumed: bool
     #: What a re-run reuses.
     takeover: dict[str, Any] | None = None
+    #: The holder of the lease.
+    owner: str = ""
+    #: The id of the record of its resume: there once, however often it is written.
+    resume_record: str = field(default_factory=uuid7_text)
+    #: Reclaims whose answer was lost: each may have raised the token.
+    reclaims: int = 0
+    #: Receipts of a claim of jobs whose answer was lost. Nothing of them has been sent.
+    begun: list[UUID] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -101,13 +129,13 @@ class FencedWrite:
             "checkpoints": json.dumps(
                 [{"cycle_id": cycle_id, "stage": stage} for stage in self.checkpoints]
             ),
-            "records": json.dumps(
+            "records": pg_text.dumps(
                 [
                     execution.row(record, cycle_id=cycle_id, namespace=cycle.namespace)
                     for record in self.records
                 ]
             ),
-            "events": json.dumps(
+            "events": pg_text.dumps(
                 [
                     emit.row(
                         event,
@@ -118,30 +146,26 @@ class FencedWrite:
                     for event in self.events
                 ]
             ),
-            **{name: json.dumps(rows) for name, rows in self.rows.items()},
+            **{name: pg_text.dumps(rows) for name, rows in self.rows.items()},
             **self.values,
         }
 
 
-@functools.cache
-def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return ``sql`` with $1, $2, ... as parameters, and their names."""
-    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
-    return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql), names
+def run(text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a prepared statement on this thread's connection; return the rows. Raises Collided."""
+    with collisions():
+        return sql.send(text, parameters)
 
 
-def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a prepared statement on this thread's connection; return the rows."""
-    # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
-    # plan, per connection.
-    database = connections[DEFAULT_DB_ALIAS]
-    database.ensure_connection()
-    text, names = _numbered(sql)
-    with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
-        # As text, an array of payloads takes seconds of CPU.
-        cursor.adapters.register_dumper(list, ListBinaryDumper)
-        cursor.execute(text, [parameters[name] for name in names], prepare=True)
-        return cursor.fetchall()
+@contextmanager
+def collisions() -> Iterator[None]:
+    """Raise Collided for rows that collide. Put it around a transaction: its COMMIT checks too."""
+    try:
+        yield
+    except IntegrityError as exc:
+        if name := collision(exc):
+            raise Collided(f"{name} is violated: {exc}") from exc.__cause__
+        raise
 
 
 def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
@@ -150,3 +174,31 @@ def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     if not rows:
         raise Fenced
     return rows
+
+
+def reclaim(cycle: ClaimedCycle) -> bool:
+    """Take a new token after a write whose outcome is unknown; return False if we lost the cycle.
+
+    Then a write that still runs has committed or never will: read again what is there.
+    """
+    cycle.reclaims += 1
+    # An earlier reclaim may have happened, or be under way: its token is one of these, and lower
+    # than the new one.
+    token = cycle.token + cycle.reclaims
+    parameters = {
+        "ids": [cycle.id] * cycle.reclaims,
+        "tokens": list(range(cycle.token, token)),
+        "token": token,
+        "owner": cycle.owner,
+        "seconds": settings.ORBIT_LEASE_SECONDS,
+    }
+    if not run(RECLAIM.text, parameters):
+        return False
+    cycle.token, cycle.reclaims = token, 0
+    return True
+
+
+def server_is_away(error: BaseException) -> bool:
+    """Tell whether the server is away or full, so that waiting may help."""
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code is None or code.startswith(_SERVER_IS_AWAY)

@@ -119,6 +119,34 @@ def answers_without_ids(confined: tuple[Api, Client]) -> dict[str, tuple[int, st
     return answers
 
 
+def test_a_user_who_lost_the_last_grant_finds_nothing_anywhere(
+    confined: tuple[Api, Client],
+) -> None:
+    create_hidden_objects()
+    NamespaceGrant.objects.all().delete()
+    client, browser = confined
+    answers = [
+        (route, client.get(f"/{route}"), {403} if route in WORKSPACE_ROUTES else {200})
+        for route in routes.reading()
+        if "<" not in route and route not in INDEPENDENT_ROUTES and route not in REQUIRED_QUERY
+    ]
+    answers += [
+        (pattern, browser.get(f"/{pattern}"), {200, 302, 403})
+        for name, pattern in routes.console().items()
+        if "<" not in pattern and name not in SKIPPED_PAGES
+    ]
+    found = re.compile(b"(open|hidden)-(ns|rp|p|endpoint|answer)")
+    for path, answer, codes in answers:
+        body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        assert (path, answer.status_code in codes, found.search(body)) == (path, True, None)
+    problem(client.post("/governance/pause", {"reason": "r"}), 403, "forbidden")
+    problem(client.post("/cycles/trigger", {"namespace": "open-ns"}), 404, "unknown_namespace")
+    answer = client.post("/run-profiles/trigger", {})
+    assert (answer.status_code, answer.json()) == (202, {"results": []})
+    for path in ("/dead-letters/requeue", "/dead-letters/dismiss", "/cycles/rerun"):
+        problem(client.post(path, {"filter": {}, "reason": "r"}), 404, "unknown_namespace")
+
+
 def test_an_answer_without_an_id_is_the_same_with_and_without_the_other_namespace(
     confined: tuple[Api, Client],
 ) -> None:

@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, User
 from django.db import connections
 
+from governance.models import WorkspaceGrant
 from orbit_site import checks
 from orbit_site.processes.postgres import Server
 from tests.support.database import PROJECT
@@ -116,6 +117,7 @@ def test_findings_about_endpoints_name_them_and_no_secret(
 def administrator() -> None:
     user = User.objects.create_user("ann")
     user.groups.add(Group.objects.get(name="Administrator"))
+    WorkspaceGrant.objects.create(user=user)
 
 
 def _connect_as(role: str) -> None:
@@ -125,6 +127,10 @@ def _connect_as(role: str) -> None:
 
 def _without_users(server: Server, name: str) -> None:
     User.objects.all().delete()
+
+
+def _confined_administrator(server: Server, name: str) -> None:
+    WorkspaceGrant.objects.all().delete()
 
 
 def _superuser(server: Server, name: str) -> None:
@@ -145,6 +151,7 @@ def _setting(line: str) -> Callable[[Server, str], None]:
     [
         (None, []),
         (_without_users, ["orbit.W019"]),
+        (_confined_administrator, ["orbit.W019"]),
         (_superuser, ["orbit.W015"]),
         (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
         (_setting("synchronous_commit = off"), ["orbit.W017"]),

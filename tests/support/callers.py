@@ -8,18 +8,20 @@ from django.test import Client
 
 from governance.access import actors, tokens
 from governance.access.actors import Actor
-from governance.models import Namespace, NamespaceGrant
+from governance.models import Namespace, NamespaceGrant, WorkspaceGrant
 from governance.namespaces import registry
 from tests.support import contract
 
 
 def create_user(name: str = "ann", role: str = "Operator", *namespaces: str) -> User:
-    """Create a user with a role, confined to ``namespaces`` if given."""
+    """Create a user with a role, who sees ``namespaces``, or without any the whole workspace."""
     user = User.objects.create_user(name, password="a-long-password-1", is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     registry.ensure(namespaces)
     for namespace in namespaces:
         NamespaceGrant.objects.create(user=user, namespace=Namespace.objects.get(name=namespace))
+    if not namespaces:
+        WorkspaceGrant.objects.create(user=user)
     return user
 
 

@@ -31,8 +31,8 @@ class Command(OrbitCommand):
         create.add_argument("--role", required=True, choices=roles)
         create.add_argument(
             "--namespaces",
-            default="",
-            help="Namespaces to confine the user to, comma separated. Default: all namespaces.",
+            help="The namespaces that the user sees, comma separated. Empty: none. "
+            "Without this the user sees the whole workspace.",
         )
         create.add_argument(
             "--superuser", action="store_true", help="Grant every permission, whatever the role."
@@ -45,9 +45,13 @@ class Command(OrbitCommand):
         )
         change.add_argument("name")
         change.add_argument("--role", choices=roles, help="The user's one role from now on.")
-        change.add_argument(
+        sight = change.add_mutually_exclusive_group()
+        sight.add_argument(
             "--namespaces",
-            help="Namespaces to confine the user to, comma separated. Empty: all namespaces.",
+            help="The only namespaces that the user sees, comma separated. Empty: none.",
+        )
+        sight.add_argument(
+            "--whole-workspace", action="store_true", help="Let the user see the whole workspace."
         )
         change.add_argument(
             "--active",
@@ -85,7 +89,8 @@ class Command(OrbitCommand):
         if options["json"]:
             self.print_json({"username": name, "created": created})
         else:
-            self.say(f"user {name}: {'created' if created else 'exists already, not changed'}")
+            done = f"created, sees {_sight(options)}" if created else "exists already, not changed"
+            self.say(f"user {name}: {done}")
 
     def _change(self, options: dict[str, Any]) -> None:
         role, namespaces, active = options["role"], options["namespaces"], options["active"]
@@ -95,6 +100,7 @@ class Command(OrbitCommand):
             reason=options["reason"],
             role=None if role is None else role.capitalize(),
             namespaces=None if namespaces is None else _names(namespaces),
+            whole_workspace=options["whole_workspace"],
             active=None if active is None else active == "yes",
         )
         if options["json"]:
@@ -136,7 +142,9 @@ class Command(OrbitCommand):
                     username=user.username,
                     active="yes" if user.active else "no",
                     roles=f"{roles}, superuser" if user.superuser else roles,
-                    namespaces="all" if user.namespaces is None else ", ".join(user.namespaces),
+                    namespaces="all"
+                    if user.namespaces is None
+                    else ", ".join(user.namespaces) or "none",
                     last_login=f"{user.last_login:%Y-%m-%d %H:%M}" if user.last_login else "never",
                 )
             )
@@ -150,10 +158,17 @@ def _create_user(name: str, options: dict[str, Any]) -> None:
         name,
         role=options["role"].capitalize(),
         password=_password(name),
-        namespaces=_names(options["namespaces"]),
+        namespaces=None if options["namespaces"] is None else _names(options["namespaces"]),
         actor=actors.operator(),
         superuser=options["superuser"],
     )
+
+
+def _sight(options: dict[str, Any]) -> str:
+    if options["namespaces"] is None:
+        return "the whole workspace"
+    names = _names(options["namespaces"])
+    return f"only {', '.join(names)}" if names else "no namespace"
 
 
 def _names(text: str) -> list[str]:

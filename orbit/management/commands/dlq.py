@@ -84,8 +84,9 @@ class Command(BulkCommand[LetterFilter]):
             self._print_groups(options) if options["groups"] else self._print_letters(options)
             return
         self.require_reason(options)
-        group = {"group": options["group"]} if options["group"] else {}
-        selection = self.read_selection(options, **group)
+        if options["group"] is not None:  # an empty one is refused: it must not widen the rest
+            options["filter"] = [*options["filter"], f"group={options['group']}"]
+        selection = self.read_selection(options)
         if isinstance(selection, list) and len(selection) == 1:
             self._resolve_one(selection[0], options)
         else:
@@ -145,7 +146,7 @@ class Command(BulkCommand[LetterFilter]):
         letters = dead_letters.newest(
             actors.operator(),
             status=options["status"],
-            group=options["group"] or None,
+            group=options["group"],
             limit=max(1, min(options["limit"], _MAX_LISTED)),
         )
         rows = [_to_dict(letter) for letter in letters]

@@ -1,4 +1,4 @@
--- Write execution records outside of any cycle's fence.
+-- Write execution records outside of any cycle's fence. Doing it twice adds nothing.
 -- params: records json
 INSERT INTO orbit_executionrecord (
     id, partition_key, cycle_id, stage, event, level, namespace, message, data)
@@ -9,3 +9,4 @@ SELECT
 FROM json_to_recordset(%(records)s::json) AS x(
     id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text,
     data jsonb)
+ON CONFLICT DO NOTHING

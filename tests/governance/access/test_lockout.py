@@ -80,7 +80,9 @@ def test_a_lock_ends_by_time_and_further_guesses_do_not_extend_it() -> None:
     create_user()
     for _ in range(LIMIT):
         attempt()
-    ends = LoginAttempt.objects.get().ends_at
+    # In the test's transaction now() stands still, so an end that moves must differ from it.
+    ends = LoginAttempt.objects.get().ends_at - timedelta(minutes=5)
+    LoginAttempt.objects.update(ends_at=ends)
     for _ in range(10):
         assert attempt().status_code == 429
     row = LoginAttempt.objects.get()
@@ -89,6 +91,20 @@ def test_a_lock_ends_by_time_and_further_guesses_do_not_extend_it() -> None:
     assert attempt().status_code == 200
     assert attempt(password=RIGHT).status_code == 302
     assert [action for action, _ in on_record()] == ["login.failed", "login.locked", "login.failed"]
+
+
+@pytest.mark.django_db
+def test_each_failure_before_the_lock_extends_the_time_in_which_they_are_counted() -> None:
+    create_user()
+    attempt()
+    began = LoginAttempt.objects.get()
+    LoginAttempt.objects.update(
+        since=began.since - timedelta(minutes=14), ends_at=began.ends_at - timedelta(minutes=14)
+    )
+    attempt()
+    row = LoginAttempt.objects.get()
+    assert (row.failures, row.ends_at) == (2, began.ends_at)
+    assert row.since == began.since - timedelta(minutes=14)
 
 
 @pytest.mark.django_db

@@ -1,6 +1,7 @@
 """Tokens and actors: never more than their owner, gone when ended."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
@@ -9,7 +10,13 @@ from django.utils import timezone
 from governance.access import actors, tokens
 from governance.access.actors import SYSTEM, NamespaceUnknown, NotAllowed
 from governance.access.roles import ROLES, Scope, scopes_of
-from governance.models import ApiToken, AuditTrailEntry, Namespace, NamespaceGrant
+from governance.models import (
+    ApiToken,
+    AuditTrailEntry,
+    Namespace,
+    NamespaceGrant,
+    WorkspaceGrant,
+)
 from governance.namespaces import registry
 
 pytestmark = pytest.mark.django_db
@@ -19,11 +26,13 @@ pytestmark = pytest.mark.django_db
 def ann() -> User:
     user = User.objects.create_user("ann", password="x")
     user.groups.add(Group.objects.get(name="Operator"))
+    WorkspaceGrant.objects.create(user=user)
     return user
 
 
 def confine(user: User, *names: str) -> None:
     registry.ensure(names)
+    WorkspaceGrant.objects.filter(user=user).delete()
     for namespace in Namespace.objects.filter(name__in=names):
         NamespaceGrant.objects.create(user=user, namespace=namespace)
 
@@ -50,6 +59,24 @@ def test_a_token_is_kept_as_a_hash_and_works(ann: User) -> None:
     row.refresh_from_db()
     assert row.last_used_at is not None
     assert AuditTrailEntry.objects.get(action="token.created").after["owner"] == "ann"
+
+
+def test_the_last_use_of_a_token_is_written_once_a_minute(
+    ann: User, django_assert_num_queries: Any
+) -> None:
+    row, raw = tokens.create(ann, scopes=["read"], actor=SYSTEM)
+
+    def use(seconds_ago: float) -> datetime | None:
+        before = timezone.now() - timedelta(seconds=seconds_ago)
+        ApiToken.objects.update(last_used_at=before)
+        tokens.authenticate(raw)
+        row.refresh_from_db()
+        return None if row.last_used_at == before else row.last_used_at
+
+    assert use(50) is None
+    assert use(70) is not None
+    with django_assert_num_queries(2):  # the token and its owner
+        tokens.authenticate(raw)
 
 
 def test_a_token_may_do_no_more_than_its_owner(ann: User) -> None:
@@ -111,6 +138,44 @@ def test_an_actor_sees_only_its_namespaces(ann: User) -> None:
     with pytest.raises(NotAllowed):
         actor.require(Scope.CONFIGURE)
     assert Namespace.objects.filter(actor.filter("name")).count() == 1
+
+
+def test_whoever_loses_the_last_grant_sees_nothing(ann: User) -> None:
+    confine(ann, "a")
+    _, raw = tokens.create(ann, scopes=["read"], actor=SYSTEM)
+    NamespaceGrant.objects.all().delete()
+    authenticated = tokens.authenticate(raw)
+    assert authenticated is not None
+    for actor in (actors.of_user(ann), authenticated[1]):
+        assert actor.namespaces == frozenset()
+        assert not Namespace.objects.filter(actor.filter("name")).exists()
+        assert not actor.sees("a")
+        with pytest.raises(NotAllowed):
+            actor.require_workspace()
+
+
+def test_whoever_loses_the_grant_of_the_workspace_keeps_only_the_namespaces(ann: User) -> None:
+    confine(ann, "a")
+    WorkspaceGrant.objects.create(user=ann)
+    assert actors.of_user(ann).namespaces is None
+    NamespaceGrant.objects.create(user=ann, namespace=Namespace.objects.get(name="default"))
+    NamespaceGrant.objects.filter(namespace__name="default").delete()
+    assert actors.of_user(ann).namespaces is None
+    WorkspaceGrant.objects.all().delete()
+    assert actors.of_user(ann).namespaces == {"a"}
+
+
+def test_a_user_whom_nobody_granted_anything_sees_nothing() -> None:
+    user = User.objects.create_superuser("root", password="x")
+    assert actors.of_user(user).namespaces == frozenset()
+
+
+def test_a_token_confined_to_no_namespace_sees_nothing(ann: User) -> None:
+    row, raw = tokens.create(ann, scopes=["read"], namespaces=[], actor=SYSTEM)
+    assert row.namespaces == []
+    authenticated = tokens.authenticate(raw)
+    assert authenticated is not None
+    assert authenticated[1].namespaces == frozenset()
 
 
 def test_an_anonymous_user_has_no_scope_and_no_namespace() -> None:

@@ -1,19 +1,23 @@
 """Users are created with their role and namespaces, or not at all."""
 
+import importlib
+
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from governance.access import users
 from governance.access.actors import SYSTEM
 from governance.access.users import UserExists
+from governance.models import AuditTrailEntry, WorkspaceGrant
+from governance.namespaces import registry
 
 pytestmark = pytest.mark.django_db
 
 
 def create(name: str) -> User:
     return users.create(
-        name, role="Viewer", password="a-long-password-1", namespaces=[], actor=SYSTEM
+        name, role="Viewer", password="a-long-password-1", namespaces=None, actor=SYSTEM
     )
 
 
@@ -28,3 +32,41 @@ def test_another_integrity_error_is_not_taken_for_a_name_that_is_taken() -> None
     User.objects.create(pk=ann.pk + 1, username="bob")  # the id that the next user will get
     with pytest.raises(IntegrityError, match="auth_user_pkey"):
         create("cat")
+
+
+def test_an_empty_list_of_namespaces_is_none_of_them_and_only_a_deed_gives_all() -> None:
+    registry.ensure(["a", "b"])
+    assert (create("ann").pk, users.find("ann").namespaces) == (User.objects.get().pk, None)
+    assert users.change("ann", actor=SYSTEM, namespaces=["a"]).namespaces == ("a",)
+    assert users.change("ann", actor=SYSTEM, namespaces=[]).namespaces == ()
+    assert users.change("ann", actor=SYSTEM, active=True).namespaces == ()
+    assert users.change("ann", actor=SYSTEM, whole_workspace=True, reason="r").namespaces is None
+    entry = AuditTrailEntry.objects.latest("id")
+    assert (entry.before["namespaces"], entry.after["namespaces"], entry.reason) == ([], None, "r")
+    # What was granted before the whole workspace doesn't come back after it.
+    users.change("ann", actor=SYSTEM, namespaces=["b"])
+    users.change("ann", actor=SYSTEM, whole_workspace=True)
+    assert users.change("ann", actor=SYSTEM, namespaces=[]).namespaces == ()
+    users.create("bob", role="Viewer", password="a-long-password-1", namespaces=[], actor=SYSTEM)
+    assert users.find("bob").namespaces == ()
+
+
+def test_the_migration_keeps_what_users_see_and_its_way_back_gives_nobody_more() -> None:
+    migration = importlib.import_module("governance.migrations.0003_workspace_grants")
+    registry.ensure(["a"])
+    create("all")
+    users.create(
+        "some", role="Viewer", password="a-long-password-1", namespaces=["a"], actor=SYSTEM
+    )
+    users.create("none", role="Viewer", password="a-long-password-1", namespaces=[], actor=SYSTEM)
+    with connection.cursor() as cursor:
+        cursor.execute(migration.LOCK_OUT)
+    assert set(User.objects.filter(is_active=True).values_list("username", flat=True)) == {
+        "all",
+        "some",
+    }
+    WorkspaceGrant.objects.all().delete()
+    User.objects.filter(username="none").delete()
+    with connection.cursor() as cursor:
+        cursor.execute(migration.KEEP)
+    assert (users.find("all").namespaces, users.find("some").namespaces) == (None, ("a",))

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 
 from governance.access import actors
 from governance.models import AuditTrailEntry, Namespace
-from tests.support.callers import console, create_user
+from tests.support.callers import api, console, create_user
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +44,7 @@ def test_an_administrator_creates_and_changes_users_with_audit_entries() -> None
         "namespace_grants-0-namespace": eu.pk,
         "namespace_grants-0-user": user.pk,
     }
+    assert actors.of_user(user).namespaces == frozenset()
     assert browser.post(f"/admin/auth/user/{user.pk}/change/", form).status_code == 302
     actor = actors.of_user(user)
     assert (actor.namespaces, {str(scope) for scope in actor.scopes}) == (
@@ -56,6 +57,37 @@ def test_an_administrator_creates_and_changes_users_with_audit_entries() -> None
     assert [entry["username"] for entry in trail] == ["new"] * 3
     assert (trail[1]["roles"], trail[1]["namespaces"]) == (["Operator"], ["eu"])
     assert "another-long-1" not in str(trail)
+
+
+def test_taking_away_the_last_namespace_leaves_nothing_and_only_the_checkbox_gives_all() -> None:
+    browser = console(create_user("adm", "Administrator"))
+    user = create_user("eve", "Operator", "eu")
+    grant = user.namespace_grants.get()
+    page = f"/admin/auth/user/{user.pk}/change/"
+    form = {
+        "username": "eve",
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": [Group.objects.get(name="Operator").pk],
+        "namespace_grants-TOTAL_FORMS": "1",
+        "namespace_grants-INITIAL_FORMS": "1",
+        "namespace_grants-0-id": grant.pk,
+        "namespace_grants-0-user": user.pk,
+        "namespace_grants-0-namespace": grant.namespace_id,
+    }
+    assert 'name="whole_workspace"' in browser.get(page).content.decode()
+    deletion = {**form, "namespace_grants-0-DELETE": "on"}
+    assert browser.post(page, deletion).status_code == 302
+    assert actors.of_user(user).namespaces == frozenset()
+    assert console(user).get("/admin/").status_code == 200
+    assert api(user).get("/governance/namespaces/eu").status_code == 404
+    emptied = {**form, **NO_GRANTS}
+    assert browser.post(page, {**emptied, "whole_workspace": "on"}).status_code == 302
+    assert actors.of_user(user).namespaces is None
+    assert "checked" in browser.get(page).content.decode().split('name="whole_workspace"')[1][:80]
+    assert browser.post(page, emptied).status_code == 302
+    assert actors.of_user(user).namespaces == frozenset()
+    assert [entry["namespaces"] for entry in _changed()] == [[], None, []]
 
 
 def test_users_are_never_deleted_and_only_administrators_see_them() -> None:

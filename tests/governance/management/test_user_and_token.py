@@ -57,6 +57,23 @@ def test_a_name_that_is_taken_is_refused_or_the_user_is_unchanged(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "sees", "namespaces"),
+    [
+        ([], "sees the whole workspace", None),
+        (["--namespaces", "eu"], "sees only eu", frozenset({"eu"})),
+        (["--namespaces", ""], "sees no namespace", frozenset()),
+    ],
+)
+def test_creating_a_user_says_what_they_see(
+    capsys: Any, arguments: list[str], sees: str, namespaces: frozenset[str] | None
+) -> None:
+    registry.ensure(["eu"])
+    call_command("user", "create", "ann", "--role", "viewer", *arguments)
+    assert capsys.readouterr().out.strip() == f"user ann: created, {sees}"
+    assert actors.of_user(User.objects.get()).namespaces == namespaces
+
+
+@pytest.mark.parametrize(
     ("name", "password", "arguments", "refusal"),
     [
         ("ann", "short", [], UserInvalid),
@@ -177,10 +194,11 @@ def test_users_are_listed_changed_and_unlocked_with_audit_entries(capsys: Any) -
     )
     call_command("user", "change", "ann", "--role", "viewer")
     assert AuditTrailEntry.objects.count() == 1
-    call_command("user", "change", "ann", "--namespaces", "")
-    call_command("user", "list", "--json")
-    (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["results"]
-    assert (row["namespaces"], row["last_login"]) == (None, None)
+    for arguments, namespaces in ((["--namespaces", ""], []), (["--whole-workspace"], None)):
+        call_command("user", "change", "ann", *arguments)
+        call_command("user", "list", "--json")
+        (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["results"]
+        assert (row["namespaces"], row["last_login"]) == (namespaces, None)
     call_command("user", "list")
     assert "Viewer" in capsys.readouterr().out
     now = timezone.now()

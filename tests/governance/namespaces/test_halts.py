@@ -244,7 +244,11 @@ def test_time_both_halted_and_paused_is_counted_once() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     def stop(
-        kind: str, begin: float, end: float | None, namespace: Namespace | None = default
+        kind: str,
+        begin: float,
+        end: float | None,
+        namespace: Namespace | None = default,
+        until: float | None = None,
     ) -> None:
         ended_at = None if end is None else start + timedelta(seconds=end)
         Stop.objects.create(
@@ -253,6 +257,7 @@ def test_time_both_halted_and_paused_is_counted_once() -> None:
             started_by="ann",
             since=start + timedelta(seconds=begin),
             ended_at=ended_at,
+            until=None if until is None else start + timedelta(seconds=until),
         )
 
     def counted() -> float:
@@ -275,6 +280,12 @@ def test_time_both_halted_and_paused_is_counted_once() -> None:
     assert counted() == 30
     stop("halt", 1000, 1001)
     assert counted() == 31
+    # Maintenance hasn't ended it yet: what is past its `until` isn't stopped time.
+    stop("halt", 2000, None, until=2007)
+    assert counted() == 38
+    # It ended before its time.
+    stop("halt", 3000, 3002, until=3900)
+    assert counted() == 40
 
 
 def at_once(*acts: Callable[[], object]) -> None:

@@ -2,11 +2,17 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from governance.access.actors import SYSTEM
+from governance.models import IdempotentRequest
+from orbit.cycles import cancel
 from orbit.models import CycleRun
 from tests.support.callers import api, create_user
 
@@ -38,3 +44,22 @@ def test_equal_requests_at_once_start_one_cycle_and_all_get_its_id() -> None:
     assert {status for status, _ in answers} == {202}
     assert len({cycle for _, cycle in answers}) == 1
     assert CycleRun.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_key_is_free_again_after_a_day_and_not_before() -> None:
+    client = api(create_user())
+
+    def trigger_at(age: timedelta) -> tuple[int, str]:
+        IdempotentRequest.objects.update(created_at=timezone.now() - age)
+        answer = client.post("/cycles/trigger", b'{"payload":{"x":1}}', Idempotency_Key="one")
+        return answer.status_code, answer.json().get("cycle_run_id")
+
+    status, first = trigger_at(timedelta(0))
+    assert status == 202
+    assert trigger_at(timedelta(hours=23)) == (202, first)
+    cancel.cancel(UUID(first), actor=SYSTEM, reason="make room")
+    status, second = trigger_at(timedelta(hours=25))
+    assert (status, second == first) == (202, False)
+    # The key is the new request's, from then on.
+    assert IdempotentRequest.objects.get().created_at > timezone.now() - timedelta(hours=1)

@@ -225,6 +225,37 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
     ]
 
 
+def resumes_after(claimed_cycle: ClaimedCycle, *, times: int) -> tuple[ClaimedCycle, int]:
+    """Resume a cycle ``times`` times without progress; return it and the count of resumes."""
+    for _ in range(times):
+        expire_lease(claimed_cycle.id)
+        (claimed_cycle,) = lease.claim(1) or lease.claim(1, alone=True)
+        assert advance.may_resume(claimed_cycle)
+    return claimed_cycle, CycleRun.objects.get(pk=claimed_cycle.id).resumes
+
+
+def test_a_checkpoint_or_an_attempt_starts_the_count_of_resumes_anew(settings) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles()
+    start_cycle()
+    claimed_cycle, resumes = resumes_after(claim(), times=4)
+    assert resumes == 4
+    dispatch.enqueue_deliveries(claimed_cycle)
+    claimed_cycle, resumes = resumes_after(claimed_cycle, times=1)
+    assert resumes == 1
+    claimed_cycle, resumes = resumes_after(claimed_cycle, times=3)
+    assert resumes == 4
+    assert len(dispatch.claim_jobs(claimed_cycle, limit=1)) == 1
+    claimed_cycle, resumes = resumes_after(claimed_cycle, times=1)
+    assert resumes == 1
+    # The same progress doesn't count twice.
+    claimed_cycle, _ = resumes_after(claimed_cycle, times=3)
+    expire_lease(claimed_cycle.id)
+    (claimed_cycle,) = lease.claim(1, alone=True)
+    assert not advance.may_resume(claimed_cycle)
+    assert CycleRun.objects.get(pk=claimed_cycle.id).reason == "parked"
+
+
 def test_a_drain_does_not_count_as_a_resume_and_gives_the_lease_back_at_once() -> None:
     configure_profiles()
     cycle_id = start_cycle()

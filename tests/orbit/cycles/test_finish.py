@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit.cycles import cancel, finish, lease
-from orbit.dispatch import attempt, receipts
+from orbit.dispatch import attempt, dead_letters, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.errors import CycleFinished
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
@@ -224,3 +224,44 @@ def test_a_cycle_that_is_given_up_is_metered_once_with_its_deliveries(
         finish.give_up(replace(claimed_cycle, status="failed"), reason="parked", message="again")
     assert rows("SELECT count(*) FROM orbit_valueledgerentry") == [(2,)]
     assert CycleRun.objects.get(pk=cycle_id).reason == "parked"
+
+
+def test_a_requeue_while_the_last_delivery_is_closed_keeps_the_cycle_due(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        progress = dispatch.enqueue_deliveries(claimed_cycle)
+        first, *others = dispatch.claim_jobs(claimed_cycle)
+        gone = Response(410, None, "", b"gone", None, 1.0, True, b"gone")
+        finish.save_results(progress, [attempt.resolve(first, gone)])
+        letter = DeadLetterDispatch.objects.get()
+        requeued_job = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
+        finish.save_results(progress, [attempt.resolve(job, YES) for job in others])
+        ended = CycleRun.objects.get(pk=cycle_id)
+        assert (ended.status, ended.lease_owner) == ("partial_success", None)
+        assert ended.next_due_at is not None
+        run_cycle(cycle_id)
+    assert DispatchJob.objects.get(pk=requeued_job).status == "delivered"
+    assert len(receiver.requests) == 1
+
+
+def test_a_cycle_that_is_given_up_does_not_meter_its_requeued_deliveries(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        progress = dispatch.enqueue_deliveries(claimed_cycle)
+        first, second, _ = dispatch.claim_jobs(claimed_cycle)
+        gone = Response(410, None, "", b"gone", None, 1.0, True, b"gone")
+        answers = [attempt.resolve(first, gone), attempt.resolve(second, YES)]
+        finish.save_results(progress, answers)
+        letter = DeadLetterDispatch.objects.get()
+        dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
+        (copy,) = dispatch.claim_jobs(claimed_cycle)
+        receipts.save(claimed_cycle, [attempt.resolve(copy, YES)])
+        finish.give_up(claimed_cycle, reason="parked", message="no progress")
+    assert DispatchJob.objects.filter(cycle_id=cycle_id, status="delivered").count() == 2
+    assert rows("SELECT quantity FROM orbit_valueledgerentry WHERE tag = 'deliveries'") == [(1,)]

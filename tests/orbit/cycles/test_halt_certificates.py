@@ -19,7 +19,9 @@ from governance.models import Stop
 from governance.namespaces import halts, pauses, status
 from orbit import interrupts
 from orbit.cycles import cancel, detail, halt_certificates, lease
-from orbit.interrupts import WorkerState
+from orbit.dispatch import loop
+from orbit.dispatch.loop import Finished
+from orbit.interrupts import Interrupted, Slot, WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
 from orbit_site.processes.gate_monitor import GateMonitor
 from tests.support import dispatch
@@ -99,6 +101,23 @@ def test_a_live_worker_keeps_its_cycle_under_a_halt(settings) -> None:
         CycleRun.objects.filter(pk=cycle.pk).update(lease_expires_at=later, next_due_at=later)
         age_stops()
         assert (halt_certificates.close_abandoned(), halt_certificates.certify()) == (0, 0)
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_nothing_is_certified_while_a_worker_holds_a_cycle_without_an_attempt(
+    everywhere: bool,
+) -> None:
+    configure_profiles()
+    start_cycle()
+    claimed_cycles = lease.claim(1)
+    if everywhere:
+        pauses.pause(actor=SYSTEM, reason="a fire")
+    else:
+        halts.halt("a", actor=SYSTEM)
+    age_stops()
+    assert halt_certificates.certify() == 0
+    lease.give_back(claimed_cycles, wait=0)
+    assert halt_certificates.certify() == 1
 
 
 def test_abandoned_attempts_of_a_running_namespace_are_left_to_the_next_claim(settings) -> None:
@@ -254,6 +273,27 @@ def test_a_cycle_that_was_halted_in_mid_delivery_goes_on_at_resume(
         # A delivery that was stopped before it was sent has spent no retry.
         assert set(DispatchJob.objects.values_list("spent", flat=True)) <= {0, 1}
         assert DispatchJob.objects.filter(status="delivered").count() == 60
+
+
+def test_a_halted_cycle_does_not_end_by_its_stages_time(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = WorkerState()
+    monkeypatch.setattr(interrupts, "process", state)
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles()
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    jobs = dispatch.enqueue_deliveries(claimed_cycle).jobs
+    slot = state.open("a", read_at=interrupts.now())
+    interrupts.enter(slot)
+    slot.saw(is_open=False, read_at=interrupts.now())
+    jobs.ends = time.monotonic() - 1
+    with pytest.raises(Interrupted):
+        loop.run(claimed_cycle, jobs, state=dispatch.state(), worker="w")
+    slot.stopped = False
+    assert isinstance(loop.run(claimed_cycle, jobs, state=dispatch.state(), worker="w"), Finished)
+    interrupts.enter(Slot())
 
 
 def test_halted_time_doesnt_count_against_the_stages_time(settings) -> None:

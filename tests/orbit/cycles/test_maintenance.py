@@ -9,7 +9,13 @@ from django.db.models.functions import Now
 from django_q.models import OrmQ
 
 from governance.kernel.identifiers import uuid7
-from governance.models import GovernanceSetting, IdempotentRequest, OperationRun
+from governance.models import (
+    GovernanceSetting,
+    IdempotentRequest,
+    LoginAttempt,
+    OperationRun,
+    RequestCount,
+)
 from governance.operations import ledger
 from governance.states import Outcome
 from orbit import queue
@@ -77,10 +83,13 @@ def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None
 
 @pytest.mark.django_db
 def test_the_heartbeat_is_one_row_that_is_renewed_and_removed() -> None:
-    node = uuid7()
+    node, long_ago = uuid7(), datetime.now(UTC) - timedelta(days=1)
     for draining in (False, True):
+        # In the test's transaction now() stands still: without this no renewal could be seen.
+        ClusterNode.objects.update(seen_at=long_ago)
         maintenance.heartbeat(node, host="h", pid=7, release="1", workers=2, draining=draining)
     row = ClusterNode.objects.get()
+    assert row.seen_at - long_ago > timedelta(hours=23)
     assert (row.id, row.host, row.pid, row.workers, row.draining) == (node, "h", 7, 2, True)
     maintenance.deregister(node)
     assert not ClusterNode.objects.exists()
@@ -113,7 +122,13 @@ def test_old_rows_are_pruned_and_the_others_stay() -> None:
             workers=1,
             seen_at=datetime.now(UTC) - timedelta(hours=hours),
         )
+    for key, minutes in (("old", 61), ("new", 59)):
+        ago = datetime.now(UTC) - timedelta(minutes=minutes)
+        LoginAttempt.objects.create(name=key, address="a", failures=1, since=ago, ends_at=ago)
+        RequestCount.objects.create(caller=key, minute=ago, requests=1)
     maintenance.prune()
+    assert list(LoginAttempt.objects.values_list("name", flat=True)) == ["new"]
+    assert list(RequestCount.objects.values_list("caller", flat=True)) == ["new"]
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
     assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]
 

@@ -4,9 +4,11 @@ import hashlib
 
 import pytest
 
+from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages, trigger
 from orbit.dispatch.loop import Finished
 from orbit.errors import CycleActive
+from orbit.interrupts import Interrupted, Slot, WorkerState
 from orbit.models import CycleRun, DeadLetterDispatch
 from orbit.pipeline import registry
 from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
@@ -216,6 +218,34 @@ def test_quick_stages_share_one_commit_and_a_slow_tier_is_durable_by_itself(sett
     apart = dict(rows(commits, slow.id))
     tiers = ("tier1_complete", "tier2_complete", "tier3_complete")
     assert len({apart[stage] for stage in ("initiation_complete", *tiers)}) == 4
+
+
+def test_a_stop_after_the_last_tier_is_seen_before_normalization(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = WorkerState()
+    monkeypatch.setattr(interrupts, "process", state)
+
+    def stop(payload: Payload, context: Context) -> Payload:
+        slot.saw(is_open=False, read_at=interrupts.now())
+        return payload
+
+    offer(monkeypatch, Transformer("stop", {}, stop, slow=True))
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(tiers={"3": {"transformer": "stop"}})
+        cycle_id = start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        slot = state.open("a", read_at=interrupts.now())
+        interrupts.enter(slot)
+        with pytest.raises(Interrupted):
+            stages.run(progress.CycleProgress(claimed_cycle), dispatch=dispatch.state(), worker="w")
+        interrupts.enter(Slot())
+        assert rows("SELECT count(*) FROM orbit_normalizationbatch") == [(0,)]
+        assert rows("SELECT status FROM orbit_transformation WHERE tier = 3") == [("success",)]
+        lease.give_back([claimed_cycle], wait=0)
+        assert run_cycle(cycle_id).status == "success"
+    assert len(receiver.requests) == 3
 
 
 def test_a_tier_that_cannot_succeed_is_attempted_once(settings) -> None:

@@ -71,6 +71,8 @@ ACTOR_OF_B = replace(SYSTEM, namespaces=frozenset({"b"}))
 
 @pytest.mark.parametrize(("arguments", "refusal"), [
     ({"namespace": "nowhere"}, NamespaceUnknown),
+    ({"namespace": ""}, NamespaceUnknown),
+    ({"run_profile_id": ""}, RunProfileUnknown),
     ({"run_profile_id": "unknown"}, RunProfileUnknown),
     ({"run_profile_id": "r1", "namespace": "b"}, NamespaceMismatch),
     ({"run_profile_id": "off"}, Disabled),

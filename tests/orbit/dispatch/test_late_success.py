@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
-from orbit.cycles import finish, lease
+from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
@@ -233,6 +233,42 @@ def test_a_late_success_is_audited_once(settings: Any) -> None:
         "SELECT run_id, metadata ->> 'job_id' FROM telemetry_telemetryevent WHERE name = "
         "'delivery_confirmed'"
     ) == [(cycle.id, str(job.job_id))]
+
+
+def test_a_late_success_of_a_cancelled_job_is_audited(settings: Any) -> None:
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles(ONE_ITEM)
+    cycle_id = start_cycle(body=BODY)
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    (job,) = dispatch.claim_jobs(claimed_cycle)
+    cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now()")
+    run_due(seconds=0.2)  # the attempt is closed as unknown
+    assert statuses() == (["cancelled"], [])
+    save_late(claimed_cycle, job)
+    assert statuses() == (["delivered"], [])
+    entry = AuditTrailEntry.objects.get(action="delivery.confirmed_late")
+    assert (entry.object_id, entry.before) == (str(job.job_id), {"status": "cancelled"})
+
+
+def test_a_late_success_closes_the_letter_of_a_copy_that_dies_at_that_moment(
+    settings: Any,
+) -> None:
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = create_dead_letters(1)
+    success = WaitingSuccess(*unknown_attempt(letter))
+    dead_letters.requeue(letter, actor=SYSTEM, reason="again")
+    (cycle,) = lease.claim(1)
+    (copy,) = dispatch.claim_jobs(cycle)
+    gone = Response(410, None, "", b"gone", None, 1.0, True, b"gone")
+    with transaction.atomic():
+        receipts.save(cycle, [attempt.resolve(copy, gone)])
+        # It has closed the first letter, and waits for the copy, whose letter it can't see yet.
+        success.begin()
+    success.end()
+    assert statuses() == (["delivered", "dead"], ["delivered_late", "delivered_late"])
 
 
 def test_a_late_success_of_an_open_job_is_not_audited(settings: Any) -> None:

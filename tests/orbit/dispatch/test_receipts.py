@@ -10,12 +10,14 @@ from django.db import OperationalError, connection
 from governance import audit
 from governance.access.actors import SYSTEM
 from governance.audit.actions import Action
+from governance.models import AuditTrailEntry
 from orbit import interrupts
 from orbit.cycles import cancel, finish, lease
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.interrupts import Slot
+from orbit.models import DeadLetterDispatch, DeliveryReceipt
 from orbit.outbound.client import Response
 from orbit.records import fence
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -189,3 +191,20 @@ def test_a_transaction_that_the_server_ended_while_idle_does_not_fail_the_cycle(
     assert cycles == [str(cycle.pk)]
     assert cycle.status == "success"
     assert len(receiver.requests) == 4
+
+
+def test_a_failure_that_is_retried_is_audited_and_leaves_no_letter(settings) -> None:
+    with Receiver(http("500 No"), OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
+    assert cycle.status == "success"
+    assert not DeadLetterDispatch.objects.exists()
+    entry = AuditTrailEntry.objects.get(action="dispatch.failed")
+    failed = DeliveryReceipt.objects.get(status="failed")
+    assert (entry.object_id, entry.namespace, entry.actor) == (str(cycle.pk), "a", "orbit")
+    assert entry.after == {
+        "attempts": 1,
+        "jobs": [str(failed.job_id)],
+        "causes": [{"endpoint_key": "default-endpoint", "cause": "status_500"}],
+    }

@@ -106,6 +106,9 @@ def test_many_become_an_operation_run(capsys: Any) -> None:
     [
         [],
         ["--all", "--group", "x"],
+        ["--group", ""],
+        ["--group", "", "--filter", "namespace=a"],
+        ["--filter", "namespace="],
         ["{id}", "--all"],
         ["--filter", "status=open"],
         ["--filter", "created_after=x"],

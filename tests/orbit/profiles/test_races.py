@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
@@ -20,6 +20,8 @@ from orbit.profiles.expected import NEW, Expected, exactly
 from orbit.profiles.kinds import PROFILE
 from orbit.states import Trigger
 from tests.support.configuration import profile, run_profile, store_profiles, write_profiles
+from tests.support.pipeline import rows, start_cycle
+from tests.support.polling import until
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -108,8 +110,8 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
 
     with ThreadPoolExecutor(3) as pool:
         triggers = [pool.submit(run, number) for number in range(3)]
-        until, number = time.monotonic() + 1.0, 1
-        while time.monotonic() < until:
+        ends_at, number = time.monotonic() + 1.0, 1
+        while time.monotonic() < ends_at:
             version(number)
             begins = time.monotonic()
             try:
@@ -136,3 +138,30 @@ def test_no_reload_happens_while_a_cycle_is_active_and_no_cycle_mixes_two_config
     }
     assert versions <= {((), 0), *(((f"v{n}",), n) for n in range(1, number))}
     assert AuditTrailEntry.objects.filter(action="config.reloaded").count() == len(reloads)
+
+
+def test_a_trigger_waits_for_a_reload_and_then_runs_on_the_new_configuration(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.ORBIT_CONFIG_DIR = tmp_path
+    store_profiles([profile(label="old")], [run_profile("r1", namespace="a")])
+    write_profiles(tmp_path, [profile(label="new")], [run_profile("r1", namespace="a")])
+    started: list[str] = []
+
+    def start() -> None:
+        try:
+            started.append(str(start_cycle("r1")))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=start)
+    with transaction.atomic():
+        reload.apply_files(actor=SYSTEM, reason="next")
+        thread.start()
+        until(
+            lambda: started or rows("SELECT 1 FROM pg_locks WHERE NOT granted"),
+            "the trigger neither waits nor starts",
+        )
+        assert not started
+    thread.join(60)
+    assert CycleRun.objects.get(pk=started[0]).profile_revision == 2

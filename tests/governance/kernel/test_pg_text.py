@@ -1,0 +1,42 @@
+"""Whatever text comes from outside, PostgreSQL can store it."""
+
+import json
+
+import pytest
+from django.db import connection
+
+from governance import audit
+from governance.audit import verify
+from governance.audit.actions import Action
+from governance.kernel import pg_text
+from governance.models import AuditTrailEntry
+
+FOREIGN_TEXT = "a\x00b\ud800c\U0001f600\\u0000"
+CLEAN = "a\ufffdb?c\U0001f600\\u0000"
+
+
+def test_nul_and_lone_surrogates_are_replaced() -> None:
+    assert pg_text.clean(FOREIGN_TEXT) == CLEAN
+
+
+@pytest.mark.django_db
+def test_json_is_cleaned_at_any_depth_and_in_names() -> None:
+    text = pg_text.dumps({FOREIGN_TEXT: [1, None, {"deep": (FOREIGN_TEXT,)}]})
+    assert json.loads(text) == {CLEAN: [1, None, {"deep": [CLEAN]}]}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::jsonb #>> '{}'", [text])
+        assert cursor.fetchone() is not None
+
+
+@pytest.mark.django_db
+def test_an_audit_entry_of_foreign_text_is_stored_and_its_hash_holds() -> None:
+    with audit.transaction():
+        audit.record(
+            Action.CYCLE_CANCELLED,
+            actor="ann",
+            before={FOREIGN_TEXT: FOREIGN_TEXT},
+            reason=FOREIGN_TEXT,
+        )
+    entry = AuditTrailEntry.objects.latest("id")
+    assert (entry.before, entry.reason) == ({CLEAN: CLEAN}, CLEAN)
+    assert verify.walk()[0] == entry.pk
