@@ -287,8 +287,9 @@ def _write(
     source: Source,
     reason: str,
 ) -> EditResult:
+    profiles, run_profiles = ([document], []) if kind is PROFILE else ([], [document])
     saved = revisions.save(
-        **{f"{kind.noun}s": [document]}, source=source, actor=actor, reason=reason
+        profiles=profiles, run_profiles=run_profiles, source=source, actor=actor, reason=reason
     )
     changes = saved.profiles if kind is PROFILE else saved.run_profiles
     changed = bool(changes.created or changes.changed)

@@ -78,7 +78,8 @@ def save(
 ) -> SaveResult:
     """Write valid documents and create missing namespaces, in the caller's transaction.
 
-    ``made`` are the ``texts`` of both. Raises ValueError if a profile is missing. The caller records the audit entry.
+    ``made`` are the ``texts`` of both. Raises ValueError if a profile is missing. The caller
+    records the audit entry.
     """
     made = made or (texts(profiles), texts(run_profiles))
     lock()
