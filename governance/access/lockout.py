@@ -104,7 +104,8 @@ class LoginTurns:
             self._waiters -= 1
 
 
-_turns = LoginTurns(running=2, waiting=6, seconds=1.0)
+#: Of this process.
+TURNS = LoginTurns(running=2, waiting=6, seconds=1.0)
 
 
 class GuardedBackend(ModelBackend):
@@ -126,7 +127,7 @@ class GuardedBackend(ModelBackend):
         # The cheap check first: what is locked hashes nothing.
         attempt = _Attempt.begin(username, origin.address(request))
         try:
-            with _turns.of(attempt.address):
+            with TURNS.of(attempt.address):
                 user = super().authenticate(request, username=username, password=password, **kwargs)
         except LoginsBusy:
             attempt.give_back()
