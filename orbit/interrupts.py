@@ -71,6 +71,8 @@ class WorkerState:
         self.stamp: Callable[[], None] = lambda: None
         #: Whether a gate monitor runs in this process. If not, only claims read the gate.
         self.watched = False
+        #: Whether this process runs one suspected cycle at a time, and nothing else.
+        self.alone = False
         self._slots: set[Slot] = set()
         self._thread = threading.local()
 

@@ -35,13 +35,15 @@ CHANNEL = "orbit_q"
 # seconds. A woken worker looks again after LINGER, for rows whose NOTIFY was held back.
 QUIET = 0.02
 LINGER = 0.03
-KEPT_WAKEUPS = 8
+KEPT_WAKEUPS, MOST_COLLAPSED = 8, 1000
 PUT_BACK_SECONDS = 30
 GIVE_UP = timedelta(minutes=10)
 #: The database allows times that not every reader can hold.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
-CLAIM = sql.load(__name__, "claim_tasks")
+# Rows that a claim passes over because other workers are claiming them.
+OTHERS = 32
+CLAIM = sql.load(__name__, "claim_tasks", others=OTHERS)
 ENQUEUE_LATER = sql.load(__name__, "enqueue_later")
 COLLAPSE = sql.load(__name__, "collapse_wakeups")
 PRUNE = sql.load(__name__, "prune_failed_tasks")
@@ -139,12 +141,12 @@ def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
 
 
 def collapse() -> int:
-    """Delete the ready wake-ups beyond the first eight; return how many.
+    """Delete ready wake-ups beyond the first eight, at most 1,000; return how many.
 
     Call it before a runner's first claim, which finds their work.
     """
     # Rows that another worker is claiming stay.
-    return COLLAPSE.execute(key=WAKE, kept=KEPT_WAKEUPS)
+    return COLLAPSE.execute(key=WAKE, kept=KEPT_WAKEUPS, most=MOST_COLLAPSED)
 
 
 def tasks_wait(seconds: float = 0.0) -> bool:
@@ -158,8 +160,12 @@ def tasks_wait(seconds: float = 0.0) -> bool:
 
 
 def ready_wakeups() -> int:
-    """Return how many wake-ups wait for a worker."""
-    row = _one("SELECT count(*) FROM django_q_ormq WHERE key = %s AND lock <= now()", [WAKE])
+    """Return how many wake-ups wait for a worker; counts up to 100."""
+    row = _one(
+        "SELECT count(*) FROM (SELECT 1 FROM django_q_ormq"
+        " WHERE key = %s AND lock <= now() LIMIT 100) AS ready",
+        [WAKE],
+    )
     return int(row[0]) if row else 0
 
 

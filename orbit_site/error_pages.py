@@ -66,6 +66,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
+def refusal(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    """Answer for the web server, which refuses a request before Django sees it."""
+    return _answer(request, status, code, detail)
+
+
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if not request.path.startswith(_CONSOLE):
         return problem.respond(status, code, detail)

@@ -2,11 +2,13 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 
 from django.db import DatabaseError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -14,9 +16,12 @@ from django.views.decorators.csrf import csrf_exempt
 from governance.rest import problem
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
+from orbit_site.web import database
 
 #: A hanging database must not hang the request: the checks run on a thread and time out.
 TIMEOUT_SECONDS = 3.0
+#: A check that waits for so long is given up: its connection may be silent for ever.
+GIVEN_UP_SECONDS = 10.0
 OK, FAILED = "ok", "failed"
 logger = logging.getLogger(__name__)
 
@@ -52,6 +57,8 @@ class Probe:
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._pending: Future[dict[str, str]] | None = None
+        self._began = 0.0
+        self._connection: BaseDatabaseWrapper | None = None
         self._migrated = False
 
     def results(self) -> dict[str, str]:
@@ -61,7 +68,9 @@ class Probe:
                 # Created on first use, so after any fork.
                 self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ready")
             if self._pending is None or self._pending.done():
-                self._pending = self._thread.submit(self._check)
+                self._pending, self._began = self._thread.submit(self._check), time.monotonic()
+            elif time.monotonic() - self._began > GIVEN_UP_SECONDS and self._connection is not None:
+                database.cut_off(self._connection)
             pending = self._pending
         try:
             return pending.result(timeout=TIMEOUT_SECONDS)
@@ -77,6 +86,7 @@ class Probe:
             "cluster": maintenance.cluster_is_alive,
         }
         results: dict[str, str] = {}
+        self._connection = database.own()
         try:
             for name, check in checks.items():
                 try:

@@ -15,6 +15,7 @@ from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.support import database, idle_transactions
 from tests.support.idle_transactions import Watch
+from tests.support.postgres_proxy import PostgresProxy
 from tests.support.reuse import Pool
 
 # Without compiled code a process compiles Django at its start, for longer than most tests take.
@@ -107,6 +108,17 @@ def no_transaction_idles(transactions: Watch) -> Iterator[None]:
     transactions.findings.clear()
     yield
     assert not transactions.findings
+
+
+@pytest.fixture
+def proxy(committed: str, server: Server) -> Iterator[PostgresProxy]:
+    """A proxy that can lose answers, through which this process now connects to ``committed``."""
+    with PostgresProxy(server.host) as proxy:
+        connections["default"].close()
+        for options in (connections["default"].settings_dict, connections.settings["default"]):
+            options["HOST"] = proxy.host
+        yield proxy
+        connections["default"].close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

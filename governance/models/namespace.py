@@ -51,6 +51,10 @@ class GovernanceSetting(models.Model):
                 name="setting_halt_matches_mode",
             ),
         ]
+        # A claim goes through these where the oldest due cycles belong to halted namespaces.
+        indexes = [
+            models.Index(fields=["namespace"], condition=models.Q(halt=False), name="setting_open"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.namespace}: {self.mode}"

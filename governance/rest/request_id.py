@@ -13,6 +13,11 @@ from governance.kernel.request_context import request_id as _current
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
+def accepted(received: str) -> bool:
+    """Return whether a client's id may be used."""
+    return _ACCEPTED.fullmatch(received) is not None
+
+
 def current() -> str:
     """Return the current request's id, or an empty text outside of one."""
     return _current.get()
@@ -27,7 +32,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request under its id."""
         received = request.headers.get("X-Request-ID", "")
-        token = _current.set(received if _ACCEPTED.fullmatch(received) else uuid.uuid4().hex)
+        token = _current.set(received if accepted(received) else uuid.uuid4().hex)
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = _current.get()

@@ -71,8 +71,7 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
                     " ".join(str(exc).split()),
                 )
                 return None
-            if fence.server_is_away(exc):
-                interrupts.prolong(settings.ORBIT_LEASE_SECONDS)  # it waits, and isn't hung
+            interrupts.prolong(settings.ORBIT_LEASE_SECONDS)  # it waits, and isn't hung
             time.sleep(_AWAY_PAUSE_SECONDS)
 
 

@@ -15,38 +15,67 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection, transaction
 
 from governance.kernel import sql
 from governance.namespaces import gate
+from orbit import interrupts
+from orbit.cycles.cursor import UNSETTLED_SECONDS, Cursor
 from orbit.records import fence
-from orbit.records.fence import ClaimedCycle
+from orbit.records.fence import ALONE_FROM, ClaimedCycle
 
-# After this many resumes, claim a cycle alone: a poison cycle must not take others down with its
-# worker.
-ALONE_FROM = 2
 # Larger inputs are loaded when a tier needs them, to bound the memory of a process with many slots.
 SMALL_INPUT = 256 * 1024
+# A claim looks at so many of the oldest due cycles. If too few of them may run, it looks at the
+# oldest of so many namespaces.
+LOOKS, NAMESPACES = 32, 100
+# The most looks of one claim, each behind the one before. More only if most namespaces are open,
+# but have nothing due, while stopped ones have much.
+_MOST_LOOKS = 100
+# The columns of a claim before those of a cycle: where to look next.
+_LOOKED = 6
+# Ends the name of an owner that runs one cycle alone.
+_ALONE = ":alone"
 
 _TAKE_LEASES = sql.fragment(__name__, "take_leases", small_input=SMALL_INPUT)
+_IS_CLAIMABLE = sql.fragment(__name__, "is_claimable", gate_is_open=gate.OPEN)
+_SUSPECTED_DUE = sql.fragment(
+    __name__, "suspected_due", alone_from=ALONE_FROM, gate_is_open=gate.OPEN
+)
 CLAIM = sql.load(
     __name__,
     "claim",
-    alone_from=ALONE_FROM,
-    gate_is_open=gate.OPEN,
+    oldest_due=sql.fragment(__name__, "oldest_due", pause=gate.PAUSE),
+    is_claimable=_IS_CLAIMABLE,
     take_leases=_TAKE_LEASES,
+    alone_from=ALONE_FROM,
+    looks=LOOKS,
+    namespaces=NAMESPACES,
+    unsettled_seconds=UNSETTLED_SECONDS,
 )
+CLAIM_SUSPECTED = sql.load(
+    __name__,
+    "claim_suspected",
+    suspected_due=_SUSPECTED_DUE,
+    is_claimable=_IS_CLAIMABLE,
+    take_leases=_TAKE_LEASES,
+    alone_from=ALONE_FROM,
+)
+COUNT_SUSPECTED = sql.load(__name__, "count_suspected", suspected_due=_SUSPECTED_DUE)
 CLAIM_STOPPED = sql.load(
     __name__, "claim_stopped", gate_is_open=gate.OPEN, take_leases=_TAKE_LEASES
 )
 RENEW = sql.load(__name__, "renew_leases")
 GIVE_BACK = sql.load(__name__, "give_back_leases")
+NEXT_DUE = sql.load(
+    __name__, "next_due", alone_from=ALONE_FROM, looks=LOOKS, gate_is_open=gate.OPEN
+)
 GIVE_BACK_UNSTARTED = sql.load(__name__, "give_back_unstarted")
-NEXT_DUE = sql.load(__name__, "next_due", gate_is_open=gate.OPEN)
 
 
 def owner() -> str:
     """Return this process's name as an owner of leases."""
-    return _owner_of(os.getpid())
+    return _owner_of(os.getpid()) + (_ALONE if interrupts.process.alone else "")
 
 
 @functools.cache
@@ -55,12 +84,56 @@ def _owner_of(pid: int) -> str:
     return f"{socket.gethostname()[:60]}:{pid}:{uuid.uuid4().hex[:8]}"
 
 
-def claim(limit: int, *, alone: bool = False) -> list[ClaimedCycle]:
-    """Claim up to ``limit`` due cycles; with ``alone`` those resumed often."""
+def claim(limit: int, *, cursor: Cursor | None = None) -> list[ClaimedCycle]:
+    """Claim up to ``limit`` due cycles, the oldest first.
+
+    ``cursor`` is the process's; None looks at all.
+    """
     if gate.paused_here():
         return []
-    parameters = {**_term(), "limit": limit, "alone": alone}
-    return [_claimed(row) for row in fence.run(CLAIM.text, parameters)]
+    cursor = cursor or Cursor()
+    cursor.begin()
+    for _ in range(_MOST_LOOKS):
+        since, since_id = cursor.since
+        parameters = {
+            **_term(),
+            "limit": limit,
+            "since": since,
+            "since_id": since_id,
+            "after": cursor.after,
+        }
+        rows = fence.run(CLAIM.text, parameters)
+        first_due, first_id, edge_due, edge_id, settled, after, *_ = rows[0]
+        cursor.move(
+            first=(first_due, first_id) if first_due else None,
+            edge=(edge_due, edge_id) if edge_due else None,
+            settled=settled,
+            after=after,
+        )
+        cycles = [_claimed(row[_LOOKED:]) for row in rows if row[_LOOKED] is not None]
+        if cycles or after is None:
+            return cycles
+    return []
+
+
+def claim_alone() -> list[ClaimedCycle]:
+    """Claim the oldest due cycle that must run alone; none if one does, anywhere."""
+    if gate.paused_here():
+        return []
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('orbit.alone'))")
+            (is_first,) = cursor.fetchone()
+        if not is_first:
+            return []  # another process is claiming it
+        parameters = {**_term(), "alone": f"%{_ALONE}"}
+        return [_claimed(row) for row in fence.run(CLAIM_SUSPECTED.text, parameters)]
+
+
+def is_suspected_due() -> bool:
+    """Tell whether a due cycle must run alone."""
+    row = COUNT_SUSPECTED.one()
+    return bool(row and row[0]) and not gate.paused_here()
 
 
 def claim_stopped(limit: int) -> list[ClaimedCycle]:
@@ -121,6 +194,7 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         body,
         content_type,
         requeues,
+        resumes,
         ran_out,
         takeover,
     ) = row
@@ -137,6 +211,7 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         input=bytes(body) if body is not None else None,
         input_content_type=content_type,
         requeues=requeues,
+        resumes=resumes,
         resumed=ran_out,
         takeover=json.loads(takeover) if takeover is not None else None,
         owner=owner(),

@@ -8,7 +8,9 @@ from django.db.models.functions import Now
 from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import queue
+from orbit.cycles import lease
 from orbit.models import ClusterNode
+from orbit.records.fence import ALONE_FROM
 
 # Seconds. A cycle that has just become due has a wake-up of its own.
 FORGOTTEN_AFTER = 0.3
@@ -18,7 +20,14 @@ SILENT_AFTER = timedelta(seconds=15)
 _MOST_OPERATIONS = 100
 _MOST_HOSTS = 20
 
-COUNT_FORGOTTEN = sql.load(__name__, "count_forgotten_cycles", gate_is_open=gate.OPEN)
+COUNT_FORGOTTEN = sql.load(
+    __name__,
+    "count_forgotten_cycles",
+    alone_from=ALONE_FROM,
+    looks=lease.LOOKS,
+    gate_is_open=gate.OPEN,
+    pause=gate.PAUSE,
+)
 LATE_OPERATIONS = sql.load(__name__, "late_operations")
 ENSURE_PARTITIONS = sql.load(__name__, "ensure_partitions")
 PRUNE_ANSWERS = sql.load(__name__, "prune_answers")

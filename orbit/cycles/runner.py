@@ -5,6 +5,7 @@ main thread claims, renews leases and stamps the clock that the supervisor reads
 """
 
 import logging
+import math
 import queue as queues
 import threading
 import time
@@ -18,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
+from orbit.cycles.cursor import Cursor
 from orbit.dispatch.state import DispatchState
 from orbit.interrupts import Slot
 from orbit.records.fence import ClaimedCycle
@@ -43,6 +45,7 @@ class WorkerProcess:
         #: The answer of a claim was lost: it may have taken cycles that no slot runs.
         self.claim_unknown = False
         self.dispatch = DispatchState()
+        self.cursor = Cursor()
         self.log = ThrottledLog(logger.warning)
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -69,7 +72,15 @@ def run(worker: WorkerProcess, *, seconds: float = CLAIMING_SECONDS) -> datetime
 
     Claim for ``seconds``, then let the slots finish.
     """
+    worker.cursor.restart()
     return _Runner(worker).run(time.monotonic() + seconds)
+
+
+def run_alone(worker: WorkerProcess) -> bool:
+    """Run due suspected cycles, one after the other; return whether there was one."""
+    runner = _Runner(worker)
+    runner.run(math.inf)
+    return runner.number > 0
 
 
 @dataclass(slots=True)
@@ -89,7 +100,6 @@ class _Runner:
     beat: float = field(default_factory=time.monotonic)
     collapsed: float = field(default_factory=time.monotonic)
     number: int = 0
-    alone: bool = False
     hung: bool = False
 
     def run(self, ends: float) -> datetime | None:
@@ -122,7 +132,7 @@ class _Runner:
         """Fill the free slots; return whether to go on claiming."""
         if interrupts.process.draining or self.hung:
             return False
-        free = 0 if self.alone else settings.ORBIT_CONCURRENCY - len(self.running)
+        free = self._free_slots()
         claimed_at = interrupts.now()
         try:
             if time.monotonic() >= ends and not self._may_claim_longer():
@@ -131,9 +141,7 @@ class _Runner:
             if free <= 0:
                 return True
             self._give_back_unstarted()
-            cycles = [] if self.running else lease.claim(1, alone=True)
-            self.alone = bool(cycles)
-            cycles = cycles or lease.claim(free)
+            cycles = self._claim_cycles(free)
         except (DatabaseError, InterfaceError) as exc:
             # It ends the claiming only: the slots wait for the database themselves.
             self.worker.log.report("claiming stops", exc)
@@ -144,6 +152,15 @@ class _Runner:
         for cycle in cycles:
             self._start(cycle, claimed_at)
         return bool(cycles) or bool(self.running)
+
+    def _free_slots(self) -> int:
+        slots = 1 if interrupts.process.alone else settings.ORBIT_CONCURRENCY
+        return slots - len(self.running)
+
+    def _claim_cycles(self, limit: int) -> list[ClaimedCycle]:
+        if interrupts.process.alone:
+            return lease.claim_alone()
+        return lease.claim(limit, cursor=self.worker.cursor)
 
     def _give_back_unstarted(self) -> None:
         if self.worker.claim_unknown:
@@ -191,8 +208,6 @@ class _Runner:
             self.running.pop(number, None)
             if wait is not None:
                 self._is_due(datetime.now(UTC) + timedelta(seconds=wait))
-        if not self.running:
-            self.alone = False
 
     def _renew(self) -> None:
         # A third of a lease leaves time for another try.

@@ -106,9 +106,26 @@ class CycleRun(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["next_due_at"],
+                fields=["next_due_at", "id"],
                 condition=models.Q(next_due_at__isnull=False),
-                name="cycle_due",
+                name="cycle_due_order",
+            ),
+            # A claim goes by namespace where the oldest due cycles may not run. `resumes < 2` is
+            # ``fence.ALONE_FROM``: cycles that may kill their worker have indexes of their own.
+            models.Index(
+                fields=["namespace", "next_due_at", "id"],
+                condition=models.Q(next_due_at__isnull=False, resumes__lt=2),
+                name="cycle_due_namespace",
+            ),
+            models.Index(
+                fields=["namespace", "next_due_at", "id"],
+                condition=models.Q(next_due_at__isnull=False, resumes__gte=2),
+                name="cycle_suspected",
+            ),
+            models.Index(
+                fields=["namespace"],
+                condition=models.Q(lease_owner__isnull=False),
+                name="cycle_leased",
             ),
             models.Index(fields=["namespace", "-id"], name="cycle_namespace"),
             models.Index(fields=["run_profile_id", "-id"], name="cycle_run_profile"),

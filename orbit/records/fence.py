@@ -38,10 +38,15 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 # SQLSTATE classes that say that the server is away, or has no room left.
 _SERVER_IS_AWAY = ("08", "25", "53", "57P")
 
+# After this many resumes without progress, run a cycle in a process of its own: a poison cycle must
+# not take others down with its worker. Partial indexes of ``CycleRun`` have the same number.
+ALONE_FROM = 2
+
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 # A lock, not just a test in WHERE: another worker could claim the cycle before the commit.
 LOCKED = sql.fragment(__name__, "locked")
+FORGET_RESUMES = sql.load(__name__, "forget_resumes")
 #: The fragments of a fenced statement: ``WITH {{locked}}, ..., {{checkpoints}}, {{records}},
 #: {{events}}``.
 FRAGMENTS: dict[str, sql.Fragment] = {
@@ -84,6 +89,8 @@ class ClaimedCycle:
     resumed: bool
     #: What a re-run reuses.
     takeover: dict[str, Any] | None = None
+    #: How often it was resumed in a row, without progress.
+    resumes: int = 0
     #: The holder of the lease.
     owner: str = ""
     #: The id of the record of its resume: there once, however often it is written.
@@ -173,6 +180,11 @@ def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     rows = run(write.sql, write.parameters())
     if not rows:
         raise Fenced
+    # A statement of its own, because the first one may update this row. If it is lost, the next
+    # resume sees the progress.
+    if write.cycle.resumes >= ALONE_FROM and (write.checkpoints or write.rows.get("attempts")):
+        run(FORGET_RESUMES.text, {"id": write.cycle.id, "token": write.cycle.token})
+        write.cycle.resumes = 0
     return rows
 
 

@@ -3,13 +3,21 @@
 UPDATE django_q_ormq AS q
 SET lock = now() + %(seconds)s * interval '1 second'
 FROM (
-    SELECT id
-    FROM django_q_ormq
-    WHERE key = ANY(%(keys)s)
-      AND lock <= now()   -- not clock_timestamp(): a volatile function can't bound an index scan
-    ORDER BY lock, id
+    SELECT task.id
+    FROM unnest(%(keys)s::text[]) AS kind(key)
+    CROSS JOIN LATERAL (   -- of each kind the first few: a backlog of one isn't read for the other
+        SELECT id, lock
+        FROM django_q_ormq
+        WHERE key = kind.key
+          AND lock <= now()   -- not clock_timestamp(): a volatile function can't bound a scan
+        ORDER BY lock, id
+        LIMIT %(limit)s + {{others}}   -- other workers may be claiming as many
+    ) AS ready
+    JOIN django_q_ormq AS task ON task.id = ready.id
+    WHERE task.lock <= now()   -- again, under its lock
+    ORDER BY ready.lock, ready.id
     LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF task SKIP LOCKED
 ) AS c
 WHERE q.id = c.id
 RETURNING q.id, q.payload

@@ -1,5 +1,5 @@
--- Delete the ready wake-ups beyond the first `kept`.
--- params: key text, kept int
+-- Delete the ready wake-ups beyond the first `kept`, a bounded number of them.
+-- params: key text, kept int, most int
 WITH kept AS MATERIALIZED (   -- not locked: another worker may claim them
     SELECT id
     FROM django_q_ormq
@@ -14,6 +14,8 @@ surplus AS MATERIALIZED (
     WHERE key = %(key)s
       AND lock <= now()
       AND id <> ALL(ARRAY(SELECT id FROM kept))
+    ORDER BY lock, id
+    LIMIT %(most)s
     FOR UPDATE SKIP LOCKED
 )
 DELETE FROM django_q_ormq AS q

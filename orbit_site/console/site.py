@@ -1,6 +1,7 @@
 """The admin site."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 from urllib.parse import unquote
@@ -19,11 +20,15 @@ from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import actor_of
+from governance.console.statement_limit import statement_limit
 from orbit_site import error_pages
 from orbit_site.console import banner, header
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
+#: No statement of a page that only shows something may take longer, so that pages can't hold the
+#: web server's threads.
+READ_SECONDS = 3.0
 _CHANGE_TEMPLATE = "registration/password_change_form.html"
 
 
@@ -119,11 +124,13 @@ class OrbitAdminSite(AdminSite):
             ]
             if any("\x00" in text for text in values):
                 return error_pages.bad_request(request)
+            reads = request.method in {"GET", "HEAD"}
             try:
-                response = inner(request, *args, **kwargs)
-                # Render here: change lists run their queries only now.
-                if hasattr(response, "render") and not getattr(response, "is_rendered", True):
-                    response = response.render()
+                with statement_limit(READ_SECONDS) if reads else nullcontext():
+                    response = inner(request, *args, **kwargs)
+                    # Render here: change lists run their queries only now.
+                    if hasattr(response, "render") and not getattr(response, "is_rendered", True):
+                        response = response.render()
             except DataError:
                 return error_pages.bad_request(request)
             return response

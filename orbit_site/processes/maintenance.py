@@ -21,7 +21,7 @@ from governance.audit import head
 from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses
 from orbit import interrupts
-from orbit.cycles import halt_certificates, maintenance, namespace_queue
+from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
@@ -55,9 +55,12 @@ class PeriodicTask:
 class Maintenance:
     """The periodic tasks of the cluster ``node``."""
 
-    def __init__(self, node: UUID, supervisor: int) -> None:
+    def __init__(
+        self, node: UUID, supervisor: int, request_lone_worker: Callable[[], None] = lambda: None
+    ) -> None:
         self.node = node
         self._supervisor = supervisor
+        self._request_lone_worker = request_lone_worker
         self._log = ThrottledLog(log.warning)
         self._backoff = 0.0
         self.tasks = self._periodic_tasks()
@@ -124,6 +127,7 @@ class Maintenance:
             PeriodicTask("Can't certify quiet halts", SECOND, halt_certificates.certify),
             PeriodicTask("Can't promote queued cycles", SECOND, promote, on_gate=True),
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
+            PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
             PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),
@@ -134,6 +138,10 @@ class Maintenance:
         for problem in ledger.enqueue_due():
             self._log.report(problem.split(":")[0], problem)
 
+    def _look_for_suspected(self) -> None:
+        if lease.is_suspected_due():
+            self._request_lone_worker()
+
     def _failed(self, task: PeriodicTask, error: Exception, now: float) -> None:
         self._log.report(task.failure, error)
         # Rare tasks are tried again in a minute, frequent ones in a second.
@@ -142,13 +150,18 @@ class Maintenance:
 
 
 def run(
-    *, node: UUID, supervisor: int, stopping: Callable[[], bool], workers_gone: Callable[[], bool]
+    *,
+    node: UUID,
+    supervisor: int,
+    stopping: Callable[[], bool],
+    workers_gone: Callable[[], bool],
+    request_lone_worker: Callable[[], None],
 ) -> None:
     """Run the tasks until this process drains.
 
     When the cluster stops, keep its row until its workers are gone.
     """
-    periodic, listener = Maintenance(node, supervisor), Listener(gate.CHANNEL)
+    periodic, listener = Maintenance(node, supervisor, request_lone_worker), Listener(gate.CHANNEL)
     while not interrupts.process.draining:
         now = time.monotonic()
         periodic.run_due(now)

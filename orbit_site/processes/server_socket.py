@@ -5,11 +5,11 @@ first drops new ones, then we accept those that exist, then we close.
 """
 
 import ctypes
+import select
 import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
 
 from django.conf import settings
 
@@ -18,6 +18,11 @@ from governance.kernel.errors import Kind, OrbitError
 BACKLOG = 512
 #: Long enough for a handshake that has begun to finish, over a network too.
 SETTLE_SECONDS = 0.25
+#: The processes that accept may be at their limit of connections.
+LONGEST_SECONDS = 2.0
+#: Clients that take nothing of what was sent are cut off by the kernel after this time. Accepted
+#: connections inherit it.
+UNTAKEN_MILLISECONDS = 60_000
 _LOOK_SECONDS = 0.01
 _ATTACH_FILTER = 26
 # A classic BPF filter on the TCP header: load the flags, drop packets with SYN but without ACK.
@@ -40,7 +45,7 @@ def listen(port: int) -> socket.socket:
     """Listen on ``port`` of ORBIT_BIND. Raises PortBusy."""
     address = settings.ORBIT_BIND
     try:
-        return socket.create_server(
+        listener = socket.create_server(
             (address, port),
             family=socket.AF_INET6 if ":" in address else socket.AF_INET,
             backlog=BACKLOG,
@@ -50,16 +55,20 @@ def listen(port: int) -> socket.socket:
             f"Can't listen on {address}:{port}: {error.strerror}. "
             "Stop the program that uses it, or set PORT to another number (PORT=3001)."
         ) from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MILLISECONDS)
+    return listener
 
 
-def retire(listener: socket.socket, accept: Callable[[socket.socket], bool]) -> None:
-    """Close ``listener`` once ``accept`` returns False: no connection is left."""
-    until = time.monotonic() + (SETTLE_SECONDS if _refuse_new(listener) else 0.0)
-    while True:
-        if accept(listener):
-            continue
-        if time.monotonic() >= until:
-            break
+def retire(listener: socket.socket) -> None:
+    """Close ``listener`` once the processes that share it have accepted what the kernel has."""
+    settled_at = time.monotonic() + (SETTLE_SECONDS if _refuse_new(listener) else 0.0)
+    until = settled_at + LONGEST_SECONDS
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    while (now := time.monotonic()) < until and (now < settled_at or poll.poll(0)):
         time.sleep(_LOOK_SECONDS)
     listener.close()
 

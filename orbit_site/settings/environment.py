@@ -143,6 +143,13 @@ ORBIT_DISPATCH_DEADLINE_SECONDS = number(
     high=86400,
 )
 ORBIT_WORKERS = integer("ORBIT_WORKERS", "2", "Worker processes of a cluster.", low=1, high=64)
+ORBIT_WEB_WORKERS = integer(
+    "ORBIT_WEB_WORKERS",
+    "2",
+    "Processes of a web server; they share the port.",
+    low=1,
+    high=64,
+)
 ORBIT_CONCURRENCY = integer(
     "ORBIT_CONCURRENCY", "8", "Cycles that one worker runs at the same time.", low=1, high=64
 )

@@ -112,6 +112,8 @@ if ORBIT_EMBEDDED_DATABASE:
 else:
     _app_url, _owner_url = env.DATABASE_URL, env.OWNER_DATABASE_URL or env.DATABASE_URL
 
+#: The server's settings that DATABASE_URL has; they win over all of ours.
+ORBIT_URL_OPTIONS = variables.database_url(_app_url, "DATABASE_URL")["OPTIONS"].get("options", "")
 DATABASES = {"default": _database(_app_url, "DATABASE_URL", statement_seconds=60)}
 ORBIT_OWNER_DATABASE = _database(_owner_url, "ORBIT_OWNER_DATABASE_URL", statement_seconds=0)
 if ORBIT_OWNER_DATABASE["NAME"] != DATABASES["default"]["NAME"]:

@@ -58,6 +58,6 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "ERROR"},
         # A client's error: anyone could fill the log with it.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "gunicorn.access": {"level": "WARNING"},
+        "_granian": {"level": "ERROR"},
     },
 }

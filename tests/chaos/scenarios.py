@@ -11,7 +11,7 @@ from types import FrameType
 
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
-from tests.chaos import deaths, disk, drains, poison, rows, storms, sweep, zombies
+from tests.chaos import answers, deaths, disk, drains, poison, rows, storms, sweep, zombies
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late
 from tests.chaos.report import Result
@@ -43,6 +43,8 @@ SCENARIOS: dict[str, Scenario] = {
     "rolling-restart": Scenario(drains.rolling_restart),
     "server-stopped": Scenario(storms.server_stopped, OWN, 180),
     "sessions-cut": Scenario(storms.sessions_cut, seconds=180),
+    "lost-answers": Scenario(answers.lost_answers, seconds=240),
+    "silent-connections": Scenario(storms.connections_silent, seconds=180),
     "queue-rows": Scenario(rows.doubled_late_deleted),
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),

@@ -6,10 +6,15 @@ import time
 from collections.abc import Callable
 
 import psutil
+import requests
 
 from orbit_site.processes import postgres
 from tests.chaos.audit import Audit
+from tests.chaos.fleet import LIMIT, until
 from tests.chaos.testbed import Testbed
+from tests.support import callers
+from tests.support.project import free_port
+from tests.support.silent_proxy import SilentProxy
 
 BACK = 10.0
 FIRST = """SELECT min(extract(epoch FROM created_at))::float8 - %s FROM orbit_cyclecheckpoint
@@ -59,6 +64,47 @@ def sessions_cut(testbed: Testbed, cycles: int = 150) -> None:
     _under_load(testbed, storm, cycles)
 
 
+def connections_silent(testbed: Testbed, times: int = 2, cycles: int = 400) -> None:
+    """All database connections fall silent without a goodbye; new ones work. A halt still works."""
+    folder = testbed.folder / "proxy"
+    folder.mkdir()
+    proxy = SilentProxy(folder, testbed.server.host)
+    url = testbed.server.url("orbit_app", testbed.name)
+    variables = {"DATABASE_URL": url.replace(testbed.server.host, str(folder))}
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    testbed.cluster(command="web", PORT=str(port), **variables)
+    until(lambda: _status(f"{address}/health") == 200, LIMIT, "the web server doesn't serve")
+    headers = {"Authorization": f"Bearer {callers.token(callers.create_user('stopper'))}"}
+
+    def storm(go_on: Callable[[], bool]) -> None:
+        for number in range(times):
+            time.sleep(testbed.chance.uniform(1.0, 2.0))
+            testbed.kills += proxy.silence()
+            for step in ("halt", "resume"):
+                began = time.monotonic()
+                path = f"{address}/governance/namespaces/n-d{number}/{step}"
+                answer = requests.post(
+                    path, json={"reason": "silence"}, headers=headers, timeout=60
+                )
+                seconds = time.monotonic() - began
+                if answer.status_code != 200:
+                    testbed.violations.append(f"a {step} was answered {answer.status_code}")
+                testbed.promise(seconds, 1.0, f"a {step} on silent connections")
+
+    try:
+        _under_load(testbed, storm, cycles, **variables)
+    finally:
+        proxy.close()
+
+
+def _status(url: str) -> int:
+    try:
+        return requests.get(url, timeout=5).status_code
+    except requests.RequestException:
+        return 0
+
+
 def _stop(testbed: Testbed) -> None:
     """Stop the server as ``pg_ctl stop -m immediate`` does; the next start recovers."""
     server = psutil.Process(
@@ -69,12 +115,17 @@ def _stop(testbed: Testbed) -> None:
     testbed.kills += 1
 
 
-def _under_load(testbed: Testbed, storm: Callable[[Callable[[], bool]], None], cycles: int) -> None:
+def _under_load(
+    testbed: Testbed,
+    storm: Callable[[Callable[[], bool]], None],
+    cycles: int,
+    **variables: str,
+) -> None:
     """Trigger up to ``cycles`` cycles until the storm ends. It may end when they do."""
     names = [f"d{number}" for number in range(cycles)]
     testbed.configure(names, testbed.asking_tiers())
     testbed.sink.delay = lambda entry: testbed.chance.choice((0, 0.01, 0.1))
-    members = [testbed.cluster(), testbed.cluster()]
+    members = [testbed.cluster(**variables), testbed.cluster(**variables)]
     testbed.ready(*members)
     testbed.monitor.start()
     done = threading.Event()

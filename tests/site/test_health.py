@@ -1,5 +1,6 @@
 """/health and /ready."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from governance.kernel.identifiers import uuid7
 from orbit.models import AppliedFiles, ClusterNode
 from orbit_site import health
+from orbit_site.processes.postgres import Server
+from tests.support import project
 from tests.support.polling import until
+from tests.support.silent_proxy import SilentProxy
 
 
 @pytest.fixture
@@ -88,6 +92,23 @@ def test_a_hanging_database_times_out_and_is_queried_once(
     monkeypatch.setattr(health, "TIMEOUT_SECONDS", 60)
     AppliedFiles.objects.update(sha256="0" * 64)
     until(lambda: fresh.get("/ready").status_code == 200)
+
+
+def test_a_check_whose_connection_falls_silent_is_given_up(
+    fresh: Client, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    AppliedFiles.objects.update(sha256="0" * 64)
+    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(health, "GIVEN_UP_SECONDS", 1)
+    place = connections.settings["default"]
+    with project.open_folder() as folder, closing(SilentProxy(folder, server.host)) as proxy:
+        monkeypatch.setitem(place, "HOST", str(folder))
+        check = health._database
+        monkeypatch.setattr(health, "_database", lambda: (check(), proxy.silence())[0])
+        assert fresh.get("/ready").status_code == 503
+        monkeypatch.setattr(health, "_database", check)
+        # Without the end of that check, all later requests would wait for it.
+        until(lambda: fresh.get("/ready").status_code == 200)
 
 
 @pytest.mark.django_db

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -15,7 +16,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
-from orbit.cycles import advance, compare, detail, lease, maintenance, progress
+from orbit.cycles import (
+    advance,
+    compare,
+    detail,
+    halt_certificates,
+    lease,
+    maintenance,
+    namespace_queue,
+    progress,
+)
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
 from orbit.dispatch import claim, dead_letters
@@ -227,10 +237,20 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
 def _hot() -> list[tuple[str, str, dict[str, Any]]]:
     some = uuid.UUID(int=7)
     held = {"ids": [some], "tokens": [1]}
+    look = {"since": datetime(1, 1, 2, tzinfo=UTC), "since_id": some, "after": 0}
     family = {"family": [some, uuid.UUID(int=8)]}
     items = {"run": some, "scope": None, "limit": 10}
     return [
-        ("claim", lease.CLAIM.text, {"limit": 8, "alone": False, "owner": "w", "seconds": 15}),
+        ("claim", lease.CLAIM.text, {**look, "limit": 8, "owner": "w", "seconds": 15}),
+        (
+            "claim_suspected",
+            lease.CLAIM_SUSPECTED.text,
+            {"alone": "%:alone", "owner": "w", "seconds": 15},
+        ),
+        ("count_suspected", lease.COUNT_SUSPECTED.text, {}),
+        ("claim_stopped", lease.CLAIM_STOPPED.text, {"limit": 8, "owner": "w", "seconds": 15}),
+        ("waiting_namespaces", namespace_queue.WAITING.text, {"most": 2}),
+        ("quiet_stops", halt_certificates.QUIET_STOPS.text, {"most": 2}),
         ("renew_leases", lease.RENEW.text, {**held, "owner": "w", "seconds": 15}),
         (
             "give_back_leases",

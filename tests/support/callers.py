@@ -79,6 +79,12 @@ class Api:
         return response
 
 
+def token(user: User) -> str:
+    """Return a new token of all scopes."""
+    scopes = ("read", "operate", "review", "configure")
+    return tokens.create(user, scopes=scopes, actor=actors.SYSTEM)[1]
+
+
 def api(user: User | None = None, *scopes: str, namespaces: list[str] | None = None) -> Api:
     """Return a client with a new token, of all scopes by default; without ``user``, with none."""
     if user is None:

@@ -89,6 +89,14 @@ def lose_answer(session: Session) -> None:
     session.cut()
 
 
+def cut_at_once(session: Session) -> None:
+    """The client is cut off while the server does it."""
+    session.mute()
+    session.forward()
+    session.cut()
+    session.answered.wait(60)
+
+
 @dataclass
 class Rule:
     """Do ``fault`` to requests whose SQL matches from its start.

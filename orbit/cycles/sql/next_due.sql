@@ -1,8 +1,25 @@
--- When the next free cycle is due. Reads the index up to the first one that the gate lets pass.
-SELECT c.next_due_at
-FROM orbit_cyclerun c
-WHERE c.next_due_at IS NOT NULL   -- the condition of the index
-  AND c.lease_owner IS NULL   -- maintenance finds those whose lease ran out
-  AND {{gate_is_open(c.namespace)}}
-ORDER BY c.next_due_at
-LIMIT 1
+-- When the next free cycle is due, as far as a few of the oldest and of the next ones tell: behind
+-- these may be any number of stopped ones. Maintenance finds what this doesn't see, and cycles whose
+-- lease ran out or that run alone.
+SELECT min(near.next_due_at)
+FROM (
+    (
+        SELECT namespace, next_due_at, lease_owner, resumes
+        FROM orbit_cyclerun
+        WHERE next_due_at <= now()
+        ORDER BY next_due_at, id
+        LIMIT {{looks}}
+    )
+    UNION ALL
+    (
+        SELECT namespace, next_due_at, lease_owner, resumes
+        FROM orbit_cyclerun
+        WHERE next_due_at > now()
+          AND lease_owner IS NULL   -- passes over what runs now, which is little
+        ORDER BY next_due_at, id
+        LIMIT {{looks}}
+    )
+) AS near
+WHERE near.lease_owner IS NULL
+  AND near.resumes < {{alone_from}}
+  AND {{gate_is_open(near.namespace)}}

@@ -20,7 +20,7 @@ WHERE st.ended_at IS NULL
   AND NOT EXISTS (   -- no worker holds a cycle
     SELECT 1
     FROM orbit_cyclerun c
-    WHERE c.next_due_at IS NOT NULL   -- the condition of the index
+    WHERE c.lease_owner IS NOT NULL   -- the condition of the index
       AND c.lease_expires_at > clock_timestamp()
       AND (st.namespace_id IS NULL OR c.namespace = n.name)
 )

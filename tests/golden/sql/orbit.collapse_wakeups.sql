@@ -9,6 +9,8 @@ WHERE key = %(key)s
 AND lock <= now()
 AND id <> ALL(ARRAY(SELECT id
 FROM kept))
+ORDER BY lock, id
+LIMIT %(most)s
 FOR
 UPDATE SKIP LOCKED)
 DELETE

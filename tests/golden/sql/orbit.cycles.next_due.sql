@@ -1,11 +1,21 @@
-SELECT c.next_due_at
-FROM orbit_cyclerun c
-WHERE c.next_due_at IS NOT NULL
-AND c.lease_owner IS NULL
+SELECT min(near.next_due_at)
+FROM ((SELECT namespace, next_due_at, lease_owner, resumes
+FROM orbit_cyclerun
+WHERE next_due_at <= now()
+ORDER BY next_due_at, id
+LIMIT 32)
+UNION ALL (SELECT namespace, next_due_at, lease_owner, resumes
+FROM orbit_cyclerun
+WHERE next_due_at > now()
+AND lease_owner IS NULL
+ORDER BY next_due_at, id
+LIMIT 32)) AS near
+WHERE near.lease_owner IS NULL
+AND near.resumes < 2
 AND NOT EXISTS (SELECT 1
 FROM governance_governancesetting s
 JOIN governance_namespace n ON n.id = s.namespace_id
-WHERE n.name = c.namespace
+WHERE n.name = near.namespace
 AND s.halt
 AND (s.until IS NULL
 OR s.until > now()))
@@ -16,5 +26,3 @@ AND p.kind = 'pause'
 AND p.ended_at IS NULL
 AND (p.until IS NULL
 OR p.until > now()))
-ORDER BY c.next_due_at
-LIMIT 1

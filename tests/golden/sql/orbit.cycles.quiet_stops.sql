@@ -17,7 +17,7 @@ AND (st.namespace_id IS NULL
 OR c.namespace = n.name))
 AND NOT EXISTS (SELECT 1
 FROM orbit_cyclerun c
-WHERE c.next_due_at IS NOT NULL
+WHERE c.lease_owner IS NOT NULL
 AND c.lease_expires_at > clock_timestamp()
 AND (st.namespace_id IS NULL
 OR c.namespace = n.name))

@@ -1,8 +1,21 @@
+WITH RECURSIVE queues AS ((SELECT q.namespace
+FROM orbit_cyclerun q
+WHERE q.status = 'queued'
+ORDER BY q.namespace
+LIMIT 1)
+UNION ALL
+SELECT (SELECT q.namespace
+FROM orbit_cyclerun q
+WHERE q.status = 'queued'
+AND q.namespace > w.namespace
+ORDER BY q.namespace
+LIMIT 1)
+FROM queues w
+WHERE w.namespace IS NOT NULL)
 SELECT w.namespace
-FROM (SELECT DISTINCT namespace
-FROM orbit_cyclerun
-WHERE status = 'queued') AS w
-WHERE NOT EXISTS (SELECT 1
+FROM queues w
+WHERE w.namespace IS NOT NULL
+AND NOT EXISTS (SELECT 1
 FROM orbit_cyclerun a
 WHERE a.namespace = w.namespace
 AND a.status IN ('pending', 'running'))
@@ -20,5 +33,4 @@ AND p.kind = 'pause'
 AND p.ended_at IS NULL
 AND (p.until IS NULL
 OR p.until > now()))
-ORDER BY w.namespace
 LIMIT %(most)s

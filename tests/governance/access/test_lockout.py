@@ -90,8 +90,13 @@ def test_a_lock_ends_by_time_and_further_guesses_do_not_extend_it() -> None:
         assert attempt().status_code == 429
     row = LoginAttempt.objects.get()
     assert (row.ends_at, row.failures) == (ends, LIMIT + 1)
-    LoginAttempt.objects.update(ends_at=timezone.now() - timedelta(hours=1))
+    assert lockout.locked_logins().count() == 1
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    LoginAttempt.objects.update(since=an_hour_ago, ends_at=an_hour_ago)
+    assert lockout.locked_logins().count() == 0
     assert attempt().status_code == 200
+    row = LoginAttempt.objects.get()
+    assert (row.failures, row.since > an_hour_ago) == (1, True)
     assert attempt(password=RIGHT).status_code == 302
     assert [action for action, _ in on_record()] == ["login.failed", "login.locked", "login.failed"]
 

@@ -1,18 +1,21 @@
 """Users are created with their role and namespaces, or not at all."""
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
 from governance.access import users
 from governance.access.actors import SYSTEM
 from governance.access.users import UserExists
 from governance.models import AuditTrailEntry, WorkspaceGrant
 from governance.namespaces import registry
+from tests.support.pipeline import rows
+from tests.support.polling import until
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 def create(name: str) -> User:
@@ -70,3 +73,26 @@ def test_the_migration_keeps_what_users_see_and_its_way_back_gives_nobody_more()
     with connection.cursor() as cursor:
         cursor.execute(migration.KEEP)
     assert (users.find("all").namespaces, users.find("some").namespaces) == (None, ("a",))
+
+
+def test_of_two_changes_at_once_the_second_one_begins_where_the_first_ended() -> None:
+    registry.ensure(["a"])
+    create("ann")
+
+    def deactivate() -> None:
+        try:
+            users.change("ann", actor=SYSTEM, active=False)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            users.change("ann", actor=SYSTEM, namespaces=["a"])
+            waiting = pool.submit(deactivate)
+            until(
+                lambda: waiting.done() or rows("SELECT 1 FROM pg_locks WHERE NOT granted"),
+                "the second change neither waits nor ends",
+            )
+        waiting.result(timeout=60)
+    _, first, second = AuditTrailEntry.objects.order_by("id")
+    assert second.before == first.after

@@ -39,6 +39,23 @@ def test_an_export_is_a_chain_that_ends_in_the_signed_head() -> None:
     assert last["head"]["signature"].startswith("hmac-sha256:")
 
 
+def test_an_entry_that_is_written_during_an_export_is_not_behind_its_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    do()
+    real = head.current
+
+    def read_just_before_another_entry() -> head.Head:
+        end = real()
+        do()
+        return end
+
+    monkeypatch.setattr(head, "current", read_just_before_another_entry)
+    lines = [json.loads(line) for line in export.lines(Search().entries())]
+    assert [line.get("id", "head") for line in lines] == [1, "head"]
+    assert lines[-1]["head"]["sequence"] == 1
+
+
 def test_a_confined_export_has_no_head_and_a_cut_one_says_so() -> None:
     for namespace in ("eu", "us", None, "eu"):
         do(namespace)

@@ -48,6 +48,12 @@ def test_entries_are_numbered_without_gaps_and_each_holds_the_hash_before_it() -
 
 
 @pytest.mark.django_db
+def test_numbers_at_the_limits_of_what_jsonb_keeps_have_a_hash_that_holds() -> None:
+    do(after=[0.0, 1e-4, 9.9e-5, 9.9e14, 1e15, 9.5e15, 2**53 - 1, 2**53, -(2**53), True])
+    assert verify.walk()[0] == 1
+
+
+@pytest.mark.django_db
 def test_a_transaction_that_fails_leaves_no_entry_and_no_gap() -> None:
     do()
     with pytest.raises(ZeroDivisionError), audit.transaction():

@@ -11,7 +11,7 @@ from django.db import connection
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown, NotAllowed
 from governance.access.roles import ROLES, Scope
 from governance.models import AuditTrailEntry, GovernanceSetting, Namespace, Stop
-from governance.namespaces import gate, halts, registry, status, stops
+from governance.namespaces import gate, halts, pauses, registry, status, stops
 from governance.namespaces.halts import StillHalted
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from governance.states import Mode
@@ -104,9 +104,11 @@ def test_a_second_halt_changes_nothing_and_leaves_no_entry() -> None:
 @pytest.mark.django_db
 def test_a_second_halt_never_ends_the_first_one_earlier() -> None:
     later, sooner = soon(7200), soon(60)
-    assert halts.halt("default", actor=ANN, until=later).until == later
+    first = halts.halt("default", actor=ANN, until=later)
+    assert first.until == later
     assert halts.halt("default", actor=ANN, until=sooner).until == later
-    assert halts.halt("default", actor=ANN, reason="worse than that").until is None
+    extended = halts.halt("default", actor=ANN, reason="worse than that")
+    assert (extended.until, extended.since) == (None, first.since)
     assert halts.halt("default", actor=ANN, until=later).until is None
     assert [action for action, _, _ in entries()] == ["namespace.halted", "namespace.halted"]
     assert Stop.objects.get().until is None
@@ -171,12 +173,24 @@ def test_an_expired_halt_stops_nothing_and_is_lifted_with_an_audit_entry() -> No
     assert halts.lift_expired() == 0
     pass_time()
     gate.ensure_may_start("default")
-    assert rows(f"SELECT {gate.OPEN.render('open', [DEFAULT])}") == [(True,)]
+    assert rows(
+        f"SELECT {gate.OPEN.render('open', [DEFAULT])}, {gate.STARTS.render('starts', [DEFAULT])}"
+    ) == [(True, True)]
     assert status.find("default", actor=ANN).state == Mode.RUNNING
     assert [halts.lift_expired(), halts.lift_expired()] == [1, 0]
     assert entries()[1:] == [("namespace.resumed", "orbit", stops.EXPIRED)]
     stop = Stop.objects.get()
     assert stop.ended_at == stop.until
+
+
+@pytest.mark.django_db
+def test_a_halt_that_was_extended_before_its_end_is_recorded_is_not_lifted() -> None:
+    halts.halt("default", actor=ANN, until=soon())
+    # The list of expired stops was read just before.
+    Stop.objects.update(until=datetime.now(UTC) - timedelta(seconds=1))
+    assert halts.lift_expired() == 1
+    assert status.find("default", actor=ANN).state == Mode.HALTING
+    assert not Stop.objects.filter(ended_at__isnull=False).exists()
 
 
 @pytest.mark.django_db
@@ -357,10 +371,27 @@ def test_only_an_open_halt_gets_a_certificate_and_gets_one() -> None:
 
 
 @pytest.mark.django_db
+def test_a_certificate_that_comes_too_late_changes_neither_the_stop_nor_the_namespace() -> None:
+    halts.halt("default", actor=ANN)
+    stop = Stop.objects.get()
+    halts.resume("default", actor=ANN, reason="over")
+    halts.mark_quiet(stop.pk, at=datetime.now(UTC), certificate='{"n": 1}')
+    stop.refresh_from_db()
+    assert (stop.certificate, stop.quiet_at) == (None, None)
+    halts.halt("default", actor=ANN)
+    GovernanceSetting.objects.update(mode="running", halt=False)  # by an outside tool
+    halts.mark_quiet(Stop.objects.latest("id").pk, at=datetime.now(UTC), certificate="{}")
+    assert status.find("default", actor=ANN).state == Mode.RUNNING
+
+
+@pytest.mark.django_db
 def test_every_stop_is_notified_at_its_commit(django_capture_on_commit_callbacks: Any) -> None:
     for act in (
         lambda: halts.halt("default", actor=ANN),
         lambda: halts.resume("default", actor=ANN, reason="r"),
+        lambda: pauses.pause(actor=ANN, reason="r"),
+        lambda: pauses.pause(actor=ANN, reason="another"),
+        lambda: pauses.unpause(actor=ANN, reason="r"),
     ):
         with django_capture_on_commit_callbacks(execute=True) as rung:
             act()

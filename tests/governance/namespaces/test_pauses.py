@@ -8,7 +8,7 @@ import pytest
 from governance.access.actors import SYSTEM, Actor, NotAllowed
 from governance.access.roles import ROLES, Scope
 from governance.models import AuditTrailEntry, Stop
-from governance.namespaces import gate, pauses
+from governance.namespaces import gate, halts, pauses, stops
 from governance.namespaces.pauses import HeldByEnvironment
 from governance.namespaces.stops import ReasonInvalid, UntilInvalid
 from tests.governance.namespaces.test_halts import at_once, entries, pass_time, soon
@@ -93,6 +93,15 @@ def test_a_user_who_is_confined_or_may_not_operate_pauses_nothing() -> None:
 
 
 @pytest.mark.django_db
+def test_only_who_sees_the_workspace_sees_the_certificate_of_a_pause() -> None:
+    pauses.pause(actor=ANN, reason="a fire")
+    halts.mark_quiet(Stop.objects.get().pk, at=datetime.now(UTC), certificate='{"n": 1}')
+    confined = Actor("bea", None, frozenset(Scope), frozenset({"default"}))
+    assert [pauses.read(actor=actor).certificate for actor in (ANN, confined)] == [{"n": 1}, None]
+    assert pauses.read(actor=confined).quiet
+
+
+@pytest.mark.django_db
 def test_a_pause_must_have_a_reason_and_end_in_the_future() -> None:
     with pytest.raises(ReasonInvalid):
         pauses.pause(actor=ANN, reason=" ")
@@ -108,6 +117,10 @@ def test_an_expired_pause_stops_nothing_and_is_lifted_with_an_audit_entry() -> N
     gate.ensure_may_start("default")
     assert pauses.read().source is None
     assert pauses.pause(actor=ANN, reason="again").source == "console"
+    assert list(Stop.objects.order_by("id").values_list("reason", "ended_reason")) == [
+        ("for a while", stops.EXPIRED),
+        ("again", ""),
+    ]
     pass_time()
     Stop.objects.filter(ended_at__isnull=True).update(
         until=datetime.now(UTC) - timedelta(seconds=1)

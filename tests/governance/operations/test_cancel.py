@@ -1,17 +1,21 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM, NotAllowed
 from governance.models import AuditTrailEntry
 from governance.namespaces import registry
 from governance.operations import cancel, ledger
 from governance.operations.ledger import OperationFinished, OperationUnknown
+from governance.states import Outcome
+from tests.support.pipeline import rows
+from tests.support.polling import until
 
-pytestmark = pytest.mark.django_db
 
-
+@pytest.mark.django_db
 def test_a_cancelled_run_has_ended_keeps_its_counts_and_says_who() -> None:
     registry.ensure(["a"])
     run, _ = ledger.ensure_run_with_identity("a", "t", {}, initiator="ann")
@@ -41,6 +45,7 @@ def test_a_cancelled_run_has_ended_keeps_its_counts_and_says_who() -> None:
         cancel.cancel(run.pk, actor=SYSTEM, reason="again")
 
 
+@pytest.mark.django_db
 def test_a_run_that_is_hidden_or_not_permitted_is_not_cancelled() -> None:
     run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
     for actor, run_id in (
@@ -53,3 +58,26 @@ def test_a_run_that_is_hidden_or_not_permitted_is_not_cancelled() -> None:
         cancel.cancel(run.pk, actor=replace(SYSTEM, scopes=frozenset()), reason="x")
     run.refresh_from_db()
     assert run.status == "queued"
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_cancel_that_waits_for_the_last_slice_comes_too_late_and_leaves_no_entry() -> None:
+    run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
+
+    def cancel_run() -> None:
+        try:
+            cancel.cancel(run.pk, actor=SYSTEM, reason="x")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            ledger.complete(run, Outcome.SUCCEEDED, {}, progress={})
+            waiting = pool.submit(cancel_run)
+            until(
+                lambda: waiting.done() or rows("SELECT 1 FROM pg_locks WHERE NOT granted"),
+                "the cancel neither waits nor ends",
+            )
+        with pytest.raises(OperationFinished):
+            waiting.result(timeout=60)
+    assert not AuditTrailEntry.objects.exists()

@@ -14,7 +14,7 @@ from governance.access.actors import SYSTEM
 from governance.models import IdempotentRequest
 from orbit.cycles import cancel
 from orbit.models import CycleRun
-from tests.support.callers import api, create_user
+from tests.support.callers import api, create_user, problem
 
 
 @pytest.mark.usefixtures("committed")
@@ -63,3 +63,44 @@ def test_a_key_is_free_again_after_a_day_and_not_before() -> None:
     assert (status, second == first) == (202, False)
     # The key is the new request's, from then on.
     assert IdempotentRequest.objects.get().created_at > timezone.now() - timedelta(hours=1)
+
+
+@pytest.mark.django_db
+def test_a_key_that_is_free_again_belongs_to_the_new_body() -> None:
+    client = api(create_user())
+    client.post("/cycles/trigger", {"payload": {"x": 1}}, Idempotency_Key="one")
+    cancel.cancel(CycleRun.objects.get().pk, actor=SYSTEM, reason="make room")
+    IdempotentRequest.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    answers = [
+        client.post("/cycles/trigger", {"payload": {"x": 2}}, Idempotency_Key="one").json()
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    problem(
+        client.post("/cycles/trigger", {"payload": {"x": 1}}, Idempotency_Key="one"),
+        422,
+        "idempotency_key_reused",
+    )
+
+
+@pytest.mark.django_db
+def test_a_refusal_frees_its_key_and_no_other() -> None:
+    ann, bea = api(create_user()), api(create_user("bea"))
+    bodies = {"x": 1}, {"x": 2}
+    started = ann.post("/cycles/trigger", {"payload": bodies[0]}, Idempotency_Key="one").json()
+    unknown = {"run_profile_ids": ["unknown"]}
+    # Another route, and another user: the same key there has nothing to do with this one.
+    problem(
+        ann.post("/run-profiles/trigger", unknown, Idempotency_Key="one"),
+        404,
+        "unknown_run_profile",
+    )
+    for body in bodies:
+        problem(
+            bea.post("/cycles/trigger", {"payload": body}, Idempotency_Key="one"),
+            409,
+            "cycle_active",
+        )
+    again = ann.post("/cycles/trigger", {"payload": bodies[0]}, Idempotency_Key="one")
+    assert again.json() == started
+    assert CycleRun.objects.count() == IdempotentRequest.objects.count() == 1

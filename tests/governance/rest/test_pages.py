@@ -31,8 +31,11 @@ def test_pages_lead_to_the_end_and_back(count: int) -> None:
     *pages, [last] = follow(client, "/run-profiles?namespace=a&state=enabled&limit=2", "next")
     assert [name for page in pages for name in page] == names
     assert all("namespace=a" in str(url) for url in [last])
-    *back, _ = follow(client, last, "previous")
+    *back, [first] = follow(client, last, "previous")
     assert [name for page in reversed(back) for name in page] == names
+    *again, _ = follow(client, first, "next")
+    assert [name for page in again for name in page] == names
+    assert len(again) == len(pages)
 
 
 def test_new_rows_shift_nothing() -> None:

@@ -2,14 +2,16 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
-from orbit.cycles import advance, cancel, finish, lease
+from orbit.cycles import advance, cancel, finish, lease, runner
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, dead_letters
 from orbit.dispatch.claim import ClaimedJob
@@ -104,6 +106,70 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
     assert lease.renew([zombie]) == set()
     assert lease.give_back([zombie], wait=0) is None
     assert lease.renew([successor]) == {cycle_id}
+
+
+def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
+    configure_profiles()
+    start_cycle()
+    claim()
+    CycleRun.objects.update(next_due_at=Now())
+    assert lease.claim(1) == []
+    assert lease.claim(1, alone=True) == []
+
+
+def test_the_lease_of_a_cycle_that_has_ended_is_neither_renewed_nor_given_back() -> None:
+    configure_profiles()
+    start_cycle()
+    claimed_cycle = claim()
+    finish.give_up(claimed_cycle, reason="parked", message="no progress")
+    assert lease.renew([claimed_cycle]) == set()
+    assert lease.give_back([claimed_cycle], wait=0) is None
+    assert CycleRun.objects.get().next_due_at is None
+
+
+def test_a_renewal_is_a_full_term_and_makes_the_cycle_due_at_its_end(settings) -> None:
+    settings.ORBIT_LEASE_SECONDS = 60
+    configure_profiles()
+    cycle_id = start_cycle()
+    claimed_cycle = claim()
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    CycleRun.objects.update(lease_expires_at=soon, next_due_at=soon)
+    assert lease.renew([claimed_cycle]) == {cycle_id}
+    renewed = CycleRun.objects.get()
+    assert renewed.lease_expires_at == renewed.next_due_at
+    assert renewed.lease_expires_at > soon + timedelta(seconds=20)
+
+
+def test_a_cycle_started_when_it_was_claimed_first() -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    claim()
+    started_at = CycleRun.objects.get().started_at
+    assert started_at is not None
+    expire_lease(cycle_id)
+    claim()
+    assert CycleRun.objects.get().started_at == started_at
+
+
+def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
+    configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(3)})
+    ids = [start_cycle(f"r{n}") for n in range(3)]
+    for minutes, cycle_id in zip((1, 3, 2), ids, strict=True):
+        CycleRun.objects.filter(pk=cycle_id).update(next_due_at=Now() - timedelta(minutes=minutes))
+    assert [claim().id for _ in range(3)] == [ids[1], ids[2], ids[0]]
+
+
+def test_a_cycle_that_was_resumed_twice_is_claimed_alone() -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    claim()
+    for _ in range(2):
+        expire_lease(cycle_id)
+        assert lease.claim(1, alone=True) == []
+        assert claim().id == cycle_id
+    expire_lease(cycle_id)
+    assert lease.claim(1) == []
+    assert [cycle.id for cycle in lease.claim(1, alone=True)] == [cycle_id]
 
 
 def test_a_worker_that_waits_for_the_fence_sees_the_checkpoint() -> None:
@@ -206,7 +272,9 @@ def test_a_late_success_ends_a_dead_letter_and_its_unsent_copy(settings) -> None
     ]
 
 
-def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -> None:
+def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
@@ -214,10 +282,14 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(settings) -
         claim()
         for _ in range(4):
             expire_lease(poison_cycle)
-            claimed_cycles = lease.claim(1) or lease.claim(1, alone=True)
+            claimed_cycles = lease.claim(1) or lease.claim_alone()
             assert advance.may_resume(claimed_cycles[0])
         expire_lease(poison_cycle)
-        assert run_cycle(poison_cycle).reason == "parked"
+        assert tasks.worker is not None
+        with monkeypatch.context() as lone_worker:
+            lone_worker.setattr(interrupts.process, "alone", True)
+            assert runner.run_alone(tasks.worker)
+        assert CycleRun.objects.get(pk=poison_cycle).reason == "parked"
         assert run_cycle(start_cycle("r2")).status == "success"
     assert rows("SELECT status FROM orbit_cyclerun WHERE id = %s", poison_cycle) == [("failed",)]
     assert rows("SELECT data ->> 'reason' FROM orbit_executionrecord WHERE event = 'given_up'") == [
@@ -229,7 +301,7 @@ def resumes_after(claimed_cycle: ClaimedCycle, *, times: int) -> tuple[ClaimedCy
     """Resume a cycle ``times`` times without progress; return it and the count of resumes."""
     for _ in range(times):
         expire_lease(claimed_cycle.id)
-        (claimed_cycle,) = lease.claim(1) or lease.claim(1, alone=True)
+        (claimed_cycle,) = lease.claim(1) or lease.claim_alone()
         assert advance.may_resume(claimed_cycle)
     return claimed_cycle, CycleRun.objects.get(pk=claimed_cycle.id).resumes
 
@@ -251,7 +323,7 @@ def test_a_checkpoint_or_an_attempt_starts_the_count_of_resumes_anew(settings) -
     # The same progress doesn't count twice.
     claimed_cycle, _ = resumes_after(claimed_cycle, times=3)
     expire_lease(claimed_cycle.id)
-    (claimed_cycle,) = lease.claim(1, alone=True)
+    (claimed_cycle,) = lease.claim_alone()
     assert not advance.may_resume(claimed_cycle)
     assert CycleRun.objects.get(pk=claimed_cycle.id).reason == "parked"
 
@@ -302,6 +374,18 @@ def test_cancel_works_at_once_on_a_running_cycle(settings) -> None:
     assert rows(
         "SELECT actor, reason FROM governance_audittrailentry WHERE action = 'cycle.cancelled'"
     ) == [("orbit", "wrong payload")]
+
+
+def test_a_cancelled_cycle_with_nothing_in_flight_is_not_due_any_more(settings) -> None:
+    with Receiver(OK) as receiver:
+        cycle_progress, jobs = enqueue_and_claim(settings, receiver)
+        # One has its answer, and the others wait for their next attempt.
+        answers = [
+            attempt.resolve(job, answer) for job, answer in zip(jobs, (YES, NO, NO), strict=True)
+        ]
+        finish.save_results(cycle_progress, answers)
+        cancel.cancel(cycle_progress.cycle.id, actor=SYSTEM, reason="stop")
+    assert CycleRun.objects.get().next_due_at is None
 
 
 def make_due(cycle_id: UUID) -> None:

@@ -83,7 +83,7 @@ def test_a_cycle_ends_when_the_stages_time_is_over_and_its_retries_go_on(
         make_deliveries_due()
         later = run_cycle(first)
     assert later.status == "partial_success"
-    assert later.stages == cycle.stages
+    assert (later.stages, later.finished_at) == (cycle.stages, cycle.finished_at)
     assert DispatchJob.objects.filter(status="delivered").count() == 6
     assert rows(
         "SELECT data->>'delivered' FROM orbit_executionrecord WHERE event = 'late_deliveries_ended'"
@@ -265,3 +265,21 @@ def test_a_cycle_that_is_given_up_does_not_meter_its_requeued_deliveries(setting
         finish.give_up(claimed_cycle, reason="parked", message="no progress")
     assert DispatchJob.objects.filter(cycle_id=cycle_id, status="delivered").count() == 2
     assert rows("SELECT quantity FROM orbit_valueledgerentry WHERE tag = 'deliveries'") == [(1,)]
+
+
+def test_attempts_that_had_an_answer_keep_it_if_the_cycle_is_given_up(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        progress = dispatch.enqueue_deliveries(claimed_cycle)
+        first, *_ = dispatch.claim_jobs(claimed_cycle)
+        no = Response(500, None, "", b"no", None, 1.0, True, b"no")
+        finish.save_results(progress, [attempt.resolve(first, no)])
+        finish.give_up(claimed_cycle, reason="parked", message="no progress")
+    assert rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1 ORDER BY 1") == [
+        ("failed", 1),
+        ("unknown", 2),
+    ]
+    assert rows("SELECT status_code FROM orbit_deliveryreceipt WHERE status = 'failed'") == [(500,)]

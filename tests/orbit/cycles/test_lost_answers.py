@@ -7,24 +7,27 @@ for each write goes the same way, and the same is there in the end.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, transaction
 
 from governance.kernel.sql import Statement
-from orbit.cycles import advance, finish, lease, stages
-from orbit.dispatch import claim, enqueue, receipts
+from orbit.cycles import advance, finish, lease, namespace_queue, stages
+from orbit.dispatch import attempt, claim, enqueue, receipts
 from orbit.models import CycleRun
+from orbit.outbound.client import Response
 from orbit.pipeline import initiation, registry, transformations
 from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
 from orbit.records import execution
 from orbit_site.processes.postgres import Server
+from tests.orbit.cycles.test_namespace_queue import fail, start_three_cycles
 from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
@@ -50,17 +53,6 @@ WAITERS = """SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'"""
 
 TOKENS = "SELECT sum(fencing_token) FROM orbit_cyclerun"
-
-
-@pytest.fixture
-def proxy(committed: str, server: Server) -> Iterator[PostgresProxy]:
-    """The proxy through which this process now connects."""
-    with PostgresProxy(server.host) as proxy:
-        connection.close()
-        for options in (connections["default"].settings_dict, connections.settings["default"]):
-            options["HOST"] = proxy.host
-        yield proxy
-        connection.close()
 
 
 @pytest.fixture
@@ -126,7 +118,7 @@ WAYS = {
             (claim.CLAIM, 0),
             (finish.CLOSE_DELIVERIES, 0),
         ),
-        ((pattern_of(lease.CLAIM), 1),),
+        ((pattern_of(lease.CLAIM), 0),),
     ),
     "asking tiers": Way(
         (
@@ -284,3 +276,88 @@ def test_a_write_without_an_answer_is_done_once(
     settings, proxy: PostgresProxy, way: Way, fault: Fault
 ) -> None:
     check(settings, proxy, way, [*way.statements, *way.others], fault)
+
+
+@pytest.mark.parametrize("fault", [lose_answer, lose_request])
+def test_the_next_queued_cycle_starts_once(settings, proxy: PostgresProxy, fault: Fault) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        cycle_ids = start_three_cycles()
+        proxy.on(finish.CLOSE_DELIVERIES, fault)
+        assert [run_cycle(cycle_id).status for cycle_id in cycle_ids] == ["success"] * 3
+        assert len(receiver.requests) == 9
+
+
+@pytest.mark.parametrize("fault", [lose_answer, lose_request])
+def test_a_queued_cycle_is_promoted_once(proxy: PostgresProxy, fault: Fault) -> None:
+    first, *_ = start_three_cycles()
+    fail(first)
+    proxy.on(commit_of(namespace_queue.PROMOTE_IN_ALL), fault)
+    with pytest.raises(OperationalError):
+        namespace_queue.promote_waiting()
+    connection.close()
+    namespace_queue.promote_waiting()
+    assert sorted(CycleRun.objects.values_list("status", flat=True)) == [
+        "failed",
+        "pending",
+        "queued",
+    ]
+
+
+def test_a_lease_is_renewed_beside_one_that_a_write_locks(committed: str, server: Server) -> None:
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    locked = start_cycle("r1")
+    start_cycle("r2")
+    held = lease.claim(2)
+    with psycopg.connect(server.url("orbit_app", committed)) as locker:
+        locker.execute("SELECT 1 FROM orbit_cyclerun WHERE id = %s FOR UPDATE", [locked])
+        assert lease.renew(held) == {cycle.id for cycle in held} - {locked}
+    assert lease.renew(held) == {cycle.id for cycle in held}
+
+
+@pytest.mark.parametrize("fault", [lose_answer, lose_request])
+def test_a_late_success_is_on_record_once(settings, proxy: PostgresProxy, fault: Fault) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
+        (cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(cycle)
+        job, *_ = dispatch.claim_jobs(cycle)
+    answer = Response(200, None, "", b"ok", None, 1.0, True, b"ok")
+    proxy.on(commit_of(receipts.DELIVER_LATE), fault)
+    cut = proxy.on(execution.WRITE, fault)
+    receipts.save_late_successes(cycle, [attempt.resolve(job, answer)])
+    assert cut.done == 1
+    events = "SELECT event FROM orbit_executionrecord WHERE cycle_id = %s"
+    counted = Counter(rows(events, cycle_id))
+    assert (counted["delivered_late",], counted["fenced",]) == (1, 1)
+
+
+def test_a_write_that_meets_its_own_rows_is_read_again_and_the_cycle_goes_on(
+    settings, committed: str, server: Server
+) -> None:
+    with (
+        Receiver(OK) as receiver,
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(server.url("orbit_app", committed), autocommit=True) as watcher,
+    ):
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle_id = start_cycle()
+        (cycle,) = lease.claim(1)
+        twin = replace(cycle)
+
+        def run() -> None:
+            advance.run(cycle, dispatch=dispatch.state(), worker="w")
+            connection.close()
+
+        with transaction.atomic():
+            # As if another write with the same token were under way.
+            initiation.run(twin)
+            running = pool.submit(run)
+            until(lambda: watcher.execute(WAITERS).fetchone(), "the write does not wait")
+        running.result(60)
+    assert CycleRun.objects.get(pk=cycle_id).status == "success"
+    assert cycle.token > twin.token
+    assert len(receiver.requests) == 3

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
@@ -230,6 +231,23 @@ def test_an_end_and_a_cancel_of_the_next_cycle_at_once_promote_the_third(
     )
     assert errors == [None, None]
     namespace_queue.promote_waiting()
+    assert statuses() == ["failed", "cancelled", "pending"]
+
+
+def test_an_end_does_not_wait_for_a_queued_cycle_that_is_being_cancelled(committed: str) -> None:
+    _, second, _ = start_three_cycles()
+    assert namespace_queue.WAITING.rows(most=9) == []  # the first one, pending, has the turn
+    [claimed_cycle] = lease.claim(1)
+
+    def end() -> None:
+        try:
+            finish.give_up(claimed_cycle, reason="parked", message="no progress")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        cancel.cancel(second, actor=SYSTEM, reason="not this one")
+        pool.submit(end).result(timeout=60)
     assert statuses() == ["failed", "cancelled", "pending"]
 
 

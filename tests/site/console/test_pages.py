@@ -14,12 +14,14 @@ from django.urls import reverse
 
 from governance import audit
 from governance.audit.actions import Action
+from orbit_site import urls
 from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
 
 OURS = {"governance", "orbit", "telemetry"}
+assert urls.urlpatterns  # loading them registers the tables; before that the list is empty
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 CONFIGURED = {"orbit.Profile", "orbit.RunProfile"}
 ADMINISTRATORS = {
@@ -37,8 +39,8 @@ def _list(model: type[Model]) -> str:
 
 def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
     ours = {model for model in apps.get_models() if model._meta.app_label in OURS}
-    inlines = {"governance.NamespaceGrant"}
-    assert {model._meta.label for model in ours} - inlines == {
+    on_the_users_page = {"governance.NamespaceGrant", "governance.WorkspaceGrant"}
+    assert {model._meta.label for model in ours} - on_the_users_page == {
         model._meta.label for model in REGISTERED if model._meta.app_label in OURS
     }
     assert not [model for model in REGISTERED if model._meta.app_label == "django_q"]

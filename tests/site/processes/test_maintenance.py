@@ -175,6 +175,7 @@ def running(node: Any, **states: Any) -> threading.Thread:
                 supervisor=os.getpid(),
                 stopping=lambda: states["stopping"].is_set(),
                 workers_gone=lambda: states["workers_gone"].is_set(),
+                request_lone_worker=lambda: None,
             )
         finally:
             connections.close_all()

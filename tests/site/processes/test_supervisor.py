@@ -15,8 +15,8 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import trigger
 from orbit.models import ClusterNode, CycleRun
 from orbit.states import Trigger
+from orbit_site.processes.forks import STEADY_SECONDS, ForkedChild, SharedPage
 from orbit_site.processes.postgres import Server
-from orbit_site.processes.supervisor import STEADY_SECONDS, ForkedChild, SharedPage
 from tests.support import database
 from tests.support.clusters import cluster, endpoint
 from tests.support.configuration import write_profiles

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from orbit_site.processes.web import THREADS
+from tests.support.polling import until
 from tests.support.project import free_port
 from tests.support.web_server import start, wait_until_it_serves
 
@@ -51,14 +52,89 @@ def test_a_signal_to_the_group_lets_the_running_request_end_refuses_new_ones_and
     assert process.returncode == 0, output
 
 
-def test_its_worker_dies_with_a_master_that_was_killed(variables: dict[str, str]) -> None:
-    process = start(variables)
+def test_its_processes_are_as_many_as_asked_and_die_with_a_parent_that_was_killed(
+    variables: dict[str, str],
+) -> None:
+    process = start({**variables, "ORBIT_WEB_WORKERS": "3"})
     wait_until_it_serves(variables, process)
-    (worker,) = psutil.Process(process.pid).children()
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 3
     process.kill()
     process.communicate()
-    psutil.wait_procs([worker], timeout=60)
-    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    psutil.wait_procs(children, timeout=60)
+    assert not [child for child in children if _lives(child)]
+
+
+def test_a_process_that_is_killed_or_stuck_is_replaced_and_the_others_answer_meanwhile(
+    variables: dict[str, str],
+) -> None:
+    process = start(variables)
+    wait_until_it_serves(variables, process)
+    parent = psutil.Process(process.pid)
+    try:
+        killed, stuck = parent.children()
+        killed.kill()
+        for _ in range(20):
+            _ask(variables)
+        until(lambda: killed not in parent.children() and len(parent.children()) == 2)
+        stuck.suspend()  # its heartbeat ends: it is killed after a while
+        until(lambda: stuck not in parent.children() and len(parent.children()) == 2)
+        wait_until_it_serves(variables, process)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert "ended and is replaced" in output
+    assert "gave no heartbeat" in output
+    assert process.returncode == 0
+
+
+def test_a_restart_answers_every_request_that_was_accepted(variables: dict[str, str]) -> None:
+    process = start(variables)
+    wait_until_it_serves(variables, process)
+    ended = threading.Event()
+    outcomes: list[object] = []
+
+    def client() -> None:
+        while not ended.is_set():
+            try:
+                outcomes.append(_ask(variables))
+            except ConnectionRefusedError:
+                outcomes.append("refused")  # a proxy sends it elsewhere
+                time.sleep(0.05)
+            except (OSError, http.client.HTTPException) as error:
+                outcomes.append(repr(error))
+
+    clients = [threading.Thread(target=client) for _ in range(8)]
+    for thread in clients:
+        thread.start()
+    until(lambda: len(outcomes) > 50)
+    process.terminate()
+    process.communicate(timeout=60)
+    again = start(variables)
+    wait_until_it_serves(variables, again)
+    served = len(outcomes)
+    until(lambda: len(outcomes) > served + 50)
+    ended.set()
+    for thread in clients:
+        thread.join()
+    again.terminate()
+    again.communicate(timeout=60)
+    assert set(outcomes) == {200, "refused"}
+
+
+def _ask(variables: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", int(variables["PORT"]), timeout=60)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_busy_port_is_refused_with_what_to_do(variables: dict[str, str]) -> None:
@@ -85,42 +161,54 @@ def test_it_does_not_start_on_a_database_that_lacks_a_migration(
     assert "manage.py migrate" in output
 
 
-def test_requests_that_never_end_lose_their_thread_at_the_deadline(
-    address: tuple[str, int],
-) -> None:
-    held = [socket.create_connection(address, timeout=60) for _ in range(THREADS + 4)]
-    try:
-        for number, slow in enumerate(held):
-            body = (
-                b"POST /cycles/trigger HTTP/1.1\r\nHost: localhost\r\n"
-                b"Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
-            )
-            slow.sendall(body if number % 2 else b"GET /health HTTP/1.1\r\nHost: localh")
-        time.sleep(1)
-        connection = http.client.HTTPConnection(*address, timeout=60)
-        connection.request("GET", "/health")
-        assert connection.getresponse().status == 200
-    finally:
-        for slow in held:
-            slow.close()
-
-
-def test_a_malformed_request_is_answered_as_a_problem(address: tuple[str, int]) -> None:
+def test_a_request_that_is_too_long_is_answered_as_a_problem(address: tuple[str, int]) -> None:
     for request, status in (
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nA: " + b"b" * 99000 + b"\r\n\r\n", 431),
-        (b"NO REQUEST AT ALL\r\n\r\n", 400),
     ):
-        with socket.create_connection(address, timeout=60) as client:
-            client.sendall(request)
+        answer = _send(address, request)
+        assert (answer.status, answer.headers["Content-Type"]) == (
+            status,
+            "application/problem+json",
+        )
+        assert json.loads(answer.read())["code"] == "bad_request"
+        assert answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"NO REQUEST AT ALL\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1x\r\n\r\n", 400),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 990_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+    ],
+)
+def test_what_is_no_request_is_refused_by_the_server_itself_without_a_body(
+    address: tuple[str, int], request_bytes: bytes, status: int
+) -> None:
+    answer = _send(address, request_bytes)
+    assert (answer.status, answer.read()) == (status, b"")
+
+
+def _send(address: tuple[str, int], request: bytes) -> http.client.HTTPResponse:
+    with socket.create_connection(address, timeout=60) as client:
+        client.sendall(request)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        return answer
+
+
+def test_an_idle_connection_stays_for_longer_than_nginx_keeps_it(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=60) as client:
+        for wait in (0, 11):
+            time.sleep(wait)
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answer = http.client.HTTPResponse(client)
             answer.begin()
-            assert (answer.status, answer.headers["Content-Type"]) == (
-                status,
-                "application/problem+json",
-            )
-            assert json.loads(answer.read())["code"] == "bad_request"
-            assert answer.headers["X-Request-ID"]
+            assert (answer.status, answer.read()) == (200, b'{"status": "ok"}')
+        assert client.recv(1) == b""  # and is closed then
 
 
 def test_clients_that_do_not_hang_up_delay_no_other(
@@ -139,7 +227,6 @@ def test_clients_that_do_not_hang_up_delay_no_other(
     began = time.monotonic()
     with socket.create_connection(address, timeout=60) as client:
         assert ask(client) == 200
-    # One after the other, gunicorn would wait two seconds for each.
     assert time.monotonic() - began < 2 * len(clinging)
     for client in clinging:
         client.close()

@@ -24,7 +24,7 @@ def answer(request):
     from django.http import HttpResponse
     return HttpResponse()
 RequestIdMiddleware(answer)(RequestFactory().get("/", headers={"X-Request-ID": "order-4711"}))
-logging.getLogger("gunicorn.error").warning("a line of the web server")
+logging.getLogger("_granian").error("a line of the web server")
 log.info("\\u2028 and \\x1b[31m are no line breaks and no colours")
 """
 
@@ -74,7 +74,7 @@ def test_each_record_is_one_json_document_on_one_line_with_the_requests_id_and_i
         "status_code",
         "exception",
     }
-    assert (served["logger"], served["request_id"]) == ("gunicorn.error", "")
+    assert (served["logger"], served["request_id"]) == ("_granian", "")
     assert set(odd) == {"time", "level", "process", "logger", "message", "request_id"}
 
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     """Not in one transaction: the index is built beside running processes."""
 
     atomic = False
-    dependencies = [("orbit", "0002_records")]
+    dependencies = [("orbit", "0003_due_indexes")]
     operations = [
         migrations.RunSQL(
             f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS call uuid",

@@ -1,0 +1,290 @@
+"""The application of the web server: reads requests, passes them to a pool, writes answers.
+
+It runs on the server's event loop, so a client that sends or takes slowly holds no thread. Django
+runs in the threads of the pools and gets whole requests only.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from governance.kernel.request_context import request_id
+from governance.rest.request_id import accepted
+from orbit_site import error_pages
+from orbit_site.web import environ, shares
+from orbit_site.web.environ import Scope
+from orbit_site.web.pools import Busy, Overstayed, Pool
+
+log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+WSGIApplication = Callable[[dict[str, Any], Any], Any]
+
+#: A request must be there after this time, and a second more for each MiB of its body.
+READ_SECONDS = 10.0
+#: A client that takes nothing for this long loses its answer.
+TAKE_SECONDS = 60.0
+#: Bodies up to this size are always read; larger ones share ``LARGE_BODIES``, in bytes.
+SMALL_BODY = 64 * 1024
+LARGE_BODIES = 64 * 1024 * 1024
+LONGEST_URL, LONGEST_HEADERS = 8 * 1024, 64 * 1024
+#: A streamed answer is made in pieces of about this size, each by whichever thread is free.
+PIECE = 256 * 1024
+MIB = 1024 * 1024
+
+
+class Refusal(Exception):
+    """A request that never reaches Django."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str, *, again: bool = False) -> None:
+        self.status, self.code, self.detail, self.again = status, code, detail, again
+        super().__init__(detail)
+
+
+class Disconnected(Exception):
+    """The client has gone."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What Django answers, and the body's chunks that are left to send."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    chunks: Iterable[bytes] = ()  # an iterator: what was taken isn't left
+    close: Callable[[], None] = lambda: None
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        """Take status and headers: WSGI's ``start_response``."""
+        self.status = int(status.partition(" ")[0])
+        self.headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers
+        ]
+
+    def next_piece(self) -> tuple[bytes, bool]:
+        """Return the next bytes of the body, and whether there may be more."""
+        parts, size = [], 0
+        for chunk in self.chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= PIECE:
+                return b"".join(parts), True
+        self.close()
+        return b"".join(parts), False
+
+
+class Front:
+    """The ASGI application around a WSGI one. Make it on the event loop."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self._pools = {name: Pool(name, size) for name, size in shares.SIZES.items()}
+        self._large_bodies = 0
+
+    def close(self) -> None:
+        """End the threads, each after its present request."""
+        for pool in self._pools.values():
+            pool.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id.set(_request_id(scope))
+        try:
+            answer, piece, more = await self._ask(scope, receive)
+        except Refusal as refusal:
+            await _refuse(scope, send, refusal)
+        except Disconnected:
+            pass
+        else:
+            await send(
+                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+            )
+            if more:
+                await self._stream(scope, receive, send, answer, piece)
+            else:
+                await send({"type": "http.response.body", "body": piece})
+
+    async def _ask(self, scope: Scope, receive: Receive) -> tuple[Answer, bytes, bool]:
+        """Read the request and let Django answer it. Raises Refusal and Disconnected."""
+        _check_head(scope)
+        length = _announced_length(scope)
+        large = length if length > SMALL_BODY else 0
+        if large <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            self._large_bodies += large
+        else:
+            large = 0  # it isn't read
+        try:
+            if large and self._large_bodies > LARGE_BODIES:
+                raise _busy("Too many large requests at once.")
+            body, length = await _read_in_time(receive, length)
+            environment = environ.build(scope, body, length=length)
+            environment["HTTP_X_REQUEST_ID"] = request_id.get()
+            share = shares.of(scope["method"], environment["PATH_INFO"], body)
+            return await self._run(share, partial(_answer, self._application, environment))
+        finally:
+            self._large_bodies -= large
+
+    async def _run(
+        self, share: str, function: Callable[[], tuple[Answer, bytes, bool]]
+    ) -> tuple[Answer, bytes, bool]:
+        try:
+            return await self._pools[share].run(function)
+        except Busy:
+            raise _busy("The server is busy.") from None
+        except Overstayed:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "request_overstayed",
+                "The request took too long and was given up. "
+                "What it should do may be done: look before you send it again.",
+                again=True,
+            ) from None
+
+    async def _stream(
+        self, scope: Scope, receive: Receive, send: Send, answer: Answer, piece: bytes
+    ) -> None:
+        """Send the pieces as the client takes them; break off a client that doesn't."""
+        ordinary = self._pools[shares.ORDINARY]
+        gone = asyncio.ensure_future(receive())
+        more = True
+        try:
+            while not gone.done():
+                async with asyncio.timeout(TAKE_SECONDS):
+                    await send({"type": "http.response.body", "body": piece, "more_body": more})
+                if not more:
+                    return
+                piece, more = await ordinary.run(answer.next_piece)
+        except Exception as error:
+            if not isinstance(error, TimeoutError):
+                log.warning("A streamed answer broke off: %s", error or type(error).__name__)
+            # An answer that merely ended would pass for a complete one.
+            _hang_up(scope["client"])
+        finally:
+            gone.cancel()
+            if more:
+                with suppress(Busy, Overstayed):
+                    await ordinary.run(partial(_close, answer))
+
+
+def _answer(
+    application: WSGIApplication, environment: dict[str, Any]
+) -> tuple[Answer, bytes, bool]:
+    answer = Answer()
+    chunks = application(environment, answer.start)
+    answer.close = getattr(chunks, "close", answer.close)
+    answer.chunks = iter(chunks)
+    piece, more = answer.next_piece()
+    return answer, piece, more
+
+
+def _close(answer: Answer) -> None:
+    answer.close()
+
+
+def _request_id(scope: Scope) -> str:
+    received = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    text = received.decode("latin-1")
+    return text if accepted(text) else uuid.uuid4().hex
+
+
+def _check_head(scope: Scope) -> None:
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL:
+        raise Refusal(
+            HTTPStatus.REQUEST_URI_TOO_LONG,
+            "bad_request",
+            f"The address is longer than {LONGEST_URL} bytes.",
+        )
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+        raise Refusal(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "bad_request",
+            f"The headers are longer than {LONGEST_HEADERS} bytes.",
+        )
+
+
+def _announced_length(scope: Scope) -> int:
+    """Return the body's length; a chunked body announces none and may be of any."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)  # the server has checked it
+        if name == b"transfer-encoding":
+            return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    return 0
+
+
+async def _read_in_time(receive: Receive, length: int) -> tuple[bytes, int]:
+    """Return the body and its length. One over the limit isn't read: Django refuses it by that.
+
+    Raises Refusal and Disconnected.
+    """
+    limit = int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    if length == 0 or length > limit:
+        return b"", length
+    try:
+        async with asyncio.timeout(READ_SECONDS + length / MIB):
+            parts, size, more = [], 0, True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
+                size += len(parts[-1])
+                if size > limit:
+                    return b"", size
+            return b"".join(parts), size
+    except TimeoutError:
+        raise Refusal(
+            HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request didn't arrive in time."
+        ) from None
+
+
+def _busy(detail: str) -> Refusal:
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, "server_busy", f"{detail} Try again.", again=True
+    )
+
+
+async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
+    request = HttpRequest()
+    request.path = scope["path"]
+    response: HttpResponse = error_pages.refusal(
+        request, refusal.status.value, refusal.code, refusal.detail
+    )
+    response["X-Request-ID"] = request_id.get()
+    response["Content-Length"] = str(len(response.content))
+    # The rest of the request may still be on its way.
+    response["Connection"] = "close"
+    if refusal.again:
+        response["Retry-After"] = "1"
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
+
+
+def _hang_up(client: tuple[str, str | int]) -> None:
+    """Close the connection of ``client`` (address, port): the server has no call for it."""
+    peer = (client[0], int(client[1]))
+    for number in (int(entry.name) for entry in Path("/dev/fd").iterdir()):
+        with suppress(OSError):
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(number)) as copy:
+                is_tcp = copy.family in {socket.AF_INET, socket.AF_INET6}
+                if is_tcp and copy.getpeername()[:2] == peer:
+                    copy.shutdown(socket.SHUT_RDWR)

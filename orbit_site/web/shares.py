@@ -1,0 +1,58 @@
+"""Which pool answers a request.
+
+Whatever takes the threads of the ordinary pool, work can still be stopped: halt, pause, cancel
+and the probes have threads and database connections of their own.
+"""
+
+import re
+
+from orbit_site.web.pools import Size
+
+ORDINARY, STOPS, CANCELS, READY, HEALTH = "ordinary", "stops", "cancels", "ready", "health"
+
+SIZES = {
+    ORDINARY: Size(threads=8, wait=5, work=30, proof=1),
+    STOPS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),
+    # Apart from the stops: a cancellation may wait for a worker's write.
+    CANCELS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),
+    READY: Size(threads=1, wait=5, work=10, proof=0.25),
+    HEALTH: Size(threads=1, wait=5, work=10, proof=0.25),
+}
+_STOP = re.compile(
+    r"/governance/(?:namespaces/[^/]+/(?:halt|drain|resume)|pause|unpause)"
+    r"|/admin/(?:halt|pause)/"
+    r"|/admin/governance/namespace/[^/]+/(?:halt|drain|resume)/"
+)
+_CANCEL = re.compile(
+    r"/(?:cycles|operations)/[^/]+/cancel"
+    r"|/admin/(?:orbit/cyclerun|governance/operationrun)/[^/]+/cancel/"
+)
+#: A list of the console sends its action in the form.
+_STOP_LIST = "/admin/governance/namespace/"
+_CANCEL_LISTS = {"/admin/orbit/cyclerun/", "/admin/governance/operationrun/"}
+_ACTION = re.compile(rb"(?:^|&)action=(\w+)(?:&|$)")
+
+
+def of(method: str, path: str, body: bytes) -> str:
+    """Return the name of the pool."""
+    if path == "/health":
+        return HEALTH
+    if path == "/ready":
+        return READY
+    if method != "POST":
+        return ORDINARY
+    if _STOP.fullmatch(path):
+        return STOPS
+    if _CANCEL.fullmatch(path):
+        return CANCELS
+    action = _action(body) if path.startswith("/admin/") else ""
+    if path == _STOP_LIST and action in {"halt", "drain", "resume"}:
+        return STOPS
+    if path in _CANCEL_LISTS and action == "cancel":
+        return CANCELS
+    return ORDINARY
+
+
+def _action(body: bytes) -> str:
+    match = _ACTION.search(body[:65536])
+    return match[1].decode() if match else ""

@@ -1,0 +1,42 @@
+"""A page of the console that takes too long to read is refused."""
+
+import pytest
+from django.db import connection
+
+from governance.console.statement_limit import statement_limit
+from orbit_site.console import site
+from tests.support.callers import console, create_user
+
+
+def limit() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        return str(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("before", "inside"), [("60s", "3s"), ("0", "3s"), ("500ms", "500ms"), ("3s", "3s")]
+)
+def test_the_limit_is_shortened_never_extended(before: str, inside: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = '{before}'")
+    with statement_limit(3):
+        assert limit() == inside
+    assert limit() == "1min"  # the connection's own
+
+
+def test_a_list_that_waits_for_too_long_is_a_503_and_the_limit_ends_with_it(
+    committed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "READ_SECONDS", 0.2)
+    browser = console(create_user())
+    browser.raise_request_exception = False
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE orbit_deadletterdispatch IN ACCESS EXCLUSIVE MODE")
+        assert browser.get("/admin/orbit/deadletterdispatch/").status_code == 503
+        cursor.execute("ROLLBACK")
+    other.close()
+    assert limit() == "1min"
+    assert browser.get("/admin/orbit/deadletterdispatch/").status_code == 200
