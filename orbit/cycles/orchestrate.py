@@ -57,12 +57,13 @@ class Unfinished(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that may be made again after a crash, and then goes on."""
+    """How long a call may take, and whether it may be made again and then goes on."""
 
-    id: UUID
+    #: None: it can't go on, so what it doesn't reach in time is skipped.
+    id: UUID | None = None
     #: Asked first in each slice's transaction; False ends the call as Unfinished.
     may_go_on: Callable[[], bool] = lambda: True
-    #: After this many seconds it is Unfinished; at least one slice is done.
+    #: After this many seconds it ends; at least one slice is done.
     seconds: float | None = None
 
 
@@ -141,8 +142,8 @@ class _Orchestration:
             waiting = self._undecided(listed)
             for part in reader.slices(_in_order(waiting), wanted=self._is_wanted):
                 self._write(part)
-                if time.monotonic() > ends_at and self._undecided(waiting):
-                    raise Unfinished
+                if time.monotonic() > ends_at and (left := self._undecided(waiting)):
+                    return self._end_early(left)
             if not (waiting := self._undecided(waiting)):
                 break
             # Edited since they were read. One that is gone doesn't belong to the call any more.
@@ -152,12 +153,19 @@ class _Orchestration:
             self._set(row.name, "invalid", detail="It is edited all the time. Trigger it again.")
         return [self.outcomes[name] for name in sorted(self.outcomes)]
 
+    def _end_early(self, left: Sequence[Listed]) -> list[ProfileOutcome]:
+        if self.call and self.call.id:
+            raise Unfinished
+        for row in left:
+            self._set(row.name, "skipped", detail="The call's time was up. Trigger it again.")
+        return [self.outcomes[name] for name in sorted(self.outcomes)]
+
     def _ends_at(self) -> float:
         seconds = self.call.seconds if self.call else None
         return math.inf if seconds is None else time.monotonic() + seconds
 
     def _remember_created(self) -> None:
-        if self.call is None:
+        if self.call is None or self.call.id is None:
             return
         for name, (cycle_id, namespace, status) in creation.of_call(self.call.id).items():
             self.taken.add(namespace)

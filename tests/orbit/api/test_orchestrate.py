@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from governance.models import AuditTrailEntry, GovernanceSetting
+from orbit.api import orchestrate as api_orchestrate
 from orbit.cycles import creation, run_profile_slices
 from orbit.models import CycleRun
 from tests.support.callers import api, create_user, problem
@@ -173,3 +174,18 @@ def test_a_refused_request_gives_its_key_up() -> None:
     problem(refused, 404, "unknown_run_profile")
     store_profiles([], [run_profile("later", namespace="jp")])
     assert outcomes(client.post(ALL, body, Idempotency_Key="k")) == [("later", "started")]
+
+
+def test_without_a_key_what_is_not_reached_in_time_is_skipped_and_with_one_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_profile_slices, "MOST_ROWS", 1)
+    monkeypatch.setattr(api_orchestrate, "SECONDS", 0.0)
+    client = api(create_user())
+    assert outcomes(client.post(ALL)) == [("a", "started"), ("b", "skipped"), ("c", "skipped")]
+    CycleRun.objects.all().delete()
+    for started in (1, 2):
+        problem(client.post(ALL, Idempotency_Key="k"), 503, "still_starting")
+        assert CycleRun.objects.count() == started
+    answer = client.post(ALL, Idempotency_Key="k")
+    assert outcomes(answer) == [("a", "started"), ("b", "queued"), ("c", "started")]
